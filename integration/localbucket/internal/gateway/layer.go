@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/valyala/fasthttp"
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend"
+	"github.com/versity/versitygw/s3err"
+	"github.com/versity/versitygw/s3response"
+
+	"github.com/s3share/s3share/integration/localbucket/internal/objacl"
+)
+
+// layer adds object ownership and object ACLs to a backend that has neither.
+// The gateway has let a request pass when it reaches the layer: by the bucket
+// policy, or by what EvaluatePolicy says. The layer then holds the request
+// against the object: a bucket policy reaches only the objects that the
+// bucket's owner owns; for all others their ACL decides.
+type layer struct {
+	backend.Backend
+	accounts *accounts
+	store    *store
+}
+
+// request is the HTTP request that a call of the backend serves.
+func request(ctx context.Context) *fasthttp.RequestCtx {
+	r, _ := ctx.(*fasthttp.RequestCtx)
+	return r
+}
+
+// header returns a header of the request that ctx is of, "" without one.
+func header(ctx context.Context, name string) string {
+	if r := request(ctx); r != nil {
+		return string(r.Request.Header.Peek(name))
+	}
+	return ""
+}
+
+// caller is the account id of who made the request, "" when anonymous.
+func (l *layer) caller(ctx context.Context) string {
+	acct, _ := ctx.Value("account").(auth.Account)
+	return l.accounts.id(acct.Access)
+}
+
+// acl is the request as far as it is about the ACL of the object it makes.
+func (l *layer) acl(ctx context.Context, bucketName string) objacl.Request {
+	return objacl.Request{
+		Header:      func(name string) string { return header(ctx, name) },
+		Known:       l.accounts.known,
+		Caller:      l.caller(ctx),
+		BucketOwner: l.store.bucketOwner(bucketName),
+		Ownership:   l.store.ownership(bucketName),
+	}
+}
+
+// objectACL is the ACL that is in force on an object: under Enforced every
+// object is the bucket owner's, whatever is stored with it.
+func (l *layer) objectACL(bucketName, key string) (objacl.ACL, bool) {
+	acl, ok := l.store.acl(bucketName, key)
+	if ok && l.store.ownership(bucketName) == objacl.Enforced {
+		return objacl.Private(l.store.bucketOwner(bucketName)), true
+	}
+	return acl, ok
+}
+
+// reach refuses the request what the object's ACL does not let it do. A key
+// without an object is left to the backend, which says that it is missing.
+func (l *layer) reach(ctx context.Context, bucketName, key string, need objacl.Permission) error {
+	acl, ok := l.objectACL(bucketName, key)
+	if !ok || acl.Owner == l.store.bucketOwner(bucketName) || acl.Allows(l.caller(ctx), need) {
+		return nil
+	}
+	return s3err.GetAPIError(s3err.ErrAccessDenied)
+}
+
+// aclError gives a refused ACL its S3 code.
+func aclError(err error) error {
+	api := func(code string) error {
+		return s3err.APIError{Code: code, Description: err.Error(), HTTPStatusCode: http.StatusBadRequest}
+	}
+	switch {
+	case errors.Is(err, objacl.ErrNotSupported):
+		return api("AccessControlListNotSupported")
+	case errors.Is(err, objacl.ErrBoth):
+		return api("InvalidRequest")
+	case errors.Is(err, objacl.ErrCanned), errors.Is(err, objacl.ErrGrant):
+		return api("InvalidArgument")
+	case errors.Is(err, objacl.ErrMalformed):
+		return api("MalformedACLError")
+	}
+	return err
+}
+
+// CreateBucket implements backend.Backend. The gateway names the owner by
+// access key; buckets are owned by accounts.
+func (l *layer) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, raw []byte) error {
+	acl, err := auth.ParseACL(raw)
+	if err != nil {
+		return err
+	}
+	owner := l.accounts.id(acl.Owner)
+	for i := range acl.Grantees {
+		if acl.Grantees[i].Access == acl.Owner {
+			acl.Grantees[i].Access = owner
+		}
+	}
+	acl.Owner = owner
+	if raw, err = json.Marshal(acl); err != nil {
+		return err
+	}
+	err = l.Backend.CreateBucket(ctx, in, raw)
+	if err != nil && owner != "" && l.store.bucketOwner(*in.Bucket) == owner {
+		return s3err.GetBucketErr(s3err.ErrBucketAlreadyOwnedByYou, *in.Bucket)
+	}
+	return err
+}
+
+// ListBuckets implements backend.Backend.
+func (l *layer) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (s3response.ListAllMyBucketsResult, error) {
+	in.Owner = l.accounts.id(in.Owner)
+	return l.Backend.ListBuckets(ctx, in)
+}

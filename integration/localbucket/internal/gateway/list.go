@@ -1,0 +1,36 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/versity/versitygw/s3response"
+)
+
+// ListObjects implements backend.Backend.
+func (l *layer) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
+	out, err := l.Backend.ListObjects(ctx, in)
+	l.showOwners(*in.Bucket, out.Contents)
+	return out, err
+}
+
+// ListObjectsV2 implements backend.Backend.
+func (l *layer) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
+	out, err := l.Backend.ListObjectsV2(ctx, in)
+	l.showOwners(*in.Bucket, out.Contents)
+	return out, err
+}
+
+// showOwners puts each object's owner where the backend, asked for owners, put
+// the bucket's.
+func (l *layer) showOwners(bucketName string, objects []s3response.Object) {
+	for i, o := range objects {
+		if o.Owner == nil || o.Key == nil {
+			continue
+		}
+		if acl, ok := l.objectACL(bucketName, *o.Key); ok {
+			objects[i].Owner = &types.Owner{ID: &acl.Owner}
+		}
+	}
+}
