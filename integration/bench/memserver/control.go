@@ -1,0 +1,240 @@
+package memserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Counts is what the server was asked for since the last reset.
+type Counts struct {
+	// Ops counts requests by S3's name for the operation.
+	Ops map[string]int64 `json:"ops"`
+	// Errors counts the refused ones, by operation and error code.
+	Errors map[string]int64 `json:"errors,omitempty"`
+	// Received and Sent are bytes of object bodies.
+	Received int64 `json:"received"`
+	Sent     int64 `json:"sent"`
+}
+
+// counter gathers Counts.
+type counter struct {
+	received, sent atomic.Int64
+
+	// mu guards the maps.
+	mu          sync.Mutex
+	ops, errors map[string]int64
+}
+
+func (c *counter) add(op string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ops == nil {
+		c.ops = make(map[string]int64)
+	}
+	c.ops[op]++
+}
+
+func (c *counter) addError(op, code string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.errors == nil {
+		c.errors = make(map[string]int64)
+	}
+	c.errors[op+" "+code]++
+}
+
+func (c *counter) get() Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Counts{maps.Clone(c.ops), maps.Clone(c.errors), c.received.Load(), c.sent.Load()}
+}
+
+func (c *counter) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ops, c.errors = nil, nil
+	c.received.Store(0)
+	c.sent.Store(0)
+}
+
+// Fill is what POST /-/fill makes: Count objects of Size bytes, without a
+// request for each. Key is a format for the object's number, from 0; the bytes
+// of number i are Random(Size, Seed+i).
+type Fill struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Count  int    `json:"count"`
+	Size   int64  `json:"size"`
+	Seed   int64  `json:"seed"`
+}
+
+// Entry is one object as GET /-/tree tells it.
+type Entry struct {
+	Key  string `json:"key"`
+	Size int64  `json:"size"`
+	// Hash is in hex, by the algorithm that was asked for.
+	Hash string `json:"hash,omitempty"`
+}
+
+// control answers what no S3 server has, without latency or a count:
+//
+//	GET  /-/counts               Counts
+//	POST /-/counts               start counting anew
+//	GET  /-/cpu                  {"seconds": of this process, user and system}
+//	POST /-/reset                empty all buckets, forget all uploads
+//	POST /-/fill                 make objects: a list of Fill
+//	GET  /-/sha256/BUCKET/KEY    the object's SHA-256, in hex
+//	GET  /-/crc32c/BUCKET/KEY    its CRC-32C, in hex
+//	GET  /-/tree/BUCKET/PREFIX   ?hash=sha256 or crc32c or none: a list of Entry
+//	GET  /-/wait/BUCKET/PREFIX   ?count=N&bytes=N&timeout=10s: answers once there are
+//	                             just so many objects and bytes; 504 if never
+func (s *Server) control(w http.ResponseWriter, r *http.Request) {
+	what, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/-/"), "/")
+	bucket, key, _ := strings.Cut(rest, "/")
+	switch r.Method + " " + what {
+	case "GET counts":
+		writeJSON(w, s.counts.get())
+	case "POST counts":
+		s.counts.reset()
+	case "GET cpu":
+		var u unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		writeJSON(w, map[string]float64{"seconds": time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()})
+	case "POST reset":
+		s.store.reset(s.cfg.Buckets)
+		s.counts.reset()
+		debug.FreeOSMemory() // so that no collection falls into a measurement
+	case "POST fill":
+		var fills []Fill
+		if err := json.NewDecoder(r.Body).Decode(&fills); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		for _, f := range fills {
+			if err := s.store.fill(f); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+		}
+	case "GET sha256", "GET crc32c":
+		o, err := s.store.get(bucket, key)
+		if err != nil {
+			writeError(w, r, err)
+			return
+		}
+		fmt.Fprintln(w, hashOf(o.content, what))
+	case "GET tree":
+		s.tree(w, bucket, key, r.URL.Query().Get("hash"))
+	case "GET wait":
+		s.wait(w, r, bucket, key)
+	default:
+		http.Error(w, "no such control", http.StatusNotFound)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v) // a client that is gone is no error of ours
+}
+
+func hashOf(c content, algorithm string) string {
+	switch algorithm {
+	case "sha256":
+		return c.sha256()
+	case "crc32c":
+		return c.crc32c()
+	}
+	return ""
+}
+
+func (st *store) fill(f Fill) error {
+	if f.Count < 0 || f.Size < 0 {
+		return fmt.Errorf("fill: count %d, size %d", f.Count, f.Size)
+	}
+	for i := range f.Count {
+		key := f.Key
+		if strings.Contains(key, "%") {
+			key = fmt.Sprintf(f.Key, i)
+		}
+		o := &object{content: st.gen.get(f.Size, f.Seed+int64(i)), header: kept(nil)}
+		if err := st.put(f.Bucket, key, o, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// under returns all objects of a bucket that begin with prefix.
+func (st *store) under(bucket, prefix string) (*page, error) {
+	return st.list(bucket, prefix, "", "", -1)
+}
+
+func (s *Server) tree(w http.ResponseWriter, bucket, prefix, algorithm string) {
+	p, err := s.store.under(bucket, prefix)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	out := make([]Entry, len(p.keys))
+	for i, o := range p.objects {
+		out[i] = Entry{p.keys[i], o.size, hashOf(o.content, algorithm)}
+	}
+	writeJSON(w, out)
+}
+
+// wait answers once prefix has the asked number of objects and bytes. Objects
+// that stand for folders do not count.
+func (s *Server) wait(w http.ResponseWriter, r *http.Request, bucket, prefix string) {
+	q := r.URL.Query()
+	count, err1 := strconv.Atoi(q.Get("count"))
+	size, err2 := strconv.ParseInt(q.Get("bytes"), 10, 64)
+	timeout, err3 := time.ParseDuration(q.Get("timeout"))
+	if err1 != nil || err2 != nil || err3 != nil {
+		http.Error(w, "wait: count, bytes and timeout are needed", http.StatusBadRequest)
+		return
+	}
+	t := time.NewTimer(timeout)
+	defer t.Stop()
+	for {
+		s.store.mu.RLock()
+		changed := s.store.changed
+		s.store.mu.RUnlock()
+		p, err := s.store.under(bucket, prefix)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		var n int
+		var sum int64
+		for i, o := range p.objects {
+			if !strings.HasSuffix(p.keys[i], "/") {
+				n++
+				sum += o.size
+			}
+		}
+		if n == count && sum == size {
+			return
+		}
+		select {
+		case <-changed:
+		case <-t.C:
+			http.Error(w, fmt.Sprintf("have %d objects of %d bytes", n, sum), http.StatusGatewayTimeout)
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
