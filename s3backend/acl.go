@@ -1,0 +1,55 @@
+package s3backend
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// grantOwner puts the canned ACL bucket-owner-full-control on every request
+// that creates an object. This is the one place: no call sets an ACL itself.
+//
+// S3 gives an object to the account that uploads it. Unless this ACL came
+// along, the bucket's owner sees the key and gets 403 for its bytes. A copy
+// does not keep its source's ACL, so it is sent again there. A bucket whose
+// ACLs are off ("bucket owner enforced") accepts this one ACL.
+func grantOwner(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:grantOwner",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error,
+		) {
+			const acl = types.ObjectCannedACLBucketOwnerFullControl
+			switch p := in.Parameters.(type) {
+			case *s3.PutObjectInput:
+				p.ACL = acl
+			case *s3.CreateMultipartUploadInput:
+				p.ACL = acl
+			case *s3.CopyObjectInput:
+				p.ACL = acl
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+}
+
+// expectOwner sends x-amz-expected-bucket-owner with every request once the
+// owner is known, so that a bucket of the same name in a stranger's account is
+// neither read nor written. For a copy it names the source's owner too, which
+// is the same bucket.
+func (c *Client) expectOwner(stack *middleware.Stack) error {
+	return stack.Build.Add(middleware.BuildMiddlewareFunc("s3share:expectOwner",
+		func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (
+			middleware.BuildOutput, middleware.Metadata, error,
+		) {
+			id := c.owner.Load()
+			if req, ok := in.Request.(*smithyhttp.Request); ok && id != nil && *id != "" {
+				req.Header.Set("X-Amz-Expected-Bucket-Owner", *id)
+				if req.Header.Get("X-Amz-Copy-Source") != "" {
+					req.Header.Set("X-Amz-Source-Expected-Bucket-Owner", *id)
+				}
+			}
+			return next.HandleBuild(ctx, in)
+		}), middleware.After)
+}

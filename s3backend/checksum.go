@@ -1,0 +1,124 @@
+package s3backend
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// sized is the first size bytes of a body from where it stands: what is
+// summed, what is sent, and what is sent again.
+type sized struct {
+	from        io.ReadSeeker
+	start       int64 // where it stood
+	size, where int64
+}
+
+func newSized(from io.ReadSeeker, size int64) (*sized, error) {
+	start, err := from.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, err
+	}
+	if size < 0 {
+		return nil, errors.New("negative size")
+	}
+	return &sized{from: from, start: start, size: size}, nil
+}
+
+// Read ends after size bytes; a body that ends before is an error, so that a
+// file cut short on its way is never delivered as though it were whole.
+func (s *sized) Read(p []byte) (int, error) {
+	if s.where >= s.size {
+		return 0, io.EOF
+	}
+	n, err := s.from.Read(p[:min(int64(len(p)), s.size-s.where)])
+	s.where += int64(n)
+	if err == io.EOF && s.where < s.size {
+		err = io.ErrUnexpectedEOF
+	} else if err == io.EOF {
+		err = nil // the next Read says so
+	}
+	return n, err
+}
+
+func (s *sized) Seek(off int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		off += s.where
+	case io.SeekEnd:
+		off += s.size
+	}
+	if off < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	if off == s.where && whence != io.SeekStart {
+		return off, nil
+	}
+	if _, err := s.from.Seek(s.start+off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	s.where = off
+	return off, nil
+}
+
+var sumBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+
+// sum reads the body and returns its CRC-32 (IEEE) as S3 writes it: four bytes,
+// big-endian, in base64. The body then stands at its start again.
+func (s *sized) sum(ctx context.Context) (string, error) {
+	buf := sumBuffers.Get().(*[]byte)
+	defer sumBuffers.Put(buf)
+	h := crc32.NewIEEE()
+	for {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		n, err := s.Read(*buf)
+		h.Write((*buf)[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	_, err := s.Seek(0, io.SeekStart)
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), err
+}
+
+// withChecksum runs send with a checksum, or without where this server is
+// known to refuse it. A refusal is believed once the same request without the
+// checksum has worked; then none is sent again.
+func (c *Client) withChecksum(send func(on bool) error) error {
+	if c.quirks.noChecksum.Load() {
+		return send(false)
+	}
+	err := send(true)
+	if !refusesChecksum(err) {
+		return err
+	}
+	if send(false) != nil {
+		return err
+	}
+	if c.quirks.noChecksum.CompareAndSwap(false, true) {
+		c.log.Warn("this server refuses checksums; none is sent from now on", "reply", err)
+	}
+	return nil
+}
+
+// refusesChecksum tells a server that does not know checksums from one that
+// found a wrong one (BadDigest).
+func refusesChecksum(err error) bool {
+	switch codeOf(err) {
+	case "InvalidRequest", "InvalidArgument":
+		return statusOf(err) == http.StatusBadRequest
+	case "NotImplemented":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,218 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Config says which bucket, and how to reach it. Only Bucket must be set.
+type Config struct {
+	Bucket   string
+	Region   string // "": found out; else it must be the bucket's
+	Endpoint string // "": AWS, or what AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile say
+	Profile  string // "": AWS_PROFILE, or the default one
+
+	ExpectedOwner string // account id of the bucket's owner, sent with every request; "" until known
+	UserAgent     string // added to the SDK's, as "name/version"
+
+	// PathStyle puts the bucket into the path, not the host name. nil: path
+	// style for a custom endpoint whose host is an IP address or loopback.
+	PathStyle *bool
+
+	Attempts int          // of each request; 0 is the SDK's three
+	Logger   *slog.Logger // requests at debug level; nil: none
+}
+
+// Client makes requests to one bucket. It is safe for concurrent use.
+type Client struct {
+	s3     *s3.Client
+	bucket string
+	region string
+	custom bool // an endpoint that is not AWS
+	log    *slog.Logger
+	owner  atomic.Pointer[string]
+	counts counter
+	quirks quirks
+}
+
+// Open finds credentials and region and proves that the bucket is there.
+//
+// A bucket that refuses to be listed is no failure: it may be a write-only
+// dropbox. The error is BadLogin where no credentials are found or S3 refuses
+// them, NoBucket where there is no such bucket, and Other where the endpoint
+// does not answer, does not speak S3, or is in another region than cfg says.
+// Credentials may ask for an MFA code when standard input is a terminal.
+func Open(ctx context.Context, cfg Config) (*Client, error) {
+	if cfg.Bucket == "" {
+		return nil, broken("Open", "", "no bucket is named")
+	}
+	loaded, err := load(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClient(cfg, loaded)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := loaded.Credentials.Retrieve(ctx); err != nil {
+		return nil, fail(ctx, "Open", "", err)
+	}
+	if err := c.prove(ctx, cfg.Region != ""); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// newClient makes a Client without sending anything.
+func newClient(cfg Config, loaded aws.Config) (*Client, error) {
+	c := &Client{bucket: cfg.Bucket, log: cfg.Logger}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.counts.log = c.log
+	c.SetExpectedOwner(cfg.ExpectedOwner)
+	var bad error
+	c.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = &cfg.Endpoint
+		}
+		if o.BaseEndpoint != nil { // given, or from the environment or profile
+			u, err := checkEndpoint(*o.BaseEndpoint)
+			if err != nil {
+				bad = err
+				return
+			}
+			c.custom = !strings.HasSuffix(u.Hostname(), ".amazonaws.com") &&
+				!strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn")
+			o.UsePathStyle = o.UsePathStyle || isIPOrLoopback(u.Hostname())
+		}
+		if cfg.PathStyle != nil {
+			o.UsePathStyle = *cfg.PathStyle
+		}
+		c.region = o.Region
+		c.setOptions(o, cfg, loaded)
+	})
+	if bad != nil {
+		return nil, bad
+	}
+	return c, nil
+}
+
+func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
+	o.HTTPClient = newWatched(transportOf(loaded))
+	// The checksums are ours (checksum.go). The SDK's would come as a trailer,
+	// which not every server takes.
+	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	o.DisableLogOutputChecksumValidationSkipped = true
+	o.Retryer = newRetryer(cfg.Attempts)
+	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware)
+	if cfg.UserAgent != "" {
+		name, version, _ := strings.Cut(cfg.UserAgent, "/")
+		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))
+	}
+}
+
+// newRetryer is the SDK's standard one, with two changes. A stalled request is
+// not tried again (see errStalled). And there is no budget of retries for the
+// whole client: one part of many in trouble must not take the other parts'
+// second attempt.
+func newRetryer(attempts int) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		if attempts > 0 {
+			o.MaxAttempts = attempts
+		}
+		o.RateLimiter = ratelimit.None
+		notStalled := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			var login *loginError
+			if errors.Is(err, errStalled) || errors.As(err, &login) {
+				return aws.FalseTernary
+			}
+			return aws.UnknownTernary
+		})
+		o.Retryables = append([]retry.IsErrorRetryable{notStalled}, o.Retryables...)
+	})
+}
+
+// unsigned leaves a body out of the signature: it is covered by its own CRC-32
+// and, but for loopback, by TLS. Hashing it would take more CPU than all the
+// rest of sending it.
+func unsigned(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
+
+// checkEndpoint refuses what is no URL, and plain http that would leave this
+// machine.
+func checkEndpoint(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, broken("Open", "", "endpoint %q is not a URL: %w", s, err)
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return nil, broken("Open", "", "endpoint %q must begin with https://", s)
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, broken("Open", "", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
+	}
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func isIPOrLoopback(host string) bool {
+	return isLoopback(host) || net.ParseIP(host) != nil
+}
+
+// Bucket is the bucket's name.
+func (c *Client) Bucket() string { return c.bucket }
+
+// Region is the bucket's region, as it was given or found.
+func (c *Client) Region() string { return c.region }
+
+// SetExpectedOwner makes every later request carry the account id of the
+// bucket's owner; S3 refuses them (Denied) should the bucket be another's.
+func (c *Client) SetExpectedOwner(id string) { c.owner.Store(&id) }
+
+// CloseIdle closes the connections that no request uses.
+func (c *Client) CloseIdle() {
+	if w, ok := c.s3.Options().HTTPClient.(*watched); ok {
+		w.client.CloseIdleConnections()
+	}
+}
+
+var _ s3.HTTPClient = (*watched)(nil)
+
+// setHeader sets one header of a request before it is signed, for what the
+// SDK's inputs cannot express.
+func setHeader(name, value string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Build.Add(headerSetter{http.CanonicalHeaderKey(name), value}, middleware.After)
+		})
+	}
+}
+
+func regionError(bucket, is, given string) error {
+	return &Error{Op: "Open", Kind: Other,
+		Err: fmt.Errorf("bucket %q is in region %q, not in %q", bucket, is, given)}
+}

@@ -1,0 +1,216 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// copyPart is the least size of a part of a large copy, and copyStreams how
+	// many are under way at once: the bytes do not pass through here.
+	copyPart    = 512 << 20
+	copyStreams = 8
+)
+
+// CopyPart makes size bytes of src, from off on, part n of the upload, without
+// their passing through here. Stale: the source has changed.
+func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64) (Part, error) {
+	const op = "UploadPartCopy"
+	source := c.copySource(src.Key)
+	span := fmt.Sprintf("bytes=%d-%d", off, off+size-1)
+	in := &s3.UploadPartCopyInput{
+		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n,
+		CopySource: &source, CopySourceRange: &span,
+	}
+	if src.ETag != "" {
+		_, in.CopySourceIfMatch = Condition{IfMatch: src.ETag}.headers()
+	}
+	out, err := c.s3.UploadPartCopy(ctx, in)
+	if err != nil {
+		return Part{}, fail(ctx, op, up.Key, err)
+	}
+	if out.CopyPartResult == nil || val(out.CopyPartResult.ETag) == "" {
+		return Part{}, broken(op, up.Key, "S3 did not confirm part %d", n)
+	}
+	r := out.CopyPartResult
+	return Part{Number: n, ETag: unquote(r.ETag), CRC32: val(r.ChecksumCRC32), Size: size}, nil
+}
+
+// Copy makes src the object under key, if src has not changed and cond holds
+// at key; otherwise the error is Stale, with nothing to tell which. The bytes
+// do not pass through here. With h nil the source's header is kept, else h
+// replaces it. src needs its Size: above 5 GiB the copy goes by parts.
+func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
+	if src.Size > maxPut {
+		return c.copyLarge(ctx, src, key, h, cond, copyPart)
+	}
+	const op = "CopyObject"
+	var obj Object
+	send := func(cond Condition) error {
+		source := c.copySource(src.Key)
+		in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &key, CopySource: &source}
+		if src.ETag != "" {
+			_, in.CopySourceIfMatch = Condition{IfMatch: src.ETag}.headers()
+		}
+		in.IfNoneMatch, in.IfMatch = cond.headers()
+		out, err := c.s3.CopyObject(ctx, in, h.toCopy(in)...)
+		if err != nil {
+			return c.whichMissing(ctx, fail(ctx, op, key, err), key, cond)
+		}
+		if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
+			return broken(op, key, "S3 did not confirm the copy")
+		}
+		r := out.CopyObjectResult
+		obj = Object{
+			Key: key, Size: src.Size, ETag: unquote(r.ETag),
+			Modified: val(r.LastModified), Version: val(out.VersionId),
+		}
+		return nil
+	}
+	err := c.conditionally(ctx, op, key, cond, true, func(cond Condition) error {
+		return twice(func() error { return send(cond) })
+	})
+	return obj, err
+}
+
+// whichMissing makes Stale of "no such key" where it is the destination's
+// condition that found none, and leaves it where the source is gone.
+func (c *Client) whichMissing(ctx context.Context, err error, key string, cond Condition) error {
+	if cond.IfMatch == "" || !errors.Is(err, NotExist) {
+		return err
+	}
+	if _, look := c.look(ctx, key); !errors.Is(look, NotExist) {
+		return err
+	}
+	return missingIsStale(err, cond)
+}
+
+// toCopy asks to keep the source's header, or to replace it by h.
+func (h *Header) toCopy(in *s3.CopyObjectInput) []func(*s3.Options) {
+	if h == nil {
+		in.MetadataDirective = types.MetadataDirectiveCopy
+		return nil
+	}
+	in.MetadataDirective = types.MetadataDirectiveReplace
+	in.ContentType = opt(h.ContentType)
+	in.ContentEncoding = opt(h.ContentEncoding)
+	in.ContentDisposition = opt(h.ContentDisposition)
+	in.ContentLanguage = opt(h.ContentLanguage)
+	in.CacheControl = opt(h.CacheControl)
+	in.Metadata = userMetadata(h.User)
+	if h.Tagging != "" {
+		in.TaggingDirective = types.TaggingDirectiveReplace
+		in.Tagging = &h.Tagging
+	}
+	return h.expires()
+}
+
+// copyLarge copies by parts of at least least bytes. An upload that fails is
+// aborted where that is allowed.
+func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Header, cond Condition, least int64,
+) (Object, error) {
+	part, err := partSize(src.Size, least)
+	if err != nil {
+		return Object{}, &Error{Op: "CopyObject", Key: key, Kind: TooLarge, Err: err}
+	}
+	if h == nil {
+		if h, err = c.headerOf(ctx, src); err != nil {
+			return Object{}, err
+		}
+	}
+	up, err := c.CreateUpload(ctx, key, h)
+	if err != nil {
+		return Object{}, err
+	}
+	parts := make([]Part, (src.Size+part-1)/part)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(copyStreams)
+	for i := range parts {
+		g.Go(func() error {
+			if gctx.Err() != nil {
+				return nil // another part's failure is the one to tell
+			}
+			off := int64(i) * part
+			p, err := c.CopyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off))
+			parts[i] = p
+			return err
+		})
+	}
+	if err = g.Wait(); err == nil {
+		err = ctx.Err()
+	}
+	var obj Object
+	if err == nil {
+		obj, err = c.Complete(ctx, up, parts, src.Size, cond)
+	}
+	if err != nil {
+		c.abortLate(ctx, up)
+		return Object{}, fail(ctx, "CopyObject", key, err)
+	}
+	return obj, nil
+}
+
+// headerOf returns src's header, from src where it has it, tags included where
+// they may be read.
+func (c *Client) headerOf(ctx context.Context, src Object) (*Header, error) {
+	h := src.Header
+	if h == nil {
+		now, err := c.Head(ctx, src.Key)
+		if err != nil {
+			return nil, err
+		}
+		if src.ETag != "" && now.ETag != src.ETag {
+			return nil, &Error{Op: "HeadObject", Key: src.Key, Kind: Stale}
+		}
+		h = now.Header
+	}
+	if h.TagCount > 0 && h.Tagging == "" {
+		tags, err := c.Tagging(ctx, src.Key)
+		if err != nil && !errors.Is(err, Denied) {
+			return nil, err
+		}
+		with := *h
+		with.Tagging = tags
+		h = &with
+	}
+	return h, nil
+}
+
+// abortLate aborts an upload after a failure, be it the caller's leaving. What
+// cannot be aborted is left to the bucket's lifecycle rule.
+func (c *Client) abortLate(ctx context.Context, up Upload) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := c.Abort(ctx, up); err != nil {
+		c.log.Warn("a copy's upload could not be aborted", "error", err)
+	}
+}
+
+// copySource names an object in this bucket as x-amz-copy-source wants it: all
+// but the unreserved characters of RFC 3986 and the slash are escaped, for S3
+// reads a plus sign as a space.
+func (c *Client) copySource(key string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	b.Grow(len(c.bucket) + 1 + len(key))
+	b.WriteString(c.bucket + "/")
+	for i := range len(key) {
+		switch ch := key[i]; {
+		case 'a' <= ch && ch <= 'z', 'A' <= ch && ch <= 'Z', '0' <= ch && ch <= '9',
+			ch == '-', ch == '.', ch == '_', ch == '~', ch == '/':
+			b.WriteByte(ch)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[ch>>4])
+			b.WriteByte(hex[ch&15])
+		}
+	}
+	return b.String()
+}

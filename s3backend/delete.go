@@ -1,0 +1,151 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	deleteBatch   = 1000 // keys in one DeleteObjects, at most (Amazon S3 API Reference)
+	deleteStreams = 16   // single deletes at once, where the server takes no batch
+)
+
+// Delete removes the object under key, if cond.IfMatch holds. A key that holds
+// nothing is success. IfNoneMatch means nothing here.
+func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
+	const op = "DeleteObject"
+	cond.IfNoneMatch = false
+	err := c.conditionally(ctx, op, key, cond, true, func(cond Condition) error {
+		in := &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key}
+		_, in.IfMatch = cond.headers()
+		_, err := c.s3.DeleteObject(ctx, in)
+		return fail(ctx, op, key, err)
+	})
+	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
+		return nil
+	}
+	return err
+}
+
+// isGone tells a reply that the thing is not there. A 404 that speaks of the
+// bucket is another matter.
+func isGone(err error) bool { return errors.Is(err, NotExist) }
+
+func (c *Client) isMissing(ctx context.Context, key string) bool {
+	_, err := c.look(ctx, key)
+	return errors.Is(err, NotExist)
+}
+
+// DeleteAll removes the objects under keys, 1000 a request. The map has every
+// key that may still be there, with its reason; a key not in it is gone. The
+// error is the first that stopped a whole request, or nil.
+func (c *Client) DeleteAll(ctx context.Context, keys []string) (map[string]error, error) {
+	failed := map[string]error{}
+	var batch, single []string
+	for _, k := range keys {
+		if inXML(k) {
+			batch = append(batch, k)
+		} else {
+			single = append(single, k)
+		}
+	}
+	var first error
+	for some := range slices.Chunk(batch, deleteBatch) {
+		if first != nil || c.quirks.noDeleteMany.Load() {
+			single = append(single, some...)
+			continue
+		}
+		err := c.deleteMany(ctx, some, failed)
+		if refusesMany(err) {
+			if c.quirks.noDeleteMany.CompareAndSwap(false, true) {
+				c.log.Info("this server takes no DeleteObjects; each key is deleted by itself", "reply", err)
+			}
+			single = append(single, some...)
+		} else if err != nil {
+			first = err
+			for _, k := range some {
+				failed[k] = err
+			}
+		}
+	}
+	if first != nil { // what stopped one request would stop the others
+		for _, k := range single {
+			failed[k] = first
+		}
+		return failed, first
+	}
+	c.deleteEach(ctx, single, failed)
+	return failed, ctx.Err()
+}
+
+// deleteMany is one DeleteObjects.
+func (c *Client) deleteMany(ctx context.Context, keys []string, failed map[string]error) error {
+	const op = "DeleteObjects"
+	ids := make([]types.ObjectIdentifier, len(keys))
+	for i := range keys {
+		ids[i].Key = &keys[i]
+	}
+	quietly := true // tell only what failed
+	out, err := c.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		Bucket: &c.bucket, Delete: &types.Delete{Objects: ids, Quiet: &quietly},
+	})
+	if err != nil {
+		return fail(ctx, op, "", err)
+	}
+	for _, e := range out.Errors {
+		api := &smithy.GenericAPIError{Code: val(e.Code), Message: val(e.Message)}
+		if err := fail(context.WithoutCancel(ctx), op, val(e.Key), api); !isGone(err) {
+			failed[val(e.Key)] = err
+		}
+	}
+	return nil
+}
+
+// refusesMany tells a server that does not take DeleteObjects, or wants an MD5
+// with it, from one that failed.
+func refusesMany(err error) bool {
+	switch statusOf(err) {
+	case http.StatusBadRequest:
+		return !errors.Is(err, BadLogin)
+	case http.StatusMethodNotAllowed, http.StatusLengthRequired, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+func (c *Client) deleteEach(ctx context.Context, keys []string, failed map[string]error) {
+	var mu sync.Mutex // guards failed
+	var g errgroup.Group
+	g.SetLimit(deleteStreams)
+	for _, k := range keys {
+		g.Go(func() error {
+			if err := c.Delete(ctx, k, Condition{}); err != nil {
+				mu.Lock()
+				failed[k] = err
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	g.Wait()
+}
+
+// inXML tells whether the key survives a trip through XML, in which control
+// characters and what is not UTF-8 would become another key.
+func inXML(key string) bool {
+	for _, r := range key {
+		if r < 0x20 || r == utf8.RuneError || r == 0xFFFE || r == 0xFFFF || r >= 0x7F && r <= 0x9F {
+			return false
+		}
+	}
+	return true
+}

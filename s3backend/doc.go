@@ -1,0 +1,22 @@
+// Package s3backend makes requests to one S3 bucket and says what came of them.
+// It knows keys, ETags, parts and upload ids, and nothing of files or caches.
+//
+// [Open] finds credentials and region, proves that the bucket answers, and
+// returns a [Client], which is safe for concurrent use. A [Client] starts no
+// goroutine that outlives a call, and every call ends with its context.
+//
+// The life of a byte that is written: [Client.Put], or [Client.CreateUpload],
+// then [Client.UploadPart] or [Client.CopyPart], then [Client.Complete]. The
+// body is read twice: once for its CRC-32, which S3 checks, once to be sent. A
+// byte that is read comes from [Client.Get], which asks for one range of one
+// version (If-Match) and gives those bytes or an error, never others.
+//
+// Every object that is created here carries the canned ACL
+// bucket-owner-full-control: without it, the owner of the bucket could list
+// what another account uploads, and could not read it. See acl.go.
+//
+// Errors are [*Error], each of one [Kind]; an error that came of the caller's
+// own context stays what it is. Retries are the SDK's: three attempts unless
+// [Config] says otherwise. A request on which no byte moves for 30 seconds
+// fails, and is not tried again.
+package s3backend

@@ -1,0 +1,246 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// Kind is what went wrong, in the few ways that callers tell apart. A Kind is
+// an error: write errors.Is(err, s3backend.NotExist).
+type Kind uint8
+
+// The kinds of failure.
+const (
+	Other    Kind = iota // all else, the network too
+	NotExist             // no such key, or no such upload
+	NoBucket             // no such bucket
+	Denied               // the policy, the ACL or the bucket's settings refuse it
+	BadLogin             // no credentials, or S3 refuses them
+	Stale                // the condition failed: S3 holds another version
+	Archived             // the object must be restored before it can be read
+	TooLarge             // larger than S3 takes
+	Busy                 // S3 is throttling; the attempts are used up
+)
+
+// Error says the kind in words, lower case.
+func (k Kind) Error() string {
+	switch k {
+	case NotExist:
+		return "does not exist"
+	case NoBucket:
+		return "no such bucket"
+	case Denied:
+		return "access denied"
+	case BadLogin:
+		return "credentials refused"
+	case Stale:
+		return "changed in S3"
+	case Archived:
+		return "archived"
+	case TooLarge:
+		return "too large"
+	case Busy:
+		return "S3 is throttling"
+	}
+	return "request failed"
+}
+
+// kindOfCode is the one table from S3's error codes to kinds. A code that is
+// not here is judged by its status (kindOfStatus).
+var kindOfCode = map[string]Kind{
+	"NoSuchKey":     NotExist,
+	"NotFound":      NotExist,
+	"NoSuchUpload":  NotExist,
+	"NoSuchVersion": NotExist,
+
+	"NoSuchBucket": NoBucket,
+
+	"AccessDenied":      Denied,
+	"Forbidden":         Denied, // the status text of a HEAD: its reply has no body
+	"AllAccessDisabled": Denied,
+	"AccountProblem":    Denied,
+	"NotSignedUp":       Denied,
+
+	"InvalidAccessKeyId":    BadLogin,
+	"SignatureDoesNotMatch": BadLogin,
+	"ExpiredToken":          BadLogin,
+	"InvalidToken":          BadLogin,
+	"TokenRefreshRequired":  BadLogin,
+	"RequestTimeTooSkewed":  BadLogin,
+	"RequestExpired":        BadLogin,
+	"InvalidSecurity":       BadLogin,
+
+	"PreconditionFailed":         Stale,
+	"ConditionalRequestConflict": Stale, // Put and Copy try it twice
+
+	"InvalidObjectState": Archived,
+
+	"EntityTooLarge": TooLarge,
+
+	"SlowDown":               Busy,
+	"ServiceUnavailable":     Busy,
+	"TooManyRequests":        Busy,
+	"Throttling":             Busy,
+	"ThrottlingException":    Busy,
+	"RequestLimitExceeded":   Busy,
+	"RequestThrottled":       Busy,
+	"BandwidthLimitExceeded": Busy,
+
+	// A full server says so with 403, 500 or 507: not a matter of permission.
+	"QuotaExceeded":       Other,
+	"StorageFull":         Other,
+	"XMinioStorageFull":   Other,
+	"InsufficientStorage": Other,
+}
+
+// kindOfStatus judges a reply whose code says nothing: some servers refuse
+// with an empty body.
+func kindOfStatus(status int) Kind {
+	switch status {
+	case http.StatusUnauthorized:
+		return BadLogin
+	case http.StatusForbidden:
+		return Denied
+	case http.StatusNotFound:
+		return NotExist
+	case http.StatusPreconditionFailed:
+		return Stale
+	case http.StatusRequestEntityTooLarge:
+		return TooLarge
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return Busy
+	}
+	return Other
+}
+
+// Error says which request failed, on what, and how.
+type Error struct {
+	Op   string // S3's own name: "GetObject"; or "Open"
+	Key  string // "" where the request is about the bucket
+	Kind Kind
+	Err  error // the SDK's, with status and request id
+}
+
+// Error is one line: the operation, the key, the kind, and S3's own words.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Key != "" {
+		fmt.Fprintf(&b, " %q", e.Key)
+	}
+	if e.Kind != Other {
+		b.WriteString(": " + e.Kind.Error())
+	}
+	if e.Err == nil {
+		return b.String()
+	}
+	var api smithy.APIError
+	if !errors.As(e.Err, &api) {
+		return b.String() + ": " + e.Err.Error()
+	}
+	b.WriteString(": " + api.ErrorCode())
+	if msg := api.ErrorMessage(); msg != "" && msg != api.ErrorCode() {
+		b.WriteString(": " + msg)
+	}
+	switch status, id := e.Status(), e.RequestID(); {
+	case status != 0 && id != "":
+		fmt.Fprintf(&b, " (status %d, request %s)", status, id)
+	case status != 0:
+		fmt.Fprintf(&b, " (status %d)", status)
+	}
+	return b.String()
+}
+
+// Unwrap lets errors.Is see the kind and errors.As the SDK's error.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+// Code is S3's error code, "" where none came.
+func (e *Error) Code() string {
+	var api smithy.APIError
+	if errors.As(e.Err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// RequestID is S3's id of the request, "" where no reply came.
+func (e *Error) RequestID() string {
+	var r interface{ ServiceRequestID() string }
+	if errors.As(e.Err, &r) {
+		return r.ServiceRequestID()
+	}
+	return ""
+}
+
+// Status is the reply's HTTP status, 0 where no reply came.
+func (e *Error) Status() int {
+	var r interface{ HTTPStatusCode() int }
+	if errors.As(e.Err, &r) {
+		return r.HTTPStatusCode()
+	}
+	return 0
+}
+
+// fail makes an *Error of what the SDK returned. An error of the caller's own
+// context stays one: errors.Is(err, context.Canceled) holds, and no kind does.
+func fail(ctx context.Context, op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+			return fmt.Errorf("%s %q: %w: %w", op, key, ctx.Err(), cause)
+		}
+		return fmt.Errorf("%s %q: %w", op, key, ctx.Err())
+	}
+	var done *Error
+	if errors.As(err, &done) {
+		return err
+	}
+	e := &Error{Op: op, Key: key, Err: err}
+	e.Kind = e.kind()
+	return e
+}
+
+func (e *Error) kind() Kind {
+	var login *loginError
+	if errors.As(e.Err, &login) {
+		return BadLogin
+	}
+	if k, ok := kindOfCode[e.Code()]; ok {
+		return k
+	}
+	return kindOfStatus(e.Status())
+}
+
+// broken makes an Other of a reply that S3 must not send.
+func broken(op, key, format string, args ...any) error {
+	return &Error{Op: op, Key: key, Kind: Other, Err: fmt.Errorf(format, args...)}
+}
+
+// codeOf and statusOf look into what fail made.
+func codeOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return ""
+}
+
+func statusOf(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Status()
+	}
+	return 0
+}

@@ -1,0 +1,149 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Head asks what the key holds now, its Header included. Whoever may not list
+// the bucket is told Denied of a key that does not exist.
+func (c *Client) Head(ctx context.Context, key string) (Object, error) {
+	const op = "HeadObject"
+	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		err = fail(ctx, op, key, err)
+		if statusOf(err) == http.StatusBadRequest {
+			return Object{}, c.why(ctx, key, err)
+		}
+		return Object{}, err
+	}
+	return Object{
+		Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
+		Modified: val(out.LastModified), Version: val(out.VersionId), Class: string(out.StorageClass),
+		Header: &Header{
+			ContentType:        val(out.ContentType),
+			ContentEncoding:    contentEncoding(val(out.ContentEncoding)),
+			ContentDisposition: val(out.ContentDisposition),
+			ContentLanguage:    val(out.ContentLanguage),
+			CacheControl:       val(out.CacheControl),
+			Expires:            val(out.ExpiresString),
+			User:               userMetadata(out.Metadata),
+			TagCount:           int(val(out.TagCount)),
+		},
+	}, nil
+}
+
+// why tells expired credentials from other bad requests: a HEAD's reply has no
+// body and so no code, a GET's has.
+func (c *Client) why(ctx context.Context, key string, headErr error) error {
+	body, err := c.Get(ctx, Object{Key: key}, 0, 1)
+	if err == nil {
+		body.Close()
+	}
+	if errors.Is(err, BadLogin) {
+		return err
+	}
+	return headErr
+}
+
+// Get returns the n bytes of obj from off on. It asks with If-Match: the error
+// is Stale when the key holds another version by now, and so it is when a
+// server sends another version all the same. The version id is not sent, for
+// reading by version is a permission of its own.
+//
+// The range must lie within the object. The body gives n bytes and io.EOF, or
+// an error, which is an *Error too; a Read that waits 30 seconds for a byte
+// fails. Close it.
+func (c *Client) Get(ctx context.Context, obj Object, off, n int64) (io.ReadCloser, error) {
+	const op = "GetObject"
+	if off < 0 || n < 0 {
+		return nil, broken(op, obj.Key, "%d bytes from %d on: not a range", n, off)
+	}
+	if n == 0 {
+		return http.NoBody, nil
+	}
+	in := &s3.GetObjectInput{Bucket: &c.bucket, Key: &obj.Key}
+	want := fmt.Sprintf("bytes=%d-%d", off, off+n-1)
+	in.Range = &want
+	if obj.ETag != "" {
+		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
+	}
+	out, err := c.s3.GetObject(ctx, in)
+	if err != nil {
+		return nil, fail(ctx, op, obj.Key, err)
+	}
+	if err := checkRange(obj, off, n, out); err != nil {
+		out.Body.Close()
+		return nil, err
+	}
+	return &body{from: out.Body, ctx: ctx, key: obj.Key, left: n}, nil
+}
+
+// checkRange accepts a reply only if it is the range that was asked for, of
+// the version that was asked for.
+func checkRange(obj Object, off, n int64, out *s3.GetObjectOutput) error {
+	const op = "GetObject"
+	if got := unquote(out.ETag); obj.ETag != "" && got != "" && got != obj.ETag {
+		return &Error{Op: op, Key: obj.Key, Kind: Stale,
+			Err: fmt.Errorf("S3 sent version %q where %q was asked for", got, obj.ETag)}
+	}
+	length := int64(-1)
+	if out.ContentLength != nil {
+		length = *out.ContentLength
+	}
+	if out.ContentRange == nil { // 200: the whole object
+		if off == 0 && length == n {
+			return nil
+		}
+		return broken(op, obj.Key, "S3 ignored the range: %d bytes from %d on were asked for, %d came", n, off, length)
+	}
+	var first, last, total int64
+	if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/%d", &first, &last, &total); err != nil {
+		total = -1 // "/*": the size is not told
+		if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/", &first, &last); err != nil {
+			return broken(op, obj.Key, "S3 sent the range %q", *out.ContentRange)
+		}
+	}
+	if obj.ETag == "" && obj.Size > 0 && total >= 0 && total != obj.Size {
+		return &Error{Op: op, Key: obj.Key, Kind: Stale,
+			Err: fmt.Errorf("the object has %d bytes, not %d", total, obj.Size)}
+	}
+	if first != off || last != off+n-1 || length >= 0 && length != n {
+		return broken(op, obj.Key, "S3 sent %q in %d bytes where bytes %d-%d were asked for",
+			*out.ContentRange, length, off, off+n-1)
+	}
+	return nil
+}
+
+// body gives exactly left bytes, or an error.
+type body struct {
+	from io.ReadCloser
+	ctx  context.Context
+	key  string
+	left int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.from.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	switch {
+	case err == nil:
+	case b.left == 0:
+		err = io.EOF
+	case err == io.EOF:
+		err = fail(b.ctx, "GetObject", b.key, io.ErrUnexpectedEOF)
+	default:
+		err = fail(b.ctx, "GetObject", b.key, err)
+	}
+	return n, err
+}
+
+func (b *body) Close() error { return b.from.Close() }

@@ -1,0 +1,105 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"golang.org/x/sys/unix"
+)
+
+// expiryWindow is how long before they expire credentials are renewed, so that
+// a long request does not outlive those it was signed with.
+const expiryWindow = 5 * time.Minute
+
+// fallbackRegion is where a bucket is looked for when nothing says where it
+// is; S3 answers from there with the right one.
+const fallbackRegion = "us-east-1"
+
+// load reads the environment, the profile and the credentials' sources.
+func load(ctx context.Context, cfg Config) (aws.Config, error) {
+	opts := []func(*config.LoadOptions) error{
+		// A BuildableClient, for only that takes the CA bundle of AWS_CA_BUNDLE.
+		// The limit is for those who give credentials; S3 has its own watchdog.
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(tune).WithTimeout(quiet)),
+		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow }),
+		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			if isTerminal(os.Stdin) {
+				o.TokenProvider = askMFA
+			}
+		}),
+	}
+	if cfg.Region != "" {
+		opts = append(opts, config.WithRegion(cfg.Region))
+	}
+	if cfg.Profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(cfg.Profile))
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		var noProfile config.SharedConfigProfileNotExistError
+		if errors.As(err, &noProfile) {
+			err = &loginError{err}
+		}
+		return aws.Config{}, fail(ctx, "Open", "", err)
+	}
+	if loaded.Region == "" {
+		loaded.Region = fallbackRegion
+	}
+	loaded.Credentials = &login{loaded.Credentials}
+	return loaded, nil
+}
+
+// transportOf is the transport for S3: as load made it, the CA bundle included.
+func transportOf(loaded aws.Config) *http.Transport {
+	if b, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
+		return b.GetTransport()
+	}
+	t := new(http.Transport)
+	tune(t)
+	return t
+}
+
+// login is where credentials come from. It marks its failures, which are many
+// and of many types, as what they are.
+type login struct {
+	from aws.CredentialsProvider
+}
+
+func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if l.from == nil {
+		return aws.Credentials{}, &loginError{errors.New("no credentials are configured")}
+	}
+	creds, err := l.from.Retrieve(ctx)
+	if err != nil {
+		return creds, &loginError{err}
+	}
+	return creds, nil
+}
+
+// loginError says that no credentials could be had.
+type loginError struct{ err error }
+
+func (e *loginError) Error() string { return e.err.Error() }
+func (e *loginError) Unwrap() error { return e.err }
+
+// askMFA asks at the terminal. Not on standard output, which may be read by a
+// program.
+func askMFA() (string, error) {
+	fmt.Fprint(os.Stderr, "MFA code: ")
+	var code string
+	_, err := fmt.Fscanln(os.Stdin, &code)
+	return code, err
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return err == nil
+}

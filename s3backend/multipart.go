@@ -1,0 +1,183 @@
+package s3backend
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Limits of a multipart upload.
+// Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
+const (
+	MaxParts    = 10000
+	MinPartSize = 5 << 20 // but for the last part
+	MaxPartSize = 5 << 30
+)
+
+// Upload is a multipart upload that has begun. Nobody sees its parts until
+// Complete makes them one object.
+type Upload struct {
+	Key, ID   string
+	AbortDate time.Time // when the bucket's lifecycle rule aborts it; zero where no rule does
+	CRC32     bool      // begun with checksums: then S3 wants one of each part
+}
+
+// Part is one part that S3 has.
+type Part struct {
+	Number int32 // from 1 to MaxParts
+	ETag   string
+	CRC32  string // base64; "" where none was sent or told
+	Size   int64
+}
+
+// CreateUpload begins a multipart upload. The ACL, h and the promise of
+// checksums are given here, for the object that Complete makes.
+func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Upload, error) {
+	const op = "CreateMultipartUpload"
+	var up Upload
+	err := c.withChecksum(func(on bool) error {
+		in := &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key}
+		if on {
+			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
+		}
+		out, err := c.s3.CreateMultipartUpload(ctx, in, h.toCreate(in)...)
+		if err != nil {
+			return fail(ctx, op, key, err)
+		}
+		if val(out.UploadId) == "" {
+			return broken(op, key, "S3 told no upload id")
+		}
+		up = Upload{Key: key, ID: *out.UploadId, AbortDate: val(out.AbortDate), CRC32: on}
+		return nil
+	})
+	return up, err
+}
+
+func (h *Header) toCreate(in *s3.CreateMultipartUploadInput) []func(*s3.Options) {
+	if h == nil {
+		return nil
+	}
+	in.ContentType = opt(h.ContentType)
+	in.ContentEncoding = opt(h.ContentEncoding)
+	in.ContentDisposition = opt(h.ContentDisposition)
+	in.ContentLanguage = opt(h.ContentLanguage)
+	in.CacheControl = opt(h.CacheControl)
+	in.Metadata = userMetadata(h.User)
+	in.Tagging = opt(h.Tagging)
+	return h.expires()
+}
+
+// UploadPart sends body's first size bytes, from where it stands, as part n;
+// a part that is sent again replaces the one before. The body is read twice.
+// NotExist: there is no such upload (any more).
+func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.ReadSeeker, size int64) (Part, error) {
+	const op = "UploadPart"
+	s, sum, err := c.prepare(ctx, op, up.Key, body, size)
+	if err != nil {
+		return Part{}, err
+	}
+	var part Part
+	err = c.withChecksum(func(on bool) error {
+		in := &s3.UploadPartInput{
+			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n, Body: s, ContentLength: &size,
+		}
+		part = Part{Number: n, Size: size}
+		if on {
+			in.ChecksumCRC32, part.CRC32 = opt(sum), sum
+		}
+		if _, err := s.Seek(0, io.SeekStart); err != nil {
+			return fail(ctx, op, up.Key, err)
+		}
+		out, err := c.s3.UploadPart(ctx, in, unsigned, expectOnRetry)
+		if err != nil {
+			return fail(ctx, op, up.Key, err)
+		}
+		if part.ETag = unquote(out.ETag); part.ETag == "" {
+			return broken(op, up.Key, "S3 told no ETag of part %d", n)
+		}
+		return nil
+	})
+	return part, err
+}
+
+// Complete makes the parts one object of size bytes, if cond holds. The parts
+// may come in any order. NotExist: there is no such upload, which after a lost
+// reply may mean that it is complete already.
+func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int64, cond Condition) (Object, error) {
+	const op = "CompleteMultipartUpload"
+	parts = slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return int(a.Number) - int(b.Number) })
+	sums := up.CRC32 || !slices.ContainsFunc(parts, func(p Part) bool { return p.CRC32 == "" })
+	var obj Object
+	complete := func(cond Condition, sums bool) error {
+		in := &s3.CompleteMultipartUploadInput{
+			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, MpuObjectSize: opt(size),
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: completed(parts, sums)},
+		}
+		in.IfNoneMatch, in.IfMatch = cond.headers()
+		out, err := c.s3.CompleteMultipartUpload(ctx, in)
+		if err != nil {
+			return missingIsStale(fail(ctx, op, up.Key, err), cond)
+		}
+		if val(out.ETag) == "" { // the reply began with 200 and broke off
+			return broken(op, up.Key, "S3 did not confirm the object")
+		}
+		obj = Object{
+			Key: up.Key, Size: size, ETag: unquote(out.ETag),
+			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId),
+		}
+		return nil
+	}
+	err := c.conditionally(ctx, op, up.Key, cond, true, func(cond Condition) error {
+		err := complete(cond, sums)
+		// Sums of parts that were not promised at the start are refused; whoever
+		// began the upload may have been an earlier process.
+		if sums && !up.CRC32 && statusOf(err) == http.StatusBadRequest &&
+			(codeOf(err) == "InvalidPart" || codeOf(err) == "InvalidRequest") {
+			if again := complete(cond, false); again == nil || codeOf(again) != codeOf(err) {
+				return again
+			}
+		}
+		return err
+	})
+	return obj, err
+}
+
+func completed(parts []Part, sums bool) []types.CompletedPart {
+	done := make([]types.CompletedPart, len(parts))
+	for i, p := range parts {
+		number, etag := p.Number, quote(p.ETag)
+		done[i] = types.CompletedPart{PartNumber: &number, ETag: &etag}
+		if sums {
+			done[i].ChecksumCRC32 = opt(p.CRC32)
+		}
+	}
+	return done
+}
+
+// Abort forgets the upload and its parts. An upload that is gone is success.
+func (c *Client) Abort(ctx context.Context, up Upload) error {
+	const op = "AbortMultipartUpload"
+	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID,
+	})
+	if err = fail(ctx, op, up.Key, err); isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// partSize returns the size of each part but the last, at least least, so that
+// MaxParts hold size bytes.
+func partSize(size, least int64) (int64, error) {
+	p := max(least, (size+MaxParts-1)/MaxParts)
+	if p > MaxPartSize {
+		return 0, fmt.Errorf("%d bytes are more than %d parts hold", size, MaxParts)
+	}
+	return p, nil
+}

@@ -1,0 +1,98 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// prove finds out that the bucket answers, and in which region it is. It costs
+// one HeadBucket; a reply to a HEAD has no body, so where that says no, or does
+// not look like S3's, one listing asks again to learn why.
+func (c *Client) prove(ctx context.Context, regionGiven bool) error {
+	for range 3 { // the region is found at most once; no server can make it endless
+		header, err := c.headBucket(ctx)
+		if err == nil && fromS3(header) {
+			return nil
+		}
+		if is := header.Get("X-Amz-Bucket-Region"); err != nil && is != "" && is != c.region {
+			if regionGiven {
+				return regionError(c.bucket, is, c.region)
+			}
+			c.setRegion(is)
+			continue
+		}
+		return c.ask(ctx, err)
+	}
+	return broken("Open", "", "bucket %q names a new region each time it is asked", c.bucket)
+}
+
+func (c *Client) headBucket(ctx context.Context) (http.Header, error) {
+	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.bucket})
+	if err != nil {
+		var reply *smithyhttp.ResponseError
+		if errors.As(err, &reply) && reply.Response != nil {
+			return reply.Response.Header, fail(ctx, "HeadBucket", "", err)
+		}
+		return http.Header{}, fail(ctx, "HeadBucket", "", err)
+	}
+	reply, _ := rawReply(out.ResultMetadata)
+	return reply, nil
+}
+
+// ask learns from a listing what headErr, or a strange reply, meant. That the
+// listing is refused is an answer too: the bucket is there.
+func (c *Client) ask(ctx context.Context, headErr error) error {
+	if headErr != nil && statusOf(headErr) == 0 {
+		return headErr // nobody answered
+	}
+	max := int32(1)
+	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
+	err = fail(ctx, "ListObjectsV2", "", err)
+	var e *Error
+	switch {
+	case err == nil && val(out.Name) == "":
+		return c.notS3()
+	case err == nil:
+		return nil
+	case !errors.As(err, &e):
+		return err // the context's
+	case e.Kind == Denied:
+		return nil
+	case e.Kind == NotExist && e.Code() != "NoSuchKey" || e.Status() != 0 && e.Code() == "":
+		return c.notS3() // a page, not an error of S3's
+	}
+	return err
+}
+
+func (c *Client) notS3() error {
+	where := "the endpoint"
+	if u := c.s3.Options().BaseEndpoint; u != nil {
+		where = *u
+	}
+	return broken("Open", "", "%s answers, but does not speak S3", where)
+}
+
+// fromS3 tells by the headers whether an S3 server answered: all that are
+// known send a request id or a region, and a web server sends neither.
+func fromS3(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Amz-") {
+			return true
+		}
+	}
+	return false
+}
+
+// setRegion makes the client sign for another region. Only for Open: the
+// client is in one goroutine's hands until then.
+func (c *Client) setRegion(region string) {
+	o := c.s3.Options()
+	o.Region = region
+	c.s3 = s3.New(o)
+	c.region = region
+}

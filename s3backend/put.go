@@ -1,0 +1,92 @@
+package s3backend
+
+import (
+	"context"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// maxPut is the largest object that one PutObject or CopyObject makes.
+// Source: Amazon S3 User Guide, "Uploading objects".
+const maxPut = 5 << 30
+
+// Put makes body's first size bytes, from where it stands, the object under
+// key, with h where it is not nil, if cond holds. It is one request, and the
+// body is read twice. S3 checks the bytes against their CRC-32.
+//
+// Errors: Stale where cond does not hold, TooLarge above 5 GiB. A Stale may
+// also follow an attempt whose reply was lost: the object may be ours.
+func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *Header, cond Condition,
+) (Object, error) {
+	const op = "PutObject"
+	if size > maxPut {
+		return Object{}, &Error{Op: op, Key: key, Kind: TooLarge}
+	}
+	s, sum, err := c.prepare(ctx, op, key, body, size)
+	if err != nil {
+		return Object{}, err
+	}
+	var obj Object
+	put := func(cond Condition, checksum bool) error {
+		in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: s, ContentLength: &size}
+		in.IfNoneMatch, in.IfMatch = cond.headers()
+		if checksum {
+			in.ChecksumCRC32 = opt(sum)
+		}
+		if _, err := s.Seek(0, io.SeekStart); err != nil {
+			return fail(ctx, op, key, err)
+		}
+		out, err := c.s3.PutObject(ctx, in, append(h.toPut(in), unsigned)...)
+		if err != nil {
+			return missingIsStale(fail(ctx, op, key, err), cond)
+		}
+		obj = Object{
+			Key: key, Size: size, ETag: unquote(out.ETag),
+			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId),
+		}
+		return nil
+	}
+	err = c.conditionally(ctx, op, key, cond, false, func(cond Condition) error {
+		return c.withChecksum(func(on bool) error {
+			return twice(func() error { return put(cond, on) })
+		})
+	})
+	return obj, err
+}
+
+// prepare bounds the body and sums it, unless this server wants no checksum.
+func (c *Client) prepare(ctx context.Context, op, key string, body io.ReadSeeker, size int64) (*sized, string, error) {
+	s, err := newSized(body, size)
+	if err != nil {
+		return nil, "", fail(ctx, op, key, err)
+	}
+	if c.quirks.noChecksum.Load() {
+		return s, "", nil
+	}
+	sum, err := s.sum(ctx)
+	return s, sum, fail(ctx, op, key, err)
+}
+
+// toPut fills in what h says, and returns what the SDK's input cannot say.
+func (h *Header) toPut(in *s3.PutObjectInput) []func(*s3.Options) {
+	if h == nil {
+		return nil
+	}
+	in.ContentType = opt(h.ContentType)
+	in.ContentEncoding = opt(h.ContentEncoding)
+	in.ContentDisposition = opt(h.ContentDisposition)
+	in.ContentLanguage = opt(h.ContentLanguage)
+	in.CacheControl = opt(h.CacheControl)
+	in.Metadata = userMetadata(h.User)
+	in.Tagging = opt(h.Tagging)
+	return h.expires()
+}
+
+// expires sends Expires as it was received; the SDK would take a time only.
+func (h *Header) expires() []func(*s3.Options) {
+	if h == nil || h.Expires == "" {
+		return nil
+	}
+	return []func(*s3.Options){setHeader("Expires", h.Expires)}
+}

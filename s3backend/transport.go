@@ -1,0 +1,205 @@
+package s3backend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+)
+
+const (
+	// quiet is how long a request may go without a byte moving.
+	quiet = 30 * time.Second
+
+	// quietServerWork is the same for requests during which S3 itself moves
+	// data before it answers: "processing of a Complete Multipart Upload request
+	// could take several minutes" (Amazon S3 API Reference).
+	quietServerWork = 10 * time.Minute
+
+	// bufferSize is that of each connection's buffers. Reading 1 GiB through
+	// less than this costs a fifth more CPU.
+	bufferSize = 256 << 10
+
+	// writeSize is the largest write to a connection that counts as one step
+	// of progress: 128 KiB in 30 s lets a link of 4.4 KB/s a stream live.
+	writeSize = 128 << 10
+)
+
+// errStalled ends a request on which nothing moved. It is not retried: the
+// caller has waited long enough, and has a longer patience where it wants one.
+var errStalled error = &stalledError{}
+
+type stalledError struct{}
+
+func (*stalledError) Error() string { return "no answer from S3 in 30s" }
+func (*stalledError) Timeout() bool { return true }
+
+// tune sets up the transport for a few hosts, many connections and large bodies.
+// HTTP/1.1 only: one connection a stream is what S3's throughput is made of.
+func tune(t *http.Transport) {
+	t.Proxy = http.ProxyFromEnvironment
+	t.MaxIdleConns = 0
+	t.MaxIdleConnsPerHost = 128
+	t.MaxConnsPerHost = 0
+	t.IdleConnTimeout = 90 * time.Second
+	t.TLSHandshakeTimeout = 10 * time.Second
+	t.ExpectContinueTimeout = time.Second
+	t.ReadBufferSize = bufferSize
+	t.WriteBufferSize = bufferSize
+	t.DisableCompression = true
+	t.ForceAttemptHTTP2 = false
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &conn{Conn: c}, nil
+	}
+}
+
+// conn tells the watchdog of the request it serves each time bytes went out.
+type conn struct {
+	net.Conn
+	dog atomic.Pointer[watchdog] // of the request now on this connection
+}
+
+func (c *conn) Write(p []byte) (n int, err error) {
+	for first := true; first || len(p) > 0; first = false {
+		step := p[:min(len(p), writeSize)]
+		m, err := c.Conn.Write(step)
+		n += m
+		if err != nil {
+			return n, err
+		}
+		p = p[m:]
+		c.dog.Load().touch()
+	}
+	return n, nil
+}
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, writeSize); return &b }}
+
+// ReadFrom is what net/http sends a body with; left to itself it would copy
+// by 32 KiB.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{c}, r, *buf)
+}
+
+// watchdog cancels a request when it is not touched for its limit.
+type watchdog struct {
+	limit  time.Duration
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+}
+
+func (d *watchdog) touch() {
+	if d != nil {
+		d.timer.Reset(d.limit)
+	}
+}
+
+// watched is the SDK's HTTP client: net/http's, with a watchdog on each
+// attempt. It sees the reply's headers and the body's bytes as progress, and
+// what a connection has written.
+type watched struct {
+	client *http.Client
+	quiet  time.Duration
+	slow   time.Duration
+}
+
+func newWatched(t *http.Transport) *watched {
+	return &watched{
+		quiet: quiet,
+		slow:  quietServerWork,
+		client: &http.Client{
+			Transport: t,
+			// A redirect names another host, to which nothing of ours was signed.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// Do sends one attempt.
+func (w *watched) Do(req *http.Request) (*http.Response, error) {
+	limit := w.quiet
+	switch awsmiddleware.GetOperationName(req.Context()) {
+	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
+		limit = w.slow
+	}
+	ctx, cancel := context.WithCancelCause(req.Context())
+	dog := &watchdog{limit: limit, cancel: cancel}
+	dog.timer = time.AfterFunc(limit, func() { cancel(errStalled) })
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if c := plainConn(info.Conn); c != nil {
+				c.dog.Store(dog)
+			}
+			dog.touch()
+		},
+	})
+	resp, err := w.client.Do(req.WithContext(ctx))
+	dog.timer.Stop()
+	if err != nil {
+		err = stalled(ctx, err)
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog}
+	return resp, nil
+}
+
+// plainConn finds our connection below TLS.
+func plainConn(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	plain, _ := c.(*conn)
+	return plain
+}
+
+// stalled puts errStalled in place of the cancellation that it caused, which
+// would look like the caller's own.
+func stalled(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errStalled && err != nil && !errors.Is(err, io.EOF) {
+		return errStalled
+	}
+	return err
+}
+
+// watchedBody is a reply's body. Its watchdog runs only while a Read waits: a
+// reader may take its time between two.
+type watchedBody struct {
+	io.ReadCloser
+	ctx context.Context
+	dog *watchdog
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.dog.touch()
+	n, err := b.ReadCloser.Read(p)
+	b.dog.timer.Stop()
+	if err != nil {
+		err = stalled(b.ctx, err)
+		b.dog.cancel(nil)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.dog.timer.Stop()
+	b.dog.cancel(nil)
+	return b.ReadCloser.Close()
+}
