@@ -1,0 +1,260 @@
+package content
+
+import (
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+type versionID struct{ key, etag string }
+
+// version is one object version of which there are Readers or blocks. All
+// fields but obj are guarded by Cache.mu.
+type version struct {
+	obj     s3backend.Object
+	blocks  map[int64]*block // by index: in flight or full
+	readers int
+	private bool   // known to its Readers only: without ETag, or forgotten
+	disk    *entry // nil: not kept on disk
+}
+
+// count is the number of the version's blocks.
+func (v *version) count() int64 { return (v.obj.Size + blockSize - 1) / blockSize }
+
+// length is the size of block i in bytes.
+func (v *version) length(i int64) int64 { return min(blockSize, v.obj.Size-i*blockSize) }
+
+// onDisk reports whether block i can be read from the disk cache.
+func (v *version) onDisk(i int64) bool { return v.disk != nil && v.disk.has(i) }
+
+// block is an aligned range of a version. It is in version.blocks from the
+// start of its fetch until it is evicted, or its fetch fails or is cancelled.
+type block struct {
+	v     *version
+	index int64
+	slot  slot
+	fetch *fetch        // nil once full
+	err   error         // why the fetch failed
+	done  chan struct{} // closed when the block is full or failed; nil if nobody waits
+	pins  int           // who waits for it or copies from its slot; it is not evicted meanwhile
+	ahead bool          // fetched ahead of a reader and not read yet: counted in Cache.ahead
+	gone  bool          // no longer in version.blocks
+	time  int64         // Cache.now of the last use
+}
+
+// urgency says what may be evicted for a slot.
+type urgency int
+
+const (
+	idle  urgency = iota // for a block fetched ahead: what nobody will miss soon
+	soft                 // for the rest of a read: what has been read already
+	first                // for the block that a read waits for: anything that is not in use
+)
+
+// staleAhead is how long a block fetched ahead is kept from being evicted for
+// another that is fetched ahead: its reader has paused.
+const staleAhead = int64(2 * time.Second)
+
+// takeLocked returns a slot nobody uses, or false where only a more urgent
+// block could have one.
+func (c *Cache) takeLocked(u urgency) (slot, bool) {
+	if u < first && len(c.starved) > 0 {
+		return noSlot, false
+	}
+	if u == idle && !c.roomAheadLocked(1) {
+		return noSlot, false
+	}
+	for {
+		if n := len(c.warm); n > 0 {
+			s := c.warm[n-1]
+			c.warm = c.warm[:n-1]
+			c.warmLow = min(c.warmLow, n-1)
+			return s, true
+		}
+		if n := len(c.cold); n > 0 {
+			s := c.cold[n-1]
+			c.cold = c.cold[:n-1]
+			return s, true
+		}
+		b := oldest(c.used)
+		if b == nil && u == first {
+			b = oldest(c.unread)
+		}
+		if b == nil {
+			return noSlot, false
+		}
+		c.evictLocked(b)
+	}
+}
+
+// roomAheadLocked reports whether n more blocks may be fetched ahead. It makes
+// room at the cost of readers that have paused.
+func (c *Cache) roomAheadLocked(n int) bool {
+	for c.ahead+n > c.aheadMax {
+		b := oldest(c.unread)
+		if b == nil || c.now()-b.time < staleAhead {
+			return false
+		}
+		c.evictLocked(b)
+	}
+	return true
+}
+
+// oldest returns the least recently used block of l that nobody uses, or nil.
+func oldest(l *blockLRU) *block {
+	for range l.Len() {
+		b, _, _ := l.GetOldest()
+		if b.pins == 0 {
+			return b
+		}
+		l.Get(b) // in use: it is not the oldest
+	}
+	return nil
+}
+
+// evictLocked removes the full block b from memory. Where it is in use, its
+// slot is freed when it no longer is.
+func (c *Cache) evictLocked(b *block) {
+	if b.gone {
+		return
+	}
+	b.gone = true
+	c.readLocked(b)
+	c.used.Remove(b)
+	delete(b.v.blocks, b.index)
+	if b.pins == 0 {
+		c.freeLocked(b)
+	}
+	c.retireLocked(b.v)
+}
+
+// freeLocked gives back the slot of b, which nobody uses.
+func (c *Cache) freeLocked(b *block) {
+	c.warm = append(c.warm, b.slot)
+	b.slot = noSlot
+	c.wakeLocked()
+}
+
+// fullLocked makes b, which its fetch has filled, readable and evictable.
+func (c *Cache) fullLocked(b *block) {
+	b.fetch = nil
+	b.time = c.now()
+	if b.done != nil {
+		close(b.done)
+		b.done = nil
+	}
+	switch {
+	case b.gone:
+		c.freeLocked(b)
+		return
+	case b.ahead:
+		c.unread.Add(b, struct{}{})
+	default:
+		c.used.Add(b, struct{}{})
+	}
+	if b.v.private && b.v.readers == 0 {
+		c.evictLocked(b)
+	}
+	c.wakeLocked()
+}
+
+// readLocked notes that b, if it was fetched ahead, no longer is.
+func (c *Cache) readLocked(b *block) {
+	if b.ahead {
+		b.ahead = false
+		c.ahead--
+		if c.unread.Remove(b) {
+			c.used.Add(b, struct{}{})
+		}
+	}
+}
+
+// unpinLocked ends a use of b that began with b.pins++.
+func (c *Cache) unpinLocked(b *block) {
+	b.pins--
+	switch {
+	case b.pins > 0 || b.fetch != nil || b.slot == noSlot:
+	case b.gone:
+		c.freeLocked(b)
+	default:
+		c.wakeLocked()
+	}
+}
+
+// touchLocked notes a use of the full block b by a reader.
+func (c *Cache) touchLocked(b *block) {
+	b.time = c.now()
+	if b.ahead {
+		c.readLocked(b)
+	} else {
+		c.used.Get(b)
+	}
+}
+
+// wakeLocked lets the first read that waits for a slot try again.
+func (c *Cache) wakeLocked() {
+	if len(c.starved) > 0 {
+		close(c.starved[0])
+		c.starved = c.starved[1:]
+	}
+}
+
+// dropLocked evicts the full blocks of v.
+func (c *Cache) dropLocked(v *version) {
+	for _, b := range v.blocks {
+		if b.fetch == nil {
+			c.evictLocked(b)
+		}
+	}
+}
+
+// retireLocked forgets v when nothing is left of it in memory.
+func (c *Cache) retireLocked(v *version) {
+	id := versionID{v.obj.Key, v.obj.ETag}
+	if v.readers == 0 && len(v.blocks) == 0 && c.versions[id] == v {
+		delete(c.versions, id)
+	}
+}
+
+const (
+	sweepEvery = 15 * time.Second
+	sweepAge   = int64(time.Minute) // blocks that nobody read for so long leave memory
+)
+
+// sweep returns memory that has not been used for a while to the system, so
+// that an idle mount is small.
+func (c *Cache) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, s := range c.idleSlots() {
+			c.mem.release(s)
+			c.mu.Lock()
+			c.cold = append(c.cold, s)
+			c.wakeLocked()
+			c.mu.Unlock()
+		}
+	}
+}
+
+// idleSlots evicts what nobody has used for a while and takes the slots out of
+// the warm ones that have lain there since the last call.
+func (c *Cache) idleSlots() []slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range []*blockLRU{c.used, c.unread} {
+		for b := oldest(l); b != nil && c.now()-b.time > sweepAge; b = oldest(l) {
+			c.evictLocked(b)
+		}
+	}
+	n := c.warmLow
+	slots := append([]slot(nil), c.warm[:n]...)
+	c.warm = append(c.warm[:0], c.warm[n:]...)
+	c.warmLow = len(c.warm)
+	return slots
+}

@@ -1,0 +1,213 @@
+// Package content keeps the bytes of immutable object versions, in memory and
+// on disk.
+//
+// A version is a key and its ETag; its bytes never change, so neither do its
+// blocks: aligned ranges of 128 KiB, the last one shorter. A [Cache] holds
+// blocks within a hard budget of memory and, where it is given a directory, as
+// files. A [Reader] is one open handle of a version; many Readers of one
+// version share its blocks.
+//
+// The life of a byte: a ReadAt finds its block missing and starts a fetch, one
+// ranged request (or one read of the disk cache) for a run of consecutive
+// blocks. Each block gets a slot of the memory before the request goes out and
+// can be read as soon as it is full, while the run's later blocks are still on
+// their way. Whoever else wants the block waits for the same fetch. Where reads
+// follow each other, the Reader's window starts fetches ahead of them. A full
+// block is copied to its readers, written to the disk cache in the background,
+// and gives its slot up when others need it, least recently used first.
+//
+// Any block may be evicted at any time: this package forgets, it never owes.
+package content
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// blockSize is the cache's unit in bytes. It is the largest read that the
+// kernel sends to a FUSE mount unless told otherwise.
+const blockSize = 128 << 10
+
+// ErrClosed is the error of every call on a closed Cache or Reader.
+var ErrClosed = errors.New("content: closed")
+
+// Source is what content asks of a bucket.
+type Source interface {
+	// Get returns the n bytes of obj from off on. It fails with
+	// s3backend.Stale once the key holds another version. The call and reads of
+	// the body end soon after ctx does.
+	Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error)
+}
+
+// Config says how much a Cache may keep. The zero value of a field is its default.
+type Config struct {
+	Memory   int64  // bytes for all blocks, those in flight included: a hard limit; default 96 MiB, at least 512 KiB
+	Dir      string // the disk cache's directory; "" for none
+	DiskSize int64  // limit in bytes of what is kept in Dir; default 10 GiB
+	MinFree  int64  // bytes to leave free on Dir's file system
+	Streams  int    // range requests at a time, in all; default 32
+	Logger   *slog.Logger
+}
+
+// Cache keeps blocks. Its methods may be called from any goroutine.
+type Cache struct {
+	src     Source
+	log     *slog.Logger
+	mem     *arena
+	disk    *disk // nil: none
+	streams int
+	born    time.Time
+
+	ctx    context.Context // ends with the Cache; its cause is ErrClosed
+	cancel context.CancelCauseFunc
+	g      sync.WaitGroup // every goroutine the Cache starts, and every ReadAt under way
+
+	// mu guards the fields below and those of versions, blocks, fetches and
+	// Readers. Nothing is read, written or awaited while it is held. Take it
+	// before disk.mu.
+	mu       sync.Mutex
+	closed   bool
+	versions map[versionID]*version
+
+	warm     []slot // free slots that hold memory, last freed last
+	cold     []slot // free slots that do not
+	warmLow  int    // the fewest warm slots since the last sweep
+	used     *blockLRU
+	unread   *blockLRU // fetched ahead of a reader and not read yet
+	ahead    int       // blocks fetched ahead and not read yet, those in flight included
+	aheadMax int
+	starved  []chan struct{} // demand reads that wait for a slot, first come first
+
+	running int      // requests under way
+	pending []*fetch // fetches of demand reads that wait for a stream
+	speed   speed
+	readers map[*Reader]struct{} // those with a window
+	active  int                  // of them, those that read lately; see activeLocked
+	counted int64                // when active was counted
+	saving  []saving             // full blocks on their way to the disk, oldest first
+	stats   Stats
+}
+
+type blockLRU = simplelru.LRU[*block, struct{}]
+
+// Stats tells what a Cache holds and what it did since it was made.
+type Stats struct {
+	Memory, MemoryLimit int64 // bytes of the slots in use, and of all
+	Disk, DiskLimit     int64 // bytes kept on disk, and the most that may be; 0, 0 without a disk cache
+	Hits, Misses        int64 // blocks read that were in memory at once, and that had to be awaited
+	Gets                int64 // requests sent to the source
+	Fetched             int64 // bytes received from the source
+	FromDisk, ToDisk    int64 // bytes read from the disk cache, and written to it
+	Corrupt             int64 // blocks dropped because the disk returned other bytes than were written
+}
+
+// New returns a Cache of what src holds. Where another process uses the disk
+// cache's directory, it does without and says so in the log.
+func New(src Source, cfg Config) (*Cache, error) {
+	memory := cmp.Or(cfg.Memory, 96<<20)
+	if memory < 4*blockSize {
+		return nil, fmt.Errorf("content: %d bytes of memory are less than %d", memory, 4*blockSize)
+	}
+	streams := cmp.Or(cfg.Streams, 32)
+	if streams < 1 {
+		return nil, fmt.Errorf("content: %d streams", streams)
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	d, err := openDisk(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	n := int(memory / blockSize)
+	mem, err := newArena(n)
+	if err != nil {
+		if d != nil {
+			d.unlock()
+		}
+		return nil, fmt.Errorf("content: %d bytes of memory: %w", memory, err)
+	}
+
+	c := &Cache{
+		src: src, log: log, mem: mem, disk: d, streams: streams, born: time.Now(),
+		versions: make(map[versionID]*version),
+		readers:  make(map[*Reader]struct{}),
+		aheadMax: max(1, n*3/4),
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.used, _ = simplelru.NewLRU[*block, struct{}](n, nil)
+	c.unread, _ = simplelru.NewLRU[*block, struct{}](n, nil)
+	for s := n - 1; s >= 0; s-- {
+		c.cold = append(c.cold, slot(s))
+	}
+	c.g.Go(c.sweep)
+	if d != nil {
+		c.g.Go(c.keep)
+	}
+	return c, nil
+}
+
+// Close ends the fetches and reads under way with ErrClosed, writes what the
+// disk cache is owed and waits for all of it. Only the first call does anything.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.mu.Unlock()
+
+	c.cancel(ErrClosed)
+	c.g.Wait()
+	if c.disk != nil {
+		c.disk.unlock()
+	}
+	return c.mem.close()
+}
+
+// Stats returns what the Cache holds and did.
+func (c *Cache) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.MemoryLimit = int64(c.mem.slots) * blockSize
+	s.Memory = s.MemoryLimit - int64(len(c.warm)+len(c.cold))*blockSize
+	if c.disk != nil {
+		s.Disk, s.DiskLimit = c.disk.size()
+	}
+	return s
+}
+
+// Forget drops the version obj: it is known to be gone. Where obj has no ETag,
+// it drops every version of obj's key. Readers of it keep what they are reading
+// and then depend on the source, which says s3backend.Stale.
+func (c *Cache) Forget(obj s3backend.Object) {
+	c.mu.Lock()
+	for id, v := range c.versions {
+		if id.key == obj.Key && (obj.ETag == "" || id.etag == obj.ETag) {
+			v.private = true
+			v.disk = nil
+			delete(c.versions, id)
+			c.dropLocked(v)
+		}
+	}
+	c.mu.Unlock()
+	if c.disk != nil {
+		c.disk.forget(obj)
+	}
+}
+
+// now is the time since the Cache was made.
+func (c *Cache) now() int64 { return int64(time.Since(c.born)) }

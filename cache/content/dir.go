@@ -1,0 +1,193 @@
+package content
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What follows changes the disk cache's directory: only keep may call it.
+
+// failed pauses writing after err.
+func (d *disk) failed(err error) {
+	d.log.Warn("disk cache: cannot write; reads go on without", "dir", d.dir, "error", err)
+	d.mu.Lock()
+	d.paused = time.Now().Add(pauseAfter)
+	d.mu.Unlock()
+	if errors.Is(err, unix.ENOSPC) {
+		d.evict(batchMax * blockSize)
+	}
+}
+
+// room reports whether n more bytes of e may be written.
+func (d *disk) room(e *entry, n int64) bool {
+	d.mu.Lock()
+	no := e.dead || time.Now().Before(d.paused)
+	d.mu.Unlock()
+	return !no && d.fits(n)
+}
+
+// fits reports whether there is room for n more bytes. It evicts what was used
+// longest ago to make it so.
+func (d *disk) fits(n int64) bool {
+	d.mu.Lock()
+	over := d.bytes + n - d.limit
+	d.mu.Unlock()
+	var st unix.Statfs_t
+	if d.minFree > 0 && unix.Statfs(d.dir, &st) == nil {
+		over = max(over, d.minFree+n-int64(st.Bavail)*int64(st.Bsize))
+	}
+	return over <= 0 || d.evict(over)
+}
+
+// evict removes entries that nobody uses until n bytes are free of them, oldest
+// use first, and reports whether there were enough.
+func (d *disk) evict(n int64) bool {
+	d.mu.Lock()
+	var idle []*entry
+	for _, e := range d.entries {
+		if e.users == 0 && e.bytes > 0 {
+			idle = append(idle, e)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *entry) int { return cmp.Compare(a.used, b.used) })
+	for i, e := range idle {
+		if n <= 0 {
+			idle = idle[:i]
+			break
+		}
+		n -= e.bytes
+		d.deadLocked(e)
+	}
+	d.mu.Unlock()
+	for _, e := range idle {
+		d.remove(e)
+	}
+	return n <= 0
+}
+
+// flush writes the indexes that do not say what they could, and notes in the
+// times of the others when they were used, for the next scan.
+func (d *disk) flush() {
+	d.mu.Lock()
+	changed := slices.SortedFunc(maps.Keys(d.changed), func(a, b *entry) int { return cmp.Compare(a.used, b.used) })
+	clear(d.changed)
+	d.mu.Unlock()
+	now := time.Now()
+	for i, e := range changed {
+		d.mu.Lock()
+		var b []byte
+		if e.dirty && !e.dead {
+			x := index{e.obj.Key, e.obj.ETag, e.obj.Size, e.sums}
+			b = x.encode()
+			e.dirty = false
+		}
+		d.mu.Unlock()
+		if b != nil {
+			d.writeIndex(e, b)
+		}
+		used := now.Add(time.Duration(i - len(changed)))
+		_ = os.Chtimes(d.path(e, indexExt), used, used) // what never was written has none
+	}
+}
+
+// writeIndex replaces the index file of e. A crash leaves the old one or the
+// new; that neither is synced is no harm, as all bytes are checked by their sums.
+func (d *disk) writeIndex(e *entry, b []byte) {
+	temp := d.path(e, tempExt)
+	err := os.WriteFile(temp, b, 0o600)
+	if err == nil {
+		err = os.Rename(temp, d.path(e, indexExt))
+	}
+	if err != nil {
+		os.Remove(temp)
+		d.log.Warn("disk cache: cannot write an index", "error", err)
+	}
+}
+
+// closeFiles closes the data files that Readers left open.
+func (d *disk) closeFiles() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.entries {
+		if e.file != nil {
+			e.file.Close()
+			e.file = nil
+		}
+	}
+}
+
+// scan finds what an earlier process left. It reads names and sizes only.
+func (d *disk) scan() {
+	names, err := os.ReadDir(d.dir)
+	if err != nil {
+		d.log.Warn("disk cache: cannot list its directory", "error", err)
+		return
+	}
+	type found struct {
+		name  string
+		bytes int64
+		used  time.Time
+	}
+	var all []found
+	stray := make(map[string]bool) // data files without index
+	for _, n := range names {
+		name, ext := strings.TrimSuffix(n.Name(), filepath.Ext(n.Name())), filepath.Ext(n.Name())
+		switch ext {
+		case tempExt:
+			os.Remove(filepath.Join(d.dir, n.Name()))
+		case dataExt:
+			stray[name] = true // its index comes later in the listing
+		case indexExt:
+			delete(stray, name)
+			i, err1 := n.Info()
+			data, err2 := os.Stat(filepath.Join(d.dir, name+dataExt))
+			if err1 != nil || err2 != nil {
+				os.Remove(filepath.Join(d.dir, n.Name()))
+				continue
+			}
+			all = append(all, found{name, occupied(data), i.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int { return a.used.Compare(b.used) })
+
+	d.mu.Lock()
+	// What was opened meanwhile was used last.
+	for _, e := range d.entries {
+		e.used += int64(len(all))
+	}
+	for i, f := range all {
+		if d.entries[f.name] == nil {
+			e := &entry{d: d, name: f.name, used: int64(i)}
+			d.entries[f.name] = e
+			d.resizeLocked(e, f.bytes)
+		}
+	}
+	d.uses += int64(len(all))
+	for name := range stray {
+		if d.entries[name] != nil {
+			delete(stray, name)
+		}
+	}
+	d.mu.Unlock()
+	for name := range stray {
+		os.Remove(filepath.Join(d.dir, name+dataExt))
+	}
+}
+
+// occupied is what a file takes on disk, in bytes.
+func occupied(i fs.FileInfo) int64 {
+	if st, ok := i.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return i.Size()
+}

@@ -1,0 +1,377 @@
+package content
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// disk is the disk cache: for each version a sparse data file and an index,
+// named by hashes of key and ETag. One goroutine, Cache.keep, does all that
+// changes the directory; reads come from any.
+type disk struct {
+	dir     string
+	limit   int64
+	minFree int64
+	log     *slog.Logger
+	lock    *os.File
+	create  func(path string, flag int) (blockFile, error) // openFile; a test may have it fail
+
+	kick chan struct{} // holds one: there is something for keep to do
+
+	// mu guards the fields below and those of entries. No file is touched while
+	// it is held.
+	mu       sync.Mutex
+	entries  map[string]*entry
+	changed  map[*entry]struct{} // the dirty ones, and those used since their index was written
+	uses     int64               // the clock of entry.used
+	bytes    int64
+	jobs     []func()
+	unsummed []*entry // adopted, their CRCs not all known
+	closing  bool
+	paused   time.Time // nothing is written before: writing failed
+}
+
+// blockFile is what disk does with a data file.
+type blockFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
+func openFile(path string, flag int) (blockFile, error) { return os.OpenFile(path, flag, 0o600) }
+
+// entry is a version on disk. Its fields but the first three are guarded by disk.mu.
+type entry struct {
+	d    *disk
+	name string
+	load sync.Once // reads the index
+
+	obj    s3backend.Object // zero until it is opened
+	sums   sums
+	file   blockFile // nil while nobody uses it
+	made   bool      // the data file is this version's
+	users  int       // Readers, blocks on their way here, reads and writes
+	used   int64     // disk.uses at the last use
+	bytes  int64
+	summed int64 // blocks before it have been summed; for an adopted file
+	dirty  bool  // the index file does not say what sums says
+	dead   bool  // no longer in disk.entries
+}
+
+// openDisk prepares the disk cache that cfg asks for; nil where there is none
+// or another process has it.
+func openDisk(cfg Config, log *slog.Logger) (*disk, error) {
+	if cfg.Dir == "" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("content: disk cache: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("content: disk cache: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			log.Warn("no disk cache: another process uses its directory", "dir", cfg.Dir)
+		} else {
+			log.Warn("no disk cache: its directory cannot be locked", "dir", cfg.Dir, "error", err)
+		}
+		return nil, nil
+	}
+	return &disk{
+		dir: cfg.Dir, limit: cmp.Or(cfg.DiskSize, 10<<30), minFree: cfg.MinFree,
+		log: log, lock: lock, create: openFile,
+		kick:    make(chan struct{}, 1),
+		entries: make(map[string]*entry),
+		changed: make(map[*entry]struct{}),
+	}, nil
+}
+
+// unlock lets another process have the directory.
+func (d *disk) unlock() { d.lock.Close() }
+
+// nameOf returns the name of obj's files, without their extension.
+func nameOf(obj s3backend.Object) string {
+	etag := sha256.Sum256([]byte(obj.ETag))
+	return fmt.Sprintf("%s%x", keyName(obj.Key), etag[:8])
+}
+
+// keyName returns what the names of all versions of key begin with.
+func keyName(key string) string {
+	h := sha256.Sum256([]byte(key))
+	return fmt.Sprintf("%x-", h[:8])
+}
+
+const dataExt, indexExt = ".data", ".index"
+
+func (d *disk) path(e *entry, ext string) string { return filepath.Join(d.dir, e.name+ext) }
+
+func (d *disk) size() (bytes, limit int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.bytes, d.limit
+}
+
+// open returns the entry of obj, its index read. It must be closed.
+func (d *disk) open(obj s3backend.Object) *entry {
+	name := nameOf(obj)
+	d.mu.Lock()
+	e := d.entries[name]
+	if e == nil {
+		e = &entry{d: d, name: name}
+		d.entries[name] = e
+	}
+	if e.obj.Key == "" {
+		e.obj = obj
+	}
+	e.users++
+	d.useLocked(e)
+	d.mu.Unlock()
+	e.load.Do(func() { d.readIndex(e) })
+	return e
+}
+
+// useLocked notes a use of e by a reader.
+func (d *disk) useLocked(e *entry) {
+	d.uses++
+	e.used = d.uses
+	d.changed[e] = struct{}{}
+}
+
+// dirtyLocked notes that the index of e must be written.
+func (d *disk) dirtyLocked(e *entry) {
+	if !e.dead {
+		e.dirty = true
+		d.changed[e] = struct{}{}
+	}
+}
+
+// hold makes one more user of e.
+func (d *disk) hold(e *entry) {
+	d.mu.Lock()
+	e.users++
+	d.mu.Unlock()
+}
+
+// close ends a use of e.
+func (d *disk) close(e *entry) {
+	d.mu.Lock()
+	e.users--
+	var f blockFile
+	if e.users == 0 {
+		f, e.file = e.file, nil
+		if e.bytes == 0 && !e.made && !e.dead {
+			d.deadLocked(e) // nothing of it ever came here
+		}
+	}
+	d.mu.Unlock()
+	if f != nil {
+		f.Close()
+	}
+}
+
+// readIndex loads what the index file says, if it is obj's and sound.
+func (d *disk) readIndex(e *entry) {
+	b, err := os.ReadFile(d.path(e, indexExt))
+	if err != nil {
+		return
+	}
+	x, err := decodeIndex(b)
+	if err != nil {
+		d.log.Warn("disk cache: file dropped", "file", e.name+indexExt, "error", err)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if x.key != e.obj.Key || x.etag != e.obj.ETag || x.size != e.obj.Size {
+		return
+	}
+	e.sums, e.made = x.sums, true
+	d.resizeLocked(e, e.sums.count()*blockSize)
+}
+
+// resizeLocked notes that e takes n bytes.
+func (d *disk) resizeLocked(e *entry, n int64) {
+	if !e.dead {
+		d.bytes += n - e.bytes
+	}
+	e.bytes = n
+}
+
+// has reports whether block i can be read.
+func (e *entry) has(i int64) bool {
+	e.d.mu.Lock()
+	defer e.d.mu.Unlock()
+	return !e.dead && e.sums.has(i)
+}
+
+// data returns the data file of e, which the caller uses.
+func (d *disk) data(e *entry, flag int) (blockFile, error) {
+	d.mu.Lock()
+	f := e.file
+	d.mu.Unlock()
+	if f != nil {
+		return f, nil
+	}
+	f, err := d.create(d.path(e, dataExt), os.O_RDWR|flag)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.file != nil {
+		f.Close()
+		return e.file, nil
+	}
+	e.file = f
+	return f, nil
+}
+
+var errCorrupt = errors.New("not the bytes that were written")
+
+// read fills p with block i of e, which the caller uses.
+func (d *disk) read(e *entry, i int64, p []byte) error {
+	f, err := d.data(e, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := f.ReadAt(p, i*blockSize); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	want, known := e.sums.crc(i)
+	d.mu.Unlock()
+	if known && crc32.Checksum(p, castagnoli) != want {
+		return errCorrupt
+	}
+	return nil
+}
+
+// fillFromDisk fills the blocks of f from the disk cache, and reports whether it
+// could. Where it could not, it is for the source to fill the rest.
+func (c *Cache) fillFromDisk(f *fetch) bool {
+	d, e := c.disk, f.disk
+	d.hold(e)
+	defer d.close(e)
+	for n, b := range f.blocks {
+		if f.ctx.Err() != nil {
+			return false
+		}
+		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
+		if err := d.read(e, b.index, p); err != nil {
+			c.log.Warn("disk cache: block dropped", "key", f.v.obj.Key, "block", b.index, "error", err)
+			c.mu.Lock()
+			c.stats.Corrupt++
+			c.mu.Unlock()
+			for _, b := range f.blocks[n:] { // to be written again
+				d.drop(e, b.index)
+			}
+			return false
+		}
+		c.mu.Lock()
+		f.filled++
+		c.stats.FromDisk += int64(len(p))
+		c.fullLocked(b)
+		c.mu.Unlock()
+	}
+	return true
+}
+
+// drop forgets block i of e.
+func (d *disk) drop(e *entry, i int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.sums.has(i) {
+		e.sums.drop(i)
+		d.dirtyLocked(e)
+		d.resizeLocked(e, e.bytes-blockSize)
+	}
+}
+
+// do has keep call f, and reports whether it will.
+func (d *disk) do(f func()) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closing {
+		return false
+	}
+	d.jobs = append(d.jobs, f)
+	d.wake()
+	return true
+}
+
+// wake makes keep look for something to do.
+func (d *disk) wake() {
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+}
+
+// forget drops obj, or every version of its key if it has no ETag.
+func (d *disk) forget(obj s3backend.Object) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if obj.ETag != "" {
+		if e := d.entries[nameOf(obj)]; e != nil {
+			d.killLocked(e)
+		}
+		return
+	}
+	prefix := keyName(obj.Key)
+	for name, e := range d.entries {
+		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+			d.killLocked(e)
+		}
+	}
+}
+
+// killLocked takes e out of the cache and has keep remove its files.
+func (d *disk) killLocked(e *entry) {
+	if e.dead {
+		return
+	}
+	d.deadLocked(e)
+	if !d.closing {
+		d.jobs = append(d.jobs, func() { d.remove(e) })
+		d.wake()
+	}
+}
+
+// deadLocked takes e out of the cache.
+func (d *disk) deadLocked(e *entry) {
+	d.resizeLocked(e, 0)
+	e.dead = true
+	delete(d.changed, e)
+	if d.entries[e.name] == e {
+		delete(d.entries, e.name)
+	}
+}
+
+// remove removes the files of e, which is dead, unless another entry of its
+// name has taken over. Only keep may call it.
+func (d *disk) remove(e *entry) {
+	d.mu.Lock()
+	other := d.entries[e.name]
+	taken := other != nil && other.made
+	d.mu.Unlock()
+	if !taken {
+		os.Remove(d.path(e, indexExt))
+		os.Remove(d.path(e, dataExt))
+	}
+}

@@ -1,0 +1,315 @@
+package content
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// maxFetch is the most that one request asks for. Larger ones are hardly
+// faster, and hold their memory longer.
+const maxFetch = 8 << 20
+
+// fetch fills a run of consecutive blocks, each of which has its slot. Its
+// fields are guarded by Cache.mu, but for those that never change.
+type fetch struct {
+	v      *version
+	blocks []*block // never changes
+	disk   *entry   // never changes; where to read, or nil: ask the source
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	filled    int     // blocks that are full: the first of them
+	waiters   int     // reads that wait for a block
+	owner     *Reader // whose window it belongs to, until that closes or moves on; nil for a random read
+	cancelled bool
+}
+
+// startLocked begins a fetch of the missing blocks of v from index from on, to
+// before end at most, and returns it, or nil where there is no slot. The blocks
+// before soon are going to be read at once. With urgent set, the first block is
+// waited for.
+func (c *Cache) startLocked(v *version, owner *Reader, from, soon, end int64, urgent bool) *fetch {
+	f := &fetch{v: v, owner: owner}
+	if v.onDisk(from) {
+		f.disk = v.disk
+	}
+	for i := from; i < end; i++ {
+		if v.blocks[i] != nil || i > from && v.onDisk(i) != (f.disk != nil) {
+			break
+		}
+		u := idle
+		switch {
+		case i == from && urgent:
+			u = first
+		case i < soon:
+			u = soft
+		}
+		s, ok := c.takeLocked(u)
+		if !ok {
+			break
+		}
+		b := &block{v: v, index: i, slot: s, fetch: f, ahead: u == idle}
+		if b.ahead {
+			c.ahead++
+		}
+		v.blocks[i] = b
+		f.blocks = append(f.blocks, b)
+	}
+	if len(f.blocks) == 0 {
+		return nil
+	}
+	f.ctx, f.cancel = context.WithCancel(c.ctx)
+	if owner != nil {
+		owner.fetches[f] = struct{}{}
+	}
+	switch {
+	case f.disk != nil:
+		c.g.Go(func() { c.run(f) })
+	case c.running < c.streams:
+		c.running++
+		c.g.Go(func() { c.run(f) })
+	default:
+		c.pending = append(c.pending, f)
+	}
+	return f
+}
+
+// spareLocked reports whether a request that nobody waits for may go out: some
+// streams are kept for those that somebody does.
+func (c *Cache) spareLocked() bool {
+	return len(c.pending) == 0 && c.running < max(1, c.streams-c.streams/16)
+}
+
+// run fills f and passes its stream on.
+func (c *Cache) run(f *fetch) {
+	var err error
+	// Where the disk cache is damaged, this is one request more than Streams allows.
+	if f.disk == nil || !c.fillFromDisk(f) {
+		err = c.fill(f)
+	}
+	f.cancel()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.finishLocked(f, err)
+	if f.disk != nil {
+		return
+	}
+	if len(c.pending) == 0 {
+		c.running--
+		return
+	}
+	next := c.pending[0]
+	c.pending = c.pending[1:]
+	c.g.Go(func() { c.run(next) })
+}
+
+// fill asks the source for the blocks of f that are not full, in one request.
+func (c *Cache) fill(f *fetch) error {
+	if err := f.ctx.Err(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	rest := f.blocks[f.filled:]
+	c.stats.Gets++
+	c.mu.Unlock()
+	off := rest[0].index * blockSize
+	last := rest[len(rest)-1].index
+	n := last*blockSize + f.v.length(last) - off
+
+	start := time.Now()
+	body, err := c.src.Get(f.ctx, f.v.obj, off, n)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	asked := time.Since(start)
+
+	for i, b := range rest {
+		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
+		if _, err := io.ReadFull(body, p); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("read %d bytes at %d of %q: %w", n, off, f.v.obj.Key, err)
+		}
+		if i == len(rest)-1 && !ended(body) {
+			return fmt.Errorf("read %d bytes at %d of %q: the reply is longer", n, off, f.v.obj.Key)
+		}
+		c.mu.Lock()
+		f.filled++
+		c.stats.Fetched += int64(len(p))
+		c.fullLocked(b)
+		c.saveLocked(b)
+		if i == len(rest)-1 {
+			c.speed.note(asked, time.Since(start)-asked, n)
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// ended reports whether r has nothing more to give.
+func ended(r io.Reader) bool {
+	var b [1]byte
+	n, err := io.ReadFull(r, b[:])
+	return n == 0 && errors.Is(err, io.EOF)
+}
+
+// finishLocked tells those who wait for a block of f that is not full why, and
+// forgets these blocks, so that the next read tries again.
+func (c *Cache) finishLocked(f *fetch, err error) {
+	if f.owner != nil {
+		delete(f.owner.fetches, f)
+	}
+	if err != nil && c.closed {
+		err = ErrClosed
+	}
+	for _, b := range f.blocks[f.filled:] {
+		c.abandonLocked(b)
+		b.err = err
+		b.fetch = nil
+		if b.done != nil {
+			close(b.done)
+			b.done = nil
+		}
+		c.freeLocked(b)
+	}
+	if f.owner != nil && f.filled < len(f.blocks) {
+		f.owner.window.failed(f.blocks[f.filled].index * blockSize)
+	}
+	c.retireLocked(f.v)
+}
+
+// abandonLocked takes b, which is not full, out of its version: who wants it
+// has to fetch it anew.
+func (c *Cache) abandonLocked(b *block) {
+	if b.gone {
+		return
+	}
+	b.gone = true
+	delete(b.v.blocks, b.index)
+	if b.ahead {
+		b.ahead = false
+		c.ahead--
+	}
+}
+
+// cancelLocked ends f if nobody waits for it and it is not part of a window.
+func (c *Cache) cancelLocked(f *fetch) {
+	if f.waiters > 0 || f.owner != nil || f.cancelled || f.filled == len(f.blocks) {
+		return
+	}
+	f.cancelled = true
+	f.cancel()
+	for _, b := range f.blocks[f.filled:] {
+		c.abandonLocked(b)
+	}
+	for i, p := range c.pending {
+		if p == f { // it has not begun and never will
+			c.pending = append(c.pending[:i], c.pending[i+1:]...)
+			c.finishLocked(f, context.Canceled)
+			return
+		}
+	}
+}
+
+// awaitLocked waits until b is full, pinned, or has failed, and returns its
+// error, or ctx's as soon as that ends; with an error it is not pinned. It gives
+// up Cache.mu meanwhile.
+func (c *Cache) awaitLocked(ctx context.Context, b *block) error {
+	f := b.fetch
+	b.pins++
+	if f == nil {
+		return nil
+	}
+	if b.done == nil {
+		b.done = make(chan struct{})
+	}
+	done := b.done
+	f.waiters++
+	c.mu.Unlock()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.mu.Lock()
+	f.waiters--
+	if err == nil {
+		err = b.err
+	}
+	if err != nil {
+		c.unpinLocked(b)
+		c.cancelLocked(f)
+	}
+	return err
+}
+
+// awaitSlotLocked waits until a slot may be had, or ctx ends. It gives up
+// Cache.mu meanwhile.
+func (c *Cache) awaitSlotLocked(ctx context.Context) error {
+	wake := make(chan struct{})
+	c.starved = append(c.starved, wake)
+	c.mu.Unlock()
+	var err error
+	select {
+	case <-wake:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-c.ctx.Done():
+		err = ErrClosed
+	}
+	c.mu.Lock()
+	if err == nil {
+		return nil
+	}
+	for i, w := range c.starved {
+		if w == wake {
+			c.starved = append(c.starved[:i], c.starved[i+1:]...)
+			return err
+		}
+	}
+	c.wakeLocked() // the turn came too late: it is the next one's
+	return err
+}
+
+// speed is what requests have taken lately.
+type speed struct {
+	latency time.Duration // until the first byte
+	perMiB  time.Duration // from then on; zero until a request has been measured
+}
+
+// note adds a request of n bytes to the averages.
+func (s *speed) note(latency, transfer time.Duration, n int64) {
+	if n < 512<<10 {
+		return // too short to tell
+	}
+	perMiB := max(1, time.Duration(int64(transfer)*(1<<20)/n))
+	if s.perMiB == 0 {
+		s.latency, s.perMiB = latency, perMiB
+		return
+	}
+	s.latency += (latency - s.latency) / 8
+	s.perMiB += (perMiB - s.perMiB) / 8
+}
+
+// wanted is the throughput to aim at, in bytes a second: what a FUSE mount can
+// pass on at most.
+const wanted = 2 << 30
+
+// streams is how many requests of maxFetch it takes to reach the wanted
+// throughput, of at most limit. Servers limit each connection, so on a long way
+// the number of requests decides, not their size; but fewer cost less.
+func (s *speed) streams(limit int) int {
+	if s.perMiB == 0 {
+		return limit
+	}
+	one := s.latency + maxFetch>>20*s.perMiB
+	n := int(one.Seconds()*wanted/maxFetch) + 1
+	return min(max(n, 4), limit)
+}

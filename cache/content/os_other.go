@@ -1,0 +1,12 @@
+//go:build unix && !linux
+
+package content
+
+import "golang.org/x/sys/unix"
+
+// adviceFree lets the kernel take pages back when it needs them. MADV_DONTNEED
+// frees nothing outside of Linux.
+const adviceFree = unix.MADV_FREE
+
+// background does nothing: a thread's priority is Linux's idea.
+func background() {}
