@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"context"
+	"time"
+)
+
+// SetMtime sets the time of the last change of the file at path.
+func (c *Cache) SetMtime(ctx context.Context, path string, t time.Time) error {
+	return c.withHandle(ctx, path, func(h *Handle) error { return h.SetMtime(ctx, t) })
+}
+
+// Truncate sets the size of the file at path.
+func (c *Cache) Truncate(ctx context.Context, path string, size int64) error {
+	return c.withHandle(ctx, path, func(h *Handle) error { return h.Truncate(ctx, size) })
+}
+
+// withHandle opens a file for one change.
+func (c *Cache) withHandle(ctx context.Context, path string, do func(*Handle) error) error {
+	h, err := c.Open(ctx, path, OpenMode{Write: true})
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	return do(h)
+}
+
+// SetMode sets the permission bits of the file at path. They travel with what is
+// not committed yet; for a version that S3 holds they are kept here.
+func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := c.checkWrite(p.prefix, ""); err != nil {
+		return err
+	}
+	a, err := c.stat(ctx, p, -1)
+	if err != nil {
+		return err
+	}
+	if a.Dir {
+		return nil // a folder's bits say what the policy grants
+	}
+	if a.File != nil {
+		return a.File.SetMode(mode)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.modes[a.Key+"\x00"+a.ETag] = mode
+	return nil
+}
+
+// SetMode sets the permission bits of a file that is open or owed.
+func (f *File) SetMode(mode uint32) error {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	if f.item != nil {
+		f.item.SetMode(mode)
+		return nil
+	}
+	f.c.modes[f.obj.Key+"\x00"+f.obj.ETag] = mode
+	return nil
+}

@@ -1,0 +1,217 @@
+// Package cache is the one view of an exchange that the file system sees: what
+// the bucket holds, overlaid with what is owed to it.
+//
+// It joins three rooms. meta keeps what is known of names and may be forgotten,
+// content keeps bytes of immutable versions and may be evicted, outbox keeps what
+// was written here until S3 has confirmed it. A [Cache] speaks of paths below the
+// mountpoint, "Delivery/q3.csv", and of a [File] for each file that is open or
+// owed; a [Handle] is one open of it.
+//
+// The life of a write: Handle.WriteAt stages the bytes in an outbox item over the
+// version that was opened; the last Release seals it; when S3 has confirmed the
+// commit, Delivered makes the new version the file's content, and its staged
+// bytes become cached blocks.
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Bucket is what the cache asks of a bucket; *s3backend.Client implements it.
+type Bucket interface {
+	meta.Bucket
+	content.Source
+	outbox.Bucket
+}
+
+// Config says what is shown and where it is kept. Folders and StateDir are required.
+type Config struct {
+	Folders   []string // at the root of the mount; single names
+	StateDir  string   // for what is owed
+	CacheDir  string   // for cached content; "" for memory alone
+	CacheSize int64    // most bytes in CacheDir, 0 for content's default
+	Memory    int64    // most bytes of content in memory, 0 for content's default
+	StageSize int64    // most bytes staged, 0 for what the disk has
+	Sync      bool     // close and fsync return when S3 has confirmed
+	ReadOnly  bool
+	Who       string // names us in the name of a conflict copy
+	Logger    *slog.Logger
+}
+
+// Errors of names, beside those of s3backend. They say what the caller asked for,
+// and hold for it alone.
+var (
+	ErrExist       = errors.New("name is taken")
+	ErrNotEmpty    = errors.New("folder is not empty")
+	ErrIsDir       = errors.New("is a folder")
+	ErrNotDir      = errors.New("is no folder")
+	ErrNameTooLong = errors.New("name is longer than S3 takes")
+	ErrNotHere     = errors.New("nothing but the exchange's folders is kept here")
+	ErrReadOnly    = errors.New("mounted read-only")
+	ErrInvalid     = errors.New("not possible on this file")
+)
+
+// fresh is how old an answer may be that a file is opened by.
+const fresh = time.Second
+
+// Cache is one exchange. All methods may be called concurrently.
+type Cache struct {
+	cfg    Config
+	log    *slog.Logger
+	bucket Bucket
+	names  *meta.Cache
+	blocks *content.Cache
+	out    *outbox.Outbox
+	begun  time.Time
+	grants grants
+
+	// mu guards the fields below. Take it before a File's or an outbox item's; it
+	// is never held across a request.
+	mu      sync.Mutex
+	nextID  uint64
+	files   fileTable
+	owed    map[*outbox.Item]*File
+	folders map[string]*outbox.Item // folders that are owed, by prefix
+	gone    map[string]*removal     // what S3 still holds and this side has removed, by key
+	times   map[string]time.Time    // when a folder's entries changed here, by prefix
+	modes   map[string]uint32       // permission bits set on a version after its commit
+}
+
+// New opens the cache, and the outbox in cfg.StateDir.
+func New(b Bucket, cfg Config) (*Cache, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Cache{
+		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
+		files: newFileTable(), owed: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
+		gone: map[string]*removal{}, times: map[string]time.Time{}, modes: map[string]uint32{},
+	}
+	var err error
+	c.blocks, err = content.New(b, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
+	if err != nil {
+		return nil, err
+	}
+	c.names = meta.New(b, meta.Config{})
+	c.out, err = outbox.New(b, c, outbox.Config{Dir: filepath.Join(cfg.StateDir, "stage"), Who: cfg.Who, Logger: cfg.Logger})
+	if err != nil {
+		c.names.Close()
+		return nil, errors.Join(err, c.blocks.Close())
+	}
+	return c, nil
+}
+
+// Close stops all work and waits for it. What is owed stays in the outbox.
+func (c *Cache) Close() error {
+	c.out.Close()
+	c.names.Close()
+	return c.blocks.Close()
+}
+
+// Drain waits until nothing is on its way to S3 any more. Its error is a
+// *outbox.LeftError if all that is left is blocked, or the context's.
+func (c *Cache) Drain(ctx context.Context) error { return c.out.Drain(ctx) }
+
+// Status lists what is owed, the oldest first.
+func (c *Cache) Status() []outbox.Status {
+	all := c.out.Status()
+	for i := range all {
+		all[i].Path = pathOf(all[i].Key)
+	}
+	return all
+}
+
+// Content tells what is cached of files' bytes.
+func (c *Cache) Content() content.Stats { return c.blocks.Stats() }
+
+// Delivered implements outbox.Events.
+func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
+	if it.IsFolder() {
+		c.names.PutDir(obj.Key)
+		c.mu.Lock()
+		if c.folders[obj.Key] == it {
+			delete(c.folders, obj.Key)
+		}
+		c.mu.Unlock()
+		return
+	}
+	c.names.Put(obj)
+	if path != "" {
+		if err := c.blocks.Adopt(obj, path); err != nil {
+			c.log.Debug("staged file not kept as cached content", "key", obj.Key, "err", err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.owed[it]; f != nil {
+		delete(c.owed, it)
+		f.deliveredLocked(it, obj)
+		c.log.Info("delivered", "key", obj.Key, "bytes", obj.Size)
+	}
+}
+
+// Conflicted implements outbox.Events.
+func (c *Cache) Conflicted(it *outbox.Item, beside string) {
+	prefix, _ := splitKey(beside)
+	c.names.Drop(prefix) // the other party's version is news
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.owed[it]; f != nil {
+		c.files.move(f, beside)
+	}
+}
+
+// Removed implements outbox.Events.
+func (c *Cache) Removed(key string, err error) {
+	switch {
+	case err == nil:
+		c.names.Remove(key)
+		prefix, _ := splitKey(key)
+		defer c.keepFolder(prefix)
+	case errors.Is(err, s3backend.Denied):
+		c.grants.learn(folderOf(key), err)
+		fallthrough
+	default:
+		c.log.Warn("not removed", "key", key, "err", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.gone, key)
+}
+
+// checkFolder refuses what is not in one of the exchange's folders.
+func (c *Cache) checkFolder(key string) error {
+	if !slices.Contains(c.cfg.Folders, folderOf(key)) {
+		return ErrNotHere
+	}
+	return nil
+}
+
+// checkWrite refuses a change of this key before anything is touched.
+func (c *Cache) checkWrite(prefix, elem string) error {
+	if c.cfg.ReadOnly {
+		return ErrReadOnly
+	}
+	if prefix == "" {
+		return ErrNotHere
+	}
+	if err := c.checkFolder(prefix); err != nil {
+		return err
+	}
+	if len(elem) > maxName || len(prefix)+len(elem) > maxKey {
+		return fmt.Errorf("%w: %d bytes", ErrNameTooLong, len(prefix)+len(elem))
+	}
+	return nil
+}

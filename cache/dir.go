@@ -1,0 +1,136 @@
+package cache
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// DirEntry is one name of a folder.
+type DirEntry struct {
+	Name string
+	Attr Attr
+}
+
+// Dir is a folder being read. It is for one goroutine at a time.
+type Dir struct {
+	c       *Cache
+	prefix  string
+	owed    []DirEntry      // what is owed here, read first
+	hidden  map[string]bool // elements in owed
+	listing *meta.Listing   // what S3 holds; nil in the root
+	next    int64
+}
+
+// OpenDir begins to read the folder at path; entries come as S3 lists them.
+func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
+	d := &Dir{c: c, hidden: map[string]bool{}}
+	if path == "" {
+		for _, folder := range c.cfg.Folders {
+			d.owed = append(d.owed, DirEntry{folder, c.dirAttr(folder + "/")})
+		}
+		return d, nil
+	}
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.stat(ctx, p, -1)
+	if err != nil {
+		return nil, err
+	}
+	if !a.Dir {
+		return nil, ErrNotDir
+	}
+	d.prefix = p.dir()
+	d.addOwed()
+	d.listing = c.names.List(d.prefix, -1)
+	return d, nil
+}
+
+// addOwed takes what is owed in the folder, once: it may be delivered while the
+// listing is read, and must not be missed then.
+func (d *Dir) addOwed() {
+	c := d.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for elem, f := range c.files.byDir[d.prefix] {
+		if f.item != nil {
+			d.owed = append(d.owed, DirEntry{escape(elem), f.attrLocked()})
+			d.hidden[elem] = true
+		}
+	}
+	for prefix := range c.folders {
+		parent, elem := splitKey(prefix)
+		if parent == d.prefix {
+			d.owed = append(d.owed, DirEntry{escape(strings.TrimSuffix(elem, "/")), c.dirAttrLocked(prefix)})
+			d.hidden[elem] = true
+		}
+	}
+	slices.SortFunc(d.owed, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// GoTo makes Next go on behind the entry that it returned with this position.
+func (d *Dir) GoTo(pos int64) { d.next = pos }
+
+// Next returns the next entry and the position behind it; false at the end.
+func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err error) {
+	for d.next < int64(len(d.owed)) {
+		e = d.owed[d.next]
+		d.next++
+		return e, d.next, true, nil
+	}
+	if d.listing == nil {
+		return e, d.next, false, nil
+	}
+	for {
+		m, ok, err := d.listing.At(ctx, int(d.next)-len(d.owed))
+		if err != nil || !ok {
+			return e, d.next, false, err
+		}
+		d.next++
+		if e, ok, err = d.show(ctx, m); err != nil || ok {
+			return e, d.next, ok, err
+		}
+	}
+}
+
+// show makes an entry of what S3 lists; false if this side hides it.
+func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
+	if m.Gone() {
+		return DirEntry{}, false, nil
+	}
+	if m.IsDir() {
+		d.c.mu.Lock()
+		defer d.c.mu.Unlock()
+		prefix := d.prefix + m.Name + "/"
+		if d.hidden[m.Name+"/"] || d.c.gone[prefix] != nil {
+			return DirEntry{}, false, nil
+		}
+		return DirEntry{escape(m.Name), d.c.dirAttrLocked(prefix)}, true, nil
+	}
+	if d.hidden[m.Name] {
+		return DirEntry{}, false, nil
+	}
+	name := escape(m.Name)
+	beside, err := d.listing.Beside(ctx, m.Name)
+	if err != nil {
+		return DirEntry{}, false, err
+	}
+	if beside {
+		name += escapeChar
+	}
+	d.c.mu.Lock()
+	defer d.c.mu.Unlock()
+	a := d.c.entryAttrLocked(d.prefix, m)
+	if a == nil {
+		return DirEntry{}, false, nil
+	}
+	return DirEntry{name, *a}, true, nil
+}
+
+// PrivateName tells whether a file of this name stays on this machine.
+func PrivateName(name string) bool { return outbox.PrivateName(name) }

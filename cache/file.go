@@ -1,0 +1,428 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// File is a file that is open or owed: the identity behind an inode. It follows
+// its content when it is renamed, and keeps it when its name is removed or taken
+// by another while it is open.
+type File struct {
+	c  *Cache
+	id uint64
+
+	// changing is held by whoever begins or ends an outbox item for the file. Take
+	// it before Cache.mu; requests may go out under it.
+	changing sync.Mutex
+
+	// The fields below are guarded by Cache.mu.
+	key     string
+	obj     s3backend.Object // the version opened, or under what is owed; no ETag for none
+	reader  *content.Reader  // of obj, while there are handles and no item
+	item    *outbox.Item     // nil while nothing is owed
+	under   *content.Reader  // what item's content lies upon
+	staged  bool             // item's staged file is open for the handles
+	held    bool             // the writers hold item back from delivery
+	handles int
+	writers int
+	unnamed bool     // its name was removed while it is open
+	remove  *removal // what S3 has to be told at the last close, if anything
+}
+
+// attrLocked is what is shown of the file. The caller holds Cache.mu.
+func (f *File) attrLocked() Attr {
+	a := f.c.objectAttrLocked(f.obj)
+	a.Key, a.File, a.Unnamed = f.key, f, f.unnamed
+	if f.item != nil {
+		var hasMode bool
+		var mode uint32
+		a.Size, a.Mtime, mode, hasMode = f.item.Stat()
+		if hasMode {
+			a.Mode = mode
+		}
+	}
+	return a
+}
+
+// Attr tells what is shown of the file, also when it has no name any more.
+func (f *File) Attr() Attr {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	return f.attrLocked()
+}
+
+// State tells where the file is on its way to S3.
+func (f *File) State() outbox.State {
+	f.c.mu.Lock()
+	it := f.item
+	f.c.mu.Unlock()
+	if it == nil {
+		return outbox.Delivered
+	}
+	return it.Status().State
+}
+
+// deliveredLocked makes the committed version the file's content.
+func (f *File) deliveredLocked(it *outbox.Item, obj s3backend.Object) {
+	f.obj, f.held = obj, false
+	f.endItemLocked(it)
+	if f.handles > 0 {
+		f.reader = f.c.blocks.Open(obj)
+		return
+	}
+	f.c.files.drop(f)
+}
+
+// endItemLocked lets go of an item that is owed no more.
+func (f *File) endItemLocked(it *outbox.Item) {
+	if f.item != it {
+		return
+	}
+	f.item = nil
+	if f.staged {
+		f.staged = false
+		it.Close()
+	}
+	if f.under != nil {
+		f.under.Close()
+		f.under = nil
+	}
+}
+
+// readAt reads what the file holds now. It waits no longer than ctx.
+func (f *File) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+	for {
+		f.c.mu.Lock()
+		it, r := f.item, f.reader
+		f.c.mu.Unlock()
+		var n int
+		var err error
+		switch {
+		case it != nil:
+			n, err = it.ReadAt(ctx, p, off)
+		case r != nil:
+			n, err = r.ReadAt(ctx, p, off)
+		default:
+			return 0, io.EOF // empty, and nothing was ever written
+		}
+		if !errors.Is(err, os.ErrClosed) && !errors.Is(err, content.ErrClosed) {
+			return n, err
+		}
+		// It was delivered, or renamed, between the two: read its new place.
+		f.c.mu.Lock()
+		same := f.item == it && f.reader == r
+		f.c.mu.Unlock()
+		if same {
+			return n, err
+		}
+	}
+}
+
+// change returns the item that takes a writer's changes, held back from delivery
+// until the last writer releases the file.
+func (f *File) change(ctx context.Context) (*outbox.Item, error) {
+	f.c.mu.Lock()
+	it, held := f.item, f.held
+	f.c.mu.Unlock()
+	if held {
+		return it, nil
+	}
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	for {
+		f.c.mu.Lock()
+		it, held, obj := f.item, f.held, f.obj
+		f.c.mu.Unlock()
+		switch {
+		case held:
+			return it, nil
+		case it == nil:
+			return f.begin(obj, obj)
+		}
+		err := it.Hold(ctx)
+		if err == nil {
+			f.c.mu.Lock()
+			f.held = true
+			f.c.mu.Unlock()
+			return it, nil
+		}
+		if !errors.Is(err, outbox.ErrGone) {
+			return nil, err
+		}
+		<-it.Gone() // delivered meanwhile: deliveredLocked has run before
+	}
+}
+
+// begin stages a change of the file: over is what the commit replaces at the key,
+// base what the content lies upon. The caller holds changing, or f is new.
+func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
+	var under *content.Reader
+	var read outbox.Base
+	if base.ETag != "" {
+		under = f.c.blocks.Open(base)
+		read = under
+		if base.Header == nil {
+			base.Header = f.c.names.Header(base.Key, base.ETag)
+		}
+	}
+	f.c.mu.Lock()
+	key := f.key
+	f.c.mu.Unlock()
+	it, err := f.c.out.Create(key, over, base, read)
+	if err != nil {
+		if under != nil {
+			under.Close()
+		}
+		return nil, err
+	}
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.item, f.under, f.held, f.staged = it, under, true, true
+	if f.reader != nil {
+		f.reader.Close()
+		f.reader = nil
+	}
+	f.c.owed[it] = f
+	if f.unnamed {
+		it.Unname()
+	} else {
+		f.c.files.put(f)
+	}
+	return it, nil
+}
+
+// openLocked counts one more handle. The caller holds Cache.mu; ErrGone means that
+// the item was delivered just now, and the caller looks again.
+func (f *File) openLocked(write bool) error {
+	if f.item != nil && !f.staged {
+		if err := f.item.Open(); err != nil {
+			return err
+		}
+		f.staged = true
+	}
+	if f.item == nil && f.reader == nil && f.obj.ETag != "" {
+		f.reader = f.c.blocks.Open(f.obj)
+	}
+	f.handles++
+	if write {
+		f.writers++
+	}
+	return nil
+}
+
+// close ends one handle. After the last writer the item is sealed; after the last
+// handle of a removed file its bytes are gone.
+func (f *File) close(write bool) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	c := f.c
+	c.mu.Lock()
+	f.handles--
+	if write {
+		f.writers--
+	}
+	it := f.item
+	release := f.held && f.writers == 0 && !f.unnamed
+	if release {
+		f.held = false
+	}
+	drop := f.handles == 0 && f.unnamed
+	if f.handles == 0 {
+		if f.staged && !drop {
+			f.staged = false
+			defer it.Close()
+		}
+		if f.reader != nil {
+			f.reader.Close()
+			f.reader = nil
+		}
+		if it == nil {
+			c.files.drop(f)
+		}
+	}
+	var remove *removal
+	if drop {
+		remove, f.remove = f.remove, nil
+	}
+	c.mu.Unlock()
+	switch {
+	case drop && it != nil:
+		it.Drop()
+		c.mu.Lock()
+		delete(c.owed, it)
+		f.endItemLocked(it)
+		c.mu.Unlock()
+	case release:
+		it.Release()
+	}
+	if remove != nil {
+		c.out.Remove(remove.obj.Key)
+	}
+}
+
+// Handle is one open of a file. Its methods may be called concurrently, Release once.
+type Handle struct {
+	f      *File
+	write  bool
+	append bool
+	opener int // the process that opened it
+}
+
+// File is what the handle has open.
+func (h *Handle) File() *File { return h.f }
+
+// ReadAt reads into p from off on; at the end of the file it returns io.EOF with
+// a short count.
+func (h *Handle) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	return h.f.readAt(ctx, p, off)
+}
+
+// WriteAt stages p at off, or behind the end where the file was opened to append.
+func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if h.append {
+		_, n, err := it.Append(p)
+		return n, err
+	}
+	return it.WriteAt(p, off)
+}
+
+// Truncate sets the file's size.
+func (h *Handle) Truncate(ctx context.Context, size int64) error {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	return it.Truncate(size)
+}
+
+// Allocate makes sure that the file is at least size bytes long.
+func (h *Handle) Allocate(ctx context.Context, size int64) error {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	return it.Grow(size)
+}
+
+// Punch makes [off, off+n) read as zero; the size stays.
+func (h *Handle) Punch(ctx context.Context, off, n int64) error {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	return it.Punch(off, off+n)
+}
+
+// Lseek finds the next hole, or the next data, from off on. Its error is ENXIO
+// behind the end.
+func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
+	h.f.c.mu.Lock()
+	it, size := h.f.item, h.f.attrLocked().Size
+	h.f.c.mu.Unlock()
+	switch {
+	case it != nil:
+		return it.Lseek(off, hole)
+	case off >= size:
+		return 0, errBehindEnd
+	case hole:
+		return size, nil
+	}
+	return off, nil
+}
+
+// Flush is called at each close(2) of a descriptor of this handle, by process
+// pid. Where the exchange is mounted to wait for S3, the close of the process that
+// opened the file does; another's, to which it was handed down, does not.
+func (h *Handle) Flush(ctx context.Context, pid int) error {
+	if !h.write || !h.f.c.cfg.Sync || pid != h.opener {
+		return nil
+	}
+	return h.commit(ctx)
+}
+
+// Fsync returns when what was written is on the local disk, or in S3 where the
+// exchange is mounted so.
+func (h *Handle) Fsync(ctx context.Context) error {
+	h.f.c.mu.Lock()
+	it := h.f.item
+	h.f.c.mu.Unlock()
+	if it == nil {
+		return nil
+	}
+	if err := it.Sync(); err != nil {
+		return err
+	}
+	if !h.write || !h.f.c.cfg.Sync {
+		return nil
+	}
+	return h.commit(ctx)
+}
+
+// commit waits for S3 if this is the file's only writer; otherwise the last one does.
+func (h *Handle) commit(ctx context.Context) error {
+	h.f.changing.Lock()
+	defer h.f.changing.Unlock()
+	h.f.c.mu.Lock()
+	it := h.f.item
+	last := h.f.held && h.f.writers == 1 && !h.f.unnamed
+	h.f.c.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return it.Commit(ctx)
+}
+
+// Release ends the handle.
+func (h *Handle) Release() { h.f.close(h.write) }
+
+// Settled waits until the file is owed no more, or ctx ends.
+func (f *File) Settled(ctx context.Context) error {
+	f.c.mu.Lock()
+	it := f.item
+	f.c.mu.Unlock()
+	if it == nil {
+		return nil
+	}
+	select {
+	case <-it.Gone():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// SetMtime sets the time of the file's last change.
+func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	it.SetMtime(t)
+	return nil
+}
+
+// CanWrite tells whether the file was opened for writing.
+func (h *Handle) CanWrite() bool { return h.write }
+
+// Same tells whether g has the bytes that f had when it was closed, or has now.
+func (f *File) Same(g *File) bool {
+	if f == g {
+		return true
+	}
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	return f.item == nil && g.item == nil && f.obj.ETag != "" && f.obj.ETag == g.obj.ETag && f.obj.Key == g.obj.Key
+}

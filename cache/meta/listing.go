@@ -1,0 +1,349 @@
+package meta
+
+import (
+	"context"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// isDir in an Entry's Size marks a folder, isGone one that was removed here.
+const (
+	isDir  = -1
+	isGone = -2
+)
+
+// Entry is one name of a folder, small since there may be a million of them.
+type Entry struct {
+	Name     string // the last element of the key, without a slash
+	ETag     string
+	Size     int64 // in bytes; negative for what is no object
+	Modified int64 // S3's Last-Modified, in nanoseconds since 1970
+	Class    string
+}
+
+// IsDir tells a folder from an object.
+func (e Entry) IsDir() bool { return e.Size == isDir }
+
+// Object is the version that the entry names, in the folder with prefix.
+func (e Entry) Object(prefix string) s3backend.Object {
+	return s3backend.Object{Key: prefix + e.Name, Size: e.Size, ETag: e.ETag, Modified: time.Unix(0, e.Modified), Class: e.Class}
+}
+
+func entryOf(name string, o s3backend.Object) Entry {
+	return Entry{Name: name, ETag: o.ETag, Size: o.Size, Modified: o.Modified.UnixNano(), Class: o.Class}
+}
+
+// Listing is one folder as S3 listed it, changed since by what this program did.
+// Positions stay valid: entries are added at the end or marked as gone, so a
+// directory stream can go on while pages arrive.
+type Listing struct {
+	prefix string
+	begun  time.Time
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	entries  []Entry        // as listed, in the order of their keys
+	extra    []Entry        // put here, and not in entries
+	extraAt  map[string]int // where in extra; a folder's name ends in "/"
+	removed  map[string]bool
+	last     string // the greatest key element seen, "/" included
+	pages    int
+	complete bool
+	marker   bool // the folder's own object "prefix" exists
+	err      error
+	all      bool          // read all pages, not just the first
+	changed  chan struct{} // closed and renewed at each change of the fields above
+}
+
+func newListing(prefix string, all bool) *Listing {
+	return &Listing{prefix: prefix, begun: time.Now(), all: all, extraAt: map[string]int{}, removed: map[string]bool{}, changed: make(chan struct{})}
+}
+
+// sortName is what S3 sorts an entry by: a folder's name ends in a slash.
+func sortName(e Entry) string {
+	if e.IsDir() {
+		return e.Name + "/"
+	}
+	return e.Name
+}
+
+func (l *Listing) wakeLocked() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// add appends a page, or notes why there is none, and returns how many entries came.
+func (l *Listing) add(p s3backend.Page, err error) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.wakeLocked()
+	if err != nil {
+		l.err = err
+		return 0
+	}
+	l.pages++
+	l.complete = p.Next == ""
+	page := make([]Entry, 0, len(p.Objects)+len(p.Prefixes))
+	for _, o := range p.Objects {
+		if o.Key == l.prefix {
+			l.marker = true
+			continue
+		}
+		page = append(page, entryOf(strings.TrimPrefix(o.Key, l.prefix), o))
+	}
+	for _, p := range p.Prefixes {
+		page = append(page, Entry{Name: strings.TrimSuffix(strings.TrimPrefix(p, l.prefix), "/"), Size: isDir})
+	}
+	slices.SortFunc(page, func(a, b Entry) int { return strings.Compare(sortName(a), sortName(b)) })
+	if n := len(page); n > 0 {
+		l.last = max(l.last, sortName(page[n-1]))
+	}
+	before := len(l.entries)
+	for _, e := range page {
+		k := sortName(e)
+		if _, ok := l.extraAt[k]; !ok && !l.removed[k] {
+			l.entries = append(l.entries, e)
+		}
+	}
+	return len(l.entries) - before
+}
+
+// usable tells whether the listing was begun at most age ago and has not failed.
+func (l *Listing) usable(age time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A listing that a caller is about to wait for counts even at age zero,
+	// if not a single page of it has come: S3 answers it after the question.
+	return l.err == nil && (time.Since(l.begun) <= age)
+}
+
+func (l *Listing) failed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err != nil
+}
+
+// extend asks for all pages where so far the first would do.
+func (l *Listing) extend(all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if all && !l.all {
+		l.all = true
+		l.wakeLocked()
+	}
+}
+
+// stop ends a listing nobody may begin to use any more.
+func (l *Listing) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.complete && l.err == nil {
+		l.err = errStopped
+		l.wakeLocked()
+	}
+}
+
+// wantMore waits until the next page is wanted; false ends the load.
+func (l *Listing) wantMore(ctx context.Context) bool {
+	for {
+		l.mu.Lock()
+		all, err, changed := l.all, l.err, l.changed
+		old := time.Since(l.begun) > maxTTL
+		l.mu.Unlock()
+		if err != nil || all || old {
+			return err == nil && all
+		}
+		select {
+		case <-changed:
+		case <-time.After(maxTTL):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// Pages is how many requests the listing has taken so far.
+func (l *Listing) Pages() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pages
+}
+
+// large tells that the folder takes more than one request to list.
+func (l *Listing) large() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pages > 1 || l.pages == 1 && !l.complete
+}
+
+func (l *Listing) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.entries) + len(l.extra)
+}
+
+// findLocked returns the entry of this name and kind.
+func (l *Listing) findLocked(k string) *Entry {
+	if i, ok := l.extraAt[k]; ok {
+		return &l.extra[i]
+	}
+	i := sort.Search(len(l.entries), func(i int) bool { return nameAt(l.entries[i]) >= k })
+	// A gone folder sorts as a file of its name, beside where it stood.
+	for ; i < len(l.entries) && nameAt(l.entries[i]) == k; i++ {
+		return &l.entries[i]
+	}
+	return nil
+}
+
+// nameAt is the name an entry stands under, also when it is gone.
+func nameAt(e Entry) string {
+	if e.IsDir() || e.Size == isGone && e.Class == "/" {
+		return e.Name + "/"
+	}
+	return e.Name
+}
+
+// peek answers from what has been read so far; false means: not known yet.
+func (l *Listing) peek(name string) (f Found, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return f, false
+	}
+	if e := l.findLocked(name); e != nil && e.Size != isGone {
+		f.File, f.IsFile = *e, true
+	}
+	if e := l.findLocked(name + "/"); e != nil && e.Size != isGone {
+		f.IsDir = true
+	}
+	return f, l.complete || l.last >= name+"/"
+}
+
+// lookup waits until the name is decided; false when the pages end before.
+func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) {
+	for {
+		l.mu.Lock()
+		err, all, pages, changed := l.err, l.all, l.pages, l.changed
+		l.mu.Unlock()
+		if err == errStopped {
+			return Found{}, false, nil
+		}
+		if err != nil {
+			return Found{}, false, err
+		}
+		if f, ok := l.peek(name); ok {
+			return f, true, nil
+		}
+		if pages > 0 && !all {
+			return Found{}, false, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Found{}, false, ctx.Err()
+		}
+	}
+}
+
+// At returns the entry at position i, or io.EOF's absence of one: ok is false
+// behind the last. It waits for the page that holds it. Entries that are gone
+// are returned with Gone() true, so that positions stay what they were.
+func (l *Listing) At(ctx context.Context, i int) (e Entry, ok bool, err error) {
+	for {
+		l.mu.Lock()
+		n, extra := len(l.entries), len(l.extra)
+		complete, lerr, changed := l.complete, l.err, l.changed
+		switch {
+		case i < n:
+			e = l.entries[i]
+			l.mu.Unlock()
+			return e, true, nil
+		case complete && i-n < extra:
+			e = l.extra[i-n]
+			l.mu.Unlock()
+			return e, true, nil
+		}
+		l.mu.Unlock()
+		if lerr != nil || complete {
+			return Entry{}, false, lerr
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Entry{}, false, ctx.Err()
+		}
+	}
+}
+
+// Gone tells an entry that was removed since it was listed.
+func (e Entry) Gone() bool { return e.Size == isGone }
+
+// HasMarker waits for the first page and tells whether the folder has an object
+// of its own, as consoles and mkdir make it.
+func (l *Listing) HasMarker(ctx context.Context) (bool, error) {
+	if _, _, err := l.At(ctx, 0); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.marker, nil
+}
+
+// put adds or replaces an entry, and returns by how many entries that grew.
+func (l *Listing) put(e Entry) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := sortName(e)
+	delete(l.removed, k)
+	if old := l.findLocked(k); old != nil {
+		if !e.IsDir() || old.Gone() {
+			*old = e
+		}
+		return 0
+	}
+	l.extraAt[k] = len(l.extra)
+	l.extra = append(l.extra, e)
+	return 1
+}
+
+// remove marks the object, or the folder, of this name as gone.
+func (l *Listing) remove(name string, folder bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k, class := name, ""
+	if folder {
+		k, class = name+"/", "/"
+	}
+	if !l.complete {
+		l.removed[k] = true
+	}
+	if e := l.findLocked(k); e != nil {
+		*e = Entry{Name: name, Size: isGone, Class: class}
+	}
+	return 0
+}
+
+// Beside waits until it is known, and tells, whether there is a folder of the same
+// name as an object.
+func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
+	f, _, err := l.lookup(ctx, name)
+	return f.IsDir, err
+}
+
+func (l *Listing) empty() (empty, marker, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, entries := range [][]Entry{l.entries, l.extra} {
+		for _, e := range entries {
+			if !e.Gone() {
+				return false, l.marker, true
+			}
+		}
+	}
+	return true, l.marker, l.complete
+}

@@ -1,0 +1,409 @@
+// Package meta keeps what is known of the bucket's names: listings of folders
+// and answers about single names, the negative ones too. All of it may be
+// forgotten at any time; nothing here is owed to anybody.
+//
+// A [Listing] is one folder, filled page by page from S3 while it is already
+// being read. A [Cache] holds listings in an LRU bounded by their entries, and
+// answers a lookup from the folder's listing where that is small, so that
+// looking at every file of a folder costs one request. A folder of many pages is
+// asked for single names until so many were asked that listing it is cheaper.
+//
+// The cache is told of what this program commits or removes ([Cache.Put],
+// [Cache.Remove]), so that it never shows an older state than its own writes.
+package meta
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Bucket is what the cache asks of a bucket; *s3backend.Client implements it.
+type Bucket interface {
+	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
+}
+
+// Config bounds a Cache. The zero value takes the defaults.
+type Config struct {
+	// TTL is how long an answer about names is good when nobody asks for a
+	// fresher one; a folder of many pages keeps longer, by what it cost.
+	TTL time.Duration
+	// Entries is the most directory entries that are kept, over all folders.
+	Entries int
+}
+
+const (
+	defaultTTL     = 5 * time.Second
+	maxTTL         = time.Minute
+	defaultEntries = 250_000
+	maxPoints      = 50_000 // answers about single names
+	maxHeaders     = 50_000 // headers of versions
+
+	// pointsBeforeListing is how many names of a large folder are looked up
+	// one by one before the whole of it is listed instead.
+	pointsBeforeListing = 32
+)
+
+// Found is the answer about one name: S3 can hold an object and a folder of the
+// same name side by side.
+type Found struct {
+	File  Entry // valid if IsFile
+	IsDir bool
+	// IsFile tells that there is an object of exactly this name.
+	IsFile bool
+}
+
+// None tells that the name is not taken.
+func (f Found) None() bool { return !f.IsFile && !f.IsDir }
+
+type point struct {
+	Found
+	asked time.Time
+}
+
+// Cache answers what the bucket holds. All methods may be called concurrently.
+type Cache struct {
+	bucket Bucket
+	cfg    Config
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	loads  sync.WaitGroup
+	flight singleflight.Group // point lookups under way, by key
+
+	// mu guards the fields below; it is taken before a Listing's.
+	mu      sync.Mutex
+	dirs    *simplelru.LRU[string, *dir]
+	total   int // entries over all dirs
+	points  *simplelru.LRU[string, point]
+	headers *simplelru.LRU[string, *s3backend.Header]
+	changes uint64 // counts Put and Remove: an answer asked for before is not kept
+}
+
+// dir is what is known of one folder: the listing in use, and the one that is
+// being fetched to replace it.
+type dir struct {
+	cur, next *Listing
+	pointed   int // names looked up one by one since cur was begun
+}
+
+// New returns an empty cache of what bucket holds.
+func New(bucket Bucket, cfg Config) *Cache {
+	if cfg.TTL == 0 {
+		cfg.TTL = defaultTTL
+	}
+	if cfg.Entries == 0 {
+		cfg.Entries = defaultEntries
+	}
+	c := &Cache{bucket: bucket, cfg: cfg}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	// The sizes are constants above zero, the only thing NewLRU refuses.
+	c.dirs, _ = simplelru.NewLRU[string, *dir](cfg.Entries, nil)
+	c.points, _ = simplelru.NewLRU[string, point](maxPoints, nil)
+	c.headers, _ = simplelru.NewLRU[string, *s3backend.Header](maxHeaders, nil)
+	return c
+}
+
+// Close ends the listings under way and waits for them.
+func (c *Cache) Close() {
+	c.cancel()
+	c.loads.Wait()
+}
+
+// List returns the listing of the folder whose keys begin with prefix ("" or
+// ending in "/"), begun at most maxAge ago, or the cache's own time to live if
+// maxAge is negative. It returns at once; the listing's readers wait for pages.
+func (c *Cache) List(prefix string, maxAge time.Duration) *Listing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listLocked(prefix, maxAge, true)
+}
+
+// listLocked finds or begins a listing. With all it is read to its end, else
+// only its first page is.
+func (c *Cache) listLocked(prefix string, maxAge time.Duration, all bool) *Listing {
+	d, ok := c.dirs.Get(prefix)
+	if !ok {
+		d = &dir{}
+		c.dirs.Add(prefix, d)
+	}
+	if l := d.cur; l != nil && l.usable(c.age(l, maxAge)) {
+		l.extend(all)
+		return l
+	}
+	if l := d.next; l != nil && l.usable(c.age(l, maxAge)) {
+		l.extend(all)
+		return l
+	}
+	l := newListing(prefix, all)
+	d.next = l
+	if d.cur == nil {
+		d.cur = l
+	}
+	c.loads.Go(func() { c.load(d, l) })
+	return l
+}
+
+// age is how old l may be under maxAge.
+func (c *Cache) age(l *Listing, maxAge time.Duration) time.Duration {
+	if maxAge >= 0 {
+		return maxAge
+	}
+	return min(c.cfg.TTL*time.Duration(1+l.Pages()/4), max(c.cfg.TTL, maxTTL))
+}
+
+// load fetches l's pages, and makes it the folder's listing once it is usable
+// instead of the older one.
+func (c *Cache) load(d *dir, l *Listing) {
+	in := s3backend.ListInput{Prefix: l.prefix, Delimiter: "/"}
+	for {
+		page, err := c.bucket.List(c.ctx, in)
+		n := l.add(page, err)
+		c.mu.Lock()
+		c.total += n
+		if err == nil && page.Next == "" || d.cur.failed() {
+			c.useLocked(d, l)
+		}
+		c.evictLocked(l.prefix)
+		c.mu.Unlock()
+		if err != nil || page.Next == "" || !l.wantMore(c.ctx) {
+			return
+		}
+		in.Token = page.Next
+	}
+}
+
+func (c *Cache) useLocked(d *dir, l *Listing) {
+	if d.cur != l {
+		if d.cur != nil {
+			c.total -= d.cur.size()
+		}
+		d.cur, d.pointed = l, 0
+	}
+	if d.next == l {
+		d.next = nil
+	}
+}
+
+// evictLocked forgets the folders used longest ago until the budget is kept;
+// the folder being filled stays.
+func (c *Cache) evictLocked(keep string) {
+	for c.total > c.cfg.Entries {
+		prefix, d, ok := c.dirs.GetOldest()
+		if !ok || prefix == keep {
+			return
+		}
+		c.dirs.Remove(prefix)
+		if d.cur != nil {
+			c.total -= d.cur.size()
+			d.cur.stop()
+		}
+		if d.next != nil && d.next != d.cur {
+			c.total -= d.next.size()
+			d.next.stop()
+		}
+	}
+}
+
+// Lookup tells what prefix+name is, from an answer at most maxAge old (negative:
+// the cache's own time to live).
+func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Duration) (Found, error) {
+	if f, ok := c.known(prefix, name, maxAge); ok {
+		return f, nil
+	}
+	c.mu.Lock()
+	d, ok := c.dirs.Get(prefix)
+	if ok && d.cur != nil && d.cur.large() {
+		if d.pointed++; d.pointed == pointsBeforeListing {
+			c.listLocked(prefix, maxAge, true) // read on behind us; known finds it
+		}
+		c.mu.Unlock()
+		return c.point(ctx, prefix, name)
+	}
+	l := c.listLocked(prefix, maxAge, false)
+	c.mu.Unlock()
+	if f, ok, err := l.lookup(ctx, name); err != nil || ok {
+		return f, err
+	}
+	return c.point(ctx, prefix, name)
+}
+
+// known answers from memory.
+func (c *Cache) known(prefix, name string, maxAge time.Duration) (Found, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d, ok := c.dirs.Get(prefix); ok {
+		for _, l := range []*Listing{d.next, d.cur} {
+			if l != nil && l.usable(c.age(l, maxAge)) {
+				if f, ok := l.peek(name); ok {
+					return f, true
+				}
+			}
+		}
+	}
+	if maxAge < 0 {
+		maxAge = c.cfg.TTL
+	}
+	if p, ok := c.points.Get(prefix + name); ok && time.Since(p.asked) <= maxAge {
+		return p.Found, true
+	}
+	return Found{}, false
+}
+
+// point asks S3 for one name. It needs no permission but to list, and finds the
+// object and the folder of a name alike.
+func (c *Cache) point(ctx context.Context, prefix, name string) (Found, error) {
+	key := prefix + name
+	ch := c.flight.DoChan(key, func() (any, error) {
+		c.mu.Lock()
+		changes := c.changes
+		c.mu.Unlock()
+		asked := time.Now()
+		f, err := c.ask(c.ctx, key, name)
+		if err != nil {
+			return Found{}, err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.changes == changes {
+			c.points.Add(key, point{f, asked})
+		}
+		return f, nil
+	})
+	select {
+	case r := <-ch:
+		if r.Err != nil {
+			return Found{}, r.Err
+		}
+		return r.Val.(Found), nil
+	case <-ctx.Done():
+		return Found{}, ctx.Err()
+	}
+}
+
+// ask lists what begins with key. Names such as "a-1" stand between "a" and
+// "a/", so the folder may take a second request.
+func (c *Cache) ask(ctx context.Context, key, name string) (f Found, err error) {
+	page, err := c.bucket.List(ctx, s3backend.ListInput{Prefix: key, Delimiter: "/", Max: 100})
+	if err != nil {
+		return f, err
+	}
+	for _, o := range page.Objects {
+		if o.Key == key {
+			f.File, f.IsFile = entryOf(name, o), true
+		}
+	}
+	for _, p := range page.Prefixes {
+		f.IsDir = f.IsDir || p == key+"/"
+	}
+	if f.IsDir || page.Next == "" {
+		return f, nil
+	}
+	page, err = c.bucket.List(ctx, s3backend.ListInput{Prefix: key + "/", Max: 1})
+	f.IsDir = len(page.Objects)+len(page.Prefixes) > 0
+	return f, err
+}
+
+// Put notes that key now holds this version: it was just committed, or read.
+func (c *Cache) Put(o s3backend.Object) {
+	prefix, name := split(o.Key)
+	c.change(prefix, func(l *Listing) int { return l.put(entryOf(name, o)) })
+	if o.Header != nil {
+		c.Learn(o)
+	}
+}
+
+// Remove notes that key holds no object any more.
+func (c *Cache) Remove(key string) {
+	prefix, name := split(key)
+	c.change(prefix, func(l *Listing) int { return l.remove(name, false) })
+}
+
+// PutDir notes that the folder with this prefix exists.
+func (c *Cache) PutDir(prefix string) {
+	parent, name := split(strings.TrimSuffix(prefix, "/"))
+	c.change(parent, func(l *Listing) int { return l.put(Entry{Name: name, Size: isDir}) })
+}
+
+// RemoveDir notes that nothing begins with prefix any more.
+func (c *Cache) RemoveDir(prefix string) {
+	parent, name := split(strings.TrimSuffix(prefix, "/"))
+	c.change(parent, func(l *Listing) int { return l.remove(name, true) })
+	c.Drop(prefix)
+}
+
+// Drop forgets all that is known below prefix.
+func (c *Cache) Drop(prefix string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	for _, p := range c.dirs.Keys() {
+		if !strings.HasPrefix(p, prefix) {
+			continue
+		}
+		if d, ok := c.dirs.Peek(p); ok {
+			for _, l := range []*Listing{d.cur, d.next} {
+				if l != nil {
+					l.stop()
+				}
+			}
+			if d.cur != nil {
+				c.total -= d.cur.size()
+			}
+		}
+		c.dirs.Remove(p)
+	}
+	for _, key := range c.points.Keys() {
+		if strings.HasPrefix(key, prefix) || key+"/" == prefix {
+			c.points.Remove(key)
+		}
+	}
+}
+
+// change applies a local change to what is known of a folder, also to the
+// listing that is on its way and was begun before.
+func (c *Cache) change(prefix string, apply func(*Listing) int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	c.points.Purge()
+	d, ok := c.dirs.Peek(prefix)
+	if !ok {
+		return
+	}
+	if d.cur != nil {
+		c.total += apply(d.cur)
+	}
+	if d.next != nil && d.next != d.cur {
+		c.total += apply(d.next)
+	}
+}
+
+// split divides a key behind its last slash.
+func split(key string) (prefix, name string) {
+	i := strings.LastIndexByte(key, '/') + 1
+	return key[:i], key[i:]
+}
+
+// errStopped ends a listing that was forgotten while it was read; it is begun
+// anew by whoever still wants it.
+var errStopped = errors.New("listing forgotten")
+
+// Empty tells from memory whether a folder has no entries, and whether it has an
+// object of its own; known is false where S3 would have to be asked.
+func (c *Cache) Empty(prefix string) (empty, marker, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.dirs.Peek(prefix)
+	if !ok || d.cur == nil {
+		return false, false, false
+	}
+	return d.cur.empty()
+}

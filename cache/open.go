@@ -1,0 +1,144 @@
+package cache
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+var errBehindEnd error = unix.ENXIO
+
+// OpenMode says what a file is opened for.
+type OpenMode struct {
+	Write, Append, Truncate bool
+	PID                     int // the process that opens it
+}
+
+// Open opens the file at path, in the version that S3 holds now, or in what is
+// owed. Its error is NotExist, ErrIsDir, or why S3 did not answer.
+func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, error) {
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if mode.Write {
+		if err := c.checkWrite(p.prefix, p.elem); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		a, err := c.stat(ctx, p, fresh)
+		if err != nil {
+			return nil, err
+		}
+		if a.Dir {
+			return nil, ErrIsDir
+		}
+		h, err := c.openFile(p.key(), a, mode)
+		if errors.Is(err, outbox.ErrGone) {
+			continue // delivered between the two
+		}
+		if err != nil || !mode.Truncate {
+			return h, err
+		}
+		if err := h.Truncate(ctx, 0); err != nil {
+			h.Release()
+			return nil, err
+		}
+		return h, nil
+	}
+}
+
+// openFile opens the file that a was told of.
+func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.files.get(key)
+	if f == nil || f.item == nil && f.obj.ETag != a.ETag {
+		// New here, or the other party replaced it: who has it open goes on with
+		// the version that was opened.
+		f = c.newFileLocked(key)
+		f.obj = s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag, Modified: a.Mtime, Class: a.Class}
+		f.obj.Header = c.names.Header(key, a.ETag)
+		c.files.put(f)
+	}
+	if err := f.openLocked(mode.Write); err != nil {
+		return nil, err
+	}
+	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.PID}, nil
+}
+
+// Reopen opens a file that may have no name any more, as by /proc/PID/fd.
+func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
+	f.c.mu.Lock()
+	if f.handles == 0 {
+		f.c.mu.Unlock()
+		return nil, notExist(f.key)
+	}
+	err := f.openLocked(mode.Write)
+	f.c.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.PID}
+	if mode.Truncate {
+		if err := h.Truncate(ctx, 0); err != nil {
+			h.Release()
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+func (c *Cache) newFileLocked(key string) *File {
+	c.nextID++
+	return &File{c: c, id: c.nextID, key: key}
+}
+
+// Create makes a file at path and opens it for writing. It is at S3 when it was
+// closed. Where the name is taken, the error is ErrExist with exclusive set, and
+// else what is there is opened.
+func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive bool, mode OpenMode) (*Handle, error) {
+	p, err := c.locate(ctx, path)
+	if errors.Is(err, s3backend.NotExist) {
+		return nil, ErrInvalid // a name that only an escaped key could have
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkWrite(p.prefix, p.elem); err != nil {
+		return nil, err
+	}
+	mode.Write = true
+	a, err := c.stat(ctx, p, fresh)
+	switch {
+	case err == nil && exclusive:
+		return nil, ErrExist
+	case err == nil && a.Dir:
+		return nil, ErrIsDir
+	case err == nil:
+		return c.Open(ctx, path, mode)
+	case !errors.Is(err, s3backend.NotExist):
+		return nil, err
+	}
+	over := c.takeOver(p.key())
+	c.mu.Lock()
+	f := c.newFileLocked(p.key())
+	c.mu.Unlock()
+	it, err := f.begin(over, s3backend.Object{})
+	if err != nil {
+		return nil, err
+	}
+	if perm != 0 {
+		it.Permit(perm)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touchedLocked(p.prefix)
+	f.handles, f.writers = 1, 1
+	return &Handle{f: f, write: true, append: mode.Append, opener: mode.PID}, nil
+}

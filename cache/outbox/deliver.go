@@ -1,0 +1,336 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Patience: an item that fails is tried again after a while that doubles from
+// the first of these to the last, with jitter, for as long as the daemon lives.
+const (
+	firstBackoff = time.Second
+	lastBackoff  = time.Minute
+	// blockedBackoff is for what only a person can change, such as a policy.
+	blockedBackoff = 5 * time.Minute
+)
+
+func backoff(try int) time.Duration {
+	d := min(firstBackoff<<min(try, 10), lastBackoff)
+	return d/2 + rand.N(d/2)
+}
+
+// errBaseGone blocks an edit of a version that S3 no longer has.
+var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
+
+func isKind(err error, k s3backend.Kind) bool { return errors.Is(err, k) }
+
+// deliver makes one attempt to commit a settled item. A worker calls it.
+func (it *Item) deliver() {
+	it.mu.Lock()
+	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state == Open || Private(it.key) {
+		it.mu.Unlock()
+		return
+	}
+	ctx, cancel := context.WithCancelCause(it.o.ctx)
+	a := &attempt{cancel: cancel, done: make(chan struct{})}
+	it.attempt, it.state = a, Uploading
+	it.mu.Unlock()
+
+	obj, err := it.commit(ctx)
+	if err == nil {
+		it.finish(obj)
+	}
+
+	it.mu.Lock()
+	it.attempt = nil
+	if err != nil {
+		it.failedLocked(err, context.Cause(ctx) != nil)
+	}
+	it.mu.Unlock()
+	close(a.done)
+	cancel(nil)
+	it.o.wake()
+}
+
+// failedLocked notes why an attempt failed and arranges for the next.
+func (it *Item) failedLocked(err error, cut bool) {
+	it.state = Sealed
+	if cut {
+		return // whoever cut it off releases the item, or the outbox closes
+	}
+	it.reason = err
+	wait := backoff(it.tries)
+	it.tries++
+	if blocks(err) {
+		it.state, wait = Blocked, blockedBackoff
+	}
+	it.o.log.Warn("not delivered", "key", it.key, "state", it.state, "again in", wait.Round(time.Second), "err", err)
+	it.scheduleLocked(wait)
+}
+
+// blocks tells a failure that time alone does not mend.
+func blocks(err error) bool {
+	return isKind(err, s3backend.Denied) || isKind(err, s3backend.NoBucket) || isKind(err, s3backend.TooLarge) || errors.Is(err, errBaseGone)
+}
+
+// finish tells that S3 has the item, and forgets it.
+func (it *Item) finish(obj s3backend.Object) {
+	it.mu.Lock()
+	leave, stale := it.leave, it.stale
+	it.leave, it.stale, it.up = nil, nil, nil
+	stale = slices.DeleteFunc(stale, func(m maybe) bool { return m.key == obj.Key })
+	it.mu.Unlock()
+	path := ""
+	if it.stage != nil && it.stage.whole() && it.stage.extend() == nil {
+		path = it.stage.path
+	}
+	it.o.events.Delivered(it, obj, path)
+	if it.stage != nil {
+		os.Remove(it.stage.path) // where the callee did not take it
+	}
+	it.o.removeStale(stale)
+	for _, old := range leave {
+		it.o.removeVersion(old)
+	}
+	it.mu.Lock()
+	if !it.goneLocked() {
+		close(it.gone)
+	}
+	it.mu.Unlock()
+	it.o.forget(it)
+}
+
+// Commit delivers the item while the caller still holds it, and returns when S3
+// has confirmed: for programs that want close to mean delivered. Nobody else may
+// write meanwhile.
+func (it *Item) Commit(ctx context.Context) error {
+	for try := 0; ; try++ {
+		it.mu.Lock()
+		seq := it.seq()
+		if it.goneLocked() || it.committed == seq && seq > 0 || Private(it.key) {
+			it.mu.Unlock()
+			return nil
+		}
+		it.mu.Unlock()
+		obj, err := it.commit(ctx)
+		if err == nil {
+			it.mu.Lock()
+			it.over, it.committed, it.up = obj, seq, nil
+			it.mu.Unlock()
+			return nil
+		}
+		if blocks(err) || !passing(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
+			return err
+		}
+		if err := sleep(ctx, backoff(try)); err != nil {
+			return err
+		}
+	}
+}
+
+func (it *Item) seq() uint64 {
+	if it.stage == nil {
+		return 0
+	}
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	return it.stage.seq
+}
+
+// commit makes the item's content the object at its key, on the condition that
+// S3 holds what it replaces, or beside it where S3 does not.
+func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
+	if err := it.o.awaitRemoval(ctx, it.Key()); err != nil {
+		return s3backend.Object{}, err
+	}
+	if it.folder {
+		return it.commitFolder(ctx)
+	}
+	if err := it.stage.open(); err != nil {
+		return s3backend.Object{}, err
+	}
+	defer it.stage.close()
+	for range 4 { // each turn that does not return has learnt what S3 holds
+		it.mu.Lock()
+		key, over, seq := it.key, it.over, it.seq()
+		delivered := it.committed == seq && seq > 0
+		it.mu.Unlock()
+		if delivered {
+			return over, nil // by Commit, and nothing has changed since
+		}
+		h, err := it.makeHeader(ctx)
+		if err != nil {
+			return s3backend.Object{}, err
+		}
+		obj, err := it.send(ctx, key, h, condition(over))
+		if err == nil {
+			obj.Key, obj.Header = key, h
+			return obj, nil
+		}
+		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
+			if passing(err) {
+				it.noteStale(key, h)
+			}
+			return s3backend.Object{}, err
+		}
+		obj, done, err := it.reconcile(ctx, key, over, h)
+		if done || err != nil {
+			return obj, err
+		}
+	}
+	return s3backend.Object{}, errors.New("S3 contradicts itself about the version it holds")
+}
+
+// condition is what must hold for a commit over this version.
+func condition(over s3backend.Object) s3backend.Condition {
+	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
+}
+
+// reconcile finds out why S3 refused the condition. Either an earlier attempt of
+// ours had come through (done), or the other party removed what we replace, or it
+// has another version there, and ours goes beside it.
+func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header) (obj s3backend.Object, done bool, err error) {
+	cur, err := it.o.current(ctx, key)
+	if err != nil {
+		return obj, false, err
+	}
+	size, _, _, _ := it.Stat()
+	it.mu.Lock()
+	switch {
+	case cur.ETag == over.ETag:
+		// Nothing has changed, but this upload cannot be completed any more.
+		up := it.up
+		it.up = nil
+		it.mu.Unlock()
+		it.o.abandon(up)
+		return obj, false, nil
+	case cur.ETag == "":
+		it.over = s3backend.Object{}
+		it.mu.Unlock()
+		return obj, false, nil
+	case cur.Size == size && (sameMtime(cur.Header, h) || it.up != nil && sameMtime(cur.Header, it.up.header)):
+		it.mu.Unlock()
+		return cur, true, nil
+	}
+	it.mu.Unlock()
+	return obj, false, it.moveBeside(ctx, key)
+}
+
+// sameMtime tells, to the nanosecond, that two headers are of one commit.
+func sameMtime(a, b *s3backend.Header) bool {
+	return a != nil && b != nil && a.User[metaMtime] != "" && a.User[metaMtime] == b.User[metaMtime]
+}
+
+// moveBeside gives the item a name of its own, since the other party's version
+// stays where it wanted to go.
+func (it *Item) moveBeside(ctx context.Context, key string) error {
+	if !it.stage.whole() {
+		// The other party replaced the version under our edit. What it held
+		// outside of the edit must be had from here, for S3 has it no more.
+		if err := it.fill(ctx, 0, it.stage.length()); err != nil {
+			return err
+		}
+	}
+	beside := conflictKey(key, it.o.cfg.Who, time.Now())
+	it.mu.Lock()
+	up := it.up
+	it.up, it.over, it.key, it.beside = nil, s3backend.Object{}, beside, true
+	it.mu.Unlock()
+	it.o.abandon(up)
+	it.o.log.Warn("conflict: the other party changed the file; ours goes beside it", "key", key, "ours", beside)
+	it.o.events.Conflicted(it, beside)
+	return nil
+}
+
+// conflictKey names our version of key: "name (conflict who 2026-01-31 120000Z).ext".
+func conflictKey(key, who string, at time.Time) string {
+	dir, name := key[:strings.LastIndexByte(key, '/')+1], key[strings.LastIndexByte(key, '/')+1:]
+	ext := ""
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		name, ext = name[:i], name[i:]
+	}
+	if who != "" {
+		who += " "
+	}
+	mark := " (conflict " + strings.NewReplacer("/", "-", "(", "", ")", "").Replace(who) + at.UTC().Format("2006-01-02 150405.000Z") + ")"
+	if over := len(name) + len(mark) + len(ext) - 255; over > 0 && over < len(name) {
+		name = strings.ToValidUTF8(name[:len(name)-over], "")
+	}
+	return dir + name + mark + ext
+}
+
+// noteStale remembers that an attempt at key may have come through unseen.
+func (it *Item) noteStale(key string, h *s3backend.Header) {
+	size, _, _, _ := it.Stat()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	for _, m := range it.stale {
+		if m.key == key {
+			return
+		}
+	}
+	it.stale = append(it.stale, maybe{key: key, size: size, mtime: h.User[metaMtime]})
+}
+
+// removeStale deletes what lost attempts of ours left under names that the item
+// has no more.
+func (o *Outbox) removeStale(stale []maybe) {
+	for _, m := range stale {
+		o.work.Go(func() {
+			cur, err := o.current(o.ctx, m.key)
+			if err == nil && cur.ETag != "" && cur.Size == m.size && cur.Header != nil && cur.Header.User[metaMtime] == m.mtime {
+				o.removeVersion(cur)
+			}
+		})
+	}
+}
+
+// removeVersion deletes a version that was replaced under another name.
+func (o *Outbox) removeVersion(old s3backend.Object) {
+	o.work.Go(func() {
+		err := o.bucket.Delete(o.ctx, old.Key, s3backend.Condition{IfMatch: old.ETag})
+		if err != nil && !isKind(err, s3backend.Stale) {
+			o.log.Warn("an object stays under its old name", "key", old.Key, "err", err)
+			o.events.Removed(old.Key, err)
+			return
+		}
+		o.events.Removed(old.Key, nil)
+	})
+}
+
+// current tells what S3 holds at key: no ETag for nothing. Its header is nil where
+// the policy lets us list, but not read.
+func (o *Outbox) current(ctx context.Context, key string) (s3backend.Object, error) {
+	obj, err := o.bucket.Head(ctx, key)
+	switch {
+	case err == nil:
+		return obj, nil
+	case isKind(err, s3backend.NotExist):
+		return s3backend.Object{}, nil
+	case !isKind(err, s3backend.Denied):
+		return s3backend.Object{}, err
+	}
+	page, err := o.bucket.List(ctx, s3backend.ListInput{Prefix: key, Max: 1})
+	if err != nil || len(page.Objects) == 0 || page.Objects[0].Key != key {
+		return s3backend.Object{}, err
+	}
+	return page.Objects[0], nil
+}
+
+// commitFolder makes the folder's own object. That it exists already is as good.
+func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
+	key := it.Key()
+	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil, s3backend.Condition{IfNoneMatch: true})
+	if isKind(err, s3backend.Stale) {
+		obj, err = s3backend.Object{}, nil
+	}
+	obj.Key = key
+	return obj, err
+}

@@ -1,0 +1,209 @@
+// Package outbox keeps what is owed to S3: written files, new folders and
+// removals, until S3 has confirmed each.
+//
+// An [Item] is one file that was written here: a sparse staged file that lies
+// over the version it changes. While a program writes a new file, its complete
+// parts already go up. When the last writer has released the item and nobody
+// touched it for the settle time, it is committed: by one PutObject, or by the
+// completion of its multipart upload, always on the condition that S3 still
+// holds the version that it replaces. If S3 does not, the other party's version
+// stays and the item is committed beside it, under a name that says so.
+//
+// The life of a byte: Item.WriteAt puts it into the staged file; stream or commit
+// reads it from there into a request; Events.Delivered hands the staged file on,
+// to become cached content.
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Bucket is what the outbox asks of a bucket; *s3backend.Client implements it.
+type Bucket interface {
+	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
+	Head(ctx context.Context, key string) (s3backend.Object, error)
+	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error)
+	UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error)
+	CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off, size int64) (s3backend.Part, error)
+	Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error)
+	Abort(ctx context.Context, up s3backend.Upload) error
+	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	Delete(ctx context.Context, key string, cond s3backend.Condition) error
+	DeleteAll(ctx context.Context, keys []string) (map[string]error, error)
+}
+
+// Events is told what became of what is owed. Its methods are called without any
+// lock of the outbox held, one after another for each item.
+type Events interface {
+	// Delivered tells that S3 holds the item's content as obj. path is a local
+	// file with exactly these bytes, which the callee may take by a rename, or ""
+	// if there is none.
+	Delivered(it *Item, obj s3backend.Object, path string)
+	// Conflicted tells that the item's key holds the other party's version, and
+	// that ours goes to the key beside it.
+	Conflicted(it *Item, beside string)
+	// Removed tells that the key is gone from S3, or why it is not.
+	Removed(key string, err error)
+}
+
+// Config bounds an Outbox. Dir is required.
+type Config struct {
+	Dir      string        // for staged files; made with mode 0700
+	Settle   time.Duration // quiet time before a closed file is committed
+	Requests int           // parts and small files on their way at once
+	Workers  int           // items being committed at once
+	Who      string        // names us in the name of a conflict copy
+	Logger   *slog.Logger
+}
+
+const (
+	defaultSettle   = 250 * time.Millisecond
+	defaultRequests = 32
+	defaultWorkers  = 64
+)
+
+// Outbox owns all items, and every goroutine that delivers them.
+type Outbox struct {
+	bucket Bucket
+	events Events
+	cfg    Config
+	log    *slog.Logger
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	requests chan struct{} // holds a token for each request that carries data
+	removals *removals
+	nextID   atomic.Uint64
+
+	// mu guards the fields below. It is taken after an Item's.
+	mu      sync.Mutex
+	items   map[*Item]struct{}
+	queue   []*Item       // settled, waiting for a worker
+	queued  chan struct{} // a token for each worker that should look at queue
+	changed chan struct{} // closed and renewed whenever less may be owed
+}
+
+// New opens the outbox in cfg.Dir.
+func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
+	if cfg.Settle == 0 {
+		cfg.Settle = defaultSettle
+	}
+	if cfg.Requests == 0 {
+		cfg.Requests = defaultRequests
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = defaultWorkers
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
+	}
+	o := &Outbox{
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger,
+		requests: make(chan struct{}, cfg.Requests),
+		items:    map[*Item]struct{}{},
+		queued:   make(chan struct{}, cfg.Workers),
+		changed:  make(chan struct{}),
+	}
+	o.ctx, o.cancel = context.WithCancel(context.Background())
+	o.removals = newRemovals(o)
+	for range cfg.Workers {
+		o.work.Go(o.worker)
+	}
+	return o, nil
+}
+
+// Close stops what is under way and waits for it. Staged files stay.
+func (o *Outbox) Close() {
+	o.cancel()
+	o.work.Wait()
+}
+
+// stagePath names a new staged file.
+func (o *Outbox) stagePath(id uint64) string {
+	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), id))
+}
+
+// enqueue gives a settled item to the workers.
+func (o *Outbox) enqueue(it *Item) {
+	o.mu.Lock()
+	o.queue = append(o.queue, it)
+	o.mu.Unlock()
+	select {
+	case o.queued <- struct{}{}:
+	default: // every worker has been woken and will look again
+	}
+}
+
+func (o *Outbox) dequeue() *Item {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) == 0 {
+		return nil
+	}
+	it := o.queue[0]
+	o.queue[0] = nil
+	o.queue = o.queue[1:]
+	return it
+}
+
+func (o *Outbox) worker() {
+	for {
+		select {
+		case <-o.queued:
+		case <-o.ctx.Done():
+			return
+		}
+		for it := o.dequeue(); it != nil && o.ctx.Err() == nil; it = o.dequeue() {
+			it.deliver()
+		}
+	}
+}
+
+func (o *Outbox) add(it *Item) {
+	o.mu.Lock()
+	o.items[it] = struct{}{}
+	o.mu.Unlock()
+}
+
+func (o *Outbox) forget(it *Item) {
+	o.mu.Lock()
+	delete(o.items, it)
+	o.mu.Unlock()
+	o.wake()
+}
+
+// wake tells those who drain that something changed.
+func (o *Outbox) wake() {
+	o.mu.Lock()
+	close(o.changed)
+	o.changed = make(chan struct{})
+	o.mu.Unlock()
+}
+
+// acquire waits for the right to send a request with data.
+func (o *Outbox) acquire(ctx context.Context) error {
+	select {
+	case o.requests <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (o *Outbox) releaseRequest() { <-o.requests }

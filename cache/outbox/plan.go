@@ -1,0 +1,143 @@
+package outbox
+
+// Limits of S3's multipart uploads, in bytes and parts.
+// Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
+const (
+	minPart  = 5 << 20 // all but the last
+	maxPart  = 5 << 30
+	maxParts = 10_000
+)
+
+const (
+	// PartSize is the size of an upload's first parts; a file up to it goes by
+	// one PutObject.
+	PartSize = 8 << 20
+
+	// copyPart is how much one UploadPartCopy moves: several run at once, and a
+	// server copies some 100 MB/s in each.
+	copyPart = 512 << 20
+
+	partsPerTier = 1000
+	tierGrowth   = 8
+)
+
+// part is one piece of an upload: its number, from 1, and its range.
+type part struct {
+	num    int32
+	off, n int64
+	copied bool // the server copies it from the base
+}
+
+// layout divides a file whose size is not known yet: a thousand parts of the
+// first size, a thousand of eight times that, and so on up to S3's largest part.
+// The value is the size of the first parts.
+type layout int64
+
+// layoutFor returns the finest layout that holds size.
+func layoutFor(size int64) layout {
+	for l := layout(PartSize); ; l *= 2 {
+		if l >= maxPart {
+			return maxPart
+		}
+		if l.holds(size) {
+			return l
+		}
+	}
+}
+
+func (l layout) part(num int32) part {
+	var off int64
+	size, left := int64(l), int64(num-1)
+	for left >= partsPerTier && size < maxPart {
+		off += partsPerTier * size
+		left -= partsPerTier
+		size = min(size*tierGrowth, maxPart)
+	}
+	return part{num: num, off: off + left*size, n: size}
+}
+
+// holds tells whether the most parts of this layout hold size.
+func (l layout) holds(size int64) bool {
+	last := l.part(maxParts)
+	return last.off+last.n >= size
+}
+
+// plan returns the parts of a file of this size.
+func (l layout) plan(size int64) []part {
+	var parts []part
+	for num := int32(1); ; num++ {
+		p := l.part(num)
+		if p.off >= size && num > 1 {
+			return parts
+		}
+		p.n = min(p.n, size-p.off)
+		parts = append(parts, p)
+	}
+}
+
+// planEdit divides an edited file so that the ranges that the base still has are
+// copied by the server, in parts as long as may be, and only the rest goes up.
+// It returns nil where that saves nothing.
+func planEdit(size, baseValid int64, dirty extents) []part {
+	var runs []part // alternating; nums are given at the end
+	for off := int64(0); off < size; {
+		end, in := dirty.next(off, size)
+		clean := !in && off < baseValid
+		if clean {
+			end = min(end, baseValid)
+		}
+		runs = append(runs, part{off: off, n: end - off, copied: clean && end-off >= 2*minPart})
+		off = end
+	}
+	runs = mergeUploads(runs)
+	// An uploaded run too short for a part borrows from the copied one behind it,
+	// or before it at the end of those.
+	for i := range runs {
+		r := &runs[i]
+		if r.copied || r.n >= minPart || i == len(runs)-1 {
+			continue
+		}
+		short := minPart - r.n
+		r.n += short
+		runs[i+1].off += short
+		runs[i+1].n -= short
+		if runs[i+1].n < minPart {
+			runs[i+1].copied = false
+		}
+	}
+	runs = mergeUploads(runs)
+	var parts []part
+	saved := int64(0)
+	for _, r := range runs {
+		step := int64(PartSize)
+		if r.copied {
+			step = copyPart
+			saved += r.n
+		}
+		for r.n > 0 {
+			n := min(step, r.n)
+			if r.n-n < minPart {
+				n = r.n
+			}
+			parts = append(parts, part{num: int32(len(parts) + 1), off: r.off, n: n, copied: r.copied})
+			r.off, r.n = r.off+n, r.n-n
+		}
+	}
+	if saved == 0 || len(parts) > maxParts {
+		return nil
+	}
+	return parts
+}
+
+// mergeUploads joins neighbours that both go up.
+func mergeUploads(runs []part) []part {
+	var out []part
+	for _, r := range runs {
+		if n := len(out); n > 0 && !r.copied && !out[n-1].copied {
+			out[n-1].n += r.n
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// send makes one attempt at the request, or requests, that commit the content.
+func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+	size := it.stage.length()
+	switch {
+	case it.onlyHeader():
+		return it.o.bucket.Copy(ctx, it.base, key, h, cond)
+	case size > PartSize:
+		return it.sendParts(ctx, key, size, h, cond)
+	}
+	it.giveUp(it.upload()) // the file was longer once
+	if err := it.fill(ctx, 0, size); err != nil {
+		return s3backend.Object{}, err
+	}
+	if err := it.o.acquire(ctx); err != nil {
+		return s3backend.Object{}, err
+	}
+	defer it.o.releaseRequest()
+	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size), size, h, cond)
+	if err == nil {
+		it.sent.Store(size)
+	}
+	return obj, err
+}
+
+// onlyHeader tells that times or modes were changed, and no byte.
+func (it *Item) onlyHeader() bool {
+	s := it.stage
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return it.base.ETag != "" && len(s.dirty) == 0 && s.size == it.base.Size && s.baseValid == s.size && s.size > 0
+}
+
+// fill brings the base's bytes here that the staged file lacks in [off, end).
+func (it *Item) fill(ctx context.Context, off, end int64) error {
+	return it.baseError(it.stage.fill(ctx, off, end))
+}
+
+// baseError makes plain that it is the version under the edit that is gone.
+func (it *Item) baseError(err error) error {
+	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
+		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.stage.path)
+	}
+	return err
+}
+
+func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+	up, parts, err := it.uploadFor(ctx, key, size, h)
+	if err != nil {
+		return s3backend.Object{}, err
+	}
+	var todo []part
+	sent := int64(0)
+	for _, p := range parts {
+		if it.has(up, p) {
+			sent += p.n
+		} else {
+			todo = append(todo, p)
+		}
+	}
+	it.sent.Store(sent)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(cap(it.o.requests))
+	for _, p := range todo {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return it.sendPart(gctx, up, p) })
+	}
+	if err := g.Wait(); err != nil {
+		return s3backend.Object{}, err
+	}
+	list := make([]s3backend.Part, len(parts))
+	up.mu.Lock()
+	for i, p := range parts {
+		list[i] = up.done[p.num].s3
+	}
+	up.mu.Unlock()
+	obj, err := it.o.bucket.Complete(ctx, up.up, list, size, cond)
+	if err != nil {
+		return obj, err
+	}
+	obj.Key = key
+	return it.correctHeader(ctx, obj, up.header, h), nil
+}
+
+// correctHeader sets times and modes that a program set after the upload had
+// begun: S3 takes an upload's header at its beginning alone. The server copies
+// the object onto itself; where it may not, the file has the time of its upload.
+func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, want *s3backend.Header) s3backend.Object {
+	it.mu.Lock()
+	explicit := it.explicit
+	it.mu.Unlock()
+	if !explicit || obj.Size > maxPart || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
+		return obj
+	}
+	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want, s3backend.Condition{IfMatch: obj.ETag})
+	if err != nil {
+		it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
+		return obj
+	}
+	return corrected
+}
+
+// uploadFor returns the upload to complete and the parts it has to have: the one
+// that was begun if the content still fits it, else a new one.
+func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []part, error) {
+	seq := it.seq()
+	if up := it.upload(); up != nil {
+		if err := up.settle(ctx); err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case up.up.ID == "": // S3 could not be asked while the file was written
+		case up.layout == 0 && up.planned == seq:
+			return up, up.parts, nil
+		case up.layout != 0 && up.layout.holds(size):
+			return up, up.layout.plan(size), nil
+		}
+		it.giveUp(up)
+	}
+	up := newTransfer(it.o, layoutFor(size))
+	it.stage.mu.Lock()
+	parts := planEdit(size, it.stage.baseValid, it.stage.dirty)
+	it.stage.mu.Unlock()
+	if parts != nil {
+		up.layout, up.parts, up.planned = 0, parts, seq
+	} else {
+		parts = up.layout.plan(size)
+	}
+	var err error
+	if up.up, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
+		return nil, nil, err
+	}
+	up.create.Do(func() {}) // it is begun
+	up.header = h
+	it.mu.Lock()
+	it.up = up
+	it.mu.Unlock()
+	return up, parts, up.settle(ctx)
+}
+
+// upload is the upload that was begun, or nil.
+func (it *Item) upload() *transfer {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.up
+}
+
+// giveUp ends an upload that will not be completed.
+func (it *Item) giveUp(up *transfer) {
+	if up == nil {
+		return
+	}
+	it.mu.Lock()
+	if it.up == up {
+		it.up = nil
+	}
+	it.mu.Unlock()
+	it.o.abandon(up)
+}
+
+// has tells whether S3 has the part as it is here now.
+func (it *Item) has(up *transfer, p part) bool {
+	up.mu.Lock()
+	d, ok := up.done[p.num]
+	up.mu.Unlock()
+	return ok && d.part == p && !it.stage.changed(p.off, p.off+p.n, d.seq)
+}
+
+// sendPart sends one part, or has the server copy it.
+func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
+	seq := it.seq()
+	if !p.copied {
+		if err := it.fill(ctx, p.off, p.off+p.n); err != nil {
+			return err
+		}
+	}
+	if err := it.o.acquire(ctx); err != nil {
+		return err
+	}
+	defer it.o.releaseRequest()
+	var got s3backend.Part
+	var err error
+	if p.copied {
+		got, err = it.o.bucket.CopyPart(ctx, up.up, p.num, it.base, p.off, p.n)
+		if isKind(err, s3backend.Stale) {
+			err = it.baseError(err)
+		}
+	} else {
+		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n), p.n)
+	}
+	if err != nil {
+		return err
+	}
+	it.sent.Add(p.n)
+	up.mu.Lock()
+	up.done[p.num] = sentPart{part: p, seq: seq, s3: got}
+	up.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,329 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Base reads the version that a stage lies upon. Its error is Stale once the key
+// holds another version and the bytes asked for are not cached.
+type Base interface {
+	ReadAt(ctx context.Context, p []byte, off int64) (int, error)
+}
+
+// stage is the overlay: written bytes in a sparse file, upon a base. What is in
+// neither reads as zero.
+type stage struct {
+	path string
+	base Base // nil without one
+
+	// users counts who has file open; it is closed while there are none: a
+	// thousand files that wait for the line need no thousand descriptors.
+	fileMu sync.Mutex
+	users  int
+	file   *os.File
+
+	// mu guards the fields below. Reading and writing the file itself need it
+	// not: the kernel orders them, as for any two programs on one file.
+	mu        sync.Mutex
+	size      int64
+	baseValid int64 // how much of base's beginning is still in the file
+	dirty     extents
+	mtime     time.Time
+	seq       uint64           // counts changes of the content
+	written   map[int64]uint64 // seq of the last change, by touchUnit
+}
+
+// touchUnit is the granularity in which a stage remembers when it was changed,
+// so that a part that was sent before the change is sent again.
+const touchUnit = 8 << 20
+
+func newStage(path string, base Base, baseSize int64) (*stage, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot stage: %w", err)
+	}
+	return &stage{path: path, file: f, users: 1, base: base, size: baseSize, baseValid: baseSize, mtime: time.Now(), written: map[int64]uint64{}}, nil
+}
+
+// touchLocked notes a change of [off, end).
+func (s *stage) touchLocked(off, end int64) {
+	s.seq++
+	for u := off / touchUnit; u*touchUnit < end; u++ {
+		s.written[u] = s.seq
+	}
+	s.mtime = time.Now()
+}
+
+// changed tells whether [off, end) was changed after seq.
+func (s *stage) changed(off, end int64, seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for u := off / touchUnit; u*touchUnit < end; u++ {
+		if s.written[u] > seq {
+			return true
+		}
+	}
+	return false
+}
+
+// has tells whether the file alone holds all of [off, end).
+func (s *stage) has(off, end int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dirty.has(off, end)
+}
+
+// overBase tells that bytes of the base are still part of the file.
+func (s *stage) overBase() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.baseValid > 0
+}
+
+// small tells that there is a base, and that a put would need all of it.
+func (s *stage) small() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.baseValid > 0 && s.baseValid <= PartSize
+}
+
+func (s *stage) writeAt(p []byte, off int64) (int, error) {
+	n, err := s.file.WriteAt(p, off)
+	if n > 0 {
+		s.mu.Lock()
+		s.dirty.add(off, off+int64(n))
+		s.size = max(s.size, off+int64(n))
+		s.touchLocked(off, off+int64(n))
+		s.mu.Unlock()
+	}
+	return n, err
+}
+
+// append writes p behind the end and returns where that was. Two appends never
+// write in one place.
+func (s *stage) append(p []byte) (off int64, n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	off = s.size
+	n, err = s.file.WriteAt(p, off)
+	if n > 0 {
+		s.dirty.add(off, off+int64(n))
+		s.size += int64(n)
+		s.touchLocked(off, off+int64(n))
+	}
+	return off, n, err
+}
+
+func (s *stage) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+	s.mu.Lock()
+	size, baseValid := s.size, s.baseValid
+	if off >= size {
+		s.mu.Unlock()
+		return 0, io.EOF
+	}
+	short := int64(len(p)) > size-off
+	if short {
+		p = p[:size-off]
+	}
+	type run struct {
+		extent
+		staged bool
+	}
+	var runs []run
+	for at, end := off, off+int64(len(p)); at < end; {
+		to, in := s.dirty.next(at, end)
+		if !in && at < baseValid {
+			to = min(to, baseValid)
+		}
+		runs = append(runs, run{extent{at, to}, in || at >= baseValid})
+		at = to
+	}
+	s.mu.Unlock()
+	for _, r := range runs {
+		part := p[r.off-off : r.end-off]
+		var n int
+		var err error
+		if r.staged {
+			n, err = s.file.ReadAt(part, r.off)
+		} else {
+			n, err = s.base.ReadAt(ctx, part, r.off)
+		}
+		if err == io.EOF {
+			clear(part[n:]) // a hole at the end of the sparse file
+			err = nil
+		}
+		if err != nil {
+			return int(r.off-off) + n, err
+		}
+	}
+	if short {
+		return len(p), io.EOF
+	}
+	return len(p), nil
+}
+
+func (s *stage) truncate(size int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if size == s.size {
+		return nil
+	}
+	if size < s.size {
+		if err := s.file.Truncate(size); err != nil {
+			return err
+		}
+		s.dirty.cut(size)
+		s.baseValid = min(s.baseValid, size)
+	}
+	s.touchLocked(min(size, s.size), max(size, s.size))
+	s.size = size
+	return nil
+}
+
+// punch makes [off, end) read as zero, inside the file's size.
+func (s *stage) punch(off, end int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end = min(end, s.size)
+	if off >= end {
+		return nil
+	}
+	// Behind the file's end there is nothing to punch, and darwin has no call for it.
+	if err := punchHole(s.file, off, end-off); err != nil {
+		return err
+	}
+	s.dirty.add(off, end)
+	s.touchLocked(off, end)
+	return nil
+}
+
+// grow makes the file at least size long.
+func (s *stage) grow(size int64) error {
+	s.mu.Lock()
+	old := s.size
+	s.mu.Unlock()
+	if size <= old {
+		return nil
+	}
+	return s.truncate(size)
+}
+
+// fill copies what [off, end) lacks from the base into the staged file, so that
+// the file alone holds these bytes. They are not dirty, but there.
+func (s *stage) fill(ctx context.Context, off, end int64) error {
+	s.mu.Lock()
+	end = min(end, s.baseValid)
+	gaps := s.dirty.gaps(off, end)
+	s.mu.Unlock()
+	buf := make([]byte, 0)
+	for _, g := range gaps {
+		for g.off < g.end {
+			n := min(g.end-g.off, 1<<20)
+			if int64(cap(buf)) < n {
+				buf = make([]byte, n)
+			}
+			if _, err := s.base.ReadAt(ctx, buf[:n], g.off); err != nil && err != io.EOF {
+				return err
+			}
+			if err := s.fillOne(buf[:n], g.off); err != nil {
+				return err
+			}
+			g.off += n
+		}
+	}
+	return nil
+}
+
+// fillOne writes base bytes where nothing newer was written meanwhile.
+func (s *stage) fillOne(p []byte, off int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := min(off+int64(len(p)), s.baseValid)
+	for _, g := range s.dirty.gaps(off, end) {
+		if _, err := s.file.WriteAt(p[g.off-off:g.end-off], g.off); err != nil {
+			return err
+		}
+		s.dirty.add(g.off, g.end)
+	}
+	return nil
+}
+
+// whole tells whether the staged file alone holds every byte.
+func (s *stage) whole() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dirty.has(0, s.baseValid)
+}
+
+// seek finds the next data or hole from off on, for SEEK_DATA and SEEK_HOLE.
+// Bytes of the base count as data. The error is ENXIO behind the end.
+func (s *stage) seek(off int64, hole bool) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if off >= s.size {
+		return 0, unix.ENXIO
+	}
+	all := append(extents(nil), s.dirty...)
+	all.add(0, s.baseValid)
+	for off < s.size {
+		end, data := all.next(off, s.size)
+		if data != hole {
+			return off, nil
+		}
+		off = end
+	}
+	if hole {
+		return s.size, nil
+	}
+	return 0, unix.ENXIO
+}
+
+func (s *stage) sync() error { return s.file.Sync() }
+
+// open adds a user of the file; each calls close. It works on after the path is
+// gone only while there is another user.
+func (s *stage) open() error {
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	if s.users == 0 {
+		f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("the staged file is gone: %w", err)
+		}
+		s.file = f
+	}
+	s.users++
+	return nil
+}
+
+func (s *stage) close() {
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	if s.users--; s.users == 0 {
+		s.file.Close()
+	}
+}
+
+func (s *stage) length() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// body reads [off, off+n) of the file for one request.
+func (s *stage) body(off, n int64) io.ReadSeeker { return io.NewSectionReader(s.file, off, n) }
+
+// extend makes the sparse file as long as the content, for who reads the file by
+// its path.
+func (s *stage) extend() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file.Truncate(s.size)
+}

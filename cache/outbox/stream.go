@@ -1,0 +1,182 @@
+package outbox
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// streams is how many parts of one file go up while it is written.
+const streams = 32
+
+// transfer is a multipart upload that was begun, and the parts that S3 has.
+type transfer struct {
+	create  sync.Once // guards the next three, which begin sets
+	up      s3backend.Upload
+	header  *s3backend.Header
+	err     error
+	layout  layout // 0: the parts were planned for an edit
+	parts   []part // as planned for it
+	planned uint64 // the stage's seq that they were planned for
+
+	ctx    context.Context // of the streams; ends when the upload is given up
+	cancel context.CancelFunc
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	done    map[int32]sentPart
+	next    int32 // the first part that no stream has begun to send
+	running int   // streams under way
+	closed  bool  // the commit has taken over: no more streams
+	idle    chan struct{}
+}
+
+// sentPart is a part that S3 has, as it was at the stage's seq.
+type sentPart struct {
+	part
+	seq uint64
+	s3  s3backend.Part
+}
+
+func newTransfer(o *Outbox, l layout) *transfer {
+	up := &transfer{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
+	up.ctx, up.cancel = context.WithCancel(o.ctx)
+	return up
+}
+
+// settle begins no more streams, and waits for those under way.
+func (up *transfer) settle(ctx context.Context) error {
+	up.mu.Lock()
+	if !up.closed {
+		up.closed = true
+		if up.running == 0 {
+			close(up.idle)
+		}
+	}
+	up.mu.Unlock()
+	select {
+	case <-up.idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stream sends the complete parts of a new file while it is written; end is where
+// the last write ended. It returns at once.
+func (it *Item) stream(end int64) {
+	if it.stage.small() {
+		it.fillBehind()
+		return
+	}
+	if end < PartSize || it.stage.overBase() {
+		return
+	}
+	it.mu.Lock()
+	if it.denied != nil || it.offline || Private(it.key) {
+		it.mu.Unlock()
+		return
+	}
+	if it.up == nil {
+		it.up = newTransfer(it.o, layoutFor(it.stage.length()))
+	}
+	up := it.up
+	it.mu.Unlock()
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	for !up.closed && up.running < streams && up.next <= maxParts {
+		p := up.layout.part(up.next)
+		if p.off+p.n > end || !it.stage.has(p.off, p.off+p.n) {
+			return
+		}
+		up.next++
+		up.running++
+		it.o.work.Go(func() { it.streamPart(up, p) })
+	}
+}
+
+// streamPart sends one part early. Whatever fails is done again by the commit.
+func (it *Item) streamPart(up *transfer, p part) {
+	err := it.begin(up)
+	if err == nil {
+		err = it.stage.open()
+	}
+	if err == nil {
+		err = it.sendPart(up.ctx, up, p)
+		it.stage.close()
+	}
+	if err != nil && up.ctx.Err() == nil {
+		it.o.log.Debug("part not sent yet", "key", it.Key(), "part", p.num, "err", err)
+	}
+	up.mu.Lock()
+	up.running--
+	if up.closed && up.running == 0 {
+		close(up.idle)
+	}
+	up.mu.Unlock()
+	if err == nil {
+		it.stream(it.stage.length())
+	}
+}
+
+// begin creates the upload that the parts go to, once. Where S3 refuses it, the
+// program that still writes is told by its next write.
+func (it *Item) begin(up *transfer) error {
+	up.create.Do(func() {
+		h, err := it.makeHeader(up.ctx)
+		if err == nil {
+			up.up, err = it.o.bucket.CreateUpload(up.ctx, it.Key(), h)
+		}
+		up.header, up.err = h, err
+		it.mu.Lock()
+		defer it.mu.Unlock()
+		if isKind(err, s3backend.Denied) {
+			it.denied = err
+		} else if err != nil {
+			it.offline = true // the commit tries again, with all its patience
+		}
+	})
+	return up.err
+}
+
+// fillBehind copies a small base here as soon as it is edited: the put will need
+// it, and the other party may replace it before.
+func (it *Item) fillBehind() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.filling {
+		return
+	}
+	it.filling = true
+	it.o.work.Go(func() {
+		if it.stage.open() != nil {
+			return
+		}
+		defer it.stage.close()
+		if err := it.stage.fill(it.o.ctx, 0, PartSize); err != nil {
+			it.o.log.Debug("base not here yet", "key", it.Key(), "err", err)
+		}
+	})
+}
+
+// abandon ends an upload that will not be completed, once its streams are.
+func (o *Outbox) abandon(up *transfer) {
+	if up == nil {
+		return
+	}
+	up.cancel()
+	o.work.Go(func() {
+		up.create.Do(func() {}) // nobody begins it any more
+		if up.settle(o.ctx) != nil || up.up.ID == "" {
+			return
+		}
+		// Where the policy refuses, the bucket's lifecycle has to end it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
+		defer cancel()
+		if err := o.bucket.Abort(ctx, up.up); err != nil && !isKind(err, s3backend.NotExist) {
+			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.up.Key, "upload", up.up.ID, "err", err)
+		}
+	})
+}

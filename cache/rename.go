@@ -1,0 +1,436 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// copies is how many objects of a folder are copied at once.
+const copies = 32
+
+// Rename moves a file or a folder. What is owed moves here, without a request; what
+// S3 holds is copied there, on the server, and then deleted, so that at each moment
+// it is whole under one name at least. With noReplace the error is ErrExist where
+// the new name is taken.
+func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, noReplace bool) error {
+	from, err := c.locate(ctx, oldPath)
+	if err != nil {
+		return err
+	}
+	to, err := c.locate(ctx, newPath)
+	if errors.Is(err, s3backend.NotExist) {
+		return ErrInvalid
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range []place{from, to} {
+		if err := c.checkWrite(p.prefix, p.elem); err != nil {
+			return err
+		}
+	}
+	src, err := c.stat(ctx, from, fresh)
+	if err != nil {
+		return err
+	}
+	dst, err := c.stat(ctx, to, fresh)
+	switch {
+	case errors.Is(err, s3backend.NotExist):
+		dst = Attr{}
+	case err != nil:
+		return err
+	case noReplace:
+		return ErrExist
+	case dst.Dir && !src.Dir:
+		return ErrIsDir
+	case !dst.Dir && src.Dir:
+		return ErrNotDir
+	}
+	if src.Dir {
+		err = c.renameDir(ctx, from, to, dst.Dir)
+	} else {
+		err = c.renameFile(ctx, from, to, src, dst)
+	}
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touchedLocked(from.prefix)
+	c.touchedLocked(to.prefix)
+	return nil
+}
+
+func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr) error {
+	if from.key() == to.key() {
+		return nil
+	}
+	if src.File != nil {
+		switch done, err := c.renameOwed(ctx, src.File, to, dst); {
+		case err != nil || done:
+			return err
+		}
+		// It was delivered in this moment; S3 holds it now.
+		var err error
+		if src, err = c.stat(ctx, from, -1); err != nil {
+			return err
+		}
+	}
+	if outbox.Private(to.key()) {
+		return c.setAside(ctx, from, to, src, dst)
+	}
+	return c.renameObject(ctx, from, to, src, dst)
+}
+
+// renameOwed moves a file that is owed; false where nothing is owed any more.
+func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bool, error) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	c.mu.Lock()
+	it := f.item
+	c.mu.Unlock()
+	if it == nil {
+		return false, nil
+	}
+	if err := it.Hold(ctx); errors.Is(err, outbox.ErrGone) {
+		<-it.Gone()
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer it.Release()
+	if it.Over().ETag != "" {
+		// S3 has an older version under the old name.
+		if err := c.mayDelete(ctx, it.Key()); err != nil {
+			return false, err
+		}
+	}
+	over, err := c.makeRoom(ctx, to.key(), dst)
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := it.Over(); old.ETag != "" {
+		old.Key = f.key
+		c.gone[f.key] = &removal{obj: old}
+	}
+	it.Rename(to.key(), over)
+	c.files.move(f, to.key())
+	f.obj.Key = to.key()
+	return true, nil
+}
+
+// makeRoom takes the file at key out of the view, and returns the version that S3
+// holds there and that what comes will replace.
+func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (s3backend.Object, error) {
+	if dst.Key == "" {
+		return c.takeOver(key), nil
+	}
+	return c.displace(ctx, key, dst)
+}
+
+// displace is vacate for a name that is taken at once: S3 has nothing to remove,
+// and the policy need not grant it.
+func (c *Cache) displace(ctx context.Context, key string, a Attr) (s3backend.Object, error) {
+	over := s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag}
+	f := a.File
+	if f == nil {
+		return over, nil
+	}
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	c.mu.Lock()
+	it := f.item
+	over.ETag = f.obj.ETag
+	c.mu.Unlock()
+	if it != nil {
+		switch err := it.Hold(ctx); {
+		case errors.Is(err, outbox.ErrGone):
+			<-it.Gone()
+			c.mu.Lock()
+			it, over = nil, f.obj
+			c.mu.Unlock()
+		case err != nil:
+			return over, err
+		default:
+			over = it.Over()
+		}
+	}
+	over.Key = key
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files.drop(f)
+	switch {
+	case f.handles > 0:
+		f.unnamed = true
+		if it != nil {
+			f.held = true
+			it.Unname()
+		}
+	case it != nil:
+		delete(c.owed, it)
+		f.endItemLocked(it)
+		it.Drop()
+	}
+	return over, nil
+}
+
+// renameObject moves what S3 holds: a copy, then a delete, each on the condition
+// that S3 still holds what was looked at.
+func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr) error {
+	if err := c.mayDelete(ctx, from.key()); err != nil {
+		return err
+	}
+	over, err := c.makeRoom(ctx, to.key(), dst)
+	if err != nil {
+		return err
+	}
+	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
+	// The two requests belong together: an interrupt between them would leave the
+	// file under both names.
+	ctx = context.WithoutCancel(ctx)
+	obj, err := c.bucket.Copy(ctx, old, to.key(), nil, condition(over))
+	if err != nil {
+		return fmt.Errorf("copying %q: %w", from.key(), err)
+	}
+	if err := c.bucket.Delete(ctx, old.Key, s3backend.Condition{IfMatch: old.ETag}); err != nil {
+		c.log.Warn("renamed, but the old name stays", "key", old.Key, "err", err)
+		if !errors.Is(err, s3backend.Stale) { // the other party's new version is theirs to keep
+			return fmt.Errorf("deleting %q: %w", from.key(), err)
+		}
+	}
+	obj.Key, obj.Size = to.key(), src.Size
+	c.renamed(old, obj)
+	return nil
+}
+
+// condition is what must hold at a key for what it holds to be replaced.
+func condition(over s3backend.Object) s3backend.Condition {
+	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
+}
+
+// renamed notes that S3 has moved a version.
+func (c *Cache) renamed(old, obj s3backend.Object) {
+	if h := c.names.Header(old.Key, old.ETag); h != nil {
+		obj.Header = h
+	}
+	c.names.Put(obj)
+	c.names.Remove(old.Key)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m, ok := c.modes[old.Key+"\x00"+old.ETag]; ok {
+		c.modes[obj.Key+"\x00"+obj.ETag] = m
+	}
+	f := c.files.get(old.Key)
+	if f == nil || f.obj.ETag != old.ETag {
+		return
+	}
+	c.files.move(f, obj.Key)
+	f.obj = obj
+	if f.reader != nil {
+		f.reader.Close()
+		f.reader = c.blocks.Open(obj)
+	}
+}
+
+// setAside moves a file that S3 holds to a name that stays on this machine: its
+// bytes are brought here, and S3 keeps the object until a new file of its name
+// replaces it, or for a while.
+func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) error {
+	if _, err := c.makeRoom(ctx, to.key(), dst); err != nil {
+		return err
+	}
+	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
+	c.mu.Lock()
+	f := c.newFileLocked(to.key())
+	c.mu.Unlock()
+	it, err := f.begin(s3backend.Object{}, old)
+	if err != nil {
+		return err
+	}
+	if err := it.Fetch(ctx); err != nil {
+		it.Drop()
+		c.mu.Lock()
+		c.files.drop(f)
+		delete(c.owed, it)
+		f.endItemLocked(it)
+		c.mu.Unlock()
+		return err
+	}
+	it.SetMtime(src.Mtime)
+	c.mu.Lock()
+	r := &removal{obj: old}
+	c.gone[old.Key] = r
+	if g := c.files.get(old.Key); g != nil {
+		c.files.drop(g)
+		g.unnamed = true
+	}
+	f.held, f.staged = false, false
+	c.mu.Unlock()
+	it.Release()
+	it.Close()
+	c.aside(r)
+	return nil
+}
+
+// renameDir moves all that is below a folder: first every object is copied, and
+// only when all are there the old ones are deleted.
+func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) error {
+	old, dir := from.dir(), to.dir()
+	if strings.HasPrefix(dir, old) {
+		if dir == old {
+			return nil
+		}
+		return ErrInvalid // into itself
+	}
+	if replace {
+		if _, err := c.checkEmpty(ctx, dir); err != nil {
+			return err
+		}
+		if err := c.forgetFolder(ctx, dir); err != nil {
+			return err
+		}
+	}
+	objs, err := c.allUnder(ctx, old)
+	if err != nil {
+		return err
+	}
+	if len(objs) > 0 {
+		if err := c.mayDelete(ctx, old); err != nil {
+			return err
+		}
+	}
+	for _, o := range objs {
+		if len(o.Key)-len(old)+len(dir) > maxKey {
+			return fmt.Errorf("%w: %q", ErrNameTooLong, dir+o.Key[len(old):])
+		}
+	}
+	if err := c.copyAll(context.WithoutCancel(ctx), objs, old, dir); err != nil {
+		return err
+	}
+	if err := c.moveOwed(ctx, old, dir); err != nil {
+		return err
+	}
+	c.names.RemoveDir(old)
+	c.names.PutDir(dir)
+	return nil
+}
+
+// allUnder lists every object below prefix that this side still shows.
+func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object, error) {
+	var objs []s3backend.Object
+	in := s3backend.ListInput{Prefix: prefix}
+	for {
+		page, err := c.bucket.List(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		for _, o := range page.Objects {
+			if c.gone[o.Key] == nil {
+				objs = append(objs, o)
+			}
+		}
+		c.mu.Unlock()
+		if in.Token = page.Next; in.Token == "" {
+			return objs, nil
+		}
+	}
+}
+
+// copyAll copies objects from one prefix to another and deletes the originals. On
+// the first failure it deletes the copies that it made, and nothing has changed.
+func (c *Cache) copyAll(ctx context.Context, objs []s3backend.Object, from, to string) error {
+	var mu sync.Mutex
+	var made []s3backend.Object
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(copies)
+	copied := make([]s3backend.Object, len(objs))
+	for i, o := range objs {
+		g.Go(func() error {
+			key := to + strings.TrimPrefix(o.Key, from)
+			n, err := c.bucket.Copy(gctx, o, key, nil, s3backend.Condition{IfNoneMatch: !strings.HasSuffix(key, "/")})
+			if err != nil {
+				return fmt.Errorf("copying %q: %w", o.Key, err)
+			}
+			n.Key, n.Size = key, o.Size
+			copied[i] = n
+			mu.Lock()
+			made = append(made, n)
+			mu.Unlock()
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		for _, o := range made {
+			if derr := c.bucket.Delete(ctx, o.Key, s3backend.Condition{IfMatch: o.ETag}); derr != nil {
+				c.log.Warn("a copy of a rename that failed stays", "key", o.Key, "err", derr)
+			}
+		}
+		return err
+	}
+	keys := make([]string, len(objs))
+	for i, o := range objs {
+		keys[i] = o.Key
+	}
+	for len(keys) > 0 {
+		n := min(len(keys), 1000)
+		failed, err := c.bucket.DeleteAll(ctx, keys[:n])
+		if err != nil {
+			return fmt.Errorf("the folder is there under both names: %w", err)
+		}
+		for key, err := range failed {
+			if err != nil {
+				return fmt.Errorf("deleting %q: %w", key, err)
+			}
+		}
+		keys = keys[n:]
+	}
+	for i, o := range objs {
+		if !strings.HasSuffix(o.Key, "/") {
+			c.renamed(o, copied[i])
+		}
+	}
+	return nil
+}
+
+// moveOwed moves what is owed below a folder.
+func (c *Cache) moveOwed(ctx context.Context, old, dir string) error {
+	c.mu.Lock()
+	files := c.files.under(old)
+	var folders []string
+	for prefix := range c.folders {
+		if strings.HasPrefix(prefix, old) {
+			folders = append(folders, prefix)
+		}
+	}
+	c.mu.Unlock()
+	for _, prefix := range folders {
+		if err := c.forgetFolder(ctx, prefix); err != nil {
+			return err
+		}
+		c.oweFolder(dir + strings.TrimPrefix(prefix, old))
+	}
+	for _, f := range files {
+		c.mu.Lock()
+		prefix, elem := splitKey(dir + strings.TrimPrefix(f.key, old))
+		owed := f.item != nil
+		c.mu.Unlock()
+		if !owed {
+			continue
+		}
+		if _, err := c.renameOwed(ctx, f, place{prefix: prefix, elem: elem}, Attr{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

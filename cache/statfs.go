@@ -1,0 +1,58 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Space is room for what is written, in bytes.
+type Space struct{ Total, Free int64 }
+
+// Statfs tells how much can be written before the outbox is full.
+func (c *Cache) Statfs() (Space, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(c.cfg.StateDir, &st); err != nil {
+		return Space{}, err
+	}
+	s := Space{Total: int64(st.Blocks) * int64(st.Bsize), Free: int64(st.Bavail) * int64(st.Bsize)}
+	return s, nil
+}
+
+// State tells where a file is on its way to S3.
+func (c *Cache) State(a Attr) string {
+	if a.File != nil {
+		return string(a.File.State())
+	}
+	return "delivered"
+}
+
+// Version asks for S3's id of the version that a file has; "" where the bucket
+// keeps no versions.
+func (c *Cache) Version(ctx context.Context, a Attr) (string, error) {
+	if a.ETag == "" {
+		return "", nil
+	}
+	o, err := c.bucket.Head(ctx, a.Key)
+	if err != nil {
+		return "", err
+	}
+	if o.ETag != a.ETag {
+		return "", &s3backend.Error{Op: "HeadObject", Key: a.Key, Kind: s3backend.Stale}
+	}
+	return o.Version, nil
+}
+
+// SetDirMtime sets the time of a folder, for as long as the mount lasts.
+func (c *Cache) SetDirMtime(path string, t time.Time) {
+	p, err := c.locate(context.Background(), path)
+	if path == "" || err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.times[p.dir()] = t
+}

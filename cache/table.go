@@ -1,0 +1,74 @@
+package cache
+
+import "strings"
+
+// fileTable finds files that are open or owed by their key and by their folder.
+// The Cache's mu guards it.
+type fileTable struct {
+	byKey map[string]*File
+	byDir map[string]map[string]*File // by prefix, then element
+}
+
+func newFileTable() fileTable {
+	return fileTable{byKey: map[string]*File{}, byDir: map[string]map[string]*File{}}
+}
+
+func (t *fileTable) get(key string) *File { return t.byKey[key] }
+
+// put makes f the file at its key; whoever was there goes on by its handles alone.
+func (t *fileTable) put(f *File) {
+	prefix, elem := splitKey(f.key)
+	if t.byDir[prefix] == nil {
+		t.byDir[prefix] = map[string]*File{}
+	}
+	t.byDir[prefix][elem] = f
+	t.byKey[f.key] = f
+}
+
+// drop removes f, if it is the file at its key.
+func (t *fileTable) drop(f *File) {
+	if t.byKey[f.key] != f {
+		return
+	}
+	delete(t.byKey, f.key)
+	prefix, elem := splitKey(f.key)
+	delete(t.byDir[prefix], elem)
+	if len(t.byDir[prefix]) == 0 {
+		delete(t.byDir, prefix)
+	}
+}
+
+// move gives f another key.
+func (t *fileTable) move(f *File, key string) {
+	t.drop(f)
+	f.key = key
+	t.put(f)
+}
+
+// anyOwedUnder tells whether a file is owed anywhere below prefix.
+func (t *fileTable) anyOwedUnder(prefix string) bool {
+	for dir, files := range t.byDir {
+		if !strings.HasPrefix(dir, prefix) {
+			continue
+		}
+		for _, f := range files {
+			if f.item != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// under lists the files anywhere below prefix.
+func (t *fileTable) under(prefix string) []*File {
+	var all []*File
+	for dir, files := range t.byDir {
+		if strings.HasPrefix(dir, prefix) {
+			for _, f := range files {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}

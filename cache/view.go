@@ -1,0 +1,224 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Attr is what is shown of a file or folder.
+type Attr struct {
+	Dir   bool
+	Size  int64
+	Mtime time.Time
+	Mode  uint32 // permission bits; 0 for the mount's default
+	Key   string // S3's name for it; a folder's ends in "/"
+	ETag  string // of the version that S3 holds; "" for none yet
+	Class string // S3's storage class, if not the standard one
+	// File is set for a file that is open or owed.
+	File *File
+	// Unnamed tells that the name of an open file was removed.
+	Unnamed bool
+}
+
+// place is where a path leads: an element of the folder with this prefix.
+type place struct {
+	prefix, elem string
+	beside       bool // the object beside a folder of the same name
+}
+
+func (p place) key() string { return p.prefix + p.elem }
+func (p place) dir() string { return p.prefix + p.elem + "/" }
+
+// splitKey divides a key behind its last slash that is not its end.
+func splitKey(key string) (prefix, elem string) {
+	i := strings.LastIndexByte(strings.TrimSuffix(key, "/"), '/') + 1
+	return key[:i], key[i:]
+}
+
+// folderOf is the exchange's folder that a key is in.
+func folderOf(key string) string {
+	folder, _, _ := strings.Cut(key, "/")
+	return folder
+}
+
+// pathOf is where a key is shown below the mountpoint.
+func pathOf(key string) string {
+	elems := strings.Split(strings.TrimSuffix(key, "/"), "/")
+	for i := range elems {
+		elems[i] = escape(elems[i])
+	}
+	return strings.Join(elems, "/")
+}
+
+// locate finds the place of a path. It asks S3 only for shortened names.
+func (c *Cache) locate(ctx context.Context, path string) (place, error) {
+	var p place
+	for i, name := range strings.Split(path, "/") {
+		if i > 0 {
+			p.prefix = p.dir()
+		}
+		var err error
+		if p.elem, p.beside, err = c.elem(ctx, p.prefix, name); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// elem is the element of a key that a name in the folder with prefix stands for.
+func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, beside bool, err error) {
+	if elem, beside, ok := unescape(name); ok {
+		return elem, beside, nil
+	}
+	if !isLong(name) {
+		return "", false, notExist(prefix + name)
+	}
+	head, ok := longHead(name)
+	if !ok {
+		return "", false, notExist(prefix + name)
+	}
+	in := s3backend.ListInput{Prefix: prefix + head, Delimiter: "/"}
+	for {
+		page, err := c.bucket.List(ctx, in)
+		if err != nil {
+			return "", false, err
+		}
+		for _, o := range page.Objects {
+			page.Prefixes = append(page.Prefixes, o.Key)
+		}
+		for _, key := range page.Prefixes {
+			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); escape(elem) == name {
+				return elem, false, nil
+			}
+		}
+		if in.Token = page.Next; in.Token == "" {
+			return "", false, notExist(prefix + name)
+		}
+	}
+}
+
+func notExist(key string) error { return fmt.Errorf("%q: %w", key, s3backend.NotExist) }
+
+// Stat tells what is at path ("" is the root). Its error is NotExist if nothing is.
+func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
+	if path == "" {
+		return Attr{Dir: true, Mtime: c.begun}, nil
+	}
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return Attr{}, err
+	}
+	return c.stat(ctx, p, -1)
+}
+
+// stat is Stat with an answer of S3 at most maxAge old, negative for the cache's
+// own time to live.
+func (c *Cache) stat(ctx context.Context, p place, maxAge time.Duration) (Attr, error) {
+	if p.prefix == "" {
+		if c.checkFolder(p.elem) != nil {
+			return Attr{}, notExist(p.elem)
+		}
+		return c.dirAttr(p.dir()), nil
+	}
+	file, dir, err := c.look(ctx, p, maxAge)
+	switch {
+	case err != nil:
+		return Attr{}, err
+	case dir && !p.beside:
+		return c.dirAttr(p.dir()), nil
+	case file != nil && p.beside == dir:
+		return *file, nil
+	}
+	return Attr{}, notExist(p.key())
+}
+
+// look tells of the object and the folder at a place, this side's changes included.
+func (c *Cache) look(ctx context.Context, p place, maxAge time.Duration) (file *Attr, dir bool, err error) {
+	file, dir, known := c.owedAt(p)
+	if known {
+		return file, dir, nil
+	}
+	found, err := c.names.Lookup(ctx, p.prefix, p.elem, maxAge)
+	if err != nil {
+		return nil, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if found.IsFile {
+		file = c.entryAttrLocked(p.prefix, found.File)
+	}
+	if _, removed := c.gone[p.dir()]; removed {
+		found.IsDir = false
+	}
+	return file, found.IsDir, nil
+}
+
+// owedAt answers from what is owed alone, where that settles it.
+func (c *Cache) owedAt(p place) (file *Attr, dir, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.files.get(p.key()); f != nil && f.item != nil {
+		a := f.attrLocked()
+		return &a, false, true
+	}
+	if c.folders[p.dir()] != nil || c.files.anyOwedUnder(p.dir()) {
+		return nil, true, true
+	}
+	return nil, false, false
+}
+
+// entryAttrLocked is the attribute of an object that S3 lists, or nil if this side
+// has removed it. The caller holds mu.
+func (c *Cache) entryAttrLocked(prefix string, e meta.Entry) *Attr {
+	key := prefix + e.Name
+	if r := c.gone[key]; r != nil && r.obj.ETag == e.ETag {
+		return nil
+	}
+	a := c.objectAttrLocked(e.Object(prefix))
+	if f := c.files.get(key); f != nil && f.obj.ETag == e.ETag {
+		a.File = f
+	}
+	return &a
+}
+
+// objectAttrLocked is the attribute of a version that S3 holds.
+func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
+	a := Attr{Size: o.Size, Mtime: o.Modified, Key: o.Key, ETag: o.ETag, Class: o.Class}
+	h := o.Header
+	if h == nil {
+		h = c.names.Header(o.Key, o.ETag)
+	}
+	if t, ok := outbox.MtimeOf(h); ok {
+		a.Mtime = t
+	}
+	if m, ok := outbox.ModeOf(h); ok {
+		a.Mode = m
+	}
+	if m, ok := c.modes[o.Key+"\x00"+o.ETag]; ok {
+		a.Mode = m
+	}
+	return a
+}
+
+func (c *Cache) dirAttr(prefix string) Attr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dirAttrLocked(prefix)
+}
+
+func (c *Cache) dirAttrLocked(prefix string) Attr {
+	t, ok := c.times[prefix]
+	if !ok {
+		t = c.begun
+	}
+	return Attr{Dir: true, Mtime: t, Key: prefix}
+}
+
+// touchedLocked notes that the entries of a folder changed here.
+func (c *Cache) touchedLocked(prefix string) { c.times[prefix] = time.Now() }

@@ -1,0 +1,209 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// dir is a folder's inode.
+type dir struct{ node }
+
+var (
+	_ = (fusefs.NodeLookuper)((*dir)(nil))
+	_ = (fusefs.NodeGetattrer)((*dir)(nil))
+	_ = (fusefs.NodeSetattrer)((*dir)(nil))
+	_ = (fusefs.NodeOpendirHandler)((*dir)(nil))
+	_ = (fusefs.NodeCreater)((*dir)(nil))
+	_ = (fusefs.NodeMknoder)((*dir)(nil))
+	_ = (fusefs.NodeMkdirer)((*dir)(nil))
+	_ = (fusefs.NodeUnlinker)((*dir)(nil))
+	_ = (fusefs.NodeRmdirer)((*dir)(nil))
+	_ = (fusefs.NodeRenamer)((*dir)(nil))
+	_ = (fusefs.NodeSymlinker)((*dir)(nil))
+	_ = (fusefs.NodeLinker)((*dir)(nil))
+)
+
+func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	a, err := d.s.cache.Stat(ctx, d.join(name))
+	if err != nil {
+		return nil, d.s.told("lookup", d.join(name), err)
+	}
+	return d.child(ctx, name, a, out), 0
+}
+
+func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	a, err := d.s.cache.Stat(ctx, d.path())
+	if errors.Is(err, s3backend.NotExist) || err == nil && !a.Dir {
+		// Its last file went away at the other side. Who stands in it can list
+		// it, and finds it empty.
+		a, err = cache.Attr{Dir: true, Unnamed: true}, nil
+	}
+	if err != nil {
+		return d.s.told("getattr", d.path(), err)
+	}
+	d.fill(a, d.StableAttr().Ino, &out.Attr)
+	return 0
+}
+
+// Setattr takes what cannot be kept of a folder without complaint, so that
+// copying one with its times and modes does not fail.
+func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if n := d.s.checkOwner(in); n != 0 {
+		return n
+	}
+	if t, ok := in.GetMTime(); ok {
+		d.s.cache.SetDirMtime(d.path(), t)
+	}
+	return d.Getattr(ctx, nil, out)
+}
+
+// checkOwner refuses a chown to anybody but who owns the mount.
+func (s *Server) checkOwner(in *fuse.SetAttrIn) syscall.Errno {
+	if uid, ok := in.GetUID(); ok && uid != s.cfg.UID {
+		return syscall.EPERM
+	}
+	if gid, ok := in.GetGID(); ok && gid != s.cfg.GID {
+		return syscall.EPERM
+	}
+	return 0
+}
+
+func (d *dir) OpendirHandle(ctx context.Context, _ uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+	dh := &dirHandle{d: d}
+	if n := dh.rewind(ctx); n != 0 {
+		return nil, 0, n
+	}
+	return dh, 0, 0
+}
+
+func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
+	path := d.join(name)
+	perm := mode & 0o777
+	if perm == d.s.fileMode() {
+		perm = 0
+	}
+	h, err := d.s.cache.Create(ctx, path, perm, flags&syscall.O_EXCL != 0, openMode(ctx, flags))
+	if err != nil {
+		return nil, nil, 0, d.s.told("create", path, err)
+	}
+	ino := d.child(ctx, name, h.File().Attr(), out)
+	f := ino.Operations().(*file)
+	if !f.opened(h) {
+		h.Release()
+		return nil, nil, 0, syscall.ESTALE
+	}
+	return ino, &handle{f: f, h: h}, writeFlags(flags), 0
+}
+
+func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if mode&syscall.S_IFMT != syscall.S_IFREG {
+		return nil, syscall.EPERM
+	}
+	h, err := d.s.cache.Create(ctx, d.join(name), 0, true, openMode(ctx, syscall.O_WRONLY))
+	if err != nil {
+		return nil, d.s.told("mknod", d.join(name), err)
+	}
+	defer h.Release()
+	return d.child(ctx, name, h.File().Attr(), out), 0
+}
+
+func (d *dir) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	path := d.join(name)
+	if err := d.s.cache.Mkdir(ctx, path); err != nil {
+		return nil, d.s.told("mkdir", path, err)
+	}
+	a, err := d.s.cache.Stat(ctx, path)
+	if err != nil {
+		return nil, d.s.told("mkdir", path, err)
+	}
+	return d.child(ctx, name, a, out), 0
+}
+
+func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
+	return d.s.told("unlink", d.join(name), d.s.cache.Remove(ctx, d.join(name)))
+}
+
+func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
+	return d.s.told("rmdir", d.join(name), d.s.cache.Rmdir(ctx, d.join(name)))
+}
+
+func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	to, ok := newParent.(*dir)
+	if !ok || flags&^unix.RENAME_NOREPLACE != 0 {
+		return syscall.EINVAL
+	}
+	err := d.s.cache.Rename(ctx, d.join(name), to.join(newName), flags&unix.RENAME_NOREPLACE != 0)
+	return d.s.told("rename", d.join(name), err)
+}
+
+// Symlink and Link: a link is no object, and one that the other party made would
+// lead out of the mount.
+func (d *dir) Symlink(context.Context, string, string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	return nil, syscall.EPERM
+}
+
+func (d *dir) Link(context.Context, fusefs.InodeEmbedder, string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	return nil, syscall.EPERM
+}
+
+// dirHandle is one open of a folder.
+type dirHandle struct {
+	d    *dir
+	view *cache.Dir
+	last cache.DirEntry
+}
+
+var (
+	_ = (fusefs.FileReaddirenter)((*dirHandle)(nil))
+	_ = (fusefs.FileLookuper)((*dirHandle)(nil))
+	_ = (fusefs.FileSeekdirer)((*dirHandle)(nil))
+)
+
+func (h *dirHandle) rewind(ctx context.Context) syscall.Errno {
+	v, err := h.d.s.cache.OpenDir(ctx, h.d.path())
+	if err != nil {
+		return h.d.s.told("opendir", h.d.path(), err)
+	}
+	h.view = v
+	return 0
+}
+
+func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Errno) {
+	e, pos, ok, err := h.view.Next(ctx)
+	if err != nil {
+		return nil, h.d.s.told("readdir", h.d.path(), err)
+	}
+	if !ok {
+		return nil, 0
+	}
+	h.last = e
+	mode := uint32(syscall.S_IFREG)
+	if e.Attr.Dir {
+		mode = syscall.S_IFDIR
+	}
+	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: hash(e.Attr.Key), Off: uint64(pos)}, 0
+}
+
+// Lookup answers for the entry read last, without asking again.
+func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if name != h.last.Name {
+		return h.d.Lookup(ctx, name, out)
+	}
+	return h.d.child(ctx, name, h.last.Attr, out), 0
+}
+
+func (h *dirHandle) Seekdir(ctx context.Context, off uint64) syscall.Errno {
+	if off == 0 {
+		return h.rewind(ctx)
+	}
+	h.view.GoTo(int64(off))
+	return 0
+}

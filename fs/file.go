@@ -1,0 +1,195 @@
+package fs
+
+import (
+	"context"
+	"sync"
+	"syscall"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/s3share/s3share/cache"
+)
+
+// file is a file's inode.
+type file struct {
+	node
+
+	// mu guards the fields below.
+	mu    sync.Mutex
+	of    *cache.File // what was opened last; the kernel's cached pages are of it
+	opens int
+}
+
+var (
+	_ = (fusefs.NodeOpener)((*file)(nil))
+	_ = (fusefs.NodeGetattrer)((*file)(nil))
+	_ = (fusefs.NodeSetattrer)((*file)(nil))
+	_ = (fusefs.NodeGetxattrer)((*file)(nil))
+	_ = (fusefs.NodeListxattrer)((*file)(nil))
+	_ = (fusefs.NodeSetxattrer)((*file)(nil))
+	_ = (fusefs.NodeRemovexattrer)((*file)(nil))
+)
+
+// isOf tells whether a name that leads to a may lead to this inode: not while
+// another file is open as it.
+func (f *file) isOf(a cache.Attr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opens == 0 || f.of == a.File
+}
+
+// opened notes one more handle. False means that the inode is open as a file that
+// the name does not lead to any more.
+func (f *file) opened(h *cache.Handle) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.opens > 0 && f.of != h.File() {
+		return false
+	}
+	f.of = h.File()
+	f.opens++
+	return true
+}
+
+func (f *file) released() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opens--
+}
+
+// current is the file that is open as this inode, or nil.
+func (f *file) current() *cache.File {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.opens == 0 {
+		return nil
+	}
+	return f.of
+}
+
+// openMode is what open(2)'s flags ask for. Source: open(2).
+func openMode(ctx context.Context, flags uint32) cache.OpenMode {
+	m := cache.OpenMode{
+		Write:    flags&syscall.O_ACCMODE != syscall.O_RDONLY,
+		Append:   flags&syscall.O_APPEND != 0,
+		Truncate: flags&syscall.O_TRUNC != 0,
+		PID:      callerPID(ctx),
+	}
+	m.Write = m.Write || m.Truncate
+	return m
+}
+
+// writeFlags are the kernel's flags for a handle that can write. One that cannot
+// read goes past the page cache: that costs half, and such a handle has no use for
+// it.
+func writeFlags(flags uint32) uint32 {
+	if flags&syscall.O_ACCMODE == syscall.O_WRONLY {
+		return fuse.FOPEN_DIRECT_IO
+	}
+	return fuse.FOPEN_KEEP_CACHE
+}
+
+func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+	f.mu.Lock()
+	before := f.of
+	f.mu.Unlock()
+	var h *cache.Handle
+	var err error
+	if cur := f.current(); cur != nil && cur.Attr().Unnamed {
+		h, err = cur.Reopen(ctx, openMode(ctx, flags))
+	} else {
+		h, err = f.s.cache.Open(ctx, f.path(), openMode(ctx, flags))
+	}
+	if err != nil {
+		return nil, 0, f.s.told("open", f.path(), err)
+	}
+	if !f.opened(h) {
+		h.Release()
+		return nil, 0, syscall.ESTALE // the kernel looks the name up again
+	}
+	fh := &handle{f: f, h: h}
+	switch {
+	case flags&syscall.O_ACCMODE == syscall.O_WRONLY:
+		return fh, writeFlags(flags), 0
+	case before != nil && before.Same(h.File()):
+		return fh, fuse.FOPEN_KEEP_CACHE, 0
+	}
+	return fh, 0, 0
+}
+
+func (f *file) Getattr(ctx context.Context, fh fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	a, err := f.attr(ctx, fh)
+	if err != nil {
+		return f.s.told("getattr", f.path(), err)
+	}
+	f.fill(a, f.StableAttr().Ino, &out.Attr)
+	return 0
+}
+
+func (f *file) attr(ctx context.Context, fh fusefs.FileHandle) (cache.Attr, error) {
+	if h, ok := fh.(*handle); ok {
+		return h.h.File().Attr(), nil
+	}
+	if cur := f.current(); cur != nil {
+		return cur.Attr(), nil
+	}
+	return f.s.cache.Stat(ctx, f.path())
+}
+
+func (f *file) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if n := f.s.checkOwner(in); n != 0 {
+		return n
+	}
+	if err := f.setattr(ctx, fh, in); err != nil {
+		return f.s.told("setattr", f.path(), err)
+	}
+	return f.Getattr(ctx, fh, out)
+}
+
+func (f *file) setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn) error {
+	size, hasSize := in.GetSize()
+	mtime, hasMtime := in.GetMTime()
+	if hasSize || hasMtime {
+		h, done, err := f.handleFor(ctx, fh)
+		if err != nil {
+			return err
+		}
+		defer done()
+		if hasSize {
+			err = h.Truncate(ctx, int64(size))
+		}
+		if err == nil && hasMtime {
+			err = h.SetMtime(ctx, mtime)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	mode, ok := in.GetMode()
+	switch {
+	case !ok:
+		return nil
+	case f.current() != nil:
+		return f.current().SetMode(mode & 0o777)
+	}
+	return f.s.cache.SetMode(ctx, f.path(), mode&0o777)
+}
+
+// handleFor returns a handle that may write: the caller's own, or one for this
+// change alone.
+func (f *file) handleFor(ctx context.Context, fh fusefs.FileHandle) (h *cache.Handle, done func(), err error) {
+	if own, ok := fh.(*handle); ok && own.h.CanWrite() {
+		return own.h, func() {}, nil
+	}
+	mode := openMode(ctx, syscall.O_WRONLY)
+	if cur := f.current(); cur != nil {
+		h, err = cur.Reopen(ctx, mode)
+	} else {
+		h, err = f.s.cache.Open(ctx, f.path(), mode)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return h, h.Release, nil
+}

@@ -1,0 +1,100 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache"
+)
+
+// syncDeadline bounds how long a close that waits for S3 can be held up by a dead
+// network. The file stays in the outbox.
+const syncDeadline = 2 * time.Minute
+
+// handle is one open of a file.
+type handle struct {
+	f *file
+	h *cache.Handle
+}
+
+var (
+	_ = (fusefs.FileReader)((*handle)(nil))
+	_ = (fusefs.FileWriter)((*handle)(nil))
+	_ = (fusefs.FileFlusher)((*handle)(nil))
+	_ = (fusefs.FileFsyncer)((*handle)(nil))
+	_ = (fusefs.FileReleaser)((*handle)(nil))
+	_ = (fusefs.FileAllocater)((*handle)(nil))
+	_ = (fusefs.FileLseeker)((*handle)(nil))
+)
+
+func (h *handle) told(op string, err error) syscall.Errno {
+	return h.f.s.told(op, h.f.path(), err)
+}
+
+func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	n, err := h.h.ReadAt(ctx, dest, off)
+	if no := errno(err); no != 0 {
+		return nil, h.told("read", err)
+	}
+	return fuse.ReadResultData(dest[:n]), 0
+}
+
+func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	n, err := h.h.WriteAt(ctx, data, off)
+	return uint32(n), h.told("write", err)
+}
+
+// Flush is sent for each close(2). An interrupt must not cut it short: the
+// descriptor is gone already, and nobody retries.
+func (h *handle) Flush(ctx context.Context) syscall.Errno {
+	pid := callerPID(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncDeadline)
+	defer cancel()
+	return h.told("close", h.h.Flush(ctx, pid))
+}
+
+func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
+	ctx, cancel := context.WithTimeout(ctx, syncDeadline)
+	defer cancel()
+	return h.told("fsync", h.h.Fsync(ctx))
+}
+
+func (h *handle) Release(context.Context) syscall.Errno {
+	h.h.Release()
+	h.f.released()
+	return 0
+}
+
+// Allocate is fallocate(2), with its modes. Source: fallocate(2).
+func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
+	var err error
+	switch mode {
+	case 0:
+		err = h.h.Allocate(ctx, int64(off+size))
+	case unix.FALLOC_FL_KEEP_SIZE: // there is nothing to set aside
+	case unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE, unix.FALLOC_FL_ZERO_RANGE | unix.FALLOC_FL_KEEP_SIZE:
+		err = h.h.Punch(ctx, int64(off), int64(size))
+	case unix.FALLOC_FL_ZERO_RANGE:
+		if err = h.h.Allocate(ctx, int64(off+size)); err == nil {
+			err = h.h.Punch(ctx, int64(off), int64(size))
+		}
+	default:
+		return syscall.EOPNOTSUPP
+	}
+	return h.told("fallocate", err)
+}
+
+// Lseek answers SEEK_DATA and SEEK_HOLE; the kernel does the others.
+func (h *handle) Lseek(_ context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
+	switch whence {
+	case unix.SEEK_DATA, unix.SEEK_HOLE:
+		n, err := h.h.Lseek(int64(off), whence == unix.SEEK_HOLE)
+		return uint64(n), h.told("lseek", err)
+	}
+	return 0, syscall.EINVAL
+}

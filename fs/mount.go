@@ -1,0 +1,130 @@
+// Package fs shows a cache to the kernel as a file system. It turns inodes and
+// handles into paths and the cache's handles, and errors into errnos; what it
+// does not know, it asks the cache.
+//
+// A dir answers for names, a file for one file, a handle for one open of it. An
+// inode is of one file: when the other party replaces an object that is open
+// here, the name leads to a new inode, and whoever reads the old one never sees
+// bytes of two versions.
+package fs
+
+import (
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/s3share/s3share/cache"
+)
+
+// Config says how an exchange is shown.
+type Config struct {
+	UID, GID   uint32 // who owns all that is shown
+	Umask      uint32 // permission bits that are taken away
+	AllowOther bool   // other users may enter
+	ReadOnly   bool
+	Debug      bool     // log every request of the kernel
+	Source     string   // shown by mount(8), as "s3share:team"
+	Options    []string // handed on to mount(8)
+	Logger     *slog.Logger
+}
+
+const (
+	// timeout is how long the kernel keeps names, attributes and absent names
+	// without asking again.
+	timeout = time.Second
+	// requestSize is the largest read or write of the kernel, in bytes; it takes
+	// no more. Source: linux/fs/fuse, FUSE_MAX_MAX_PAGES.
+	requestSize = 1 << 20
+	// readAhead is how much the kernel reads ahead of a sequential reader, in
+	// KiB. Its own 128 halves the throughput of a FUSE mount.
+	readAhead = 4096
+	// capHandleKillpriv2 spares a getxattr before every write. There are no suid
+	// bits here that a write would have to clear.
+	// Source: linux/fuse.h, FUSE_HANDLE_KILLPRIV_V2.
+	capHandleKillpriv2 = 1 << 28
+)
+
+// Server serves one mount.
+type Server struct {
+	cache *cache.Cache
+	cfg   Config
+	log   *slog.Logger
+	fuse  *fuse.Server
+
+	inosMu sync.Mutex
+	inos   map[uint64]bool // inode numbers in use
+}
+
+// Mount mounts the cache on mountpoint and serves it from a goroutine until Unmount, or
+// until the kernel's umount(8). When it returns, the mount can be used.
+func Mount(mountpoint string, c *cache.Cache, cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inos: map[uint64]bool{1: true}}
+	t := timeout
+	opts := &fusefs.Options{
+		EntryTimeout: &t, AttrTimeout: &t, NegativeTimeout: &t,
+		NullPermissions: true,
+		RootStableAttr:  &fusefs.StableAttr{Ino: 1},
+		Logger:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		MountOptions: fuse.MountOptions{
+			FsName: cfg.Source, Name: "s3share",
+			AllowOther: cfg.AllowOther, Options: append([]string{"default_permissions"}, cfg.Options...),
+			MaxWrite: requestSize, MaxBackground: 64,
+			DisableSplice: true, DirectMount: true,
+			ExtraCapabilities: capHandleKillpriv2 | fuse.CAP_DIRECT_IO_ALLOW_MMAP,
+			Debug:             cfg.Debug,
+			Logger:            slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+			PanicHandler:      s.panicked,
+		},
+	}
+	if cfg.ReadOnly {
+		opts.Options = append(opts.Options, "ro")
+	}
+	server, err := fusefs.Mount(mountpoint, &dir{node: node{s: s}}, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.fuse = server
+	if abs, err := filepath.Abs(mountpoint); err == nil {
+		raiseReadAhead(abs, readAhead, cfg.Logger)
+	}
+	return s, nil
+}
+
+// Unmount ends the mount. The error is EBUSY while a program uses it.
+func (s *Server) Unmount() error { return s.fuse.Unmount() }
+
+// Wait returns when the mount has ended, by whomever.
+func (s *Server) Wait() { s.fuse.Wait() }
+
+// panicked keeps the mount alive when one request met a defect.
+func (s *Server) panicked(v any) fuse.Status {
+	s.log.Error("a request failed by a defect of this program", "panic", v)
+	return fuse.Status(syscall.EIO)
+}
+
+// takeIno returns the inode number for a key: always the same, unless that is in
+// use by another file that had the key before.
+func (s *Server) takeIno(key string) uint64 {
+	s.inosMu.Lock()
+	defer s.inosMu.Unlock()
+	ino := hash(key)
+	for ino < 2 || s.inos[ino] {
+		ino++
+	}
+	s.inos[ino] = true
+	return ino
+}
+
+func (s *Server) freeIno(ino uint64) {
+	s.inosMu.Lock()
+	defer s.inosMu.Unlock()
+	delete(s.inos, ino)
+}
