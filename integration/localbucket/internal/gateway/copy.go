@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -79,7 +80,7 @@ func (l *layer) copyInput(ctx context.Context, in s3response.CopyObjectInput, sr
 	}
 	put := s3response.PutObjectInput{
 		Bucket: in.Bucket, Key: in.Key, Body: src.Body, ContentLength: src.ContentLength,
-		IfMatch: optional(header(ctx, "If-Match")), IfNoneMatch: optional(header(ctx, "If-None-Match")),
+		IfMatch: condition(ctx, "If-Match"), IfNoneMatch: condition(ctx, "If-None-Match"),
 		ChecksumAlgorithm: in.ChecksumAlgorithm, Tagging: in.Tagging,
 		WebsiteRedirectLocation:   in.WebsiteRedirectLocation,
 		ObjectLockMode:            in.ObjectLockMode,
@@ -157,10 +158,12 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// optional is s, or nil when it is empty.
-func optional(s string) *string {
-	if s == "" {
+// condition is the ETag of a condition on the destination, without its quotes
+// as the backend compares it, or nil.
+func condition(ctx context.Context, name string) *string {
+	etag := strings.Trim(header(ctx, name), `"`)
+	if etag == "" {
 		return nil
 	}
-	return &s
+	return &etag
 }

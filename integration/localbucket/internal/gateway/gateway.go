@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
@@ -75,10 +76,22 @@ func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 	}
 }
 
-// Close stops the server and waits for the requests under way.
+// grace is how long Close waits for requests under way. The server's own
+// patience is longer, and it has it with connections too on which no client
+// has ever sent a request.
+const grace = time.Second
+
+// Close stops the server: it lets requests under way end for a moment, and
+// leaves those that do not to the end of the process.
 func (g *Gateway) Close() error {
-	if err := g.server.ShutDown(); err != nil {
-		return fmt.Errorf("stop server: %w", err)
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.server.ShutDown() }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			return fmt.Errorf("stop server: %w", err)
+		}
+	case <-time.After(grace):
 	}
 	<-g.ended // says no more than that it was stopped
 	return nil

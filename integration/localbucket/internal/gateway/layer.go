@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/valyala/fasthttp"
@@ -124,4 +125,19 @@ func (l *layer) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, raw 
 func (l *layer) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (s3response.ListAllMyBucketsResult, error) {
 	in.Owner = l.accounts.id(in.Owner)
 	return l.Backend.ListBuckets(ctx, in)
+}
+
+// GetBucketAcl implements backend.Backend. The gateway asks for it once a
+// request's signature has been verified and before the policy is evaluated,
+// which is where a part takes over the canned ACL of its upload: a condition on
+// s3:x-amz-acl is about the object that the upload makes.
+func (l *layer) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
+	if r := request(ctx); r != nil && len(r.Request.Header.Peek("X-Amz-Acl")) == 0 {
+		_, key, _ := strings.Cut(strings.TrimPrefix(string(r.Path()), "/"), "/")
+		upload := string(r.QueryArgs().Peek("uploadId"))
+		if canned := l.store.upload(*in.Bucket, key, upload)[metaCanned]; canned != "" {
+			r.Request.Header.Set("X-Amz-Acl", canned)
+		}
+	}
+	return l.Backend.GetBucketAcl(ctx, in)
 }

@@ -20,6 +20,7 @@ func (l *layer) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 	}
 	in.Metadata = withACL(in.Metadata, acl)
 	in.Metadata[metaInitiator] = l.caller(ctx)
+	in.Metadata[metaCanned] = header(ctx, "X-Amz-Acl")
 	return l.Backend.CreateMultipartUpload(ctx, in)
 }
 

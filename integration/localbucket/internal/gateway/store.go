@@ -30,6 +30,7 @@ const (
 	metaPrivate   = ":"
 	metaACL       = ":acl"
 	metaInitiator = ":initiator" // of an upload: who began it
+	metaCanned    = ":canned"    // of an upload: the canned ACL it was begun with
 )
 
 // store reads who owns what straight from the storage's attributes.
@@ -110,18 +111,23 @@ func (s *store) setACL(bucketName, key string, acl objacl.ACL) error {
 	return nil
 }
 
-// initiator is the account id of who began an upload, "" when there is none.
-func (s *store) initiator(bucketName, key, uploadID string) string {
-	if uploadID == "" || strings.ContainsAny(uploadID, `/\`) || uploadID == ".." {
-		return ""
+// upload is the metadata of an upload under way, nil when there is none.
+func (s *store) upload(bucketName, key, uploadID string) map[string]string {
+	if uploadID == "" || uploadID != filepath.Base(uploadID) {
+		return nil
 	}
 	sum := sha256.Sum256([]byte(key))
 	dir := filepath.Join(posix.MetaTmpMultipartDir, hex.EncodeToString(sum[:]), uploadID)
 	m, err := s.metadata(bucketName, dir)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return m[metaInitiator]
+	return m
+}
+
+// initiator is the account id of who began an upload, "" when there is none.
+func (s *store) initiator(bucketName, key, uploadID string) string {
+	return s.upload(bucketName, key, uploadID)[metaInitiator]
 }
 
 // withACL is user metadata with the ACL beside what it had.
