@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync/atomic"
 )
 
 // Condition is what must hold at the destination for a request to be carried
@@ -29,17 +28,12 @@ func (c Condition) headers() (noneMatch, match *string) {
 	return noneMatch, match
 }
 
-// quirks is what was learnt about the server: each is set once and stays.
-type quirks struct {
-	noConditions atomic.Bool // conditions on writes are refused, or never match
-	noChecksum   atomic.Bool // x-amz-checksum-crc32 is refused
-	noDeleteMany atomic.Bool // DeleteObjects is refused
-}
-
 // Conditional tells whether the server is trusted to check conditions on
 // writes. Where it is not, a HEAD right before the request checks them, which
 // leaves an instant in which the other party's change goes unseen.
-func (c *Client) Conditional() bool { return !c.quirks.noConditions.Load() }
+func (c *Client) Conditional() bool {
+	return !c.quirks.noIfMatch.Load() && !c.quirks.noIfNoneMatch.Load()
+}
 
 // conditionally runs send with the condition to put into its headers.
 //
@@ -47,48 +41,51 @@ func (c *Client) Conditional() bool { return !c.quirks.noConditions.Load() }
 // request. One that refuses them (501), or whose If-Match matches nothing: the
 // first such failure is found out by a HEAD, remembered, and from then on a
 // HEAD checks. And one that takes the header on this operation and does
-// nothing with it, which shows in no reply: where ignores says that such
-// servers exist, a HEAD goes first for every server but AWS.
+// nothing with it: there heeds, which is nil where no such server is known, is
+// found out as trial says, and a HEAD goes first where it must.
 //
 // A 412 after a reply that was lost, where the attempt that failed was really
 // carried out, is Stale as well: only the caller can know its own bytes again.
-func (c *Client) conditionally(ctx context.Context, op, key string, cond Condition, ignores bool,
+func (c *Client) conditionally(ctx context.Context, op, key string, cond Condition, heeds *trial,
 	send func(Condition) error,
 ) error {
 	if cond.zero() {
 		return send(cond)
 	}
-	if !c.Conditional() {
-		if err := c.check(ctx, op, key, cond); err != nil {
+	checkFirst := func() error { return c.check(ctx, op, key, cond) }
+	if c.quirks.useless(cond).Load() {
+		if err := checkFirst(); err != nil {
 			return err
 		}
 		return send(Condition{})
 	}
-	if ignores && c.custom {
-		if err := c.check(ctx, op, key, cond); err != nil {
-			return err
-		}
+	var err error
+	if heeds == nil || !c.custom {
+		err = send(cond)
+	} else {
+		err = heeds.run(checkFirst,
+			func() error { return send(Condition{IfMatch: noETag}) },
+			func() error { return send(cond) })
 	}
-	err := send(cond)
 	if isRefusedCondition(err) {
 		return c.withoutConditions(ctx, op, key, cond, send, err)
 	}
-	if cond.IfMatch == "" || statusOf(err) != http.StatusPreconditionFailed || !c.custom {
+	if cond.IfMatch == "" || !isUnmet(err) || !c.custom {
 		return err
 	}
 	// Does If-Match match nothing here? Twice in a row, with our ETag still
 	// there, is more than a change and its undoing.
-	if c.check(ctx, op, key, cond) != nil {
+	if checkFirst() != nil {
 		return err
 	}
-	if err = send(cond); statusOf(err) != http.StatusPreconditionFailed {
+	if err = send(cond); !isUnmet(err) {
 		return err
 	}
 	return c.withoutConditions(ctx, op, key, cond, send, err)
 }
 
 // withoutConditions checks by HEAD and sends without headers. Once that has
-// worked, the server is not sent a condition again.
+// worked, the server is not sent this kind of condition again.
 func (c *Client) withoutConditions(ctx context.Context, op, key string, cond Condition,
 	send func(Condition) error, because error,
 ) error {
@@ -98,9 +95,9 @@ func (c *Client) withoutConditions(ctx context.Context, op, key string, cond Con
 	if err := send(Condition{}); err != nil {
 		return err
 	}
-	if c.quirks.noConditions.CompareAndSwap(false, true) {
-		c.log.Warn("this server does not check conditions on writes; a HEAD goes before each instead",
-			"op", op, "reply", because)
+	if c.quirks.useless(cond).CompareAndSwap(false, true) {
+		c.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
+			"op", op, "if_match", cond.IfMatch != "", "reply", because)
 	}
 	return nil
 }
@@ -110,6 +107,9 @@ func (c *Client) withoutConditions(ctx context.Context, op, key string, cond Con
 func isRefusedCondition(err error) bool {
 	return err != nil && (codeOf(err) == "NotImplemented" || statusOf(err) == http.StatusNotImplemented)
 }
+
+// isUnmet tells that S3 itself found a condition unmet.
+func isUnmet(err error) bool { return statusOf(err) == http.StatusPreconditionFailed }
 
 // check tests cond by asking what the key holds. Its error is Stale where cond
 // does not hold. What may not be asked counts as holding: a dropbox allows

@@ -2,8 +2,10 @@ package s3backend
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"time"
 
@@ -23,24 +25,44 @@ const (
 // their passing through here. Stale: the source has changed.
 func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64) (Part, error) {
 	const op = "UploadPartCopy"
-	source := c.copySource(src.Key)
-	span := fmt.Sprintf("bytes=%d-%d", off, off+size-1)
-	in := &s3.UploadPartCopyInput{
-		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n,
-		CopySource: &source, CopySourceRange: &span,
+	var part Part
+	send := func(etag string) error {
+		source := c.copySource(src.Key)
+		span := fmt.Sprintf("bytes=%d-%d", off, off+size-1)
+		in := &s3.UploadPartCopyInput{
+			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n,
+			CopySource: &source, CopySourceRange: &span,
+		}
+		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
+		out, err := c.s3.UploadPartCopy(ctx, in)
+		if err != nil {
+			return fail(ctx, op, up.Key, err)
+		}
+		if out.CopyPartResult == nil || val(out.CopyPartResult.ETag) == "" {
+			return broken(op, up.Key, "S3 did not confirm part %d", n)
+		}
+		r := out.CopyPartResult
+		part = Part{Number: n, ETag: unquote(r.ETag), CRC32: partSum(r.ChecksumCRC32), Size: size}
+		return nil
 	}
-	if src.ETag != "" {
-		_, in.CopySourceIfMatch = Condition{IfMatch: src.ETag}.headers()
+	if src.ETag == "" || !c.custom {
+		err := send(src.ETag)
+		return part, err
 	}
-	out, err := c.s3.UploadPartCopy(ctx, in)
-	if err != nil {
-		return Part{}, fail(ctx, op, up.Key, err)
+	err := c.quirks.source.run(
+		func() error { return c.checkSource(ctx, op, src) },
+		func() error { return send(noETag) },
+		func() error { return send(src.ETag) })
+	return part, err
+}
+
+// partSum returns a part's checksum if it is one: some servers tell that of
+// the whole source ("...-2").
+func partSum(s *string) string {
+	if b, err := base64.StdEncoding.DecodeString(val(s)); err != nil || len(b) != crc32.Size {
+		return ""
 	}
-	if out.CopyPartResult == nil || val(out.CopyPartResult.ETag) == "" {
-		return Part{}, broken(op, up.Key, "S3 did not confirm part %d", n)
-	}
-	r := out.CopyPartResult
-	return Part{Number: n, ETag: unquote(r.ETag), CRC32: val(r.ChecksumCRC32), Size: size}, nil
+	return *s
 }
 
 // Copy makes src the object under key, if src has not changed and cond holds
@@ -53,12 +75,10 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	}
 	const op = "CopyObject"
 	var obj Object
-	send := func(cond Condition) error {
+	send := func(etag string, cond Condition) error {
 		source := c.copySource(src.Key)
 		in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &key, CopySource: &source}
-		if src.ETag != "" {
-			_, in.CopySourceIfMatch = Condition{IfMatch: src.ETag}.headers()
-		}
+		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		in.IfNoneMatch, in.IfMatch = cond.headers()
 		out, err := c.s3.CopyObject(ctx, in, h.toCopy(in)...)
 		if err != nil {
@@ -74,10 +94,53 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		}
 		return nil
 	}
-	err := c.conditionally(ctx, op, key, cond, true, func(cond Condition) error {
-		return twice(func() error { return send(cond) })
-	})
+	real := func() error {
+		return c.conditionally(ctx, op, key, cond, &c.quirks.destination, func(cond Condition) error {
+			return twice(func() error { return send(src.ETag, cond) })
+		})
+	}
+	if src.ETag == "" || !c.custom {
+		err := real()
+		return obj, err
+	}
+	// The two conditions are tried one after the other, or a 412 would not say
+	// which of them is heeded; so both are checked before the first trial.
+	err := c.quirks.source.run(
+		func() error { return c.checkSource(ctx, op, src) },
+		func() error {
+			if !cond.zero() {
+				if err := c.check(ctx, op, key, cond); err != nil {
+					return &checkError{err}
+				}
+			}
+			return send(noETag, Condition{})
+		},
+		real)
+	var seen *checkError
+	if errors.As(err, &seen) {
+		err = seen.err
+	}
 	return obj, err
+}
+
+// checkError keeps what a check found apart from what S3 answers to a trial.
+type checkError struct{ err error }
+
+func (e *checkError) Error() string { return e.err.Error() }
+
+// checkSource asks whether src is still what its key holds. What may not be
+// asked counts as holding, as in check.
+func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
+	etag, err := c.look(ctx, src.Key)
+	switch {
+	case errors.Is(err, Denied):
+		return nil
+	case err != nil:
+		return err
+	case etag != src.ETag:
+		return &Error{Op: op, Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
+	}
+	return nil
 }
 
 // whichMissing makes Stale of "no such key" where it is the destination's

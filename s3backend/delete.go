@@ -24,7 +24,7 @@ const (
 func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 	const op = "DeleteObject"
 	cond.IfNoneMatch = false
-	err := c.conditionally(ctx, op, key, cond, true, func(cond Condition) error {
+	err := c.conditionally(ctx, op, key, cond, &c.quirks.delete, func(cond Condition) error {
 		in := &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key}
 		_, in.IfMatch = cond.headers()
 		_, err := c.s3.DeleteObject(ctx, in)

@@ -198,10 +198,13 @@ func fail(ctx context.Context, op, key string, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
-			return fmt.Errorf("%s %q: %w: %w", op, key, ctx.Err(), cause)
+		if key != "" {
+			op = fmt.Sprintf("%s %q", op, key)
 		}
-		return fmt.Errorf("%s %q: %w", op, key, ctx.Err())
+		if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+			return fmt.Errorf("%s: %w: %w", op, ctx.Err(), cause)
+		}
+		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
 	var done *Error
 	if errors.As(err, &done) {

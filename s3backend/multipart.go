@@ -44,7 +44,10 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 	err := c.withChecksum(func(on bool) error {
 		in := &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key}
 		if on {
-			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
+			// A checksum of the whole object, not one of its parts' checksums: both
+			// parties can compare it with their file, and a later copy of a range
+			// of the object does not inherit one that no part can have.
+			in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
 		}
 		out, err := c.s3.CreateMultipartUpload(ctx, in, h.toCreate(in)...)
 		if err != nil {
@@ -107,7 +110,8 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 }
 
 // Complete makes the parts one object of size bytes, if cond holds. The parts
-// may come in any order. NotExist: there is no such upload, which after a lost
+// may come in any order. The Object's ETag is "" only where the server does not
+// tell it and may not be asked. NotExist: there is no such upload, which after a lost
 // reply may mean that it is complete already.
 func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int64, cond Condition) (Object, error) {
 	const op = "CompleteMultipartUpload"
@@ -124,7 +128,7 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		if err != nil {
 			return missingIsStale(fail(ctx, op, up.Key, err), cond)
 		}
-		if val(out.ETag) == "" { // the reply began with 200 and broke off
+		if val(out.ETag) == "" && val(out.Key) == "" { // the reply began with 200 and broke off
 			return broken(op, up.Key, "S3 did not confirm the object")
 		}
 		obj = Object{
@@ -133,19 +137,35 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		return nil
 	}
-	err := c.conditionally(ctx, op, up.Key, cond, true, func(cond Condition) error {
+	err := c.conditionally(ctx, op, up.Key, cond, &c.quirks.complete, func(cond Condition) error {
 		err := complete(cond, sums)
-		// Sums of parts that were not promised at the start are refused; whoever
-		// began the upload may have been an earlier process.
-		if sums && !up.CRC32 && statusOf(err) == http.StatusBadRequest &&
-			(codeOf(err) == "InvalidPart" || codeOf(err) == "InvalidRequest") {
-			if again := complete(cond, false); again == nil || codeOf(again) != codeOf(err) {
-				return again
-			}
+		if sums && refusesSums(err) && complete(cond, false) == nil {
+			return nil
 		}
 		return err
 	})
+	if err == nil && obj.ETag == "" { // one server confirms the object and leaves its ETag empty
+		if now, look := c.Head(ctx, up.Key); look == nil && now.Size == size {
+			obj.ETag = now.ETag
+		}
+	}
 	return obj, err
+}
+
+// refusesSums tells whether it was the parts' checksums that Complete did not
+// like. That is so where none were promised at the start, perhaps by an earlier
+// process; and some servers tell a copied part's checksum wrongly, or want all
+// or none. Without them the ETags still name the parts, and each part's bytes
+// were checked as they arrived.
+func refusesSums(err error) bool {
+	if statusOf(err) != http.StatusBadRequest {
+		return false
+	}
+	switch codeOf(err) {
+	case "InvalidPart", "InvalidRequest", "InvalidArgument", "BadDigest":
+		return true
+	}
+	return false
 }
 
 func completed(parts []Part, sums bool) []types.CompletedPart {

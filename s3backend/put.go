@@ -47,7 +47,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		}
 		return nil
 	}
-	err = c.conditionally(ctx, op, key, cond, false, func(cond Condition) error {
+	err = c.conditionally(ctx, op, key, cond, nil, func(cond Condition) error {
 		return c.withChecksum(func(on bool) error {
 			return twice(func() error { return put(cond, on) })
 		})

@@ -1,0 +1,70 @@
+package s3backend
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// quirks is what was learnt about the server. AWS has none of them.
+type quirks struct {
+	noIfMatch     atomic.Bool // on writes: refused, or matches nothing
+	noIfNoneMatch atomic.Bool // on writes: refused
+	noChecksum    atomic.Bool // x-amz-checksum-crc32 is refused
+	noDeleteMany  atomic.Bool // DeleteObjects is refused
+
+	// Whether a condition is heeded, by where it stands.
+	complete, destination, source, delete trial
+}
+
+// useless is what remembers that cond's kind of condition does not work.
+func (q *quirks) useless(cond Condition) *atomic.Bool {
+	if cond.IfMatch != "" {
+		return &q.noIfMatch
+	}
+	return &q.noIfNoneMatch
+}
+
+// noETag is an ETag that no object has.
+const noETag = "00000000000000000000000000000000"
+
+// trial finds out whether a server heeds a condition or lets it pass unread,
+// as some do with those of CompleteMultipartUpload, CopyObject and
+// DeleteObject. A reply does not show which, so the first request is tried with
+// a condition that cannot hold, right after a HEAD has found that the real one
+// does. A server that heeds it answers 412, nothing has happened, and it is
+// trusted from then on. A server that does not has done what was asked for,
+// checked as well as it can be there; before each later request a HEAD checks.
+type trial struct {
+	found atomic.Int32 // one of the below
+}
+
+const (
+	unknown int32 = iota
+	heeded
+	ignored
+)
+
+// run sends a request. check asks by HEAD whether its condition holds, never
+// sends it with a condition that cannot, and send as it is.
+func (t *trial) run(check, never, send func() error) error {
+	found := t.found.Load()
+	if found == heeded {
+		return send()
+	}
+	if err := check(); err != nil {
+		return err
+	}
+	if found == ignored {
+		return send()
+	}
+	switch err := never(); {
+	case err == nil:
+		t.found.Store(ignored)
+		return nil
+	case errors.Is(err, Stale):
+		t.found.Store(heeded)
+		return send()
+	default:
+		return err
+	}
+}
