@@ -114,7 +114,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 		return nil, err
 	}
 	mode.Write = true
-	a, err := c.stat(ctx, p, fresh)
+	a, err := c.stat(ctx, p, -1) // the commit's condition is what holds against the other party
 	switch {
 	case err == nil && exclusive:
 		return nil, ErrExist

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,11 +38,29 @@ func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, noReplace b
 			return err
 		}
 	}
-	src, err := c.stat(ctx, from, fresh)
+	err = c.rename(ctx, from, to, noReplace, -1)
+	if errors.Is(err, s3backend.Stale) {
+		// What we knew was old. Nothing has been done yet.
+		err = c.rename(ctx, from, to, noReplace, 0)
+	}
 	if err != nil {
 		return err
 	}
-	dst, err := c.stat(ctx, to, fresh)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touchedLocked(from.prefix)
+	c.touchedLocked(to.prefix)
+	return nil
+}
+
+// rename is Rename with answers of S3 at most maxAge old. Its error is Stale where
+// they were too old; then nothing has changed.
+func (c *Cache) rename(ctx context.Context, from, to place, noReplace bool, maxAge time.Duration) error {
+	src, err := c.stat(ctx, from, maxAge)
+	if err != nil {
+		return err
+	}
+	dst, err := c.stat(ctx, to, maxAge)
 	switch {
 	case errors.Is(err, s3backend.NotExist):
 		dst = Attr{}
@@ -55,18 +74,9 @@ func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, noReplace b
 		return ErrNotDir
 	}
 	if src.Dir {
-		err = c.renameDir(ctx, from, to, dst.Dir)
-	} else {
-		err = c.renameFile(ctx, from, to, src, dst)
+		return c.renameDir(ctx, from, to, dst.Dir)
 	}
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.touchedLocked(from.prefix)
-	c.touchedLocked(to.prefix)
-	return nil
+	return c.renameFile(ctx, from, to, src, dst)
 }
 
 func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr) error {

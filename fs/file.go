@@ -27,8 +27,6 @@ var (
 	_ = (fusefs.NodeSetattrer)((*file)(nil))
 	_ = (fusefs.NodeGetxattrer)((*file)(nil))
 	_ = (fusefs.NodeListxattrer)((*file)(nil))
-	_ = (fusefs.NodeSetxattrer)((*file)(nil))
-	_ = (fusefs.NodeRemovexattrer)((*file)(nil))
 )
 
 // isOf tells whether a name that leads to a may lead to this inode: not while

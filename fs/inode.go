@@ -19,8 +19,12 @@ type node struct {
 	s *Server
 }
 
-var _ = (fusefs.NodeStatfser)((*node)(nil))
-var _ = (fusefs.NodeOnForgetter)((*node)(nil))
+var (
+	_ = (fusefs.NodeStatfser)((*node)(nil))
+	_ = (fusefs.NodeOnForgetter)((*node)(nil))
+	_ = (fusefs.NodeSetxattrer)((*node)(nil))
+	_ = (fusefs.NodeRemovexattrer)((*node)(nil))
+)
 
 // path is where the node is below the mountpoint now.
 func (n *node) path() string { return n.Path(nil) }

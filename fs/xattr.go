@@ -56,8 +56,10 @@ func answer(dest []byte, value string) (uint32, syscall.Errno) {
 	return uint32(copy(dest, value)), 0
 }
 
-func (f *file) Setxattr(context.Context, string, []byte, uint32) syscall.Errno {
+// Setxattr refuses as a file system without extended attributes does, which
+// programs that copy them take without complaint.
+func (n *node) Setxattr(context.Context, string, []byte, uint32) syscall.Errno {
 	return syscall.EOPNOTSUPP
 }
 
-func (f *file) Removexattr(context.Context, string) syscall.Errno { return syscall.EOPNOTSUPP }
+func (n *node) Removexattr(context.Context, string) syscall.Errno { return syscall.EOPNOTSUPP }

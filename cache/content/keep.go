@@ -180,7 +180,7 @@ func (d *disk) dataToWrite(e *entry) (blockFile, error) {
 	made := e.made
 	d.mu.Unlock()
 	if made {
-		return d.data(e, 0)
+		return d.data(e, os.O_CREATE) // it may have been removed: the sums will tell
 	}
 	f, err := d.data(e, os.O_CREATE|os.O_TRUNC)
 	if err == nil {

@@ -41,6 +41,7 @@ type Config struct {
 
 const (
 	defaultTTL     = 5 * time.Second
+	absentTTL      = time.Second // for "there is none": the other party may deliver it any time
 	maxTTL         = time.Minute
 	defaultEntries = 250_000
 	maxPoints      = 50_000 // answers about single names
@@ -227,6 +228,9 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 		c.mu.Unlock()
 		return c.point(ctx, prefix, name)
 	}
+	if maxAge < 0 {
+		maxAge = absentTTL // what is known, and not good enough, is older
+	}
 	l := c.listLocked(prefix, maxAge, false)
 	c.mu.Unlock()
 	if f, ok, err := l.lookup(ctx, name); err != nil || ok {
@@ -241,10 +245,11 @@ func (c *Cache) known(prefix, name string, maxAge time.Duration) (Found, bool) {
 	defer c.mu.Unlock()
 	if d, ok := c.dirs.Get(prefix); ok {
 		for _, l := range []*Listing{d.next, d.cur} {
-			if l != nil && l.usable(c.age(l, maxAge)) {
-				if f, ok := l.peek(name); ok {
-					return f, true
-				}
+			if l == nil || !l.usable(c.age(l, maxAge)) {
+				continue
+			}
+			if f, ok := l.peek(name); ok && (!f.None() || l.large() || l.usable(absentTTL)) {
+				return f, true
 			}
 		}
 	}
