@@ -5,6 +5,9 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BenchmarkSequential reads 256 MiB with each of its readers, in steps of one
@@ -32,6 +35,7 @@ func BenchmarkSequential(b *testing.B) {
 				}
 				b.SetBytes(int64(readers) * size)
 				b.ResetTimer()
+				start := cpu(b)
 				for range b.N {
 					c := newCache(b, src, cfg)
 					readAll(b, c, readers, size)
@@ -39,10 +43,20 @@ func BenchmarkSequential(b *testing.B) {
 					c.Close()
 					b.StartTimer()
 				}
+				b.ReportMetric((cpu(b)-start)/float64(b.N)/float64(readers)*(1<<30)/size, "cpu-s/GiB")
 				b.ReportMetric(float64(src.gets.Load())/float64(b.N), "gets/op")
 			})
 		}
 	}
+}
+
+// cpu is the processor time this process has used, in seconds.
+func cpu(b *testing.B) float64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // readAll has readers read size bytes each.

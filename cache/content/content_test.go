@@ -143,7 +143,7 @@ func TestSequential(t *testing.T) {
 	for _, readers := range []int{1, 8} {
 		synctest.Test(t, func(t *testing.T) {
 			const memory = 16 << 20
-			size := int64(64<<20) / int64(readers)
+			size := int64(32<<20) / int64(readers)
 			b := new(bucket)
 			c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{Memory: memory})
 			var g sync.WaitGroup
@@ -164,17 +164,17 @@ func TestSequential(t *testing.T) {
 			}
 			g.Wait()
 			took := time.Since(start)
-			if got := b.bytes.Load(); got != 64<<20 {
-				t.Errorf("%d readers: %d bytes fetched, want %d: nothing twice", readers, got, 64<<20)
+			if got := b.bytes.Load(); got != 32<<20 {
+				t.Errorf("%d readers: %d bytes fetched, want %d: nothing twice", readers, got, 32<<20)
 			}
-			if got := b.gets.Load(); got > int64(64+readers) {
+			if got := b.gets.Load(); got > int64(32+readers) {
 				t.Errorf("%d readers: %d requests, want about one for each MiB", readers, got)
 			}
 			if got := b.most.Load(); got > 32 {
 				t.Errorf("%d requests at a time, want at most 32", got)
 			}
 			// One request after the other would take 20 ms and 12.5 ms for each MiB.
-			if one := 64 * 32 * time.Millisecond; took > one/4 {
+			if one := 32 * 32 * time.Millisecond; took > one/4 {
 				t.Errorf("%d readers: took %v; with one request at a time it were %v", readers, took, one)
 			}
 			t.Logf("%d readers: %v, %d requests, at most %d at a time", readers, took, b.gets.Load(), b.most.Load())
@@ -186,7 +186,7 @@ func TestSequential(t *testing.T) {
 // another order.
 func TestSequentialOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const size = 64 << 20
+		const size = 32 << 20
 		b := new(bucket)
 		c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{})
 		r := c.Open(object("a", size))
@@ -203,7 +203,7 @@ func TestSequentialOutOfOrder(t *testing.T) {
 			}
 			g.Wait()
 		}
-		if got := b.gets.Load(); got > 128 {
+		if got := b.gets.Load(); got > 64 {
 			t.Errorf("%d requests, want at most two for each MiB", got)
 		}
 	})

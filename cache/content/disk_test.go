@@ -80,7 +80,7 @@ func files(t *testing.T, dir, ext string) []string {
 
 func TestDiskRemount(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
-	a, b := object("a", 20<<20+17), object("b", 100)
+	a, b := object("a", 6<<20+17), object("b", 100)
 	fillDisk(t, dir, a, b)
 	for _, f := range append(files(t, dir, ".data"), files(t, dir, ".index")...) {
 		if i, err := os.Stat(f); err != nil || i.Mode().Perm() != 0o600 {
@@ -325,7 +325,7 @@ func TestForget(t *testing.T) {
 }
 
 func TestAdopt(t *testing.T) {
-	obj := object("a", 20<<20+5)
+	obj := object("a", 6<<20+5)
 	stage := func(t *testing.T, obj s3backend.Object) string {
 		p := make([]byte, obj.Size)
 		readObject(obj, p, 0)
@@ -346,7 +346,7 @@ func TestAdopt(t *testing.T) {
 		{"read before", Config{Dir: "cache"}, func(t *testing.T, c *Cache) {
 			r := c.Open(obj)
 			defer r.Close()
-			check(t, r, 5<<20, 1<<20)
+			check(t, r, 3<<20, 1<<20)
 		}, obj.ETag, true},
 		{"too large", Config{Dir: "cache", DiskSize: 1 << 20}, nil, "e", false},
 		{"no disk cache", Config{}, nil, "e", false},

@@ -102,11 +102,12 @@ func (c *Cache) keepOnce(lowly func(func())) bool {
 	for _, f := range jobs {
 		f()
 	}
-	if batch := c.batch(); len(batch) > 0 {
+	batch := c.batch()
+	if len(batch) > 0 {
 		c.save(batch, lowly)
-		return true
 	}
-	return len(jobs) > 0 || d.sumSome(lowly)
+	summed := len(batch) == 0 && d.sumSome(lowly)
+	return len(jobs) > 0 || len(batch) > 0 || summed
 }
 
 // batch takes the next blocks to write, all of one entry and pinned.
