@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +83,7 @@ type Entry struct {
 	Size int64  `json:"size"`
 	// Hash is in hex, by the algorithm that was asked for.
 	Hash string `json:"hash,omitempty"`
+	ETag string `json:"etag,omitempty"`
 }
 
 // control answers what no S3 server has, without latency or a count:
@@ -96,8 +96,9 @@ type Entry struct {
 //	GET  /-/sha256/BUCKET/KEY    the object's SHA-256, in hex
 //	GET  /-/crc32c/BUCKET/KEY    its CRC-32C, in hex
 //	GET  /-/tree/BUCKET/PREFIX   ?hash=sha256 or crc32c or none: a list of Entry
-//	GET  /-/wait/BUCKET/PREFIX   ?count=N&bytes=N&timeout=10s: answers once there are
-//	                             just so many objects and bytes; 504 if never
+//	POST /-/wait/BUCKET/PREFIX   a list of Entry, ?timeout=10s: answers once just these
+//	                             keys are there, in these sizes, and with another
+//	                             ETag where one is given; 504 if never
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	what, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/-/"), "/")
 	bucket, key, _ := strings.Cut(rest, "/")
@@ -138,7 +139,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, hashOf(o.content, what))
 	case "GET tree":
 		s.tree(w, bucket, key, r.URL.Query().Get("hash"))
-	case "GET wait":
+	case "POST wait":
 		s.wait(w, r, bucket, key)
 	default:
 		http.Error(w, "no such control", http.StatusNotFound)
@@ -190,21 +191,27 @@ func (s *Server) tree(w http.ResponseWriter, bucket, prefix, algorithm string) {
 	}
 	out := make([]Entry, len(p.keys))
 	for i, o := range p.objects {
-		out[i] = Entry{p.keys[i], o.size, hashOf(o.content, algorithm)}
+		out[i] = Entry{p.keys[i], o.size, hashOf(o.content, algorithm), o.etag}
 	}
 	writeJSON(w, out)
 }
 
-// wait answers once prefix has the asked number of objects and bytes. Objects
-// that stand for folders do not count.
+// wait answers once prefix holds what the request lists. Objects that stand for
+// folders do not count.
 func (s *Server) wait(w http.ResponseWriter, r *http.Request, bucket, prefix string) {
-	q := r.URL.Query()
-	count, err1 := strconv.Atoi(q.Get("count"))
-	size, err2 := strconv.ParseInt(q.Get("bytes"), 10, 64)
-	timeout, err3 := time.ParseDuration(q.Get("timeout"))
-	if err1 != nil || err2 != nil || err3 != nil {
-		http.Error(w, "wait: count, bytes and timeout are needed", http.StatusBadRequest)
+	timeout, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil {
+		http.Error(w, "wait: "+err.Error(), http.StatusBadRequest)
 		return
+	}
+	var list []Entry
+	if err := json.NewDecoder(r.Body).Decode(&list); err != nil {
+		http.Error(w, "wait: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	want := make(map[string]Entry, len(list))
+	for _, e := range list {
+		want[e.Key] = e
 	}
 	t := time.NewTimer(timeout)
 	defer t.Stop()
@@ -217,24 +224,43 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, bucket, prefix str
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
-		var n int
-		var sum int64
-		for i, o := range p.objects {
-			if !strings.HasSuffix(p.keys[i], "/") {
-				n++
-				sum += o.size
-			}
-		}
-		if n == count && sum == size {
+		missing := p.differs(want)
+		if missing == "" {
 			return
 		}
 		select {
 		case <-changed:
 		case <-t.C:
-			http.Error(w, fmt.Sprintf("have %d objects of %d bytes", n, sum), http.StatusGatewayTimeout)
+			http.Error(w, missing, http.StatusGatewayTimeout)
 			return
 		case <-r.Context().Done():
 			return
 		}
 	}
+}
+
+// differs says in what p is not want, "" if in nothing.
+func (p *page) differs(want map[string]Entry) string {
+	found := 0
+	var other string
+	for i, key := range p.keys {
+		if strings.HasSuffix(key, "/") {
+			continue
+		}
+		e, ok := want[key]
+		switch o := p.objects[i]; {
+		case !ok:
+			other = fmt.Sprintf("%s should not be there", key)
+		case o.size != e.Size:
+			other = fmt.Sprintf("%s has %d bytes, not %d", key, o.size, e.Size)
+		case o.etag == e.ETag:
+			other = fmt.Sprintf("%s is unchanged", key)
+		default:
+			found++
+		}
+	}
+	if other == "" && found < len(want) {
+		return fmt.Sprintf("%d of %d objects are there", found, len(want))
+	}
+	return other
 }

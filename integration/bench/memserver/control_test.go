@@ -46,7 +46,7 @@ func TestFillHashReset(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.ok("GET", "/-/tree/b/d/?hash=sha256", "").body), &tree); err != nil {
 		t.Fatal(err)
 	}
-	if len(tree) != 3 || tree[1] != (Entry{"d/f001", 10, want}) {
+	if len(tree) != 3 || tree[1].Key != "d/f001" || tree[1].Size != 10 || tree[1].Hash != want {
 		t.Errorf("tree of d/ = %+v", tree)
 	}
 	if got := c.ok("GET", "/b/one", "").body; got != string(Random(3000000, 9)) {
@@ -72,7 +72,7 @@ func TestServe(t *testing.T) {
 
 	heard := make(chan string, 1)
 	go func() {
-		resp, err := http.Get(c.url + "/-/wait/b/d/?count=1&bytes=3000000&timeout=30s")
+		resp, err := http.Post(c.url+"/-/wait/b/d/?timeout=30s", "", strings.NewReader(`[{"key":"d/k","size":3000000}]`))
 		if err != nil {
 			heard <- err.Error()
 			return
@@ -90,8 +90,15 @@ func TestServe(t *testing.T) {
 	if got := c.ok("GET", "/b/d/k", "").body; !bytes.Equal([]byte(got), body) {
 		t.Errorf("GET: %d bytes that differ", len(got))
 	}
-	if a := c.do("GET", "/-/wait/b/d/?count=2&bytes=0&timeout=1ms", ""); a.status != http.StatusGatewayTimeout {
-		t.Errorf("wait for what never comes = %d, want 504", a.status)
+	for _, never := range []string{
+		`[]`,
+		`[{"key":"d/k","size":1}]`,
+		`[{"key":"d/k","size":3000000},{"key":"d/l"}]`,
+		`[{"key":"d/k","size":3000000,"etag":"` + c.ok("HEAD", "/b/d/k", "").etag() + `"}]`,
+	} {
+		if a := c.do("POST", "/-/wait/b/d/?timeout=1ms", never); a.status != http.StatusGatewayTimeout {
+			t.Errorf("wait for %s = %d, want 504", never, a.status)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// mount is one contender's process and its mount.
+type mount struct {
+	binary   string
+	endpoint string
+	dir      string // the mountpoint
+	home     string // where its caches, its state and its log are
+
+	contender *contender
+	cmd       *exec.Cmd
+	exited    chan struct{} // closed when the process is gone
+}
+
+// path is a directory of the mount's own, by name.
+func (m *mount) path(name string) string { return filepath.Join(m.home, name) }
+
+// start mounts c under work and returns when the mount answers. Ending ctx kills
+// the process, which ends all that waits for the mount; close must be called all
+// the same.
+func start(ctx context.Context, c *contender, endpoint, work string) (_ *mount, err error) {
+	m := &mount{endpoint: endpoint, contender: c, exited: make(chan struct{})}
+	if m.binary, err = c.binary(); err != nil {
+		return nil, err
+	}
+	if m.home, err = os.MkdirTemp(work, strings.ReplaceAll(c.name, ":", "-")+"-"); err != nil {
+		return nil, err
+	}
+	m.dir = m.path("mnt")
+	for _, name := range []string{"mnt", "state", "cache", "tmp"} {
+		if err := os.Mkdir(m.path(name), 0o700); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(m.home))
+		}
+	}
+	log, err := os.Create(m.path("log"))
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(m.home))
+	}
+	defer log.Close()
+	m.cmd = exec.Command(m.binary, c.args(m)...)
+	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull)
+	m.cmd.Stdout, m.cmd.Stderr = log, log
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a signal from the terminal is for us
+	if err := m.cmd.Start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(m.home))
+	}
+	go func() {
+		m.cmd.Wait() // how it ended is told by m.cmd.ProcessState
+		close(m.exited)
+	}()
+	context.AfterFunc(ctx, m.kill)
+	if err := m.ready(ctx); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+// environment is ours, with credentials that memserver takes and no others.
+func environment() []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "AWS") && !strings.HasPrefix(v, "RCLONE_") {
+			env = append(env, v)
+		}
+	}
+	return append(env, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=benchbench", "AWSACCESSKEYID=bench", "AWSSECRETACCESSKEY=benchbench",
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_REGION="+region)
+}
+
+// ready waits until the kernel has the mount and its root answers.
+func (m *mount) ready(ctx context.Context) error {
+	for !mounted(m.dir) {
+		select {
+		case <-m.exited:
+			return fmt.Errorf("did not mount: %s", m.log())
+		case <-ctx.Done():
+			return fmt.Errorf("did not mount: %w: %s", context.Cause(ctx), m.log())
+		case <-time.After(2 * time.Millisecond): // the kernel's table of mounts
+		}
+	}
+	// Another process asks: were it ours, a daemon that never answers would hang us.
+	if out, err := exec.CommandContext(ctx, "stat", m.dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("does not answer: %w: %s: %s", err, tail(out), m.log())
+	}
+	return nil
+}
+
+// mounted reports whether dir is a mountpoint, without asking the mount itself.
+func mounted(dir string) bool {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == dir {
+			return true
+		}
+	}
+	return false
+}
+
+// unmountTimeout is how long a contender may take to unmount with nothing to do.
+const unmountTimeout = 20 * time.Second
+
+// close unmounts, ends the process and removes its files. It is an error if the
+// contender does not do its part, but nothing is left either way.
+func (m *mount) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), unmountTimeout)
+	defer cancel()
+	var err error
+	if mounted(m.dir) {
+		args := []string{"fusermount3", "-u", m.dir}
+		if m.contender.unmount != nil {
+			args = m.contender.unmount(m)
+		}
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env = m.cmd.Env
+		if out, e := cmd.CombinedOutput(); e != nil {
+			err = fmt.Errorf("unmounting: %w: %s", e, tail(out))
+		}
+	} else {
+		m.kill() // it never mounted, or died
+	}
+	select {
+	case <-m.exited:
+	case <-ctx.Done():
+		m.kill()
+		<-m.exited
+		err = errors.Join(err, errors.New("did not end after its unmount"))
+	}
+	if mounted(m.dir) { // it died; lazily, for a program may still be inside
+		out, e := exec.Command("fusermount3", "-uz", m.dir).CombinedOutput()
+		if e != nil {
+			return errors.Join(err, fmt.Errorf("fusermount3 -uz %s: %w: %s", m.dir, e, tail(out)))
+		}
+	}
+	return errors.Join(err, os.RemoveAll(m.home))
+}
+
+// kill ends the process and all that it started.
+func (m *mount) kill() {
+	select {
+	case <-m.exited: // its number may be another's by now
+	default:
+		syscall.Kill(-m.cmd.Process.Pid, syscall.SIGKILL)
+	}
+}
+
+// log is the end of what the contender had to say.
+func (m *mount) log() string {
+	b, _ := os.ReadFile(m.path("log")) // nothing is an answer too
+	return tail(b)
+}
+
+// tail is the last part of some output, in one line.
+func tail(b []byte) string {
+	const most = 400
+	b = bytes.TrimSpace(b)
+	if len(b) > most {
+		b = b[len(b)-most:]
+	}
+	return strings.Join(strings.Fields(string(b)), " ")
+}

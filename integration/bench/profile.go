@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/s3share/s3share/integration/bench/memserver"
+)
+
+// bucket is the one bucket there is, and folder the prefix that is mounted.
+const (
+	bucket = "bench"
+	folder = "data"
+)
+
+// profile is how far away the bucket is.
+type profile struct {
+	name    string
+	latency time.Duration // of each request
+	rate    int64         // of each connection, in bytes a second; 0 is no cap
+}
+
+// The far profile is a bucket in another region over a good line: single
+// connections are slow, and only many at once make it fast.
+var allProfiles = []profile{
+	{"fast", 0, 0},
+	{"far", 20 * time.Millisecond, 80 << 20},
+}
+
+func (p profile) String() string {
+	if p.rate == 0 {
+		return fmt.Sprintf("%s (no latency, no cap)", p.name)
+	}
+	return fmt.Sprintf("%s (%v a request, %d MiB/s a connection)", p.name, p.latency, p.rate>>20)
+}
+
+// serve is the command memserver. It writes its URL as a line of JSON when it
+// listens, and ends by a signal, or with --stdin when its standard input does.
+func serve(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("bench memserver", flag.ContinueOnError)
+	addr := f.String("addr", "127.0.0.1:0", "where to listen, on loopback only")
+	name := f.String("profile", "fast", "how far away to be")
+	stdin := f.Bool("stdin", false, "end when standard input ends")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ps, err := pick("profile", allProfiles, *name, nil, func(p profile) string { return p.name })
+	if err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(*addr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("memserver checks no signature, so it listens on loopback only, not on %q", *addr)
+	}
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if *stdin {
+		signal.Ignore(os.Interrupt) // the parent's terminal sends it to all; the parent decides
+		go func() {
+			bufio.NewReader(os.Stdin).ReadByte() // there never is one
+			cancel()
+		}()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"endpoint": "http://" + l.Addr().String(), "bucket": bucket}); err != nil {
+		return err
+	}
+	return memserver.New(memserver.Config{Buckets: []string{bucket}, Latency: ps[0].latency, ConnRate: ps[0].rate}).Serve(ctx, l)
+}
+
+// startServer runs the bucket as a process of its own.
+func startServer(ctx context.Context, p profile) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s := &server{stop: func() error {
+		return errors.Join(in.Close(), cmd.Wait())
+	}}
+	var hello struct{ Endpoint string }
+	if err := json.NewDecoder(out).Decode(&hello); err != nil || !strings.HasPrefix(hello.Endpoint, "http://") {
+		return nil, errors.Join(fmt.Errorf("memserver did not start: %q", hello.Endpoint), err, s.stop())
+	}
+	s.url = hello.Endpoint
+	return s, nil
+}

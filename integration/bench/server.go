@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/s3share/s3share/integration/bench/memserver"
+)
+
+// server is a running memserver, as the bench steers it.
+type server struct {
+	url  string
+	stop func() error // ends the process and waits for it
+}
+
+// call sends one request to a control path and decodes the answer into out,
+// unless that is nil.
+func (s *server) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, s.url+"/-/"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came is what can be told
+		return fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(b))
+	}
+	if out == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// prepare leaves the folder, what fills make in it, and no counts.
+func (s *server) prepare(ctx context.Context, fills []memserver.Fill) error {
+	if err := s.call(ctx, http.MethodPost, "reset", nil, nil); err != nil {
+		return err
+	}
+	all := []memserver.Fill{{Bucket: bucket, Key: folder + "/", Count: 1}}
+	for _, f := range fills {
+		f.Bucket, f.Key = bucket, folder+"/"+f.Key
+		all = append(all, f)
+	}
+	return s.call(ctx, http.MethodPost, "fill", all, nil)
+}
+
+func (s *server) resetCounts(ctx context.Context) error {
+	return s.call(ctx, http.MethodPost, "counts", nil, nil)
+}
+
+func (s *server) counts(ctx context.Context) (memserver.Counts, error) {
+	var c memserver.Counts
+	err := s.call(ctx, http.MethodGet, "counts", nil, &c)
+	return c, err
+}
+
+// cpu is what the server has used so far, in seconds.
+func (s *server) cpu(ctx context.Context) (float64, error) {
+	var c struct{ Seconds float64 }
+	err := s.call(ctx, http.MethodGet, "cpu", nil, &c)
+	return c.Seconds, err
+}
+
+// tree returns what is in the folder, with hashes by the algorithm.
+func (s *server) tree(ctx context.Context, algorithm string) ([]memserver.Entry, error) {
+	var t []memserver.Entry
+	err := s.call(ctx, http.MethodGet, "tree/"+bucket+"/"+folder+"/?hash="+algorithm, nil, &t)
+	return t, err
+}
+
+// wait returns once the folder holds just the objects of list; see
+// memserver.Entry for those that are to change.
+func (s *server) wait(ctx context.Context, list []memserver.Entry) error {
+	timeout := time.Hour // ctx ends it
+	if d, ok := ctx.Deadline(); ok {
+		timeout = max(time.Until(d)-time.Second, 0) // so that the server says what is missing
+	}
+	return s.call(ctx, http.MethodPost, fmt.Sprintf("wait/%s/%s/?timeout=%s", bucket, folder, timeout), list, nil)
+}
