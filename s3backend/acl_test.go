@@ -1,0 +1,163 @@
+package s3backend
+
+import (
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// creates tells by the wire alone whether a request creates an object: a PUT
+// of a key that is not a part and not a subresource, or the start of an upload.
+func creates(r *http.Request) bool {
+	q := r.URL.Query()
+	switch r.Method {
+	case "PUT":
+		return !q.Has("partNumber") && !q.Has("tagging") && !q.Has("acl")
+	case "POST":
+		return q.Has("uploads")
+	}
+	return false
+}
+
+// yes answers every request as a server with much to give.
+func yes(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	w.Header().Set("X-Amz-Request-Id", "REQ1")
+	xml := func(s string) { w.Write([]byte(`<?xml version="1.0" encoding="UTF-8"?>` + s)) }
+	io.Copy(io.Discard, r.Body)
+	copied := r.Header.Get("X-Amz-Copy-Source") != ""
+	switch {
+	case r.Method == "PUT" && copied && q.Has("partNumber"):
+		xml(`<CopyPartResult><ETag>"e"</ETag></CopyPartResult>`)
+	case r.Method == "PUT" && copied:
+		xml(`<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>`)
+	case r.Method == "POST" && q.Has("uploads"):
+		xml(`<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
+	case r.Method == "POST" && q.Has("uploadId"):
+		xml(`<CompleteMultipartUploadResult><Key>k</Key><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
+	case r.Method == "POST" && q.Has("delete"):
+		xml(`<DeleteResult></DeleteResult>`)
+	case r.Method == "GET" && q.Has("tagging"):
+		xml(`<Tagging><TagSet><Tag><Key>a b</Key><Value>1&amp;2</Value></Tag></TagSet></Tagging>`)
+	case r.Method == "GET" && q.Has("list-type"):
+		xml(`<ListBucketResult><Name>bkt</Name></ListBucketResult>`)
+	case r.Method == "GET":
+		w.Header().Set("ETag", `"e"`)
+		w.Header().Set("Content-Range", "bytes 0-2/3")
+		w.WriteHeader(http.StatusPartialContent)
+		w.Write([]byte("abc"))
+	case r.Method == "DELETE":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("ETag", `"e"`)
+		w.Header().Set("Content-Length", "0")
+	}
+}
+
+// everyMethod has a way to call each exported method of Client, so that no
+// later one escapes the tests that go through them all.
+var everyMethod = map[string]func(t *testing.T, c *Client) error{
+	"List": func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListInput{}); return err },
+	"Head": func(t *testing.T, c *Client) error { _, err := c.Head(t.Context(), "k"); return err },
+	"Get": func(t *testing.T, c *Client) error {
+		r, err := c.Get(t.Context(), Object{Key: "k", ETag: "e"}, 0, 3)
+		if err == nil {
+			r.Close()
+		}
+		return err
+	},
+	"Put": func(t *testing.T, c *Client) error {
+		_, err := c.Put(t.Context(), "k", strings.NewReader("abc"), 3, &Header{Expires: "0"}, Condition{})
+		return err
+	},
+	"CreateUpload": func(t *testing.T, c *Client) error { _, err := c.CreateUpload(t.Context(), "k", nil); return err },
+	"UploadPart": func(t *testing.T, c *Client) error {
+		_, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u1"}, 1, strings.NewReader("abc"), 3)
+		return err
+	},
+	"CopyPart": func(t *testing.T, c *Client) error {
+		_, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u1"}, 1, Object{Key: "s", ETag: "e"}, 0, 3)
+		return err
+	},
+	"Complete": func(t *testing.T, c *Client) error {
+		_, err := c.Complete(t.Context(), Upload{Key: "k", ID: "u1"}, []Part{{Number: 1, ETag: "e"}}, 3, Condition{})
+		return err
+	},
+	"Abort": func(t *testing.T, c *Client) error { return c.Abort(t.Context(), Upload{Key: "k", ID: "u1"}) },
+	"Copy": func(t *testing.T, c *Client) error {
+		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e"}, "k", nil, Condition{}); err != nil {
+			return err
+		}
+		_, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Size: 6 << 30}, "k", nil, Condition{})
+		return err
+	},
+	"Delete":      func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
+	"DeleteAll":   func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), []string{"k"}); return err },
+	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
+	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
+	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
+	"Region":      func(t *testing.T, c *Client) error { c.Region(); return nil },
+	"Conditional": func(t *testing.T, c *Client) error { c.Conditional(); return nil },
+	"CloseIdle":   func(t *testing.T, c *Client) error { c.CloseIdle(); return nil },
+
+	"SetExpectedOwner": func(t *testing.T, c *Client) error { c.SetExpectedOwner("123456789012"); return nil },
+}
+
+// TestEveryRequest goes through all exported methods, and looks at all that
+// they send: the ACL on what creates, the expected owner on everything.
+func TestEveryRequest(t *testing.T) {
+	var mu sync.Mutex
+	created := 0
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		what := r.Method + " " + r.URL.String()
+		if creates(r) {
+			created++
+			if got := r.Header.Get("X-Amz-Acl"); got != "bucket-owner-full-control" {
+				t.Errorf("%s creates an object with ACL %q", what, got)
+			}
+		} else if got := r.Header.Get("X-Amz-Acl"); got != "" {
+			t.Errorf("%s creates nothing and has ACL %q", what, got)
+		}
+		if got := r.Header.Get("X-Amz-Expected-Bucket-Owner"); got != "123456789012" {
+			t.Errorf("%s expects the owner %q", what, got)
+		}
+		if r.Header.Get("X-Amz-Copy-Source") != "" && r.Header.Get("X-Amz-Source-Expected-Bucket-Owner") != "123456789012" {
+			t.Errorf("%s copies without expecting an owner", what)
+		}
+		if te := r.Header.Get("Content-Encoding"); te != "" {
+			t.Errorf("%s is encoded as %q", what, te)
+		}
+		yes(w, r)
+	})
+	c.SetExpectedOwner("123456789012")
+	for i := range reflect.TypeOf(c).NumMethod() {
+		name := reflect.TypeOf(c).Method(i).Name
+		if !isExported(name) {
+			continue
+		}
+		call := everyMethod[name]
+		if call == nil {
+			t.Errorf("Client.%s is not in everyMethod", name)
+			continue
+		}
+		if err := call(t, c); err != nil {
+			t.Errorf("Client.%s: %v", name, err)
+		}
+	}
+	if want := 4; created != want { // Put, CreateUpload, Copy, and Copy by parts
+		t.Errorf("%d requests created objects, want %d", created, want)
+	}
+	counts := c.Counts()
+	for op, want := range map[string]int64{"PutObject": 1, "CopyObject": 1, "CreateMultipartUpload": 2, "DeleteObjects": 1} {
+		if counts[op] != want {
+			t.Errorf("Counts()[%q] = %d, want %d", op, counts[op], want)
+		}
+	}
+}
+
+func isExported(name string) bool { return name[0] >= 'A' && name[0] <= 'Z' }
