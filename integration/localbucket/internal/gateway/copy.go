@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -39,6 +40,9 @@ func (l *layer) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 	})
 	if err != nil {
 		return none, err
+	}
+	if src.Body == nil { // a folder's
+		src.Body = http.NoBody
 	}
 	defer src.Body.Close()
 	err = backend.EvaluatePreconditions(value(src.ETag), *src.LastModified, backend.PreConditions{

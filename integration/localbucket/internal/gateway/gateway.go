@@ -57,7 +57,7 @@ func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	attrs, data, err := prepare(cfg.Dir)
+	attrs, data, err := prepare(cfg.Dir, meta.XattrMeta{}.Test)
 	if err != nil {
 		return nil, err
 	}
@@ -164,8 +164,9 @@ func freePort(ctx context.Context, addr netip.AddrPort) (netip.AddrPort, error) 
 
 // prepare makes the directory of the objects inside dir, and chooses where
 // their attributes are kept: with the files, or, on a file system without
-// extended attributes, in a directory beside.
-func prepare(dir string) (meta.MetadataStorer, string, error) {
+// extended attributes, in a directory beside. Test says whether a directory's
+// file system has them.
+func prepare(dir string, test func(dir string) error) (meta.MetadataStorer, string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, "", fmt.Errorf("find %q: %w", dir, err)
@@ -174,7 +175,7 @@ func prepare(dir string) (meta.MetadataStorer, string, error) {
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return nil, "", fmt.Errorf("make directory: %w", err)
 	}
-	if (meta.XattrMeta{}).Test(data) == nil {
+	if test(data) == nil {
 		return meta.XattrMeta{}, data, nil
 	}
 	side := filepath.Join(dir, "meta")

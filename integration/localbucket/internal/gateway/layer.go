@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -40,6 +41,18 @@ func header(ctx context.Context, name string) string {
 		return string(r.Request.Header.Peek(name))
 	}
 	return ""
+}
+
+// target is the bucket and the key that a request names, as its client wrote
+// them: fasthttp's own path has been decoded once too often for some keys.
+func target(r *fasthttp.RequestCtx) (bucketName, key string) {
+	path, _, _ := strings.Cut(string(r.Request.Header.RequestURI()), "?")
+	path, err := url.PathUnescape(path)
+	if err != nil {
+		return "", ""
+	}
+	bucketName, key, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return bucketName, key
 }
 
 // caller is the account id of who made the request, "" when anonymous.
@@ -133,11 +146,22 @@ func (l *layer) ListBuckets(ctx context.Context, in s3response.ListBucketsInput)
 // s3:x-amz-acl is about the object that the upload makes.
 func (l *layer) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
 	if r := request(ctx); r != nil && len(r.Request.Header.Peek("X-Amz-Acl")) == 0 {
-		_, key, _ := strings.Cut(strings.TrimPrefix(string(r.Path()), "/"), "/")
+		_, key := target(r)
 		upload := string(r.QueryArgs().Peek("uploadId"))
 		if canned := l.store.upload(*in.Bucket, key, upload)[metaCanned]; canned != "" {
 			r.Request.Header.Set("X-Amz-Acl", canned)
 		}
 	}
 	return l.Backend.GetBucketAcl(ctx, in)
+}
+
+// NormalizeObjectKey implements backend.Backend: it is what policies see of a
+// key. A folder's key keeps its slash, or no pattern of what is in the folder
+// would match the folder itself.
+func (l *layer) NormalizeObjectKey(bucketName, key string) string {
+	norm := l.Backend.NormalizeObjectKey(bucketName, key)
+	if norm != "" && strings.HasSuffix(key, "/") {
+		norm += "/"
+	}
+	return norm
 }

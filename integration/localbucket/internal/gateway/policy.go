@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/s3err"
@@ -47,7 +46,7 @@ func (l *layer) byRequest(ctx context.Context, bucketName string) map[string]any
 	if r == nil {
 		return nil
 	}
-	name, key, _ := strings.Cut(strings.TrimPrefix(string(r.Path()), "/"), "/")
+	name, key := target(r)
 	if name != bucketName || key == "" {
 		return nil
 	}
