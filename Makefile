@@ -1,0 +1,87 @@
+# make help tells what can be made.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --always --dirty --tags 2>/dev/null)
+PREFIX ?= /usr/local
+# The modules of this repository, and the checker of their code.
+MODULES := . integration/localbucket integration/bench
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Where else the product has to build.
+CROSS := linux/arm64
+# A program and the Debian package that has it, for `make needs`. The first ones
+# have to be there, the others only make tests run that skip without them.
+NEEDED := fusermount3=fuse3 cc=gcc
+WANTED := rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3
+
+.PHONY: build demo test check format lint unit cross integration test-rgw bench install clean needs help
+
+build: ## bin/s3share, and bin/localbucket for the demo and the tests
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/s3share ./cmd/s3share
+	cd integration/localbucket && CGO_ENABLED=0 go build -trimpath -o ../../bin/localbucket .
+
+demo: build ## an exchange on this machine; DEMO=--once ends it by itself
+	@if [ "$$(id -u)" != 0 ] && ! command -v fusermount3 fusermount >/dev/null; then
+	  echo "the demo mounts as you, for which fuse3 is needed: sudo apt-get install fuse3" >&2; exit 1
+	fi
+	bin/s3share demo $(DEMO)
+
+test: check integration ## all tests but those against Ceph: what a change has to pass
+
+check: format lint unit cross ## what needs neither a mount nor root
+
+format:
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)
+	if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
+
+lint:
+	@for module in $(MODULES); do
+	  (cd $$module; set -x; go vet ./... && $(STATICCHECK) ./...)
+	done
+
+# The race detector needs a C compiler.
+unit: needs
+	@for module in $(MODULES); do
+	  packages=$$(cd $$module && go list ./... | { grep -v '/s3share/integration$$' || true; })
+	  (cd $$module; set -x; go test -race $$packages)
+	done
+
+cross:
+	@for target in $(CROSS); do
+	  (set -x; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build ./cmd/... ./fs/...)
+	done
+
+integration: build needs ## the built binary on real mounts against a real server
+	S3SHARE_NEED=fuse,s3 go test -count=1 -p 1 -timeout 20m ./integration/...
+
+test-rgw: build ## the tests of access, and of requests, against Ceph RGW
+	integration/rgw/test.sh ./s3backend/...
+
+bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--list
+	cd integration/bench && go build -o ../../bin/bench .
+	bin/bench --binary bin/s3share $(BENCH)
+
+install: build ## into PREFIX, below DESTDIR if that is set
+	install -D -m 755 bin/s3share $(DESTDIR)$(PREFIX)/bin/s3share
+	install -D -m 755 bin/localbucket $(DESTDIR)$(PREFIX)/libexec/s3share/localbucket
+
+clean: ## away with what was built
+	rm -rf bin
+
+# As root on Debian what is missing is installed, else it is named.
+needs:
+	@missing() { for need; do command -v $${need%=*} >/dev/null || printf '%s ' $${need#*=}; done; }
+	absent=$$(missing $(NEEDED) $(WANTED))
+	if [ -n "$$absent" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$absent libc6-dev >/dev/null ||
+	    echo "could not install all of: $$absent" >&2
+	  absent=$$(missing $(NEEDED) $(WANTED))
+	fi
+	if [ -n "$$absent" ]; then echo "some tests need: apt-get install $$absent" >&2; fi
+	if [ -n "$$(missing $(NEEDED))" ]; then exit 1; fi
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// errNoDaemon says that nobody answers on a control socket.
+var errNoDaemon = errors.New("no daemon answers")
+
+// daemonLink asks one daemon over its control socket.
+type daemonLink struct{ http *http.Client }
+
+// linkTo opens a link over the socket at path.
+func linkTo(path string) *daemonLink {
+	return &daemonLink{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", path)
+		},
+	}}}
+}
+
+// findDaemon links to the daemon behind the mount on dir, which runs as one of
+// uids. It returns errNoDaemon if none answers.
+func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, state, error) {
+	for _, run := range socketDirs(uids) {
+		link := linkTo(filepath.Join(run, socketName(dir)))
+		st, err := link.status(ctx)
+		if err == nil && st.Dir == dir {
+			return link, st, nil
+		}
+		if ctx.Err() != nil {
+			return nil, state{}, errInterrupted
+		}
+	}
+	return nil, state{}, errNoDaemon
+}
+
+// allDaemons tells of every daemon of uids that answers, by mountpoint.
+func allDaemons(ctx context.Context, uids ...int) []state {
+	var all []state
+	for _, run := range socketDirs(uids) {
+		entries, err := os.ReadDir(run)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if !strings.HasSuffix(e.Name(), ".sock") {
+				continue
+			}
+			if st, err := linkTo(filepath.Join(run, e.Name())).status(ctx); err == nil {
+				all = append(all, st)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b state) int { return strings.Compare(a.Dir, b.Dir) })
+	return slices.CompactFunc(all, func(a, b state) bool { return a.Dir == b.Dir && a.PID == b.PID })
+}
+
+// socketDirs are the directories of uids' sockets that nobody else can write to.
+func socketDirs(uids []int) []string {
+	var dirs []string
+	for _, uid := range uids {
+		for _, dir := range runtimeDirs(uid) {
+			if !slices.Contains(dirs, dir) && trusted(dir, uid) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	return dirs
+}
+
+func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://s3share"+path, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		resp.Body.Close()
+		return nil, fmt.Errorf("the daemon answered %s: %s", resp.Status, oneLine(string(text)))
+	}
+	return resp, nil
+}
+
+// status asks what the daemon does.
+func (l *daemonLink) status(ctx context.Context) (state, error) {
+	resp, err := l.do(ctx, http.MethodGet, "/status", nil)
+	if err != nil {
+		return state{}, err
+	}
+	defer resp.Body.Close()
+	var st state
+	err = json.NewDecoder(resp.Body).Decode(&st)
+	return st, err
+}
+
+// unmount asks the daemon to deliver and to end. Each event goes to seen; the last
+// one is returned.
+func (l *daemonLink) unmount(ctx context.Context, ask unmountRequest, seen func(event)) (event, error) {
+	resp, err := l.do(ctx, http.MethodPost, "/unmount", ask)
+	if err != nil {
+		return event{}, err
+	}
+	defer resp.Body.Close()
+	events := json.NewDecoder(resp.Body)
+	for {
+		var e event
+		if err := events.Decode(&e); err != nil {
+			return event{}, fmt.Errorf("the daemon ended without a word: %w", err)
+		}
+		if e.Phase == phaseEnded {
+			return e, nil
+		}
+		seen(e)
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/smithy-go"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// sayLogin tells why credentials do not do. S3's codes are the ones of the S3 API
+// Reference, "Error responses".
+func sayLogin(t target, e *s3backend.Error) (cause, hint string) {
+	renew := "renew them and mount again"
+	if t.profile != "" {
+		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.profile, t.profile)
+	}
+	switch e.Code() {
+	case "ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException":
+		return t.where() + " refused the credentials: expired", renew
+	case "RequestTimeTooSkewed":
+		return t.where() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
+	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken":
+		return t.where() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
+	case "SignatureDoesNotMatch":
+		return t.where() + " refused the credentials: the secret key is not the access key's", "check the profile, or AWS_SECRET_ACCESS_KEY"
+	case "":
+		return sayNoLogin(t, e.Err)
+	}
+	return fmt.Sprintf("%s refused the credentials: %s", t.where(), e.Code()), renew
+}
+
+// sayNoLogin tells why there are no credentials to send.
+func sayNoLogin(t target, err error) (cause, hint string) {
+	var (
+		noProfile config.SharedConfigProfileNotExistError
+		staleSSO  *ssocreds.InvalidTokenError
+		request   *smithy.OperationError
+	)
+	hint = "name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	switch {
+	case errors.As(err, &noProfile):
+		return fmt.Sprintf("there is no AWS profile %q", noProfile.Profile), "aws configure list-profiles lists them"
+	case errors.As(err, &staleSSO):
+		if t.profile == "" {
+			return "the login has expired", "renew it with aws sso login"
+		}
+		return fmt.Sprintf("the login of the profile %q has expired", t.profile), "renew it with aws sso login --profile " + t.profile
+	case errors.As(err, &request) && request.Service() == "ec2imds": // what the chain asks last
+		return "no credentials are found: not in the environment, not in a profile", hint
+	}
+	return fmt.Sprintf("no usable credentials: %v", innermost(err)), hint
+}
+
+// sayOther tells what has no kind: mostly the network.
+func sayOther(t target, e *s3backend.Error) (cause, hint string) {
+	var (
+		dns       *net.DNSError
+		unknownCA x509.UnknownAuthorityError
+		badName   x509.HostnameError
+	)
+	err := e.Err
+	switch e.Code() {
+	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException":
+		var api smithy.APIError
+		errors.As(err, &api)
+		return fmt.Sprintf("the region %q is not the bucket's: %s", t.region, api.ErrorMessage()),
+			"leave the region out; it is found by itself"
+	}
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing answers at " + t.where(), "check the endpoint's address and port, and that the server runs"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return t.where() + " cannot be reached", "check the network"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer from " + t.where() + " in time", "check the endpoint and the network"
+	case errors.As(err, &unknownCA), errors.As(err, &badName):
+		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.where(), innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+	}
+	if e.Op == "Open" { // in s3backend's own words
+		return err.Error(), ""
+	}
+	return e.Error(), ""
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// defaultExchange is mounted when nothing says which.
+const defaultExchange = "default"
+
+// configHint shows the least that a config file needs.
+const configHint = `write [exchange.default] and bucket = "NAME" into it, or say --bucket`
+
+// configPath is where the config file is looked for; asked tells that somebody
+// named it, so that it has to be there.
+func configPath(flag string) (file string, asked bool, err error) {
+	if flag == "" {
+		flag = os.Getenv("S3SHARE_CONFIG")
+	}
+	if flag != "" {
+		file, err = absolute(flag)
+		return file, true, err
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", false, fmt.Errorf("cannot find the config file: %w", err)
+	}
+	return filepath.Join(dir, "s3share", "config.toml"), false, nil
+}
+
+// readConfig lays the exchange's table of the config file over s. With no name it
+// takes the one that `default = "NAME"` names, else the one called default, else
+// the only one.
+func readConfig(file, name string, s *settings) error {
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && name != "":
+		return advise(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
+			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it", name))
+	case errors.Is(err, fs.ErrNotExist):
+		return advise(fmt.Errorf("there is no config file %s", file), configHint)
+	case err != nil:
+		return fmt.Errorf("cannot read the config file: %w", err)
+	}
+	if name == "" {
+		if name, err = chooseExchange(file, data); err != nil {
+			return err
+		}
+	}
+	// Every table is read, for its typos; the one that is asked for lands in s.
+	doc := struct {
+		Default  string               `toml:"default"`
+		Exchange map[string]*settings `toml:"exchange"`
+	}{Exchange: map[string]*settings{name: s}}
+	folders := s.Folders
+	s.Folders = nil
+	known, err := exchangeNames(file, data)
+	if err != nil {
+		return err
+	}
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := dec.Decode(&doc); err != nil {
+		return configError(file, err)
+	}
+	if !slices.Contains(known, name) {
+		return advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(known)))
+	}
+	for exchange, t := range doc.Exchange {
+		for _, folder := range t.Folders {
+			if err := checkFolder(folder); err != nil {
+				return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
+			}
+		}
+	}
+	s.Exchange = name
+	if len(s.Folders) == 0 {
+		s.Folders = folders
+	}
+	for _, p := range []*string{&s.StateDir, &s.CacheDir, &s.LogFile} {
+		if *p == "" {
+			continue
+		}
+		if *p, err = absolute(*p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func chooseExchange(file string, data []byte) (string, error) {
+	var doc struct {
+		Default string `toml:"default"`
+	}
+	if err := toml.Unmarshal(data, &doc); err != nil {
+		return "", configError(file, err)
+	}
+	names, err := exchangeNames(file, data)
+	switch {
+	case err != nil:
+		return "", err
+	case doc.Default != "":
+		return doc.Default, nil
+	case slices.Contains(names, defaultExchange):
+		return defaultExchange, nil
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
+		return "", advise(fmt.Errorf("%s has no exchange", file), configHint)
+	}
+	return "", misuse(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(names, ", "), file),
+		"which exchange is meant?")
+}
+
+func exchangeNames(file string, data []byte) ([]string, error) {
+	var doc struct {
+		Exchange map[string]any `toml:"exchange"`
+	}
+	if err := toml.Unmarshal(data, &doc); err != nil {
+		return nil, configError(file, err)
+	}
+	return slices.Sorted(maps.Keys(doc.Exchange)), nil
+}
+
+// configError says where in the file the mistake is.
+func configError(file string, err error) error {
+	var (
+		strict *toml.StrictMissingError
+		decode *toml.DecodeError
+	)
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		e := strict.Errors[0]
+		row, _ := e.Position()
+		return advise(fmt.Errorf("%s:%d: unknown key %q", file, row, strings.Join(e.Key(), ".")),
+			"known are "+strings.Join(configKeys(), ", "))
+	}
+	if errors.As(err, &decode) {
+		row, column := decode.Position()
+		where := ""
+		if key := decode.Key(); len(key) > 0 {
+			where = fmt.Sprintf(" (key %q)", strings.Join(key, "."))
+		}
+		return fmt.Errorf("%s:%d:%d: %s%s", file, row, column, strings.TrimPrefix(decode.Error(), "toml: "), where)
+	}
+	return fmt.Errorf("cannot read %s: %w", file, err)
+}
+
+// configKeys are the keys of an exchange's table.
+func configKeys() []string {
+	var keys []string
+	for _, st := range settingTable {
+		if st.name == folderSetting {
+			keys = append(keys, "folders")
+			continue
+		}
+		keys = append(keys, st.name)
+	}
+	return keys
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// controlPatience is how long a daemon that ends waits for those who ask it.
+const controlPatience = 5 * time.Second
+
+// control is the daemon's side of the control socket: HTTP with JSON, for its own
+// user and root alone.
+//
+//	GET  /status   a state
+//	POST /unmount  events, a line each, until the mount is undone or stays
+type control struct {
+	path   string
+	server *http.Server
+	served chan struct{} // closed when nothing is served any more
+}
+
+// listen begins to answer for d.
+func listen(d *mountDaemon) (*control, error) {
+	path, err := newSocketPath(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	// Whoever left a socket of this name is gone: the mountpoint was free.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(d.state()) // whoever asked may be gone
+	})
+	mux.HandleFunc("POST /unmount", d.serveUnmount)
+	c := &control{path: path, server: &http.Server{Handler: mux, ReadHeaderTimeout: controlPatience}, served: make(chan struct{})}
+	go func() {
+		defer close(c.served)
+		if err := c.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("the control socket is closed", "err", err)
+		}
+	}()
+	return c, nil
+}
+
+// close ends the answers under way in controlPatience, and removes the socket.
+func (c *control) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), controlPatience)
+	defer cancel()
+	err := c.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = c.server.Close()
+	}
+	<-c.served
+	return err
+}
+
+// state is what a daemon tells about itself.
+type state struct {
+	Version  string           `json:"version"`
+	PID      int              `json:"pid"`
+	Dir      string           `json:"dir"` // the mountpoint
+	Mounted  bool             `json:"mounted"`
+	Since    time.Time        `json:"since"`
+	Exchange string           `json:"exchange,omitempty"`
+	Bucket   string           `json:"bucket"`
+	Region   string           `json:"region"`
+	Endpoint string           `json:"endpoint,omitempty"`
+	Folders  []string         `json:"folders"`
+	ReadOnly bool             `json:"read_only"`
+	StateDir string           `json:"state_dir"`
+	CacheDir string           `json:"cache_dir,omitempty"`
+	LogFile  string           `json:"log_file,omitempty"`
+	Owed     []outbox.Status  `json:"owed"` // the oldest first
+	Requests map[string]int64 `json:"requests"`
+}
+
+func (d *mountDaemon) state() state {
+	s := d.settings
+	st := state{
+		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.mounted.Load(), Since: d.started,
+		Exchange: s.Exchange, Bucket: d.client.Bucket(), Region: d.client.Region(), Endpoint: s.Endpoint,
+		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
+		Owed: d.cache.Status(), Requests: d.client.Counts(),
+	}
+	if d.logFile != nil {
+		st.LogFile = d.logFile.Name()
+	}
+	if st.Owed == nil {
+		st.Owed = []outbox.Status{}
+	}
+	return st
+}

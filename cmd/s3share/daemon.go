@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/fs"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// drainPatience is how long a signal leaves for delivering. systemd kills 90 s
+// after its signal: DefaultTimeoutStopSec in systemd-system.conf(5).
+const drainPatience = 75 * time.Second
+
+// mountDaemon is the process behind one mount. start makes it serve; run holds
+// until the mount is undone, delivers what is owed and gives everything back.
+type mountDaemon struct {
+	settings   *settings
+	notes      io.Writer // for the person who waits for the start
+	foreground bool
+
+	dir     string // the mountpoint, as the kernel's list names it
+	started time.Time
+	made    []madeDir // what a start that fails removes again
+	lock    *os.File
+	log     *slog.Logger
+	logFile *os.File // nil for standard error
+	client  *s3backend.Client
+	cache   *cache.Cache
+	server  *fs.Server
+	control *control
+
+	mounted atomic.Bool
+	gone    chan struct{} // closed when the kernel has given the mount up
+	hurry   chan struct{} // has a token when what is left may stay in the outbox
+	ended   chan struct{} // closed when all is given back but the control socket
+	left    error         // of the last drain; read it after ended
+}
+
+// newDaemon makes a daemon that has done nothing yet.
+func newDaemon(s *settings, foreground bool, notes io.Writer) *mountDaemon {
+	return &mountDaemon{
+		settings: s, notes: notes, foreground: foreground, started: time.Now(),
+		gone: make(chan struct{}), hurry: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+// start does everything up to a mount that serves. If it fails, nothing of what it
+// did is left.
+func (d *mountDaemon) start(ctx context.Context, dir string) error {
+	err := d.open(ctx, dir)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = errInterrupted
+	}
+	failed := d.giveBack(func() error { return unmake(d.made) })
+	if failed != nil && d.log != nil {
+		d.log.Error("could not clean up after a start that failed", "err", failed)
+	}
+	return err
+}
+
+func (d *mountDaemon) open(ctx context.Context, dir string) (err error) {
+	s := d.settings
+	if err := checkKernel(s); err != nil {
+		return err
+	}
+	if d.dir, err = resolveDir(dir); err != nil {
+		return advise(err, "make it first: mkdir -p "+dir)
+	}
+	if err := checkMountpoint(d.dir, d.notes); err != nil {
+		return err
+	}
+	if err := settlePlaces(s); err != nil {
+		return err
+	}
+	if err := checkOutside(d.dir, s); err != nil {
+		return err
+	}
+	if err := d.takePlaces(); err != nil {
+		return err
+	}
+	d.client, err = s3backend.Open(ctx, s3backend.Config{
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
+		UserAgent: "s3share/" + versionText(), Logger: d.log,
+	})
+	if err != nil {
+		return explain(s.target(), err)
+	}
+	d.cache, err = cache.New(d.client, cache.Config{
+		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
+		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Who: whoWeAre(), Logger: d.log,
+	})
+	if err != nil {
+		return explain(s.target(), err)
+	}
+	if err := d.mount(); err != nil {
+		return err
+	}
+	if d.control, err = listen(d); err != nil {
+		return err
+	}
+	return d.settle()
+}
+
+func (d *mountDaemon) mount() (err error) {
+	s := d.settings
+	d.server, err = fs.Mount(d.dir, d.cache, fs.Config{
+		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
+		Source: s.source(), Options: s.Kernel, Logger: d.log,
+	})
+	if err != nil {
+		return fmt.Errorf("the kernel refused the mount: %w", err)
+	}
+	d.mounted.Store(true)
+	go func() {
+		d.server.Wait()
+		d.mounted.Store(false)
+		close(d.gone)
+	}()
+	return nil
+}
+
+// settle turns a process that somebody waits for into a daemon.
+func (d *mountDaemon) settle() error {
+	d.log.Info("mounted", "dir", d.dir, "bucket", d.client.Bucket(), "region", d.client.Region(),
+		"endpoint", d.settings.Endpoint, "version", versionText(), "pid", os.Getpid())
+	if d.foreground {
+		_, err := daemon.SdNotify(true, daemon.SdNotifyReady)
+		return err
+	}
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	return leaveTerminal(d.logFile)
+}
+
+// run holds until the mount is undone, by whomever, or ctx ends; then it delivers
+// what is owed. If something is left undelivered, its error is a *outbox.LeftError.
+func (d *mountDaemon) run(ctx context.Context) error {
+	select {
+	case <-d.gone:
+	case <-ctx.Done():
+		d.log.Info("ending, as a signal asks for")
+		d.leave()
+	}
+	if d.foreground {
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) // nobody may listen any more
+	}
+	d.left = d.lastDrain(ctx)
+	if d.left != nil {
+		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.left)
+	}
+	d.log.Info("unmounted", "dir", d.dir)
+	return errors.Join(d.left, d.giveBack(nil))
+}
+
+// leave undoes the mount for good: if programs hold it, from under them.
+func (d *mountDaemon) leave() {
+	err := d.server.Unmount()
+	if err != nil {
+		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", sayHolders(holders(d.dir)))
+		err = detach(d.dir, lazily)
+	}
+	if err != nil {
+		d.log.Error("cannot undo the mount", "err", err)
+	}
+}
+
+// lastDrain delivers what is owed once the kernel can bring nothing more. It takes
+// as long as that takes, but after a signal only drainPatience.
+func (d *mountDaemon) lastDrain(signalled context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-d.hurry:
+		case <-ctx.Done():
+		case <-signalled.Done():
+			select {
+			case <-after(drainPatience):
+			case <-d.hurry:
+			case <-ctx.Done():
+			}
+		}
+		cancel()
+	}()
+	err := d.cache.Drain(ctx)
+	if errors.Is(err, context.Canceled) {
+		if left := undelivered(d.cache.Status()); len(left) > 0 {
+			return &outbox.LeftError{Left: left}
+		}
+		return nil
+	}
+	return err
+}
+
+// giveBack returns all that start took, as far as it got. last is called before the
+// state directory is free for another daemon.
+func (d *mountDaemon) giveBack(last func() error) error {
+	var errs []error
+	if d.mounted.Load() {
+		d.leave()
+	}
+	if d.cache != nil {
+		errs = append(errs, d.cache.Close())
+	}
+	if last != nil {
+		errs = append(errs, last())
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
+	}
+	close(d.ended)
+	if d.control != nil {
+		errs = append(errs, d.control.close())
+	}
+	if d.logFile != nil {
+		errs = append(errs, d.logFile.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// abandon ends the process at once, and leaves no dead mount.
+func (d *mountDaemon) abandon() {
+	if d.mounted.Load() {
+		_ = detach(d.dir, lazily)
+	}
+	os.Exit(exitFailed)
+}
+
+// undelivered are the statuses that S3 has yet to confirm. Private names are not
+// among them: they are never sent.
+func undelivered(all []outbox.Status) []outbox.Status {
+	var left []outbox.Status
+	for _, st := range all {
+		if st.State != outbox.Local && st.State != outbox.Conflict && st.State != outbox.Delivered {
+			left = append(left, st)
+		}
+	}
+	return left
+}
+
+// whoWeAre names this party in the names of conflict copies: user@host.
+func whoWeAre() string {
+	name, host := "someone", "somewhere"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil && h != "" {
+		host, _, _ = strings.Cut(h, ".")
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '/' || r < ' ' {
+			return '-'
+		}
+		return r
+	}, name+"@"+host)
+}

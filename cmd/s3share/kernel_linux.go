@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const installFuse = "install FUSE 3: apt-get install fuse3, or dnf install fuse3"
+
+// checkKernel proves that FUSE is there and lets this user mount.
+func checkKernel(s *settings) error {
+	switch _, err := os.Stat("/dev/fuse"); {
+	case errors.Is(err, fs.ErrNotExist):
+		return advise(errors.New("there is no /dev/fuse"),
+			"load the kernel's module: modprobe fuse; a container needs --device /dev/fuse --cap-add SYS_ADMIN")
+	case err != nil:
+		return rootCause(err)
+	}
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	if _, err := fusermount(); err != nil {
+		return advise(err, installFuse)
+	}
+	if s.AllowOther && !allowedOther("/etc/fuse.conf") {
+		return advise(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
+	}
+	return nil
+}
+
+func allowedOther(file string) bool {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		if strings.TrimSpace(lines.Text()) == "user_allow_other" {
+			return true
+		}
+	}
+	return false
+}
+
+// fusermount finds the helper that lets users mount.
+func fusermount() (string, error) {
+	for _, name := range []string{"fusermount3", "fusermount"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("there is no fusermount3, without which only root can mount")
+}
+
+// How a mount is undone: only when it is idle, or from whoever holds it.
+const (
+	whenIdle = false
+	lazily   = true
+)
+
+// detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
+// is not set.
+func detach(dir string, lazy bool) error {
+	flags, short := unix.UMOUNT_NOFOLLOW, "-u"
+	if lazy {
+		flags, short = flags|unix.MNT_DETACH, "-uz"
+	}
+	err := unix.Unmount(dir, flags)
+	if !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	helper, err := fusermount()
+	if err != nil {
+		return advise(err, installFuse)
+	}
+	out, err := exec.Command(helper, short, dir).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimSpace(string(bytes.TrimPrefix(out, []byte("fusermount3: "))))
+	if strings.HasSuffix(text, "busy") {
+		return unix.EBUSY
+	}
+	return fmt.Errorf("%s", text)
+}

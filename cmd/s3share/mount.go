@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"github.com/spf13/cobra"
+)
+
+func newMount() *cobra.Command {
+	var (
+		says       said
+		foreground bool
+	)
+	cmd := &cobra.Command{
+		Use:   "mount [EXCHANGE] DIR",
+		Short: "Show an exchange as the folder DIR",
+		Long: `Show an exchange as the folder DIR, and return as soon as it serves.
+
+EXCHANGE is a table of the config file, ~/.config/s3share/config.toml:
+
+    default = "team"              # what is mounted when nothing is named
+
+    [exchange.team]
+    bucket = "team-exchange"
+    profile = "team"              # of ~/.aws/config
+    folders = ["Submissions", "Delivery"]
+
+Each flag below is a key there too (--folder is folders, a list), and an
+environment variable (--state-dir is S3SHARE_STATE_DIR). Flags go before -o, -o
+before the environment, and the environment before the file. Credentials are
+found as all AWS tools find them; none belong in the file.
+
+-o takes a list in the names that fstab knows: ro, rw, sync (each close waits
+until S3 has the file), async, allow_other, noexec, and any flag below with _
+for - (uid=, gid=, umask=, profile=, region=, endpoint=, ...). What only
+mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
+` + exitCodes,
+		Example: `  s3share mount ~/exchange
+  s3share mount team ~/team -o ro
+  s3share mount --bucket team-exchange --profile team ~/team`,
+		Args: takes(1, 2, "a directory to mount on"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := args[len(args)-1]
+			if len(args) == 2 {
+				says.exchange = args[0]
+			}
+			return mount(says, dir, foreground, cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	says.flags = addFlags(flags)
+	flags.StringVar(&says.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	flags.StringArrayVarP(&says.options, "options", "o", nil, "mount options, a `LIST` with commas")
+	flags.BoolVarP(&foreground, "foreground", "f", false, "stay in the foreground until it is unmounted")
+	return cmd
+}
+
+// mount mounts in this process, or hands over to one in the background.
+func mount(says said, dir string, foreground bool, notes io.Writer) error {
+	ready := inherited(readyVariable)
+	s, err := says.resolve()
+	if err == nil && !foreground && ready == nil {
+		return background()
+	}
+	d := newDaemon(s, foreground, notes)
+	ctx, cancel, stop := untilSignal(d.abandon)
+	defer stop()
+	if lifeline := inherited(lifelineVariable); lifeline != nil {
+		whenClosed(lifeline, cancel)
+	}
+	if err == nil {
+		err = d.start(ctx, dir)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot mount %s: %w", dir, err)
+		if ready == nil {
+			return err
+		}
+		announce(ready, err)
+		code, _ := verdict(err)
+		return silent(code)
+	}
+	if ready != nil {
+		announce(ready, nil)
+	}
+	return d.run(ctx)
+}
+
+// background runs this command line again, detached, and waits until it serves.
+func background() error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find this program: %w", err)
+	}
+	ctx, stop := untilSignalOnce()
+	defer stop()
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = ownSession()
+	return start(cmd, ctx.Done())
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// ignoredOptions mean something to mount(8), systemd or the kernel's defaults, and
+// nothing to a mount of ours.
+var ignoredOptions = []string{
+	"_netdev", "auto", "noauto", "nofail", "defaults", "user", "nouser", "users", "owner", "group",
+	"nosuid", "nodev", "exec", "atime", "noatime", "relatime", "norelatime", "strictatime", "nodiratime",
+	"default_permissions",
+}
+
+// plainOptions are the ones without a value.
+var plainOptions = map[string]struct{ name, value string }{
+	"ro": {"read-only", "true"}, "rw": {"read-only", "false"},
+	"sync": {"sync", "true"}, "async": {"sync", "false"},
+	"allow_other": {"allow-other", "true"},
+}
+
+// otherNames are what users of fstab know some settings by.
+var otherNames = map[string]string{"endpoint": "endpoint-url", "url": "endpoint-url"}
+
+// readOptions reads what -o says: a list with commas, in the names that fstab
+// knows. It returns the settings among them, and what the kernel is to get.
+func readOptions(lists []string) (layer, []string, error) {
+	l := layer{}
+	var kernel []string
+	for option := range strings.SplitSeq(strings.Join(lists, ","), ",") {
+		name, value, hasValue := strings.Cut(option, "=")
+		plain, isPlain := plainOptions[option]
+		switch {
+		case option == "" || strings.HasPrefix(option, "x-") || slices.Contains(ignoredOptions, option):
+			continue
+		case option == "noexec":
+			kernel = append(kernel, option)
+			continue
+		case option == "allow_root":
+			return nil, nil, misuse("allow_other lets other users in, root among them", "cannot mount with -o allow_root: the kernel does not know it")
+		case option == "suid" || option == "dev":
+			return nil, nil, misuse("", "cannot mount with -o %s: the other party must not bring programs with privileges or devices", option)
+		case isPlain:
+			name, value, hasValue = plain.name, plain.value, true
+		}
+		name = strings.ReplaceAll(name, "_", "-")
+		if other, ok := otherNames[name]; ok {
+			name = other
+		}
+		st, ok := findSetting(name)
+		if !ok || !hasValue {
+			return nil, nil, misuse("s3share mount --help lists the options", "unknown mount option %q", option)
+		}
+		if err := l.say(st, value); err != nil {
+			return nil, nil, misuse("", "cannot mount with -o %s: %w", option, err)
+		}
+	}
+	return l, kernel, nil
+}

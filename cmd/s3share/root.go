@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const exitCodes = `
+Exit status: 0 done, 1 failed, 2 used wrongly; take any other for a failure.`
+
+// newRoot makes the command tree, which writes to out and errs.
+func newRoot(out, errs io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "s3share",
+		Short: "Exchange files with another party through one S3 bucket, as a folder",
+		Long: `s3share mounts an exchange, the S3 bucket through which two parties pass each
+other files, as a folder. What is copied into it is delivered whole, under its
+final name, and so that the bucket's owner can read it.
+
+    s3share mount ~/exchange
+    cp q3.csv ~/exchange/Delivery/
+    s3share unmount ~/exchange          # waits until all is delivered
+` + exitCodes,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			hint := "s3share --help lists the commands"
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return misuse(hint, "unknown command %q", args[0])
+		},
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetOut(out)
+	root.SetErr(errs)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return misuse(helpHint(cmd), "%w", err)
+	})
+	root.AddCommand(newMount(), newUnmount(), newStatus(), newVersion())
+	return root
+}
+
+// takes accepts from least to most arguments; what names them for the message.
+func takes(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return misuse(helpHint(cmd), "%s needs %s", cmd.CommandPath(), what)
+		case len(args) > most:
+			return misuse(helpHint(cmd), "%s does not know what to do with %q", cmd.CommandPath(), args[most])
+		}
+		return nil
+	}
+}
+
+func helpHint(cmd *cobra.Command) string {
+	return cmd.CommandPath() + " --help tells how it is used"
+}
+
+// misuse is an error of who typed the command: exit code 2.
+func misuse(hint, format string, args ...any) error {
+	return &trouble{err: fmt.Errorf(format, args...), hint: hint, code: exitUsage}
+}
+
+// advise adds a hint to an error. A hint that err already has stays.
+func advise(err error, hint string) error {
+	var t *trouble
+	if err == nil || errors.As(err, &t) && t.hint != "" {
+		return err
+	}
+	return &trouble{err: err, hint: hint, code: exitFailed}
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// settings is everything that can be said about a mount.
+type settings struct {
+	Exchange string `toml:"-"` // its name in the config file, "" if it has none
+
+	Bucket     string   `toml:"bucket"`
+	Endpoint   string   `toml:"endpoint-url"`
+	Region     string   `toml:"region"`
+	Profile    string   `toml:"profile"`
+	Folders    []string `toml:"folders"`
+	ReadOnly   bool     `toml:"read-only"`
+	Sync       bool     `toml:"sync"`
+	StateDir   string   `toml:"state-dir"`
+	CacheDir   string   `toml:"cache-dir"`
+	CacheSize  byteSize `toml:"cache-size"`
+	Memory     byteSize `toml:"memory"`
+	StageSize  byteSize `toml:"stage-size"`
+	UID        uint32   `toml:"uid"`
+	GID        uint32   `toml:"gid"`
+	Umask      modeBits `toml:"umask"`
+	AllowOther bool     `toml:"allow-other"`
+	LogFile    string   `toml:"log-file"`
+	Verbose    bool     `toml:"verbose"`
+
+	Kernel []string `toml:"-"` // mount options that the kernel takes as they are
+}
+
+func defaults() *settings {
+	return &settings{
+		Folders:   []string{"Submissions", "Delivery"},
+		CacheSize: 10 << 30,
+		Memory:    96 << 20,
+		UID:       uint32(os.Getuid()),
+		GID:       uint32(os.Getgid()),
+		Umask:     0o022,
+	}
+}
+
+// A setting is one field of settings: how it is named and how it is read. Its name
+// is the flag's; in the environment it is S3SHARE_ and the name in capitals.
+type setting struct {
+	name  string
+	arg   string // what the flag takes; "" for a switch
+	usage string // "" if there is no flag, only -o and the others
+	set   func(*settings, string) error
+}
+
+// folderSetting is the one setting that can be said several times.
+const folderSetting = "folder"
+
+var settingTable = []setting{
+	{"bucket", "NAME", "the bucket, when the config file does not name it", textField(func(s *settings) *string { return &s.Bucket })},
+	{"endpoint-url", "URL", "where S3 answers, if not at AWS", textField(func(s *settings) *string { return &s.Endpoint })},
+	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *settings) *string { return &s.Region })},
+	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *settings) *string { return &s.Profile })},
+	{folderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
+	{"read-only", "", "change nothing", yesNoField(func(s *settings) *bool { return &s.ReadOnly })},
+	{"sync", "", "", yesNoField(func(s *settings) *bool { return &s.Sync })},
+	{"allow-other", "", "", yesNoField(func(s *settings) *bool { return &s.AllowOther })},
+	{"state-dir", "DIR", "where the outbox is kept (default: below $XDG_STATE_HOME)", pathField(func(s *settings) *string { return &s.StateDir })},
+	{"cache-dir", "DIR", "where blocks are cached (default: below $XDG_CACHE_HOME)", pathField(func(s *settings) *string { return &s.CacheDir })},
+	{"cache-size", "SIZE", "most bytes of the disk cache, 0 for none (default: 10GiB)", sizeField(func(s *settings) *byteSize { return &s.CacheSize })},
+	{"memory", "SIZE", "most bytes of cached blocks in memory (default: 96MiB)", sizeField(func(s *settings) *byteSize { return &s.Memory })},
+	{"stage-size", "SIZE", "most bytes staged for delivery (default: what the disk has, less a reserve)", sizeField(func(s *settings) *byteSize { return &s.StageSize })},
+	{"uid", "UID", "who owns the files (default: you)", idField(func(s *settings) *uint32 { return &s.UID })},
+	{"gid", "GID", "the files' group (default: yours)", idField(func(s *settings) *uint32 { return &s.GID })},
+	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
+	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *settings) *string { return &s.LogFile })},
+	{"verbose", "", "log every request", yesNoField(func(s *settings) *bool { return &s.Verbose })},
+}
+
+func findSetting(name string) (setting, bool) {
+	i := slices.IndexFunc(settingTable, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		return setting{}, false
+	}
+	return settingTable[i], true
+}
+
+// A layer is what one source says: values by the setting's name.
+type layer map[string][]string
+
+// say records a value after it was found to be readable.
+func (l layer) say(st setting, value string) error {
+	if err := st.set(new(settings), value); err != nil {
+		return err
+	}
+	l[st.name] = append(l[st.name], value)
+	return nil
+}
+
+// over lays l over s.
+func (l layer) over(s *settings) error {
+	for _, st := range settingTable {
+		values := l[st.name]
+		if st.name == folderSetting && len(values) > 0 {
+			s.Folders = nil
+		}
+		for _, v := range values {
+			if err := st.set(s, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// environment reads the layer of the S3SHARE_ variables.
+func environment() (layer, error) {
+	l := layer{}
+	for _, st := range settingTable {
+		name := "S3SHARE_" + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if !ok || value == "" {
+			continue
+		}
+		values := []string{value}
+		if st.name == folderSetting {
+			values = strings.Split(value, ",")
+		}
+		for _, v := range values {
+			if err := l.say(st, v); err != nil {
+				return nil, misuse("", "cannot read $%s: %w", name, err)
+			}
+		}
+	}
+	return l, nil
+}
+
+// addFlags gives flags every setting that has one; what is typed lands in the
+// returned layer.
+func addFlags(flags *pflag.FlagSet) layer {
+	typed := layer{}
+	for _, st := range settingTable {
+		if st.usage == "" {
+			continue
+		}
+		short := ""
+		if st.name == "verbose" {
+			short = "v"
+		}
+		f := flags.VarPF(&flagValue{st, typed}, st.name, short, st.usage)
+		if st.arg == "" {
+			f.NoOptDefVal = "true"
+		}
+	}
+	return typed
+}
+
+// flagValue is a setting as a flag.
+type flagValue struct {
+	st    setting
+	typed layer
+}
+
+var _ pflag.Value = (*flagValue)(nil)
+
+func (f *flagValue) Set(v string) error { return f.typed.say(f.st, v) }
+func (f *flagValue) String() string     { return "" }
+func (f *flagValue) Type() string       { return f.st.arg }
+
+func textField(field func(*settings) *string) func(*settings, string) error {
+	return func(s *settings, v string) error {
+		*field(s) = v
+		return nil
+	}
+}
+
+func pathField(field func(*settings) *string) func(*settings, string) error {
+	return func(s *settings, v string) (err error) {
+		*field(s), err = absolute(v)
+		return err
+	}
+}
+
+func yesNoField(field func(*settings) *bool) func(*settings, string) error {
+	return func(s *settings, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		*field(s) = b
+		return nil
+	}
+}
+
+func sizeField(field func(*settings) *byteSize) func(*settings, string) error {
+	return func(s *settings, v string) error { return field(s).UnmarshalText([]byte(v)) }
+}
+
+func idField(field func(*settings) *uint32) func(*settings, string) error {
+	return func(s *settings, v string) error {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is no numeric id", v)
+		}
+		*field(s) = uint32(n)
+		return nil
+	}
+}
+
+// setFolder adds a folder: a name at the root of the exchange, so without slash.
+func setFolder(s *settings, v string) error {
+	if err := checkFolder(v); err != nil {
+		return err
+	}
+	s.Folders = append(s.Folders, v)
+	return nil
+}
+
+func checkFolder(name string) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || len(name) > 255 {
+		return fmt.Errorf("%q cannot be a folder's name: it has to be one name without a slash", name)
+	}
+	return nil
+}
+
+// byteSize is a number of bytes that is written like 512MiB.
+type byteSize int64
+
+func (b *byteSize) UnmarshalText(text []byte) error {
+	n, err := parseSize(string(text))
+	*b = byteSize(n)
+	return err
+}
+
+// modeBits are permission bits that are written in octal.
+type modeBits uint32
+
+func (m *modeBits) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 32)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("%q are no permission bits; write them in octal, like 022", text)
+	}
+	*m = modeBits(n)
+	return nil
+}
+
+// absolute makes a path independent of the working directory; ~/ is the home.
+func absolute(p string) (string, error) {
+	if rest, ok := strings.CutPrefix(p, "~"); ok && (rest == "" || rest[0] == '/') {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("cannot tell what %q is: %w", p, err)
+		}
+		p = filepath.Join(home, rest)
+	}
+	return filepath.Abs(p)
+}

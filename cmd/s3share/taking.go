@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// madeDir is a directory that a start made, and the topmost of its parents that it
+// had to make for it.
+type madeDir struct{ dir, top string }
+
+// unmake removes the directories of a start that failed. Parents are only removed
+// if nothing else came into them.
+func unmake(all []madeDir) error {
+	var errs []error
+	for _, m := range all {
+		errs = append(errs, os.RemoveAll(m.dir))
+		for dir := m.dir; dir != m.top; {
+			dir = filepath.Dir(dir)
+			if os.Remove(dir) != nil {
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// takePlaces takes the state directory, makes the cache's, and opens the log.
+func (d *mountDaemon) takePlaces() (err error) {
+	s := d.settings
+	if err := d.take(s.StateDir, "state directory", "--state-dir"); err != nil {
+		return err
+	}
+	if d.lock, err = lockState(s.StateDir, d.dir); err != nil {
+		d.made = nil // it is the other daemon's
+		return err
+	}
+	if s.CacheDir != "" {
+		if err := d.take(s.CacheDir, "cache directory", "--cache-dir"); err != nil {
+			return err
+		}
+	}
+	d.log, d.logFile, err = openLog(s, d.foreground)
+	return err
+}
+
+func (d *mountDaemon) take(dir, what, flag string) error {
+	top := firstMissing(dir)
+	err := makePrivate(dir, what, flag)
+	if top != "" {
+		d.made = append(d.made, madeDir{dir, top})
+	}
+	return err
+}
+
+// firstMissing is the topmost directory on the way to dir that is not there, "" if
+// all are.
+func firstMissing(dir string) string {
+	missing := ""
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
+			return missing
+		}
+		missing = dir
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// The exit codes. Scripts should take an unknown one for a failure.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// trouble is an error with what a person can do about it.
+type trouble struct {
+	err  error
+	hint string // "" if there is nothing to say
+	code int
+}
+
+func (t *trouble) Error() string { return t.err.Error() }
+func (t *trouble) Unwrap() error { return t.err }
+
+// tell prints err as people read it and returns the exit code for it. A nil err
+// prints nothing and returns 0.
+func tell(w io.Writer, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code, hint := verdict(err)
+	if _, said := err.(silent); said {
+		return code
+	}
+	fmt.Fprintf(w, "s3share: %s\n", oneLine(err.Error()))
+	if hint != "" {
+		fmt.Fprintf(w, "s3share: hint: %s\n", hint)
+	}
+	return code
+}
+
+// verdict finds the exit code and the hint that belong to err.
+func verdict(err error) (code int, hint string) {
+	var (
+		t *trouble
+		s silent
+	)
+	switch {
+	case errors.As(err, &t):
+		return t.code, t.hint
+	case errors.As(err, &s):
+		return int(s), ""
+	}
+	return exitFailed, ""
+}
+
+// silent is an exit code whose reason was told already.
+type silent int
+
+func (s silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
+
+// oneLine keeps a sentence on its line, whatever a server put into it.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+}
+
+// target is where requests go, for the sentences about them.
+type target struct{ bucket, region, endpoint, profile string }
+
+func (t target) where() string {
+	if t.endpoint != "" {
+		return t.endpoint
+	}
+	return "S3"
+}
+
+// A saying turns an error of one kind into a cause and a hint.
+type saying struct {
+	kind s3backend.Kind
+	say  func(target, *s3backend.Error) (cause, hint string)
+}
+
+// sayings is the one table from kinds to sentences.
+var sayings = []saying{
+	{s3backend.NotExist, func(_ target, e *s3backend.Error) (string, string) {
+		return fmt.Sprintf("no object %q", e.Key), ""
+	}},
+	{s3backend.NoBucket, func(t target, _ *s3backend.Error) (string, string) {
+		return fmt.Sprintf("no bucket %q at %s", t.bucket, t.where()), "check its name, its region and the endpoint"
+	}},
+	{s3backend.Denied, func(t target, e *s3backend.Error) (string, string) {
+		what := fmt.Sprintf("the bucket %q", t.bucket)
+		if e.Key != "" {
+			what = fmt.Sprintf("%q", e.Key)
+		}
+		return fmt.Sprintf("access denied to %s (%s)", what, e.Op),
+			"the bucket's owner has to let this account in, by the bucket policy"
+	}},
+	{s3backend.BadLogin, sayLogin},
+	{s3backend.Stale, func(_ target, e *s3backend.Error) (string, string) {
+		return fmt.Sprintf("%q was changed by the other party", e.Key), ""
+	}},
+	{s3backend.Archived, func(_ target, e *s3backend.Error) (string, string) {
+		return fmt.Sprintf("%q is archived", e.Key), "restore it in S3 first"
+	}},
+	{s3backend.TooLarge, func(_ target, e *s3backend.Error) (string, string) {
+		return fmt.Sprintf("%q is larger than S3 takes", e.Key), ""
+	}},
+	{s3backend.Busy, func(t target, _ *s3backend.Error) (string, string) {
+		return t.where() + " is throttling, and did so at each attempt", "try again later"
+	}},
+	{s3backend.Other, sayOther},
+}
+
+// explain makes an error of s3backend one that people can act on. Any other error
+// it returns as it is.
+func explain(t target, err error) error {
+	var e *s3backend.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	for _, s := range sayings {
+		if errors.Is(e.Kind, s.kind) {
+			cause, hint := s.say(t, e)
+			return &trouble{err: &caused{cause, err}, hint: hint, code: exitFailed}
+		}
+	}
+	return err
+}
+
+// caused is err in other words.
+type caused struct {
+	words string
+	err   error
+}
+
+func (c *caused) Error() string { return c.words }
+func (c *caused) Unwrap() error { return c.err }
+
+// innermost unwraps err to the plain cause at its end.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+func newUnmount() *cobra.Command {
+	var ask unmountRequest
+	cmd := &cobra.Command{
+		Use:     "unmount DIR",
+		Aliases: []string{"umount"},
+		Short:   "Wait until all is delivered, then undo the mount on DIR",
+		Long: `Wait until all that was written to the mount on DIR is delivered, then undo
+it. If something cannot be delivered, it is listed with its reason, DIR stays
+mounted and the exit status is 1; with --keep the mount is undone all the same
+and what is left stays in the outbox. Nothing that was written is thrown away.
+` + exitCodes,
+		Args: takes(1, 1, "the directory that is mounted on"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			return unmount(ctx, args[0], ask, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().BoolVar(&ask.Keep, "keep", false, "undo the mount even if something cannot be delivered")
+	cmd.Flags().DurationVar(&ask.Timeout, "timeout", 0, "the `TIME` to wait for delivery, like 90s or 5m (default: as long as it takes)")
+	return cmd
+}
+
+func unmount(ctx context.Context, name string, ask unmountRequest, out, errs io.Writer) error {
+	dir, err := resolveDir(name)
+	if err != nil {
+		return fmt.Errorf("cannot unmount %s: %w", name, err)
+	}
+	// Standing in the mount, this very process would keep it from being undone.
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	err = leaveMount(ctx, dir, ask, out, errs)
+	if err != nil {
+		return fmt.Errorf("cannot unmount %s: %w", dir, err)
+	}
+	return nil
+}
+
+func leaveMount(ctx context.Context, dir string, ask unmountRequest, out, errs io.Writer) error {
+	m, err := mountAt(dir)
+	if err != nil {
+		return err
+	}
+	if m != nil && !ours(m) {
+		return advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
+	}
+	uids := []int{os.Getuid()}
+	if m != nil && ownerOf(m) >= 0 && ownerOf(m) != os.Getuid() {
+		uids = append(uids, ownerOf(m))
+	}
+	link, _, err := findDaemon(ctx, dir, uids...)
+	switch {
+	case err == nil:
+	case !errors.Is(err, errNoDaemon):
+		return err
+	case m == nil:
+		return notMounted(dir)
+	default:
+		return leaveAlone(dir, m, errs)
+	}
+	if held := holders(dir); len(held) > 0 {
+		return busy(held)
+	}
+	bar := newProgress(errs)
+	last, err := link.unmount(ctx, ask, bar.show)
+	bar.end()
+	if ctx.Err() != nil {
+		return advise(errInterrupted, "it stays mounted, and goes on delivering")
+	}
+	if err != nil {
+		return err
+	}
+	return judge(dir, last, ask, out, errs)
+}
+
+// judge tells how an unmount went that the daemon has carried out.
+func judge(dir string, last event, ask unmountRequest, out, errs io.Writer) error {
+	switch last.Outcome {
+	case outcomeBusy:
+		return busy(holders(dir))
+	case outcomeFailed:
+		return errors.New(last.Error)
+	case outcomeLeft:
+		sayLeft(errs, last.Left)
+		why := "not all can be delivered"
+		if ask.Timeout > 0 && hasMoving(last.Left) {
+			why = fmt.Sprintf("not all was delivered in %s", ask.Timeout)
+		}
+		return advise(errors.New(why), "it stays mounted; with --keep it is undone, and what is left stays in the outbox")
+	case outcomeUnmounted:
+		if len(last.Left) > 0 {
+			sayLeft(errs, last.Left)
+			return fmt.Errorf("it is undone, but not all was delivered: what is listed stays in the outbox")
+		}
+		if last.Error != "" {
+			return fmt.Errorf("it is undone, but with an error: %s", last.Error)
+		}
+		return nil
+	}
+	return fmt.Errorf("the daemon said %q, which this version does not know", last.Outcome)
+}
+
+// leaveAlone undoes a mount whose daemon does not answer.
+func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
+	if dead(dir) {
+		if err := detach(dir, lazily); err != nil {
+			return err
+		}
+		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone; what it had not delivered stays in its state directory\n", dir)
+		return nil
+	}
+	err := detach(dir, whenIdle)
+	if errors.Is(err, unix.EBUSY) {
+		return busy(holders(dir))
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer here; it delivers the rest by itself\n", m.Source, dir)
+	return nil
+}
+
+func busy(held []holder) error {
+	err := errors.New("it is in use")
+	if len(held) > 0 {
+		err = fmt.Errorf("it is in use by %s", sayHolders(held))
+	}
+	return advise(err, "close what is open there and leave the directory, then try again")
+}
+
+// notMounted says what is wrong with dir, on which nothing is mounted.
+func notMounted(dir string) error {
+	var hint string
+	if mounts, err := ourMounts(); err == nil && len(mounts) > 0 {
+		var dirs []string
+		for _, m := range mounts {
+			dirs = append(dirs, m.Mountpoint)
+		}
+		hint = "mounted are " + strings.Join(dirs, ", ")
+	}
+	return advise(errors.New("nothing is mounted there"), hint)
+}
+
+// hasMoving tells whether waiting longer could help with something in left.
+func hasMoving(left []outbox.Status) bool {
+	for _, st := range left {
+		if st.State == outbox.Sealed || st.State == outbox.Uploading {
+			return true
+		}
+	}
+	return false
+}
+
+// sayLeft lists what is not delivered, and why.
+func sayLeft(w io.Writer, left []outbox.Status) {
+	const most = 20
+	for _, st := range left[:min(len(left), most)] {
+		why := st.Reason
+		if why == "" {
+			why = stateWords[st.State]
+		}
+		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", shown(st), sizeText(st.Size), oneLine(why))
+	}
+	if n := len(left) - most; n > 0 {
+		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
+	}
+}
