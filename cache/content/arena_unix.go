@@ -9,6 +9,7 @@ func newArena(slots int) (*arena, error) {
 	if err != nil {
 		return nil, err
 	}
+	advise(mem)
 	return &arena{mem: mem, slots: slots}, nil
 }
 

@@ -16,6 +16,8 @@ type version struct {
 	readers int
 	private bool   // known to its Readers only: without ETag, or forgotten
 	disk    *entry // nil: not kept on disk
+	missed  int64  // blocks that random reads found missing
+	whole   bool   // fetchWhole is at work
 }
 
 // count is the number of the version's blocks.

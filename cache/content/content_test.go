@@ -139,6 +139,37 @@ func TestRandomReadsFetchTheirBlocksOnly(t *testing.T) {
 	}
 }
 
+// Many random reads of an object that there is room for fetch all of it.
+func TestManyRandomReadsFetchTheWhole(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		memory int64
+		whole  bool
+	}{{"room", 64 << 20, true}, {"no room", 16 << 20, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := new(bucket)
+			c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{Memory: tt.memory})
+			obj := object("a", 20<<20)
+			r := c.Open(obj)
+			defer r.Close()
+			for i := range int64(wholeAfter) {
+				check(t, r, (i*7%wholeAfter)<<20+1<<19, 4096)
+			}
+			time.Sleep(time.Second) // for as long as it may take
+			gets := b.gets.Load()
+			for i := range int64(20) {
+				check(t, r, (i*7%20)<<20, 4096)
+			}
+			if got := b.gets.Load() == gets; got != tt.whole {
+				t.Errorf("%s: the whole was fetched: %v, want %v", tt.name, got, tt.whole)
+			}
+			if got := b.bytes.Load(); got > obj.Size+20*blockSize {
+				t.Errorf("%s: %d bytes fetched of %d", tt.name, got, obj.Size)
+			}
+		})
+	}
+}
+
 func TestSequential(t *testing.T) {
 	for _, readers := range []int{1, 8} {
 		synctest.Test(t, func(t *testing.T) {

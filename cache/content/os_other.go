@@ -8,5 +8,8 @@ import "golang.org/x/sys/unix"
 // frees nothing outside of Linux.
 const adviceFree = unix.MADV_FREE
 
+// advise does nothing: there is nothing to ask for.
+func advise([]byte) {}
+
 // background does nothing: a thread's priority is Linux's idea.
 func background() {}

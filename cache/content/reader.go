@@ -179,6 +179,9 @@ func (r *Reader) pinnedLocked(ctx context.Context, from, end int64) (*block, err
 	}
 	c.stats.Misses++
 	r.window.waited = true
+	if r.window.size == 0 {
+		c.missedLocked(v)
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err

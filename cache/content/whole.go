@@ -1,0 +1,64 @@
+package content
+
+import "io"
+
+const (
+	wholeAfter = 16 // the fewest missing blocks for which the whole object is fetched
+	// wholeRatio is how many bytes of a missing block and its round trip are
+	// worth: when what random reads have fetched by blocks has cost about as much
+	// as the whole object would, the whole is fetched, so that it never costs more
+	// than twice the better choice.
+	wholeRatio = 8 << 20
+)
+
+// missedLocked counts a block of v that a random read found missing, and starts
+// fetching the whole of v once that is the better bargain and there is a place
+// to keep it.
+func (c *Cache) missedLocked(v *version) {
+	v.missed++
+	if v.missed < wholeAfter || v.missed*wholeRatio < v.obj.Size || v.whole || v.private {
+		return
+	}
+	room := int64(c.mem.slots) * blockSize / 2
+	if v.disk != nil {
+		room = max(room, c.disk.limit/2)
+	}
+	if v.obj.Size > room {
+		return
+	}
+	v.whole = true
+	c.g.Go(func() { c.fetchWhole(v) })
+}
+
+// fetchWhole reads v from its beginning to its end, what is here already left
+// out, until nobody else has it open.
+func (c *Cache) fetchWhole(v *version) {
+	r := c.Open(v.obj)
+	defer r.Close()
+	p := make([]byte, minWindow)
+	for off := int64(0); off < v.obj.Size; {
+		c.mu.Lock()
+		if r.v != v || v.readers < 2 {
+			off = v.obj.Size
+		}
+		for off < v.obj.Size && (v.blocks[off/blockSize] != nil || v.onDisk(off/blockSize)) {
+			off += blockSize
+		}
+		c.mu.Unlock()
+		if off >= v.obj.Size {
+			break
+		}
+		n, err := r.ReadAt(c.ctx, p, off)
+		if err != nil && err != io.EOF {
+			break // who reads on hears of it
+		}
+		off += int64(n) &^ (blockSize - 1)
+		if err == io.EOF {
+			break
+		}
+	}
+	c.mu.Lock()
+	v.whole = false
+	v.missed = 0
+	c.mu.Unlock()
+}
