@@ -12,7 +12,7 @@
 // blocks. Each block gets a slot of the memory before the request goes out and
 // can be read as soon as it is full, while the run's later blocks are still on
 // their way. Whoever else wants the block waits for the same fetch. Where reads
-// follow each other, the Reader's window starts fetches ahead of them. A full
+// follow each other, fetches are started ahead of them. A full
 // block is copied to its readers, written to the disk cache in the background,
 // and gives its slot up when others need it, least recently used first.
 //
@@ -88,14 +88,14 @@ type Cache struct {
 	aheadMax int
 	starved  []chan struct{} // demand reads that wait for a slot, first come first
 
-	running int      // requests under way
-	pending []*fetch // fetches of demand reads that wait for a stream
-	speed   speed
-	readers map[*Reader]struct{} // those with a window
-	active  int                  // of them, those that read lately; see activeLocked
-	counted int64                // when active was counted
-	saving  []saving             // full blocks on their way to the disk, oldest first
-	stats   Stats
+	running   int      // requests under way
+	pending   []*fetch // fetches of demand reads that wait for a stream
+	speed     speed
+	sequences map[*sequence]struct{} // of all Readers
+	active    int                    // of them, those read lately; see activeLocked
+	counted   int64                  // when active was counted
+	saving    []saving               // full blocks on their way to the disk, oldest first
+	stats     Stats
 }
 
 type blockLRU = simplelru.LRU[*block, struct{}]
@@ -141,9 +141,9 @@ func New(src Source, cfg Config) (*Cache, error) {
 
 	c := &Cache{
 		src: src, log: log, mem: mem, disk: d, streams: streams, born: time.Now(),
-		versions: make(map[versionID]*version),
-		readers:  make(map[*Reader]struct{}),
-		aheadMax: max(1, n*3/4),
+		versions:  make(map[versionID]*version),
+		sequences: make(map[*sequence]struct{}),
+		aheadMax:  max(1, n*3/4),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.used, _ = simplelru.NewLRU[*block, struct{}](n, nil)

@@ -240,6 +240,47 @@ func TestSequentialOutOfOrder(t *testing.T) {
 	})
 }
 
+// Several sequences on one handle, as of a film's tracks, are each fetched ahead.
+func TestSequences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3
+		b := new(bucket)
+		c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{})
+		r := c.Open(object("a", 300<<20))
+		defer r.Close()
+		for off := int64(0); off < 8<<20; off += 64 << 10 {
+			for i := range int64(n) {
+				check(t, r, i*100<<20+off, 64<<10)
+			}
+		}
+		if got := b.gets.Load(); got > n*40 {
+			t.Errorf("%d requests for %d sequences of 8 MiB and what is ahead of them", got, n)
+		}
+		if got := len(r.sequences); got != n {
+			t.Errorf("%d sequences, want %d", got, n)
+		}
+	})
+}
+
+// A program that reads a file's head and then here and there is not taken for one
+// that reads on.
+func TestSequenceEnds(t *testing.T) {
+	b := new(bucket)
+	c := newCache(t, b, Config{})
+	r := c.Open(object("a", 4<<30))
+	defer r.Close()
+	check(t, r, 0, 4096)
+	for i := range int64(2 * maxStrays) {
+		check(t, r, (i+1)*97<<20, 4096)
+	}
+	if len(r.sequences) != 0 {
+		t.Errorf("%d sequences after %d reads elsewhere, want none", len(r.sequences), 2*maxStrays)
+	}
+	if got, want := b.bytes.Load(), int64(minWindow+2*maxStrays*blockSize); got != want {
+		t.Errorf("%d bytes fetched, want %d", got, want)
+	}
+}
+
 func TestFirstByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, slow(new(bucket), 20*time.Millisecond, 1<<20), Config{})
@@ -366,8 +407,8 @@ func TestPrefetchEndsWithItsReader(t *testing.T) {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.ahead != 0 || c.running != 0 || len(c.readers) != 0 {
-			t.Errorf("ahead %d, running %d, readers %d, want 0", c.ahead, c.running, len(c.readers))
+		if c.ahead != 0 || c.running != 0 || len(c.sequences) != 0 {
+			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.ahead, c.running, len(c.sequences))
 		}
 	})
 }

@@ -21,9 +21,9 @@ type fetch struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	filled    int     // blocks that are full: the first of them
-	waiters   int     // reads that wait for a block
-	owner     *Reader // whose window it belongs to, until that closes or moves on; nil for a random read
+	filled    int       // blocks that are full: the first of them
+	waiters   int       // reads that wait for a block
+	owner     *sequence // which it is ahead of, until that ends; nil for a random read
 	cancelled bool
 }
 
@@ -31,7 +31,7 @@ type fetch struct {
 // before end at most, and returns it, or nil where there is no slot. The blocks
 // before soon are going to be read at once. With urgent set, the first block is
 // waited for.
-func (c *Cache) startLocked(v *version, owner *Reader, from, soon, end int64, urgent bool) *fetch {
+func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64, urgent bool) *fetch {
 	f := &fetch{v: v, owner: owner}
 	if v.onDisk(from) {
 		f.disk = v.disk
@@ -179,7 +179,7 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 		c.freeLocked(b)
 	}
 	if f.owner != nil && f.filled < len(f.blocks) {
-		f.owner.window.failed(f.blocks[f.filled].index * blockSize)
+		f.owner.failed(f.blocks[f.filled].index * blockSize)
 	}
 	c.retireLocked(f.v)
 }
@@ -198,7 +198,7 @@ func (c *Cache) abandonLocked(b *block) {
 	}
 }
 
-// cancelLocked ends f if nobody waits for it and it is not part of a window.
+// cancelLocked ends f if nobody waits for it and it is ahead of no sequence.
 func (c *Cache) cancelLocked(f *fetch) {
 	if f.waiters > 0 || f.owner != nil || f.cancelled || f.filled == len(f.blocks) {
 		return

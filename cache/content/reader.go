@@ -11,18 +11,20 @@ import (
 // Reader is one open handle of an object version. Its methods may be called
 // from any goroutine, several at a time. Its fields are guarded by Cache.mu.
 type Reader struct {
-	c       *Cache
-	v       *version
-	disk    *entry // nil: none
-	closed  bool
-	window  window
-	fetches map[*fetch]struct{} // under way for the window
-	read    int64               // Cache.now of the last sequential read
+	c      *Cache
+	v      *version
+	disk   *entry // nil: none
+	closed bool
+
+	sequences []*sequence
+	reads     int64    // so far
+	strays    int64    // of them, those in no sequence
+	ends      [8]int64 // of the last of these
 }
 
 // Open returns a Reader of the version obj. It makes no request.
 func (c *Cache) Open(obj s3backend.Object) *Reader {
-	r := &Reader{c: c, fetches: make(map[*fetch]struct{})}
+	r := &Reader{c: c}
 	if c.disk != nil && obj.ETag != "" {
 		r.disk = c.disk.open(obj)
 	}
@@ -54,7 +56,9 @@ func (r *Reader) Close() {
 		return
 	}
 	r.closed = true
-	c.disownLocked(r)
+	for len(r.sequences) > 0 {
+		c.endLocked(r.sequences[0])
+	}
 	v := r.v
 	v.readers--
 	if v.private && v.readers == 0 {
@@ -64,25 +68,6 @@ func (r *Reader) Close() {
 	c.mu.Unlock()
 	if r.disk != nil {
 		c.disk.close(r.disk)
-	}
-}
-
-// disownLocked ends r's sequence of reads: what it fetched ahead is anyone's.
-func (c *Cache) disownLocked(r *Reader) {
-	delete(c.readers, r)
-	for f := range r.fetches {
-		delete(r.fetches, f)
-		f.owner = nil
-		for _, b := range f.blocks[f.filled:] {
-			c.readLocked(b)
-		}
-		c.cancelLocked(f)
-	}
-	w := &r.window
-	for i := w.next / blockSize; i*blockSize < w.ahead; i++ {
-		if b := r.v.blocks[i]; b != nil && b.fetch == nil {
-			c.readLocked(b)
-		}
 	}
 }
 
@@ -110,12 +95,14 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	c.g.Add(1) // the memory stays as long as bytes are copied from it
 	defer c.g.Done()
 
-	r.noteLocked(off, off+int64(len(want)))
-	r.prepareLocked(off/blockSize, blocksIn(off+int64(len(want))))
-	r.prefetchLocked()
+	q := r.noteLocked(off, off+int64(len(want)))
+	r.prepareLocked(q, off/blockSize, blocksIn(off+int64(len(want))))
+	if q != nil {
+		c.prefetchLocked(q)
+	}
 	n := 0
 	for n < len(want) {
-		m, err := r.nextLocked(ctx, want[n:], off+int64(n))
+		m, err := r.nextLocked(ctx, q, want[n:], off+int64(n))
 		n += m
 		if err != nil {
 			return n, err
@@ -130,12 +117,13 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 // blocksIn returns how many blocks n bytes fill or begin.
 func blocksIn(n int64) int64 { return (n + blockSize - 1) / blockSize }
 
-// nextLocked copies the full blocks at off to p, at least one. It gives up
+// nextLocked copies the full blocks at off to p, at least one, for a read that
+// belongs to q, or to none. It gives up
 // Cache.mu while it waits for the first and while it copies.
-func (r *Reader) nextLocked(ctx context.Context, p []byte, off int64) (int, error) {
+func (r *Reader) nextLocked(ctx context.Context, q *sequence, p []byte, off int64) (int, error) {
 	c, v := r.c, r.v
 	from, end := off/blockSize, blocksIn(off+int64(len(p)))
-	b, err := r.pinnedLocked(ctx, from, end)
+	b, err := r.pinnedLocked(ctx, q, from, end)
 	if err != nil {
 		return 0, err
 	}
@@ -170,7 +158,7 @@ func (r *Reader) nextLocked(ctx context.Context, p []byte, off int64) (int, erro
 
 // pinnedLocked waits until block from is full and returns it pinned. The read
 // that wants it ends before block end.
-func (r *Reader) pinnedLocked(ctx context.Context, from, end int64) (*block, error) {
+func (r *Reader) pinnedLocked(ctx context.Context, q *sequence, from, end int64) (*block, error) {
 	c, v := r.c, r.v
 	if b := v.blocks[from]; b != nil && b.fetch == nil {
 		b.pins++
@@ -178,8 +166,9 @@ func (r *Reader) pinnedLocked(ctx context.Context, from, end int64) (*block, err
 		return b, nil
 	}
 	c.stats.Misses++
-	r.window.waited = true
-	if r.window.size == 0 {
+	if q != nil {
+		q.waited = true
+	} else {
 		c.missedLocked(v)
 	}
 	for {
@@ -188,7 +177,7 @@ func (r *Reader) pinnedLocked(ctx context.Context, from, end int64) (*block, err
 		}
 		b := v.blocks[from]
 		if b == nil {
-			b = r.demandLocked(from, end)
+			b = r.demandLocked(q, from, end)
 		}
 		if b == nil {
 			if err := c.awaitSlotLocked(ctx); err != nil {
@@ -202,13 +191,13 @@ func (r *Reader) pinnedLocked(ctx context.Context, from, end int64) (*block, err
 
 // prepareLocked starts fetching what is missing of the blocks [from, end), as
 // far as there are slots.
-func (r *Reader) prepareLocked(from, end int64) {
+func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 	v := r.v
 	if v.obj.Size <= minWindow && r.roomLocked() {
 		from, end = 0, v.count()
 	}
 	for i := from; i < end; i++ {
-		if v.blocks[i] == nil && r.demandLocked(i, end) == nil {
+		if v.blocks[i] == nil && r.demandLocked(q, i, end) == nil {
 			return
 		}
 	}
@@ -223,96 +212,22 @@ func (r *Reader) roomLocked() bool {
 // demandLocked starts the fetch of block from, which is missing, and of what
 // goes with it: the rest of a read that ends before block end, and the next of
 // a sequence. It returns nil where there is no slot.
-func (r *Reader) demandLocked(from, end int64) *block {
+func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	c, v := r.c, r.v
 	limit := end
-	var owner *Reader
-	if r.window.size > 0 && r.window.strays == 0 && !r.closed {
-		owner = r
-		_, request := r.sharesLocked()
+	if q != nil && q.r == nil {
+		q = nil // it has ended meanwhile
+	}
+	if q != nil {
+		_, request := c.sharesLocked(q)
 		limit = max(limit, min(v.count(), from+request/blockSize))
 	}
-	limit = min(limit, from+maxFetch/blockSize)
-	f := c.startLocked(v, owner, from, end, limit, true)
+	f := c.startLocked(v, q, from, end, min(limit, from+maxFetch/blockSize), true)
 	if f == nil {
 		return nil
 	}
-	if owner != nil {
-		r.window.ahead = max(r.window.ahead, (from+int64(len(f.blocks)))*blockSize)
+	if q != nil {
+		q.ahead = max(q.ahead, (from+int64(len(f.blocks)))*blockSize)
 	}
 	return f.blocks[0]
-}
-
-// noteLocked takes in a read of [off, end).
-func (r *Reader) noteLocked(off, end int64) {
-	c := r.c
-	w := r.window
-	sequential, ended := w.note(off, end)
-	if ended {
-		c.disownLocked(r)
-	}
-	r.window = w
-	if sequential {
-		r.read = c.now()
-		c.readers[r] = struct{}{}
-	}
-}
-
-// prefetchLocked starts requests ahead of a sequence of reads until the window
-// is full.
-func (r *Reader) prefetchLocked() {
-	c, v, w := r.c, r.v, &r.window
-	if w.size == 0 || w.strays > 0 || r.closed {
-		return
-	}
-	size, request := r.sharesLocked()
-	w.ahead = max(w.ahead, w.next&^(blockSize-1))
-	for w.ahead < v.obj.Size && w.ahead-w.next <= size-request {
-		from := w.ahead / blockSize
-		if v.blocks[from] != nil {
-			w.ahead += blockSize
-			continue
-		}
-		if !v.onDisk(from) && !c.spareLocked() {
-			return
-		}
-		end := min(v.count(), from+request/blockSize)
-		if !c.roomAheadLocked(int(end - from)) {
-			return // rather later than in bits
-		}
-		f := c.startLocked(v, r, from, from, end, false)
-		if f == nil {
-			return
-		}
-		w.ahead += int64(len(f.blocks)) * blockSize
-	}
-}
-
-// sharesLocked returns how far ahead r may be and how large its requests are
-// to be, in bytes, at least one block each.
-func (r *Reader) sharesLocked() (size, request int64) {
-	c := r.c
-	others := int64(c.activeLocked())
-	most := min(int64(c.aheadMax)*blockSize, int64(c.streams)*maxFetch) / others
-	size = max(blockSize, min(r.window.size, most)&^(blockSize-1))
-	r.window.size = min(r.window.size, max(most, minWindow))
-	streams := max(2, int64(c.speed.streams(c.streams))/others)
-	request = min(maxFetch, max(size/streams, min(minWindow, size)))
-	return size, max(blockSize, request&^(blockSize-1))
-}
-
-// activeLocked returns the number of Readers that read in sequence lately, at
-// least one.
-func (c *Cache) activeLocked() int {
-	const lately, often = 1e9, 5e7 // nanoseconds
-	if now := c.now(); c.active == 0 || now-c.counted > often {
-		c.counted, c.active = now, 0
-		for r := range c.readers {
-			if now-r.read < lately {
-				c.active++
-			}
-		}
-		c.active = max(c.active, 1)
-	}
-	return c.active
 }
