@@ -30,3 +30,6 @@ func leaveTerminal(log *os.File) error {
 	}
 	return nil
 }
+
+// ownGroup keeps the terminal's Ctrl-C from a process.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

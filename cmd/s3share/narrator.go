@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// narrator tells people how the demo goes.
+type narrator struct {
+	out    io.Writer
+	colour bool
+}
+
+// colours tells whether what goes to w may have colours; see no-color.org.
+func colours(w io.Writer) bool {
+	return onTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// The codes of ECMA-48, "select graphic rendition".
+const (
+	bold  = "1"
+	red   = "31"
+	green = "32"
+)
+
+func (n narrator) paint(code, s string) string {
+	if !n.colour {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (n narrator) line(s string) { fmt.Fprintln(n.out, s) }
+
+func (n narrator) title(s string) { n.line(n.paint(bold, s)) }
+
+func (n narrator) fact(name, format string, args ...any) {
+	n.line(fmt.Sprintf("  %-7s %s", name, fmt.Sprintf(format, args...)))
+}
+
+func (n narrator) step(said string, err error) {
+	if err == nil {
+		n.line(n.paint(green, "✓") + " " + said)
+		return
+	}
+	n.line(n.paint(red, "✗") + " " + said)
+	n.line("  but: " + oneLine(err.Error()))
+}
