@@ -13,50 +13,26 @@
 #
 # LOCALBUCKET names a built localbucket, to save building it.
 set -euo pipefail
+daemons=() temporary='' reader=''
 
 say() { echo "rgw.sh: $*" >&2; }
+uuid() { cat /proc/sys/kernel/random/uuid; }
+key() { uuid | tr -d -- -; }
 
-policy=(--policy article) bucket=exchange state=
-while (($#)); do
-  case $1 in
-    --policy | --policy-file) policy=("$1" "${2:?$1 needs a value}"); shift 2 ;;
-    --bucket) bucket=${2:?--bucket needs a value}; shift 2 ;;
-    -*) say "no option $1"; exit 2 ;;
-    *) state=$1; shift ;;
-  esac
-done
-for program in ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin; do
-  if ! command -v "$program" >/dev/null; then
-    say "no $program here: apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common"
-    exit 1
-  fi
-done
-here=$(cd "$(dirname "$0")" && pwd)
-
-daemons=() temporary=
+# finish ends what was started. None of it has anything to save: the data goes
+# with the memory it is in.
 finish() {
-  code=$?
+  local code=$? pid
+  set +e
   trap '' TERM INT
-  # None has anything to save: its data goes with it.
-  ((${#daemons[@]})) && kill -KILL "${daemons[@]}" 2>/dev/null
+  for pid in "${daemons[@]}" $reader; do kill -KILL "$pid" 2>/dev/null; done
   wait 2>/dev/null
-  [[ -n $temporary ]] && rm -rf "$temporary"
+  [[ -z $temporary ]] || rm -rf "$temporary"
   exit "$code"
 }
-trap finish EXIT
-trap 'exit 0' TERM INT
-if [[ -z $state ]]; then
-  temporary=$(mktemp -d "${TMPDIR:-/tmp}/rgw.XXXXXX")
-  state=$temporary
-fi
-mkdir -p "$state"
-state=$(cd "$state" && pwd)
-if [[ -n $(ls -A "$state") ]]; then
-  say "$state is not empty"
-  exit 1
-fi
 
-# A port nobody answers on, from below the range that the kernel hands out.
+# free_port prints a port that nobody answers on, from below the range that the
+# kernel hands out.
 free_port() {
   local port
   for _ in $(seq 50); do
@@ -69,11 +45,65 @@ free_port() {
   say "no free port found"
   return 1
 }
-s3_port=$(free_port) mon_port=$(free_port)
-uuid() { cat /proc/sys/kernel/random/uuid; }
-fsid=$(uuid)
-export CEPH_CONF=$state/ceph.conf
-cat >"$CEPH_CONF" <<CONF
+
+# start runs a daemon that dies with this script, even by SIGKILL.
+start() {
+  local name=$1
+  shift
+  setpriv --pdeathsig KILL "$@" >"$state/$name.out" 2>&1 </dev/null &
+  daemons+=($!)
+}
+
+# must runs a step, quietly unless it fails.
+must() {
+  if ! "$@" >"$state/step.out" 2>&1; then
+    say "failed: $*"
+    tail -n 20 "$state/step.out" >&2
+    exit 1
+  fi
+}
+
+last_words() { tail -q -n 3 "$state"/*.out "$state"/*.log >&2 || true; }
+
+# alive fails, and says so, when a daemon has ended.
+alive() {
+  local pid
+  for pid in "${daemons[@]}"; do
+    if ! kill -0 "$pid" 2>/dev/null; then
+      say "a daemon ended"
+      last_words
+      return 1
+    fi
+  done
+}
+
+# await waits up to a minute for a step to succeed, while the daemons live.
+await() {
+  local what=$1
+  shift
+  for _ in $(seq 240); do
+    if "$@" >/dev/null 2>&1; then return; fi
+    alive || exit 1
+    sleep 0.25
+  done
+  say "$what is not up after a minute"
+  last_words
+  exit 1
+}
+osd_up() { ceph --connect-timeout 30 osd stat | grep -q ' 1 up'; }
+rgw_up() { : <"/dev/tcp/127.0.0.1/$s3_port"; }
+
+# user makes the account of a party: its name, its id, and the keys from its
+# variables.
+user() {
+  local access="${1}_KEY" secret="${1}_SECRET"
+  must timeout 120 radosgw-admin user create --uid "$2" --display-name "$1" \
+    --access-key "${!access}" --secret "${!secret}"
+}
+
+# configure writes the configuration of all the daemons.
+configure() {
+  cat >"$CEPH_CONF" <<CONF
 [global]
 fsid = $fsid
 mon host = [v2:127.0.0.1:$mon_port]
@@ -127,88 +157,78 @@ rgw dynamic resharding = false
 rgw thread pool size = 64
 rgw enable usage log = false
 CONF
-mkdir "$state/mon" "$state/osd" "$state/rgw"
-: >"$state/keyring"
+}
 
-# start runs a daemon that dies with this script, even by SIGKILL.
-start() {
-  local name=$1
-  shift
-  setpriv --pdeathsig KILL "$@" >"$state/$name.out" 2>&1 </dev/null &
-  daemons+=($!)
-}
-# must runs a step, quietly unless it fails.
-must() {
-  if ! "$@" >"$state/step.out" 2>&1; then
-    say "failed: $*"
-    tail -n 20 "$state/step.out" >&2
-    exit 1
-  fi
-}
-last_words() { tail -q -n 3 "$state"/*.out "$state"/*.log >&2 2>/dev/null || true; }
-alive() {
-  local pid
-  for pid in "${daemons[@]}"; do
-    if ! kill -0 "$pid" 2>/dev/null; then
-      say "a daemon ended"
-      last_words
-      return 1
+main() {
+  local policy=(--policy article) bucket=exchange state='' here program osd
+  while (($#)); do
+    case $1 in
+      --policy | --policy-file) policy=("$1" "${2:?$1 needs a value}"); shift 2 ;;
+      --bucket) bucket=${2:?--bucket needs a value}; shift 2 ;;
+      -*) say "no option $1"; exit 2 ;;
+      *) state=$1; shift ;;
+    esac
+  done
+  for program in ceph ceph-mon ceph-osd monmaptool radosgw radosgw-admin; do
+    if ! command -v "$program" >/dev/null; then
+      say "no $program here: apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common"
+      exit 1
     fi
   done
+  here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+  trap finish EXIT
+  trap 'exit 0' TERM INT
+  if [[ -z $state ]]; then
+    temporary=$(mktemp -d "${TMPDIR:-/tmp}/rgw.XXXXXX")
+    state=$temporary
+  fi
+  mkdir -p "$state"
+  state=$(cd "$state" && pwd)
+  if [[ -n $(ls -A "$state") ]]; then
+    say "$state is not empty"
+    exit 1
+  fi
+  s3_port=$(free_port) mon_port=$(free_port) fsid=$(uuid)
+  export CEPH_CONF=$state/ceph.conf
+  configure
+  mkdir "$state/mon" "$state/osd" "$state/rgw"
+  : >"$state/keyring"
+
+  must monmaptool --create --clobber --fsid "$fsid" --addv a "[v2:127.0.0.1:$mon_port]" "$state/monmap"
+  must ceph-mon --mkfs -i a --monmap "$state/monmap"
+  start mon ceph-mon -i a -f
+  osd=$(uuid)
+  must ceph --connect-timeout 60 osd new "$osd" 0
+  must ceph-osd --mkfs -i 0 --osd-uuid "$osd"
+  start osd ceph-osd -i 0 -f
+  await "the OSD" osd_up
+
+  # The three parties, by localbucket's account ids, with keys of this run.
+  export OWNER_KEY CLIENT_KEY THIRD_KEY OWNER_SECRET CLIENT_SECRET THIRD_SECRET
+  OWNER_KEY=OWNER$(key) CLIENT_KEY=CLIENT$(key) THIRD_KEY=THIRD$(key)
+  OWNER_SECRET=$(key) CLIENT_SECRET=$(key) THIRD_SECRET=$(key)
+  user OWNER 111122223333
+  user CLIENT 444455556666
+  user THIRD 777788889999
+
+  start rgw radosgw -n client.rgw -f
+  if [[ -z ${LOCALBUCKET:-} ]]; then
+    LOCALBUCKET=$state/localbucket
+    (cd "$here/../localbucket" && must go build -o "$LOCALBUCKET" .)
+  fi
+  await "the gateway" rgw_up
+  "$LOCALBUCKET" setup --endpoint "http://127.0.0.1:$s3_port" --principal-style rgw \
+    --bucket "$bucket" "${policy[@]}"
+
+  # Until standard input ends, or a daemon does.
+  exec 3<&0
+  setpriv --pdeathsig KILL cat <&3 >/dev/null &
+  reader=$!
+  wait -n "$reader" "${daemons[@]}" || true
+  alive
 }
-# await waits up to 60 s for a step to succeed, while the daemons live.
-await() {
-  local what=$1
-  shift
-  for _ in $(seq 240); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    alive || exit 1
-    sleep 0.25
-  done
-  say "$what is not up after a minute"
-  last_words
-  exit 1
-}
 
-must monmaptool --create --clobber --fsid "$fsid" --addv a "[v2:127.0.0.1:$mon_port]" "$state/monmap"
-must ceph-mon --mkfs -i a --monmap "$state/monmap"
-start mon ceph-mon -i a -f
-osd=$(uuid)
-must ceph --connect-timeout 60 osd new "$osd" 0
-must ceph-osd --mkfs -i 0 --osd-uuid "$osd"
-start osd ceph-osd -i 0 -f
-osd_up() { ceph --connect-timeout 30 osd stat | grep -q ' 1 up'; }
-await "the OSD" osd_up
-
-# The three parties: users named by their account ids, with keys of this run.
-key() { uuid | tr -d -- -; }
-user() {
-  must timeout 120 radosgw-admin user create --uid "$2" --display-name "$1" --access-key "$3" --secret "$4"
-}
-export OWNER_KEY CLIENT_KEY THIRD_KEY OWNER_SECRET CLIENT_SECRET THIRD_SECRET
-OWNER_KEY=OWNER$(key) CLIENT_KEY=CLIENT$(key) THIRD_KEY=THIRD$(key)
-OWNER_SECRET=$(key) CLIENT_SECRET=$(key) THIRD_SECRET=$(key)
-user owner 111122223333 "$OWNER_KEY" "$OWNER_SECRET"
-user client 444455556666 "$CLIENT_KEY" "$CLIENT_SECRET"
-user third 777788889999 "$THIRD_KEY" "$THIRD_SECRET"
-
-start rgw radosgw -n client.rgw -f
-if [[ -z ${LOCALBUCKET:-} ]]; then
-  LOCALBUCKET=$state/localbucket
-  (cd "$here/../localbucket" && must go build -o "$LOCALBUCKET" .)
-fi
-listens() { : <"/dev/tcp/127.0.0.1/$s3_port"; }
-await "the gateway" listens
-"$LOCALBUCKET" setup --endpoint "http://127.0.0.1:$s3_port" --principal-style rgw \
-  --bucket "$bucket" "${policy[@]}"
-
-# Until standard input ends, or a daemon does.
-exec 3<&0
-cat <&3 >/dev/null &
-reader=$!
-wait -n "$reader" "${daemons[@]}" || true
-if kill -0 "$reader" 2>/dev/null; then
-  kill "$reader"
-  alive || true
-  exit 1
-fi
+# By now bash has read all of this file: it may change under a server.
+main "$@"
+exit
