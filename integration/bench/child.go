@@ -21,11 +21,12 @@ type outcome struct {
 	End time.Duration `json:"end"`
 	// Hashes holds the CRC-32C of each file read in whole, in hex, by name.
 	Hashes map[string]string `json:"hashes,omitempty"`
+	// RSS is the child's peak in bytes. (What wait4 tells counts what the parent
+	// had when it forked.)
+	RSS int64 `json:"rss"`
 
-	// cpu is the child's own, in seconds, children included, and rss its peak in
-	// bytes; the parent fills them in.
+	// cpu is the child's own in seconds, children included; the parent fills it in.
 	cpu float64
-	rss int64
 }
 
 // monotonic is the time by CLOCK_MONOTONIC.
@@ -38,24 +39,20 @@ func monotonic() time.Duration {
 }
 
 // child runs in a process started by spawn: as the program that uses the mount
-// (app WORKLOAD DIRECTORY), or as the client without one (limit WORKLOAD URL).
+// (app WORKLOAD TMP DIRECTORY), or as the client without one (limit WORKLOAD TMP URL).
 func child(ctx context.Context, kind string, args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("usage: bench %s WORKLOAD WHERE", kind)
+	if len(args) != 3 {
+		return fmt.Errorf("usage: bench %s WORKLOAD TMP WHERE", kind)
 	}
 	ws, err := pick("workload", allWorkloads(), args[0], nil, func(w *workload) string { return w.name })
 	if err != nil {
 		return err
 	}
 	w := ws[0]
-	a := &app{dir: args[1], hashes: make(map[string]string)}
-	if a.tmp, err = os.MkdirTemp("", "bench-app-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(a.tmp)
+	a := &app{tmp: args[1], dir: args[2], hashes: make(map[string]string)}
 	do := func() error { return w.app(a) }
 	if kind == "limit" {
-		c := newS3Client(ctx, args[1])
+		c := newS3Client(ctx, args[2])
 		do = func() error { return w.limit(c, a) }
 	}
 	if w.prepare != nil {
@@ -68,26 +65,29 @@ func child(ctx context.Context, kind string, args []string) error {
 		return err
 	}
 	out.End, out.Hashes = monotonic(), a.hashes
+	out.RSS = peak(os.Getpid())
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-// spawn runs a child until it is done or ctx ends.
-func spawn(ctx context.Context, kind, workload, where string) (outcome, error) {
-	var out outcome
+// spawn runs a child until it is done or ctx ends. What it needs to keep is below
+// work while it runs.
+func spawn(ctx context.Context, work, kind, workload, where string) (out outcome, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return out, err
 	}
-	cmd := exec.CommandContext(ctx, self, kind, workload, where)
+	tmp, err := os.MkdirTemp(work, kind+"-")
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	cmd := exec.CommandContext(ctx, self, kind, workload, tmp, where)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	b, err := cmd.Output()
 	if cmd.ProcessState != nil {
 		out.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-		if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			out.rss = u.Maxrss << 10
-		}
 	}
 	if ctx.Err() != nil {
 		return out, context.Cause(ctx)

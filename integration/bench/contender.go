@@ -18,6 +18,8 @@ type contender struct {
 	version string
 	// args mounts m in the foreground.
 	args func(m *mount) []string
+	// sub is where the folder is below the mountpoint.
+	sub string
 	// unmount is the command that unmounts m, nil for fusermount3.
 	unmount func(m *mount) []string
 	// optional says whether it takes part when nobody asked for it.
@@ -47,7 +49,7 @@ func inEnv(variable, name string) func() (string, error) {
 func allContenders(binary string) []*contender {
 	cs := []*contender{
 		{
-			name: "s3share", what: "as it comes", version: "--version",
+			name: "s3share", what: "as it comes", version: "--version", sub: folder,
 			binary: func() (string, error) {
 				abs, err := filepath.Abs(binary)
 				if err != nil {

@@ -18,6 +18,7 @@ What s3share costs and how fast it is, beside other programs that mount a bucket
 To measure on your machine:
 
     make bench                          # the standard workloads
+    make bench BENCH="--profiles far"   # with the bucket far away; takes its time
     make bench BENCH=--list             # what else there is
 
 **Read ratios, not seconds.** Bucket, mount and program share one machine, so the seconds say little
@@ -99,7 +100,7 @@ func overview(b *bytes.Buffer, groups []group) {
 func anchor(g group) string { return g.profile + "-" + g.workload }
 
 func (rep *report) section(b *bytes.Buffer, g group) {
-	fmt.Fprintf(b, "\n### %s\n\n%s.\n\n", anchor(g), sentence(rep.Workloads[g.workload]))
+	fmt.Fprintf(b, "\n### %s\n\n%s\n\n", anchor(g), rep.Workloads[g.workload])
 	heads := slices.Clone(columns)
 	heads[0] = "contender"
 	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
@@ -113,13 +114,6 @@ func (rep *report) section(b *bytes.Buffer, g group) {
 		}
 		fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
 	}
-}
-
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // cell is s as it may stand in a table of Markdown.

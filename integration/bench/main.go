@@ -2,7 +2,8 @@
 // of s3fs, rclone, geesefs and mount-s3 that it finds. It brings the bucket
 // along (see memserver), so that all that is measured is the mounts' own doing.
 //
-//	bench                                  the standard workloads, about ten minutes
+//	bench                                  the standard workloads, some minutes
+//	bench --profiles fast,far              from far away too, which takes far longer
 //	bench --workloads read_1g --runs 5     one of them, more often
 //	bench --list                           all workloads and contenders
 //	bench --update docs/benchmarks.md      write the results down, with charts
@@ -103,7 +104,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.work, "work", "", "where mounts, caches and logs go (default: a new temporary directory)")
 	f.IntVar(&o.runs, "runs", 3, "how often each contender does each workload")
 	f.DurationVar(&o.timeout, "timeout", 90*time.Second, "what one run may take")
-	f.StringVar(&profiles, "profiles", "fast,far", "how far away the bucket is")
+	f.StringVar(&profiles, "profiles", "fast", "how far away the bucket is: fast, far, or both")
 	f.StringVar(&workloads, "workloads", "", "names, or all (default: the standard ones)")
 	f.StringVar(&contenders, "contenders", "", "names, s3share among them or not (default: all that are installed)")
 	f.BoolVar(&o.list, "list", false, "tell what there is and stop")

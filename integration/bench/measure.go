@@ -74,63 +74,72 @@ type bench struct {
 
 // run has c do the workload once. What goes wrong is in the sample.
 func (b *bench) run(ctx context.Context, c *contender) sample {
-	ctx, cancel := context.WithTimeoutCause(ctx, b.o.timeout, fmt.Errorf("not done in %v", b.o.timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, b.o.timeout, fmt.Errorf("not done in %v", b.o.timeout))
 	defer cancel()
-	s, err := b.try(ctx, c)
+	s, check, err := b.try(limited, c)
+	if err == nil { // to check is our work, and not in its time
+		err = b.verify(ctx, check)
+	}
+	if cause := context.Cause(limited); cause != nil && err != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
-		}
 		s.Err = err.Error()
 	}
 	return s
 }
 
-func (b *bench) try(ctx context.Context, c *contender) (s sample, err error) {
+// claim is what a run says it did, to be verified.
+type claim struct {
+	want []memserver.Entry // is in the folder; nil when nothing had to change
+	read map[string]string // the CRC-32C of files, by name
+}
+
+func (b *bench) try(ctx context.Context, c *contender) (s sample, done claim, err error) {
 	w := b.workload
 	if err := b.server.prepare(ctx, w.fills); err != nil {
-		return s, err
+		return s, done, err
 	}
 	want, err := b.expect(ctx)
 	if err != nil {
-		return s, err
+		return s, done, err
 	}
 	kind, where := "limit", b.server.url
 	used := func() (usage, error) { return usage{}, nil }
 	if c.name != limitName {
 		m, err := start(ctx, c, b.server.url, b.o.work)
 		if err != nil {
-			return s, err
+			return s, done, err
 		}
 		defer func() { err = errors.Join(err, m.close()) }()
-		kind, where = "app", m.dir
+		kind, where = "app", m.folder()
 		used = func() (usage, error) { return usageOf(m.cmd.Process.Pid) }
 	}
 	if w.warm {
-		if _, err := spawn(ctx, kind, w.name, where); err != nil {
-			return s, err
+		if _, err := spawn(ctx, b.o.work, kind, w.name, where); err != nil {
+			return s, done, err
 		}
 	}
 
 	if err := b.server.resetCounts(ctx); err != nil {
-		return s, err
+		return s, done, err
 	}
 	server0, err := b.server.cpu(ctx)
 	if err != nil {
-		return s, err
+		return s, done, err
 	}
 	used0, err := used()
 	if err != nil {
-		return s, err
+		return s, done, err
 	}
-	out, err := spawn(ctx, kind, w.name, where)
+	out, err := spawn(ctx, b.o.work, kind, w.name, where)
 	if err != nil {
-		return s, err
+		return s, done, err
 	}
 	end := out.End
 	if want != nil {
 		if err := b.server.wait(ctx, want); err != nil {
-			return s, fmt.Errorf("not delivered: %w", err)
+			return s, done, fmt.Errorf("not delivered: %w", err)
 		}
 		if c.name != limitName {
 			end = monotonic()
@@ -138,22 +147,22 @@ func (b *bench) try(ctx context.Context, c *contender) (s sample, err error) {
 	}
 	used1, err := used()
 	if err != nil {
-		return s, err
+		return s, done, err
 	}
 	server1, err := b.server.cpu(ctx)
 	if err != nil {
-		return s, err
+		return s, done, err
 	}
 	if s.Counts, err = b.server.counts(ctx); err != nil {
-		return s, err
+		return s, done, err
 	}
 	s.Seconds, s.Program = (end - out.Start).Seconds(), (out.End - out.Start).Seconds()
 	s.CPU, s.RSS = used1.cpu-used0.cpu, used1.rss
 	s.ServerCPU, s.ProgramCPU = server1-server0, out.cpu
 	if c.name == limitName { // its own process is what it costs
-		s.CPU, s.RSS, s.ProgramCPU = out.cpu, out.rss, 0
+		s.CPU, s.RSS, s.ProgramCPU = out.cpu, out.RSS, 0
 	}
-	return s, b.verify(ctx, want, out.Hashes)
+	return s, claim{want, out.Hashes}, nil
 }
 
 // expect returns what the folder must hold in the end, nil if it does not matter.
@@ -177,8 +186,8 @@ func (b *bench) expect(ctx context.Context) ([]memserver.Entry, error) {
 }
 
 // verify compares what was delivered, or what was read, byte for byte.
-func (b *bench) verify(ctx context.Context, want []memserver.Entry, read map[string]string) error {
-	if want != nil {
+func (b *bench) verify(ctx context.Context, done claim) error {
+	if done.want != nil {
 		tree, err := b.server.tree(ctx, "sha256")
 		if err != nil {
 			return err
@@ -187,16 +196,16 @@ func (b *bench) verify(ctx context.Context, want []memserver.Entry, read map[str
 		for _, e := range tree {
 			have[e.Key] = e.Hash
 		}
-		for _, e := range want {
+		for _, e := range done.want {
 			if have[e.Key] != e.Hash {
 				return fmt.Errorf("wrong bytes in the bucket: %s", e.Key)
 			}
 		}
 	}
-	if len(read) != b.workload.reads {
-		return fmt.Errorf("%d of %d files were read", len(read), b.workload.reads)
+	if len(done.read) != b.workload.reads {
+		return fmt.Errorf("%d of %d files were read", len(done.read), b.workload.reads)
 	}
-	if len(read) == 0 {
+	if len(done.read) == 0 {
 		return nil
 	}
 	tree, err := b.server.tree(ctx, "crc32c")
@@ -205,7 +214,7 @@ func (b *bench) verify(ctx context.Context, want []memserver.Entry, read map[str
 	}
 	for _, e := range tree {
 		name := strings.TrimPrefix(e.Key, folder+"/")
-		if got, ok := read[name]; ok && got != e.Hash {
+		if got, ok := done.read[name]; ok && got != e.Hash {
 			return fmt.Errorf("wrong bytes read: %s", name)
 		}
 	}

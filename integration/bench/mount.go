@@ -80,7 +80,10 @@ func environment() []string {
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_REGION="+region)
 }
 
-// ready waits until the kernel has the mount and its root answers.
+// folder is where the folder's files are.
+func (m *mount) folder() string { return filepath.Join(m.dir, m.contender.sub) }
+
+// ready waits until the kernel has the mount and the folder answers.
 func (m *mount) ready(ctx context.Context) error {
 	for !mounted(m.dir) {
 		select {
@@ -92,7 +95,7 @@ func (m *mount) ready(ctx context.Context) error {
 		}
 	}
 	// Another process asks: were it ours, a daemon that never answers would hang us.
-	if out, err := exec.CommandContext(ctx, "stat", m.dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "stat", m.folder()).CombinedOutput(); err != nil {
 		return fmt.Errorf("does not answer: %w: %s: %s", err, tail(out), m.log())
 	}
 	return nil

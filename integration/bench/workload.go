@@ -43,7 +43,7 @@ type workload struct {
 // app is what a program under a workload has.
 type app struct {
 	dir string // the mounted folder
-	tmp string // a directory elsewhere, removed afterwards
+	tmp string // an empty directory elsewhere, removed afterwards
 
 	// mu guards hashes.
 	mu     sync.Mutex

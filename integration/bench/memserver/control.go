@@ -216,9 +216,8 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, bucket, prefix str
 	t := time.NewTimer(timeout)
 	defer t.Stop()
 	for {
-		s.store.mu.RLock()
-		changed := s.store.changed
-		s.store.mu.RUnlock()
+		changed := s.store.next()
+		begin := time.Now()
 		p, err := s.store.under(bucket, prefix)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
@@ -228,8 +227,12 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, bucket, prefix str
 		if missing == "" {
 			return
 		}
+		// To look costs time that the client under test could use: a long list is
+		// looked at for a tenth of the time at most.
+		pause := 9 * time.Since(begin)
 		select {
 		case <-changed:
+			time.Sleep(pause)
 		case <-t.C:
 			http.Error(w, missing, http.StatusGatewayTimeout)
 			return

@@ -19,7 +19,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -52,11 +51,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		l = &throttledListener{Listener: l, rate: s.cfg.ConnRate}
 	}
 	srv := &http.Server{Handler: s}
-	var wg sync.WaitGroup
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
-	wg.Go(s.store.tick(ctx))
-	defer wg.Wait()
 	err := srv.Serve(l)
 	if ctx.Err() != nil {
 		return nil

@@ -1,7 +1,6 @@
 package memserver
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -44,14 +43,12 @@ type store struct {
 	buckets map[string]*btree.Map[string, *object]
 	uploads map[string]*upload
 	serial  uint64        // makes ETags and upload ids
-	version uint64        // counts the changes of buckets
-	changed chan struct{} // closed by tick once version moved
-	seen    uint64        // version when changed was last closed
+	changed chan struct{} // closed by the next change; nil while nobody waits
 }
 
 func newStore(buckets []string) *store {
 	// A random start keeps a cache of an earlier server's objects from fitting.
-	st := &store{changed: make(chan struct{}), serial: rand.Uint64()}
+	st := &store{serial: rand.Uint64()}
 	st.reset(buckets)
 	return st
 }
@@ -62,7 +59,7 @@ func (st *store) reset(buckets []string) {
 	defer st.mu.Unlock()
 	st.buckets = make(map[string]*btree.Map[string, *object])
 	st.uploads = make(map[string]*upload)
-	st.version++
+	st.tellLocked()
 	for _, b := range buckets {
 		st.buckets[b] = new(btree.Map[string, *object])
 	}
@@ -126,7 +123,7 @@ func (st *store) putLocked(bucket, key string, o *object, h http.Header) error {
 	o.etag = st.etagLocked(max(o.parts, 1))
 	o.modified = now()
 	b.Set(key, o)
-	st.version++
+	st.tellLocked()
 	return nil
 }
 
@@ -147,7 +144,7 @@ func (st *store) delete(bucket, key string, h http.Header) error {
 		return errPreconditionFailed
 	}
 	b.Delete(key)
-	st.version++
+	st.tellLocked()
 	return nil
 }
 
@@ -161,25 +158,20 @@ func (st *store) etagLocked(n int) string {
 // now is the time to the second, as far as Last-Modified goes.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
-// tick returns a function that wakes those who await a change, at most once a
-// millisecond, until ctx ends.
-func (st *store) tick(ctx context.Context) func() {
-	return func() {
-		t := time.NewTicker(time.Millisecond)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-			}
-			st.mu.Lock()
-			if st.seen != st.version {
-				st.seen = st.version
-				close(st.changed)
-				st.changed = make(chan struct{})
-			}
-			st.mu.Unlock()
-		}
+// next returns a channel that the next change closes.
+func (st *store) next() <-chan struct{} {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.changed == nil {
+		st.changed = make(chan struct{})
+	}
+	return st.changed
+}
+
+// tellLocked wakes those who wait for a change.
+func (st *store) tellLocked() {
+	if st.changed != nil {
+		close(st.changed)
+		st.changed = nil
 	}
 }
