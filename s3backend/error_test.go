@@ -18,7 +18,7 @@ func isKind(err error, k Kind) bool {
 func TestKinds(t *testing.T) {
 	var status int
 	var code string
-	c := against(t, func(w http.ResponseWriter, r *http.Request) { refuse(w, status, code) })
+	c := once(against(t, func(w http.ResponseWriter, r *http.Request) { refuse(w, status, code) }))
 	for _, tt := range []struct {
 		status int
 		code   string
@@ -86,13 +86,13 @@ func TestHeadKinds(t *testing.T) {
 		{400, "ExpiredToken", BadLogin},
 		{400, "InvalidRequest", Other},
 	} {
-		c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "HEAD" {
 				w.WriteHeader(tt.head)
 				return
 			}
 			refuse(w, 400, tt.get)
-		})
+		}))
 		if _, err := c.Head(t.Context(), "k"); !isKind(err, tt.want) {
 			t.Errorf("Head answered %d: %v, want %v", tt.head, err, tt.want)
 		}
@@ -143,7 +143,7 @@ func TestRetries(t *testing.T) {
 
 // TestNetwork: what the network says never becomes a kind but Other.
 func TestNetwork(t *testing.T) {
-	c := clientOf(t, "http://127.0.0.1:1")
+	c := once(clientOf(t, "http://127.0.0.1:1"))
 	if _, err := c.Head(t.Context(), "k"); !isKind(err, Other) {
 		t.Errorf("Head with nobody there = %v, want Other", err)
 	}

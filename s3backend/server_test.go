@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // isolate keeps this machine's own configuration out of a test.
@@ -43,6 +44,12 @@ func clientOf(t *testing.T, endpoint string) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.CloseIdle)
+	return c
+}
+
+// once makes the client try each request only once.
+func once(c *Client) *Client {
+	c.s3 = s3.New(c.s3.Options(), func(o *s3.Options) { o.Retryer = newRetryer(1) })
 	return c
 }
 

@@ -1,0 +1,213 @@
+package s3backend
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	hello = "5d41402abc4b2a76b9719d911017c592" // MD5 of "hello"
+	other = "ffffffffffffffffffffffffffffffff"
+)
+
+// step is a call, what comes of it, and the requests it makes.
+type step struct {
+	call string // put, complete, copy, copypart, delete
+	cond Condition
+	want error
+	log  []string
+}
+
+func (s step) run(t *testing.T, c *Client) error {
+	t.Helper()
+	var err error
+	src := Object{Key: "s", ETag: "se", Size: 3}
+	switch s.call {
+	case "put":
+		_, err = c.Put(t.Context(), "k", strings.NewReader("hello"), 5, nil, s.cond)
+	case "complete":
+		_, err = c.Complete(t.Context(), Upload{Key: "k", ID: "u"}, []Part{{Number: 1, ETag: "p"}}, 5, s.cond)
+	case "copy":
+		_, err = c.Copy(t.Context(), src, "k", nil, s.cond)
+	case "copypart":
+		_, err = c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, src, 0, 3)
+	case "delete":
+		err = c.Delete(t.Context(), "k", s.cond)
+	default:
+		t.Fatalf("no call %q", s.call)
+	}
+	return err
+}
+
+// TestConditions runs calls against servers with each fault. S3 holds "k" with
+// the ETag `other`, or nothing, and the source "s".
+func TestConditions(t *testing.T) {
+	free := Condition{IfNoneMatch: true}
+	old, ours := Condition{IfMatch: other}, Condition{IfMatch: hello}
+	for _, tt := range []struct {
+		name    string
+		f       *fake
+		k       string // what "k" holds at first
+		steps   []step
+		trusted bool
+	}{
+		{"put", &fake{}, "", []step{
+			{"put", free, nil, []string{"PUT k If-None-Match"}},
+			{"put", free, Stale, []string{"PUT k If-None-Match"}},
+			{"put", ours, nil, []string{"PUT k If-Match"}},
+			{"put", Condition{}, nil, []string{"PUT k"}},
+			{"put", old, Stale, []string{"PUT k If-Match", "HEAD k"}},
+		}, true},
+		{"put over what is gone", &fake{}, "", []step{{"put", old, Stale, []string{"PUT k If-Match"}}}, true},
+		{"put in conflict, once", &fake{conflicts: 1}, "", []step{{"put", free, nil, []string{"PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
+		{"put in conflict, for ever", &fake{conflicts: 9}, "", []step{{"put", free, Stale, []string{"PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
+		{"If-Match matches nothing", &fake{unquotedMatch: true}, other, []step{
+			{"put", old, nil, []string{"PUT k If-Match", "HEAD k", "PUT k If-Match", "HEAD k", "PUT k"}},
+			{"put", old, Stale, []string{"HEAD k"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k"}},
+			{"put", free, Stale, []string{"PUT k If-None-Match"}}, // that one works
+		}, false},
+		{"If-Match matches nothing, really changed", &fake{unquotedMatch: true}, "abc", []step{
+			{"put", old, Stale, []string{"PUT k If-Match", "HEAD k"}},
+		}, true},
+		{"conditions refused", &fake{noConditions: true}, "", []step{
+			{"put", free, nil, []string{"PUT k If-None-Match", "PUT k If-None-Match", "HEAD k", "PUT k"}}, // the checksum might have been it
+			{"put", free, Stale, []string{"HEAD k"}},
+		}, false},
+		{"heeded everywhere", &fake{}, "", []step{
+			{"complete", free, nil, []string{"HEAD k", "POST k If-Match=never", "POST k If-None-Match"}},
+			{"complete", free, Stale, []string{"POST k If-None-Match"}},
+			{"copy", Condition{IfMatch: "e"}, nil, []string{
+				"HEAD s", "HEAD k", "PUT k X-Amz-Copy-Source-If-Match=never",
+				"HEAD k", "PUT k If-Match=never X-Amz-Copy-Source-If-Match", "PUT k If-Match X-Amz-Copy-Source-If-Match",
+			}},
+			{"copy", free, Stale, []string{"PUT k If-None-Match X-Amz-Copy-Source-If-Match"}},
+			{"copypart", Condition{}, nil, []string{"PUT k X-Amz-Copy-Source-If-Match"}},
+			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match=never", "DELETE k If-Match"}},
+		}, true},
+		{"ignored everywhere", &fake{ignoreComplete: true, ignoreCopy: true, ignoreSource: true, ignoreDelete: true}, "", []step{
+			{"complete", free, nil, []string{"HEAD k", "POST k If-Match=never"}},
+			{"complete", free, Stale, []string{"HEAD k"}},
+			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match=never"}},
+			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match"}},
+			{"copy", old, Stale, []string{"HEAD s", "HEAD k"}},
+			{"copy", Condition{IfMatch: "e"}, nil, []string{"HEAD s", "HEAD k", "PUT k If-Match=never X-Amz-Copy-Source-If-Match"}},
+			{"delete", old, Stale, []string{"HEAD k", "HEAD k"}},
+			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match=never"}},
+			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "HEAD k"}}, // gone already
+		}, true},
+		{"copy, source changed", &fake{ignoreSource: true}, "", []step{
+			{"copy", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match=never"}},
+		}, true},
+		{"HEAD refused, listing allowed", &fake{noHead: true, ignoreComplete: true}, other, []step{
+			{"complete", free, Stale, []string{"HEAD k", "GET /bkt"}},
+			{"complete", old, nil, []string{"HEAD k", "GET /bkt", "POST k If-Match=never"}},
+		}, true},
+		{"dropbox", &fake{noHead: true, noList: true}, "", []step{
+			{"put", free, nil, []string{"PUT k If-None-Match"}},
+			{"put", free, Stale, []string{"PUT k If-None-Match"}},
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := tt.f
+			f.etag = map[string]string{"s": "se"}
+			if tt.k != "" {
+				f.etag["k"] = tt.k
+			}
+			c := once(against(t, f.ServeHTTP))
+			for i, s := range tt.steps {
+				f.log = nil
+				if err := s.run(t, c); !errors.Is(err, s.want) {
+					t.Errorf("step %d: %s %+v: %v, want %v", i, s.call, s.cond, err, s.want)
+				}
+				if !slices.Equal(f.log, s.log) {
+					t.Errorf("step %d: %s %+v: requests\n%q, want\n%q", i, s.call, s.cond, f.log, s.log)
+				}
+			}
+			if c.Conditional() != tt.trusted {
+				t.Errorf("Conditional() = %v, want %v", c.Conditional(), tt.trusted)
+			}
+		})
+	}
+}
+
+// TestNoTrialOnAWS: nothing is tried out there, and one request is one.
+func TestNoTrialOnAWS(t *testing.T) {
+	f := &fake{etag: map[string]string{"s": "se"}}
+	c := once(against(t, f.ServeHTTP))
+	c.custom = false
+	for _, s := range []step{
+		{"complete", Condition{IfNoneMatch: true}, nil, []string{"POST k If-None-Match"}},
+		{"copy", Condition{IfMatch: "e"}, nil, []string{"PUT k If-Match X-Amz-Copy-Source-If-Match"}},
+		{"copypart", Condition{}, nil, []string{"PUT k X-Amz-Copy-Source-If-Match"}},
+		{"put", Condition{IfMatch: "e"}, nil, []string{"PUT k If-Match"}},
+		{"delete", Condition{IfMatch: hello}, nil, []string{"DELETE k If-Match"}},
+	} {
+		f.log = nil
+		if err := s.run(t, c); !errors.Is(err, s.want) || !slices.Equal(f.log, s.log) {
+			t.Errorf("%s: %v, requests %q, want %v, %q", s.call, err, f.log, s.want, s.log)
+		}
+	}
+}
+
+// TestChangedInBetween: a change between the HEAD and a trial that is heeded
+// is seen by the real condition.
+func TestChangedInBetween(t *testing.T) {
+	f := &fake{etag: map[string]string{"k": other, "s": "se"}}
+	f.before = func(f *fake, r *http.Request) {
+		if r.Method == "POST" {
+			f.etag["k"] = "theirs"
+		}
+	}
+	c := once(against(t, f.ServeHTTP))
+	if err := (step{call: "complete", cond: Condition{IfMatch: other}}).run(t, c); !errors.Is(err, Stale) || f.etag["k"] != "theirs" {
+		t.Errorf("Complete = %v, and S3 holds %q", err, f.etag["k"])
+	}
+}
+
+func TestChecksumRefused(t *testing.T) {
+	f := &fake{etag: map[string]string{}, noChecksum: true}
+	c := once(against(t, f.ServeHTTP))
+	put := func() {
+		t.Helper()
+		if err := (step{call: "put"}).run(t, c); err != nil {
+			t.Errorf("Put: %v", err)
+		}
+	}
+	put()
+	put()
+	up, err := c.CreateUpload(t.Context(), "k", nil)
+	if err != nil || up.CRC32 {
+		t.Errorf("CreateUpload = %+v, %v", up, err)
+	}
+	p, err := c.UploadPart(t.Context(), up, 1, strings.NewReader("x"), 1)
+	if err != nil || p.CRC32 != "" {
+		t.Errorf("UploadPart = %+v, %v", p, err)
+	}
+	if want := []string{"PUT k", "PUT k", "PUT k", "POST k", "PUT k"}; !slices.Equal(f.log, want) {
+		t.Errorf("requests %q, want %q: the checksum is refused once", f.log, want)
+	}
+}
+
+// TestBadRequestIsNotTheChecksum: where leaving it out does not help, it is
+// sent again the next time.
+func TestBadRequestIsNotTheChecksum(t *testing.T) {
+	sums := 0
+	c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Checksum-Crc32") != "" {
+			sums++
+		}
+		refuse(w, 400, "InvalidRequest")
+	}))
+	for range 2 {
+		if err := (step{call: "put"}).run(t, c); !isKind(err, Other) {
+			t.Errorf("Put = %v", err)
+		}
+	}
+	if sums != 2 {
+		t.Errorf("%d checksums were sent, want 2", sums)
+	}
+}

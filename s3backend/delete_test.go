@@ -1,0 +1,123 @@
+package s3backend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func TestDeleteAll(t *testing.T) {
+	many := make([]string, 2500)
+	for i := range many {
+		many[i] = fmt.Sprintf("k%04d", i)
+	}
+	type batch = func(w http.ResponseWriter, body string)
+	for _, tt := range []struct {
+		name            string
+		keys            []string
+		batch           batch
+		single          int // status of a DeleteObject
+		batches, shots  int64
+		failed          map[string]Kind
+		wantErr         error
+		secondCallShots int64 // of the same call again
+	}{
+		{name: "none"},
+		{
+			name: "three batches", keys: many, batches: 3,
+			batch: func(w http.ResponseWriter, _ string) { io.WriteString(w, "<DeleteResult></DeleteResult>") },
+		},
+		{
+			name: "some refused, some gone", keys: []string{"a", "b", "c"}, batches: 1,
+			failed: map[string]Kind{"b": Denied},
+			batch: func(w http.ResponseWriter, _ string) {
+				io.WriteString(w, "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code></Error><Error><Key>c</Key><Code>NoSuchKey</Code></Error></DeleteResult>")
+			},
+		},
+		{
+			name: "no key is changed by XML", keys: []string{"a\x01", "b\nc", "\xff", "d"}, batches: 1, shots: 3, single: 204, secondCallShots: 3,
+			batch: func(w http.ResponseWriter, body string) {
+				if strings.Count(body, "<Key>") != 1 || !strings.Contains(body, "<Key>d</Key>") {
+					t.Errorf("batch %q", body)
+				}
+				io.WriteString(w, "<DeleteResult></DeleteResult>")
+			},
+		},
+		{
+			name: "wants an MD5", keys: []string{"a", "b"}, batches: 1, shots: 2, single: 204, secondCallShots: 2,
+			batch: func(w http.ResponseWriter, _ string) { refuse(w, 400, "InvalidRequest") },
+		},
+		{
+			name: "unknown", keys: []string{"a", "b"}, batches: 1, shots: 2, single: 403, secondCallShots: 2,
+			failed: map[string]Kind{"a": Denied, "b": Denied},
+			batch:  func(w http.ResponseWriter, _ string) { refuse(w, 501, "NotImplemented") },
+		},
+		{
+			name: "refused as a whole", keys: many, batches: 1, wantErr: Denied,
+			batch: func(w http.ResponseWriter, _ string) { refuse(w, 403, "AccessDenied") },
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var batches, shots atomic.Int64
+			c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				if r.Method == "POST" {
+					batches.Add(1)
+					tt.batch(w, string(body))
+					return
+				}
+				shots.Add(1)
+				refuse(w, tt.single, "")
+			}))
+			failed, err := c.DeleteAll(t.Context(), tt.keys)
+			if !errors.Is(err, tt.wantErr) {
+				t.Fatalf("DeleteAll: %v, want %v", err, tt.wantErr)
+			}
+			if batches.Load() != tt.batches || shots.Load() != tt.shots {
+				t.Errorf("%d batches and %d single deletes, want %d and %d", batches.Load(), shots.Load(), tt.batches, tt.shots)
+			}
+			if tt.wantErr != nil {
+				if len(failed) != len(tt.keys) {
+					t.Errorf("%d keys are reported, want all %d", len(failed), len(tt.keys))
+				}
+				return
+			}
+			if len(failed) != len(tt.failed) {
+				t.Errorf("failed = %v, want %v", failed, tt.failed)
+			}
+			for k, want := range tt.failed {
+				if !isKind(failed[k], want) {
+					t.Errorf("failed[%q] = %v, want %v", k, failed[k], want)
+				}
+			}
+			if shots.Store(0); tt.secondCallShots > 0 {
+				c.DeleteAll(t.Context(), tt.keys)
+				if shots.Load() != tt.secondCallShots {
+					t.Errorf("called again: %d single deletes, want %d", shots.Load(), tt.secondCallShots)
+				}
+			}
+		})
+	}
+}
+
+func TestDelete(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+		want   error
+	}{
+		{204, "", nil},
+		{404, "NoSuchKey", nil},
+		{404, "NoSuchBucket", NoBucket},
+		{403, "AccessDenied", Denied},
+	} {
+		c := once(against(t, func(w http.ResponseWriter, r *http.Request) { refuse(w, tt.status, tt.code) }))
+		if err := c.Delete(t.Context(), "k", Condition{}); !errors.Is(err, tt.want) {
+			t.Errorf("Delete answered %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
+		}
+	}
+}
