@@ -51,8 +51,12 @@ func readConfig(file, name string, s *settings) error {
 	case err != nil:
 		return fmt.Errorf("cannot read the config file: %w", err)
 	}
+	named, err := outline(file, data)
+	if err != nil {
+		return err
+	}
 	if name == "" {
-		if name, err = chooseExchange(file, data); err != nil {
+		if name, err = named.choose(file); err != nil {
 			return err
 		}
 	}
@@ -63,16 +67,12 @@ func readConfig(file, name string, s *settings) error {
 	}{Exchange: map[string]*settings{name: s}}
 	folders := s.Folders
 	s.Folders = nil
-	known, err := exchangeNames(file, data)
-	if err != nil {
-		return err
-	}
 	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
 	if err := dec.Decode(&doc); err != nil {
 		return configError(file, err)
 	}
-	if !slices.Contains(known, name) {
-		return advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(known)))
+	if !slices.Contains(named.exchanges, name) {
+		return advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
 	}
 	for exchange, t := range doc.Exchange {
 		for _, folder := range t.Folders {
@@ -96,38 +96,37 @@ func readConfig(file, name string, s *settings) error {
 	return nil
 }
 
-func chooseExchange(file string, data []byte) (string, error) {
-	var doc struct {
-		Default string `toml:"default"`
-	}
-	if err := toml.Unmarshal(data, &doc); err != nil {
-		return "", configError(file, err)
-	}
-	names, err := exchangeNames(file, data)
-	switch {
-	case err != nil:
-		return "", err
-	case doc.Default != "":
-		return doc.Default, nil
-	case slices.Contains(names, defaultExchange):
-		return defaultExchange, nil
-	case len(names) == 1:
-		return names[0], nil
-	case len(names) == 0:
-		return "", advise(fmt.Errorf("%s has no exchange", file), configHint)
-	}
-	return "", misuse(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(names, ", "), file),
-		"which exchange is meant?")
+// named is what a config file gives names to.
+type named struct {
+	byDefault string   // of the key default, "" if there is none
+	exchanges []string // sorted
 }
 
-func exchangeNames(file string, data []byte) ([]string, error) {
+func outline(file string, data []byte) (named, error) {
 	var doc struct {
+		Default  string         `toml:"default"`
 		Exchange map[string]any `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(data, &doc); err != nil {
-		return nil, configError(file, err)
+		return named{}, configError(file, err)
 	}
-	return slices.Sorted(maps.Keys(doc.Exchange)), nil
+	return named{doc.Default, slices.Sorted(maps.Keys(doc.Exchange))}, nil
+}
+
+// choose picks the exchange that is meant when nothing names one.
+func (n named) choose(file string) (string, error) {
+	switch {
+	case n.byDefault != "":
+		return n.byDefault, nil
+	case slices.Contains(n.exchanges, defaultExchange):
+		return defaultExchange, nil
+	case len(n.exchanges) == 1:
+		return n.exchanges[0], nil
+	case len(n.exchanges) == 0:
+		return "", advise(fmt.Errorf("%s has no exchange", file), configHint)
+	}
+	return "", misuse(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(n.exchanges, ", "), file),
+		"which exchange is meant?")
 }
 
 // configError says where in the file the mistake is.
@@ -148,7 +147,9 @@ func configError(file string, err error) error {
 		if key := decode.Key(); len(key) > 0 {
 			where = fmt.Sprintf(" (key %q)", strings.Join(key, "."))
 		}
-		return fmt.Errorf("%s:%d:%d: %s%s", file, row, column, strings.TrimPrefix(decode.Error(), "toml: "), where)
+		text := strings.TrimPrefix(decode.Error(), "toml: ")
+		text, _, _ = strings.Cut(text, " into struct field ") // what follows names our types
+		return fmt.Errorf("%s:%d:%d: %s%s", file, row, column, text, where)
 	}
 	return fmt.Errorf("cannot read %s: %w", file, err)
 }

@@ -22,14 +22,14 @@ const controlPatience = 5 * time.Second
 //	GET  /status   a state
 //	POST /unmount  events, a line each, until the mount is undone or stays
 type control struct {
-	path   string
-	server *http.Server
-	served chan struct{} // closed when nothing is served any more
+	listener net.Listener
+	server   *http.Server
+	served   chan struct{} // closed when nothing is served any more; nil until serve
 }
 
-// listen begins to answer for d.
-func listen(d *mountDaemon) (*control, error) {
-	path, err := newSocketPath(d.dir)
+// openControl opens the socket for the mount on dir.
+func openControl(dir string) (*control, error) {
+	path, err := newSocketPath(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -37,6 +37,10 @@ func listen(d *mountDaemon) (*control, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
 	}
+	return controlAt(path)
+}
+
+func controlAt(path string) (*control, error) {
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the control socket: %w", err)
@@ -44,24 +48,32 @@ func listen(d *mountDaemon) (*control, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	return &control{listener: l}, nil
+}
+
+// serve begins to answer for d.
+func (c *control) serve(d *mountDaemon) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(d.state()) // whoever asked may be gone
 	})
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
-	c := &control{path: path, server: &http.Server{Handler: mux, ReadHeaderTimeout: controlPatience}, served: make(chan struct{})}
+	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: controlPatience}
+	c.served = make(chan struct{})
 	go func() {
 		defer close(c.served)
-		if err := c.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
 			d.log.Error("the control socket is closed", "err", err)
 		}
 	}()
-	return c, nil
 }
 
 // close ends the answers under way in controlPatience, and removes the socket.
 func (c *control) close() error {
+	if c.served == nil {
+		return c.listener.Close()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), controlPatience)
 	defer cancel()
 	err := c.server.Shutdown(ctx)
@@ -95,10 +107,10 @@ type state struct {
 func (d *mountDaemon) state() state {
 	s := d.settings
 	st := state{
-		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.mounted.Load(), Since: d.started,
-		Exchange: s.Exchange, Bucket: d.client.Bucket(), Region: d.client.Region(), Endpoint: s.Endpoint,
+		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Since: d.started,
+		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
 		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Owed: d.cache.Status(), Requests: d.client.Counts(),
+		Owed: d.cache.Status(), Requests: d.bucket.Counts(),
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()

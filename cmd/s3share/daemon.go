@@ -37,16 +37,36 @@ type mountDaemon struct {
 	lock    *os.File
 	log     *slog.Logger
 	logFile *os.File // nil for standard error
-	client  *s3backend.Client
-	cache   *cache.Cache
-	server  *fs.Server
+	bucket  bucket
+	cache   owing
+	server  mounted
 	control *control
 
-	mounted atomic.Bool
+	serving atomic.Bool   // the kernel has the mount
 	gone    chan struct{} // closed when the kernel has given the mount up
 	hurry   chan struct{} // has a token when what is left may stay in the outbox
 	ended   chan struct{} // closed when all is given back but the control socket
 	left    error         // of the last drain; read it after ended
+}
+
+// bucket is what a daemon tells of its bucket; *s3backend.Client implements it.
+type bucket interface {
+	Bucket() string
+	Region() string
+	Counts() map[string]int64
+}
+
+// owing is what a daemon asks of its cache; *cache.Cache implements it.
+type owing interface {
+	Status() []outbox.Status
+	Drain(context.Context) error
+	Close() error
+}
+
+// mounted is what a daemon asks of its mount; *fs.Server implements it.
+type mounted interface {
+	Unmount() error
+	Wait()
 }
 
 // newDaemon makes a daemon that has done nothing yet.
@@ -74,71 +94,92 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	return err
 }
 
-func (d *mountDaemon) open(ctx context.Context, dir string) (err error) {
-	s := d.settings
-	if err := checkKernel(s); err != nil {
+func (d *mountDaemon) open(ctx context.Context, dir string) error {
+	if err := d.check(dir); err != nil {
 		return err
 	}
+	if err := d.takePlaces(); err != nil {
+		return err
+	}
+	files, err := d.connect(ctx)
+	if err != nil {
+		return explain(d.settings.target(), err)
+	}
+	return d.mount(files)
+}
+
+// check proves what can be proved without taking or asking anything.
+func (d *mountDaemon) check(dir string) (err error) {
 	if d.dir, err = resolveDir(dir); err != nil {
 		return advise(err, "make it first: mkdir -p "+dir)
 	}
 	if err := checkMountpoint(d.dir, d.notes); err != nil {
 		return err
 	}
-	if err := settlePlaces(s); err != nil {
+	if err := settlePlaces(d.settings); err != nil {
 		return err
 	}
-	if err := checkOutside(d.dir, s); err != nil {
+	if err := checkOutside(d.dir, d.settings); err != nil {
 		return err
 	}
-	if err := d.takePlaces(); err != nil {
-		return err
-	}
-	d.client, err = s3backend.Open(ctx, s3backend.Config{
+	return checkKernel(d.settings)
+}
+
+// connect opens the bucket, and the cache over it.
+func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
+	s := d.settings
+	client, err := s3backend.Open(ctx, s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
 		UserAgent: "s3share/" + versionText(), Logger: d.log,
 	})
 	if err != nil {
-		return explain(s.target(), err)
+		return nil, err
 	}
-	d.cache, err = cache.New(d.client, cache.Config{
+	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
 		Sync: s.Sync, ReadOnly: s.ReadOnly, Who: whoWeAre(), Logger: d.log,
 	})
 	if err != nil {
-		return explain(s.target(), err)
+		return nil, err
 	}
-	if err := d.mount(); err != nil {
-		return err
-	}
-	if d.control, err = listen(d); err != nil {
-		return err
-	}
-	return d.settle()
+	d.bucket, d.cache = client, files
+	return files, nil
 }
 
-func (d *mountDaemon) mount() (err error) {
+// mount makes the kernel show files. Whoever sees the mount can reach the control
+// socket too: it waits there for its server.
+func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	s := d.settings
-	d.server, err = fs.Mount(d.dir, d.cache, fs.Config{
+	if d.control, err = openControl(d.dir); err != nil {
+		return err
+	}
+	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
 		Source: s.source(), Options: s.Kernel, Logger: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the kernel refused the mount: %w", err)
 	}
-	d.mounted.Store(true)
+	d.serve(server)
+	d.control.serve(d)
+	return d.settle()
+}
+
+// serve takes a mount that the kernel has.
+func (d *mountDaemon) serve(server mounted) {
+	d.server = server
+	d.serving.Store(true)
 	go func() {
-		d.server.Wait()
-		d.mounted.Store(false)
+		server.Wait()
+		d.serving.Store(false)
 		close(d.gone)
 	}()
-	return nil
 }
 
 // settle turns a process that somebody waits for into a daemon.
 func (d *mountDaemon) settle() error {
-	d.log.Info("mounted", "dir", d.dir, "bucket", d.client.Bucket(), "region", d.client.Region(),
+	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
 		"endpoint", d.settings.Endpoint, "version", versionText(), "pid", os.Getpid())
 	if d.foreground {
 		_, err := daemon.SdNotify(true, daemon.SdNotifyReady)
@@ -214,7 +255,7 @@ func (d *mountDaemon) lastDrain(signalled context.Context) error {
 // state directory is free for another daemon.
 func (d *mountDaemon) giveBack(last func() error) error {
 	var errs []error
-	if d.mounted.Load() {
+	if d.serving.Load() {
 		d.leave()
 	}
 	if d.cache != nil {
@@ -238,7 +279,7 @@ func (d *mountDaemon) giveBack(last func() error) error {
 
 // abandon ends the process at once, and leaves no dead mount.
 func (d *mountDaemon) abandon() {
-	if d.mounted.Load() {
+	if d.serving.Load() {
 		_ = detach(d.dir, lazily)
 	}
 	os.Exit(exitFailed)

@@ -75,13 +75,13 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 // unmount delivers, undoes the mount, and waits until the daemon has ended but for
 // this answer. It returns the last event.
 func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) event {
-	if d.mounted.Load() {
+	if d.serving.Load() {
 		if e, ok := d.deliver(ctx, keep, send); !ok {
 			return e
 		}
 		err := d.server.Unmount()
 		switch {
-		case err == nil || !d.mounted.Load():
+		case err == nil || !d.serving.Load():
 		case errors.Is(err, unix.EBUSY) || len(holders(d.dir)) > 0:
 			return event{Phase: phaseEnded, Outcome: outcomeBusy}
 		default:

@@ -38,9 +38,9 @@ func readOptions(lists []string) (layer, []string, error) {
 			kernel = append(kernel, option)
 			continue
 		case option == "allow_root":
-			return nil, nil, misuse("allow_other lets other users in, root among them", "cannot mount with -o allow_root: the kernel does not know it")
+			return nil, nil, misuse("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
 		case option == "suid" || option == "dev":
-			return nil, nil, misuse("", "cannot mount with -o %s: the other party must not bring programs with privileges or devices", option)
+			return nil, nil, misuse("", "-o %s would let the other party bring programs with privileges, or devices", option)
 		case isPlain:
 			name, value, hasValue = plain.name, plain.value, true
 		}
@@ -53,7 +53,7 @@ func readOptions(lists []string) (layer, []string, error) {
 			return nil, nil, misuse("s3share mount --help lists the options", "unknown mount option %q", option)
 		}
 		if err := l.say(st, value); err != nil {
-			return nil, nil, misuse("", "cannot mount with -o %s: %w", option, err)
+			return nil, nil, misuse("", "cannot read -o %s: %w", option, err)
 		}
 	}
 	return l, kernel, nil

@@ -54,9 +54,9 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return misuse(helpHint(cmd), "%s needs %s", cmd.CommandPath(), what)
+			return misuse(helpHint(cmd), "%s needs %s", cmd.Name(), what)
 		case len(args) > most:
-			return misuse(helpHint(cmd), "%s does not know what to do with %q", cmd.CommandPath(), args[most])
+			return misuse(helpHint(cmd), "%s does not know what to do with %q", cmd.Name(), args[most])
 		}
 		return nil
 	}

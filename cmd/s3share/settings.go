@@ -169,7 +169,13 @@ var _ pflag.Value = (*flagValue)(nil)
 
 func (f *flagValue) Set(v string) error { return f.typed.say(f.st, v) }
 func (f *flagValue) String() string     { return "" }
-func (f *flagValue) Type() string       { return f.st.arg }
+
+func (f *flagValue) Type() string {
+	if f.st.arg == "" {
+		return "bool"
+	}
+	return f.st.arg
+}
 
 func textField(field func(*settings) *string) func(*settings, string) error {
 	return func(s *settings, v string) error {

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+func TestHelp(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"help", []string{"--help"}},
+		{"help-mount", []string{"mount", "--help"}},
+		{"help-unmount", []string{"unmount", "--help"}},
+		{"help-status", []string{"status", "--help"}},
+		{"help-demo", []string{"demo", "--help"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"unknown-command", []string{"mout", "x"}},
+		{"unknown-flag", []string{"mount", "--bukket", "b", "x"}},
+		{"no-directory", []string{"mount"}},
+		{"too-many", []string{"unmount", "a", "b"}},
+		{"bad-size", []string{"mount", "--bucket", "b", "--memory", "lots", "x"}},
+		{"bad-umask", []string{"mount", "--bucket", "b", "-o", "umask=999", "x"}},
+		{"bad-folder", []string{"mount", "--bucket", "b", "--folder", "a/b", "x"}},
+		{"bad-option", []string{"mount", "--bucket", "b", "-o", "ro,compress=1", "x"}},
+		{"allow-root", []string{"mount", "--bucket", "b", "-o", "allow_root", "x"}},
+		{"suid", []string{"mount", "--bucket", "b", "-o", "suid", "x"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })
+	}
+}
+
+// TestBadMountpoint mounts where it cannot be done.
+func TestBadMountpoint(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"mountpoint-missing", []string{"mount", "--bucket", "b", "absent"}},
+		{"mountpoint-parent-missing", []string{"mount", "--bucket", "b", "absent/below"}},
+		{"mountpoint-file", []string{"mount", "--bucket", "b", "file"}},
+		{"mountpoint-full", []string{"mount", "--bucket", "b", "full"}},
+		{"mountpoint-mounted", []string{"mount", "--bucket", "b", "/proc"}},
+		{"state-inside", []string{"mount", "--bucket", "b", "--state-dir", "empty/state", "empty"}},
+		{"unmount-nothing", []string{"unmount", "empty"}},
+		{"unmount-missing", []string{"unmount", "absent/below"}},
+		{"unmount-other", []string{"unmount", "/proc"}},
+		{"status-nothing", []string{"status", "empty"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := home(t)
+			write(t, dir, "file", "")
+			write(t, dir, "full/file", "")
+			if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, tt.name, dir, nil, tt.args...)
+		})
+	}
+}
+
+// TestBadConfig reads config files with a mistake, each named by file and line.
+func TestBadConfig(t *testing.T) {
+	const team = "[exchange.team]\nbucket = \"b\"\n"
+	for _, tt := range []struct {
+		name, file string
+		args       []string
+	}{
+		{"config-missing", "", []string{"mount", "x"}},
+		{"config-missing-named", "", []string{"mount", "team", "x"}},
+		{"config-missing-asked", "", []string{"mount", "--config", "my.toml", "x"}},
+		{"config-empty", "\n", []string{"mount", "x"}},
+		{"config-unknown-exchange", team, []string{"mount", "taem", "x"}},
+		{"config-which", team + "[exchange.other]\nbucket = \"o\"\n", []string{"mount", "x"}},
+		{"config-typo", team + "\n[exchange.other]\nbuckett = \"o\"\n", []string{"mount", "team", "x"}},
+		{"config-typo-top", "defualt = \"team\"\n" + team, []string{"mount", "x"}},
+		{"config-syntax", team + "region = eu\n", []string{"mount", "x"}},
+		{"config-type", team + "read-only = \"yes\"\n", []string{"mount", "x"}},
+		{"config-size", team + "memory = \"lots\"\n", []string{"mount", "x"}},
+		{"config-folder", team + "folders = [\"a/b\"]\n", []string{"mount", "x"}},
+		{"config-no-bucket", "[exchange.team]\nregion = \"eu-west-1\"\n", []string{"mount", "x"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := home(t)
+			if tt.file != "" {
+				write(t, dir, ".config/s3share/config.toml", tt.file)
+			}
+			golden(t, tt.name, dir, nil, tt.args...)
+		})
+	}
+}
+
+func TestBadEnvironment(t *testing.T) {
+	golden(t, "environment-size", home(t), []string{"S3SHARE_CACHE_SIZE=big"}, "mount", "--bucket", "b", "x")
+}
+
+// TestLeavesNothing fails a mount at the very last check before the kernel's, the
+// bucket's, and looks for what it has left.
+func TestLeavesNothing(t *testing.T) {
+	_, err := os.Stat("/dev/fuse")
+	need(t, "fuse", err == nil, "no /dev/fuse")
+	dir := home(t)
+	if err := os.Mkdir(filepath.Join(dir, "mnt"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s"}
+	golden(t, "endpoint-down", dir, env, "mount", "--bucket", "b", "--region", "us-east-1", "--endpoint-url", "http://127.0.0.1:1", "mnt")
+	golden(t, "endpoint-plain", dir, env, "mount", "--bucket", "b", "--endpoint-url", "http://192.0.2.1", "mnt")
+	golden(t, "no-credentials", dir, nil, "mount", "--bucket", "b", "--endpoint-url", "http://127.0.0.1:1", "mnt")
+	golden(t, "no-profile", dir, nil, "mount", "--bucket", "b", "--profile", "nobody", "mnt")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "mnt" {
+			t.Errorf("a mount that failed left %s", e.Name())
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	out, code := s3share(t, home(t), nil, "version")
+	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) || code != exitDone {
+		t.Errorf("s3share version printed %q and ended with %d", out, code)
+	}
+}

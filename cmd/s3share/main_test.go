@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what is printed to testdata")
+
+// asProgram makes the test binary be s3share, so that tests run it as users do.
+const asProgram = "S3SHARE_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// home is a fresh home directory in which s3share runs.
+func home(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// s3share runs the program in dir, which is its home as well, with nothing else in
+// its environment but env. It returns all it printed, the home written as $HOME,
+// and its exit code.
+func s3share(t *testing.T, dir string, env []string, args ...string) (string, int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{
+		asProgram + "=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir,
+		"AWS_EC2_METADATA_DISABLED=true", "GORACE=atexit_sleep_ms=0",
+	}, env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(out.String(), dir, "$HOME"), cmd.ProcessState.ExitCode()
+}
+
+// otherMounts is a hint that depends on what this machine has mounted.
+var otherMounts = regexp.MustCompile(`s3share: hint: mounted are .*\n`)
+
+// golden compares what args print, and their exit code, with testdata/name.txt.
+func golden(t *testing.T, name, dir string, env []string, args ...string) {
+	t.Helper()
+	out, code := s3share(t, dir, env, args...)
+	got := "$ s3share " + strings.Join(args, " ") + "\n" + out + "exit status " + strconv.Itoa(code) + "\n"
+	got = strings.ReplaceAll(got, dir, "$HOME")
+	got = otherMounts.ReplaceAllString(got, "")
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("s3share %q printed\n%s\nwant, from %s,\n%s", args, got, file, want)
+	}
+}
+
+// write makes a file below dir, and the directories on the way.
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// need skips a test where it cannot be run, or fails it where S3SHARE_NEED asks
+// for it.
+func need(t *testing.T, what string, have bool, missing string) {
+	t.Helper()
+	if have {
+		return
+	}
+	for asked := range strings.SplitSeq(os.Getenv("S3SHARE_NEED"), ",") {
+		if asked == what {
+			t.Fatal(missing)
+		}
+	}
+	t.Skip(missing)
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+const teamConfig = `
+default = "team"
+
+[exchange.team]
+bucket = "team-exchange"
+endpoint-url = "https://s3.example.com"
+region = "eu-central-1"
+profile = "team"
+folders = ["In", "Out"]
+read-only = true
+sync = true
+allow-other = true
+state-dir = "~/state"
+cache-size = "1GiB"
+memory = 1048576
+stage-size = "2G"
+uid = 1001
+gid = 1002
+umask = "027"
+verbose = true
+
+[exchange.other]
+bucket = "other-exchange"
+`
+
+// inHome makes the test's environment one of a fresh home with a config file.
+func inHome(t *testing.T, config string) string {
+	t.Helper()
+	dir := home(t)
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "S3SHARE_") || strings.HasPrefix(name, "XDG_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("HOME", dir)
+	if config != "" {
+		write(t, dir, ".config/s3share/config.toml", config)
+	}
+	return dir
+}
+
+func TestConfig(t *testing.T) {
+	dir := inHome(t, teamConfig)
+	s, err := said{}.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name      string
+		got, want any
+	}{
+		{"Exchange", s.Exchange, "team"},
+		{"Bucket", s.Bucket, "team-exchange"},
+		{"Endpoint", s.Endpoint, "https://s3.example.com"},
+		{"Region", s.Region, "eu-central-1"},
+		{"Profile", s.Profile, "team"},
+		{"Folders", strings.Join(s.Folders, " "), "In Out"},
+		{"ReadOnly", s.ReadOnly, true},
+		{"Sync", s.Sync, true},
+		{"AllowOther", s.AllowOther, true},
+		{"StateDir", s.StateDir, filepath.Join(dir, "state")},
+		{"CacheSize", s.CacheSize, byteSize(1 << 30)},
+		{"Memory", s.Memory, byteSize(1 << 20)},
+		{"StageSize", s.StageSize, byteSize(2 << 30)},
+		{"UID", s.UID, uint32(1001)},
+		{"GID", s.GID, uint32(1002)},
+		{"Umask", s.Umask, modeBits(0o027)},
+		{"Verbose", s.Verbose, true},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s = %v, want %v", tt.name, tt.got, tt.want)
+		}
+	}
+	s, err = said{exchange: "other"}.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Bucket != "other-exchange" || s.Memory != defaults().Memory || !slices.Equal(s.Folders, defaults().Folders) {
+		t.Errorf("exchange other = %+v, want its bucket and the defaults", s)
+	}
+}
+
+// TestLayers says the same setting in several places; the nearer one counts.
+func TestLayers(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		env    string // S3SHARE_MEMORY
+		option string
+		flag   string
+		want   byteSize
+	}{
+		{"config", "", "", "", 1 << 20},
+		{"environment", "2M", "", "", 2 << 20},
+		{"option", "2M", "memory=3M", "", 3 << 20},
+		{"flag", "2M", "memory=3M", "4M", 4 << 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inHome(t, teamConfig)
+			t.Setenv("S3SHARE_MEMORY", tt.env)
+			flags := pflag.NewFlagSet("mount", pflag.ContinueOnError)
+			c := said{flags: addFlags(flags), options: []string{tt.option}}
+			if tt.flag != "" {
+				if err := flags.Parse([]string{"--memory", tt.flag}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := c.resolve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Memory != tt.want {
+				t.Errorf("Memory = %d, want %d", s.Memory, tt.want)
+			}
+		})
+	}
+}
+
+func TestFolders(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		env   string
+		flags []string
+		want  string
+	}{
+		{"config", "", nil, "In Out"},
+		{"environment", "A,B C", nil, "A|B C"},
+		{"flags", "A,B", []string{"C,D", "E"}, "C,D|E"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inHome(t, teamConfig)
+			t.Setenv("S3SHARE_FOLDER", tt.env)
+			s, err := said{flags: layer{folderSetting: tt.flags}}.resolve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := strings.Split(tt.want, "|")
+			if tt.name == "config" {
+				want = strings.Fields(tt.want)
+			}
+			if !slices.Equal(s.Folders, want) {
+				t.Errorf("Folders = %q, want %q", s.Folders, want)
+			}
+		})
+	}
+}
+
+// TestBucketNeedsNoConfig names a bucket where there is a config file for another.
+func TestBucketNeedsNoConfig(t *testing.T) {
+	inHome(t, "this is no TOML")
+	s, err := said{flags: layer{"bucket": {"b"}}}.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Bucket != "b" || s.Exchange != "" {
+		t.Errorf("settings = %+v, want those of bucket b alone", s)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, tt := range []struct {
+		lists []string
+		check func(*settings) bool
+	}{
+		{[]string{"ro"}, func(s *settings) bool { return s.ReadOnly }},
+		{[]string{"ro,rw"}, func(s *settings) bool { return !s.ReadOnly }},
+		{[]string{"ro", "sync"}, func(s *settings) bool { return s.ReadOnly && s.Sync }},
+		{[]string{"sync,async"}, func(s *settings) bool { return !s.Sync }},
+		{[]string{"allow_other,uid=5,gid=6,umask=077"}, func(s *settings) bool {
+			return s.AllowOther && s.UID == 5 && s.GID == 6 && s.Umask == 0o077
+		}},
+		{[]string{"profile=p,region=r,endpoint=https://e"}, func(s *settings) bool {
+			return s.Profile == "p" && s.Region == "r" && s.Endpoint == "https://e"
+		}},
+		{[]string{"endpoint_url=https://e,cache_size=1K"}, func(s *settings) bool { return s.Endpoint == "https://e" && s.CacheSize == 1024 }},
+		{[]string{"_netdev,nofail,noauto,user,x-systemd.automount,x-gvfs-show,,nosuid,noatime"}, func(s *settings) bool { return !s.ReadOnly }},
+	} {
+		l, kernel, err := readOptions(tt.lists)
+		s := defaults()
+		if err == nil {
+			err = l.over(s)
+		}
+		if err != nil || !tt.check(s) || len(kernel) != 0 {
+			t.Errorf("readOptions(%q) gives %+v, kernel options %q and %v", tt.lists, s, kernel, err)
+		}
+	}
+	if _, kernel, err := readOptions([]string{"noexec"}); err != nil || !slices.Equal(kernel, []string{"noexec"}) {
+		t.Errorf("readOptions(noexec) hands %q to the kernel, and %v", kernel, err)
+	}
+	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots"} {
+		if _, _, err := readOptions([]string{bad}); err == nil {
+			t.Errorf("readOptions(%q) is not refused", bad)
+		} else if code, _ := verdict(err); code != exitUsage {
+			t.Errorf("readOptions(%q) = %v with exit code %d, want %d", bad, err, code, exitUsage)
+		}
+	}
+}
