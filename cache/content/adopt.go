@@ -50,12 +50,11 @@ func (c *Cache) adopt(obj s3backend.Object, path string) error {
 	}
 
 	d.mu.Lock()
-	if old := d.entries[e.name]; old != nil {
+	if old, ok := d.entries.Peek(e.name); ok {
 		d.deadLocked(old)
 	}
-	d.entries[e.name] = e
-	d.resizeLocked(e, bytes)
 	d.useLocked(e)
+	d.resizeLocked(e, bytes)
 	d.unsummed = append(d.unsummed, e)
 	d.mu.Unlock()
 	d.wake()

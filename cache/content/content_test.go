@@ -3,6 +3,7 @@ package content
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -436,6 +437,8 @@ func TestCloseEndsReads(t *testing.T) {
 	})
 }
 
+var seed = flag.Uint64("seed", 3, "of the random reads")
+
 // Random reads by several Readers in little memory, with a source that fails now
 // and then, return the true bytes or an error.
 func TestRandomReaders(t *testing.T) {
@@ -466,7 +469,7 @@ func TestRandomReaders(t *testing.T) {
 					obj.ETag = ""
 				}
 				g.Go(func() {
-					random := rand.New(rand.NewPCG(uint64(i), 3))
+					random := rand.New(rand.NewPCG(uint64(i), *seed))
 					r := c.Open(obj)
 					for range 50 {
 						off, n := random.Int64N(obj.Size), 1+random.Int64N(400<<10)

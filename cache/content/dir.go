@@ -52,24 +52,23 @@ func (d *disk) fits(n int64) bool {
 // evict removes entries that nobody uses until n bytes are free of them, oldest
 // use first, and reports whether there were enough.
 func (d *disk) evict(n int64) bool {
+	var gone []*entry
 	d.mu.Lock()
-	var idle []*entry
-	for _, e := range d.entries {
-		if e.users == 0 && e.bytes > 0 {
-			idle = append(idle, e)
-		}
-	}
-	slices.SortFunc(idle, func(a, b *entry) int { return cmp.Compare(a.used, b.used) })
-	for i, e := range idle {
+	for range d.entries.Len() {
 		if n <= 0 {
-			idle = idle[:i]
 			break
+		}
+		name, e, _ := d.entries.GetOldest()
+		if e.users > 0 {
+			d.entries.Get(name) // in use: it is not the oldest
+			continue
 		}
 		n -= e.bytes
 		d.deadLocked(e)
+		gone = append(gone, e)
 	}
 	d.mu.Unlock()
-	for _, e := range idle {
+	for _, e := range gone {
 		d.remove(e)
 	}
 	return n <= 0
@@ -118,7 +117,7 @@ func (d *disk) writeIndex(e *entry, b []byte) {
 func (d *disk) closeFiles() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, e := range d.entries {
+	for _, e := range d.entries.Values() {
 		if e.file != nil {
 			e.file.Close()
 			e.file = nil
@@ -161,22 +160,17 @@ func (d *disk) scan() {
 	slices.SortFunc(all, func(a, b found) int { return a.used.Compare(b.used) })
 
 	d.mu.Lock()
-	// What was opened meanwhile was used last.
-	for _, e := range d.entries {
-		e.used += int64(len(all))
-	}
-	for i, f := range all {
-		if d.entries[f.name] == nil {
-			e := &entry{d: d, name: f.name, used: int64(i)}
-			d.entries[f.name] = e
+	opened := d.entries.Keys()
+	for _, f := range all {
+		if !d.entries.Contains(f.name) {
+			e := &entry{d: d, name: f.name}
+			d.entries.Add(f.name, e)
 			d.resizeLocked(e, f.bytes)
 		}
 	}
-	d.uses += int64(len(all))
-	for name := range stray {
-		if d.entries[name] != nil {
-			delete(stray, name)
-		}
+	for _, name := range opened {
+		d.entries.Get(name) // used after all that was found
+		delete(stray, name)
 	}
 	d.mu.Unlock()
 	for name := range stray {

@@ -8,11 +8,14 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/s3backend"
@@ -34,9 +37,9 @@ type disk struct {
 	// mu guards the fields below and those of entries. No file is touched while
 	// it is held.
 	mu       sync.Mutex
-	entries  map[string]*entry
-	changed  map[*entry]struct{} // the dirty ones, and those used since their index was written
-	uses     int64               // the clock of entry.used
+	entries  *simplelru.LRU[string, *entry] // by name; those in use are not evicted, whatever their place
+	changed  map[*entry]struct{}            // the dirty ones, and those used since their index was written
+	uses     int64                          // the clock of entry.used
 	bytes    int64
 	jobs     []func()
 	unsummed []*entry // adopted, their CRCs not all known
@@ -93,11 +96,12 @@ func openDisk(cfg Config, log *slog.Logger) (*disk, error) {
 		}
 		return nil, nil
 	}
+	entries, _ := simplelru.NewLRU[string, *entry](math.MaxInt, nil)
 	return &disk{
 		dir: cfg.Dir, limit: cmp.Or(cfg.DiskSize, 10<<30), minFree: cfg.MinFree,
 		log: log, lock: lock, create: openFile,
 		kick:    make(chan struct{}, 1),
-		entries: make(map[string]*entry),
+		entries: entries,
 		changed: make(map[*entry]struct{}),
 	}, nil
 }
@@ -127,17 +131,20 @@ func (d *disk) size() (bytes, limit int64) {
 	return d.bytes, d.limit
 }
 
-// open returns the entry of obj, its index read. It must be closed.
+// open returns the entry of obj, its index read. It must be closed, if it is not nil.
 func (d *disk) open(obj s3backend.Object) *entry {
 	name := nameOf(obj)
 	d.mu.Lock()
-	e := d.entries[name]
+	e, _ := d.entries.Get(name)
 	if e == nil {
 		e = &entry{d: d, name: name}
-		d.entries[name] = e
 	}
 	if e.obj.Key == "" {
 		e.obj = obj
+	}
+	if e.obj.ETag != obj.ETag || e.obj.Key != obj.Key || e.obj.Size != obj.Size {
+		d.mu.Unlock()
+		return nil // a version has one size, and a name one version: this is none
 	}
 	e.users++
 	d.useLocked(e)
@@ -150,6 +157,7 @@ func (d *disk) open(obj s3backend.Object) *entry {
 func (d *disk) useLocked(e *entry) {
 	d.uses++
 	e.used = d.uses
+	d.entries.Add(e.name, e)
 	d.changed[e] = struct{}{}
 }
 
@@ -328,14 +336,15 @@ func (d *disk) forget(obj s3backend.Object) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if obj.ETag != "" {
-		if e := d.entries[nameOf(obj)]; e != nil {
+		if e, ok := d.entries.Peek(nameOf(obj)); ok {
 			d.killLocked(e)
 		}
 		return
 	}
 	prefix := keyName(obj.Key)
-	for name, e := range d.entries {
-		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+	for _, name := range d.entries.Keys() {
+		if strings.HasPrefix(name, prefix) {
+			e, _ := d.entries.Peek(name)
 			d.killLocked(e)
 		}
 	}
@@ -358,8 +367,8 @@ func (d *disk) deadLocked(e *entry) {
 	d.resizeLocked(e, 0)
 	e.dead = true
 	delete(d.changed, e)
-	if d.entries[e.name] == e {
-		delete(d.entries, e.name)
+	if x, _ := d.entries.Peek(e.name); x == e {
+		d.entries.Remove(e.name)
 	}
 }
 
@@ -367,7 +376,7 @@ func (d *disk) deadLocked(e *entry) {
 // name has taken over. Only keep may call it.
 func (d *disk) remove(e *entry) {
 	d.mu.Lock()
-	other := d.entries[e.name]
+	other, _ := d.entries.Peek(e.name)
 	taken := other != nil && other.made
 	d.mu.Unlock()
 	if !taken {

@@ -302,6 +302,49 @@ func TestDiskScan(t *testing.T) {
 	}
 }
 
+// A process that is killed leaves the directory as it is.
+func TestDiskKilled(t *testing.T) {
+	dir, left := t.TempDir(), t.TempDir()
+	obj := object("a", 4<<20)
+	fillDisk(t, dir, object("b", 1<<20))
+	c := newCache(t, new(bucket), Config{Dir: dir})
+	r := c.Open(obj)
+	defer r.Close()
+	for off := int64(0); off < obj.Size; off += 1 << 20 {
+		check(t, r, off, 1<<20)
+		if off == 2<<20 {
+			flushed := make(chan struct{})
+			settle(c)
+			c.disk.do(func() { c.disk.flush(); close(flushed) })
+			<-flushed
+		}
+	}
+	if err := os.CopyFS(filepath.Join(left, "copy"), os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	src := new(bucket)
+	c = newCache(t, src, Config{Dir: filepath.Join(left, "copy")})
+	for _, obj := range []s3backend.Object{obj, object("b", 1<<20)} {
+		r := c.Open(obj)
+		checkAll(t, r, 1<<20)
+		r.Close()
+	}
+	if got := src.bytes.Load(); got > 2<<20 {
+		t.Errorf("%d bytes fetched, want what was not in the index only", got)
+	}
+}
+
+// A smaller limit than the last mount's holds at once.
+func TestDiskLimitLowered(t *testing.T) {
+	dir := t.TempDir()
+	fillDisk(t, dir, object("a", 4<<20), object("b", 4<<20))
+	c := newCache(t, new(bucket), Config{Dir: dir, DiskSize: 5 << 20})
+	settle(c)
+	if got := c.Stats().Disk; got == 0 || got > 5<<20 {
+		t.Errorf("%d bytes on disk, want some, and at most %d", got, 5<<20)
+	}
+}
+
 func TestForget(t *testing.T) {
 	dir := t.TempDir()
 	src := new(bucket)

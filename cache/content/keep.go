@@ -55,6 +55,7 @@ func (c *Cache) keep() {
 	}
 
 	d.scan()
+	d.fits(0) // the limits may be others than last time
 	flush := time.NewTimer(flushAfter)
 	defer flush.Stop()
 	armed := true
@@ -195,6 +196,9 @@ func (d *disk) dataToWrite(e *entry) (blockFile, error) {
 
 // wrote notes the blocks of batch as present.
 func (d *disk) wrote(e *entry, batch []saving, crcs []uint32) {
+	if len(batch) == 0 {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i, s := range batch {
