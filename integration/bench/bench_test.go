@@ -276,4 +276,9 @@ func TestReport(t *testing.T) {
 	if err != nil || !bytes.HasPrefix(svg, []byte("<svg")) {
 		t.Errorf("the chart is no SVG: %v, %.40q", err, svg)
 	}
+	for _, label := range []string{">2 s<", ">4 s<", ">0.5 s<", ">12.5 s<", ">write_1g<", ">s3share<"} {
+		if !bytes.Contains(svg, []byte(label)) {
+			t.Errorf("the chart has no %s", label)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/go-analyze/charts"
@@ -31,18 +32,26 @@ func chart(title string, groups []group) ([]byte, error) {
 	}
 	var labels []string
 	series := make(charts.BarSeriesList, len(names))
-	seconds := make([][]string, len(names))
-	for _, g := range groups {
+	// Labels are found by a bar's length, which is made unique for it: the library
+	// tells a horizontal bar's formatter the number of the series, not of the bar.
+	seconds := make([]map[float64]string, len(names))
+	for _, g := range slices.Backward(groups) { // the first comes out at the bottom
 		labels = append(labels, g.workload)
 		for i, name := range names {
-			value, text := charts.GetNullValue(), ""
+			if seconds[i] == nil {
+				seconds[i] = make(map[float64]string)
+			}
+			value := charts.GetNullValue()
 			if j := slices.IndexFunc(g.rows, func(r *row) bool { return r.Contender == name }); j >= 0 && g.rows[j].failure() == "" {
-				if peer, _ := g.times(g.rows[j]); peer == peer { // there is a peer
-					value, text = min(peer, longest), fmt.Sprintf("%.3g s", g.rows[j].seconds())
+				if peer, _ := g.times(g.rows[j]); !math.IsNaN(peer) {
+					value = min(peer, longest)
+					for seconds[i][value] != "" {
+						value = math.Nextafter(value, 0)
+					}
+					seconds[i][value] = fmt.Sprintf("%.3g s", g.rows[j].seconds())
 				}
 			}
 			series[i].Values = append(series[i].Values, value)
-			seconds[i] = append(seconds[i], text)
 		}
 	}
 	for i, name := range names {
@@ -50,8 +59,8 @@ func chart(title string, groups []group) ([]byte, error) {
 		series[i].Label = charts.SeriesLabel{
 			Show:      charts.Ptr(true),
 			FontStyle: charts.FontStyle{FontSize: 8},
-			LabelFormatter: func(at int, _ string, _ float64) (string, *charts.LabelStyle) {
-				return seconds[i][at], nil
+			LabelFormatter: func(_ int, _ string, length float64) (string, *charts.LabelStyle) {
+				return seconds[i][length], nil
 			},
 		}
 	}

@@ -49,7 +49,7 @@ func inEnv(variable, name string) func() (string, error) {
 func allContenders(binary string) []*contender {
 	cs := []*contender{
 		{
-			name: "s3share", what: "as it comes", version: "--version", sub: folder,
+			name: "s3share", what: "as it comes", version: "version", sub: folder,
 			binary: func() (string, error) {
 				abs, err := filepath.Abs(binary)
 				if err != nil {

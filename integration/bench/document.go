@@ -60,7 +60,7 @@ func (rep *report) document(path string) error {
 		if len(of) == 0 {
 			continue
 		}
-		svg, err := chart("The bucket is "+p.String(), of)
+		svg, err := chart(p.String(), of)
 		if err != nil {
 			return err
 		}

@@ -64,13 +64,11 @@ func run(ctx context.Context, args []string) error {
 		return list(os.Stdout)
 	}
 	rep, err := o.results(ctx)
+	if rep != nil && o.json != "" { // what was measured until an interrupt, too
+		err = errors.Join(err, rep.save(o.json))
+	}
 	if err != nil {
 		return err
-	}
-	if o.json != "" {
-		if err := rep.save(o.json); err != nil {
-			return err
-		}
 	}
 	if o.update != "" {
 		if err := rep.document(o.update); err != nil {
