@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -10,10 +11,12 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// finish is a middleware around all of the gateway's handlers that puts right
-// two answers: GetObjectAcl's document, and what is said of a missing key.
+// finish is a middleware around all of the gateway's handlers. It puts right
+// two answers, GetObjectAcl's document and what is said of a missing key, and
+// sees to it that a refusal arrives.
 func (l *layer) finish(ctx fiber.Ctx) error {
 	err := ctx.Next()
+	drain(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,4 +53,18 @@ func (l *layer) hidesMissing(ctx fiber.Ctx) bool {
 		Actions: []auth.Action{auth.ListBucketAction},
 		Iam:     l.accounts,
 	}) != nil
+}
+
+// drain reads what a refused request still has to send. The server would close
+// the connection on it, and a client in the middle of a large body then finds
+// its connection reset and no answer. S3 refuses before the body is sent, on
+// "Expect: 100-continue", which this server answers before it asks the handlers.
+// Only bodies of a known length can be read to their end twice.
+func drain(ctx fiber.Ctx) {
+	body := ctx.Request().BodyStream()
+	if body == nil || ctx.Request().Header.ContentLength() <= 0 {
+		return
+	}
+	// An error is the client's going away: nobody is left to be answered.
+	_, _ = io.Copy(io.Discard, body)
 }
