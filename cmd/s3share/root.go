@@ -73,9 +73,13 @@ func misuse(hint, format string, args ...any) error {
 
 // advise adds a hint to an error. A hint that err already has stays.
 func advise(err error, hint string) error {
+	code := exitFailed
 	var t *trouble
-	if err == nil || errors.As(err, &t) && t.hint != "" {
+	if errors.As(err, &t) {
+		code = t.code
+	}
+	if err == nil || t != nil && t.hint != "" {
 		return err
 	}
-	return &trouble{err: err, hint: hint, code: exitFailed}
+	return &trouble{err: err, hint: hint, code: code}
 }

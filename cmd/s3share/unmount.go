@@ -30,7 +30,7 @@ and what is left stays in the outbox. Nothing that was written is thrown away.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			return unmount(ctx, args[0], ask, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return unmount(ctx, args[0], ask, cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().BoolVar(&ask.Keep, "keep", false, "undo the mount even if something cannot be delivered")
@@ -38,7 +38,7 @@ and what is left stays in the outbox. Nothing that was written is thrown away.
 	return cmd
 }
 
-func unmount(ctx context.Context, name string, ask unmountRequest, out, errs io.Writer) error {
+func unmount(ctx context.Context, name string, ask unmountRequest, errs io.Writer) error {
 	dir, err := resolveDir(name)
 	if err != nil {
 		return fmt.Errorf("cannot unmount %s: %w", name, err)
@@ -47,14 +47,13 @@ func unmount(ctx context.Context, name string, ask unmountRequest, out, errs io.
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	err = leaveMount(ctx, dir, ask, out, errs)
-	if err != nil {
+	if err := leaveMount(ctx, dir, ask, errs); err != nil {
 		return fmt.Errorf("cannot unmount %s: %w", dir, err)
 	}
 	return nil
 }
 
-func leaveMount(ctx context.Context, dir string, ask unmountRequest, out, errs io.Writer) error {
+func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Writer) error {
 	m, err := mountAt(dir)
 	if err != nil {
 		return err
@@ -88,11 +87,11 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, out, errs i
 	if err != nil {
 		return err
 	}
-	return judge(dir, last, ask, out, errs)
+	return judge(dir, last, ask, errs)
 }
 
 // judge tells how an unmount went that the daemon has carried out.
-func judge(dir string, last event, ask unmountRequest, out, errs io.Writer) error {
+func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 	switch last.Outcome {
 	case outcomeBusy:
 		return busy(holders(dir))

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/smithy-go"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// TestExplain tells each kind of failure as people read it.
+func TestExplain(t *testing.T) {
+	failed := func(kind s3backend.Kind, err error) error {
+		return fmt.Errorf("below: %w", &s3backend.Error{Op: "GetObject", Key: "Delivery/q3.csv", Kind: kind, Err: err})
+	}
+	login := func(code string) error { return failed(s3backend.BadLogin, &smithy.GenericAPIError{Code: code}) }
+	for _, tt := range []struct {
+		err  error
+		want string // the sentence, " | ", and a part of the hint
+	}{
+		{failed(s3backend.NotExist, nil), `no object "Delivery/q3.csv"`},
+		{failed(s3backend.NoBucket, nil), `no bucket "team" at https://s3.example.com | check its name`},
+		{failed(s3backend.Denied, nil), `access denied to "Delivery/q3.csv" (GetObject) | bucket policy`},
+		{&s3backend.Error{Op: "ListObjectsV2", Kind: s3backend.Denied}, `access denied to the bucket "team" (ListObjectsV2) | bucket policy`},
+		{login("ExpiredToken"), "https://s3.example.com refused the credentials: expired | aws sso login --profile p"},
+		{login("RequestTimeTooSkewed"), "https://s3.example.com refused the request: this machine's clock is wrong | set the clock"},
+		{login("InvalidAccessKeyId"), "https://s3.example.com refused the credentials: it does not know the access key | check the profile"},
+		{login("SignatureDoesNotMatch"), "https://s3.example.com refused the credentials: the secret key is not the access key's | check the profile"},
+		{login("InvalidSecurity"), "https://s3.example.com refused the credentials: InvalidSecurity | renew the profile"},
+		{failed(s3backend.BadLogin, config.SharedConfigProfileNotExistError{Profile: "p"}), `there is no AWS profile "p" | list-profiles`},
+		{failed(s3backend.BadLogin, &ssocreds.InvalidTokenError{}), `the login of the profile "p" has expired | aws sso login --profile p`},
+		{failed(s3backend.BadLogin, &smithy.OperationError{ServiceID: "ec2imds", Err: errors.New("no route")}),
+			"no credentials are found: not in the environment, not in a profile | --profile"},
+		{failed(s3backend.BadLogin, errors.New("process exited with 3")), "no usable credentials: process exited with 3 | --profile"},
+		{failed(s3backend.Stale, nil), `"Delivery/q3.csv" was changed by the other party`},
+		{failed(s3backend.Archived, nil), `"Delivery/q3.csv" is archived | restore it`},
+		{failed(s3backend.TooLarge, nil), `"Delivery/q3.csv" is larger than S3 takes`},
+		{failed(s3backend.Busy, nil), "https://s3.example.com is throttling, and did so at each attempt | later"},
+		{failed(s3backend.Other, syscall.ECONNREFUSED), "nothing answers at https://s3.example.com | that the server runs"},
+		{failed(s3backend.Other, &net.DNSError{Name: "s3.example.com"}), `there is no host "s3.example.com" | check the endpoint`},
+		{failed(s3backend.Other, syscall.ENETUNREACH), "https://s3.example.com cannot be reached | check the network"},
+		{failed(s3backend.Other, context.DeadlineExceeded), "no answer from https://s3.example.com in time | check the endpoint"},
+		{failed(s3backend.Other, &smithy.GenericAPIError{Code: "AuthorizationHeaderMalformed", Message: "expecting 'eu-west-1'"}),
+			`the region "r" is not the bucket's: expecting 'eu-west-1' | leave the region out`},
+		{failed(s3backend.Other, &smithy.GenericAPIError{Code: "InternalError", Message: "oops"}), `GetObject "Delivery/q3.csv": InternalError: oops`},
+		{&s3backend.Error{Op: "Open", Kind: s3backend.Other, Err: errors.New("endpoint is odd")}, "endpoint is odd"},
+		{errors.New("plain"), "plain"},
+	} {
+		told := explain(target{"team", "r", "https://s3.example.com", "p"}, tt.err)
+		want, hint, _ := strings.Cut(tt.want, " | ")
+		code, gotHint := verdict(told)
+		if told.Error() != want || !strings.Contains(gotHint, hint) || (hint == "") != (gotHint == "") || code != exitFailed {
+			t.Errorf("explain(%v) = %q, hint %q, exit code %d, want %q, a hint with %q, exit code 1", tt.err, told, gotHint, code, want, hint)
+		}
+		if !errors.Is(told, tt.err) {
+			t.Errorf("explain(%v) lost the error", tt.err)
+		}
+	}
+}
+
+func TestTell(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{nil, exitDone, ""},
+		{errors.New("a\nb"), exitFailed, "s3share: a b\n"},
+		{fmt.Errorf("cannot x: %w", advise(errors.New("y"), "do z")), exitFailed, "s3share: cannot x: y\ns3share: hint: do z\n"},
+		{advise(misuse("first", "y"), "second"), exitUsage, "s3share: y\ns3share: hint: first\n"},
+		{advise(misuse("", "y"), "second"), exitUsage, "s3share: y\ns3share: hint: second\n"},
+		{silent(2), exitUsage, ""},
+	} {
+		var out bytes.Buffer
+		if code := tell(&out, tt.err); code != tt.code || out.String() != tt.want {
+			t.Errorf("tell(%v) = %d and prints %q, want %d and %q", tt.err, code, &out, tt.code, tt.want)
+		}
+	}
+}

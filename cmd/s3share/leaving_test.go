@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// fakeOwing owes what it is told to owe.
+type fakeOwing struct {
+	mu     sync.Mutex
+	owed   []outbox.Status
+	closed bool
+	// drained lets one Drain return for each of its errors; closed, all return nil.
+	drained chan error
+}
+
+func (f *fakeOwing) Status() []outbox.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.owed)
+}
+
+func (f *fakeOwing) Drain(ctx context.Context) error {
+	select {
+	case err := <-f.drained:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *fakeOwing) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	return nil
+}
+
+// fakeMount is undone by Unmount unless that is to fail.
+type fakeMount struct {
+	err  error
+	once sync.Once
+	gone chan struct{}
+}
+
+func (f *fakeMount) Unmount() error {
+	if f.err == nil {
+		f.once.Do(func() { close(f.gone) })
+	}
+	return f.err
+}
+
+func (f *fakeMount) Wait() { <-f.gone }
+
+type fakeBucket struct{}
+
+func (fakeBucket) Bucket() string           { return "team" }
+func (fakeBucket) Region() string           { return "r" }
+func (fakeBucket) Counts() map[string]int64 { return map[string]int64{"PutObject": 1} }
+
+// running is a daemon without kernel and bucket, and a link to it.
+type running struct {
+	*mountDaemon
+	owing  *fakeOwing
+	mount  *fakeMount
+	link   *daemonLink
+	result chan error // what run returned
+}
+
+// runDaemon starts a daemon that runs until the test ends.
+func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running {
+	t.Helper()
+	s := defaults()
+	s.Bucket = "team"
+	d := newDaemon(s, true, nil)
+	d.dir, d.log, d.bucket = filepath.Join(t.TempDir(), "mnt"), slog.New(slog.DiscardHandler), fakeBucket{}
+	r := &running{
+		mountDaemon: d, owing: &fakeOwing{owed: owed, drained: make(chan error)},
+		mount: &fakeMount{err: unmountError, gone: make(chan struct{})}, result: make(chan error, 1),
+	}
+	d.cache = r.owing
+	socket := filepath.Join(t.TempDir(), "s")
+	var err error
+	if d.control, err = controlAt(socket); err != nil {
+		t.Fatal(err)
+	}
+	d.serve(r.mount)
+	d.control.serve(d)
+	r.link = linkTo(socket)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.result <- d.run(ctx) }()
+	t.Cleanup(func() {
+		r.mount.err = nil
+		cancel()
+		d.mayLeave()
+		<-d.ended
+	})
+	return r
+}
+
+var (
+	sealed  = outbox.Status{Path: "Delivery/a", State: outbox.Sealed, Size: 10, Sent: 4}
+	blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
+	private = outbox.Status{Path: "Delivery/.a.swp", State: outbox.Local, Size: 30}
+)
+
+func TestUnmountDelivers(t *testing.T) {
+	r := runDaemon(t, []outbox.Status{sealed, private}, nil)
+	var phases []string
+	drained := false
+	last, err := r.link.unmount(t.Context(), unmountRequest{}, func(e event) {
+		if !slices.Contains(phases, e.Phase) {
+			phases = append(phases, e.Phase)
+		}
+		if e.Phase == phaseDelivering && !drained {
+			if e.Files != 1 || e.Bytes != 10 || e.Sent != 4 {
+				t.Errorf("progress = %+v, want 1 file of 10 bytes, 4 sent", e)
+			}
+			drained = true
+			close(r.owing.drained)
+		}
+	})
+	if err != nil || last.Outcome != outcomeUnmounted || len(last.Left) != 0 || last.Error != "" {
+		t.Errorf("unmount = %+v, %v, want it unmounted", last, err)
+	}
+	if !slices.Equal(phases, []string{phaseDelivering, phaseFinishing}) {
+		t.Errorf("phases = %q", phases)
+	}
+	if err := <-r.result; err != nil {
+		t.Errorf("the daemon ended with %v", err)
+	}
+	if !r.owing.closed {
+		t.Error("the cache was not closed")
+	}
+	if _, err := r.link.status(t.Context()); err == nil {
+		t.Error("the daemon still answers")
+	}
+}
+
+// TestUnmountStays asks for what cannot be done; the mount has to stay.
+func TestUnmountStays(t *testing.T) {
+	left := &outbox.LeftError{Left: []outbox.Status{blocked}}
+	for _, tt := range []struct {
+		name    string
+		drain   error
+		unmount error
+		ask     unmountRequest
+		want    event
+	}{
+		{"blocked", left, nil, unmountRequest{}, event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}}},
+		{"timeout", nil, nil, unmountRequest{Timeout: time.Millisecond}, event{Outcome: outcomeLeft, Left: []outbox.Status{sealed, blocked}}},
+		{"busy", left, unix.EBUSY, unmountRequest{Keep: true}, event{Outcome: outcomeBusy}},
+		{"failed", left, errors.New("odd"), unmountRequest{Keep: true}, event{Outcome: outcomeFailed, Error: "odd"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := runDaemon(t, []outbox.Status{sealed, blocked}, tt.unmount)
+			if tt.drain != nil {
+				go func() { r.owing.drained <- tt.drain }()
+			}
+			last, err := r.link.unmount(t.Context(), tt.ask, func(event) {})
+			if err != nil || last.Outcome != tt.want.Outcome || last.Error != tt.want.Error || !slices.Equal(last.Left, tt.want.Left) {
+				t.Errorf("unmount = %+v, %v, want %+v", last, err, tt.want)
+			}
+			st, err := r.link.status(t.Context())
+			if err != nil || !st.Mounted || len(st.Owed) != 2 || st.Bucket != "team" {
+				t.Errorf("status = %+v, %v, want it mounted and owing 2", st, err)
+			}
+		})
+	}
+}
+
+// TestUnmountKeep undoes the mount although something is left.
+func TestUnmountKeep(t *testing.T) {
+	r := runDaemon(t, []outbox.Status{sealed, blocked, private}, nil)
+	last, err := r.link.unmount(t.Context(), unmountRequest{Keep: true, Timeout: time.Millisecond}, func(event) {})
+	if err != nil || last.Outcome != outcomeUnmounted || !slices.Equal(last.Left, []outbox.Status{sealed, blocked}) {
+		t.Errorf("unmount = %+v, %v, want it unmounted with two left", last, err)
+	}
+	var left *outbox.LeftError
+	if err := <-r.result; !errors.As(err, &left) {
+		t.Errorf("the daemon ended with %v, want a LeftError", err)
+	}
+}
+
+// TestUnmountedByOthers delivers the rest although nobody asked s3share.
+func TestUnmountedByOthers(t *testing.T) {
+	r := runDaemon(t, []outbox.Status{sealed}, nil)
+	if err := r.mount.Unmount(); err != nil {
+		t.Fatal(err)
+	}
+	<-r.gone
+	st, err := r.link.status(t.Context())
+	if err != nil || st.Mounted {
+		t.Errorf("status = %+v, %v, want it not mounted", st, err)
+	}
+	close(r.owing.drained)
+	if err := <-r.result; err != nil {
+		t.Errorf("the daemon ended with %v", err)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		last event
+		ask  unmountRequest
+		err  string // "" for none
+		out  string
+	}{
+		{event{Outcome: outcomeUnmounted}, unmountRequest{}, "", ""},
+		{event{Outcome: outcomeUnmounted, Left: []outbox.Status{blocked}}, unmountRequest{Keep: true},
+			"it is undone, but not all was delivered: what is listed stays in the outbox",
+			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
+		{event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}}, unmountRequest{}, "not all can be delivered",
+			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
+		{event{Outcome: outcomeLeft, Left: []outbox.Status{sealed}}, unmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
+			"s3share: not delivered: \"Delivery/a\" (10 B): waiting to be sent\n"},
+		{event{Outcome: outcomeBusy}, unmountRequest{}, "it is in use", ""},
+		{event{Outcome: outcomeFailed, Error: "odd"}, unmountRequest{}, "odd", ""},
+		{event{Outcome: "later"}, unmountRequest{}, `the daemon said "later", which this version does not know`, ""},
+	} {
+		var out bytes.Buffer
+		err := judge("/no/such/mount", tt.last, tt.ask, &out)
+		if got := errorText(err); got != tt.err || out.String() != tt.out {
+			t.Errorf("judge(%+v) = %q and prints %q, want %q and %q", tt.last, got, &out, tt.err, tt.out)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestPrintStates(t *testing.T) {
+	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Size: 1 << 20, Sent: 1 << 20}
+	var out bytes.Buffer
+	err := printStates(&out, []state{
+		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
+		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Owed: []outbox.Status{blocked, odd}},
+	})
+	want := strings.TrimPrefix(`
+/mnt/a (b)
+  all is delivered
+
+/mnt/c (team, the bucket d, read-only, no longer mounted, still delivering)
+  FILE          SIZE     SENT     STATE
+  Delivery/b    20 B     0 B      cannot be delivered: access denied
+  Delivery/a?b  1.0 MiB  1.0 MiB  delivered beside the other party's version
+`, "\n")
+	if err != nil || out.String() != want {
+		t.Errorf("printStates: %v\n%s\nwant\n%s", err, &out, want)
+	}
+}
