@@ -282,6 +282,9 @@ func (c *Cache) fillFromDisk(f *fetch) bool {
 		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
 		if err := d.read(e, b.index, p); err != nil {
+			if f.ctx.Err() != nil || !e.has(b.index) {
+				return false // cancelled, or evicted meanwhile
+			}
 			c.log.Warn("disk cache: block dropped", "key", f.v.obj.Key, "block", b.index, "error", err)
 			c.mu.Lock()
 			c.stats.Corrupt++

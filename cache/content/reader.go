@@ -118,8 +118,8 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 func blocksIn(n int64) int64 { return (n + blockSize - 1) / blockSize }
 
 // nextLocked copies the full blocks at off to p, at least one, for a read that
-// belongs to q, or to none. It gives up
-// Cache.mu while it waits for the first and while it copies.
+// belongs to q, or to none. It gives up Cache.mu while it waits for the first
+// and while it copies.
 func (r *Reader) nextLocked(ctx context.Context, q *sequence, p []byte, off int64) (int, error) {
 	c, v := r.c, r.v
 	from, end := off/blockSize, blocksIn(off+int64(len(p)))
