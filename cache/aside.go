@@ -14,7 +14,7 @@ func (c *Cache) aside(r *removal) {
 		waiting := c.gone[r.obj.Key] == r
 		c.mu.Unlock()
 		if waiting {
-			c.out.Remove(r.obj.Key)
+			c.out.Remove(r.obj)
 		}
 	})
 }

@@ -43,22 +43,10 @@ func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
 		return nil // a folder's bits say what the policy grants
 	}
 	if a.File != nil {
-		return a.File.SetMode(mode)
+		return c.withHandle(ctx, path, func(h *Handle) error { return h.SetMode(ctx, mode) })
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.modes[a.Key+"\x00"+a.ETag] = mode
-	return nil
-}
-
-// SetMode sets the permission bits of a file that is open or owed.
-func (f *File) SetMode(mode uint32) error {
-	f.c.mu.Lock()
-	defer f.c.mu.Unlock()
-	if f.item != nil {
-		f.item.SetMode(mode)
-		return nil
-	}
-	f.c.modes[f.obj.Key+"\x00"+f.obj.ETag] = mode
 	return nil
 }

@@ -105,12 +105,45 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(b, meta.Config{})
-	c.out, err = outbox.New(b, c, outbox.Config{Dir: filepath.Join(cfg.StateDir, "stage"), Who: cfg.Who, Logger: cfg.Logger})
+	c.out, err = outbox.New(b, c, outbox.Config{Dir: filepath.Join(cfg.StateDir, "stage"), Size: cfg.StageSize, Who: cfg.Who, Logger: cfg.Logger})
+	if err == nil {
+		err = c.recover()
+	}
 	if err != nil {
 		c.names.Close()
 		return nil, errors.Join(err, c.blocks.Close())
 	}
 	return c, nil
+}
+
+// recover shows what an earlier process owed, and goes on with it.
+func (c *Cache) recover() error {
+	items, err := c.out.Recover(func(o s3backend.Object) outbox.Base { return c.blocks.Open(o) })
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	for _, o := range c.out.Removals() {
+		c.gone[o.Key] = &removal{obj: o}
+	}
+	for _, it := range items {
+		for _, o := range it.Leaves() {
+			c.gone[o.Key] = &removal{obj: o}
+		}
+		if it.IsFolder() {
+			c.folders[it.Key()] = it
+			continue
+		}
+		f := c.newFileLocked(it.Key())
+		f.obj, f.item = it.Over(), it
+		c.files.put(f)
+		c.owed[it] = f
+	}
+	c.mu.Unlock()
+	for _, it := range items {
+		it.Resume()
+	}
+	return nil
 }
 
 // Close stops all work and waits for it. What is owed stays in the outbox.

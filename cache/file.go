@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
@@ -221,7 +222,7 @@ func (f *File) openLocked(write bool) error {
 
 // close ends one handle. After the last writer the item is sealed; after the last
 // handle of a removed file its bytes are gone.
-func (f *File) close(write bool) {
+func (f *File) close(write, killed bool) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	c := f.c
@@ -232,6 +233,9 @@ func (f *File) close(write bool) {
 	}
 	it := f.item
 	release := f.held && f.writers == 0 && !f.unnamed
+	if killed && f.held {
+		it.Interrupt()
+	}
 	if release {
 		f.held = false
 	}
@@ -265,7 +269,7 @@ func (f *File) close(write bool) {
 		it.Release()
 	}
 	if remove != nil {
-		c.out.Remove(remove.obj.Key)
+		c.out.Remove(remove.obj)
 	}
 }
 
@@ -275,6 +279,7 @@ type Handle struct {
 	write  bool
 	append bool
 	opener int // the process that opened it
+	killed atomic.Bool
 }
 
 // File is what the handle has open.
@@ -343,11 +348,36 @@ func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 	return off, nil
 }
 
-// Flush is called at each close(2) of a descriptor of this handle, by process
-// pid. Where the exchange is mounted to wait for S3, the close of the process that
-// opened the file does; another's, to which it was handed down, does not.
-func (h *Handle) Flush(ctx context.Context, pid int) error {
-	if !h.write || !h.f.c.cfg.Sync || pid != h.opener {
+// Closing says who closes a descriptor of a handle.
+type Closing struct {
+	PID    int  // the process
+	Killed bool // it is being ended by a signal
+	More   bool // it has further descriptors of the file
+}
+
+// Flush is called at each close(2) of a descriptor of this handle. When the process
+// that opened the file closes its last one, the file is sealed: it outlives this
+// program from then on. Where the exchange is mounted to wait for S3, this close
+// does; another's, to which the file was handed down, does not.
+func (h *Handle) Flush(ctx context.Context, by Closing) error {
+	if !h.write {
+		return nil
+	}
+	h.killed.Store(by.Killed)
+	if by.Killed || by.More || by.PID != h.opener {
+		return nil
+	}
+	h.f.c.mu.Lock()
+	it := h.f.item
+	last := h.f.held && h.f.writers == 1 && !h.f.unnamed
+	h.f.c.mu.Unlock()
+	if !last {
+		return nil
+	}
+	if err := it.Seal(); err != nil {
+		return err
+	}
+	if !h.f.c.cfg.Sync {
 		return nil
 	}
 	return h.commit(ctx)
@@ -386,7 +416,7 @@ func (h *Handle) commit(ctx context.Context) error {
 }
 
 // Release ends the handle.
-func (h *Handle) Release() { h.f.close(h.write) }
+func (h *Handle) Release() { h.f.close(h.write, h.killed.Load()) }
 
 // Settled waits until the file is owed no more, or ctx ends.
 func (f *File) Settled(ctx context.Context) error {
@@ -410,8 +440,25 @@ func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
 	if err != nil {
 		return err
 	}
-	it.SetMtime(t)
-	return nil
+	return it.SetMtime(t)
+}
+
+// SetMode sets the permission bits, which travel with the file where it is owed.
+func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
+	h.f.c.mu.Lock()
+	owed := h.f.item != nil
+	if !owed {
+		h.f.c.modes[h.f.obj.Key+"\x00"+h.f.obj.ETag] = mode
+	}
+	h.f.c.mu.Unlock()
+	if !owed {
+		return nil
+	}
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	return it.SetMode(mode)
 }
 
 // CanWrite tells whether the file was opened for writing.

@@ -40,7 +40,7 @@ func (c *Cache) Remove(ctx context.Context, path string) error {
 	c.touchedLocked(p.prefix)
 	c.mu.Unlock()
 	if old != nil {
-		c.out.Remove(old.obj.Key)
+		c.out.Remove(old.obj)
 	}
 	return nil
 }
@@ -151,31 +151,35 @@ func (c *Cache) Mkdir(ctx context.Context, path string) error {
 	} else if !errors.Is(err, s3backend.NotExist) {
 		return err
 	}
-	c.oweFolder(p.dir())
+	if err := c.oweFolder(p.dir()); err != nil {
+		return err
+	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)
-	c.mu.Unlock()
 	return nil
 }
 
 // oweFolder makes the folder's own object.
-func (c *Cache) oweFolder(prefix string) {
+func (c *Cache) oweFolder(prefix string) error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.folders[prefix] != nil {
-		c.mu.Unlock()
-		return
+		return nil
 	}
 	if c.gone[prefix] != nil && c.out.CancelRemove(prefix) {
 		delete(c.gone, prefix) // it is still there
-		c.mu.Unlock()
 		c.names.PutDir(prefix)
-		return
+		return nil
+	}
+	it, err := c.out.CreateFolder(prefix)
+	if err != nil {
+		return err
 	}
 	delete(c.gone, prefix)
-	it := c.out.CreateFolder(prefix)
 	c.folders[prefix] = it
-	c.mu.Unlock()
 	it.Release()
+	return nil
 }
 
 // keepFolder makes an object for a folder that has just lost its last file: S3
@@ -191,8 +195,11 @@ func (c *Cache) keepFolder(prefix string) {
 	c.mu.Lock()
 	owed := c.files.anyOwedUnder(prefix) || c.folders[prefix] != nil
 	c.mu.Unlock()
-	if !owed {
-		c.oweFolder(prefix)
+	if owed {
+		return
+	}
+	if err := c.oweFolder(prefix); err != nil {
+		c.log.Warn("an empty folder will vanish", "key", prefix, "err", err)
 	}
 }
 
@@ -232,7 +239,7 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 	c.mu.Unlock()
 	c.names.RemoveDir(p.dir())
 	if marker {
-		c.out.Remove(p.dir())
+		c.out.Remove(s3backend.Object{Key: p.dir()})
 	}
 	return nil
 }
@@ -266,7 +273,7 @@ func (c *Cache) removeMarker(ctx context.Context, prefix string) error {
 	c.mu.Lock()
 	c.gone[prefix] = &removal{obj: s3backend.Object{Key: prefix}}
 	c.mu.Unlock()
-	c.out.Remove(prefix)
+	c.out.Remove(s3backend.Object{Key: prefix})
 	return nil
 }
 

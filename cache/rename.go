@@ -5,17 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
-
-// copies is how many objects of a folder are copied at once.
-const copies = 32
 
 // Rename moves a file or a folder. What is owed moves here, without a request; what
 // S3 holds is copied there, on the server, and then deleted, so that at each moment
@@ -127,13 +121,16 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 	if err != nil {
 		return false, err
 	}
+	old := it.Over()
+	if err := it.Rename(to.key(), over); err != nil {
+		return false, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := it.Over(); old.ETag != "" {
+	if old.ETag != "" {
 		old.Key = f.key
 		c.gone[f.key] = &removal{obj: old}
 	}
-	it.Rename(to.key(), over)
 	c.files.move(f, to.key())
 	f.obj.Key = to.key()
 	return true, nil
@@ -205,27 +202,20 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr)
 		return err
 	}
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
-	// The two requests belong together: an interrupt between them would leave the
-	// file under both names.
-	ctx = context.WithoutCancel(ctx)
-	obj, err := c.bucket.Copy(ctx, old, to.key(), nil, condition(over))
-	if err != nil {
-		return fmt.Errorf("copying %q: %w", from.key(), err)
-	}
-	if err := c.bucket.Delete(ctx, old.Key, s3backend.Condition{IfMatch: old.ETag}); err != nil {
-		c.log.Warn("renamed, but the old name stays", "key", old.Key, "err", err)
-		if !errors.Is(err, s3backend.Stale) { // the other party's new version is theirs to keep
-			return fmt.Errorf("deleting %q: %w", from.key(), err)
-		}
-	}
-	obj.Key, obj.Size = to.key(), src.Size
-	c.renamed(old, obj)
-	return nil
+	return c.move(ctx, []outbox.Move{{From: old, To: to.key(), Over: over}})
 }
 
-// condition is what must hold at a key for what it holds to be replaced.
-func condition(over s3backend.Object) s3backend.Condition {
-	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
+// move has S3 move objects. An interrupt does not cut it short: it would leave
+// them under both names for longer.
+func (c *Cache) move(ctx context.Context, moves []outbox.Move) error {
+	made, err := c.out.Move(context.WithoutCancel(ctx), moves)
+	if err != nil {
+		return err
+	}
+	for i, m := range moves {
+		c.renamed(m.From, made[i])
+	}
+	return nil
 }
 
 // renamed notes that S3 has moved a version.
@@ -234,9 +224,9 @@ func (c *Cache) renamed(old, obj s3backend.Object) {
 		obj.Header = h
 	}
 	c.names.Put(obj)
-	c.names.Remove(old.Key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.gone[old.Key] = &removal{obj: old}
 	if m, ok := c.modes[old.Key+"\x00"+old.ETag]; ok {
 		c.modes[obj.Key+"\x00"+obj.ETag] = m
 	}
@@ -276,7 +266,9 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) err
 		c.mu.Unlock()
 		return err
 	}
-	it.SetMtime(src.Mtime)
+	if err := it.SetMtime(src.Mtime); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	r := &removal{obj: old}
 	c.gone[old.Key] = r
@@ -324,8 +316,26 @@ func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) err
 			return fmt.Errorf("%w: %q", ErrNameTooLong, dir+o.Key[len(old):])
 		}
 	}
-	if err := c.copyAll(context.WithoutCancel(ctx), objs, old, dir); err != nil {
+	var moves []outbox.Move
+	var markers []s3backend.Object
+	for _, o := range objs {
+		if strings.HasSuffix(o.Key, "/") {
+			markers = append(markers, o)
+		} else {
+			moves = append(moves, outbox.Move{From: o, To: dir + strings.TrimPrefix(o.Key, old)})
+		}
+	}
+	if err := c.move(ctx, moves); err != nil {
 		return err
+	}
+	for _, o := range markers { // a folder's own object is made anew
+		if err := c.oweFolder(dir + strings.TrimPrefix(o.Key, old)); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.gone[o.Key] = &removal{obj: o}
+		c.mu.Unlock()
+		c.out.Remove(o)
 	}
 	if err := c.moveOwed(ctx, old, dir); err != nil {
 		return err
@@ -357,62 +367,6 @@ func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object
 	}
 }
 
-// copyAll copies objects from one prefix to another and deletes the originals. On
-// the first failure it deletes the copies that it made, and nothing has changed.
-func (c *Cache) copyAll(ctx context.Context, objs []s3backend.Object, from, to string) error {
-	var mu sync.Mutex
-	var made []s3backend.Object
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(copies)
-	copied := make([]s3backend.Object, len(objs))
-	for i, o := range objs {
-		g.Go(func() error {
-			key := to + strings.TrimPrefix(o.Key, from)
-			n, err := c.bucket.Copy(gctx, o, key, nil, s3backend.Condition{IfNoneMatch: !strings.HasSuffix(key, "/")})
-			if err != nil {
-				return fmt.Errorf("copying %q: %w", o.Key, err)
-			}
-			n.Key, n.Size = key, o.Size
-			copied[i] = n
-			mu.Lock()
-			made = append(made, n)
-			mu.Unlock()
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		for _, o := range made {
-			if derr := c.bucket.Delete(ctx, o.Key, s3backend.Condition{IfMatch: o.ETag}); derr != nil {
-				c.log.Warn("a copy of a rename that failed stays", "key", o.Key, "err", derr)
-			}
-		}
-		return err
-	}
-	keys := make([]string, len(objs))
-	for i, o := range objs {
-		keys[i] = o.Key
-	}
-	for len(keys) > 0 {
-		n := min(len(keys), 1000)
-		failed, err := c.bucket.DeleteAll(ctx, keys[:n])
-		if err != nil {
-			return fmt.Errorf("the folder is there under both names: %w", err)
-		}
-		for key, err := range failed {
-			if err != nil {
-				return fmt.Errorf("deleting %q: %w", key, err)
-			}
-		}
-		keys = keys[n:]
-	}
-	for i, o := range objs {
-		if !strings.HasSuffix(o.Key, "/") {
-			c.renamed(o, copied[i])
-		}
-	}
-	return nil
-}
-
 // moveOwed moves what is owed below a folder.
 func (c *Cache) moveOwed(ctx context.Context, old, dir string) error {
 	c.mu.Lock()
@@ -428,7 +382,9 @@ func (c *Cache) moveOwed(ctx context.Context, old, dir string) error {
 		if err := c.forgetFolder(ctx, prefix); err != nil {
 			return err
 		}
-		c.oweFolder(dir + strings.TrimPrefix(prefix, old))
+		if err := c.oweFolder(dir + strings.TrimPrefix(prefix, old)); err != nil {
+			return err
+		}
 	}
 	for _, f := range files {
 		c.mu.Lock()

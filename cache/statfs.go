@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -14,12 +12,8 @@ type Space struct{ Total, Free int64 }
 
 // Statfs tells how much can be written before the outbox is full.
 func (c *Cache) Statfs() (Space, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(c.cfg.StateDir, &st); err != nil {
-		return Space{}, err
-	}
-	s := Space{Total: int64(st.Blocks) * int64(st.Bsize), Free: int64(st.Bavail) * int64(st.Bsize)}
-	return s, nil
+	total, free, err := c.out.Space()
+	return Space{total, free}, err
 }
 
 // State tells where a file is on its way to S3.

@@ -148,30 +148,28 @@ func (f *file) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAt
 func (f *file) setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn) error {
 	size, hasSize := in.GetSize()
 	mtime, hasMtime := in.GetMTime()
-	if hasSize || hasMtime {
-		h, done, err := f.handleFor(ctx, fh)
-		if err != nil {
-			return err
-		}
-		defer done()
-		if hasSize {
-			err = h.Truncate(ctx, int64(size))
-		}
-		if err == nil && hasMtime {
-			err = h.SetMtime(ctx, mtime)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	mode, ok := in.GetMode()
+	mode, hasMode := in.GetMode()
 	switch {
-	case !ok:
+	case !hasSize && !hasMtime && !hasMode:
 		return nil
-	case f.current() != nil:
-		return f.current().SetMode(mode & 0o777)
+	case !hasSize && !hasMtime && f.current() == nil:
+		return f.s.cache.SetMode(ctx, f.path(), mode&0o777)
 	}
-	return f.s.cache.SetMode(ctx, f.path(), mode&0o777)
+	h, done, err := f.handleFor(ctx, fh)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if hasSize {
+		err = h.Truncate(ctx, int64(size))
+	}
+	if err == nil && hasMtime {
+		err = h.SetMtime(ctx, mtime)
+	}
+	if err == nil && hasMode {
+		err = h.SetMode(ctx, mode&0o777)
+	}
+	return err
 }
 
 // handleFor returns a handle that may write: the caller's own, or one for this

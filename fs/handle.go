@@ -52,10 +52,13 @@ func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, sys
 // Flush is sent for each close(2). An interrupt must not cut it short: the
 // descriptor is gone already, and nobody retries.
 func (h *handle) Flush(ctx context.Context) syscall.Errno {
-	pid := callerPID(ctx)
+	if !h.h.CanWrite() {
+		return 0
+	}
+	by := closing(ctx, h.f.path())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncDeadline)
 	defer cancel()
-	return h.told("close", h.h.Flush(ctx, pid))
+	return h.told("close", h.h.Flush(ctx, by))
 }
 
 func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {

@@ -3,8 +3,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,24 +10,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Patience: an item that fails is tried again after a while that doubles from
-// the first of these to the last, with jitter, for as long as the daemon lives.
-const (
-	firstBackoff = time.Second
-	lastBackoff  = time.Minute
-	// blockedBackoff is for what only a person can change, such as a policy.
-	blockedBackoff = 5 * time.Minute
-)
-
-func backoff(try int) time.Duration {
-	d := min(firstBackoff<<min(try, 10), lastBackoff)
-	return d/2 + rand.N(d/2)
-}
-
 // errBaseGone blocks an edit of a version that S3 no longer has.
 var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
-
-func isKind(err error, k s3backend.Kind) bool { return errors.Is(err, k) }
 
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
@@ -43,7 +25,12 @@ func (it *Item) deliver() {
 	it.attempt, it.state = a, Uploading
 	it.mu.Unlock()
 
-	obj, err := it.commit(ctx)
+	var obj s3backend.Object
+	err := it.o.gate.pass(ctx)
+	if err == nil {
+		obj, err = it.commit(ctx)
+		it.o.met(err)
+	}
 	if err == nil {
 		it.finish(obj)
 	}
@@ -68,16 +55,14 @@ func (it *Item) failedLocked(err error, cut bool) {
 	it.reason = err
 	wait := backoff(it.tries)
 	it.tries++
-	if blocks(err) {
+	switch {
+	case blocks(err):
 		it.state, wait = Blocked, blockedBackoff
+	case isKind(err, s3backend.BadLogin):
+		wait = loginBackoff // the gate's time, so that it goes on at once
 	}
 	it.o.log.Warn("not delivered", "key", it.key, "state", it.state, "again in", wait.Round(time.Second), "err", err)
 	it.scheduleLocked(wait)
-}
-
-// blocks tells a failure that time alone does not mend.
-func blocks(err error) bool {
-	return isKind(err, s3backend.Denied) || isKind(err, s3backend.NoBucket) || isKind(err, s3backend.TooLarge) || errors.Is(err, errBaseGone)
 }
 
 // finish tells that S3 has the item, and forgets it.
@@ -87,18 +72,17 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.leave, it.stale, it.up = nil, nil, nil
 	stale = slices.DeleteFunc(stale, func(m maybe) bool { return m.key == obj.Key })
 	it.mu.Unlock()
-	path := ""
-	if it.stage != nil && it.stage.whole() && it.stage.extend() == nil {
-		path = it.stage.path
-	}
-	it.o.events.Delivered(it, obj, path)
-	if it.stage != nil {
-		os.Remove(it.stage.path) // where the callee did not take it
-	}
-	it.o.removeStale(stale)
 	for _, old := range leave {
 		it.o.removeVersion(old)
 	}
+	it.o.removeStale(stale)
+	path := ""
+	if it.stage != nil && it.stage.whole() {
+		path = it.path
+	}
+	failpoint("delivered")
+	it.o.events.Delivered(it, obj, path)
+	it.erase()
 	it.mu.Lock()
 	if !it.goneLocked() {
 		close(it.gone)
@@ -239,6 +223,9 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 		}
 	}
 	beside := conflictKey(key, it.o.cfg.Who, time.Now())
+	if err := it.note(record{Op: opRename, Key: beside, Beside: true}); err != nil {
+		return err
+	}
 	it.mu.Lock()
 	up := it.up
 	it.up, it.over, it.key, it.beside = nil, s3backend.Object{}, beside, true
@@ -293,17 +280,7 @@ func (o *Outbox) removeStale(stale []maybe) {
 }
 
 // removeVersion deletes a version that was replaced under another name.
-func (o *Outbox) removeVersion(old s3backend.Object) {
-	o.work.Go(func() {
-		err := o.bucket.Delete(o.ctx, old.Key, s3backend.Condition{IfMatch: old.ETag})
-		if err != nil && !isKind(err, s3backend.Stale) {
-			o.log.Warn("an object stays under its old name", "key", old.Key, "err", err)
-			o.events.Removed(old.Key, err)
-			return
-		}
-		o.events.Removed(old.Key, nil)
-	})
-}
+func (o *Outbox) removeVersion(old s3backend.Object) { o.removals.add(old, true) }
 
 // current tells what S3 holds at key: no ETag for nothing. Its header is nil where
 // the policy lets us list, but not read.

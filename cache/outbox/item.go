@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -23,8 +22,15 @@ var errTaken = errors.New("taken back before it was delivered")
 type Item struct {
 	o      *Outbox
 	folder bool
+	path   string // of the staged file; its journal stands beside it
 	stage  *stage // nil for a folder
 	sent   atomic.Int64
+	sealed atomic.Bool // the journal says that it is closed and complete
+
+	// logMu orders the lines of the journal, and guards the next two.
+	logMu   sync.Mutex
+	logGone bool
+	logged  extents // what the journal knows to be staged over the base
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
 	// across a request.
@@ -50,6 +56,7 @@ type Item struct {
 	leave     []s3backend.Object // versions to delete once this is delivered
 	stale     []maybe            // keys where an attempt of ours may have landed
 	beside    bool               // committed beside the other party's version
+	killed    bool               // a writer was ended by a signal: not for delivery
 	gone      chan struct{}      // closed when delivered or dropped
 }
 
@@ -74,25 +81,36 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 	if base.ETag == "" {
 		size, read = 0, nil
 	}
-	st, err := newStage(o.stagePath(o.nextID.Add(1)), read, size)
+	path := o.newPath()
+	st, err := newStage(path, read, size)
 	if err != nil {
 		return nil, err
 	}
-	it := &Item{o: o, stage: st, key: key, over: over, base: base, header: base.Header, writers: 1, state: Open, gone: make(chan struct{})}
+	st.room = o.room
+	it := &Item{o: o, path: path, stage: st, key: key, over: over, base: base, header: base.Header, writers: 1, state: Open, gone: make(chan struct{})}
+	if err := it.note(record{Op: opCreate, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
+		st.close()
+		os.Remove(path)
+		return nil, err
+	}
 	o.add(it)
 	return it, nil
 }
 
 // CreateFolder owes the object "name/" that makes a folder stay; key ends in a
 // slash. The caller calls Release.
-func (o *Outbox) CreateFolder(key string) *Item {
-	it := &Item{o: o, folder: true, key: key, writers: 1, state: Open, gone: make(chan struct{})}
+func (o *Outbox) CreateFolder(key string) (*Item, error) {
+	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, state: Open, gone: make(chan struct{})}
+	if err := it.note(record{Op: opCreate, Key: key, Folder: true}); err != nil {
+		return nil, err
+	}
+	it.sealed.Store(true)
 	o.add(it)
-	return it
+	return it, nil
 }
 
-// Hold takes the item back from delivery, as one more writer; the caller calls
-// Release. An attempt under way is given a moment to end, then cut off. The error
+// Hold takes the item back from delivery, as one more writer or to give it another
+// name; the caller calls Release. An attempt under way is given a moment to end, then cut off. The error
 // is ErrGone once the item is owed no more.
 func (it *Item) Hold(ctx context.Context) error {
 	it.mu.Lock()
@@ -150,24 +168,114 @@ func (it *Item) goneLocked() bool {
 	}
 }
 
-// Release ends one writer's hold. After the last, the item is sealed, and
-// committed when it has settled.
+// Release ends one hold. After the last, the item is sealed, and committed when it
+// has settled.
 func (it *Item) Release() {
+	if it.lastHold() {
+		if err := it.Seal(); err != nil {
+			it.o.log.Error("a closed file would not survive the end of this process", "key", it.Key(), "err", err)
+		}
+	}
 	it.mu.Lock()
 	it.writers--
-	if it.writers > 0 || it.goneLocked() {
-		it.mu.Unlock()
-		return
-	}
-	it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
-	if Private(it.key) {
-		it.state = Local
-	}
-	if it.state == Sealed {
-		it.scheduleLocked(it.o.cfg.Settle)
+	if it.writers == 0 && !it.goneLocked() {
+		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
+		it.restLocked(it.o.cfg.Settle)
 	}
 	it.mu.Unlock()
 	it.o.wake()
+}
+
+func (it *Item) lastHold() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.writers == 1 && !it.goneLocked()
+}
+
+// restLocked schedules a closed item, or tells why it stays here.
+func (it *Item) restLocked(d time.Duration) {
+	switch {
+	case Private(it.key):
+		it.state = Local
+	case it.killed:
+		it.state = Interrupted
+		if it.reason == nil {
+			it.reason = errKilled
+		}
+	default:
+		it.scheduleLocked(d)
+	}
+}
+
+// Seal writes into the journal that the item is closed, and all that a later
+// process has to know to deliver it. What is staged afterwards opens it again.
+func (it *Item) Seal() error {
+	if it.folder || it.sealed.Load() {
+		return nil
+	}
+	if err := it.note(it.sealRecord(bootID())); err != nil {
+		return err
+	}
+	it.sealed.Store(true)
+	return nil
+}
+
+func (it *Item) sealRecord(boot string) record {
+	r := record{Op: opSeal, Boot: boot}
+	it.mu.Lock()
+	r.Set, r.Killed = it.explicit, it.killed
+	if it.hasMode {
+		r.Mode = &it.mode
+	}
+	it.mu.Unlock()
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, it.stage.mtime
+	for _, x := range it.stage.dirty {
+		r.Dirty = append(r.Dirty, [2]int64{x.off, x.end})
+	}
+	return r
+}
+
+// unseal notes that the item is being written again, before it is.
+func (it *Item) unseal() error {
+	if !it.sealed.Load() {
+		return nil
+	}
+	if err := it.note(record{Op: opOpen}); err != nil {
+		return err
+	}
+	it.sealed.Store(false)
+	return nil
+}
+
+// Interrupt notes that a writer was ended by a signal: what it left may be half of
+// what it meant, and is not delivered.
+func (it *Item) Interrupt() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.killed = true
+}
+
+// Deliver sends an interrupted item as it is.
+func (it *Item) Deliver() error {
+	it.mu.Lock()
+	if it.state != Interrupted {
+		it.mu.Unlock()
+		return nil
+	}
+	it.killed = false
+	it.mu.Unlock()
+	if err := it.note(it.sealRecord(bootID())); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.writers == 0 && !it.goneLocked() {
+		it.state = Sealed
+		it.restLocked(0)
+	}
+	return nil
 }
 
 func (it *Item) scheduleLocked(d time.Duration) {
@@ -191,16 +299,27 @@ func (it *Item) Retry() {
 // Rename gives the item another key; over is what S3 holds there. The caller
 // holds the item. What S3 holds under the old key, because the item replaced it,
 // is deleted after the delivery.
-func (it *Item) Rename(key string, over s3backend.Object) {
+func (it *Item) Rename(key string, over s3backend.Object) error {
 	it.mu.Lock()
+	leave := it.leave
 	if it.over.ETag != "" && it.over.Key != key {
-		it.leave = append(it.leave, it.over)
+		leave = append(leave[:len(leave):len(leave)], it.over)
 	}
+	r := record{Op: opRename, Key: key, Over: versionOf(over)}
+	for _, o := range leave {
+		r.Leave = append(r.Leave, *versionOf(o))
+	}
+	it.mu.Unlock()
+	if err := it.note(r); err != nil {
+		return err
+	}
+	it.mu.Lock()
 	up := it.up
 	it.up = nil // an upload is bound to its key
-	it.key, it.over = key, over
+	it.key, it.over, it.leave = key, over, leave
 	it.mu.Unlock()
 	it.o.abandon(up)
+	return nil
 }
 
 // Drop forgets the item and its bytes; the caller holds it. An upload that was
@@ -217,10 +336,18 @@ func (it *Item) Drop() {
 	it.mu.Unlock()
 	it.o.abandon(up)
 	it.o.removeStale(stale)
-	if it.stage != nil {
-		os.Remove(it.stage.path)
-	}
+	it.erase()
 	it.o.forget(it)
+}
+
+// erase ends what is kept of the item on this machine. The journal goes first:
+// staged bytes without one are nobody's.
+func (it *Item) erase() {
+	it.eraseLog()
+	if it.stage != nil {
+		os.Remove(it.path)
+		it.o.staged.Add(-it.stage.charged())
+	}
 }
 
 // Open makes the staged bytes available to ReadAt and the like; the caller calls
@@ -241,22 +368,51 @@ func (it *Item) Close() { it.stage.close() }
 // WriteAt stages p at off. Its error is the local disk's, or why S3 refuses the
 // file if that is known already.
 func (it *Item) WriteAt(p []byte, off int64) (int, error) {
-	if err := it.refused(); err != nil {
+	if err := it.beforeWrite(); err != nil {
 		return 0, err
 	}
 	n, err := it.stage.writeAt(p, off)
-	it.stream(off + int64(n))
+	if err == nil {
+		err = it.afterWrite(off, off+int64(n))
+	}
 	return n, err
 }
 
 // Append stages p behind the end, and returns where that was.
 func (it *Item) Append(p []byte) (off int64, n int, err error) {
-	if err := it.refused(); err != nil {
+	if err := it.beforeWrite(); err != nil {
 		return 0, 0, err
 	}
 	off, n, err = it.stage.append(p)
-	it.stream(off + int64(n))
+	if err == nil {
+		err = it.afterWrite(off, off+int64(n))
+	}
 	return off, n, err
+}
+
+func (it *Item) beforeWrite() error {
+	if err := it.refused(); err != nil {
+		return err
+	}
+	return it.unseal()
+}
+
+// afterWrite lets the journal know which bytes over the base are ours: for a file
+// without one, the staged file's size tells.
+func (it *Item) afterWrite(off, end int64) error {
+	if it.base.ETag != "" {
+		it.logMu.Lock()
+		known := it.logged.has(off, end)
+		it.logged.add(off, end)
+		it.logMu.Unlock()
+		if !known {
+			if err := it.note(record{Op: opWrite, Dirty: [][2]int64{{off, end}}}); err != nil {
+				return err
+			}
+		}
+	}
+	it.stream(end)
+	return nil
 }
 
 // ReadAt reads what was staged, over the base. At the end it returns io.EOF.
@@ -265,23 +421,69 @@ func (it *Item) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 }
 
 // Truncate sets the size.
-func (it *Item) Truncate(size int64) error { return it.stage.truncate(size) }
+func (it *Item) Truncate(size int64) error {
+	if err := it.beforeWrite(); err != nil {
+		return err
+	}
+	if err := it.stage.truncate(size); err != nil {
+		return err
+	}
+	return it.noteSize()
+}
 
 // Grow makes the file at least size bytes long.
-func (it *Item) Grow(size int64) error { return it.stage.grow(size) }
+func (it *Item) Grow(size int64) error {
+	if size <= it.stage.length() {
+		return nil
+	}
+	return it.Truncate(size)
+}
 
 // Punch makes [off, end) read as zero, within the file's size.
-func (it *Item) Punch(off, end int64) error { return it.stage.punch(off, end) }
+func (it *Item) Punch(off, end int64) error {
+	if err := it.beforeWrite(); err != nil {
+		return err
+	}
+	if err := it.stage.punch(off, end); err != nil {
+		return err
+	}
+	return it.afterWrite(off, min(end, it.stage.length()))
+}
+
+// noteSize lets the journal know how much of the base is left.
+func (it *Item) noteSize() error {
+	if it.base.ETag == "" {
+		return nil
+	}
+	it.stage.mu.Lock()
+	size, valid := it.stage.size, it.stage.baseValid
+	it.stage.mu.Unlock()
+	it.logMu.Lock()
+	it.logged.cut(size)
+	it.logMu.Unlock()
+	return it.note(record{Op: opTruncate, Size: size, Valid: valid})
+}
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
 func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.seek(off, hole) }
 
-// Sync returns when the staged bytes are on the local disk.
+// Sync returns when the staged bytes are on the local disk, and what the journal
+// says of them.
 func (it *Item) Sync() error {
 	if it.stage == nil {
 		return nil
 	}
-	return it.stage.sync()
+	if err := it.stage.sync(); err != nil {
+		return err
+	}
+	r := it.sealRecord("")
+	if !it.sealed.Load() {
+		r.Op = opWrite // still open: its bytes are kept, as those of an interrupted file
+	}
+	if err := it.note(r); err != nil {
+		return err
+	}
+	return syncPath(it.path + logSuffix)
 }
 
 func (it *Item) refused() error {
@@ -327,8 +529,12 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 	return it.stage.size, it.stage.mtime, mode, hasMode
 }
 
-// SetMtime sets the time of the last change, which travels with the file.
-func (it *Item) SetMtime(t time.Time) {
+// SetMtime sets the time of the last change, which travels with the file. The
+// caller holds the item, as for SetMode.
+func (it *Item) SetMtime(t time.Time) error {
+	if err := it.unseal(); err != nil {
+		return err
+	}
 	it.mu.Lock()
 	it.explicit = true
 	it.mu.Unlock()
@@ -336,18 +542,21 @@ func (it *Item) SetMtime(t time.Time) {
 	defer it.stage.mu.Unlock()
 	it.stage.mtime = t
 	it.stage.seq++
+	return nil
 }
 
 // SetMode sets the permission bits, which travel with the file.
-func (it *Item) SetMode(mode uint32) {
+func (it *Item) SetMode(mode uint32) error {
+	if err := it.unseal(); err != nil {
+		return err
+	}
 	it.mu.Lock()
 	it.mode, it.hasMode, it.explicit = mode, true, true
 	it.mu.Unlock()
-	if it.stage != nil {
-		it.stage.mu.Lock()
-		it.stage.seq++
-		it.stage.mu.Unlock()
-	}
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	it.stage.seq++
+	return nil
 }
 
 // Status tells where the item is on its way.
@@ -366,11 +575,6 @@ func (it *Item) Status() Status {
 		st.Reason = it.reason.Error()
 	}
 	return st
-}
-
-// isNoSpace tells that the local disk is full.
-func isNoSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // Permit sets the permission bits that a new file is made with.

@@ -63,6 +63,8 @@ type Config struct {
 	Settle   time.Duration // quiet time before a closed file is committed
 	Requests int           // parts and small files on their way at once
 	Workers  int           // items being committed at once
+	Size     int64         // most bytes staged; 0: what the disk has
+	MinFree  int64         // bytes that stay free on Dir's disk
 	Who      string        // names us in the name of a conflict copy
 	Logger   *slog.Logger
 }
@@ -87,10 +89,14 @@ type Outbox struct {
 	requests chan struct{} // holds a token for each request that carries data
 	removals *removals
 	nextID   atomic.Uint64
+	staged   atomic.Int64 // bytes that stages were given room for
+	disk     freeSpace
+	gate     gate
 
 	// mu guards the fields below. It is taken after an Item's.
 	mu      sync.Mutex
 	items   map[*Item]struct{}
+	damaged []Status      // what Recover could not read
 	queue   []*Item       // settled, waiting for a worker
 	queued  chan struct{} // a token for each worker that should look at queue
 	changed chan struct{} // closed and renewed whenever less may be owed
@@ -134,9 +140,9 @@ func (o *Outbox) Close() {
 	o.work.Wait()
 }
 
-// stagePath names a new staged file.
-func (o *Outbox) stagePath(id uint64) string {
-	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), id))
+// newPath names a new staged file.
+func (o *Outbox) newPath() string {
+	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), o.nextID.Add(1)))
 }
 
 // enqueue gives a settled item to the workers.

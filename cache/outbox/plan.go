@@ -141,3 +141,12 @@ func mergeUploads(runs []part) []part {
 	}
 	return out
 }
+
+// lastByte is how long a file of these parts is.
+func lastByte(parts []part) int64 {
+	if len(parts) == 0 {
+		return 0
+	}
+	last := parts[len(parts)-1]
+	return last.off + last.n
+}

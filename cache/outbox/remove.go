@@ -2,8 +2,7 @@ package outbox
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -18,126 +17,163 @@ const (
 	removeDelay = 20 * time.Millisecond
 	// removers is how many such requests run at once.
 	removers = 4
+
+	removalsLog = "removals" + logSuffix
+
+	opRemove  = "remove"
+	opRemoved = "removed"
 )
 
-// removals are the keys to be deleted, gathered into batches.
+// toRemove is a version that is to be deleted at S3.
+type toRemove struct {
+	obj    s3backend.Object
+	since  time.Time
+	strict bool // only if S3 still holds this version: nobody has looked lately
+	sent   bool
+}
+
+// removals are the objects to be deleted, gathered into batches. They have one
+// journal, which is emptied when none are left.
 type removals struct {
-	o *Outbox
+	o   *Outbox
+	log string
 
 	mu      sync.Mutex
-	waiting map[string]time.Time
-	sending map[string]time.Time
+	owed    map[string]*toRemove // by key
+	waiting int                  // of owed, those not sent
 	running int
 }
 
 func newRemovals(o *Outbox) *removals {
-	return &removals{o: o, waiting: map[string]time.Time{}, sending: map[string]time.Time{}}
+	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), owed: map[string]*toRemove{}}
 }
 
-// Remove deletes key at S3, soon and together with others; Events.Removed tells
-// when it is done. Whether the policy allows it is for the caller to know.
-func (o *Outbox) Remove(key string) {
-	r := o.removals
+// Remove deletes what S3 holds at obj's key, soon and together with others;
+// Events.Removed tells when it is done. Whether the policy allows it is for the
+// caller to know. When it returns, a later process would do it as well.
+func (o *Outbox) Remove(obj s3backend.Object) { o.removals.add(obj, false) }
+
+func (r *removals) add(obj s3backend.Object, strict bool) {
+	rec := record{Op: opRemove, Key: obj.Key, Over: &version{obj.Key, obj.ETag, obj.Size}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting[key] = time.Now()
+	if err := appendLog(r.log, rec); err != nil {
+		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
+	}
+	r.addLocked(obj, strict)
+}
+
+func (r *removals) addLocked(obj s3backend.Object, strict bool) {
+	if old := r.owed[obj.Key]; old != nil && !old.sent {
+		r.waiting--
+	}
+	r.owed[obj.Key] = &toRemove{obj: obj, since: time.Now(), strict: strict}
+	r.waiting++
 	if r.running < removers {
 		r.running++
-		o.work.Go(r.run)
+		r.o.work.Go(r.run)
 	}
 }
 
 // run sends batches until nothing waits.
 func (r *removals) run() {
 	for {
-		select {
-		case <-time.After(removeDelay):
-		case <-r.o.ctx.Done():
-		}
+		_ = sleep(r.o.ctx, removeDelay)
 		r.mu.Lock()
-		if len(r.waiting) == 0 || r.o.ctx.Err() != nil {
+		if r.waiting == 0 || r.o.ctx.Err() != nil {
 			r.running--
 			r.mu.Unlock()
-			r.o.wake()
 			return
 		}
-		batch := map[string]time.Time{}
-		for key, at := range r.waiting {
-			if len(batch) == removeBatch {
-				break
+		var batch, strict []*toRemove
+		for _, t := range r.owed {
+			if t.sent || len(batch) == removeBatch {
+				continue
 			}
-			batch[key] = at
-			delete(r.waiting, key)
+			t.sent = true
+			r.waiting--
+			if t.strict {
+				strict = append(strict, t)
+			} else {
+				batch = append(batch, t)
+			}
 		}
-		maps.Copy(r.sending, batch)
 		r.mu.Unlock()
 		r.send(batch)
+		for _, t := range strict {
+			r.sendStrict(t)
+		}
 	}
 }
 
 // send deletes a batch, again after what may pass.
-func (r *removals) send(batch map[string]time.Time) {
-	keys := slices.Collect(maps.Keys(batch))
-	for try := 0; len(keys) > 0; try++ {
+func (r *removals) send(batch []*toRemove) {
+	for try := 0; len(batch) > 0; try++ {
+		keys := make([]string, len(batch))
+		for i, t := range batch {
+			keys[i] = t.obj.Key
+		}
 		failed, err := r.o.bucket.DeleteAll(r.o.ctx, keys)
-		var again []string
-		for _, key := range keys {
+		var again []*toRemove
+		for _, t := range batch {
 			kerr := err
 			if kerr == nil {
-				kerr = failed[key]
+				kerr = failed[t.obj.Key]
 			}
-			if kerr != nil && passing(kerr) && r.o.ctx.Err() == nil {
-				again = append(again, key)
-				continue
+			if kerr != nil && passing(kerr) {
+				again = append(again, t)
+			} else {
+				r.done(t, kerr)
 			}
-			r.mu.Lock()
-			delete(r.sending, key)
-			r.mu.Unlock()
-			r.o.events.Removed(key, kerr)
 		}
-		r.o.wake()
-		if keys = again; len(keys) > 0 && sleep(r.o.ctx, backoff(try)) != nil {
+		if batch = again; len(batch) > 0 && sleep(r.o.ctx, backoff(try)) != nil {
 			return
 		}
 	}
 }
 
-func (r *removals) busy() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.waiting)+len(r.sending) > 0
-}
-
-func (r *removals) status() []Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []Status
-	for _, m := range []map[string]time.Time{r.waiting, r.sending} {
-		for key, at := range m {
-			all = append(all, Status{Key: key, State: Uploading, Reason: "being removed", Since: at})
+// sendStrict deletes one version, if S3 still holds it: there is a look before,
+// since not every server heeds the condition.
+func (r *removals) sendStrict(t *toRemove) {
+	for try := 0; ; try++ {
+		cur, err := r.o.current(r.o.ctx, t.obj.Key)
+		if err == nil && cur.ETag == t.obj.ETag && cur.ETag != "" {
+			err = r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: t.obj.ETag})
+		}
+		if err == nil || !passing(err) {
+			if isKind(err, s3backend.Stale) {
+				err = nil // the other party's new version is theirs to keep
+			}
+			r.done(t, err)
+			return
+		}
+		if sleep(r.o.ctx, backoff(try)) != nil {
+			return
 		}
 	}
-	return all
 }
 
-// passing tells an error that the same request may not meet again.
-func passing(err error) bool {
-	for _, k := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge, s3backend.Archived, s3backend.NotExist, s3backend.Stale} {
-		if isKind(err, k) {
-			return false
-		}
+// done tells what became of a removal, and forgets it.
+func (r *removals) done(t *toRemove, err error) {
+	r.o.events.Removed(t.obj.Key, err)
+	r.mu.Lock()
+	r.forgetLocked(t)
+	r.mu.Unlock()
+	r.o.wake()
+}
+
+// forgetLocked takes a removal out of the journal.
+func (r *removals) forgetLocked(t *toRemove) {
+	if r.owed[t.obj.Key] != t {
+		return
 	}
-	return true
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	delete(r.owed, t.obj.Key)
+	if len(r.owed) == 0 {
+		removeLog(r.log)
+		return
+	}
+	if err := appendLog(r.log, record{Op: opRemoved, Key: t.obj.Key}); err != nil {
+		r.o.log.Warn("a later process will look at a removal again", "key", t.obj.Key, "err", err)
 	}
 }
 
@@ -146,11 +182,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (o *Outbox) CancelRemove(key string) bool {
 	r := o.removals
 	r.mu.Lock()
-	_, waiting := r.waiting[key]
-	delete(r.waiting, key)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	t := r.owed[key]
+	if t == nil || t.sent {
+		return false
+	}
+	r.waiting--
+	r.forgetLocked(t)
 	o.wake()
-	return waiting
+	return true
 }
 
 // awaitRemoval waits until no removal of key is on its way, so that a new object
@@ -162,10 +202,9 @@ func (o *Outbox) awaitRemoval(ctx context.Context, key string) error {
 		changed := o.changed
 		o.mu.Unlock()
 		r.mu.Lock()
-		_, waiting := r.waiting[key]
-		_, sending := r.sending[key]
+		_, owed := r.owed[key]
 		r.mu.Unlock()
-		if !waiting && !sending {
+		if !owed {
 			return nil
 		}
 		select {
@@ -174,4 +213,41 @@ func (o *Outbox) awaitRemoval(ctx context.Context, key string) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func (r *removals) busy() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.owed) > 0
+}
+
+func (r *removals) status() []Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Status
+	for key, t := range r.owed {
+		all = append(all, Status{Key: key, State: Removing, Since: t.since})
+	}
+	return all
+}
+
+// recover reads what an earlier process did not come to remove. Since then the
+// other party may have put something else there: only the version that was meant
+// is removed.
+func (r *removals) recover() error {
+	recs, err := readLog(r.log)
+	for _, rec := range recs {
+		switch {
+		case rec.Op == opRemove && rec.Over != nil:
+			r.owed[rec.Key] = &toRemove{obj: rec.Over.object(), since: time.Now(), strict: true}
+		case rec.Op == opRemoved:
+			delete(r.owed, rec.Key)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.owed {
+		r.addLocked(t.obj, true)
+	}
+	return err
 }

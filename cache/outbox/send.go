@@ -49,7 +49,7 @@ func (it *Item) fill(ctx context.Context, off, end int64) error {
 // baseError makes plain that it is the version under the edit that is gone.
 func (it *Item) baseError(err error) error {
 	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
-		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.stage.path)
+		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.path)
 	}
 	return err
 }
@@ -122,10 +122,11 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		}
 		switch {
 		case up.up.ID == "": // S3 could not be asked while the file was written
-		case up.layout == 0 && up.planned == seq:
-			return up, up.parts, nil
+		case up.layout == 0 && (up.planned == seq || up.recovered) && lastByte(up.parts) == size:
+			up.planned = seq
+			return up, up.parts, it.verify(up)
 		case up.layout != 0 && up.layout.holds(size):
-			return up, up.layout.plan(size), nil
+			return up, up.layout.plan(size), it.verify(up)
 		}
 		it.giveUp(up)
 	}
@@ -144,6 +145,9 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 	}
 	up.create.Do(func() {}) // it is begun
 	up.header = h
+	if err := it.note(up.record()); err != nil {
+		return nil, nil, err
+	}
 	it.mu.Lock()
 	it.up = up
 	it.mu.Unlock()
@@ -167,6 +171,9 @@ func (it *Item) giveUp(up *transfer) {
 		it.up = nil
 	}
 	it.mu.Unlock()
+	if err := it.note(record{Op: opGiveUp}); err != nil {
+		it.o.log.Debug("the journal names an upload that was given up", "key", up.up.Key, "err", err)
+	}
 	it.o.abandon(up)
 }
 
@@ -186,6 +193,9 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 			return err
 		}
 	}
+	if err := it.o.gate.pass(ctx); err != nil {
+		return err
+	}
 	if err := it.o.acquire(ctx); err != nil {
 		return err
 	}
@@ -202,6 +212,9 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	}
 	if err != nil {
 		return err
+	}
+	if err := it.note(record{Op: opPart, Part: &p, S3: &got}); err != nil {
+		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.up.Key, "err", err)
 	}
 	it.sent.Add(p.n)
 	up.mu.Lock()

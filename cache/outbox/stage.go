@@ -21,7 +21,8 @@ type Base interface {
 // neither reads as zero.
 type stage struct {
 	path string
-	base Base // nil without one
+	base Base                // nil without one
+	room func(n int64) error // asked before the staged file grows by n bytes
 
 	// users counts who has file open; it is closed while there are none: a
 	// thousand files that wait for the line need no thousand descriptors.
@@ -36,6 +37,7 @@ type stage struct {
 	baseValid int64 // how much of base's beginning is still in the file
 	dirty     extents
 	mtime     time.Time
+	taken     int64            // bytes that room was asked for
 	seq       uint64           // counts changes of the content
 	written   map[int64]uint64 // seq of the last change, by touchUnit
 }
@@ -49,7 +51,11 @@ func newStage(path string, base Base, baseSize int64) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot stage: %w", err)
 	}
-	return &stage{path: path, file: f, users: 1, base: base, size: baseSize, baseValid: baseSize, mtime: time.Now(), written: map[int64]uint64{}}, nil
+	if err := f.Truncate(baseSize); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot stage: %w", err)
+	}
+	return &stage{path: path, room: func(int64) error { return nil }, file: f, users: 1, base: base, size: baseSize, baseValid: baseSize, mtime: time.Now(), written: map[int64]uint64{}}, nil
 }
 
 // touchLocked notes a change of [off, end).
@@ -95,6 +101,9 @@ func (s *stage) small() bool {
 }
 
 func (s *stage) writeAt(p []byte, off int64) (int, error) {
+	if err := s.charge(off, off+int64(len(p))); err != nil {
+		return 0, err
+	}
 	n, err := s.file.WriteAt(p, off)
 	if n > 0 {
 		s.mu.Lock()
@@ -112,6 +121,9 @@ func (s *stage) append(p []byte) (off int64, n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	off = s.size
+	if err := s.chargeLocked(off, off+int64(len(p))); err != nil {
+		return off, 0, err
+	}
 	n, err = s.file.WriteAt(p, off)
 	if n > 0 {
 		s.dirty.add(off, off+int64(n))
@@ -175,10 +187,11 @@ func (s *stage) truncate(size int64) error {
 	if size == s.size {
 		return nil
 	}
+	// The sparse file is as long as the content, for who knows nothing but it.
+	if err := s.file.Truncate(size); err != nil {
+		return err
+	}
 	if size < s.size {
-		if err := s.file.Truncate(size); err != nil {
-			return err
-		}
 		s.dirty.cut(size)
 		s.baseValid = min(s.baseValid, size)
 	}
@@ -202,17 +215,6 @@ func (s *stage) punch(off, end int64) error {
 	s.dirty.add(off, end)
 	s.touchLocked(off, end)
 	return nil
-}
-
-// grow makes the file at least size long.
-func (s *stage) grow(size int64) error {
-	s.mu.Lock()
-	old := s.size
-	s.mu.Unlock()
-	if size <= old {
-		return nil
-	}
-	return s.truncate(size)
 }
 
 // fill copies what [off, end) lacks from the base into the staged file, so that
@@ -320,10 +322,41 @@ func (s *stage) length() int64 {
 // body reads [off, off+n) of the file for one request.
 func (s *stage) body(off, n int64) io.ReadSeeker { return io.NewSectionReader(s.file, off, n) }
 
-// extend makes the sparse file as long as the content, for who reads the file by
-// its path.
-func (s *stage) extend() error {
+// charge asks for room for what of [off, end) is not staged yet.
+func (s *stage) charge(off, end int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.file.Truncate(s.size)
+	return s.chargeLocked(off, end)
+}
+
+func (s *stage) chargeLocked(off, end int64) error {
+	n := int64(0)
+	for _, g := range s.dirty.gaps(off, end) {
+		n += g.end - g.off
+	}
+	if n == 0 {
+		return nil
+	}
+	if err := s.room(n); err != nil {
+		return err
+	}
+	s.taken += n
+	return nil
+}
+
+// charged is how much room the stage was given.
+func (s *stage) charged() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
+// syncPath has a file's bytes written to the disk.
+func syncPath(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }

@@ -16,9 +16,12 @@ const (
 	Local     State = "private"   // a name that never leaves the outbox
 	Sealed    State = "sealed"    // closed; safe here, not sent yet
 	Uploading State = "uploading" // on its way
+	Removing  State = "removing"  // removed here, not at S3 yet
 	Delivered State = "delivered" // S3 has confirmed it
 	Blocked   State = "blocked"   // S3 or its base refuses it; kept here
-	Conflict  State = "conflict"  // S3 has confirmed it, beside the other party's version
+	// Interrupted: whoever wrote it was ended by a signal, or this program was.
+	Interrupted State = "interrupted"
+	Conflict    State = "conflict" // S3 has confirmed it, beside the other party's version
 )
 
 // Status tells one thing that is owed.
@@ -51,8 +54,8 @@ func (o *Outbox) Status() []Status {
 	for it := range o.items {
 		items = append(items, it)
 	}
+	all := slices.Clone(o.damaged)
 	o.mu.Unlock()
-	var all []Status
 	for _, it := range items {
 		if st := it.Status(); st.State != Delivered {
 			all = append(all, st)
@@ -75,7 +78,7 @@ func (o *Outbox) Drain(ctx context.Context) error {
 		busy := o.removals.busy()
 		for _, st := range o.Status() {
 			switch st.State {
-			case Blocked:
+			case Blocked, Interrupted:
 				left = append(left, st)
 			case Sealed, Uploading:
 				busy = true

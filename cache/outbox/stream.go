@@ -25,12 +25,13 @@ type transfer struct {
 	cancel context.CancelFunc
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	done    map[int32]sentPart
-	next    int32 // the first part that no stream has begun to send
-	running int   // streams under way
-	closed  bool  // the commit has taken over: no more streams
-	idle    chan struct{}
+	mu        sync.Mutex
+	done      map[int32]sentPart
+	next      int32 // the first part that no stream has begun to send
+	running   int   // streams under way
+	closed    bool  // the commit has taken over: no more streams
+	recovered bool  // done is an earlier process's word, and not verified yet
+	idle      chan struct{}
 }
 
 // sentPart is a part that S3 has, as it was at the stage's seq.
@@ -44,6 +45,11 @@ func newTransfer(o *Outbox, l layout) *transfer {
 	up := &transfer{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
 	up.ctx, up.cancel = context.WithCancel(o.ctx)
 	return up
+}
+
+// record is what the journal says of an upload that has begun.
+func (up *transfer) record() record {
+	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, Header: up.header, Layout: int64(up.layout), Parts: up.parts}
 }
 
 // settle begins no more streams, and waits for those under way.
@@ -129,7 +135,11 @@ func (it *Item) begin(up *transfer) error {
 		if err == nil {
 			up.up, err = it.o.bucket.CreateUpload(up.ctx, it.Key(), h)
 		}
-		up.header, up.err = h, err
+		if err == nil {
+			up.header = h
+			err = it.note(up.record())
+		}
+		up.err = err
 		it.mu.Lock()
 		defer it.mu.Unlock()
 		if isKind(err, s3backend.Denied) {

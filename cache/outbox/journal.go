@@ -1,0 +1,195 @@
+package outbox
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// The journal of an item is a file beside its staged bytes, to which a line is
+// appended at each step that a later process has to know of: its checksum, a
+// space, and a record in JSON. A line that was cut short by the end of the
+// process is none; nothing is rewritten in place. The step is taken when its line
+// is there: before a program's write returns, and after S3's answer came.
+//
+// A line is written by one write(2), so that the end of the process at any
+// instant leaves it whole or cut. It outlives a crash of the machine where fsync
+// was asked for; see record.Boot.
+
+// logSuffix ends a journal's name, behind that of the staged file.
+const logSuffix = ".log"
+
+// record is one line. Op says which of the fields count.
+type record struct {
+	Op string `json:"op"`
+
+	Folder bool              `json:"folder,omitempty"` // create
+	Key    string            `json:"key,omitempty"`    // create, rename, upload
+	Over   *version          `json:"over,omitempty"`   // create, rename
+	Base   *version          `json:"base,omitempty"`   // create
+	Header *s3backend.Header `json:"header,omitempty"` // create, upload
+	Leave  []version         `json:"leave,omitempty"`  // rename
+	Beside bool              `json:"beside,omitempty"` // rename
+	Dirty  [][2]int64        `json:"dirty,omitempty"`  // write, seal
+	Size   int64             `json:"size,omitempty"`   // truncate, seal
+	Valid  int64             `json:"valid,omitempty"`  // truncate, seal: how much of the base is left
+	Mtime  time.Time         `json:"mtime,omitzero"`   // seal
+	Mode   *uint32           `json:"mode,omitempty"`   // seal
+	Set    bool              `json:"set,omitempty"`    // seal: a program set time or mode
+	Killed bool              `json:"killed,omitempty"` // seal: the writer was
+	Boot   string            `json:"boot,omitempty"`   // seal: which run of the machine; empty once on the disk
+	Upload string            `json:"upload,omitempty"` // upload
+	Layout int64             `json:"layout,omitempty"` // upload
+	Parts  []part            `json:"parts,omitempty"`  // upload: as planned for an edit
+	Abort  time.Time         `json:"abort,omitzero"`   // upload: when the bucket's lifecycle ends it
+	Part   *part             `json:"part,omitempty"`   // part
+	S3     *s3backend.Part   `json:"s3,omitempty"`     // part
+	Moves  []moveRecord      `json:"moves,omitempty"`  // move
+}
+
+const (
+	opCreate   = "create"
+	opWrite    = "write"    // staged over a base: which bytes
+	opTruncate = "truncate" // staged over a base
+	opOpen     = "open"     // sealed before, and being written again
+	opSeal     = "seal"
+	opRename   = "rename"
+	opUpload   = "upload" // a multipart upload has begun
+	opPart     = "part"   // S3 has a part of it
+	opGiveUp   = "give up"
+)
+
+// version names a version of an object in the journal.
+type version struct {
+	Key  string `json:"key"`
+	ETag string `json:"etag"`
+	Size int64  `json:"size"`
+}
+
+func versionOf(o s3backend.Object) *version {
+	if o.ETag == "" {
+		return nil
+	}
+	return &version{o.Key, o.ETag, o.Size}
+}
+
+func (v *version) object() s3backend.Object {
+	if v == nil {
+		return s3backend.Object{}
+	}
+	return s3backend.Object{Key: v.Key, ETag: v.ETag, Size: v.Size}
+}
+
+// MarshalJSON writes a part as its four numbers.
+func (p part) MarshalJSON() ([]byte, error) {
+	copied := int64(0)
+	if p.copied {
+		copied = 1
+	}
+	return json.Marshal([4]int64{int64(p.num), p.off, p.n, copied})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (p *part) UnmarshalJSON(b []byte) error {
+	var n [4]int64
+	if err := json.Unmarshal(b, &n); err != nil {
+		return err
+	}
+	*p = part{num: int32(n[0]), off: n[1], n: n[2], copied: n[3] == 1}
+	return nil
+}
+
+// appendLog appends records to a journal.
+func appendLog(path string, recs ...record) error {
+	var b bytes.Buffer
+	for _, r := range recs {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "%08x %s\n", crc32.ChecksumIEEE(line), line)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot keep the journal: %w", err)
+	}
+	_, err = f.Write(b.Bytes())
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("cannot keep the journal: %w", err)
+	}
+	return nil
+}
+
+// removeLog ends a journal.
+func removeLog(path string) { os.Remove(path) }
+
+// errDamaged is a journal with a line in it that was not written so.
+var errDamaged = errors.New("journal is damaged")
+
+// readLog reads a journal. A last line that was cut short is left out; any other
+// defect is errDamaged, with the records before it.
+func readLog(path string) ([]record, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var recs []record
+	r := bufio.NewReader(f)
+	for n := 1; ; n++ {
+		line, err := r.ReadString('\n')
+		if err == io.EOF {
+			return recs, nil // whole, or cut short
+		}
+		if err != nil {
+			return recs, err
+		}
+		sum, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		var rec record
+		if fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))) != sum || json.Unmarshal([]byte(text), &rec) != nil {
+			return recs, fmt.Errorf("%w: line %d of %s", errDamaged, n, path)
+		}
+		recs = append(recs, rec)
+	}
+}
+
+// note appends to the item's journal. The caller does not hold mu. A failure is
+// the local disk's; what it means is for the caller to say.
+func (it *Item) note(recs ...record) error {
+	it.logMu.Lock()
+	defer it.logMu.Unlock()
+	if it.logGone {
+		return nil
+	}
+	failpoint("journal " + recs[0].Op)
+	return appendLog(it.path+logSuffix, recs...)
+}
+
+// eraseLog ends the journal: nothing is owed any more.
+func (it *Item) eraseLog() {
+	it.logMu.Lock()
+	defer it.logMu.Unlock()
+	it.logGone = true
+	removeLog(it.path + logSuffix)
+}
+
+// bootID tells one run of the machine from another.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "unknown" // the staged bytes are trusted, as any local file's
+	}
+	return strings.TrimSpace(string(b))
+}

@@ -1,0 +1,137 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+const (
+	movePrefix = "move-"
+	opMove     = "move"
+	// copies is how many objects are copied at once.
+	copies = 32
+)
+
+// Move is one object that gets another key: over is what it replaces there, without
+// an ETag for nothing.
+type Move struct {
+	From s3backend.Object
+	To   string
+	Over s3backend.Object
+}
+
+// moveRecord is a Move in the journal.
+type moveRecord struct {
+	From version  `json:"from"`
+	To   string   `json:"to"`
+	Over *version `json:"over,omitempty"`
+}
+
+// Move copies objects on the server and then owes the removal of the originals, so
+// that each is whole under one name at least at any moment. It returns the copies.
+// On the first failure it takes the copies back, and nothing has changed. Should
+// this process end, a later one goes on.
+func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, error) {
+	log := filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), logSuffix))
+	rec := record{Op: opMove}
+	for _, m := range moves {
+		rec.Moves = append(rec.Moves, moveRecord{*versionOf(m.From), m.To, versionOf(m.Over)})
+	}
+	if err := appendLog(log, rec); err != nil {
+		return nil, err
+	}
+	failpoint("move begun")
+	made := make([]s3backend.Object, len(moves))
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(copies)
+	for i, m := range moves {
+		g.Go(func() error {
+			obj, err := o.bucket.Copy(gctx, m.From, m.To, nil, condition(m.Over))
+			if err != nil {
+				return fmt.Errorf("copying %q: %w", m.From.Key, err)
+			}
+			failpoint("move copied")
+			obj.Key, obj.Size = m.To, m.From.Size
+			mu.Lock()
+			made[i] = obj
+			mu.Unlock()
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		o.takeBack(made, moves)
+		removeLog(log)
+		return nil, err
+	}
+	for _, m := range moves {
+		o.removeVersion(m.From)
+	}
+	removeLog(log)
+	return made, nil
+}
+
+// takeBack removes the copies of a move that failed. One that replaced something
+// stays: what it replaced is gone, and the original is still there beside it.
+func (o *Outbox) takeBack(made []s3backend.Object, moves []Move) {
+	for i, obj := range made {
+		if obj.ETag != "" && moves[i].Over.ETag == "" {
+			o.removeVersion(obj)
+		}
+	}
+}
+
+// recoverMove goes on with a move of an earlier process, behind whoever calls.
+func (o *Outbox) recoverMove(log string) error {
+	recs, err := readLog(log)
+	if err != nil || len(recs) == 0 {
+		return err
+	}
+	o.work.Go(func() {
+		for _, m := range recs[0].Moves {
+			for try := 0; ; try++ {
+				err := o.redo(m)
+				if err == nil {
+					break
+				}
+				if !passing(err) {
+					o.log.Warn("a rename was not completed: the file keeps its old name", "key", m.From.Key, "err", err)
+					break
+				}
+				if sleep(o.ctx, backoff(try)) != nil {
+					return // the next process goes on
+				}
+			}
+		}
+		removeLog(log)
+	})
+	return nil
+}
+
+// redo completes one object's move, wherever it stopped.
+func (o *Outbox) redo(m moveRecord) error {
+	there, err := o.current(o.ctx, m.To)
+	if err != nil {
+		return err
+	}
+	if there.ETag == "" || m.Over != nil && there.ETag == m.Over.ETag {
+		_, err := o.bucket.Copy(o.ctx, m.From.object(), m.To, nil, condition(m.Over.object()))
+		if errors.Is(err, s3backend.NotExist) {
+			return nil // neither the one nor the other: removed since
+		}
+		if err != nil {
+			return err
+		}
+	} else if there.Size != m.From.Size {
+		return s3backend.Stale // the other party's: it stays, and so does ours
+	}
+	o.removeVersion(m.From.object())
+	return nil
+}

@@ -1,0 +1,269 @@
+package outbox
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// damagedSuffix is added to a journal that cannot be read, so that it is kept, and
+// looked at once.
+const damagedSuffix = ".damaged"
+
+var (
+	errWasOpen = errors.New("it was open for writing when s3share ended")
+	errNotDisk = errors.New("the machine stopped before all of it was on the disk")
+	errKilled  = errors.New("the program that wrote it was ended by a signal")
+)
+
+// Recover reads what an earlier process owed. Each item waits for Resume, so that
+// its caller can show it first. base opens a version for the items that lie upon
+// one. What cannot be read is kept, logged and told by Status, and does not stop
+// the others.
+func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
+	logs, err := filepath.Glob(filepath.Join(o.cfg.Dir, "*"+logSuffix))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(logs)
+	known := map[string]bool{}
+	var items []*Item
+	for _, log := range logs {
+		path := strings.TrimSuffix(log, logSuffix)
+		known[path] = true
+		var it *Item
+		switch name := filepath.Base(log); {
+		case name == removalsLog:
+			err = o.removals.recover()
+		case strings.HasPrefix(name, movePrefix):
+			err = o.recoverMove(log)
+		default:
+			it, err = o.recoverItem(path, base)
+		}
+		if err != nil {
+			o.damage(log, err)
+		}
+		if it != nil {
+			o.add(it)
+			items = append(items, it)
+		}
+	}
+	return items, o.sweep(known)
+}
+
+// sweep removes staged files without a journal: they were dropped, or created and
+// never written to.
+func (o *Outbox) sweep(known map[string]bool) error {
+	files, err := os.ReadDir(o.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(o.cfg.Dir, f.Name())
+		if strings.HasSuffix(path, damagedSuffix) {
+			o.damaged = append(o.damaged, Status{Key: f.Name(), State: Blocked, Reason: "its journal is damaged; what there is of it is kept in " + strings.TrimSuffix(path, logSuffix+damagedSuffix)})
+			known[strings.TrimSuffix(path, logSuffix+damagedSuffix)] = true
+		}
+	}
+	for _, f := range files {
+		path := filepath.Join(o.cfg.Dir, f.Name())
+		if !f.IsDir() && !known[path] && !strings.Contains(f.Name(), logSuffix) {
+			os.Remove(path)
+		}
+	}
+	return nil
+}
+
+// damage keeps a journal that cannot be read out of the way.
+func (o *Outbox) damage(log string, err error) {
+	o.log.Error("what is owed cannot all be read; it is kept", "journal", log+damagedSuffix, "err", err)
+	os.Rename(log, log+damagedSuffix)
+}
+
+// recoverItem makes an item of its journal, or nil where nothing is owed any more.
+func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base) (*Item, error) {
+	recs, err := readLog(path + logSuffix)
+	if err != nil {
+		return nil, err
+	}
+	if len(recs) == 0 || recs[0].Op != opCreate {
+		removeLog(path + logSuffix) // cut short before its first step
+		return nil, nil
+	}
+	it := &Item{o: o, path: path, gone: make(chan struct{})}
+	st := &stage{path: path, room: o.room, written: map[int64]uint64{}, seq: 1, mtime: time.Now()}
+	boot := ""
+	for _, r := range recs {
+		it.replay(st, r)
+		if r.Op == opSeal {
+			boot = r.Boot
+		}
+	}
+	if it.folder {
+		it.sealed.Store(true)
+		return it, nil
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		removeLog(path + logSuffix) // delivered: its bytes were handed on
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !it.sealed.Load():
+		it.killed, it.reason = true, errWasOpen
+		if it.base.ETag == "" {
+			st.size = info.Size()
+			st.dirty.add(0, st.size)
+		}
+		st.mtime = info.ModTime()
+	case boot != "" && boot != bootID():
+		it.killed, it.reason = true, errNotDisk
+	case it.killed:
+		it.reason = errKilled
+	}
+	if it.base.ETag != "" {
+		st.base = open(it.base)
+	}
+	for _, x := range st.dirty {
+		st.taken += x.end - x.off
+	}
+	o.staged.Add(st.taken)
+	it.stage, it.logged = st, slices.Clone(st.dirty)
+	if up := it.up; up != nil && !up.up.AbortDate.IsZero() && time.Now().After(up.up.AbortDate) {
+		it.up = nil // the bucket's lifecycle has ended it
+	}
+	return it, nil
+}
+
+// replay takes one step of the journal.
+func (it *Item) replay(st *stage, r record) {
+	switch r.Op {
+	case opCreate:
+		it.folder, it.key, it.over, it.base, it.header = r.Folder, r.Key, r.Over.object(), r.Base.object(), r.Header
+		st.size, st.baseValid = it.base.Size, it.base.Size
+	case opOpen:
+		it.sealed.Store(false)
+	case opWrite:
+		for _, x := range r.Dirty {
+			st.dirty.add(x[0], x[1])
+			st.size = max(st.size, x[1])
+		}
+	case opTruncate:
+		st.dirty.cut(r.Size)
+		st.size, st.baseValid = r.Size, r.Valid
+	case opSeal:
+		it.sealed.Store(true)
+		it.explicit, it.killed = r.Set, r.Killed
+		if r.Mode != nil {
+			it.mode, it.hasMode = *r.Mode, true
+		}
+		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime, nil
+		for _, x := range r.Dirty {
+			st.dirty.add(x[0], x[1])
+		}
+	case opRename:
+		it.key, it.over, it.beside, it.leave = r.Key, r.Over.object(), r.Beside, nil
+		for _, v := range r.Leave {
+			it.leave = append(it.leave, v.object())
+		}
+		it.up = nil
+	case opUpload:
+		up := newTransfer(it.o, layout(r.Layout))
+		up.create.Do(func() {})
+		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort}
+		up.header, up.parts, up.recovered = r.Header, r.Parts, true
+		it.up = up
+	case opPart:
+		if it.up != nil && r.Part != nil && r.S3 != nil {
+			it.up.done[r.Part.num] = sentPart{part: *r.Part, s3: *r.S3}
+		}
+	case opGiveUp:
+		it.up = nil
+	}
+}
+
+// Resume lets a recovered item go its way.
+func (it *Item) Resume() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.state = Sealed
+	it.restLocked(0)
+}
+
+// Leaves lists the versions that are deleted once the item is delivered.
+func (it *Item) Leaves() []s3backend.Object {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return slices.Clone(it.leave)
+}
+
+// Removals lists the versions that are being removed.
+func (o *Outbox) Removals() []s3backend.Object {
+	r := o.removals
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []s3backend.Object
+	for _, t := range r.owed {
+		all = append(all, t.obj)
+	}
+	return all
+}
+
+// verify forgets the parts of an earlier process that are not what the staged file
+// holds: they were written again after they had gone up.
+func (it *Item) verify(up *transfer) error {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if !up.recovered {
+		return nil
+	}
+	up.recovered = false
+	for num, d := range up.done {
+		if d.copied && !it.stage.touched(d.off, d.off+d.n) {
+			continue
+		}
+		same := false
+		if d.s3.CRC32 != "" && !d.copied && it.stage.has(d.off, d.off+d.n) {
+			sum, err := it.stage.crc32(d.off, d.n)
+			if err != nil {
+				return fmt.Errorf("reading what was staged: %w", err)
+			}
+			same = sum == d.s3.CRC32
+		}
+		if !same {
+			delete(up.done, num)
+		}
+	}
+	return nil
+}
+
+// crc32 is the checksum of a range of the staged file, as S3 writes it.
+func (s *stage) crc32(off, n int64) (string, error) {
+	h := crc32.NewIEEE()
+	if _, err := io.Copy(h, s.body(off, n)); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), nil
+}
+
+// touched tells whether any byte of [off, end) was staged.
+func (s *stage) touched(off, end int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.dirty.gaps(off, end)
+	return len(g) != 1 || g[0] != extent{off, end}
+}

@@ -1,0 +1,116 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Patience: what fails is tried again after a while that doubles from the first of
+// these to the last, with jitter, for as long as the daemon lives.
+const (
+	firstBackoff = time.Second
+	lastBackoff  = time.Minute
+	// blockedBackoff is for what only a person can change, such as a policy.
+	blockedBackoff = 5 * time.Minute
+	// loginBackoff is for credentials, which a person renews while waiting.
+	loginBackoff = 10 * time.Second
+)
+
+func backoff(try int) time.Duration {
+	d := min(firstBackoff<<min(try, 10), lastBackoff)
+	return d/2 + rand.N(d/2)
+}
+
+func isKind(err error, k s3backend.Kind) bool { return errors.Is(err, k) }
+
+// passing tells an error that the same request may not meet again.
+func passing(err error) bool {
+	for _, k := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge, s3backend.Archived, s3backend.NotExist, s3backend.Stale} {
+		if isKind(err, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// blocks tells a failure that time alone does not mend.
+func blocks(err error) bool {
+	return isKind(err, s3backend.Denied) || isKind(err, s3backend.NoBucket) || isKind(err, s3backend.TooLarge) || errors.Is(err, errBaseGone)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// gate holds all workers back together while S3 throttles, or refuses the
+// credentials: what one has met, the others would meet too.
+type gate struct {
+	mu    sync.Mutex
+	until time.Time
+	tries int
+	why   error
+}
+
+// pass waits until requests may go out.
+func (g *gate) pass(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		wait := time.Until(g.until)
+		g.mu.Unlock()
+		if wait <= 0 {
+			return nil
+		}
+		if sleep(ctx, wait) != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// met notes how a request ended, and tells whether that opened or shut the gate.
+func (g *gate) met(err error) (opened, shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was := g.why
+	switch {
+	case isKind(err, s3backend.BadLogin):
+		g.until, g.why = time.Now().Add(loginBackoff), err
+	case isKind(err, s3backend.Busy):
+		if time.Now().After(g.until) { // once for all who were on their way
+			g.until = time.Now().Add(backoff(g.tries))
+			g.tries++
+		}
+		g.why = err
+	case err == nil:
+		g.tries, g.why = 0, nil
+	}
+	return was != nil && g.why == nil, was == nil && g.why != nil
+}
+
+// reason is why the gate is shut, or nil.
+func (g *gate) reason() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.why
+}
+
+// met notes how an attempt ended, and tells once when everything has to wait.
+func (o *Outbox) met(err error) {
+	switch opened, shut := o.gate.met(err); {
+	case shut:
+		o.log.Warn("deliveries wait", "why", err)
+	case opened:
+		o.log.Info("deliveries go on")
+	}
+}
