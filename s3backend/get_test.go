@@ -30,6 +30,7 @@ func TestGet(t *testing.T) {
 		{"range ignored, from the start", Object{ETag: "e"}, 0, 3, 200, nil, data, "", Other},
 		{"range ignored, length right", Object{ETag: "e"}, 2, 3, 200, nil, "012", "", Other},
 		{"other range", Object{ETag: "e"}, 2, 3, 206, map[string]string{"Content-Range": "bytes 3-5/10"}, "345", "", Other},
+		{"range that begins before", Object{ETag: "e"}, 2, 3, 206, map[string]string{"Content-Range": "bytes 1-4/10"}, "123", "", Other},
 		{"shorter range", Object{ETag: "e"}, 8, 3, 206, map[string]string{"Content-Range": "bytes 8-9/10"}, "89", "", Other},
 		{"range and length differ", Object{ETag: "e"}, 2, 3, 206, map[string]string{"Content-Range": "bytes 2-4/10"}, "2345", "", Other},
 		{"no range told", Object{ETag: "e"}, 2, 3, 206, nil, "234", "", Other},

@@ -29,6 +29,7 @@ func TestList(t *testing.T) {
 		{name: "not encoded, as by a server that does not know it", keys: []string{"a+b%20"}, body: fmt.Sprintf(object, "a+b%20")},
 		{name: "encoded badly", wantErr: true, body: `<EncodingType>url</EncodingType>` + fmt.Sprintf(object, "100%")},
 		{name: "cut off", wantErr: true, body: `<IsTruncated>true</IsTruncated>`},
+		{name: "cut off later", token: "t", wantErr: true, body: `<IsTruncated>true</IsTruncated>`},
 		{name: "in a circle", token: "t", wantErr: true, body: `<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>`},
 		{name: "last page with a token", body: `<IsTruncated>false</IsTruncated><NextContinuationToken>t</NextContinuationToken>`},
 	} {

@@ -27,14 +27,14 @@ func isolate(t *testing.T) {
 
 // against returns a client of the bucket "bkt" at a server that answers as h
 // does. It has two attempts, so that a test of retries is short.
-func against(t *testing.T, h http.HandlerFunc) *Client {
+func against(t testing.TB, h http.HandlerFunc) *Client {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	return clientOf(t, srv.URL)
 }
 
-func clientOf(t *testing.T, endpoint string) *Client {
+func clientOf(t testing.TB, endpoint string) *Client {
 	t.Helper()
 	c, err := newClient(
 		Config{Bucket: "bkt", Endpoint: endpoint, Attempts: 2, Logger: slog.New(slog.DiscardHandler)},
