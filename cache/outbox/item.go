@@ -286,14 +286,16 @@ func (it *Item) scheduleLocked(d time.Duration) {
 	it.timer.Reset(d)
 }
 
-// Retry commits a blocked or waiting item now.
-func (it *Item) Retry() {
+// Retry commits a blocked or waiting item now, and tells whether it is one.
+func (it *Item) Retry() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers == 0 && it.attempt == nil && !it.goneLocked() && (it.state == Sealed || it.state == Blocked) {
-		it.state, it.tries = Sealed, 0
-		it.scheduleLocked(0)
+	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
+		return false
 	}
+	it.state, it.tries = Sealed, 0
+	it.restLocked(0)
+	return true
 }
 
 // Rename gives the item another key; over is what S3 holds there. The caller
@@ -571,9 +573,11 @@ func (it *Item) Status() Status {
 			st.State = Conflict
 		}
 	}
-	if it.reason != nil {
-		st.Reason = it.reason.Error()
+	reason := it.reason
+	if gate := it.o.gate.reason(); gate != nil && st.State == Sealed {
+		reason = gate // it waits with all the others
 	}
+	st.fail(reason)
 	return st
 }
 

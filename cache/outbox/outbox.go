@@ -213,3 +213,17 @@ func (o *Outbox) acquire(ctx context.Context) error {
 }
 
 func (o *Outbox) releaseRequest() { <-o.requests }
+
+// Items lists what is owed, folders too, in no order.
+func (o *Outbox) Items() []*Item {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	items := make([]*Item, 0, len(o.items))
+	for it := range o.items {
+		items = append(items, it)
+	}
+	return items
+}
+
+// Reopen opens the gate that throttling or refused credentials have shut.
+func (o *Outbox) Reopen() { o.gate.open() }

@@ -19,6 +19,8 @@ const (
 	blockedBackoff = 5 * time.Minute
 	// loginBackoff is for credentials, which a person renews while waiting.
 	loginBackoff = 10 * time.Second
+	// gateStep is how soon it is noticed that a person has opened the gate.
+	gateStep = time.Second
 )
 
 func backoff(try int) time.Duration {
@@ -72,7 +74,7 @@ func (g *gate) pass(ctx context.Context) error {
 		if wait <= 0 {
 			return nil
 		}
-		if sleep(ctx, wait) != nil {
+		if sleep(ctx, min(wait, gateStep)) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -96,6 +98,13 @@ func (g *gate) met(err error) (opened, shut bool) {
 		g.tries, g.why = 0, nil
 	}
 	return was != nil && g.why == nil, was == nil && g.why != nil
+}
+
+// open lets requests out at once.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.until, g.tries = time.Time{}, 0
 }
 
 // reason is why the gate is shut, or nil.

@@ -2,9 +2,12 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // State is where a file is on its way to S3.
@@ -26,13 +29,16 @@ const (
 
 // Status tells one thing that is owed.
 type Status struct {
-	Key    string    `json:"key"`
-	Path   string    `json:"path"` // below the mountpoint; filled in by the cache
-	State  State     `json:"state"`
-	Size   int64     `json:"size"`             // in bytes
-	Sent   int64     `json:"sent"`             // bytes S3 already has
-	Reason string    `json:"reason,omitempty"` // of the last failure
-	Since  time.Time `json:"since"`            // when it was written last
+	Key    string `json:"key"`
+	Path   string `json:"path"` // below the mountpoint; filled in by the cache
+	State  State  `json:"state"`
+	Size   int64  `json:"size"`             // in bytes
+	Sent   int64  `json:"sent"`             // bytes S3 already has
+	Reason string `json:"reason,omitempty"` // of the last failure
+	// Code and RequestID are S3's own for that failure, where S3 has answered.
+	Code      string    `json:"code,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+	Since     time.Time `json:"since"` // when it was written last
 }
 
 // LeftError tells what a drain could not deliver.
@@ -66,21 +72,41 @@ func (o *Outbox) Status() []Status {
 	return all
 }
 
-// Drain waits until nothing is on its way any more. What is blocked does not come
-// by waiting: then the error is a *LeftError. Files that are still open for
-// writing, and private ones, are not waited for.
+// fail notes why something is not delivered.
+func (st *Status) fail(err error) {
+	if err == nil {
+		return
+	}
+	st.Reason = err.Error()
+	var s3err *s3backend.Error
+	if errors.As(err, &s3err) {
+		st.Code, st.RequestID = s3err.Code(), s3err.RequestID()
+	}
+}
+
+// Drain waits until nothing is on its way any more. What is blocked or interrupted
+// does not come by waiting: then the error is a *LeftError. Files that are still
+// open for writing, and private ones, are not waited for.
 func (o *Outbox) Drain(ctx context.Context) error {
+	return o.Wait(ctx, func(st Status) bool { return st.State != Open })
+}
+
+// Wait is Drain for what is chosen, files that are still open among it.
+func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 	for {
 		o.mu.Lock()
 		changed := o.changed
 		o.mu.Unlock()
 		var left []Status
-		busy := o.removals.busy()
+		busy := false
 		for _, st := range o.Status() {
+			if !chosen(st) {
+				continue
+			}
 			switch st.State {
 			case Blocked, Interrupted:
 				left = append(left, st)
-			case Sealed, Uploading:
+			case Sealed, Uploading, Removing, Open:
 				busy = true
 			}
 		}

@@ -1,0 +1,53 @@
+package cache
+
+import (
+	"context"
+	"strings"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// under tells whether what is owed is the file at path, or below the folder at
+// path; "" is everything.
+func under(path string) func(outbox.Status) bool {
+	return func(st outbox.Status) bool {
+		p := pathOf(st.Key)
+		return path == "" || p == path || strings.HasPrefix(p, path+"/")
+	}
+}
+
+// Wait returns when S3 has confirmed the file at path, or all below the folder at
+// path. What only a person can resolve is a *outbox.LeftError.
+func (c *Cache) Wait(ctx context.Context, path string) error {
+	return c.out.Wait(ctx, under(path))
+}
+
+// Retry tries what is blocked or waiting, at path or below it, again at once, and
+// tells how many files that are.
+func (c *Cache) Retry(path string) int {
+	c.out.Reopen()
+	n := 0
+	for _, it := range c.out.Items() {
+		if under(path)(outbox.Status{Key: it.Key()}) && it.Retry() {
+			n++
+		}
+	}
+	return n
+}
+
+// Deliver sends the interrupted file at path as it is, or all such files below the
+// folder at path, and tells how many there were.
+func (c *Cache) Deliver(path string) (int, error) {
+	n := 0
+	for _, it := range c.out.Items() {
+		st := it.Status()
+		if st.State != outbox.Interrupted || !under(path)(st) {
+			continue
+		}
+		if err := it.Deliver(); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
