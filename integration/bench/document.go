@@ -53,7 +53,7 @@ func (rep *report) document(path string) error {
 	for _, p := range allProfiles {
 		var of []group
 		for _, g := range groups {
-			if g.profile == p.name {
+			if g.profile == p.name && g.complete() {
 				of = append(of, g)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -67,6 +68,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(warm())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if *stdin {
@@ -80,6 +82,27 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	return memserver.New(memserver.Config{Buckets: []string{bucket}, Latency: ps[0].latency, ConnRate: ps[0].rate}).Serve(ctx, l)
+}
+
+// What the server keeps ready, in bytes: a little more than the largest workload
+// writes, and a weight for the collector.
+const (
+	ready   = 5 * gib / 4
+	ballast = 3 * gib / 2
+)
+
+// warm has the process hold memory in which objects will be. New pages cost as
+// much again as the bytes that go there, and whoever came first would pay it. The
+// ballast, of which no page is ever touched, keeps the runtime from giving the
+// memory back; it must live as long as the server.
+func warm() []byte {
+	b := make([]byte, ballast)
+	used := make([]byte, ready)
+	for i := 0; i < len(used); i += os.Getpagesize() {
+		used[i] = 1
+	}
+	runtime.GC() // used is dead by now
+	return b
 }
 
 // startServer runs the bucket as a process of its own.

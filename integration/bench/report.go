@@ -190,6 +190,11 @@ func (rep *report) groups() []group {
 	return out
 }
 
+// complete reports whether all contenders had their turn, before an interrupt.
+func (g group) complete() bool {
+	return !slices.ContainsFunc(g.rows, func(r *row) bool { return len(r.Samples) == 0 })
+}
+
 // subject is what the peers are peers of.
 const subject = "s3share"
 

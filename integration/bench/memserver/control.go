@@ -117,7 +117,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	case "POST reset":
 		s.store.reset(s.cfg.Buckets)
 		s.counts.reset()
-		runtime.GC() // not within a measurement; the memory stays, for new pages cost more than the bytes
+		runtime.GC() // now, and not within a measurement
 	case "POST fill":
 		var fills []Fill
 		if err := json.NewDecoder(r.Body).Decode(&fills); err != nil {
