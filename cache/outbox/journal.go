@@ -51,6 +51,7 @@ type record struct {
 	Layout int64             `json:"layout,omitempty"` // upload
 	Parts  []part            `json:"parts,omitempty"`  // upload: as planned for an edit
 	Abort  time.Time         `json:"abort,omitzero"`   // upload: when the bucket's lifecycle ends it
+	CRC    bool              `json:"crc,omitempty"`    // upload: its parts carry checksums
 	Part   *part             `json:"part,omitempty"`   // part
 	S3     *s3backend.Part   `json:"s3,omitempty"`     // part
 	Moves  []moveRecord      `json:"moves,omitempty"`  // move

@@ -184,7 +184,7 @@ func (it *Item) replay(st *stage, r record) {
 	case opUpload:
 		up := newTransfer(it.o, layout(r.Layout))
 		up.create.Do(func() {})
-		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort}
+		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
 		up.header, up.parts, up.recovered = r.Header, r.Parts, true
 		it.up = up
 	case opPart:

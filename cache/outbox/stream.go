@@ -49,7 +49,7 @@ func newTransfer(o *Outbox, l layout) *transfer {
 
 // record is what the journal says of an upload that has begun.
 func (up *transfer) record() record {
-	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, Header: up.header, Layout: int64(up.layout), Parts: up.parts}
+	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: up.header, Layout: int64(up.layout), Parts: up.parts}
 }
 
 // settle begins no more streams, and waits for those under way.
