@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // child runs a shell script as a daemon that was started.
@@ -77,14 +79,22 @@ type closingBuilder struct {
 func (b *closingBuilder) Close() error { b.closed = true; return nil }
 
 func TestInherited(t *testing.T) {
-	r, w, err := os.Pipe()
+	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	t.Setenv(readyVariable, fmt.Sprint(w.Fd()))
-	if f := inherited(readyVariable); f == nil || f.Fd() != w.Fd() {
-		t.Errorf("inherited = %v, want the descriptor %d", f, w.Fd())
+	defer null.Close()
+	fd, err := unix.Dup(int(null.Fd())) // inherited takes it, and closes it with its file
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(readyVariable, fmt.Sprint(fd))
+	f := inherited(readyVariable)
+	if f == nil || int(f.Fd()) != fd {
+		t.Fatalf("inherited = %v, want the descriptor %d", f, fd)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 	if v, ok := os.LookupEnv(readyVariable); ok {
 		t.Errorf("%s=%s is left for others", readyVariable, v)
@@ -95,5 +105,4 @@ func TestInherited(t *testing.T) {
 			t.Errorf("inherited with %q = %v, want nil", bad, f.Fd())
 		}
 	}
-	w.Close()
 }
