@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 MODULES := . integration/localbucket integration/bench
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Where else the product has to build.
-CROSS := linux/arm64
+CROSS := linux/arm64 darwin/arm64
 # A program and the Debian package that has it, for `make needs`. The first ones
 # have to be there, the others only make tests run that skip without them.
 NEEDED := fusermount3=fuse3 cc=gcc

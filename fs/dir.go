@@ -7,7 +7,6 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/s3backend"
@@ -135,12 +134,16 @@ func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
 	return d.s.told("rmdir", d.join(name), d.s.cache.Rmdir(ctx, d.join(name)))
 }
 
+// renameNoReplace is a flag of renameat2(2): fail where the new name is taken.
+// Source: linux/fs.h.
+const renameNoReplace = 1
+
 func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	to, ok := newParent.(*dir)
-	if !ok || flags&^unix.RENAME_NOREPLACE != 0 {
+	if !ok || flags&^renameNoReplace != 0 {
 		return syscall.EINVAL
 	}
-	err := d.s.cache.Rename(ctx, d.join(name), to.join(newName), flags&unix.RENAME_NOREPLACE != 0)
+	err := d.s.cache.Rename(ctx, d.join(name), to.join(newName), flags&renameNoReplace != 0)
 	return d.s.told("rename", d.join(name), err)
 }
 

@@ -73,16 +73,23 @@ func (h *handle) Release(context.Context) syscall.Errno {
 	return 0
 }
 
-// Allocate is fallocate(2), with its modes. Source: fallocate(2).
+// Modes of fallocate(2). Source: linux/falloc.h.
+const (
+	keepSize  = 0x01
+	punchHole = 0x02
+	zeroRange = 0x10
+)
+
+// Allocate is fallocate(2).
 func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
 	var err error
 	switch mode {
 	case 0:
 		err = h.h.Allocate(ctx, int64(off+size))
-	case unix.FALLOC_FL_KEEP_SIZE: // there is nothing to set aside
-	case unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE, unix.FALLOC_FL_ZERO_RANGE | unix.FALLOC_FL_KEEP_SIZE:
+	case keepSize: // there is nothing to set aside
+	case punchHole | keepSize, zeroRange | keepSize:
 		err = h.h.Punch(ctx, int64(off), int64(size))
-	case unix.FALLOC_FL_ZERO_RANGE:
+	case zeroRange:
 		if err = h.h.Allocate(ctx, int64(off+size)); err == nil {
 			err = h.h.Punch(ctx, int64(off), int64(size))
 		}
