@@ -34,6 +34,9 @@ type Bucket interface {
 	meta.Bucket
 	content.Source
 	outbox.Bucket
+	// MayDelete tells whether the policy lets objects with this prefix be deleted:
+	// nil, or s3backend.Denied.
+	MayDelete(ctx context.Context, prefix string) error
 }
 
 // Config says what is shown and where it is kept. Folders and StateDir are required.

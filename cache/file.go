@@ -278,7 +278,7 @@ type Handle struct {
 	f      *File
 	write  bool
 	append bool
-	opener int // the process that opened it
+	opener int // the thread that opened it
 	killed atomic.Bool
 }
 
@@ -348,11 +348,10 @@ func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 	return off, nil
 }
 
-// Closing says who closes a descriptor of a handle.
+// Closing says how a descriptor of a handle is closed.
 type Closing struct {
-	PID    int  // the process
-	Killed bool // it is being ended by a signal
-	More   bool // it has further descriptors of the file
+	Killed bool // the process is being ended by a signal
+	Last   bool // it is the process that opened the file, and has no other descriptor of it
 }
 
 // Flush is called at each close(2) of a descriptor of this handle. When the process
@@ -364,7 +363,7 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 		return nil
 	}
 	h.killed.Store(by.Killed)
-	if by.Killed || by.More || by.PID != h.opener {
+	if !by.Last {
 		return nil
 	}
 	h.f.c.mu.Lock()
@@ -473,3 +472,6 @@ func (f *File) Same(g *File) bool {
 	defer f.c.mu.Unlock()
 	return f.item == nil && g.item == nil && f.obj.ETag != "" && f.obj.ETag == g.obj.ETag && f.obj.Key == g.obj.Key
 }
+
+// Opener is the thread that opened the file, 0 if unknown.
+func (h *Handle) Opener() int { return h.opener }

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -46,21 +45,15 @@ func (g *grants) known(folder string) (error, bool) {
 }
 
 // mayDelete tells whether the policy lets us delete at key, before anything is
-// done that would need it: nil, or why not. The first time in a folder it asks S3
-// to delete an object that cannot exist, on a condition that cannot hold.
+// done that would need it: nil, or why not.
 func (c *Cache) mayDelete(ctx context.Context, key string) error {
 	folder := folderOf(key)
 	if err, ok := c.grants.known(folder); ok {
 		return err
 	}
-	probe := folder + "/.s3share-" + rand.Text()
-	err := c.bucket.Delete(ctx, probe, s3backend.Condition{IfMatch: "00000000000000000000000000000000"})
-	switch {
-	case err == nil, errors.Is(err, s3backend.Stale), errors.Is(err, s3backend.NotExist):
-		err = nil
-	case !errors.Is(err, s3backend.Denied):
-		return err
+	err := c.bucket.MayDelete(ctx, folder+"/")
+	if err == nil || errors.Is(err, s3backend.Denied) {
+		c.grants.learn(folder, err)
 	}
-	c.grants.learn(folder, err)
 	return err
 }

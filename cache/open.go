@@ -15,7 +15,7 @@ var errBehindEnd error = unix.ENXIO
 // OpenMode says what a file is opened for.
 type OpenMode struct {
 	Write, Append, Truncate bool
-	PID                     int // the process that opens it
+	Opener                  int // the thread that opens it
 }
 
 // Open opens the file at path, in the version that S3 holds now, or in what is
@@ -69,7 +69,7 @@ func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
 	if err := f.openLocked(mode.Write); err != nil {
 		return nil, err
 	}
-	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.PID}, nil
+	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener}, nil
 }
 
 // Reopen opens a file that may have no name any more, as by /proc/PID/fd.
@@ -84,7 +84,7 @@ func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.PID}
+	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener}
 	if mode.Truncate {
 		if err := h.Truncate(ctx, 0); err != nil {
 			h.Release()
@@ -140,5 +140,5 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)
 	f.handles, f.writers = 1, 1
-	return &Handle{f: f, write: true, append: mode.Append, opener: mode.PID}, nil
+	return &Handle{f: f, write: true, append: mode.Append, opener: mode.Opener}, nil
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/s3share/s3share/cache"
 )
 
-// callerPID is the process that a request comes from. The kernel names the thread;
-// 0 stands for nobody that can be seen from here.
-func callerPID(ctx context.Context) int {
+// callerTID is the thread that a request comes from, as the kernel names it; 0
+// stands for nobody that can be seen from here.
+func callerTID(ctx context.Context) int {
 	caller, ok := fuse.FromContext(ctx)
-	if !ok || caller.Pid == 0 {
+	if !ok {
 		return 0
 	}
-	return processOf(int(caller.Pid))
+	return int(caller.Pid)
 }
 
 // processOf is the process of a thread, or the thread itself where that is not to
@@ -40,32 +40,42 @@ func processOf(tid int) int {
 	return tid
 }
 
+// sameProcess tells whether two threads are of one process. The first may have
+// ended; the second waits for us.
+func sameProcess(tid, waiting int) bool {
+	if tid == waiting {
+		return true
+	}
+	pid := processOf(waiting)
+	if tid == pid {
+		return true
+	}
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", pid, tid))
+	return err == nil
+}
+
 // pfExiting is set in a process's flags while it ends.
 // Source: linux/sched.h, PF_EXITING.
 const pfExiting = 0x4
 
-// closing tells who closes a descriptor of the file at path, and how. A process that
-// a signal is ending closes its files because it must, not because it is done.
-// Where that cannot be seen, it is taken to be done.
-func closing(ctx context.Context, path string) cache.Closing {
-	caller, ok := fuse.FromContext(ctx)
-	if !ok || caller.Pid == 0 {
-		return cache.Closing{}
+// closing tells how a descriptor is closed of a file that the thread opener has
+// opened at path. A process that a signal is ending closes its files because it
+// must, not because it is done. Where that cannot be seen, it is taken to be done.
+func closing(ctx context.Context, opener int, path string) cache.Closing {
+	tid := callerTID(ctx)
+	if tid == 0 {
+		return cache.Closing{Last: opener == 0}
 	}
-	by := cache.Closing{PID: processOf(int(caller.Pid))}
-	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", caller.Pid)); err == nil {
-		by.Killed = endedBySignal(string(stat))
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid)); err == nil && endedBySignal(string(stat)) {
+		return cache.Closing{Killed: true}
 	}
-	if !by.Killed {
-		by.More = hasOpen(by.PID, path)
-	}
-	return by
+	return cache.Closing{Last: sameProcess(opener, tid) && !hasOpen(tid, path)}
 }
 
-// hasOpen tells whether a process has a descriptor of the file at path, below
-// whatever mountpoint: to ask which would lead back here.
-func hasOpen(pid int, path string) bool {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
+// hasOpen tells whether a thread's process has a descriptor of the file at path,
+// below whatever mountpoint: to ask which would lead back here.
+func hasOpen(tid int, path string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", tid)
 	fds, err := os.Open(dir)
 	if err != nil {
 		return false

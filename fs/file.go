@@ -72,7 +72,7 @@ func openMode(ctx context.Context, flags uint32) cache.OpenMode {
 		Write:    flags&syscall.O_ACCMODE != syscall.O_RDONLY,
 		Append:   flags&syscall.O_APPEND != 0,
 		Truncate: flags&syscall.O_TRUNC != 0,
-		PID:      callerPID(ctx),
+		Opener:   callerTID(ctx),
 	}
 	m.Write = m.Write || m.Truncate
 	return m

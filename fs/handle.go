@@ -55,7 +55,7 @@ func (h *handle) Flush(ctx context.Context) syscall.Errno {
 	if !h.h.CanWrite() {
 		return 0
 	}
-	by := closing(ctx, h.f.path())
+	by := closing(ctx, h.h.Opener(), h.f.path())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncDeadline)
 	defer cancel()
 	return h.told("close", h.h.Flush(ctx, by))
@@ -68,8 +68,8 @@ func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 }
 
 func (h *handle) Release(context.Context) syscall.Errno {
+	h.f.released() // first: whoever comes now looks the name up again
 	h.h.Release()
-	h.f.released()
 	return 0
 }
 

@@ -96,6 +96,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	},
 	"Delete":      func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
 	"DeleteAll":   func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), []string{"k"}); return err },
+	"MayDelete":   func(t *testing.T, c *Client) error { return c.MayDelete(t.Context(), "Delivery/") },
 	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
 	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },

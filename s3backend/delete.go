@@ -2,9 +2,11 @@ package s3backend
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"unicode/utf8"
 
@@ -31,6 +33,20 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 		return fail(ctx, op, key, err)
 	})
 	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
+		return nil
+	}
+	return err
+}
+
+// MayDelete tells whether the policy lets objects with this prefix be deleted: nil,
+// Denied, or why that could not be found out. It changes nothing: it asks to delete
+// a key that nobody has, in a version that nobody has.
+func (c *Client) MayDelete(ctx context.Context, prefix string) error {
+	const op = "DeleteObject"
+	key, etag := prefix+".s3share-"+rand.Text(), strconv.Quote(noETag)
+	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
+	err = fail(ctx, op, key, err)
+	if isGone(err) || isUnmet(err) {
 		return nil
 	}
 	return err
@@ -65,7 +81,12 @@ func (c *Client) DeleteAll(ctx context.Context, keys []string) (map[string]error
 			continue
 		}
 		err := c.deleteMany(ctx, some, failed)
-		if refusesMany(err) {
+		if errors.Is(err, Denied) && c.Delete(ctx, some[0], Condition{}) == nil {
+			// This server wants the permission on the bucket for such a request,
+			// and lets each key be deleted by itself.
+			c.quirks.noDeleteMany.Store(true)
+			single = append(single, some[1:]...)
+		} else if refusesMany(err) {
 			if c.quirks.noDeleteMany.CompareAndSwap(false, true) {
 				c.log.Info("this server takes no DeleteObjects; each key is deleted by itself", "reply", err)
 			}

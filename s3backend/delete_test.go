@@ -57,7 +57,11 @@ func TestDeleteAll(t *testing.T) {
 			batch:  func(w http.ResponseWriter, _ string) { refuse(w, 501, "NotImplemented") },
 		},
 		{
-			name: "refused as a whole", keys: many, batches: 1, wantErr: Denied,
+			name: "refused as a whole, allowed one by one", keys: []string{"a", "b"}, batches: 1, shots: 2, single: 204, secondCallShots: 2,
+			batch: func(w http.ResponseWriter, _ string) { refuse(w, 403, "AccessDenied") },
+		},
+		{
+			name: "refused as a whole", keys: many, batches: 1, shots: 1, single: 403, wantErr: Denied,
 			batch: func(w http.ResponseWriter, _ string) { refuse(w, 403, "AccessDenied") },
 		},
 	} {
@@ -118,6 +122,30 @@ func TestDelete(t *testing.T) {
 		c := once(against(t, func(w http.ResponseWriter, r *http.Request) { refuse(w, tt.status, tt.code) }))
 		if err := c.Delete(t.Context(), "k", Condition{}); !errors.Is(err, tt.want) {
 			t.Errorf("Delete answered %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
+		}
+	}
+}
+
+func TestMayDelete(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+		want   error
+	}{
+		{204, "", nil},
+		{412, "PreconditionFailed", nil},
+		{404, "NoSuchKey", nil},
+		{403, "AccessDenied", Denied},
+		{500, "InternalError", Other},
+	} {
+		c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != "DELETE" || r.Header.Get("If-Match") == "" || !strings.Contains(r.URL.Path, "/Delivery/.s3share-") {
+				t.Errorf("%s %s with If-Match %q is no probe", r.Method, r.URL.Path, r.Header.Get("If-Match"))
+			}
+			refuse(w, tt.status, tt.code)
+		}))
+		if err := c.MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
+			t.Errorf("MayDelete where S3 answers %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
 		}
 	}
 }

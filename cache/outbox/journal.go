@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -187,10 +188,10 @@ func (it *Item) eraseLog() {
 }
 
 // bootID tells one run of the machine from another.
-func bootID() string {
+var bootID = sync.OnceValue(func() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "unknown" // the staged bytes are trusted, as any local file's
 	}
 	return strings.TrimSpace(string(b))
-}
+})
