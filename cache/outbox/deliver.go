@@ -16,7 +16,7 @@ var errBaseGone = errors.New("the version that was edited is gone from S3, and p
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
 	it.mu.Lock()
-	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state == Open || Private(it.key) {
+	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
 		it.mu.Unlock()
 		return
 	}
@@ -105,9 +105,7 @@ func (it *Item) Commit(ctx context.Context) error {
 		it.mu.Unlock()
 		obj, err := it.commit(ctx)
 		if err == nil {
-			it.mu.Lock()
-			it.over, it.committed, it.up = obj, seq, nil
-			it.mu.Unlock()
+			it.committedAs(obj, seq)
 			return nil
 		}
 		if blocks(err) || !passing(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
@@ -116,6 +114,27 @@ func (it *Item) Commit(ctx context.Context) error {
 		if err := sleep(ctx, backoff(try)); err != nil {
 			return err
 		}
+	}
+}
+
+// committedAs notes that S3 holds the item as obj while it is still written: that
+// is what the next commit replaces, and where the bytes of the base are now.
+func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
+	if err := it.note(record{Op: opCommit, Over: versionOf(obj)}); err != nil {
+		it.o.log.Warn("after the end of this process the file would be taken for a conflict", "key", obj.Key, "err", err)
+	}
+	it.o.mu.Lock()
+	open := it.o.open
+	it.o.mu.Unlock()
+	it.mu.Lock()
+	it.over, it.committed, it.up = obj, seq, nil
+	over := it.base.ETag != ""
+	if over {
+		it.base = obj
+	}
+	it.mu.Unlock()
+	if over && open != nil && it.stage != nil {
+		it.stage.rebase(it.opened(open(obj)))
 	}
 }
 

@@ -49,6 +49,14 @@ func (s *extents) cut(size int64) {
 	*s = x
 }
 
+// total is how many bytes are in the set.
+func (s extents) total() (n int64) {
+	for _, x := range s {
+		n += x.end - x.off
+	}
+	return n
+}
+
 // gaps returns what of [off, end) is not in the set.
 func (s extents) gaps(off, end int64) []extent {
 	var out []extent

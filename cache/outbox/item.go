@@ -25,6 +25,7 @@ type Item struct {
 	path   string // of the staged file; its journal stands beside it
 	stage  *stage // nil for a folder
 	sent   atomic.Int64
+	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete
 
 	// logMu orders the lines of the journal, and guards the next two.
@@ -57,6 +58,7 @@ type Item struct {
 	stale     []maybe            // keys where an attempt of ours may have landed
 	beside    bool               // committed beside the other party's version
 	killed    bool               // a writer was ended by a signal: not for delivery
+	readers   []closer           // of versions that were opened for the stage
 	gone      chan struct{}      // closed when delivered or dropped
 }
 
@@ -65,6 +67,8 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 }
+
+type closer interface{ Close() }
 
 // maybe is a commit whose answer was lost.
 type maybe struct {
@@ -88,6 +92,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 	}
 	st.room = o.room
 	it := &Item{o: o, path: path, stage: st, key: key, over: over, base: base, header: base.Header, writers: 1, state: Open, gone: make(chan struct{})}
+	it.edits.Store(base.ETag != "")
 	if err := it.note(record{Op: opCreate, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
 		st.close()
 		os.Remove(path)
@@ -346,10 +351,27 @@ func (it *Item) Drop() {
 // staged bytes without one are nobody's.
 func (it *Item) erase() {
 	it.eraseLog()
+	it.mu.Lock()
+	readers := it.readers
+	it.readers = nil
+	it.mu.Unlock()
+	for _, r := range readers {
+		r.Close()
+	}
 	if it.stage != nil {
 		os.Remove(it.path)
 		it.o.staged.Add(-it.stage.charged())
 	}
+}
+
+// opened has a version that was opened for the stage closed with the item.
+func (it *Item) opened(b Base) Base {
+	if c, ok := b.(closer); ok {
+		it.mu.Lock()
+		it.readers = append(it.readers, c)
+		it.mu.Unlock()
+	}
+	return b
 }
 
 // Open makes the staged bytes available to ReadAt and the like; the caller calls
@@ -402,7 +424,7 @@ func (it *Item) beforeWrite() error {
 // afterWrite lets the journal know which bytes over the base are ours: for a file
 // without one, the staged file's size tells.
 func (it *Item) afterWrite(off, end int64) error {
-	if it.base.ETag != "" {
+	if it.edits.Load() {
 		it.logMu.Lock()
 		known := it.logged.has(off, end)
 		it.logged.add(off, end)
@@ -454,7 +476,7 @@ func (it *Item) Punch(off, end int64) error {
 
 // noteSize lets the journal know how much of the base is left.
 func (it *Item) noteSize() error {
-	if it.base.ETag == "" {
+	if !it.edits.Load() {
 		return nil
 	}
 	it.stage.mu.Lock()

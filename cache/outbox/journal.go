@@ -35,7 +35,7 @@ type record struct {
 
 	Folder bool              `json:"folder,omitempty"` // create
 	Key    string            `json:"key,omitempty"`    // create, rename, upload
-	Over   *version          `json:"over,omitempty"`   // create, rename
+	Over   *version          `json:"over,omitempty"`   // create, rename, commit
 	Base   *version          `json:"base,omitempty"`   // create
 	Header *s3backend.Header `json:"header,omitempty"` // create, upload
 	Leave  []version         `json:"leave,omitempty"`  // rename
@@ -65,6 +65,7 @@ const (
 	opOpen     = "open"     // sealed before, and being written again
 	opSeal     = "seal"
 	opRename   = "rename"
+	opCommit   = "commit" // S3 has it as it was then, and it is still written
 	opUpload   = "upload" // a multipart upload has begun
 	opPart     = "part"   // S3 has a part of it
 	opGiveUp   = "give up"

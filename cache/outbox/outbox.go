@@ -96,10 +96,11 @@ type Outbox struct {
 	// mu guards the fields below. It is taken after an Item's.
 	mu      sync.Mutex
 	items   map[*Item]struct{}
-	damaged []Status      // what Recover could not read
-	queue   []*Item       // settled, waiting for a worker
-	queued  chan struct{} // a token for each worker that should look at queue
-	changed chan struct{} // closed and renewed whenever less may be owed
+	open    func(s3backend.Object) Base // as given to Recover
+	damaged []Status                    // what Recover could not read
+	queue   []*Item                     // settled, waiting for a worker
+	queued  chan struct{}               // a token for each worker that should look at queue
+	changed chan struct{}               // closed and renewed whenever less may be owed
 }
 
 // New opens the outbox in cfg.Dir.

@@ -32,6 +32,9 @@ var (
 // one. What cannot be read is kept, logged and told by Status, and does not stop
 // the others.
 func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
+	o.mu.Lock()
+	o.open = base
+	o.mu.Unlock()
 	logs, err := filepath.Glob(filepath.Join(o.cfg.Dir, "*"+logSuffix))
 	if err != nil {
 		return nil, err
@@ -136,7 +139,7 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base) (*It
 		it.reason = errKilled
 	}
 	if it.base.ETag != "" {
-		st.base = open(it.base)
+		st.base = it.opened(open(it.base))
 	}
 	for _, x := range st.dirty {
 		st.taken += x.end - x.off
@@ -154,6 +157,7 @@ func (it *Item) replay(st *stage, r record) {
 	switch r.Op {
 	case opCreate:
 		it.folder, it.key, it.over, it.base, it.header = r.Folder, r.Key, r.Over.object(), r.Base.object(), r.Header
+		it.edits.Store(it.base.ETag != "")
 		st.size, st.baseValid = it.base.Size, it.base.Size
 	case opOpen:
 		it.sealed.Store(false)
@@ -181,6 +185,11 @@ func (it *Item) replay(st *stage, r record) {
 			it.leave = append(it.leave, v.object())
 		}
 		it.up = nil
+	case opCommit:
+		it.over, it.up = r.Over.object(), nil
+		if it.base.ETag != "" {
+			it.base = it.over
+		}
 	case opUpload:
 		up := newTransfer(it.o, layout(r.Layout))
 		up.create.Do(func() {})

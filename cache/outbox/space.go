@@ -28,8 +28,13 @@ type freeSpace struct {
 }
 
 // room gives a stage room for n more bytes, or refuses them before the disk is
-// full: the journal needs some, and so do other programs.
+// full: the journal needs some, and so do other programs. A negative n gives room
+// back.
 func (o *Outbox) room(n int64) error {
+	if n < 0 {
+		o.staged.Add(n)
+		return nil
+	}
 	if o.cfg.Size > 0 && o.staged.Load()+n > o.cfg.Size {
 		return fmt.Errorf("the outbox holds %d bytes, of %d at most: %w", o.staged.Load(), o.cfg.Size, unix.ENOSPC)
 	}

@@ -21,8 +21,7 @@ type Base interface {
 // neither reads as zero.
 type stage struct {
 	path string
-	base Base                // nil without one
-	room func(n int64) error // asked before the staged file grows by n bytes
+	room func(n int64) error // asked before the staged file grows by n bytes; below zero gives back
 
 	// users counts who has file open; it is closed while there are none: a
 	// thousand files that wait for the line need no thousand descriptors.
@@ -33,6 +32,7 @@ type stage struct {
 	// mu guards the fields below. Reading and writing the file itself need it
 	// not: the kernel orders them, as for any two programs on one file.
 	mu        sync.Mutex
+	base      Base // nil without one
 	size      int64
 	baseValid int64 // how much of base's beginning is still in the file
 	dirty     extents
@@ -135,7 +135,7 @@ func (s *stage) append(p []byte) (off int64, n int, err error) {
 
 func (s *stage) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 	s.mu.Lock()
-	size, baseValid := s.size, s.baseValid
+	base, size, baseValid := s.base, s.size, s.baseValid
 	if off >= size {
 		s.mu.Unlock()
 		return 0, io.EOF
@@ -165,7 +165,7 @@ func (s *stage) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 		if r.staged {
 			n, err = s.file.ReadAt(part, r.off)
 		} else {
-			n, err = s.base.ReadAt(ctx, part, r.off)
+			n, err = base.ReadAt(ctx, part, r.off)
 		}
 		if err == io.EOF {
 			clear(part[n:]) // a hole at the end of the sparse file
@@ -192,8 +192,14 @@ func (s *stage) truncate(size int64) error {
 		return err
 	}
 	if size < s.size {
+		before := s.dirty.total()
 		s.dirty.cut(size)
 		s.baseValid = min(s.baseValid, size)
+		// What was filled from the base, or punched, had taken no room.
+		back := min(s.taken, before-s.dirty.total())
+		if s.taken -= back; back > 0 {
+			_ = s.room(-back)
+		}
 	}
 	s.touchLocked(min(size, s.size), max(size, s.size))
 	s.size = size
@@ -222,7 +228,7 @@ func (s *stage) punch(off, end int64) error {
 func (s *stage) fill(ctx context.Context, off, end int64) error {
 	s.mu.Lock()
 	end = min(end, s.baseValid)
-	gaps := s.dirty.gaps(off, end)
+	base, gaps := s.base, s.dirty.gaps(off, end)
 	s.mu.Unlock()
 	buf := make([]byte, 0)
 	for _, g := range gaps {
@@ -231,7 +237,7 @@ func (s *stage) fill(ctx context.Context, off, end int64) error {
 			if int64(cap(buf)) < n {
 				buf = make([]byte, n)
 			}
-			if _, err := s.base.ReadAt(ctx, buf[:n], g.off); err != nil && err != io.EOF {
+			if _, err := base.ReadAt(ctx, buf[:n], g.off); err != nil && err != io.EOF {
 				return err
 			}
 			if err := s.fillOne(buf[:n], g.off); err != nil {
@@ -255,6 +261,13 @@ func (s *stage) fillOne(p []byte, off int64) error {
 		s.dirty.add(g.off, g.end)
 	}
 	return nil
+}
+
+// rebase reads the base's bytes from a version that has the same in their place.
+func (s *stage) rebase(base Base) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.base = base
 }
 
 // whole tells whether the staged file alone holds every byte.

@@ -77,8 +77,8 @@ func (it *Item) stream(end int64) {
 		it.fillBehind()
 		return
 	}
-	if end < PartSize || it.stage.overBase() {
-		return
+	if it.stage.length() <= PartSize || it.stage.overBase() {
+		return // as yet it goes by one PutObject
 	}
 	it.mu.Lock()
 	if it.denied != nil || it.offline || Private(it.key) {
