@@ -208,12 +208,13 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	it.mu.Lock()
 	switch {
 	case cur.ETag == over.ETag:
-		// Nothing has changed, but this upload cannot be completed any more.
+		// Nothing has changed there, but this upload cannot be completed any more,
+		// or what it copies from is gone.
 		up := it.up
 		it.up = nil
 		it.mu.Unlock()
 		it.o.abandon(up)
-		return obj, false, nil
+		return obj, false, it.keepBase(ctx)
 	case cur.ETag == "":
 		it.over = s3backend.Object{}
 		it.mu.Unlock()
@@ -224,6 +225,18 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	}
 	it.mu.Unlock()
 	return obj, false, it.moveBeside(ctx, key)
+}
+
+// keepBase brings the base's bytes here if S3 has them no more: they may be cached.
+func (it *Item) keepBase(ctx context.Context) error {
+	if it.base.ETag == "" || it.stage.whole() {
+		return nil
+	}
+	cur, err := it.o.current(ctx, it.base.Key)
+	if err != nil || cur.ETag == it.base.ETag {
+		return err
+	}
+	return it.fill(ctx, 0, it.stage.length())
 }
 
 // sameMtime tells, to the nanosecond, that two headers are of one commit.

@@ -204,9 +204,6 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	var err error
 	if p.copied {
 		got, err = it.o.bucket.CopyPart(ctx, up.up, p.num, it.base, p.off, p.n)
-		if isKind(err, s3backend.Stale) {
-			err = it.baseError(err)
-		}
 	} else {
 		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n), p.n)
 	}
