@@ -255,7 +255,10 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 		}
 	}
 	beside := conflictKey(key, it.o.cfg.Who, time.Now())
-	if err := it.note(record{Op: opRename, Key: beside, Beside: true}); err != nil {
+	it.mu.Lock()
+	r := record{Op: opRename, Key: beside, Beside: true, Leave: versionsOf(it.leave)}
+	it.mu.Unlock()
+	if err := it.note(r); err != nil {
 		return err
 	}
 	it.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -308,15 +309,18 @@ func (it *Item) Retry() bool {
 // is deleted after the delivery.
 func (it *Item) Rename(key string, over s3backend.Object) error {
 	it.mu.Lock()
-	leave := it.leave
-	if it.over.ETag != "" && it.over.Key != key {
-		leave = append(leave[:len(leave):len(leave)], it.over)
-	}
-	r := record{Op: opRename, Key: key, Over: versionOf(over)}
-	for _, o := range leave {
-		r.Leave = append(r.Leave, *versionOf(o))
+	var leave []s3backend.Object
+	for _, o := range append(slices.Clip(it.leave), it.over) {
+		switch {
+		case o.ETag == "":
+		case o.Key != key:
+			leave = append(leave, o)
+		case over.ETag == "":
+			over = o // it comes back to where S3 still holds what it replaces
+		}
 	}
 	it.mu.Unlock()
+	r := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave)}
 	if err := it.note(r); err != nil {
 		return err
 	}
@@ -330,19 +334,22 @@ func (it *Item) Rename(key string, over s3backend.Object) error {
 }
 
 // Drop forgets the item and its bytes; the caller holds it. An upload that was
-// begun is ended.
+// begun is ended, and what S3 holds under the item's earlier names is removed.
 func (it *Item) Drop() {
 	it.mu.Lock()
 	if it.goneLocked() {
 		it.mu.Unlock()
 		return
 	}
-	up, stale := it.up, it.stale
-	it.up, it.stale = nil, nil
+	up, stale, leave := it.up, it.stale, it.leave
+	it.up, it.stale, it.leave = nil, nil, nil
 	close(it.gone)
 	it.mu.Unlock()
 	it.o.abandon(up)
 	it.o.removeStale(stale)
+	for _, old := range leave {
+		it.o.removeVersion(old)
+	}
 	it.erase()
 	it.o.forget(it)
 }

@@ -85,6 +85,13 @@ func versionOf(o s3backend.Object) *version {
 	return &version{o.Key, o.ETag, o.Size}
 }
 
+func versionsOf(objs []s3backend.Object) (all []version) {
+	for _, o := range objs {
+		all = append(all, *versionOf(o))
+	}
+	return all
+}
+
 func (v *version) object() s3backend.Object {
 	if v == nil {
 		return s3backend.Object{}
