@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -58,18 +59,34 @@ func sameProcess(tid, waiting int) bool {
 // Source: linux/sched.h, PF_EXITING.
 const pfExiting = 0x4
 
+// lookDeadline bounds a look into /proc while the process looked at waits for us. A
+// process in the midst of execve(2) closes files under a lock that some of /proc
+// takes as well: it goes on when it has our answer, and so does the look.
+const lookDeadline = 100 * time.Millisecond
+
 // closing tells how a descriptor is closed of a file that the thread opener has
 // opened at path. A process that a signal is ending closes its files because it
-// must, not because it is done. Where that cannot be seen, it is taken to be done.
+// must, not because it is done. Where that cannot be seen, the close is taken for
+// one of several, of a process that goes on: the release of the last one follows.
 func closing(ctx context.Context, opener int, path string) cache.Closing {
 	tid := callerTID(ctx)
-	if tid == 0 {
-		return cache.Closing{Last: opener == 0}
+	if tid == 0 || !sameProcess(opener, tid) {
+		return cache.Closing{Last: tid == opener}
 	}
-	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid)); err == nil && endedBySignal(string(stat)) {
-		return cache.Closing{Killed: true}
+	seen := make(chan cache.Closing, 1)
+	go func() {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid))
+		killed := err == nil && endedBySignal(string(stat))
+		seen <- cache.Closing{Killed: killed, Last: !killed && !hasOpen(tid, path)}
+	}()
+	t := time.NewTimer(lookDeadline)
+	defer t.Stop()
+	select {
+	case by := <-seen:
+		return by
+	case <-t.C:
+		return cache.Closing{}
 	}
-	return cache.Closing{Last: sameProcess(opener, tid) && !hasOpen(tid, path)}
 }
 
 // hasOpen tells whether a thread's process has a descriptor of the file at path,
