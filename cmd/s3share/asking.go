@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // errNoDaemon says that nobody answers on a control socket.
@@ -40,8 +41,11 @@ func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, stat
 		if err == nil && st.Dir == dir {
 			return link, st, nil
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil, state{}, errInterrupted
+		case errors.Is(err, context.DeadlineExceeded):
+			return nil, state{}, fmt.Errorf("its daemon gave no answer in %s", statusPatience)
 		}
 	}
 	return nil, state{}, errNoDaemon
@@ -102,8 +106,13 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	return resp, nil
 }
 
+// statusPatience is how long a daemon may take to tell what it does.
+const statusPatience = 10 * time.Second
+
 // status asks what the daemon does.
 func (l *daemonLink) status(ctx context.Context) (state, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
 	resp, err := l.do(ctx, http.MethodGet, "/status", nil)
 	if err != nil {
 		return state{}, err

@@ -220,7 +220,9 @@ func (d *mountDaemon) leave() {
 	}
 	if err != nil {
 		d.log.Error("cannot undo the mount", "err", err)
+		return
 	}
+	d.serving.Store(false) // though programs may hold it still, and gone stay open
 }
 
 // lastDrain delivers what is owed once the kernel can bring nothing more. It takes

@@ -3,27 +3,56 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// holders finds who holds the mount on dir, as far as /proc lets this user see. It
-// only reads links there, so that nothing is asked of the mount.
+// scanPatience is how long the answers of /proc are waited for. Asking about a
+// process that is itself stuck in the kernel can take as long as that is.
+const scanPatience = 2 * time.Second
+
+// holders finds who holds the mount on dir, as far as /proc lets this user see and
+// tells in scanPatience. It only reads links there, so that nothing is asked of the
+// mount. Files that are mapped and closed are not among them: the list of maps
+// cannot be read while their process waits for a page, perhaps of this very mount.
 func holders(dir string) []holder {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
-	var all []holder
+	type answer struct {
+		holder
+		ok bool
+	}
+	answers := make(chan answer, len(procs)) // nobody may wait for those who are late
+	asked := 0
 	for _, p := range procs {
 		pid, err := strconv.Atoi(p.Name())
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		if h, ok := holds(pid, dir); ok {
-			all = append(all, h)
-		}
+		asked++
+		go func() {
+			h, ok := holds(pid, dir)
+			answers <- answer{h, ok}
+		}()
 	}
+	var all []holder
+	late := after(scanPatience)
+	for range asked {
+		select {
+		case a := <-answers:
+			if a.ok {
+				all = append(all, a.holder)
+			}
+			continue
+		case <-late:
+		}
+		break
+	}
+	slices.SortFunc(all, func(a, b holder) int { return a.PID - b.PID })
 	return all
 }
 
@@ -43,16 +72,10 @@ func holds(pid int, dir string) (holder, bool) {
 			h.Path, ok = found(link)
 		}
 	}
-	for _, list := range []string{"fd", "map_files"} {
-		if ok {
-			break
-		}
-		entries, err := os.ReadDir(filepath.Join(base, list))
-		if err != nil {
-			continue
-		}
+	if !ok {
+		entries, _ := os.ReadDir(filepath.Join(base, "fd")) // of other users: none
 		for _, e := range entries {
-			if h.Path, ok = found(filepath.Join(list, e.Name())); ok {
+			if h.Path, ok = found(filepath.Join("fd", e.Name())); ok {
 				break
 			}
 		}

@@ -220,7 +220,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{event{Outcome: outcomeUnmounted}, unmountRequest{}, "", ""},
 		{event{Outcome: outcomeUnmounted, Left: []outbox.Status{blocked}}, unmountRequest{Keep: true},
-			"it is undone, but not all was delivered: what is listed stays in the outbox",
+			"not all was delivered: what is listed stays in the outbox",
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}}, unmountRequest{}, "not all can be delivered",
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},

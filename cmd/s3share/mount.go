@@ -86,7 +86,13 @@ func mount(says said, dir string, foreground bool, notes io.Writer) error {
 	if ready != nil {
 		announce(ready, nil)
 	}
-	return d.run(ctx)
+	if err := d.run(ctx); err != nil {
+		if foreground {
+			return fmt.Errorf("%s is unmounted, but %w", d.dir, err)
+		}
+		return silent(exitFailed) // it is in the log
+	}
+	return nil
 }
 
 // background runs this command line again, detached, and waits until it serves.

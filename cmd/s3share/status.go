@@ -17,12 +17,14 @@ import (
 
 // stateWords tell people what a state means.
 var stateWords = map[outbox.State]string{
-	outbox.Open:      "open for writing",
-	outbox.Local:     "a private name, never sent",
-	outbox.Sealed:    "waiting to be sent",
-	outbox.Uploading: "being sent",
-	outbox.Blocked:   "cannot be delivered",
-	outbox.Conflict:  "delivered beside the other party's version",
+	outbox.Open:        "open for writing",
+	outbox.Local:       "a private name, never sent",
+	outbox.Sealed:      "waiting to be sent",
+	outbox.Uploading:   "being sent",
+	outbox.Removing:    "being removed",
+	outbox.Blocked:     "cannot be delivered",
+	outbox.Interrupted: "not sent: its writer was interrupted",
+	outbox.Conflict:    "delivered beside the other party's version",
 }
 
 func newStatus() *cobra.Command {

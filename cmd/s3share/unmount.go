@@ -47,11 +47,19 @@ func unmount(ctx context.Context, name string, ask unmountRequest, errs io.Write
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	if err := leaveMount(ctx, dir, ask, errs); err != nil {
-		return fmt.Errorf("cannot unmount %s: %w", dir, err)
+	err = leaveMount(ctx, dir, ask, errs)
+	var un *undone
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &un):
+		return fmt.Errorf("%s is unmounted, but %w", dir, err)
 	}
-	return nil
+	return fmt.Errorf("cannot unmount %s: %w", dir, err)
 }
+
+// undone is an error beside which the mount was undone.
+type undone struct{ error }
 
 func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Writer) error {
 	m, err := mountAt(dir)
@@ -107,10 +115,10 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 	case outcomeUnmounted:
 		if len(last.Left) > 0 {
 			sayLeft(errs, last.Left)
-			return fmt.Errorf("it is undone, but not all was delivered: what is listed stays in the outbox")
+			return &undone{errors.New("not all was delivered: what is listed stays in the outbox")}
 		}
 		if last.Error != "" {
-			return fmt.Errorf("it is undone, but with an error: %s", last.Error)
+			return &undone{errors.New(last.Error)}
 		}
 		return nil
 	}
@@ -149,11 +157,15 @@ func busy(held []holder) error {
 func notMounted(dir string) error {
 	var hint string
 	if mounts, err := ourMounts(); err == nil && len(mounts) > 0 {
+		const most = 5
 		var dirs []string
-		for _, m := range mounts {
+		for _, m := range mounts[:min(len(mounts), most)] {
 			dirs = append(dirs, m.Mountpoint)
 		}
 		hint = "mounted are " + strings.Join(dirs, ", ")
+		if n := len(mounts) - most; n > 0 {
+			hint += fmt.Sprintf(" and %d more", n)
+		}
 	}
 	return advise(errors.New("nothing is mounted there"), hint)
 }
@@ -161,7 +173,7 @@ func notMounted(dir string) error {
 // hasMoving tells whether waiting longer could help with something in left.
 func hasMoving(left []outbox.Status) bool {
 	for _, st := range left {
-		if st.State == outbox.Sealed || st.State == outbox.Uploading {
+		if st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
 			return true
 		}
 	}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestHolders has one program stand in a directory and another one keep a file of
+// it open.
+func TestHolders(t *testing.T) {
+	dir := home(t)
+	write(t, dir, "in/file", "")
+	write(t, dir, "inside", "") // begins like the directory, and is not in it
+	open := func(name string) *os.File {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	for _, tt := range []struct {
+		name, cwd, file, want string
+	}{
+		{"stands", "in", "inside", "sleep (pid PID), which stands in DIR/in"},
+		{"has open", "", "in/file", "sleep (pid PID), which has DIR/in/file open"},
+		{"elsewhere", "", "inside", ""},
+	} {
+		f := open(tt.file)
+		cmd := exec.Command("sleep", "600")
+		cmd.Dir, cmd.Stdin = filepath.Join(dir, tt.cwd), f
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		got := sayHolders(holders(filepath.Join(dir, "in")))
+		pid := cmd.Process.Pid
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		want := strings.NewReplacer("PID", strconv.Itoa(pid), "DIR", dir).Replace(tt.want)
+		if got != want {
+			t.Errorf("%s: holders are %q, want %q", tt.name, got, want)
+		}
+	}
+}
+
+func TestSayHolders(t *testing.T) {
+	h := holder{PID: 1, Name: "cat", Path: "/m/a"}
+	one := "cat (pid 1), which has /m/a open"
+	for n, want := range map[int]string{
+		0: "",
+		1: one,
+		4: strings.Repeat(one+"; ", 3) + one,
+		6: strings.Repeat(one+"; ", 4) + "and 2 more",
+	} {
+		all := make([]holder, n)
+		for i := range all {
+			all[i] = h
+		}
+		if got := sayHolders(all); got != want {
+			t.Errorf("sayHolders of %d = %q, want %q", n, got, want)
+		}
+	}
+}
