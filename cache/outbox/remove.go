@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,11 @@ type toRemove struct {
 	since  time.Time
 	strict bool // only if S3 still holds this version: nobody has looked lately
 	sent   bool
+}
+
+// isFolder tells a folder's own object: its versions are all alike, and not told apart.
+func (t *toRemove) isFolder() bool {
+	return t.obj.ETag == "" && strings.HasSuffix(t.obj.Key, "/")
 }
 
 // removals are the objects to be deleted, gathered into batches. They have one
@@ -137,13 +143,14 @@ func (r *removals) send(batch []*toRemove) {
 func (r *removals) sendStrict(t *toRemove) {
 	for try := 0; ; try++ {
 		cur, err := r.o.current(r.o.ctx, t.obj.Key)
-		if err == nil && cur.ETag == t.obj.ETag && cur.ETag != "" {
-			err = r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: t.obj.ETag})
+		switch {
+		case err != nil || cur.ETag == "":
+		case cur.ETag == t.obj.ETag || t.isFolder() && cur.Size == 0:
+			err = r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: cur.ETag})
+		default: // the other party's new version is theirs to keep
+			err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 		}
 		if err == nil || !passing(err) {
-			if isKind(err, s3backend.Stale) {
-				err = nil // the other party's new version is theirs to keep
-			}
 			r.done(t, err)
 			return
 		}
@@ -236,18 +243,22 @@ func (r *removals) status() []Status {
 // is removed.
 func (r *removals) recover() error {
 	recs, err := readLog(r.log)
+	left := map[string]s3backend.Object{}
 	for _, rec := range recs {
 		switch {
 		case rec.Op == opRemove && rec.Over != nil:
-			r.owed[rec.Key] = &toRemove{obj: rec.Over.object(), since: time.Now(), strict: true}
+			left[rec.Key] = rec.Over.object()
 		case rec.Op == opRemoved:
-			delete(r.owed, rec.Key)
+			delete(left, rec.Key)
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range r.owed {
-		r.addLocked(t.obj, true)
+	for _, obj := range left {
+		r.addLocked(obj, true)
+	}
+	if len(left) == 0 && err == nil {
+		removeLog(r.log)
 	}
 	return err
 }

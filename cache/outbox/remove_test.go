@@ -1,0 +1,139 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+func TestRemovalsGoTogether(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		const n = removeBatch + 200
+		for i := range n {
+			r.Remove(r.b.Store(fmt.Sprintf("Delivery/%d", i), nil, nil))
+		}
+		r.drain()
+		r.wantKeys()
+		if got := r.b.Count(""); got > removers || len(r.removed) != n {
+			r.Errorf("%d removals took %d requests, and %d were told", n, got, len(r.removed))
+		}
+		r.wantNothing()
+	})
+}
+
+func TestCancelRemove(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		a, b := r.b.Store("Delivery/a", nil, nil), r.b.Store("Delivery/b", nil, nil)
+		r.Remove(a)
+		r.Remove(b)
+		if !r.CancelRemove("Delivery/a") {
+			r.Error("CancelRemove before it was sent = false")
+		}
+		r.drain()
+		r.wantKeys("Delivery/a")
+		if r.CancelRemove("Delivery/b") {
+			r.Error("CancelRemove after it was sent = true")
+		}
+		r.wantNothing()
+	})
+}
+
+// TestRemoveThenCreate creates a file whose name is being removed at S3.
+func TestRemoveThenCreate(t *testing.T) {
+	var held *buckettest.Holder
+	fault := func(b buckettest.S3) (s3 buckettest.S3) {
+		s3, held = buckettest.Hold(b, buckettest.DeleteAll)
+		return s3
+	}
+	bubble(t, Config{}, fault, func(r *rig) {
+		r.Remove(r.b.Store("Delivery/a", []byte("before"), nil))
+		<-held.Entered
+		r.done(r.create("Delivery/a", []byte("new")))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := r.b.Count(buckettest.Put); n != 0 {
+			r.Error("the new file was sent before the old one was removed")
+		}
+		held.Release()
+		r.drain()
+		r.wantHolds("Delivery/a", []byte("new"))
+		r.wantKeys("Delivery/a")
+		if len(r.conflicted) > 0 {
+			r.Errorf("conflicts %q", r.conflicted)
+		}
+		r.wantNothing()
+	})
+}
+
+func TestRemovalIsRefused(t *testing.T) {
+	bubble(t, Config{}, buckettest.DenyDelete, func(r *rig) {
+		r.Remove(r.b.Store("Delivery/a", nil, nil))
+		r.drain()
+		r.wantKeys("Delivery/a")
+		if err := r.removed["Delivery/a"]; !errors.Is(err, s3backend.Denied) {
+			r.Errorf("Removed was told %v, want Denied", err)
+		}
+		r.wantNothing()
+	})
+}
+
+func TestRemovalIsTriedAgain(t *testing.T) {
+	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Busy(b, buckettest.DeleteAll, 3) }
+	bubble(t, Config{}, fault, func(r *rig) {
+		r.Remove(r.b.Store("Delivery/a", nil, nil))
+		r.drain()
+		r.wantKeys()
+		r.wantNothing()
+	})
+}
+
+// TestRemovalOfAReplacedVersion removes a version of which S3 holds a newer one by
+// then: that one stays, and nobody is told that the key is gone.
+func TestRemovalOfAReplacedVersion(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		old := r.b.Store("Delivery/a", []byte("old"), nil)
+		r.b.Store("Delivery/a", []byte("newer"), nil)
+		r.removeVersion(old)
+		r.drain()
+		r.wantHolds("Delivery/a", []byte("newer"))
+		if err, told := r.removed["Delivery/a"]; !told || !errors.Is(err, s3backend.Stale) {
+			r.Errorf("Removed was told %v, %v, want Stale", err, told)
+		}
+		r.wantNothing()
+	})
+}
+
+// TestRemovalsAreRecovered ends the process before its removals are sent.
+func TestRemovalsAreRecovered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := buckettest.New(), t.TempDir()
+		r := newRig(t, b, dir, Config{}, nil)
+		r.recover()
+		r.Remove(b.Store("Delivery/a", []byte("a"), nil))
+		r.Remove(b.Store("Delivery/b", []byte("b"), nil))
+		r.Remove(b.Store("Delivery/c", []byte("c"), nil))
+		b.Store("Delivery/folder/", nil, nil)
+		r.Remove(s3backend.Object{Key: "Delivery/folder/"})
+		if !r.CancelRemove("Delivery/c") {
+			r.Fatal("CancelRemove = false")
+		}
+		r.Close() // at once: none was sent
+		b.Store("Delivery/b", []byte("theirs, since"), nil)
+
+		r = newRig(t, b, dir, Config{}, nil)
+		defer r.Close()
+		r.recover()
+		if got := r.Removals(); len(got) != 3 {
+			r.Errorf("recovered removals %+v, want 3", got)
+		}
+		r.drain()
+		r.wantKeys("Delivery/b", "Delivery/c")
+		r.wantHolds("Delivery/b", []byte("theirs, since"))
+		r.wantNothing()
+	})
+}
