@@ -603,7 +603,7 @@ func (it *Item) Status() Status {
 		}
 	}
 	reason := it.reason
-	if gate := it.o.gate.reason(); gate != nil && st.State == Sealed {
+	if gate := it.o.gate.reason(); gate != nil && (st.State == Sealed || st.State == Uploading) {
 		reason = gate // it waits with all the others
 	}
 	st.fail(reason)

@@ -89,7 +89,7 @@ func (g *gate) met(err error) (opened, shut bool) {
 	case isKind(err, s3backend.BadLogin):
 		g.until, g.why = time.Now().Add(loginBackoff), err
 	case isKind(err, s3backend.Busy):
-		if time.Now().After(g.until) { // once for all who were on their way
+		if !time.Now().Before(g.until) { // once for all who were on their way
 			g.until = time.Now().Add(backoff(g.tries))
 			g.tries++
 		}

@@ -1,0 +1,152 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// TestBlocked is a policy that refuses a file until its owner mends it.
+func TestBlocked(t *testing.T) {
+	for _, kind := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge} {
+		t.Run(kind.Error(), func(t *testing.T) {
+			var mended atomic.Bool
+			fault := func(b buckettest.S3) buckettest.S3 {
+				return buckettest.Answer(b, buckettest.Put, func() error {
+					if mended.Load() {
+						return nil
+					}
+					return kind
+				})
+			}
+			bubble(t, Config{}, fault, func(r *rig) {
+				it := r.create("Delivery/a", []byte("data"))
+				r.done(it)
+				var left *LeftError
+				if err := r.Drain(r.Context()); !errors.As(err, &left) {
+					r.Fatalf("Drain = %v, want the file left", err)
+				}
+				if st := it.Status(); st.State != Blocked || st.Reason == "" {
+					r.Errorf("status %+v, want it blocked and why", st)
+				}
+				mended.Store(true)
+				if !it.Retry() {
+					r.Error("Retry = false")
+				}
+				r.drain()
+				r.wantHolds("Delivery/a", []byte("data"))
+				r.wantNothing()
+			})
+		})
+	}
+}
+
+// TestRefusedWhileWritten tells the program that still writes.
+func TestRefusedWhileWritten(t *testing.T) {
+	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Deny(b, buckettest.CreateUpload, "Delivery/") }
+	bubble(t, Config{}, fault, func(r *rig) {
+		it := r.create("Delivery/a", random(1, PartSize+1))
+		synctest.Wait()
+		if _, err := it.WriteAt([]byte("x"), 0); !errors.Is(err, s3backend.Denied) {
+			r.Errorf("WriteAt = %v, want Denied", err)
+		}
+		it.Drop()
+		it.Close()
+		r.wantNothing()
+	})
+}
+
+// TestThrottlingSlowsAll lets no file go its way while S3 throttles.
+func TestThrottlingSlowsAll(t *testing.T) {
+	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Busy(b, buckettest.Put, 4) }
+	bubble(t, Config{Workers: 1}, fault, func(r *rig) {
+		begun := time.Now()
+		for i := range 8 {
+			r.done(r.create(fmt.Sprintf("Delivery/%d", i), []byte("data")))
+		}
+		r.drain()
+		// Four waits, each of half its backoff at least: 1, 2, 4 and 8 s.
+		if took := time.Since(begun); took < (1+2+4+8)*firstBackoff/2 {
+			r.Errorf("delivered after %v, though S3 throttled four times in a row", took)
+		}
+		if n := len(r.delivered); n != 8 {
+			r.Errorf("%d files delivered, want 8", n)
+		}
+		if n := r.log.count("deliveries wait"); n != 1 {
+			r.Errorf("that deliveries wait was told %d times, want once", n)
+		}
+		r.wantNothing()
+	})
+}
+
+// TestExpiredCredentials pause all deliveries until they are renewed.
+func TestExpiredCredentials(t *testing.T) {
+	var renewed atomic.Bool
+	var asked atomic.Int64
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, buckettest.Put, func() error {
+			if renewed.Load() {
+				return nil
+			}
+			asked.Add(1)
+			return s3backend.BadLogin
+		})
+	}
+	bubble(t, Config{Workers: 2}, fault, func(r *rig) {
+		for i := range 20 {
+			r.done(r.create(fmt.Sprintf("Delivery/%d", i), []byte("data")))
+		}
+		time.Sleep(10 * loginBackoff)
+		synctest.Wait()
+		if n := asked.Load(); n > 10*4 {
+			r.Errorf("S3 was asked %d times in %v while it refused the credentials", n, 10*loginBackoff)
+		}
+		for _, st := range r.Status() {
+			if st.Reason == "" {
+				r.Errorf("status %+v does not say what it waits for", st)
+			}
+		}
+		r.done(r.create("Delivery/staged", []byte("data"))) // staging goes on
+		renewed.Store(true)
+		r.Reopen()
+		begun := time.Now()
+		r.drain()
+		if took := time.Since(begun); took > 2*loginBackoff {
+			r.Errorf("it took %v to go on", took)
+		}
+		if wait, on := r.log.count("deliveries wait"), r.log.count("deliveries go on"); wait != 1 || on != 1 {
+			r.Errorf("the pause was told %d times and its end %d times, want once each", wait, on)
+		}
+		r.wantNothing()
+	})
+}
+
+// TestOutage fails every request for a while.
+func TestOutage(t *testing.T) {
+	var until time.Time
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, "", func() error {
+			if time.Now().Before(until) {
+				return errors.New("connection refused")
+			}
+			return nil
+		})
+	}
+	bubble(t, Config{}, fault, func(r *rig) {
+		until = time.Now().Add(2 * time.Hour)
+		small, big := random(1, 100), random(2, 2*PartSize)
+		r.done(r.create("Delivery/small", small))
+		r.done(r.create("Delivery/big", big))
+		time.Sleep(3 * time.Hour)
+		r.drain()
+		r.wantHolds("Delivery/small", small)
+		r.wantHolds("Delivery/big", big)
+		r.wantNothing()
+	})
+}
