@@ -49,13 +49,23 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 	}
 	failpoint("move begun")
 	made := make([]s3backend.Object, len(moves))
+	unsure := make([]bool, len(moves)) // whether S3 has copied what it did not confirm
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(copies)
 	for i, m := range moves {
 		g.Go(func() error {
 			obj, err := o.bucket.Copy(gctx, m.From, m.To, nil, condition(m.Over))
+			if isKind(err, s3backend.Stale) || err != nil && passing(err) {
+				// Its answer may have been lost, or that of the client's first try.
+				if there, ok := o.copied(gctx, m.From, m.To); ok {
+					obj, err = there, nil
+				}
+			}
 			if err != nil {
+				mu.Lock()
+				unsure[i] = passing(err)
+				mu.Unlock()
 				return fmt.Errorf("copying %q: %w", m.From.Key, err)
 			}
 			failpoint("move copied")
@@ -67,6 +77,11 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 		})
 	}
 	if err := g.Wait(); err != nil {
+		for i, m := range moves {
+			if unsure[i] {
+				made[i], _ = o.copied(o.ctx, m.From, m.To)
+			}
+		}
 		o.takeBack(made, moves)
 		removeLog(log)
 		return nil, err
@@ -76,6 +91,24 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 	}
 	removeLog(log)
 	return made, nil
+}
+
+// copied tells whether to holds a copy of the version from, and which object that
+// is. When in doubt it is none: the original stays then.
+func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (s3backend.Object, bool) {
+	there, err := o.current(ctx, to)
+	if err != nil || there.ETag == "" || there.Size != from.Size {
+		return s3backend.Object{}, false
+	}
+	if there.ETag == from.ETag {
+		return there, true
+	}
+	// A copy of what was uploaded by parts has another ETag.
+	now, err := o.current(ctx, from.Key)
+	if err != nil || now.ETag != from.ETag || !sameMtime(now.Header, there.Header) {
+		return s3backend.Object{}, false
+	}
+	return there, true
 }
 
 // takeBack removes the copies of a move that failed. One that replaced something
@@ -129,7 +162,10 @@ func (o *Outbox) redo(m moveRecord) error {
 		if err != nil {
 			return err
 		}
-	} else if there.Size != m.From.Size {
+	} else if _, ours := o.copied(o.ctx, m.From.object(), m.To); !ours {
+		if now, err := o.current(o.ctx, m.From.Key); err != nil || now.ETag != m.From.ETag {
+			return err // the original was removed or replaced: there is no more to do
+		}
 		return s3backend.Stale // the other party's: it stays, and so does ours
 	}
 	o.removeVersion(m.From.object())

@@ -1,0 +1,179 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// moves are n objects that go from old/ to new/.
+func (r *rig) moves(n int) (moves []Move) {
+	for i := range n {
+		obj := r.b.Store(fmt.Sprintf("Delivery/old/%d", i), fmt.Appendf(nil, "data %d", i), &s3backend.Header{CacheControl: fmt.Sprint(i)})
+		moves = append(moves, Move{From: obj, To: fmt.Sprintf("Delivery/new/%d", i)})
+	}
+	return moves
+}
+
+func (r *rig) wantMoved(n int) {
+	r.Helper()
+	var keys []string
+	for i := range n {
+		key := fmt.Sprintf("Delivery/new/%d", i)
+		keys = append(keys, key)
+		r.wantHolds(key, fmt.Appendf(nil, "data %d", i))
+		if h := r.b.Object(key).Header; h.CacheControl != fmt.Sprint(i) {
+			r.Errorf("%s has the header %+v", key, h)
+		}
+	}
+	r.wantKeys(keys...)
+}
+
+func (r *rig) wantUnmoved(n int) {
+	r.Helper()
+	var keys []string
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("Delivery/old/%d", i))
+	}
+	r.wantKeys(keys...)
+}
+
+func TestMove(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		made, err := r.Move(r.Context(), r.moves(5))
+		if err != nil {
+			r.Fatal(err)
+		}
+		for i, obj := range made {
+			if want := r.b.Object(fmt.Sprintf("Delivery/new/%d", i)); obj.Key != want.Key || obj.ETag != want.ETag || obj.Size != want.Size {
+				r.Errorf("Move told %+v, want %+v", obj, want)
+			}
+		}
+		r.drain()
+		r.wantMoved(5)
+		r.wantNothing()
+	})
+}
+
+func TestMoveReplaces(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		moves := r.moves(1)
+		moves[0].Over = r.b.Store("Delivery/new/0", []byte("before"), nil)
+		if _, err := r.Move(r.Context(), moves); err != nil {
+			r.Fatal(err)
+		}
+		r.drain()
+		r.wantMoved(1)
+		r.wantNothing()
+	})
+}
+
+func TestMoveIsTakenBack(t *testing.T) {
+	denied := &s3backend.Error{Op: buckettest.Copy, Kind: s3backend.Denied}
+	for name, fault := range map[string]func(buckettest.S3) buckettest.S3{
+		"refused": func(b buckettest.S3) buckettest.S3 { return buckettest.Fail(b, buckettest.Copy, 3, denied) },
+		"another's answer was lost": func(b buckettest.S3) buckettest.S3 {
+			return buckettest.LoseReply(buckettest.Deny(b, buckettest.Copy, "Delivery/new/4"), buckettest.Copy, 2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, fault, func(r *rig) {
+				if _, err := r.Move(r.Context(), r.moves(5)); !errors.Is(err, s3backend.Denied) {
+					r.Fatalf("Move = %v, want Denied", err)
+				}
+				r.drain()
+				r.wantUnmoved(5)
+				r.wantNothing()
+			})
+		})
+	}
+}
+
+// TestMoveOntoTheOtherParty finds a file under the new name that was not there.
+func TestMoveOntoTheOtherParty(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		moves := r.moves(1)
+		r.b.Store("Delivery/new/0", []byte("theirs"), nil)
+		if _, err := r.Move(r.Context(), moves); !errors.Is(err, s3backend.Stale) {
+			r.Fatalf("Move = %v, want Stale", err)
+		}
+		r.drain()
+		r.wantHolds("Delivery/new/0", []byte("theirs"))
+		r.wantHolds("Delivery/old/0", []byte("data 0"))
+		r.wantNothing()
+	})
+}
+
+// TestMoveWhoseReplyWasLost has S3 copy an object and not say so.
+func TestMoveWhoseReplyWasLost(t *testing.T) {
+	for name, lose := range map[string]func(buckettest.S3, string, int64) buckettest.S3{"lost": buckettest.LoseReply, "tried twice": buckettest.SeemStale} {
+		t.Run(name, func(t *testing.T) {
+			fault := func(b buckettest.S3) buckettest.S3 { return lose(b, buckettest.Copy, 2) }
+			bubble(t, Config{}, fault, func(r *rig) {
+				if _, err := r.Move(r.Context(), r.moves(3)); err != nil {
+					r.Fatal(err)
+				}
+				r.drain()
+				r.wantMoved(3)
+				r.wantNothing()
+			})
+		})
+	}
+}
+
+// endedMove is what an earlier process leaves that ended after it had copied the
+// first of n objects.
+func endedMove(t *testing.T, b *buckettest.Bucket, dir string, n int) {
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, buckettest.Copy, func() error { select {} })
+	}
+	r := newRig(t, b, dir, Config{}, fault)
+	moves := r.moves(n)
+	rec := record{Op: opMove}
+	for _, m := range moves {
+		rec.Moves = append(rec.Moves, moveRecord{*versionOf(m.From), m.To, nil})
+	}
+	if err := appendLog(dir+"/"+movePrefix+"1"+logSuffix, rec); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Copy(t.Context(), moves[0].From, moves[0].To, nil, s3backend.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+}
+
+func TestMoveIsRecovered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := buckettest.New(), t.TempDir()
+		endedMove(t, b, dir, 3)
+		r := newRig(t, b, dir, Config{}, nil)
+		defer r.Close()
+		r.recover()
+		synctest.Wait()
+		r.drain()
+		r.wantMoved(3)
+		r.wantNothing()
+	})
+}
+
+// TestRecoveredMoveMeetsTheOtherParty finds under the new name a file of the same
+// size that is not ours.
+func TestRecoveredMoveMeetsTheOtherParty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := buckettest.New(), t.TempDir()
+		endedMove(t, b, dir, 2)
+		b.Store("Delivery/new/1", []byte("THEIRS"), nil)
+		r := newRig(t, b, dir, Config{}, nil)
+		defer r.Close()
+		r.recover()
+		synctest.Wait()
+		r.drain()
+		r.wantHolds("Delivery/new/1", []byte("THEIRS"))
+		r.wantHolds("Delivery/old/1", []byte("data 1"))
+		r.wantNothing()
+	})
+}
