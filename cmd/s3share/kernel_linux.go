@@ -27,6 +27,9 @@ func checkKernel(s *settings) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
+	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
+		return advise(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
+	}
 	if _, err := fusermount(); err != nil {
 		return advise(err, installFuse)
 	}

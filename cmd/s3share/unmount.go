@@ -141,7 +141,7 @@ func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer here; it delivers the rest by itself\n", m.Source, dir)
+	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer; if it lives, it delivers the rest by itself\n", m.Source, dir)
 	return nil
 }
 
