@@ -29,6 +29,10 @@ type stage struct {
 	users  int
 	file   *os.File
 
+	// filling keeps a write and its mark in dirty together, as those who change
+	// bytes that are not dirty see them: writers share it. Take it before mu.
+	filling sync.RWMutex
+
 	// mu guards the fields below. Reading and writing the file itself need it
 	// not: the kernel orders them, as for any two programs on one file.
 	mu        sync.Mutex
@@ -104,6 +108,8 @@ func (s *stage) writeAt(p []byte, off int64) (int, error) {
 	if err := s.charge(off, off+int64(len(p))); err != nil {
 		return 0, err
 	}
+	s.filling.RLock()
+	defer s.filling.RUnlock()
 	n, err := s.file.WriteAt(p, off)
 	if n > 0 {
 		s.mu.Lock()
@@ -182,6 +188,8 @@ func (s *stage) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 }
 
 func (s *stage) truncate(size int64) error {
+	s.filling.Lock()
+	defer s.filling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if size == s.size {
@@ -251,6 +259,8 @@ func (s *stage) fill(ctx context.Context, off, end int64) error {
 
 // fillOne writes base bytes where nothing newer was written meanwhile.
 func (s *stage) fillOne(p []byte, off int64) error {
+	s.filling.Lock()
+	defer s.filling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := min(off+int64(len(p)), s.baseValid)
