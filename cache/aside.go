@@ -11,9 +11,9 @@ const asideGrace = 30 * time.Second
 func (c *Cache) aside(r *removal) {
 	time.AfterFunc(asideGrace, func() {
 		c.mu.Lock()
-		waiting := c.gone[r.obj.Key] == r
-		c.mu.Unlock()
-		if waiting {
+		defer c.mu.Unlock()
+		if c.gone[r.obj.Key] == r {
+			r.aside = false
 			c.out.Remove(r.obj)
 		}
 	})

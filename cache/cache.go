@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -161,8 +162,12 @@ func (c *Cache) Close() error {
 func (c *Cache) Drain(ctx context.Context) error { return c.out.Drain(ctx) }
 
 // Status lists what is owed, the oldest first.
-func (c *Cache) Status() []outbox.Status {
-	all := c.out.Status()
+func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
+
+// Conflicts lists what this mount delivered beside the other party's version.
+func (c *Cache) Conflicts() []outbox.Status { return withPaths(c.out.Conflicts()) }
+
+func withPaths(all []outbox.Status) []outbox.Status {
 	for i := range all {
 		all[i].Path = pathOf(all[i].Key)
 	}
@@ -246,7 +251,7 @@ func (c *Cache) checkWrite(prefix, elem string) error {
 	if err := c.checkFolder(prefix); err != nil {
 		return err
 	}
-	if len(elem) > maxName || len(prefix)+len(elem) > maxKey {
+	if len(strings.TrimSuffix(elem, "/")) > maxName || len(prefix)+len(elem) > maxKey {
 		return fmt.Errorf("%w: %d bytes", ErrNameTooLong, len(prefix)+len(elem))
 	}
 	return nil

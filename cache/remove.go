@@ -13,6 +13,8 @@ type removal struct {
 	obj s3backend.Object
 	// file is who still reads it: then S3 is told at its last close.
 	file *File
+	// aside tells that S3 is not told for a while: a new file may come.
+	aside bool
 }
 
 // Remove removes the file at path. Its error is Denied where the policy grants no
@@ -125,6 +127,7 @@ func (c *Cache) takeOver(key string) s3backend.Object {
 	switch {
 	case r == nil:
 		return s3backend.Object{}
+	case r.aside:
 	case r.file != nil && r.file.remove == r:
 		r.file.remove = nil
 	case !c.out.CancelRemove(key):

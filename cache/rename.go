@@ -270,7 +270,7 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) err
 		return err
 	}
 	c.mu.Lock()
-	r := &removal{obj: old}
+	r := &removal{obj: old, aside: true}
 	c.gone[old.Key] = r
 	if g := c.files.get(old.Key); g != nil {
 		c.files.drop(g)

@@ -162,7 +162,11 @@ type dirHandle struct {
 	d    *dir
 	view *cache.Dir
 	last cache.DirEntry
+	dots int // how many of "." and ".." have been read
 }
+
+// dots are the first entries of every folder; positions count them.
+var dots = []string{".", ".."}
 
 var (
 	_ = (fusefs.FileReaddirenter)((*dirHandle)(nil))
@@ -175,11 +179,16 @@ func (h *dirHandle) rewind(ctx context.Context) syscall.Errno {
 	if err != nil {
 		return h.d.s.told("opendir", h.d.path(), err)
 	}
-	h.view = v
+	h.view, h.dots = v, 0
 	return 0
 }
 
 func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Errno) {
+	if h.dots < len(dots) {
+		name := dots[h.dots]
+		h.dots++
+		return &fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR, Ino: h.d.StableAttr().Ino, Off: uint64(h.dots)}, 0
+	}
 	e, pos, ok, err := h.view.Next(ctx)
 	if err != nil {
 		return nil, h.d.s.told("readdir", h.d.path(), err)
@@ -192,7 +201,7 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	if e.Attr.Dir {
 		mode = syscall.S_IFDIR
 	}
-	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: hash(e.Attr.Key), Off: uint64(pos)}, 0
+	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: hash(e.Attr.Key), Off: uint64(pos) + uint64(len(dots))}, 0
 }
 
 // Lookup answers for the entry read last, without asking again.
@@ -207,6 +216,7 @@ func (h *dirHandle) Seekdir(ctx context.Context, off uint64) syscall.Errno {
 	if off == 0 {
 		return h.rewind(ctx)
 	}
-	h.view.GoTo(int64(off))
+	h.dots = min(int(off), len(dots))
+	h.view.GoTo(int64(off) - int64(h.dots))
 	return 0
 }

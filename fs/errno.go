@@ -26,11 +26,11 @@ var errnos = []struct {
 	{cache.ErrReadOnly, syscall.EROFS},
 	{cache.ErrInvalid, syscall.EINVAL},
 
-	{s3backend.NotExist, syscall.ENOENT},
 	{s3backend.NoBucket, syscall.ENXIO},
 	{s3backend.Denied, syscall.EACCES},
 	{s3backend.BadLogin, syscall.EACCES},
-	{s3backend.Stale, syscall.ESTALE},
+	{s3backend.Stale, syscall.ESTALE}, // before NotExist: see handle.told
+	{s3backend.NotExist, syscall.ENOENT},
 	{s3backend.Archived, syscall.EACCES},
 	{s3backend.TooLarge, syscall.EFBIG},
 	{s3backend.Busy, syscall.EIO},

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // syncDeadline bounds how long a close that waits for S3 can be held up by a dead
@@ -32,14 +35,19 @@ var (
 	_ = (fusefs.FileLseeker)((*handle)(nil))
 )
 
+// told is Server.told for a file that is open: that S3 has its version no more does
+// not make the name unknown, but the handle stale.
 func (h *handle) told(op string, err error) syscall.Errno {
+	if errors.Is(err, s3backend.NotExist) {
+		err = fmt.Errorf("%w: %w", s3backend.Stale, err)
+	}
 	return h.f.s.told(op, h.f.path(), err)
 }
 
 func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	n, err := h.h.ReadAt(ctx, dest, off)
-	if no := errno(err); no != 0 {
-		return nil, h.told("read", err)
+	if no := h.told("read", err); no != 0 {
+		return nil, no
 	}
 	return fuse.ReadResultData(dest[:n]), 0
 }

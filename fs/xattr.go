@@ -44,8 +44,14 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 	return answer(dest, value)
 }
 
-func (f *file) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
-	return answer(dest, strings.Join([]string{xattrKey, xattrETag, xattrState, xattrVers}, "\x00")+"\x00")
+// Listxattr names what every file has: not the version, for which S3 would have to
+// be asked.
+func (f *file) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
+	names := []string{xattrKey, xattrState}
+	if a, err := f.attr(ctx, nil); err == nil && a.ETag != "" {
+		names = append(names, xattrETag)
+	}
+	return answer(dest, strings.Join(names, "\x00")+"\x00")
 }
 
 // answer fills dest, or tells how large it has to be.

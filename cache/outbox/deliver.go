@@ -87,7 +87,11 @@ func (it *Item) finish(obj s3backend.Object) {
 	if !it.goneLocked() {
 		close(it.gone)
 	}
+	beside := it.beside
 	it.mu.Unlock()
+	if beside {
+		it.o.keepConflict(it.Status())
+	}
 	it.o.forget(it)
 }
 
@@ -98,7 +102,7 @@ func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.committed == seq && seq > 0 || Private(it.key) {
+		if it.goneLocked() || it.committed == seq && seq > 0 || Private(it.key) || it.killed {
 			it.mu.Unlock()
 			return nil
 		}

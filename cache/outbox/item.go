@@ -425,6 +425,12 @@ func (it *Item) beforeWrite() error {
 	if err := it.refused(); err != nil {
 		return err
 	}
+	if !it.sealed.Load() {
+		return nil
+	}
+	it.mu.Lock()
+	it.killed, it.reason = false, nil // whoever writes an interrupted file again resolves it
+	it.mu.Unlock()
 	return it.unseal()
 }
 

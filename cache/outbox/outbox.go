@@ -98,6 +98,7 @@ type Outbox struct {
 	items   map[*Item]struct{}
 	open    func(s3backend.Object) Base // as given to Recover
 	damaged []Status                    // what Recover could not read
+	beside  []Status                    // the last files that went beside the other party's
 	queue   []*Item                     // settled, waiting for a worker
 	queued  chan struct{}               // a token for each worker that should look at queue
 	changed chan struct{}               // closed and renewed whenever less may be owed

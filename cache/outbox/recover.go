@@ -146,6 +146,12 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base) (*It
 	}
 	o.staged.Add(st.taken)
 	it.stage, it.logged = st, slices.Clone(st.dirty)
+	if it.killed && !it.sealed.Load() {
+		// Whoever writes it again opens it again, as any sealed file.
+		if err := it.Seal(); err != nil {
+			return nil, err
+		}
+	}
 	if up := it.up; up != nil && !up.up.AbortDate.IsZero() && time.Now().After(up.up.AbortDate) {
 		it.up = nil // the bucket's lifecycle has ended it
 	}

@@ -41,6 +41,20 @@ type Status struct {
 	Since     time.Time `json:"since"` // when it was written last
 }
 
+// mostConflicts is how many conflict copies are remembered.
+const mostConflicts = 1000
+
+// keepConflict remembers a file that went beside the other party's version.
+func (o *Outbox) keepConflict(st Status) {
+	st.Reason = "the other party changed the file; this is ours"
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.beside) == mostConflicts {
+		o.beside = o.beside[1:]
+	}
+	o.beside = append(o.beside, st)
+}
+
 // LeftError tells what a drain could not deliver.
 type LeftError struct{ Left []Status }
 
@@ -51,6 +65,14 @@ func (e *LeftError) Error() string {
 		s += fmt.Sprintf(" (and %d more)", n)
 	}
 	return s
+}
+
+// Conflicts lists the last files that went beside the other party's version, the
+// oldest first: all of them are delivered.
+func (o *Outbox) Conflicts() []Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.beside)
 }
 
 // Status lists what is owed, the oldest first.
