@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -169,14 +170,20 @@ func (x *exchange) tryList(ctx context.Context) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	all := map[string]string{}
-	pages := s3.NewListObjectsV2Paginator(x.api[owner], &s3.ListObjectsV2Input{Bucket: &x.Bucket})
+	pages := s3.NewListObjectsV2Paginator(x.api[owner], &s3.ListObjectsV2Input{
+		Bucket: &x.Bucket, EncodingType: types.EncodingTypeUrl, // XML holds no control characters
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range page.Contents {
-			all[*o.Key] = strings.Trim(aws.ToString(o.ETag), `"`)
+			key, err := url.QueryUnescape(*o.Key)
+			if err != nil {
+				return nil, err
+			}
+			all[key] = strings.Trim(aws.ToString(o.ETag), `"`)
 		}
 	}
 	return all, nil

@@ -19,6 +19,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,7 +36,7 @@ const patience = 60 * time.Second
 
 // testPatience is how long a mount may live: then its daemon is killed, which
 // frees every program that waits for it.
-const testPatience = 4 * time.Minute
+const testPatience = 2 * time.Minute
 
 // The programs under test.
 var (
@@ -44,6 +45,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	// Most of a test is waiting, so that more of them run than there are processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	flag.Parse()
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
