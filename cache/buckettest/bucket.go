@@ -109,6 +109,18 @@ func New() *Bucket {
 	return &Bucket{objects: map[string]object{}, uploads: map[string]*upload{}}
 }
 
+// Clone returns a bucket that holds the same now, uploads under way included, with
+// an empty log.
+func (b *Bucket) Clone() *Bucket {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := &Bucket{PageSize: b.PageSize, objects: maps.Clone(b.objects), uploads: map[string]*upload{}, nextID: b.nextID}
+	for id, u := range b.uploads {
+		c.uploads[id] = &upload{u.key, u.header, maps.Clone(u.parts)}
+	}
+	return c
+}
+
 // doneLocked logs a request with its answer.
 func (b *Bucket) doneLocked(r Request) { b.log = append(b.log, r) }
 

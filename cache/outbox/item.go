@@ -623,14 +623,19 @@ func (it *Item) Permit(mode uint32) {
 	it.mode, it.hasMode = mode, true
 }
 
-// Unname takes the item's name: it will not be delivered. Its bytes stay for those
-// who have it open, until Drop. The caller holds the item for good.
+// Unname takes the item's name: it will not be delivered, by no later process
+// either. Its bytes stay for those who have it open, until Drop. The caller holds
+// the item for good.
 func (it *Item) Unname() {
 	it.mu.Lock()
 	it.offline = true
-	up := it.up
-	it.up = nil
+	up, leave := it.up, it.leave
+	it.up, it.leave = nil, nil
 	it.mu.Unlock()
+	for _, old := range leave {
+		it.o.removeVersion(old)
+	}
+	it.eraseLog()
 	it.o.abandon(up)
 }
 

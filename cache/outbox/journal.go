@@ -48,7 +48,7 @@ type record struct {
 	Set    bool              `json:"set,omitempty"`    // seal: a program set time or mode
 	Killed bool              `json:"killed,omitempty"` // seal: the writer was
 	Boot   string            `json:"boot,omitempty"`   // seal: which run of the machine; empty once on the disk
-	Upload string            `json:"upload,omitempty"` // upload
+	Upload string            `json:"upload,omitempty"` // upload, part: its id
 	Layout int64             `json:"layout,omitempty"` // upload
 	Parts  []part            `json:"parts,omitempty"`  // upload: as planned for an edit
 	Abort  time.Time         `json:"abort,omitzero"`   // upload: when the bucket's lifecycle ends it
@@ -148,8 +148,9 @@ func removeLog(path string) { os.Remove(path) }
 // errDamaged is a journal with a line in it that was not written so.
 var errDamaged = errors.New("journal is damaged")
 
-// readLog reads a journal. A last line that was cut short is left out; any other
-// defect is errDamaged, with the records before it.
+// readLog reads a journal. A last line that was cut short is taken off it, so that
+// the next one stands by itself; any other defect is errDamaged, with the records
+// before it.
 func readLog(path string) ([]record, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -157,11 +158,15 @@ func readLog(path string) ([]record, error) {
 	}
 	defer f.Close()
 	var recs []record
+	whole := int64(0)
 	r := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := r.ReadString('\n')
 		if err == io.EOF {
-			return recs, nil // whole, or cut short
+			if line != "" {
+				return recs, os.Truncate(path, whole)
+			}
+			return recs, nil
 		}
 		if err != nil {
 			return recs, err
@@ -172,6 +177,7 @@ func readLog(path string) ([]record, error) {
 			return recs, fmt.Errorf("%w: line %d of %s", errDamaged, n, path)
 		}
 		recs = append(recs, rec)
+		whole += int64(len(line))
 	}
 }
 

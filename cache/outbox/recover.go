@@ -197,13 +197,16 @@ func (it *Item) replay(st *stage, r record) {
 			it.base = it.over
 		}
 	case opUpload:
+		if r.Key != it.key {
+			return // S3's answer came when the file had another name already
+		}
 		up := newTransfer(it.o, layout(r.Layout))
 		up.create.Do(func() {})
 		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
 		up.header, up.parts, up.recovered = r.Header, r.Parts, true
 		it.up = up
 	case opPart:
-		if it.up != nil && r.Part != nil && r.S3 != nil {
+		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {
 			it.up.done[r.Part.num] = sentPart{part: *r.Part, s3: *r.S3}
 		}
 	case opGiveUp:
@@ -273,6 +276,20 @@ func (s *stage) crc32(off, n int64) (string, error) {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), nil
+}
+
+// stillFits tells whether what an earlier process planned to have copied from the
+// base is still there, and still wanted.
+func (s *stage) stillFits(parts []part) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range parts {
+		end := p.off + p.n
+		if p.copied && (end > s.baseValid || !slices.Equal(s.dirty.gaps(p.off, end), []extent{{p.off, end}})) {
+			return false
+		}
+	}
+	return true
 }
 
 // touched tells whether any byte of [off, end) was staged.

@@ -122,7 +122,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		}
 		switch {
 		case up.up.ID == "": // S3 could not be asked while the file was written
-		case up.layout == 0 && (up.planned == seq || up.recovered) && lastByte(up.parts) == size:
+		case up.layout == 0 && (up.planned == seq || up.recovered && it.stage.stillFits(up.parts)) && lastByte(up.parts) == size:
 			up.planned = seq
 			return up, up.parts, it.verify(up)
 		case up.layout != 0 && up.layout.holds(size):
@@ -210,7 +210,7 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	if err != nil {
 		return err
 	}
-	if err := it.note(record{Op: opPart, Part: &p, S3: &got}); err != nil {
+	if err := it.note(record{Op: opPart, Upload: up.up.ID, Part: &p, S3: &got}); err != nil {
 		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.up.Key, "err", err)
 	}
 	it.sent.Add(p.n)

@@ -1,0 +1,404 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// again ends the process of r where it stands, and returns the next one, over what
+// the disk and the bucket held.
+func (r *rig) again() *rig {
+	r.Helper()
+	synctest.Wait()
+	dir := r.TempDir()
+	copyDir(r.T, r.dir, dir)
+	r.Close()
+	return newRig(r.T, r.b, dir, Config{}, nil)
+}
+
+// copyDir copies an outbox's directory, the journals first: what they tell of is
+// in the staged files before.
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	files, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortStableFunc(files, func(a, b os.DirEntry) int {
+		return strings.Compare(filepath.Ext(b.Name()), filepath.Ext(a.Name())) // .log before none
+	})
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(from, f.Name()))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // delivered in this moment
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, f.Name()), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// resume recovers, and sends all on its way.
+func (r *rig) resume() map[string]*Item {
+	r.Helper()
+	all := map[string]*Item{}
+	for _, it := range r.recover() {
+		all[it.Key()] = it
+		it.Resume()
+	}
+	return all
+}
+
+func recoverable(t *testing.T, fault func(buckettest.S3) buckettest.S3, test func(*rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, buckettest.New(), t.TempDir(), Config{}, fault)
+		r.recover()
+		test(r)
+	})
+}
+
+func TestSealedFilesAreRecovered(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		small, big := random(1, 100), random(2, PartSize+5)
+		r.b.Store("Delivery/edit", big, nil)
+		r.done(r.create("Delivery/small", small))
+		r.done(r.create("Delivery/big", big))
+		it := r.edit("Delivery/edit")
+		r.write(it, []byte("changed"), 1000)
+		if err := it.SetMode(0o640); err != nil {
+			r.Fatal(err)
+		}
+		r.done(it)
+		folder, err := r.CreateFolder("Delivery/folder/")
+		if err != nil {
+			r.Fatal(err)
+		}
+		folder.Release()
+		r = r.again()
+		defer r.Close()
+		r.resume()
+		r.drain()
+		r.wantHolds("Delivery/small", small)
+		r.wantHolds("Delivery/big", big)
+		r.wantHolds("Delivery/edit", slices.Concat(big[:1000], []byte("changed"), big[1007:]))
+		r.wantKeys("Delivery/big", "Delivery/edit", "Delivery/folder/", "Delivery/small")
+		if m, _ := ModeOf(r.b.Object("Delivery/edit").Header); m != 0o640 {
+			r.Errorf("mode %o, want 640", m)
+		}
+		r.wantNothing()
+	})
+}
+
+func TestOpenFilesAreInterrupted(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		good := random(1, 2*PartSize)
+		r.b.Store("Delivery/edit", good, nil)
+		r.create("Delivery/new", random(2, 2*PartSize))
+		r.write(r.edit("Delivery/edit"), []byte("half"), 0)
+		again := r.create("Delivery/again", []byte("closed"))
+		r.done(again)
+		r.hold(again)
+		r.write(again, []byte("half"), 0)
+		synctest.Wait()
+		r = r.again()
+		defer r.Close()
+		items := r.resume()
+		var left *LeftError
+		if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 3 {
+			r.Fatalf("Drain = %v, want three files left", err)
+		}
+		r.wantHolds("Delivery/edit", good)
+		r.wantKeys("Delivery/edit")
+		for _, st := range r.Status() {
+			if st.State != Interrupted || st.Reason == "" {
+				r.Errorf("status %+v, want it interrupted, and why", st)
+			}
+		}
+		for key, it := range items {
+			if err := it.Deliver(); err != nil {
+				r.Fatalf("Deliver %q: %v", key, err)
+			}
+		}
+		r.drain()
+		r.wantHolds("Delivery/new", random(2, 2*PartSize))
+		r.wantHolds("Delivery/edit", append([]byte("half"), good[4:]...))
+		r.wantHolds("Delivery/again", []byte("halfed"))
+		r.wantNothing()
+	})
+}
+
+// TestUploadIsResumed ends the process after some parts: only the missing ones go up.
+func TestUploadIsResumed(t *testing.T) {
+	for name, change := range map[string]func(*rig, *Item, []byte) int{ // how many go up again
+		"as it was": func(*rig, *Item, []byte) int { return 0 },
+		"with a part that was written again": func(r *rig, it *Item, data []byte) int {
+			copy(data[5:], "changed")
+			r.write(it, []byte("changed"), 5)
+			return 1
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lost := errors.New("connection reset")
+			fault := func(b buckettest.S3) buckettest.S3 {
+				var n atomic.Int64
+				return buckettest.Wrap(b, func(_ context.Context, op, _ string, send func() error) error {
+					if op == buckettest.UploadPart {
+						if n.Add(1) > 2 {
+							return lost
+						}
+					}
+					return send()
+				})
+			}
+			recoverable(t, fault, func(r *rig) {
+				data := random(1, 3*PartSize+100)
+				it := r.create("Delivery/big", nil)
+				for off := 0; off < len(data); off += PartSize {
+					r.write(it, data[off:min(len(data), off+PartSize)], int64(off))
+					synctest.Wait()
+				}
+				again := change(r, it, data)
+				synctest.Wait()
+				r.done(it)
+				r = r.again()
+				defer r.Close()
+				r.b.ForgetLog()
+				r.resume()
+				r.drain()
+				r.wantHolds("Delivery/big", data)
+				if n := r.b.Count(buckettest.UploadPart); n != 2+again || r.b.Count(buckettest.CreateUpload) != 0 {
+					r.Errorf("requests %v, want the %d missing parts", r.b.Log(), 2+again)
+				}
+				r.wantNothing()
+			})
+		})
+	}
+}
+
+// TestPlanOfAnEarlierProcess begins to upload an edit, ends, and changes a range
+// that was to be copied on the server.
+func TestPlanOfAnEarlierProcess(t *testing.T) {
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, buckettest.CopyPart, func() error { return s3backend.Busy })
+	}
+	recoverable(t, fault, func(r *rig) {
+		data := random(1, 5*PartSize)
+		r.b.Store("Delivery/f", data, nil)
+		want := slices.Clone(data)
+		it := r.edit("Delivery/f")
+		r.write(it, []byte("one"), 0)
+		r.done(it)
+		for r.b.Count(buckettest.CreateUpload) == 0 {
+			synctest.Wait()
+			_ = sleep(r.Context(), defaultSettle)
+		}
+		r = r.again()
+		defer r.Close()
+		it = r.recover()[0]
+		r.hold(it)
+		r.write(it, []byte("two"), 3*PartSize)
+		r.done(it)
+		r.drain()
+		copy(want, "one")
+		copy(want[3*PartSize:], "two")
+		r.wantHolds("Delivery/f", want)
+		r.wantNothing()
+	})
+}
+
+// TestUnlinkedFilesStayRemoved removes files that are open, and ends.
+func TestUnlinkedFilesStayRemoved(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		open := r.create("Delivery/open", []byte("data"))
+		open.Unname()
+		read := r.create("Delivery/read", []byte("data"))
+		r.done(read)
+		r.hold(read) // by its removal, while a reader has it open
+		read.Unname()
+		r = r.again()
+		defer r.Close()
+		if items := r.resume(); len(items) != 0 {
+			r.Errorf("recovered %v", items)
+		}
+		r.drain()
+		r.wantKeys()
+		r.wantNothing()
+	})
+}
+
+// TestRenameMeetsTheBeginOfAnUpload notes an upload under the old name behind the
+// new name.
+func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
+	var held *buckettest.Holder
+	fault := func(b buckettest.S3) (s3 buckettest.S3) {
+		lost := buckettest.Wrap(b, func(ctx context.Context, op, _ string, send func() error) error {
+			if op == buckettest.CreateUpload {
+				return send()
+			}
+			return s3backend.Busy
+		})
+		s3, held = buckettest.Hold(buckettest.Wrap(lost, func(_ context.Context, _, _ string, send func() error) error { return send() }), buckettest.CreateUpload)
+		return s3
+	}
+	recoverable(t, fault, func(r *rig) {
+		data := random(1, 2*PartSize)
+		it := r.create("Delivery/a", data)
+		<-held.Entered
+		path := it.path + logSuffix
+		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+			r.Fatal(err)
+		}
+		// S3's answer arrives in this moment, and is noted.
+		up, err := r.b.CreateUpload(r.Context(), "Delivery/a", nil)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if err := appendLog(path, record{Op: opUpload, Key: up.Key, Upload: up.ID, Layout: PartSize}); err != nil {
+			r.Fatal(err)
+		}
+		r.done(it)
+		r = r.again()
+		defer r.Close()
+		r.resume()
+		r.drain()
+		r.wantHolds("Delivery/b", data)
+		r.wantKeys("Delivery/b")
+	})
+}
+
+// TestPartOfAnotherUpload notes a part of an upload that was given up behind the
+// begin of the next.
+func TestPartOfAnotherUpload(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		data := random(1, 2*PartSize+1)
+		it := r.create("Delivery/a", data)
+		synctest.Wait()
+		up := it.upload()
+		stale := up.done[1]
+		other, err := r.b.CreateUpload(r.Context(), "Delivery/a", nil)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if err := it.note(record{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: PartSize, CRC: true},
+			record{Op: opPart, Upload: up.up.ID, Part: &stale.part, S3: &stale.s3}); err != nil {
+			r.Fatal(err)
+		}
+		r.done(it)
+		r = r.again()
+		defer r.Close()
+		r.resume()
+		r.drain()
+		r.wantHolds("Delivery/a", data)
+	})
+}
+
+// TestDamage breaks one journal: the others are recovered, and it is told.
+func TestDamage(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		damage  func(log []byte) []byte
+		damaged bool // else cut short: what was there before is recovered
+	}{
+		{"a changed byte", func(log []byte) []byte { log[20] ^= 1; return log }, true},
+		{"garbage", func([]byte) []byte { return []byte("garbage\n") }, true},
+		{"a line of another's", func(log []byte) []byte { return append(log, "00000000 {}\n"...) }, true},
+		{"cut in its last line", func(log []byte) []byte { return log[:len(log)-1] }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			recoverable(t, nil, func(r *rig) {
+				good, bad := r.create("Delivery/good", []byte("good")), r.create("Delivery/bad", []byte("bad"))
+				r.done(good)
+				r.done(bad)
+				log, err := os.ReadFile(bad.path + logSuffix)
+				if err == nil {
+					err = os.WriteFile(bad.path+logSuffix, c.damage(log), 0o600)
+				}
+				if err != nil {
+					r.Fatal(err)
+				}
+				staged := filepath.Base(bad.path)
+				for range 2 { // it is told by the next process as well
+					r = r.again()
+					r.resume()
+					var left *LeftError
+					if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 1 || left.Left[0].Reason == "" {
+						r.Fatalf("Drain = %v, want it to tell of the damaged one", err)
+					}
+					r.wantHolds("Delivery/good", []byte("good"))
+					r.wantKeys("Delivery/good")
+					if want := map[bool]State{true: Blocked, false: Interrupted}[c.damaged]; left.Left[0].State != want {
+						r.Errorf("it is told as %+v, want it %s", left.Left[0], want)
+					}
+					if data, err := os.ReadFile(filepath.Join(r.dir, staged)); string(data) != "bad" {
+						r.Errorf("its bytes are %q, %v", data, err)
+					}
+				}
+				r.Close()
+			})
+		})
+	}
+}
+
+func TestMissingStagedFile(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		gone := r.create("Delivery/gone", []byte("x"))
+		r.done(gone)
+		r.done(r.create("Delivery/good", []byte("good")))
+		if err := os.Remove(gone.path); err != nil {
+			r.Fatal(err)
+		}
+		r = r.again()
+		defer r.Close()
+		r.resume()
+		r.drain()
+		r.wantKeys("Delivery/good")
+	})
+}
+
+// TestCommittedWhileOpen ends the process after a commit of a file that is still
+// written, and closed: its own commit is no conflict.
+func TestCommittedWhileOpen(t *testing.T) {
+	for _, base := range []string{"", "before"} {
+		t.Run(fmt.Sprintf("over %q", base), func(t *testing.T) {
+			recoverable(t, nil, func(r *rig) {
+				it := r.create("Delivery/f", []byte("one"))
+				if base != "" {
+					it.Drop()
+					r.b.Store("Delivery/f", []byte(base), nil)
+					it = r.edit("Delivery/f")
+					r.write(it, []byte("one"), 0)
+				}
+				if err := it.Commit(r.Context()); err != nil {
+					r.Fatal(err)
+				}
+				r.write(it, []byte("two"), 1)
+				r.done(it)
+				r = r.again()
+				defer r.Close()
+				r.resume()
+				r.drain()
+				want := "otwo"
+				if base != "" {
+					want = "otwore"
+				}
+				r.wantHolds("Delivery/f", []byte(want))
+				r.wantKeys("Delivery/f")
+			})
+		})
+	}
+}
