@@ -77,14 +77,14 @@ func (l *Listing) wakeLocked() {
 	l.changed = make(chan struct{})
 }
 
-// add appends a page, or notes why there is none, and returns how many entries came.
-func (l *Listing) add(p s3backend.Page, err error) int {
+// add appends a page, or notes why there is none.
+func (l *Listing) add(p s3backend.Page, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.wakeLocked()
 	if err != nil {
 		l.err = err
-		return 0
+		return
 	}
 	l.pages++
 	l.complete = p.Next == ""
@@ -103,14 +103,12 @@ func (l *Listing) add(p s3backend.Page, err error) int {
 	if n := len(page); n > 0 {
 		l.last = max(l.last, sortName(page[n-1]))
 	}
-	before := len(l.entries)
 	for _, e := range page {
 		k := sortName(e)
 		if _, ok := l.extraAt[k]; !ok && !l.removed[k] {
 			l.entries = append(l.entries, e)
 		}
 	}
-	return len(l.entries) - before
 }
 
 // usable tells whether the listing was begun at most age ago and has not failed.
@@ -138,11 +136,12 @@ func (l *Listing) extend(all bool) {
 	}
 }
 
-// stop ends a listing nobody may begin to use any more.
+// stop ends a listing nobody may begin to use any more; one that is being read to
+// its end goes on for its readers.
 func (l *Listing) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.complete && l.err == nil {
+	if !l.complete && !l.all && l.err == nil {
 		l.err = errStopped
 		l.wakeLocked()
 	}
@@ -294,8 +293,8 @@ func (l *Listing) HasMarker(ctx context.Context) (bool, error) {
 	return l.marker, nil
 }
 
-// put adds or replaces an entry, and returns by how many entries that grew.
-func (l *Listing) put(e Entry) int {
+// put adds or replaces an entry.
+func (l *Listing) put(e Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := sortName(e)
@@ -304,15 +303,14 @@ func (l *Listing) put(e Entry) int {
 		if !e.IsDir() || old.Gone() {
 			*old = e
 		}
-		return 0
+		return
 	}
 	l.extraAt[k] = len(l.extra)
 	l.extra = append(l.extra, e)
-	return 1
 }
 
 // remove marks the object, or the folder, of this name as gone.
-func (l *Listing) remove(name string, folder bool) int {
+func (l *Listing) remove(name string, folder bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k, class := name, ""
@@ -325,7 +323,6 @@ func (l *Listing) remove(name string, folder bool) int {
 	if e := l.findLocked(k); e != nil {
 		*e = Entry{Name: name, Size: isGone, Class: class}
 	}
-	return 0
 }
 
 // Beside waits until it is known, and tells, whether there is a folder of the same

@@ -15,6 +15,7 @@ package meta
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -92,6 +93,7 @@ type Cache struct {
 // being fetched to replace it.
 type dir struct {
 	cur, next *Listing
+	counted   int // entries, of both, that Cache.total has
 	pointed   int // names looked up one by one since cur was begun
 }
 
@@ -106,7 +108,10 @@ func New(bucket Bucket, cfg Config) *Cache {
 	c := &Cache{bucket: bucket, cfg: cfg}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	// The sizes are constants above zero, the only thing NewLRU refuses.
-	c.dirs, _ = simplelru.NewLRU[string, *dir](cfg.Entries, nil)
+	c.dirs, _ = simplelru.NewLRU(cfg.Entries, func(_ string, d *dir) {
+		c.total -= d.counted
+		d.stop()
+	})
 	c.points, _ = simplelru.NewLRU[string, point](maxPoints, nil)
 	c.headers, _ = simplelru.NewLRU[string, *s3backend.Header](maxHeaders, nil)
 	return c
@@ -166,12 +171,12 @@ func (c *Cache) load(d *dir, l *Listing) {
 	in := s3backend.ListInput{Prefix: l.prefix, Delimiter: "/"}
 	for {
 		page, err := c.bucket.List(c.ctx, in)
-		n := l.add(page, err)
+		l.add(page, err)
 		c.mu.Lock()
-		c.total += n
 		if err == nil && page.Next == "" || d.cur.failed() {
 			c.useLocked(d, l)
 		}
+		c.countLocked(l.prefix, d)
 		c.evictLocked(l.prefix)
 		c.mu.Unlock()
 		if err != nil || page.Next == "" || !l.wantMore(c.ctx) {
@@ -181,35 +186,60 @@ func (c *Cache) load(d *dir, l *Listing) {
 	}
 }
 
+// useLocked makes l the folder's listing, unless a later one has taken its place:
+// that knows of changes that l was not told of.
 func (c *Cache) useLocked(d *dir, l *Listing) {
-	if d.cur != l {
-		if d.cur != nil {
-			c.total -= d.cur.size()
-		}
+	switch l {
+	case d.cur:
+	case d.next:
 		d.cur, d.pointed = l, 0
+	default:
+		return
 	}
 	if d.next == l {
 		d.next = nil
 	}
 }
 
+// size is how many entries are kept of the folder.
+func (d *dir) size() (n int) {
+	if d.cur != nil {
+		n = d.cur.size()
+	}
+	if d.next != nil && d.next != d.cur {
+		n += d.next.size()
+	}
+	return n
+}
+
+// stop ends the listings of a folder that is forgotten.
+func (d *dir) stop() {
+	for _, l := range []*Listing{d.cur, d.next} {
+		if l != nil {
+			l.stop()
+		}
+	}
+}
+
+// countLocked brings total up to date with a folder, if it is still kept.
+func (c *Cache) countLocked(prefix string, d *dir) {
+	if kept, _ := c.dirs.Peek(prefix); kept != d {
+		return
+	}
+	n := d.size()
+	c.total += n - d.counted
+	d.counted = n
+}
+
 // evictLocked forgets the folders used longest ago until the budget is kept;
 // the folder being filled stays.
 func (c *Cache) evictLocked(keep string) {
 	for c.total > c.cfg.Entries {
-		prefix, d, ok := c.dirs.GetOldest()
+		prefix, _, ok := c.dirs.GetOldest()
 		if !ok || prefix == keep {
 			return
 		}
 		c.dirs.Remove(prefix)
-		if d.cur != nil {
-			c.total -= d.cur.size()
-			d.cur.stop()
-		}
-		if d.next != nil && d.next != d.cur {
-			c.total -= d.next.size()
-			d.next.stop()
-		}
 	}
 }
 
@@ -256,7 +286,7 @@ func (c *Cache) known(prefix, name string, maxAge time.Duration) (Found, bool) {
 	if maxAge < 0 {
 		maxAge = c.cfg.TTL
 	}
-	if p, ok := c.points.Get(prefix + name); ok && time.Since(p.asked) <= maxAge {
+	if p, ok := c.points.Get(prefix + name); ok && time.Since(p.asked) <= maxAge && (!p.None() || time.Since(p.asked) <= absentTTL) {
 		return p.Found, true
 	}
 	return Found{}, false
@@ -266,10 +296,11 @@ func (c *Cache) known(prefix, name string, maxAge time.Duration) (Found, bool) {
 // object and the folder of a name alike.
 func (c *Cache) point(ctx context.Context, prefix, name string) (Found, error) {
 	key := prefix + name
-	ch := c.flight.DoChan(key, func() (any, error) {
-		c.mu.Lock()
-		changes := c.changes
-		c.mu.Unlock()
+	c.mu.Lock()
+	changes := c.changes
+	c.mu.Unlock()
+	// Nobody joins a question that was asked before a change of ours.
+	ch := c.flight.DoChan(fmt.Sprintf("%d %s", changes, key), func() (any, error) {
 		asked := time.Now()
 		f, err := c.ask(c.ctx, key, name)
 		if err != nil {
@@ -319,7 +350,7 @@ func (c *Cache) ask(ctx context.Context, key, name string) (f Found, err error) 
 // Put notes that key now holds this version: it was just committed, or read.
 func (c *Cache) Put(o s3backend.Object) {
 	prefix, name := split(o.Key)
-	c.change(prefix, func(l *Listing) int { return l.put(entryOf(name, o)) })
+	c.change(prefix, func(l *Listing) { l.put(entryOf(name, o)) })
 	if o.Header != nil {
 		c.Learn(o)
 	}
@@ -328,19 +359,19 @@ func (c *Cache) Put(o s3backend.Object) {
 // Remove notes that key holds no object any more.
 func (c *Cache) Remove(key string) {
 	prefix, name := split(key)
-	c.change(prefix, func(l *Listing) int { return l.remove(name, false) })
+	c.change(prefix, func(l *Listing) { l.remove(name, false) })
 }
 
 // PutDir notes that the folder with this prefix exists.
 func (c *Cache) PutDir(prefix string) {
 	parent, name := split(strings.TrimSuffix(prefix, "/"))
-	c.change(parent, func(l *Listing) int { return l.put(Entry{Name: name, Size: isDir}) })
+	c.change(parent, func(l *Listing) { l.put(Entry{Name: name, Size: isDir}) })
 }
 
 // RemoveDir notes that nothing begins with prefix any more.
 func (c *Cache) RemoveDir(prefix string) {
 	parent, name := split(strings.TrimSuffix(prefix, "/"))
-	c.change(parent, func(l *Listing) int { return l.remove(name, true) })
+	c.change(parent, func(l *Listing) { l.remove(name, true) })
 	c.Drop(prefix)
 }
 
@@ -350,20 +381,9 @@ func (c *Cache) Drop(prefix string) {
 	defer c.mu.Unlock()
 	c.changes++
 	for _, p := range c.dirs.Keys() {
-		if !strings.HasPrefix(p, prefix) {
-			continue
+		if strings.HasPrefix(p, prefix) {
+			c.dirs.Remove(p)
 		}
-		if d, ok := c.dirs.Peek(p); ok {
-			for _, l := range []*Listing{d.cur, d.next} {
-				if l != nil {
-					l.stop()
-				}
-			}
-			if d.cur != nil {
-				c.total -= d.cur.size()
-			}
-		}
-		c.dirs.Remove(p)
 	}
 	for _, key := range c.points.Keys() {
 		if strings.HasPrefix(key, prefix) || key+"/" == prefix {
@@ -374,7 +394,7 @@ func (c *Cache) Drop(prefix string) {
 
 // change applies a local change to what is known of a folder, also to the
 // listing that is on its way and was begun before.
-func (c *Cache) change(prefix string, apply func(*Listing) int) {
+func (c *Cache) change(prefix string, apply func(*Listing)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changes++
@@ -384,11 +404,12 @@ func (c *Cache) change(prefix string, apply func(*Listing) int) {
 		return
 	}
 	if d.cur != nil {
-		c.total += apply(d.cur)
+		apply(d.cur)
 	}
 	if d.next != nil && d.next != d.cur {
-		c.total += apply(d.next)
+		apply(d.next)
 	}
+	c.countLocked(prefix, d)
 }
 
 // split divides a key behind its last slash.
