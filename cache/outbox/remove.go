@@ -222,12 +222,6 @@ func (o *Outbox) awaitRemoval(ctx context.Context, key string) error {
 	}
 }
 
-func (r *removals) busy() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.owed) > 0
-}
-
 func (r *removals) status() []Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
