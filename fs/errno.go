@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"syscall"
+	"time"
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
@@ -68,7 +69,21 @@ func (s *Server) told(op, path string, err error) syscall.Errno {
 	switch n {
 	case 0, syscall.ENOENT, syscall.EEXIST, syscall.ENOTEMPTY, syscall.EINTR, syscall.ENXIO, syscall.EISDIR, syscall.ENOTDIR, syscall.EINVAL:
 	default:
-		s.log.Warn(op+" failed", "path", path, "errno", n.Error(), "err", err)
+		if s.news(op + " " + path + " " + n.Error()) {
+			s.log.Warn(op+" failed", "path", path, "errno", n.Error(), "err", err)
+		}
 	}
 	return n
+}
+
+// news tells whether to log what failed: not once more within a second, since a
+// program that reads on, or a page fault, meets the same failure for every page.
+func (s *Server) news(what string) bool {
+	s.newsMu.Lock()
+	defer s.newsMu.Unlock()
+	if what == s.lastNews && time.Since(s.lastNewsAt) < time.Second {
+		return false
+	}
+	s.lastNews, s.lastNewsAt = what, time.Now()
+	return true
 }

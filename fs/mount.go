@@ -58,6 +58,10 @@ type Server struct {
 
 	inosMu sync.Mutex
 	inos   map[uint64]bool // inode numbers in use
+
+	newsMu     sync.Mutex
+	lastNews   string // what was logged last of a failure
+	lastNewsAt time.Time
 }
 
 // Mount mounts the cache on mountpoint and serves it from a goroutine until Unmount, or
