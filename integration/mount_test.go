@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,22 +37,16 @@ func (m mount) in(t *testing.T) *mount {
 	return &m
 }
 
-// output collects what a process says.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
+// output is the file that a process says things into: a pipe would have to be
+// emptied by this process, which may itself wait for the mount.
+type output struct{ path string }
 
 func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
+	b, err := os.ReadFile(o.path)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // mount mounts the exchange as the party. Options are flags of `s3share mount`.
@@ -83,7 +76,7 @@ func (x *exchange) tryMount(t *testing.T, p party, options ...string) (*mount, e
 	})
 	m := &mount{
 		t: t, x: x, dir: filepath.Join(base, "mnt"), state: filepath.Join(base, "state"),
-		log: &output{}, ended: make(chan struct{}),
+		log: &output{filepath.Join(base, "log")}, ended: make(chan struct{}),
 	}
 	for _, dir := range []string{m.dir, filepath.Join(base, "run")} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -99,7 +92,12 @@ func (x *exchange) tryMount(t *testing.T, p party, options ...string) (*mount, e
 	args := append([]string{"mount", "-f", "--bucket", x.Bucket, "--endpoint-url", x.Endpoint, "--region", x.Region,
 		"--state-dir", m.state, "--cache-dir", filepath.Join(base, "cache")}, options...)
 	m.cmd = exec.Command(s3shareBin, append(args, m.dir)...)
-	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
+	log, err := os.OpenFile(m.log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	m.cmd.Stdout, m.cmd.Stderr = log, log
 	return m, m.start(base)
 }
 
