@@ -21,6 +21,7 @@ const controlPatience = 5 * time.Second
 //
 //	GET  /status   a state
 //	POST /unmount  events, a line each, until the mount is undone or stays
+//	POST /wait, /retry, /deliver  a fileRequest, answered by a fileAnswer
 type control struct {
 	listener net.Listener
 	server   *http.Server
@@ -59,6 +60,7 @@ func (c *control) serve(d *mountDaemon) {
 		_ = json.NewEncoder(w).Encode(d.state()) // whoever asked may be gone
 	})
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
+	d.serveFiles(mux)
 	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: controlPatience}
 	c.served = make(chan struct{})
 	go func() {
@@ -100,7 +102,8 @@ type state struct {
 	StateDir string           `json:"state_dir"`
 	CacheDir string           `json:"cache_dir,omitempty"`
 	LogFile  string           `json:"log_file,omitempty"`
-	Owed     []outbox.Status  `json:"owed"` // the oldest first
+	Owed     []outbox.Status  `json:"owed"`             // the oldest first
+	Beside   []outbox.Status  `json:"beside,omitempty"` // conflict copies that this mount made
 	Requests map[string]int64 `json:"requests"`
 }
 
@@ -110,7 +113,7 @@ func (d *mountDaemon) state() state {
 		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
 		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Owed: d.cache.Status(), Requests: d.bucket.Counts(),
+		Owed: d.cache.Status(), Beside: d.cache.Conflicts(), Requests: d.bucket.Counts(),
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()

@@ -59,6 +59,10 @@ type bucket interface {
 // owing is what a daemon asks of its cache; *cache.Cache implements it.
 type owing interface {
 	Status() []outbox.Status
+	Conflicts() []outbox.Status
+	Wait(ctx context.Context, path string) error
+	Retry(path string) int
+	Deliver(path string) (int, error)
 	Drain(context.Context) error
 	Close() error
 }

@@ -32,6 +32,11 @@ func (f *fakeOwing) Status() []outbox.Status {
 	return slices.Clone(f.owed)
 }
 
+func (f *fakeOwing) Conflicts() []outbox.Status         { return nil }
+func (f *fakeOwing) Wait(context.Context, string) error { return nil }
+func (f *fakeOwing) Retry(string) int                   { return 0 }
+func (f *fakeOwing) Deliver(string) (int, error)        { return 0, nil }
+
 func (f *fakeOwing) Drain(ctx context.Context) error {
 	select {
 	case err := <-f.drained:

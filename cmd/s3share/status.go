@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -103,10 +104,13 @@ func printStates(out io.Writer, all []state) error {
 		fmt.Fprintf(w, "%s\n", headline(st))
 		if len(st.Owed) == 0 {
 			fmt.Fprintln(w, "  all is delivered")
+		}
+		rows := slices.Concat(st.Owed, st.Beside)
+		if len(rows) == 0 {
 			continue
 		}
 		fmt.Fprintln(w, "  FILE\tSIZE\tSENT\tSTATE")
-		for _, o := range st.Owed {
+		for _, o := range rows {
 			words := stateWords[o.State]
 			if words == "" {
 				words = string(o.State)

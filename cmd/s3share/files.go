@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// The commands about single files: each names a file, a folder or a mountpoint,
+// and the daemon of the mount around it answers.
+
+// fileRequest is what they ask.
+type fileRequest struct {
+	Path    string        `json:"path"` // below the mountpoint; "" for all
+	Timeout time.Duration `json:"timeout,omitempty"`
+}
+
+// fileAnswer is what became of it.
+type fileAnswer struct {
+	Files int             `json:"files"`           // how many it was done to
+	Left  []outbox.Status `json:"left,omitempty"`  // what waiting does not deliver, or did not
+	Error string          `json:"error,omitempty"` // why it ended otherwise
+}
+
+func newWait() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "wait [FILE|DIR]",
+		Short: "Wait until S3 has confirmed a file, or all below a folder",
+		Long: `Wait until S3 has confirmed FILE, or all that was written below DIR: then the
+other party can read it. What cannot be delivered by waiting is listed with its
+reason, and the exit status is 1. Without an argument, wait for every mount of
+this user.
+` + exitCodes,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askEach(args, "/wait", timeout, func(where string, a fileAnswer) error {
+				if len(a.Left) == 0 {
+					return nil
+				}
+				sayLeft(cmd.ErrOrStderr(), a.Left)
+				return fmt.Errorf("not all of %s is delivered", where)
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "the `TIME` to wait, like 90s or 5m (default: as long as it takes)")
+	return cmd
+}
+
+func newRetry() *cobra.Command {
+	return &cobra.Command{
+		Use:   "retry [FILE|DIR]",
+		Short: "Try again now what is blocked or waits",
+		Long: `Try now to deliver FILE, or all below DIR, that is blocked or waits for its next
+attempt; without an argument, on every mount of this user.
+` + exitCodes,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askEach(args, "/retry", 0, func(_ string, a fileAnswer) error {
+				fmt.Fprintf(cmd.OutOrStdout(), "trying again: %s\n", filesText(a.Files))
+				return nil
+			})
+		},
+	}
+}
+
+func newDeliver() *cobra.Command {
+	return &cobra.Command{
+		Use:   "deliver FILE|DIR",
+		Short: "Deliver an interrupted file as it is",
+		Long: `Deliver FILE, or every such file below DIR, that was not sent because the program
+that wrote it was ended by a signal, or was still writing when s3share ended. It is
+sent as it is; to write it again resolves it as well.
+` + exitCodes,
+		Args: takes(1, 1, "a file or a folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askEach(args, "/deliver", 0, func(where string, a fileAnswer) error {
+				if a.Files == 0 {
+					return fmt.Errorf("nothing at %s is interrupted", where)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "delivering: %s\n", filesText(a.Files))
+				return nil
+			})
+		},
+	}
+}
+
+func newWhy() *cobra.Command {
+	return &cobra.Command{
+		Use:   "why FILE",
+		Short: "Tell why a file is not delivered, and what to do",
+		Long: `Tell where FILE is on its way, why it is not delivered, S3's own code and the
+id of the request that it refused, and what can be done about it.
+` + exitCodes,
+		Args: takes(1, 1, "a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			dir, path, err := mountOf(args[0])
+			if err != nil {
+				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
+			}
+			all, err := statesOf(ctx, []string{dir})
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			for _, o := range all[0].Owed {
+				if o.Path != path {
+					continue
+				}
+				fmt.Fprintf(out, "%s: %s\n", shown(o), stateWords[o.State])
+				if o.Reason != "" {
+					fmt.Fprintf(out, "  because: %s\n", oneLine(o.Reason))
+				}
+				if o.Code != "" {
+					fmt.Fprintf(out, "  S3 says: %s (request %s)\n", o.Code, o.RequestID)
+				}
+				if do := remedies[o.State]; do != "" {
+					fmt.Fprintf(out, "  to do:   %s\n", do)
+				}
+				return nil
+			}
+			fmt.Fprintf(out, "%s: nothing is owed, it is delivered\n", path)
+			return nil
+		},
+	}
+}
+
+// remedies tell people what to do about a file in a state.
+var remedies = map[outbox.State]string{
+	outbox.Open:        "close it in the program that writes it",
+	outbox.Local:       "give it another name to have it delivered",
+	outbox.Blocked:     "ask the bucket's owner for the permission that is missing, then s3share retry",
+	outbox.Interrupted: "write it again, or s3share deliver it as it is",
+}
+
+// mountOf finds the mount that a file or folder is in, and its path in there.
+func mountOf(name string) (dir, path string, err error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", "", err
+	}
+	mounts, err := ourMounts()
+	if err != nil {
+		return "", "", err
+	}
+	for _, m := range mounts {
+		if within(abs, m.Mountpoint) && len(m.Mountpoint) > len(dir) {
+			dir = m.Mountpoint
+		}
+	}
+	if dir == "" {
+		return "", "", errors.New("it is not in a mount of s3share")
+	}
+	path, err = filepath.Rel(dir, abs)
+	return dir, strings.TrimPrefix(path, "."), err
+}
+
+// askEach asks the daemon of the mount that args names a file of, or every daemon
+// of this user, and has each answer said.
+func askEach(args []string, what string, timeout time.Duration, say func(where string, a fileAnswer) error) error {
+	ctx, stop := untilSignalOnce()
+	defer stop()
+	ask := fileRequest{Timeout: timeout}
+	var dirs []string
+	if len(args) > 0 {
+		dir, path, err := mountOf(args[0])
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		dirs, ask.Path = []string{dir}, path
+	} else {
+		for _, st := range allDaemons(ctx, os.Getuid()) {
+			dirs = append(dirs, st.Dir)
+		}
+	}
+	var all []error
+	for _, dir := range dirs {
+		link, _, err := findDaemon(ctx, dir, os.Getuid())
+		if err == nil {
+			var a fileAnswer
+			if a, err = link.ask(ctx, what, ask); err == nil && a.Error != "" {
+				err = errors.New(a.Error)
+			}
+			if err == nil {
+				err = say(filepath.Join(dir, ask.Path), a)
+			}
+		}
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// ask sends a request about files.
+func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fileAnswer, error) {
+	resp, err := l.do(ctx, http.MethodPost, what, ask)
+	if err != nil {
+		return fileAnswer{}, err
+	}
+	defer resp.Body.Close()
+	var a fileAnswer
+	err = json.NewDecoder(resp.Body).Decode(&a)
+	return a, err
+}
+
+func filesText(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
+}
+
+// serveFiles answers the commands about files.
+func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
+	handle := func(what string, do func(context.Context, fileRequest) fileAnswer) {
+		mux.HandleFunc("POST "+what, func(w http.ResponseWriter, r *http.Request) {
+			var ask fileRequest
+			if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(do(r.Context(), ask)) // whoever asked may be gone
+		})
+	}
+	handle("/wait", func(ctx context.Context, ask fileRequest) fileAnswer {
+		if ask.Timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
+			defer cancel()
+		}
+		err := d.cache.Wait(ctx, ask.Path)
+		var left *outbox.LeftError
+		switch {
+		case err == nil:
+			return fileAnswer{}
+		case errors.As(err, &left):
+			return fileAnswer{Left: left.Left}
+		case errors.Is(err, context.DeadlineExceeded):
+			return fileAnswer{Error: fmt.Sprintf("not all was delivered in %s", ask.Timeout)}
+		}
+		return fileAnswer{Error: err.Error()}
+	})
+	handle("/retry", func(_ context.Context, ask fileRequest) fileAnswer {
+		return fileAnswer{Files: d.cache.Retry(ask.Path)}
+	})
+	handle("/deliver", func(_ context.Context, ask fileRequest) fileAnswer {
+		n, err := d.cache.Deliver(ask.Path)
+		a := fileAnswer{Files: n}
+		if err != nil {
+			a.Error = err.Error()
+		}
+		return a
+	})
+}
