@@ -273,3 +273,60 @@ func TestDropAfterRename(t *testing.T) {
 		r.wantNothing()
 	})
 }
+
+// TestNewFileUnderALeftName creates a file where an edit was, which got another name
+// and is still on its way: its base is not the other party's version.
+func TestNewFileUnderALeftName(t *testing.T) {
+	for _, size := range []int{10, 3 * PartSize} {
+		var held *buckettest.Holder
+		op := map[bool]string{true: buckettest.Put, false: buckettest.CopyPart}[size <= PartSize]
+		fault := func(b buckettest.S3) (s3 buckettest.S3) {
+			s3, held = buckettest.Hold(b, op)
+			return s3
+		}
+		bubble(t, Config{}, fault, func(r *rig) {
+			data := random(1, size)
+			r.b.Store("Delivery/a", data, nil)
+			it := r.edit("Delivery/a")
+			r.write(it, []byte("edited"), 0)
+			if err := it.Rename("Delivery/a.bak", s3backend.Object{}); err != nil {
+				r.Fatal(err)
+			}
+			r.done(it)
+			<-held.Entered
+			r.done(r.create("Delivery/a", []byte("new")))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			held.Release()
+			r.drain()
+			r.wantHolds("Delivery/a", []byte("new"))
+			r.wantHolds("Delivery/a.bak", append([]byte("edited"), data[6:]...))
+			r.wantKeys("Delivery/a", "Delivery/a.bak")
+			if len(r.conflicted) > 0 {
+				r.Errorf("conflicts %q", r.conflicted)
+			}
+			r.wantNothing()
+		})
+	}
+}
+
+// TestSwap exchanges the names of two edits.
+func TestSwap(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		r.b.Store("Delivery/a", []byte("a before"), nil)
+		r.b.Store("Delivery/b", []byte("b before"), nil)
+		a, b := r.edit("Delivery/a"), r.edit("Delivery/b")
+		r.write(a, []byte("A"), 0)
+		r.write(b, []byte("B"), 0)
+		if err := errors.Join(a.Rename("Delivery/b", s3backend.Object{}), b.Rename("Delivery/a", s3backend.Object{})); err != nil {
+			r.Fatal(err)
+		}
+		r.done(a)
+		r.done(b)
+		r.drain()
+		r.wantHolds("Delivery/b", []byte("A before"))
+		r.wantHolds("Delivery/a", []byte("B before"))
+		r.wantKeys("Delivery/a", "Delivery/b")
+		r.wantNothing()
+	})
+}

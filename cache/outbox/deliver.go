@@ -208,6 +208,9 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	if err != nil {
 		return obj, false, err
 	}
+	if took, err := it.succeed(ctx, key, cur); took || err != nil {
+		return obj, false, err
+	}
 	size, _, _, _ := it.Stat()
 	it.mu.Lock()
 	switch {

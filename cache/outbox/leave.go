@@ -1,0 +1,71 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// succeed handles that the key still holds what another item, which has got another
+// name since, left there: that is no conflict. It tells whether it was so, and the
+// next try will do.
+func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (bool, error) {
+	if cur.ETag == "" {
+		return false, nil
+	}
+	if left := it.o.whoLeft(cur); left != nil && left != it {
+		// It may lie over what is about to be replaced.
+		if err := left.keepAll(ctx); err != nil {
+			return false, err
+		}
+		it.mu.Lock()
+		defer it.mu.Unlock()
+		it.over = cur
+		return true, nil
+	}
+	if it.o.removals.owes(cur) {
+		return true, it.o.awaitRemoval(ctx, key)
+	}
+	return false, nil
+}
+
+// whoLeft is the item that replaced this version, and was renamed before it was
+// delivered; nil for none.
+func (o *Outbox) whoLeft(obj s3backend.Object) *Item {
+	for _, it := range o.Items() {
+		it.mu.Lock()
+		left := slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag })
+		it.mu.Unlock()
+		if left {
+			return it
+		}
+	}
+	return nil
+}
+
+// keepAll brings all of the base here, and lets the journal know.
+func (it *Item) keepAll(ctx context.Context) error {
+	if it.stage == nil || it.stage.whole() {
+		return nil
+	}
+	if err := it.stage.open(); err != nil {
+		return err
+	}
+	defer it.stage.close()
+	size := it.stage.length()
+	if err := it.fill(ctx, 0, size); err != nil {
+		return err
+	}
+	r := it.sealRecord("")
+	r.Op = opWrite
+	return it.note(r)
+}
+
+// owes tells whether this very version is being removed.
+func (r *removals) owes(obj s3backend.Object) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.owed[obj.Key]
+	return t != nil && t.obj.ETag == obj.ETag
+}
