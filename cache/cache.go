@@ -132,7 +132,7 @@ func (c *Cache) recover() error {
 	}
 	for _, it := range items {
 		for _, o := range it.Leaves() {
-			c.gone[o.Key] = &removal{obj: o}
+			c.gone[o.Key] = &removal{obj: o, left: true}
 		}
 		if it.IsFolder() {
 			c.folders[it.Key()] = it
@@ -189,17 +189,22 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 		return
 	}
 	c.names.Put(obj)
-	if path != "" {
-		if err := c.blocks.Adopt(obj, path); err != nil {
-			c.log.Debug("staged file not kept as cached content", "key", obj.Key, "err", err)
-		}
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if f := c.owed[it]; f != nil {
 		delete(c.owed, it)
 		f.deliveredLocked(it, obj)
 		c.log.Info("delivered", "key", obj.Key, "bytes", obj.Size)
+	}
+	if r := c.gone[obj.Key]; r != nil && r.obj.ETag != obj.ETag {
+		delete(c.gone, obj.Key) // of a version that this one has replaced
+	}
+	c.mu.Unlock()
+	if path == "" {
+		return
+	}
+	// Nobody opens the staged file any more: it can be taken.
+	if err := c.blocks.Adopt(obj, path); err != nil {
+		c.log.Debug("staged file not kept as cached content", "key", obj.Key, "err", err)
 	}
 }
 
@@ -221,6 +226,9 @@ func (c *Cache) Removed(key string, err error) {
 		c.names.Remove(key)
 		prefix, _ := splitKey(key)
 		defer c.keepFolder(prefix)
+	case errors.Is(err, s3backend.Stale): // another version has come, and stays
+		prefix, _ := splitKey(key)
+		c.names.Drop(prefix)
 	case errors.Is(err, s3backend.Denied):
 		c.grants.learn(folderOf(key), err)
 		fallthrough

@@ -15,7 +15,13 @@ type removal struct {
 	file *File
 	// aside tells that S3 is not told for a while: a new file may come.
 	aside bool
+	// left tells that it is removed once the file that was renamed away from here
+	// is delivered, and only if it is still there then.
+	left bool
 }
+
+// hides tells whether a version that S3 lists is the one that is shown no more.
+func (r *removal) hides(etag string) bool { return r != nil && r.obj.ETag == etag }
 
 // Remove removes the file at path. Its error is Denied where the policy grants no
 // delete; then nothing has changed.
@@ -127,7 +133,7 @@ func (c *Cache) takeOver(key string) s3backend.Object {
 	switch {
 	case r == nil:
 		return s3backend.Object{}
-	case r.aside:
+	case r.aside, r.left:
 	case r.file != nil && r.file.remove == r:
 		r.file.remove = nil
 	case !c.out.CancelRemove(key):
@@ -306,7 +312,8 @@ func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err
 		if e.IsDir() {
 			key += "/"
 		}
-		removed := c.gone[key] != nil
+		r := c.gone[key]
+		removed := r.hides(e.ETag) || e.IsDir() && r != nil
 		c.mu.Unlock()
 		if !e.Gone() && !removed {
 			return false, ErrNotEmpty

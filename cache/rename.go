@@ -129,7 +129,7 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 	defer c.mu.Unlock()
 	if old.ETag != "" {
 		old.Key = f.key
-		c.gone[f.key] = &removal{obj: old}
+		c.gone[f.key] = &removal{obj: old, left: true}
 	}
 	c.files.move(f, to.key())
 	f.obj.Key = to.key()
@@ -356,7 +356,7 @@ func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object
 		}
 		c.mu.Lock()
 		for _, o := range page.Objects {
-			if c.gone[o.Key] == nil {
+			if r := c.gone[o.Key]; !r.hides(o.ETag) && (r == nil || !strings.HasSuffix(o.Key, "/")) {
 				objs = append(objs, o)
 			}
 		}

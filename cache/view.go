@@ -177,7 +177,7 @@ func (c *Cache) owedAt(p place) (file *Attr, dir, known bool) {
 // has removed it. The caller holds mu.
 func (c *Cache) entryAttrLocked(prefix string, e meta.Entry) *Attr {
 	key := prefix + e.Name
-	if r := c.gone[key]; r != nil && r.obj.ETag == e.ETag {
+	if c.gone[key].hides(e.ETag) {
 		return nil
 	}
 	a := c.objectAttrLocked(e.Object(prefix))
