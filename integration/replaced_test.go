@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -33,100 +32,63 @@ func TestReplaced(t *testing.T) {
 		{"longer", fill('2', size+5000)},
 		{"removed", nil},
 	} {
-		for _, r := range []struct {
-			name string
-			read func(t *testing.T, f *os.File) ([]byte, error)
-		}{
-			{"read", readAll},
-			{"mmap", readMapped},
-		} {
-			t.Run(c.name+" "+r.name, func(t *testing.T) {
-				t.Parallel()
-				x := newExchange(t, "full")
-				// Too little memory to keep the old version.
-				m := x.mount(owner, "--memory", "8MiB", "--cache-size", "0")
-				const key = delivery + "file"
-				x.put(client, key, old, true)
-				m.awaitName(key, true)
-				first, err := os.Open(m.path(key))
-				if err != nil {
-					t.Fatal(err)
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			x := newExchange(t, "full")
+			// Too little memory to keep the old version.
+			m := x.mount(owner, "--memory", "8MiB", "--cache-size", "0")
+			const key = delivery + "file"
+			x.put(client, key, old, true)
+			m.awaitName(key, true)
+			first, err := os.Open(m.path(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer first.Close()
+			head := make([]byte, 100_000)
+			if _, err := first.ReadAt(head, 0); err != nil || !bytes.Equal(head, old[:len(head)]) {
+				t.Fatalf("read of the first version: %s, %v", brief(head), err)
+			}
+			if c.after == nil {
+				x.remove(key)
+				m.awaitName(key, false)
+			} else {
+				x.put(client, key, c.after, true)
+				m.awaitContent(key, c.after)
+			}
+			check := func(f *os.File, want []byte) {
+				t.Helper()
+				got, err := readAll(f)
+				if err != nil && !errors.Is(err, unix.ESTALE) {
+					t.Errorf("%v, want ESTALE or the bytes", err)
 				}
-				defer first.Close()
-				head := make([]byte, 100_000)
-				if _, err := first.ReadAt(head, 0); err != nil || !bytes.Equal(head, old[:len(head)]) {
-					t.Fatalf("read of the first version: %s, %v", brief(head), err)
+				if err == nil && len(got) != len(want) || !bytes.Equal(got, want[:min(len(got), len(want))]) {
+					t.Errorf("%d bytes, of them %d of the old version and %d of the new, want %d of %q alone",
+						len(got), bytes.Count(got, []byte("1")), bytes.Count(got, []byte("2")), len(want), want[:1])
 				}
-				if c.after == nil {
-					x.remove(key)
-					m.awaitName(key, false)
-				} else {
-					x.put(client, key, c.after, true)
-					m.awaitContent(key, c.after)
-				}
-				check := func(f *os.File, want []byte) {
-					t.Helper()
-					got, err := r.read(t, f)
-					if err != nil && !errors.Is(err, unix.ESTALE) {
-						t.Errorf("%v, want ESTALE or the bytes", err)
-					}
-					if err == nil && len(got) != len(want) || !bytes.Equal(got, want[:min(len(got), len(want))]) {
-						t.Errorf("%d bytes, of them %d of the old version and %d of the new, want %d of %q alone",
-							len(got), bytes.Count(got, []byte("1")), bytes.Count(got, []byte("2")), len(want), want[:1])
-					}
-				}
-				check(first, old)
-				check(first, old) // also from the kernel's pages
-				if c.after == nil {
-					return
-				}
-				second, err := os.Open(m.path(key))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer second.Close()
-				check(second, c.after)
-				check(first, old)
-				check(second, c.after)
-			})
-		}
+			}
+			check(first, old)
+			check(first, old) // also from the kernel's pages
+			if c.after == nil {
+				return
+			}
+			second, err := os.Open(m.path(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer second.Close()
+			check(second, c.after)
+			check(first, old)
+			check(second, c.after)
+		})
 	}
 }
 
-func readAll(_ *testing.T, f *os.File) ([]byte, error) {
+func readAll(f *os.File) ([]byte, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(f)
-}
-
-// readMapped reads through a mapping, as far as that goes: an error of the file
-// system arrives as a signal there, which is told as ESTALE.
-func readMapped(t *testing.T, f *os.File) (got []byte, err error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	mapped, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err := unix.Munmap(mapped); err != nil {
-			t.Error(err)
-		}
-	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if recover() != nil {
-			err = unix.ESTALE
-		}
-	}()
-	const page = 4096
-	for off := 0; off < len(mapped); off += page {
-		got = append(got, mapped[off:min(off+page, len(mapped))]...)
-	}
-	return got, nil
 }
 
 // TestConflict has both parties change a file: S3 keeps what came first under
