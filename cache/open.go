@@ -58,6 +58,9 @@ func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.files.get(key)
+	if a.File != nil && (f != a.File || f.item == nil && f.obj.ETag != a.ETag) {
+		return nil, outbox.ErrGone // delivered since, or closed: what a tells is old
+	}
 	if f == nil || f.item == nil && f.obj.ETag != a.ETag {
 		// New here, or the other party replaced it: who has it open goes on with
 		// the version that was opened.
