@@ -186,7 +186,9 @@ func TestSettle(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("the bucket holds %v, want %v", got, want)
 			}
-			if left := x.uploads(); len(left) > 0 {
+			// RGW does not let who began an upload end it, as AWS does, without a
+			// statement in the policy.
+			if left := x.uploads(); len(left) > 0 && !x.onRGW() {
 				t.Errorf("uploads of %q are still open", left)
 			}
 		})
