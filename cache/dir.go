@@ -121,7 +121,7 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 		return DirEntry{}, false, err
 	}
 	if beside {
-		name += escapeChar
+		name = escapeBeside(m.Name)
 	}
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()

@@ -36,10 +36,23 @@ func escape(elem string) string {
 	if name := escapeBytes(elem); len(name) <= maxName {
 		return name
 	}
+	return shorten(elem, maxName)
+}
+
+// escapeBeside is escape for the object beside a folder of the same name.
+func escapeBeside(elem string) string {
+	if name := escapeBytes(elem) + escapeChar; len(name) <= maxName {
+		return name
+	}
+	return shorten(elem, maxName-len(escapeChar)) + escapeChar
+}
+
+// shorten returns a name of at most limit bytes for a long element.
+func shorten(elem string, limit int) string {
 	head := ""
 	for _, r := range elem {
 		next := head + escapeBytes(string(r))
-		if r == utf8.RuneError || len(next) > maxName-len(longMark)-longHash {
+		if r == utf8.RuneError || len(next) > limit-len(longMark)-longHash {
 			break
 		}
 		head = next

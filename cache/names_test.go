@@ -50,6 +50,9 @@ func TestLongNamesStayApart(t *testing.T) {
 	if a == b || len(a) > maxName || len(b) > maxName || !isLong(a) {
 		t.Fatalf("escape of two long elements = %q and %q", a, b)
 	}
+	if c := escapeBeside(long + "1"); len(c) > maxName || c == a || !utf8.ValidString(c) {
+		t.Errorf("escapeBeside of a long element = %q", c)
+	}
 	if head, ok := longHead(a); !ok || !strings.HasPrefix(long, head) || head == "" {
 		t.Errorf("longHead(%q) = %q, %v", a, head, ok)
 	}

@@ -26,7 +26,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		return nil, err
 	}
 	if mode.Write {
-		if err := c.checkWrite(p.prefix, p.elem); err != nil {
+		if err := c.checkWrite(p.prefix, ""); err != nil { // what is there already may have a long name
 			return nil, err
 		}
 	}

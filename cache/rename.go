@@ -27,10 +27,8 @@ func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, noReplace b
 	if err != nil {
 		return err
 	}
-	for _, p := range []place{from, to} {
-		if err := c.checkWrite(p.prefix, p.elem); err != nil {
-			return err
-		}
+	if err := errors.Join(c.checkWrite(from.prefix, ""), c.checkWrite(to.prefix, to.elem)); err != nil {
+		return err
 	}
 	err = c.rename(ctx, from, to, noReplace, -1)
 	if errors.Is(err, s3backend.Stale) {

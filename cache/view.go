@@ -76,10 +76,15 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 	if elem, beside, ok := unescape(name); ok {
 		return elem, beside, nil
 	}
-	if !isLong(name) {
+	short := strings.TrimSuffix(name, escapeChar)
+	beside, shown := short != name, escape
+	if beside {
+		shown = escapeBeside
+	}
+	if !isLong(short) {
 		return "", false, notExist(prefix + name)
 	}
-	head, ok := longHead(name)
+	head, ok := longHead(short)
 	if !ok {
 		return "", false, notExist(prefix + name)
 	}
@@ -93,8 +98,8 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 			page.Prefixes = append(page.Prefixes, o.Key)
 		}
 		for _, key := range page.Prefixes {
-			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); escape(elem) == name {
-				return elem, false, nil
+			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); shown(elem) == name {
+				return elem, beside, nil
 			}
 		}
 		if in.Token = page.Next; in.Token == "" {
