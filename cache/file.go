@@ -473,5 +473,12 @@ func (f *File) Same(g *File) bool {
 	return f.item == nil && g.item == nil && f.obj.ETag != "" && f.obj.ETag == g.obj.ETag && f.obj.Key == g.obj.Key
 }
 
+// pending is the item that is owed of the file, or nil.
+func (f *File) pending() *outbox.Item {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	return f.item
+}
+
 // Opener is the thread that opened the file, 0 if unknown.
 func (h *Handle) Opener() int { return h.opener }

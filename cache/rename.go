@@ -52,6 +52,12 @@ func (c *Cache) rename(ctx context.Context, from, to place, noReplace bool, maxA
 	if err != nil {
 		return err
 	}
+	if src.File != nil {
+		// Not to be delivered under its first name while S3 is asked of the other.
+		if it := src.File.pending(); it != nil && it.Hold(ctx) == nil {
+			defer it.Release()
+		}
+	}
 	dst, err := c.stat(ctx, to, maxAge)
 	switch {
 	case errors.Is(err, s3backend.NotExist):
