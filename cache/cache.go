@@ -174,9 +174,6 @@ func withPaths(all []outbox.Status) []outbox.Status {
 	return all
 }
 
-// Content tells what is cached of files' bytes.
-func (c *Cache) Content() content.Stats { return c.blocks.Stats() }
-
 // Delivered implements outbox.Events.
 func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	if it.IsFolder() {

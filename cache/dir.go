@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/s3share/s3share/cache/meta"
-	"github.com/s3share/s3share/cache/outbox"
 )
 
 // DirEntry is one name of a folder.
@@ -131,6 +130,3 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 	}
 	return DirEntry{name, *a}, true, nil
 }
-
-// PrivateName tells whether a file of this name stays on this machine.
-func PrivateName(name string) bool { return outbox.PrivateName(name) }

@@ -417,22 +417,6 @@ func (h *Handle) commit(ctx context.Context) error {
 // Release ends the handle.
 func (h *Handle) Release() { h.f.close(h.write, h.killed.Load()) }
 
-// Settled waits until the file is owed no more, or ctx ends.
-func (f *File) Settled(ctx context.Context) error {
-	f.c.mu.Lock()
-	it := f.item
-	f.c.mu.Unlock()
-	if it == nil {
-		return nil
-	}
-	select {
-	case <-it.Gone():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // SetMtime sets the time of the file's last change.
 func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
 	it, err := h.f.change(ctx)
