@@ -15,7 +15,7 @@ CROSS := linux/arm64 darwin/arm64
 # A program and the Debian package that has it, for `make needs`. The first ones
 # have to be there, the others only make tests run that skip without them.
 NEEDED := fusermount3=fuse3 cc=gcc
-WANTED := rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3
+WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3
 
 .PHONY: build demo test check format lint unit cross integration test-rgw bench install clean needs help
 
