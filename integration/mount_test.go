@@ -63,6 +63,13 @@ func (x *exchange) mount(p party, options ...string) *mount {
 // tryMount is mount where it may fail.
 func (x *exchange) tryMount(t *testing.T, p party, options ...string) (*mount, error) {
 	t.Helper()
+	m := x.place(t, p, options...)
+	return m, m.start(filepath.Dir(m.dir))
+}
+
+// place makes what a mount needs, and does not start it.
+func (x *exchange) place(t *testing.T, p party, options ...string) *mount {
+	t.Helper()
 	needFuse(t)
 	// Short, since the path of a socket must not be long.
 	base, err := os.MkdirTemp("", "s3m-")
@@ -92,18 +99,18 @@ func (x *exchange) tryMount(t *testing.T, p party, options ...string) (*mount, e
 	args := append([]string{"mount", "-f", "--bucket", x.Bucket, "--endpoint-url", x.Endpoint, "--region", x.Region,
 		"--state-dir", m.state, "--cache-dir", filepath.Join(base, "cache")}, options...)
 	m.cmd = exec.Command(s3shareBin, append(args, m.dir)...)
+	return m
+}
+
+// start runs the process until it serves, or ended without.
+func (m *mount) start(base string) error {
+	t := m.t
 	log, err := os.OpenFile(m.log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
 	m.cmd.Stdout, m.cmd.Stderr = log, log
-	return m, m.start(base)
-}
-
-// start runs the process until it serves, or ended without.
-func (m *mount) start(base string) error {
-	t := m.t
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(base, "ready"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
