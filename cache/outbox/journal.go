@@ -190,7 +190,11 @@ func (it *Item) note(recs ...record) error {
 		return nil
 	}
 	failpoint("journal " + recs[0].Op)
-	return appendLog(it.path+logSuffix, recs...)
+	if err := appendLog(it.path+logSuffix, recs...); err != nil {
+		return err
+	}
+	failpoint("journaled " + recs[0].Op)
+	return nil
 }
 
 // eraseLog ends the journal: nothing is owed any more.

@@ -89,6 +89,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 	for _, m := range moves {
 		o.removeVersion(m.From)
 	}
+	failpoint("move done")
 	removeLog(log)
 	return made, nil
 }

@@ -66,6 +66,7 @@ func (r *removals) add(obj s3backend.Object, strict bool) {
 	if err := appendLog(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
 	}
+	failpoint("removal noted")
 	r.addLocked(obj, strict)
 }
 
@@ -120,6 +121,7 @@ func (r *removals) send(batch []*toRemove) {
 			keys[i] = t.obj.Key
 		}
 		failed, err := r.o.bucket.DeleteAll(r.o.ctx, keys)
+		failpoint("removal sent")
 		var again []*toRemove
 		for _, t := range batch {
 			kerr := err
