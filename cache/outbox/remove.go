@@ -149,6 +149,7 @@ func (r *removals) sendStrict(t *toRemove) {
 		case err != nil || cur.ETag == "":
 		case cur.ETag == t.obj.ETag || t.isFolder() && cur.Size == 0:
 			err = r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: cur.ETag})
+			failpoint("removal sent")
 		default: // the other party's new version is theirs to keep
 			err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 		}
