@@ -181,6 +181,12 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 			obj.Key, obj.Header = key, h
 			return obj, nil
 		}
+		if errors.Is(err, errBaseGone) {
+			// It is gone for that we have replaced it, where the answer was lost.
+			if cur, cerr := it.o.current(ctx, key); cerr == nil && it.landedAs(cur, h) {
+				return cur, nil
+			}
+		}
 		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
 			if passing(err) {
 				it.noteStale(key, h)
@@ -211,7 +217,7 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	if took, err := it.succeed(ctx, key, cur); took || err != nil {
 		return obj, false, err
 	}
-	size, _, _, _ := it.Stat()
+	landed := it.landedAs(cur, h)
 	it.mu.Lock()
 	switch {
 	case cur.ETag == over.ETag:
@@ -226,12 +232,20 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 		it.over = s3backend.Object{}
 		it.mu.Unlock()
 		return obj, false, nil
-	case cur.Size == size && (sameMtime(cur.Header, h) || it.up != nil && sameMtime(cur.Header, it.up.header)):
+	case landed:
 		it.mu.Unlock()
 		return cur, true, nil
 	}
 	it.mu.Unlock()
 	return obj, false, it.moveBeside(ctx, key)
+}
+
+// landedAs tells that what S3 holds came of an earlier attempt with this header.
+func (it *Item) landedAs(cur s3backend.Object, h *s3backend.Header) bool {
+	size, _, _, _ := it.Stat()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return cur.ETag != "" && cur.Size == size && (sameMtime(cur.Header, h) || it.up != nil && sameMtime(cur.Header, it.up.header))
 }
 
 // keepBase brings the base's bytes here if S3 has them no more: they may be cached.
