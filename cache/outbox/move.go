@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -128,6 +129,11 @@ func (o *Outbox) recoverMove(log string) error {
 	if err != nil || len(recs) == 0 {
 		return err
 	}
+	o.mu.Lock()
+	for _, m := range recs[0].Moves {
+		o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
+	}
+	o.mu.Unlock()
 	o.work.Go(func() {
 		for _, m := range recs[0].Moves {
 			for try := 0; ; try++ {
@@ -143,8 +149,12 @@ func (o *Outbox) recoverMove(log string) error {
 					return // the next process goes on
 				}
 			}
+			o.mu.Lock()
+			delete(o.moving, m.From.Key)
+			o.mu.Unlock()
 		}
 		removeLog(log)
+		o.wake()
 	})
 	return nil
 }

@@ -98,6 +98,7 @@ type Outbox struct {
 	items   map[*Item]struct{}
 	open    func(s3backend.Object) Base // as given to Recover
 	damaged []Status                    // what Recover could not read
+	moving  map[string]Status           // renames that Recover goes on with, by the old key
 	beside  []Status                    // the last files that went beside the other party's
 	queue   []*Item                     // settled, waiting for a worker
 	queued  chan struct{}               // a token for each worker that should look at queue
@@ -125,6 +126,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger,
 		requests: make(chan struct{}, cfg.Requests),
 		items:    map[*Item]struct{}{},
+		moving:   map[string]Status{},
 		queued:   make(chan struct{}, cfg.Workers),
 		changed:  make(chan struct{}),
 	}

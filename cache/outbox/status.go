@@ -83,6 +83,9 @@ func (o *Outbox) Status() []Status {
 		items = append(items, it)
 	}
 	all := slices.Clone(o.damaged)
+	for _, st := range o.moving {
+		all = append(all, st)
+	}
 	o.mu.Unlock()
 	for _, it := range items {
 		if st := it.Status(); st.State != Delivered {
