@@ -1,0 +1,136 @@
+package integration
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// gateway stands between a mount and the server: it counts requests by the name
+// that S3 gives them, and may answer, hold or spoil them. It changes nothing that
+// is signed.
+type gateway struct {
+	*httptest.Server
+
+	mu     sync.Mutex
+	answer func(op string, w http.ResponseWriter, r *http.Request) bool
+	counts map[string]int // requests that were let through, by name
+}
+
+// through is the exchange behind a gateway; plain clients do not pass it.
+func (x exchange) through(t *testing.T) (*exchange, *gateway) {
+	t.Helper()
+	to, err := url.Parse(x.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{counts: map[string]int{}}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // it is signed
+		},
+		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 128},
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // of mounts that were killed
+	}
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op := operation(r)
+		g.mu.Lock()
+		answer := g.answer
+		g.mu.Unlock()
+		if answer != nil && answer(op, w, r) {
+			return
+		}
+		g.mu.Lock()
+		g.counts[op]++
+		g.mu.Unlock()
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		g.CloseClientConnections()
+		g.Close()
+	})
+	x.Endpoint = g.URL
+	return &x, g
+}
+
+// when has the gateway ask answer at each request from now on: whether it has
+// answered by itself. nil lets all through.
+func (g *gateway) when(answer func(op string, w http.ResponseWriter, r *http.Request) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answer = answer
+}
+
+// count tells how many requests of this name were let through.
+func (g *gateway) count(op string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.counts[op]
+}
+
+// others are the names of all requests that are not in this list.
+func (g *gateway) others(than ...string) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var names []string
+	for op := range g.counts {
+		if !slices.Contains(than, op) {
+			names = append(names, op)
+		}
+	}
+	return names
+}
+
+// operation is S3's name of a request.
+func operation(r *http.Request) string {
+	q := r.URL.Query()
+	copies := r.Header.Get("X-Amz-Copy-Source") != ""
+	switch r.Method {
+	case http.MethodPut:
+		switch {
+		case q.Has("partNumber") && copies:
+			return "UploadPartCopy"
+		case q.Has("partNumber"):
+			return "UploadPart"
+		case copies:
+			return "CopyObject"
+		}
+		return "PutObject"
+	case http.MethodPost:
+		switch {
+		case q.Has("uploads"):
+			return "CreateMultipartUpload"
+		case q.Has("uploadId"):
+			return "CompleteMultipartUpload"
+		case q.Has("delete"):
+			return "DeleteObjects"
+		}
+	case http.MethodGet:
+		switch {
+		case q.Has("list-type"):
+			return "ListObjectsV2"
+		case q.Has("uploadId"):
+			return "ListParts"
+		case q.Has("uploads"):
+			return "ListMultipartUploads"
+		case len(q) == 0 || q.Has("x-id"):
+			return "GetObject"
+		}
+	case http.MethodHead:
+		return "HeadObject"
+	case http.MethodDelete:
+		if q.Has("uploadId") {
+			return "AbortMultipartUpload"
+		}
+		return "DeleteObject"
+	}
+	return r.Method + " " + r.URL.RawQuery
+}

@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// soak is the number in S3SHARE_SOAK, 0 without one: how much longer than usual
+// the tests of kills and faults go on.
+var soak, _ = strconv.Atoi(os.Getenv("S3SHARE_SOAK"))
+
+// partSize is that of the parts of an upload below 80 GiB; see docs/semantics.md.
+const partSize = 8 * mib
+
+// TestResume kills the daemon when S3 has three fifths of a large file. The next
+// one sends the other parts and nothing else, with no permission but to list,
+// read and put.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	size := int64(256 * mib)
+	if soak > 0 {
+		size = 1024 * mib
+	}
+	direct := newExchange(t, "article")
+	x, g := direct.through(t)
+	m := x.mount(client)
+	const key = delivery + "large.bin"
+	parts := int(size / partSize)
+	before := parts * 3 / 5
+
+	// Parts beyond those wait at the gateway, until the daemon is dead.
+	killed := make(chan struct{})
+	var mu sync.Mutex
+	passed := 0
+	g.when(func(op string, _ http.ResponseWriter, r *http.Request) bool {
+		if op != "UploadPart" {
+			return false
+		}
+		mu.Lock()
+		passed++
+		held := passed > before
+		mu.Unlock()
+		if held {
+			select {
+			case <-killed:
+			case <-r.Context().Done():
+			}
+		}
+		return held
+	})
+	want, err := pour(m.path(key), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, fmt.Sprintf("%d parts of %d at S3", before, parts), func() bool {
+		all, err := m.owed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1 && all[0].State == "uploading" && all[0].Sent == int64(before*partSize)
+	})
+	m.kill()
+	close(killed)
+	g.when(nil)
+	if got := g.count("UploadPart"); got != before {
+		t.Fatalf("%d parts went to S3 before the kill, want %d", got, before)
+	}
+
+	m = m.revive(t)
+	m.unmount()
+	if got := g.count("UploadPart") - before; got != parts-before {
+		t.Errorf("%d parts went to S3 after the kill, want the %d that were missing", got, parts-before)
+	}
+	if got := g.count("CreateMultipartUpload"); got > 2 {
+		t.Errorf("%d uploads were begun, want 1, and 1 to find out what is granted", got)
+	}
+	allowed := []string{"ListObjectsV2", "GetObject", "HeadObject", "PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+	for _, op := range g.others(allowed...) {
+		t.Errorf("besides %v there was %s", allowed, op)
+	}
+	got, n, err := direct.checksum(key)
+	if err != nil || n != size || got != want {
+		t.Errorf("the object has %d bytes, %v, the same: %v; want %d", n, err, got == want, size)
+	}
+	if left := direct.uploads(); slices.Contains(left, key) {
+		t.Errorf("uploads of %q are still open", left)
+	}
+}
+
+// pour writes a file of this size that nothing can compress, and returns its
+// checksum.
+func pour(path string, size int64) (sum [sha256.Size]byte, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return sum, err
+	}
+	var seed [32]byte
+	copy(seed[:], randomBytes(len(seed)))
+	h := sha256.New()
+	_, err = io.CopyN(io.MultiWriter(f, h), rand.NewChaCha8(seed), size)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// checksum reads an object as the bucket's owner and returns its checksum and size.
+func (x *exchange) checksum(key string) (sum [sha256.Size]byte, size int64, err error) {
+	out, err := x.api[owner].GetObject(x.t.Context(), &s3.GetObjectInput{Bucket: &x.Bucket, Key: &key})
+	if err != nil {
+		return sum, 0, err
+	}
+	defer out.Body.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, out.Body)
+	return [sha256.Size]byte(h.Sum(nil)), size, err
+}
