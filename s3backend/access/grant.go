@@ -1,0 +1,253 @@
+package access
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Grant is what a client may do, by the name that people choose it by.
+type Grant string
+
+// The grants, from the narrowest to the widest.
+const (
+	Dropbox Grant = "dropbox" // put in the delivery folder; read nothing
+	Folders Grant = "folders" // put in the delivery folder, get from the other
+	Article Grant = "article" // get and put in both
+	Full    Grant = "full"    // delete as well
+)
+
+// Grants are all of them.
+func Grants() []Grant { return []Grant{Dropbox, Folders, Article, Full} }
+
+// ParseGrant finds a grant by its name.
+func ParseGrant(name string) (Grant, error) {
+	if g := Grant(name); slices.Contains(Grants(), g) {
+		return g, nil
+	}
+	return "", fmt.Errorf("no grant is called %q; there are dropbox, folders, article and full", name)
+}
+
+// Ownership is S3's setting of who owns an object.
+type Ownership string
+
+// The settings of Object Ownership.
+const (
+	Enforced  Ownership = "enforced"  // the bucket's owner owns all; ACLs are off
+	Preferred Ownership = "preferred" // the bucket's owner owns what comes with the ACL
+	Writer    Ownership = "writer"    // who uploads owns it; the ACL lets the bucket's owner in
+)
+
+// ParseOwnership finds a setting by its name.
+func ParseOwnership(name string) (Ownership, error) {
+	switch o := Ownership(name); o {
+	case Enforced, Preferred, Writer:
+		return o, nil
+	}
+	return "", fmt.Errorf("no ownership is called %q; there are enforced, preferred and writer", name)
+}
+
+// ownerACL is the canned ACL that every upload of ours carries.
+const ownerACL = "bucket-owner-full-control"
+
+// The actions that the exchange is made of, as policies name them.
+const (
+	ListBucket     = "s3:ListBucket"
+	BucketLocation = "s3:GetBucketLocation"
+	GetObject      = "s3:GetObject"
+	PutObject      = "s3:PutObject"
+	PutObjectACL   = "s3:PutObjectAcl"
+	DeleteObject   = "s3:DeleteObject"
+	AbortUpload    = "s3:AbortMultipartUpload"
+	ListParts      = "s3:ListMultipartUploadParts"
+)
+
+// uploading are the actions of an upload. AWS lets who began an upload abort it
+// and list its parts, unless told otherwise; other servers ask for both.
+var uploading = Strings{PutObject, AbortUpload, ListParts}
+
+// Terms are what an owner offers one client in one bucket.
+type Terms struct {
+	Bucket    string
+	Client    string // how a policy names it: see Principal...
+	Shared    string // the folder that the owner fills: Submissions
+	Delivered string // the folder that the client fills: Delivery
+	Grant     Grant
+	Ownership Ownership
+
+	// Elsewhere is for a server that is not AWS. What those make of conditions
+	// differs, so none is written but the one that Ownership asks for: behind a
+	// proxy a server may take each request for one without TLS, and lock out all.
+	Elsewhere bool
+}
+
+// sidPrefix begins the Sid of each statement of ours.
+const sidPrefix = "S3share"
+
+// The rest of a Sid of ours. All but tlsOnly are followed by the client's mark.
+const (
+	sidTLSOnly = "TLSOnly"
+	sidList    = "Lists"
+	sidGet     = "Gets"
+	sidDeliver = "Delivers"
+	sidACL     = "GrantsOwner"
+	sidDelete  = "Deletes"
+	sidNeedACL = "MustGrantOwner"
+	sidMissing = "Needs"
+)
+
+// Ours tells whether the statement bears a Sid of ours.
+func (s Statement) Ours() bool { return strings.HasPrefix(s.Sid, sidPrefix) }
+
+// owns tells whether a Sid is of terms with this client, whatever they were.
+func (t Terms) owns(sid string) bool {
+	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL} {
+		if sid == t.sid(what) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t Terms) sid(what string) string { return sidPrefix + what + mark(t.Client) }
+
+// mark tells clients apart in Sids, which have letters and digits only: the
+// account's id, and eight digits more where the principal is not all of it.
+func mark(principal string) string {
+	account := PrincipalAccount(principal)
+	if principal == account || strings.HasSuffix(principal, ":iam::"+account+":root") {
+		return account
+	}
+	sum := sha256.Sum256([]byte(principal))
+	return account + hex.EncodeToString(sum[:4])
+}
+
+// PrincipalAccount is the account id in the name of a principal, "" if it has
+// none.
+func PrincipalAccount(principal string) string {
+	if IsAccountID(principal) {
+		return principal
+	}
+	if f := strings.SplitN(principal, ":", 6); len(f) == 6 && f[0] == "arn" && IsAccountID(f[4]) {
+		return f[4]
+	}
+	return ""
+}
+
+// Statements are the terms as statements, each with a Sid of ours. Their order,
+// and that of the lists in them, is always the same.
+func (t Terms) Statements() []Statement {
+	both := t.objects(t.Shared, t.Delivered)
+	gets, puts, deletes := both, both, Strings(nil)
+	switch t.Grant {
+	case Dropbox:
+		gets, puts = nil, t.objects(t.Delivered)
+	case Folders:
+		gets, puts = t.objects(t.Shared), t.objects(t.Delivered)
+	case Full:
+		deletes = both
+	}
+	var all []Statement
+	allow := func(sid string, on Strings, condition Condition, actions ...string) {
+		if len(on) == 0 {
+			return
+		}
+		all = append(all, Statement{Sid: t.sid(sid), Effect: Allow, Principal: AWS(t.Client), Action: actions, Resource: on, Condition: condition})
+	}
+	allow(sidList, Strings{BucketARN(t.Client, t.Bucket)}, nil, ListBucket, BucketLocation)
+	allow(sidGet, gets, nil, GetObject)
+	if t.Elsewhere {
+		allow(sidDeliver, puts, nil, append(slices.Clone(uploading), PutObjectACL)...)
+	} else {
+		allow(sidDeliver, puts, nil, uploading...)
+		// AWS asks for PutObjectAcl where an upload carries an ACL. By itself it
+		// would let the client give the objects to others.
+		allow(sidACL, puts, Condition{"StringEquals": {"s3:x-amz-acl": {ownerACL}}}, PutObjectACL)
+	}
+	allow(sidDelete, deletes, nil, DeleteObject)
+	if t.Ownership == Writer || t.Ownership == Preferred {
+		all = append(all, t.mustGrantOwner())
+	}
+	if !t.Elsewhere {
+		all = append(all, Statement{
+			Sid: sidPrefix + sidTLSOnly, Effect: Deny, Principal: &Principal{Any: true}, Action: Strings{"s3:*"},
+			Resource:  Strings{BucketARN(t.Client, t.Bucket), BucketARN(t.Client, t.Bucket) + "/*"},
+			Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
+		})
+	}
+	return all
+}
+
+// mustGrantOwner keeps out what the owner could not read. On AWS the parts of an
+// upload fall under the ACL that it was begun with; Ceph RGW 16 refuses to begin
+// one under this, and versitygw refuses the parts.
+func (t Terms) mustGrantOwner() Statement {
+	return Statement{
+		Sid: t.sid(sidNeedACL), Effect: Deny, Principal: AWS(t.Client), Action: Strings{PutObject},
+		Resource:  t.objects(""),
+		Condition: Condition{"StringNotEquals": {"s3:x-amz-acl": {ownerACL}}},
+	}
+}
+
+// objects are the resources of folders; "" is the whole bucket.
+func (t Terms) objects(folders ...string) Strings {
+	return objects(BucketARN(t.Client, t.Bucket), folders)
+}
+
+func objects(bucketARN string, folders []string) Strings {
+	var all Strings
+	for _, f := range folders {
+		if f = strings.Trim(f, "/"); f != "" {
+			f = literal(f) + "/"
+		}
+		all = append(all, bucketARN+"/"+f+"*")
+	}
+	return all
+}
+
+// literal writes a folder's name so that it stands for itself: *, ? and $ mean
+// more in a resource. Source: IAM User Guide, "Policy variables".
+var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace
+
+// BucketARN is the bucket's name in a policy. The partition (aws, aws-cn,
+// aws-us-gov) is that of the principal.
+func BucketARN(principal, bucket string) string {
+	partition := "aws"
+	if f := strings.SplitN(principal, ":", 3); len(f) == 3 && f[0] == "arn" && f[1] != "" {
+		partition = f[1]
+	}
+	return "arn:" + partition + ":s3:::" + bucket
+}
+
+// Missing is the one statement that lets principal do all the actions, in the
+// folders where they are about objects and on the bucket where they are about
+// that: what a client sends to the owner. No folder means all of the bucket.
+func Missing(bucket, principal string, actions, folders []string) Statement {
+	actions = slices.Compact(slices.Sorted(slices.Values(actions)))
+	arn := BucketARN(principal, bucket)
+	var on Strings
+	if slices.ContainsFunc(actions, onBucket) {
+		on = append(on, arn)
+	}
+	if slices.ContainsFunc(actions, func(a string) bool { return !onBucket(a) }) {
+		if len(folders) == 0 {
+			folders = []string{""}
+		}
+		on = append(on, objects(arn, folders)...)
+	}
+	s := Statement{Effect: Allow, Principal: AWS(principal), Action: actions, Resource: on}
+	sum := sha256.Sum256([]byte(s.String())) // Sids of a policy have to differ
+	s.Sid = sidPrefix + sidMissing + mark(principal) + hex.EncodeToString(sum[:3])
+	return s
+}
+
+// onBucket tells actions on the bucket from those on objects.
+func onBucket(action string) bool {
+	switch action {
+	case ListBucket, BucketLocation, "s3:ListBucketMultipartUploads", "s3:ListBucketVersions":
+		return true
+	}
+	return strings.HasPrefix(action, "s3:GetBucket") || strings.HasPrefix(action, "s3:PutBucket")
+}
