@@ -63,19 +63,34 @@ func run(ctx context.Context, args []string) error {
 	if o.list {
 		return list(os.Stdout)
 	}
-	rep, err := o.results(ctx)
-	if rep != nil && o.json != "" { // what was measured until an interrupt, too
-		err = errors.Join(err, rep.save(o.json))
+	if o.from != "" {
+		rep, err := load(o.from)
+		if err != nil {
+			return err
+		}
+		for _, g := range rep.groups() {
+			if err := rep.table(os.Stdout, g); err != nil {
+				return err
+			}
+		}
+		return rep.update(o)
 	}
+	rep, err := o.results(ctx, func(rep *report) error { // an interrupt leaves what was measured until then
+		gs := rep.groups()
+		return errors.Join(rep.table(os.Stdout, gs[len(gs)-1]), rep.save(o.json))
+	})
 	if err != nil {
 		return err
 	}
-	if o.update != "" {
-		if err := rep.document(o.update); err != nil {
-			return err
-		}
+	return rep.update(o)
+}
+
+// update writes the document, if one is asked for.
+func (rep *report) update(o *options) error {
+	if o.update == "" {
+		return nil
 	}
-	return rep.table(os.Stdout)
+	return rep.document(o.update)
 }
 
 // options are bench's flags.
@@ -152,11 +167,8 @@ func pick[T any](what string, all []T, names string, standard func(T) bool, name
 	return out, nil
 }
 
-// results measures, or reads what was measured.
-func (o *options) results(ctx context.Context) (*report, error) {
-	if o.from != "" {
-		return load(o.from)
-	}
+// results measures, and calls done after each workload.
+func (o *options) results(ctx context.Context, done func(*report) error) (*report, error) {
 	if _, err := exec.LookPath("fusermount3"); err != nil {
 		return nil, fmt.Errorf("fusermount3 is needed to mount and unmount: %w", err)
 	}
@@ -168,5 +180,5 @@ func (o *options) results(ctx context.Context) (*report, error) {
 		defer os.Remove(dir) // kept when something is left in it
 		o.work = dir
 	}
-	return measure(ctx, o)
+	return measure(ctx, o, done)
 }

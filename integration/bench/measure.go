@@ -16,19 +16,26 @@ import (
 // whoever needs this long needs no third decimal.
 const slow = 20 * time.Second
 
-// measure has all contenders do all workloads, by turns.
-func measure(ctx context.Context, o *options) (*report, error) {
+// measure has all contenders do all workloads, by turns. After each workload it
+// calls done, and goes no further when that fails.
+func measure(ctx context.Context, o *options, done func(*report) error) (*report, error) {
 	rep := newReport(ctx, o)
 	for _, p := range o.profiles {
-		if err := measureProfile(ctx, o, p, rep); err != nil {
+		if err := measureProfile(ctx, o, p, rep, done); err != nil {
 			return rep, err
 		}
 	}
 	return rep, nil
 }
 
-func measureProfile(ctx context.Context, o *options, p profile, rep *report) (err error) {
-	srv, err := startServer(ctx, p)
+func measureProfile(ctx context.Context, o *options, p profile, rep *report, done func(*report) error) (err error) {
+	var heaviest int64
+	for _, w := range o.workloads {
+		if w.want != nil {
+			heaviest = max(heaviest, w.bytes)
+		}
+	}
+	srv, err := startServer(ctx, p, heaviest)
 	if err != nil {
 		return err
 	}
@@ -59,6 +66,9 @@ func measureProfile(ctx context.Context, o *options, p profile, rep *report) (er
 				r.Samples = append(r.Samples, s)
 				fmt.Fprintf(os.Stderr, "%-5s %-20s %-14s %d/%d  %s\n", p.name, w.name, c.name, run+1, o.runs, s)
 			}
+		}
+		if err := done(rep); err != nil {
+			return err
 		}
 	}
 	return nil

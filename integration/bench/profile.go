@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -53,6 +54,7 @@ func serve(ctx context.Context, args []string) error {
 	addr := f.String("addr", "127.0.0.1:0", "where to listen, on loopback only")
 	name := f.String("profile", "fast", "how far away to be")
 	stdin := f.Bool("stdin", false, "end when standard input ends")
+	ready := f.Int64("ready", 0, "how many `bytes` of uploads to have memory ready for")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -68,7 +70,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer runtime.KeepAlive(warm())
+	defer runtime.KeepAlive(warm(*ready))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if *stdin {
@@ -84,20 +86,16 @@ func serve(ctx context.Context, args []string) error {
 	return memserver.New(memserver.Config{Buckets: []string{bucket}, Latency: ps[0].latency, ConnRate: ps[0].rate}).Serve(ctx, l)
 }
 
-// What the server keeps ready, in bytes: a little more than the largest workload
-// writes, and a weight for the collector.
-const (
-	ready   = 5 * gib / 4
-	ballast = 3 * gib / 2
-)
+// ballast is a weight for the collector, in bytes: more than what is kept ready.
+const ballast = 3 * gib / 2
 
-// warm has the process hold memory in which objects will be. New pages cost as
-// much again as the bytes that go there, and whoever came first would pay it. The
-// ballast, of which no page is ever touched, keeps the runtime from giving the
-// memory back; it must live as long as the server.
-func warm() []byte {
+// warm has the process hold memory in which that many bytes of objects will be, and
+// a little more. New pages cost as much again as the bytes that go there, and
+// whoever came first would pay it. The ballast, of which no page is ever touched,
+// keeps the runtime from giving the memory back; it must live as long as the server.
+func warm(ready int64) []byte {
 	b := make([]byte, ballast)
-	used := make([]byte, ready)
+	used := make([]byte, ready+ready/4)
 	for i := 0; i < len(used); i += os.Getpagesize() {
 		used[i] = 1
 	}
@@ -105,13 +103,14 @@ func warm() []byte {
 	return b
 }
 
-// startServer runs the bucket as a process of its own.
-func startServer(ctx context.Context, p profile) (*server, error) {
+// startServer runs the bucket as a process of its own, with memory ready for so
+// many bytes of uploads.
+func startServer(ctx context.Context, p profile, ready int64) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name)
+	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name, "--ready", strconv.FormatInt(ready, 10))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe()

@@ -44,20 +44,15 @@ func ratio(x float64) string {
 	return fmt.Sprintf("%.0f", x)
 }
 
-// table writes the report for a terminal.
-func (rep *report) table(w io.Writer) error {
-	for _, g := range rep.groups() {
-		fmt.Fprintf(w, "\n%s, %s: %s\n", g.profile, g.workload, rep.Workloads[g.workload])
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, strings.Join(columns, "\t"))
-		for _, r := range g.rows {
-			fmt.Fprintln(t, strings.Join(g.cells(r), "\t"))
-		}
-		if err := t.Flush(); err != nil {
-			return err
-		}
+// table writes one workload's rows for a terminal.
+func (rep *report) table(w io.Writer, g group) error {
+	fmt.Fprintf(w, "\n%s, %s: %s\n", g.profile, g.workload, rep.Workloads[g.workload])
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join(columns, "\t"))
+	for _, r := range g.rows {
+		fmt.Fprintln(t, strings.Join(g.cells(r), "\t"))
 	}
-	return nil
+	return t.Flush()
 }
 
 // list tells all profiles, workloads and contenders; a star marks what is left out
