@@ -29,6 +29,7 @@ var errnos = []struct {
 
 	{s3backend.NoBucket, syscall.ENXIO},
 	{s3backend.Denied, syscall.EACCES},
+	{s3backend.WrongOwner, syscall.EACCES},
 	{s3backend.BadLogin, syscall.EACCES},
 	{s3backend.Stale, syscall.ESTALE}, // before NotExist: see handle.told
 	{s3backend.NotExist, syscall.ENOENT},

@@ -22,6 +22,7 @@ func TestErrno(t *testing.T) {
 		{&s3backend.Error{Kind: s3backend.NotExist}, syscall.ENOENT},
 		{&s3backend.Error{Kind: s3backend.NoBucket}, syscall.ENXIO},
 		{&s3backend.Error{Kind: s3backend.Denied}, syscall.EACCES},
+		{&s3backend.Error{Kind: s3backend.WrongOwner}, syscall.EACCES},
 		{&s3backend.Error{Kind: s3backend.BadLogin}, syscall.EACCES},
 		{&s3backend.Error{Kind: s3backend.Stale}, syscall.ESTALE},
 		{&s3backend.Error{Kind: s3backend.TooLarge}, syscall.EFBIG},

@@ -34,12 +34,14 @@ func grantOwner(stack *middleware.Stack) error {
 		}), middleware.Before)
 }
 
+const expectOwnerID = "s3share:expectOwner"
+
 // expectOwner sends x-amz-expected-bucket-owner with every request once the
 // owner is known, so that a bucket of the same name in a stranger's account is
 // neither read nor written. For a copy it names the source's owner too, which
 // is the same bucket.
 func (c *Client) expectOwner(stack *middleware.Stack) error {
-	return stack.Build.Add(middleware.BuildMiddlewareFunc("s3share:expectOwner",
+	return stack.Build.Add(middleware.BuildMiddlewareFunc(expectOwnerID,
 		func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (
 			middleware.BuildOutput, middleware.Metadata, error,
 		) {
@@ -52,4 +54,13 @@ func (c *Client) expectOwner(stack *middleware.Stack) error {
 			}
 			return next.HandleBuild(ctx, in)
 		}), middleware.After)
+}
+
+// withoutOwner leaves the expected owner out of one request, which must not be
+// about an object.
+func withoutOwner(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		_, err := stack.Build.Remove(expectOwnerID)
+		return err
+	})
 }

@@ -102,6 +102,11 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
 	"Region":      func(t *testing.T, c *Client) error { c.Region(); return nil },
 	"Conditional": func(t *testing.T, c *Client) error { c.Conditional(); return nil },
+	"Prove":       func(t *testing.T, c *Client) error { return c.Prove(t.Context()) },
+	"Identity":    func(t *testing.T, c *Client) error { _, err := c.Identity(t.Context()); return err },
+	"API":         func(t *testing.T, c *Client) error { c.API(); return nil },
+	"AWS":         func(t *testing.T, c *Client) error { c.AWS(); return nil },
+	"Endpoint":    func(t *testing.T, c *Client) error { c.Endpoint(); return nil },
 	"CloseIdle":   func(t *testing.T, c *Client) error { c.CloseIdle(); return nil },
 
 	"SetExpectedOwner": func(t *testing.T, c *Client) error { c.SetExpectedOwner("123456789012"); return nil },

@@ -41,8 +41,10 @@ type Config struct {
 // Client makes requests to one bucket. It is safe for concurrent use.
 type Client struct {
 	s3     *s3.Client
+	loaded aws.Config // what s3 was made of, for the other services of AWS
 	bucket string
 	region string
+	given  bool // the region is given, not found out
 	custom bool // an endpoint that is not AWS
 	log    *slog.Logger
 	owner  atomic.Pointer[string]
@@ -54,10 +56,23 @@ type Client struct {
 //
 // A bucket that refuses to be listed is no failure: it may be a write-only
 // dropbox. The error is BadLogin where no credentials are found or S3 refuses
-// them, NoBucket where there is no such bucket, and Other where the endpoint
-// does not answer, does not speak S3, or is in another region than cfg says.
+// them, NoBucket where there is no such bucket, WrongOwner where it is not that of
+// the expected owner, and Other where the endpoint does not answer, does not speak S3, or is in another region than cfg says.
 // Credentials may ask for an MFA code when standard input is a terminal.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
+	c, err := Connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Prove(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Connect finds credentials, and asks S3 for nothing: the bucket need not be
+// there. Its errors are among those of Open.
+func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Bucket == "" {
 		return nil, broken("Open", "", "no bucket is named")
 	}
@@ -72,15 +87,12 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if _, err := loaded.Credentials.Retrieve(ctx); err != nil {
 		return nil, fail(ctx, "Open", "", err)
 	}
-	if err := c.prove(ctx, cfg.Region != ""); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{bucket: cfg.Bucket, log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

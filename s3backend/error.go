@@ -16,15 +16,16 @@ type Kind uint8
 
 // The kinds of failure.
 const (
-	Other    Kind = iota // all else, the network too
-	NotExist             // no such key, or no such upload
-	NoBucket             // no such bucket
-	Denied               // the policy, the ACL or the bucket's settings refuse it
-	BadLogin             // no credentials, or S3 refuses them
-	Stale                // the condition failed: S3 holds another version
-	Archived             // the object must be restored before it can be read
-	TooLarge             // larger than S3 takes
-	Busy                 // S3 is throttling; the attempts are used up
+	Other      Kind = iota // all else, the network too
+	NotExist               // no such key, or no such upload
+	NoBucket               // no such bucket
+	Denied                 // the policy, the ACL or the bucket's settings refuse it
+	BadLogin               // no credentials, or S3 refuses them
+	Stale                  // the condition failed: S3 holds another version
+	Archived               // the object must be restored before it can be read
+	TooLarge               // larger than S3 takes
+	Busy                   // S3 is throttling; the attempts are used up
+	WrongOwner             // the bucket belongs to another account than is expected
 )
 
 // Error says the kind in words, lower case.
@@ -46,6 +47,8 @@ func (k Kind) Error() string {
 		return "too large"
 	case Busy:
 		return "S3 is throttling"
+	case WrongOwner:
+		return "another account's bucket"
 	}
 	return "request failed"
 }

@@ -111,6 +111,41 @@ func TestRegionFound(t *testing.T) {
 	}
 }
 
+// TestOpenWrongOwner: a bucket that refuses all who expect its former owner, and
+// answers others, is another's; one that refuses all may be a dropbox.
+func TestOpenWrongOwner(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status int // for who expects nobody
+		want   error
+	}{
+		{"another's", http.StatusOK, WrongOwner},
+		{"dropbox", http.StatusForbidden, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			isolate(t)
+			t.Setenv("AWS_ACCESS_KEY_ID", "id")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Amz-Request-Id", "R")
+				if r.Header.Get("X-Amz-Expected-Bucket-Owner") == "111122223333" {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				if r.Method != "HEAD" {
+					t.Errorf("%s was sent without the expected owner", r.Method)
+				}
+				w.WriteHeader(tt.status)
+			}))
+			defer srv.Close()
+			_, err := Open(t.Context(), Config{Bucket: "bkt", Endpoint: srv.URL, ExpectedOwner: "111122223333"})
+			if !errors.Is(err, tt.want) {
+				t.Errorf("Open = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
 // TestOpenRefuses is about what is known before anything is sent.
 func TestOpenRefuses(t *testing.T) {
 	for _, tt := range []struct {

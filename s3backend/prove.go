@@ -3,6 +3,7 @@ package s3backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -10,17 +11,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// prove finds out that the bucket answers, and in which region it is. It costs
+// Prove finds out that the bucket answers, and in which region it is. It costs
 // one HeadBucket; a reply to a HEAD has no body, so where that says no, or does
-// not look like S3's, one listing asks again to learn why.
-func (c *Client) prove(ctx context.Context, regionGiven bool) error {
+// not look like S3's, one listing asks again to learn why. Its errors are those
+// of Open. Nothing else may use the client meanwhile.
+func (c *Client) Prove(ctx context.Context) error {
 	for range 3 { // the region is found at most once; no server can make it endless
 		header, err := c.headBucket(ctx)
 		if err == nil && fromS3(header) {
 			return nil
 		}
 		if is := header.Get("X-Amz-Bucket-Region"); err != nil && is != "" && is != c.region {
-			if regionGiven {
+			if c.given {
 				return regionError(c.bucket, is, c.region)
 			}
 			c.setRegion(is)
@@ -31,8 +33,8 @@ func (c *Client) prove(ctx context.Context, regionGiven bool) error {
 	return broken("Open", "", "bucket %q names a new region each time it is asked", c.bucket)
 }
 
-func (c *Client) headBucket(ctx context.Context) (http.Header, error) {
-	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.bucket})
+func (c *Client) headBucket(ctx context.Context, options ...func(*s3.Options)) (http.Header, error) {
+	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.bucket}, options...)
 	if err != nil {
 		var reply *smithyhttp.ResponseError
 		if errors.As(err, &reply) && reply.Response != nil {
@@ -62,11 +64,25 @@ func (c *Client) ask(ctx context.Context, headErr error) error {
 	case !errors.As(err, &e):
 		return err // the context's
 	case e.Kind == Denied:
-		return nil
+		return c.checkOwner(ctx)
 	case e.Kind == NotExist && e.Code() != "NoSuchKey" || e.Status() != 0 && e.Code() == "":
 		return c.notS3() // a page, not an error of S3's
 	}
 	return err
+}
+
+// checkOwner learns whether all is refused because the bucket is another's than
+// the expected owner's: such a bucket answers once nobody is expected.
+func (c *Client) checkOwner(ctx context.Context) error {
+	owner := *c.owner.Load()
+	if owner == "" {
+		return nil
+	}
+	if _, err := c.headBucket(ctx, withoutOwner); err != nil {
+		return nil // no wiser
+	}
+	return &Error{Op: "Open", Kind: WrongOwner,
+		Err: fmt.Errorf("bucket %q does not belong to the account %s", c.bucket, owner)}
 }
 
 func (c *Client) notS3() error {
@@ -91,6 +107,7 @@ func fromS3(h http.Header) bool {
 // setRegion makes the client sign for another region. Only for Open: the
 // client is in one goroutine's hands until then.
 func (c *Client) setRegion(region string) {
+	c.loaded.Region = region
 	o := c.s3.Options()
 	o.Region = region
 	c.s3 = s3.New(o)

@@ -31,6 +31,7 @@ func TestExplain(t *testing.T) {
 		{failed(s3backend.NoBucket, nil), `no bucket "team" at https://s3.example.com | check its name`},
 		{failed(s3backend.Denied, nil), `access denied to "Delivery/q3.csv" (GetObject) | bucket policy`},
 		{&s3backend.Error{Op: "ListObjectsV2", Kind: s3backend.Denied}, `access denied to the bucket "team" (ListObjectsV2) | bucket policy`},
+		{&s3backend.Error{Op: "Open", Kind: s3backend.WrongOwner}, `the bucket "team" does not belong to the account 111122223333 any more | ask the owner`},
 		{login("ExpiredToken"), "https://s3.example.com refused the credentials: expired | aws sso login --profile p"},
 		{login("RequestTimeTooSkewed"), "https://s3.example.com refused the request: this machine's clock is wrong | set the clock"},
 		{login("InvalidAccessKeyId"), "https://s3.example.com refused the credentials: it does not know the access key | check the profile"},
@@ -55,7 +56,7 @@ func TestExplain(t *testing.T) {
 		{&s3backend.Error{Op: "Open", Kind: s3backend.Other, Err: errors.New("endpoint is odd")}, "endpoint is odd"},
 		{errors.New("plain"), "plain"},
 	} {
-		told := explain(target{"team", "r", "https://s3.example.com", "p"}, tt.err)
+		told := explain(target{"team", "r", "https://s3.example.com", "p", "111122223333"}, tt.err)
 		want, hint, _ := strings.Cut(tt.want, " | ")
 		code, gotHint := verdict(told)
 		if told.Error() != want || !strings.Contains(gotHint, hint) || (hint == "") != (gotHint == "") || code != exitFailed {

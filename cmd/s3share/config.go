@@ -75,10 +75,15 @@ func readConfig(file, name string, s *settings) error {
 		return advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
 	}
 	for exchange, t := range doc.Exchange {
+		var err error
 		for _, folder := range t.Folders {
-			if err := checkFolder(folder); err != nil {
-				return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
-			}
+			err = errors.Join(err, checkFolder(folder))
+		}
+		if t.Owner != "" {
+			err = errors.Join(err, checkOwner(t.Owner))
+		}
+		if err != nil {
+			return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
 		}
 	}
 	s.Exchange = name

@@ -48,7 +48,7 @@ func (c said) resolve() (*settings, error) {
 
 // target is where the mount's requests go.
 func (s *settings) target() target {
-	return target{bucket: s.Bucket, region: s.Region, endpoint: s.Endpoint, profile: s.Profile}
+	return target{bucket: s.Bucket, region: s.Region, endpoint: s.Endpoint, profile: s.Profile, owner: s.Owner}
 }
 
 // source is how mount(8) shows the mount.

@@ -19,6 +19,7 @@ type settings struct {
 	Endpoint   string   `toml:"endpoint-url"`
 	Region     string   `toml:"region"`
 	Profile    string   `toml:"profile"`
+	Owner      string   `toml:"owner"`
 	Folders    []string `toml:"folders"`
 	ReadOnly   bool     `toml:"read-only"`
 	Sync       bool     `toml:"sync"`
@@ -65,6 +66,7 @@ var settingTable = []setting{
 	{"endpoint-url", "URL", "where S3 answers, if not at AWS", textField(func(s *settings) *string { return &s.Endpoint })},
 	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *settings) *string { return &s.Region })},
 	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *settings) *string { return &s.Profile })},
+	{"owner", "ACCOUNT", "the account that owns the bucket; another's is refused", func(s *settings, v string) error { s.Owner = v; return checkOwner(v) }},
 	{folderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
 	{"read-only", "", "change nothing", yesNoField(func(s *settings) *bool { return &s.ReadOnly })},
 	{"sync", "", "", yesNoField(func(s *settings) *bool { return &s.Sync })},
@@ -229,6 +231,15 @@ func setFolder(s *settings, v string) error {
 func checkFolder(name string) error {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || len(name) > 255 {
 		return fmt.Errorf("%q cannot be a folder's name: it has to be one name without a slash", name)
+	}
+	return nil
+}
+
+// checkOwner refuses what no account is called. Servers that are not AWS have
+// ids of their own kinds.
+func checkOwner(id string) error {
+	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("%q is no account id, which has 12 digits", id)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ bucket = "team-exchange"
 endpoint-url = "https://s3.example.com"
 region = "eu-central-1"
 profile = "team"
+owner = "111122223333"
 folders = ["In", "Out"]
 read-only = true
 sync = true
@@ -66,6 +67,7 @@ func TestConfig(t *testing.T) {
 		{"Endpoint", s.Endpoint, "https://s3.example.com"},
 		{"Region", s.Region, "eu-central-1"},
 		{"Profile", s.Profile, "team"},
+		{"Owner", s.Owner, "111122223333"},
 		{"Folders", strings.Join(s.Folders, " "), "In Out"},
 		{"ReadOnly", s.ReadOnly, true},
 		{"Sync", s.Sync, true},
@@ -180,8 +182,8 @@ func TestOptions(t *testing.T) {
 		{[]string{"allow_other,uid=5,gid=6,umask=077"}, func(s *settings) bool {
 			return s.AllowOther && s.UID == 5 && s.GID == 6 && s.Umask == 0o077
 		}},
-		{[]string{"profile=p,region=r,endpoint=https://e"}, func(s *settings) bool {
-			return s.Profile == "p" && s.Region == "r" && s.Endpoint == "https://e"
+		{[]string{"profile=p,region=r,endpoint=https://e,owner,owner=1"}, func(s *settings) bool {
+			return s.Profile == "p" && s.Region == "r" && s.Endpoint == "https://e" && s.Owner == "1"
 		}},
 		{[]string{"endpoint_url=https://e,cache_size=1K"}, func(s *settings) bool { return s.Endpoint == "https://e" && s.CacheSize == 1024 }},
 		{[]string{"_netdev,nofail,noauto,user,x-systemd.automount,x-gvfs-show,,nosuid,noatime"}, func(s *settings) bool { return !s.ReadOnly }},
@@ -198,7 +200,7 @@ func TestOptions(t *testing.T) {
 	if _, kernel, err := readOptions([]string{"noexec"}); err != nil || !slices.Equal(kernel, []string{"noexec"}) {
 		t.Errorf("readOptions(noexec) hands %q to the kernel, and %v", kernel, err)
 	}
-	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots"} {
+	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner"} {
 		if _, _, err := readOptions([]string{bad}); err == nil {
 			t.Errorf("readOptions(%q) is not refused", bad)
 		} else if code, _ := verdict(err); code != exitUsage {

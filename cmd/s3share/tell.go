@@ -69,7 +69,7 @@ func oneLine(s string) string {
 }
 
 // target is where requests go, for the sentences about them.
-type target struct{ bucket, region, endpoint, profile string }
+type target struct{ bucket, region, endpoint, profile, owner string }
 
 func (t target) where() string {
 	if t.endpoint != "" {
@@ -99,6 +99,10 @@ var sayings = []saying{
 		}
 		return fmt.Sprintf("access denied to %s (%s)", what, e.Op),
 			"the bucket's owner has to let this account in, by the bucket policy"
+	}},
+	{s3backend.WrongOwner, func(t target, _ *s3backend.Error) (string, string) {
+		return fmt.Sprintf("the bucket %q does not belong to the account %s any more", t.bucket, t.owner),
+			"nothing was written to it; ask the owner, and change the owner in the config file only if they say so"
 	}},
 	{s3backend.BadLogin, sayLogin},
 	{s3backend.Stale, func(_ target, e *s3backend.Error) (string, string) {

@@ -1,0 +1,58 @@
+package s3backend
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// API is the SDK's client that all requests are made with: the ACL, the
+// expected owner and the watchdog are in it. It is for package access, which
+// asks about a bucket and sets one up.
+func (c *Client) API() *s3.Client { return c.s3 }
+
+// AWS tells whether the endpoint is Amazon's. Elsewhere a request that names a
+// subresource of the bucket may be taken for one on the bucket itself.
+func (c *Client) AWS() bool { return !c.custom }
+
+// Endpoint is where a server that is not AWS answers, "" for AWS.
+func (c *Client) Endpoint() string {
+	if u := c.s3.Options().BaseEndpoint; c.custom && u != nil {
+		return *u
+	}
+	return ""
+}
+
+// Identity is whose credentials requests are signed with.
+type Identity struct {
+	Account string // the account's id; "" where the server does not tell
+	ARN     string // of the user or the role's session; "" at a server that is not AWS
+}
+
+// Identity asks who we are: STS, or at a server that is not AWS, which need not
+// have that, a list of our buckets.
+func (c *Client) Identity(ctx context.Context) (Identity, error) {
+	if c.custom {
+		one := int32(1)
+		out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: &one})
+		if err != nil {
+			return Identity{}, fail(ctx, "ListBuckets", "", err)
+		}
+		if out.Owner == nil {
+			return Identity{}, nil
+		}
+		return Identity{Account: val(out.Owner.ID)}, nil
+	}
+	out, err := sts.NewFromConfig(c.loaded).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return Identity{}, fail(ctx, "GetCallerIdentity", "", err)
+	}
+	return Identity{Account: val(out.Account), ARN: val(out.Arn)}, nil
+}
+
+// Wrap makes an *Error of what a call of API returned, in the kinds that this
+// package's own requests have.
+func Wrap(ctx context.Context, op, key string, err error) error {
+	return fail(ctx, op, key, err)
+}
