@@ -164,12 +164,12 @@ func (c *Cache) Drain(ctx context.Context) error { return c.out.Drain(ctx) }
 // Status lists what is owed, the oldest first.
 func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
 
-// Conflicts lists what this mount delivered beside the other party's version.
-func (c *Cache) Conflicts() []outbox.Status { return withPaths(c.out.Conflicts()) }
-
 func withPaths(all []outbox.Status) []outbox.Status {
 	for i := range all {
 		all[i].Path = pathOf(all[i].Key)
+		if all[i].Theirs != "" {
+			all[i].Theirs = pathOf(all[i].Theirs)
+		}
 	}
 	return all
 }

@@ -10,16 +10,29 @@ import (
 // under tells whether what is owed is the file at path, or below the folder at
 // path; "" is everything.
 func under(path string) func(outbox.Status) bool {
-	return func(st outbox.Status) bool {
-		p := pathOf(st.Key)
-		return path == "" || p == path || strings.HasPrefix(p, path+"/")
-	}
+	return func(st outbox.Status) bool { return atOrBelow(pathOf(st.Key), path) }
+}
+
+func atOrBelow(p, path string) bool {
+	return path == "" || p == path || strings.HasPrefix(p, path+"/")
 }
 
 // Wait returns when S3 has confirmed the file at path, or all below the folder at
 // path. What only a person can resolve is a *outbox.LeftError.
 func (c *Cache) Wait(ctx context.Context, path string) error {
 	return c.out.Wait(ctx, under(path))
+}
+
+// Conflicts lists what this mount delivered beside the other party's version, where
+// either of the two is at path or below it.
+func (c *Cache) Conflicts(path string) []outbox.Status {
+	var all []outbox.Status
+	for _, st := range withPaths(c.out.Conflicts()) {
+		if atOrBelow(st.Path, path) || atOrBelow(st.Theirs, path) {
+			all = append(all, st)
+		}
+	}
+	return all
 }
 
 // Retry tries what is blocked or waiting, at path or below it, again at once, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -18,10 +19,14 @@ func (c *Cache) Statfs() (Space, error) {
 
 // State tells where a file is on its way to S3.
 func (c *Cache) State(a Attr) string {
+	state := outbox.Delivered
 	if a.File != nil {
-		return string(a.File.State())
+		state = a.File.State()
 	}
-	return "delivered"
+	if state == outbox.Delivered && c.out.IsConflict(a.Key) {
+		state = outbox.Conflict
+	}
+	return string(state)
 }
 
 // Version asks for S3's id of the version that a file has; "" where the bucket

@@ -84,17 +84,17 @@ func (it *Item) finish(obj s3backend.Object) {
 	// First: once it is told, another item may stand for this file, and a later
 	// process must not take this one for news.
 	it.eraseLog()
+	if st := it.Status(); st.Theirs != "" {
+		st.State = Conflict
+		it.o.keepConflict(st)
+	}
 	it.o.events.Delivered(it, obj, path)
 	it.erase()
 	it.mu.Lock()
 	if !it.goneLocked() {
 		close(it.gone)
 	}
-	beside := it.beside
 	it.mu.Unlock()
-	if beside {
-		it.o.keepConflict(it.Status())
-	}
 	it.o.forget(it)
 }
 
@@ -287,7 +287,10 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	}
 	it.mu.Lock()
 	up := it.up
-	it.up, it.over, it.key, it.beside = nil, s3backend.Object{}, beside, true
+	it.up, it.over, it.key = nil, s3backend.Object{}, beside
+	if it.theirs == "" {
+		it.theirs = key
+	}
 	it.mu.Unlock()
 	it.o.abandon(up)
 	it.o.log.Warn("conflict: the other party changed the file; ours goes beside it", "key", key, "ours", beside)

@@ -57,7 +57,7 @@ type Item struct {
 	filling   bool               // the base is being copied here, since a put will need it
 	leave     []s3backend.Object // versions to delete once this is delivered
 	stale     []maybe            // keys where an attempt of ours may have landed
-	beside    bool               // committed beside the other party's version
+	theirs    string             // the key of the other party's version that this goes beside; "" for none
 	killed    bool               // a writer was ended by a signal: not for delivery
 	readers   []closer           // of versions that were opened for the stage
 	gone      chan struct{}      // closed when delivered or dropped
@@ -327,7 +327,7 @@ func (it *Item) Rename(key string, over s3backend.Object) error {
 	it.mu.Lock()
 	up := it.up
 	it.up = nil // an upload is bound to its key
-	it.key, it.over, it.leave = key, over, leave
+	it.key, it.over, it.leave, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
 	it.mu.Unlock()
 	it.o.abandon(up)
 	return nil
@@ -601,10 +601,10 @@ func (it *Item) Status() Status {
 	size, mtime, _, _ := it.Stat()
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: mtime}
+	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: mtime, Theirs: it.theirs}
 	if it.goneLocked() {
 		st.State = Delivered
-		if it.beside {
+		if it.theirs != "" {
 			st.State = Conflict
 		}
 	}

@@ -88,6 +88,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 		return nil, err
 	}
 	for _, m := range moves {
+		o.moved(m.From.Key, m.To)
 		o.removeVersion(m.From)
 	}
 	failpoint("move done")

@@ -186,7 +186,13 @@ func (it *Item) replay(st *stage, r record) {
 			st.dirty.add(x[0], x[1])
 		}
 	case opRename:
-		it.key, it.over, it.beside, it.leave = r.Key, r.Over.object(), r.Beside, nil
+		switch {
+		case !r.Beside:
+			it.theirs = theirsAfter(it.theirs, it.key, r.Key)
+		case it.theirs == "":
+			it.theirs = it.key
+		}
+		it.key, it.over, it.leave = r.Key, r.Over.object(), nil
 		for _, v := range r.Leave {
 			it.leave = append(it.leave, v.object())
 		}

@@ -57,7 +57,10 @@ func newRemovals(o *Outbox) *removals {
 // Remove deletes what S3 holds at obj's key, soon and together with others;
 // Events.Removed tells when it is done. Whether the policy allows it is for the
 // caller to know. When it returns, a later process would do it as well.
-func (o *Outbox) Remove(obj s3backend.Object) { o.removals.add(obj, false) }
+func (o *Outbox) Remove(obj s3backend.Object) {
+	o.resolved(obj.Key)
+	o.removals.add(obj, false)
+}
 
 func (r *removals) add(obj s3backend.Object, strict bool) {
 	rec := record{Op: opRemove, Key: obj.Key, Over: &version{obj.Key, obj.ETag, obj.Size}}

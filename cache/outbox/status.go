@@ -35,24 +35,13 @@ type Status struct {
 	Size   int64  `json:"size"`             // in bytes
 	Sent   int64  `json:"sent"`             // bytes S3 already has
 	Reason string `json:"reason,omitempty"` // of the last failure
+	// Theirs is where the other party's version is, for a conflict copy: a key,
+	// which the cache makes a path.
+	Theirs string `json:"theirs,omitempty"`
 	// Code and RequestID are S3's own for that failure, where S3 has answered.
 	Code      string    `json:"code,omitempty"`
 	RequestID string    `json:"request_id,omitempty"`
 	Since     time.Time `json:"since"` // when it was written last
-}
-
-// mostConflicts is how many conflict copies are remembered.
-const mostConflicts = 1000
-
-// keepConflict remembers a file that went beside the other party's version.
-func (o *Outbox) keepConflict(st Status) {
-	st.Reason = "the other party changed the file; this is ours"
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.beside) == mostConflicts {
-		o.beside = o.beside[1:]
-	}
-	o.beside = append(o.beside, st)
 }
 
 // LeftError tells what a drain could not deliver.
@@ -65,14 +54,6 @@ func (e *LeftError) Error() string {
 		s += fmt.Sprintf(" (and %d more)", n)
 	}
 	return s
-}
-
-// Conflicts lists the last files that went beside the other party's version, the
-// oldest first: all of them are delivered.
-func (o *Outbox) Conflicts() []Status {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.beside)
 }
 
 // Status lists what is owed, the oldest first.
@@ -88,7 +69,7 @@ func (o *Outbox) Status() []Status {
 	}
 	o.mu.Unlock()
 	for _, it := range items {
-		if st := it.Status(); st.State != Delivered {
+		if st := it.Status(); st.State != Delivered && st.State != Conflict {
 			all = append(all, st)
 		}
 	}

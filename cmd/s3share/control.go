@@ -113,7 +113,7 @@ func (d *mountDaemon) state() state {
 		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
 		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Owed: d.cache.Status(), Beside: d.cache.Conflicts(), Requests: d.bucket.Counts(),
+		Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()

@@ -59,7 +59,7 @@ type bucket interface {
 // owing is what a daemon asks of its cache; *cache.Cache implements it.
 type owing interface {
 	Status() []outbox.Status
-	Conflicts() []outbox.Status
+	Conflicts(path string) []outbox.Status
 	Wait(ctx context.Context, path string) error
 	Retry(path string) int
 	Deliver(path string) (int, error)

@@ -27,9 +27,11 @@ type fileRequest struct {
 
 // fileAnswer is what became of it.
 type fileAnswer struct {
-	Files int             `json:"files"`           // how many it was done to
-	Left  []outbox.Status `json:"left,omitempty"`  // what waiting does not deliver, or did not
-	Error string          `json:"error,omitempty"` // why it ended otherwise
+	Files int             `json:"files"`          // how many it was done to
+	Left  []outbox.Status `json:"left,omitempty"` // what waiting does not deliver, or did not
+	// Beside is what was delivered beside the other party's version.
+	Beside []outbox.Status `json:"beside,omitempty"`
+	Error  string          `json:"error,omitempty"` // why it ended otherwise
 }
 
 func newWait() *cobra.Command {
@@ -39,17 +41,22 @@ func newWait() *cobra.Command {
 		Short: "Wait until S3 has confirmed a file, or all below a folder",
 		Long: `Wait until S3 has confirmed FILE, or all that was written below DIR: then the
 other party can read it. What cannot be delivered by waiting is listed with its
-reason, and the exit status is 1. Without an argument, wait for every mount of
-this user.
+reason, and so is what went beside the other party's version because both have
+changed it: then the exit status is 1. Without an argument, wait for every mount
+of this user.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return askEach(args, "/wait", timeout, func(where string, a fileAnswer) error {
-				if len(a.Left) == 0 {
-					return nil
-				}
 				sayLeft(cmd.ErrOrStderr(), a.Left)
-				return fmt.Errorf("not all of %s is delivered", where)
+				sayBeside(cmd.ErrOrStderr(), a.Beside)
+				switch {
+				case len(a.Left) > 0:
+					return fmt.Errorf("not all of %s is delivered", where)
+				case len(a.Beside) > 0:
+					return advise(fmt.Errorf("%s is delivered, but %s", where, besideText(a.Beside)), besideHint)
+				}
+				return nil
 			})
 		},
 	}
@@ -155,16 +162,27 @@ func mountOf(name string) (dir, path string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	for _, m := range mounts {
-		if within(abs, m.Mountpoint) && len(m.Mountpoint) > len(dir) {
-			dir = m.Mountpoint
+	for _, p := range []string{abs, realPath(abs)} {
+		for _, m := range mounts {
+			if within(p, m.Mountpoint) && len(m.Mountpoint) > len(dir) {
+				dir, path = m.Mountpoint, strings.TrimPrefix(p[len(m.Mountpoint):], "/")
+			}
 		}
 	}
 	if dir == "" {
 		return "", "", errors.New("it is not in a mount of s3share")
 	}
-	path, err = filepath.Rel(dir, abs)
-	return dir, strings.TrimPrefix(path, "."), err
+	return dir, path, nil
+}
+
+// realPath is a path with the symbolic links resolved of what there is of it.
+func realPath(path string) string {
+	for p := path; p != "/" && p != "."; p = filepath.Dir(p) {
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			return filepath.Join(real, path[len(p):])
+		}
+	}
+	return path
 }
 
 // askEach asks the daemon of the mount that args names a file of, or every daemon
@@ -244,12 +262,14 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 			defer cancel()
 		}
 		err := d.cache.Wait(ctx, ask.Path)
+		a := fileAnswer{Beside: d.cache.Conflicts(ask.Path)}
 		var left *outbox.LeftError
 		switch {
 		case err == nil:
-			return fileAnswer{}
+			return a
 		case errors.As(err, &left):
-			return fileAnswer{Left: left.Left}
+			a.Left = left.Left
+			return a
 		case errors.Is(err, context.DeadlineExceeded):
 			return fileAnswer{Error: fmt.Sprintf("not all was delivered in %s", ask.Timeout)}
 		}

@@ -36,6 +36,7 @@ type event struct {
 	Outcome string          `json:"outcome,omitempty"`
 	Error   string          `json:"error,omitempty"`
 	Left    []outbox.Status `json:"left,omitempty"`
+	Beside  []outbox.Status `json:"beside,omitempty"` // delivered beside the other party's version
 }
 
 // eventPause lies between two events.
@@ -67,6 +68,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	last := d.unmount(ctx, ask.Keep, send)
+	last.Beside = d.cache.Conflicts("")
 	if r.Context().Err() == nil {
 		send(last)
 	}

@@ -21,6 +21,7 @@ import (
 type fakeOwing struct {
 	mu     sync.Mutex
 	owed   []outbox.Status
+	beside []outbox.Status
 	closed bool
 	// drained lets one Drain return for each of its errors; closed, all return nil.
 	drained chan error
@@ -32,7 +33,7 @@ func (f *fakeOwing) Status() []outbox.Status {
 	return slices.Clone(f.owed)
 }
 
-func (f *fakeOwing) Conflicts() []outbox.Status         { return nil }
+func (f *fakeOwing) Conflicts(string) []outbox.Status   { return f.beside }
 func (f *fakeOwing) Wait(context.Context, string) error { return nil }
 func (f *fakeOwing) Retry(string) int                   { return 0 }
 func (f *fakeOwing) Deliver(string) (int, error)        { return 0, nil }
@@ -118,6 +119,7 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 var (
 	sealed  = outbox.Status{Path: "Delivery/a", State: outbox.Sealed, Size: 10, Sent: 4}
 	blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
+	beside  = outbox.Status{Path: "Delivery/c (conflict)", Theirs: "Delivery/c", State: outbox.Conflict, Size: 30}
 	private = outbox.Status{Path: "Delivery/.a.swp", State: outbox.Local, Size: 30}
 )
 
@@ -231,6 +233,11 @@ func TestJudge(t *testing.T) {
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{event{Outcome: outcomeLeft, Left: []outbox.Status{sealed}}, unmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
 			"s3share: not delivered: \"Delivery/a\" (10 B): waiting to be sent\n"},
+		{event{Outcome: outcomeUnmounted, Beside: []outbox.Status{beside}}, unmountRequest{}, "1 file went beside the other party's version",
+			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n"},
+		{event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}, Beside: []outbox.Status{beside}}, unmountRequest{}, "not all can be delivered",
+			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n" +
+				"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{event{Outcome: outcomeBusy}, unmountRequest{}, "it is in use", ""},
 		{event{Outcome: outcomeFailed, Error: "odd"}, unmountRequest{}, "odd", ""},
 		{event{Outcome: "later"}, unmountRequest{}, `the daemon said "later", which this version does not know`, ""},

@@ -144,6 +144,11 @@ func shown(st outbox.Status) string {
 	if name == "" {
 		name = st.Key
 	}
+	return printable(name)
+}
+
+// printable keeps a name from speaking to the terminal.
+func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return '?'

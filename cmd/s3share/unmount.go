@@ -11,8 +11,6 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-
-	"github.com/s3share/s3share/cache/outbox"
 )
 
 func newUnmount() *cobra.Command {
@@ -25,6 +23,10 @@ func newUnmount() *cobra.Command {
 it. If something cannot be delivered, it is listed with its reason, DIR stays
 mounted and the exit status is 1; with --keep the mount is undone all the same
 and what is left stays in the outbox. Nothing that was written is thrown away.
+
+Files that both parties have changed are listed too: both versions are in the
+bucket, ours under a name of its own. The mount is undone, and the exit status
+is 1.
 ` + exitCodes,
 		Args: takes(1, 1, "the directory that is mounted on"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,6 +62,8 @@ func unmount(ctx context.Context, name string, ask unmountRequest, errs io.Write
 
 // undone is an error beside which the mount was undone.
 type undone struct{ error }
+
+func (u *undone) Unwrap() error { return u.error }
 
 func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Writer) error {
 	m, err := mountAt(dir)
@@ -100,6 +104,7 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 
 // judge tells how an unmount went that the daemon has carried out.
 func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
+	sayBeside(errs, last.Beside)
 	switch last.Outcome {
 	case outcomeBusy:
 		return busy(holders(dir))
@@ -119,6 +124,9 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 		}
 		if last.Error != "" {
 			return &undone{errors.New(last.Error)}
+		}
+		if len(last.Beside) > 0 {
+			return &undone{advise(errors.New(besideText(last.Beside)), besideHint)}
 		}
 		return nil
 	}
@@ -168,29 +176,4 @@ func notMounted(dir string) error {
 		}
 	}
 	return advise(errors.New("nothing is mounted there"), hint)
-}
-
-// hasMoving tells whether waiting longer could help with something in left.
-func hasMoving(left []outbox.Status) bool {
-	for _, st := range left {
-		if st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
-			return true
-		}
-	}
-	return false
-}
-
-// sayLeft lists what is not delivered, and why.
-func sayLeft(w io.Writer, left []outbox.Status) {
-	const most = 20
-	for _, st := range left[:min(len(left), most)] {
-		why := st.Reason
-		if why == "" {
-			why = stateWords[st.State]
-		}
-		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", shown(st), sizeText(st.Size), oneLine(why))
-	}
-	if n := len(left) - most; n > 0 {
-		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
-	}
 }

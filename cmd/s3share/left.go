@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// mostSaid is how many files are named to people one by one.
+const mostSaid = 20
+
+// hasMoving tells whether waiting longer could help with something in left.
+func hasMoving(left []outbox.Status) bool {
+	for _, st := range left {
+		if st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
+			return true
+		}
+	}
+	return false
+}
+
+// sayLeft lists what is not delivered, and why.
+func sayLeft(w io.Writer, left []outbox.Status) {
+	for _, st := range left[:min(len(left), mostSaid)] {
+		why := st.Reason
+		if why == "" {
+			why = stateWords[st.State]
+		}
+		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", shown(st), sizeText(st.Size), oneLine(why))
+	}
+	if n := len(left) - mostSaid; n > 0 {
+		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
+	}
+}
+
+// sayBeside lists what was delivered beside the other party's version.
+func sayBeside(w io.Writer, beside []outbox.Status) {
+	for _, st := range beside[:min(len(beside), mostSaid)] {
+		fmt.Fprintf(w, "s3share: conflict: the other party changed %q too; ours is %q\n", printable(st.Theirs), shown(st))
+	}
+	if n := len(beside) - mostSaid; n > 0 {
+		fmt.Fprintf(w, "s3share: conflict: %d more\n", n)
+	}
+}
+
+// besideText and besideHint complete a sentence about them.
+func besideText(beside []outbox.Status) string {
+	return count(len(beside), "file") + " went beside the other party's version"
+}
+
+const besideHint = "join the two versions, then remove or rename the one named conflict"
