@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -109,7 +108,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(b, meta.Config{})
-	c.out, err = outbox.New(b, c, outbox.Config{Dir: filepath.Join(cfg.StateDir, "stage"), Size: cfg.StageSize, Who: cfg.Who, Logger: cfg.Logger})
+	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}

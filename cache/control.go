@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 
 	"github.com/s3share/s3share/cache/outbox"
@@ -16,6 +17,12 @@ func under(path string) func(outbox.Status) bool {
 func atOrBelow(p, path string) bool {
 	return path == "" || p == path || strings.HasPrefix(p, path+"/")
 }
+
+// Owes tells whether an outbox in this state directory owes anything, or keeps
+// private files. Nobody else may use the directory meanwhile.
+func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)) }
+
+func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }
 
 // Wait returns when S3 has confirmed the file at path, or all below the folder at
 // path. What only a person can resolve is a *outbox.LeftError.

@@ -65,6 +65,17 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	return items, o.sweep(known)
 }
 
+// Owes tells whether there is a journal in the outbox's directory, damaged ones too.
+func Owes(dir string) (bool, error) {
+	for _, pattern := range []string{"*" + logSuffix, "*" + damagedSuffix} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(found) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // sweep removes staged files without a journal: they were dropped, or created and
 // never written to.
 func (o *Outbox) sweep(known map[string]bool) error {

@@ -16,6 +16,11 @@ func TestHelp(t *testing.T) {
 		{"help-mount", []string{"mount", "--help"}},
 		{"help-unmount", []string{"unmount", "--help"}},
 		{"help-status", []string{"status", "--help"}},
+		{"help-recover", []string{"recover", "--help"}},
+		{"help-wait", []string{"wait", "--help"}},
+		{"help-why", []string{"why", "--help"}},
+		{"help-retry", []string{"retry", "--help"}},
+		{"help-deliver", []string{"deliver", "--help"}},
 		{"help-demo", []string{"demo", "--help"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })
@@ -58,14 +63,23 @@ func TestBadMountpoint(t *testing.T) {
 		{"unmount-missing", []string{"unmount", "absent/below"}},
 		{"unmount-other", []string{"unmount", "/proc"}},
 		{"status-nothing", []string{"status", "empty"}},
+		{"recover-nothing", []string{"recover", "--bucket", "b"}},
+		{"recover-mounted", []string{"recover", "--bucket", "b", "--state-dir", "used"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := home(t)
 			write(t, dir, "file", "")
 			write(t, dir, "full/file", "")
-			if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
+			for _, name := range []string{"empty", "used"} {
+				if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			lock, err := lockState(filepath.Join(dir, "used"), "/mnt/team")
+			if err != nil {
 				t.Fatal(err)
 			}
+			defer lock.Close()
 			golden(t, tt.name, dir, nil, tt.args...)
 		})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
 )
@@ -32,6 +33,15 @@ func sayLeft(w io.Writer, left []outbox.Status) {
 	if n := len(left) - mostSaid; n > 0 {
 		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
 	}
+}
+
+// leftText tells why a delivery that was given this time, 0 for any, did not
+// deliver all.
+func leftText(left []outbox.Status, timeout time.Duration) string {
+	if timeout > 0 && hasMoving(left) {
+		return fmt.Sprintf("not all was delivered in %s", timeout)
+	}
+	return "not all can be delivered"
 }
 
 // sayBeside lists what was delivered beside the other party's version.

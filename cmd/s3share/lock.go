@@ -13,7 +13,7 @@ import (
 // tenant is who uses a state directory, as its lock file says.
 type tenant struct {
 	PID int    `json:"pid"`
-	Dir string `json:"dir"` // the mountpoint
+	Dir string `json:"dir"` // the mountpoint; "" for s3share recover
 }
 
 // lockState takes the state directory for this process until the file is closed.
@@ -62,13 +62,34 @@ func signLock(f *os.File, t tenant) error {
 	return err
 }
 
-func inUse(stateDir string, f *os.File) error {
-	var t tenant
-	who := ""
-	hint := "give this mount another one with --state-dir"
-	if err := json.NewDecoder(f).Decode(&t); err == nil {
-		who = fmt.Sprintf(" (pid %d, mounted on %s)", t.PID, t.Dir)
-		hint = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", t.Dir, hint)
+// inUseError says that another process has the state directory.
+type inUseError struct {
+	stateDir string
+	by       tenant // without a PID if it cannot be told
+}
+
+func (e *inUseError) Error() string {
+	who := "another daemon"
+	switch {
+	case e.by.PID != 0 && e.by.Dir == "":
+		who = fmt.Sprintf("s3share recover (pid %d)", e.by.PID)
+	case e.by.PID != 0:
+		who = fmt.Sprintf("another daemon (pid %d, mounted on %s)", e.by.PID, e.by.Dir)
 	}
-	return advise(fmt.Errorf("the state directory %s is in use by another daemon%s", stateDir, who), hint)
+	return fmt.Sprintf("the state directory %s is in use by %s", e.stateDir, who)
+}
+
+func inUse(stateDir string, f *os.File) error {
+	e := &inUseError{stateDir: stateDir}
+	if json.NewDecoder(f).Decode(&e.by) != nil {
+		e.by = tenant{}
+	}
+	hint := "give this mount another one with --state-dir"
+	switch {
+	case e.by.PID != 0 && e.by.Dir == "":
+		hint = "mount again when it has ended; or " + hint
+	case e.by.PID != 0:
+		hint = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.by.Dir, hint)
+	}
+	return advise(e, hint)
 }

@@ -63,6 +63,9 @@ func s3share(t *testing.T, dir string, env []string, args ...string) (string, in
 // otherMounts is a hint that depends on what this machine has mounted.
 var otherMounts = regexp.MustCompile(`s3share: hint: mounted are .*\n`)
 
+// ourPID is the process of a test that holds something.
+var ourPID = regexp.MustCompile(`\(pid \d+`)
+
 // golden compares what args print, and their exit code, with testdata/name.txt.
 func golden(t *testing.T, name, dir string, env []string, args ...string) {
 	t.Helper()
@@ -70,6 +73,7 @@ func golden(t *testing.T, name, dir string, env []string, args ...string) {
 	got := "$ s3share " + strings.Join(args, " ") + "\n" + out + "exit status " + strconv.Itoa(code) + "\n"
 	got = strings.ReplaceAll(got, dir, "$HOME")
 	got = otherMounts.ReplaceAllString(got, "")
+	got = ourPID.ReplaceAllString(got, "(pid N")
 	file := filepath.Join("testdata", name+".txt")
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {

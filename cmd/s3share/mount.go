@@ -50,11 +50,8 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 			return mount(says, dir, foreground, cmd.ErrOrStderr())
 		},
 	}
-	flags := cmd.Flags()
-	says.flags = addFlags(flags)
-	flags.StringVar(&says.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
-	flags.StringArrayVarP(&says.options, "options", "o", nil, "mount options, a `LIST` with commas")
-	flags.BoolVarP(&foreground, "foreground", "f", false, "stay in the foreground until it is unmounted")
+	says.addFlags(cmd.Flags())
+	cmd.Flags().BoolVarP(&foreground, "foreground", "f", false, "stay in the foreground until it is unmounted")
 	return cmd
 }
 

@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+)
 
 // said is what the command line says about a mount.
 type said struct {
@@ -8,6 +12,13 @@ type said struct {
 	config   string   // of --config
 	options  []string // of each -o
 	flags    layer
+}
+
+// addFlags gives flags all that can be said about a mount.
+func (c *said) addFlags(flags *pflag.FlagSet) {
+	c.flags = addFlags(flags)
+	flags.StringVar(&c.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	flags.StringArrayVarP(&c.options, "options", "o", nil, "mount options, a `LIST` with commas")
 }
 
 // resolve gathers the settings: flags go before -o, -o before the environment, the

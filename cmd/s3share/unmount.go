@@ -112,11 +112,7 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 		return errors.New(last.Error)
 	case outcomeLeft:
 		sayLeft(errs, last.Left)
-		why := "not all can be delivered"
-		if ask.Timeout > 0 && hasMoving(last.Left) {
-			why = fmt.Sprintf("not all was delivered in %s", ask.Timeout)
-		}
-		return advise(errors.New(why), "it stays mounted; with --keep it is undone, and what is left stays in the outbox")
+		return advise(errors.New(leftText(last.Left, ask.Timeout)), "it stays mounted; with --keep it is undone, and what is left stays in the outbox")
 	case outcomeUnmounted:
 		if len(last.Left) > 0 {
 			sayLeft(errs, last.Left)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cache"
+)
+
+func newRecover() *cobra.Command {
+	var (
+		says    said
+		timeout time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "recover [EXCHANGE]",
+		Short: "Deliver what an outbox owes, without a mount",
+		Long: `Deliver what was written to an exchange and is not in the bucket yet, because
+the mount ended before: after a crash or a reboot, or with unmount --keep. It
+needs no FUSE, and goes on where the mount stopped, as the next mount would.
+What cannot be delivered is listed with its reason, stays in the outbox, and the
+exit status is 1; it is 1 as well if the exchange is mounted, for then the mount
+delivers.
+
+EXCHANGE and the settings are those of s3share mount.
+` + exitCodes,
+		Example: `  s3share recover
+  s3share recover team --timeout 10m`,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				says.exchange = args[0]
+			}
+			s, err := says.resolve()
+			if err == nil {
+				ctx, stop := untilSignalOnce()
+				defer stop()
+				err = recoverOwed(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			if err != nil {
+				return fmt.Errorf("cannot recover: %w", err)
+			}
+			return nil
+		},
+	}
+	says.addFlags(cmd.Flags())
+	for _, name := range []string{"read-only", "uid", "gid", "umask"} { // of files that nobody sees
+		_ = cmd.Flags().MarkHidden(name)
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "the `TIME` to wait for delivery, like 90s or 5m (default: as long as it takes)")
+	return cmd
+}
+
+// recoverOwed delivers what the outbox of s owes. It is a daemon that has no mount.
+func recoverOwed(ctx context.Context, s *settings, timeout time.Duration, out, errs io.Writer) (err error) {
+	if err := settlePlaces(s); err != nil {
+		return err
+	}
+	nothing := func() error {
+		_, err := fmt.Fprintf(out, "nothing is owed to %s in %s\n", s.label(), s.StateDir)
+		return err
+	}
+	if _, err := os.Stat(s.StateDir); errors.Is(err, os.ErrNotExist) {
+		return nothing()
+	}
+	d := newDaemon(s, false, errs)
+	if err := d.takePlaces(); err != nil {
+		var used *inUseError
+		if errors.As(err, &used) && used.by.Dir != "" {
+			return advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", used.by.Dir, used.by.PID), "s3share wait "+used.by.Dir+" waits for it")
+		}
+		return errors.Join(err, d.giveBack(nil))
+	}
+	defer func() { err = errors.Join(err, d.giveBack(nil)) }()
+	if owes, err := cache.Owes(s.StateDir); err != nil || !owes {
+		return errors.Join(err, nothing())
+	}
+	if _, err := d.connect(ctx); err != nil {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		return explain(s.target(), err)
+	}
+	deadline := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		deadline, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	bar := newProgress(errs)
+	last, _ := d.deliver(deadline, false, bar.show)
+	bar.end()
+	beside := d.cache.Conflicts("")
+	sayLeft(errs, last.Left)
+	sayBeside(errs, beside)
+	const stays = "what is left stays in the outbox, for the next mount or recover"
+	switch {
+	case ctx.Err() != nil:
+		return advise(errInterrupted, stays)
+	case last.Error != "":
+		return errors.New(last.Error)
+	case len(last.Left) > 0:
+		return advise(errors.New(leftText(last.Left, timeout)), stays)
+	case len(beside) > 0:
+		return advise(errors.New("all is delivered, but "+besideText(beside)), besideHint)
+	}
+	fmt.Fprintf(out, "all of %s is delivered\n", s.label())
+	return nil
+}
