@@ -42,7 +42,7 @@ func (c *Client) Conditional() bool {
 // first such failure is found out by a HEAD, remembered, and from then on a
 // HEAD checks. And one that takes the header on this operation and does
 // nothing with it: there heeds, which is nil where no such server is known, is
-// found out as trial says, and a HEAD goes first where it must.
+// found out as trial says, and a HEAD goes first until that is known.
 //
 // A 412 after a reply that was lost, where the attempt that failed was really
 // carried out, is Stale as well: only the caller can know its own bytes again.

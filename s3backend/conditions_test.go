@@ -54,6 +54,23 @@ func TestConditions(t *testing.T) {
 		steps   []step
 		trusted bool
 	}{
+		{"no trial for few", &fake{untried: true}, "", []step{
+			{"complete", free, nil, []string{"HEAD k", "POST k If-None-Match"}},
+			{"complete", free, Stale, []string{"HEAD k"}}, // that went no further
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match=never", "POST k If-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"POST k If-Match"}},
+			{"copy", Condition{IfMatch: "e"}, nil, []string{"HEAD s", "HEAD k", "PUT k If-Match X-Amz-Copy-Source-If-Match"}},
+			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match"}},
+			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match"}},
+		}, true},
+		{"ignored, before it is known", &fake{untried: true, ignoreComplete: true, ignoreCopy: true, ignoreDelete: true}, other, []step{
+			{"complete", free, Stale, []string{"HEAD k"}},
+			{"copy", free, Stale, []string{"HEAD s", "HEAD k"}},
+			{"delete", ours, Stale, []string{"HEAD k", "HEAD k"}},
+			{"copy", old, nil, []string{"HEAD s", "HEAD k", "PUT k If-Match X-Amz-Copy-Source-If-Match"}},
+			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match"}},
+		}, true},
 		{"put", &fake{}, "", []step{
 			{"put", free, nil, []string{"PUT k If-None-Match"}},
 			{"put", free, Stale, []string{"PUT k If-None-Match"}},
@@ -118,6 +135,9 @@ func TestConditions(t *testing.T) {
 				f.etag["k"] = tt.k
 			}
 			c := once(against(t, f.ServeHTTP))
+			if !f.untried {
+				c.tryNow()
+			}
 			for i, s := range tt.steps {
 				f.log = nil
 				if err := s.run(t, c); !errors.Is(err, s.want) {
@@ -131,6 +151,14 @@ func TestConditions(t *testing.T) {
 				t.Errorf("Conditional() = %v, want %v", c.Conditional(), tt.trusted)
 			}
 		})
+	}
+}
+
+// tryNow has each operation tried out at its next use.
+func (c *Client) tryNow() {
+	q := &c.quirks
+	for _, t := range []*trial{&q.complete, &q.destination, &q.source, &q.delete} {
+		t.uses.Store(trialUse - 1)
 	}
 }
 
@@ -163,6 +191,7 @@ func TestChangedInBetween(t *testing.T) {
 		}
 	}
 	c := once(against(t, f.ServeHTTP))
+	c.tryNow()
 	if err := (step{call: "complete", cond: Condition{IfMatch: other}}).run(t, c); !errors.Is(err, Stale) || f.etag["k"] != "theirs" {
 		t.Errorf("Complete = %v, and S3 holds %q", err, f.etag["k"])
 	}

@@ -28,6 +28,7 @@ type fake struct {
 	noHead         bool // 403 for HEAD
 	noList         bool // 403 for a listing
 	conflicts      int  // that many 409s before a PUT works
+	untried        bool // conditions are not tried out at once
 
 	before func(f *fake, r *http.Request) // called with mu held
 }
