@@ -176,7 +176,7 @@ func withPaths(all []outbox.Status) []outbox.Status {
 // Delivered implements outbox.Events.
 func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	if it.IsFolder() {
-		c.names.PutDir(obj.Key)
+		c.names.PutMarker(obj.Key)
 		c.mu.Lock()
 		if c.folders[obj.Key] == it {
 			delete(c.folders, obj.Key)

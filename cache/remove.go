@@ -178,7 +178,7 @@ func (c *Cache) oweFolder(prefix string) error {
 	}
 	if c.gone[prefix] != nil && c.out.CancelRemove(prefix) {
 		delete(c.gone, prefix) // it is still there
-		c.names.PutDir(prefix)
+		c.names.PutMarker(prefix)
 		return nil
 	}
 	it, err := c.out.CreateFolder(prefix)
@@ -286,8 +286,10 @@ func (c *Cache) removeMarker(ctx context.Context, prefix string) error {
 	return nil
 }
 
-// checkEmpty asks S3 whether a folder is empty, and whether it has an object of
-// its own. Its error is ErrNotEmpty if not.
+// checkEmpty tells whether a folder is empty, and has an object of its own, by a
+// fresh listing: whoever removes a tree has just read it. Its error is ErrNotEmpty
+// if it is not. A file that the other party has put there since stays, and the
+// folder with it.
 func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err error) {
 	c.mu.Lock()
 	owed := c.files.anyOwedUnder(prefix)
@@ -298,7 +300,7 @@ func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err
 	if owed {
 		return false, ErrNotEmpty
 	}
-	l := c.names.List(prefix, 0)
+	l := c.names.List(prefix, fresh)
 	for i := 0; ; i++ {
 		e, ok, err := l.At(ctx, i)
 		if err != nil {

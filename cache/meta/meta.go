@@ -368,6 +368,16 @@ func (c *Cache) PutDir(prefix string) {
 	c.change(parent, func(l *Listing) { l.put(Entry{Name: name, Size: isDir}) })
 }
 
+// PutMarker notes that the folder with this prefix has an object of its own.
+func (c *Cache) PutMarker(prefix string) {
+	c.PutDir(prefix)
+	c.change(prefix, func(l *Listing) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.marker = true
+	})
+}
+
 // RemoveDir notes that nothing begins with prefix any more.
 func (c *Cache) RemoveDir(prefix string) {
 	parent, name := split(strings.TrimSuffix(prefix, "/"))

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -18,6 +20,8 @@ const (
 	removeDelay = 20 * time.Millisecond
 	// removers is how many such requests run at once.
 	removers = 4
+	// strictDeletes is how many single versions are deleted at once by each.
+	strictDeletes = 16
 
 	removalsLog = "removals" + logSuffix
 
@@ -110,9 +114,15 @@ func (r *removals) run() {
 		}
 		r.mu.Unlock()
 		r.send(batch)
+		var g errgroup.Group
+		g.SetLimit(strictDeletes)
 		for _, t := range strict {
-			r.sendStrict(t)
+			g.Go(func() error {
+				r.sendStrict(t)
+				return nil
+			})
 		}
+		g.Wait() // none fails: each tells its own end
 	}
 }
 
@@ -125,7 +135,7 @@ func (r *removals) send(batch []*toRemove) {
 		}
 		failed, err := r.o.bucket.DeleteAll(r.o.ctx, keys)
 		failpoint("removal sent")
-		var again []*toRemove
+		var again, ended []*toRemove
 		for _, t := range batch {
 			kerr := err
 			if kerr == nil {
@@ -133,31 +143,27 @@ func (r *removals) send(batch []*toRemove) {
 			}
 			if kerr != nil && passing(kerr) {
 				again = append(again, t)
-			} else {
-				r.done(t, kerr)
+				continue
 			}
+			r.o.events.Removed(t.obj.Key, kerr)
+			ended = append(ended, t)
 		}
+		r.forget(ended...)
 		if batch = again; len(batch) > 0 && sleep(r.o.ctx, backoff(try)) != nil {
 			return
 		}
 	}
 }
 
-// sendStrict deletes one version, if S3 still holds it: there is a look before,
-// since not every server heeds the condition.
+// sendStrict deletes one version, if S3 still holds it. The other party's new
+// version is theirs to keep: then the error is Stale.
 func (r *removals) sendStrict(t *toRemove) {
 	for try := 0; ; try++ {
-		cur, err := r.o.current(r.o.ctx, t.obj.Key)
-		switch {
-		case err != nil || cur.ETag == "":
-		case cur.ETag == t.obj.ETag || t.isFolder() && cur.Size == 0:
-			err = r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: cur.ETag})
-			failpoint("removal sent")
-		default: // the other party's new version is theirs to keep
-			err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
-		}
+		err := r.deleteVersion(t)
+		failpoint("removal sent")
 		if err == nil || !passing(err) {
-			r.done(t, err)
+			r.o.events.Removed(t.obj.Key, err)
+			r.forget(t)
 			return
 		}
 		if sleep(r.o.ctx, backoff(try)) != nil {
@@ -166,27 +172,49 @@ func (r *removals) sendStrict(t *toRemove) {
 	}
 }
 
-// done tells what became of a removal, and forgets it.
-func (r *removals) done(t *toRemove, err error) {
-	r.o.events.Removed(t.obj.Key, err)
+// deleteVersion is one attempt of sendStrict. The bucket checks the condition, also
+// where the server does not; of a folder's object there is none that could tell.
+func (r *removals) deleteVersion(t *toRemove) error {
+	etag := t.obj.ETag
+	if t.isFolder() {
+		cur, err := r.o.current(r.o.ctx, t.obj.Key)
+		if err != nil || cur.ETag == "" {
+			return err
+		}
+		if cur.Size != 0 {
+			return &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
+		}
+		etag = cur.ETag
+	}
+	return r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: etag})
+}
+
+// forget ends removals of which has been told what became of them.
+func (r *removals) forget(ended ...*toRemove) {
 	r.mu.Lock()
-	r.forgetLocked(t)
+	r.forgetLocked(ended...)
 	r.mu.Unlock()
 	r.o.wake()
 }
 
-// forgetLocked takes a removal out of the journal.
-func (r *removals) forgetLocked(t *toRemove) {
-	if r.owed[t.obj.Key] != t {
+// forgetLocked takes removals out of the journal.
+func (r *removals) forgetLocked(ended ...*toRemove) {
+	var recs []record
+	for _, t := range ended {
+		if r.owed[t.obj.Key] == t {
+			delete(r.owed, t.obj.Key)
+			recs = append(recs, record{Op: opRemoved, Key: t.obj.Key})
+		}
+	}
+	if len(recs) == 0 {
 		return
 	}
-	delete(r.owed, t.obj.Key)
 	if len(r.owed) == 0 {
 		removeLog(r.log)
 		return
 	}
-	if err := appendLog(r.log, record{Op: opRemoved, Key: t.obj.Key}); err != nil {
-		r.o.log.Warn("a later process will look at a removal again", "key", t.obj.Key, "err", err)
+	if err := appendLog(r.log, recs...); err != nil {
+		r.o.log.Warn("a later process will look at removals again", "of", len(recs), "first", recs[0].Key, "err", err)
 	}
 }
 
