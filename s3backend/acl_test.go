@@ -1,6 +1,7 @@
 package s3backend
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -97,6 +98,13 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Delete":      func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
 	"DeleteAll":   func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), []string{"k"}); return err },
 	"MayDelete":   func(t *testing.T, c *Client) error { return c.MayDelete(t.Context(), "Delivery/") },
+	"MayList":     func(t *testing.T, c *Client) error { return c.MayList(t.Context(), "Delivery/") },
+	"MayGet":      func(t *testing.T, c *Client) error { return told(c.MayGet(t.Context(), "Delivery/", nil)) },
+	"MayPut":      func(t *testing.T, c *Client) error { return mayPut(c) },
+	"MayAbort":    func(t *testing.T, c *Client) error { return c.MayAbort(t.Context(), "Delivery/") },
+	"MayPutACL":   func(t *testing.T, c *Client) error { return told(c.MayPutACL(t.Context(), "Delivery/", nil)) },
+	"GrantOwner":  func(t *testing.T, c *Client) error { return told(c.GrantOwner(t.Context(), "k")) },
+	"TryUpload":   func(t *testing.T, c *Client) error { _, err := c.TryUpload(t.Context(), "Delivery/"); return err },
 	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
 	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
@@ -155,15 +163,23 @@ func TestEveryRequest(t *testing.T) {
 			t.Errorf("Client.%s: %v", name, err)
 		}
 	}
-	if want := 4; created != want { // Put, CreateUpload, Copy, and Copy by parts
+	if want := 5; created != want { // Put, CreateUpload, TryUpload, Copy, and Copy by parts
 		t.Errorf("%d requests created objects, want %d", created, want)
 	}
 	counts := c.Counts()
-	for op, want := range map[string]int64{"PutObject": 1, "CopyObject": 1, "CreateMultipartUpload": 2, "DeleteObjects": 1} {
+	for op, want := range map[string]int64{"PutObject": 1, "CopyObject": 1, "CreateMultipartUpload": 3, "DeleteObjects": 1} {
 		if counts[op] != want {
 			t.Errorf("Counts()[%q] = %d, want %d", op, counts[op], want)
 		}
 	}
+}
+
+// told drops what a server that is not known does not tell.
+func told(err error) error {
+	if errors.Is(err, ErrUntold) {
+		return nil
+	}
+	return err
 }
 
 func isExported(name string) bool { return name[0] >= 'A' && name[0] <= 'Z' }

@@ -2,11 +2,9 @@ package s3backend
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"unicode/utf8"
 
@@ -33,20 +31,6 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 		return fail(ctx, op, key, err)
 	})
 	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
-		return nil
-	}
-	return err
-}
-
-// MayDelete tells whether the policy lets objects with this prefix be deleted: nil,
-// Denied, or why that could not be found out. It changes nothing: it asks to delete
-// a key that nobody has, in a version that nobody has.
-func (c *Client) MayDelete(ctx context.Context, prefix string) error {
-	const op = "DeleteObject"
-	key, etag := prefix+".s3share-"+rand.Text(), strconv.Quote(noETag)
-	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
-	err = fail(ctx, op, key, err)
-	if isGone(err) || isUnmet(err) {
 		return nil
 	}
 	return err

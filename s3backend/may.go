@@ -1,0 +1,276 @@
+package s3backend
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// What the policy grants is found out by requests that can change nothing on any
+// server: they are about a key, a version or an upload that nobody has, so that
+// all that is left to be told is whether they would be allowed. Each May... returns
+// nil for granted, Denied for refused, [ErrUntold] where the server's answers do not
+// tell, and any other error for that it could not be asked.
+
+// ErrUntold says that what came back does not tell whether the policy grants it.
+var ErrUntold = errors.New("the answer does not tell")
+
+// ErrACLsOff says that the bucket takes no ACLs but the one that every upload
+// carries: its owner owns all that is in it.
+var ErrACLsOff = errors.New("the bucket's ACLs are off")
+
+// nobody is a key with this prefix that no object has.
+func nobody(prefix string) string { return prefix + ".s3share-" + rand.Text() }
+
+// noUpload is an upload id that no upload has.
+const noUpload = "s3share-no-such-upload"
+
+// MayList tells whether the folder with this prefix may be listed, as a mount does.
+func (c *Client) MayList(ctx context.Context, prefix string) error {
+	_, err := c.List(ctx, ListInput{Prefix: prefix, Delimiter: "/", Max: 1})
+	return err
+}
+
+// MayGet tells whether objects with this prefix may be read, as far as the policy
+// goes: the ACL of an object may refuse it still. mayList is what MayList told of
+// the same prefix, for who may not list is told "access denied" of what is not there,
+// whatever else is granted. Source: Amazon S3 API Reference, GetObject, "Permissions".
+func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error {
+	err := c.readByte(ctx, nobody(prefix))
+	switch {
+	case isGone(err) && c.custom: // Ceph RGW 16 says so to whoever may list
+		return c.mayGetSome(ctx, prefix)
+	case isGone(err):
+		return nil
+	case err == nil || errors.Is(err, Denied) && mayList != nil:
+		return errors.Join(ErrUntold, err)
+	}
+	return err
+}
+
+// mayGetSome tells by what is there whether it may be read: of one object of each
+// owner, since everybody may read his own.
+func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
+	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true})
+	if err != nil {
+		return errors.Join(ErrUntold, err)
+	}
+	read := false
+	var no error
+	seen := map[string]bool{}
+	for _, o := range page.Objects {
+		if seen[o.Owner] || len(seen) == maxOwners {
+			continue
+		}
+		seen[o.Owner] = true
+		switch err := c.readByte(ctx, o.Key); {
+		case err == nil:
+			read = true
+		case errors.Is(err, Denied):
+			no = err
+		case !isGone(err):
+			return err
+		}
+	}
+	switch {
+	case no == nil && read:
+		return nil
+	case no == nil:
+		return ErrUntold
+	case !read:
+		return no
+	}
+	// What we may read may be our own. The bucket's owner may read by the policy, and
+	// is kept out by an ACL alone; anybody else is let in by the policy alone.
+	if _, err := c.s3.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: &c.bucket}); err == nil {
+		return nil
+	}
+	return no
+}
+
+// maxOwners is how many owners' objects are tried to read.
+const maxOwners = 3
+
+// readByte reads the first byte under key.
+func (c *Client) readByte(ctx context.Context, key string) error {
+	const op = "GetObject"
+	first := "bytes=0-0"
+	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, Range: &first})
+	if err != nil {
+		err = fail(ctx, op, key, err)
+		if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
+			return nil // it is empty
+		}
+		return err
+	}
+	return out.Body.Close()
+}
+
+// MayPut tells whether objects with this prefix may be made. It sends a part of an
+// upload that nobody has. Where the policy demands the ACL of each upload, a server
+// may refuse that part for having none; so a refusal is proved by beginning an upload
+// with the ACL, which is aborted at once. left is an upload that could not be
+// aborted, which nobody sees and which the bucket's lifecycle rule ends: hand it back
+// as earlier, and at most one is left of a prefix.
+func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
+	err = c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload})
+	if !errors.Is(err, Denied) {
+		return earlier, err
+	}
+	if earlier.ID != "" {
+		if again := c.Abort(ctx, earlier); again != nil {
+			// Its part would be seen by nobody either.
+			if errors.Is(c.mayPutPart(ctx, earlier), Denied) {
+				return earlier, errors.Join(ErrUntold, err)
+			}
+			return earlier, nil
+		}
+	}
+	try, err := c.TryUpload(ctx, prefix)
+	if errors.Is(err, Denied) && c.custom && c.isCeph(ctx) {
+		// Ceph RGW 16 does not see the ACL of an upload that begins.
+		err = c.mayPutSpoilt(ctx, prefix)
+	}
+	return try.Left, err
+}
+
+// mayPutSpoilt sends an object whose bytes are not those of its MD5, which no server
+// that checks it can store. It is sent to Ceph RGW alone, which was seen to.
+func (c *Client) mayPutSpoilt(ctx context.Context, prefix string) error {
+	const op = "PutObject"
+	key, size, sum := nobody(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
+	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
+	}, unsigned)
+	if err = fail(ctx, op, key, err); codeOf(err) == "BadDigest" {
+		return nil
+	}
+	return err
+}
+
+// mayPutPart sends a part to an upload.
+func (c *Client) mayPutPart(ctx context.Context, up Upload) error {
+	const op = "UploadPart"
+	number, size := int32(1), int64(0)
+	_, err := c.s3.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &number,
+		Body: bytes.NewReader(nil), ContentLength: &size,
+	}, unsigned)
+	if err = fail(ctx, op, up.Key, err); isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// Trial is what beginning an upload told of the bucket.
+type Trial struct {
+	Encryption string    // as objects are stored: "AES256", "aws:kms"; "" where it is not told
+	KMSKey     string    // the key's ARN, for aws:kms
+	AbortDate  time.Time // when a lifecycle rule would end the upload; zero where none does
+	Left       Upload    // the upload, where it could not be aborted
+	Abort      error     // why not
+}
+
+// TryUpload begins an upload with the ACL, as every large file does, and aborts it.
+// Its error is why it could not begin: Denied also where the encryption key refuses
+// this account.
+func (c *Client) TryUpload(ctx context.Context, prefix string) (Trial, error) {
+	const op = "CreateMultipartUpload"
+	key := nobody(prefix)
+	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		return Trial{}, fail(ctx, op, key, err)
+	}
+	up := Upload{Key: key, ID: val(out.UploadId)}
+	t := Trial{Encryption: string(out.ServerSideEncryption), KMSKey: val(out.SSEKMSKeyId), AbortDate: val(out.AbortDate)}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if t.Abort = c.Abort(late, up); t.Abort != nil {
+		t.Left = up
+	}
+	return t, nil
+}
+
+// MayAbort tells whether the policy lets uploads be aborted. AWS lets whoever began
+// an upload abort it all the same.
+func (c *Client) MayAbort(ctx context.Context, prefix string) error {
+	const op = "AbortMultipartUpload"
+	key, id := nobody(prefix), noUpload
+	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id})
+	if err = fail(ctx, op, key, err); isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// MayDelete tells whether the policy lets objects with this prefix be deleted: it
+// asks to delete a key that nobody has, in a version that nobody has.
+func (c *Client) MayDelete(ctx context.Context, prefix string) error {
+	const op = "DeleteObject"
+	key, etag := nobody(prefix), strconv.Quote(noETag)
+	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
+	err = fail(ctx, op, key, err)
+	if isGone(err) || isUnmet(err) {
+		return nil
+	}
+	return err
+}
+
+// MayPutACL tells whether the policy lets the ACL of objects with this prefix be
+// set, which AWS asks for where an upload carries one. A server that does not know
+// the request might take it for an upload, and Ceph RGW 16 tells nothing by its
+// answer: of others than AWS and versitygw the error is ErrUntold. ErrACLsOff where
+// the bucket has none. mayList is what MayList told of the same prefix.
+func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
+	if c.custom && !c.isVersity(ctx) {
+		return ErrUntold
+	}
+	err := c.putACL(ctx, nobody(prefix))
+	switch {
+	case isGone(err):
+		return nil
+	case codeOf(err) == "AccessControlListNotSupported":
+		return ErrACLsOff
+	case err == nil || errors.Is(err, Denied) && mayList != nil:
+		return errors.Join(ErrUntold, err)
+	}
+	return err
+}
+
+// GrantOwner gives the bucket's owner full control of an object of ours that was
+// uploaded without the ACL. Its error is ErrUntold, and nothing is sent, where the
+// server is not known to have the request: another might take it for an upload.
+func (c *Client) GrantOwner(ctx context.Context, key string) error {
+	if c.custom && !c.isVersity(ctx) && !c.isCeph(ctx) {
+		return ErrUntold
+	}
+	return c.putACL(ctx, key)
+}
+
+func (c *Client) putACL(ctx context.Context, key string) error {
+	const op = "PutObjectAcl"
+	_, err := c.s3.PutObjectAcl(ctx, &s3.PutObjectAclInput{
+		Bucket: &c.bucket, Key: &key, ACL: types.ObjectCannedACLBucketOwnerFullControl,
+	})
+	return fail(ctx, op, key, err)
+}
+
+// isCeph and isVersity know a server by its answers: Ceph RGW by its request ids,
+// versitygw by its name.
+func (c *Client) isCeph(ctx context.Context) bool {
+	header, _ := c.headBucket(ctx)
+	return strings.HasPrefix(header.Get("X-Amz-Request-Id"), "tx0")
+}
+
+func (c *Client) isVersity(ctx context.Context) bool {
+	header, _ := c.headBucket(ctx)
+	return strings.Contains(strings.ToLower(header.Get("Server")), "versity")
+}
