@@ -50,6 +50,7 @@ type Config struct {
 	Sync      bool     // close and fsync return when S3 has confirmed
 	ReadOnly  bool
 	Who       string // names us in the name of a conflict copy
+	Prober    Prober // tells what the policy grants; nil: nothing is known of it
 	Logger    *slog.Logger
 }
 
@@ -79,6 +80,9 @@ type Cache struct {
 	out    *outbox.Outbox
 	begun  time.Time
 	grants grants
+	ending context.Context // ends with Close
+	end    context.CancelFunc
+	probes sync.WaitGroup
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -102,6 +106,8 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		files: newFileTable(), owed: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
 		gone: map[string]*removal{}, times: map[string]time.Time{}, modes: map[string]uint32{},
 	}
+	c.ending, c.end = context.WithCancel(context.Background())
+	b = watched{b, c}
 	var err error
 	c.blocks, err = content.New(b, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
 	if err != nil {
@@ -113,9 +119,11 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		err = c.recover()
 	}
 	if err != nil {
+		c.end()
 		c.names.Close()
 		return nil, errors.Join(err, c.blocks.Close())
 	}
+	c.probeAll()
 	return c, nil
 }
 
@@ -151,6 +159,8 @@ func (c *Cache) recover() error {
 
 // Close stops all work and waits for it. What is owed stays in the outbox.
 func (c *Cache) Close() error {
+	c.end()
+	c.probes.Wait()
 	c.out.Close()
 	c.names.Close()
 	return c.blocks.Close()

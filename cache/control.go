@@ -46,6 +46,7 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 // tells how many files that are.
 func (c *Cache) Retry(path string) int {
 	c.out.Reopen()
+	c.reprobe()
 	n := 0
 	for _, it := range c.out.Items() {
 		if under(path)(outbox.Status{Key: it.Key()}) && it.Retry() {

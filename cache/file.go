@@ -44,6 +44,7 @@ func (f *File) attrLocked() Attr {
 	a := f.c.objectAttrLocked(f.obj)
 	a.Key, a.File, a.Unnamed = f.key, f, f.unnamed
 	if f.item != nil {
+		a.Deny = f.c.denies(f.key, true)
 		var hasMode bool
 		var mode uint32
 		a.Size, a.Mtime, mode, hasMode = f.item.Stat()

@@ -38,6 +38,11 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		if a.Dir {
 			return nil, ErrIsDir
 		}
+		if mode.Write {
+			if err := c.mayPut(ctx, p.key()); err != nil {
+				return nil, err
+			}
+		}
 		h, err := c.openFile(p.key(), a, mode)
 		if errors.Is(err, outbox.ErrGone) {
 			continue // delivered between the two
@@ -126,6 +131,9 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 	case err == nil:
 		return c.Open(ctx, path, mode)
 	case !errors.Is(err, s3backend.NotExist):
+		return nil, err
+	}
+	if err := c.mayPut(ctx, p.key()); err != nil {
 		return nil, err
 	}
 	over := c.takeOver(p.key())

@@ -160,6 +160,9 @@ func (c *Cache) Mkdir(ctx context.Context, path string) error {
 	} else if !errors.Is(err, s3backend.NotExist) {
 		return err
 	}
+	if err := c.mayPut(ctx, p.dir()); err != nil {
+		return err
+	}
 	if err := c.oweFolder(p.dir()); err != nil {
 		return err
 	}

@@ -71,6 +71,9 @@ func (c *Cache) rename(ctx context.Context, from, to place, noReplace bool, maxA
 	case !dst.Dir && src.Dir:
 		return ErrNotDir
 	}
+	if err := c.mayPut(ctx, to.key()); err != nil {
+		return err
+	}
 	if src.Dir {
 		return c.renameDir(ctx, from, to, dst.Dir)
 	}

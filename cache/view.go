@@ -17,6 +17,7 @@ type Attr struct {
 	Size  int64
 	Mtime time.Time
 	Mode  uint32 // permission bits; 0 for the mount's default
+	Deny  uint32 // permission bits that the policy takes away
 	Key   string // S3's name for it; a folder's ends in "/"
 	ETag  string // of the version that S3 holds; "" for none yet
 	Class string // S3's storage class, if not the standard one
@@ -208,6 +209,7 @@ func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
 	if m, ok := c.modes[o.Key+"\x00"+o.ETag]; ok {
 		a.Mode = m
 	}
+	a.Deny = c.denies(o.Key, false)
 	return a
 }
 
@@ -222,7 +224,7 @@ func (c *Cache) dirAttrLocked(prefix string) Attr {
 	if !ok {
 		t = c.begun
 	}
-	return Attr{Dir: true, Mtime: t, Key: prefix}
+	return Attr{Dir: true, Mtime: t, Key: prefix, Deny: c.denies(prefix, true)}
 }
 
 // touchedLocked notes that the entries of a folder changed here.

@@ -51,13 +51,13 @@ func (n *node) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 	out.Ino, out.Nlink = ino, 1
 	out.Uid, out.Gid = s.cfg.UID, s.cfg.GID
 	if a.Dir {
-		out.Mode = syscall.S_IFDIR | 0o777&^s.cfg.Umask
+		out.Mode = syscall.S_IFDIR | 0o777&^s.cfg.Umask&^a.Deny
 	} else {
 		mode := a.Mode & 0o777
 		if mode == 0 {
 			mode = s.fileMode()
 		}
-		out.Mode = syscall.S_IFREG | mode
+		out.Mode = syscall.S_IFREG | mode&^a.Deny
 		out.Size = uint64(a.Size)
 		out.Blocks = (out.Size + 511) / 512
 	}

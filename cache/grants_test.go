@@ -1,0 +1,171 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// policy answers probes as a bucket's policy would.
+type policy struct {
+	list, get, put atomic.Bool
+	slow           atomic.Int64 // nanoseconds that an answer takes
+	asked          atomic.Int32 // probes of put
+}
+
+func (p *policy) says(ctx context.Context, granted *atomic.Bool) error {
+	select {
+	case <-time.After(time.Duration(p.slow.Load())):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if granted.Load() {
+		return nil
+	}
+	return &s3backend.Error{Op: "Probe", Kind: s3backend.Denied}
+}
+
+func (p *policy) MayList(ctx context.Context, _ string) error { return p.says(ctx, &p.list) }
+
+func (p *policy) MayGet(ctx context.Context, _ string, _ error) error { return p.says(ctx, &p.get) }
+
+func (p *policy) MayPut(ctx context.Context, _ string, u s3backend.Upload) (s3backend.Upload, error) {
+	p.asked.Add(1)
+	return u, p.says(ctx, &p.put)
+}
+
+// governed runs a test under a policy, in its own time.
+func governed(t *testing.T, p *policy, test func(*rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := buckettest.New()
+		c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Prober: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		test(&rig{t, c, b})
+	})
+}
+
+func (r *rig) wantDenied(path string, want uint32) {
+	r.Helper()
+	a, err := r.Stat(r.Context(), path)
+	if err != nil || a.Deny != want {
+		r.Errorf("Stat %q denies %#o, %v, want %#o", path, a.Deny, err, want)
+	}
+}
+
+// TestGrantsShown shows what the policy grants as permission bits.
+func TestGrantsShown(t *testing.T) {
+	for _, tt := range []struct {
+		list, get, put bool
+		folder, file   uint32
+	}{
+		{true, true, true, 0, 0},
+		{true, true, false, writeBits, writeBits},
+		{true, false, true, 0, readBits},
+		{true, false, false, writeBits, readBits | writeBits},
+		{false, false, true, 0, 0}, // who may not list cannot tell
+	} {
+		p := new(policy)
+		p.list.Store(tt.list)
+		p.get.Store(tt.get)
+		p.put.Store(tt.put)
+		governed(t, p, func(r *rig) {
+			r.b.Store("Delivery/dir/f", []byte("theirs"), nil)
+			synctest.Wait()
+			r.wantDenied("Delivery", tt.folder)
+			r.wantDenied("Delivery/dir", tt.folder)
+			r.wantDenied("Delivery/dir/f", tt.file)
+		})
+	}
+}
+
+// TestPutRefused refuses what could not be delivered before a byte is staged, from
+// the first file on, and believes it for a while only.
+func TestPutRefused(t *testing.T) {
+	p := new(policy)
+	p.list.Store(true)
+	p.get.Store(true)
+	p.slow.Store(int64(100 * time.Millisecond))
+	governed(t, p, func(r *rig) {
+		r.b.Store("Delivery/theirs", []byte("theirs"), nil)
+		for call, do := range map[string]func() error{
+			"Create":   func() error { return errOf(r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{})) },
+			"Open":     func() error { return errOf(r.Open(r.Context(), "Delivery/theirs", OpenMode{Write: true})) },
+			"Truncate": func() error { return r.Truncate(r.Context(), "Delivery/theirs", 0) },
+			"Mkdir":    func() error { return r.Mkdir(r.Context(), "Delivery/dir") },
+			"Rename":   func() error { return r.Rename(r.Context(), "Delivery/theirs", "Delivery/f", false) },
+		} {
+			if err := do(); !errors.Is(err, s3backend.Denied) {
+				t.Errorf("%s = %v, want Denied", call, err)
+			}
+		}
+		if left := r.Status(); len(left) > 0 {
+			t.Errorf("owed: %+v", left)
+		}
+		p.put.Store(true)
+		time.Sleep(regrant + time.Second)
+		r.wantDenied("Delivery", writeBits) // asks behind us
+		time.Sleep(time.Second)
+		r.wantDenied("Delivery", 0)
+		r.create("Delivery/f", "ours").Release()
+		r.drain()
+	})
+}
+
+// TestDoubt probes a folder anew when S3 refuses what had been granted, and refuses
+// the next file at once.
+func TestDoubt(t *testing.T) {
+	p := new(policy)
+	p.put.Store(true)
+	p.get.Store(true)
+	synctest.Test(t, func(t *testing.T) {
+		b := buckettest.New()
+		denied := &s3backend.Error{Op: "PutObject", Kind: s3backend.Denied}
+		c, err := New(buckettest.Fail(b, buckettest.Put, 1, denied), Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Prober: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		r := &rig{t, c, b}
+		time.Sleep(10 * time.Second)
+		p.put.Store(false)
+		r.create("Delivery/f", "ours").Release()
+		time.Sleep(time.Second)
+		if n := p.asked.Load(); n != 2 {
+			t.Errorf("probed %d times, want 2", n)
+		}
+		if _, err := r.Create(r.Context(), "Delivery/g", 0, true, OpenMode{}); !errors.Is(err, s3backend.Denied) {
+			t.Errorf("Create after a refusal = %v, want Denied", err)
+		}
+	})
+}
+
+// TestSlowProbe makes nobody wait who reads, and who writes for a second only.
+func TestSlowProbe(t *testing.T) {
+	p := new(policy)
+	p.slow.Store(int64(time.Hour))
+	governed(t, p, func(r *rig) {
+		begun := time.Now()
+		r.wantDenied("Delivery", 0)
+		r.create("Delivery/f", "ours").Release()
+		if took := time.Since(begun); took > firstWait {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+func errOf(h *Handle, err error) error {
+	if err == nil {
+		h.Release()
+	}
+	return err
+}
