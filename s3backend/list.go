@@ -3,6 +3,7 @@ package s3backend
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -29,6 +30,7 @@ type Page struct {
 // byte that a key can.
 func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 	const op = "ListObjectsV2"
+	var plain plainReply
 	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket:            &c.bucket,
 		EncodingType:      types.EncodingTypeUrl,
@@ -38,44 +40,71 @@ func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 		ContinuationToken: opt(in.Token),
 		MaxKeys:           opt(in.Max),
 		FetchOwner:        opt(in.Owner),
-	})
+	}, plain.instead)
 	if err != nil {
 		return Page{}, fail(ctx, op, in.Prefix, err)
 	}
-	decode := func(s *string) (string, error) {
-		if out.EncodingType != types.EncodingTypeUrl {
-			return val(s), nil
-		}
-		return url.QueryUnescape(val(s))
+	l := plain.listing
+	if l == nil {
+		l = listingOf(out)
 	}
-	page := Page{Objects: make([]Object, 0, len(out.Contents))}
+	if err := l.unescape(in.Prefix); err != nil {
+		return Page{}, err
+	}
+	if !l.truncated {
+		l.page.Next = ""
+	} else if l.page.Next == "" || l.page.Next == in.Token {
+		return Page{}, broken(op, in.Prefix, "the listing is cut off and does not say how to go on")
+	}
+	return l.page, nil
+}
+
+// listing is a reply to ListObjectsV2 as it stands there.
+type listing struct {
+	page      Page // keys and prefixes still encoded
+	encoded   bool // as URLs are
+	truncated bool
+}
+
+// listingOf takes over what the SDK has decoded.
+func listingOf(out *s3.ListObjectsV2Output) *listing {
+	l := &listing{encoded: out.EncodingType == types.EncodingTypeUrl, truncated: val(out.IsTruncated)}
+	l.page = Page{Objects: make([]Object, 0, len(out.Contents)), Next: val(out.NextContinuationToken)}
 	for i := range out.Contents {
 		o := &out.Contents[i]
-		key, err := decode(o.Key)
-		if err != nil {
-			return Page{}, broken(op, in.Prefix, "key %q is not encoded as asked: %w", val(o.Key), err)
-		}
-		obj := Object{
-			Key: key, Size: val(o.Size), ETag: unquote(o.ETag),
-			Modified: val(o.LastModified), Class: string(o.StorageClass),
-		}
+		obj := Object{Key: val(o.Key), Size: val(o.Size), ETag: unquote(o.ETag), Modified: val(o.LastModified), Class: string(o.StorageClass)}
 		if o.Owner != nil {
 			obj.Owner = val(o.Owner.ID)
 		}
-		page.Objects = append(page.Objects, obj)
+		l.page.Objects = append(l.page.Objects, obj)
 	}
 	for _, p := range out.CommonPrefixes {
-		prefix, err := decode(p.Prefix)
-		if err != nil {
-			return Page{}, broken(op, in.Prefix, "prefix %q is not encoded as asked: %w", val(p.Prefix), err)
-		}
-		page.Prefixes = append(page.Prefixes, prefix)
+		l.page.Prefixes = append(l.page.Prefixes, val(p.Prefix))
 	}
-	if val(out.IsTruncated) {
-		page.Next = val(out.NextContinuationToken)
-		if page.Next == "" || page.Next == in.Token {
-			return Page{}, broken(op, in.Prefix, "the listing is cut off and does not say how to go on")
+	return l
+}
+
+// unescape makes keys of how they travelled. prefix is for the error alone.
+func (l *listing) unescape(prefix string) (err error) {
+	if !l.encoded {
+		return nil
+	}
+	for i := range l.page.Objects {
+		o := &l.page.Objects[i]
+		if o.Key, err = url.QueryUnescape(o.Key); err != nil {
+			return broken("ListObjectsV2", prefix, "a key is not encoded as asked: %w", err)
 		}
 	}
-	return page, nil
+	for i, p := range l.page.Prefixes {
+		if l.page.Prefixes[i], err = url.QueryUnescape(p); err != nil {
+			return broken("ListObjectsV2", prefix, "a prefix is not encoded as asked: %w", err)
+		}
+	}
+	return nil
+}
+
+// modified is a time as S3 writes it; false for any other.
+func modified(text []byte) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, string(text))
+	return t.UTC(), err == nil
 }
