@@ -58,15 +58,24 @@ func (c *Client) why(ctx context.Context, key string, headErr error) error {
 //
 // The range must lie within the object. The body gives n bytes and io.EOF, or
 // an error, which is an *Error too; a Read that waits 30 seconds for a byte
-// fails. Close it.
+// fails. Where the reply breaks off, the rest is asked for. Close it.
 func (c *Client) Get(ctx context.Context, obj Object, off, n int64) (io.ReadCloser, error) {
-	const op = "GetObject"
 	if off < 0 || n < 0 {
-		return nil, broken(op, obj.Key, "%d bytes from %d on: not a range", n, off)
+		return nil, broken("GetObject", obj.Key, "%d bytes from %d on: not a range", n, off)
 	}
 	if n == 0 {
 		return http.NoBody, nil
 	}
+	from, etag, err := c.get(ctx, obj, off, n)
+	if err != nil {
+		return nil, err
+	}
+	obj.ETag = etag // the rest is to be of the version that has begun
+	return &body{c: c, ctx: ctx, from: from, obj: obj, off: off, left: n}, nil
+}
+
+// get makes the request, and returns the reply with the ETag of what it holds.
+func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadCloser, string, error) {
 	in := &s3.GetObjectInput{Bucket: &c.bucket, Key: &obj.Key}
 	want := fmt.Sprintf("bytes=%d-%d", off, off+n-1)
 	in.Range = &want
@@ -75,13 +84,13 @@ func (c *Client) Get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 	}
 	out, err := c.s3.GetObject(ctx, in)
 	if err != nil {
-		return nil, fail(ctx, op, obj.Key, err)
+		return nil, "", fail(ctx, "GetObject", obj.Key, err)
 	}
 	if err := checkRange(obj, off, n, out); err != nil {
 		out.Body.Close()
-		return nil, err
+		return nil, "", err
 	}
-	return &body{from: out.Body, ctx: ctx, key: obj.Key, left: n}, nil
+	return out.Body, unquote(out.ETag), nil
 }
 
 // checkRange accepts a reply only if it is the range that was asked for, of
@@ -120,30 +129,61 @@ func checkRange(obj Object, off, n int64, out *s3.GetObjectOutput) error {
 	return nil
 }
 
+// resumes is how often one after another a reply may break off without a byte.
+const resumes = 3
+
 // body gives exactly left bytes, or an error.
 type body struct {
-	from io.ReadCloser
+	c    *Client
 	ctx  context.Context
-	key  string
+	from io.ReadCloser
+	obj  Object
+	off  int64 // where the rest begins
 	left int64
+	vain int // replies that broke off since the last byte
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		return 0, io.EOF
+	for {
+		if b.left == 0 {
+			return 0, io.EOF
+		}
+		n, err := b.from.Read(p[:min(int64(len(p)), b.left)])
+		b.off, b.left = b.off+int64(n), b.left-int64(n)
+		if n > 0 {
+			b.vain = 0
+		}
+		switch {
+		case err == nil:
+			return n, nil
+		case b.left == 0:
+			return n, io.EOF
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+		}
+		if err := b.resume(err); err != nil {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
 	}
-	n, err := b.from.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	switch {
-	case err == nil:
-	case b.left == 0:
-		err = io.EOF
-	case err == io.EOF:
-		err = fail(b.ctx, "GetObject", b.key, io.ErrUnexpectedEOF)
-	default:
-		err = fail(b.ctx, "GetObject", b.key, err)
+}
+
+// resume asks for what is left of a reply that broke off with err. A reply that
+// has stalled is given up: whoever reads has waited long enough.
+func (b *body) resume(err error) error {
+	if b.vain++; b.vain > resumes || b.obj.ETag == "" || b.ctx.Err() != nil || errors.Is(err, errStalled) {
+		return fail(b.ctx, "GetObject", b.obj.Key, err)
 	}
-	return n, err
+	b.from.Close()
+	from, _, err := b.c.get(b.ctx, b.obj, b.off, b.left)
+	if err != nil {
+		b.from = http.NoBody
+		return err
+	}
+	b.from = from
+	return nil
 }
 
 func (b *body) Close() error { return b.from.Close() }
