@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"syscall"
+	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -19,6 +20,33 @@ type file struct {
 	mu    sync.Mutex
 	of    *cache.File // what was opened last; the kernel's cached pages are of it
 	opens int
+	vain  error // of the last read that S3 did not answer, until the time below
+	till  time.Time
+}
+
+const (
+	// longWait is what a read takes only if S3 does not answer.
+	longWait = 10 * time.Second
+	// oneWait is how soon after that the kernel asks again for pages that it could
+	// not read ahead: a program is not to wait twice.
+	oneWait = time.Second
+)
+
+// notAnswered notes that a read has waited for S3 in vain.
+func (f *file) notAnswered(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.vain, f.till = err, time.Now().Add(oneWait)
+}
+
+// unanswered is the error of a read that has just waited in vain, or nil.
+func (f *file) unanswered() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.vain != nil && time.Now().After(f.till) {
+		f.vain = nil
+	}
+	return f.vain
 }
 
 var (

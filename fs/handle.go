@@ -45,7 +45,14 @@ func (h *handle) told(op string, err error) syscall.Errno {
 }
 
 func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	if err := h.f.unanswered(); err != nil {
+		return nil, h.told("read", err)
+	}
+	began := time.Now()
 	n, err := h.h.ReadAt(ctx, dest, off)
+	if err != nil && ctx.Err() == nil && time.Since(began) > longWait {
+		h.f.notAnswered(err)
+	}
 	if no := h.told("read", err); no != 0 {
 		return nil, no
 	}
