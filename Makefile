@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 VERSION ?= $(shell git describe --always --dirty --tags 2>/dev/null)
 PREFIX ?= /usr/local
 # The modules of this repository, and the checker of their code.
-MODULES := . integration/localbucket integration/bench
+MODULES := . integration/localbucket integration/bench integration/faultproxy
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Where else the product has to build.
 CROSS := linux/arm64 darwin/arm64

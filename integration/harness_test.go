@@ -36,12 +36,13 @@ const patience = 60 * time.Second
 
 // testPatience is how long a mount may live: then its daemon is killed, which
 // frees every program that waits for it.
-const testPatience = 2 * time.Minute
+var testPatience = soaking(2*time.Minute, 30*time.Minute)
 
 // The programs under test.
 var (
 	s3shareBin     string
 	localbucketBin string
+	builds         string // where programs are built; gone with the tests
 )
 
 func TestMain(m *testing.M) {
@@ -64,6 +65,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	builds = dir
 	if s3shareBin, err = program(dir, "S3SHARE_BIN", "..", "./cmd/s3share"); err != nil {
 		return 0, err
 	}
