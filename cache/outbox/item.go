@@ -26,6 +26,7 @@ type Item struct {
 	path   string // of the staged file; its journal stands beside it
 	stage  *stage // nil for a folder
 	sent   atomic.Int64
+	meter  meter
 	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete
 
@@ -45,6 +46,7 @@ type Item struct {
 	hasMode   bool
 	explicit  bool // a program set the time or the mode
 	writers   int
+	since     time.Time // when it was taken up or closed last
 	state     State
 	reason    error
 	denied    error // why S3 refuses this while it is still written
@@ -92,7 +94,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 		return nil, err
 	}
 	st.room = o.room
-	it := &Item{o: o, path: path, stage: st, key: key, over: over, base: base, header: base.Header, writers: 1, state: Open, gone: make(chan struct{})}
+	it := &Item{o: o, path: path, stage: st, key: key, over: over, base: base, header: base.Header, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
 	if err := it.note(record{Op: opCreate, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
 		st.close()
@@ -106,7 +108,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 // CreateFolder owes the object "name/" that makes a folder stay; key ends in a
 // slash. The caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, state: Open, gone: make(chan struct{})}
+	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
 	if err := it.note(record{Op: opCreate, Key: key, Folder: true}); err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func (it *Item) Hold(ctx context.Context) error {
 		it.mu.Lock()
 	}
 	it.writers++
-	it.state = Open
+	it.state, it.since = Open, time.Now()
 	if it.timer != nil {
 		it.timer.Stop()
 	}
@@ -185,6 +187,7 @@ func (it *Item) Release() {
 	it.mu.Lock()
 	it.writers--
 	if it.writers == 0 && !it.goneLocked() {
+		it.since = time.Now()
 		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
 		it.restLocked(it.o.cfg.Settle)
 	}
@@ -598,10 +601,13 @@ func (it *Item) SetMode(mode uint32) error {
 
 // Status tells where the item is on its way.
 func (it *Item) Status() Status {
-	size, mtime, _, _ := it.Stat()
+	size, _, _, _ := it.Stat()
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: mtime, Theirs: it.theirs}
+	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: it.since, Theirs: it.theirs}
+	if it.state == Open || it.state == Uploading {
+		st.Speed = it.meter.rate()
+	}
 	if it.goneLocked() {
 		st.State = Delivered
 		if it.theirs != "" {

@@ -152,29 +152,40 @@ var errDamaged = errors.New("journal is damaged")
 // the next one stands by itself; any other defect is errDamaged, with the records
 // before it.
 func readLog(path string) ([]record, error) {
+	recs, whole, err := scanLog(path)
+	if err == errCut {
+		err = os.Truncate(path, whole)
+	}
+	return recs, err
+}
+
+// errCut is a journal whose last line was cut short.
+var errCut = errors.New("journal is cut short")
+
+// scanLog reads a journal up to the first line that is none, and tells how many
+// bytes that are.
+func scanLog(path string) (recs []record, whole int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
-	var recs []record
-	whole := int64(0)
 	r := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := r.ReadString('\n')
 		if err == io.EOF {
 			if line != "" {
-				return recs, os.Truncate(path, whole)
+				return recs, whole, errCut
 			}
-			return recs, nil
+			return recs, whole, nil
 		}
 		if err != nil {
-			return recs, err
+			return recs, whole, err
 		}
 		sum, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		var rec record
 		if fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))) != sum || json.Unmarshal([]byte(text), &rec) != nil {
-			return recs, fmt.Errorf("%w: line %d of %s", errDamaged, n, path)
+			return recs, whole, fmt.Errorf("%w: line %d of %s", errDamaged, n, path)
 		}
 		recs = append(recs, rec)
 		whole += int64(len(line))

@@ -86,8 +86,9 @@ func (o *Outbox) sweep(known map[string]bool) error {
 	for _, f := range files {
 		path := filepath.Join(o.cfg.Dir, f.Name())
 		if strings.HasSuffix(path, damagedSuffix) {
-			o.damaged = append(o.damaged, Status{Key: f.Name(), State: Blocked, Reason: "its journal is damaged; what there is of it is kept in " + strings.TrimSuffix(path, logSuffix+damagedSuffix)})
-			known[strings.TrimSuffix(path, logSuffix+damagedSuffix)] = true
+			staged := strings.TrimSuffix(path, logSuffix+damagedSuffix)
+			o.damaged = append(o.damaged, damagedStatus(path, staged))
+			known[staged] = true
 		}
 	}
 	for _, f := range files {
@@ -97,6 +98,35 @@ func (o *Outbox) sweep(known map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// damagedStatus tells of a file of which the journal cannot be read to its end: by
+// the last name that can, else by that of its staged bytes.
+func damagedStatus(log, staged string) Status {
+	st := Status{Key: filepath.Base(staged), State: Blocked, Since: lastWrite(log)}
+	recs, _, _ := scanLog(log)
+	for _, r := range recs {
+		if r.Op == opCreate || r.Op == opRename {
+			st.Key = r.Key
+		}
+	}
+	info, err := os.Stat(staged)
+	if err != nil {
+		st.Reason = "its journal is damaged, and is kept in " + log
+		return st
+	}
+	st.Size = info.Size()
+	st.Reason = fmt.Sprintf("its journal is damaged; its bytes are kept in %s, and the journal beside them", staged)
+	return st
+}
+
+// lastWrite is when a file of the outbox was written last.
+func lastWrite(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
 }
 
 // damage keeps a journal that cannot be read out of the way.
@@ -115,7 +145,7 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base) (*It
 		removeLog(path + logSuffix) // cut short before its first step
 		return nil, nil
 	}
-	it := &Item{o: o, path: path, gone: make(chan struct{})}
+	it := &Item{o: o, path: path, since: lastWrite(path + logSuffix), gone: make(chan struct{})}
 	st := &stage{path: path, room: o.room, written: map[int64]uint64{}, seq: 1, mtime: time.Now()}
 	boot := ""
 	for _, r := range recs {

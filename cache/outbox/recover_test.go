@@ -344,6 +344,9 @@ func TestDamage(t *testing.T) {
 					if want := map[bool]State{true: Blocked, false: Interrupted}[c.damaged]; left.Left[0].State != want {
 						r.Errorf("it is told as %+v, want it %s", left.Left[0], want)
 					}
+					if st := left.Left[0]; st.Size != 3 || c.damaged && !strings.Contains(st.Reason, filepath.Join(r.dir, staged)) {
+						r.Errorf("it is told as %+v, want its size and where its bytes are kept", st)
+					}
 					if data, err := os.ReadFile(filepath.Join(r.dir, staged)); string(data) != "bad" {
 						r.Errorf("its bytes are %q, %v", data, err)
 					}

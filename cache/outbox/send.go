@@ -200,6 +200,7 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 		return err
 	}
 	defer it.o.releaseRequest()
+	it.meter.begin()
 	var got s3backend.Part
 	var err error
 	if p.copied {
@@ -214,6 +215,7 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.up.Key, "err", err)
 	}
 	it.sent.Add(p.n)
+	it.meter.add(p.n)
 	up.mu.Lock()
 	up.done[p.num] = sentPart{part: p, seq: seq, s3: got}
 	up.mu.Unlock()

@@ -34,6 +34,7 @@ type Status struct {
 	State  State  `json:"state"`
 	Size   int64  `json:"size"`             // in bytes
 	Sent   int64  `json:"sent"`             // bytes S3 already has
+	Speed  int64  `json:"speed,omitempty"`  // bytes a second, lately
 	Reason string `json:"reason,omitempty"` // of the last failure
 	// Theirs is where the other party's version is, for a conflict copy: a key,
 	// which the cache makes a path.
@@ -41,7 +42,7 @@ type Status struct {
 	// Code and RequestID are S3's own for that failure, where S3 has answered.
 	Code      string    `json:"code,omitempty"`
 	RequestID string    `json:"request_id,omitempty"`
-	Since     time.Time `json:"since"` // when it was written last
+	Since     time.Time `json:"since"` // when it was written, or opened for that, last
 }
 
 // LeftError tells what a drain could not deliver.

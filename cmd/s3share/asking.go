@@ -51,9 +51,9 @@ func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, stat
 	return nil, state{}, errNoDaemon
 }
 
-// allDaemons tells of every daemon of uids that answers, by mountpoint.
-func allDaemons(ctx context.Context, uids ...int) []state {
-	var all []state
+// allDaemons are the mounts of uids whose daemon answers, by mountpoint.
+func allDaemons(ctx context.Context, uids ...int) []place {
+	var all []place
 	for _, run := range socketDirs(uids) {
 		entries, err := os.ReadDir(run)
 		if err != nil {
@@ -63,13 +63,14 @@ func allDaemons(ctx context.Context, uids ...int) []state {
 			if !strings.HasSuffix(e.Name(), ".sock") {
 				continue
 			}
-			if st, err := linkTo(filepath.Join(run, e.Name())).status(ctx); err == nil {
-				all = append(all, st)
+			link := linkTo(filepath.Join(run, e.Name()))
+			if st, err := link.status(ctx); err == nil {
+				all = append(all, place{link: link, state: st})
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b state) int { return strings.Compare(a.Dir, b.Dir) })
-	return slices.CompactFunc(all, func(a, b state) bool { return a.Dir == b.Dir && a.PID == b.PID })
+	slices.SortFunc(all, func(a, b place) int { return strings.Compare(a.state.Dir, b.state.Dir) })
+	return slices.CompactFunc(all, func(a, b place) bool { return a.state.Dir == b.state.Dir && a.state.PID == b.state.PID })
 }
 
 // socketDirs are the directories of uids' sockets that nobody else can write to.

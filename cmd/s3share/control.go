@@ -104,6 +104,7 @@ type state struct {
 	LogFile  string           `json:"log_file,omitempty"`
 	Owed     []outbox.Status  `json:"owed"`             // the oldest first
 	Beside   []outbox.Status  `json:"beside,omitempty"` // conflict copies that this mount made
+	Path     string           `json:"path,omitempty"`   // what was asked for: Owed and Beside tell of that alone
 	Requests map[string]int64 `json:"requests"`
 }
 

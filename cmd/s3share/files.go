@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -113,35 +112,36 @@ id of the request that it refused, and what can be done about it.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			dir, path, err := mountOf(args[0])
+			p, err := placeOf(ctx, args[0])
 			if err != nil {
 				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
 			}
-			all, err := statesOf(ctx, []string{dir})
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			for _, o := range all[0].Owed {
-				if o.Path != path {
-					continue
-				}
-				fmt.Fprintf(out, "%s: %s\n", shown(o), stateWords[o.State])
-				if o.Reason != "" {
-					fmt.Fprintf(out, "  because: %s\n", oneLine(o.Reason))
-				}
-				if o.Code != "" {
-					fmt.Fprintf(out, "  S3 says: %s (request %s)\n", o.Code, o.RequestID)
-				}
-				if do := remedies[o.State]; do != "" {
-					fmt.Fprintf(out, "  to do:   %s\n", do)
-				}
-				return nil
-			}
-			fmt.Fprintf(out, "%s: nothing is owed, it is delivered\n", path)
-			return nil
+			return sayWhy(cmd.OutOrStdout(), p)
 		},
 	}
+}
+
+// sayWhy tells of each file at p that is owed.
+func sayWhy(out io.Writer, p place) error {
+	rows := p.state.rows()
+	if len(rows) == 0 {
+		if err := p.exists(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "%s: nothing is owed, it is delivered\n", p)
+		return err
+	}
+	for _, o := range rows {
+		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
+		fmt.Fprintf(out, "  because: %s\n", reasonText(o))
+		if o.Code != "" {
+			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", o.Code, o.RequestID)
+		}
+		if do := remedies[o.State]; do != "" {
+			fmt.Fprintf(out, "  to do:   %s\n", do)
+		}
+	}
+	return nil
 }
 
 // remedies tell people what to do about a file in a state.
@@ -152,76 +152,36 @@ var remedies = map[outbox.State]string{
 	outbox.Interrupted: "write it again, or s3share deliver it as it is",
 }
 
-// mountOf finds the mount that a file or folder is in, and its path in there.
-func mountOf(name string) (dir, path string, err error) {
-	abs, err := filepath.Abs(name)
-	if err != nil {
-		return "", "", err
-	}
-	mounts, err := ourMounts()
-	if err != nil {
-		return "", "", err
-	}
-	for _, p := range []string{abs, realPath(abs)} {
-		for _, m := range mounts {
-			if within(p, m.Mountpoint) && len(m.Mountpoint) > len(dir) {
-				dir, path = m.Mountpoint, strings.TrimPrefix(p[len(m.Mountpoint):], "/")
-			}
-		}
-	}
-	if dir == "" {
-		return "", "", errors.New("it is not in a mount of s3share")
-	}
-	return dir, path, nil
-}
-
-// realPath is a path with the symbolic links resolved of what there is of it.
-func realPath(path string) string {
-	for p := path; p != "/" && p != "."; p = filepath.Dir(p) {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			return filepath.Join(real, path[len(p):])
-		}
-	}
-	return path
-}
-
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
 func askEach(args []string, what string, timeout time.Duration, say func(where string, a fileAnswer) error) error {
 	ctx, stop := untilSignalOnce()
 	defer stop()
-	ask := fileRequest{Timeout: timeout}
-	var dirs []string
-	if len(args) > 0 {
-		dir, path, err := mountOf(args[0])
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		dirs, ask.Path = []string{dir}, path
-	} else {
-		for _, st := range allDaemons(ctx, os.Getuid()) {
-			dirs = append(dirs, st.Dir)
-		}
+	places, err := placesOf(ctx, args)
+	if err != nil {
+		return fmt.Errorf("cannot ask about %s: %w", strings.Join(args, " "), err)
+	}
+	if len(places) == 0 {
+		return errNothingMounted
 	}
 	var all []error
-	for _, dir := range dirs {
-		link, _, err := findDaemon(ctx, dir, os.Getuid())
-		if err == nil {
-			var a fileAnswer
-			if a, err = link.ask(ctx, what, ask); err == nil && a.Error != "" {
-				err = errors.New(a.Error)
-			}
-			if err == nil {
-				err = say(filepath.Join(dir, ask.Path), a)
-			}
-		}
-		if ctx.Err() != nil {
+	for _, p := range places {
+		a, err := p.link.ask(ctx, what, fileRequest{Path: p.path, Timeout: timeout})
+		switch {
+		case ctx.Err() != nil:
 			return errInterrupted
+		case err == nil && a.Error != "":
+			err = errors.New(a.Error)
+		case err == nil:
+			err = say(p.String(), a)
 		}
 		all = append(all, err)
 	}
 	return errors.Join(all...)
 }
+
+// errNothingMounted says that there is nobody to ask.
+var errNothingMounted = advise(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
 
 // ask sends a request about files.
 func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fileAnswer, error) {

@@ -258,20 +258,29 @@ func errorText(err error) string {
 }
 
 func TestPrintStates(t *testing.T) {
-	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Size: 1 << 20, Sent: 1 << 20}
+	now := time.Now()
+	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Size: 1 << 20, Sent: 1 << 20, Since: now.Add(-49 * time.Hour)}
+	moving := outbox.Status{Path: "Delivery/m", State: outbox.Uploading, Size: 3 << 20, Sent: 1 << 20, Speed: 512 << 10, Since: now.Add(-90 * time.Second)}
+	stuck := blocked
+	stuck.Since = now.Add(-3 * time.Hour)
 	var out bytes.Buffer
 	err := printStates(&out, []state{
 		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
-		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Owed: []outbox.Status{blocked, odd}},
+		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Owed: []outbox.Status{stuck, moving}, Beside: []outbox.Status{odd}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"},
 	})
 	want := strings.TrimPrefix(`
 /mnt/a (b)
   all is delivered
 
 /mnt/c (team, the bucket d, read-only, no longer mounted, still delivering)
-  FILE          SIZE     SENT     STATE
-  Delivery/b    20 B     0 B      cannot be delivered: access denied
-  Delivery/a?b  1.0 MiB  1.0 MiB  delivered beside the other party's version
+  FILE          STATE          SIZE     SENT     SPEED        AGE  REASON
+  Delivery/b    blocked        20 B     0 B                   3h   access denied
+  Delivery/m    uploading 33%  3.0 MiB  1.0 MiB  512.0 KiB/s  1m   being sent
+  Delivery/a?b  conflict       1.0 MiB  1.0 MiB               2d   delivered beside the other party's version
+
+/mnt/e (b)
+  Delivery/x is delivered
 `, "\n")
 	if err != nil || out.String() != want {
 		t.Errorf("printStates: %v\n%s\nwant\n%s", err, &out, want)

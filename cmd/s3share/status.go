@@ -1,50 +1,62 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/outbox"
 )
 
-// stateWords tell people what a state means.
-var stateWords = map[outbox.State]string{
-	outbox.Open:        "open for writing",
-	outbox.Local:       "a private name, never sent",
-	outbox.Sealed:      "waiting to be sent",
-	outbox.Uploading:   "being sent",
-	outbox.Removing:    "being removed",
-	outbox.Blocked:     "cannot be delivered",
-	outbox.Interrupted: "not sent: its writer was interrupted",
-	outbox.Conflict:    "delivered beside the other party's version",
-}
-
 func newStatus() *cobra.Command {
-	var asJSON bool
+	var asJSON, watching bool
 	cmd := &cobra.Command{
-		Use:   "status [DIR]",
+		Use:   "status [DIR|FILE]",
 		Short: "Tell what is mounted, and what is not delivered yet",
-		Long: `Tell what the mount on DIR has not delivered yet, and why. Without DIR, tell
-of all mounts of this user. --json prints a list of objects for scripts.
+		Long: `Tell what the mount on DIR has not delivered yet, and why; or of one FILE, or
+what is below a folder, where it is on its way. Without an argument, tell of all
+mounts of this user.
+
+A file is open (a program writes it), private (its name never leaves this
+machine), sealed (closed, and safe here), uploading, removing, delivered, blocked
+(S3 refuses it; kept here), interrupted (its writer was ended; kept here) or in
+conflict (delivered beside the other party's version).
+
+--json prints a list of objects for scripts: sizes and sent are in bytes, speed in
+bytes a second. --watch goes on, with bars on a terminal and else with a line for
+each change, until the mount is undone or Ctrl-C.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asJSON && watching {
+				return misuse(helpHint(cmd), "--json and --watch do not go together")
+			}
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			all, err := statesOf(ctx, args)
-			if err != nil {
-				return err
+			places, err := placesOf(ctx, args)
+			if err == nil && len(args) > 0 {
+				err = places[0].exists()
 			}
-			if asJSON {
+			if err != nil {
+				if len(args) == 0 {
+					return err
+				}
+				return fmt.Errorf("cannot tell the status of %s: %w", args[0], err)
+			}
+			all := []state{}
+			for _, p := range places {
+				all = append(all, p.state)
+			}
+			switch {
+			case watching && len(places) > 0:
+				return watchPlaces(ctx, places, cmd.OutOrStdout())
+			case asJSON:
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
 				return enc.Encode(all)
@@ -53,75 +65,33 @@ of all mounts of this user. --json prints a list of objects for scripts.
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&watching, "watch", false, "go on, and show each change")
 	return cmd
 }
 
-// statesOf asks the daemon of the mount that args names, or all of this user's.
-func statesOf(ctx context.Context, args []string) ([]state, error) {
-	if len(args) == 0 {
-		all := allDaemons(ctx, os.Getuid())
-		if all == nil {
-			all = []state{}
-		}
-		return all, nil
+// keep keeps what st tells of the file or folder at path, "" for all.
+func (st *state) keep(path string) {
+	st.Path = path
+	if path == "" {
+		return
 	}
-	dir, err := resolveDir(args[0])
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell the status of %s: %w", args[0], err)
-	}
-	uids := []int{os.Getuid()}
-	m, err := mountAt(dir)
-	if err == nil && m != nil && ownerOf(m) >= 0 {
-		uids = append(uids, ownerOf(m))
-	}
-	_, st, err := findDaemon(ctx, dir, uids...)
-	if errors.Is(err, errNoDaemon) {
-		switch {
-		case m == nil:
-			err = notMounted(dir)
-		case !ours(m):
-			err = fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
-		default:
-			err = advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell the status of %s: %w", dir, err)
-	}
-	return []state{st}, nil
+	st.Owed = slices.DeleteFunc(st.Owed, func(o outbox.Status) bool { return !within(o.Path, path) })
+	st.Beside = slices.DeleteFunc(st.Beside, func(o outbox.Status) bool { return !within(o.Path, path) && !within(o.Theirs, path) })
 }
 
-func printStates(out io.Writer, all []state) error {
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(out, "nothing is mounted")
-		return err
+// rows are the files to tell people of.
+func (st *state) rows() []outbox.Status { return slices.Concat(st.Owed, st.Beside) }
+
+// exists tells why there is nothing at p, if that is so. Only its own user may look.
+func (p place) exists() error {
+	if p.path == "" || len(p.state.rows()) > 0 {
+		return nil
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for i, st := range all {
-		if i > 0 {
-			fmt.Fprintln(w)
-		}
-		fmt.Fprintf(w, "%s\n", headline(st))
-		if len(st.Owed) == 0 {
-			fmt.Fprintln(w, "  all is delivered")
-		}
-		rows := slices.Concat(st.Owed, st.Beside)
-		if len(rows) == 0 {
-			continue
-		}
-		fmt.Fprintln(w, "  FILE\tSIZE\tSENT\tSTATE")
-		for _, o := range rows {
-			words := stateWords[o.State]
-			if words == "" {
-				words = string(o.State)
-			}
-			if o.Reason != "" {
-				words += ": " + oneLine(o.Reason)
-			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", shown(o), sizeText(o.Size), sizeText(o.Sent), words)
-		}
+	_, err := os.Lstat(p.String())
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no such file in the exchange")
 	}
-	return w.Flush()
+	return nil
 }
 
 func headline(st state) string {

@@ -73,11 +73,7 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 	if m != nil && !ours(m) {
 		return advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
-	uids := []int{os.Getuid()}
-	if m != nil && ownerOf(m) >= 0 && ownerOf(m) != os.Getuid() {
-		uids = append(uids, ownerOf(m))
-	}
-	link, _, err := findDaemon(ctx, dir, uids...)
+	link, _, err := findDaemon(ctx, dir, usersOf(m)...)
 	switch {
 	case err == nil:
 	case !errors.Is(err, errNoDaemon):

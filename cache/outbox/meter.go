@@ -1,0 +1,54 @@
+package outbox
+
+import (
+	"sync"
+	"time"
+)
+
+// meterSpan is the time over which a speed is told.
+const meterSpan = 10 * time.Second
+
+// meter tells how fast a file goes to S3. The zero meter is ready.
+type meter struct {
+	mu    sync.Mutex
+	total int64
+	marks []mark // the last one before meterSpan, and those in it
+}
+
+type mark struct {
+	at    time.Time
+	total int64 // bytes that S3 had then
+}
+
+// begin notes that bytes go out from now on.
+func (m *meter) begin() { m.add(0) }
+
+// add notes that S3 has n bytes more.
+func (m *meter) add(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.total += n
+	if n == 0 && len(m.marks) > 0 && now.Sub(m.marks[len(m.marks)-1].at) < meterSpan {
+		return // it goes on
+	}
+	m.marks = append(m.marks, mark{now, m.total})
+	for len(m.marks) > 2 && now.Sub(m.marks[1].at) > meterSpan {
+		m.marks = m.marks[1:]
+	}
+}
+
+// rate is in bytes a second; 0 while nothing moves.
+func (m *meter) rate() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.marks) == 0 {
+		return 0
+	}
+	first, last := m.marks[0], m.marks[len(m.marks)-1]
+	took := time.Since(first.at)
+	if took <= 0 || time.Since(last.at) > 3*meterSpan {
+		return 0
+	}
+	return int64(float64(last.total-first.total) / took.Seconds())
+}

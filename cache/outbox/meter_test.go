@@ -1,0 +1,34 @@
+package outbox
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestMeter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m meter
+		want := func(when string, rate int64) {
+			t.Helper()
+			if got := m.rate(); got != rate {
+				t.Errorf("%s the rate is %d, want %d", when, got, rate)
+			}
+		}
+		want("before it begins", 0)
+		m.begin()
+		for range 30 {
+			time.Sleep(time.Second)
+			m.begin()
+			m.add(1000)
+		}
+		want("at a steady pace", 1000)
+		for range 20 {
+			time.Sleep(time.Second)
+			m.add(5000)
+		}
+		want("at a new pace", 5000)
+		time.Sleep(time.Minute)
+		want("when it stands still", 0)
+	})
+}

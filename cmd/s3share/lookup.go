@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+)
+
+// place is what a person has named: a mount, and a file or folder in it.
+type place struct {
+	link  *daemonLink
+	state state
+	path  string // below the mountpoint; "" for all of it
+}
+
+// String is the place as people write it.
+func (p place) String() string { return filepath.Join(p.state.Dir, p.path) }
+
+// placeOf finds the daemon behind the mount that name is in, or on, and asks it what
+// it owes there.
+func placeOf(ctx context.Context, name string) (place, error) {
+	dir, path, m, err := mountOf(name)
+	if err != nil {
+		return place{}, err
+	}
+	if m != nil && !ours(m) {
+		return place{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
+	}
+	link, st, err := findDaemon(ctx, dir, usersOf(m)...)
+	switch {
+	case err == nil:
+	case !errors.Is(err, errNoDaemon):
+		return place{}, err
+	case m == nil:
+		return place{}, notMounted(dir)
+	default:
+		return place{}, advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
+	}
+	st.keep(path)
+	return place{link, st, path}, nil
+}
+
+// usersOf are those whose daemon may be behind a mount: who asks, and who mounted.
+func usersOf(m *mountinfo.Info) []int {
+	uids := []int{os.Getuid()}
+	if m != nil && ownerOf(m) >= 0 && ownerOf(m) != os.Getuid() {
+		uids = append(uids, ownerOf(m))
+	}
+	return uids
+}
+
+// mountOf finds the mount that a file or folder is in, and its path in there. Where
+// there is none, dir is the name itself, m what is mounted on it, if anything: its
+// daemon may still deliver.
+func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
+	abs, err := absolute(name)
+	if err != nil {
+		return "", "", nil, err
+	}
+	mounts, err := ourMounts()
+	if err != nil {
+		return "", "", nil, err
+	}
+	for _, resolve := range []func(string) string{filepath.Clean, realPath} { // a dead mount resolves nothing
+		p := resolve(abs)
+		for _, of := range mounts {
+			if within(p, of.Mountpoint) && len(of.Mountpoint) >= len(dir) {
+				dir, path, m = of.Mountpoint, strings.TrimPrefix(p[len(of.Mountpoint):], "/"), of
+			}
+		}
+		if m != nil {
+			return dir, path, m, nil
+		}
+	}
+	if dir, err = resolveDir(name); err != nil {
+		return "", "", nil, err
+	}
+	m, err = mountAt(dir)
+	return dir, "", m, err
+}
+
+// realPath is a path with the symbolic links resolved of what there is of it.
+func realPath(path string) string {
+	for p := path; p != "/" && p != "."; p = filepath.Dir(p) {
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			return filepath.Join(real, path[len(p):])
+		}
+	}
+	return path
+}
+
+// placesOf is the place that args name, or all mounts of this user.
+func placesOf(ctx context.Context, args []string) ([]place, error) {
+	if len(args) > 0 {
+		p, err := placeOf(ctx, args[0])
+		if err != nil {
+			return nil, err
+		}
+		return []place{p}, nil
+	}
+	all := allDaemons(ctx, os.Getuid())
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
+	return all, nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// stateWords tell people why a file is in a state, where nothing else does.
+var stateWords = map[outbox.State]string{
+	outbox.Open:        "open for writing",
+	outbox.Local:       "a private name, never sent",
+	outbox.Sealed:      "waiting to be sent",
+	outbox.Uploading:   "being sent",
+	outbox.Removing:    "being removed from the bucket",
+	outbox.Blocked:     "cannot be delivered",
+	outbox.Interrupted: "its writer was interrupted",
+	outbox.Conflict:    "delivered beside the other party's version",
+}
+
+// stateText is a file's state, as docs/semantics.md names it.
+func stateText(st outbox.Status) string {
+	if st.State == outbox.Uploading {
+		return fmt.Sprintf("%s %d%%", st.State, percent(st))
+	}
+	return string(st.State)
+}
+
+// percent is how much of a file S3 has.
+func percent(st outbox.Status) int64 {
+	if st.Size <= 0 {
+		return 0
+	}
+	return min(100, 100*st.Sent/st.Size)
+}
+
+// reasonText is why a file is where it is, on one line.
+func reasonText(st outbox.Status) string {
+	if st.Reason != "" {
+		return oneLine(st.Reason)
+	}
+	return stateWords[st.State]
+}
+
+func printStates(out io.Writer, all []state) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(out, "nothing is mounted")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for i, st := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s\n", headline(st))
+		switch {
+		case len(st.Owed) > 0:
+		case st.Path != "":
+			fmt.Fprintf(w, "  %s is delivered\n", printable(st.Path))
+		default:
+			fmt.Fprintln(w, "  all is delivered")
+		}
+		rows := st.rows()
+		if len(rows) == 0 {
+			continue
+		}
+		fmt.Fprintln(w, "  FILE\tSTATE\tSIZE\tSENT\tSPEED\tAGE\tREASON")
+		for _, o := range rows {
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				shown(o), stateText(o), sizeText(o.Size), sizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), reasonText(o))
+		}
+	}
+	return w.Flush()
+}
+
+// speedText is a speed as people read it, "" for none.
+func speedText(rate int64) string {
+	if rate <= 0 {
+		return ""
+	}
+	return sizeText(rate) + "/s"
+}
+
+// ageText is a time as people say it, in its largest unit.
+func ageText(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "now"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}

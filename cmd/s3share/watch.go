@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+const (
+	// watchPause lies between two looks.
+	watchPause = 500 * time.Millisecond
+	// mostBars is how many files have a bar at once.
+	mostBars = 10
+)
+
+// watchPlaces shows what becomes of the files at places until ctx ends or all of their
+// mounts have.
+func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
+	w := newWatcher(out)
+	defer w.end()
+	for _, p := range places {
+		w.show(p.state)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-after(watchPause):
+		}
+		places = slices.DeleteFunc(places, func(p place) bool {
+			st, err := p.link.status(ctx)
+			if err != nil {
+				if ctx.Err() == nil {
+					w.line("%s is no longer mounted", p.state.Dir)
+				}
+				return true
+			}
+			st.keep(p.path)
+			w.show(st)
+			return false
+		})
+		if len(places) == 0 {
+			return nil
+		}
+	}
+}
+
+// watcher prints a line for each change, and on a terminal bars below them.
+type watcher struct {
+	out  io.Writer
+	bars *mpb.Progress            // nil unless out is a terminal
+	seen map[string]outbox.Status // by where the file is
+	bar  map[string]*bar          // of those that have one
+	now  func() time.Time
+	gone func(name string) bool // whether a file that is owed no more was removed
+}
+
+// bar is the bar of one file. It is drawn beside the one who sets it.
+type bar struct {
+	*mpb.Bar
+	speed atomic.Int64
+}
+
+func (b *bar) set(o outbox.Status) {
+	b.speed.Store(o.Speed)
+	b.SetTotal(max(o.Size, o.Sent+1), false) // a full bar would be taken away
+	b.SetCurrent(o.Sent)
+}
+
+func newWatcher(out io.Writer) *watcher {
+	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, gone: isGone}
+	if onTerminal(out) {
+		w.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
+	}
+	return w
+}
+
+// isGone tells whether there is no file of this name: one that is owed no more was
+// delivered if it is still there.
+func isGone(name string) bool {
+	_, err := os.Lstat(name)
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// show takes in what a mount owes now.
+func (w *watcher) show(st state) {
+	owed := map[string]bool{}
+	for _, o := range st.rows() {
+		name := filepath.Join(st.Dir, o.Path)
+		owed[name] = true
+		was, known := w.seen[name]
+		w.seen[name] = o
+		if !known || changed(was, o) {
+			w.line("%s: %s, %s", printable(name), stateText(o), detail(o))
+		}
+		w.draw(name, o)
+	}
+	for name, was := range w.seen {
+		if owed[name] || !within(name, st.Dir) {
+			continue
+		}
+		delete(w.seen, name)
+		w.undraw(name)
+		became := outbox.Delivered
+		if was.State == outbox.Removing || w.gone(name) {
+			became = "removed"
+		}
+		w.line("%s: %s", printable(name), became)
+	}
+}
+
+// changed tells whether there is news for people: another state or reason, or a
+// further tenth of the file at S3.
+func changed(was, is outbox.Status) bool {
+	return was.State != is.State || was.Code != is.Code || was.Reason != is.Reason || percent(was)/10 != percent(is)/10
+}
+
+// detail is what a line says of a file besides its state.
+func detail(o outbox.Status) string {
+	if o.Reason != "" {
+		return oneLine(o.Reason)
+	}
+	if o.Speed > 0 {
+		return sizeText(o.Size) + ", " + speedText(o.Speed)
+	}
+	return sizeText(o.Size)
+}
+
+func (w *watcher) line(format string, args ...any) {
+	text := w.now().Format(time.TimeOnly) + " " + fmt.Sprintf(format, args...) + "\n"
+	if w.bars != nil {
+		_, _ = w.bars.Write([]byte(text))
+		return
+	}
+	_, _ = io.WriteString(w.out, text)
+}
+
+// draw gives a file that is on its way a bar.
+func (w *watcher) draw(name string, o outbox.Status) {
+	b := w.bar[name]
+	if w.bars == nil || o.State != outbox.Uploading {
+		w.undraw(name)
+		return
+	}
+	if b == nil {
+		if len(w.bar) == mostBars {
+			return
+		}
+		b = &bar{}
+		b.Bar = w.bars.AddBar(o.Size,
+			mpb.PrependDecorators(decor.Name(tail(printable(filepath.Base(name)), 30), decor.WCSyncSpaceR)),
+			mpb.AppendDecorators(
+				decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
+				decor.Any(func(decor.Statistics) string { return speedText(b.speed.Load()) }, decor.WCSyncSpace)))
+		w.bar[name] = b
+	}
+	b.set(o)
+}
+
+func (w *watcher) undraw(name string) {
+	if b := w.bar[name]; b != nil {
+		b.Abort(true)
+		delete(w.bar, name)
+	}
+}
+
+// end takes the bars away.
+func (w *watcher) end() {
+	for name := range w.bar {
+		w.undraw(name)
+	}
+	if w.bars != nil {
+		w.bars.Wait()
+	}
+}
+
+// tail is the end of a name that is too long to be shown.
+func tail(name string, most int) string {
+	r := []rune(name)
+	if len(r) <= most {
+		return name
+	}
+	return "…" + strings.TrimSpace(string(r[len(r)-most+1:]))
+}

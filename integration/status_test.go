@@ -1,0 +1,104 @@
+package integration
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestStatus asks for a file, a folder and the whole of a mount while nothing can
+// be sent, and watches until all is delivered and the mount is undone.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	direct := newExchange(t, "article")
+	x, g := direct.through(t)
+	m := x.mount(client)
+	direct.put(owner, submissions+"theirs.txt", []byte("theirs"), false)
+	m.awaitName(submissions+"theirs.txt", true)
+	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
+		return op == "PutObject" && refuse(w, r, 403, "AccessDenied")
+	})
+	m.write(delivery+"a.txt", []byte("a"))
+	m.write(submissions+"b.txt", []byte("bb"))
+	m.write(delivery+"c.part", []byte("private"))
+	m.awaitRest()
+
+	for _, c := range []struct {
+		name      string
+		has, lack []string
+	}{
+		{"", []string{"a.txt", "b.txt", "c.part", "private", "blocked", "AccessDenied"}, []string{"theirs"}},
+		{"Delivery", []string{"a.txt", "c.part"}, []string{"b.txt"}},
+		{delivery + "a.txt", []string{"a.txt"}, []string{"b.txt", "c.part", "is delivered"}},
+		{submissions + "theirs.txt", []string{submissions + "theirs.txt is delivered"}, []string{"a.txt"}},
+	} {
+		out, err := m.run("status", m.path(c.name))
+		if err != nil || !containsAll(out, c.has) {
+			t.Errorf("status %q: %v\n%s\nwant it to tell of %q", c.name, err, out, c.has)
+		}
+		for _, no := range c.lack {
+			if strings.Contains(out, no) {
+				t.Errorf("status %q tells of %q:\n%s", c.name, no, out)
+			}
+		}
+	}
+	if out, err := m.run("status", m.path(delivery+"absent")); exitCode(t, err) != 1 || !strings.Contains(out, "there is no such file") {
+		t.Errorf("status of what is not there: %v\n%s", err, out)
+	}
+	out, err := m.run("status", "--json", m.path(delivery+"a.txt"))
+	var all []struct {
+		Path string
+		Owed []struct {
+			Path, State, Reason, Code string
+			Size                      int64
+			RequestID                 string `json:"request_id"`
+			Since                     string
+		}
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &all)
+	}
+	if err != nil || len(all) != 1 || len(all[0].Owed) != 1 {
+		t.Fatalf("status --json: %v\n%s", err, out)
+	}
+	if o := all[0].Owed[0]; o.Path != delivery+"a.txt" || o.State != "blocked" || o.Size != 1 || o.Code != "AccessDenied" || o.RequestID != "GATEWAY" || o.Since == "" {
+		t.Errorf("status --json tells %+v", o)
+	}
+
+	cmd := exec.Command(s3shareBin, "status", "--watch", m.dir)
+	cmd.Env = m.env
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	var said []string
+	until := func(text string) {
+		t.Helper()
+		for lines.Scan() {
+			said = append(said, lines.Text())
+			if strings.Contains(lines.Text(), text) {
+				return
+			}
+		}
+		t.Fatalf("watching ended before it said %q; it said\n%s", text, strings.Join(said, "\n"))
+	}
+	until("a.txt: blocked, ")
+	g.when(nil)
+	if out, err := m.run("retry", m.dir); err != nil {
+		t.Fatalf("retry: %v\n%s", err, out)
+	}
+	m.awaitDelivered(delivery + "a.txt")
+	until("a.txt: delivered")
+	m.unmount()
+	until("is no longer mounted")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("watching ended with %v", err)
+	}
+}
