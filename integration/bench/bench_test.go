@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"math"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -30,8 +29,34 @@ func light() []*workload {
 			size += int64(f.Count) * f.Size
 			count += f.Count
 		}
-		return size > 64*mib || count > 2000 || strings.HasSuffix(w.name, "_p16")
+		return size > 64*mib || count > 1000 || strings.HasSuffix(w.name, "_p16") || w.app == nil
 	})
+}
+
+// fixtureOf makes w's fixture, if it needs one, and returns its directory.
+func fixtureOf(t *testing.T, w *workload) string {
+	t.Helper()
+	if w.fixture == nil {
+		return ""
+	}
+	dir := t.TempDir()
+	if err := w.fixture.make(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// wanted is what w wants to find, nil for nothing.
+func wanted(t *testing.T, w *workload, fixture string) []memserver.Entry {
+	t.Helper()
+	if w.want == nil {
+		return nil
+	}
+	want, err := w.want(fixture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return want
 }
 
 // namesIn returns the files that a fill makes, with their bytes.
@@ -53,7 +78,7 @@ func TestAppsOnDirectory(t *testing.T) {
 	}
 	for _, w := range light() {
 		t.Run(w.name, func(t *testing.T) {
-			a := &app{dir: t.TempDir(), tmp: t.TempDir(), hashes: make(map[string]string)}
+			a := &app{dir: t.TempDir(), tmp: t.TempDir(), fixture: fixtureOf(t, w), hashes: make(map[string]string)}
 			for _, f := range w.fills {
 				for name, b := range namesIn(f) {
 					if err := os.MkdirAll(filepath.Dir(a.path(name)), 0o755); err != nil {
@@ -64,22 +89,17 @@ func TestAppsOnDirectory(t *testing.T) {
 					}
 				}
 			}
-			if w.prepare != nil {
-				if err := w.prepare(a); err != nil {
-					t.Fatal(err)
-				}
-			}
 			if err := w.app(a); err != nil {
 				t.Fatal(err)
 			}
 			if len(a.hashes) != w.reads {
 				t.Errorf("%d files were read, want %d", len(a.hashes), w.reads)
 			}
-			if w.want == nil {
-				return
-			}
-			for _, e := range w.want() {
+			for _, e := range wanted(t, w, a.fixture) {
 				b, err := os.ReadFile(a.path(strings.TrimPrefix(e.Key, folder+"/")))
+				if err == nil && e.Size < 0 { // any will do
+					continue
+				}
 				sum := sha256.Sum256(b)
 				if err != nil || int64(len(b)) != e.Size || hex.EncodeToString(sum[:]) != e.Hash {
 					t.Fatalf("%s: %d bytes, %v, want %d, %s", e.Key, len(b), err, e.Size, e.Hash)
@@ -97,14 +117,11 @@ func TestLimitsOnServer(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			h := httptest.NewServer(memserver.New(memserver.Config{Buckets: []string{bucket}}))
 			defer h.Close()
-			b := &bench{server: &server{url: h.URL}, workload: w}
-			if w.want != nil {
-				b.want = w.want()
-			}
-			if err := b.server.prepare(t.Context(), w.fills); err != nil {
+			a := &app{fixture: fixtureOf(t, w), hashes: make(map[string]string)}
+			b := &bench{server: &server{url: h.URL}, workload: w, want: wanted(t, w, a.fixture)}
+			if err := b.server.prepare(t.Context(), w.fills, w.want != nil); err != nil {
 				t.Fatal(err)
 			}
-			a := &app{hashes: make(map[string]string)}
 			if err := w.limit(newS3Client(t.Context(), h.URL), a); err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +151,7 @@ func TestCompose(t *testing.T) {
 	defer h.Close()
 	s, c := &server{url: h.URL}, newS3Client(t.Context(), h.URL)
 	const size = 12 * mib
-	if err := s.prepare(t.Context(), []memserver.Fill{{Key: "old.bin", Count: 1, Size: size, Seed: seedBig}}); err != nil {
+	if err := s.prepare(t.Context(), []memserver.Fill{{Key: "old.bin", Count: 1, Size: size, Pattern: true}}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.compose("old.bin", copied(0, size), body([]byte("tail"))); err != nil {
@@ -154,8 +171,8 @@ func TestCompose(t *testing.T) {
 	}
 	b := &bench{server: s, workload: &workload{reads: 2}}
 	want := []memserver.Entry{
-		entryOf("new.bin", memserver.Random(size, seedBig), []byte("tail")),
-		entryOf("big.bin", patternAt(0, 20*mib)),
+		entryOf("new.bin", edited(size, []byte("tail"), size)),
+		entryOf("big.bin", edited(20*mib, nil, 0)),
 	}
 	if err := b.verify(t.Context(), claim{want, a.hashes}); err != nil {
 		t.Error(err)
@@ -171,9 +188,9 @@ func TestCompose(t *testing.T) {
 
 func TestPattern(t *testing.T) {
 	const size = 3*mib + 100
-	want := append(patternAt(0, 2*mib), patternAt(2*mib, size-2*mib)...)
-	if bytes.Equal(want[:mib], want[mib:2*mib]) {
-		t.Error("two MiB are the same")
+	want := edited(size, nil, 0)
+	if bytes.Equal(want[:mib], want[mib:2*mib]) || bytes.Equal(want[4096:8192], want[mib+4096:mib+8192]) {
+		t.Error("two pieces are the same")
 	}
 	for _, bs := range []int{mib, 128 << 10, 4 << 10} {
 		var got bytes.Buffer
@@ -181,7 +198,7 @@ func TestPattern(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("pattern in writes of %d differs from patternAt", bs)
+			t.Errorf("pattern in writes of %d differs from memserver.Pattern", bs)
 		}
 	}
 }
@@ -192,11 +209,11 @@ func TestUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	own, err := usageOf(os.Getpid())
-	if err != nil || own.cpu <= 0 || own.rss <= peak(os.Getpid()) {
+	if err != nil || own.cpu <= 0 || own.peak <= int64(status("/proc/self", "VmHWM"))<<10 {
 		t.Errorf("usageOf(own) = %+v, %v; a child should be in it", own, err)
 	}
 	pid := cmd.Process.Pid
-	if u, err := usageOf(pid); err != nil || u.rss <= 0 {
+	if u, err := usageOf(pid); err != nil || u.rss <= 0 || u.peak < u.rss || u.switches <= 0 {
 		t.Errorf("usageOf(sleep) = %+v, %v", u, err)
 	}
 	cmd.Process.Kill()
@@ -215,7 +232,7 @@ func TestParse(t *testing.T) {
 		err  string
 		want int // workloads
 	}{
-		{"", "", 8},
+		{"", "", 35},
 		{"--workloads all", "", len(allWorkloads())},
 		{"--workloads read_1g,ls_10k", "", 2},
 		{"--workloads none", `no workload "none"`, 0},
@@ -245,15 +262,24 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := rep.groups()[0]
+	groups := rep.groups()
+	g := groups[0]
 	if best := g.bestPeer(); best == nil || best.Contender != "s3fs" {
 		t.Errorf("best peer = %+v, want s3fs", best)
 	}
-	if peer, limit := g.times(g.rows[0]); peer != 0.5 || limit != 4 {
-		t.Errorf("times = %v, %v, want 0.5, 4", peer, limit)
+	if peer, limit := g.overPeer(g.rows[0]), g.rows[0].times(g.row(limitName)); peer != "0.50" || limit != 4 {
+		t.Errorf("times = %v, %v, want 0.50, 4", peer, limit)
 	}
-	if peer, _ := (group{rows: g.rows[:1]}).times(g.rows[0]); !math.IsNaN(peer) {
-		t.Errorf("times of no peer = %v, want NaN", peer)
+	if peer := (group{rows: g.rows[:1]}).overPeer(g.rows[0]); peer != "-" {
+		t.Errorf("times of no peer = %v, want -", peer)
+	}
+	for i, want := range []string{"reached", "missed: time, requests, memory", "reached", "missed: 1 GETs, requests"} {
+		if got := groups[i].verdict().String(); got != want {
+			t.Errorf("%s: %s, want %s", groups[i].workload, got, want)
+		}
+	}
+	if got := groups[2].overPeer(groups[2].rows[0]); got != "< 0.10" {
+		t.Errorf("times of a peer that was not waited for = %s, want < 0.10", got)
 	}
 	path := filepath.Join(t.TempDir(), "results.md")
 	if err := rep.document(path); err != nil {
@@ -276,7 +302,7 @@ func TestReport(t *testing.T) {
 	if err != nil || !bytes.HasPrefix(svg, []byte("<svg")) {
 		t.Errorf("the chart is no SVG: %v, %.40q", err, svg)
 	}
-	for _, label := range []string{">2 s<", ">4 s<", ">0.5 s<", ">12.5 s<", ">write_1g<", ">s3share<"} {
+	for _, label := range []string{">2 s<", ">4 s<", ">0.75 s<", ">12.5 s<", ">write_1g<", ">s3share<"} {
 		if !bytes.Contains(svg, []byte(label)) {
 			t.Errorf("the chart has no %s", label)
 		}

@@ -25,7 +25,7 @@ func chart(title string, groups []group) ([]byte, error) {
 	var names []string // of contenders, as the rows have them
 	for _, g := range groups {
 		for _, r := range g.rows {
-			if !slices.Contains(names, r.Contender) && r.Contender != limitName {
+			if !slices.Contains(names, r.Contender) && r.Contender != limitName && r.Contender != nullName {
 				names = append(names, r.Contender)
 			}
 		}
@@ -43,7 +43,7 @@ func chart(title string, groups []group) ([]byte, error) {
 			}
 			value := charts.GetNullValue()
 			if j := slices.IndexFunc(g.rows, func(r *row) bool { return r.Contender == name }); j >= 0 && g.rows[j].failure() == "" {
-				if peer, _ := g.times(g.rows[j]); !math.IsNaN(peer) {
+				if peer := g.rows[j].times(g.bestPeer()); !math.IsNaN(peer) {
 					value = min(peer, longest)
 					for seconds[i][value] != "" {
 						value = math.Nextafter(value, 0)

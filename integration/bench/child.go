@@ -39,53 +39,52 @@ func monotonic() time.Duration {
 }
 
 // child runs in a process started by spawn: as the program that uses the mount
-// (app WORKLOAD TMP DIRECTORY), or as the client without one (limit WORKLOAD TMP URL).
+// (app WORKLOAD TMP FIXTURE DIRECTORY), before it (first, with the same), or as the
+// client without one (limit WORKLOAD TMP FIXTURE URL).
 func child(ctx context.Context, kind string, args []string) error {
-	if len(args) != 3 {
-		return fmt.Errorf("usage: bench %s WORKLOAD TMP WHERE", kind)
+	if len(args) != 4 {
+		return fmt.Errorf("usage: bench %s WORKLOAD TMP FIXTURE WHERE", kind)
 	}
 	ws, err := pick("workload", allWorkloads(), args[0], nil, func(w *workload) string { return w.name })
 	if err != nil {
 		return err
 	}
 	w := ws[0]
-	a := &app{tmp: args[1], dir: args[2], hashes: make(map[string]string)}
+	a := &app{tmp: args[1], fixture: args[2], dir: args[3], hashes: make(map[string]string)}
 	do := func() error { return w.app(a) }
-	if kind == "limit" {
-		c := newS3Client(ctx, args[2])
+	switch kind {
+	case "first":
+		do = func() error { return w.first(a) }
+	case "limit":
+		c := newS3Client(ctx, args[3])
 		do = func() error { return w.limit(c, a) }
-	}
-	if w.prepare != nil {
-		if err := w.prepare(a); err != nil {
-			return err
-		}
 	}
 	out := outcome{Start: monotonic()}
 	if err := do(); err != nil {
 		return err
 	}
 	out.End, out.Hashes = monotonic(), a.hashes
-	out.RSS = peak(os.Getpid())
+	out.RSS = int64(status("/proc/self", "VmHWM")) << 10
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-// spawn runs a child until it is done or ctx ends. What it needs to keep is below
-// work while it runs.
-func spawn(ctx context.Context, work, kind, workload, where string) (out outcome, err error) {
+// spawn runs a child until it is done or ctx ends.
+func (b *bench) spawn(ctx context.Context, kind, where string) (out outcome, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return out, err
 	}
-	tmp, err := os.MkdirTemp(work, kind+"-")
+	tmp, err := os.MkdirTemp(b.o.work, kind+"-")
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	cmd := exec.CommandContext(ctx, self, kind, workload, tmp, where)
+	cmd := exec.CommandContext(ctx, self, kind, b.workload.name, tmp, b.fixture, where)
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+b.server.certificate)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	b, err := cmd.Output()
+	said, err := cmd.Output()
 	if cmd.ProcessState != nil {
 		out.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	}
@@ -99,5 +98,5 @@ func spawn(ctx context.Context, work, kind, workload, where string) (out outcome
 	if err != nil {
 		return out, err
 	}
-	return out, json.Unmarshal(b, &out)
+	return out, json.Unmarshal(said, &out)
 }

@@ -24,10 +24,32 @@ type contender struct {
 	unmount func(m *mount) []string
 	// optional says whether it takes part when nobody asked for it.
 	optional func() bool
+	// caching contenders are another's settings with a disk cache, and take part
+	// where that may help.
+	caching bool
+	// null is a mount of nothing: what is written there arrives nowhere.
+	null bool
 }
 
-// limitName is the contender that mounts nothing.
-const limitName = "limit"
+// limitName is the contender that mounts nothing, nullName the one with nothing
+// behind its mount. Neither is a peer.
+const (
+	limitName = "limit"
+	nullName  = "fuse-limit"
+)
+
+// takes reports whether c does w; when its name was asked for, whatever it can.
+func (c *contender) takes(w *workload, asked bool) bool {
+	switch {
+	case c.name == limitName:
+		return w.limit != nil
+	case c.null:
+		return w.fuse
+	case c.caching:
+		return asked || w.caching || w.first != nil && w.bytes > 0
+	}
+	return true
+}
 
 func inPath(name string) func() (string, error) {
 	return func() (string, error) { return exec.LookPath(name) }
@@ -65,29 +87,37 @@ func allContenders(binary string) []*contender {
 		},
 		{name: "s3fs", what: "parallel_count=32, multipart_size=16, no hash of bodies where it can do without", version: "--version",
 			binary: inPath("s3fs"), args: s3fsArgs},
-		{name: "s3fs:cache", what: "the same with use_cache", version: "--version", binary: inPath("s3fs"),
+		{name: "s3fs:cache", what: "the same with use_cache", version: "--version", binary: inPath("s3fs"), caching: true,
 			args: func(m *mount) []string {
 				return append(s3fsArgs(m), "-o", "use_cache="+m.path("cache"))
 			}},
 		{name: "rclone:writes", what: "--vfs-cache-mode writes, 32 transfers, no wait before a write-back, no checksums, server's times", version: "version",
 			binary: inPath("rclone"), args: rcloneArgs("writes")},
 		{name: "rclone:full", what: "the same with --vfs-cache-mode full", version: "version",
-			binary: inPath("rclone"), args: rcloneArgs("full")},
-		{name: "geesefs", what: "--no-checksum, 4 GB of memory, 32 flushers", version: "--version", binary: inEnv("S3SHARE_BENCH_GEESEFS", "geesefs"),
+			binary: inPath("rclone"), args: rcloneArgs("full"), caching: true},
+		{name: "geesefs", what: "--no-checksum, 4 GB of memory, 32 flushers", version: "--version", binary: inEnv("BENCH_GEESEFS", "geesefs"),
 			args: func(m *mount) []string {
 				return []string{"-f", "--endpoint", m.endpoint, "--region", region, "--no-checksum", "--memory-limit", "4000",
 					"--max-flushers", "32", "--max-parallel-parts", "16", bucket + ":" + folder, m.dir}
 			}},
-		{name: "mount-s3", what: "--allow-delete --allow-overwrite", version: "--version", binary: inEnv("S3SHARE_BENCH_MOUNT_S3", "mount-s3"),
+		{name: "mount-s3", what: "--allow-delete --allow-overwrite", version: "--version", binary: inEnv("BENCH_MOUNT_S3", "mount-s3"),
 			args: func(m *mount) []string {
 				return []string{"-f", "--endpoint-url", m.endpoint, "--region", region, "--force-path-style", "--allow-delete", "--allow-overwrite",
 					"--prefix", folder + "/", bucket, m.dir}
 			}},
+		{name: "goofys", what: "as it comes", version: "--version", binary: inEnv("BENCH_GOOFYS", "goofys"),
+			args: func(m *mount) []string {
+				return []string{"-f", "--endpoint", m.endpoint, "--region", region, bucket + ":" + folder, m.dir}
+			}},
 	}
 	for _, c := range cs {
-		c.optional = func() bool { _, err := c.binary(); return err == nil && c.name != "s3fs:cache" }
+		c.optional = func() bool { _, err := c.binary(); return err == nil }
 	}
-	return append(cs, &contender{name: limitName, what: "a plain HTTP client without a mount"})
+	return append(cs,
+		&contender{name: limitName, what: "a plain HTTP client without a mount"},
+		&contender{name: nullName, what: "a file system with nothing behind it", binary: os.Executable, null: true,
+			args: func(m *mount) []string { return append([]string{"nullfs", m.dir}, nullFiles(m.fills)...) }},
+	)
 }
 
 // region is what requests are signed for; memserver does not look.
@@ -103,6 +133,9 @@ func s3fsArgs(m *mount) []string {
 	o := []string{
 		"url=" + m.endpoint, "endpoint=" + region, "use_path_request_style", "sigv4",
 		"parallel_count=32", "multipart_size=16", "max_stat_cache_size=200000", "enable_noobj_cache", "tmpdir=" + m.path("tmp"),
+	}
+	if strings.HasPrefix(m.endpoint, "https:") { // it has no setting for a certificate of one's own
+		o = append(o, "no_check_certificate", "ssl_verify_hostname=0")
 	}
 	if unsignedPayload() {
 		o = append(o, "enable_unsigned_payload")

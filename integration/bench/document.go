@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,46 +18,55 @@ const preface = `# Benchmarks
 What s3share costs and how fast it is, beside other programs that mount a bucket.
 To measure on your machine:
 
-    make bench                          # the standard workloads
-    make bench BENCH="--profiles far"   # with the bucket far away; takes its time
-    make bench BENCH=--list             # what else there is
+    make bench                                               # all of it, near and far
+    make bench BENCH="--profiles far --workloads ls_10k"     # a part
+    make bench BENCH=--list                                  # what there is
+
+Peers are found in PATH: s3fs and rclone are in Debian. Where geesefs, mount-s3 or goofys are not, BENCH_GEESEFS,
+BENCH_MOUNT_S3 and BENCH_GOOFYS name their programs.
 
 **Read ratios, not seconds.** Bucket, mount and program share one machine, so the seconds say little
 about yours. Contenders take turns at each workload, so a ratio within one table holds; one below 1.3
 is a tie.
 
-- **Each run is a new mount of a bucket filled anew**, with nothing cached. (Workloads that are warm do
-  the same thing twice in one mount; the second time counts.)
+- **Each run is a new mount of a bucket filled anew**, with nothing cached. (Where a workload is done a
+  second time, that one counts.)
 - **Time runs until the bytes are in the bucket**, for all that write: until the last object is complete
-  under its name, not until close returned. "program s" is when the program was done.
+  under its name, not until close returned. "program s" is when the program was done. s3share waits 250 ms after
+  each last close before it delivers; that counts.
 - **A run counts only if it is right**: each byte read is compared, and each object written. Who gives a
-  wrong answer, or none in time, has a row that says so.
-- **CPU and RSS** are of the mount's own processes. CPU is user and system, for each GiB where data
-  moves; RSS is the peak since the mount.
-- **"limit"** is no mount but a plain HTTP client that sends the least that would do, in parallel, unsigned and
-  unhashed: what the bucket can give, not what a mount could reach. Its CPU holds its checks as well.
-- **The bucket** is in memory (integration/bench/memserver), far cheaper than a real one. In the profile
-  "far" it is as slow as a bucket in another region. Nothing here is encrypted on the way: TLS costs all the same.
-- What took longer than 20 s once was not done again.
+  wrong answer has a row that says so.
+- **A peer that is far slower is not waited for**: "> 10" means that it was ended after 10 s. What took longer
+  than 5 s once was not done again.
+- **CPU and memory** are of the mount's own processes. CPU is user and system, for each GiB where data
+  moves; "peak MiB" is the largest resident set since the mount. "moved MiB" are bytes of bodies at the bucket:
+  what is more than the program asked for was fetched in vain.
+- **✓** where s3share's time is within its goal, in times of the best peer's, its memory within 256 MiB, and its requests
+  no more than the fewest of any peer plus one; else what it missed.
+- **"limit"** is no mount but a plain HTTP client that sends the least that would do, 32 requests at once, unsigned and
+  unhashed: what the bucket can give, not what a mount could reach. "fuse-limit" is a file system that makes up what is read
+  and forgets what is written: what the kernel lets through.
+- **The bucket** is in memory (integration/bench/memserver), far cheaper than a real one; "server CPU s" is what
+  it took. In the profile "far" it is as slow as a bucket in another region. It speaks TLS where the workload says so.
 `
 
 // document writes the report as Markdown to path, with charts in files beside it.
 func (rep *report) document(path string) error {
 	var b bytes.Buffer
 	b.WriteString(preface)
-	fmt.Fprintf(&b, "\nMeasured on %s with `%s`, on %s.\n\n", rep.Date, rep.Command, rep.Machine)
+	fmt.Fprintf(&b, "\nMeasured on %s with `%s`, in %.0f minutes, on %s.\n\n", rep.Date, rep.Command, rep.Seconds/60, rep.Machine)
 	b.WriteString("| contender | version | set up |\n|---|---|---|\n")
 	for _, c := range rep.Contenders {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", c.Name, cell(c.Version), cell(c.What))
 	}
-	groups := rep.groups()
-	for _, p := range allProfiles {
-		var of []group
-		for _, g := range groups {
-			if g.profile == p.name && g.complete() {
-				of = append(of, g)
-			}
+	var all []group
+	for _, g := range rep.groups() {
+		if g.complete() {
+			all = append(all, g)
 		}
+	}
+	for _, p := range allProfiles {
+		of := slices.DeleteFunc(slices.Clone(all), func(g group) bool { return g.profile != p.name || g.idle() })
 		if len(of) == 0 {
 			continue
 		}
@@ -68,52 +78,107 @@ func (rep *report) document(path string) error {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), image), svg, 0o644); err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n![times of each contender](%s)\n\n", rep.Profiles[p.name], image)
+		fmt.Fprintf(&b, "\n## %s\n\n", rep.Profiles[p.name])
 		overview(&b, of)
-		for _, g := range of {
-			rep.section(&b, g)
-		}
+		fmt.Fprintf(&b, "\n![times of each contender](%s)\n", image)
+		rep.details(&b, of)
 	}
+	rep.costs(&b, all)
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
 
 // overview tells in one table where s3share stands.
 func overview(b *bytes.Buffer, groups []group) {
-	b.WriteString("| workload | s3share, s | best peer, s | s3share × best peer | s3share × limit |\n|---|---|---|---|---|\n")
+	b.WriteString("| workload | s3share, s | best peer, s | × best peer | goal | | × limit | requests | fewest of a peer |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range groups {
-		mine, best := "not measured", "-"
-		peer, limit := "-", "-"
-		if i := slices.IndexFunc(g.rows, func(r *row) bool { return r.Contender == subject }); i >= 0 {
-			if mine = "failed"; g.rows[i].failure() == "" {
-				mine = fmt.Sprintf("%.3f", g.rows[i].seconds())
-				p, l := g.times(g.rows[i])
-				peer, limit = ratio(p), ratio(l)
-			}
+		v := g.verdict()
+		if v.mine == nil {
+			fmt.Fprintf(b, "| %s | failed | | | %s | ✗ | | | |\n", g.workload, ratio(v.goal))
+			continue
 		}
-		if r := g.bestPeer(); r != nil {
-			best = fmt.Sprintf("%s %.3f", r.Contender, r.seconds())
+		least, exact := g.bound()
+		best := "-"
+		switch {
+		case exact:
+			best = fmt.Sprintf("%s %.3f", g.bestPeer().Contender, least)
+		case !math.IsNaN(least):
+			best = fmt.Sprintf("> %.0f", least)
 		}
-		fmt.Fprintf(b, "| [%s](#%s) | %s | %s | %s | %s |\n", g.workload, anchor(g), mine, best, peer, limit)
+		mark := "✓"
+		if !v.reached {
+			mark = "✗ " + v.why
+		}
+		few := "-"
+		if n, ok := g.fewest(); ok {
+			few = fmt.Sprint(n)
+		}
+		fmt.Fprintf(b, "| %s | %.3f | %s | %s | %s | %s | %s | %d | %s |\n", g.workload, v.mine.seconds(), best, g.overPeer(v.mine),
+			ratio(v.goal), mark, ratio(v.mine.times(g.row(limitName))), v.mine.best().requests(), few)
 	}
 }
 
-func anchor(g group) string { return g.profile + "-" + g.workload }
-
-func (rep *report) section(b *bytes.Buffer, g group) {
-	fmt.Fprintf(b, "\n### %s\n\n%s\n\n", anchor(g), rep.Workloads[g.workload])
-	heads := slices.Clone(columns)
-	heads[0] = "contender"
-	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
-	for _, r := range g.rows {
-		cells := g.cells(r)
-		for i := range cells {
-			cells[i] = cell(cells[i])
+// costs tells what is not time: processors, memory, and doing nothing.
+func (rep *report) costs(b *bytes.Buffer, groups []group) {
+	var names []string
+	peaks := make(map[string]int64)
+	for _, g := range groups {
+		for _, r := range g.rows {
+			if r.Contender == limitName {
+				continue
+			}
+			if !slices.Contains(names, r.Contender) {
+				names = append(names, r.Contender)
+			}
+			peaks[r.Contender] = max(peaks[r.Contender], r.peak())
 		}
-		for len(cells) < len(heads) {
-			cells = append(cells, "")
+	}
+	find := func(profile, workload, contender string) *row {
+		for _, g := range groups {
+			if g.profile == profile && g.workload == workload {
+				return g.row(contender)
+			}
+		}
+		return nil
+	}
+	b.WriteString("\n## What it costs\n\nProcessor time of the mount for each GiB, in the profile \"fast\"; the largest resident set in any workload; and\n" +
+		"20 s of nothing to do. s3share's goals: " + fmt.Sprintf("%g and %g times the best peer's processor time for reading and writing, at most %d MiB\nin any workload, at most %d MiB at idle.\n\n",
+		goalReadCPU, goalWriteCPU, goalPeakRSS/mib, goalIdleRSS/mib))
+	b.WriteString("| contender | CPU s/GiB read | written | read, TLS | written, TLS | most MiB | idle: MiB | CPU s | wake-ups | requests |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, name := range names {
+		cells := []string{name}
+		for _, workload := range []string{"read_1g", "write_1g", "read_1g_tls", "write_1g_tls"} {
+			if r := find("fast", workload, name); r != nil {
+				cells = append(cells, fmt.Sprintf("%.2f", r.cpu()))
+			} else {
+				cells = append(cells, "-")
+			}
+		}
+		cells = append(cells, fmt.Sprintf("%.0f", float64(peaks[name])/mib))
+		if r := find("fast", idleName, name); r != nil {
+			cells = append(cells, group{}.idleCells(r)[1:]...)
+		} else {
+			cells = append(cells, "-", "-", "-", "-")
 		}
 		fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
 	}
+}
+
+// details are all rows of a profile, folded away.
+func (rep *report) details(b *bytes.Buffer, groups []group) {
+	heads := slices.Clone(columns)
+	heads[0] = "contender"
+	b.WriteString("\n<details><summary>All figures</summary>\n")
+	for _, g := range groups {
+		fmt.Fprintf(b, "\n**%s**: %s\n\n| %s |\n|%s\n", g.workload, rep.Workloads[g.workload], strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
+		for _, r := range g.rows {
+			cells := padded(g.cells(r), len(heads))
+			for i := range cells {
+				cells[i] = cell(cells[i])
+			}
+			fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+		}
+	}
+	b.WriteString("\n</details>\n")
 }
 
 // cell is s as it may stand in a table of Markdown.

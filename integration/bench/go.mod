@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/go-analyze/charts v0.6.4
+	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/tidwall/btree v1.8.2
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0

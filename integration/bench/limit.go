@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/integration/bench/memserver"
 )
 
 // What the plain client does: enough requests at once, of a size that is fast.
@@ -26,6 +30,8 @@ type s3Client struct {
 	ctx  context.Context // of the child, which does one thing and ends
 	http *http.Client
 	url  string
+
+	buffers sync.Pool // of *[]byte, partSize long
 }
 
 func newS3Client(ctx context.Context, endpoint string) *s3Client {
@@ -126,11 +132,11 @@ func (c *s3Client) getParts(name string, size int64, a *app) error {
 
 // piece is one part of an object to be: bytes, or a range of the same object.
 type piece struct {
-	body   func() []byte
-	off, n int64 // copied, when there is no body
+	body   func(buf []byte) []byte // may use buf, which has partSize bytes
+	off, n int64                   // copied, when there is no body
 }
 
-func body(b []byte) piece          { return piece{body: func() []byte { return b }} }
+func body(b []byte) piece          { return piece{body: func([]byte) []byte { return b }} }
 func copied(off, size int64) piece { return piece{off: off, n: size} }
 func (p piece) source() (s string) { return fmt.Sprintf("bytes=%d-%d", p.off, p.off+p.n-1) }
 
@@ -151,7 +157,13 @@ func (c *s3Client) compose(name string, pieces ...piece) error {
 		g.Go(func() error {
 			at := fmt.Sprintf("%s?partNumber=%d&uploadId=%s", name, i+1, created.UploadId)
 			if p.body != nil {
-				_, h, err := c.do(http.MethodPut, at, p.body(), nil)
+				buf, _ := c.buffers.Get().(*[]byte)
+				if buf == nil {
+					b := make([]byte, partSize)
+					buf = &b
+				}
+				defer c.buffers.Put(buf) // the answer comes after all of it was read
+				_, h, err := c.do(http.MethodPut, at, p.body(*buf), nil)
 				if err == nil {
 					etags[i] = h.Get("ETag")
 				}
@@ -185,8 +197,10 @@ func (c *s3Client) compose(name string, pieces ...piece) error {
 func (c *s3Client) putParts(name string, size int64) error {
 	var pieces []piece
 	for off := int64(0); off < size; off += partSize {
-		pieces = append(pieces, piece{body: func() []byte {
-			return patternAt(off, min(partSize, size-off))
+		pieces = append(pieces, piece{body: func(buf []byte) []byte {
+			b := buf[:min(partSize, size-off)]
+			memserver.Pattern(b, off)
+			return b
 		}})
 	}
 	return c.compose(name, pieces...)
@@ -200,29 +214,60 @@ func (c *s3Client) rename(from, to string) error {
 	return err
 }
 
-// list counts the folder's objects, page by page, but for those of folders.
-func (c *s3Client) list() (int, error) {
-	var n int
+// removeAll deletes what begins with prefix, as many at once as S3 takes.
+func (c *s3Client) removeAll(prefix string) error {
+	var g errgroup.Group
+	err := c.pages(prefix, func(keys []string) {
+		g.Go(func() error {
+			var in bytes.Buffer
+			in.WriteString("<Delete><Quiet>true</Quiet>")
+			for _, k := range keys {
+				in.WriteString("<Object><Key>")
+				xml.EscapeText(&in, []byte(k)) // a buffer never fails
+				in.WriteString("</Key></Object>")
+			}
+			in.WriteString("</Delete>")
+			_, _, err := c.do(http.MethodPost, "?delete", in.Bytes(), nil)
+			return err
+		})
+	})
+	return errors.Join(err, g.Wait())
+}
+
+// list counts the folder's objects, but for those of folders.
+func (c *s3Client) list() (n int, err error) {
+	err = c.pages("", func(keys []string) {
+		for _, k := range keys {
+			if !strings.HasSuffix(k, "/") {
+				n++
+			}
+		}
+	})
+	return n, err
+}
+
+// pages lists what begins with prefix in the folder, page by page.
+func (c *s3Client) pages(prefix string, each func(keys []string)) error {
 	token := ""
 	for {
-		b, _, err := c.do(http.MethodGet, "?list-type=2&prefix="+folder+"/&continuation-token="+url.QueryEscape(token), nil, nil)
+		b, _, err := c.do(http.MethodGet, "?list-type=2&prefix="+folder+"/"+prefix+"&continuation-token="+url.QueryEscape(token), nil, nil)
 		if err != nil {
-			return n, err
+			return err
 		}
 		var page struct {
 			NextContinuationToken string
 			Contents              []struct{ Key string }
 		}
 		if err := xml.Unmarshal(b, &page); err != nil {
-			return n, err
+			return err
 		}
+		var keys []string
 		for _, o := range page.Contents {
-			if !strings.HasSuffix(o.Key, "/") {
-				n++
-			}
+			keys = append(keys, o.Key)
 		}
+		each(keys)
 		if token = page.NextContinuationToken; token == "" {
-			return n, nil
+			return nil
 		}
 	}
 }

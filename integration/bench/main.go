@@ -1,9 +1,9 @@
 // Bench measures mounts of an S3 bucket against each other: s3share, and those
-// of s3fs, rclone, geesefs and mount-s3 that it finds. It brings the bucket
+// of s3fs, rclone, geesefs, mount-s3 and goofys that it finds. It brings the bucket
 // along (see memserver), so that all that is measured is the mounts' own doing.
 //
-//	bench                                  the standard workloads, some minutes
-//	bench --profiles fast,far              from far away too, which takes far longer
+//	bench                                  all that is compared, near and far
+//	bench --profiles far --workloads ls_10k,read_1g --contenders s3share,limit
 //	bench --workloads read_1g --runs 5     one of them, more often
 //	bench --list                           all workloads and contenders
 //	bench --update docs/benchmarks.md      write the results down, with charts
@@ -14,7 +14,8 @@
 // anew. A run counts only if every byte read was right, or every byte written is
 // in the bucket: time runs until the last object is there, not until close
 // returned. The contender "limit" is no mount but a plain HTTP client that sends
-// the fewest requests that would do, in parallel.
+// the fewest requests that would do, in parallel; "fuse-limit" is a file system with
+// nothing behind it.
 //
 // The program under test runs as one process, the programs that use the mount and
 // the bucket as others: bench starts itself for these.
@@ -52,7 +53,9 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "memserver":
 			return serve(ctx, args[1:])
-		case "app", "limit": // children of a bench, see child.go
+		case "nullfs":
+			return serveNothing(ctx, args[1:])
+		case "app", "first", "limit": // children of a bench, see child.go
 			return child(ctx, args[0], args[1:])
 		}
 	}
@@ -102,6 +105,7 @@ type options struct {
 	profiles   []profile
 	workloads  []*workload
 	contenders []*contender
+	asked      bool // for these contenders, by name
 	list       bool
 	update     string
 	json       string
@@ -115,11 +119,11 @@ func parse(args []string) (*options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/s3share", "the s3share to measure")
 	f.StringVar(&o.work, "work", "", "where mounts, caches and logs go (default: a new temporary directory)")
-	f.IntVar(&o.runs, "runs", 3, "how often each contender does each workload")
+	f.IntVar(&o.runs, "runs", 2, "how often each contender does each workload")
 	f.DurationVar(&o.timeout, "timeout", 90*time.Second, "what one run may take")
-	f.StringVar(&profiles, "profiles", "fast", "how far away the bucket is: fast, far, or both")
-	f.StringVar(&workloads, "workloads", "", "names, or all (default: the standard ones)")
-	f.StringVar(&contenders, "contenders", "", "names, s3share among them or not (default: all that are installed)")
+	f.StringVar(&profiles, "profiles", "fast,far", "how far away the bucket is")
+	f.StringVar(&workloads, "workloads", "", "names, or all (default: all but the extra ones)")
+	f.StringVar(&contenders, "contenders", "", "names, s3share among them or not (default: what is installed)")
 	f.BoolVar(&o.list, "list", false, "tell what there is and stop")
 	f.StringVar(&o.update, "update", "", "write the results to this Markdown `file`, charts beside it")
 	f.StringVar(&o.json, "json", "", "keep the results in this `file`")
@@ -135,12 +139,12 @@ func parse(args []string) (*options, error) {
 		return nil, err
 	}
 	o.workloads, err = pick("workload", allWorkloads(), workloads,
-		func(w *workload) bool { return w.standard }, func(w *workload) string { return w.name })
+		func(w *workload) bool { return !w.extra }, func(w *workload) string { return w.name })
 	if err != nil {
 		return nil, err
 	}
-	all := allContenders(o.binary)
-	o.contenders, err = pick("contender", all, contenders,
+	o.asked = contenders != ""
+	o.contenders, err = pick("contender", allContenders(o.binary), contenders,
 		func(c *contender) bool { return c.optional == nil || c.optional() }, func(c *contender) string { return c.name })
 	return o, err
 }

@@ -5,68 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/s3share/s3share/integration/bench/memserver"
 )
 
 // slow is how long a run may take for the contender to be asked for it again:
 // whoever needs this long needs no third decimal.
-const slow = 20 * time.Second
+const slow = 5 * time.Second
 
 // measure has all contenders do all workloads, by turns. After each workload it
 // calls done, and goes no further when that fails.
-func measure(ctx context.Context, o *options, done func(*report) error) (*report, error) {
+func measure(ctx context.Context, o *options, done func(*report) error) (_ *report, err error) {
 	rep := newReport(ctx, o)
-	for _, p := range o.profiles {
-		if err := measureProfile(ctx, o, p, rep, done); err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Join(o.work, fixtures))) }()
+	for i, p := range o.profiles {
+		if err := measureProfile(ctx, o, p, i == 0, rep, done); err != nil {
 			return rep, err
 		}
 	}
 	return rep, nil
 }
 
-func measureProfile(ctx context.Context, o *options, p profile, rep *report, done func(*report) error) (err error) {
+func measureProfile(ctx context.Context, o *options, p profile, first bool, rep *report, done func(*report) error) (err error) {
 	var heaviest int64
 	for _, w := range o.workloads {
 		if w.want != nil {
 			heaviest = max(heaviest, w.bytes)
 		}
 	}
-	srv, err := startServer(ctx, p, heaviest)
+	srv, err := startServer(p, heaviest, o.work)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
 	for _, w := range o.workloads {
-		b := &bench{o: o, server: srv, workload: w}
-		if w.want != nil {
-			b.want = w.want()
+		if w.idle > 0 && !first {
+			continue
 		}
-		rows := make(map[*contender]*row)
-		for _, c := range o.contenders {
-			if c.name == limitName && w.limit == nil {
-				continue
-			}
-			rows[c] = rep.add(p, w, c)
+		begin := time.Now()
+		b, err := newBench(o, srv, w)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		for run := range o.runs {
-			for i := range o.contenders {
-				c := o.contenders[(i+run)%len(o.contenders)]
-				r := rows[c]
-				if r == nil || r.settled() {
-					continue
-				}
-				s := b.run(ctx, c)
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				r.Samples = append(r.Samples, s)
-				fmt.Fprintf(os.Stderr, "%-5s %-20s %-14s %d/%d  %s\n", p.name, w.name, c.name, run+1, o.runs, s)
-			}
+		if err := b.runs(ctx, p, rep); err != nil {
+			return err
 		}
+		rep.Seconds += time.Since(begin).Seconds()
 		if err := done(rep); err != nil {
 			return err
 		}
@@ -74,159 +59,85 @@ func measureProfile(ctx context.Context, o *options, p profile, rep *report, don
 	return nil
 }
 
-// bench is one workload against one server.
-type bench struct {
-	o        *options
-	server   *server
-	workload *workload
-	want     []memserver.Entry
-}
-
-// run has c do the workload once. What goes wrong is in the sample.
-func (b *bench) run(ctx context.Context, c *contender) sample {
-	limited, cancel := context.WithTimeoutCause(ctx, b.o.timeout, fmt.Errorf("not done in %v", b.o.timeout))
-	defer cancel()
-	s, check, err := b.try(limited, c)
-	if err == nil { // to check is our work, and not in its time
-		err = b.verify(ctx, check)
-	}
-	if cause := context.Cause(limited); cause != nil && err != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	if err != nil {
-		s.Err = err.Error()
-	}
-	return s
-}
-
-// claim is what a run says it did, to be verified.
-type claim struct {
-	want []memserver.Entry // is in the folder; nil when nothing had to change
-	read map[string]string // the CRC-32C of files, by name
-}
-
-func (b *bench) try(ctx context.Context, c *contender) (s sample, done claim, err error) {
-	w := b.workload
-	if err := b.server.prepare(ctx, w.fills); err != nil {
-		return s, done, err
-	}
-	want, err := b.expect(ctx)
-	if err != nil {
-		return s, done, err
-	}
-	kind, where := "limit", b.server.url
-	used := func() (usage, error) { return usage{}, nil }
-	if c.name != limitName {
-		m, err := start(ctx, c, b.server.url, b.o.work)
-		if err != nil {
-			return s, done, err
-		}
-		defer func() { err = errors.Join(err, m.close()) }()
-		kind, where = "app", m.folder()
-		used = func() (usage, error) { return usageOf(m.cmd.Process.Pid) }
-	}
-	if w.warm {
-		if _, err := spawn(ctx, b.o.work, kind, w.name, where); err != nil {
-			return s, done, err
-		}
-	}
-
-	if err := b.server.resetCounts(ctx); err != nil {
-		return s, done, err
-	}
-	server0, err := b.server.cpu(ctx)
-	if err != nil {
-		return s, done, err
-	}
-	used0, err := used()
-	if err != nil {
-		return s, done, err
-	}
-	out, err := spawn(ctx, b.o.work, kind, w.name, where)
-	if err != nil {
-		return s, done, err
-	}
-	end := out.End
-	if want != nil {
-		if err := b.server.wait(ctx, want); err != nil {
-			return s, done, fmt.Errorf("not delivered: %w", err)
-		}
-		if c.name != limitName {
-			end = monotonic()
-		}
-	}
-	used1, err := used()
-	if err != nil {
-		return s, done, err
-	}
-	server1, err := b.server.cpu(ctx)
-	if err != nil {
-		return s, done, err
-	}
-	if s.Counts, err = b.server.counts(ctx); err != nil {
-		return s, done, err
-	}
-	s.Seconds, s.Program = (end - out.Start).Seconds(), (out.End - out.Start).Seconds()
-	s.CPU, s.RSS = used1.cpu-used0.cpu, used1.rss
-	s.ServerCPU, s.ProgramCPU = server1-server0, out.cpu
-	if c.name == limitName { // its own process is what it costs
-		s.CPU, s.RSS, s.ProgramCPU = out.cpu, out.RSS, 0
-	}
-	return s, claim{want, out.Hashes}, nil
-}
-
-// expect returns what the folder must hold in the end, nil if it does not matter.
-func (b *bench) expect(ctx context.Context) ([]memserver.Entry, error) {
-	if b.workload.changed == "" {
-		return b.want, nil
-	}
-	tree, err := b.server.tree(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	want := slices.Clone(b.want)
-	for i, e := range want {
-		for _, old := range tree {
-			if old.Key == e.Key && old.Key == folder+"/"+b.workload.changed {
-				want[i].ETag = old.ETag
+// newBench makes what w needs, unless an earlier workload did.
+func newBench(o *options, srv *server, w *workload) (*bench, error) {
+	b := &bench{o: o, server: srv, workload: w}
+	if w.fixture != nil {
+		b.fixture = filepath.Join(o.work, fixtures, w.fixture.name)
+		if _, err := os.Stat(b.fixture); err != nil {
+			if err := os.MkdirAll(b.fixture, 0o700); err != nil {
+				return nil, err
+			}
+			if err := w.fixture.make(b.fixture); err != nil {
+				return nil, errors.Join(err, os.RemoveAll(b.fixture))
 			}
 		}
 	}
-	return want, nil
+	var err error
+	if w.want != nil {
+		b.want, err = w.want(b.fixture)
+	}
+	return b, err
 }
 
-// verify compares what was delivered, or what was read, byte for byte.
-func (b *bench) verify(ctx context.Context, done claim) error {
-	if done.want != nil {
-		tree, err := b.server.tree(ctx, "sha256")
-		if err != nil {
-			return err
+// fixtures is where they are below the work directory.
+const fixtures = "fixtures"
+
+// runs has all contenders take turns at the workload and adds their rows to rep.
+func (b *bench) runs(ctx context.Context, p profile, rep *report) error {
+	rows := make(map[*contender]*row)
+	var cs []*contender
+	for _, c := range b.o.contenders {
+		if c.takes(b.workload, b.o.asked) {
+			cs = append(cs, c)
+			rows[c] = rep.add(p, b.workload, c)
 		}
-		have := make(map[string]string)
-		for _, e := range tree {
-			have[e.Key] = e.Hash
-		}
-		for _, e := range done.want {
-			if have[e.Key] != e.Hash {
-				return fmt.Errorf("wrong bytes in the bucket: %s", e.Key)
+	}
+	if len(cs) == 0 {
+		return fmt.Errorf("none of the contenders does %s", b.workload.name)
+	}
+	runs := b.o.runs
+	if b.workload.idle > 0 {
+		runs = 1
+	}
+	for run := range runs {
+		for i := range cs {
+			c := cs[(i+run)%len(cs)]
+			r := rows[c]
+			if r.settled() {
+				continue
 			}
-		}
-	}
-	if len(done.read) != b.workload.reads {
-		return fmt.Errorf("%d of %d files were read", len(done.read), b.workload.reads)
-	}
-	if len(done.read) == 0 {
-		return nil
-	}
-	tree, err := b.server.tree(ctx, "crc32c")
-	if err != nil {
-		return err
-	}
-	for _, e := range tree {
-		name := strings.TrimPrefix(e.Key, folder+"/")
-		if got, ok := done.read[name]; ok && got != e.Hash {
-			return fmt.Errorf("wrong bytes read: %s", name)
+			s := b.run(ctx, c, b.patience(c, rows, p))
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			r.Samples = append(r.Samples, s)
+			fmt.Fprintf(os.Stderr, "%-5s %-20s %-14s %d/%d  %s\n", p.name, b.workload.name, c.name, run+1, runs, s)
 		}
 	}
 	return nil
+}
+
+// least is what every contender may take.
+const least = 10 * time.Second
+
+// patience is how long c may take: a peer long enough for it to be seen whether
+// s3share reached its goal, and by far; never longer than the flag says.
+func (b *bench) patience(c *contender, rows map[*contender]*row, p profile) time.Duration {
+	for other, r := range rows {
+		if other.name != subject || c.name == subject || len(r.Samples) == 0 || r.failure() != "" {
+			continue
+		}
+		seconds := 3 * r.best().Seconds
+		if goal := goals[b.workload.name].in(p.name); goal > 0 {
+			seconds = max(seconds, 1.25*r.best().Seconds/goal)
+		}
+		return min(b.o.timeout, max(least, time.Duration(seconds*float64(time.Second))))
+	}
+	return b.o.timeout
+}
+
+// settled reports whether another run would tell nothing new.
+func (r *row) settled() bool {
+	return slices.ContainsFunc(r.Samples, func(s sample) bool { return s.Err != "" || s.Seconds > slow.Seconds() })
 }

@@ -11,28 +11,35 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/s3share/s3share/integration/bench/memserver"
 )
 
 // mount is one contender's process and its mount.
 type mount struct {
 	binary   string
 	endpoint string
-	dir      string // the mountpoint
-	home     string // where its caches, its state and its log are
+	fills    []memserver.Fill // what the bucket holds
+	dir      string           // the mountpoint
+	home     string           // where its caches, its state and its log are
+
+	certificate string // a file with the server's
 
 	contender *contender
 	cmd       *exec.Cmd
-	exited    chan struct{} // closed when the process is gone
+	exited    chan struct{} // closed when the process is gone, nil before it was there
 }
 
 // path is a directory of the mount's own, by name.
 func (m *mount) path(name string) string { return filepath.Join(m.home, name) }
 
-// start mounts c under work and returns when the mount answers. Ending ctx kills
-// the process, which ends all that waits for the mount; close must be called all
-// the same.
-func start(ctx context.Context, c *contender, endpoint, work string) (_ *mount, err error) {
-	m := &mount{endpoint: endpoint, contender: c, exited: make(chan struct{})}
+// prepareMount makes all that a mount of c under work needs, but does not mount.
+// Whatever comes of it, close must be called.
+func prepareMount(c *contender, srv *server, w *workload, work string) (_ *mount, err error) {
+	m := &mount{endpoint: srv.url, certificate: srv.certificate, fills: w.fills, contender: c}
+	if w.tls {
+		m.endpoint = srv.tls
+	}
 	if m.binary, err = c.binary(); err != nil {
 		return nil, err
 	}
@@ -45,27 +52,42 @@ func start(ctx context.Context, c *contender, endpoint, work string) (_ *mount, 
 			return nil, errors.Join(err, os.RemoveAll(m.home))
 		}
 	}
+	return m, nil
+}
+
+// start mounts, and returns when the kernel has the mount. Ending ctx kills the
+// process, which ends all that waits for the mount.
+func (m *mount) start(ctx context.Context) error {
 	log, err := os.Create(m.path("log"))
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(m.home))
+		return err
 	}
 	defer log.Close()
-	m.cmd = exec.Command(m.binary, c.args(m)...)
-	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull)
+	m.cmd = exec.Command(m.binary, m.contender.args(m)...)
+	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull,
+		"AWS_CA_BUNDLE="+m.certificate, "SSL_CERT_FILE="+m.certificate)
 	m.cmd.Stdout, m.cmd.Stderr = log, log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a signal from the terminal is for us
 	if err := m.cmd.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(m.home))
+		return err
 	}
+	cmd, exited := m.cmd, make(chan struct{})
+	m.exited = exited
 	go func() {
-		m.cmd.Wait() // how it ended is told by m.cmd.ProcessState
-		close(m.exited)
+		cmd.Wait() // how it ended is told by cmd.ProcessState
+		close(exited)
 	}()
 	context.AfterFunc(ctx, m.kill)
-	if err := m.ready(ctx); err != nil {
-		return nil, errors.Join(err, m.close())
+	for !mounted(m.dir) {
+		select {
+		case <-m.exited:
+			return fmt.Errorf("did not mount: %s", m.log())
+		case <-ctx.Done():
+			return fmt.Errorf("did not mount: %w: %s", context.Cause(ctx), m.log())
+		case <-time.After(time.Millisecond): // the kernel's table of mounts
+		}
 	}
-	return m, nil
+	return nil
 }
 
 // environment is ours, with credentials that memserver takes and no others.
@@ -83,17 +105,8 @@ func environment() []string {
 // folder is where the folder's files are.
 func (m *mount) folder() string { return filepath.Join(m.dir, m.contender.sub) }
 
-// ready waits until the kernel has the mount and the folder answers.
+// ready returns once the folder answers.
 func (m *mount) ready(ctx context.Context) error {
-	for !mounted(m.dir) {
-		select {
-		case <-m.exited:
-			return fmt.Errorf("did not mount: %s", m.log())
-		case <-ctx.Done():
-			return fmt.Errorf("did not mount: %w: %s", context.Cause(ctx), m.log())
-		case <-time.After(2 * time.Millisecond): // the kernel's table of mounts
-		}
-	}
 	// Another process asks: were it ours, a daemon that never answers would hang us.
 	if out, err := exec.CommandContext(ctx, "stat", m.folder()).CombinedOutput(); err != nil {
 		return fmt.Errorf("does not answer: %w: %s: %s", err, tail(out), m.log())
@@ -121,6 +134,18 @@ const unmountTimeout = 20 * time.Second
 // close unmounts, ends the process and removes its files. It is an error if the
 // contender does not do its part, but nothing is left either way.
 func (m *mount) close() error {
+	if err := m.stop(); mounted(m.dir) {
+		return err // its files are below the mount
+	} else {
+		return errors.Join(err, os.RemoveAll(m.home))
+	}
+}
+
+// stop unmounts and ends the process; what it keeps on the disk stays.
+func (m *mount) stop() error {
+	if m.exited == nil {
+		return nil // never started
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), unmountTimeout)
 	defer cancel()
 	var err error
@@ -150,7 +175,7 @@ func (m *mount) close() error {
 			return errors.Join(err, fmt.Errorf("fusermount3 -uz %s: %w: %s", m.dir, e, tail(out)))
 		}
 	}
-	return errors.Join(err, os.RemoveAll(m.home))
+	return err
 }
 
 // kill ends the process and all that it started.

@@ -27,16 +27,22 @@ func TestStartFails(t *testing.T) {
 		{"sleep 600 & wait", canceled, "did not mount: context canceled"},
 	} {
 		work := t.TempDir()
-		m, err := start(tt.ctx, shell(tt.script), "http://127.0.0.1:1", work)
-		if m != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+		m, err := prepareMount(shell(tt.script), &server{url: "http://127.0.0.1:1"}, &workload{}, work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.start(tt.ctx); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("start %q = %v, want %q", tt.script, err, tt.want)
+		}
+		if err := m.close(); err != nil {
+			t.Errorf("close of %q: %v", tt.script, err)
 		}
 		if left, err := os.ReadDir(work); err != nil || len(left) > 0 {
 			t.Errorf("start %q left %v, %v", tt.script, left, err)
 		}
 	}
-	if _, err := start(t.Context(), &contender{name: "none", binary: inPath("no-such-program-here")}, "", t.TempDir()); err == nil {
-		t.Error("start of a program that is not there succeeded")
+	if _, err := prepareMount(&contender{name: "none", binary: inPath("no-such-program-here")}, &server{}, &workload{}, t.TempDir()); err == nil {
+		t.Error("a mount of a program that is not there succeeded")
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 // lists does `ls -l` in a folder of count small files.
-func lists(name string, standard bool, what string, count int) *workload {
+func lists(name, what string, count int) *workload {
 	return &workload{
-		name: name, what: what, standard: standard,
+		name: name, what: what,
 		fills: []memserver.Fill{{Key: "f%05d", Count: count, Size: 16, Seed: seedSmall}},
 		app: func(a *app) error {
 			out, err := command("ls", "-l", a.dir)
@@ -42,25 +42,27 @@ func lists(name string, standard bool, what string, count int) *workload {
 }
 
 func naming() []*workload {
-	warm := lists("ls_10k_warm", false, "once more", 10_000)
-	warm.warm, warm.limit = true, nil
+	thousands := lists("ls_10k", "ls -l in a folder of 10,000 files", 10_000)
+	more := lists("ls_100k", "ls -l in a folder of 100,000 files", 100_000)
+	million := lists("ls_1m", "ls -l in a folder of 1,000,000 files", 1_000_000)
+	million.extra = true
 	return []*workload{
-		lists("ls_10k", true, "ls -l in a folder of 10,000 files", 10_000),
-		warm,
-		lists("ls_100k", false, "ls -l in a folder of 100,000 files", 100_000),
+		thousands, again(thousands, "ls_10k_warm", "ls -l in a folder of 10,000 files a second time"),
+		more, again(more, "ls_100k_warm", "ls -l in a folder of 100,000 files a second time"),
+		million,
 		{
-			name: "find_tree", what: "find 2,000 files in 200 folders",
+			name: "find_tree", what: "find 10,000 files in 200 folders",
 			fills: func() []memserver.Fill {
 				var out []memserver.Fill
 				for d := range 200 {
-					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%03d/f", d) + "%d", Count: 10, Size: 16, Seed: seedSmall})
+					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%03d/f", d) + "%d", Count: 50, Size: 16, Seed: seedSmall})
 				}
 				return out
 			}(),
 			app: func(a *app) error {
 				out, err := command("find", a.dir, "-type", "f")
-				if n := bytes.Count(out, []byte("\n")); err == nil && n != 2000 {
-					err = fmt.Errorf("find: %d of 2000 files", n)
+				if n := bytes.Count(out, []byte("\n")); err == nil && n != 10_000 {
+					err = fmt.Errorf("find: %d of 10,000 files", n)
 				}
 				return err
 			},

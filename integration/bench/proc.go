@@ -15,8 +15,10 @@ const clockTick = 0.01
 
 // usage is what a process and its descendants have used.
 type usage struct {
-	cpu float64 // seconds, user and system, ended children included
-	rss int64   // peak resident set in bytes, summed over the living
+	cpu      float64 // seconds, user and system, ended children included
+	peak     int64   // peak resident set in bytes, summed over the living
+	rss      int64   // resident set in bytes now, in the same way
+	switches int64   // how often their threads went to sleep by themselves
 }
 
 // usageOf reads pid's usage from /proc. It fails when pid is gone.
@@ -54,21 +56,29 @@ func usageOf(pid int) (usage, error) {
 		p := todo[len(todo)-1]
 		todo = append(todo[:len(todo)-1], children[p]...)
 		sum.cpu += cpus[p]
-		sum.rss += peak(p)
+		sum.peak += int64(status("/proc/"+strconv.Itoa(p), "VmHWM")) << 10
+		sum.rss += int64(status("/proc/"+strconv.Itoa(p), "VmRSS")) << 10
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", p))
+		if err != nil {
+			return usage{}, err
+		}
+		for _, t := range tasks {
+			sum.switches += int64(status(t, "voluntary_ctxt_switches"))
+		}
 	}
 	return sum, nil
 }
 
-// peak is VmHWM of pid in bytes, 0 when it is gone.
-func peak(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// status is a number in the status of a process or thread, 0 when it is gone.
+func status(dir, name string) int {
+	b, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			return n << 10
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB")) // the kernel writes numbers
+			return n
 		}
 	}
 	return 0

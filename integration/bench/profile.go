@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3share/s3share/integration/bench/memserver"
 )
@@ -51,6 +54,7 @@ func (p profile) String() string {
 // listens, and ends by a signal, or with --stdin when its standard input does.
 func serve(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("bench memserver", flag.ContinueOnError)
+	cert := f.String("certificate", "", "listen for TLS too, and write the certificate to this `file`")
 	addr := f.String("addr", "127.0.0.1:0", "where to listen, on loopback only")
 	name := f.String("profile", "fast", "how far away to be")
 	stdin := f.Bool("stdin", false, "end when standard input ends")
@@ -80,10 +84,26 @@ func serve(ctx context.Context, args []string) error {
 			cancel()
 		}()
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"endpoint": "http://" + l.Addr().String(), "bucket": bucket}); err != nil {
+	hello := map[string]string{"endpoint": "http://" + l.Addr().String(), "bucket": bucket}
+	srv := memserver.New(memserver.Config{Buckets: []string{bucket}, Latency: ps[0].latency, ConnRate: ps[0].rate})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return srv.Serve(ctx, l, nil) })
+	if *cert != "" {
+		secure, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			return err
+		}
+		pair, err := certify(host, *cert)
+		if err != nil {
+			return err
+		}
+		hello["tls"] = "https://" + secure.Addr().String()
+		g.Go(func() error { return srv.Serve(ctx, secure, pair) })
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(hello); err != nil {
 		return err
 	}
-	return memserver.New(memserver.Config{Buckets: []string{bucket}, Latency: ps[0].latency, ConnRate: ps[0].rate}).Serve(ctx, l)
+	return g.Wait()
 }
 
 // ballast is a weight for the collector, in bytes: more than what is kept ready.
@@ -104,13 +124,14 @@ func warm(ready int64) []byte {
 }
 
 // startServer runs the bucket as a process of its own, with memory ready for so
-// many bytes of uploads.
-func startServer(ctx context.Context, p profile, ready int64) (*server, error) {
+// many bytes of uploads, and its certificate in a file below work.
+func startServer(p profile, ready int64, work string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name, "--ready", strconv.FormatInt(ready, 10))
+	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name, "--ready", strconv.FormatInt(ready, 10),
+		"--certificate", filepath.Join(work, "certificate.pem"))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe()
@@ -124,13 +145,14 @@ func startServer(ctx context.Context, p profile, ready int64) (*server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &server{stop: func() error {
-		return errors.Join(in.Close(), cmd.Wait())
-	}}
-	var hello struct{ Endpoint string }
+	s := &server{certificate: filepath.Join(work, "certificate.pem")}
+	s.stop = func() error {
+		return errors.Join(in.Close(), cmd.Wait(), os.Remove(s.certificate))
+	}
+	var hello struct{ Endpoint, TLS string }
 	if err := json.NewDecoder(out).Decode(&hello); err != nil || !strings.HasPrefix(hello.Endpoint, "http://") {
 		return nil, errors.Join(fmt.Errorf("memserver did not start: %q", hello.Endpoint), err, s.stop())
 	}
-	s.url = hello.Endpoint
+	s.url, s.tls = hello.Endpoint, hello.TLS
 	return s, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -36,78 +35,105 @@ func (a *app) readAll(name string, bs int) error {
 	}
 }
 
-// bigReads reads n files of size bytes at once.
-func bigReads(name string, standard bool, what string, n int, size int64, bs int) *workload {
-	file := func(i int) string { return fmt.Sprintf("big%d.bin", i) }
+// bigReads reads n files of size bytes at once, bs bytes a read.
+func bigReads(name, what string, n int, size int64, bs int) *workload {
 	w := &workload{
-		name: name, what: what, standard: standard, bytes: int64(n) * size, reads: n,
-		fills: []memserver.Fill{{Key: "big%d.bin", Count: n, Size: size, Seed: seedBig}},
+		name: name, what: what, bytes: int64(n) * size, reads: n, fuse: true,
+		fills: []memserver.Fill{{Key: "big%d.bin", Count: n, Size: size, Pattern: true}},
 	}
 	w.app = func(a *app) error {
 		var g errgroup.Group
 		for i := range n {
-			g.Go(func() error { return a.readAll(file(i), bs) })
+			g.Go(func() error { return a.readAll(bigName(i), bs) })
 		}
 		return g.Wait()
 	}
 	w.limit = func(c *s3Client, a *app) error {
 		var g errgroup.Group
 		for i := range n {
-			g.Go(func() error { return c.getParts(file(i), size, a) })
+			g.Go(func() error { return c.getParts(bigName(i), size, a) })
 		}
 		return g.Wait()
 	}
 	return w
 }
 
+// again is w done a second time in the same mount.
+func again(w *workload, name, what string) *workload {
+	second := *w
+	second.name, second.what, second.first, second.limit = name, what, w.app, nil
+	return &second
+}
+
+// remounted is w done a second time in a new mount, with the caches of the first.
+func remounted(w *workload, name, what string) *workload {
+	second := again(w, name, what)
+	second.remount, second.caching, second.fuse = true, true, false
+	return second
+}
+
 func reading() []*workload {
-	warm := bigReads("read_1g_warm", true, "read it once more", 1, gib, mib)
-	warm.warm, warm.limit = true, nil
-	return []*workload{
-		bigReads("read_1g", true, "read one file of 1 GiB, 1 MiB a read", 1, gib, mib),
-		warm,
-		bigReads("read_1g_128k", false, "the same cold, 128 KiB a read", 1, gib, 128<<10),
-		bigReads("read_8x256", false, "read eight files of 256 MiB at once", 8, 256*mib, mib),
-		{
-			name: "ttfb_1g", what: "read the first 4 KiB of a file of 1 GiB",
-			fills: []memserver.Fill{{Key: "big.bin", Count: 1, Size: gib, Seed: seedBig}},
-			app: func(a *app) error {
-				f, err := os.Open(a.path("big.bin"))
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				b := make([]byte, 4<<10)
-				if _, err = io.ReadFull(f, b); err == nil && !bytes.Equal(b, memserver.Random(int64(len(b)), seedBig)) {
-					err = errors.New("wrong bytes")
-				}
+	whole := bigReads("read_1g", "read one file of 1 GiB, 1 MiB a read", 1, gib, mib)
+	pieces := bigReads("read_1g_128k", "the same, 128 KiB a read", 1, gib, 128<<10)
+	many := bigReads("read_8x256", "read eight files of 256 MiB at once", 8, 256*mib, mib)
+	tls := bigReads("read_1g_tls", "read one file of 1 GiB, 1 MiB a read, from a bucket behind TLS", 1, gib, mib)
+	tls.tls, tls.fuse = true, false
+	first := &workload{
+		name: "ttfb_1g", what: "open a file of 1 GiB and read its first 4 KiB",
+		fills: whole.fills,
+		app: func(a *app) error {
+			f, err := os.Open(a.path(bigName(0)))
+			if err != nil {
 				return err
-			},
-			limit: func(c *s3Client, a *app) error {
-				return c.get("big.bin", 0, make([]byte, 4<<10))
-			},
+			}
+			defer f.Close()
+			return checked(4<<10)(func(p []byte, off int64) error { _, err := f.ReadAt(p, off); return err }, 0)
 		},
+		limit: func(c *s3Client, a *app) error {
+			return checked(4<<10)(func(p []byte, off int64) error { return c.get(bigName(0), off, p) }, 0)
+		},
+	}
+	all := []*workload{
+		whole, pieces, many,
+		again(whole, "read_1g_warm", "read one file of 1 GiB a second time"),
+		remounted(whole, "read_1g_remount", "read one file of 1 GiB again after a new mount, from the disk cache"),
+	}
+	for _, w := range []*workload{pieces, many} {
+		warm, cold := again(w, w.name+"_warm", "once more"), remounted(w, w.name+"_remount", "once more after a new mount")
+		warm.extra, cold.extra = true, true
+		all = append(all, warm, cold)
+	}
+	return append(all, tls, first)
+}
+
+// checked returns a function that reads size bytes with read from an offset, a
+// multiple of 4 KiB, and compares them with the pattern.
+func checked(size int64) func(read func(p []byte, off int64) error, off int64) error {
+	got, want := make([]byte, size), make([]byte, size)
+	return func(read func(p []byte, off int64) error, off int64) error {
+		if err := read(got, off); err != nil {
+			return err
+		}
+		memserver.Pattern(want, off)
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("wrong bytes at %d", off)
+		}
+		return nil
 	}
 }
 
-// randomSize is the size of the file that random reads are from.
-const randomSize = 256 * mib
-
-// randomReads does count reads of size bytes at random places, in streams at once.
+// randomReads does count reads of size bytes at random places of a file of 1 GiB,
+// in streams at once.
 func randomReads(name, what string, streams, count int, size int64) *workload {
-	run := func(a *app, read func(p []byte, off int64) error) error {
+	run := func(read func(p []byte, off int64) error) error {
 		var g errgroup.Group
 		for s := range streams {
 			g.Go(func() error {
 				r := rand.New(rand.NewPCG(uint64(s), uint64(size)))
-				p := make([]byte, size)
+				check := checked(size)
 				for range count / streams {
-					off := r.Int64N((randomSize-size)/4096) * 4096
-					if err := read(p, off); err != nil {
+					if err := check(read, r.Int64N((gib-size)/4096)*4096); err != nil {
 						return err
-					}
-					if !bytes.Equal(p, a.data[off:off+size]) {
-						return fmt.Errorf("wrong bytes at %d", off)
 					}
 				}
 				return nil
@@ -116,32 +142,28 @@ func randomReads(name, what string, streams, count int, size int64) *workload {
 		return g.Wait()
 	}
 	return &workload{
-		name: name, what: what, bytes: int64(count) * size,
-		fills: []memserver.Fill{{Key: "big.bin", Count: 1, Size: randomSize, Seed: seedBig}},
-		prepare: func(a *app) error {
-			a.data = memserver.Random(randomSize, seedBig)
-			return nil
-		},
+		name: name, what: what, bytes: int64(count) * size, caching: true,
+		fills: []memserver.Fill{{Key: "big%d.bin", Count: 1, Size: gib, Pattern: true}},
 		app: func(a *app) error {
-			f, err := os.Open(a.path("big.bin"))
+			f, err := os.Open(a.path(bigName(0)))
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			return run(a, func(p []byte, off int64) error {
+			return run(func(p []byte, off int64) error {
 				_, err := f.ReadAt(p, off)
 				return err
 			})
 		},
 		limit: func(c *s3Client, a *app) error {
-			return run(a, func(p []byte, off int64) error { return c.get("big.bin", off, p) })
+			return run(func(p []byte, off int64) error { return c.get(bigName(0), off, p) })
 		},
 	}
 }
 
 func random() []*workload {
 	return []*workload{
-		randomReads("rand_4k_1", "1,000 random reads of 4 KiB in a file of 256 MiB, one after the other", 1, 1000, 4<<10),
+		randomReads("rand_4k_1", "1,000 random reads of 4 KiB in a file of 1 GiB, one after the other", 1, 1000, 4<<10),
 		randomReads("rand_4k_16", "1,600 of them, 16 at once", 16, 1600, 4<<10),
 		randomReads("rand_128k_1", "400 random reads of 128 KiB, one after the other", 1, 400, 128<<10),
 		randomReads("rand_128k_16", "1,600 random reads of 128 KiB, 16 at once", 16, 1600, 128<<10),

@@ -28,6 +28,7 @@ type report struct {
 	Contenders []described       `json:"contenders"`
 	Profiles   map[string]string `json:"profiles"`
 	Workloads  map[string]string `json:"workloads"`
+	Seconds    float64           `json:"seconds"` // that all took
 	Rows       []*row            `json:"rows"`
 }
 
@@ -54,21 +55,27 @@ type sample struct {
 	CPU        float64          `json:"cpu"`         // of the contender's processes
 	ProgramCPU float64          `json:"program_cpu"` // of the program
 	ServerCPU  float64          `json:"server_cpu"`
-	RSS        int64            `json:"rss"` // the contender's peak since its start
+	Peak       int64            `json:"peak"`     // the contender's largest resident set since its start
+	RSS        int64            `json:"rss"`      // its resident set in the end
+	Switches   int64            `json:"switches"` // how often its threads went to sleep by themselves
 	Counts     memserver.Counts `json:"counts"`
 	Err        string           `json:"err,omitempty"`
+	Over       float64          `json:"over,omitempty"` // what it was given when it was not done in that time
+}
+
+// requests is how many there were.
+func (s sample) requests() (n int64) {
+	for _, k := range s.Counts.Ops {
+		n += k
+	}
+	return n
 }
 
 func (s sample) String() string {
 	if s.Err != "" {
 		return "FAILED: " + s.Err
 	}
-	return fmt.Sprintf("%.3f s, program %.3f s, cpu %.2f s, server's %.2f s, %d MiB", s.Seconds, s.Program, s.CPU, s.ServerCPU, s.RSS/mib)
-}
-
-// settled reports whether another run would tell nothing new.
-func (r *row) settled() bool {
-	return slices.ContainsFunc(r.Samples, func(s sample) bool { return s.Err != "" || s.Seconds > slow.Seconds() })
+	return fmt.Sprintf("%.3f s, program %.3f s, cpu %.2f s, server's %.2f s, %d MiB", s.Seconds, s.Program, s.CPU, s.ServerCPU, s.Peak/mib)
 }
 
 // failure is why the row has no figures, "" if it has.
@@ -82,6 +89,21 @@ func (r *row) failure() string {
 		return "not run"
 	}
 	return ""
+}
+
+// over is the time after which a run of the row was ended, 0 if none was.
+func (r *row) over() float64 {
+	for _, s := range r.Samples {
+		if s.Over > 0 {
+			return s.Over
+		}
+	}
+	return 0
+}
+
+// peer reports whether the row is one of those that s3share is held against.
+func (r *row) peer() bool {
+	return r.Contender != subject && r.Contender != limitName && r.Contender != nullName
 }
 
 // best is the fastest run.
@@ -198,33 +220,115 @@ func (g group) complete() bool {
 // subject is what the peers are peers of.
 const subject = "s3share"
 
-// times returns r's median over that of the best peer, and over the limit; NaN
-// where there is none.
-func (g group) times(r *row) (peer, limit float64) {
-	peer, limit = math.NaN(), math.NaN()
-	if best := g.bestPeer(); best != nil {
-		peer = r.seconds() / best.seconds()
-	}
-	for _, o := range g.rows {
-		if o.Contender == limitName && o.failure() == "" {
-			limit = r.seconds() / o.seconds()
+// row is that of a contender, nil if it has none with figures.
+func (g group) row(contender string) *row {
+	for _, r := range g.rows {
+		if r.Contender == contender && r.failure() == "" {
+			return r
 		}
 	}
-	return peer, limit
+	return nil
 }
 
-// bestPeer is the fastest row but s3share's and the limit's, nil if there is none.
+// times is r's median over another's; NaN if that has none.
+func (r *row) times(other *row) float64 {
+	if other == nil {
+		return math.NaN()
+	}
+	return r.seconds() / other.seconds()
+}
+
+// bestPeer is the fastest row but s3share's and the limits', nil if there is none.
 func (g group) bestPeer() *row {
+	return g.leastPeer((*row).seconds)
+}
+
+// leastPeer is the peer's row with the least of what of says.
+func (g group) leastPeer(of func(*row) float64) *row {
 	var best *row
 	for _, r := range g.rows {
-		if r.Contender == subject || r.Contender == limitName || r.failure() != "" {
-			continue
-		}
-		if best == nil || r.seconds() < best.seconds() {
+		if r.peer() && r.failure() == "" && (best == nil || of(r) < of(best)) {
 			best = r
 		}
 	}
 	return best
+}
+
+// bound is how long each peer took at least: the best one's time, or less, that
+// of one that was ended before it was done. NaN if no peer took part.
+func (g group) bound() (seconds float64, exact bool) {
+	seconds = math.NaN()
+	if best := g.bestPeer(); best != nil {
+		seconds, exact = best.seconds(), true
+	}
+	for _, r := range g.rows {
+		if o := r.over(); r.peer() && o > 0 && !(seconds <= o) {
+			seconds, exact = o, false
+		}
+	}
+	return seconds, exact
+}
+
+// fewest is the least number of requests of any peer; ok is false if none is known.
+func (g group) fewest() (n int64, ok bool) {
+	r := g.leastPeer(func(r *row) float64 { return float64(r.best().requests()) })
+	if r == nil {
+		return 0, false
+	}
+	return r.best().requests(), true
+}
+
+// verdict is how s3share did in a group.
+type verdict struct {
+	mine    *row
+	goal    float64
+	times   float64 // of the best peer, NaN if that is not known
+	exact   bool    // else times is less than that
+	reached bool
+	why     string // else what is missing
+}
+
+func (g group) verdict() verdict {
+	v := verdict{mine: g.row(subject), goal: goals[g.workload].in(g.profile), times: math.NaN()}
+	if v.mine == nil {
+		v.why = "failed"
+		return v
+	}
+	least, exact := g.bound()
+	v.times, v.exact = v.mine.seconds()/least, exact
+	var missing []string
+	if v.goal > 0 && !math.IsNaN(v.times) && v.times > v.goal {
+		missing = append(missing, "time")
+	}
+	if n := v.mine.best().Counts.Ops["GetObject"]; goals[g.workload].noGets && n > 0 {
+		missing = append(missing, fmt.Sprintf("%d GETs", n))
+	}
+	if n, ok := g.fewest(); ok && v.mine.best().requests() > n+moreRequests {
+		missing = append(missing, "requests")
+	}
+	if v.mine.peak() > goalPeakRSS {
+		missing = append(missing, "memory")
+	}
+	v.why = strings.Join(missing, ", ")
+	v.reached = v.why == ""
+	return v
+}
+
+// peak is the largest resident set of all runs.
+func (r *row) peak() (n int64) {
+	for _, s := range r.Samples {
+		n = max(n, s.Peak)
+	}
+	return n
+}
+
+// cpu is the contender's processor time, for a GiB where bytes move.
+func (r *row) cpu() float64 {
+	s := r.median(func(s sample) float64 { return s.CPU })
+	if r.Bytes > 0 {
+		s *= gib / float64(r.Bytes)
+	}
+	return s
 }
 
 // requests tells what a run asked of S3, most first.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/s3share/s3share/integration/bench/memserver"
@@ -14,8 +15,12 @@ import (
 
 // server is a running memserver, as the bench steers it.
 type server struct {
-	url  string
-	stop func() error // ends the process and waits for it
+	url         string
+	tls         string       // the same behind TLS
+	certificate string       // a file with that of tls
+	stop        func() error // ends the process and waits for it
+
+	filled []memserver.Fill // what the folder holds, nil when that is not known
 }
 
 // call sends one request to a control path and decodes the answer into out,
@@ -49,8 +54,13 @@ func (s *server) call(ctx context.Context, method, path string, in, out any) err
 	return json.NewDecoder(resp.Body).Decode(out)
 }
 
-// prepare leaves the folder, what fills make in it, and no counts.
-func (s *server) prepare(ctx context.Context, fills []memserver.Fill) error {
+// prepare leaves the folder, what fills make in it, and no counts. Where nothing
+// is to change, what the last run left is what this one finds.
+func (s *server) prepare(ctx context.Context, fills []memserver.Fill, changing bool) error {
+	if s.filled != nil && slices.Equal(s.filled, fills) {
+		return s.resetCounts(ctx)
+	}
+	s.filled = nil
 	if err := s.call(ctx, http.MethodPost, "reset", nil, nil); err != nil {
 		return err
 	}
@@ -59,17 +69,24 @@ func (s *server) prepare(ctx context.Context, fills []memserver.Fill) error {
 		f.Bucket, f.Key = bucket, folder+"/"+f.Key
 		all = append(all, f)
 	}
-	return s.call(ctx, http.MethodPost, "fill", all, nil)
+	err := s.call(ctx, http.MethodPost, "fill", all, nil)
+	if err == nil && !changing {
+		s.filled = append([]memserver.Fill{}, fills...)
+	}
+	return err
 }
 
 func (s *server) resetCounts(ctx context.Context) error {
 	return s.call(ctx, http.MethodPost, "counts", nil, nil)
 }
 
-func (s *server) counts(ctx context.Context) (memserver.Counts, error) {
+// takeCounts returns the counts and begins anew.
+func (s *server) takeCounts(ctx context.Context) (memserver.Counts, error) {
 	var c memserver.Counts
-	err := s.call(ctx, http.MethodGet, "counts", nil, &c)
-	return c, err
+	if err := s.call(ctx, http.MethodGet, "counts", nil, &c); err != nil {
+		return c, err
+	}
+	return c, s.resetCounts(ctx)
 }
 
 // cpu is what the server has used so far, in seconds.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,7 +18,7 @@ import (
 func smallName(i int) string { return fmt.Sprintf("f%05d", i) }
 
 // creates makes count files of 4 KiB, streams at once.
-func creates(name string, standard bool, what string, streams, count int) *workload {
+func creates(name, what string, streams, count int) *workload {
 	const size = 4 << 10
 	each := func(n int, do func(i int) error) error {
 		var g errgroup.Group
@@ -30,7 +29,7 @@ func creates(name string, standard bool, what string, streams, count int) *workl
 		return g.Wait()
 	}
 	return &workload{
-		name: name, what: what, standard: standard,
+		name: name, what: what,
 		app: func(a *app) error {
 			return each(streams, func(i int) error {
 				b := memserver.Random(size, seedSmall+int64(i))
@@ -43,21 +42,21 @@ func creates(name string, standard bool, what string, streams, count int) *workl
 		limit: func(c *s3Client, a *app) error {
 			return each(inFlight, func(i int) error { return c.put(smallName(i), memserver.Random(size, seedSmall+int64(i))) })
 		},
-		want: func() []memserver.Entry {
+		want: func(string) ([]memserver.Entry, error) {
 			var out []memserver.Entry
 			for i := range count {
 				out = append(out, entryOf(smallName(i), memserver.Random(size, seedSmall+int64(i))))
 			}
-			return out
+			return out, nil
 		},
 	}
 }
 
 // smallReads reads 2,000 files of 16 KiB in the order of their names.
-func smallReads(name string, standard bool, what string, streams int) *workload {
+func smallReads(name, what string, streams int) *workload {
 	const count, size = 2000, 16 << 10
 	return &workload{
-		name: name, what: what, standard: standard, reads: count,
+		name: name, what: what, reads: count,
 		fills: []memserver.Fill{{Key: "f%05d", Count: count, Size: size, Seed: seedSmall}},
 		app: func(a *app) error {
 			var g errgroup.Group
@@ -76,48 +75,6 @@ func smallReads(name string, standard bool, what string, streams int) *workload 
 			return g.Wait()
 		},
 	}
-}
-
-// A tree is 1,000 files of 16 KiB in 20 folders.
-const (
-	treeFolders = 20
-	treeFiles   = 50 // in each
-	treeSize    = 16 << 10
-)
-
-func treeName(i int) string {
-	return fmt.Sprintf("tree/d%02d/f%05d", i/treeFiles, i)
-}
-
-// makeTree writes a tree below a.tmp.
-func makeTree(a *app) error {
-	for i := range treeFolders * treeFiles {
-		p := filepath.Join(a.tmp, treeName(i))
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(p, memserver.Random(treeSize, seedSmall+int64(i)), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func wantTree() []memserver.Entry {
-	var out []memserver.Entry
-	for i := range treeFolders * treeFiles {
-		out = append(out, entryOf(treeName(i), memserver.Random(treeSize, seedSmall+int64(i))))
-	}
-	return out
-}
-
-func putTree(c *s3Client, _ *app) error {
-	var g errgroup.Group
-	g.SetLimit(inFlight)
-	for i := range treeFolders * treeFiles {
-		g.Go(func() error { return c.put(treeName(i), memserver.Random(treeSize, seedSmall+int64(i))) })
-	}
-	return g.Wait()
 }
 
 // command runs a program whose output is to be nothing but what it is asked for.
@@ -155,37 +112,44 @@ func (a *app) tellTar(archive []byte) error {
 
 func small() []*workload {
 	return []*workload{
-		creates("create_1000", true, "make 1,000 files of 4 KiB, one after the other", 1, 1000),
-		creates("create_1000_p16", false, "the same, 16 at once", 16, 1000),
-		smallReads("read_2000x16k", true, "read 2,000 files of 16 KiB, one after the other", 1),
-		smallReads("read_2000x16k_p16", false, "the same, 16 at once", 16),
+		creates("create_1000", "make 1,000 files of 4 KiB, one after the other", 1, 1000),
+		creates("create_1000_p16", "the same, 16 at once", 16, 1000),
 		{
-			name: "cp_tree", what: "cp -a a tree of 1,000 files of 16 KiB in 20 folders into the mount",
-			prepare: makeTree, limit: putTree, want: wantTree,
+			name: "cp_tree", what: "cp -a a tree of 2,000 files of 4 KiB in 20 folders into the mount",
+			fixture: treeFixture, limit: putFixture("tree"), want: wantFixture("tree"),
 			app: func(a *app) error {
-				_, err := command("cp", "-a", filepath.Join(a.tmp, "tree"), a.dir)
+				_, err := command("cp", "-a", filepath.Join(a.fixture, "tree"), a.dir)
 				return err
 			},
 		},
 		{
-			name: "untar", what: "unpack the same tree in the mount",
-			limit: putTree, want: wantTree,
-			prepare: func(a *app) error {
-				if err := makeTree(a); err != nil {
-					return err
+			name: "untar", what: "unpack Go's src/net in the mount",
+			fixture: netFixture, limit: putFixture("net"), want: wantFixture("net"),
+			app: func(a *app) error {
+				_, err := command("tar", "-xf", filepath.Join(a.fixture, "net.tar"), "-C", a.dir, "--no-same-owner")
+				return err
+			},
+		},
+		{
+			name: "git_clone", what: "clone a repository of Go's src/net into the mount",
+			fixture: gitFixture, limit: putFixture("clone"), want: wantFixture("clone"),
+			app: func(a *app) error {
+				_, err := git("clone", "-q", "file://"+filepath.Join(a.fixture, "net.git"), a.path("clone"))
+				return err
+			},
+		},
+		smallReads("read_2000x16k", "read 2,000 files of 16 KiB, one after the other", 1),
+		smallReads("read_2000x16k_p16", "the same, 16 at once", 16),
+		{
+			name: "tar_out", what: "tar 500 files of 16 KiB in 20 folders out of the mount",
+			reads: 500,
+			fills: func() []memserver.Fill {
+				var out []memserver.Fill
+				for d := range 20 {
+					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%02d/", d) + "f%05d", Count: 25, Size: 16 << 10, Seed: seedSmall + int64(100*d)})
 				}
-				_, err := command("tar", "-cf", filepath.Join(a.tmp, "tree.tar"), "-C", a.tmp, "tree")
-				return err
-			},
-			app: func(a *app) error {
-				_, err := command("tar", "-xf", filepath.Join(a.tmp, "tree.tar"), "-C", a.dir, "--no-same-owner")
-				return err
-			},
-		},
-		{
-			name: "tar_out", what: "tar 2,000 files of 16 KiB out of the mount",
-			reads: 2000,
-			fills: []memserver.Fill{{Key: "f%05d", Count: 2000, Size: 16 << 10, Seed: seedSmall}},
+				return out
+			}(),
 			app: func(a *app) error {
 				out, err := command("tar", "-cf", "-", "-C", a.dir, ".")
 				if err != nil {

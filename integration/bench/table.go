@@ -9,35 +9,59 @@ import (
 )
 
 // columns are the tables' heads; cells returns what stands below.
-var columns = []string{"", "median s", "best s", "program s", "MiB/s", "CPU s", "RSS MiB", "× best peer", "× limit", "requests"}
+var columns = []string{
+	"", "s", "best s", "program s", "MiB/s", "CPU s", "server CPU s", "peak MiB", "moved MiB", "× best peer", "× limit", "requests", "of which",
+}
 
 func (g group) cells(r *row) []string {
-	if why := r.failure(); why != "" {
-		return []string{r.Contender, "failed: " + why}
+	if o := r.over(); o > 0 {
+		return []string{r.Contender, fmt.Sprintf("> %.0f", o)}
 	}
-	rate := "-"
-	cpu := fmt.Sprintf("%.2f", r.median(func(s sample) float64 { return s.CPU }))
+	if why := r.failure(); why != "" {
+		return append(padded([]string{r.Contender, "failed"}, len(columns)-1), why)
+	}
+	rate, cpu := "-", fmt.Sprintf("%.2f", r.cpu())
 	if r.Bytes > 0 {
 		rate = fmt.Sprintf("%.0f", float64(r.Bytes)/mib/r.seconds())
-		cpu = fmt.Sprintf("%.2f/GiB", r.median(func(s sample) float64 { return s.CPU })*gib/float64(r.Bytes))
+		cpu += "/GiB"
 	}
-	peer, limit := g.times(r)
+	best := r.best()
 	return []string{
 		r.Contender,
 		fmt.Sprintf("%.3f", r.seconds()),
-		fmt.Sprintf("%.3f", r.best().Seconds),
+		fmt.Sprintf("%.3f", best.Seconds),
 		fmt.Sprintf("%.3f", r.median(func(s sample) float64 { return s.Program })),
 		rate, cpu,
-		fmt.Sprintf("%.0f", r.median(func(s sample) float64 { return float64(s.RSS) / mib })),
-		ratio(peer), ratio(limit),
-		requests(r.best().Counts),
+		fmt.Sprintf("%.2f", r.median(func(s sample) float64 { return s.ServerCPU })),
+		fmt.Sprintf("%.0f", float64(r.peak())/mib),
+		fmt.Sprintf("%.1f", float64(best.Counts.Received+best.Counts.Sent)/mib),
+		g.overPeer(r), ratio(r.times(g.row(limitName))),
+		fmt.Sprint(best.requests()), requests(best.Counts),
 	}
+}
+
+// padded is cells with empty ones up to n: a table of text keeps its columns only
+// where every row has all.
+func padded(cells []string, n int) []string {
+	return append(cells, make([]string, n-len(cells))...)
+}
+
+// overPeer is r's time in times of the best peer's, as a table has it.
+func (g group) overPeer(r *row) string {
+	least, exact := g.bound()
+	s := ratio(r.seconds() / least)
+	if !exact && s != "-" {
+		s = "< " + s
+	}
+	return s
 }
 
 func ratio(x float64) string {
 	switch {
 	case math.IsNaN(x):
 		return "-"
+	case x < 0.0995:
+		return fmt.Sprintf("%.3f", x)
 	case x < 9.95:
 		return fmt.Sprintf("%.2f", x)
 	}
@@ -47,10 +71,49 @@ func ratio(x float64) string {
 // table writes one workload's rows for a terminal.
 func (rep *report) table(w io.Writer, g group) error {
 	fmt.Fprintf(w, "\n%s, %s: %s\n", g.profile, g.workload, rep.Workloads[g.workload])
+	if g.idle() {
+		return g.idleTable(w)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(columns, "\t"))
 	for _, r := range g.rows {
-		fmt.Fprintln(t, strings.Join(g.cells(r), "\t"))
+		fmt.Fprintln(t, strings.Join(padded(g.cells(r), len(columns)), "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if v := g.verdict(); v.mine != nil && g.bestPeer() != nil {
+		fmt.Fprintf(w, "goal %s: %s\n", ratio(v.goal), v)
+	}
+	return nil
+}
+
+// String is the verdict's mark.
+func (v verdict) String() string {
+	if v.reached {
+		return "reached"
+	}
+	return "missed: " + v.why
+}
+
+// idleColumns are the heads of the table of mounts that do nothing.
+var idleColumns = []string{"", "MiB resident", "CPU s", "wake-ups", "requests"}
+
+func (g group) idle() bool { return g.workload == idleName }
+
+func (g group) idleCells(r *row) []string {
+	if why := r.failure(); why != "" {
+		return []string{r.Contender, "failed: " + why}
+	}
+	s := r.best()
+	return []string{r.Contender, fmt.Sprintf("%.0f", float64(s.RSS)/mib), fmt.Sprintf("%.2f", s.CPU), fmt.Sprint(s.Switches), requests(s.Counts)}
+}
+
+func (g group) idleTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join(idleColumns, "\t"))
+	for _, r := range g.rows {
+		fmt.Fprintln(t, strings.Join(g.idleCells(r), "\t"))
 	}
 	return t.Flush()
 }
@@ -65,7 +128,7 @@ func list(w io.Writer) error {
 	}
 	fmt.Fprintln(t, "workloads (* only when asked for)")
 	for _, wl := range allWorkloads() {
-		fmt.Fprintf(t, "  %s\t%s\n", star(wl.name, wl.standard), wl.what)
+		fmt.Fprintf(t, "  %s\t%s\n", star(wl.name, !wl.extra), wl.what)
 	}
 	fmt.Fprintln(t, "contenders (* only when asked for, or not installed)")
 	for _, c := range allContenders("bin/s3share") {

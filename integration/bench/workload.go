@@ -2,54 +2,73 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/s3share/s3share/integration/bench/memserver"
 )
 
-// workload is something that programs do in a mount. Its functions app, prepare
-// and limit run in a child process, the others in the bench.
+// workload is something that programs do in a mount. Its functions app and limit
+// run in a child process, the others in the bench.
 type workload struct {
-	name     string
-	what     string
-	standard bool // done unless others are asked for
+	name string
+	what string
+	// extra workloads are done only when asked for.
+	extra bool
 	// fills is what the folder holds before the mount.
 	fills []memserver.Fill
-	// warm has the app run once before the run that counts.
-	warm bool
-	// prepare makes what app and limit need; it is not measured.
-	prepare func(*app) error
+	// fixture is what app, limit and want need on the local disk, nil for nothing.
+	fixture *fixture
+	// first runs before the run that counts, in the same mount, unmeasured; with
+	// remount, the mount is then made anew, its caches kept.
+	first   func(*app) error
+	remount bool
 	// app is the program. It may leave CRC-32Cs of whole files in a.hashes.
 	app func(a *app) error
 	// limit does the same with plain requests; nil where that means nothing.
 	limit func(c *s3Client, a *app) error
+	// fuse says that a file system with nothing behind it can do it too.
+	fuse bool
 	// want is what the folder holds when all is delivered, with SHA-256s; nil when
-	// nothing changes. Time runs until then.
-	want func() []memserver.Entry
+	// nothing changes. Time runs until then. It is given the fixture's directory.
+	want func(fixture string) ([]memserver.Entry, error)
 	// changed names an object that keeps its size, but must become another.
 	changed string
 	// reads is how many hashes there must be.
 	reads int
 	// bytes is how much is read or written, 0 where a rate says nothing.
 	bytes int64
+	// tls has the mount speak https.
+	tls bool
+	// caching lets those settings of peers take part that keep bytes on the disk.
+	caching bool
+	// mounting has time begin before the mount.
+	mounting bool
+	// idle is how long nothing is done after first; what the mount does in that
+	// time is what is measured, once, in the first profile.
+	idle time.Duration
+}
+
+// fixture is what a workload needs on the local disk: made once, read often.
+type fixture struct {
+	name string
+	make func(dir string) error
 }
 
 // app is what a program under a workload has.
 type app struct {
-	dir string // the mounted folder
-	tmp string // an empty directory elsewhere, removed afterwards
+	dir     string // the mounted folder
+	tmp     string // an empty directory elsewhere, removed afterwards
+	fixture string // the workload's fixture
 
 	// mu guards hashes.
 	mu     sync.Mutex
 	hashes map[string]string
-
-	data []byte // made by prepare
 }
 
 func (a *app) path(name string) string { return filepath.Join(a.dir, name) }
@@ -71,18 +90,17 @@ const (
 
 // Seeds keep contents apart.
 const (
-	seedBig = iota + 1
-	seedPattern
-	seedTail
+	seedTail  = 1
 	seedSmall = 1000 // and on
 )
 
-// pattern writes size bytes to w, in writes of bs, which divides 1 MiB. Each MiB
-// begins with its offset, and so differs from all others.
+// pattern writes memserver.Pattern of size bytes to w, in writes of bs, which
+// divides 1 MiB.
 func pattern(w io.Writer, size int64, bs int) error {
-	b := memserver.Random(mib, seedPattern)
+	b := make([]byte, mib)
+	memserver.Pattern(b, 0)
 	for off := int64(0); off < size; off += mib {
-		binary.LittleEndian.PutUint64(b, uint64(off))
+		memserver.Stamp(b, off)
 		n := int(min(mib, size-off))
 		for i := 0; i < n; i += bs {
 			if _, err := w.Write(b[i:min(i+bs, n)]); err != nil {
@@ -91,18 +109,6 @@ func pattern(w io.Writer, size int64, bs int) error {
 		}
 	}
 	return nil
-}
-
-var patternBlock = sync.OnceValue(func() []byte { return memserver.Random(mib, seedPattern) })
-
-// patternAt returns n bytes of the pattern from off on, a multiple of 1 MiB.
-func patternAt(off, n int64) []byte {
-	b := make([]byte, 0, n)
-	for i := int64(0); i < n; i += mib {
-		b = append(b, patternBlock()[:min(mib, n-i)]...)
-		binary.LittleEndian.PutUint64(b[i:], uint64(off+i))
-	}
-	return b
 }
 
 // entry is an object of the folder that holds what write writes.
@@ -140,7 +146,7 @@ func (c *counting) Write(p []byte) (int, error) {
 
 // allWorkloads returns them in the order of the tables.
 func allWorkloads() []*workload {
-	var all []*workload
+	all := starting()
 	all = append(all, writing()...)
 	all = append(all, reading()...)
 	all = append(all, random()...)

@@ -68,19 +68,21 @@ func (c *counter) reset() {
 
 // Fill is what POST /-/fill makes: Count objects of Size bytes, without a
 // request for each. Key is a format for the object's number, from 0; the bytes
-// of number i are Random(Size, Seed+i).
+// of number i are Random(Size, Seed+i), or with Pattern those of Pattern.
 type Fill struct {
-	Bucket string `json:"bucket"`
-	Key    string `json:"key"`
-	Count  int    `json:"count"`
-	Size   int64  `json:"size"`
-	Seed   int64  `json:"seed"`
+	Bucket  string `json:"bucket"`
+	Key     string `json:"key"`
+	Count   int    `json:"count"`
+	Size    int64  `json:"size"`
+	Seed    int64  `json:"seed"`
+	Pattern bool   `json:"pattern,omitempty"`
 }
 
 // Entry is one object as GET /-/tree tells it.
 type Entry struct {
-	Key  string `json:"key"`
-	Size int64  `json:"size"`
+	Key string `json:"key"`
+	// Size may be below 0 in a list to wait for: any will do.
+	Size int64 `json:"size"`
 	// Hash is in hex, by the algorithm that was asked for.
 	Hash string `json:"hash,omitempty"`
 	ETag string `json:"etag,omitempty"`
@@ -165,12 +167,17 @@ func (st *store) fill(f Fill) error {
 	if f.Count < 0 || f.Size < 0 {
 		return fmt.Errorf("fill: count %d, size %d", f.Count, f.Size)
 	}
+	header := kept(nil) // one for all
 	for i := range f.Count {
 		key := f.Key
 		if strings.Contains(key, "%") {
 			key = fmt.Sprintf(f.Key, i)
 		}
-		o := &object{content: st.gen.get(f.Size, f.Seed+int64(i)), header: kept(nil)}
+		c, err := st.gen.get(f, i)
+		if err != nil {
+			return err
+		}
+		o := &object{content: c, header: header}
 		if err := st.put(f.Bucket, key, o, nil); err != nil {
 			return err
 		}
@@ -254,7 +261,7 @@ func (p *page) differs(want map[string]Entry) string {
 		switch o := p.objects[i]; {
 		case !ok:
 			other = fmt.Sprintf("%s should not be there", key)
-		case o.size != e.Size:
+		case o.size != e.Size && e.Size >= 0:
 			other = fmt.Sprintf("%s has %d bytes, not %d", key, o.size, e.Size)
 		case o.etag == e.ETag:
 			other = fmt.Sprintf("%s is unchanged", key)

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -67,7 +69,7 @@ func TestServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- New(Config{Buckets: []string{"b"}, ConnRate: 1 << 30}).Serve(ctx, l) }()
+	go func() { done <- New(Config{Buckets: []string{"b"}, ConnRate: 1 << 30}).Serve(ctx, l, nil) }()
 	c := &client{t, "http://" + l.Addr().String()}
 
 	heard := make(chan string, 1)
@@ -103,5 +105,62 @@ func TestServe(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Serve = %v", err)
+	}
+}
+
+// TestServeGenerated reads ranges of a generated object from each kind of server:
+// by sendfile, by a capped sendfile, and through TLS.
+func TestServeGenerated(t *testing.T) {
+	h := httptest.NewTLSServer(http.NotFoundHandler())
+	defer h.Close()
+	for name, tt := range map[string]struct {
+		cfg  Config
+		cert *tls.Certificate
+	}{
+		"plain":  {},
+		"capped": {cfg: Config{ConnRate: 1 << 30}},
+		"tls":    {cert: &h.TLS.Certificates[0]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			tt.cfg.Buckets = []string{"b"}
+			s := New(tt.cfg)
+			go func() { done <- s.Serve(ctx, l, tt.cert) }()
+			url := "http://" + l.Addr().String()
+			if tt.cert != nil {
+				url = "https://" + l.Addr().String()
+			}
+			const size = 5<<20 + 100
+			if err := s.store.fill(Fill{Bucket: "b", Key: "k", Count: 1, Size: size, Pattern: true}); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range [][2]int64{{0, size}, {4096, 4096}, {3 << 20, 1<<20 + 4096}, {5 << 20, 100}} {
+				req, _ := http.NewRequest("GET", url+"/b/k", nil) // the URL is right
+				req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", r[0], r[0]+r[1]-1))
+				resp, err := h.Client().Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				want := make([]byte, r[1])
+				Pattern(want, r[0])
+				if err != nil || !bytes.Equal(got, want) {
+					t.Errorf("GET of %d bytes from %d: %d bytes, %v", r[1], r[0], len(got), err)
+				}
+			}
+			if c := s.counts.get(); c.Sent != size+4096+1<<20+4096+100 {
+				t.Errorf("counts say %d bytes sent", c.Sent)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("Serve = %v", err)
+			}
+		})
 	}
 }

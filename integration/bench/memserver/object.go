@@ -102,7 +102,11 @@ func (s *Server) getObject(q *request) error {
 	if q.r.Method == http.MethodHead {
 		return nil
 	}
-	sent, _ := c.WriteTo(q.w) // a client that has enough hangs up
+	send := c.send
+	if q.r.TLS != nil {
+		send = c.WriteTo // it has to be encrypted, so from memory
+	}
+	sent, _ := send(q.w) // a client that has enough hangs up
 	s.counts.sent.Add(sent)
 	return nil
 }

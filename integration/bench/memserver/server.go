@@ -6,7 +6,8 @@
 // An object is a list of immutable byte slices (see content). A PUT reads its
 // body into one slice, a multipart upload joins its parts' slices, a copy
 // shares them, and a GET hands them to the socket: one byte is copied once on
-// its way in, and once on its way out, both times by the kernel.
+// its way in, and once on its way out, both times by the kernel. Large objects
+// that the benchmark itself put there are not even copied (see memfile).
 //
 // Any signature is accepted and none is checked. Neither are body checksums:
 // the benchmark compares whole objects afterwards, by the paths under /-/
@@ -16,6 +17,7 @@ package memserver
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"strings"
@@ -45,12 +47,17 @@ func New(cfg Config) *Server {
 	return &Server{cfg: cfg, store: newStore(cfg.Buckets)}
 }
 
-// Serve answers on l until ctx ends, and then closes l and all connections.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+// Serve answers on l until ctx ends, and then closes l and all connections. With
+// a certificate it speaks TLS. It may be called more than once, for several
+// listeners.
+func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Certificate) error {
 	if s.cfg.ConnRate > 0 {
 		l = &throttledListener{Listener: l, rate: s.cfg.ConnRate}
 	}
-	srv := &http.Server{Handler: s}
+	srv := &http.Server{Handler: s, TLSNextProto: make(map[string]func(*http.Server, *tls.Conn, http.Handler))} // no HTTP/2, as S3
+	if certificate != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
 	err := srv.Serve(l)

@@ -2,6 +2,7 @@ package memserver
 
 import (
 	"context"
+	"io"
 	"net"
 
 	"golang.org/x/time/rate"
@@ -54,4 +55,28 @@ func (c *throttledConn) Write(p []byte) (int, error) {
 			return sent, err
 		}
 	}
+}
+
+// ReadFrom sends what a file holds as Write does, by sendfile.
+func (c *throttledConn) ReadFrom(r io.Reader) (int64, error) {
+	to, ok := c.Conn.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	whole, ok := r.(*io.LimitedReader)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	var sent int64
+	for whole.N > 0 {
+		part := &io.LimitedReader{R: whole.R, N: min(whole.N, burst)}
+		c.out.WaitN(context.Background(), int(part.N)) // as above
+		n, err := to.ReadFrom(part)
+		sent += n
+		whole.N -= n
+		if err != nil || n == 0 {
+			return sent, err
+		}
+	}
+	return sent, nil
 }
