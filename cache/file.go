@@ -62,15 +62,15 @@ func (f *File) Attr() Attr {
 	return f.attrLocked()
 }
 
-// State tells where the file is on its way to S3.
-func (f *File) State() outbox.State {
+// status tells where the file is on its way to S3.
+func (f *File) status() outbox.Status {
 	f.c.mu.Lock()
 	it := f.item
 	f.c.mu.Unlock()
 	if it == nil {
-		return outbox.Delivered
+		return outbox.Status{State: outbox.Delivered}
 	}
-	return it.Status().State
+	return it.Status()
 }
 
 // deliveredLocked makes the committed version the file's content.

@@ -17,16 +17,16 @@ func (c *Cache) Statfs() (Space, error) {
 	return Space{total, free}, err
 }
 
-// State tells where a file is on its way to S3.
-func (c *Cache) State(a Attr) string {
-	state := outbox.Delivered
+// StatusOf tells where a file is on its way to S3.
+func (c *Cache) StatusOf(a Attr) outbox.Status {
+	st := outbox.Status{State: outbox.Delivered}
 	if a.File != nil {
-		state = a.File.State()
+		st = a.File.status()
 	}
-	if state == outbox.Delivered && c.out.IsConflict(a.Key) {
-		state = outbox.Conflict
+	if st.State == outbox.Delivered && c.out.IsConflict(a.Key) {
+		st.State = outbox.Conflict
 	}
-	return string(state)
+	return st
 }
 
 // Version asks for S3's id of the version that a file has; "" where the bucket

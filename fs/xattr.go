@@ -2,20 +2,53 @@ package fs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
 )
 
 // xattrs are what a file tells of itself; they cannot be set.
 const (
-	xattrPrefix = "user.s3share."
-	xattrKey    = xattrPrefix + "key"     // its key in the bucket
-	xattrETag   = xattrPrefix + "etag"    // of the version that S3 holds
-	xattrState  = xattrPrefix + "state"   // where it is on its way: see outbox.State
-	xattrVers   = xattrPrefix + "version" // S3's version id, where the bucket keeps versions
+	xattrPrefix   = "user.s3share."
+	xattrKey      = xattrPrefix + "key"      // its key in the bucket
+	xattrETag     = xattrPrefix + "etag"     // of the version that S3 holds
+	xattrState    = xattrPrefix + "state"    // where it is on its way: see outbox.State
+	xattrProgress = xattrPrefix + "progress" // of a file that is not delivered: bytes that S3 has, a slash, its size
+	xattrError    = xattrPrefix + "error"    // why it is not delivered, if anything has failed
+	xattrVers     = xattrPrefix + "version"  // S3's version id, where the bucket keeps versions
 )
+
+// listed are the attributes that are listed where they have a value: not the
+// version, for which S3 would have to be asked.
+var listed = []string{xattrKey, xattrETag, xattrState, xattrProgress, xattrError}
+
+// xattr is the value of an attribute but the version; "" for none.
+func (s *Server) xattr(a cache.Attr, name string) string {
+	switch name {
+	case xattrKey:
+		return a.Key
+	case xattrETag:
+		return a.ETag
+	}
+	st := s.cache.StatusOf(a)
+	switch {
+	case name == xattrState:
+		return string(st.State)
+	case st.State == outbox.Delivered || st.State == outbox.Conflict:
+	case name == xattrProgress && st.State != outbox.Local:
+		return fmt.Sprintf("%d/%d", st.Sent, st.Size)
+	case name == xattrError && st.Code != "" && !strings.Contains(st.Reason, st.Code):
+		return st.Code + ": " + st.Reason
+	case name == xattrError:
+		return st.Reason
+	}
+	return ""
+}
 
 func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, syscall.Errno) {
 	if !strings.HasPrefix(name, xattrPrefix) {
@@ -25,15 +58,8 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 	if err != nil {
 		return 0, f.s.told("getxattr", f.path(), err)
 	}
-	var value string
-	switch name {
-	case xattrKey:
-		value = a.Key
-	case xattrETag:
-		value = a.ETag
-	case xattrState:
-		value = f.s.cache.State(a)
-	case xattrVers:
+	value := f.s.xattr(a, name)
+	if name == xattrVers {
 		if value, err = f.s.cache.Version(ctx, a); err != nil {
 			return 0, f.s.told("getxattr", f.path(), err)
 		}
@@ -44,14 +70,19 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 	return answer(dest, value)
 }
 
-// Listxattr names what every file has: not the version, for which S3 would have to
-// be asked.
+// Listxattr names what the file has.
 func (f *file) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
-	names := []string{xattrKey, xattrState}
-	if a, err := f.attr(ctx, nil); err == nil && a.ETag != "" {
-		names = append(names, xattrETag)
+	a, err := f.attr(ctx, nil)
+	if err != nil {
+		return 0, f.s.told("listxattr", f.path(), err)
 	}
-	return answer(dest, strings.Join(names, "\x00")+"\x00")
+	var names strings.Builder
+	for _, name := range listed {
+		if f.s.xattr(a, name) != "" {
+			names.WriteString(name + "\x00")
+		}
+	}
+	return answer(dest, names.String())
 }
 
 // answer fills dest, or tells how large it has to be.

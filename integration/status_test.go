@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestStatus asks for a file, a folder and the whole of a mount while nothing can
@@ -68,6 +70,15 @@ func TestStatus(t *testing.T) {
 		t.Errorf("status --json tells %+v", o)
 	}
 
+	for name, want := range map[string]string{"state": "blocked", "progress": "0/1", "error": "AccessDenied"} {
+		if got, err := xattr(m.path(delivery+"a.txt"), "user.s3share."+name); err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s of a.txt = %q, %v, want %q", name, got, err, want)
+		}
+	}
+	m.wantXattrs(delivery+"a.txt", "key", "state", "progress", "error")
+	m.wantXattrs(delivery+"c.part", "key", "state")
+	m.wantXattrs(submissions+"theirs.txt", "key", "etag", "state")
+
 	cmd := exec.Command(s3shareBin, "status", "--watch", m.dir)
 	cmd.Env = m.env
 	stdout, err := cmd.StdoutPipe()
@@ -100,5 +111,22 @@ func TestStatus(t *testing.T) {
 	until("is no longer mounted")
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("watching ended with %v", err)
+	}
+}
+
+// wantXattrs fails the test unless a file lists these attributes of ours.
+func (m *mount) wantXattrs(key string, names ...string) {
+	m.t.Helper()
+	b := make([]byte, 1024)
+	n, err := unix.Listxattr(m.path(key), b)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	want := ""
+	for _, name := range names {
+		want += "user.s3share." + name + "\x00"
+	}
+	if got := string(b[:n]); got != want {
+		m.t.Errorf("%s lists %q, want %q", key, got, want)
 	}
 }
