@@ -18,6 +18,7 @@ type dir struct{ node }
 var (
 	_ = (fusefs.NodeLookuper)((*dir)(nil))
 	_ = (fusefs.NodeGetattrer)((*dir)(nil))
+	_ = (fusefs.NodeGetxattrer)((*dir)(nil))
 	_ = (fusefs.NodeSetattrer)((*dir)(nil))
 	_ = (fusefs.NodeOpendirHandler)((*dir)(nil))
 	_ = (fusefs.NodeCreater)((*dir)(nil))

@@ -52,7 +52,7 @@ func (s *Server) xattr(a cache.Attr, name string) string {
 
 func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, syscall.Errno) {
 	if !strings.HasPrefix(name, xattrPrefix) {
-		return 0, fusefs.ENOATTR
+		return f.node.Getxattr(ctx, name, dest)
 	}
 	a, err := f.attr(ctx, nil)
 	if err != nil {
@@ -68,6 +68,17 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 		return 0, fusefs.ENOATTR
 	}
 	return answer(dest, value)
+}
+
+// Getxattr is for the names that nothing here has. Labels and access lists are not
+// supported at all: told so, ls and cp ask once, and not once more for each file.
+func (n *node) Getxattr(_ context.Context, name string, _ []byte) (uint32, syscall.Errno) {
+	for _, space := range []string{"security.", "system.", "trusted."} {
+		if strings.HasPrefix(name, space) {
+			return 0, syscall.EOPNOTSUPP
+		}
+	}
+	return 0, fusefs.ENOATTR
 }
 
 // Listxattr names what the file has.

@@ -317,6 +317,13 @@ func TestXattrs(t *testing.T) {
 	}
 	_, err = xattr(m.path(key), "user.other")
 	wantErrno(t, "getxattr of another one", err, unix.ENODATA)
+	// A listing asks for labels and access lists only until it hears this.
+	for _, path := range []string{m.path(key), m.path(delivery)} {
+		for _, name := range []string{"security.selinux", "system.posix_acl_access"} {
+			_, err = xattr(path, name)
+			wantErrno(t, "getxattr "+name+" of "+path, err, unix.EOPNOTSUPP)
+		}
+	}
 }
 
 // TestStatfs tells a file manager how much can be dropped here.
