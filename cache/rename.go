@@ -95,7 +95,7 @@ func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr) e
 			return err
 		}
 	}
-	if outbox.Private(to.key()) {
+	if c.out.Private(to.key()) {
 		return c.setAside(ctx, from, to, src, dst)
 	}
 	return c.renameObject(ctx, from, to, src, dst)

@@ -204,7 +204,7 @@ func (it *Item) lastHold() bool {
 // restLocked schedules a closed item, or tells why it stays here.
 func (it *Item) restLocked(d time.Duration) {
 	switch {
-	case Private(it.key):
+	case it.o.Private(it.key):
 		it.state = Local
 	case it.killed:
 		it.state = Interrupted

@@ -66,6 +66,7 @@ type Config struct {
 	Size     int64         // most bytes staged; 0: what the disk has
 	MinFree  int64         // bytes that stay free on Dir's disk
 	Who      string        // names us in the name of a conflict copy
+	Private  *Private      // names that are not sent; nil for the built-in list
 	Logger   *slog.Logger
 }
 
@@ -115,6 +116,9 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	if cfg.Workers == 0 {
 		cfg.Workers = defaultWorkers
+	}
+	if cfg.Private == nil {
+		cfg.Private, _ = NewPrivate(nil)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

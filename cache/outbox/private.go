@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,24 +35,61 @@ var privateNames = []string{
 // and capitals, which all but one of 200 such names have.
 var mkstempName = regexp.MustCompile(`^\..+\.[A-Za-z0-9]{6}$`)
 
-// PrivateName tells whether a file of this name is for this machine alone.
-func PrivateName(name string) bool {
-	for _, p := range privateNames {
-		if ok, _ := path.Match(p, name); ok {
+// mkstempPattern stands for it where patterns are named.
+const mkstempPattern = ".NAME.XXXXXX"
+
+// Private are the names that are for this machine alone: what is called so never
+// leaves the outbox, and costs no request. Renaming it to another name delivers it.
+type Private struct {
+	patterns []string
+	mkstemp  bool
+}
+
+// NewPrivate is the built-in list, with what changes says: each is one more pattern
+// of path.Match, or takes one off the list, with a "!" before it.
+func NewPrivate(changes []string) (*Private, error) {
+	p := &Private{patterns: slices.Clone(privateNames), mkstemp: true}
+	for _, c := range changes {
+		off, isOff := strings.CutPrefix(c, "!")
+		_, err := path.Match(c, "")
+		switch i := slices.Index(p.patterns, off); {
+		case isOff && off == mkstempPattern:
+			p.mkstemp = false
+		case isOff && i >= 0:
+			p.patterns = slices.Delete(p.patterns, i, i+1)
+		case isOff:
+			return nil, fmt.Errorf("%q takes nothing off the list of private names: there is no %q on it", c, off)
+		case c == "" || strings.Contains(c, "/"):
+			return nil, fmt.Errorf("%q cannot be a private name: it has to be a pattern for one name, without a slash", c)
+		case err != nil:
+			return nil, fmt.Errorf("%q is no pattern for names: a [ or a \\ in it is not closed", c)
+		default:
+			p.patterns = append(p.patterns, c)
+		}
+	}
+	return p, nil
+}
+
+// Name tells whether a file of this name is for this machine alone.
+func (p *Private) Name(name string) bool {
+	for _, pattern := range p.patterns {
+		if ok, _ := path.Match(pattern, name); ok {
 			return true
 		}
 	}
-	return mkstempName.MatchString(name) && strings.ContainsAny(name[len(name)-6:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	return p.mkstemp && mkstempName.MatchString(name) && strings.ContainsAny(name[len(name)-6:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 }
 
-// Private tells whether what has this key never leaves the outbox: its name, or
-// that of a folder above it, is private. It costs no request; renaming it to
-// another name delivers it.
-func Private(key string) bool {
+// Key tells whether what has this key never leaves the outbox: its name, or that of
+// a folder above it, is private.
+func (p *Private) Key(key string) bool {
 	for elem := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
-		if PrivateName(elem) {
+		if p.Name(elem) {
 			return true
 		}
 	}
 	return false
 }
+
+// Private tells whether what has this key never leaves the outbox.
+func (o *Outbox) Private(key string) bool { return o.cfg.Private.Key(key) }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/s3share/s3share/cache/outbox"
 )
 
 // defaultExchange is mounted when nothing says which.
@@ -82,7 +84,8 @@ func readConfig(file, name string, s *settings) error {
 		if t.Owner != "" {
 			err = errors.Join(err, checkOwner(t.Owner))
 		}
-		if err != nil {
+		_, badName := outbox.NewPrivate(t.Private)
+		if err = errors.Join(err, badName); err != nil {
 			return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
 		}
 	}

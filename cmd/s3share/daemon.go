@@ -139,10 +139,14 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	private, err := s.privateNames()
+	if err != nil {
+		return nil, err
+	}
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Who: whoWeAre(), Prober: client, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, Who: whoWeAre(), Prober: client, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err

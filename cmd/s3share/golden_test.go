@@ -39,6 +39,10 @@ func TestMisuse(t *testing.T) {
 		{"bad-size", []string{"mount", "--bucket", "b", "--memory", "lots", "x"}},
 		{"bad-umask", []string{"mount", "--bucket", "b", "-o", "umask=999", "x"}},
 		{"bad-folder", []string{"mount", "--bucket", "b", "--folder", "a/b", "x"}},
+		{"bad-private", []string{"mount", "--bucket", "b", "--private", "[a", "x"}},
+		{"bad-private-slash", []string{"mount", "--bucket", "b", "-o", "private=tmp/*", "x"}},
+		{"bad-private-off", []string{"mount", "--bucket", "b", "--private", "!*.prat", "x"}},
+		{"bad-private-all", []string{"mount", "--bucket", "b", "--private", "*", "x"}},
 		{"bad-option", []string{"mount", "--bucket", "b", "-o", "ro,compress=1", "x"}},
 		{"allow-root", []string{"mount", "--bucket", "b", "-o", "allow_root", "x"}},
 		{"suid", []string{"mount", "--bucket", "b", "-o", "suid", "x"}},
@@ -104,6 +108,7 @@ func TestBadConfig(t *testing.T) {
 		{"config-type", team + "read-only = \"yes\"\n", []string{"mount", "x"}},
 		{"config-size", team + "memory = \"lots\"\n", []string{"mount", "x"}},
 		{"config-folder", team + "folders = [\"a/b\"]\n", []string{"mount", "x"}},
+		{"config-private", team + "private = [\"*.bak\", \"!*.prat\"]\n", []string{"mount", "x"}},
 		{"config-no-bucket", "[exchange.team]\nregion = \"eu-west-1\"\n", []string{"mount", "x"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -53,6 +53,9 @@ func (c said) resolve() (*settings, error) {
 		return nil, misuse("write bucket = \"NAME\" into its table, or say --bucket",
 			"the exchange %q of %s names no bucket", s.Exchange, file)
 	}
+	if _, err := s.privateNames(); err != nil {
+		return nil, misuse("", "%w", err)
+	}
 	s.Kernel = kernel
 	return s, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/s3share/s3share/cache/outbox"
 )
 
 // settings is everything that can be said about a mount.
@@ -33,6 +35,7 @@ type settings struct {
 	Umask      modeBits `toml:"umask"`
 	AllowOther bool     `toml:"allow-other"`
 	LogFile    string   `toml:"log-file"`
+	Private    []string `toml:"private"`
 	Verbose    bool     `toml:"verbose"`
 
 	Kernel []string `toml:"-"` // mount options that the kernel takes as they are
@@ -58,8 +61,15 @@ type setting struct {
 	set   func(*settings, string) error
 }
 
-// folderSetting is the one setting that can be said several times.
+// folderSetting is the one setting whose key in the config file is another.
 const folderSetting = "folder"
+
+// listSettings can be said several times. What one source says of them takes the
+// place of what those below it say.
+var listSettings = map[string]func(*settings) *[]string{
+	folderSetting: func(s *settings) *[]string { return &s.Folders },
+	"private":     func(s *settings) *[]string { return &s.Private },
+}
 
 var settingTable = []setting{
 	{"bucket", "NAME", "the bucket, when the config file does not name it", textField(func(s *settings) *string { return &s.Bucket })},
@@ -80,6 +90,7 @@ var settingTable = []setting{
 	{"gid", "GID", "the files' group (default: yours)", idField(func(s *settings) *uint32 { return &s.GID })},
 	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
 	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *settings) *string { return &s.LogFile })},
+	{"private", "PATTERN", "names that stay on this machine, like *.bak, besides the built-in list; !PATTERN takes one off it; can be repeated", setPrivate},
 	{"verbose", "", "log every request", yesNoField(func(s *settings) *bool { return &s.Verbose })},
 }
 
@@ -107,8 +118,8 @@ func (l layer) say(st setting, value string) error {
 func (l layer) over(s *settings) error {
 	for _, st := range settingTable {
 		values := l[st.name]
-		if st.name == folderSetting && len(values) > 0 {
-			s.Folders = nil
+		if list := listSettings[st.name]; list != nil && len(values) > 0 {
+			*list(s) = nil
 		}
 		for _, v := range values {
 			if err := st.set(s, v); err != nil {
@@ -129,7 +140,7 @@ func environment() (layer, error) {
 			continue
 		}
 		values := []string{value}
-		if st.name == folderSetting {
+		if listSettings[st.name] != nil {
 			values = strings.Split(value, ",")
 		}
 		for _, v := range values {
@@ -242,6 +253,38 @@ func checkOwner(id string) error {
 		return fmt.Errorf("%q is no account id, which has 12 digits", id)
 	}
 	return nil
+}
+
+// setPrivate adds a change to the list of private names.
+func setPrivate(s *settings, v string) error {
+	if _, err := outbox.NewPrivate([]string{v}); err != nil {
+		return err
+	}
+	s.Private = append(s.Private, v)
+	return nil
+}
+
+// privateNames are the names that are not sent. A pattern for a folder of the
+// exchange would keep all that is in it.
+func (s *settings) privateNames() (*outbox.Private, error) {
+	p, err := outbox.NewPrivate(s.Private)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range s.Folders {
+		if p.Name(folder) {
+			return nil, fmt.Errorf("the private names %s take in the folder %q: nothing in it would be delivered", quoted(s.Private), folder)
+		}
+	}
+	return p, nil
+}
+
+func quoted(list []string) string {
+	var all []string
+	for _, s := range list {
+		all = append(all, strconv.Quote(s))
+	}
+	return strings.Join(all, ", ")
 }
 
 // byteSize is a number of bytes that is written like 512MiB.

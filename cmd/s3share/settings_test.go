@@ -30,6 +30,7 @@ stage-size = "2G"
 uid = 1001
 gid = 1002
 umask = "027"
+private = ["*.bak", "!*.part"]
 verbose = true
 
 [exchange.other]
@@ -79,6 +80,7 @@ func TestConfig(t *testing.T) {
 		{"UID", s.UID, uint32(1001)},
 		{"GID", s.GID, uint32(1002)},
 		{"Umask", s.Umask, modeBits(0o027)},
+		{"Private", strings.Join(s.Private, " "), "*.bak !*.part"},
 		{"Verbose", s.Verbose, true},
 	} {
 		if tt.got != tt.want {
