@@ -77,3 +77,18 @@ func TestRenameIsACopyAndADelete(t *testing.T) {
 		}
 	})
 }
+
+// TestRemoveSparesWhatCameMeanwhile removes a file that the other party replaces
+// before S3 is told.
+func TestRemoveSparesWhatCameMeanwhile(t *testing.T) {
+	bubble(t, nil, func(r *rig) {
+		r.b.Store("Delivery/plan", []byte("old"), nil)
+		r.wantShown("Delivery", "plan")
+		r.remove("Delivery/plan")
+		r.wantShown("Delivery")
+		r.b.Store("Delivery/plan", []byte("theirs"), nil)
+		r.drain()
+		r.wantBucket(map[string]string{"Delivery/plan": "theirs"})
+		r.wantShown("Delivery", "plan")
+	})
+}

@@ -96,7 +96,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		return err
 	},
 	"Delete":      func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
-	"DeleteAll":   func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), []string{"k"}); return err },
+	"DeleteAll":   func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), named("k")); return err },
 	"MayDelete":   func(t *testing.T, c *Client) error { return c.MayDelete(t.Context(), "Delivery/") },
 	"MayList":     func(t *testing.T, c *Client) error { return c.MayList(t.Context(), "Delivery/") },
 	"MayGet":      func(t *testing.T, c *Client) error { return told(c.MayGet(t.Context(), "Delivery/", nil)) },

@@ -45,17 +45,22 @@ func (c *Client) isMissing(ctx context.Context, key string) bool {
 	return errors.Is(err, NotExist)
 }
 
-// DeleteAll removes the objects under keys, 1000 a request. The map has every
-// key that may still be there, with its reason; a key not in it is gone. The
-// error is the first that stopped a whole request, or nil.
-func (c *Client) DeleteAll(ctx context.Context, keys []string) (map[string]error, error) {
+// DeleteAll removes objects, 1000 a request. Where obj has an ETag, AWS removes that
+// version and no other; of another server that is not known, and it removes what the
+// key holds. The map has every key that may still be there, with its reason, Stale
+// for another version; a key not in it is gone. The error is the first that stopped
+// a whole request, or nil.
+func (c *Client) DeleteAll(ctx context.Context, objs []Object) (map[string]error, error) {
 	failed := map[string]error{}
-	var batch, single []string
-	for _, k := range keys {
-		if inXML(k) {
-			batch = append(batch, k)
+	var batch, single []Object
+	for _, o := range objs {
+		if c.custom {
+			o.ETag = ""
+		}
+		if inXML(o.Key) {
+			batch = append(batch, o)
 		} else {
-			single = append(single, k)
+			single = append(single, o)
 		}
 	}
 	var first error
@@ -64,8 +69,9 @@ func (c *Client) DeleteAll(ctx context.Context, keys []string) (map[string]error
 			single = append(single, some...)
 			continue
 		}
-		err := c.deleteMany(ctx, some, failed)
-		if errors.Is(err, Denied) && c.Delete(ctx, some[0], Condition{}) == nil {
+		changed, err := c.deleteMany(ctx, some, failed)
+		single = append(single, changed...)
+		if errors.Is(err, Denied) && c.Delete(ctx, some[0].Key, Condition{IfMatch: some[0].ETag}) == nil {
 			// This server wants the permission on the bucket for such a request,
 			// and lets each key be deleted by itself.
 			c.quirks.noDeleteMany.Store(true)
@@ -77,14 +83,14 @@ func (c *Client) DeleteAll(ctx context.Context, keys []string) (map[string]error
 			single = append(single, some...)
 		} else if err != nil {
 			first = err
-			for _, k := range some {
-				failed[k] = err
+			for _, o := range some {
+				failed[o.Key] = err
 			}
 		}
 	}
 	if first != nil { // what stopped one request would stop the others
-		for _, k := range single {
-			failed[k] = first
+		for _, o := range single {
+			failed[o.Key] = first
 		}
 		return failed, first
 	}
@@ -92,27 +98,35 @@ func (c *Client) DeleteAll(ctx context.Context, keys []string) (map[string]error
 	return failed, ctx.Err()
 }
 
-// deleteMany is one DeleteObjects.
-func (c *Client) deleteMany(ctx context.Context, keys []string, failed map[string]error) error {
+// deleteMany is one DeleteObjects. It returns those of which S3 found another
+// version; a request for each proves that, in its standard form of an ETag.
+func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[string]error) (changed []Object, err error) {
 	const op = "DeleteObjects"
-	ids := make([]types.ObjectIdentifier, len(keys))
-	for i := range keys {
-		ids[i].Key = &keys[i]
+	ids := make([]types.ObjectIdentifier, len(objs))
+	etags := map[string]string{}
+	for i, o := range objs {
+		ids[i] = types.ObjectIdentifier{Key: &objs[i].Key, ETag: opt(o.ETag)}
+		etags[o.Key] = o.ETag
 	}
 	quietly := true // tell only what failed
 	out, err := c.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 		Bucket: &c.bucket, Delete: &types.Delete{Objects: ids, Quiet: &quietly},
 	})
 	if err != nil {
-		return fail(ctx, op, "", err)
+		return nil, fail(ctx, op, "", err)
 	}
 	for _, e := range out.Errors {
+		key := val(e.Key)
 		api := &smithy.GenericAPIError{Code: val(e.Code), Message: val(e.Message)}
-		if err := fail(context.WithoutCancel(ctx), op, val(e.Key), api); !isGone(err) {
-			failed[val(e.Key)] = err
+		switch err := fail(context.WithoutCancel(ctx), op, key, api); {
+		case isGone(err):
+		case errors.Is(err, Stale) && etags[key] != "":
+			changed = append(changed, Object{Key: key, ETag: etags[key]})
+		default:
+			failed[key] = err
 		}
 	}
-	return nil
+	return changed, nil
 }
 
 // refusesMany tells a server that does not take DeleteObjects, or wants an MD5
@@ -127,15 +141,15 @@ func refusesMany(err error) bool {
 	return false
 }
 
-func (c *Client) deleteEach(ctx context.Context, keys []string, failed map[string]error) {
+func (c *Client) deleteEach(ctx context.Context, objs []Object, failed map[string]error) {
 	var mu sync.Mutex // guards failed
 	var g errgroup.Group
 	g.SetLimit(deleteStreams)
-	for _, k := range keys {
+	for _, o := range objs {
 		g.Go(func() error {
-			if err := c.Delete(ctx, k, Condition{}); err != nil {
+			if err := c.Delete(ctx, o.Key, Condition{IfMatch: o.ETag}); err != nil {
 				mu.Lock()
-				failed[k] = err
+				failed[o.Key] = err
 				mu.Unlock()
 			}
 			return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -77,7 +78,7 @@ func TestDeleteAll(t *testing.T) {
 				shots.Add(1)
 				refuse(w, tt.single, "")
 			}))
-			failed, err := c.DeleteAll(t.Context(), tt.keys)
+			failed, err := c.DeleteAll(t.Context(), named(tt.keys...))
 			if !errors.Is(err, tt.wantErr) {
 				t.Fatalf("DeleteAll: %v, want %v", err, tt.wantErr)
 			}
@@ -99,12 +100,56 @@ func TestDeleteAll(t *testing.T) {
 				}
 			}
 			if shots.Store(0); tt.secondCallShots > 0 {
-				c.DeleteAll(t.Context(), tt.keys)
+				c.DeleteAll(t.Context(), named(tt.keys...))
 				if shots.Load() != tt.secondCallShots {
 					t.Errorf("called again: %d single deletes, want %d", shots.Load(), tt.secondCallShots)
 				}
 			}
 		})
+	}
+}
+
+// named are objects of which no version is known.
+func named(keys ...string) []Object {
+	objs := make([]Object, len(keys))
+	for i, k := range keys {
+		objs[i].Key = k
+	}
+	return objs
+}
+
+// TestDeleteAllVersions: AWS is told which version is meant, and what it finds changed
+// is proved by a request of its own; another server is asked as before.
+func TestDeleteAllVersions(t *testing.T) {
+	var asked []string
+	server := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method == "POST" {
+			asked = append(asked, fmt.Sprintf("batch of %d versions", strings.Count(string(body), "<ETag>")))
+			io.WriteString(w, "<DeleteResult><Error><Key>changed</Key><Code>PreconditionFailed</Code></Error></DeleteResult>")
+			return
+		}
+		asked = append(asked, r.Method+" "+r.URL.Path+" "+r.Header.Get("If-Match"))
+		refuse(w, 412, "PreconditionFailed")
+	}
+	objs := []Object{{Key: "same", ETag: "e"}, {Key: "changed", ETag: "e"}, {Key: "folder/"}}
+	for _, tt := range []struct {
+		custom bool
+		want   []string
+	}{
+		{false, []string{"batch of 2 versions", `DELETE /bkt/changed "e"`, "HEAD /bkt/changed "}},
+		{true, []string{"batch of 0 versions"}},
+	} {
+		asked = nil
+		c := once(against(t, server))
+		c.custom = tt.custom
+		failed, err := c.DeleteAll(t.Context(), objs)
+		if err != nil || len(failed) != 1 || !isKind(failed["changed"], Stale) {
+			t.Errorf("custom %v: DeleteAll = %v, %v; want changed alone, Stale", tt.custom, failed, err)
+		}
+		if !slices.Equal(asked, tt.want) {
+			t.Errorf("custom %v: S3 was asked %q, want %q", tt.custom, asked, tt.want)
+		}
 	}
 }
 

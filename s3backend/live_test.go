@@ -60,11 +60,7 @@ func fresh(t *testing.T) string {
 	prefix := fmt.Sprintf("test-%x/", rand.Uint64())
 	t.Cleanup(func() {
 		c, _ := live(t, asOwner)
-		var keys []string
-		for _, o := range listAll(t, c, ListInput{Prefix: prefix}).Objects {
-			keys = append(keys, o.Key)
-		}
-		if failed, err := c.DeleteAll(context.Background(), keys); err != nil || len(failed) > 0 {
+		if failed, err := c.DeleteAll(context.Background(), listAll(t, c, ListInput{Prefix: prefix}).Objects); err != nil || len(failed) > 0 {
 			t.Errorf("clean up: %v, %v", failed, err)
 		}
 	})
@@ -371,7 +367,7 @@ func TestLiveListDelete(t *testing.T) {
 	for _, n := range names {
 		keys = append(keys, prefix+n)
 	}
-	if failed, err := c.DeleteAll(t.Context(), keys); err != nil || len(failed) > 0 {
+	if failed, err := c.DeleteAll(t.Context(), named(keys...)); err != nil || len(failed) > 0 {
 		t.Errorf("DeleteAll = %v, %v", failed, err)
 	}
 	if left := listAll(t, c, ListInput{Prefix: prefix}); len(left.Objects) > 0 {

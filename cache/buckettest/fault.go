@@ -184,8 +184,8 @@ func (f *faulty) Delete(ctx context.Context, key string, cond s3backend.Conditio
 	return f.around(ctx, Delete, key, func() error { return f.S3.Delete(ctx, key, cond) })
 }
 
-func (f *faulty) DeleteAll(ctx context.Context, keys []string) (map[string]error, error) {
-	return through(f, ctx, DeleteAll, keys[0], func() (map[string]error, error) { return f.S3.DeleteAll(ctx, keys) })
+func (f *faulty) DeleteAll(ctx context.Context, objs []s3backend.Object) (map[string]error, error) {
+	return through(f, ctx, DeleteAll, objs[0].Key, func() (map[string]error, error) { return f.S3.DeleteAll(ctx, objs) })
 }
 
 func (f *faulty) MayDelete(ctx context.Context, prefix string) error {

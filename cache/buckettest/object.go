@@ -127,19 +127,27 @@ func (b *Bucket) Delete(ctx context.Context, key string, cond s3backend.Conditio
 	return nil
 }
 
-// DeleteAll removes what keys hold.
-func (b *Bucket) DeleteAll(ctx context.Context, keys []string) (failed map[string]error, err error) {
+// DeleteAll removes versions, or what keys hold where no version is told.
+func (b *Bucket) DeleteAll(ctx context.Context, objs []s3backend.Object) (failed map[string]error, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	defer func() { b.doneLocked(Request{Op: DeleteAll, Keys: len(keys), Err: err}) }()
+	defer func() { b.doneLocked(Request{Op: DeleteAll, Keys: len(objs), Err: err}) }()
 	if err := canceled(ctx, DeleteAll, ""); err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
-		delete(b.objects, key)
+	failed = map[string]error{}
+	for _, o := range objs {
+		if _, ok := b.objects[o.Key]; !ok {
+			continue
+		}
+		if err := b.holdsLocked(DeleteAll, o.Key, s3backend.Condition{IfMatch: o.ETag}); err != nil {
+			failed[o.Key] = err
+			continue
+		}
+		delete(b.objects, o.Key)
 	}
 	b.keys = nil
-	return map[string]error{}, nil
+	return failed, nil
 }
 
 // MayDelete tells whether the policy grants it: always, unless a fault says no.

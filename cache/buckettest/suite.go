@@ -53,14 +53,11 @@ type suite struct {
 
 func (s *suite) cleanUp() {
 	s.Helper()
-	var keys []string
-	for _, o := range s.listAll(s3backend.ListInput{Prefix: s.prefix}).Objects {
-		keys = append(keys, o.Key)
-	}
-	if len(keys) == 0 {
+	objs := s.listAll(s3backend.ListInput{Prefix: s.prefix}).Objects
+	if len(objs) == 0 {
 		return
 	}
-	if failed, err := s.b.DeleteAll(context.Background(), keys); err != nil || len(failed) > 0 {
+	if failed, err := s.b.DeleteAll(context.Background(), objs); err != nil || len(failed) > 0 {
 		s.Errorf("DeleteAll = %v, %v", failed, err)
 	}
 }
@@ -345,11 +342,11 @@ func (s *suite) delete() {
 			s.Errorf("Delete %+v: %v", cond, err)
 		}
 	}
-	var keys []string
+	objs := []s3backend.Object{{Key: s.prefix + "none"}}
 	for _, name := range []string{"a", "b/c", "b c+%20ü"} {
-		keys = append(keys, s.put(name, name, nil, s3backend.Condition{}).Key)
+		objs = append(objs, s.put(name, name, nil, s3backend.Condition{}))
 	}
-	failed, err := s.b.DeleteAll(s.Context(), append(keys, s.prefix+"none"))
+	failed, err := s.b.DeleteAll(s.Context(), objs)
 	if err != nil || len(failed) > 0 {
 		s.Errorf("DeleteAll = %v, %v", failed, err)
 	}

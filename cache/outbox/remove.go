@@ -58,8 +58,9 @@ func newRemovals(o *Outbox) *removals {
 	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), owed: map[string]*toRemove{}}
 }
 
-// Remove deletes what S3 holds at obj's key, soon and together with others;
-// Events.Removed tells when it is done. Whether the policy allows it is for the
+// Remove deletes the version obj, soon and together with others; Events.Removed tells
+// when it is done, or that another version has come, which stays (on a server that
+// tells versions apart in such a request: see DeleteAll of s3backend). Whether the policy allows it is for the
 // caller to know. When it returns, a later process would do it as well.
 func (o *Outbox) Remove(obj s3backend.Object) {
 	o.resolved(obj.Key)
@@ -129,11 +130,11 @@ func (r *removals) run() {
 // send deletes a batch, again after what may pass.
 func (r *removals) send(batch []*toRemove) {
 	for try := 0; len(batch) > 0; try++ {
-		keys := make([]string, len(batch))
+		objs := make([]s3backend.Object, len(batch))
 		for i, t := range batch {
-			keys[i] = t.obj.Key
+			objs[i] = t.obj
 		}
-		failed, err := r.o.bucket.DeleteAll(r.o.ctx, keys)
+		failed, err := r.o.bucket.DeleteAll(r.o.ctx, objs)
 		failpoint("removal sent")
 		var again, ended []*toRemove
 		for _, t := range batch {
