@@ -3,8 +3,6 @@ package meta
 import (
 	"context"
 	"slices"
-	"sort"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,7 +45,7 @@ type Listing struct {
 
 	// mu guards the fields below.
 	mu       sync.Mutex
-	entries  []Entry        // as listed, in the order of their keys
+	entries  entries        // as listed
 	extra    []Entry        // put here, and not in entries
 	extraAt  map[string]int // where in extra; a folder's name ends in "/"
 	removed  map[string]bool
@@ -88,27 +86,19 @@ func (l *Listing) add(p s3backend.Page, err error) {
 	}
 	l.pages++
 	l.complete = p.Next == ""
-	page := make([]Entry, 0, len(p.Objects)+len(p.Prefixes))
-	for _, o := range p.Objects {
-		if o.Key == l.prefix {
-			l.marker = true
-			continue
-		}
-		page = append(page, entryOf(strings.TrimPrefix(o.Key, l.prefix), o))
-	}
-	for _, p := range p.Prefixes {
-		page = append(page, Entry{Name: strings.TrimSuffix(strings.TrimPrefix(p, l.prefix), "/"), Size: isDir})
-	}
-	slices.SortFunc(page, func(a, b Entry) int { return strings.Compare(sortName(a), sortName(b)) })
+	page, marker := pageOf(l.prefix, p)
+	l.marker = l.marker || marker
 	if n := len(page); n > 0 {
 		l.last = max(l.last, sortName(page[n-1]))
 	}
-	for _, e := range page {
-		k := sortName(e)
-		if _, ok := l.extraAt[k]; !ok && !l.removed[k] {
-			l.entries = append(l.entries, e)
-		}
+	if len(l.extraAt)+len(l.removed) > 0 {
+		page = slices.DeleteFunc(page, func(e Entry) bool {
+			k := sortName(e)
+			_, ok := l.extraAt[k]
+			return ok || l.removed[k]
+		})
 	}
+	l.entries.append(page)
 }
 
 // usable tells whether the listing was begun at most age ago and has not failed.
@@ -183,28 +173,25 @@ func (l *Listing) large() bool {
 func (l *Listing) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.entries) + len(l.extra)
+	return l.entries.n + len(l.extra)
 }
 
-// findLocked returns the entry of this name and kind.
-func (l *Listing) findLocked(k string) *Entry {
-	if i, ok := l.extraAt[k]; ok {
-		return &l.extra[i]
+// findLocked returns the entry of this name and kind, or nil.
+func (l *Listing) findLocked(name string, folder bool) *Entry {
+	if len(l.extraAt) > 0 {
+		if i, ok := l.extraAt[key(name, folder)]; ok {
+			return &l.extra[i]
+		}
 	}
-	i := sort.Search(len(l.entries), func(i int) bool { return nameAt(l.entries[i]) >= k })
-	// A gone folder sorts as a file of its name, beside where it stood.
-	for ; i < len(l.entries) && nameAt(l.entries[i]) == k; i++ {
-		return &l.entries[i]
-	}
-	return nil
+	return l.entries.find(name, folder)
 }
 
-// nameAt is the name an entry stands under, also when it is gone.
-func nameAt(e Entry) string {
-	if e.IsDir() || e.Size == isGone && e.Class == "/" {
-		return e.Name + "/"
+// key tells files from folders in a map.
+func key(name string, folder bool) string {
+	if folder {
+		return name + "/"
 	}
-	return e.Name
+	return name
 }
 
 // peek answers from what has been read so far; false means: not known yet.
@@ -214,13 +201,13 @@ func (l *Listing) peek(name string) (f Found, known bool) {
 	if l.err != nil {
 		return f, false
 	}
-	if e := l.findLocked(name); e != nil && e.Size != isGone {
+	if e := l.findLocked(name, false); e != nil && e.Size != isGone {
 		f.File, f.IsFile = *e, true
 	}
-	if e := l.findLocked(name + "/"); e != nil && e.Size != isGone {
+	if e := l.findLocked(name, true); e != nil && e.Size != isGone {
 		f.IsDir = true
 	}
-	return f, l.complete || l.last >= name+"/"
+	return f, l.complete || l.last >= name && l.last >= key(name, true)
 }
 
 // lookup waits until the name is decided; false when the pages end before.
@@ -255,11 +242,11 @@ func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) 
 func (l *Listing) At(ctx context.Context, i int) (e Entry, ok bool, err error) {
 	for {
 		l.mu.Lock()
-		n, extra := len(l.entries), len(l.extra)
+		n, extra := l.entries.n, len(l.extra)
 		complete, lerr, changed := l.complete, l.err, l.changed
 		switch {
 		case i < n:
-			e = l.entries[i]
+			e = *l.entries.at(i)
 			l.mu.Unlock()
 			return e, true, nil
 		case complete && i-n < extra:
@@ -299,7 +286,7 @@ func (l *Listing) put(e Entry) {
 	defer l.mu.Unlock()
 	k := sortName(e)
 	delete(l.removed, k)
-	if old := l.findLocked(k); old != nil {
+	if old := l.findLocked(e.Name, e.IsDir()); old != nil {
 		if !e.IsDir() || old.Gone() {
 			*old = e
 		}
@@ -313,14 +300,14 @@ func (l *Listing) put(e Entry) {
 func (l *Listing) remove(name string, folder bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k, class := name, ""
+	class := ""
 	if folder {
-		k, class = name+"/", "/"
+		class = "/"
 	}
 	if !l.complete {
-		l.removed[k] = true
+		l.removed[key(name, folder)] = true
 	}
-	if e := l.findLocked(k); e != nil {
+	if e := l.findLocked(name, folder); e != nil {
 		*e = Entry{Name: name, Size: isGone, Class: class}
 	}
 }
@@ -335,7 +322,7 @@ func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
 func (l *Listing) empty() (empty, marker, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, entries := range [][]Entry{l.entries, l.extra} {
+	for _, entries := range append(slices.Clone(l.entries.pages), l.extra) {
 		for _, e := range entries {
 			if !e.Gone() {
 				return false, l.marker, true

@@ -165,25 +165,34 @@ func (c *Cache) age(l *Listing, maxAge time.Duration) time.Duration {
 	return min(c.cfg.TTL*time.Duration(1+l.Pages()/4), max(c.cfg.TTL, maxTTL))
 }
 
-// load fetches l's pages, and makes it the folder's listing once it is usable
-// instead of the older one.
+// load fetches l's pages, one after the other while the folder may be small.
 func (c *Cache) load(d *dir, l *Listing) {
 	in := s3backend.ListInput{Prefix: l.prefix, Delimiter: "/"}
 	for {
 		page, err := c.bucket.List(c.ctx, in)
-		l.add(page, err)
-		c.mu.Lock()
-		if err == nil && page.Next == "" || d.cur.failed() {
-			c.useLocked(d, l)
-		}
-		c.countLocked(l.prefix, d)
-		c.evictLocked(l.prefix)
-		c.mu.Unlock()
+		c.take(d, l, page, err)
 		if err != nil || page.Next == "" || !l.wantMore(c.ctx) {
 			return
 		}
 		in.Token = page.Next
+		if l.Pages() == pagesInARow {
+			c.spread(l, in.Token, func(p s3backend.Page, err error) { c.take(d, l, p, err) })
+			return
+		}
 	}
+}
+
+// take adds a page to a listing, and makes it the folder's once it is usable
+// instead of the older one.
+func (c *Cache) take(d *dir, l *Listing, page s3backend.Page, err error) {
+	l.add(page, err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && page.Next == "" || d.cur.failed() {
+		c.useLocked(d, l)
+	}
+	c.countLocked(l.prefix, d)
+	c.evictLocked(l.prefix)
 }
 
 // useLocked makes l the folder's listing, unless a later one has taken its place:
