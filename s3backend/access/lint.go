@@ -1,0 +1,244 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Level is how bad a finding is.
+type Level string
+
+// The levels, the worst first.
+const (
+	Wrong Level = "wrong"   // S3 would refuse the policy
+	Wide  Level = "wide"    // it lets in more than an exchange needs
+	Lacks Level = "missing" // s3share cannot do its work
+	Note  Level = "note"    // worth knowing
+)
+
+// Finding is one thing about a policy.
+type Finding struct {
+	Level     Level  `json:"level"`
+	Statement string `json:"statement,omitempty"` // its Sid, or number
+	Text      string `json:"text"`
+}
+
+// Rights are what a party may do in a folder.
+type Rights struct {
+	Folder                 string
+	List, Get, Put, Delete Answer
+}
+
+// Words are the rights as a list: "list, get". perhaps is how one is told that may
+// or may not be there, with %s for it.
+func (r Rights) Words(perhaps string) string {
+	var words []string
+	for _, right := range []struct {
+		word   string
+		answer Answer
+	}{{"list", r.List}, {"get", r.Get}, {"put", r.Put}, {"delete", r.Delete}} {
+		switch right.answer {
+		case Yes:
+			words = append(words, right.word)
+		case Maybe:
+			words = append(words, fmt.Sprintf(perhaps, right.word))
+		}
+	}
+	if words == nil {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}
+
+// OnCondition is how rights are told that depend on what only S3 can judge.
+const OnCondition = "%s on a condition"
+
+// Lint is a policy that is looked at, and for which exchange.
+type Lint struct {
+	Document
+	Bucket  string
+	Folders []string // the owner's, then the client's
+	// Ownership is the bucket's, "" where it is not known.
+	Ownership Ownership
+	// Elsewhere is for a server that is not AWS: see Terms.
+	Elsewhere bool
+}
+
+// LintTerms looks at a policy for the exchange of these terms.
+func LintTerms(d Document, t Terms) Lint {
+	return Lint{d, t.Bucket, []string{t.Shared, t.Delivered}, t.Ownership, t.Elsewhere}
+}
+
+// BucketOf is the bucket that the first of the policy's resources is about, ""
+// where none is.
+func BucketOf(d Document) string {
+	for _, s := range d.Statement {
+		for _, r := range append(slices.Clone(s.Resource), s.NotResource...) {
+			if f := strings.SplitN(r, ":", 6); len(f) == 6 && f[2] == "s3" {
+				bucket, _, _ := strings.Cut(f[5], "/")
+				if bucket != "" && !strings.ContainsAny(bucket, "*?$") {
+					return bucket
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// Clients are the accounts, users and roles that the policy names, sorted.
+func (d Document) Clients() []string {
+	var all []string
+	for _, s := range d.Statement {
+		if s.Effect != Allow || s.Principal == nil {
+			continue
+		}
+		for _, name := range s.Principal.By["AWS"] {
+			if name != "*" {
+				all = append(all, accountName(name))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// somewhere is a name that no pattern means in particular.
+const somewhere = "s3share-some-name"
+
+// ask asks the policy about an action of the client on a key, or on the bucket
+// where key is "".
+func (l Lint) ask(client, action, key string, context map[string]string) (Answer, []string) {
+	r := request{client, action, BucketARN(client, l.Bucket), map[string]string{
+		"aws:securetransport":  "true",
+		"aws:principalaccount": PrincipalAccount(client),
+	}}
+	if key != "" {
+		r.resource += "/" + key
+	}
+	for k, v := range context {
+		r.context[k] = v
+	}
+	return l.allows(r)
+}
+
+var (
+	// An upload of ours carries the ACL and asks for no encryption; parts of one
+	// fall under what it was begun with.
+	uploadContext = map[string]string{
+		"s3:x-amz-acl": ownerACL, "s3:x-amz-server-side-encryption": "", "s3:x-amz-server-side-encryption-aws-kms-key-id": "",
+		"s3:x-amz-storage-class": "", "s3:x-amz-grant-full-control": "", "s3:x-amz-grant-read": "", "s3:x-amz-tagging": "",
+	}
+	listContext = func(folder string) map[string]string {
+		return map[string]string{"s3:prefix": folder + "/", "s3:delimiter": "/"}
+	}
+)
+
+// Rights tells what a client may do in a folder.
+func (l Lint) Rights(client, folder string) Rights {
+	r := Rights{Folder: folder}
+	key := folder + "/" + somewhere
+	r.List, _ = l.ask(client, ListBucket, "", listContext(folder))
+	r.Get, _ = l.ask(client, GetObject, key, nil)
+	r.Put, _ = l.ask(client, PutObject, key, uploadContext)
+	if acl, _ := l.ask(client, PutObjectACL, key, uploadContext); !l.Elsewhere {
+		r.Put = min(r.Put, acl)
+	}
+	r.Delete, _ = l.ask(client, DeleteObject, key, nil)
+	return r
+}
+
+// Findings are what is wrong with the policy, too wide, missing for s3share, or
+// worth knowing: the worst first.
+func (l Lint) Findings() []Finding {
+	var all []Finding
+	for i := range l.Statement {
+		all = append(all, l.checkForm(i)...)
+	}
+	all = append(all, l.checkWhole()...)
+	for i, s := range l.Statement {
+		if s.Effect == Allow {
+			all = append(all, l.checkWidth(i)...)
+		}
+	}
+	for _, client := range l.Clients() {
+		all = append(all, l.checkClient(client)...)
+	}
+	order := []Level{Wrong, Wide, Lacks, Note}
+	slices.SortStableFunc(all, func(a, b Finding) int {
+		return slices.Index(order, a.Level) - slices.Index(order, b.Level)
+	})
+	return all
+}
+
+// checkForm finds what S3 would refuse a statement for.
+func (l Lint) checkForm(i int) (all []Finding) {
+	s := l.Statement[i]
+	wrong := func(text string) { all = append(all, Finding{Wrong, l.name(i), text}) }
+	if s.Effect != Allow && s.Effect != Deny {
+		wrong(fmt.Sprintf("the effect is %q, and has to be Allow or Deny", s.Effect))
+	}
+	if (s.Principal == nil) == (s.NotPrincipal == nil) {
+		wrong("it needs a Principal")
+	}
+	if (len(s.Action) == 0) == (len(s.NotAction) == 0) {
+		wrong("it needs an Action")
+	}
+	if (len(s.Resource) == 0) == (len(s.NotResource) == 0) {
+		wrong("it needs a Resource")
+	}
+	for j := range i {
+		if s.Sid != "" && l.Statement[j].Sid == s.Sid {
+			wrong("another statement has the same Sid")
+		}
+	}
+	return all
+}
+
+// checkWhole finds what is about no one statement.
+func (l Lint) checkWhole() (all []Finding) {
+	if len(l.Statement) == 0 {
+		all = append(all, Finding{Wrong, "", "it has no statement"})
+	}
+	if size := len(l.Bytes()); size > MaxPolicy {
+		all = append(all, Finding{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)})
+	}
+	if l.Elsewhere || len(l.Statement) == 0 {
+		return all
+	}
+	for _, resource := range []string{BucketARN("", l.Bucket), BucketARN("", l.Bucket) + "/" + somewhere} {
+		plain := request{"*", GetObject, resource, map[string]string{"aws:securetransport": "false"}}
+		if !slices.ContainsFunc(l.Statement, func(s Statement) bool {
+			return s.Effect == Deny && s.Principal.Everyone() && s.names(GetObject) && s.names(PutObject) && s.reaches(resource) && s.Condition.holds(plain) == Yes
+		}) {
+			return append(all, Finding{Wide, "", "requests without TLS are not refused (a Deny where aws:SecureTransport is false)"})
+		}
+	}
+	return all
+}
+
+// Report is what a policy lets its clients do, and the findings, for scripts.
+type Report struct {
+	Bucket   string         `json:"bucket"`
+	Clients  []ClientRights `json:"clients"`
+	Findings []Finding      `json:"findings"`
+}
+
+// ClientRights are one client's, by folder, each a list: "list, get".
+type ClientRights struct {
+	Client string            `json:"client"`
+	May    map[string]string `json:"may"`
+}
+
+// Report tells of the clients that are named.
+func (l Lint) Report(clients []string) Report {
+	r := Report{Bucket: l.Bucket, Clients: []ClientRights{}, Findings: append([]Finding{}, l.Findings()...)}
+	for _, c := range clients {
+		may := map[string]string{}
+		for _, f := range l.Folders {
+			may[f+"/"] = l.Rights(c, f).Words(OnCondition)
+		}
+		r.Clients = append(r.Clients, ClientRights{c, may})
+	}
+	return r
+}

@@ -1,0 +1,154 @@
+package access
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// abortDays is how long an upload may take, from its beginning to its last part,
+// before S3 ends it and its parts cost the owner nothing more.
+const abortDays = 7
+
+// abortRuleID is the name of the lifecycle rule of ours.
+const abortRuleID = "s3share-incomplete-uploads"
+
+// planLifecycle adds the rule that ends incomplete uploads, unless one is there.
+func (p *Plan) planLifecycle() {
+	const what = "incomplete uploads"
+	rules := make([]types.LifecycleRule, 0, len(p.Found.Lifecycle)+1)
+	for _, r := range p.Found.Lifecycle {
+		ours := aws.ToString(r.ID) == abortRuleID
+		if days, all := abortsAll(r); all && (ours || days <= abortDays) {
+			p.lifecycle = p.Found.Lifecycle
+			p.step(what, Done, nil, "ended after %s", plural(int(days), "day", "days"))
+			return
+		}
+		if !ours {
+			rules = append(rules, r)
+		}
+	}
+	kept := ""
+	if n := len(rules); n > 0 {
+		kept = "; " + plural(n, "lifecycle rule", "lifecycle rules") + " of others kept"
+	}
+	p.lifecycle = append(rules, abortRule())
+	p.step(what, Change, putLifecycle(p.Found.Lifecycle, p.lifecycle, p.Found.TransitionSize), "ended after %d days%s", abortDays, kept)
+}
+
+func abortRule() types.LifecycleRule {
+	return types.LifecycleRule{
+		ID: aws.String(abortRuleID), Status: types.ExpirationStatusEnabled,
+		Filter:                         &types.LifecycleRuleFilter{Prefix: aws.String("")},
+		AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(abortDays)},
+	}
+}
+
+// abortsAll tells after how many days a rule ends incomplete uploads, and whether
+// it does so in all of the bucket.
+func abortsAll(r types.LifecycleRule) (days int32, all bool) {
+	if r.Status != types.ExpirationStatusEnabled || r.AbortIncompleteMultipartUpload == nil {
+		return 0, false
+	}
+	if f := r.Filter; f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil || aws.ToString(f.Prefix) != "") {
+		return 0, false
+	}
+	//lint:ignore SA1019 rules that were made long ago have it
+	if aws.ToString(r.Prefix) != "" {
+		return 0, false
+	}
+	return aws.ToInt32(r.AbortIncompleteMultipartUpload.DaysAfterInitiation), true
+}
+
+// planEncryption sets the default encryption, and says what a KMS key needs: its
+// own policy has to let the client in, which its owner sets, at KMS.
+func (p *Plan) planEncryption() {
+	const what = "encryption"
+	var now types.ServerSideEncryptionRule
+	if len(p.Found.Encryption) > 0 {
+		now = p.Found.Encryption[0]
+	}
+	algorithm, key := types.ServerSideEncryption(""), ""
+	if d := now.ApplyServerSideEncryptionByDefault; d != nil {
+		algorithm, key = d.SSEAlgorithm, aws.ToString(d.KMSMasterKeyID)
+	}
+	p.encryption = now
+	switch {
+	case p.Setup.KMSKey == "" && algorithm == "":
+		p.encryption = encryptionRule(now, types.ServerSideEncryptionAes256, "")
+		p.step(what, Change, putEncryption(p.encryption), "with keys of S3 (SSE-S3)")
+	case p.Setup.KMSKey == "" && algorithm == types.ServerSideEncryptionAes256:
+		p.step(what, Done, nil, "with keys of S3 (SSE-S3)")
+	case p.Setup.KMSKey == "" && key == "":
+		p.step(what, Done, nil, "%s with the key aws/s3, which no other account can be let use: choose another with --kms", algorithm)
+	case p.Setup.KMSKey == "":
+		p.step(what, Done, nil, "%s with the key %s", algorithm, key)
+		p.needKey(key)
+	case isKMS(algorithm) && key == p.Setup.KMSKey:
+		p.step(what, Done, nil, "%s with the key %s", algorithm, key)
+		p.needKey(key)
+	default:
+		was := ""
+		if isKMS(algorithm) {
+			was = " (now " + orWord(key, "aws/s3") + ")"
+		} else {
+			algorithm = types.ServerSideEncryptionAwsKms
+		}
+		p.encryption = encryptionRule(now, algorithm, p.Setup.KMSKey)
+		p.step(what, Change, putEncryption(p.encryption), "%s with the key %s%s", algorithm, p.Setup.KMSKey, was)
+		p.needKey(p.Setup.KMSKey)
+	}
+}
+
+func isKMS(a types.ServerSideEncryption) bool { return strings.HasPrefix(string(a), "aws:kms") }
+
+func orWord(s, word string) string {
+	if s == "" {
+		return word
+	}
+	return s
+}
+
+// encryptionRule is now with another algorithm and key. A bucket key saves a
+// request to KMS for each object; the double encryption has none.
+func encryptionRule(now types.ServerSideEncryptionRule, algorithm types.ServerSideEncryption, key string) types.ServerSideEncryptionRule {
+	now.ApplyServerSideEncryptionByDefault = &types.ServerSideEncryptionByDefault{SSEAlgorithm: algorithm}
+	if key != "" {
+		now.ApplyServerSideEncryptionByDefault.KMSMasterKeyID = &key
+		now.BucketKeyEnabled = aws.Bool(algorithm == types.ServerSideEncryptionAwsKms)
+	}
+	return now
+}
+
+func (p *Plan) needKey(key string) {
+	if !strings.HasPrefix(key, "arn:") {
+		p.step("key's name", ByHand, nil, "%s is not a full ARN, and means another key in the client's account: set it anew with --kms", key)
+	}
+	p.step("key policy", ByHand, nil, "the statement below belongs into the policy of the key; the client's users need the same by IAM")
+}
+
+// KeyStatement is what the policy of a KMS key needs for the client to read and
+// write what the key encrypts, by way of S3 alone. In a key's policy the resource
+// is the key itself.
+func (s Setup) KeyStatement(region string) Statement {
+	domain := "amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		domain += ".cn"
+	}
+	return Statement{
+		Sid: s.sid("UsesKey"), Effect: Allow, Principal: AWS(s.Client),
+		Action: Strings{"kms:GenerateDataKey", "kms:Decrypt"}, Resource: Strings{"*"}, // Decrypt for parts, too
+		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + domain}}},
+	}
+}
+
+// NeedsKey tells whether the plan is about a KMS key, whose policy needs KeyStatement.
+func (p *Plan) NeedsKey() bool {
+	for _, s := range p.Steps {
+		if s.State == ByHand {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,60 @@
+package access
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// dashed is an account id as the console shows it.
+var dashed = regexp.MustCompile(`^(\d{4})-(\d{4})-(\d{4})$`)
+
+// ClientPrincipal is how a policy names a client that people name by its account
+// id or by an ARN. The region gives the partition of an account. Servers that are
+// not AWS have names of their own, which are taken as they are.
+func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
+	switch name = dashed.ReplaceAllString(name, "$1$2$3"); {
+	case IsAccountID(name):
+		return "arn:" + partition(region) + ":iam::" + name + ":root", nil
+	case elsewhere && name != "" && !strings.ContainsAny(name, "*? \t\n"):
+		return name, nil
+	}
+	f := strings.SplitN(name, ":", 6)
+	if len(f) != 6 || f[0] != "arn" {
+		return "", fmt.Errorf("%q is neither an account id, which has 12 digits, nor an ARN", name)
+	}
+	kind, _, _ := strings.Cut(f[5], "/")
+	switch {
+	case strings.ContainsAny(name, "*?"):
+		return "", fmt.Errorf("%q has a wildcard, which a policy takes for no principal", name)
+	case !IsAccountID(f[4]):
+		return "", fmt.Errorf("%q names no account", name)
+	case f[2] == "iam" && (kind == "root" || kind == "user" || kind == "role"), f[2] == "sts" && kind == "assumed-role":
+		return name, nil
+	}
+	return "", fmt.Errorf("%q is no account, user or role", name)
+}
+
+// partition is that of a region.
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// CheckKey refuses what does not name a KMS key by its full ARN: an alias, or the
+// key's id alone, means another key, or none, in the client's account.
+func CheckKey(arn, region string) error {
+	f := strings.SplitN(arn, ":", 6)
+	switch {
+	case len(f) != 6 || f[0] != "arn" || f[2] != "kms" || !strings.HasPrefix(f[5], "key/"):
+		return fmt.Errorf("%q is not the full ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID): in the client's account anything else means another key", arn)
+	case region != "" && f[3] != region:
+		return fmt.Errorf("the key is in the region %s, and the bucket in %s", f[3], region)
+	}
+	return nil
+}

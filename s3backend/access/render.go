@@ -1,0 +1,77 @@
+package access
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// marks show a step's state.
+var marks = map[StepState]string{Change: "+", Done: "=", Left: "-", ByHand: "!"}
+
+// Write tells the plan as people read it.
+func (p *Plan) Write(w io.Writer) error {
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range p.Steps {
+		fmt.Fprintf(tab, "  %s %s\t%s\n", marks[s.State], s.What, s.Detail)
+	}
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	if p.NeedsKey() {
+		fmt.Fprintf(w, "\nThe policy of the key needs this statement:\n%s\n", indent(p.keyStatement().String()))
+	}
+	return nil
+}
+
+func (p *Plan) keyStatement() Statement { return p.Setup.KeyStatement(p.Found.Region) }
+
+func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
+
+// MarshalJSON writes the plan for scripts.
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Bucket   string     `json:"bucket"`
+		Region   string     `json:"region,omitempty"`
+		Endpoint string     `json:"endpoint,omitempty"`
+		Owner    string     `json:"owner,omitempty"`
+		Client   string     `json:"client"`
+		Grant    Grant      `json:"grant"`
+		Steps    []Step     `json:"steps"`
+		Policy   *Document  `json:"policy,omitempty"`
+		Key      *Statement `json:"key_statement,omitempty"`
+		Findings []Finding  `json:"findings"`
+		Join     string     `json:"join"`
+	}{
+		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant,
+		p.Steps, nil, nil, p.Findings(), p.Invitation().String(),
+	}
+	if p.Found.NoPolicies == "" {
+		out.Policy = &p.Policy
+	}
+	if p.NeedsKey() {
+		s := p.keyStatement()
+		out.Key = &s
+	}
+	return json.Marshal(out)
+}
+
+// Findings are what is to be said of statements that are not ours: ours are as
+// they are meant to be.
+func (p *Plan) Findings() []Finding {
+	theirs := map[string]bool{}
+	for i, s := range p.Policy.Statement {
+		if !s.Ours() {
+			theirs[p.Policy.name(i)] = true
+		}
+	}
+	all := []Finding{}
+	for _, f := range LintTerms(p.Policy, p.Setup.Terms).Findings() {
+		if theirs[f.Statement] || f.Statement == "" && f.Level == Lacks {
+			all = append(all, f)
+		}
+	}
+	return all
+}
