@@ -22,6 +22,7 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 	o.register(fs)
 	listen := fs.String("listen", "127.0.0.1:0", "the loopback `address` to listen on; port 0 takes a free one")
 	dir := fs.String("dir", "", "the `directory` that holds the objects (a temporary one, removed at exit, when left out)")
+	empty := fs.Bool("empty", false, "make no bucket: only the three accounts are there")
 	ownership := fs.String("ownership", "writer", "who owns an object: writer, preferred, enforced")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -64,7 +65,11 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 		return ended(ctx, err)
 	}
 	line.Endpoint = g.Endpoint
-	err = bucket.Setup(ctx, line, owns, policy)
+	if *empty {
+		line.Bucket = ""
+	} else {
+		err = bucket.Setup(ctx, line, owns, policy)
+	}
 	if err == nil {
 		err = json.NewEncoder(out).Encode(line)
 	}
