@@ -14,6 +14,9 @@ func TestHelp(t *testing.T) {
 	}{
 		{"help", []string{"--help"}},
 		{"help-mount", []string{"mount", "--help"}},
+		{"help-init", []string{"init", "--help"}},
+		{"help-join", []string{"join", "--help"}},
+		{"help-policy", []string{"policy", "--help"}},
 		{"help-unmount", []string{"unmount", "--help"}},
 		{"help-status", []string{"status", "--help"}},
 		{"help-recover", []string{"recover", "--help"}},
@@ -21,8 +24,6 @@ func TestHelp(t *testing.T) {
 		{"help-why", []string{"why", "--help"}},
 		{"help-retry", []string{"retry", "--help"}},
 		{"help-deliver", []string{"deliver", "--help"}},
-		{"help-doctor", []string{"doctor", "--help"}},
-		{"help-repair", []string{"repair", "--help"}},
 		{"help-demo", []string{"demo", "--help"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })
@@ -35,6 +36,17 @@ func TestMisuse(t *testing.T) {
 		args []string
 	}{
 		{"unknown-command", []string{"mout", "x"}},
+		{"init-no-bucket", []string{"init"}},
+		{"init-no-client", []string{"init", "b", "--endpoint-url", "http://127.0.0.1:1"}},
+		{"init-bad-grant", []string{"init", "b", "--client", "444455556666", "--grant", "all"}},
+		{"join-nothing", []string{"join"}},
+		{"join-other", []string{"join", "https://example.com"}},
+		{"join-cut", []string{"join", "s3share:team-exchange,owner=111122223333,check=1"}},
+		{"policy-no-bucket", []string{"policy"}},
+		{"policy-no-client", []string{"policy", "b"}},
+		{"policy-bad-client", []string{"policy", "b", "--client", "4444-5555"}},
+		{"init-bad-key", []string{"init", "b", "--client", "4444-5555-6666", "--kms", "alias/team"}},
+		{"policy-one-folder", []string{"policy", "b", "--client", "444455556666", "--folder", "In"}},
 		{"unknown-flag", []string{"mount", "--bukket", "b", "x"}},
 		{"no-directory", []string{"mount"}},
 		{"too-many", []string{"unmount", "a", "b"}},

@@ -74,6 +74,12 @@ func golden(t *testing.T, name, dir string, env []string, args ...string) {
 	got = strings.ReplaceAll(got, dir, "$HOME")
 	got = otherMounts.ReplaceAllString(got, "")
 	got = ourPID.ReplaceAllString(got, "(pid N")
+	goldenText(t, name, got)
+}
+
+// goldenText compares a text with testdata/name.txt.
+func goldenText(t *testing.T, name, got string) {
+	t.Helper()
 	file := filepath.Join("testdata", name+".txt")
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -86,7 +92,7 @@ func golden(t *testing.T, name, dir string, env []string, args ...string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("s3share %q printed\n%s\nwant, from %s,\n%s", args, got, file, want)
+		t.Errorf("got\n%s\nwant, from %s,\n%s", got, file, want)
 	}
 }
 

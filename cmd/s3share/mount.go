@@ -60,7 +60,7 @@ func mount(says said, dir string, foreground bool, notes io.Writer) error {
 	ready := inherited(readyVariable)
 	s, err := says.resolve()
 	if err == nil && !foreground && ready == nil {
-		return background()
+		return background(os.Args[1:], os.Environ())
 	}
 	d := newDaemon(s, foreground, notes)
 	ctx, cancel, stop := untilSignal(d.abandon)
@@ -92,15 +92,16 @@ func mount(says said, dir string, foreground bool, notes io.Writer) error {
 	return nil
 }
 
-// background runs this command line again, detached, and waits until it serves.
-func background() error {
+// background runs this program with args, detached, and waits until it serves.
+func background(args, env []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot find this program: %w", err)
 	}
 	ctx, stop := untilSignalOnce()
 	defer stop()
-	cmd := exec.Command(self, os.Args[1:]...)
+	cmd := exec.Command(self, args...)
+	cmd.Env = env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = ownSession()
 	return start(cmd, ctx.Done())

@@ -45,7 +45,8 @@ final name, and so that the bucket's owner can read it.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse(helpHint(cmd), "%w", err)
 	})
-	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newDemo(), newVersion())
+	root.AddCommand(newInit(), newJoin(), newPolicy())
+	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newRecover(), newDemo(), newVersion())
 	return root
 }
 

@@ -152,12 +152,12 @@ func environment() (layer, error) {
 	return l, nil
 }
 
-// addFlags gives flags every setting that has one; what is typed lands in the
-// returned layer.
-func addFlags(flags *pflag.FlagSet) layer {
+// addFlags gives flags every setting that has one, or only those that are named;
+// what is typed lands in the returned layer.
+func addFlags(flags *pflag.FlagSet, only ...string) layer {
 	typed := layer{}
 	for _, st := range settingTable {
-		if st.usage == "" {
+		if st.usage == "" || len(only) > 0 && !slices.Contains(only, st.name) {
 			continue
 		}
 		short := ""

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// initiation is what s3share init is asked for.
+type initiation struct {
+	offer
+	yes, dryRun, json         bool
+	terraform, cloudFormation bool
+	name, config              string
+	dir                       string // to mount on, "" for not to
+}
+
+func newInit() *cobra.Command {
+	var in initiation
+	cmd := &cobra.Command{
+		Use:   "init BUCKET [DIR] --client ACCOUNT",
+		Short: "Make an exchange, and let a client in",
+		Long: `Make BUCKET an exchange, or let one more client into it, and print the line that
+the client runs. It is for the bucket's owner.
+
+The bucket is made, in the region that --region or the profile names, or if it is
+yours, adopted. Public access is blocked, ACLs
+are off, new objects are encrypted, requests without TLS are refused, uploads
+that were given up end after seven days, and the client is let in by the bucket
+policy. What is to be changed is shown first. Running it again changes nothing
+but what is not so any more; statements, rules and settings of others stay, and
+none is loosened.
+
+--grant says what the client may do:
+
+    dropbox   put into Delivery; read nothing
+    folders   put into Delivery, get from Submissions (what is meant if nothing is said)
+    article   get and put in both
+    full      get, put and delete in both
+
+All of them may list. On a server that is not AWS only the bucket, its folders
+and the policy are set up; docs/access.md tells why, and what it means.
+
+The exchange is written into your config file too, and mounted if DIR is given.
+` + exitCodes,
+		Example: `  s3share init team-exchange --client 444455556666 --region eu-central-1
+  s3share init team-exchange --client arn:aws:iam::444455556666:role/delivery --grant dropbox --dry-run
+  s3share init team-exchange --client 444455556666 --terraform > exchange.tf`,
+		Args: takes(1, 2, "a bucket"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in.bucket = args[0]
+			if len(args) == 2 {
+				in.dir = args[1]
+			}
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
+				return fmt.Errorf("cannot set up %s: %w", in.bucket, err)
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	in.offer.register(flags)
+	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
+	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
+	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
+	flags.BoolVar(&in.dryRun, "dry-run", false, "show what would be changed, and change nothing")
+	flags.BoolVar(&in.json, "json", false, "for scripts; changes nothing without --yes")
+	flags.BoolVar(&in.terraform, "terraform", false, "print the plan as Terraform's configuration, and change nothing")
+	flags.BoolVar(&in.cloudFormation, "cloudformation", false, "print the plan as a template of CloudFormation, and change nothing")
+	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
+	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	return cmd
+}
+
+func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) error {
+	s, err := in.settings()
+	if err != nil {
+		return err
+	}
+	if _, err := in.setup(s.Region, effectiveEndpoint(s) != ""); err != nil {
+		return err
+	}
+	client, plan, err := in.plan(ctx, s)
+	if err != nil {
+		return explainSetup(s.target(), err)
+	}
+	defer client.CloseIdle()
+	switch {
+	case in.terraform:
+		return printed(out)(plan.Terraform())
+	case in.cloudFormation:
+		return printed(out)(plan.CloudFormation())
+	case in.json && (in.dryRun || !in.yes):
+		return writeJSON(out, plan)
+	}
+	n := narrator{out, colours(out)}
+	if !in.json {
+		if err := in.show(n, plan); err != nil {
+			return err
+		}
+	}
+	if in.dryRun {
+		return nil
+	}
+	if !plan.Nothing() {
+		if !in.yes {
+			if err := confirm(stdin, out); err != nil {
+				return err
+			}
+		}
+		err := plan.Apply(ctx, client, func(done access.Step) {
+			if !in.json {
+				n.step(done.What+": "+done.Detail, nil)
+			}
+		})
+		if err != nil {
+			return explainSetup(s.target(), err)
+		}
+	}
+	return in.finish(n, s, plan)
+}
+
+// plan looks at the bucket and compares.
+func (in *initiation) plan(ctx context.Context, s *settings) (*s3backend.Client, *access.Plan, error) {
+	client, err := connect(ctx, s, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	setup, err := in.setup(client.Region(), !client.AWS())
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := access.Look(ctx, client, setup)
+	if err != nil {
+		return nil, nil, err
+	}
+	if client.AWS() && setup.Client == accountRoot(setup.Client, found.Owner) {
+		return nil, nil, misuse("name the other party's account", "the account %s is the bucket owner's own", found.Owner)
+	}
+	if setup.KMSKey != "" {
+		if err := access.CheckKey(setup.KMSKey, found.Region); err != nil {
+			return nil, nil, misuse("", "%w", err)
+		}
+	}
+	plan, err := access.MakePlan(setup, found)
+	return client, plan, err
+}
+
+// accountRoot is all of an account, in the partition of a principal.
+func accountRoot(principal, account string) string {
+	f := strings.SplitN(principal, ":", 3)
+	return strings.Join(f[:min(2, len(f))], ":") + ":iam::" + account + ":root"
+}
+
+// connect reaches the bucket of s without asking it for anything.
+func connect(ctx context.Context, s *settings, owner string) (*s3backend.Client, error) {
+	return s3backend.Connect(ctx, s3backend.Config{
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
+		ExpectedOwner: owner, UserAgent: "s3share/" + versionText(),
+	})
+}
+
+// show tells the plan to people.
+func (in *initiation) show(n narrator, plan *access.Plan) error {
+	who := ""
+	if plan.Found.Owner != "" {
+		who = ", of the account " + plan.Found.Owner
+	}
+	n.title("The exchange " + plan.Setup.Bucket + who)
+	if err := plan.Write(n.out); err != nil {
+		return err
+	}
+	n.line("")
+	showRights(n, access.LintTerms(plan.Policy, plan.Setup.Terms), plan.Setup.Client)
+	if findings := plan.Findings(); len(findings) > 0 {
+		n.line("")
+		n.line("Of the statements of others, which stay as they are:")
+		showFindings(n, findings)
+	}
+	n.line("")
+	if plan.Nothing() {
+		n.line("There is nothing to do.")
+	}
+	return nil
+}
+
+// finish writes the owner's config, mounts, and tells the client's line.
+func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
+	i := plan.Invitation()
+	file, name, err := enlist(in.config, in.name, newTable(i, s.Profile))
+	if err != nil {
+		return fmt.Errorf("the bucket is set up, but not written down: %w", err)
+	}
+	if in.json {
+		if err := writeJSON(n.out, plan); err != nil {
+			return err
+		}
+	} else {
+		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", name, file))
+	}
+	if in.dir != "" {
+		if err := mountEnlisted(in.config, name, in.dir); err != nil {
+			return err
+		}
+	}
+	if !in.json {
+		n.line("The client runs")
+		n.line("")
+		n.line("    s3share join " + i.String())
+	}
+	return nil
+}
+
+// explainSetup is explain for an owner: nobody else can let them in.
+func explainSetup(t target, err error) error {
+	if errors.Is(err, access.ErrNotYours) {
+		return advise(access.ErrNotYours, "take another name, or other credentials with --profile")
+	}
+	if errors.Is(err, s3backend.Denied) {
+		var e *s3backend.Error
+		if errors.As(err, &e) {
+			return advise(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
+		}
+	}
+	return explain(t, err)
+}
+
+// confirm asks at the terminal.
+func confirm(stdin io.Reader, out io.Writer) error {
+	if f, ok := stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return misuse("say --yes, or --dry-run only to look", "nobody can be asked: standard input is no terminal")
+	}
+	fmt.Fprint(out, "Change this? [y/N] ")
+	answer, _ := bufio.NewReader(stdin).ReadString('\n')
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// printed writes what a function returned, unless it failed.
+func printed(out io.Writer) func(string, error) error {
+	return func(text string, err error) error {
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(out, text)
+		return err
+	}
+}

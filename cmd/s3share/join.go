@@ -1,0 +1,152 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// joining is what s3share join is asked for.
+type joining struct {
+	invitation   access.Invitation
+	name, config string
+	dir          string // to mount on, "" for not to
+	flags        layer
+}
+
+func newJoin() *cobra.Command {
+	var in joining
+	cmd := &cobra.Command{
+		Use:   "join LINE [DIR]",
+		Short: "Join an exchange that another party has made",
+		Long: `Join the exchange that LINE is about, which s3share init printed for the bucket's
+owner: find credentials, check that the owner's policy lets them in, and write the
+exchange into the config file. Nothing is written to the bucket. With DIR the
+exchange is mounted there.
+
+LINE holds no secret. It names the account that owns the bucket: should the bucket
+ever be another's, it is refused.
+` + exitCodes,
+		Example: `  s3share join s3share:team-exchange,owner=111122223333,region=eu-central-1,check=2db4a5e6 ~/exchange
+  s3share join --profile team --name team s3share:team-exchange,owner=111122223333,region=eu-central-1,check=2db4a5e6`,
+		Args: takes(1, 2, "the line that the owner got from s3share init"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if in.invitation, err = access.ParseInvitation(args[0]); err != nil {
+				return misuse("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
+			}
+			for _, f := range in.invitation.Folders {
+				if err := checkFolder(f); err != nil {
+					return misuse("", "cannot read %q: %w", args[0], err)
+				}
+			}
+			if len(args) == 2 {
+				in.dir = args[1]
+			}
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			if err := in.run(ctx, narrator{cmd.OutOrStdout(), colours(cmd.OutOrStdout())}); err != nil {
+				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	in.flags = addFlags(flags, "profile")
+	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
+	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	return cmd
+}
+
+func (in *joining) run(ctx context.Context, n narrator) error {
+	s, err := reach(in.flags)
+	if err != nil {
+		return err
+	}
+	i := in.invitation
+	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket, i.Region, i.Endpoint, i.Owner, i.Folders
+	if err := in.check(ctx, n, s); err != nil {
+		return explain(s.target(), err)
+	}
+	file, name, err := enlist(in.config, in.name, newTable(i, s.Profile))
+	if err != nil {
+		return err
+	}
+	n.line("")
+	n.line(fmt.Sprintf("Yours is the exchange %q of %s.", name, file))
+	if in.dir != "" {
+		return mountEnlisted(in.config, name, in.dir)
+	}
+	n.line("s3share mount " + tomlKey(name) + " DIR shows it as the folder DIR.")
+	return nil
+}
+
+// check asks S3 what is granted, and changes nothing there.
+func (in *joining) check(ctx context.Context, n narrator, s *settings) error {
+	client, err := connect(ctx, s, s.Owner)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdle()
+	if err := client.Prove(ctx); err != nil {
+		return err
+	}
+	where := s.Endpoint
+	if where == "" {
+		where = client.Region()
+	}
+	n.title("The exchange " + s.Bucket + " in " + where)
+	n.fact("owner", "%s", orUnknown(s.Owner))
+	id, err := client.Identity(ctx)
+	if err == nil { // else it is not told: nothing depends on it
+		n.fact("you", "%s", orUnknown(cmp.Or(id.ARN, id.Account)))
+	}
+	granted := false
+	n.line("You may")
+	width := 0
+	for _, f := range s.Folders {
+		width = max(width, len(f)+1)
+	}
+	for _, f := range s.Folders {
+		r, err := askRights(ctx, client, f)
+		if err != nil {
+			return err
+		}
+		granted = granted || max(r.List, r.Get, r.Put) == access.Yes
+		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
+	}
+	if !granted {
+		hint := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")
+		return advise(errors.New("its policy does not let this account in"), hint)
+	}
+	return nil
+}
+
+// askRights finds out by requests that change nothing what may be done in a folder.
+func askRights(ctx context.Context, c *s3backend.Client, folder string) (r access.Rights, err error) {
+	prefix := folder + "/"
+	r.Folder = folder
+	list := c.MayList(ctx, prefix)
+	_, put := c.MayPut(ctx, prefix, s3backend.Upload{})
+	for _, asked := range []struct {
+		of     *access.Answer
+		answer error
+	}{{&r.List, list}, {&r.Get, c.MayGet(ctx, prefix, list)}, {&r.Put, put}} {
+		switch {
+		case asked.answer == nil:
+			*asked.of = access.Yes
+		case errors.Is(asked.answer, s3backend.ErrUntold):
+			*asked.of = access.Maybe
+		case !errors.Is(asked.answer, s3backend.Denied):
+			return r, asked.answer
+		}
+	}
+	return r, nil
+}
+
+func orUnknown(s string) string { return cmp.Or(s, "(not told by this server)") }

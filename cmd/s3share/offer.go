@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// offer is what init and policy let an owner say.
+type offer struct {
+	bucket     string
+	client     string
+	grant      string
+	ownership  string
+	kms        string
+	versioning bool
+	folders    []string
+
+	flags layer // of where the bucket is, and with which credentials
+}
+
+// reaching are the settings that say where a bucket is, and as whom to ask.
+var reaching = []string{"endpoint-url", "region", "profile"}
+
+func (o *offer) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.client, "client", "", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
+	flags.StringVar(&o.grant, "grant", string(access.Folders), "what the client may do, a `GRANT`: dropbox, folders, article or full")
+	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
+	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
+	o.flags = addFlags(flags, reaching...)
+}
+
+// settings are the bucket, and what is said about reaching it.
+func (o *offer) settings() (*settings, error) {
+	s, err := reach(o.flags)
+	if err != nil {
+		return nil, err
+	}
+	s.Bucket = o.bucket
+	return s, nil
+}
+
+// reach gathers the settings that say where a bucket is, and as whom to ask.
+func reach(flags layer) (*settings, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	s := defaults()
+	for _, l := range []layer{env, flags} {
+		only := layer{}
+		for _, name := range reaching {
+			only[name] = l[name]
+		}
+		if err := only.over(s); err != nil {
+			return nil, misuse("", "%w", err)
+		}
+	}
+	return s, nil
+}
+
+// setup is what the owner wants, for a bucket in a region, or elsewhere than AWS.
+func (o *offer) setup(region string, elsewhere bool) (access.Setup, error) {
+	s := access.Setup{KMSKey: o.kms, Versioning: o.versioning}
+	s.Bucket, s.Elsewhere = o.bucket, elsewhere
+	var err error
+	if o.client == "" {
+		return s, misuse("name the client's account with --client, 12 digits", "who is to be let in?")
+	}
+	if s.Client, err = access.ClientPrincipal(o.client, region, elsewhere); err != nil {
+		return s, misuse("", "cannot read --client: %w", err)
+	}
+	if s.Grant, err = access.ParseGrant(o.grant); err != nil {
+		return s, misuse("", "cannot read --grant: %w", err)
+	}
+	if o.ownership != "" {
+		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {
+			return s, misuse("", "cannot read --ownership: %w", err)
+		}
+	}
+	if o.kms != "" {
+		if err := access.CheckKey(o.kms, ""); err != nil {
+			return s, misuse("", "cannot read --kms: %w", err)
+		}
+	}
+	names, err := o.twoFolders()
+	s.Shared, s.Delivered = names[0], names[1]
+	return s, err
+}
+
+func (o *offer) twoFolders() (names [2]string, err error) {
+	folders := o.folders
+	if len(folders) == 0 {
+		folders = access.DefaultFolders()
+	}
+	if len(folders) != 2 {
+		return names, misuse("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
+	}
+	for i, f := range folders {
+		if err := checkFolder(f); err != nil {
+			return names, misuse("", "cannot read --folder: %w", err)
+		}
+		names[i] = f
+	}
+	if names[0] == names[1] {
+		return names, misuse("", "cannot read --folder: both are called %q", names[0])
+	}
+	return names, nil
+}
+
+// showRights tells what a client may do, in the words of the folders.
+func showRights(n narrator, l access.Lint, client string) {
+	n.line(client + " may")
+	width := 0
+	for _, f := range l.Folders {
+		width = max(width, len(f)+1)
+	}
+	for _, f := range l.Folders {
+		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", l.Rights(client, f).Words(access.OnCondition)))
+	}
+}
+
+func showFindings(n narrator, findings []access.Finding) {
+	for _, f := range findings {
+		where := ""
+		if f.Statement != "" {
+			where = " " + f.Statement
+		}
+		n.line(fmt.Sprintf("  %s%s: %s", f.Level, where, f.Text))
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// policing is what s3share policy is asked for.
+type policing struct {
+	offer
+	check string // the file to look at, - for standard input
+	json  bool
+}
+
+func newPolicy() *cobra.Command {
+	var in policing
+	cmd := &cobra.Command{
+		Use:   "policy [BUCKET]",
+		Short: "Print the bucket policy of an exchange, or look at one",
+		Long: `Print the policy that s3share init would put on BUCKET for a client, or with
+--check look at a policy: what it lets whom do in the two folders, and
+
+    wrong     what S3 would refuse it for
+    wide      where it lets in more than an exchange needs
+    missing   what s3share cannot do its work without
+    note      what is worth knowing
+
+Nothing is asked of S3 and no credentials are needed. A policy looked at names its
+bucket itself, unless BUCKET says which is meant. The exit status is 1 if something
+was found that is more than a note.
+` + exitCodes,
+		Example: `  s3share policy team-exchange --client 444455556666 --grant dropbox
+  aws s3api get-bucket-policy --bucket team-exchange --query Policy --output text | s3share policy --check -`,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				in.bucket = args[0]
+			}
+			if in.check != "" {
+				return in.look(cmd.InOrStdin(), cmd.OutOrStdout())
+			}
+			return in.write(cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	in.offer.register(flags)
+	flags.StringVar(&in.check, "check", "", "look at the policy in this `FILE`; - is standard input")
+	flags.BoolVar(&in.json, "json", false, "with --check, for scripts")
+	return cmd
+}
+
+// write prints the policy of the terms.
+func (in *policing) write(out io.Writer) error {
+	if in.bucket == "" {
+		return misuse("", "policy needs a bucket, or --check")
+	}
+	s, err := in.settings()
+	if err != nil {
+		return err
+	}
+	setup, err := in.setup(s.Region, effectiveEndpoint(s) != "")
+	if err != nil {
+		return err
+	}
+	if setup.Ownership == "" && !setup.Elsewhere {
+		setup.Ownership = access.Enforced
+	}
+	_, err = fmt.Fprintln(out, access.Document{}.With(setup.Terms))
+	return err
+}
+
+// look checks a policy.
+func (in *policing) look(stdin io.Reader, out io.Writer) error {
+	text, err := in.read(stdin)
+	if err != nil {
+		return err
+	}
+	doc, err := access.ParseDocument(text)
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", in.check, err)
+	}
+	l, err := in.lint(doc)
+	if err != nil {
+		return err
+	}
+	clients := doc.Clients()
+	if in.client != "" {
+		s, err := in.settings()
+		if err != nil {
+			return err
+		}
+		one, err := access.ClientPrincipal(in.client, s.Region, l.Elsewhere)
+		if err != nil {
+			return misuse("", "cannot read --client: %w", err)
+		}
+		clients = []string{one}
+	}
+	findings := l.Findings()
+	if in.json {
+		if err := writeJSON(out, l.Report(clients)); err != nil {
+			return err
+		}
+	} else {
+		n := narrator{out, colours(out)}
+		for _, c := range clients {
+			showRights(n, l, c)
+		}
+		if len(findings) > 0 {
+			n.line("")
+			showFindings(n, findings)
+		}
+	}
+	for _, f := range findings {
+		if f.Level != access.Note {
+			return silent(exitFailed)
+		}
+	}
+	return nil
+}
+
+func (in *policing) read(stdin io.Reader) ([]byte, error) {
+	const most = 1 << 20 // S3 takes 20 KiB
+	if in.check == "-" {
+		return io.ReadAll(io.LimitReader(stdin, most))
+	}
+	f, err := os.Open(in.check)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", in.check, rootCause(err))
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", in.check, rootCause(err))
+	}
+	return text, nil
+}
+
+// lint is the policy, and what it is looked at for.
+func (in *policing) lint(doc access.Document) (access.Lint, error) {
+	l := access.Lint{Document: doc, Bucket: in.bucket}
+	if l.Bucket == "" {
+		l.Bucket = access.BucketOf(doc)
+	}
+	if l.Bucket == "" {
+		return l, misuse("name the bucket: s3share policy BUCKET --check "+in.check, "the policy does not say which bucket it is for")
+	}
+	s, err := in.settings()
+	if err != nil {
+		return l, err
+	}
+	l.Elsewhere = effectiveEndpoint(s) != ""
+	names, err := in.twoFolders()
+	if err != nil {
+		return l, err
+	}
+	l.Folders = names[:]
+	if in.ownership != "" {
+		if l.Ownership, err = access.ParseOwnership(in.ownership); err != nil {
+			return l, misuse("", "cannot read --ownership: %w", err)
+		}
+	}
+	return l, nil
+}

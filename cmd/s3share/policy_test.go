@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestPolicyOfGrants(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"policy-dropbox", []string{"--client", "444455556666", "--grant", "dropbox"}},
+		{"policy-folders", []string{"--client", "444455556666"}},
+		{"policy-article-writer", []string{"--client", "444455556666", "--grant", "article", "--ownership", "writer"}},
+		{"policy-full-preferred", []string{"--client", "arn:aws:iam::444455556666:role/a", "--grant", "full", "--ownership", "preferred", "--folder", "In", "--folder", "Out"}},
+		{"policy-elsewhere", []string{"--client", "arn:aws:iam:::user/444455556666", "--grant", "article", "--endpoint-url", "http://127.0.0.1:1"}},
+		{"policy-china", []string{"--client", "444455556666", "--region", "cn-north-1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			golden(t, tt.name, home(t), nil, append([]string{"policy", "team-exchange"}, tt.args...)...)
+		})
+	}
+}
+
+// TestPolicyLooksAtItsOwn: what policy prints, --check finds to be what the grant
+// says, and nothing worse than a note.
+func TestPolicyLooksAtItsOwn(t *testing.T) {
+	for _, tt := range []struct{ grant, submissions, delivery string }{
+		{"dropbox", "list", "list, put"},
+		{"folders", "list, get", "list, put"},
+		{"article", "list, get, put", "list, get, put"},
+		{"full", "list, get, put, delete", "list, get, put, delete"},
+	} {
+		for _, ownership := range []string{"enforced", "preferred", "writer"} {
+			dir := home(t)
+			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666", "--grant", tt.grant, "--ownership", ownership)
+			if code != exitDone {
+				t.Fatalf("policy: %s", text)
+			}
+			write(t, dir, "policy.json", text)
+			out, code := s3share(t, dir, nil, "policy", "--check", "policy.json", "--ownership", ownership)
+			want := "  Submissions/  " + tt.submissions + "\n  Delivery/     " + tt.delivery + "\n"
+			if code != exitDone || !strings.Contains(out, want) {
+				t.Errorf("%s, %s: exit status %d and\n%s\nwant 0 and\n%s", tt.grant, ownership, code, out, want)
+			}
+		}
+	}
+}
+
+// The article's own policy, and what may be wrong with one.
+const (
+	articlePolicy = `{"Version": "2012-10-17", "Statement": [
+		{"Sid": "List", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::team-exchange"},
+		{"Sid": "Files", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::team-exchange/*"}]}`
+	widePolicy = `{"Statement": [
+		{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::team-exchange/*"},
+		{"Sid": "All", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "s3:*", "Resource": ["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/*"]},
+		{"Sid": "Org", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::team-exchange/*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}]}`
+	brokenPolicy = `{"Statement": [
+		{"Sid": "A", "Effect": "Permit", "Principal": {"AWS": "444455556666"}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::team-exchange/Delivery/*"},
+		{"Sid": "A", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Resource": "arn:aws:s3:::team-exchange/Delivery/*"}]}`
+	deniedPolicy = `{"Statement": [
+		{"Sid": "Let", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload"],
+		 "Resource": ["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/Delivery/*", "arn:aws:s3:::team-exchange/Submissions/*"]},
+		{"Sid": "Encrypted", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::team-exchange/*", "Condition": {"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}}},
+		{"Sid": "FromHome", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::team-exchange/*", "Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
+		{"Sid": "TLS", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::team-exchange*", "Condition": {"Bool": {"aws:SecureTransport": false}}}]}`
+)
+
+func TestPolicyCheck(t *testing.T) {
+	for _, tt := range []struct {
+		name, policy string
+		args         []string
+	}{
+		{"check-article", articlePolicy, nil},
+		{"check-wide", widePolicy, nil},
+		{"check-broken", brokenPolicy, nil},
+		{"check-denied", deniedPolicy, nil},
+		{"check-json", articlePolicy, []string{"--json"}},
+		{"check-client", articlePolicy, []string{"--client", "arn:aws:iam::444455556666:role/delivery"}},
+		{"check-stranger", articlePolicy, []string{"--client", "777788889999"}},
+		{"check-no-json", "policy", nil},
+		{"check-no-bucket", `{"Statement": []}`, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := home(t)
+			write(t, dir, "policy.json", tt.policy)
+			golden(t, tt.name, dir, nil, append([]string{"policy", "--check", "policy.json"}, tt.args...)...)
+		})
+	}
+}
