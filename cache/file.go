@@ -261,16 +261,30 @@ func (f *File) close(write, killed bool) {
 	c.mu.Unlock()
 	switch {
 	case drop && it != nil:
-		it.Drop()
-		c.mu.Lock()
-		delete(c.owed, it)
-		f.endItemLocked(it)
-		c.mu.Unlock()
+		f.dropItem(it)
+	case release && it.Untouched(): // its first write was refused
+		f.dropItem(it)
 	case release:
 		it.Release()
 	}
 	if remove != nil {
 		c.out.Remove(remove.obj)
+	}
+}
+
+// dropItem ends what is owed of the file, which is then as S3 holds it. The caller
+// holds changing.
+func (f *File) dropItem(it *outbox.Item) {
+	it.Drop()
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	delete(f.c.owed, it)
+	f.endItemLocked(it)
+	switch {
+	case f.handles == 0:
+		f.c.files.drop(f)
+	case f.obj.ETag != "" && f.reader == nil:
+		f.reader = f.c.blocks.Open(f.obj)
 	}
 }
 
@@ -298,6 +312,9 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) 
 	if err != nil {
 		return 0, err
 	}
+	if err := it.Bring(ctx); err != nil {
+		return 0, err
+	}
 	if h.append {
 		_, n, err := it.Append(p)
 		return n, err
@@ -308,6 +325,9 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) 
 // Truncate sets the file's size.
 func (h *Handle) Truncate(ctx context.Context, size int64) error {
 	it, err := h.f.change(ctx)
+	if err == nil && size > 0 {
+		err = it.Bring(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -317,6 +337,9 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 // Allocate makes sure that the file is at least size bytes long.
 func (h *Handle) Allocate(ctx context.Context, size int64) error {
 	it, err := h.f.change(ctx)
+	if err == nil {
+		err = it.Bring(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -326,6 +349,9 @@ func (h *Handle) Allocate(ctx context.Context, size int64) error {
 // Punch makes [off, off+n) read as zero; the size stays.
 func (h *Handle) Punch(ctx context.Context, off, n int64) error {
 	it, err := h.f.change(ctx)
+	if err == nil {
+		err = it.Bring(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -77,10 +77,10 @@ func (c *Cache) rename(ctx context.Context, from, to place, noReplace bool, maxA
 	if src.Dir {
 		return c.renameDir(ctx, from, to, dst.Dir)
 	}
-	return c.renameFile(ctx, from, to, src, dst)
+	return c.renameFile(ctx, from, to, src, dst, noReplace)
 }
 
-func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr) error {
+func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, noReplace bool) error {
 	if from.key() == to.key() {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr) e
 	if c.out.Private(to.key()) {
 		return c.setAside(ctx, from, to, src, dst)
 	}
-	return c.renameObject(ctx, from, to, src, dst)
+	return c.renameObject(ctx, from, to, src, dst, noReplace)
 }
 
 // renameOwed moves a file that is owed; false where nothing is owed any more.
@@ -124,14 +124,16 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 			return false, err
 		}
 	}
-	over, err := c.makeRoom(ctx, to.key(), dst)
+	room, err := c.makeRoom(ctx, to.key(), dst)
 	if err != nil {
 		return false, err
 	}
 	old := it.Over()
-	if err := it.Rename(to.key(), over); err != nil {
+	if err := it.Rename(to.key(), room.over, room.it); err != nil {
+		room.leave()
 		return false, err
 	}
+	room.take()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old.ETag != "" {
@@ -143,73 +145,135 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 	return true, nil
 }
 
-// makeRoom takes the file at key out of the view, and returns the version that S3
-// holds there and that what comes will replace.
-func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (s3backend.Object, error) {
-	if dst.Key == "" {
-		return c.takeOver(key), nil
-	}
-	return c.displace(ctx, key, dst)
+// room is a name that something is about to take. Whoever makes it ends it, by take
+// or by leave.
+type room struct {
+	c    *Cache
+	over s3backend.Object // S3 holds it there, and what comes replaces it
+	f    *File            // has the name now, and its changing is held; or nil
+	it   *outbox.Item     // is owed of f, and held; or nil
 }
 
-// displace is vacate for a name that is taken at once: S3 has nothing to remove,
-// and the policy need not grant it.
-func (c *Cache) displace(ctx context.Context, key string, a Attr) (s3backend.Object, error) {
-	over := s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag}
-	f := a.File
-	if f == nil {
-		return over, nil
+// makeRoom holds back what is owed at key. S3 has nothing to remove there, since
+// the name is taken at once, and the policy need not grant it.
+func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (room, error) {
+	if dst.Key == "" {
+		return room{c: c, over: c.takeOver(key)}, nil
 	}
-	f.changing.Lock()
-	defer f.changing.Unlock()
+	r := room{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
+	if r.f == nil {
+		return r, nil
+	}
+	r.f.changing.Lock()
 	c.mu.Lock()
-	it := f.item
-	over.ETag = f.obj.ETag
+	r.it, r.over.ETag = r.f.item, r.f.obj.ETag
 	c.mu.Unlock()
-	if it != nil {
-		switch err := it.Hold(ctx); {
+	if r.it != nil {
+		switch err := r.it.Hold(ctx); {
 		case errors.Is(err, outbox.ErrGone):
-			<-it.Gone()
+			<-r.it.Gone()
 			c.mu.Lock()
-			it, over = nil, f.obj
+			r.it, r.over = nil, r.f.obj
 			c.mu.Unlock()
 		case err != nil:
-			return over, err
+			r.f.changing.Unlock()
+			return r, err
 		default:
-			over = it.Over()
+			r.over = r.it.Over()
 		}
 	}
-	over.Key = key
+	r.over.Key = key
+	return r, nil
+}
+
+// take gives the name away: who has the old file open keeps it, without one.
+func (r room) take() {
+	if r.f == nil {
+		return
+	}
+	defer r.f.changing.Unlock()
+	c, f := r.c, r.f
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.files.drop(f)
 	switch {
 	case f.handles > 0:
 		f.unnamed = true
-		if it != nil {
+		if r.it != nil {
 			f.held = true
-			it.Unname()
+			r.it.Unname()
 		}
-	case it != nil:
-		delete(c.owed, it)
-		f.endItemLocked(it)
-		it.Drop()
+	case r.it != nil:
+		delete(c.owed, r.it)
+		f.endItemLocked(r.it)
+		r.it.Drop()
 	}
-	return over, nil
+}
+
+// leave lets the old file go its way: nothing has taken its name.
+func (r room) leave() {
+	if r.f == nil {
+		return
+	}
+	if r.it != nil {
+		r.c.mu.Lock()
+		r.c.files.put(r.f)
+		r.c.mu.Unlock()
+		r.it.Release()
+	}
+	r.f.changing.Unlock()
 }
 
 // renameObject moves what S3 holds: a copy, then a delete, each on the condition
-// that S3 still holds what was looked at.
-func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr) error {
+// that S3 still holds what was looked at. Where the other party has put another
+// version under the new name since, that one stays and ours goes beside it.
+func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr, noReplace bool) error {
 	if err := c.mayDelete(ctx, from.key()); err != nil {
 		return err
 	}
-	over, err := c.makeRoom(ctx, to.key(), dst)
+	room, err := c.makeRoom(ctx, to.key(), dst)
 	if err != nil {
 		return err
 	}
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
-	return c.move(ctx, []outbox.Move{{From: old, To: to.key(), Over: over}})
+	made, err := c.out.Move(context.WithoutCancel(ctx), []outbox.Move{{From: old, To: to.key(), Over: room.over}})
+	if err == nil {
+		room.take()
+		c.renamed(old, made[0])
+		return nil
+	}
+	room.leave()
+	if noReplace || !errors.Is(err, s3backend.Stale) {
+		return err
+	}
+	there, serr := c.names.Lookup(ctx, to.prefix, to.elem, 0)
+	if serr != nil || !there.IsFile || there.File.ETag == room.over.ETag {
+		return err // it is the old name that has changed
+	}
+	return c.renameBeside(ctx, from, to, src)
+}
+
+// renameBeside ends a rename whose new name the other party has taken.
+func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) error {
+	for {
+		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
+		made, err := c.out.MoveBeside(context.WithoutCancel(ctx), old, to.key())
+		if err == nil {
+			c.names.Drop(to.prefix)
+			c.renamed(old, made)
+			return nil
+		}
+		if !errors.Is(err, s3backend.Stale) {
+			return err
+		}
+		// The other party has changed the file itself as well: that version it is.
+		if src, err = c.stat(ctx, from, 0); err != nil {
+			return err
+		}
+		if src.ETag == old.ETag {
+			return fmt.Errorf("S3 contradicts itself about the version it holds of %q", old.Key)
+		}
+	}
 }
 
 // move has S3 move objects. An interrupt does not cut it short: it would leave
@@ -253,9 +317,16 @@ func (c *Cache) renamed(old, obj s3backend.Object) {
 // bytes are brought here, and S3 keeps the object until a new file of its name
 // replaces it, or for a while.
 func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) error {
-	if _, err := c.makeRoom(ctx, to.key(), dst); err != nil {
+	room, err := c.makeRoom(ctx, to.key(), dst)
+	if err != nil {
 		return err
 	}
+	taken := false
+	defer func() {
+		if !taken {
+			room.leave()
+		}
+	}()
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
 	c.mu.Lock()
 	f := c.newFileLocked(to.key())
@@ -276,6 +347,8 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) err
 	if err := it.SetMtime(src.Mtime); err != nil {
 		return err
 	}
+	taken = true
+	room.take()
 	c.mu.Lock()
 	r := &removal{obj: old, aside: true}
 	c.gone[old.Key] = r

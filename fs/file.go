@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +23,8 @@ type file struct {
 	opens int
 	vain  error // of the last read that S3 did not answer, until the time below
 	till  time.Time
+
+	shown atomic.Int64 // the size that the kernel was told last
 }
 
 const (
@@ -31,6 +34,20 @@ const (
 	// not read ahead: a program is not to wait twice.
 	oneWait = time.Second
 )
+
+// fill is node.fill, and remembers the size.
+func (f *file) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
+	f.shown.Store(a.Size)
+	f.node.fill(a, ino, out)
+}
+
+// refit has the kernel ask for the size again where it knows that of another version
+// than was opened: a read would end there.
+func (f *file) refit(h *cache.Handle) {
+	if h.File().Attr().Size != f.shown.Load() {
+		_ = f.NotifyContent(-1, 0) // the attributes alone; the kernel may have none
+	}
+}
 
 // notAnswered notes that a read has waited for S3 in vain.
 func (f *file) notAnswered(err error) {
@@ -134,6 +151,7 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		h.Release()
 		return nil, 0, syscall.ESTALE // the kernel looks the name up again
 	}
+	f.refit(h)
 	fh := &handle{f: f, h: h}
 	switch {
 	case flags&syscall.O_ACCMODE == syscall.O_WRONLY:

@@ -88,11 +88,13 @@ func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.En
 		}
 	}
 	ino := d.s.takeIno(a.Key)
-	d.fill(a, ino, &out.Attr)
 	if a.Dir {
+		d.fill(a, ino, &out.Attr)
 		return d.NewInode(ctx, &dir{node: node{s: d.s}}, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino})
 	}
-	return d.NewInode(ctx, &file{node: node{s: d.s}}, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino})
+	f := &file{node: node{s: d.s}}
+	f.fill(a, ino, &out.Attr)
+	return d.NewInode(ctx, f, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino})
 }
 
 func hash(key string) uint64 {

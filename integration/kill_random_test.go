@@ -14,13 +14,10 @@ const lives = 10
 
 // TestKilledAnytime kills the daemon at random instants while programs write,
 // append, rename, delete and set aside. S3SHARE_SOAK is how many kills there are,
-// 120 unless told otherwise.
+// 200 unless told otherwise.
 func TestKilledAnytime(t *testing.T) {
 	t.Parallel()
-	kills := 120
-	if soak > 0 {
-		kills = soak
-	}
+	kills := soaking(200, soak)
 	for n := range (kills + lives - 1) / lives {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()

@@ -148,7 +148,7 @@ func (o outage) run(t *testing.T) {
 	if out, err := m.run("unmount", "--timeout", "1s", m.dir); err == nil || !strings.Contains(out, "large.bin") {
 		t.Errorf("unmount = %v, want it to name what is not delivered\n%s", err, out)
 	}
-	pause(t, soaking(0, time.Minute))
+	pause(t, soaking(0*time.Second, time.Minute))
 	w.heal()
 	for key, content := range files {
 		m.awaitDelivered(key)

@@ -8,16 +8,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
-
-// soak is the number in S3SHARE_SOAK, 0 without one: how much longer than usual
-// the tests of kills and faults go on.
-var soak, _ = strconv.Atoi(os.Getenv("S3SHARE_SOAK"))
 
 // partSize is that of the parts of an upload below 80 GiB; see docs/semantics.md.
 const partSize = 8 * mib
@@ -27,10 +22,7 @@ const partSize = 8 * mib
 // read and put.
 func TestResume(t *testing.T) {
 	t.Parallel()
-	size := int64(256 * mib)
-	if soak > 0 {
-		size = 1024 * mib
-	}
+	size := soaking[int64](256*mib, 1024*mib)
 	direct := newExchange(t, "article")
 	x, g := direct.through(t)
 	m := x.mount(client)

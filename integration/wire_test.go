@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // wire is the line between a mount and the server, which toxiproxy spoils. It
@@ -131,12 +130,4 @@ func ask(method, address string, in, out any) error {
 		return nil
 	}
 	return json.Unmarshal(said, out)
-}
-
-// soaking is the longer time where the tests of faults shall go on for long.
-func soaking(usual, long time.Duration) time.Duration {
-	if soak > 0 {
-		return long
-	}
-	return usual
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,8 @@ type Item struct {
 	meter  meter
 	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete
+	// unbrought tells that S3 did not give the base when it was to be changed.
+	unbrought atomic.Bool
 
 	// logMu orders the lines of the journal, and guards the next two.
 	logMu   sync.Mutex
@@ -216,6 +219,13 @@ func (it *Item) restLocked(d time.Duration) {
 	}
 }
 
+// Untouched tells that the item lies over what it replaces, and changes nothing.
+func (it *Item) Untouched() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.base.ETag != "" && it.key == it.base.Key && it.over.ETag == it.base.ETag && it.seq() == 0
+}
+
 // Seal writes into the journal that the item is closed, and all that a later
 // process has to know to deliver it. What is staged afterwards opens it again.
 func (it *Item) Seal() error {
@@ -309,8 +319,9 @@ func (it *Item) Retry() bool {
 
 // Rename gives the item another key; over is what S3 holds there. The caller
 // holds the item. What S3 holds under the old key, because the item replaced it,
-// is deleted after the delivery.
-func (it *Item) Rename(key string, over s3backend.Object) error {
+// is deleted after the delivery. What is owed there already, if that is given, is
+// owed no more, and the caller drops it.
+func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
 	it.mu.Lock()
 	var leave []s3backend.Object
 	for _, o := range append(slices.Clip(it.leave), it.over) {
@@ -324,6 +335,11 @@ func (it *Item) Rename(key string, over s3backend.Object) error {
 	}
 	it.mu.Unlock()
 	r := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave)}
+	for _, d := range displaced {
+		if d != nil {
+			r.Instead = filepath.Base(d.path)
+		}
+	}
 	if err := it.note(r); err != nil {
 		return err
 	}

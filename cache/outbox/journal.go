@@ -40,22 +40,24 @@ type record struct {
 	Header *s3backend.Header `json:"header,omitempty"` // create, upload
 	Leave  []version         `json:"leave,omitempty"`  // rename
 	Beside bool              `json:"beside,omitempty"` // rename
-	Dirty  [][2]int64        `json:"dirty,omitempty"`  // write, seal
-	Size   int64             `json:"size,omitempty"`   // truncate, seal
-	Valid  int64             `json:"valid,omitempty"`  // truncate, seal: how much of the base is left
-	Mtime  time.Time         `json:"mtime,omitzero"`   // seal
-	Mode   *uint32           `json:"mode,omitempty"`   // seal
-	Set    bool              `json:"set,omitempty"`    // seal: a program set time or mode
-	Killed bool              `json:"killed,omitempty"` // seal: the writer was
-	Boot   string            `json:"boot,omitempty"`   // seal: which run of the machine; empty once on the disk
-	Upload string            `json:"upload,omitempty"` // upload, part: its id
-	Layout int64             `json:"layout,omitempty"` // upload
-	Parts  []part            `json:"parts,omitempty"`  // upload: as planned for an edit
-	Abort  time.Time         `json:"abort,omitzero"`   // upload: when the bucket's lifecycle ends it
-	CRC    bool              `json:"crc,omitempty"`    // upload: its parts carry checksums
-	Part   *part             `json:"part,omitempty"`   // part
-	S3     *s3backend.Part   `json:"s3,omitempty"`     // part
-	Moves  []moveRecord      `json:"moves,omitempty"`  // move
+	// Instead is the staged file that was owed under the new name, and is no more.
+	Instead string          `json:"instead,omitempty"` // rename
+	Dirty   [][2]int64      `json:"dirty,omitempty"`   // write, seal
+	Size    int64           `json:"size,omitempty"`    // truncate, seal
+	Valid   int64           `json:"valid,omitempty"`   // truncate, seal: how much of the base is left
+	Mtime   time.Time       `json:"mtime,omitzero"`    // seal
+	Mode    *uint32         `json:"mode,omitempty"`    // seal
+	Set     bool            `json:"set,omitempty"`     // seal: a program set time or mode
+	Killed  bool            `json:"killed,omitempty"`  // seal: the writer was
+	Boot    string          `json:"boot,omitempty"`    // seal: which run of the machine; empty once on the disk
+	Upload  string          `json:"upload,omitempty"`  // upload, part: its id
+	Layout  int64           `json:"layout,omitempty"`  // upload
+	Parts   []part          `json:"parts,omitempty"`   // upload: as planned for an edit
+	Abort   time.Time       `json:"abort,omitzero"`    // upload: when the bucket's lifecycle ends it
+	CRC     bool            `json:"crc,omitempty"`     // upload: its parts carry checksums
+	Part    *part           `json:"part,omitempty"`    // part
+	S3      *s3backend.Part `json:"s3,omitempty"`      // part
+	Moves   []moveRecord    `json:"moves,omitempty"`   // move
 }
 
 const (

@@ -96,6 +96,20 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 	return made, nil
 }
 
+// MoveBeside is Move of one object to a key that the other party has taken: theirs
+// stays, and ours goes beside it as any conflict copy does.
+func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs string) (s3backend.Object, error) {
+	beside := conflictKey(theirs, o.cfg.Who, time.Now())
+	made, err := o.Move(ctx, []Move{{From: from, To: beside}})
+	if err != nil {
+		return s3backend.Object{}, err
+	}
+	o.log.Warn("conflict: the other party has taken the name; ours goes beside it", "key", theirs, "ours", beside)
+	o.keepConflict(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(), Theirs: theirs})
+	o.wake()
+	return made[0], nil
+}
+
 // copied tells whether to holds a copy of the version from, and which object that
 // is. When in doubt it is none: the original stays then.
 func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (s3backend.Object, bool) {

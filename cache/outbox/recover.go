@@ -41,6 +41,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	}
 	slices.Sort(logs)
 	known := map[string]bool{}
+	displaced := map[string]bool{}
 	var items []*Item
 	for _, log := range logs {
 		path := strings.TrimSuffix(log, logSuffix)
@@ -52,7 +53,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		case strings.HasPrefix(name, movePrefix):
 			err = o.recoverMove(log)
 		default:
-			it, err = o.recoverItem(path, base)
+			it, err = o.recoverItem(path, base, displaced)
 		}
 		if err != nil {
 			o.damage(log, err)
@@ -62,6 +63,13 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 			items = append(items, it)
 		}
 	}
+	items = slices.DeleteFunc(items, func(it *Item) bool {
+		gone := displaced[filepath.Base(it.path)]
+		if gone {
+			it.Drop() // another has taken its name
+		}
+		return gone
+	})
 	return items, o.sweep(known)
 }
 
@@ -136,7 +144,8 @@ func (o *Outbox) damage(log string, err error) {
 }
 
 // recoverItem makes an item of its journal, or nil where nothing is owed any more.
-func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base) (*Item, error) {
+// It notes the staged files whose names it has taken.
+func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, displaced map[string]bool) (*Item, error) {
 	recs, err := readLog(path + logSuffix)
 	if err != nil {
 		return nil, err
@@ -150,6 +159,9 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base) (*It
 	boot := ""
 	for _, r := range recs {
 		it.replay(st, r)
+		if r.Instead != "" {
+			displaced[r.Instead] = true
+		}
 		if r.Op == opSeal {
 			boot = r.Boot
 		}

@@ -1,0 +1,366 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	sharedFiles = 20
+	sharing     = 4 // writers of each party
+)
+
+// TestContention has two parties edit, append to, replace and rename the same
+// files as fast as they can. Every version that a program wrote and closed is in
+// the bucket in the end, as itself or as a conflict copy, unless somebody replaced
+// it who had read it.
+//
+// Each write has a mark of its own. Programs of one party take turns, as any on one
+// machine have to.
+func TestContention(t *testing.T) {
+	t.Parallel()
+	needFuse(t)
+	seed := [2]uint64{rand.Uint64(), rand.Uint64()}
+	t.Logf("seed %v", seed) // of the operations; their timing is nobody's
+	direct := newExchange(t, "full")
+	x, g := direct.through(t)
+	c := &contention{t: t, written: map[string]bool{}, read: map[string]bool{}, marks: map[string][]string{}, moved: map[string]movement{}}
+	g.when(c.watch)
+	mounts := []*mount{x.mount(client), x.mount(owner)}
+	end := time.Now().Add(soaking(20*time.Second, 10*time.Minute))
+	var writers sync.WaitGroup
+	for i := range sharing * len(mounts) {
+		w := &rival{contention: c, m: mounts[i%len(mounts)], name: fmt.Sprint(i), turns: &c.turns[i%len(mounts)],
+			rnd: rand.New(rand.NewPCG(seed[0], seed[1]+uint64(i)))}
+		writers.Go(func() {
+			for time.Now().Before(end) && !t.Failed() {
+				if err := w.step(); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ESTALE) {
+					t.Errorf("writer %s: %v", w.name, err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	for _, m := range mounts {
+		m.drained()
+	}
+	c.check(direct)
+}
+
+// contention is what was written, and what was replaced by whom.
+type contention struct {
+	t     *testing.T
+	turns [2]sync.Mutex // of each party: its programs take turns
+
+	mu      sync.Mutex
+	written map[string]bool     // marks whose write was closed
+	read    map[string]bool     // marks that were replaced by who had read them
+	marks   map[string][]string // the marks in each version, by its ETag
+	blind   int                 // versions that were replaced without a condition
+	moved   map[string]movement // what a program has renamed last, by the new key
+	history []string            // what was done, to find out about a loss
+}
+
+// movedLately is how long a rename may be on its way to S3.
+const movedLately = 5 * time.Second
+
+// movement is a file that was renamed: what it began with, and when.
+type movement struct {
+	mark string
+	at   time.Time
+}
+
+// toldLocked notes what was done.
+func (c *contention) toldLocked(format string, args ...any) {
+	c.history = append(c.history, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// mark is what each write leaves in the file: one that begins a content, or a line.
+var mark = regexp.MustCompile(`[HL]\d+\.\d+;`)
+
+func marksIn(b []byte) []string { return mark.FindAllString(string(b), -1) }
+
+// watch looks at each request. A rename replaces the version that it names in its
+// condition: to know that one is what it takes.
+func (c *contention) watch(op string, _ http.ResponseWriter, r *http.Request) bool {
+	switch op {
+	case "PutObject", "CopyObject":
+	case "DeleteObject":
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.toldLocked("S3: %s %s if %s", op, r.URL.Path, r.Header.Get("If-Match"))
+		// A file that was renamed to here and away again has replaced what was here.
+		if _, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); time.Since(c.moved[key].at) < movedLately {
+			c.readLocked(c.marks[strings.Trim(r.Header.Get("If-Match"), `"`)])
+		}
+		return false
+	default:
+		return false
+	}
+	if strings.HasSuffix(r.URL.Path, "/") {
+		return false // a folder
+	}
+	match := strings.Trim(r.Header.Get("If-Match"), `"`)
+	var body []byte
+	if op == "PutObject" {
+		body, _ = io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.toldLocked("S3: %s %s if %q%s of %s %v", op, r.URL.Path, match, r.Header.Get("If-None-Match"), r.Header.Get("X-Amz-Copy-Source"), marksIn(body))
+	if op == "PutObject" {
+		if match == "" && r.Header.Get("If-None-Match") == "" {
+			c.blind++
+		}
+		c.marks[fmt.Sprintf("%x", md5.Sum(body))] = marksIn(body)
+	}
+	if op == "CopyObject" || c.renamedLocked(r.URL.Path, marksIn(body)) {
+		c.readLocked(c.marks[match])
+	}
+	return false
+}
+
+// renamedLocked tells that a file that was not sent yet goes where it was renamed to.
+// The name was taken with the file that it led to then.
+func (c *contention) renamedLocked(path string, marks []string) bool {
+	_, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	m := c.moved[key]
+	return len(marks) > 0 && m.mark == marks[0] && time.Since(m.at) < movedLately
+}
+
+// moves notes a rename that is about to be.
+func (w *rival) moves(content []byte, to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if marks := marksIn(content); len(marks) > 0 {
+		w.moved[to] = movement{marks[0], time.Now()}
+	}
+}
+
+func (c *contention) readLocked(marks []string) {
+	for _, m := range marks {
+		c.read[m] = true
+	}
+}
+
+// wrote notes a write to key that was closed, by whoever had read what it replaced.
+func (w *rival) wrote(key, mark string, replaced []string) {
+	c := w.contention
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.toldLocked("%s writes %s to %s over %v", w.name, mark, key, replaced)
+	c.readLocked(replaced)
+	if mark != "" {
+		c.written[mark] = true
+	}
+}
+
+// check looks for each mark.
+func (c *contention) check(x *exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept := map[string]bool{}
+	beside := 0
+	for key := range x.list() {
+		b, err := x.get(owner, key)
+		if err != nil {
+			c.t.Errorf("get %q: %v", key, err)
+		}
+		for _, m := range marksIn(b) {
+			kept[m] = true
+		}
+		if strings.Contains(key, " (conflict ") {
+			beside++
+		}
+	}
+	var lost []string
+	for m := range c.written {
+		if !kept[m] && !c.read[m] {
+			lost = append(lost, m)
+		}
+	}
+	c.t.Logf("%d writes, %d of them replaced by who had read them; %d conflict copies", len(c.written), len(c.read), beside)
+	if len(lost) > 0 {
+		c.t.Errorf("%d writes are lost: %v\n%s", len(lost), lost, strings.Join(c.historyOf(lost[0]), "\n"))
+	}
+	if c.blind > 0 {
+		c.t.Errorf("%d objects were put without a condition", c.blind)
+	}
+}
+
+// historyOf is what was done to the files that the mark was in.
+func (c *contention) historyOf(mark string) []string {
+	files := map[string]bool{}
+	for _, line := range c.history {
+		if strings.Contains(line, mark) {
+			for _, f := range sharedName.FindAllString(line, -1) {
+				files[f] = true
+			}
+		}
+	}
+	var lines []string
+	for _, line := range c.history {
+		for f := range files {
+			if strings.Contains(line, f) {
+				lines = append(lines, line)
+				break
+			}
+		}
+	}
+	return lines
+}
+
+var sharedName = regexp.MustCompile(`\d\d\.txt`)
+
+// rival is one program of a party.
+type rival struct {
+	*contention
+	m     *mount
+	name  string
+	turns *sync.Mutex
+	rnd   *rand.Rand
+	count int
+}
+
+// step is one thing that programs do to a file.
+func (w *rival) step() error {
+	time.Sleep(time.Duration(w.rnd.IntN(120)) * time.Millisecond) // as long as a program thinks
+	w.turns.Lock()
+	defer w.turns.Unlock()
+	w.count++
+	key := w.any()
+	switch w.rnd.IntN(8) {
+	case 0, 1, 2:
+		return w.add(key)
+	case 3, 4:
+		return w.edit(key)
+	case 5:
+		return w.replace(key)
+	case 6:
+		return w.replaceByRename(key)
+	default:
+		return w.rename(key, w.any())
+	}
+}
+
+func (w *rival) any() string { return fmt.Sprintf("%s%02d.txt", delivery, w.rnd.IntN(sharedFiles)) }
+
+// head begins a content, and line is added to one.
+func (w *rival) head() string { return fmt.Sprintf("H%s.%06d;", w.name, w.count) }
+func (w *rival) line() string { return fmt.Sprintf("L%s.%06d;", w.name, w.count) }
+
+func (w *rival) add(key string) error {
+	f, err := os.OpenFile(w.m.path(key), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n" + w.line())
+	if err = errors.Join(err, f.Close()); err == nil {
+		w.wrote(key, w.line(), nil)
+	}
+	return err
+}
+
+// edit writes another head over the one that it has read, which is as long.
+func (w *rival) edit(key string) error {
+	f, err := os.OpenFile(w.m.path(key), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(f)
+	old := marksIn(b)
+	if err != nil || len(old) == 0 {
+		return errors.Join(err, f.Close())
+	}
+	if len(w.line()) != len(old[0]) {
+		return f.Close()
+	}
+	_, err = f.WriteAt([]byte(w.line()), int64(bytes.Index(b, []byte(old[0]))))
+	if err = errors.Join(err, f.Close()); err == nil {
+		w.wrote(key, w.line(), old[:1])
+	}
+	return err
+}
+
+// replace reads the file and writes a new content into it.
+func (w *rival) replace(key string) error {
+	f, err := os.OpenFile(w.m.path(key), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(f)
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte(w.head()), 0)
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		w.wrote(key, w.head(), marksIn(b))
+	}
+	return err
+}
+
+// replaceByRename writes a file of another name, and renames it over this one.
+func (w *rival) replaceByRename(key string) error {
+	temporary := w.m.path(delivery + w.name + ".part")
+	if err := os.WriteFile(temporary, []byte(w.head()), 0o644); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(w.m.path(key))
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	w.moves([]byte(w.head()), key)
+	if err := os.Rename(temporary, w.m.path(key)); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	w.wrote(key, w.head(), marksIn(b))
+	return nil
+}
+
+// rename gives a file another's name.
+func (w *rival) rename(from, to string) error {
+	if from == to {
+		return nil
+	}
+	b, err := os.ReadFile(w.m.path(to))
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	moved, err := os.ReadFile(w.m.path(from))
+	if err != nil {
+		return err
+	}
+	w.moves(moved, to)
+	if err := os.Rename(w.m.path(from), w.m.path(to)); err != nil {
+		return err
+	}
+	w.wrote(from+" > "+to, "", marksIn(b))
+	return nil
+}
+
+// drained waits until all is delivered, conflict copies too, and undoes the mount.
+func (m *mount) drained() {
+	m.t.Helper()
+	for _, f := range m.awaitRest() {
+		if f.State != "conflict" {
+			m.t.Errorf("in the end there is %v", f)
+		}
+	}
+	m.leaveAsItIs()
+}
