@@ -154,18 +154,18 @@ func TestCompose(t *testing.T) {
 	if err := s.prepare(t.Context(), []memserver.Fill{{Key: "old.bin", Count: 1, Size: size, Pattern: true}}, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.compose("old.bin", copied(0, size), body([]byte("tail"))); err != nil {
+	if err := c.compose("old.bin", inFlight, copied(0, size), body([]byte("tail"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.rename("old.bin", "new.bin"); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.putParts("big.bin", 20*mib); err != nil {
+	if err := c.putParts("big.bin", 20*mib, 2); err != nil {
 		t.Fatal(err)
 	}
 	a := &app{hashes: make(map[string]string)}
 	for name, n := range map[string]int64{"new.bin": size + 4, "big.bin": 20 * mib} {
-		if err := c.getParts(name, n, a); err != nil {
+		if err := c.getParts(name, n, 2, a); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -50,7 +50,7 @@ func changing() []*workload {
 				})
 			},
 			limit: func(c *s3Client, a *app) error {
-				return c.compose("old.bin", copied(0, size), body(tail()))
+				return c.compose("old.bin", inFlight, copied(0, size), body(tail()))
 			},
 			want: wantOne("old.bin", func() []byte { return edited(size, tail(), size) }),
 		},
@@ -67,7 +67,7 @@ func changing() []*workload {
 				if err := c.get("old.bin", at+mib, edge); err != nil {
 					return err
 				}
-				return c.compose("old.bin", copied(0, at), body(append(tail(), edge...)), copied(at+5*mib, size-at-5*mib))
+				return c.compose("old.bin", inFlight, copied(0, at), body(append(tail(), edge...)), copied(at+5*mib, size-at-5*mib))
 			},
 			want: wantOne("old.bin", func() []byte { return edited(size, tail(), at) }),
 		},

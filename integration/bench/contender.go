@@ -16,8 +16,9 @@ type contender struct {
 	binary func() (string, error)
 	// version is the argument that makes it tell its version.
 	version string
-	// args mounts m in the foreground.
+	// args mounts m in the foreground, with env beside what all contenders get.
 	args func(m *mount) []string
+	env  func(m *mount) []string
 	// sub is where the folder is below the mountpoint.
 	sub string
 	// unmount is the command that unmounts m, nil for fusermount3.
@@ -83,6 +84,7 @@ func allContenders(binary string) []*contender {
 				return []string{"mount", "--bucket", bucket, "--endpoint-url", m.endpoint, "--region", region, "--folder", folder,
 					"--state-dir", m.path("state"), "--cache-dir", m.path("cache"), "-f", m.dir}
 			},
+			env:     func(m *mount) []string { return []string{"AWS_CA_BUNDLE=" + m.certificate} },
 			unmount: func(m *mount) []string { return []string{m.binary, "unmount", m.dir} },
 		},
 		{name: "s3fs", what: "parallel_count=32, multipart_size=16, no hash of bodies where it can do without", version: "--version",

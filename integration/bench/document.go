@@ -37,10 +37,10 @@ is a tie.
 - **A run counts only if it is right**: each byte read is compared, and each object written. Who gives a
   wrong answer has a row that says so.
 - **A peer that is far slower is not waited for**: "> 10" means that it was ended after 10 s. What took longer
-  than 5 s once was not done again.
+  than 3 s once was not done again.
 - **CPU and memory** are of the mount's own processes. CPU is user and system, for each GiB where data
-  moves; "peak MiB" is the largest resident set since the mount. "moved MiB" are bytes of bodies at the bucket:
-  what is more than the program asked for was fetched in vain.
+  moves; "peak MiB" is the largest resident set since the mount. "moved MiB" are bytes of bodies at the bucket, and
+  how many times as much as the program read or wrote that is.
 - **✓** where s3share's time is within its goal, in times of the best peer's, its memory within 256 MiB, and its requests
   no more than the fewest of any peer plus one; else what it missed.
 - **"limit"** is no mount but a plain HTTP client that sends the least that would do, 32 requests at once, unsigned and

@@ -81,17 +81,17 @@ func (c *s3Client) get(name string, off int64, p []byte) error {
 	return err
 }
 
-// getParts reads a file in parts at once and takes them in order.
-func (c *s3Client) getParts(name string, size int64, a *app) error {
+// getParts reads a file in parts, streams of them at once, and takes them in order.
+func (c *s3Client) getParts(name string, size int64, streams int, a *app) error {
 	type part struct {
 		b    []byte
 		done chan struct{}
 	}
-	free := make(chan []byte, inFlight)
-	for range min(inFlight, (size+partSize-1)/partSize) {
+	free := make(chan []byte, streams)
+	for range min(int64(streams), (size+partSize-1)/partSize) {
 		free <- make([]byte, min(partSize, size))
 	}
-	order := make(chan *part, inFlight)
+	order := make(chan *part, streams)
 	g, ctx := errgroup.WithContext(c.ctx)
 	g.Go(func() error {
 		defer close(order)
@@ -140,8 +140,8 @@ func body(b []byte) piece          { return piece{body: func([]byte) []byte { re
 func copied(off, size int64) piece { return piece{off: off, n: size} }
 func (p piece) source() (s string) { return fmt.Sprintf("bytes=%d-%d", p.off, p.off+p.n-1) }
 
-// compose makes an object of pieces.
-func (c *s3Client) compose(name string, pieces ...piece) error {
+// compose makes an object of pieces, streams of them at once.
+func (c *s3Client) compose(name string, streams int, pieces ...piece) error {
 	b, _, err := c.do(http.MethodPost, name+"?uploads", nil, nil)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (c *s3Client) compose(name string, pieces ...piece) error {
 	}
 	etags := make([]string, len(pieces))
 	var g errgroup.Group
-	g.SetLimit(inFlight)
+	g.SetLimit(streams)
 	for i, p := range pieces {
 		g.Go(func() error {
 			at := fmt.Sprintf("%s?partNumber=%d&uploadId=%s", name, i+1, created.UploadId)
@@ -193,8 +193,8 @@ func (c *s3Client) compose(name string, pieces ...piece) error {
 	return err
 }
 
-// putParts uploads the pattern of size bytes.
-func (c *s3Client) putParts(name string, size int64) error {
+// putParts uploads the pattern of size bytes, streams of its parts at once.
+func (c *s3Client) putParts(name string, size int64, streams int) error {
 	var pieces []piece
 	for off := int64(0); off < size; off += partSize {
 		pieces = append(pieces, piece{body: func(buf []byte) []byte {
@@ -203,7 +203,7 @@ func (c *s3Client) putParts(name string, size int64) error {
 			return b
 		}})
 	}
-	return c.compose(name, pieces...)
+	return c.compose(name, streams, pieces...)
 }
 
 func (c *s3Client) rename(from, to string) error {

@@ -12,7 +12,7 @@ import (
 
 // slow is how long a run may take for the contender to be asked for it again:
 // whoever needs this long needs no third decimal.
-const slow = 5 * time.Second
+const slow = 3 * time.Second
 
 // measure has all contenders do all workloads, by turns. After each workload it
 // calls done, and goes no further when that fails.

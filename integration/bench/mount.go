@@ -64,8 +64,10 @@ func (m *mount) start(ctx context.Context) error {
 	}
 	defer log.Close()
 	m.cmd = exec.Command(m.binary, m.contender.args(m)...)
-	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull,
-		"AWS_CA_BUNDLE="+m.certificate, "SSL_CERT_FILE="+m.certificate)
+	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull, "SSL_CERT_FILE="+m.certificate)
+	if m.contender.env != nil {
+		m.cmd.Env = append(m.cmd.Env, m.contender.env(m)...)
+	}
 	m.cmd.Stdout, m.cmd.Stderr = log, log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a signal from the terminal is for us
 	if err := m.cmd.Start(); err != nil {

@@ -51,7 +51,7 @@ func bigReads(name, what string, n int, size int64, bs int) *workload {
 	w.limit = func(c *s3Client, a *app) error {
 		var g errgroup.Group
 		for i := range n {
-			g.Go(func() error { return c.getParts(bigName(i), size, a) })
+			g.Go(func() error { return c.getParts(bigName(i), size, inFlight/n, a) })
 		}
 		return g.Wait()
 	}
@@ -142,7 +142,7 @@ func randomReads(name, what string, streams, count int, size int64) *workload {
 		return g.Wait()
 	}
 	return &workload{
-		name: name, what: what, bytes: int64(count) * size, caching: true,
+		name: name, what: what, bytes: int64(count) * size,
 		fills: []memserver.Fill{{Key: "big%d.bin", Count: 1, Size: gib, Pattern: true}},
 		app: func(a *app) error {
 			f, err := os.Open(a.path(bigName(0)))

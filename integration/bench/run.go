@@ -100,7 +100,9 @@ func (b *bench) try(ctx context.Context, c *contender, patience time.Duration) (
 	}
 	end := out.End
 	if err == nil && want != nil {
-		err = b.server.wait(ctx, want)
+		if err = b.server.wait(ctx, want); errors.Is(err, errNotThere) {
+			err = fmt.Errorf("%w: %w", tooSlow(patience), err)
+		}
 		end = monotonic()
 	}
 	if ctx.Err() != nil { // whatever else went wrong did so because of it

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,9 @@ type server struct {
 
 	filled []memserver.Fill // what the folder holds, nil when that is not known
 }
+
+// errNotThere is what wait ends with when what it waits for does not come.
+var errNotThere = errors.New("not delivered")
 
 // call sends one request to a control path and decodes the answer into out,
 // unless that is nil.
@@ -45,6 +49,9 @@ func (s *server) call(ctx context.Context, method, path string, in, out any) err
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came is what can be told
+		if resp.StatusCode == http.StatusGatewayTimeout {
+			return fmt.Errorf("%w: %s", errNotThere, bytes.TrimSpace(b))
+		}
 		return fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(b))
 	}
 	if out == nil {

@@ -70,7 +70,7 @@ func smallReads(name, what string, streams int) *workload {
 			var g errgroup.Group
 			g.SetLimit(inFlight)
 			for i := range count {
-				g.Go(func() error { return c.getParts(smallName(i), size, a) })
+				g.Go(func() error { return c.getParts(smallName(i), size, 1, a) })
 			}
 			return g.Wait()
 		},

@@ -26,6 +26,11 @@ func (g group) cells(r *row) []string {
 		cpu += "/GiB"
 	}
 	best := r.best()
+	bytes := float64(best.Counts.Received + best.Counts.Sent)
+	moved := fmt.Sprintf("%.1f", bytes/mib)
+	if r.Bytes > 0 && bytes > 0 {
+		moved += fmt.Sprintf(" = %s×", ratio(bytes/float64(r.Bytes)))
+	}
 	return []string{
 		r.Contender,
 		fmt.Sprintf("%.3f", r.seconds()),
@@ -34,7 +39,7 @@ func (g group) cells(r *row) []string {
 		rate, cpu,
 		fmt.Sprintf("%.2f", r.median(func(s sample) float64 { return s.ServerCPU })),
 		fmt.Sprintf("%.0f", float64(r.peak())/mib),
-		fmt.Sprintf("%.1f", float64(best.Counts.Received+best.Counts.Sent)/mib),
+		moved,
 		g.overPeer(r), ratio(r.times(g.row(limitName))),
 		fmt.Sprint(best.requests()), requests(best.Counts),
 	}

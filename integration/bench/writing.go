@@ -52,7 +52,7 @@ func bigWrites(name, what string, n int, size int64, bs int) *workload {
 		limit: func(c *s3Client, a *app) error {
 			var g errgroup.Group
 			for i := range n {
-				g.Go(func() error { return c.putParts(bigName(i), size) })
+				g.Go(func() error { return c.putParts(bigName(i), size, inFlight/n) })
 			}
 			return g.Wait()
 		},
