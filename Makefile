@@ -58,7 +58,7 @@ integration: build needs ## the built binary on real mounts against a real serve
 	S3SHARE_NEED=fuse,s3 go test -count=1 -p 1 -timeout 20m ./integration/...
 
 test-rgw: build ## the tests of access, and of requests, against Ceph RGW
-	integration/rgw/test.sh -timeout 10m -run "Live|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile" ./s3backend ./integration
+	integration/rgw/test.sh -timeout 10m -run "Live|TestDoctor|TestRepair|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile" ./s3backend ./integration
 
 bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--list
 	cd integration/bench && go build -o ../../bin/bench .

@@ -96,6 +96,8 @@ func operation(r *http.Request) string {
 	switch r.Method {
 	case http.MethodPut:
 		switch {
+		case q.Has("acl"):
+			return "PutObjectAcl"
 		case q.Has("partNumber") && copies:
 			return "UploadPartCopy"
 		case q.Has("partNumber"):

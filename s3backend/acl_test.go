@@ -104,6 +104,17 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"MayAbort":    func(t *testing.T, c *Client) error { return c.MayAbort(t.Context(), "Delivery/") },
 	"MayPutACL":   func(t *testing.T, c *Client) error { return told(c.MayPutACL(t.Context(), "Delivery/", nil)) },
 	"GrantOwner":  func(t *testing.T, c *Client) error { return told(c.GrantOwner(t.Context(), "k")) },
+	"Server":      func(t *testing.T, c *Client) error { c.Server(t.Context()); return nil },
+	"Skew":        func(t *testing.T, c *Client) error { c.Skew(t.Context()); return nil },
+	"BucketOwner": func(t *testing.T, c *Client) error { _, err := c.BucketOwner(t.Context()); return told(err) },
+	"Shared": func(t *testing.T, c *Client) error {
+		_, err := c.Shared(t.Context(), Object{Key: "k"})
+		return told(err)
+	},
+	"Rewrite": func(t *testing.T, c *Client) error {
+		_, err := c.Rewrite(t.Context(), Object{Key: "k", ETag: "e"})
+		return err
+	},
 	"TryUpload":   func(t *testing.T, c *Client) error { _, err := c.TryUpload(t.Context(), "Delivery/"); return err },
 	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
@@ -163,11 +174,11 @@ func TestEveryRequest(t *testing.T) {
 			t.Errorf("Client.%s: %v", name, err)
 		}
 	}
-	if want := 5; created != want { // Put, CreateUpload, TryUpload, Copy, and Copy by parts
+	if want := 6; created != want { // Put, CreateUpload, TryUpload, Rewrite, Copy, and Copy by parts
 		t.Errorf("%d requests created objects, want %d", created, want)
 	}
 	counts := c.Counts()
-	for op, want := range map[string]int64{"PutObject": 1, "CopyObject": 1, "CreateMultipartUpload": 3, "DeleteObjects": 1} {
+	for op, want := range map[string]int64{"PutObject": 1, "CopyObject": 2, "CreateMultipartUpload": 3, "DeleteObjects": 1} {
 		if counts[op] != want {
 			t.Errorf("Counts()[%q] = %d, want %d", op, counts[op], want)
 		}

@@ -224,7 +224,13 @@ func setHeader(name, value string) func(*s3.Options) {
 	}
 }
 
-func regionError(bucket, is, given string) error {
-	return &Error{Op: "Open", Kind: Other,
-		Err: fmt.Errorf("bucket %q is in region %q, not in %q", bucket, is, given)}
+// RegionError says that the bucket is in another region than was said.
+type RegionError struct{ Bucket, Is, Said string }
+
+func (e *RegionError) Error() string {
+	return fmt.Sprintf("bucket %q is in region %q, not in %q", e.Bucket, e.Is, e.Said)
+}
+
+func regionError(bucket, is, said string) error {
+	return &Error{Op: "Open", Kind: Other, Err: &RegionError{bucket, is, said}}
 }

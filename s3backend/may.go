@@ -46,7 +46,7 @@ func (c *Client) MayList(ctx context.Context, prefix string) error {
 func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error {
 	err := c.readByte(ctx, nobody(prefix))
 	switch {
-	case isGone(err) && c.custom: // Ceph RGW 16 says so to whoever may list
+	case isGone(err) && c.custom && !c.isVersity(ctx): // Ceph RGW 16 says so to whoever may list
 		return c.mayGetSome(ctx, prefix)
 	case isGone(err):
 		return nil
@@ -85,12 +85,10 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 		return nil
 	case no == nil:
 		return ErrUntold
-	case !read:
-		return no
 	}
 	// What we may read may be our own. The bucket's owner may read by the policy, and
 	// is kept out by an ACL alone; anybody else is let in by the policy alone.
-	if _, err := c.s3.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: &c.bucket}); err == nil {
+	if _, err := c.BucketOwner(ctx); err == nil {
 		return nil
 	}
 	return no
@@ -245,16 +243,6 @@ func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) er
 	return err
 }
 
-// GrantOwner gives the bucket's owner full control of an object of ours that was
-// uploaded without the ACL. Its error is ErrUntold, and nothing is sent, where the
-// server is not known to have the request: another might take it for an upload.
-func (c *Client) GrantOwner(ctx context.Context, key string) error {
-	if c.custom && !c.isVersity(ctx) && !c.isCeph(ctx) {
-		return ErrUntold
-	}
-	return c.putACL(ctx, key)
-}
-
 func (c *Client) putACL(ctx context.Context, key string) error {
 	const op = "PutObjectAcl"
 	_, err := c.s3.PutObjectAcl(ctx, &s3.PutObjectAclInput{
@@ -273,4 +261,41 @@ func (c *Client) isCeph(ctx context.Context) bool {
 func (c *Client) isVersity(ctx context.Context) bool {
 	header, _ := c.headBucket(ctx)
 	return strings.Contains(strings.ToLower(header.Get("Server")), "versity")
+}
+
+// Server is what is known of a server by its answers.
+type Server string
+
+// The servers that are known.
+const (
+	AmazonS3 Server = "AWS"
+	Ceph     Server = "Ceph RGW"
+	Versity  Server = "versitygw"
+	Unknown  Server = ""
+)
+
+// Server tells which server answers.
+func (c *Client) Server(ctx context.Context) Server {
+	switch {
+	case !c.custom:
+		return AmazonS3
+	case c.isCeph(ctx):
+		return Ceph
+	case c.isVersity(ctx):
+		return Versity
+	}
+	return Unknown
+}
+
+// Skew is how far this machine's clock is ahead of the server's, which tells whole
+// seconds; false where the server does not tell its time.
+func (c *Client) Skew(ctx context.Context) (time.Duration, bool) {
+	before := time.Now()
+	header, _ := c.headBucket(ctx)
+	took := time.Since(before)
+	at, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return 0, false
+	}
+	return before.Add(took / 2).Sub(at), true
 }

@@ -41,10 +41,11 @@ func entryOf(name string, o s3backend.Object) Entry {
 // directory stream can go on while pages arrive.
 type Listing struct {
 	prefix string
-	begun  time.Time
+	tour   *tour // that has found it, nil if it was asked for; set before it is shown
 
 	// mu guards the fields below.
 	mu       sync.Mutex
+	begun    time.Time
 	entries  entries        // as listed
 	extra    []Entry        // put here, and not in entries
 	extraAt  map[string]int // where in extra; a folder's name ends in "/"
@@ -108,6 +109,21 @@ func (l *Listing) usable(age time.Duration) bool {
 	// A listing that a caller is about to wait for counts even at age zero,
 	// if not a single page of it has come: S3 answers it after the question.
 	return l.err == nil && (time.Since(l.begun) <= age)
+}
+
+// since tells that the listing shows what S3 held at that time.
+func (l *Listing) since(asked time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if asked.Before(l.begun) {
+		l.begun = asked
+	}
+}
+
+func (l *Listing) after(t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.begun.After(t)
 }
 
 func (l *Listing) failed() bool {

@@ -86,6 +86,8 @@ type Cache struct {
 	total   int // entries over all dirs
 	points  *simplelru.LRU[string, point]
 	headers *simplelru.LRU[string, *s3backend.Header]
+	tours   []*tour
+	parents *simplelru.LRU[string, parent]
 	changes uint64 // counts Put and Remove: an answer asked for before is not kept
 }
 
@@ -114,6 +116,7 @@ func New(bucket Bucket, cfg Config) *Cache {
 	})
 	c.points, _ = simplelru.NewLRU[string, point](maxPoints, nil)
 	c.headers, _ = simplelru.NewLRU[string, *s3backend.Header](maxHeaders, nil)
+	c.parents, _ = simplelru.NewLRU[string, parent](maxParents, nil)
 	return c
 }
 
@@ -142,6 +145,9 @@ func (c *Cache) listLocked(prefix string, maxAge time.Duration, all bool) *Listi
 	}
 	if l := d.cur; l != nil && l.usable(c.age(l, maxAge)) {
 		l.extend(all)
+		if l.tour != nil {
+			l.tour.follow()
+		}
 		return l
 	}
 	if l := d.next; l != nil && l.usable(c.age(l, maxAge)) {
@@ -153,7 +159,9 @@ func (c *Cache) listLocked(prefix string, maxAge time.Duration, all bool) *Listi
 	if d.cur == nil {
 		d.cur = l
 	}
-	c.loads.Go(func() { c.load(d, l) })
+	if maxAge >= 0 || !all || !c.tourLocked(d, l) {
+		c.loads.Go(func() { c.load(d, l) })
+	}
 	return l
 }
 
@@ -185,9 +193,13 @@ func (c *Cache) load(d *dir, l *Listing) {
 // take adds a page to a listing, and makes it the folder's once it is usable
 // instead of the older one.
 func (c *Cache) take(d *dir, l *Listing, page s3backend.Page, err error) {
-	l.add(page, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.takeLocked(d, l, page, err)
+}
+
+func (c *Cache) takeLocked(d *dir, l *Listing, page s3backend.Page, err error) {
+	l.add(page, err)
 	if err == nil && page.Next == "" || d.cur.failed() {
 		c.useLocked(d, l)
 	}
@@ -399,6 +411,7 @@ func (c *Cache) Drop(prefix string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changes++
+	c.touchLocked(prefix)
 	for _, p := range c.dirs.Keys() {
 		if strings.HasPrefix(p, prefix) {
 			c.dirs.Remove(p)
@@ -417,6 +430,7 @@ func (c *Cache) change(prefix string, apply func(*Listing)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changes++
+	c.touchLocked(prefix)
 	c.points.Purge()
 	d, ok := c.dirs.Peek(prefix)
 	if !ok {

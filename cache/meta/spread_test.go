@@ -62,7 +62,7 @@ func shuffled(r *rand.Rand) func(buckettest.S3) buckettest.S3 {
 func TestSpread(t *testing.T) {
 	for kind, name := range kindsOfNames {
 		t.Run(kind, func(t *testing.T) {
-			for seed := range uint64(30) {
+			for seed := range uint64(12) {
 				r := rand.New(rand.NewPCG(seed, 1))
 				size := 1 + r.IntN(12)
 				synctest.Test(t, func(t *testing.T) {

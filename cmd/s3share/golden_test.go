@@ -24,6 +24,8 @@ func TestHelp(t *testing.T) {
 		{"help-why", []string{"why", "--help"}},
 		{"help-retry", []string{"retry", "--help"}},
 		{"help-deliver", []string{"deliver", "--help"}},
+		{"help-doctor", []string{"doctor", "--help"}},
+		{"help-repair", []string{"repair", "--help"}},
 		{"help-demo", []string{"demo", "--help"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })

@@ -185,7 +185,7 @@ func (in *initiation) show(n narrator, plan *access.Plan) error {
 	}
 	n.line("")
 	showRights(n, access.LintTerms(plan.Policy, plan.Setup.Terms), plan.Setup.Client)
-	if findings := plan.Findings(); len(findings) > 0 {
+	if findings := plan.Remarks(); len(findings) > 0 {
 		n.line("")
 		n.line("Of the statements of others, which stay as they are:")
 		showFindings(n, findings)

@@ -122,7 +122,7 @@ func showRights(n narrator, l access.Lint, client string) {
 	}
 }
 
-func showFindings(n narrator, findings []access.Finding) {
+func showFindings(n narrator, findings []access.Remark) {
 	for _, f := range findings {
 		where := ""
 		if f.Statement != "" {

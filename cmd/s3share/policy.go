@@ -100,9 +100,9 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 		}
 		clients = []string{one}
 	}
-	findings := l.Findings()
+	findings := l.Remarks()
 	if in.json {
-		if err := writeJSON(out, l.Report(clients)); err != nil {
+		if err := writeJSON(out, l.Review(clients)); err != nil {
 			return err
 		}
 	} else {

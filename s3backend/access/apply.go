@@ -50,7 +50,7 @@ func sending(op string, send func(context.Context, *s3.Client, *string) error) a
 }
 
 // createBucket makes the bucket, of the account that asks.
-func createBucket(found State, asked Ownership) act {
+func createBucket(found Bucket, asked Ownership) act {
 	return func(ctx context.Context, c *s3backend.Client) error {
 		c.SetExpectedOwner("") // there is none yet
 		defer c.SetExpectedOwner(found.Owner)

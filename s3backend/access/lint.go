@@ -17,8 +17,8 @@ const (
 	Note  Level = "note"    // worth knowing
 )
 
-// Finding is one thing about a policy.
-type Finding struct {
+// Remark is one thing about a policy.
+type Remark struct {
 	Level     Level  `json:"level"`
 	Statement string `json:"statement,omitempty"` // its Sid, or number
 	Text      string `json:"text"`
@@ -148,10 +148,10 @@ func (l Lint) Rights(client, folder string) Rights {
 	return r
 }
 
-// Findings are what is wrong with the policy, too wide, missing for s3share, or
+// Remarks are what is wrong with the policy, too wide, missing for s3share, or
 // worth knowing: the worst first.
-func (l Lint) Findings() []Finding {
-	var all []Finding
+func (l Lint) Remarks() []Remark {
+	var all []Remark
 	for i := range l.Statement {
 		all = append(all, l.checkForm(i)...)
 	}
@@ -165,16 +165,16 @@ func (l Lint) Findings() []Finding {
 		all = append(all, l.checkClient(client)...)
 	}
 	order := []Level{Wrong, Wide, Lacks, Note}
-	slices.SortStableFunc(all, func(a, b Finding) int {
+	slices.SortStableFunc(all, func(a, b Remark) int {
 		return slices.Index(order, a.Level) - slices.Index(order, b.Level)
 	})
 	return all
 }
 
 // checkForm finds what S3 would refuse a statement for.
-func (l Lint) checkForm(i int) (all []Finding) {
+func (l Lint) checkForm(i int) (all []Remark) {
 	s := l.Statement[i]
-	wrong := func(text string) { all = append(all, Finding{Wrong, l.name(i), text}) }
+	wrong := func(text string) { all = append(all, Remark{Wrong, l.name(i), text}) }
 	if s.Effect != Allow && s.Effect != Deny {
 		wrong(fmt.Sprintf("the effect is %q, and has to be Allow or Deny", s.Effect))
 	}
@@ -196,12 +196,12 @@ func (l Lint) checkForm(i int) (all []Finding) {
 }
 
 // checkWhole finds what is about no one statement.
-func (l Lint) checkWhole() (all []Finding) {
+func (l Lint) checkWhole() (all []Remark) {
 	if len(l.Statement) == 0 {
-		all = append(all, Finding{Wrong, "", "it has no statement"})
+		all = append(all, Remark{Wrong, "", "it has no statement"})
 	}
 	if size := len(l.Bytes()); size > MaxPolicy {
-		all = append(all, Finding{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)})
+		all = append(all, Remark{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)})
 	}
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all
@@ -211,17 +211,17 @@ func (l Lint) checkWhole() (all []Finding) {
 		if !slices.ContainsFunc(l.Statement, func(s Statement) bool {
 			return s.Effect == Deny && s.Principal.Everyone() && s.names(GetObject) && s.names(PutObject) && s.reaches(resource) && s.Condition.holds(plain) == Yes
 		}) {
-			return append(all, Finding{Wide, "", "requests without TLS are not refused (a Deny where aws:SecureTransport is false)"})
+			return append(all, Remark{Wide, "", "requests without TLS are not refused (a Deny where aws:SecureTransport is false)"})
 		}
 	}
 	return all
 }
 
-// Report is what a policy lets its clients do, and the findings, for scripts.
-type Report struct {
+// Review is what a policy lets its clients do, and the findings, for scripts.
+type Review struct {
 	Bucket   string         `json:"bucket"`
 	Clients  []ClientRights `json:"clients"`
-	Findings []Finding      `json:"findings"`
+	Remarks []Remark      `json:"findings"`
 }
 
 // ClientRights are one client's, by folder, each a list: "list, get".
@@ -230,9 +230,9 @@ type ClientRights struct {
 	May    map[string]string `json:"may"`
 }
 
-// Report tells of the clients that are named.
-func (l Lint) Report(clients []string) Report {
-	r := Report{Bucket: l.Bucket, Clients: []ClientRights{}, Findings: append([]Finding{}, l.Findings()...)}
+// Review tells of the clients that are named.
+func (l Lint) Review(clients []string) Review {
+	r := Review{Bucket: l.Bucket, Clients: []ClientRights{}, Remarks: append([]Remark{}, l.Remarks()...)}
 	for _, c := range clients {
 		may := map[string]string{}
 		for _, f := range l.Folders {

@@ -27,10 +27,10 @@ var aboutTheBucket = []struct{ action, means string }{
 }
 
 // checkWidth finds what an Allow lets in that an exchange has no need of.
-func (l Lint) checkWidth(i int) (all []Finding) {
+func (l Lint) checkWidth(i int) (all []Remark) {
 	s := l.Statement[i]
 	say := func(level Level, format string, args ...any) {
-		all = append(all, Finding{level, l.name(i), fmt.Sprintf(format, args...)})
+		all = append(all, Remark{level, l.name(i), fmt.Sprintf(format, args...)})
 	}
 	switch {
 	case s.NotPrincipal != nil:
@@ -118,9 +118,9 @@ func slashed(folders []string) []string {
 }
 
 // checkClient finds what a client cannot do that s3share does.
-func (l Lint) checkClient(client string) (all []Finding) {
+func (l Lint) checkClient(client string) (all []Remark) {
 	say := func(level Level, format string, args ...any) {
-		all = append(all, Finding{level, "", fmt.Sprintf(format, args...)})
+		all = append(all, Remark{level, "", fmt.Sprintf(format, args...)})
 	}
 	refused := func(because []string) string {
 		if len(because) == 0 {

@@ -46,7 +46,7 @@ type Step struct {
 // it is done: the client is let in last.
 type Plan struct {
 	Setup  Setup // with the ownership that there will be
-	Found  State
+	Found  Bucket
 	Policy Document // as it will be
 	Steps  []Step
 
@@ -67,7 +67,7 @@ func (p *Plan) Nothing() bool {
 
 // MakePlan compares what is wanted with what was found. Nothing that is there is
 // loosened: a setting that is stricter stays, and so does what others have set.
-func MakePlan(want Setup, found State) (*Plan, error) {
+func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	asked := want.Ownership
 	want.Elsewhere = found.Endpoint != ""
 	if !want.Elsewhere {
@@ -90,7 +90,7 @@ func MakePlan(want Setup, found State) (*Plan, error) {
 
 // stricter is the ownership there will be: what is asked for, which by default is
 // Enforced, unless the bucket is closer to that already.
-func stricter(asked Ownership, found State) Ownership {
+func stricter(asked Ownership, found Bucket) Ownership {
 	rank := map[Ownership]int{Writer: 1, Preferred: 2, Enforced: 3}
 	if asked == "" {
 		asked = Enforced

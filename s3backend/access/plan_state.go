@@ -13,8 +13,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// State is a bucket as it was found.
-type State struct {
+// Bucket is a bucket as it was found.
+type Bucket struct {
 	Exists   bool
 	Region   string
 	Endpoint string // "" for AWS; elsewhere only Policy and Folders are known
@@ -38,8 +38,8 @@ var ErrNotYours = errors.New("the bucket is there, and it is another account's, 
 
 // Look asks what there is. It changes nothing. From then on the client names the
 // account of who asks as the owner that it expects.
-func Look(ctx context.Context, c *s3backend.Client, setup Setup) (State, error) {
-	st := State{Endpoint: c.Endpoint(), Region: c.Region(), Folders: map[string]bool{}}
+func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error) {
+	st := Bucket{Endpoint: c.Endpoint(), Region: c.Region(), Folders: map[string]bool{}}
 	id, err := c.Identity(ctx)
 	if err != nil && c.AWS() {
 		return st, err
@@ -112,7 +112,7 @@ func readPolicy(ctx context.Context, c *s3backend.Client) (*Document, error) {
 }
 
 // readSettings reads what only AWS is known to have.
-func (st *State) readSettings(ctx context.Context, api *s3.Client, bucket *string) error {
+func (st *Bucket) readSettings(ctx context.Context, api *s3.Client, bucket *string) error {
 	for _, setting := range []struct {
 		op   string
 		read func() error

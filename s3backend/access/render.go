@@ -42,11 +42,11 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Steps    []Step     `json:"steps"`
 		Policy   *Document  `json:"policy,omitempty"`
 		Key      *Statement `json:"key_statement,omitempty"`
-		Findings []Finding  `json:"findings"`
+		Remarks []Remark  `json:"findings"`
 		Join     string     `json:"join"`
 	}{
 		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant,
-		p.Steps, nil, nil, p.Findings(), p.Invitation().String(),
+		p.Steps, nil, nil, p.Remarks(), p.Invitation().String(),
 	}
 	if p.Found.NoPolicies == "" {
 		out.Policy = &p.Policy
@@ -58,17 +58,17 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Findings are what is to be said of statements that are not ours: ours are as
+// Remarks are what is to be said of statements that are not ours: ours are as
 // they are meant to be.
-func (p *Plan) Findings() []Finding {
+func (p *Plan) Remarks() []Remark {
 	theirs := map[string]bool{}
 	for i, s := range p.Policy.Statement {
 		if !s.Ours() {
 			theirs[p.Policy.name(i)] = true
 		}
 	}
-	all := []Finding{}
-	for _, f := range LintTerms(p.Policy, p.Setup.Terms).Findings() {
+	all := []Remark{}
+	for _, f := range LintTerms(p.Policy, p.Setup.Terms).Remarks() {
 		if theirs[f.Statement] || f.Statement == "" && f.Level == Lacks {
 			all = append(all, f)
 		}

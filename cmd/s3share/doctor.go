@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+func newDoctor() *cobra.Command {
+	var (
+		says   said
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "doctor [EXCHANGE|DIR]",
+		Short: "Check an exchange, and tell what is missing",
+		Long: `Check an exchange from where you stand: this machine, the credentials, the clock,
+the endpoint, and in each folder what the bucket's policy grants. Nothing is
+written to find that out: the requests are about objects and uploads that nobody
+has. Each line tells how it was found out.
+
+If the policy lacks something, the statement to send to the bucket's owner follows,
+ready to be put into the bucket policy.
+
+EXCHANGE and the settings are those of s3share mount; DIR is where one is mounted.
+` + exitCodes + `
+Something missing is a failure.`,
+		Example: `  s3share doctor
+  s3share doctor team --json
+  s3share doctor --bucket team-exchange --profile team`,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			s, err := says.about(ctx, args)
+			if err != nil {
+				return err
+			}
+			d := diagnose(ctx, s)
+			if ctx.Err() != nil {
+				return errInterrupted
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				enc.SetEscapeHTML(false)
+				err = enc.Encode(d)
+			} else {
+				err = d.print(cmd.OutOrStdout())
+			}
+			if err == nil && d.Worst == access.StateMissing {
+				err = silent(exitFailed)
+			}
+			return err
+		},
+	}
+	says.addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// about resolves the settings of the exchange that args names, or that is mounted on
+// the directory that they name.
+func (c *said) about(ctx context.Context, args []string) (*settings, error) {
+	if len(args) == 0 {
+		return c.resolve()
+	}
+	dir, err := filepath.Abs(args[0])
+	if m, merr := mountAt(dir); err != nil || merr != nil || m == nil || !ours(m) {
+		c.exchange = args[0]
+		return c.resolve()
+	}
+	places, err := placesOf(ctx, []string{dir})
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell what is mounted on %s: %w", dir, err)
+	}
+	st := places[0].state
+	if st.Exchange != "" {
+		c.exchange = st.Exchange
+		if s, err := c.resolve(); err == nil {
+			return s, nil
+		}
+		c.exchange = ""
+	}
+	for name, value := range map[string]string{
+		"bucket": st.Bucket, "endpoint-url": st.Endpoint, "region": st.Region, "state-dir": st.StateDir,
+	} {
+		if value != "" && len(c.flags[name]) == 0 {
+			c.flags[name] = []string{value}
+		}
+	}
+	if len(c.flags[folderSetting]) == 0 {
+		c.flags[folderSetting] = st.Folders
+	}
+	return c.resolve()
+}
+
+// diagnosis is what doctor tells.
+type diagnosis struct {
+	Exchange   string             `json:"exchange"`
+	Bucket     string             `json:"bucket"`
+	Endpoint   string             `json:"endpoint,omitempty"`
+	Worst      access.State       `json:"worst"`
+	Findings   []told             `json:"findings"`
+	Statements []access.Statement `json:"statements,omitempty"`
+}
+
+// told is a finding in words.
+type told struct {
+	access.Finding
+	Found string `json:"found"`
+	Hint  string `json:"hint,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// diagnose checks everything, as far as it gets.
+func diagnose(ctx context.Context, s *settings) diagnosis {
+	d := diagnosis{Exchange: s.label(), Bucket: s.Bucket, Endpoint: effectiveEndpoint(s)}
+	report := access.Report{Findings: examineHere(s)}
+	client, findings := examineDoor(ctx, s)
+	report.Findings = append(report.Findings, findings...)
+	if client != nil {
+		defer client.CloseIdle()
+		left := readLeft(s.StateDir)
+		found, _ := access.Examine(ctx, access.Patient{Client: client, Folders: s.Folders, Left: left})
+		writeLeft(s.StateDir, left)
+		report.Needs = found.Needs
+		report.Findings = append(report.Findings, found.Findings...)
+		d.Statements = report.Statements(s.Bucket, principalOf(found.Who, client.Server(ctx)))
+	}
+	d.Worst = report.Worst()
+	for _, f := range report.Findings {
+		t := told{Finding: f}
+		t.Found, t.Hint = sayFinding(s.target(), f)
+		if f.Err != nil {
+			t.Error = oneLine(f.Err.Error())
+		}
+		d.Findings = append(d.Findings, t)
+	}
+	return d
+}
+
+// principalOf is how a policy names who we are.
+func principalOf(who s3backend.Identity, server s3backend.Server) string {
+	switch {
+	case who.Account == "":
+		return "arn:aws:iam::YOUR-ACCOUNT:root"
+	case server == s3backend.Ceph:
+		return "arn:aws:iam:::user/" + who.Account
+	}
+	partition := "aws"
+	if f := strings.SplitN(who.ARN, ":", 3); len(f) == 3 {
+		partition = f[1]
+	}
+	return "arn:" + partition + ":iam::" + who.Account + ":root"
+}
+
+func (d diagnosis) print(out io.Writer) error {
+	what := "the bucket " + d.Bucket
+	if d.Exchange != d.Bucket {
+		what = d.Exchange + ", " + what
+	}
+	if d.Endpoint != "" {
+		what += " at " + d.Endpoint
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, what)
+	for _, t := range d.Findings {
+		check := string(t.Check)
+		if t.Folder != "" {
+			check = t.Folder + "/ " + check
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, check, oneLine(t.Found), t.How)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	hinted := map[string]bool{}
+	for _, t := range d.Findings {
+		if t.Hint != "" && !hinted[t.Hint] {
+			fmt.Fprintf(out, "hint: %s\n", t.Hint)
+			hinted[t.Hint] = true
+		}
+	}
+	if len(d.Statements) > 0 {
+		fmt.Fprintf(out, "\nSend this to the bucket's owner, for the bucket policy:\n\n")
+		for _, s := range d.Statements {
+			fmt.Fprintln(out, s)
+		}
+	}
+	return nil
+}
+
+// Uploads that probes could not abort are remembered, so that each folder has one at
+// most.
+
+func leftFile(stateDir string) string { return filepath.Join(stateDir, "probes.json") }
+
+func readLeft(stateDir string) map[string]s3backend.Upload {
+	left := map[string]s3backend.Upload{}
+	if data, err := os.ReadFile(leftFile(stateDir)); err == nil {
+		_ = json.Unmarshal(data, &left) // a damaged file is as good as none
+	}
+	return left
+}
+
+func writeLeft(stateDir string, left map[string]s3backend.Upload) {
+	if len(left) == 0 {
+		_ = os.Remove(leftFile(stateDir)) // it may not be there
+		return
+	}
+	if data, err := json.Marshal(left); err == nil && os.MkdirAll(stateDir, 0o700) == nil {
+		_ = os.WriteFile(leftFile(stateDir), data, 0o600) // then one more upload is left
+	}
+}

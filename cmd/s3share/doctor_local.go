@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// What doctor checks on this machine, and at the door of the bucket.
+const (
+	checkFUSE        access.Check = "FUSE"
+	checkStateDir    access.Check = "state directory"
+	checkDisk        access.Check = "local disk"
+	checkCredentials access.Check = "credentials"
+	checkEndpoint    access.Check = "endpoint"
+	checkBucket      access.Check = "bucket"
+	checkRegion      access.Check = "region"
+)
+
+// The reasons that belong to them.
+const (
+	whyThere  access.Reason = "there"
+	whyInUse  access.Reason = "in use" // Detail says by whom
+	whyRoom   access.Reason = "room"   // Detail says how much
+	whyNoRoom access.Reason = "no room"
+	whyBroken access.Reason = "broken" // Err says why
+)
+
+// lowDisk is how much free disk is worth a word: the outbox leaves as much free.
+const lowDisk = 512 << 20
+
+// examineHere checks this machine.
+func examineHere(s *settings) []access.Finding {
+	fuse := access.Finding{Check: checkFUSE, State: access.StateOK, Reason: whyThere, How: "/dev/fuse, fusermount3"}
+	if err := checkKernel(s); err != nil {
+		fuse.State, fuse.Reason, fuse.Err = access.StateMissing, whyBroken, err
+	}
+	all := []access.Finding{fuse}
+	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere, How: "a file made and removed there"}
+	if err := settlePlaces(s); err != nil {
+		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
+		return append(all, state)
+	}
+	parent := s.StateDir
+	if top := firstMissing(s.StateDir); top != "" {
+		parent, state.How = filepath.Dir(top), "it will be made"
+	}
+	err := writable(parent, parent == s.StateDir)
+	if by, used := tenantOf(s.StateDir); err == nil && used {
+		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"
+	}
+	if err != nil {
+		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
+		return append(all, state)
+	}
+	return append(all, state, roomAt(parent))
+}
+
+// writable proves that files can be made in a directory.
+func writable(dir string, try bool) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return rootCause(err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", dir)
+	case try:
+		return makePrivate(dir, "state directory", "--state-dir")
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("nothing can be made in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// tenantOf tells who uses the state directory now. A lock file alone tells nothing:
+// the lock ends with the process that had it.
+func tenantOf(stateDir string) (string, bool) {
+	f, err := os.OpenFile(filepath.Join(stateDir, "daemon.lock"), os.O_RDWR, 0)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		return "", false
+	}
+	var t tenant
+	if err := json.NewDecoder(f).Decode(&t); err != nil || t.Dir == "" {
+		return "another s3share", true
+	}
+	return fmt.Sprintf("the mount on %s (pid %d)", t.Dir, t.PID), true
+}
+
+// roomAt tells how much can be staged on the disk of dir.
+func roomAt(dir string) access.Finding {
+	f := access.Finding{Check: checkDisk, State: access.StateOK, Reason: whyRoom, How: "statfs " + dir}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		f.State, f.Reason, f.Err = access.StateUnknown, whyBroken, err
+		return f
+	}
+	free := int64(st.Bavail) * int64(st.Bsize)
+	f.Detail = sizeText(free)
+	if free < lowDisk {
+		f.State, f.Reason = access.StateMissing, whyNoRoom
+	}
+	return f
+}
+
+// examineDoor finds credentials, and proves that the bucket answers. The client is nil
+// where there is nothing more to ask.
+func examineDoor(ctx context.Context, s *settings) (*s3backend.Client, []access.Finding) {
+	door := func(check access.Check, how string, err error) access.Finding {
+		f := access.Finding{Check: check, State: access.StateOK, Reason: whyThere, How: how, Err: err}
+		if err != nil {
+			f.State, f.Reason = access.StateMissing, whyBroken
+		}
+		return f
+	}
+	client, err := s3backend.Connect(ctx, s3backend.Config{
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, ExpectedOwner: s.Owner,
+		UserAgent: "s3share/" + versionText(),
+	})
+	if err != nil {
+		check := checkEndpoint
+		if errors.Is(err, s3backend.BadLogin) {
+			check = checkCredentials
+		}
+		return nil, []access.Finding{door(check, "the settings", err)}
+	}
+	err = client.Prove(ctx)
+	var region *s3backend.RegionError
+	what := checkEndpoint
+	var refused *s3backend.Error
+	switch {
+	case errors.As(err, &refused) && refused.Code() == "RequestTimeTooSkewed":
+		return nil, []access.Finding{door(access.CheckClock, "HeadBucket", err)}
+	case errors.Is(err, s3backend.BadLogin):
+		what = checkCredentials
+	case errors.Is(err, s3backend.NoBucket), errors.Is(err, s3backend.WrongOwner):
+		what = checkBucket
+	case errors.As(err, &region), sayRegion(err):
+		what = checkRegion
+	}
+	var all []access.Finding
+	for _, check := range []access.Check{checkEndpoint, checkCredentials, checkBucket, checkRegion} {
+		if check == what && err != nil {
+			return nil, append(all, door(check, "HeadBucket", err))
+		}
+		f := door(check, "HeadBucket", nil)
+		if check == checkRegion {
+			f.Detail = client.Region()
+		}
+		all = append(all, f)
+	}
+	return client, all
+}
+
+// sayRegion tells a refusal that is about the region.
+func sayRegion(err error) bool {
+	var e *s3backend.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() {
+	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// repairPlan is what repair was asked for.
+type repairPlan struct {
+	dryRun, asJSON bool
+}
+
+func newRepair() *cobra.Command {
+	var (
+		says said
+		plan repairPlan
+	)
+	cmd := &cobra.Command{
+		Use:   "repair [EXCHANGE|DIR]",
+		Short: "Let the bucket's owner read what was uploaded without the ACL",
+		Long: `Find the objects in an exchange's folders that the bucket's owner cannot read,
+because another tool uploaded them without the ACL, and grant it. That can only be
+done by the account that uploaded them: run by the owner, repair lists them and
+tells what to send to the other party.
+
+The ACL alone is set (PutObjectAcl); where that is refused, S3 copies the object
+onto itself, with its metadata, unless somebody has changed it meanwhile. It can be
+stopped and run again at any time: what is mended is not touched twice.
+
+EXCHANGE and the settings are those of s3share mount; DIR is where one is mounted.
+` + exitCodes + `
+An object left that the owner cannot read is a failure.`,
+		Example: `  s3share repair --dry-run
+  s3share repair team`,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			s, err := says.about(ctx, args)
+			if err == nil {
+				err = plan.run(ctx, s, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			if ctx.Err() != nil {
+				return errInterrupted
+			}
+			return err
+		},
+	}
+	says.addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&plan.dryRun, "dry-run", false, "list the objects, change nothing")
+	cmd.Flags().BoolVar(&plan.asJSON, "json", false, "print JSON, a line for each object")
+	return cmd
+}
+
+// repaired is what became of one object.
+type repaired struct {
+	Key      string `json:"key"`
+	Size     int64  `json:"size"`
+	Owner    string `json:"owner,omitempty"` // the id of the account that uploaded it
+	Repaired bool   `json:"repaired"`
+	By       string `json:"by,omitempty"` // the request
+	Error    string `json:"error,omitempty"`
+}
+
+func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) error {
+	client, err := s3backend.Open(ctx, s3backend.Config{
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, ExpectedOwner: s.Owner,
+		UserAgent: "s3share/" + versionText(),
+	})
+	if err != nil {
+		return explain(s.target(), err)
+	}
+	defer client.CloseIdle()
+	_, err = client.BucketOwner(ctx) // nobody else may ask
+	survey := access.Survey{Client: client, Folders: s.Folders, Owner: err == nil}
+	bar := newCountBar(errs, "looking at objects")
+	survey.Looked = bar.at
+	found, err := survey.Run(ctx)
+	bar.end()
+	if err != nil && !errors.Is(err, s3backend.Denied) {
+		return explain(s.target(), err)
+	}
+	if err != nil {
+		return advise(explain(s.target(), err), "without s3:ListBucket nobody can find them")
+	}
+	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
+	if survey.Owner || p.dryRun {
+		return p.list(out, found, survey.Owner)
+	}
+	return p.mend(ctx, client, found, out, errs)
+}
+
+// list tells what cannot be read; it fails if that is anything.
+func (p repairPlan) list(out io.Writer, found access.Result, owner bool) error {
+	for _, o := range found.Unreadable {
+		p.tell(out, repaired{Key: o.Key, Size: o.Size, Owner: o.Owner})
+	}
+	n := len(found.Unreadable)
+	if !p.asJSON {
+		fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n", count(n, "object"), found.Listed)
+		if n > 0 && owner {
+			fmt.Fprintf(out, "\nOnly the account that uploaded them can mend that. Send this to the other party:\n\n"+
+				"  Objects that you uploaded are closed to us, for they came without the ACL\n"+
+				"  bucket-owner-full-control. Please run: s3share repair\n")
+		}
+	}
+	if n > 0 {
+		return silent(exitFailed)
+	}
+	return nil
+}
+
+// mend grants the ACL on each object.
+func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
+	bar := newCountBar(errs, "granting the ACL")
+	failed, done := 0, 0
+	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {
+		r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner, Repaired: err == nil, By: string(way)}
+		if err != nil {
+			failed++
+			r.Error = oneLine(err.Error())
+		}
+		done++
+		p.tell(out, r)
+		bar.of(done, len(found.Unreadable))
+	})
+	bar.end()
+	if !p.asJSON {
+		fmt.Fprintf(out, "%s of %d granted to the bucket's owner\n", count(done-failed, "object"), len(found.Unreadable))
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%s could not be repaired", count(failed, "object"))
+	}
+	return err
+}
+
+// tell tells of one object, on one line.
+func (p repairPlan) tell(out io.Writer, r repaired) {
+	if p.asJSON {
+		_ = json.NewEncoder(out).Encode(r)
+		return
+	}
+	what := ""
+	switch {
+	case r.Error != "":
+		what = "not repaired: " + r.Error
+	case r.Repaired:
+		what = "repaired"
+	}
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", oneLine(r.Key), sizeText(r.Size), what), " "))
+}
+
+// countBar shows on a terminal how far a count has come.
+type countBar struct {
+	bars *mpb.Progress // nil where there is no terminal
+	bar  *mpb.Bar
+}
+
+func newCountBar(w io.Writer, label string) *countBar {
+	if !onTerminal(w) {
+		return &countBar{}
+	}
+	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
+	return &countBar{bars, bars.AddBar(0, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(label)), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))}
+}
+
+func (b *countBar) at(n int) { b.of(n, n) }
+
+func (b *countBar) of(n, all int) {
+	if b.bar != nil {
+		b.bar.SetTotal(int64(all), false)
+		b.bar.SetCurrent(int64(n))
+	}
+}
+
+func (b *countBar) end() {
+	if b.bar != nil {
+		b.bar.Abort(true)
+		b.bars.Wait()
+	}
+}

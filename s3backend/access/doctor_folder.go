@@ -1,0 +1,113 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// folderExam is what was found out about one folder.
+type folderExam struct {
+	*exam
+	name, prefix string
+
+	list, get, put, delete, abort, acl error
+
+	left  s3backend.Upload
+	tried bool // an upload was begun, or refused
+	trial s3backend.Trial
+	begin error // of the upload
+}
+
+// ask sends the probes. A large upload is begun, and aborted at once, where that
+// can be, or where nothing else would tell of the encryption key.
+func (f *folderExam) ask(ctx context.Context) {
+	c := f.Client
+	f.list = c.MayList(ctx, f.prefix)
+	f.get = c.MayGet(ctx, f.prefix, f.list)
+	f.abort = c.MayAbort(ctx, f.prefix)
+	f.left, f.put = c.MayPut(ctx, f.prefix, f.left)
+	f.acl = c.MayPutACL(ctx, f.prefix, f.list)
+	f.delete = c.MayDelete(ctx, f.prefix)
+	if f.put == nil && f.left.ID == "" && (f.abort == nil || c.AWS()) {
+		f.tried = true
+		f.trial, f.begin = c.TryUpload(ctx, f.prefix)
+		f.left = f.trial.Left
+	}
+}
+
+// findings judges the answers. shared tells that the folder is the one that the owner
+// fills: a client need not put there, as it need not get from the others.
+func (f *folderExam) findings(shared bool) []Finding {
+	needGet, needPut := f.owner || shared, f.owner || !shared
+	list := f.judge(CheckList, f.list, true, "ListObjectsV2")
+	get := f.judge(CheckGet, f.get, needGet, "GetObject of what is not there, or a byte of what is")
+	put := f.judge(CheckPut, f.put, needPut, "UploadPart of no upload")
+	acl := f.judge(CheckACL, f.acl, false, "PutObjectAcl of what is not there")
+	remove := f.judge(CheckDelete, f.delete, false, "DeleteObject of what is not there")
+	abort := f.judge(CheckAbort, f.abort, false, "AbortMultipartUpload of no upload")
+	var lacks []string
+	if list.State == StateMissing {
+		lacks = append(lacks, ListBucket)
+	}
+	if get.State == StateMissing {
+		lacks = append(lacks, GetObject)
+	}
+	if put.State == StateMissing {
+		lacks = append(lacks, PutObject, PutObjectACL)
+	}
+	if errors.Is(f.acl, s3backend.ErrACLsOff) {
+		acl.State, acl.Reason = StateOK, WhyACLsOff
+	}
+	if denied(f.acl) && f.put == nil && (needPut || f.begin != nil) {
+		acl.State, acl.Reason = StateMissing, WhyRefused
+		lacks = append(lacks, PutObjectACL)
+	}
+	if denied(f.begin) {
+		put.How, put.Err = "CreateMultipartUpload with the ACL", f.begin
+		switch {
+		case ofKey(f.begin):
+			put.State, put.Reason = StateMissing, WhyKeyRefused
+		case acl.State != StateMissing:
+			put.State, put.Reason = StateMissing, WhyACLRefused
+		}
+	}
+	if abort.Reason == WhyNotNeeded && f.Client.AWS() {
+		abort.Reason = WhyOwnUploads
+	}
+	if len(lacks) > 0 {
+		f.report.Needs = append(f.report.Needs, Need{f.name, lacks})
+	}
+	return []Finding{list, get, put, acl, remove, abort}
+}
+
+// judge makes a finding of what a probe told. needed tells that the exchange cannot
+// do without.
+func (f *folderExam) judge(check Check, err error, needed bool, how string) Finding {
+	d := Finding{Check: check, Folder: f.name, How: how, Err: err}
+	switch {
+	case err == nil:
+		d.State, d.Reason = StateOK, WhyGranted
+	case errors.Is(err, s3backend.ErrUntold):
+		d.State, d.Reason = StateUnknown, WhyUntold
+	case !denied(err):
+		d.State, d.Reason = StateUnknown, WhyFailed
+	case needed:
+		d.State, d.Reason = StateMissing, WhyRefused
+	default:
+		d.State, d.Reason = StateNote, WhyNotNeeded
+	}
+	return d
+}
+
+// ofKey tells that it was the encryption key that refused the request: S3 passes on
+// what KMS says.
+func ofKey(err error) bool {
+	var e *s3backend.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return strings.HasPrefix(e.Code(), "KMS.") || strings.Contains(e.Error(), "kms:")
+}

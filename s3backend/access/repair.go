@@ -1,0 +1,185 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// lookers is how many objects are looked at, or mended, at once.
+const lookers = 16
+
+// Survey looks for objects that the bucket's owner cannot read: those that another
+// account has uploaded without the ACL. The owner finds them by reading, and whoever
+// uploaded them by their ACL.
+type Survey struct {
+	Client  *s3backend.Client
+	Folders []string
+	Owner   bool // it is made by the bucket's owner
+	Most    int  // objects to look at; 0 for all
+
+	// Looked is called now and then with the number of objects listed so far; nil
+	// for nobody.
+	Looked func(n int)
+
+	mu   sync.Mutex
+	ours map[string]int // by owner's id: 1 for us, less than 0 for others
+}
+
+// Result is what a survey came to.
+type Result struct {
+	Unreadable []s3backend.Object
+	Listed     int
+	Unsure     int  // of which it could not be told
+	Cut        bool // there are more objects than Most
+}
+
+// othersAfter is how many objects of one owner are asked about in vain before all of
+// them are taken for another's.
+const othersAfter = 3
+
+// Run lists the folders and looks at what may be unreadable. What it found stands
+// beside its error.
+func (s *Survey) Run(ctx context.Context) (Result, error) {
+	s.ours = map[string]int{}
+	var r Result
+	owner := ""
+	if s.Owner {
+		var err error
+		if owner, err = s.Client.BucketOwner(ctx); err != nil {
+			return r, err
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(lookers)
+	var err error
+	for _, folder := range s.Folders {
+		in := s3backend.ListInput{Prefix: folder + "/", Owner: true}
+		for !r.Cut {
+			var page s3backend.Page
+			if page, err = s.Client.List(gctx, in); err != nil {
+				break
+			}
+			for _, o := range page.Objects {
+				if r.Cut = s.Most > 0 && r.Listed == s.Most; r.Cut {
+					break
+				}
+				r.Listed++
+				if s.Owner && o.Owner == owner && owner != "" {
+					continue
+				}
+				g.Go(func() error { return s.look(gctx, o, &r) })
+			}
+			if s.Looked != nil {
+				s.Looked(r.Listed)
+			}
+			if in.Token = page.Next; in.Token == "" {
+				break
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if werr := g.Wait(); werr != nil {
+		err = werr
+	}
+	return r, err
+}
+
+// look adds an object to the result if the bucket's owner cannot read it.
+func (s *Survey) look(ctx context.Context, o s3backend.Object, r *Result) error {
+	if s.Owner {
+		_, err := s.Client.Head(ctx, o.Key)
+		return s.note(o, r, errors.Is(err, s3backend.Denied), err)
+	}
+	s.mu.Lock()
+	others := s.ours[o.Owner] <= -othersAfter
+	s.mu.Unlock()
+	if others {
+		return nil
+	}
+	shared, err := s.Client.Shared(ctx, o)
+	s.mu.Lock()
+	switch {
+	case err == nil:
+		s.ours[o.Owner] = 1
+	case errors.Is(err, s3backend.Denied) && s.ours[o.Owner] <= 0:
+		s.ours[o.Owner]--
+	}
+	s.mu.Unlock()
+	return s.note(o, r, err == nil && !shared, err)
+}
+
+func (s *Survey) note(o s3backend.Object, r *Result, unreadable bool, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case unreadable:
+		r.Unreadable = append(r.Unreadable, o)
+	case err == nil, errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied):
+	case errors.Is(err, s3backend.ErrUntold):
+		r.Unsure++
+	default:
+		return err // the network, or the login: the others would meet it too
+	}
+	return nil
+}
+
+// Way is how an object was mended.
+type Way string
+
+// The ways, the first of which leaves the object's bytes alone.
+const (
+	ByACL  Way = "PutObjectAcl"
+	ByCopy Way = "CopyObject"
+)
+
+// Mend lets the bucket's owner read an object of ours: it grants the ACL, or where
+// that is refused copies the object onto itself with it. What was mended before, or
+// is gone, is no error. Stale: the object has changed meanwhile.
+func Mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, error) {
+	err := c.GrantOwner(ctx, o.Key)
+	switch {
+	case err == nil || errors.Is(err, s3backend.NotExist):
+		return ByACL, nil
+	case !errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold):
+		return ByACL, err
+	}
+	if _, again := c.Rewrite(ctx, o); again != nil {
+		if errors.Is(again, s3backend.ErrUntold) {
+			return ByACL, err
+		}
+		return ByCopy, again
+	}
+	return ByCopy, nil
+}
+
+// MendAll mends objects, many at once, and tells of each as it is done. It goes on
+// after one that fails; its error is the context's.
+func MendAll(ctx context.Context, c *s3backend.Client, all []s3backend.Object, done func(s3backend.Object, Way, error)) error {
+	var g errgroup.Group
+	g.SetLimit(lookers)
+	var mu sync.Mutex // held while done is told
+	for _, o := range all {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			way, err := Mend(ctx, c, o)
+			if ctx.Err() != nil && err != nil {
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done(o, way, err)
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them returns an error
+	return ctx.Err()
+}
