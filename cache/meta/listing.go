@@ -55,12 +55,12 @@ type Listing struct {
 	complete bool
 	marker   bool // the folder's own object "prefix" exists
 	err      error
-	all      bool          // read all pages, not just the first
+	wanted   int           // pages
 	changed  chan struct{} // closed and renewed at each change of the fields above
 }
 
-func newListing(prefix string, all bool) *Listing {
-	return &Listing{prefix: prefix, begun: time.Now(), all: all, extraAt: map[string]int{}, removed: map[string]bool{}, changed: make(chan struct{})}
+func newListing(prefix string, wanted int) *Listing {
+	return &Listing{prefix: prefix, begun: time.Now(), wanted: wanted, extraAt: map[string]int{}, removed: map[string]bool{}, changed: make(chan struct{})}
 }
 
 // sortName is what S3 sorts an entry by: a folder's name ends in a slash.
@@ -132,12 +132,12 @@ func (l *Listing) failed() bool {
 	return l.err != nil
 }
 
-// extend asks for all pages where so far the first would do.
-func (l *Listing) extend(all bool) {
+// extend asks for more pages than before.
+func (l *Listing) extend(wanted int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if all && !l.all {
-		l.all = true
+	if wanted > l.wanted {
+		l.wanted = wanted
 		l.wakeLocked()
 	}
 }
@@ -147,7 +147,7 @@ func (l *Listing) extend(all bool) {
 func (l *Listing) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.complete && !l.all && l.err == nil {
+	if !l.complete && l.wanted < allPages && l.err == nil {
 		l.err = errStopped
 		l.wakeLocked()
 	}
@@ -157,11 +157,11 @@ func (l *Listing) stop() {
 func (l *Listing) wantMore(ctx context.Context) bool {
 	for {
 		l.mu.Lock()
-		all, err, changed := l.all, l.err, l.changed
+		more, err, changed := l.pages < l.wanted, l.err, l.changed
 		old := time.Since(l.begun) > maxTTL
 		l.mu.Unlock()
-		if err != nil || all || old {
-			return err == nil && all
+		if err != nil || more || old {
+			return err == nil && more
 		}
 		select {
 		case <-changed:
@@ -170,6 +170,13 @@ func (l *Listing) wantMore(ctx context.Context) bool {
 			return false
 		}
 	}
+}
+
+// spreads tells a folder that is large enough to be worth several walks, and wanted whole.
+func (l *Listing) spreads() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pages >= pagesInARow && l.wanted == allPages
 }
 
 // Pages is how many requests the listing has taken so far.
@@ -230,7 +237,7 @@ func (l *Listing) peek(name string) (f Found, known bool) {
 func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) {
 	for {
 		l.mu.Lock()
-		err, all, pages, changed := l.err, l.all, l.pages, l.changed
+		err, decided, changed := l.err, l.pages >= l.wanted, l.changed
 		l.mu.Unlock()
 		if err == errStopped {
 			return Found{}, false, nil
@@ -241,7 +248,7 @@ func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) 
 		if f, ok := l.peek(name); ok {
 			return f, true, nil
 		}
-		if pages > 0 && !all {
+		if decided {
 			return Found{}, false, nil
 		}
 		select {

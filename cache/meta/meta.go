@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -48,9 +49,13 @@ const (
 	maxPoints      = 50_000 // answers about single names
 	maxHeaders     = 50_000 // headers of versions
 
-	// pointsBeforeListing is how many names of a large folder are looked up
-	// one by one before the whole of it is listed instead.
-	pointsBeforeListing = 32
+	// pointsBeforeMore is how many names of a large folder are looked up one by
+	// one before somePages of it are listed besides, and pointsBeforeAll before the
+	// whole of it is.
+	pointsBeforeMore = 4
+	pointsBeforeAll  = 32
+
+	firstPage, somePages, allPages = 1, 16, math.MaxInt
 )
 
 // Found is the answer about one name: S3 can hold an object and a folder of the
@@ -96,7 +101,8 @@ type Cache struct {
 type dir struct {
 	cur, next *Listing
 	counted   int // entries, of both, that Cache.total has
-	pointed   int // names looked up one by one since cur was begun
+	pointed   int // names looked up one by one lately, since cur was begun
+	lately    time.Time
 }
 
 // New returns an empty cache of what bucket holds.
@@ -132,34 +138,33 @@ func (c *Cache) Close() {
 func (c *Cache) List(prefix string, maxAge time.Duration) *Listing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.listLocked(prefix, maxAge, true)
+	return c.listLocked(prefix, maxAge, allPages)
 }
 
-// listLocked finds or begins a listing. With all it is read to its end, else
-// only its first page is.
-func (c *Cache) listLocked(prefix string, maxAge time.Duration, all bool) *Listing {
+// listLocked finds or begins a listing of which so many pages are wanted.
+func (c *Cache) listLocked(prefix string, maxAge time.Duration, wanted int) *Listing {
 	d, ok := c.dirs.Get(prefix)
 	if !ok {
 		d = &dir{}
 		c.dirs.Add(prefix, d)
 	}
 	if l := d.cur; l != nil && l.usable(c.age(l, maxAge)) {
-		l.extend(all)
+		l.extend(wanted)
 		if l.tour != nil {
 			l.tour.follow()
 		}
 		return l
 	}
 	if l := d.next; l != nil && l.usable(c.age(l, maxAge)) {
-		l.extend(all)
+		l.extend(wanted)
 		return l
 	}
-	l := newListing(prefix, all)
+	l := newListing(prefix, wanted)
 	d.next = l
 	if d.cur == nil {
 		d.cur = l
 	}
-	if maxAge >= 0 || !all || !c.tourLocked(d, l) {
+	if maxAge >= 0 || wanted < allPages || !c.tourLocked(d, l) {
 		c.loads.Go(func() { c.load(d, l) })
 	}
 	return l
@@ -183,7 +188,7 @@ func (c *Cache) load(d *dir, l *Listing) {
 			return
 		}
 		in.Token = page.Next
-		if l.Pages() == pagesInARow {
+		if l.spreads() {
 			c.spread(l, in.Token, func(p s3backend.Page, err error) { c.take(d, l, p, err) })
 			return
 		}
@@ -273,8 +278,15 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 	c.mu.Lock()
 	d, ok := c.dirs.Get(prefix)
 	if ok && d.cur != nil && d.cur.large() {
-		if d.pointed++; d.pointed == pointsBeforeListing {
-			c.listLocked(prefix, maxAge, true) // read on behind us; known finds it
+		if time.Since(d.lately) > c.cfg.TTL {
+			d.pointed = 0
+		}
+		d.lately = time.Now()
+		switch d.pointed++; d.pointed % pointsBeforeAll { // read on behind us; known finds it
+		case pointsBeforeMore:
+			c.listLocked(prefix, maxAge, somePages)
+		case 0:
+			c.listLocked(prefix, maxAge, allPages)
 		}
 		c.mu.Unlock()
 		return c.point(ctx, prefix, name)
@@ -282,7 +294,7 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 	if maxAge < 0 {
 		maxAge = absentTTL // what is known, and not good enough, is older
 	}
-	l := c.listLocked(prefix, maxAge, false)
+	l := c.listLocked(prefix, maxAge, firstPage)
 	c.mu.Unlock()
 	if f, ok, err := l.lookup(ctx, name); err != nil || ok {
 		return f, err

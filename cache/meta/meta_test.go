@@ -128,8 +128,8 @@ func TestLargeFolderIsAskedByName(t *testing.T) {
 		if n := r.b.Count(buckettest.List); n > 8 {
 			r.Errorf("three names of a large folder took %d requests", n)
 		}
-		for i := range pointsBeforeListing + 1 {
-			r.kind("D/", fmt.Sprintf("%03d", i+100), -1)
+		for i := range pointsBeforeAll + 1 {
+			r.kind("D/", fmt.Sprintf("%03d", i+200), -1)
 		}
 		synctest.Wait() // now it is worth to be listed
 		r.b.ForgetLog()
@@ -137,6 +137,28 @@ func TestLargeFolderIsAskedByName(t *testing.T) {
 			r.want("D/", fmt.Sprintf("%03d", i+300), -1, map[bool]string{true: "both", false: "file"}[i == 0])
 		}
 		r.wantLists(0)
+	})
+}
+
+// TestStatStorm looks up all names of a folder that nobody has listed, and more than
+// there are, again and again.
+func TestStatStorm(t *testing.T) {
+	bubble(t, 1000, Config{}, slowlyAll(20*time.Millisecond), func(r *rig) {
+		for i := range 10_000 {
+			r.store(fmt.Sprintf("D/f%05d", i))
+		}
+		for round := range 3 {
+			r.b.ForgetLog()
+			for i := range 12_000 {
+				r.want("D/", fmt.Sprintf("f%05d", i), -1, map[bool]string{true: "file"}[i < 10_000])
+				time.Sleep(100 * time.Microsecond)
+			}
+			// A first page, names while more is on its way, and the folder's pages.
+			if n := r.b.Count(buckettest.List); n > 11+2*pointsBeforeMore {
+				r.Errorf("round %d: 12,000 names took %d requests", round, n)
+			}
+			time.Sleep(2 * maxTTL)
+		}
 	})
 }
 
