@@ -49,9 +49,10 @@ type Config struct {
 	StageSize int64    // most bytes staged, 0 for what the disk has
 	Sync      bool     // close and fsync return when S3 has confirmed
 	ReadOnly  bool
-	Private   *outbox.Private // names that are not sent; nil for the built-in list
-	Who       string          // names us in the name of a conflict copy
-	Prober    Prober          // tells what the policy grants; nil: nothing is known of it
+	Private   *outbox.Private     // names that are not sent; nil for the built-in list
+	Tell      func(outbox.Status) // is told once of what a person should know
+	Who       string              // names us in the name of a conflict copy
+	Prober    Prober              // tells what the policy grants; nil: nothing is known of it
 	Logger    *slog.Logger
 }
 
@@ -115,7 +116,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(b, meta.Config{})
-	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Logger: cfg.Logger})
+	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}

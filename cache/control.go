@@ -42,6 +42,16 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 	return all
 }
 
+// Paused tells why all that is owed waits, or nil.
+func (c *Cache) Paused() error { return c.out.Paused() }
+
+// tell hands the outbox's news on.
+func (c *Cache) tell(st outbox.Status) {
+	if c.cfg.Tell != nil {
+		c.cfg.Tell(withPaths([]outbox.Status{st})[0])
+	}
+}
+
 // Retry tries what is blocked or waiting, at path or below it, again at once, and
 // tells how many files that are.
 func (c *Cache) Retry(path string) int {

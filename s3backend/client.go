@@ -40,16 +40,17 @@ type Config struct {
 
 // Client makes requests to one bucket. It is safe for concurrent use.
 type Client struct {
-	s3     *s3.Client
-	loaded aws.Config // what s3 was made of, for the other services of AWS
-	bucket string
-	region string
-	given  bool // the region is given, not found out
-	custom bool // an endpoint that is not AWS
-	log    *slog.Logger
-	owner  atomic.Pointer[string]
-	counts counter
-	quirks quirks
+	s3       *s3.Client
+	loaded   aws.Config // what s3 was made of, for the other services of AWS
+	bucket   string
+	region   string
+	given    bool // the region is given, not found out
+	profiled bool // the profile is named by who opened it
+	custom   bool // an endpoint that is not AWS
+	log      *slog.Logger
+	owner    atomic.Pointer[string]
+	counts   counter
+	quirks   quirks
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -92,7 +93,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", profiled: cfg.Profile != "", log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -133,6 +134,10 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
 	o.Retryer = newRetryer(cfg.Attempts)
+	if l, ok := loaded.Credentials.(*login); ok {
+		o.HTTPSignerV4 = l
+		o.APIOptions = append(o.APIOptions, l.middleware)
+	}
 	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")

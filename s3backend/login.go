@@ -25,16 +25,24 @@ const fallbackRegion = "us-east-1"
 
 // load reads the environment, the profile and the credentials' sources.
 func load(ctx context.Context, cfg Config) (aws.Config, error) {
+	loaded, err := loadOnce(ctx, cfg, mfaCode)
+	if err != nil {
+		return loaded, err
+	}
+	loaded.Credentials = &login{from: loaded.Credentials, load: func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
+		again, err := loadOnce(ctx, cfg, code)
+		return again.Credentials, err
+	}}
+	return loaded, nil
+}
+
+func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws.Config, error) {
 	opts := []func(*config.LoadOptions) error{
 		// A BuildableClient, for only that takes the CA bundle of AWS_CA_BUNDLE.
 		// The limit is for those who give credentials; S3 has its own watchdog.
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(tune).WithTimeout(quiet)),
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow }),
-		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
-			if isTerminal(os.Stdin) {
-				o.TokenProvider = askMFA
-			}
-		}),
+		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = code }),
 	}
 	if cfg.Region != "" {
 		opts = append(opts, config.WithRegion(cfg.Region))
@@ -53,7 +61,6 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 	if loaded.Region == "" {
 		loaded.Region = fallbackRegion
 	}
-	loaded.Credentials = &login{loaded.Credentials}
 	return loaded, nil
 }
 
@@ -65,23 +72,6 @@ func transportOf(loaded aws.Config) *http.Transport {
 	t := new(http.Transport)
 	tune(t)
 	return t
-}
-
-// login is where credentials come from. It marks its failures, which are many
-// and of many types, as what they are.
-type login struct {
-	from aws.CredentialsProvider
-}
-
-func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if l.from == nil {
-		return aws.Credentials{}, &loginError{errors.New("no credentials are configured")}
-	}
-	creds, err := l.from.Retrieve(ctx)
-	if err != nil {
-		return creds, &loginError{err}
-	}
-	return creds, nil
 }
 
 // loginError says that no credentials could be had.
@@ -99,7 +89,9 @@ func askMFA() (string, error) {
 	return code, err
 }
 
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+// atTerminal tells whether somebody can be asked: not any more once a daemon has
+// left its terminal.
+func atTerminal() bool {
+	_, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
 	return err == nil
 }

@@ -12,6 +12,7 @@ const mostConflicts = 1000
 // somebody here removes it or gives it a name of its own.
 func (o *Outbox) keepConflict(st Status) {
 	st.Reason = "the other party changed the file; this is ours"
+	o.tell(st)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.beside) == mostConflicts {

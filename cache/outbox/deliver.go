@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ func (it *Item) deliver() {
 		it.failedLocked(err, context.Cause(ctx) != nil)
 	}
 	it.mu.Unlock()
+	it.tell()
 	close(a.done)
 	cancel(nil)
 	it.o.wake()
@@ -61,8 +63,24 @@ func (it *Item) failedLocked(err error, cut bool) {
 	case isKind(err, s3backend.BadLogin):
 		wait = loginBackoff // the gate's time, so that it goes on at once
 	}
-	it.o.log.Warn("not delivered", "key", it.key, "state", it.state, "again in", wait.Round(time.Second), "err", err)
+	level := slog.LevelWarn
+	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) {
+		level = slog.LevelDebug // it waits with all the others, which was told
+	}
+	it.o.log.Log(context.Background(), level, "not delivered", "key", it.key, "state", it.state, "again in", wait.Round(time.Second), "err", err)
 	it.scheduleLocked(wait)
+}
+
+// tell tells once of a file that stays here until a person does something.
+func (it *Item) tell() {
+	st := it.Status()
+	it.mu.Lock()
+	told := it.told
+	it.told = st.State
+	it.mu.Unlock()
+	if st.State != told && (st.State == Blocked || st.State == Interrupted) {
+		it.o.tell(st)
+	}
 }
 
 // finish tells that S3 has the item, and forgets it.

@@ -51,6 +51,7 @@ type Item struct {
 	writers   int
 	since     time.Time // when it was taken up or closed last
 	state     State
+	told      State // the one that was told last
 	reason    error
 	denied    error // why S3 refuses this while it is still written
 	timer     *time.Timer
@@ -195,6 +196,7 @@ func (it *Item) Release() {
 		it.restLocked(it.o.cfg.Settle)
 	}
 	it.mu.Unlock()
+	it.tell()
 	it.o.wake()
 }
 

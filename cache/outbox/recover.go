@@ -276,9 +276,10 @@ func (it *Item) replay(st *stage, r record) {
 // Resume lets a recovered item go its way.
 func (it *Item) Resume() {
 	it.mu.Lock()
-	defer it.mu.Unlock()
 	it.state = Sealed
 	it.restLocked(0)
+	it.mu.Unlock()
+	it.tell()
 }
 
 // Leaves lists the versions that are deleted once the item is delivered.

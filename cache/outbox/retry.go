@@ -85,8 +85,9 @@ func (g *gate) met(err error) (opened, shut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	was := g.why
+	pauses := isKind(err, s3backend.BadLogin)
 	switch {
-	case isKind(err, s3backend.BadLogin):
+	case pauses:
 		g.until, g.why = time.Now().Add(loginBackoff), err
 	case isKind(err, s3backend.Busy):
 		if !time.Now().Before(g.until) { // once for all who were on their way
@@ -94,10 +95,10 @@ func (g *gate) met(err error) (opened, shut bool) {
 			g.tries++
 		}
 		g.why = err
-	case err == nil:
+	case err == nil || !passing(err): // S3 has judged the request, so it has taken it
 		g.tries, g.why = 0, nil
 	}
-	return was != nil && g.why == nil, was == nil && g.why != nil
+	return was != nil && g.why == nil, g.why != nil && (was == nil || pauses && !isKind(was, s3backend.BadLogin))
 }
 
 // open lets requests out at once.
@@ -119,6 +120,11 @@ func (o *Outbox) met(err error) {
 	switch opened, shut := o.gate.met(err); {
 	case shut:
 		o.log.Warn("deliveries wait", "why", err)
+		if isKind(err, s3backend.BadLogin) {
+			st := Status{State: Paused, Since: time.Now()}
+			st.fail(err)
+			o.tell(st)
+		}
 	case opened:
 		o.log.Info("deliveries go on")
 	}

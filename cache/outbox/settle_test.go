@@ -74,6 +74,7 @@ func TestDropEndsAnUpload(t *testing.T) {
 		it.Drop()
 		it.Close()
 		r.drain()
+		synctest.Wait() // the upload is ended behind it
 		r.wantKeys()
 		if r.b.Count(buckettest.Abort) != 1 {
 			r.Errorf("requests %v, want the upload aborted", r.b.Log())

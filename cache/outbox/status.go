@@ -27,6 +27,9 @@ const (
 	Conflict    State = "conflict" // S3 has confirmed it, beside the other party's version
 )
 
+// Paused is the state of all that is owed while S3 refuses the credentials.
+const Paused State = "paused"
+
 // Status tells one thing that is owed.
 type Status struct {
 	Key    string `json:"key"`
@@ -44,6 +47,18 @@ type Status struct {
 	RequestID string    `json:"request_id,omitempty"`
 	Since     time.Time `json:"since"` // when it was written, or opened for that, last
 }
+
+// tell brings news that a person should know of: a file that is blocked, interrupted
+// or in conflict, or that all is paused, each once. No lock is held.
+func (o *Outbox) tell(st Status) {
+	if o.cfg.Tell != nil {
+		o.cfg.Tell(st)
+	}
+}
+
+// Paused tells why all that is owed waits, or nil: S3 throttles, or refuses the
+// credentials.
+func (o *Outbox) Paused() error { return o.gate.reason() }
 
 // LeftError tells what a drain could not deliver.
 type LeftError struct{ Left []Status }

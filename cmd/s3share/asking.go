@@ -107,6 +107,16 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	return resp, nil
 }
 
+// post sends a request, and reads its answer.
+func (l *daemonLink) post(ctx context.Context, path string, body, answer any) error {
+	resp, err := l.do(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(answer)
+}
+
 // statusPatience is how long a daemon may take to tell what it does.
 const statusPatience = 10 * time.Second
 

@@ -15,17 +15,22 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
+// clockCode is S3's code for a request that was signed at another time than its own.
+const clockCode = "RequestTimeTooSkewed"
+
+func isClock(code string) bool { return code == clockCode }
+
 // sayLogin tells why credentials do not do. S3's codes are the ones of the S3 API
 // Reference, "Error responses".
 func sayLogin(t target, e *s3backend.Error) (cause, hint string) {
-	renew := "renew them and mount again"
+	renew := "renew them where they are kept"
 	if t.profile != "" {
 		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.profile, t.profile)
 	}
 	switch e.Code() {
 	case "ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException":
 		return t.where() + " refused the credentials: expired", renew
-	case "RequestTimeTooSkewed":
+	case clockCode:
 		return t.where() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
 	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken":
 		return t.where() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
@@ -46,6 +51,8 @@ func sayNoLogin(t target, err error) (cause, hint string) {
 	)
 	hint = "name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	switch {
+	case errors.Is(err, s3backend.ErrNeedsCode):
+		return "the session has expired, and its role asks for a new MFA code", "s3share mount asks for it at a terminal, and s3share login where it is mounted"
 	case errors.As(err, &noProfile):
 		return fmt.Sprintf("there is no AWS profile %q", noProfile.Profile), "aws configure list-profiles lists them"
 	case errors.As(err, &staleSSO):

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // controlPatience is how long a daemon that ends waits for those who ask it.
@@ -22,6 +23,7 @@ const controlPatience = 5 * time.Second
 //	GET  /status   a state
 //	POST /unmount  events, a line each, until the mount is undone or stays
 //	POST /wait, /retry, /deliver  a fileRequest, answered by a fileAnswer
+//	POST /login    a loginRequest, answered by a loginAnswer
 type control struct {
 	listener net.Listener
 	server   *http.Server
@@ -60,6 +62,7 @@ func (c *control) serve(d *mountDaemon) {
 		_ = json.NewEncoder(w).Encode(d.state()) // whoever asked may be gone
 	})
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
+	mux.HandleFunc("POST /login", d.serveLogin)
 	d.serveFiles(mux)
 	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: controlPatience}
 	c.served = make(chan struct{})
@@ -88,24 +91,26 @@ func (c *control) close() error {
 
 // state is what a daemon tells about itself.
 type state struct {
-	Version  string           `json:"version"`
-	PID      int              `json:"pid"`
-	Dir      string           `json:"dir"` // the mountpoint
-	Mounted  bool             `json:"mounted"`
-	Since    time.Time        `json:"since"`
-	Exchange string           `json:"exchange,omitempty"`
-	Bucket   string           `json:"bucket"`
-	Region   string           `json:"region"`
-	Endpoint string           `json:"endpoint,omitempty"`
-	Folders  []string         `json:"folders"`
-	ReadOnly bool             `json:"read_only"`
-	StateDir string           `json:"state_dir"`
-	CacheDir string           `json:"cache_dir,omitempty"`
-	LogFile  string           `json:"log_file,omitempty"`
-	Owed     []outbox.Status  `json:"owed"`             // the oldest first
-	Beside   []outbox.Status  `json:"beside,omitempty"` // conflict copies that this mount made
-	Path     string           `json:"path,omitempty"`   // what was asked for: Owed and Beside tell of that alone
-	Requests map[string]int64 `json:"requests"`
+	Version  string                `json:"version"`
+	PID      int                   `json:"pid"`
+	Dir      string                `json:"dir"` // the mountpoint
+	Mounted  bool                  `json:"mounted"`
+	Since    time.Time             `json:"since"`
+	Exchange string                `json:"exchange,omitempty"`
+	Bucket   string                `json:"bucket"`
+	Region   string                `json:"region"`
+	Endpoint string                `json:"endpoint,omitempty"`
+	Folders  []string              `json:"folders"`
+	ReadOnly bool                  `json:"read_only"`
+	StateDir string                `json:"state_dir"`
+	CacheDir string                `json:"cache_dir,omitempty"`
+	LogFile  string                `json:"log_file,omitempty"`
+	Login    s3backend.LoginMethod `json:"login"`
+	Paused   *pause                `json:"paused,omitempty"` // why nothing is delivered at present
+	Owed     []outbox.Status       `json:"owed"`             // the oldest first
+	Beside   []outbox.Status       `json:"beside,omitempty"` // conflict copies that this mount made
+	Path     string                `json:"path,omitempty"`   // what was asked for: Owed and Beside tell of that alone
+	Requests map[string]int64      `json:"requests"`
 }
 
 func (d *mountDaemon) state() state {
@@ -114,7 +119,7 @@ func (d *mountDaemon) state() state {
 		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
 		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
+		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()

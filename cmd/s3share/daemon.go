@@ -54,12 +54,15 @@ type bucket interface {
 	Bucket() string
 	Region() string
 	Counts() map[string]int64
+	Login(ctx context.Context, code string) error
+	LoginMethod() s3backend.LoginMethod
 }
 
 // owing is what a daemon asks of its cache; *cache.Cache implements it.
 type owing interface {
 	Status() []outbox.Status
 	Conflicts(path string) []outbox.Status
+	Paused() error
 	Wait(ctx context.Context, path string) error
 	Retry(path string) int
 	Deliver(path string) (int, error)

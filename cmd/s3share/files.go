@@ -137,19 +137,11 @@ func sayWhy(out io.Writer, p place) error {
 		if o.Code != "" {
 			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", o.Code, o.RequestID)
 		}
-		if do := remedies[o.State]; do != "" {
+		if do := remedy(o, p.state); do != "" {
 			fmt.Fprintf(out, "  to do:   %s\n", do)
 		}
 	}
 	return nil
-}
-
-// remedies tell people what to do about a file in a state.
-var remedies = map[outbox.State]string{
-	outbox.Open:        "close it in the program that writes it",
-	outbox.Local:       "give it another name to have it delivered",
-	outbox.Blocked:     "ask the bucket's owner for the permission that is missing, then s3share retry",
-	outbox.Interrupted: "write it again, or s3share deliver it as it is",
 }
 
 // askEach asks the daemon of the mount that args names a file of, or every daemon
@@ -185,13 +177,8 @@ var errNothingMounted = advise(errors.New("nothing is mounted"), "s3share recove
 
 // ask sends a request about files.
 func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fileAnswer, error) {
-	resp, err := l.do(ctx, http.MethodPost, what, ask)
-	if err != nil {
-		return fileAnswer{}, err
-	}
-	defer resp.Body.Close()
 	var a fileAnswer
-	err = json.NewDecoder(resp.Body).Decode(&a)
+	err := l.post(ctx, what, ask, &a)
 	return a, err
 }
 

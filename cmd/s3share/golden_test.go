@@ -19,6 +19,7 @@ func TestHelp(t *testing.T) {
 		{"help-policy", []string{"policy", "--help"}},
 		{"help-unmount", []string{"unmount", "--help"}},
 		{"help-status", []string{"status", "--help"}},
+		{"help-login", []string{"login", "--help"}},
 		{"help-recover", []string{"recover", "--help"}},
 		{"help-wait", []string{"wait", "--help"}},
 		{"help-why", []string{"why", "--help"}},

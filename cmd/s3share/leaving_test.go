@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // fakeOwing owes what it is told to owe.
@@ -22,6 +23,7 @@ type fakeOwing struct {
 	mu     sync.Mutex
 	owed   []outbox.Status
 	beside []outbox.Status
+	paused error
 	closed bool
 	// drained lets one Drain return for each of its errors; closed, all return nil.
 	drained chan error
@@ -32,6 +34,8 @@ func (f *fakeOwing) Status() []outbox.Status {
 	defer f.mu.Unlock()
 	return slices.Clone(f.owed)
 }
+
+func (f *fakeOwing) Paused() error { return f.paused }
 
 func (f *fakeOwing) Conflicts(string) []outbox.Status   { return f.beside }
 func (f *fakeOwing) Wait(context.Context, string) error { return nil }
@@ -72,9 +76,11 @@ func (f *fakeMount) Wait() { <-f.gone }
 
 type fakeBucket struct{}
 
-func (fakeBucket) Bucket() string           { return "team" }
-func (fakeBucket) Region() string           { return "r" }
-func (fakeBucket) Counts() map[string]int64 { return map[string]int64{"PutObject": 1} }
+func (fakeBucket) Bucket() string                      { return "team" }
+func (fakeBucket) Region() string                      { return "r" }
+func (fakeBucket) Login(context.Context, string) error { return nil }
+func (fakeBucket) LoginMethod() s3backend.LoginMethod  { return s3backend.LoginMethod{} }
+func (fakeBucket) Counts() map[string]int64            { return map[string]int64{"PutObject": 1} }
 
 // running is a daemon without kernel and bucket, and a link to it.
 type running struct {

@@ -56,6 +56,12 @@ func printStates(out io.Writer, all []state) error {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintf(w, "%s\n", headline(st))
+		if st.Paused != nil {
+			fmt.Fprintf(w, "  paused: %s\n", st.Paused.Reason)
+			if st.Paused.Hint != "" {
+				fmt.Fprintf(w, "  to do:  %s\n", st.Paused.Hint)
+			}
+		}
 		switch {
 		case len(st.Owed) > 0:
 		case st.Path != "":

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// loginRequest is the body of POST /login.
+type loginRequest struct {
+	Code string `json:"code,omitempty"` // of an MFA device
+}
+
+// loginAnswer is what became of it.
+type loginAnswer struct {
+	Files int    `json:"files"` // that are tried again
+	Error string `json:"error,omitempty"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func newLogin() *cobra.Command {
+	return &cobra.Command{
+		Use:   "login [EXCHANGE|DIR]",
+		Short: "Renew the credentials of a mount, and deliver what waits for them",
+		Long: `Renew the credentials of a mounted exchange and try again what waits for them;
+without an argument, of all mounts of this user. Where the profile logs in by SSO
+this runs aws sso login; where its role asks for an MFA code, it asks for the code.
+Keys in a file, and what credential_process prints, are looked at anew, as a mount
+does by itself while S3 refuses those it has.
+
+No secret is kept: the code goes to the mount's process and from there to AWS.
+` + exitCodes,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignalOnce()
+			defer stop()
+			places, err := exchangesOf(ctx, args)
+			if err != nil {
+				return fmt.Errorf("cannot log in: %w", err)
+			}
+			l := loginDesk{in: os.Stdin, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), done: map[string]bool{}}
+			var all []error
+			for _, p := range places {
+				if err := l.login(ctx, p); err != nil {
+					all = append(all, fmt.Errorf("cannot log in to %s: %w", p.state.label(), err))
+				}
+			}
+			return errors.Join(all...)
+		},
+	}
+}
+
+// exchangesOf are the mounts that are meant: by the name of an exchange, by a place
+// in one, or all.
+func exchangesOf(ctx context.Context, args []string) ([]place, error) {
+	if len(args) == 0 {
+		all, err := placesOf(ctx, nil)
+		if err == nil && len(all) == 0 {
+			err = advise(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
+		}
+		return all, err
+	}
+	var named []place
+	for _, p := range allDaemons(ctx, os.Getuid()) {
+		if p.state.Exchange == args[0] || p.state.Bucket == args[0] {
+			named = append(named, p)
+		}
+	}
+	if len(named) > 0 {
+		return named, nil
+	}
+	return placesOf(ctx, args)
+}
+
+// label is what people call the exchange.
+func (st *state) label() string {
+	if st.Exchange != "" {
+		return st.Exchange
+	}
+	return st.Bucket
+}
+
+// loginDesk does what a person has to do with to log in.
+type loginDesk struct {
+	in        *os.File
+	out, errs io.Writer
+	done      map[string]bool // profiles whose SSO login was done
+}
+
+// login renews the credentials of one mount.
+func (l *loginDesk) login(ctx context.Context, p place) error {
+	how := p.state.Login
+	if how.SSO && !l.done[how.Profile] {
+		if err := l.sso(ctx, how.Profile); err != nil {
+			return err
+		}
+		l.done[how.Profile] = true
+	}
+	var ask loginRequest
+	if how.MFA != "" {
+		var err error
+		if ask.Code, err = l.code(how.MFA); err != nil {
+			return err
+		}
+	}
+	var a loginAnswer
+	if err := p.link.post(ctx, "/login", ask, &a); err != nil {
+		return err
+	}
+	switch {
+	case a.Error != "" && how.Fixed:
+		return advise(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.state.Dir+", and mount again with new ones")
+	case a.Error != "":
+		return advise(errors.New(a.Error), a.Hint)
+	}
+	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", p.state.label(), count(a.Files, "file"))
+	return nil
+}
+
+// sso runs the command of AWS, which opens a browser.
+func (l *loginDesk) sso(ctx context.Context, profile string) error {
+	args := []string{"sso", "login"}
+	if profile != "" {
+		args = append(args, "--profile", profile)
+	}
+	said := "aws " + strings.Join(args, " ")
+	aws, err := exec.LookPath("aws")
+	if err != nil {
+		return advise(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
+			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
+	}
+	cmd := exec.CommandContext(ctx, aws, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, l.out, l.errs
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s failed: %w", said, err)
+	}
+	return nil
+}
+
+// code asks for the code of an MFA device.
+func (l *loginDesk) code(device string) (string, error) {
+	if term.IsTerminal(int(l.in.Fd())) {
+		fmt.Fprintf(l.errs, "MFA code of %s: ", device)
+	}
+	line, err := bufio.NewReader(l.in).ReadString('\n')
+	code := strings.TrimSpace(line)
+	if code == "" {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		return "", advise(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
+	}
+	return code, nil
+}
+
+// serveLogin takes new credentials up, and tries again what waits for them.
+func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
+	var ask loginRequest
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var a loginAnswer
+	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
+		err = explain(d.settings.target(), err)
+		a.Error = err.Error()
+		_, a.Hint = verdict(err)
+	} else {
+		a.Files = d.cache.Retry("")
+		d.log.Info("logged in")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(a) // whoever asked may be gone
+}
+
+// pause is why everything waits, in a state.
+type pause struct {
+	Reason string `json:"reason"`
+	Hint   string `json:"hint,omitempty"`
+	Code   string `json:"code,omitempty"`
+}
+
+// paused tells why everything waits, or nil.
+func (d *mountDaemon) paused() *pause {
+	err := d.cache.Paused()
+	if err == nil {
+		return nil
+	}
+	p := &pause{}
+	var e *s3backend.Error
+	if errors.As(err, &e) {
+		p.Code = e.Code()
+	}
+	err = explain(d.settings.target(), err)
+	p.Reason = oneLine(err.Error())
+	_, p.Hint = verdict(err)
+	if errors.Is(err, s3backend.BadLogin) && !isClock(p.Code) {
+		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
+		if d.bucket.LoginMethod().Fixed {
+			p.Hint = "they come from the environment: s3share unmount --keep " + d.dir + ", and mount again with new ones"
+		}
+	}
+	return p
+}

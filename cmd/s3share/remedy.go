@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/s3share/s3share/cache/outbox"
+)
+
+// remedy tells people what to do about a file; "" for nothing. S3's codes are those
+// of the S3 API Reference, "Error responses".
+func remedy(o outbox.Status, st state) string {
+	file := strings.TrimRight(st.Dir, "/") + "/" + printable(o.Path)
+	switch o.State {
+	case outbox.Open:
+		return "close it in the program that writes it"
+	case outbox.Local:
+		return "give it another name to have it delivered"
+	case outbox.Interrupted:
+		return fmt.Sprintf("write it again, or send it as it is: s3share deliver %q", file)
+	case outbox.Conflict:
+		return fmt.Sprintf("join it with %q, then remove or rename it", printable(o.Theirs))
+	case outbox.Sealed, outbox.Uploading, outbox.Removing:
+		if st.Paused != nil {
+			return st.Paused.Hint
+		}
+		if o.Reason != "" {
+			return "nothing: it is tried again by itself; s3share retry does so at once"
+		}
+		return ""
+	case outbox.Blocked:
+	default:
+		return ""
+	}
+	switch o.Code {
+	case "AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem", "NotSignedUp":
+		return "ask the bucket's owner for the permission that is missing, then s3share retry"
+	case "NoSuchBucket":
+		return "ask the bucket's owner whether it is gone; the file is kept"
+	case "EntityTooLarge":
+		return "split the file: S3 takes no object of that size"
+	}
+	return "the bytes are kept where the reason says: copy them from there, and remove this one if they are not wanted"
+}

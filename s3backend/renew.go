@@ -1,0 +1,220 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// renewPause is the least time between two looks for other credentials, each of
+// which reads the profile and may run its credential_process.
+const renewPause = 5 * time.Second
+
+// login is where credentials come from. Once S3 has refused them, or there were
+// none, their sources are looked at anew: a profile that was renewed meanwhile is
+// taken up without anybody asking for it. It marks its failures, which are many and
+// of many types, as what they are.
+type login struct {
+	// load makes a provider of what the environment and the profile say now; code
+	// gives the code for a role that asks for one. nil: there is but one provider.
+	load func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error)
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	from    aws.CredentialsProvider
+	refused bool      // what from gave, or that it gave nothing
+	next    time.Time // not looked for others before
+	signer  *v4.Signer
+}
+
+// newSigner makes a signer. It signs with a key that it derives once for each access key, of which
+// another secret would not be noticed: so renewed credentials get a signer of their
+// own.
+func newSigner() *v4.Signer {
+	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }) // as S3 wants it
+}
+
+// SignHTTP implements s3.HTTPSignerV4.
+func (l *login) SignHTTP(ctx context.Context, creds aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions)) error {
+	l.mu.Lock()
+	if l.signer == nil {
+		l.signer = newSigner()
+	}
+	signer := l.signer
+	l.mu.Unlock()
+	return signer.SignHTTP(ctx, creds, r, payloadHash, service, region, at, options...)
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if l.due() {
+		_ = l.renew(ctx, mfaCode) // what there was stays, and says what is wrong
+	}
+	l.mu.Lock()
+	from := l.from
+	l.mu.Unlock()
+	if from == nil {
+		return aws.Credentials{}, &loginError{errors.New("no credentials are configured")}
+	}
+	creds, err := from.Retrieve(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.refuse()
+		}
+		return creds, &loginError{err}
+	}
+	return creds, nil
+}
+
+// due tells whether it is time to look for other credentials.
+func (l *login) due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if !l.refused || l.load == nil || now.Before(l.next) {
+		return false
+	}
+	l.next = now.Add(renewPause)
+	return true
+}
+
+func (l *login) refuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused = true
+}
+
+// renew takes what the sources give now, if they give anything.
+func (l *login) renew(ctx context.Context, code func() (string, error)) error {
+	if l.load == nil {
+		return nil
+	}
+	from, err := l.load(ctx, code)
+	if err == nil && from == nil {
+		err = errors.New("no credentials are configured")
+	}
+	if err == nil {
+		_, err = from.Retrieve(ctx)
+	}
+	if err != nil {
+		return &loginError{err}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.from, l.refused, l.signer = from, false, nil
+	return nil
+}
+
+// middleware notes that S3 has refused credentials.
+func (l *login) middleware(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:login",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error,
+		) {
+			out, meta, err := next.HandleInitialize(ctx, in)
+			if refusesLogin(err) {
+				l.refuse()
+			}
+			return out, meta, err
+		}), middleware.Before)
+}
+
+// refusesLogin tells that other credentials may do. A wrong clock is no matter of
+// theirs.
+func refusesLogin(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) || kindOfCode[api.ErrorCode()] != BadLogin {
+		return false
+	}
+	return api.ErrorCode() != "RequestTimeTooSkewed" && api.ErrorCode() != "RequestExpired"
+}
+
+// ErrNeedsCode says that a role asks for an MFA code, and nobody is there to type
+// it: Login takes one.
+var ErrNeedsCode = errors.New("a new MFA code is needed")
+
+// mfaCode asks at the terminal, if there is one.
+func mfaCode() (string, error) {
+	if !atTerminal() {
+		return "", ErrNeedsCode
+	}
+	return askMFA()
+}
+
+// Login looks for credentials at once, with an MFA code if their source asks for
+// one, and returns nil if S3 takes them. Its error is BadLogin if it does not.
+func (c *Client) Login(ctx context.Context, code string) error {
+	give := mfaCode
+	if code != "" {
+		give = func() (string, error) {
+			if code == "" {
+				return "", ErrNeedsCode // a code is good for one session
+			}
+			once := code
+			code = ""
+			return once, nil
+		}
+	}
+	l, ok := c.loaded.Credentials.(*login)
+	if !ok {
+		return broken("Open", "", "the credentials cannot be renewed")
+	}
+	l.mu.Lock()
+	before := l.from
+	l.mu.Unlock()
+	if err := l.renew(ctx, give); err != nil {
+		return fail(ctx, "Open", "", err)
+	}
+	max := int32(1)
+	_, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
+	err = fail(ctx, "ListObjectsV2", "", err)
+	switch {
+	case errors.Is(err, BadLogin): // those that there were may be good still
+		l.mu.Lock()
+		l.from, l.signer = before, nil
+		l.mu.Unlock()
+		return err
+	case err != nil && statusOf(err) == 0:
+		return err
+	}
+	return nil // a policy that refuses the listing has taken them
+}
+
+// LoginMethod is how credentials are had, as far as it tells people what to do.
+type LoginMethod struct {
+	Profile string `json:"profile,omitempty"` // "" for the default one
+	SSO     bool   `json:"sso,omitempty"`     // renewed by aws sso login
+	MFA     string `json:"mfa,omitempty"`     // the device whose code a role asks for
+	Fixed   bool   `json:"fixed,omitempty"`   // from the environment: they stay as they are
+}
+
+// LoginMethod tells how the client's credentials are had.
+func (c *Client) LoginMethod() LoginMethod {
+	var m LoginMethod
+	for _, source := range c.loaded.ConfigSources {
+		switch s := source.(type) {
+		case config.EnvConfig:
+			if s.Credentials.HasKeys() && !c.profiled {
+				return LoginMethod{Fixed: true}
+			}
+		case config.SharedConfig:
+			m.Profile = s.Profile
+			for p := &s; p != nil; p = p.Source {
+				m.SSO = m.SSO || p.SSOSessionName != "" || p.SSOStartURL != ""
+				if m.MFA == "" {
+					m.MFA = p.MFASerial
+				}
+			}
+		}
+	}
+	return m
+}

@@ -1,0 +1,148 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// keysFile points the environment at a credentials file, and returns what writes it.
+func keysFile(t *testing.T) (write func(id string)) {
+	t.Helper()
+	isolate(t)
+	name := filepath.Join(t.TempDir(), "credentials")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", name)
+	return func(id string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte("[default]\naws_access_key_id = "+id+"\naws_secret_access_key = s\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// takes is a server that takes one access key alone.
+func takes(id string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+id+"/") {
+			refuse(w, 403, "InvalidAccessKeyId")
+			return
+		}
+		w.Header().Set("ETag", `"e"`)
+	}
+}
+
+// TestRenewed has keys renewed on disk after S3 has refused them: the next request
+// goes out with the new ones.
+func TestRenewed(t *testing.T) {
+	write := keysFile(t)
+	write("OLD")
+	loaded, err := load(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := against(t, takes("NEW"))
+	c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func() error {
+		_, err := c.Put(t.Context(), "k", strings.NewReader(""), 0, nil, Condition{})
+		return err
+	}
+	if err := put(); !errors.Is(err, BadLogin) {
+		t.Fatalf("with the old keys: %v, want them refused", err)
+	}
+	write("NEW")
+	if err := put(); err != nil {
+		t.Errorf("with the new keys: %v", err)
+	}
+}
+
+// TestRenewedRarely does not look for others at each request, nor at all while S3
+// takes those there are.
+func TestRenewedRarely(t *testing.T) {
+	looks := 0
+	from := credentials.NewStaticCredentialsProvider("id", "secret", "")
+	l := &login{from: from, load: func(context.Context, func() (string, error)) (aws.CredentialsProvider, error) {
+		looks++
+		return from, nil
+	}}
+	get := func(n int) {
+		for range n {
+			if _, err := l.Retrieve(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	get(10)
+	if looks != 0 {
+		t.Errorf("%d looks while all was well", looks)
+	}
+	for range 10 {
+		l.refuse()
+		get(10)
+	}
+	if looks != 1 {
+		t.Errorf("%d looks within a moment, want 1", looks)
+	}
+	l.next = time.Now()
+	get(1)
+	if looks != 2 {
+		t.Errorf("%d looks after the pause, want 2", looks)
+	}
+}
+
+// roleWithCode is a source that asks for a code, and takes one.
+type roleWithCode struct {
+	ask  func() (string, error)
+	good string
+}
+
+func (r roleWithCode) Retrieve(context.Context) (aws.Credentials, error) {
+	code, err := r.ask()
+	if err == nil && code != r.good {
+		err = errors.New("the code is wrong")
+	}
+	return aws.Credentials{AccessKeyID: "NEW", SecretAccessKey: "s"}, err
+}
+
+// TestLoginWithCode hands an MFA code to a source that nobody can be asked for.
+func TestLoginWithCode(t *testing.T) {
+	isolate(t)
+	c := against(t, takes("NEW"))
+	l := &login{from: credentials.NewStaticCredentialsProvider("OLD", "s", ""), load: func(_ context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
+		return roleWithCode{code, "123456"}, nil
+	}}
+	c, err := newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, aws.Config{Region: "r", Credentials: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Login(t.Context(), "000000"); !errors.Is(err, BadLogin) {
+		t.Errorf("Login with a wrong code = %v, want it refused", err)
+	}
+	if creds, err := l.Retrieve(t.Context()); err != nil || creds.AccessKeyID != "OLD" {
+		t.Errorf("after a wrong code there are %v, %v, want those there were", creds.AccessKeyID, err)
+	}
+	if err := l.renew(t.Context(), mfaCode); !atTerminal() && !errors.Is(err, ErrNeedsCode) {
+		t.Errorf("without a code: %v, want ErrNeedsCode", err)
+	}
+	once := ""
+	l.load = func(_ context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
+		once, _ = code()
+		if _, err := code(); !errors.Is(err, ErrNeedsCode) {
+			t.Errorf("a code was given twice: %v", err)
+		}
+		return credentials.NewStaticCredentialsProvider("NEW", "s", ""), nil
+	}
+	if err := c.Login(t.Context(), "123456"); err != nil || once != "123456" {
+		t.Errorf("Login = %v and gave the code %q", err, once)
+	}
+}
