@@ -62,7 +62,7 @@ test-rgw: build ## the tests of access, and of requests, against Ceph RGW
 
 bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--list
 	cd integration/bench && go build -o ../../bin/bench .
-	bin/bench --binary bin/s3share $(BENCH)
+	bin/bench --binary bin/s3share --json bin/bench.json $(BENCH)
 
 install: build ## into PREFIX, below DESTDIR if that is set
 	install -D -m 755 bin/s3share $(DESTDIR)$(PREFIX)/bin/s3share

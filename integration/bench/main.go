@@ -101,6 +101,7 @@ type options struct {
 	binary     string
 	work       string
 	runs       int
+	within     time.Duration
 	timeout    time.Duration
 	profiles   []profile
 	workloads  []*workload
@@ -120,6 +121,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.binary, "binary", "bin/s3share", "the s3share to measure")
 	f.StringVar(&o.work, "work", "", "where mounts, caches and logs go (default: a new temporary directory)")
 	f.IntVar(&o.runs, "runs", 2, "how often each contender does each workload")
+	f.DurationVar(&o.within, "within", 25*time.Minute, "leave out second runs as far as needed to be done in this time")
 	f.DurationVar(&o.timeout, "timeout", 90*time.Second, "what one run may take")
 	f.StringVar(&profiles, "profiles", "fast,far", "how far away the bucket is")
 	f.StringVar(&workloads, "workloads", "", "names, or all (default: all but the extra ones)")

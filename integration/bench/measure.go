@@ -43,7 +43,6 @@ func measureProfile(ctx context.Context, o *options, p profile, first bool, rep 
 		if w.idle > 0 && !first {
 			continue
 		}
-		begin := time.Now()
 		b, err := newBench(o, srv, w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
@@ -51,7 +50,7 @@ func measureProfile(ctx context.Context, o *options, p profile, first bool, rep 
 		if err := b.runs(ctx, p, rep); err != nil {
 			return err
 		}
-		rep.Seconds += time.Since(begin).Seconds()
+		rep.Seconds = time.Since(rep.begin).Seconds()
 		if err := done(rep); err != nil {
 			return err
 		}
@@ -101,6 +100,9 @@ func (b *bench) runs(ctx context.Context, p profile, rep *report) error {
 		runs = 1
 	}
 	for run := range runs {
+		if run > 0 && b.o.late(rep) {
+			break
+		}
 		for i := range cs {
 			c := cs[(i+run)%len(cs)]
 			r := rows[c]
@@ -116,6 +118,13 @@ func (b *bench) runs(ctx context.Context, p profile, rep *report) error {
 		}
 	}
 	return nil
+}
+
+// late reports whether less is done than ought to be by now, as if all workloads
+// took the same time.
+func (o *options) late(rep *report) bool {
+	share := float64(len(rep.groups())) / float64(len(o.profiles)*len(o.workloads))
+	return time.Since(rep.begin).Seconds() > o.within.Seconds()*share
 }
 
 // least is what every contender may take.

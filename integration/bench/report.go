@@ -30,6 +30,8 @@ type report struct {
 	Workloads  map[string]string `json:"workloads"`
 	Seconds    float64           `json:"seconds"` // that all took
 	Rows       []*row            `json:"rows"`
+
+	begin time.Time
 }
 
 // described is a contender as the report tells it.
@@ -126,6 +128,7 @@ func (r *row) seconds() float64 { return r.median(func(s sample) float64 { retur
 
 func newReport(ctx context.Context, o *options) *report {
 	rep := &report{
+		begin:   time.Now(),
 		Command: strings.TrimSpace("bench " + strings.Join(telling(o.args), " ")), Date: time.Now().UTC().Format(time.DateOnly),
 		Machine: machine(), Profiles: make(map[string]string), Workloads: make(map[string]string),
 	}
@@ -154,7 +157,7 @@ func telling(args []string) []string {
 
 // tell asks the contender for its version.
 func (c *contender) tell(ctx context.Context) string {
-	if c.binary == nil {
+	if c.version == "" {
 		return ""
 	}
 	path, err := c.binary()

@@ -40,7 +40,7 @@ func (g group) cells(r *row) []string {
 		fmt.Sprintf("%.2f", r.median(func(s sample) float64 { return s.ServerCPU })),
 		fmt.Sprintf("%.0f", float64(r.peak())/mib),
 		moved,
-		g.overPeer(r), ratio(r.times(g.row(limitName))),
+		g.overPeer(r), g.overLimit(r),
 		fmt.Sprint(best.requests()), requests(best.Counts),
 	}
 }
@@ -57,6 +57,15 @@ func (g group) overPeer(r *row) string {
 	s := ratio(r.seconds() / least)
 	if !exact && s != "-" {
 		s = "< " + s
+	}
+	return s
+}
+
+// overLimit is r's time in times of the limits'.
+func (g group) overLimit(r *row) string {
+	s := ratio(r.times(g.row(limitName)))
+	if null := g.row(nullName); null != nil {
+		s += fmt.Sprintf(", FUSE %s", ratio(r.times(null)))
 	}
 	return s
 }
