@@ -15,9 +15,9 @@ CROSS := linux/arm64 darwin/arm64
 # A program and the Debian package that has it, for `make needs`. The first ones
 # have to be there, the others only make tests run that skip without them.
 NEEDED := fusermount3=fuse3 cc=gcc
-WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3
+WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils
 
-.PHONY: build demo test check format lint unit cross integration test-rgw bench install clean needs help
+.PHONY: build demo test check format lint unit cross integration test-rgw soak bench install clean needs help
 
 build: ## bin/s3share, and bin/localbucket for the demo and the tests
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/s3share ./cmd/s3share
@@ -58,7 +58,12 @@ integration: build needs ## the built binary on real mounts against a real serve
 	S3SHARE_NEED=fuse,s3 go test -count=1 -p 1 -timeout 20m ./integration/...
 
 test-rgw: build ## the tests of access, and of requests, against Ceph RGW
-	integration/rgw/test.sh -timeout 10m -run "Live|TestDoctor|TestRepair|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile" ./s3backend ./integration
+	integration/rgw/test.sh -timeout 15m -run "Live|TestDoctor|TestRepair|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile|TestResume" ./s3backend ./integration
+
+# KILLS bounds it; 2000 take some 20 minutes on two processors.
+KILLS ?= 2000
+soak: build needs ## kill the daemon KILLS=2000 times, contend for 10 minutes, take S3 away for 1
+	S3SHARE_SOAK=$(KILLS) S3SHARE_NEED=fuse,s3 go test -count=1 -v -timeout 3h -run 'TestKilled|TestContention|TestOutages|TestStorm|TestResume|TestRefusals' ./integration
 
 bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--list
 	cd integration/bench && go build -o ../../bin/bench .

@@ -32,7 +32,7 @@ import (
 
 // patience bounds every wait for an event. It only has to be longer than a slow
 // machine takes.
-const patience = 60 * time.Second
+var patience = soaking(time.Minute, 5*time.Minute)
 
 // testPatience is how long a mount may live: then its daemon is killed, which
 // frees every program that waits for it.

@@ -73,8 +73,10 @@ func (o outage) run(t *testing.T) {
 	g.when(func(op string, _ http.ResponseWriter, _ *http.Request) bool {
 		if op == "UploadPart" && parts.Add(1) > 2 {
 			once.Do(func() {
-				o.begin(w)
-				close(began)
+				go func() { // toxiproxy waits for what is on its way, and that may wait for us
+					o.begin(w)
+					close(began)
+				}()
 			})
 		}
 		return false
