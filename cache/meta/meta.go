@@ -93,7 +93,8 @@ type Cache struct {
 	headers *simplelru.LRU[string, *s3backend.Header]
 	tours   []*tour
 	parents *simplelru.LRU[string, parent]
-	changes uint64 // counts Put and Remove: an answer asked for before is not kept
+	forget  *time.Timer // of what is too old, nil while there is nothing
+	changes uint64      // counts Put and Remove: an answer asked for before is not kept
 }
 
 // dir is what is known of one folder: the listing in use, and the one that is
@@ -130,6 +131,11 @@ func New(bucket Bucket, cfg Config) *Cache {
 func (c *Cache) Close() {
 	c.cancel()
 	c.loads.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.forget != nil {
+		c.forget.Stop()
+	}
 }
 
 // List returns the listing of the folder whose keys begin with prefix ("" or
@@ -210,6 +216,24 @@ func (c *Cache) takeLocked(d *dir, l *Listing, page s3backend.Page, err error) {
 	}
 	c.countLocked(l.prefix, d)
 	c.evictLocked(l.prefix)
+	if c.forget == nil && c.ctx.Err() == nil {
+		c.forget = time.AfterFunc(maxTTL, c.forgetOld)
+	}
+}
+
+// forgetOld drops the listings that are too old for any answer.
+func (c *Cache) forgetOld() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget = nil
+	for _, prefix := range c.dirs.Keys() {
+		if d, _ := c.dirs.Peek(prefix); !d.cur.usable(maxTTL) && (d.next == nil || !d.next.usable(maxTTL)) {
+			c.dirs.Remove(prefix)
+		}
+	}
+	if c.dirs.Len() > 0 && c.ctx.Err() == nil {
+		c.forget = time.AfterFunc(maxTTL, c.forgetOld)
+	}
 }
 
 // useLocked makes l the folder's listing, unless a later one has taken its place:
