@@ -210,6 +210,9 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	if name != h.last.Name {
 		return h.d.Lookup(ctx, name, out)
 	}
+	if h.d.s.inodes.full() && h.d.GetChild(name) == nil {
+		return nil, syscall.EAGAIN // not said to anybody: the entry goes out as a name alone
+	}
 	return h.d.child(ctx, name, h.last.Attr, out), 0
 }
 

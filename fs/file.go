@@ -95,6 +95,13 @@ func (f *file) opened(h *cache.Handle) bool {
 	return true
 }
 
+// inUse tells that some handle is open.
+func (f *file) inUse() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opens > 0
+}
+
 func (f *file) released() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

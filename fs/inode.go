@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"hash/fnv"
 	"path"
 	"strings"
 	"syscall"
@@ -43,7 +42,7 @@ func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 }
 
 // OnForget gives the inode number back.
-func (n *node) OnForget() { n.s.freeIno(n.StableAttr().Ino) }
+func (n *node) OnForget() { n.s.inodes.free(n.StableAttr().Ino) }
 
 // fill writes an attribute in the kernel's form.
 func (n *node) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
@@ -87,20 +86,25 @@ func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.En
 			}
 		}
 	}
-	ino := d.s.takeIno(a.Key)
+	ino := d.s.inodes.take(a.Key)
 	if a.Dir {
 		d.fill(a, ino, &out.Attr)
 		return d.NewInode(ctx, &dir{node: node{s: d.s}}, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino})
 	}
 	f := &file{node: node{s: d.s}}
 	f.fill(a, ino, &out.Attr)
-	return d.NewInode(ctx, f, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino})
+	inode := d.NewInode(ctx, f, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino})
+	d.s.inodes.keep(f)
+	return inode
 }
 
+// hash is the FNV-1a of a key, the same for a folder with and without its slash.
 func hash(key string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(strings.TrimSuffix(key, "/")))
-	return h.Sum64()
+	h := uint64(14695981039346656037)
+	for _, b := range []byte(strings.TrimSuffix(key, "/")) {
+		h = (h ^ uint64(b)) * 1099511628211
+	}
+	return h
 }
 
 // join is the path of a name in the node's folder.

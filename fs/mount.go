@@ -56,8 +56,7 @@ type Server struct {
 	log   *slog.Logger
 	fuse  *fuse.Server
 
-	inosMu sync.Mutex
-	inos   map[uint64]bool // inode numbers in use
+	inodes *inodes
 
 	newsMu     sync.Mutex
 	lastNews   string // what was logged last of a failure
@@ -67,10 +66,14 @@ type Server struct {
 // Mount mounts the cache on mountpoint and serves it from a goroutine until Unmount, or
 // until the kernel's umount(8). When it returns, the mount can be used.
 func Mount(mountpoint string, c *cache.Cache, cfg Config) (*Server, error) {
+	return mountAtMost(mountpoint, c, cfg, maxInodes)
+}
+
+func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inos: map[uint64]bool{1: true}}
+	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inodes: newInodes(inodes)}
 	t := timeout
 	opts := &fusefs.Options{
 		EntryTimeout: &t, AttrTimeout: &t, NegativeTimeout: &t,
@@ -106,29 +109,13 @@ func Mount(mountpoint string, c *cache.Cache, cfg Config) (*Server, error) {
 func (s *Server) Unmount() error { return s.fuse.Unmount() }
 
 // Wait returns when the mount has ended, by whomever.
-func (s *Server) Wait() { s.fuse.Wait() }
+func (s *Server) Wait() {
+	s.fuse.Wait()
+	s.inodes.trims.Wait()
+}
 
 // panicked keeps the mount alive when one request met a defect.
 func (s *Server) panicked(v any) fuse.Status {
 	s.log.Error("a request failed by a defect of this program", "panic", v)
 	return fuse.Status(syscall.EIO)
-}
-
-// takeIno returns the inode number for a key: always the same, unless that is in
-// use by another file that had the key before.
-func (s *Server) takeIno(key string) uint64 {
-	s.inosMu.Lock()
-	defer s.inosMu.Unlock()
-	ino := hash(key)
-	for ino < 2 || s.inos[ino] {
-		ino++
-	}
-	s.inos[ino] = true
-	return ino
-}
-
-func (s *Server) freeIno(ino uint64) {
-	s.inosMu.Lock()
-	defer s.inosMu.Unlock()
-	delete(s.inos, ino)
 }

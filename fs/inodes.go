@@ -1,0 +1,85 @@
+package fs
+
+import "sync"
+
+// maxInodes is how many inodes are kept before the kernel is made to drop the
+// oldest files. One takes some 600 bytes, and the kernel drops none by itself
+// while it has memory.
+const maxInodes = 100_000
+
+// inodes are those that the kernel knows of.
+type inodes struct {
+	max int
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	used     map[uint64]bool // inode numbers
+	files    []*file         // in the order in which the kernel got to know them
+	trimming bool
+	trims    sync.WaitGroup
+}
+
+func newInodes(most int) *inodes { return &inodes{max: most, used: map[uint64]bool{1: true}} }
+
+// take returns the inode number for a key: always the same, unless that is in
+// use by another file that had the key before.
+func (s *inodes) take(key string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ino := hash(key)
+	for ino < 2 || s.used[ino] {
+		ino++
+	}
+	s.used[ino] = true
+	return ino
+}
+
+func (s *inodes) free(ino uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.used, ino)
+}
+
+// full tells that a listing should not make more of them: names are shown
+// without, and looked up by whoever needs more than the name.
+func (s *inodes) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.used) > s.max
+}
+
+// keep notes a file that the kernel learns of now. Where there are too many, the
+// kernel is told to drop a quarter of them, from a goroutine: it waits for folders
+// that are being read.
+func (s *inodes) keep(f *file) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = append(s.files, f)
+	if s.trimming || len(s.files) <= s.max {
+		return
+	}
+	s.trimming = true
+	old := s.files[:len(s.files)/4]
+	s.files = append([]*file(nil), s.files[len(old):]...)
+	s.trims.Go(func() { s.trim(old) })
+}
+
+// trim has the kernel drop files, but for those that are open. Folders stay: some
+// process may stand in one.
+func (s *inodes) trim(old []*file) {
+	var open []*file
+	for _, f := range old {
+		name, parent := f.Parent()
+		switch {
+		case f.Forgotten() || parent == nil:
+		case f.inUse():
+			open = append(open, f)
+		default:
+			parent.NotifyEntry(name) // that it is gone already is as good
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = append(s.files, open...)
+	s.trimming = false
+}
