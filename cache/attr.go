@@ -45,8 +45,6 @@ func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
 	if a.File != nil {
 		return c.withHandle(ctx, path, func(h *Handle) error { return h.SetMode(ctx, mode) })
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.modes[a.Key+"\x00"+a.ETag] = mode
+	c.setMode(a.Key, a.ETag, mode)
 	return nil
 }

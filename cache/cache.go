@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
@@ -80,6 +81,7 @@ type Cache struct {
 	names  *meta.Cache
 	blocks *content.Cache
 	out    *outbox.Outbox
+	sent   *ledger.Ledger
 	begun  time.Time
 	grants grants
 	ending context.Context // ends with Close
@@ -95,7 +97,6 @@ type Cache struct {
 	folders map[string]*outbox.Item // folders that are owed, by prefix
 	gone    map[string]*removal     // what S3 still holds and this side has removed, by key
 	times   map[string]time.Time    // when a folder's entries changed here, by prefix
-	modes   map[string]uint32       // permission bits set on a version after its commit
 }
 
 // New opens the cache, and the outbox in cfg.StateDir.
@@ -106,16 +107,19 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c := &Cache{
 		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
 		files: newFileTable(), owed: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
-		gone: map[string]*removal{}, times: map[string]time.Time{}, modes: map[string]uint32{},
+		gone: map[string]*removal{}, times: map[string]time.Time{},
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	b = watched{b, c}
 	var err error
+	if c.sent, err = ledger.Open(ledgerFile(cfg.StateDir)); err != nil {
+		return nil, err
+	}
 	c.blocks, err = content.New(b, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
-	c.names = meta.New(b, meta.Config{})
+	c.names = meta.New(sentBucket{b, c}, meta.Config{})
 	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
@@ -165,7 +169,7 @@ func (c *Cache) Close() error {
 	c.probes.Wait()
 	c.out.Close()
 	c.names.Close()
-	return c.blocks.Close()
+	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 
 // Drain waits until nothing is on its way to S3 any more. Its error is a
@@ -187,6 +191,7 @@ func withPaths(all []outbox.Status) []outbox.Status {
 
 // Delivered implements outbox.Events.
 func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
+	c.remember(obj)
 	if it.IsFolder() {
 		c.names.PutMarker(obj.Key)
 		c.mu.Lock()
@@ -231,6 +236,7 @@ func (c *Cache) Conflicted(it *outbox.Item, beside string) {
 func (c *Cache) Removed(key string, err error) {
 	switch {
 	case err == nil:
+		c.forget(key)
 		c.names.Remove(key)
 		prefix, _ := splitKey(key)
 		defer c.keepFolder(prefix)

@@ -456,12 +456,10 @@ func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
 // SetMode sets the permission bits, which travel with the file where it is owed.
 func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
 	h.f.c.mu.Lock()
-	owed := h.f.item != nil
-	if !owed {
-		h.f.c.modes[h.f.obj.Key+"\x00"+h.f.obj.ETag] = mode
-	}
+	owed, obj := h.f.item != nil, h.f.obj
 	h.f.c.mu.Unlock()
 	if !owed {
+		h.f.c.setMode(obj.Key, obj.ETag, mode)
 		return nil
 	}
 	it, err := h.f.change(ctx)

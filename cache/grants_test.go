@@ -72,7 +72,6 @@ func TestGrantsShown(t *testing.T) {
 		{true, true, false, writeBits, writeBits},
 		{true, false, true, 0, readBits},
 		{true, false, false, writeBits, readBits | writeBits},
-		{false, false, true, 0, 0}, // who may not list cannot tell
 	} {
 		p := new(policy)
 		p.list.Store(tt.list)

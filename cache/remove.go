@@ -207,7 +207,7 @@ func (c *Cache) keepFolder(prefix string) {
 	c.mu.Lock()
 	owed := c.files.anyOwedUnder(prefix) || c.folders[prefix] != nil
 	c.mu.Unlock()
-	if owed {
+	if owed || c.denies(prefix, true)&writeBits != 0 {
 		return
 	}
 	if err := c.oweFolder(prefix); err != nil {

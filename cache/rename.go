@@ -294,13 +294,13 @@ func (c *Cache) renamed(old, obj s3backend.Object) {
 	if h := c.names.Header(old.Key, old.ETag); h != nil {
 		obj.Header = h
 	}
+	if e, ok := c.sent.Get(old.Key, old.ETag); ok && e.Mode != 0 {
+		c.setMode(obj.Key, obj.ETag, e.Mode)
+	}
 	c.names.Put(obj)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone[old.Key] = &removal{obj: old}
-	if m, ok := c.modes[old.Key+"\x00"+old.ETag]; ok {
-		c.modes[obj.Key+"\x00"+obj.ETag] = m
-	}
 	f := c.files.get(old.Key)
 	if f == nil || f.obj.ETag != old.ETag {
 		return

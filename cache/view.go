@@ -206,10 +206,14 @@ func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
 	if m, ok := outbox.ModeOf(h); ok {
 		a.Mode = m
 	}
-	if m, ok := c.modes[o.Key+"\x00"+o.ETag]; ok {
-		a.Mode = m
+	e, ours := c.sent.Get(o.Key, o.ETag)
+	if e.Mode != 0 && ours {
+		a.Mode = e.Mode
 	}
-	a.Deny = c.denies(o.Key, false)
+	if ours = ours && !e.Sent.IsZero(); ours && h == nil {
+		a.Mtime = e.Mtime
+	}
+	a.Deny = c.denies(o.Key, ours)
 	return a
 }
 

@@ -27,6 +27,10 @@ type Config struct {
 	Endpoint string // "": AWS, or what AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile say
 	Profile  string // "": AWS_PROFILE, or the default one
 
+	// Prefix begins the keys that Open may ask about: a policy may let others not be
+	// listed. "" for all.
+	Prefix string
+
 	ExpectedOwner string // account id of the bucket's owner, sent with every request; "" until known
 	UserAgent     string // added to the SDK's, as "name/version"
 
@@ -45,6 +49,7 @@ type Client struct {
 	bucket   string
 	region   string
 	given    bool // the region is given, not found out
+	prefix   string
 	profiled bool // the profile is named by who opened it
 	custom   bool // an endpoint that is not AWS
 	log      *slog.Logger
@@ -93,7 +98,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", profiled: cfg.Profile != "", log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", prefix: cfg.Prefix, profiled: cfg.Profile != "", log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

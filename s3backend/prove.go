@@ -53,7 +53,7 @@ func (c *Client) ask(ctx context.Context, headErr error) error {
 		return headErr // nobody answered
 	}
 	max := int32(1)
-	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
+	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max, Prefix: opt(c.prefix)})
 	err = fail(ctx, "ListObjectsV2", "", err)
 	var e *Error
 	switch {

@@ -214,7 +214,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 			}
 			return s3backend.Object{}, err
 		}
-		obj, done, err := it.reconcile(ctx, key, over, h)
+		obj, done, err := it.reconcile(ctx, key, over, h, err)
 		if done || err != nil {
 			return obj, err
 		}
@@ -230,8 +230,11 @@ func condition(over s3backend.Object) s3backend.Condition {
 // reconcile finds out why S3 refused the condition. Either an earlier attempt of
 // ours had come through (done), or the other party removed what we replace, or it
 // has another version there, and ours goes beside it.
-func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header) (obj s3backend.Object, done bool, err error) {
+func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, because error) (obj s3backend.Object, done bool, err error) {
 	cur, err := it.o.current(ctx, key)
+	if isKind(err, s3backend.Denied) {
+		return obj, false, it.unseen(ctx, key, because)
+	}
 	if err != nil {
 		return obj, false, err
 	}
@@ -259,6 +262,24 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	}
 	it.mu.Unlock()
 	return obj, false, it.moveBeside(ctx, key)
+}
+
+// unseen decides where the policy lets us neither read nor list, as in a dropbox: what
+// holds the name counts as the other party's, though it may be ours of an attempt
+// whose answer was lost.
+func (it *Item) unseen(ctx context.Context, key string, because error) error {
+	if isKind(because, s3backend.Stale) {
+		return it.moveBeside(ctx, key)
+	}
+	it.mu.Lock()
+	up := it.up
+	it.up = nil // it cannot be completed any more
+	it.mu.Unlock()
+	if up == nil {
+		return because
+	}
+	it.o.abandon(up)
+	return nil
 }
 
 // landedAs tells that what S3 holds came of an earlier attempt with this header.

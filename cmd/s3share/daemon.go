@@ -137,7 +137,7 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	s := d.settings
 	client, err := s3backend.Open(ctx, s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
-		ExpectedOwner: s.Owner, UserAgent: "s3share/" + versionText(), Logger: d.log,
+		ExpectedOwner: s.Owner, UserAgent: "s3share/" + versionText(), Prefix: s.Folders[0] + "/", Logger: d.log,
 	})
 	if err != nil {
 		return nil, err

@@ -127,7 +127,7 @@ func examineDoor(ctx context.Context, s *settings) (*s3backend.Client, []access.
 	}
 	client, err := s3backend.Connect(ctx, s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, ExpectedOwner: s.Owner,
-		UserAgent: "s3share/" + versionText(),
+		UserAgent: "s3share/" + versionText(), Prefix: s.Folders[0] + "/",
 	})
 	if err != nil {
 		check := checkEndpoint

@@ -223,9 +223,9 @@ func (e *exam) clock(ctx context.Context) Finding {
 	case !told:
 		f.State, f.Reason = StateUnknown, WhyUntold
 	case skew.Abs() >= skewRefused:
-		f.State, f.Reason, f.Detail = StateMissing, WhySkewed, skew.Round(10 * time.Second).String()
+		f.State, f.Reason, f.Detail = StateMissing, WhySkewed, skew.Round(10*time.Second).String()
 	case skew.Abs() >= skewNoted:
-		f.State, f.Reason, f.Detail = StateNote, WhySkewed, skew.Round(10 * time.Second).String()
+		f.State, f.Reason, f.Detail = StateNote, WhySkewed, skew.Round(10*time.Second).String()
 	}
 	return f
 }

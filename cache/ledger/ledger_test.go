@@ -1,0 +1,92 @@
+package ledger
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func open(t *testing.T, path string) *Ledger {
+	t.Helper()
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func keys(all []Entry) string {
+	var names []string
+	for _, e := range all {
+		names = append(names, e.Key)
+	}
+	return strings.Join(names, " ")
+}
+
+// TestRemembers reads back what was put, also from a file whose last line was cut.
+func TestRemembers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+	l := open(t, path)
+	must(t, l.Put(Entry{Key: "Delivery/b", ETag: "1", Size: 5, Mtime: at, Sent: at}))
+	must(t, l.Put(Entry{Key: "Delivery/b", ETag: "2", Size: 6, Mtime: at, Sent: at}))
+	must(t, l.Put(Entry{Key: "Delivery/a", ETag: "1", Sent: at}))
+	must(t, l.Put(Entry{Key: "Delivery/gone", ETag: "1", Sent: at}))
+	must(t, l.SetMode("Delivery/b", "2", 0o750))
+	must(t, l.SetMode("Other/mode", "1", 0o700))
+	must(t, l.Forget("Delivery/gone"))
+	must(t, l.Close())
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteString(`{"key":"Delivery/cut","et`)
+	must(t, err)
+	must(t, f.Close())
+	for range 2 { // as it was left, and as it is written anew
+		l = open(t, path)
+		if got := keys(l.Sent("")); got != "Delivery/a Delivery/b" {
+			t.Errorf("sent: %s", got)
+		}
+		if e, ok := l.Get("Delivery/b", "2"); !ok || e.Size != 6 || !e.Mtime.Equal(at) || e.Mode != 0o750 {
+			t.Errorf("Get = %+v, %v", e, ok)
+		}
+		if _, ok := l.Get("Delivery/b", "1"); ok {
+			t.Error("a version that was replaced is remembered")
+		}
+		if e, ok := l.Get("Other/mode", "1"); !ok || e.Mode != 0o700 {
+			t.Errorf("Get = %+v, %v", e, ok)
+		}
+		must(t, l.SetMode("Other/mode", "1", 0o700))
+		must(t, l.Close())
+	}
+}
+
+// TestBounded keeps the file and the entries within their bounds.
+func TestBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	l := open(t, path)
+	l.most = 100
+	begun := time.Now()
+	for i := range 5000 {
+		must(t, l.Put(Entry{Key: fmt.Sprintf("Delivery/%d", i%250), ETag: fmt.Sprint(i), Sent: begun.Add(time.Duration(i))}))
+	}
+	if n := len(l.Sent("")); n > 100 || n < 90 {
+		t.Errorf("%d entries are remembered, want 90 to 100", n)
+	}
+	if e, ok := l.Get("Delivery/249", "4999"); !ok {
+		t.Errorf("the last is forgotten: %+v", e)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 300_000 || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+}

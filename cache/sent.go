@@ -1,0 +1,129 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/s3share/s3share/cache/ledger"
+	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+func ledgerFile(stateDir string) string { return filepath.Join(stateDir, "ledger.jsonl") }
+
+// sentBucket is the bucket as names are looked up in it: where the policy lets us put
+// and not list, as in a dropbox, what we sent is listed from the ledger.
+type sentBucket struct {
+	meta.Bucket
+	c *Cache
+}
+
+// List asks S3, unless it is known that the policy does not let us.
+func (b sentBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
+	folder := folderOf(in.Prefix)
+	if b.c.blind(ctx, folder, false) {
+		b.c.freshen(folder)
+		return b.c.sentPage(in), nil
+	}
+	page, err := b.Bucket.List(ctx, in)
+	if errors.Is(err, s3backend.Denied) && b.c.blind(ctx, folder, true) {
+		return b.c.sentPage(in), nil
+	}
+	return page, err
+}
+
+// blind tells whether the folder is one that may be put into and not listed. With
+// refusedNow set, S3 has just refused a listing, and the first probe is waited for.
+func (c *Cache) blind(ctx context.Context, folder string, refusedNow bool) bool {
+	if refusedNow {
+		c.doubt(folder)
+	}
+	c.grants.mu.Lock()
+	p := c.grants.probed[folder]
+	c.grants.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	if refusedNow {
+		select {
+		case <-p.first:
+		case <-time.After(firstWait):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	c.grants.mu.Lock()
+	defer c.grants.mu.Unlock()
+	return !p.at.IsZero() && p.put == nil && (refused(p.list) || refusedNow)
+}
+
+// sentPage lists what we sent as S3 lists what it holds.
+func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
+	var page s3backend.Page
+	most := int(in.Max)
+	if most == 0 {
+		most = 1000
+	}
+	after := max(in.StartAfter, in.Token)
+	last := ""
+	for _, e := range c.sent.Sent(in.Prefix) {
+		key := e.Key
+		if in.Delimiter != "" {
+			if i := strings.Index(key[len(in.Prefix):], in.Delimiter); i >= 0 {
+				key = key[:len(in.Prefix)+i+len(in.Delimiter)]
+			}
+		}
+		common := key != e.Key || in.Delimiter != "" && key != in.Prefix && strings.HasSuffix(key, in.Delimiter)
+		switch {
+		case key <= after || key == last:
+			continue
+		case len(page.Objects)+len(page.Prefixes) == most:
+			page.Next = last
+			return page
+		case common:
+			page.Prefixes = append(page.Prefixes, key)
+		default:
+			page.Objects = append(page.Objects, s3backend.Object{Key: e.Key, Size: e.Size, ETag: e.ETag, Modified: e.Sent})
+		}
+		last = key
+	}
+	return page
+}
+
+// remember writes down what was delivered where S3 will not tell of it.
+func (c *Cache) remember(obj s3backend.Object) {
+	c.grants.mu.Lock()
+	p := c.grants.probed[folderOf(obj.Key)]
+	told := p == nil || !p.at.IsZero() && p.get == nil && !refused(p.list)
+	c.grants.mu.Unlock()
+	if told {
+		c.forget(obj.Key) // an older version
+		return
+	}
+	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Size: obj.Size, Mtime: obj.Modified, Sent: time.Now()}
+	if t, ok := outbox.MtimeOf(obj.Header); ok {
+		e.Mtime = t
+	}
+	e.Mode, _ = outbox.ModeOf(obj.Header)
+	if err := c.sent.Put(e); err != nil {
+		c.log.Warn("what was sent may not be shown after a remount", "key", obj.Key, "err", err)
+	}
+}
+
+// forget forgets what is remembered of a key that holds another version, or none.
+func (c *Cache) forget(key string) {
+	if err := c.sent.Forget(key); err != nil {
+		c.log.Warn("the ledger cannot be written", "key", key, "err", err)
+	}
+}
+
+// setMode remembers the permission bits of a version that S3 holds.
+func (c *Cache) setMode(key, etag string, mode uint32) {
+	if err := c.sent.SetMode(key, etag, mode); err != nil {
+		c.log.Warn("a mode is kept until the mount is undone only", "key", key, "err", err)
+	}
+}
