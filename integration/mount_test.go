@@ -93,7 +93,7 @@ func (x *exchange) place(t *testing.T, p party, options ...string) *mount {
 	a := x.account(p)
 	m.env = append(os.Environ(),
 		"AWS_ACCESS_KEY_ID="+a.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+a.SecretAccessKey, "AWS_SESSION_TOKEN=",
-		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=",
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=", "DBUS_SESSION_BUS_ADDRESS=",
 		"HOME="+base, "XDG_RUNTIME_DIR="+filepath.Join(base, "run"), "XDG_CONFIG_HOME="+base,
 	)
 	args := append([]string{"mount", "-f", "--bucket", x.Bucket, "--endpoint-url", x.Endpoint, "--region", x.Region,

@@ -41,6 +41,7 @@ type mountDaemon struct {
 	cache   owing
 	server  mounted
 	control *control
+	notices *notices // nil where nobody is to be told
 
 	serving atomic.Bool   // the kernel has the mount
 	gone    chan struct{} // closed when the kernel has given the mount up
@@ -108,6 +109,9 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	if err := d.takePlaces(); err != nil {
 		return err
 	}
+	if d.settings.Notices {
+		d.notices = newNotices(d.dir, d.log)
+	}
 	files, err := d.connect(ctx)
 	if err != nil {
 		return explain(d.settings.target(), err)
@@ -149,7 +153,7 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, Who: whoWeAre(), Prober: client, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, Tell: d.notices.tell, Who: whoWeAre(), Prober: client, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
@@ -274,6 +278,7 @@ func (d *mountDaemon) giveBack(last func() error) error {
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())
 	}
+	d.notices.close()
 	if last != nil {
 		errs = append(errs, last())
 	}

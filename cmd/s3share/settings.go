@@ -36,6 +36,7 @@ type settings struct {
 	AllowOther bool     `toml:"allow-other"`
 	LogFile    string   `toml:"log-file"`
 	Private    []string `toml:"private"`
+	Notices    bool     `toml:"notices"`
 	Verbose    bool     `toml:"verbose"`
 
 	Kernel []string `toml:"-"` // mount options that the kernel takes as they are
@@ -44,6 +45,7 @@ type settings struct {
 func defaults() *settings {
 	return &settings{
 		Folders:   []string{"Submissions", "Delivery"},
+		Notices:   true,
 		CacheSize: 10 << 30,
 		Memory:    96 << 20,
 		UID:       uint32(os.Getuid()),
@@ -91,6 +93,7 @@ var settingTable = []setting{
 	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
 	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *settings) *string { return &s.LogFile })},
 	{"private", "PATTERN", "names that stay on this machine, like *.bak, besides the built-in list; !PATTERN takes one off it; can be repeated", setPrivate},
+	{"notices", "", "", yesNoField(func(s *settings) *bool { return &s.Notices })},
 	{"verbose", "", "log every request", yesNoField(func(s *settings) *bool { return &s.Verbose })},
 }
 

@@ -31,6 +31,7 @@ uid = 1001
 gid = 1002
 umask = "027"
 private = ["*.bak", "!*.part"]
+notices = false
 verbose = true
 
 [exchange.other]
@@ -81,6 +82,7 @@ func TestConfig(t *testing.T) {
 		{"GID", s.GID, uint32(1002)},
 		{"Umask", s.Umask, modeBits(0o027)},
 		{"Private", strings.Join(s.Private, " "), "*.bak !*.part"},
+		{"Notices", s.Notices, false},
 		{"Verbose", s.Verbose, true},
 	} {
 		if tt.got != tt.want {
