@@ -68,7 +68,8 @@ func inEnv(variable, name string) func() (string, error) {
 
 // allContenders returns every contender; s3share is the program binary. Peers
 // are set up as well as we know how: as many streams as help, no hash of bodies
-// where that can be had, listings kept, and no wait before a write-back.
+// where that can be had, listings kept. A write-back waits as long as s3share does:
+// without any wait rclone cannot take a git clone, whose locks come and go.
 func allContenders(binary string) []*contender {
 	cs := []*contender{
 		{
@@ -93,7 +94,7 @@ func allContenders(binary string) []*contender {
 			args: func(m *mount) []string {
 				return append(s3fsArgs(m), "-o", "use_cache="+m.path("cache"))
 			}},
-		{name: "rclone:writes", what: "--vfs-cache-mode writes, 32 transfers, no wait before a write-back, no checksums, server's times", version: "version",
+		{name: "rclone:writes", what: "--vfs-cache-mode writes, 32 transfers, 250 ms of wait before a write-back as in s3share, no checksums, server's times", version: "version",
 			binary: inPath("rclone"), args: rcloneArgs("writes")},
 		{name: "rclone:full", what: "the same with --vfs-cache-mode full", version: "version",
 			binary: inPath("rclone"), args: rcloneArgs("full"), caching: true},
@@ -152,7 +153,7 @@ func rcloneArgs(mode string) func(*mount) []string {
 			"--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", m.endpoint, "--s3-region", region, "--s3-force-path-style",
 			"--s3-no-check-bucket", "--s3-no-head", "--s3-disable-checksum", "--s3-use-multipart-etag=false", "--no-checksum",
 			"--s3-upload-concurrency", "16", "--s3-chunk-size", "16M", "--s3-upload-cutoff", "16M",
-			"--transfers", "32", "--checkers", "32", "--use-server-modtime", "--vfs-fast-fingerprint", "--vfs-write-back", "0s",
+			"--transfers", "32", "--checkers", "32", "--use-server-modtime", "--vfs-fast-fingerprint", "--vfs-write-back", "250ms",
 			"--buffer-size", "64M", "--vfs-read-ahead", "256M", "--dir-cache-time", "5m", "--attr-timeout", "60s",
 		}
 	}
