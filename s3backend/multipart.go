@@ -77,7 +77,7 @@ func (h *Header) toCreate(in *s3.CreateMultipartUploadInput) []func(*s3.Options)
 }
 
 // UploadPart sends body's first size bytes, from where it stands, as part n;
-// a part that is sent again replaces the one before. The body is read twice.
+// a part that is sent again replaces the one before. The body is read as Put's is.
 // NotExist: there is no such upload (any more).
 func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.ReadSeeker, size int64) (Part, error) {
 	const op = "UploadPart"
