@@ -151,11 +151,11 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 		return nil, err
 	}
 	if len(recs) == 0 || recs[0].Op != opCreate {
-		removeLog(path + logSuffix) // cut short before its first step
+		removeLog(path + logSuffix) // cut short before its first step, or ended
 		return nil, nil
 	}
 	it := &Item{o: o, path: path, since: lastWrite(path + logSuffix), gone: make(chan struct{})}
-	st := &stage{path: path, room: o.room, written: map[int64]uint64{}, seq: 1, mtime: time.Now()}
+	st := &stage{path: path, room: o.room, written: map[int64]uint64{}, sums: sums{}, seq: 1, mtime: time.Now()}
 	boot := ""
 	for _, r := range recs {
 		it.replay(st, r)

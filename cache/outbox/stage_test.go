@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
@@ -144,4 +145,35 @@ func TestHoles(t *testing.T) {
 		copy(want[1<<20:], "data")
 		r.wantHolds("Delivery/f", want)
 	})
+}
+
+// TestZerosAreAChange cuts a file, or punches a hole, where there is data: what was
+// sent of it before is not what it holds then. In a hole it is.
+func TestZerosAreAChange(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(s *stage) error
+		want [4]bool // by unit: the first was written, the last two are holes
+	}{
+		{"cut and grown", func(s *stage) error { return errors.Join(s.truncate(5), s.truncate(4*touchUnit)) }, [4]bool{0: true, 1: true}},
+		{"grown", func(s *stage) error { return s.truncate(8 * touchUnit) }, [4]bool{}},
+		{"punched", func(s *stage) error { return s.punch(touchUnit, 3*touchUnit) }, [4]bool{1: true}},
+	} {
+		s := newTestStage(t)
+		if _, err := s.writeAt(random(1, touchUnit+5), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.truncate(4 * touchUnit); err != nil {
+			t.Fatal(err)
+		}
+		seq := s.seq
+		if err := c.do(s); err != nil {
+			t.Fatal(err)
+		}
+		for u, want := range c.want {
+			if got := s.changed(int64(u)*touchUnit, int64(u+1)*touchUnit, seq); got != want {
+				t.Errorf("%s: unit %d changed = %v, want %v", c.name, u, got, want)
+			}
+		}
+	}
 }

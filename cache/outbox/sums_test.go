@@ -1,0 +1,92 @@
+package outbox
+
+import (
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+func newTestStage(t *testing.T) *stage {
+	t.Helper()
+	s, err := newStage(filepath.Join(t.TempDir(), "f"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// TestSumsOfWhatWasWrittenInOrder: a file that was written as cp does it is not
+// read to be summed.
+func TestSumsOfWhatWasWrittenInOrder(t *testing.T) {
+	s := newTestStage(t)
+	data := random(1, 2*PartSize+5)
+	for off := 0; off < len(data); off += 1 << 20 {
+		if _, err := s.writeAt(data[off:min(len(data), off+1<<20)], int64(off)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range layout(PartSize).plan(int64(len(data))) {
+		body, ok := s.body(p.off, p.n).(s3backend.Summed)
+		if !ok {
+			t.Errorf("the sum of part %d is not known", p.num)
+		} else if want := crc32.ChecksumIEEE(data[p.off : p.off+p.n]); body.CRC32() != want {
+			t.Errorf("the sum of part %d is %08x, want %08x", p.num, body.CRC32(), want)
+		}
+	}
+	if _, ok := s.body(0, 100).(s3backend.Summed); ok {
+		t.Error("the sum of a part of what was written is known")
+	}
+}
+
+// TestSumsAreOfWhatTheFileHolds changes a file in all ways: where a sum is known,
+// it is right.
+func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
+	known := 0
+	for seed := range uint64(5) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		s := newTestStage(t)
+		for range 20 {
+			size := s.length()
+			var err error
+			switch k := rnd.IntN(20); {
+			case k < 12: // mostly forward
+				_, _, err = s.append(random(rnd.Uint64(), rnd.IntN(PartSize/3)))
+			case k < 15 && size > 0:
+				_, err = s.writeAt(random(rnd.Uint64(), rnd.IntN(1<<20)), rnd.Int64N(size))
+			case k < 17:
+				err = s.truncate(rnd.Int64N(3 * PartSize))
+			case k < 18:
+				err = s.truncate(0)
+			case size > 0:
+				off := rnd.Int64N(size)
+				err = s.punch(off, off+rnd.Int64N(1<<20))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range layout(PartSize).plan(s.length()) {
+				body := s.body(p.off, p.n)
+				sum, ok := body.(s3backend.Summed)
+				if !ok || p.n == 0 {
+					continue
+				}
+				known++
+				data, err := io.ReadAll(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := sum.CRC32(), crc32.ChecksumIEEE(data); got != want {
+					t.Fatalf("seed %d: the sum of %d bytes at %d is %08x, want %08x", seed, p.n, p.off, got, want)
+				}
+			}
+		}
+	}
+	if known == 0 {
+		t.Error("no sum was ever known")
+	}
+}
