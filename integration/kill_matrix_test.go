@@ -42,7 +42,7 @@ var killings = []killing{
 	},
 	{
 		name: "multipart", policy: "article",
-		do: func(h hand) error { return h.put(h.at("a"), randomBytes(20*mib)) },
+		do: func(h hand) error { return h.put(h.at("a"), randomBytes(36*mib)) },
 		at: "journal upload, journaled upload, journal part, journaled part, journal part:3, journaled part:3, journaled seal, delivered",
 	},
 	{
@@ -58,7 +58,7 @@ var killings = []killing{
 	},
 	{
 		name: "truncate", policy: "article", before: []string{"a"}, large: true,
-		do: func(h hand) error { return h.truncate(h.at("a"), 9*mib) },
+		do: func(h hand) error { return h.truncate(h.at("a"), 17*mib) },
 		at: "journal truncate, journaled truncate, journaled seal, journaled upload, delivered",
 	},
 	{
@@ -208,7 +208,7 @@ func (k killing) run(t *testing.T, program, at string) bool {
 	for _, name := range k.before {
 		b := randomBytes(5_000)
 		if k.large {
-			b = randomBytes(18 * mib)
+			b = randomBytes(34 * mib)
 		}
 		x.put(client, h.at(name), b, true)
 		h.is(h.at(name), b)

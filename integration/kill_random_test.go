@@ -81,7 +81,7 @@ func (p *writer) step() error {
 	}
 	if len(p.files) < 2 || p.rnd.IntN(3) == 0 {
 		if p.rnd.IntN(8) == 0 {
-			data = append(data, make([]byte, 9*mib)...) // by parts
+			data = append(data, make([]byte, 17*mib)...) // by parts
 		}
 		if p.rnd.IntN(3) > 0 {
 			return p.put(p.name(), data)

@@ -67,9 +67,9 @@ var ways = []way{
 		return key, slices.Concat(before, more), errors.Join(err, f.Close())
 	}},
 	{name: "truncate", get: true, do: func(m *mount, folder string) (string, []byte, error) {
-		key, before := folder+"truncated.bin", randomBytes(12*mib)
+		key, before := folder+"truncated.bin", randomBytes(20*mib)
 		m.deliver(key, before)
-		return key, before[:9*mib], os.Truncate(m.path(key), 9*mib)
+		return key, before[:17*mib], os.Truncate(m.path(key), 17*mib)
 	}},
 	{name: "rename", get: true, delete: true, do: func(m *mount, folder string) (string, []byte, error) {
 		before, content := folder+"rename-from.bin", randomBytes(40_000)

@@ -150,7 +150,7 @@ func TestSync(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t, "full")
 	m := x.mount(client, "-o", "sync")
-	for _, size := range []int{0, 100, 9 * mib} {
+	for _, size := range []int{0, 100, 17 * mib} {
 		key, content := fmt.Sprintf("%sclosed-%d", delivery, size), randomBytes(size)
 		m.write(key, content)
 		if got, err := x.get(owner, key); err != nil || !bytes.Equal(got, content) {

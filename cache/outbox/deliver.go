@@ -17,6 +17,9 @@ var errBaseGone = errors.New("the version that was edited is gone from S3, and p
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
 	it.mu.Lock()
+	if a := it.attempt; a != nil && a.early {
+		a.due = true
+	}
 	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
 		it.mu.Unlock()
 		return
@@ -93,7 +96,9 @@ func (it *Item) finish(obj s3backend.Object) {
 	for _, old := range leave {
 		it.o.removeVersion(old)
 	}
-	it.o.removeStale(stale)
+	for _, m := range stale {
+		it.o.removeMaybe(m)
+	}
 	path := ""
 	if it.stage != nil && it.stage.whole() {
 		path = it.path
@@ -371,12 +376,15 @@ func (it *Item) noteStale(key string, h *s3backend.Header) {
 // has no more.
 func (o *Outbox) removeStale(stale []maybe) {
 	for _, m := range stale {
-		o.work.Go(func() {
-			cur, err := o.current(o.ctx, m.key)
-			if err == nil && cur.ETag != "" && cur.Size == m.size && cur.Header != nil && cur.Header.User[metaMtime] == m.mtime {
-				o.removeVersion(cur)
-			}
-		})
+		o.work.Go(func() { o.removeMaybe(m) })
+	}
+}
+
+// removeMaybe deletes what a lost attempt left, if it left anything.
+func (o *Outbox) removeMaybe(m maybe) {
+	cur, err := o.current(o.ctx, m.key)
+	if err == nil && cur.ETag != "" && cur.Size == m.size && cur.Header != nil && cur.Header.User[metaMtime] == m.mtime {
+		o.removeVersion(cur)
 	}
 }
 

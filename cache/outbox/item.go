@@ -69,10 +69,12 @@ type Item struct {
 	gone      chan struct{}      // closed when delivered or dropped
 }
 
-// attempt is one run of deliver.
+// attempt is one run of deliver, or of sendEarly.
 type attempt struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
+	early  bool // commits nothing
+	due    bool // the item has settled while its parts went up early; guarded by Item.mu
 }
 
 type closer interface{ Close() }
@@ -157,6 +159,9 @@ const graceful = time.Second
 
 // end waits until the attempt is over, and cuts it off if that takes long.
 func (a *attempt) end(ctx context.Context) error {
+	if a.early {
+		a.cancel(errTaken) // there is no commit that would have to be made out
+	}
 	t := time.NewTimer(graceful)
 	defer t.Stop()
 	for {
@@ -194,6 +199,9 @@ func (it *Item) Release() {
 		it.since = time.Now()
 		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
 		it.restLocked(it.o.cfg.Settle)
+		if it.state == Sealed && it.stage != nil && it.stage.length() > PartSize {
+			it.o.work.Go(it.sendEarly)
+		}
 	}
 	it.mu.Unlock()
 	it.tell()

@@ -203,6 +203,9 @@ func (it *Item) note(recs ...record) error {
 		return nil
 	}
 	failpoint("journal " + recs[0].Op)
+	if recs[0].Op == opCreate {
+		it.o.spares.become(it.path + logSuffix)
+	}
 	if err := appendLog(it.path+logSuffix, recs...); err != nil {
 		return err
 	}
@@ -214,8 +217,11 @@ func (it *Item) note(recs ...record) error {
 func (it *Item) eraseLog() {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
+	if it.logGone {
+		return
+	}
 	it.logGone = true
-	removeLog(it.path + logSuffix)
+	it.o.spares.end(it.path + logSuffix)
 }
 
 // bootID tells one run of the machine from another.

@@ -61,8 +61,8 @@ type Events interface {
 type Config struct {
 	Dir      string        // for staged files; made with mode 0700
 	Settle   time.Duration // quiet time before a closed file is committed
-	Requests int           // parts and small files on their way at once
-	Workers  int           // items being committed at once
+	Requests int           // parts of large files on their way at once
+	Workers  int           // small files being committed at once, and as many large ones
 	Size     int64         // most bytes staged; 0: what the disk has
 	MinFree  int64         // bytes that stay free on Dir's disk
 	Who      string        // names us in the name of a conflict copy
@@ -88,8 +88,11 @@ type Outbox struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	requests chan struct{} // holds a token for each request that carries data
+	parts    turns  // of requests that carry parts of large files
+	small    *queue // settled files, and folders, that are one request
+	large    *queue // settled files that go by parts
 	removals *removals
+	spares   spares
 	nextID   atomic.Uint64
 	staged   atomic.Int64 // bytes that stages were given room for
 	disk     freeSpace
@@ -102,8 +105,6 @@ type Outbox struct {
 	damaged []Status                    // what Recover could not read
 	moving  map[string]Status           // renames that Recover goes on with, by the old key
 	beside  []Status                    // the last files that went beside the other party's
-	queue   []*Item                     // settled, waiting for a worker
-	queued  chan struct{}               // a token for each worker that should look at queue
 	changed chan struct{}               // closed and renewed whenever less may be owed
 }
 
@@ -129,17 +130,15 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	o := &Outbox{
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger,
-		requests: make(chan struct{}, cfg.Requests),
-		items:    map[*Item]struct{}{},
-		moving:   map[string]Status{},
-		queued:   make(chan struct{}, cfg.Workers),
-		changed:  make(chan struct{}),
+		parts:   make(turns, cfg.Requests),
+		items:   map[*Item]struct{}{},
+		moving:  map[string]Status{},
+		changed: make(chan struct{}),
 	}
+	o.spares.dir = cfg.Dir
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.removals = newRemovals(o)
-	for range cfg.Workers {
-		o.work.Go(o.worker)
-	}
+	o.small, o.large = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
 	return o, nil
 }
 
@@ -147,47 +146,12 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
+	o.spares.clear()
 }
 
 // newPath names a new staged file.
 func (o *Outbox) newPath() string {
 	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), o.nextID.Add(1)))
-}
-
-// enqueue gives a settled item to the workers.
-func (o *Outbox) enqueue(it *Item) {
-	o.mu.Lock()
-	o.queue = append(o.queue, it)
-	o.mu.Unlock()
-	select {
-	case o.queued <- struct{}{}:
-	default: // every worker has been woken and will look again
-	}
-}
-
-func (o *Outbox) dequeue() *Item {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.queue) == 0 {
-		return nil
-	}
-	it := o.queue[0]
-	o.queue[0] = nil
-	o.queue = o.queue[1:]
-	return it
-}
-
-func (o *Outbox) worker() {
-	for {
-		select {
-		case <-o.queued:
-		case <-o.ctx.Done():
-			return
-		}
-		for it := o.dequeue(); it != nil && o.ctx.Err() == nil; it = o.dequeue() {
-			it.deliver()
-		}
-	}
 }
 
 func (o *Outbox) add(it *Item) {
@@ -210,18 +174,6 @@ func (o *Outbox) wake() {
 	o.changed = make(chan struct{})
 	o.mu.Unlock()
 }
-
-// acquire waits for the right to send a request with data.
-func (o *Outbox) acquire(ctx context.Context) error {
-	select {
-	case o.requests <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (o *Outbox) releaseRequest() { <-o.requests }
 
 // Items lists what is owed, folders too, in no order.
 func (o *Outbox) Items() []*Item {

@@ -22,10 +22,6 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, cond 
 	if err := it.fill(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
-	if err := it.o.acquire(ctx); err != nil {
-		return s3backend.Object{}, err
-	}
-	defer it.o.releaseRequest()
 	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size), size, h, cond)
 	if err == nil {
 		it.sent.Store(size)
@@ -54,10 +50,26 @@ func (it *Item) baseError(err error) error {
 	return err
 }
 
+// sendParts sends what S3 lacks of the parts, and makes them the object.
 func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
-	up, parts, err := it.uploadFor(ctx, key, size, h)
+	up, list, err := it.upParts(ctx, key, size, h)
 	if err != nil {
 		return s3backend.Object{}, err
+	}
+	obj, err := it.o.bucket.Complete(ctx, up.up, list, size, cond)
+	if err != nil {
+		return obj, err
+	}
+	obj.Key = key
+	return it.correctHeader(ctx, obj, up.header, h), nil
+}
+
+// upParts sends what S3 lacks of the parts, to the upload that was begun or to a
+// new one, and lists all of them.
+func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []s3backend.Part, error) {
+	up, parts, err := it.uploadFor(ctx, key, size, h)
+	if err != nil {
+		return nil, nil, err
 	}
 	var todo []part
 	sent := int64(0)
@@ -70,7 +82,7 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 	}
 	it.sent.Store(sent)
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(cap(it.o.requests))
+	g.SetLimit(cap(it.o.parts))
 	for _, p := range todo {
 		if gctx.Err() != nil {
 			break
@@ -78,7 +90,7 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 		g.Go(func() error { return it.sendPart(gctx, up, p) })
 	}
 	if err := g.Wait(); err != nil {
-		return s3backend.Object{}, err
+		return nil, nil, err
 	}
 	list := make([]s3backend.Part, len(parts))
 	up.mu.Lock()
@@ -86,12 +98,7 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 		list[i] = up.done[p.num].s3
 	}
 	up.mu.Unlock()
-	obj, err := it.o.bucket.Complete(ctx, up.up, list, size, cond)
-	if err != nil {
-		return obj, err
-	}
-	obj.Key = key
-	return it.correctHeader(ctx, obj, up.header, h), nil
+	return up, list, nil
 }
 
 // correctHeader sets times and modes that a program set after the upload had
@@ -196,10 +203,10 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	if err := it.o.gate.pass(ctx); err != nil {
 		return err
 	}
-	if err := it.o.acquire(ctx); err != nil {
+	if err := it.o.parts.wait(ctx); err != nil {
 		return err
 	}
-	defer it.o.releaseRequest()
+	defer it.o.parts.end()
 	it.meter.begin()
 	var got s3backend.Part
 	var err error

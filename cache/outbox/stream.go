@@ -61,12 +61,23 @@ func (up *transfer) settle(ctx context.Context) error {
 			close(up.idle)
 		}
 	}
+	idle := up.idle
 	up.mu.Unlock()
 	select {
-	case <-up.idle:
+	case <-idle:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// resume lets streams begin again, where the commit that had taken over was not
+// to be yet.
+func (up *transfer) resume() {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if up.layout != 0 && up.closed && up.running == 0 {
+		up.closed, up.idle = false, make(chan struct{})
 	}
 }
 
@@ -98,6 +109,9 @@ func (it *Item) stream(end int64) {
 			return
 		}
 		up.next++
+		if d, ok := up.done[p.num]; ok && d.part == p && !it.stage.changed(p.off, p.off+p.n, d.seq) {
+			continue // sent when the file was closed before
+		}
 		up.running++
 		it.o.work.Go(func() { it.streamPart(up, p) })
 	}

@@ -1,0 +1,58 @@
+package outbox
+
+import "context"
+
+// sendEarly sends the parts of a large file that was closed while it settles, so
+// that nothing but the completion of its upload is left to do then. Nobody sees
+// any of it before. What fails is done again by the commit, with all its patience;
+// whoever takes the item back before has only wasted the requests.
+func (it *Item) sendEarly() {
+	it.mu.Lock()
+	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed || it.o.gate.reason() != nil {
+		it.mu.Unlock()
+		return
+	}
+	ctx, cancel := context.WithCancelCause(it.o.ctx)
+	a := &attempt{cancel: cancel, done: make(chan struct{}), early: true}
+	it.attempt = a
+	it.mu.Unlock()
+
+	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
+		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
+	}
+
+	it.mu.Lock()
+	it.attempt = nil
+	due := a.due
+	if it.up != nil {
+		it.up.resume() // for who writes it again
+	}
+	it.mu.Unlock()
+	close(a.done)
+	cancel(nil)
+	if due {
+		it.o.enqueue(it)
+	}
+}
+
+// prepare does all of a commit by parts that nobody can see.
+func (it *Item) prepare(ctx context.Context) error {
+	if err := it.stage.open(); err != nil {
+		return err
+	}
+	defer it.stage.close()
+	it.mu.Lock()
+	key, seq := it.key, it.seq()
+	delivered := it.committed == seq && seq > 0
+	it.mu.Unlock()
+	size := it.stage.length()
+	if delivered || size <= PartSize || it.onlyHeader() {
+		return nil
+	}
+	h, err := it.makeHeader(ctx)
+	if err != nil {
+		return err
+	}
+	_, _, err = it.upParts(ctx, key, size, h)
+	return err
+}

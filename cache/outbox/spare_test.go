@@ -1,0 +1,70 @@
+package outbox
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/s3share/s3share/cache/buckettest"
+)
+
+// TestJournalsAreUsedAgain: the second file makes no new journal.
+func TestJournalsAreUsedAgain(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		r.done(r.create("Delivery/a", []byte("a")))
+		r.drain()
+		spare := journals(r, sparePrefix+"*")
+		if len(spare) != 1 {
+			r.Fatalf("%d journals are kept, want 1", len(spare))
+		}
+		it := r.create("Delivery/b", []byte("b"))
+		if now := journals(r, "*"+logSuffix); len(now) != 1 || !os.SameFile(now[0], spare[0]) {
+			r.Errorf("the second file has journals %v, want that of the first", now)
+		}
+		r.done(it)
+		r.drain()
+		r.wantKeys("Delivery/a", "Delivery/b")
+		r.Close()
+		if left := journals(r, "*"); len(left) > 0 {
+			r.Errorf("%d files are left after the end", len(left))
+		}
+	})
+}
+
+// TestSparesAreSwept: what a killed process left of them is nothing owed.
+func TestSparesAreSwept(t *testing.T) {
+	b, dir := buckettest.New(), t.TempDir()
+	for _, name := range []string{sparePrefix + "1", "7-7" + logSuffix, "7-7"} { // killed when it had ended that one
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // what was staged without a journal goes at the next start
+		r := newRig(t, b, dir, Config{}, nil)
+		if items := r.recover(); len(items) > 0 {
+			t.Errorf("%d items are recovered", len(items))
+		}
+		r.Close()
+	}
+	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// journals tells of the files in the outbox's directory whose names match.
+func journals(r *rig, pattern string) (all []os.FileInfo) {
+	r.Helper()
+	names, err := filepath.Glob(filepath.Join(r.dir, pattern))
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		i, err := os.Stat(name)
+		if err != nil {
+			r.Fatal(err)
+		}
+		all = append(all, i)
+	}
+	return all
+}
