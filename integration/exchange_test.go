@@ -67,6 +67,12 @@ func newExchange(t *testing.T, policy string) *exchange {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return exchangeOf(t, l)
+}
+
+// exchangeOf is the exchange in the line's bucket, which need not be there yet.
+func exchangeOf(t *testing.T, l line) *exchange {
+	t.Helper()
 	x := &exchange{line: l, t: t, api: map[party]*s3.Client{}, foreign: &ledger{etags: map[string]string{}}}
 	for p, a := range map[party]account{owner: l.Owner, client: l.Client, third: l.Third} {
 		x.api[p] = s3.New(s3.Options{

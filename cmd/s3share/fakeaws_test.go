@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/s3share/s3share/s3backend/access"
 )
 
 // fakeAWS is what init and join see of AWS: STS, and S3 with one bucket. The program
@@ -116,6 +118,10 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == "HEAD" && object == "":
 		w.Header().Set("X-Amz-Bucket-Region", "eu-central-1")
 	case object != "":
+		if account != f.owner && !f.grants(account, r.Method, object) {
+			refuse(w, 403, "AccessDenied")
+			return
+		}
 		f.serveObject(w, r, object, body)
 	case r.URL.Query().Has("list-type"):
 		io.WriteString(w, "<ListBucketResult><Name>team-exchange</Name></ListBucketResult>")
@@ -129,6 +135,21 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(w, 404, notSet[setting])
 	}
+}
+
+// grants tells whether the policy lets an account read or write an object. That is
+// judged by the code that is under test, which is held against real servers elsewhere.
+func (f *fakeAWS) grants(account, method, key string) bool {
+	doc, err := access.ParseDocument([]byte(f.settings["policy"]))
+	if err != nil {
+		return false
+	}
+	folder, _, _ := strings.Cut(key, "/")
+	rights := access.Lint{Document: doc, Bucket: "team-exchange"}.Rights("arn:aws:iam::"+account+":root", folder)
+	if method == "PUT" || method == "POST" {
+		return rights.Put == access.Yes
+	}
+	return rights.Get == access.Yes
 }
 
 func (f *fakeAWS) serveObject(w http.ResponseWriter, r *http.Request, key string, body []byte) {

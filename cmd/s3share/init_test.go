@@ -171,6 +171,38 @@ func TestJoin(t *testing.T) {
 	golden(t, "join-changed-hands", home(t), f.as("CLIENT"), "join", line)
 }
 
+// TestReadme: what the README shows of init and join is what they say.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Set up an exchange\n")
+	for _, c := range []struct{ command, golden string }{
+		{"owner$ s3share init ", "init-new"}, {"client$ s3share join ", "join"},
+	} {
+		_, shown, found := strings.Cut(section, c.command)
+		shown, _, closed := strings.Cut(shown, "```")
+		shown, _, _ = strings.Cut(shown, "\nclient$ ")
+		said, err := os.ReadFile(filepath.Join("testdata", c.golden+".txt"))
+		if err != nil || !found || !closed {
+			t.Fatalf("the README does not show %q: %v", c.command, err)
+		}
+		rest := string(said)
+		for _, line := range strings.Split(strings.TrimSpace(shown), "\n")[1:] {
+			_, after, found := strings.Cut(rest, line+"\n")
+			if line == "..." {
+				continue
+			}
+			if !found {
+				t.Errorf("the README shows %q, which is not said there: see %s", line, c.golden)
+				continue
+			}
+			rest = after
+		}
+	}
+}
+
 // indentXML shows what was sent one element a line. Policies stay as they are.
 func indentXML(t *testing.T, text string) string {
 	t.Helper()

@@ -140,6 +140,24 @@ func temporary(t *testing.T, cmd *exec.Cmd) []string {
 	return nil
 }
 
+// TestEmpty: there is no bucket, and the owner can make one.
+func TestEmpty(t *testing.T) {
+	p := start(t, "--empty")
+	api := p.line.S3(p.line.Owner)
+	out, err := api.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	if err != nil || len(out.Buckets) != 0 || p.line.Bucket != "" {
+		t.Errorf("there are the buckets %v, %v, and the line names %q", out, err, p.line.Bucket)
+	}
+	name := "team"
+	if _, err := api.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Error(err)
+	}
+	if err := p.stdin.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.end(t)
+}
+
 // TestDir: a directory that is given is kept, and served again.
 func TestDir(t *testing.T) {
 	dir := t.TempDir()

@@ -1,0 +1,273 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// readme shows how an exchange is set up; its commands are run as a test.
+const readme = "../README.md"
+
+// typed is a command that one party types in the README, and the lines it shows.
+type typed struct {
+	by      party
+	command string
+	shows   []string
+}
+
+// readTyped reads the commands of the README's section on setting up.
+func readTyped(t *testing.T) (all []typed) {
+	t.Helper()
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Set up an exchange\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	inside := false
+	for line := range strings.Lines(section) {
+		line = strings.TrimRight(line, "\n")
+		who, command, is := strings.Cut(line, "$ ")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside = line == "```console"
+		case inside && is && (who == string(owner) || who == string(client)):
+			all = append(all, typed{by: party(who), command: command})
+		case inside && len(all) > 0:
+			last := &all[len(all)-1]
+			last.shows = append(last.shows, line)
+		}
+	}
+	return all
+}
+
+// desk is where a party types: a home, and credentials.
+type desk struct {
+	home string
+	env  []string
+}
+
+func newDesk(t *testing.T, x *exchange, p party) *desk {
+	t.Helper()
+	home, err := os.MkdirTemp("", "s3d-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(home); err != nil {
+			t.Error(err)
+		}
+	})
+	run := filepath.Join(home, "run")
+	if err := os.Mkdir(run, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a := x.account(p)
+	d := &desk{home, append(os.Environ(),
+		"AWS_ACCESS_KEY_ID="+a.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+a.SecretAccessKey, "AWS_SESSION_TOKEN=",
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=",
+		"AWS_REGION="+x.Region, "HOME="+home, "XDG_RUNTIME_DIR="+run, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_CACHE_HOME=",
+		"PATH="+filepath.Dir(s3shareBin)+":"+os.Getenv("PATH"),
+	)}
+	if p == owner { // only the owner says where the server is: the line tells the client
+		d.env = append(d.env, "S3SHARE_ENDPOINT_URL="+x.Endpoint)
+	}
+	return d
+}
+
+// types runs a command in the party's home, and returns what it shows.
+func (d *desk) types(t *testing.T, command string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-c", command)
+	cmd.Dir, cmd.Env = d.home, d.env
+	cmd.WaitDelay = 5 * time.Second
+	// Not a pipe: the daemon may have its other end for longer than the command runs.
+	said, err := os.CreateTemp(d.home, "said-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stdout, cmd.Stderr = said, said
+	err = cmd.Run()
+	out, readErr := os.ReadFile(said.Name())
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	return string(out), err
+}
+
+// unmountLater undoes what the party has mounted on ~/exchange when the test ends.
+func (d *desk) unmountLater(t *testing.T) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), testPatience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, s3shareBin, "unmount", "--timeout", patience.String(), filepath.Join(d.home, "exchange"))
+		cmd.Env = d.env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("unmount: %v\n%s", err, out)
+			_ = exec.Command("fusermount3", "-uz", filepath.Join(d.home, "exchange")).Run()
+		}
+	})
+}
+
+// newPlace is an exchange that is yet to be made.
+func newPlace(t *testing.T) *exchange {
+	t.Helper()
+	l := server
+	l.Bucket = "t-" + strings.ToLower(rand.Text()[:16])
+	return exchangeOf(t, l)
+}
+
+// clientName is how the client is named to init.
+func clientName(x *exchange) string {
+	if x.onRGW() {
+		return "arn:aws:iam:::user/" + x.Client.AccountID
+	}
+	return x.Client.AccountID
+}
+
+// TestSetUp types what the README shows: from nothing to a file exchanged, by four
+// commands of both parties together.
+func TestSetUp(t *testing.T) {
+	t.Parallel()
+	needFuse(t)
+	needTools(t, "bash")
+	all := readTyped(t)
+	if len(all) != 4 {
+		t.Fatalf("the README shows %d commands, want 4", len(all))
+	}
+	x := newPlace(t)
+	desks := map[party]*desk{owner: newDesk(t, x, owner), client: newDesk(t, x, client)}
+	report := []byte("quarter,units\nQ3,150\n")
+	if err := os.WriteFile(filepath.Join(desks[client].home, "q3.csv"), report, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	invitation := regexp.MustCompile(`s3share:[^ \n]+`)
+	invited := ""
+	for i, c := range all {
+		d := desks[c.by]
+		command := invitation.ReplaceAllString(c.command, invited)
+		command = strings.ReplaceAll(strings.ReplaceAll(command, "team-exchange", x.Bucket), "--client 444455556666", "--client "+clientName(x))
+		out, err := d.types(t, command)
+		if err != nil && i != 3 {
+			t.Fatalf("%s$ %s\n%s%v", c.by, command, out, err)
+		}
+		switch i {
+		case 0:
+			invited = invitation.FindString(out)
+			fallthrough
+		case 1:
+			d.unmountLater(t)
+			for _, want := range c.shows {
+				if strings.HasPrefix(want, "  Submissions/") || strings.HasPrefix(want, "  Delivery/") {
+					if !strings.Contains(out, want+"\n") {
+						t.Errorf("%s$ %s\n%s\nwant %q in it", c.by, command, out, want)
+					}
+				}
+			}
+		case 3:
+			want := strings.Join(c.shows, "\n") + "\n"
+			await(t, "the owner to see the file", func() bool { out, _ := d.types(t, command); return out == want })
+		}
+	}
+	if !bytes.Equal([]byte(strings.Join(all[3].shows, "\n")+"\n"), report) {
+		t.Errorf("the README shows another file: %q", all[3].shows)
+	}
+}
+
+// TestSetUpAgain lets a client in to a bucket whose policy lets another one in, and
+// then in on other terms: what is of others stays, and the second time nothing is
+// to be done.
+func TestSetUpAgain(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, "article") // whose policy has statements of others
+	principal := "arn:aws:iam::" + x.Third.AccountID + ":root"
+	if x.onRGW() {
+		principal = "arn:aws:iam:::user/" + x.Third.AccountID
+	}
+	before := statements(t, x)
+	d := newDesk(t, x, owner)
+	for _, grant := range []string{"dropbox", "full", "folders"} {
+		command := "s3share init " + x.Bucket + " --yes --client " + principal + " --grant " + grant
+		if out, err := d.types(t, command); err != nil {
+			t.Fatalf("%s\n%s%v", command, out, err)
+		}
+		after := statements(t, x)
+		for _, s := range before {
+			if !slices.Contains(after, s) {
+				t.Errorf("%s: gone is\n%s", grant, s)
+			}
+		}
+		if len(after) <= len(before) {
+			t.Errorf("%s: there are %d statements, and were %d", grant, len(after), len(before))
+		}
+		out, err := d.types(t, command)
+		if err != nil || !strings.Contains(out, "There is nothing to do.") {
+			t.Errorf("%s, the second time: %v\n%s", grant, err, out)
+		}
+	}
+	// The last terms hold, and no earlier ones.
+	if _, err := x.tryPut(third, delivery+"file", []byte("x"), true); err != nil {
+		t.Errorf("the new client may not deliver: %v", err)
+	}
+	if _, err := x.tryPut(third, submissions+"file", []byte("x"), true); status(err) != 403 {
+		t.Errorf("the new client puts into %s: %v, want 403", submissions, err)
+	}
+	if _, err := x.tryPut(client, submissions+"file", []byte("x"), true); err != nil {
+		t.Errorf("the old client may not put any more: %v", err)
+	}
+}
+
+// statements are the bucket's, each in one form of writing.
+func statements(t *testing.T, x *exchange) (all []string) {
+	t.Helper()
+	out, err := x.api[owner].GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: &x.Bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct{ Statement []map[string]any }
+	if err := json.Unmarshal([]byte(aws.ToString(out.Policy)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range doc.Statement {
+		text, err := json.Marshal(s) // its names sorted
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(text))
+	}
+	return all
+}
+
+// TestJoinRefused has a third account take the client's line.
+func TestJoinRefused(t *testing.T) {
+	t.Parallel()
+	x := newPlace(t)
+	out, err := newDesk(t, x, owner).types(t, "s3share init "+x.Bucket+" --yes --client "+clientName(x))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	line := regexp.MustCompile(`s3share:[^ \n]+`).FindString(out)
+	d := newDesk(t, x, third)
+	if out, err := d.types(t, "s3share join "+line); err == nil || !strings.Contains(out, "does not let this account in") {
+		t.Errorf("it joins: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(d.home, ".config")); err == nil {
+		t.Error("the config file was written")
+	}
+}
