@@ -87,6 +87,7 @@ type Cache struct {
 	ending context.Context // ends with Close
 	end    context.CancelFunc
 	probes sync.WaitGroup
+	walks  walks
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -120,6 +121,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(sentBucket{b, c}, meta.Config{})
+	c.walks.c = c
 	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()

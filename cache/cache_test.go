@@ -30,7 +30,7 @@ func bubble(t *testing.T, fault func(buckettest.S3) buckettest.S3, test func(*ri
 		if fault != nil {
 			s3 = fault(b)
 		}
-		c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20})
+		c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

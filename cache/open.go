@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/content"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -30,8 +31,12 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 			return nil, err
 		}
 	}
+	maxAge := fresh
+	if !mode.Write {
+		maxAge = -1 // the first of its bytes prove the version
+	}
 	for {
-		a, err := c.stat(ctx, p, fresh)
+		a, err := c.stat(ctx, p, maxAge)
 		if err != nil {
 			return nil, err
 		}
@@ -47,8 +52,25 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		if errors.Is(err, outbox.ErrGone) {
 			continue // delivered between the two
 		}
-		if err != nil || !mode.Truncate {
-			return h, err
+		if err != nil {
+			return nil, err
+		}
+		if !mode.Write && a.File == nil {
+			c.walked(p, a.Size)
+		}
+		if maxAge != fresh {
+			switch ok, err := c.prove(ctx, p, h.f); {
+			case err != nil:
+				h.Release()
+				return nil, err
+			case !ok:
+				h.Release()
+				maxAge = fresh
+				continue
+			}
+		}
+		if !mode.Truncate {
+			return h, nil
 		}
 		if err := h.Truncate(ctx, 0); err != nil {
 			h.Release()
@@ -56,6 +78,30 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		}
 		return h, nil
 	}
+}
+
+// prove tells whether f, which is open, is what S3 holds at the place p, by an
+// answer that is fresh. It asks for no more than the bytes that reading f begins
+// with; false means that S3 has to be asked for the name.
+func (c *Cache) prove(ctx context.Context, p place, f *File) (bool, error) {
+	c.mu.Lock()
+	it, r, etag := f.item, f.reader, f.obj.ETag
+	c.mu.Unlock()
+	if it != nil {
+		return true, nil // nobody knows better
+	}
+	if found, known := c.names.Known(p.prefix, p.elem, fresh); known {
+		return found.IsFile && found.File.ETag == etag, nil
+	}
+	if r == nil {
+		return false, nil
+	}
+	ok, err := r.Prove(ctx, fresh)
+	switch {
+	case errors.Is(err, s3backend.Stale), errors.Is(err, s3backend.NotExist), errors.Is(err, content.ErrClosed):
+		return false, nil // replaced, here or by the other party
+	}
+	return ok, err
 }
 
 // openFile opens the file that a was told of.

@@ -202,7 +202,7 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	if e.Attr.Dir {
 		mode = syscall.S_IFDIR
 	}
-	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: hash(e.Attr.Key), Off: uint64(pos) + uint64(len(dots))}, 0
+	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: cache.Ino(e.Attr.Key), Off: uint64(pos) + uint64(len(dots))}, 0
 }
 
 // Lookup answers for the entry read last, without asking again.

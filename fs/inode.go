@@ -3,7 +3,6 @@ package fs
 import (
 	"context"
 	"path"
-	"strings"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -96,15 +95,6 @@ func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.En
 	inode := d.NewInode(ctx, f, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino})
 	d.s.inodes.keep(f)
 	return inode
-}
-
-// hash is the FNV-1a of a key, the same for a folder with and without its slash.
-func hash(key string) uint64 {
-	h := uint64(14695981039346656037)
-	for _, b := range []byte(strings.TrimSuffix(key, "/")) {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	return h
 }
 
 // join is the path of a name in the node's folder.

@@ -1,6 +1,10 @@
 package fs
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/s3share/s3share/cache"
+)
 
 // maxInodes is how many inodes are kept before the kernel is made to drop the
 // oldest files. One takes some 600 bytes, and the kernel drops none by itself
@@ -26,7 +30,7 @@ func newInodes(most int) *inodes { return &inodes{max: most, used: map[uint64]bo
 func (s *inodes) take(key string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ino := hash(key)
+	ino := cache.Ino(key)
 	for ino < 2 || s.used[ino] {
 		ino++
 	}

@@ -16,6 +16,7 @@ type version struct {
 	readers int
 	private bool   // known to its Readers only: without ETag, or forgotten
 	disk    *entry // nil: not kept on disk
+	proven  int64  // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
 	missed  int64  // blocks that random reads found missing
 	whole   bool   // fetchWhole is at work
 }

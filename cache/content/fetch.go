@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // maxFetch is the most that one request asks for. Larger ones are hardly
@@ -21,9 +23,12 @@ type fetch struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	filled    int       // blocks that are full: the first of them
-	waiters   int       // reads that wait for a block
-	owner     *sequence // which it is ahead of, until that ends; nil for a random read
+	answered  chan struct{} // closed when the source has answered, or the fetch has ended; nil if nobody waits
+	err       error         // why it ended before it was full
+	filled    int           // blocks that are full: the first of them
+	waiters   int           // reads that wait for a block
+	owner     *sequence     // which it is ahead of, until that ends; nil for a random read
+	reader    *Reader       // closed when the fetch ends; nil for none
 	cancelled bool
 }
 
@@ -93,8 +98,17 @@ func (c *Cache) run(f *fetch) {
 	f.cancel()
 
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.finishLocked(f, err)
+	c.nextLocked(f)
+	r := f.reader
+	c.mu.Unlock()
+	if r != nil {
+		r.Close()
+	}
+}
+
+// nextLocked passes on the stream of f, which has ended.
+func (c *Cache) nextLocked(f *fetch) {
 	if f.disk != nil {
 		return
 	}
@@ -127,6 +141,9 @@ func (c *Cache) fill(f *fetch) error {
 	}
 	defer body.Close()
 	asked := time.Since(start)
+	c.mu.Lock()
+	c.answeredLocked(f, start)
+	c.mu.Unlock()
 
 	for i, b := range rest {
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
@@ -168,6 +185,11 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 	if err != nil && c.closed {
 		err = ErrClosed
 	}
+	if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.NotExist) {
+		f.v.proven = 0
+	}
+	f.err = err
+	f.tellLocked()
 	for _, b := range f.blocks[f.filled:] {
 		c.abandonLocked(b)
 		b.err = err

@@ -72,7 +72,7 @@ func (r *Reader) noteLocked(off, end int64) *sequence {
 		r.strays++
 		r.ends[r.strays%int64(len(r.ends))] = end
 		for _, q := range slices.Clone(r.sequences) {
-			if r.strays-q.strays >= maxStrays {
+			if q.next == 0 || r.strays-q.strays >= maxStrays { // opened, and not read from its begin; or left
 				r.c.endLocked(q)
 			}
 		}

@@ -193,6 +193,13 @@ func (l *Listing) large() bool {
 	return l.pages > 1 || l.pages == 1 && !l.complete
 }
 
+// whole tells that the listing has been read to its end.
+func (l *Listing) whole() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.complete
+}
+
 func (l *Listing) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -296,7 +296,7 @@ func (c *Cache) evictLocked(keep string) {
 // Lookup tells what prefix+name is, from an answer at most maxAge old (negative:
 // the cache's own time to live).
 func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Duration) (Found, error) {
-	if f, ok := c.known(prefix, name, maxAge); ok {
+	if f, ok := c.Known(prefix, name, maxAge); ok {
 		return f, nil
 	}
 	c.mu.Lock()
@@ -306,7 +306,7 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 			d.pointed = 0
 		}
 		d.lately = time.Now()
-		switch d.pointed++; d.pointed % pointsBeforeAll { // read on behind us; known finds it
+		switch d.pointed++; d.pointed % pointsBeforeAll { // read on behind us; Known finds it
 		case pointsBeforeMore:
 			c.listLocked(prefix, maxAge, somePages)
 		case 0:
@@ -326,8 +326,8 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 	return c.point(ctx, prefix, name)
 }
 
-// known answers from memory.
-func (c *Cache) known(prefix, name string, maxAge time.Duration) (Found, bool) {
+// Known is Lookup from memory: false if S3 would have to be asked.
+func (c *Cache) Known(prefix, name string, maxAge time.Duration) (Found, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if d, ok := c.dirs.Get(prefix); ok {
@@ -367,6 +367,7 @@ func (c *Cache) point(ctx context.Context, prefix, name string) (Found, error) {
 		defer c.mu.Unlock()
 		if c.changes == changes {
 			c.points.Add(key, point{f, asked})
+			c.correctLocked(prefix, name, f, asked)
 		}
 		return f, nil
 	})
@@ -379,6 +380,23 @@ func (c *Cache) point(ctx context.Context, prefix, name string) (Found, error) {
 	case <-ctx.Done():
 		return Found{}, ctx.Err()
 	}
+}
+
+// correctLocked brings the folder's listing up to date with an answer that is
+// newer: nobody is told of the version before once another was.
+func (c *Cache) correctLocked(prefix, name string, f Found, asked time.Time) {
+	d, ok := c.dirs.Peek(prefix)
+	if !ok || d.cur == nil || !d.cur.begun.Before(asked) {
+		return
+	}
+	old, known := d.cur.peek(name)
+	switch {
+	case f.IsFile && (!old.IsFile || old.File.ETag != f.File.ETag):
+		d.cur.put(f.File)
+	case !f.IsFile && known && old.IsFile:
+		d.cur.remove(name, false)
+	}
+	c.countLocked(prefix, d)
 }
 
 // ask lists what begins with key. Names such as "a-1" stand between "a" and

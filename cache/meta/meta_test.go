@@ -253,7 +253,7 @@ func TestChangesDuringAListing(t *testing.T) {
 		r.b.Discard("D/a")
 		r.Remove("D/a")
 		for range 20 {
-			if f, known := r.known("D/", "a", -1); known && f.IsFile {
+			if f, known := r.Known("D/", "a", -1); known && f.IsFile {
 				r.Fatal("a file that was removed is shown again")
 			}
 			r.want("D/", "b", -1, "file")

@@ -1,0 +1,108 @@
+package content
+
+import (
+	"context"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// The source answers a request for a version's bytes only while it holds that
+// version. So each such answer proves it, and who has to know before a read
+// begins need not ask for anything else.
+
+// Prove makes sure that the source held r's version at most maxAge ago, if that
+// can be had for the request with which reading r from its begin starts anyway:
+// it sends that and returns with the answer, the bytes come behind. It returns
+// false where there is nothing to fetch, and the source's error, s3backend.Stale
+// or NotExist where it holds another version or none.
+func (r *Reader) Prove(ctx context.Context, maxAge time.Duration) (bool, error) {
+	c := r.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || r.closed {
+		return false, ErrClosed
+	}
+	if r.v.provenLocked(c, maxAge) {
+		return true, nil
+	}
+	f := r.headLocked()
+	if f == nil {
+		return false, nil
+	}
+	if err := c.awaitAnswerLocked(ctx, f); err != nil {
+		return false, err
+	}
+	return r.v.provenLocked(c, maxAge), nil
+}
+
+// Proven tells whether the source is known to have held obj at most maxAge ago.
+func (c *Cache) Proven(obj s3backend.Object, maxAge time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.versions[versionID{obj.Key, obj.ETag}]
+	return v != nil && v.provenLocked(c, maxAge)
+}
+
+func (v *version) provenLocked(c *Cache, maxAge time.Duration) bool {
+	return v.proven > 0 && c.now()-v.proven <= int64(maxAge)
+}
+
+// headLocked returns the fetch of r's first block, which it starts as a read from
+// the begin would if that block is missing; nil if it is here or there is no slot.
+func (r *Reader) headLocked() *fetch {
+	v := r.v
+	if v.obj.Size == 0 || v.onDisk(0) {
+		return nil
+	}
+	if b := v.blocks[0]; b != nil {
+		return b.fetch
+	}
+	q := r.noteLocked(0, 0)
+	if r.demandLocked(q, 0, min(v.count(), minWindow/blockSize)) == nil {
+		return nil
+	}
+	return v.blocks[0].fetch
+}
+
+// awaitAnswerLocked waits until the source has answered f, and returns its error,
+// or ctx's as soon as that ends. It gives up Cache.mu meanwhile.
+func (c *Cache) awaitAnswerLocked(ctx context.Context, f *fetch) error {
+	if f.answered == nil {
+		f.answered = make(chan struct{})
+	}
+	answered := f.answered
+	f.waiters++
+	c.mu.Unlock()
+	var err error
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.mu.Lock()
+	f.waiters--
+	if err != nil {
+		c.cancelLocked(f)
+		return err
+	}
+	return f.err
+}
+
+// answeredLocked notes that the source, asked at the time start, sends f's bytes.
+func (c *Cache) answeredLocked(f *fetch, start time.Time) {
+	f.v.proven = max(f.v.proven, int64(start.Sub(c.born)), 1)
+	f.tellLocked()
+}
+
+// tellLocked wakes who waits for the answer to f.
+func (f *fetch) tellLocked() {
+	if f.answered == nil {
+		f.answered = make(chan struct{})
+	}
+	select {
+	case <-f.answered:
+	default:
+		close(f.answered)
+	}
+}

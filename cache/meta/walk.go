@@ -1,0 +1,44 @@
+package meta
+
+import "sort"
+
+// After returns up to n objects that follow name in the listing of the folder
+// with this prefix, as far as it is known, of more than 0 and at most size bytes.
+// It asks S3 for nothing.
+func (c *Cache) After(prefix, name string, size int64, n int) []Entry {
+	l := c.current(prefix)
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Entry
+	i := sort.Search(l.entries.n, func(i int) bool { return l.entries.at(i).compare(name, false) > 0 })
+	for ; i < l.entries.n && len(out) < n; i++ {
+		if e := l.entries.at(i); 0 < e.Size && e.Size <= size {
+			out = append(out, *e)
+		}
+	}
+	return out
+}
+
+// Objects returns all that After could, if the folder's listing is complete and has
+// no more than n entries.
+func (c *Cache) Objects(prefix string, size int64, n int) []Entry {
+	l := c.current(prefix)
+	if l == nil || !l.whole() || l.size() > n {
+		return nil
+	}
+	return c.After(prefix, "", size, n)
+}
+
+// current is the listing of a folder in use, or nil.
+func (c *Cache) current(prefix string) *Listing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.dirs.Peek(prefix)
+	if !ok {
+		return nil
+	}
+	return d.cur
+}
