@@ -18,7 +18,7 @@ const (
 	walkAfter = 3  // files opened in order begin a walk
 	walkFirst = 8  // files are fetched ahead at its begin
 	walkMost  = 32 // and from then on
-	walkSkip  = 8  // files may be left out between two that are opened
+	walkSkip  = 8  // files may be left out between two that are opened, at its begin a third of that
 	walkReach = 32 // how many files behind the furthest one may be: programs read several at once
 
 	// walkLead is how long before it is opened a file may be fetched: the answer
@@ -157,7 +157,7 @@ func (ws *walks) giveBack(w *walk, n int) {
 
 // step takes in the opening of the file elem, or tells that it is no step of w.
 func (w *walk) step(elem string, now time.Time) bool {
-	reach, skip := 0, walkSkip
+	reach, skip := 0, walkSkip/3
 	if w.run >= walkAfter {
 		reach, skip = walkReach, walkSkip+walkReach
 	}

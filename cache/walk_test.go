@@ -157,12 +157,13 @@ func TestWalkOfATree(t *testing.T) {
 // TestNoWalk reads files in no order, or slowly: nothing is fetched in vain.
 func TestNoWalk(t *testing.T) {
 	const files = 1000
+	random := rand.New(rand.NewPCG(1, 2))
 	for _, tt := range []struct {
 		name  string
 		pause time.Duration
 		pick  func(i int) int
 	}{
-		{"in no order", 0, func(int) int { return rand.IntN(files) }},
+		{"in no order", 0, func(int) int { return random.IntN(files) }},
 		{"one in ten", 0, func(i int) int { return i * 10 % files }},
 		{"slowly", 2 * fresh, func(i int) int { return i }},
 	} {

@@ -40,13 +40,9 @@ func (r *Reader) aheadLocked() Readiness {
 	if from == n {
 		return Here
 	}
-	if !c.spareLocked() || !c.roomAheadLocked(int(n-from)) {
+	if !c.spareLocked() || !c.roomAheadLocked(int(n-from), 0) {
 		return Busy
 	}
-	f := c.startLocked(v, nil, from, from, n, false)
-	if f == nil {
-		return Busy
-	}
-	f.reader = r
+	c.startLocked(v, nil, from, from, n).reader = r
 	return Fetching
 }

@@ -1,6 +1,7 @@
 package content
 
 import (
+	"slices"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -51,7 +52,7 @@ type urgency int
 const (
 	idle  urgency = iota // for a block fetched ahead: what nobody will miss soon
 	soft                 // for the rest of a read: what has been read already
-	first                // for the block that a read waits for: anything that is not in use
+	first                // for what a read waits for: anything that is not in use
 )
 
 // staleAhead is how long a block fetched ahead is kept from being evicted for
@@ -61,10 +62,10 @@ const staleAhead = int64(2 * time.Second)
 // takeLocked returns a slot nobody uses, or false where only a more urgent
 // block could have one.
 func (c *Cache) takeLocked(u urgency) (slot, bool) {
-	if u < first && len(c.starved) > 0 {
+	if u < first && slices.ContainsFunc(c.parked, func(f *fetch) bool { return f.waiters > 0 }) {
 		return noSlot, false
 	}
-	if u == idle && !c.roomAheadLocked(1) {
+	if u == idle && !c.roomAheadLocked(0, 1) {
 		return noSlot, false
 	}
 	for {
@@ -90,10 +91,13 @@ func (c *Cache) takeLocked(u urgency) (slot, bool) {
 	}
 }
 
-// roomAheadLocked reports whether n more blocks may be fetched ahead. It makes
-// room at the cost of readers that have paused.
-func (c *Cache) roomAheadLocked(n int) bool {
-	for c.ahead+n > c.aheadMax {
+// roomAheadLocked reports whether n more blocks may be fetched ahead, and have
+// slots as their bytes come, and m more that have theirs now. It makes room at the
+// cost of readers that have paused.
+func (c *Cache) roomAheadLocked(n, m int) bool {
+	// Of the blocks in flight that have no slot yet, the last get theirs when the
+	// first have been read: half of the slots will do.
+	for c.ahead+m > c.aheadMax || c.ahead+m+(c.promised+n)/2 > c.aheadMax && n > 0 {
 		b := oldest(c.unread)
 		if b == nil || c.now()-b.time < staleAhead {
 			return false
@@ -101,6 +105,15 @@ func (c *Cache) roomAheadLocked(n int) bool {
 		c.evictLocked(b)
 	}
 	return true
+}
+
+// aheadLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
+func (c *Cache) aheadLocked(b *block, n int) {
+	if b.slot == noSlot {
+		c.promised += n
+	} else {
+		c.ahead += n
+	}
 }
 
 // oldest returns the least recently used block of l that nobody uses, or nil.
@@ -164,11 +177,12 @@ func (c *Cache) fullLocked(b *block) {
 // readLocked notes that b, if it was fetched ahead, no longer is.
 func (c *Cache) readLocked(b *block) {
 	if b.ahead {
+		c.aheadLocked(b, -1)
 		b.ahead = false
-		c.ahead--
 		if c.unread.Remove(b) {
 			c.used.Add(b, struct{}{})
 		}
+		c.wakeLocked()
 	}
 }
 
@@ -194,12 +208,15 @@ func (c *Cache) touchLocked(b *block) {
 	}
 }
 
-// wakeLocked lets the first read that waits for a slot try again.
+// wakeLocked lets a fetch that waits for a slot try again: the first of those that
+// are waited for, or else of all.
 func (c *Cache) wakeLocked() {
-	if len(c.starved) > 0 {
-		close(c.starved[0])
-		c.starved = c.starved[1:]
+	if len(c.parked) == 0 {
+		return
 	}
+	i := max(0, slices.IndexFunc(c.parked, func(f *fetch) bool { return f.waiters > 0 }))
+	c.parked[i].unparkLocked()
+	c.parked = slices.Delete(c.parked, i, i+1)
 }
 
 // dropLocked evicts the full blocks of v.

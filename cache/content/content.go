@@ -84,9 +84,10 @@ type Cache struct {
 	warmLow  int    // the fewest warm slots since the last sweep
 	used     *blockLRU
 	unread   *blockLRU // fetched ahead of a reader and not read yet
-	ahead    int       // blocks fetched ahead and not read yet, those in flight included
+	ahead    int       // slots of blocks fetched ahead and not read yet, those in flight included
+	promised int       // blocks in flight ahead that have no slot yet
 	aheadMax int
-	starved  []chan struct{} // demand reads that wait for a slot, first come first
+	parked   []*fetch // those that wait for a slot, first come first
 
 	running   int      // requests under way
 	pending   []*fetch // fetches of demand reads that wait for a stream

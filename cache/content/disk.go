@@ -277,7 +277,7 @@ func (c *Cache) fillFromDisk(f *fetch) bool {
 	d.hold(e)
 	defer d.close(e)
 	for n, b := range f.blocks {
-		if f.ctx.Err() != nil {
+		if f.ctx.Err() != nil || c.awaitOwnSlot(f, b) != nil {
 			return false
 		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]

@@ -10,11 +10,16 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// maxFetch is the most that one request asks for. Larger ones are hardly
-// faster, and hold their memory longer.
-const maxFetch = 8 << 20
+const (
+	// maxFetch is the most that one request asks for where many of them make it
+	// fast. Larger ones are hardly faster, and each holds half of its bytes, on
+	// the average, until its reader has come there.
+	maxFetch = 8 << 20
+	// maxFetchNear is the most where few requests are as fast as many.
+	maxFetchNear = 16 << 20
+)
 
-// fetch fills a run of consecutive blocks, each of which has its slot. Its
+// fetch fills a run of consecutive blocks, one after the other. Its
 // fields are guarded by Cache.mu, but for those that never change.
 type fetch struct {
 	v      *version
@@ -28,15 +33,15 @@ type fetch struct {
 	filled    int           // blocks that are full: the first of them
 	waiters   int           // reads that wait for a block
 	owner     *sequence     // which it is ahead of, until that ends; nil for a random read
+	parked    chan struct{} // closed to have it try again for a slot; nil while it does not wait for one
 	reader    *Reader       // closed when the fetch ends; nil for none
 	cancelled bool
 }
 
 // startLocked begins a fetch of the missing blocks of v from index from on, to
-// before end at most, and returns it, or nil where there is no slot. The blocks
-// before soon are going to be read at once. With urgent set, the first block is
-// waited for.
-func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64, urgent bool) *fetch {
+// before end at most, and returns it; from is missing. The blocks before soon are
+// going to be read at once.
+func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) *fetch {
 	f := &fetch{v: v, owner: owner}
 	if v.onDisk(from) {
 		f.disk = v.disk
@@ -45,26 +50,12 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64, 
 		if v.blocks[i] != nil || i > from && v.onDisk(i) != (f.disk != nil) {
 			break
 		}
-		u := idle
-		switch {
-		case i == from && urgent:
-			u = first
-		case i < soon:
-			u = soft
-		}
-		s, ok := c.takeLocked(u)
-		if !ok {
-			break
-		}
-		b := &block{v: v, index: i, slot: s, fetch: f, ahead: u == idle}
+		b := &block{v: v, index: i, slot: noSlot, fetch: f, ahead: i >= soon}
 		if b.ahead {
-			c.ahead++
+			c.aheadLocked(b, 1)
 		}
 		v.blocks[i] = b
 		f.blocks = append(f.blocks, b)
-	}
-	if len(f.blocks) == 0 {
-		return nil
 	}
 	f.ctx, f.cancel = context.WithCancel(c.ctx)
 	if owner != nil {
@@ -78,6 +69,9 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64, 
 		c.g.Go(func() { c.run(f) })
 	default:
 		c.pending = append(c.pending, f)
+		for _, p := range c.parked {
+			p.unparkLocked() // to leave their streams to those that are waited for
+		}
 	}
 	return f
 }
@@ -146,6 +140,9 @@ func (c *Cache) fill(f *fetch) error {
 	c.mu.Unlock()
 
 	for i, b := range rest {
+		if err := c.awaitOwnSlot(f, b); err != nil {
+			return err
+		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
 		if _, err := io.ReadFull(body, p); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -198,7 +195,9 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 			close(b.done)
 			b.done = nil
 		}
-		c.freeLocked(b)
+		if b.slot != noSlot {
+			c.freeLocked(b)
+		}
 	}
 	if f.owner != nil && f.filled < len(f.blocks) {
 		f.owner.failed(f.blocks[f.filled].index * blockSize)
@@ -215,8 +214,8 @@ func (c *Cache) abandonLocked(b *block) {
 	b.gone = true
 	delete(b.v.blocks, b.index)
 	if b.ahead {
+		c.aheadLocked(b, -1)
 		b.ahead = false
-		c.ahead--
 	}
 }
 
@@ -253,6 +252,7 @@ func (c *Cache) awaitLocked(ctx context.Context, b *block) error {
 	}
 	done := b.done
 	f.waiters++
+	f.unparkLocked()
 	c.mu.Unlock()
 	var err error
 	select {
@@ -269,34 +269,6 @@ func (c *Cache) awaitLocked(ctx context.Context, b *block) error {
 		c.unpinLocked(b)
 		c.cancelLocked(f)
 	}
-	return err
-}
-
-// awaitSlotLocked waits until a slot may be had, or ctx ends. It gives up
-// Cache.mu meanwhile.
-func (c *Cache) awaitSlotLocked(ctx context.Context) error {
-	wake := make(chan struct{})
-	c.starved = append(c.starved, wake)
-	c.mu.Unlock()
-	var err error
-	select {
-	case <-wake:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-c.ctx.Done():
-		err = ErrClosed
-	}
-	c.mu.Lock()
-	if err == nil {
-		return nil
-	}
-	for i, w := range c.starved {
-		if w == wake {
-			c.starved = append(c.starved[:i], c.starved[i+1:]...)
-			return err
-		}
-	}
-	c.wakeLocked() // the turn came too late: it is the next one's
 	return err
 }
 

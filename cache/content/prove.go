@@ -49,7 +49,7 @@ func (v *version) provenLocked(c *Cache, maxAge time.Duration) bool {
 }
 
 // headLocked returns the fetch of r's first block, which it starts as a read from
-// the begin would if that block is missing; nil if it is here or there is no slot.
+// the begin would if that block is missing; nil if it is here.
 func (r *Reader) headLocked() *fetch {
 	v := r.v
 	if v.obj.Size == 0 || v.onDisk(0) {
@@ -59,10 +59,7 @@ func (r *Reader) headLocked() *fetch {
 		return b.fetch
 	}
 	q := r.noteLocked(0, 0)
-	if r.demandLocked(q, 0, min(v.count(), minWindow/blockSize)) == nil {
-		return nil
-	}
-	return v.blocks[0].fetch
+	return r.demandLocked(q, 0, min(v.count(), minWindow/blockSize)).fetch
 }
 
 // awaitAnswerLocked waits until the source has answered f, and returns its error,

@@ -171,34 +171,25 @@ func (r *Reader) pinnedLocked(ctx context.Context, q *sequence, from, end int64)
 	} else {
 		c.missedLocked(v)
 	}
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		b := v.blocks[from]
-		if b == nil {
-			b = r.demandLocked(q, from, end)
-		}
-		if b == nil {
-			if err := c.awaitSlotLocked(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		return b, c.awaitLocked(ctx, b)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
+	b := v.blocks[from]
+	if b == nil {
+		b = r.demandLocked(q, from, end)
+	}
+	return b, c.awaitLocked(ctx, b)
 }
 
-// prepareLocked starts fetching what is missing of the blocks [from, end), as
-// far as there are slots.
+// prepareLocked starts fetching what is missing of the blocks [from, end).
 func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 	v := r.v
 	if v.obj.Size <= minWindow && r.roomLocked() {
 		from, end = 0, v.count()
 	}
 	for i := from; i < end; i++ {
-		if v.blocks[i] == nil && r.demandLocked(q, i, end) == nil {
-			return
+		if v.blocks[i] == nil {
+			r.demandLocked(q, i, end)
 		}
 	}
 }
@@ -211,7 +202,7 @@ func (r *Reader) roomLocked() bool {
 
 // demandLocked starts the fetch of block from, which is missing, and of what
 // goes with it: the rest of a read that ends before block end, and the next of
-// a sequence. It returns nil where there is no slot.
+// a sequence.
 func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	c, v := r.c, r.v
 	limit := end
@@ -222,10 +213,7 @@ func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 		_, request := c.sharesLocked(q)
 		limit = max(limit, min(v.count(), from+request/blockSize))
 	}
-	f := c.startLocked(v, q, from, end, min(limit, from+maxFetch/blockSize), true)
-	if f == nil {
-		return nil
-	}
+	f := c.startLocked(v, q, from, end, min(limit, from+maxFetch/blockSize))
 	if q != nil {
 		q.ahead = max(q.ahead, (from+int64(len(f.blocks)))*blockSize)
 	}

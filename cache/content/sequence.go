@@ -145,13 +145,10 @@ func (c *Cache) prefetchLocked(q *sequence) {
 			return
 		}
 		end := min(v.count(), from+request/blockSize)
-		if !c.roomAheadLocked(int(end - from)) {
+		if !c.roomAheadLocked(int(end-from), 0) {
 			return // rather later than in bits
 		}
-		f := c.startLocked(v, q, from, from, end, false)
-		if f == nil {
-			return
-		}
+		f := c.startLocked(v, q, from, from, end)
 		q.ahead += int64(len(f.blocks)) * blockSize
 	}
 }
@@ -159,12 +156,20 @@ func (c *Cache) prefetchLocked(q *sequence) {
 // sharesLocked returns how far ahead q may be and how large its requests are to
 // be, in bytes, at least one block each.
 func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
-	sharers := int64(c.activeLocked())
-	most := min(int64(c.aheadMax)*blockSize, int64(c.streams)*maxFetch) / sharers
+	// What is in flight holds half of its bytes, on the average.
+	most := min(2*int64(c.aheadMax)*blockSize, int64(c.streams)*maxFetch)
+	largest := int64(maxFetch)
+	if int64(c.speed.streams(c.streams))*maxFetchNear <= most {
+		largest = maxFetchNear
+	}
+	most /= int64(c.activeLocked())
 	q.size = min(q.size, max(most, minWindow))
 	size = max(blockSize, min(q.size, most)&^(blockSize-1))
-	streams := max(2, int64(c.speed.streams(c.streams))/sharers)
-	request = min(maxFetch, max(size/streams, min(minWindow, size)))
+	parts := int64(4) // so many at a time at least
+	if size >= most&^(blockSize-1) {
+		parts = 2 // as many as memory allows
+	}
+	request = min(largest, max(size/parts, min(minWindow, size)))
 	return size, max(blockSize, request&^(blockSize-1))
 }
 

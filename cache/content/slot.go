@@ -1,0 +1,96 @@
+package content
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// A fetch takes the slot of each block when the block's bytes are next to come:
+// requests far ahead of a reader then hold memory for what they have brought, not
+// for what they will bring, and twice as many fit into it.
+
+// parkMost is how long a fetch that nobody waits for waits for room before it is
+// given up: its reader has paused, and servers close connections that do not move.
+const parkMost = 5 * time.Second
+
+var errParked = errors.New("content: no room for what nobody waits for")
+
+// urgencyLocked says what may be evicted for b, which is next in f.
+func (f *fetch) urgencyLocked(b *block) urgency {
+	switch {
+	case f.waiters > 0:
+		return first
+	case b.ahead:
+		return idle
+	}
+	return soft
+}
+
+// awaitOwnSlot gives b, the next block of f, a slot.
+func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var patience *time.Timer
+	late := false
+	for b.slot == noSlot {
+		if s, ok := c.takeLocked(f.urgencyLocked(b)); ok {
+			if b.ahead {
+				c.aheadLocked(b, -1)
+			}
+			b.slot = s
+			if b.ahead {
+				c.aheadLocked(b, 1)
+			}
+			return nil
+		}
+		if len(c.pending) > 0 && f.waiters == 0 {
+			return c.giveUpLocked(f) // others are waited for, and need the stream
+		}
+		if patience == nil {
+			patience = time.NewTimer(parkMost)
+			defer patience.Stop()
+		}
+		f.parked = make(chan struct{})
+		woken := f.parked
+		c.parked = append(c.parked, f)
+		c.mu.Unlock()
+		select {
+		case <-woken:
+		case <-patience.C:
+			late = true
+		case <-f.ctx.Done():
+		}
+		c.mu.Lock()
+		f.parked = nil
+		c.parked = slices.DeleteFunc(c.parked, func(p *fetch) bool { return p == f })
+		switch {
+		case f.ctx.Err() != nil:
+			return f.ctx.Err()
+		case late && f.waiters == 0:
+			return c.giveUpLocked(f)
+		}
+	}
+	return nil
+}
+
+// giveUpLocked takes what f has not filled out of its version, so that nobody waits
+// for it any more.
+func (c *Cache) giveUpLocked(f *fetch) error {
+	f.cancelled = true
+	for _, b := range f.blocks[f.filled:] {
+		c.abandonLocked(b)
+	}
+	return errParked
+}
+
+// unparkLocked has f try again for a slot, if it waits for one.
+func (f *fetch) unparkLocked() {
+	if f.parked != nil {
+		select {
+		case <-f.parked:
+		default:
+			close(f.parked)
+		}
+	}
+}
