@@ -306,6 +306,25 @@ func (h *Handle) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return h.f.readAt(ctx, p, off)
 }
 
+// View is a part of a file as it lies in the cache's memory.
+type View = content.View
+
+// View returns the bytes from off on, n at most, without a copy; nil where they have
+// to be copied or there are none: ReadAt tells.
+func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
+	h.f.c.mu.Lock()
+	it, r := h.f.item, h.f.reader
+	h.f.c.mu.Unlock()
+	if it != nil || r == nil {
+		return nil, nil
+	}
+	v, err := r.View(ctx, off, n)
+	if errors.Is(err, content.ErrClosed) {
+		return nil, nil // it has another place by now
+	}
+	return v, err
+}
+
 // WriteAt stages p at off, or behind the end where the file was opened to append.
 func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
 	it, err := h.f.change(ctx)

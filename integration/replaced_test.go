@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,6 +82,33 @@ func TestReplaced(t *testing.T) {
 			check(first, old)
 			check(second, c.after)
 		})
+	}
+}
+
+// TestOpenedAfterAReplacement opens what the other party has replaced by a version of
+// another size, while the kernel still has the size of the one before: what is read is
+// the new version, to its end.
+func TestOpenedAfterAReplacement(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, "full")
+	m := x.mount(owner)
+	const key = delivery + "file"
+	x.put(client, key, fill('0', 50_000), true)
+	m.awaitName(key, true)
+	for i, size := range []int{200_000, 10_000, 300_000} {
+		want := fill(byte('1'+i), size)
+		if _, err := os.Stat(m.path(key)); err != nil {
+			t.Fatal(err)
+		}
+		x.put(client, key, want, true)
+		time.Sleep(1200 * time.Millisecond) // from then on, no open may lead to the version before
+		if _, err := os.Stat(m.path(key)); err != nil { // by the listing, which may be older
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(m.path(key))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s, %v; want %s", brief(got), err, brief(want))
+		}
 	}
 }
 

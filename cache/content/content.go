@@ -87,6 +87,7 @@ type Cache struct {
 	ahead    int       // slots of blocks fetched ahead and not read yet, those in flight included
 	promised int       // blocks in flight ahead that have no slot yet
 	aheadMax int
+	viewed   int      // blocks that Views have pinned
 	parked   []*fetch // those that wait for a slot, first come first
 
 	running   int      // requests under way

@@ -95,11 +95,7 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	c.g.Add(1) // the memory stays as long as bytes are copied from it
 	defer c.g.Done()
 
-	q := r.noteLocked(off, off+int64(len(want)))
-	r.prepareLocked(q, off/blockSize, blocksIn(off+int64(len(want))))
-	if q != nil {
-		c.prefetchLocked(q)
-	}
+	q := r.startLocked(off, off+int64(len(want)))
 	n := 0
 	for n < len(want) {
 		m, err := r.nextLocked(ctx, q, want[n:], off+int64(n))
@@ -112,6 +108,17 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// startLocked starts fetching what a read of [off, end) needs, and what will be read
+// next. It returns the sequence that the read belongs to, or nil.
+func (r *Reader) startLocked(off, end int64) *sequence {
+	q := r.noteLocked(off, end)
+	r.prepareLocked(q, off/blockSize, blocksIn(end))
+	if q != nil {
+		r.c.prefetchLocked(q)
+	}
+	return q
 }
 
 // blocksIn returns how many blocks n bytes fill or begin.

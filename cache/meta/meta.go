@@ -386,7 +386,7 @@ func (c *Cache) point(ctx context.Context, prefix, name string) (Found, error) {
 // newer: nobody is told of the version before once another was.
 func (c *Cache) correctLocked(prefix, name string, f Found, asked time.Time) {
 	d, ok := c.dirs.Peek(prefix)
-	if !ok || d.cur == nil || !d.cur.begun.Before(asked) {
+	if !ok || d.cur == nil || d.cur.after(asked) {
 		return
 	}
 	old, known := d.cur.peek(name)
