@@ -88,7 +88,7 @@ func (d *disk) sumSome(lowly func(func())) bool {
 	defer d.close(e)
 
 	var crcs [batchMax]uint32
-	f, err := d.data(e, 0)
+	f, err := d.data(e)
 	if err == nil {
 		lowly(func() {
 			p := make([]byte, blockSize)

@@ -75,8 +75,8 @@ func (d *disk) evict(n int64) bool {
 }
 
 // flush writes the indexes that do not say what they could, and notes in the
-// times of the others when they were used, for the next scan.
-func (d *disk) flush() {
+// times of the others when they were used, for the next scan. Files are written by lowly.
+func (d *disk) flush(lowly func(func())) {
 	d.mu.Lock()
 	changed := slices.SortedFunc(maps.Keys(d.changed), func(a, b *entry) int { return cmp.Compare(a.used, b.used) })
 	clear(d.changed)
@@ -91,11 +91,13 @@ func (d *disk) flush() {
 			e.dirty = false
 		}
 		d.mu.Unlock()
-		if b != nil {
-			d.writeIndex(e, b)
-		}
-		used := now.Add(time.Duration(i - len(changed)))
-		_ = os.Chtimes(d.path(e, indexExt), used, used) // what never was written has none
+		lowly(func() {
+			if b != nil {
+				d.writeIndex(e, b)
+			}
+			used := now.Add(time.Duration(i - len(changed)))
+			_ = os.Chtimes(d.path(e, indexExt), used, used) // what never was written has none
+		})
 	}
 }
 

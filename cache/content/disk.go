@@ -229,32 +229,37 @@ func (e *entry) has(i int64) bool {
 }
 
 // data returns the data file of e, which the caller uses.
-func (d *disk) data(e *entry, flag int) (blockFile, error) {
+func (d *disk) data(e *entry) (blockFile, error) {
 	d.mu.Lock()
 	f := e.file
 	d.mu.Unlock()
 	if f != nil {
 		return f, nil
 	}
-	f, err := d.create(d.path(e, dataExt), os.O_RDWR|flag)
+	f, err := d.create(d.path(e, dataExt), os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
+	return d.usesFile(e, f), nil
+}
+
+// usesFile makes f the open data file of e, unless another has become that meanwhile.
+func (d *disk) usesFile(e *entry, f blockFile) blockFile {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e.file != nil {
 		f.Close()
-		return e.file, nil
+		return e.file
 	}
 	e.file = f
-	return f, nil
+	return f
 }
 
 var errCorrupt = errors.New("not the bytes that were written")
 
 // read fills p with block i of e, which the caller uses.
 func (d *disk) read(e *entry, i int64, p []byte) error {
-	f, err := d.data(e, 0)
+	f, err := d.data(e)
 	if err != nil {
 		return err
 	}

@@ -315,7 +315,7 @@ func TestDiskKilled(t *testing.T) {
 		if off == 2<<20 {
 			flushed := make(chan struct{})
 			settle(c)
-			c.disk.do(func() { c.disk.flush(); close(flushed) })
+			c.disk.do(func() { c.disk.flush(func(f func()) { f() }); close(flushed) })
 			<-flushed
 		}
 	}

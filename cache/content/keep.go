@@ -39,9 +39,9 @@ func (c *Cache) keep() {
 	low := make(chan func())
 	defer close(low)
 	c.g.Go(func() {
-		// The copying and summing yields to whoever else wants the processors: a
-		// cold read is not to be slower because it is cached. The thread takes no
-		// lock, so nobody waits for it, and it ends with the goroutine.
+		// Making files, copying and summing yields to whoever else wants the
+		// processors: a cold read is not to be slower because it is cached. The thread
+		// takes no lock, so nobody waits for it, and it ends with the goroutine.
 		runtime.LockOSThread()
 		background()
 		for f := range low {
@@ -75,7 +75,7 @@ func (c *Cache) keep() {
 		case <-c.ctx.Done():
 		case <-flush.C:
 			armed = false
-			d.flush()
+			d.flush(lowly)
 		}
 	}
 
@@ -89,7 +89,7 @@ func (c *Cache) keep() {
 	for _, f := range jobs {
 		f()
 	}
-	d.flush()
+	d.flush(func(f func()) { f() })
 	d.closeFiles()
 }
 
@@ -145,7 +145,7 @@ func (c *Cache) save(batch []saving, lowly func(func())) {
 	written := 0
 	crcs := make([]uint32, len(batch))
 	if d.room(e, int64(len(batch))*blockSize) {
-		f, err = d.dataToWrite(e)
+		f, err = d.dataToWrite(e, lowly)
 	}
 	if f != nil && err == nil {
 		lowly(func() {
@@ -177,21 +177,30 @@ func (c *Cache) save(batch []saving, lowly func(func())) {
 }
 
 // dataToWrite returns the data file of e, which it makes if it is not e's yet.
-func (d *disk) dataToWrite(e *entry) (blockFile, error) {
+func (d *disk) dataToWrite(e *entry, lowly func(func())) (f blockFile, err error) {
 	d.mu.Lock()
+	f = e.file
 	made := e.made
 	d.mu.Unlock()
-	if made {
-		return d.data(e, os.O_CREATE) // it may have been removed: the sums will tell
+	if made && f != nil {
+		return f, nil
 	}
-	f, err := d.data(e, os.O_CREATE|os.O_TRUNC)
-	if err == nil {
+	flag := os.O_CREATE | os.O_TRUNC
+	if made {
+		flag = os.O_CREATE // it may have been removed: the sums will tell
+	}
+	lowly(func() { f, err = d.create(d.path(e, dataExt), os.O_RDWR|flag) })
+	if err != nil {
+		return nil, err
+	}
+	f = d.usesFile(e, f)
+	if !made {
 		d.mu.Lock()
 		e.made = true
 		d.resizeLocked(e, 0)
 		d.mu.Unlock()
 	}
-	return f, err
+	return f, nil
 }
 
 // wrote notes the blocks of batch as present.
