@@ -50,6 +50,11 @@ func TestStatus(t *testing.T) {
 	if out, err := m.run("status", m.path(delivery+"absent")); exitCode(t, err) != 1 || !strings.Contains(out, "there is no such file") {
 		t.Errorf("status of what is not there: %v\n%s", err, out)
 	}
+	for name, want := range map[string]string{"absent": "there is no such file", "c.part": "a private name, never sent", "a.txt": "AccessDenied"} {
+		if out, err := m.run("wait", m.path(delivery+name)); exitCode(t, err) != 1 || !strings.Contains(out, want) {
+			t.Errorf("wait for %s: %v\n%s\nwant it to say %q", name, err, out, want)
+		}
+	}
 	out, err := m.run("status", "--json", m.path(delivery+"a.txt"))
 	var all []struct {
 		Path string

@@ -97,7 +97,7 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	}
 	resp, err := l.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the daemon does not answer: %w", innermost(err))
 	}
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))

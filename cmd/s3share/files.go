@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,6 +49,8 @@ of this user.
 				sayLeft(cmd.ErrOrStderr(), a.Left)
 				sayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
+				case len(a.Left) > 0 && timeout > 0 && hasMoving(a.Left):
+					return fmt.Errorf("not all of %s was delivered in %s", where, timeout)
 				case len(a.Left) > 0:
 					return fmt.Errorf("not all of %s is delivered", where)
 				case len(a.Beside) > 0:
@@ -72,8 +73,12 @@ attempt; without an argument, on every mount of this user.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/retry", 0, func(_ string, a fileAnswer) error {
-				fmt.Fprintf(cmd.OutOrStdout(), "trying again: %s\n", filesText(a.Files))
+			return askEach(args, "/retry", 0, func(where string, a fileAnswer) error {
+				if a.Files == 0 {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is blocked or waits\n", where)
+					return nil
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: trying %s again\n", where, count(a.Files, "file"))
 				return nil
 			})
 		},
@@ -94,7 +99,7 @@ sent as it is; to write it again resolves it as well.
 				if a.Files == 0 {
 					return fmt.Errorf("nothing at %s is interrupted", where)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "delivering: %s\n", filesText(a.Files))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: delivering %s\n", where, count(a.Files, "file"))
 				return nil
 			})
 		},
@@ -150,8 +155,14 @@ func askEach(args []string, what string, timeout time.Duration, say func(where s
 	ctx, stop := untilSignalOnce()
 	defer stop()
 	places, err := placesOf(ctx, args)
+	if err == nil && len(args) > 0 {
+		err = places[0].exists() // nobody should take a typo for a delivery
+	}
+	if err != nil && len(args) > 0 {
+		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], err)
+	}
 	if err != nil {
-		return fmt.Errorf("cannot ask about %s: %w", strings.Join(args, " "), err)
+		return err
 	}
 	if len(places) == 0 {
 		return errNothingMounted
@@ -172,6 +183,9 @@ func askEach(args []string, what string, timeout time.Duration, say func(where s
 	return errors.Join(all...)
 }
 
+// doing says what a request is for.
+var doing = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
+
 // errNothingMounted says that there is nobody to ask.
 var errNothingMounted = advise(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
 
@@ -180,13 +194,6 @@ func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fil
 	var a fileAnswer
 	err := l.post(ctx, what, ask, &a)
 	return a, err
-}
-
-func filesText(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return fmt.Sprintf("%d files", n)
 }
 
 // serveFiles answers the commands about files.
@@ -202,26 +209,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 			_ = json.NewEncoder(w).Encode(do(r.Context(), ask)) // whoever asked may be gone
 		})
 	}
-	handle("/wait", func(ctx context.Context, ask fileRequest) fileAnswer {
-		if ask.Timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
-			defer cancel()
-		}
-		err := d.cache.Wait(ctx, ask.Path)
-		a := fileAnswer{Beside: d.cache.Conflicts(ask.Path)}
-		var left *outbox.LeftError
-		switch {
-		case err == nil:
-			return a
-		case errors.As(err, &left):
-			a.Left = left.Left
-			return a
-		case errors.Is(err, context.DeadlineExceeded):
-			return fileAnswer{Error: fmt.Sprintf("not all was delivered in %s", ask.Timeout)}
-		}
-		return fileAnswer{Error: err.Error()}
-	})
+	handle("/wait", d.wait)
 	handle("/retry", func(_ context.Context, ask fileRequest) fileAnswer {
 		return fileAnswer{Files: d.cache.Retry(ask.Path)}
 	})
@@ -233,4 +221,34 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 		}
 		return a
 	})
+}
+
+// wait answers POST /wait.
+func (d *mountDaemon) wait(ctx context.Context, ask fileRequest) fileAnswer {
+	if ask.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
+		defer cancel()
+	}
+	err := d.cache.Wait(ctx, ask.Path)
+	a := fileAnswer{Beside: d.cache.Conflicts(ask.Path)}
+	var left *outbox.LeftError
+	switch {
+	case errors.As(err, &left):
+		a.Left = left.Left
+	case errors.Is(err, context.DeadlineExceeded):
+		for _, st := range undelivered(d.cache.Status()) {
+			if ask.Path == "" || within(st.Path, ask.Path) {
+				a.Left = append(a.Left, st)
+			}
+		}
+	case err != nil:
+		a.Error = err.Error()
+	}
+	for _, st := range d.cache.Status() {
+		if st.State == outbox.Local && st.Path == ask.Path { // whoever waits for this very file waits in vain
+			a.Left = append(a.Left, st)
+		}
+	}
+	return a
 }

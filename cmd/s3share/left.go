@@ -14,7 +14,7 @@ const mostSaid = 20
 // hasMoving tells whether waiting longer could help with something in left.
 func hasMoving(left []outbox.Status) bool {
 	for _, st := range left {
-		if st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
+		if st.State == outbox.Open || st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
 			return true
 		}
 	}

@@ -81,7 +81,11 @@ func exchangesOf(ctx context.Context, args []string) ([]place, error) {
 	if len(named) > 0 {
 		return named, nil
 	}
-	return placesOf(ctx, args)
+	all, err := placesOf(ctx, args)
+	if err != nil && !strings.Contains(args[0], "/") {
+		err = advise(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
+	}
+	return all, err
 }
 
 // label is what people call the exchange.

@@ -124,7 +124,8 @@ func (w *watcher) show(st state) {
 // changed tells whether there is news for people: another state or reason, or a
 // further tenth of the file at S3.
 func changed(was, is outbox.Status) bool {
-	return was.State != is.State || was.Code != is.Code || was.Reason != is.Reason || percent(was)/10 != percent(is)/10
+	return was.State != is.State || was.Code != is.Code || was.Reason != is.Reason ||
+		is.State == outbox.Uploading && percent(was)/10 != percent(is)/10
 }
 
 // detail is what a line says of a file besides its state.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/vbauerster/mpb/v8"
 
 	"github.com/s3share/s3share/cache/outbox"
 )
@@ -13,6 +16,9 @@ import (
 func TestWatcher(t *testing.T) {
 	up := func(sent int64) outbox.Status {
 		return outbox.Status{Path: "Delivery/big", State: outbox.Uploading, Size: 1000, Sent: sent, Speed: 100}
+	}
+	writing := func(sent int64) outbox.Status {
+		return outbox.Status{Path: "Delivery/w", State: outbox.Open, Size: 1000, Sent: sent}
 	}
 	for _, tt := range []struct {
 		looks [][]outbox.Status
@@ -24,6 +30,7 @@ func TestWatcher(t *testing.T) {
 		{[][]outbox.Status{{up(0)}, {up(50)}, {up(520)}, {up(530)}, {}}, false,
 			"12:00:00 /mnt/Delivery/big: uploading 0%, 1000 B, 100 B/s\n12:00:00 /mnt/Delivery/big: uploading 52%, 1000 B, 100 B/s\n" +
 				"12:00:00 /mnt/Delivery/big: delivered\n"},
+		{[][]outbox.Status{{writing(10)}, {writing(700)}}, false, "12:00:00 /mnt/Delivery/w: open, 1000 B\n"},
 		{[][]outbox.Status{{blocked}, {blocked}, {}}, true,
 			"12:00:00 /mnt/Delivery/b: blocked, access denied\n12:00:00 /mnt/Delivery/b: removed\n"},
 	} {
@@ -37,6 +44,27 @@ func TestWatcher(t *testing.T) {
 		w.end()
 		if out.String() != tt.want {
 			t.Errorf("watching %v prints\n%swant\n%s", tt.looks, &out, tt.want)
+		}
+	}
+}
+
+// TestWatcherBars draws what is on its way below the lines, and takes the bar away
+// with it.
+func TestWatcherBars(t *testing.T) {
+	var out bytes.Buffer
+	w := newWatcher(nil)
+	w.gone = func(string) bool { return false }
+	refresh := make(chan any)
+	w.bars = mpb.New(mpb.WithOutput(&out), mpb.WithManualRefresh(refresh), mpb.WithWidth(120))
+	w.show(state{Dir: "/mnt", Owed: []outbox.Status{
+		{Path: "Delivery/tape.tar", State: outbox.Uploading, Size: 4 << 20, Sent: 1 << 20, Speed: 1 << 19},
+	}})
+	refresh <- time.Now()
+	w.show(state{Dir: "/mnt"})
+	w.end()
+	for _, want := range []string{"/mnt/Delivery/tape.tar: uploading 25%", "tape.tar ", "1.0 MiB / 4.0 MiB", "512.0 KiB/s", "/mnt/Delivery/tape.tar: delivered"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("watching prints\n%q\nwant %q in it", &out, want)
 		}
 	}
 }
