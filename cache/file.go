@@ -398,6 +398,7 @@ func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 type Closing struct {
 	Killed bool // the process is being ended by a signal
 	Last   bool // it is the process that opened the file, and has no other descriptor of it
+	Unsure bool // whether it is the last could not be found out in time
 }
 
 // Flush is called at each close(2) of a descriptor of this handle. When the process
@@ -409,7 +410,7 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 		return nil
 	}
 	h.killed.Store(by.Killed)
-	if !by.Last {
+	if !by.Last && !by.Unsure {
 		return nil
 	}
 	h.f.c.mu.Lock()
@@ -422,7 +423,7 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 	if err := it.Seal(); err != nil {
 		return err
 	}
-	if !h.f.c.cfg.Sync {
+	if !h.f.c.cfg.Sync || by.Unsure {
 		return nil
 	}
 	return h.commit(ctx)

@@ -66,8 +66,8 @@ const lookDeadline = 100 * time.Millisecond
 
 // closing tells how a descriptor is closed of a file that the thread opener has
 // opened at path. A process that a signal is ending closes its files because it
-// must, not because it is done. Where that cannot be seen, the close is taken for
-// one of several, of a process that goes on: the release of the last one follows.
+// must, not because it is done. Where that cannot be seen in time, it says so: the
+// release of the last one follows.
 func closing(ctx context.Context, opener int, path string) cache.Closing {
 	tid := callerTID(ctx)
 	if tid == 0 || !sameProcess(opener, tid) {
@@ -85,7 +85,7 @@ func closing(ctx context.Context, opener int, path string) cache.Closing {
 	case by := <-seen:
 		return by
 	case <-t.C:
-		return cache.Closing{}
+		return cache.Closing{Unsure: true}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -147,8 +148,19 @@ func appendLog(path string, recs ...record) error {
 // removeLog ends a journal.
 func removeLog(path string) { os.Remove(path) }
 
-// errDamaged is a journal with a line in it that was not written so.
-var errDamaged = errors.New("journal is damaged")
+var (
+	// errDamaged is a journal with a line in it that was not written so.
+	errDamaged = errors.New("journal is damaged")
+	// errNewer is one with a whole line in it that says what this program does not
+	// know: to do without it could be wrong.
+	errNewer = errors.New("journal is of a newer s3share")
+)
+
+// ops are the steps that this program knows.
+var ops = []string{
+	opCreate, opWrite, opTruncate, opOpen, opSeal, opRename, opCommit, opUpload, opPart, opGiveUp,
+	opMove, opRemove, opRemoved,
+}
 
 // readLog reads a journal. A last line that was cut short is taken off it, so that
 // the next one stands by itself; any other defect is errDamaged, with the records
@@ -185,9 +197,14 @@ func scanLog(path string) (recs []record, whole int64, err error) {
 			return recs, whole, err
 		}
 		sum, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		var rec record
-		if fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))) != sum || json.Unmarshal([]byte(text), &rec) != nil {
+		if fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))) != sum {
 			return recs, whole, fmt.Errorf("%w: line %d of %s", errDamaged, n, path)
+		}
+		var rec record
+		strict := json.NewDecoder(strings.NewReader(text))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&rec); err != nil || !slices.Contains(ops, rec.Op) {
+			return recs, whole, fmt.Errorf("%w: line %d of %s", errNewer, n, path)
 		}
 		recs = append(recs, rec)
 		whole += int64(len(line))

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +55,10 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		default:
 			it, err = o.recoverItem(path, base, displaced)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errNewer) && it == nil && filepath.Base(log) != removalsLog && !strings.HasPrefix(filepath.Base(log), movePrefix):
+			o.notOurs(log, path) // a newer program can go on with it
+		case err != nil:
 			o.damage(log, err)
 		}
 		if it != nil {
@@ -84,6 +87,9 @@ func Owes(dir string) (bool, error) {
 	return false, nil
 }
 
+// stagedName is what newPath makes.
+var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
 // sweep removes staged files without a journal: they were dropped, or created and
 // never written to.
 func (o *Outbox) sweep(known map[string]bool) error {
@@ -101,8 +107,12 @@ func (o *Outbox) sweep(known map[string]bool) error {
 	}
 	for _, f := range files {
 		path := filepath.Join(o.cfg.Dir, f.Name())
-		if !f.IsDir() && !known[path] && !strings.Contains(f.Name(), logSuffix) {
+		switch {
+		case f.IsDir() || known[path] || strings.Contains(f.Name(), logSuffix):
+		case stagedName.MatchString(f.Name()):
 			os.Remove(path)
+		default:
+			o.log.Warn("what is this in the outbox? It is left alone", "file", path)
 		}
 	}
 	return nil
@@ -112,19 +122,33 @@ func (o *Outbox) sweep(known map[string]bool) error {
 // the last name that can, else by that of its staged bytes.
 func damagedStatus(log, staged string) Status {
 	st := Status{Key: filepath.Base(staged), State: Blocked, Since: lastWrite(log)}
-	recs, _, _ := scanLog(log)
+	recs, _, rerr := scanLog(log)
+	sealed := int64(0)
 	for _, r := range recs {
-		if r.Op == opCreate || r.Op == opRename {
+		switch r.Op {
+		case opCreate, opRename:
 			st.Key = r.Key
+		case opSeal:
+			sealed = r.Size
 		}
 	}
+	what := "its journal is damaged"
+	if errors.Is(rerr, errNewer) {
+		what = "its journal is of a newer s3share"
+	}
 	info, err := os.Stat(staged)
-	if err != nil {
-		st.Reason = "its journal is damaged, and is kept in " + log
+	switch {
+	case err != nil && rerr == nil:
+		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s", sealed, staged, log)
 		return st
+	case err != nil:
+		st.Reason = what + ", and is kept in " + log
+		return st
+	case rerr == nil && info.Size() < sealed:
+		what = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)
 	}
 	st.Size = info.Size()
-	st.Reason = fmt.Sprintf("its journal is damaged; its bytes are kept in %s, and the journal beside them", staged)
+	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what, staged)
 	return st
 }
 
@@ -135,6 +159,15 @@ func lastWrite(path string) time.Time {
 		return time.Now()
 	}
 	return info.ModTime()
+}
+
+// notOurs tells of a journal that a newer program has written, and lets it be.
+func (o *Outbox) notOurs(log, staged string) {
+	st := damagedStatus(log, staged)
+	o.log.Error("what is owed cannot be read", "key", st.Key, "why", st.Reason)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.damaged = append(o.damaged, st)
 }
 
 // damage keeps a journal that cannot be read out of the way.
@@ -171,12 +204,11 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 		return it, nil
 	}
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		removeLog(path + logSuffix) // delivered: its bytes were handed on
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the staged file: %w", err)
+	}
+	if it.sealed.Load() && info.Size() < st.size {
+		return nil, fmt.Errorf("the staged file has %d bytes, of %d", info.Size(), st.size)
 	}
 	switch {
 	case !it.sealed.Load():
@@ -184,6 +216,11 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 		if it.base.ETag == "" {
 			st.size = info.Size()
 			st.dirty.add(0, st.size)
+		} else if info.Size() < st.size {
+			// It was being cut when the process ended: the base has these bytes.
+			if err := os.Truncate(path, st.size); err != nil {
+				return nil, err
+			}
 		}
 		st.mtime = info.ModTime()
 	case boot != "" && boot != bootID():

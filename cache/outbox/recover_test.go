@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -357,20 +358,75 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-func TestMissingStagedFile(t *testing.T) {
-	recoverable(t, nil, func(r *rig) {
-		gone := r.create("Delivery/gone", []byte("x"))
-		r.done(gone)
-		r.done(r.create("Delivery/good", []byte("good")))
-		if err := os.Remove(gone.path); err != nil {
-			r.Fatal(err)
+// TestStrayFiles spoils what is in the outbox's directory, or puts something there:
+// the others arrive, and what there is of the spoilt one is kept and named.
+func TestStrayFiles(t *testing.T) {
+	journal := func(r *rig, it *Item, change func(log []byte) []byte) error {
+		log, err := os.ReadFile(it.path + logSuffix)
+		if err != nil {
+			return err
 		}
-		r = r.again()
-		defer r.Close()
-		r.resume()
-		r.drain()
-		r.wantKeys("Delivery/good")
-	})
+		return os.WriteFile(it.path+logSuffix, change(log), 0o600)
+	}
+	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
+	for _, c := range []struct {
+		name  string
+		spoil func(r *rig, it *Item) error
+		tells string // of the spoilt file; empty if it is delivered all the same
+		kept  string // the bytes of its staged file, afterwards
+	}{
+		{"a step of a newer version", func(r *rig, it *Item) error {
+			return journal(r, it, func(log []byte) []byte { return append(log, line(`{"op":"encrypt","key":"k"}`)...) })
+		}, "newer s3share", "spoilt"},
+		{"a field of a newer version", func(r *rig, it *Item) error {
+			return journal(r, it, func(log []byte) []byte { return append(log, line(`{"op":"seal","size":6,"cipher":"x"}`)...) })
+		}, "newer s3share", "spoilt"},
+		{"no staged file", func(r *rig, it *Item) error { return os.Remove(it.path) }, "are gone", ""},
+		{"a staged file cut short", func(r *rig, it *Item) error { return os.Truncate(it.path, 3) }, "it had 6", "spo"},
+		{"somebody's file", func(r *rig, it *Item) error {
+			return os.WriteFile(filepath.Join(r.dir, "notes.txt"), []byte("somebody's"), 0o600)
+		}, "", ""},
+		{"somebody's folder", func(r *rig, it *Item) error { return os.Mkdir(filepath.Join(r.dir, "1-1"), 0o700) }, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			recoverable(t, nil, func(r *rig) {
+				it := r.create("Delivery/spoilt", []byte("spoilt"))
+				r.done(it)
+				r.done(r.create("Delivery/good", []byte("good")))
+				r.Close()
+				if err := c.spoil(r, it); err != nil {
+					r.Fatal(err)
+				}
+				for range 2 { // and the next process says the same
+					r = newRig(r.T, r.b, r.dir, Config{}, nil)
+					r.resume()
+					err := r.Drain(r.Context())
+					r.wantHolds("Delivery/good", []byte("good"))
+					if c.tells == "" {
+						if err != nil {
+							r.Errorf("Drain = %v", err)
+						}
+						r.wantKeys("Delivery/good", "Delivery/spoilt")
+					} else {
+						var left *LeftError
+						if !errors.As(err, &left) || len(left.Left) != 1 || !strings.Contains(left.Left[0].Reason, c.tells) || left.Left[0].State != Blocked {
+							r.Fatalf("Drain = %v, want it to tell %q", err, c.tells)
+						}
+						r.wantKeys("Delivery/good")
+						if data, _ := os.ReadFile(it.path); string(data) != c.kept {
+							r.Errorf("of its bytes %q are kept, want %q", data, c.kept)
+						}
+					}
+					r.Close()
+				}
+				if c.name == "somebody's file" {
+					if data, err := os.ReadFile(filepath.Join(r.dir, "notes.txt")); string(data) != "somebody's" {
+						r.Errorf("somebody's file holds %q, %v", data, err)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestCommittedWhileOpen ends the process after a commit of a file that is still
