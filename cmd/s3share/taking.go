@@ -36,6 +36,9 @@ func (d *mountDaemon) takePlaces() (err error) {
 		d.made = nil // it is the other daemon's
 		return err
 	}
+	if err := claimState(s); err != nil {
+		return err
+	}
 	if s.CacheDir != "" {
 		if err := d.take(s.CacheDir, "cache directory", "--cache-dir"); err != nil {
 			return err

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/s3share/s3share/cache"
+)
+
+// claim is whose outbox a state directory holds.
+type claim struct {
+	Bucket   string `json:"bucket"`
+	Endpoint string `json:"endpoint,omitempty"` // "" for AWS
+}
+
+// claimState notes for which bucket the state directory is, once it is locked. It
+// refuses one that still owes files to another: they would go to the wrong bucket.
+func claimState(s *settings) error {
+	name := filepath.Join(s.StateDir, "exchange.json")
+	ours := claim{s.Bucket, s.Endpoint}
+	var theirs claim
+	data, err := os.ReadFile(name)
+	if err == nil && json.Unmarshal(data, &theirs) == nil && theirs != ours && theirs.Bucket != "" {
+		owes, err := cache.Owes(s.StateDir)
+		if err != nil {
+			return fmt.Errorf("cannot read the state directory %s: %w", s.StateDir, rootCause(err))
+		}
+		if owes {
+			return advise(fmt.Errorf("the state directory %s holds files that are owed to %s", s.StateDir, theirs),
+				"deliver them with s3share recover for that bucket, or name another directory with --state-dir")
+		}
+	}
+	if theirs == ours {
+		return nil
+	}
+	if data, err = json.Marshal(ours); err == nil {
+		err = os.WriteFile(name, append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, rootCause(err))
+	}
+	return nil
+}
+
+func (c claim) String() string {
+	if c.Endpoint == "" {
+		return fmt.Sprintf("the bucket %q", c.Bucket)
+	}
+	return fmt.Sprintf("the bucket %q at %s", c.Bucket, c.Endpoint)
+}
