@@ -66,7 +66,7 @@ func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 		return nil, fmt.Errorf("open %q: %w", data, err)
 	}
 	st := &store{attrs: attrs}
-	l := &layer{Backend: files, accounts: newAccounts(st, cfg.Parties...), store: st}
+	l := &layer{Backend: &atomic{Backend: files}, accounts: newAccounts(st, cfg.Parties...), store: st}
 	for try := 1; ; try++ {
 		g, err := l.listen(ctx, addr, cfg.Region)
 		if addr.Port() == 0 && errors.Is(err, syscall.EADDRINUSE) && try < portTries {
