@@ -26,7 +26,7 @@ var reaching = []string{"endpoint-url", "region", "profile"}
 
 func (o *offer) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.client, "client", "", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
-	flags.StringVar(&o.grant, "grant", string(access.Folders), "what the client may do, a `GRANT`: dropbox, folders, article or full")
+	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or what it may already)")
 	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
 	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
 	o.flags = addFlags(flags, reaching...)
@@ -72,8 +72,10 @@ func (o *offer) setup(region string, elsewhere bool) (access.Setup, error) {
 	if s.Client, err = access.ClientPrincipal(o.client, region, elsewhere); err != nil {
 		return s, misuse("", "cannot read --client: %w", err)
 	}
-	if s.Grant, err = access.ParseGrant(o.grant); err != nil {
-		return s, misuse("", "cannot read --grant: %w", err)
+	if o.grant != "" {
+		if s.Grant, err = access.ParseGrant(o.grant); err != nil {
+			return s, misuse("", "cannot read --grant: %w", err)
+		}
 	}
 	if o.ownership != "" {
 		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {

@@ -67,6 +67,9 @@ func (in *policing) write(out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if setup.Grant == "" {
+		setup.Grant = access.Folders
+	}
 	if setup.Ownership == "" && !setup.Elsewhere {
 		setup.Ownership = access.Enforced
 	}

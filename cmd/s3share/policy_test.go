@@ -58,6 +58,7 @@ const (
 		{"Sid": "All", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "s3:*", "Resource": ["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/*"]},
 		{"Sid": "Org", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::team-exchange/*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}]}`
 	brokenPolicy = `{"Statement": [
+		{"Sid": "Gone", "Effect": "Allow", "Principal": {"AWS": "AIDAQ3EGTHXXXXEXAMPLE"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::team-exchange/Delivery/*"},
 		{"Sid": "A", "Effect": "Permit", "Principal": {"AWS": "444455556666"}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::team-exchange/Delivery/*"},
 		{"Sid": "A", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Resource": "arn:aws:s3:::team-exchange/Delivery/*"}]}`
 	deniedPolicy = `{"Statement": [

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -86,7 +87,7 @@ func BucketOf(d Document) string {
 	return ""
 }
 
-// Clients are the accounts, users and roles that the policy names, sorted.
+// Clients are the accounts, users and roles that the policy lets in, sorted.
 func (d Document) Clients() []string {
 	var all []string
 	for _, s := range d.Statement {
@@ -94,7 +95,7 @@ func (d Document) Clients() []string {
 			continue
 		}
 		for _, name := range s.Principal.By["AWS"] {
-			if name != "*" {
+			if name != "*" && !deleted.MatchString(name) {
 				all = append(all, accountName(name))
 			}
 		}
@@ -171,6 +172,10 @@ func (l Lint) Remarks() []Remark {
 	return all
 }
 
+// deleted is how S3 shows a principal that is no more, and takes in no new policy.
+// Source: IAM User Guide, "IAM identifiers", unique identifiers.
+var deleted = regexp.MustCompile(`^A[A-Z0-9]{3}[A-Z0-9]{16,}$`)
+
 // checkForm finds what S3 would refuse a statement for.
 func (l Lint) checkForm(i int) (all []Remark) {
 	s := l.Statement[i]
@@ -186,6 +191,11 @@ func (l Lint) checkForm(i int) (all []Remark) {
 	}
 	if (len(s.Resource) == 0) == (len(s.NotResource) == 0) {
 		wrong("it needs a Resource")
+	}
+	for _, name := range s.Principal.awsNames() {
+		if deleted.MatchString(name) {
+			wrong(name + " is a user or role that was deleted")
+		}
 	}
 	for j := range i {
 		if s.Sid != "" && l.Statement[j].Sid == s.Sid {
@@ -219,9 +229,9 @@ func (l Lint) checkWhole() (all []Remark) {
 
 // Review is what a policy lets its clients do, and the findings, for scripts.
 type Review struct {
-	Bucket   string         `json:"bucket"`
-	Clients  []ClientRights `json:"clients"`
-	Remarks []Remark      `json:"findings"`
+	Bucket  string         `json:"bucket"`
+	Clients []ClientRights `json:"clients"`
+	Remarks []Remark       `json:"findings"`
 }
 
 // ClientRights are one client's, by folder, each a list: "list, get".

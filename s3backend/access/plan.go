@@ -13,7 +13,8 @@ import (
 
 // Setup is what an owner wants: a bucket, and a client let in on terms. Ownership
 // may be left out: then new buckets have ACLs off, and so have those that are
-// adopted.
+// adopted. The grant may be left out too: then a client keeps the one it has, and a
+// new one gets Folders.
 type Setup struct {
 	Terms
 	KMSKey     string // full ARN of the key for the default encryption; "" for S3's own
@@ -72,6 +73,9 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	want.Elsewhere = found.Endpoint != ""
 	if !want.Elsewhere {
 		want.Ownership = stricter(asked, found)
+	}
+	if want.Grant == "" {
+		want.Grant = found.Policy.grantOf(want.Terms)
 	}
 	p := &Plan{Setup: want, Found: found}
 	p.planBucket(asked)

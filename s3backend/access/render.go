@@ -42,7 +42,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Steps    []Step     `json:"steps"`
 		Policy   *Document  `json:"policy,omitempty"`
 		Key      *Statement `json:"key_statement,omitempty"`
-		Remarks []Remark  `json:"findings"`
+		Remarks  []Remark   `json:"findings"`
 		Join     string     `json:"join"`
 	}{
 		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant,
