@@ -87,8 +87,8 @@ func Owes(dir string) (bool, error) {
 	return false, nil
 }
 
-// stagedName is what newPath makes.
-var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+// stagedName is what newPath makes, and what spares are called.
+var stagedName = regexp.MustCompile(`^([0-9]+-[0-9]+|` + sparePrefix + `[0-9]+)$`)
 
 // sweep removes staged files without a journal: they were dropped, or created and
 // never written to.
