@@ -140,3 +140,30 @@ func TestPrefixLimited(t *testing.T) {
 		t.Errorf("asked outside of the folders: %q", outside)
 	}
 }
+
+// TestProbesLeaveOne has a server that refuses bare parts and lets nobody abort an
+// upload: of all probes, of mounts and of doctor, one upload is left in each folder.
+func TestProbesLeaveOne(t *testing.T) {
+	t.Parallel()
+	direct := newExchange(t, "article").in(t)
+	x, g := direct.through(t)
+	x.t = t
+	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
+		return (op == "UploadPart" || op == "AbortMultipartUpload") && refuse(w, r, 403, "AccessDenied")
+	})
+	m := x.mount(client)
+	begun := func() int { return g.count("CreateMultipartUpload") }
+	await(t, "two probes", func() bool { return begun() == 2 })
+	m.deliver(delivery+"small", []byte("small")) // until it is answered
+	m.unmount()
+	m = m.revive(t)
+	await(t, "the probes of a second mount", func() bool {
+		return strings.Count(m.log.String(), "the policy, as far as it can be told") >= 4
+	})
+	if out, err := m.run("doctor", m.dir); err != nil {
+		t.Errorf("doctor of a mount: %v\n%s", err, out)
+	}
+	if n := begun(); n != 2 {
+		t.Errorf("%d uploads were begun, want one a folder", n)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -199,27 +198,4 @@ func (d diagnosis) print(out io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// Uploads that probes could not abort are remembered, so that each folder has one at
-// most.
-
-func leftFile(stateDir string) string { return filepath.Join(stateDir, "probes.json") }
-
-func readLeft(stateDir string) map[string]s3backend.Upload {
-	left := map[string]s3backend.Upload{}
-	if data, err := os.ReadFile(leftFile(stateDir)); err == nil {
-		_ = json.Unmarshal(data, &left) // a damaged file is as good as none
-	}
-	return left
-}
-
-func writeLeft(stateDir string, left map[string]s3backend.Upload) {
-	if len(left) == 0 {
-		_ = os.Remove(leftFile(stateDir)) // it may not be there
-		return
-	}
-	if data, err := json.Marshal(left); err == nil && os.MkdirAll(stateDir, 0o700) == nil {
-		_ = os.WriteFile(leftFile(stateDir), data, 0o600) // then one more upload is left
-	}
 }
