@@ -218,13 +218,14 @@ func (o *Outbox) abandon(up *transfer) {
 	}
 	up.cancel()
 	o.work.Go(func() {
+		// Also of an outbox that is being closed: its streams have been cut off.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
+		defer cancel()
 		up.create.Do(func() {}) // nobody begins it any more
-		if up.settle(o.ctx) != nil || up.up.ID == "" {
+		if up.settle(ctx) != nil || up.up.ID == "" {
 			return
 		}
 		// Where the policy refuses, the bucket's lifecycle has to end it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
-		defer cancel()
 		if err := o.bucket.Abort(ctx, up.up); err != nil && !isKind(err, s3backend.NotExist) {
 			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.up.Key, "upload", up.up.ID, "err", err)
 		}
