@@ -98,6 +98,8 @@ type Cache struct {
 	folders map[string]*outbox.Item // folders that are owed, by prefix
 	gone    map[string]*removal     // what S3 still holds and this side has removed, by key
 	times   map[string]time.Time    // when a folder's entries changed here, by prefix
+
+	landings []*landing // of folders that are being renamed
 }
 
 // New opens the cache, and the outbox in cfg.StateDir.
@@ -200,11 +202,13 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 		if c.folders[obj.Key] == it {
 			delete(c.folders, obj.Key)
 		}
+		c.landedLocked(obj)
 		c.mu.Unlock()
 		return
 	}
 	c.names.Put(obj)
 	c.mu.Lock()
+	c.landedLocked(obj)
 	if f := c.owed[it]; f != nil {
 		delete(c.owed, it)
 		f.deliveredLocked(it, obj)

@@ -382,6 +382,8 @@ func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) err
 			return err
 		}
 	}
+	landing := c.watchLanding(old)
+	defer landing.end()
 	objs, err := c.allUnder(ctx, old)
 	if err != nil {
 		return err
@@ -391,18 +393,35 @@ func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) err
 			return err
 		}
 	}
-	for _, o := range objs {
-		if len(o.Key)-len(old)+len(dir) > maxKey {
-			return fmt.Errorf("%w: %q", ErrNameTooLong, dir+o.Key[len(old):])
+	if err := c.moveObjects(ctx, objs, old, dir); err != nil {
+		return err
+	}
+	if err := c.moveOwed(ctx, old, dir); err != nil {
+		return err
+	}
+	for late := landing.since(objs); len(late) > 0; late = landing.since(late) {
+		if err := c.moveObjects(ctx, late, old, dir); err != nil {
+			return err
 		}
 	}
+	c.names.RemoveDir(old)
+	c.names.PutDir(dir)
+	return nil
+}
+
+// moveObjects moves what S3 holds below a folder.
+func (c *Cache) moveObjects(ctx context.Context, objs []s3backend.Object, old, dir string) error {
 	var moves []outbox.Move
 	var markers []s3backend.Object
 	for _, o := range objs {
-		if strings.HasSuffix(o.Key, "/") {
+		to := dir + strings.TrimPrefix(o.Key, old)
+		switch {
+		case len(to) > maxKey:
+			return fmt.Errorf("%w: %q", ErrNameTooLong, to)
+		case strings.HasSuffix(o.Key, "/"):
 			markers = append(markers, o)
-		} else {
-			moves = append(moves, outbox.Move{From: o, To: dir + strings.TrimPrefix(o.Key, old)})
+		default:
+			moves = append(moves, outbox.Move{From: o, To: to})
 		}
 	}
 	if err := c.move(ctx, moves); err != nil {
@@ -417,11 +436,6 @@ func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) err
 		c.mu.Unlock()
 		c.out.Remove(o)
 	}
-	if err := c.moveOwed(ctx, old, dir); err != nil {
-		return err
-	}
-	c.names.RemoveDir(old)
-	c.names.PutDir(dir)
 	return nil
 }
 
