@@ -126,6 +126,8 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"API":         func(t *testing.T, c *Client) error { c.API(); return nil },
 	"AWS":         func(t *testing.T, c *Client) error { c.AWS(); return nil },
 	"Endpoint":    func(t *testing.T, c *Client) error { c.Endpoint(); return nil },
+	"LoginMethod": func(t *testing.T, c *Client) error { c.LoginMethod(); return nil },
+	"Login":       func(t *testing.T, c *Client) error { return c.Login(t.Context(), "") },
 	"CloseIdle":   func(t *testing.T, c *Client) error { c.CloseIdle(); return nil },
 
 	"SetExpectedOwner": func(t *testing.T, c *Client) error { c.SetExpectedOwner("123456789012"); return nil },
