@@ -41,6 +41,7 @@ type block struct {
 	err   error         // why the fetch failed
 	done  chan struct{} // closed when the block is full or failed; nil if nobody waits
 	pins  int           // who waits for it or copies from its slot; it is not evicted meanwhile
+	owner *sequence     // which it was fetched ahead of; nil for none
 	ahead bool          // fetched ahead of a reader and not read yet: counted in Cache.ahead
 	gone  bool          // no longer in version.blocks
 	time  int64         // Cache.now of the last use
@@ -99,12 +100,18 @@ func (c *Cache) roomAheadLocked(n, m int) bool {
 	// first have been read: half of the slots will do.
 	for c.ahead+m > c.aheadMax || c.ahead+m+(c.promised+n)/2 > c.aheadMax && n > 0 {
 		b := oldest(c.unread)
-		if b == nil || c.now()-b.time < staleAhead {
+		if b == nil || !c.staleLocked(b) {
 			return false
 		}
 		c.evictLocked(b)
 	}
 	return true
+}
+
+// staleLocked tells that nobody is on his way to b, which was fetched ahead: on a slow
+// line it may lie here for long before its reader comes to it.
+func (c *Cache) staleLocked(b *block) bool {
+	return c.now()-b.time >= staleAhead && (b.owner == nil || c.pausedLocked(b.owner))
 }
 
 // aheadLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
@@ -208,15 +215,21 @@ func (c *Cache) touchLocked(b *block) {
 	}
 }
 
-// wakeLocked lets a fetch that waits for a slot try again: the first of those that
-// are waited for, or else of all.
+// wakeLocked lets a fetch that waits for a slot try again: one that is waited for,
+// or else the one whose reader comes to it first. So the requests under way do not
+// all stand still half done: the next one ends while the last ones begin.
 func (c *Cache) wakeLocked() {
 	if len(c.parked) == 0 {
 		return
 	}
-	i := max(0, slices.IndexFunc(c.parked, func(f *fetch) bool { return f.waiters > 0 }))
-	c.parked[i].unparkLocked()
-	c.parked = slices.Delete(c.parked, i, i+1)
+	best := 0
+	for i, f := range c.parked {
+		if c.distanceLocked(f) < c.distanceLocked(c.parked[best]) {
+			best = i
+		}
+	}
+	c.parked[best].unparkLocked()
+	c.parked = slices.Delete(c.parked, best, best+1)
 }
 
 // dropLocked evicts the full blocks of v.

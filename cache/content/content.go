@@ -145,7 +145,7 @@ func New(src Source, cfg Config) (*Cache, error) {
 		src: src, log: log, mem: mem, disk: d, streams: streams, born: time.Now(),
 		versions:  make(map[versionID]*version),
 		sequences: make(map[*sequence]struct{}),
-		aheadMax:  max(1, n*3/4),
+		aheadMax:  max(1, n*5/6),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.used, _ = simplelru.NewLRU[*block, struct{}](n, nil)

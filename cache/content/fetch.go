@@ -34,6 +34,7 @@ type fetch struct {
 	waiters   int           // reads that wait for a block
 	owner     *sequence     // which it is ahead of, until that ends; nil for a random read
 	parked    chan struct{} // closed to have it try again for a slot; nil while it does not wait for one
+	since     int64         // Cache.now when it began to wait for the slot it waits for
 	reader    *Reader       // closed when the fetch ends; nil for none
 	cancelled bool
 }
@@ -52,6 +53,7 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) 
 		}
 		b := &block{v: v, index: i, slot: noSlot, fetch: f, ahead: i >= soon}
 		if b.ahead {
+			b.owner = owner
 			c.aheadLocked(b, 1)
 		}
 		v.blocks[i] = b

@@ -43,7 +43,7 @@ func (q *sequence) covers(off int64) bool {
 func (q *sequence) advance(off, end int64) {
 	q.next = max(q.next, end)
 	q.read += end - off
-	if q.waited && q.read >= q.size/4 {
+	if q.waited && q.read >= max(q.size/8, minWindow/4) {
 		q.size *= 2
 		q.read = 0
 		q.waited = false
@@ -128,6 +128,16 @@ func (c *Cache) endLocked(q *sequence) {
 			c.readLocked(b)
 		}
 	}
+}
+
+// pausedLocked tells that q is not read any more: not lately, and nobody waits there.
+func (c *Cache) pausedLocked(q *sequence) bool {
+	for f := range q.fetches {
+		if f.waiters > 0 {
+			return false
+		}
+	}
+	return q.r == nil || c.now()-q.time >= staleAhead
 }
 
 // prefetchLocked starts requests ahead of q until its window is full.

@@ -27,12 +27,29 @@ func (f *fetch) urgencyLocked(b *block) urgency {
 	return soft
 }
 
+// parkLong is how long a fetch waits for room until its turn comes before nearer ones.
+const parkLong = int64(2 * time.Second)
+
+// distanceLocked is how many bytes a reader has to read before it comes to what f
+// fills next; less than none where it waits there, or f has waited for long.
+func (c *Cache) distanceLocked(f *fetch) int64 {
+	switch {
+	case f.waiters > 0:
+		return -2
+	case c.now()-f.since > parkLong:
+		return -1
+	case f.owner == nil:
+		return 0
+	}
+	return max(0, f.blocks[f.filled].index*blockSize-f.owner.next)
+}
+
 // awaitOwnSlot gives b, the next block of f, a slot.
 func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var patience *time.Timer
-	late := false
+	late, parked := false, false
 	for b.slot == noSlot {
 		if s, ok := c.takeLocked(f.urgencyLocked(b)); ok {
 			if b.ahead {
@@ -51,7 +68,9 @@ func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
 			patience = time.NewTimer(parkMost)
 			defer patience.Stop()
 		}
-		f.parked = make(chan struct{})
+		if f.parked = make(chan struct{}); !parked {
+			parked, f.since = true, c.now()
+		}
 		woken := f.parked
 		c.parked = append(c.parked, f)
 		c.mu.Unlock()
@@ -67,8 +86,11 @@ func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
 		switch {
 		case f.ctx.Err() != nil:
 			return f.ctx.Err()
-		case late && f.waiters == 0:
+		case late && f.waiters == 0 && (f.owner == nil || c.pausedLocked(f.owner)):
 			return c.giveUpLocked(f)
+		case late:
+			patience.Reset(parkMost)
+			late = false
 		}
 	}
 	return nil
