@@ -21,7 +21,7 @@ import (
 // every pagesACut pages of names that were found, so the whole takes at most a
 // fifth more requests than a plain walk.
 const (
-	pagesInARow = 5 // before the folder is taken for a large one
+	pagesInARow = 12 // before the folder is taken for a large one
 	pagesACut   = 5
 	walks       = 8  // at once
 	letters     = 64 // that cuts are made at
