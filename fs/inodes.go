@@ -75,7 +75,7 @@ func (s *inodes) trim(old []*file) {
 	for _, f := range old {
 		name, parent := f.Parent()
 		switch {
-		case f.Forgotten() || parent == nil:
+		case parent == nil: // the kernel has forgotten it already
 		case f.inUse():
 			open = append(open, f)
 		default:
