@@ -54,6 +54,7 @@ type Client struct {
 	custom   bool // an endpoint that is not AWS
 	log      *slog.Logger
 	owner    atomic.Pointer[string]
+	answer   atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
 	counts   counter
 	quirks   quirks
 }

@@ -254,13 +254,20 @@ func (c *Client) putACL(ctx context.Context, key string) error {
 // isCeph and isVersity know a server by its answers: Ceph RGW by its request ids,
 // versitygw by its name.
 func (c *Client) isCeph(ctx context.Context) bool {
-	header, _ := c.headBucket(ctx)
-	return strings.HasPrefix(header.Get("X-Amz-Request-Id"), "tx0")
+	return strings.HasPrefix(c.header(ctx).Get("X-Amz-Request-Id"), "tx0")
 }
 
 func (c *Client) isVersity(ctx context.Context) bool {
+	return strings.Contains(strings.ToLower(c.header(ctx).Get("Server")), "versity")
+}
+
+// header is what a HeadBucket was answered with: that of Prove, or of one sent now.
+func (c *Client) header(ctx context.Context) http.Header {
+	if h := c.answer.Load(); h != nil {
+		return *h
+	}
 	header, _ := c.headBucket(ctx)
-	return strings.Contains(strings.ToLower(header.Get("Server")), "versity")
+	return header
 }
 
 // Server is what is known of a server by its answers.

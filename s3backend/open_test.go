@@ -253,3 +253,26 @@ func TestStyle(t *testing.T) {
 		}
 	}
 }
+
+// TestServerIsKnown asks who the server is once: the answer that proved the bucket tells.
+func TestServerIsKnown(t *testing.T) {
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Amz-Request-Id", "REQ1")
+		w.Header().Set("Server", "VERSITYGW")
+		if r.Method == http.MethodGet {
+			refuse(w, http.StatusNotFound, "NoSuchKey")
+		}
+	})
+	if err := c.Prove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.MayGet(t.Context(), "Delivery/", nil); err != nil {
+		t.Errorf("MayGet = %v", err)
+	}
+	if s := c.Server(t.Context()); s != Versity {
+		t.Errorf("Server = %q, want %q", s, Versity)
+	}
+	if n := c.Counts()["HeadBucket"]; n != 1 {
+		t.Errorf("%d HeadBucket requests, want 1", n)
+	}
+}

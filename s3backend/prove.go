@@ -38,11 +38,13 @@ func (c *Client) headBucket(ctx context.Context, options ...func(*s3.Options)) (
 	if err != nil {
 		var reply *smithyhttp.ResponseError
 		if errors.As(err, &reply) && reply.Response != nil {
+			c.answer.Store(&reply.Response.Header)
 			return reply.Response.Header, fail(ctx, "HeadBucket", "", err)
 		}
 		return http.Header{}, fail(ctx, "HeadBucket", "", err)
 	}
 	reply, _ := rawReply(out.ResultMetadata)
+	c.answer.Store(&reply)
 	return reply, nil
 }
 
