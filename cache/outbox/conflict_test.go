@@ -196,28 +196,6 @@ func TestLostReplyIsNoConflict(t *testing.T) {
 	}
 }
 
-// TestLostReplyThenRenamed gives the file another name before it is known that S3
-// has it under the old one.
-func TestLostReplyThenRenamed(t *testing.T) {
-	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.LoseReply(b, buckettest.Put, 1) }
-	bubble(t, Config{}, fault, func(r *rig) {
-		it := r.create("Delivery/a", []byte("data"))
-		r.done(it)
-		time.Sleep(defaultSettle + time.Millisecond)
-		synctest.Wait()
-		r.wantKeys("Delivery/a")
-		r.hold(it)
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
-			r.Fatal(err)
-		}
-		r.done(it)
-		r.drain()
-		r.wantHolds("Delivery/b", []byte("data"))
-		r.wantKeys("Delivery/b")
-		r.wantNothing()
-	})
-}
-
 func TestRenameOfAnEditLeavesOneName(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		r.b.Store("Delivery/a", []byte("before"), nil)

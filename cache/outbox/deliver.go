@@ -89,16 +89,14 @@ func (it *Item) tell() {
 // finish tells that S3 has the item, and forgets it.
 func (it *Item) finish(obj s3backend.Object) {
 	it.mu.Lock()
-	leave, stale := it.leave, it.stale
-	it.leave, it.stale, it.up = nil, nil, nil
-	stale = slices.DeleteFunc(stale, func(m maybe) bool { return m.key == obj.Key })
+	leave, left := it.leave, it.lost
+	it.leave, it.lost, it.up = nil, nil, nil
 	it.mu.Unlock()
+	it.o.committedOver(obj.Key)
 	for _, old := range leave {
 		it.o.removeVersion(old)
 	}
-	for _, m := range stale {
-		it.o.removeMaybe(m)
-	}
+	it.o.removeLost(slices.DeleteFunc(left, func(l lost) bool { return l.Key == obj.Key }))
 	path := ""
 	if it.stage != nil && it.stage.whole() {
 		path = it.path
@@ -209,17 +207,23 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		}
 		if errors.Is(err, errBaseGone) {
 			// It is gone for that we have replaced it, where the answer was lost.
-			if cur, cerr := it.o.current(ctx, key); cerr == nil && it.landedAs(cur, h) {
-				return cur, nil
+			if cur, cerr := it.o.current(ctx, key); cerr == nil {
+				switch landed, earlier := it.recall(cur, h, seq); {
+				case landed:
+					return cur, nil
+				case earlier:
+					it.replaceEarlier(cur)
+					continue
+				}
 			}
 		}
 		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
 			if passing(err) {
-				it.noteStale(key, h)
+				it.noteLost(key, h, seq)
 			}
 			return s3backend.Object{}, err
 		}
-		obj, done, err := it.reconcile(ctx, key, over, h, err)
+		obj, done, err := it.reconcile(ctx, key, over, h, seq, err)
 		if done || err != nil {
 			return obj, err
 		}
@@ -233,9 +237,9 @@ func condition(over s3backend.Object) s3backend.Condition {
 }
 
 // reconcile finds out why S3 refused the condition. Either an earlier attempt of
-// ours had come through (done), or the other party removed what we replace, or it
+// ours had come through (done, unless it was changed since), or the other party removed what we replace, or it
 // has another version there, and ours goes beside it.
-func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, because error) (obj s3backend.Object, done bool, err error) {
+func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
 	cur, err := it.o.current(ctx, key)
 	if isKind(err, s3backend.Denied) {
 		return obj, false, it.unseen(ctx, key, because)
@@ -246,7 +250,7 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	if took, err := it.succeed(ctx, key, cur); took || err != nil {
 		return obj, false, err
 	}
-	landed := it.landedAs(cur, h)
+	landed, earlier := it.recall(cur, h, seq)
 	it.mu.Lock()
 	switch {
 	case cur.ETag == over.ETag:
@@ -264,6 +268,10 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	case landed:
 		it.mu.Unlock()
 		return cur, true, nil
+	case earlier:
+		it.mu.Unlock()
+		it.replaceEarlier(cur)
+		return obj, false, nil
 	}
 	it.mu.Unlock()
 	return obj, false, it.moveBeside(ctx, key)
@@ -287,14 +295,6 @@ func (it *Item) unseen(ctx context.Context, key string, because error) error {
 	return nil
 }
 
-// landedAs tells that what S3 holds came of an earlier attempt with this header.
-func (it *Item) landedAs(cur s3backend.Object, h *s3backend.Header) bool {
-	size, _, _, _ := it.Stat()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return cur.ETag != "" && cur.Size == size && (sameMtime(cur.Header, h) || it.up != nil && sameMtime(cur.Header, it.up.header))
-}
-
 // keepBase brings the base's bytes here if S3 has them no more: they may be cached.
 func (it *Item) keepBase(ctx context.Context) error {
 	if it.base.ETag == "" || it.stage.whole() {
@@ -305,11 +305,6 @@ func (it *Item) keepBase(ctx context.Context) error {
 		return err
 	}
 	return it.fill(ctx, 0, it.stage.length())
-}
-
-// sameMtime tells, to the nanosecond, that two headers are of one commit.
-func sameMtime(a, b *s3backend.Header) bool {
-	return a != nil && b != nil && a.User[metaMtime] != "" && a.User[metaMtime] == b.User[metaMtime]
 }
 
 // moveBeside gives the item a name of its own, since the other party's version
@@ -324,7 +319,7 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	}
 	beside := conflictKey(key, it.o.cfg.Who, time.Now())
 	it.mu.Lock()
-	r := record{Op: opRename, Key: beside, Beside: true, Leave: versionsOf(it.leave)}
+	r := record{Op: opRename, Key: beside, Beside: true, Leave: versionsOf(it.leave), Lost: slices.Clone(it.lost)}
 	it.mu.Unlock()
 	if err := it.note(r); err != nil {
 		return err
@@ -359,37 +354,10 @@ func conflictKey(key, who string, at time.Time) string {
 	return dir + name + mark + ext
 }
 
-// noteStale remembers that an attempt at key may have come through unseen.
-func (it *Item) noteStale(key string, h *s3backend.Header) {
-	size, _, _, _ := it.Stat()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	for _, m := range it.stale {
-		if m.key == key {
-			return
-		}
-	}
-	it.stale = append(it.stale, maybe{key: key, size: size, mtime: h.User[metaMtime]})
-}
-
-// removeStale deletes what lost attempts of ours left under names that the item
-// has no more.
-func (o *Outbox) removeStale(stale []maybe) {
-	for _, m := range stale {
-		o.work.Go(func() { o.removeMaybe(m) })
-	}
-}
-
-// removeMaybe deletes what a lost attempt left, if it left anything.
-func (o *Outbox) removeMaybe(m maybe) {
-	cur, err := o.current(o.ctx, m.key)
-	if err == nil && cur.ETag != "" && cur.Size == m.size && cur.Header != nil && cur.Header.User[metaMtime] == m.mtime {
-		o.removeVersion(cur)
-	}
-}
-
 // removeVersion deletes a version that was replaced under another name.
-func (o *Outbox) removeVersion(old s3backend.Object) { o.removals.add(old, true) }
+func (o *Outbox) removeVersion(old s3backend.Object) {
+	o.removals.add(&toRemove{obj: old, strict: true})
+}
 
 // current tells what S3 holds at key: no ETag for nothing. Its header is nil where
 // the policy lets us list, but not read.

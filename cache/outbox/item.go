@@ -62,7 +62,7 @@ type Item struct {
 	offline   bool               // streaming failed; the commit will send all
 	filling   bool               // the base is being copied here, since a put will need it
 	leave     []s3backend.Object // versions to delete once this is delivered
-	stale     []maybe            // keys where an attempt of ours may have landed
+	lost      []lost             // what attempts may have left whose answers were lost
 	theirs    string             // the key of the other party's version that this goes beside; "" for none
 	killed    bool               // a writer was ended by a signal: not for delivery
 	readers   []closer           // of versions that were opened for the stage
@@ -78,13 +78,6 @@ type attempt struct {
 }
 
 type closer interface{ Close() }
-
-// maybe is a commit whose answer was lost.
-type maybe struct {
-	key   string
-	size  int64
-	mtime string
-}
 
 // Create stages a file at key: over says what S3 holds there and the commit will
 // replace, base what the content lies upon. Either may be without an ETag, for
@@ -271,7 +264,10 @@ func (it *Item) unseal() error {
 	if !it.sealed.Load() {
 		return nil
 	}
-	if err := it.note(record{Op: opOpen}); err != nil {
+	it.mu.Lock()
+	r := record{Op: opOpen, Lost: slices.Clone(it.lost)}
+	it.mu.Unlock()
+	if err := it.note(r); err != nil {
 		return err
 	}
 	it.sealed.Store(false)
@@ -344,7 +340,14 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		}
 	}
 	it.mu.Unlock()
-	r := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave)}
+	for _, d := range displaced {
+		if d != nil {
+			it.inheritLost(d, key)
+		}
+	}
+	it.mu.Lock()
+	r := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
+	it.mu.Unlock()
 	for _, d := range displaced {
 		if d != nil {
 			r.Instead = filepath.Base(d.path)
@@ -370,15 +373,15 @@ func (it *Item) Drop() {
 		it.mu.Unlock()
 		return
 	}
-	up, stale, leave := it.up, it.stale, it.leave
-	it.up, it.stale, it.leave = nil, nil, nil
+	up, left, leave := it.up, it.lost, it.leave
+	it.up, it.lost, it.leave = nil, nil, nil
 	close(it.gone)
 	it.mu.Unlock()
 	it.o.abandon(up)
-	it.o.removeStale(stale)
 	for _, old := range leave {
 		it.o.removeVersion(old)
 	}
+	it.o.removeLost(left)
 	it.erase()
 	it.o.forget(it)
 }

@@ -40,6 +40,7 @@ type record struct {
 	Base   *version          `json:"base,omitempty"`   // create
 	Header *s3backend.Header `json:"header,omitempty"` // create, upload
 	Leave  []version         `json:"leave,omitempty"`  // rename
+	Lost   []lost            `json:"lost,omitempty"`   // rename, open, remove
 	Beside bool              `json:"beside,omitempty"` // rename
 	// Instead is the staged file that was owed under the new name, and is no more.
 	Instead string          `json:"instead,omitempty"` // rename

@@ -14,6 +14,7 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 	if cur.ETag == "" {
 		return false, nil
 	}
+	cur.Key = key
 	if left := it.o.whoLeft(cur); left != nil && left != it {
 		// It may lie over what is about to be replaced.
 		if err := left.keepAll(ctx); err != nil {
@@ -30,12 +31,13 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 	return false, nil
 }
 
-// whoLeft is the item that replaced this version, and was renamed before it was
-// delivered; nil for none.
+// whoLeft is the item that replaced this version, or made it by an attempt whose
+// answer was lost, and was renamed before it was delivered; nil for none.
 func (o *Outbox) whoLeft(obj s3backend.Object) *Item {
 	for _, it := range o.Items() {
 		it.mu.Lock()
-		left := slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag })
+		left := slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
+			slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key == obj.Key && l.left(obj) })
 		it.mu.Unlock()
 		if left {
 			return it
@@ -67,5 +69,5 @@ func (r *removals) owes(obj s3backend.Object) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.owed[obj.Key]
-	return t != nil && t.obj.ETag == obj.ETag
+	return t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, func(l lost) bool { return l.left(obj) }))
 }

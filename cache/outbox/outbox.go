@@ -96,6 +96,7 @@ type Outbox struct {
 	nextID   atomic.Uint64
 	staged   atomic.Int64 // bytes that stages were given room for
 	disk     freeSpace
+	anyLost  atomic.Bool // an item may have left something; see lost
 	gate     gate
 
 	// mu guards the fields below. It is taken after an Item's.

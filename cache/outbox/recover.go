@@ -236,6 +236,7 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	}
 	o.staged.Add(st.taken)
 	it.stage, it.logged = st, slices.Clone(st.dirty)
+	it.recoverLost()
 	if it.killed && !it.sealed.Load() {
 		// Whoever writes it again opens it again, as any sealed file.
 		if err := it.Seal(); err != nil {
@@ -244,6 +245,9 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	}
 	if up := it.up; up != nil && !up.up.AbortDate.IsZero() && time.Now().After(up.up.AbortDate) {
 		it.up = nil // the bucket's lifecycle has ended it
+	}
+	if len(it.lost) > 0 {
+		o.anyLost.Store(true)
 	}
 	return it, nil
 }
@@ -257,6 +261,7 @@ func (it *Item) replay(st *stage, r record) {
 		st.size, st.baseValid = it.base.Size, it.base.Size
 	case opOpen:
 		it.sealed.Store(false)
+		it.lost = r.Lost
 	case opWrite:
 		for _, x := range r.Dirty {
 			st.dirty.add(x[0], x[1])
@@ -282,7 +287,7 @@ func (it *Item) replay(st *stage, r record) {
 		case it.theirs == "":
 			it.theirs = it.key
 		}
-		it.key, it.over, it.leave = r.Key, r.Over.object(), nil
+		it.key, it.over, it.leave, it.lost = r.Key, r.Over.object(), nil, r.Lost
 		for _, v := range r.Leave {
 			it.leave = append(it.leave, v.object())
 		}

@@ -33,13 +33,24 @@ const (
 type toRemove struct {
 	obj    s3backend.Object
 	since  time.Time
-	strict bool // only if S3 still holds this version: nobody has looked lately
+	strict bool   // only if S3 still holds this version: nobody has looked lately
+	lost   []lost // or what one of these left
 	sent   bool
 }
 
 // isFolder tells a folder's own object: its versions are all alike, and not told apart.
 func (t *toRemove) isFolder() bool {
 	return t.obj.ETag == "" && strings.HasSuffix(t.obj.Key, "/")
+}
+
+// join adds what an older removal of the same key is about, as far as it has not
+// been overtaken: of two versions the later is meant.
+func (t *toRemove) join(old *toRemove) {
+	t.lost = append(t.lost, old.lost...)
+	if t.obj.ETag == "" && len(t.lost) > 0 && !t.isFolder() {
+		t.obj, t.strict = old.obj, true
+	}
+	t.strict = t.strict || len(t.lost) > 0
 }
 
 // removals are the objects to be deleted, gathered into batches. They have one
@@ -64,25 +75,30 @@ func newRemovals(o *Outbox) *removals {
 // caller to know. When it returns, a later process would do it as well.
 func (o *Outbox) Remove(obj s3backend.Object) {
 	o.resolved(obj.Key)
-	o.removals.add(obj, false)
+	o.removals.add(&toRemove{obj: obj})
 }
 
-func (r *removals) add(obj s3backend.Object, strict bool) {
-	rec := record{Op: opRemove, Key: obj.Key, Over: &version{obj.Key, obj.ETag, obj.Size}}
+func (r *removals) add(t *toRemove) {
+	obj := t.obj
+	rec := record{Op: opRemove, Key: obj.Key, Over: &version{obj.Key, obj.ETag, obj.Size}, Lost: t.lost}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := appendLog(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
 	}
 	failpoint("removal noted")
-	r.addLocked(obj, strict)
+	r.addLocked(t)
 }
 
-func (r *removals) addLocked(obj s3backend.Object, strict bool) {
-	if old := r.owed[obj.Key]; old != nil && !old.sent {
-		r.waiting--
+func (r *removals) addLocked(t *toRemove) {
+	t.since = time.Now()
+	if old := r.owed[t.obj.Key]; old != nil {
+		if !old.sent {
+			r.waiting--
+		}
+		t.join(old)
 	}
-	r.owed[obj.Key] = &toRemove{obj: obj, since: time.Now(), strict: strict}
+	r.owed[t.obj.Key] = t
 	r.waiting++
 	if r.running < removers {
 		r.running++
@@ -177,13 +193,10 @@ func (r *removals) sendStrict(t *toRemove) {
 // where the server does not; of a folder's object there is none that could tell.
 func (r *removals) deleteVersion(t *toRemove) error {
 	etag := t.obj.ETag
-	if t.isFolder() {
-		cur, err := r.o.current(r.o.ctx, t.obj.Key)
+	if t.isFolder() || len(t.lost) > 0 {
+		cur, err := t.found(r.o.ctx, r.o)
 		if err != nil || cur.ETag == "" {
 			return err
-		}
-		if cur.Size != 0 {
-			return &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 		}
 		etag = cur.ETag
 	}
@@ -272,19 +285,23 @@ func (r *removals) status() []Status {
 // is removed.
 func (r *removals) recover() error {
 	recs, err := readLog(r.log)
-	left := map[string]s3backend.Object{}
+	left := map[string]*toRemove{}
 	for _, rec := range recs {
 		switch {
 		case rec.Op == opRemove && rec.Over != nil:
-			left[rec.Key] = rec.Over.object()
+			t := &toRemove{obj: rec.Over.object(), strict: true, lost: rec.Lost}
+			if old := left[rec.Key]; old != nil {
+				t.join(old)
+			}
+			left[rec.Key] = t
 		case rec.Op == opRemoved:
 			delete(left, rec.Key)
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, obj := range left {
-		r.addLocked(obj, true)
+	for _, t := range left {
+		r.addLocked(t)
 	}
 	if len(left) == 0 && err == nil {
 		removeLog(r.log)

@@ -1,0 +1,153 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// lost is what an attempt of ours left at a key if it came through: its answer did
+// not. An object is known again by its size and, to the nanosecond, by its time.
+type lost struct {
+	Key   string `json:"key"`
+	Size  int64  `json:"size"`
+	Mtime string `json:"mtime"`
+
+	seq uint64 // the stage's as it was sent; 0 where that is not known any more
+}
+
+// left tells whether an object is what the attempt left.
+func (l lost) left(obj s3backend.Object) bool {
+	return obj.ETag != "" && obj.Size == l.Size && obj.Header != nil && l.Mtime != "" && obj.Header.User[metaMtime] == l.Mtime
+}
+
+// noteLost remembers that an attempt to commit the content of seq at key may have
+// come through unseen. An upload by parts carries the header that it began with,
+// unless that was corrected.
+func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
+	size, _, _, _ := it.Stat()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	headers := []*s3backend.Header{h}
+	if it.up != nil {
+		headers = append(headers, it.up.header)
+	}
+	for _, h := range headers {
+		if h == nil {
+			continue
+		}
+		l := lost{Key: key, Size: size, Mtime: h.User[metaMtime], seq: seq}
+		if !slices.Contains(it.lost, l) {
+			it.lost = append(it.lost, l)
+			it.o.anyLost.Store(true)
+		}
+	}
+}
+
+// recoverLost notes that an earlier process may have ended in the middle of an
+// attempt, of which its journal has no word.
+func (it *Item) recoverLost() {
+	if it.folder || it.killed || it.o.Private(it.key) {
+		return
+	}
+	_, mtime, _, _ := it.Stat()
+	it.noteLost(it.key, &s3backend.Header{User: map[string]string{metaMtime: FormatMtime(mtime)}}, it.seq())
+}
+
+// recall tells whether S3 holds what an attempt of ours left, this one or one whose
+// answer was lost: landed if it is the content of seq, earlier if it was changed
+// since, which is what the next attempt replaces.
+func (it *Item) recall(cur s3backend.Object, h *s3backend.Header, seq uint64) (landed, earlier bool) {
+	if cur.ETag == "" {
+		return false, false
+	}
+	it.mu.Lock()
+	for _, l := range it.lost {
+		if l.Key == it.key && l.left(cur) {
+			landed = landed || l.seq == seq
+			earlier = earlier || l.seq != seq
+		}
+	}
+	it.mu.Unlock()
+	if earlier {
+		return false, true // when in doubt it is sent again
+	}
+	size, _, _, _ := it.Stat()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return landed || cur.Size == size && (sameMtime(cur.Header, h) || it.up != nil && sameMtime(cur.Header, it.up.header)), false
+}
+
+// sameMtime tells, to the nanosecond, that two headers are of one commit.
+func sameMtime(a, b *s3backend.Header) bool {
+	return a != nil && b != nil && a.User[metaMtime] != "" && a.User[metaMtime] == b.User[metaMtime]
+}
+
+// replaceEarlier has the next attempt replace what an earlier one left, once that
+// has ended its upload.
+func (it *Item) replaceEarlier(cur s3backend.Object) {
+	up := it.upload()
+	it.committedAs(cur, 0)
+	it.o.abandon(up)
+}
+
+// inheritLost takes over what lost attempts of an item may have left at a key that
+// is now this one's.
+func (it *Item) inheritLost(from *Item, key string) {
+	from.mu.Lock()
+	var mine []lost
+	from.lost = slices.DeleteFunc(from.lost, func(l lost) bool {
+		if l.Key != key {
+			return false
+		}
+		l.seq = 0 // another's content
+		mine = append(mine, l)
+		return true
+	})
+	from.mu.Unlock()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.lost = append(it.lost, mine...)
+}
+
+// committedOver drops what lost attempts of other items may have left at a key: what
+// is there now has replaced it.
+func (o *Outbox) committedOver(key string) {
+	if !o.anyLost.Load() {
+		return
+	}
+	for _, it := range o.Items() {
+		it.mu.Lock()
+		it.lost = slices.DeleteFunc(it.lost, func(l lost) bool { return l.Key == key })
+		it.mu.Unlock()
+	}
+}
+
+// removeLost owes the removal of what lost attempts may have left.
+func (o *Outbox) removeLost(all []lost) {
+	for _, l := range all {
+		o.removals.addLost(l)
+	}
+}
+
+// addLost owes the removal of what a lost attempt left, if it left anything; S3 is
+// asked when its turn comes.
+func (r *removals) addLost(l lost) {
+	r.add(&toRemove{obj: s3backend.Object{Key: l.Key}, lost: []lost{l}, strict: true})
+}
+
+// found is the version to delete, where lost attempts may have left one; without an
+// ETag if there is none. Its error is Stale where S3 holds something else.
+func (t *toRemove) found(ctx context.Context, o *Outbox) (s3backend.Object, error) {
+	cur, err := o.current(ctx, t.obj.Key)
+	switch {
+	case err != nil || cur.ETag == "":
+	case t.obj.ETag != "" && cur.ETag == t.obj.ETag:
+	case t.isFolder() && cur.Size == 0:
+	case slices.ContainsFunc(t.lost, func(l lost) bool { return l.left(cur) }):
+	default:
+		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
+	}
+	return cur, err
+}
