@@ -145,11 +145,11 @@ func (c *Cache) recover() error {
 	}
 	c.mu.Lock()
 	for _, o := range c.out.Removals() {
-		c.gone[o.Key] = &removal{obj: o}
+		c.gone[o.Key] = &removal{obj: o, keep: true}
 	}
 	for _, it := range items {
 		for _, o := range it.Leaves() {
-			c.gone[o.Key] = &removal{obj: o, left: true}
+			c.gone[o.Key] = &removal{obj: o, left: true, keep: true}
 		}
 		if it.IsFolder() {
 			c.folders[it.Key()] = it
@@ -240,12 +240,16 @@ func (c *Cache) Conflicted(it *outbox.Item, beside string) {
 
 // Removed implements outbox.Events.
 func (c *Cache) Removed(key string, err error) {
+	c.mu.Lock()
+	keep := c.gone[key] != nil && c.gone[key].keep
+	c.mu.Unlock()
 	switch {
 	case err == nil:
 		c.forget(key)
 		c.names.Remove(key)
-		prefix, _ := splitKey(key)
-		defer c.keepFolder(prefix)
+		if prefix, _ := splitKey(key); keep {
+			defer c.keepFolder(prefix)
+		}
 	case errors.Is(err, s3backend.Stale): // another version has come, and stays
 		prefix, _ := splitKey(key)
 		c.names.Drop(prefix)

@@ -18,6 +18,8 @@ type removal struct {
 	// left tells that it is removed once the file that was renamed away from here
 	// is delivered, and only if it is still there then.
 	left bool
+	// keep tells that the folder stays though this was the last file in it.
+	keep bool
 }
 
 // hides tells whether a version that S3 lists is the one that is shown no more.
@@ -97,7 +99,7 @@ func (c *Cache) vacate(ctx context.Context, key string, a Attr) (*removal, error
 	defer c.mu.Unlock()
 	var r *removal
 	if at.ETag != "" {
-		r = &removal{obj: at}
+		r = &removal{obj: at, keep: true}
 		c.gone[key] = r
 	}
 	if f == nil {

@@ -85,7 +85,7 @@ func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, n
 		return nil
 	}
 	if src.File != nil {
-		switch done, err := c.renameOwed(ctx, src.File, to, dst); {
+		switch done, err := c.renameOwed(ctx, src.File, to, dst, true); {
 		case err != nil || done:
 			return err
 		}
@@ -101,8 +101,9 @@ func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, n
 	return c.renameObject(ctx, from, to, src, dst, noReplace)
 }
 
-// renameOwed moves a file that is owed; false where nothing is owed any more.
-func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bool, error) {
+// renameOwed moves a file that is owed; false where nothing is owed any more. With
+// keep the folder that it was in stays.
+func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr, keep bool) (bool, error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	c.mu.Lock()
@@ -138,7 +139,7 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 	defer c.mu.Unlock()
 	if old.ETag != "" {
 		old.Key = f.key
-		c.gone[f.key] = &removal{obj: old, left: true}
+		c.gone[f.key] = &removal{obj: old, left: true, keep: keep}
 	}
 	c.files.move(f, to.key())
 	f.obj.Key = to.key()
@@ -236,10 +237,11 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 		return err
 	}
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
-	made, err := c.out.Move(context.WithoutCancel(ctx), []outbox.Move{{From: old, To: to.key(), Over: room.over}})
-	if err == nil {
+	_, err = c.out.Move(context.WithoutCancel(ctx), []outbox.Move{{From: old, To: to.key(), Over: room.over}}, func(made []s3backend.Object) {
 		room.take()
-		c.renamed(old, made[0])
+		c.renamed(old, made[0], true)
+	})
+	if err == nil {
 		return nil
 	}
 	room.leave()
@@ -257,10 +259,11 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) error {
 	for {
 		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
-		made, err := c.out.MoveBeside(context.WithoutCancel(ctx), old, to.key())
-		if err == nil {
+		err := c.out.MoveBeside(context.WithoutCancel(ctx), old, to.key(), func(made []s3backend.Object) {
 			c.names.Drop(to.prefix)
-			c.renamed(old, made)
+			c.renamed(old, made[0], true)
+		})
+		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, s3backend.Stale) {
@@ -276,21 +279,20 @@ func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) erro
 	}
 }
 
-// move has S3 move objects. An interrupt does not cut it short: it would leave
-// them under both names for longer.
+// move has S3 move all objects of a folder. An interrupt does not cut it short: it
+// would leave them under both names for longer.
 func (c *Cache) move(ctx context.Context, moves []outbox.Move) error {
-	made, err := c.out.Move(context.WithoutCancel(ctx), moves)
-	if err != nil {
-		return err
-	}
-	for i, m := range moves {
-		c.renamed(m.From, made[i])
-	}
-	return nil
+	_, err := c.out.Move(context.WithoutCancel(ctx), moves, func(made []s3backend.Object) {
+		for i, m := range moves {
+			c.renamed(m.From, made[i], false)
+		}
+	})
+	return err
 }
 
-// renamed notes that S3 has moved a version.
-func (c *Cache) renamed(old, obj s3backend.Object) {
+// renamed notes that S3 has moved a version, before it removes the original. With
+// keep the folder that it was in stays.
+func (c *Cache) renamed(old, obj s3backend.Object, keep bool) {
 	if h := c.names.Header(old.Key, old.ETag); h != nil {
 		obj.Header = h
 	}
@@ -300,7 +302,7 @@ func (c *Cache) renamed(old, obj s3backend.Object) {
 	c.names.Put(obj)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.gone[old.Key] = &removal{obj: old}
+	c.gone[old.Key] = &removal{obj: old, keep: keep}
 	f := c.files.get(old.Key)
 	if f == nil || f.obj.ETag != old.ETag {
 		return
@@ -350,7 +352,7 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) err
 	taken = true
 	room.take()
 	c.mu.Lock()
-	r := &removal{obj: old, aside: true}
+	r := &removal{obj: old, aside: true, keep: true}
 	c.gone[old.Key] = r
 	if g := c.files.get(old.Key); g != nil {
 		c.files.drop(g)
@@ -488,7 +490,7 @@ func (c *Cache) moveOwed(ctx context.Context, old, dir string) error {
 		if !owed {
 			continue
 		}
-		if _, err := c.renameOwed(ctx, f, place{prefix: prefix, elem: elem}, Attr{}); err != nil {
+		if _, err := c.renameOwed(ctx, f, place{prefix: prefix, elem: elem}, Attr{}, false); err != nil {
 			return err
 		}
 	}

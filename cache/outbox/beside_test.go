@@ -54,7 +54,7 @@ func TestConflictIsRemembered(t *testing.T) {
 
 func (r *rig) rename(obj s3backend.Object, to string) {
 	r.Helper()
-	if _, err := r.Move(r.Context(), []Move{{From: obj, To: to}}); err != nil {
+	if _, err := r.Move(r.Context(), []Move{{From: obj, To: to}}, nil); err != nil {
 		r.Fatal(err)
 	}
 }

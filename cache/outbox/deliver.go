@@ -88,15 +88,11 @@ func (it *Item) tell() {
 
 // finish tells that S3 has the item, and forgets it.
 func (it *Item) finish(obj s3backend.Object) {
-	it.mu.Lock()
-	leave, left := it.leave, it.lost
-	it.leave, it.lost, it.up = nil, nil, nil
-	it.mu.Unlock()
 	it.o.committedOver(obj.Key)
-	for _, old := range leave {
-		it.o.removeVersion(old)
-	}
-	it.o.removeLost(slices.DeleteFunc(left, func(l lost) bool { return l.Key == obj.Key }))
+	it.removeLeft()
+	it.mu.Lock()
+	it.up = nil
+	it.mu.Unlock()
 	path := ""
 	if it.stage != nil && it.stage.whole() {
 		path = it.path
@@ -274,6 +270,10 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 		return obj, false, nil
 	}
 	it.mu.Unlock()
+	// Who left it may have come to remove it since S3 was asked.
+	if now, err := it.o.current(ctx, key); err != nil || now.ETag != cur.ETag {
+		return obj, false, err
+	}
 	return obj, false, it.moveBeside(ctx, key)
 }
 

@@ -373,15 +373,12 @@ func (it *Item) Drop() {
 		it.mu.Unlock()
 		return
 	}
-	up, left, leave := it.up, it.lost, it.leave
-	it.up, it.lost, it.leave = nil, nil, nil
+	up := it.up
+	it.up = nil
 	close(it.gone)
 	it.mu.Unlock()
 	it.o.abandon(up)
-	for _, old := range leave {
-		it.o.removeVersion(old)
-	}
-	it.o.removeLost(left)
+	it.removeLeft()
 	it.erase()
 	it.o.forget(it)
 }
@@ -664,12 +661,10 @@ func (it *Item) Permit(mode uint32) {
 func (it *Item) Unname() {
 	it.mu.Lock()
 	it.offline = true
-	up, leave := it.up, it.leave
-	it.up, it.leave = nil, nil
+	up := it.up
+	it.up = nil
 	it.mu.Unlock()
-	for _, old := range leave {
-		it.o.removeVersion(old)
-	}
+	it.removeLeft()
 	it.eraseLog()
 	it.o.abandon(up)
 }

@@ -281,7 +281,7 @@ func (l *life) move(f *owedFile) {
 	to := l.newKey()
 	l.moved[to] = f.key
 	l.mu.Unlock()
-	made, err := l.Move(l.Context(), []Move{{From: l.b.Object(f.key), To: to}})
+	made, err := l.Move(l.Context(), []Move{{From: l.b.Object(f.key), To: to}}, nil)
 	if err != nil || made[0].Key != to {
 		l.Fatalf("Move = %+v, %v", made, err)
 	}

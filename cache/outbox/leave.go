@@ -31,6 +31,23 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 	return false, nil
 }
 
+// removeLeft owes the removal of what the item left under its earlier names. Until
+// then it is told who left it.
+func (it *Item) removeLeft() {
+	it.mu.Lock()
+	leave, left := it.leave, it.lost
+	it.mu.Unlock()
+	for _, old := range leave {
+		it.o.removeVersion(old)
+	}
+	for _, l := range left {
+		it.o.removals.addLost(l)
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.leave, it.lost = nil, nil
+}
+
 // whoLeft is the item that replaced this version, or made it by an attempt whose
 // answer was lost, and was renamed before it was delivered; nil for none.
 func (o *Outbox) whoLeft(obj s3backend.Object) *Item {

@@ -124,13 +124,6 @@ func (o *Outbox) committedOver(key string) {
 	}
 }
 
-// removeLost owes the removal of what lost attempts may have left.
-func (o *Outbox) removeLost(all []lost) {
-	for _, l := range all {
-		o.removals.addLost(l)
-	}
-}
-
 // addLost owes the removal of what a lost attempt left, if it left anything; S3 is
 // asked when its turn comes.
 func (r *removals) addLost(l lost) {

@@ -36,10 +36,11 @@ type moveRecord struct {
 }
 
 // Move copies objects on the server and then owes the removal of the originals, so
-// that each is whole under one name at least at any moment. It returns the copies.
+// that each is whole under one name at least at any moment. It returns the copies,
+// and tells of them before any original can be gone, if copied is not nil.
 // On the first failure it takes the copies back, and nothing has changed. Should
 // this process end, a later one goes on.
-func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, error) {
+func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
 	log := filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), logSuffix))
 	rec := record{Op: opMove}
 	for _, m := range moves {
@@ -87,6 +88,9 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 		removeLog(log)
 		return nil, err
 	}
+	if copied != nil {
+		copied(made)
+	}
 	for _, m := range moves {
 		o.moved(m.From.Key, m.To)
 		o.removeVersion(m.From)
@@ -98,16 +102,15 @@ func (o *Outbox) Move(ctx context.Context, moves []Move) ([]s3backend.Object, er
 
 // MoveBeside is Move of one object to a key that the other party has taken: theirs
 // stays, and ours goes beside it as any conflict copy does.
-func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs string) (s3backend.Object, error) {
+func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs string, copied func(made []s3backend.Object)) error {
 	beside := conflictKey(theirs, o.cfg.Who, time.Now())
-	made, err := o.Move(ctx, []Move{{From: from, To: beside}})
-	if err != nil {
-		return s3backend.Object{}, err
+	if _, err := o.Move(ctx, []Move{{From: from, To: beside}}, copied); err != nil {
+		return err
 	}
 	o.log.Warn("conflict: the other party has taken the name; ours goes beside it", "key", theirs, "ours", beside)
 	o.keepConflict(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(), Theirs: theirs})
 	o.wake()
-	return made[0], nil
+	return nil
 }
 
 // copied tells whether to holds a copy of the version from, and which object that

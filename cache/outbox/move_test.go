@@ -44,7 +44,7 @@ func (r *rig) wantUnmoved(n int) {
 
 func TestMove(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		made, err := r.Move(r.Context(), r.moves(5))
+		made, err := r.Move(r.Context(), r.moves(5), nil)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestMoveReplaces(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		moves := r.moves(1)
 		moves[0].Over = r.b.Store("Delivery/new/0", []byte("before"), nil)
-		if _, err := r.Move(r.Context(), moves); err != nil {
+		if _, err := r.Move(r.Context(), moves, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.drain()
@@ -82,7 +82,7 @@ func TestMoveIsTakenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, fault, func(r *rig) {
-				if _, err := r.Move(r.Context(), r.moves(5)); !errors.Is(err, s3backend.Denied) {
+				if _, err := r.Move(r.Context(), r.moves(5), nil); !errors.Is(err, s3backend.Denied) {
 					r.Fatalf("Move = %v, want Denied", err)
 				}
 				r.drain()
@@ -98,7 +98,7 @@ func TestMoveOntoTheOtherParty(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		moves := r.moves(1)
 		r.b.Store("Delivery/new/0", []byte("theirs"), nil)
-		if _, err := r.Move(r.Context(), moves); !errors.Is(err, s3backend.Stale) {
+		if _, err := r.Move(r.Context(), moves, nil); !errors.Is(err, s3backend.Stale) {
 			r.Fatalf("Move = %v, want Stale", err)
 		}
 		r.drain()
@@ -114,7 +114,7 @@ func TestMoveWhoseReplyWasLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fault := func(b buckettest.S3) buckettest.S3 { return lose(b, buckettest.Copy, 2) }
 			bubble(t, Config{}, fault, func(r *rig) {
-				if _, err := r.Move(r.Context(), r.moves(3)); err != nil {
+				if _, err := r.Move(r.Context(), r.moves(3), nil); err != nil {
 					r.Fatal(err)
 				}
 				r.drain()

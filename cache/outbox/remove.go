@@ -7,21 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/s3share/s3share/s3backend"
 )
 
 const (
-	// removeBatch is how many keys one DeleteObjects takes.
-	// Source: Amazon S3 API Reference, DeleteObjects.
-	removeBatch = 1000
-	// removeDelay gathers removals that come together into one request.
-	removeDelay = 20 * time.Millisecond
 	// removers is how many such requests run at once.
 	removers = 4
-	// strictDeletes is how many single versions are deleted at once by each.
-	strictDeletes = 16
+	// strictDeletes is how many single versions are deleted at once. They go at once:
+	// no request takes several of them, each with its condition.
+	strictDeletes = 32
 
 	removalsLog = "removals" + logSuffix
 
@@ -59,10 +53,13 @@ type removals struct {
 	o   *Outbox
 	log string
 
-	mu      sync.Mutex
-	owed    map[string]*toRemove // by key
-	waiting int                  // of owed, those not sent
-	running int
+	mu        sync.Mutex
+	owed      map[string]*toRemove // by key
+	loose     []*toRemove          // wait to be gathered; overtaken or cancelled if owed holds another
+	strict    []*toRemove          // wait for their turn, likewise
+	gathering bool
+	sending   int // batches
+	deleting  int // workers for strict
 }
 
 func newRemovals(o *Outbox) *removals {
@@ -93,53 +90,18 @@ func (r *removals) add(t *toRemove) {
 func (r *removals) addLocked(t *toRemove) {
 	t.since = time.Now()
 	if old := r.owed[t.obj.Key]; old != nil {
-		if !old.sent {
-			r.waiting--
-		}
 		t.join(old)
 	}
 	r.owed[t.obj.Key] = t
-	r.waiting++
-	if r.running < removers {
-		r.running++
-		r.o.work.Go(r.run)
+	if !t.strict {
+		r.loose = append(r.loose, t)
+		r.startLocked()
+		return
 	}
-}
-
-// run sends batches until nothing waits.
-func (r *removals) run() {
-	for {
-		_ = sleep(r.o.ctx, removeDelay)
-		r.mu.Lock()
-		if r.waiting == 0 || r.o.ctx.Err() != nil {
-			r.running--
-			r.mu.Unlock()
-			return
-		}
-		var batch, strict []*toRemove
-		for _, t := range r.owed {
-			if t.sent || len(batch) == removeBatch {
-				continue
-			}
-			t.sent = true
-			r.waiting--
-			if t.strict {
-				strict = append(strict, t)
-			} else {
-				batch = append(batch, t)
-			}
-		}
-		r.mu.Unlock()
-		r.send(batch)
-		var g errgroup.Group
-		g.SetLimit(strictDeletes)
-		for _, t := range strict {
-			g.Go(func() error {
-				r.sendStrict(t)
-				return nil
-			})
-		}
-		g.Wait() // none fails: each tells its own end
+	r.strict = append(r.strict, t)
+	if r.deleting < strictDeletes {
+		r.deleting++
+		r.o.work.Go(r.deleteStrict)
 	}
 }
 
@@ -242,7 +204,6 @@ func (o *Outbox) CancelRemove(key string) bool {
 	if t == nil || t.sent {
 		return false
 	}
-	r.waiting--
 	r.forgetLocked(t)
 	o.wake()
 	return true

@@ -137,3 +137,36 @@ func TestRemovalsAreRecovered(t *testing.T) {
 		r.wantNothing()
 	})
 }
+
+// TestATreeIsRemovedInFewRequests removes files as fast as a program does that
+// unlinks them one by one, and one alone, which waits no longer for that.
+func TestATreeIsRemovedInFewRequests(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		const n = 5000
+		for i := range n {
+			r.Remove(r.b.Store(fmt.Sprintf("Delivery/%d", i), nil, nil))
+			time.Sleep(200 * time.Microsecond)
+		}
+		r.drain()
+		r.wantKeys()
+		if got := r.b.Count(buckettest.DeleteAll); got > 10 {
+			r.Errorf("%d removals took %d requests, want 10 at most", n, got)
+		}
+		r.Remove(r.b.Store("Delivery/alone", nil, nil))
+		pass(removeDelay)
+		r.wantKeys()
+		r.wantNothing()
+	})
+}
+
+// TestMovedOriginalsAreRemovedAtOnce: whoever renames a file waits for nothing.
+func TestMovedOriginalsAreRemovedAtOnce(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		if _, err := r.Move(r.Context(), r.moves(5), nil); err != nil {
+			r.Fatal(err)
+		}
+		synctest.Wait() // no time passes
+		r.wantMoved(5)
+		r.wantNothing()
+	})
+}

@@ -1,0 +1,98 @@
+package outbox
+
+import "time"
+
+const (
+	// removeBatch is how many keys one DeleteObjects takes.
+	// Source: Amazon S3 API Reference, DeleteObjects.
+	removeBatch = 1000
+	// removeDelay is what one removal waits for others, to go with them in one
+	// request.
+	removeDelay = 20 * time.Millisecond
+	// While more come than manyRemovals, they are gathered until none has come for
+	// gatherStep, and for gatherMost at most.
+	manyRemovals = 8
+	gatherStep   = 50 * time.Millisecond
+	gatherMost   = 250 * time.Millisecond
+)
+
+// startLocked has the removals that wait gathered, by one at a time.
+func (r *removals) startLocked() {
+	if !r.gathering && len(r.loose) > 0 && r.sending < removers && r.o.ctx.Err() == nil {
+		r.gathering = true
+		r.o.work.Go(r.gather)
+	}
+}
+
+// gather sends one batch; the next one is gathered meanwhile.
+func (r *removals) gather() {
+	r.awaitMore()
+	r.mu.Lock()
+	r.gathering = false
+	var batch []*toRemove
+	for len(batch) < removeBatch && r.o.ctx.Err() == nil {
+		t := r.takeLocked(&r.loose)
+		if t == nil {
+			break
+		}
+		batch = append(batch, t)
+	}
+	r.sending++
+	r.startLocked()
+	r.mu.Unlock()
+	r.send(batch)
+	r.mu.Lock()
+	r.sending--
+	r.startLocked()
+	r.mu.Unlock()
+}
+
+// awaitMore returns when it is time to send what was gathered.
+func (r *removals) awaitMore() {
+	began, before := time.Now(), 0
+	for wait := removeDelay; ; wait = gatherStep {
+		if r.gathered() >= removeBatch || sleep(r.o.ctx, wait) != nil {
+			return
+		}
+		n := r.gathered()
+		if n < manyRemovals || n == before || time.Since(began) >= gatherMost {
+			return
+		}
+		before = n
+	}
+}
+
+func (r *removals) gathered() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.loose)
+}
+
+// takeLocked takes the first removal of a line that is still owed, to send it; nil
+// for none.
+func (r *removals) takeLocked(line *[]*toRemove) *toRemove {
+	for len(*line) > 0 {
+		t := (*line)[0]
+		(*line)[0], *line = nil, (*line)[1:]
+		if r.owed[t.obj.Key] == t {
+			t.sent = true
+			return t
+		}
+	}
+	return nil
+}
+
+// deleteStrict deletes single versions until none waits.
+func (r *removals) deleteStrict() {
+	for {
+		r.mu.Lock()
+		t := r.takeLocked(&r.strict)
+		if t == nil || r.o.ctx.Err() != nil {
+			r.deleting--
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		r.sendStrict(t)
+	}
+}

@@ -1,0 +1,113 @@
+package cache
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// TestRenamedFolderIsNotMadeAnew removes the last of the originals at S3 while the
+// folder is still being renamed: nothing of it comes back.
+func TestRenamedFolderIsNotMadeAnew(t *testing.T) {
+	var held *buckettest.Holder
+	fault := func(b buckettest.S3) (s3 buckettest.S3) {
+		s3, held = buckettest.Hold(b, buckettest.Put)
+		return s3
+	}
+	bubble(t, fault, func(r *rig) {
+		r.b.Store("Delivery/old/sub/x", []byte("x"), nil)
+		r.b.Store("Delivery/old/z", []byte("z"), nil)
+		r.wantShown("Delivery/old", "sub", "z")
+		r.wantShown("Delivery/old/sub", "x")
+		if err := r.Mkdir(r.Context(), "Delivery/old/y"); err != nil {
+			r.Fatal(err)
+		}
+		<-held.Entered // it is on its way, and the rename waits for it in the end
+		renamed := make(chan error)
+		go func() { renamed <- r.Rename(r.Context(), "Delivery/old", "Delivery/new", false) }()
+		synctest.Wait()
+		if got := r.b.Keys(); !slices.Equal(got, []string{"Delivery/new/sub/x", "Delivery/new/z"}) {
+			r.Errorf("while it is renamed the bucket holds %q, want the originals gone", got)
+		}
+		held.Release()
+		if err := <-renamed; err != nil {
+			r.Fatal(err)
+		}
+		r.drain()
+		if got := r.b.Keys(); !slices.Equal(got, []string{"Delivery/new/sub/x", "Delivery/new/y/", "Delivery/new/z"}) {
+			r.Errorf("the bucket holds %q", got)
+		}
+	})
+}
+
+// TestFolderIsRenamedWhileItsFilesGoUp: what would be delivered under its old name
+// while others are copied goes with the folder.
+func TestFolderIsRenamedWhileItsFilesGoUp(t *testing.T) {
+	var copies, puts *buckettest.Holder
+	fault := func(b buckettest.S3) (s3 buckettest.S3) {
+		s3, copies = buckettest.Hold(b, buckettest.Copy)
+		s3, puts = buckettest.Hold(s3, buckettest.Put)
+		return s3
+	}
+	bubble(t, fault, func(r *rig) {
+		r.b.Store("Delivery/old/theirs", []byte("theirs"), nil)
+		r.create("Delivery/old/going", "going").Release()
+		<-puts.Entered
+		r.create("Delivery/old/closed", "closed").Release()
+		renamed := make(chan error)
+		go func() { renamed <- r.Rename(r.Context(), "Delivery/old", "Delivery/new", false) }()
+		puts.Release()
+		<-copies.Entered
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		copies.Release()
+		if err := <-renamed; err != nil {
+			r.Fatal(err)
+		}
+		r.drain()
+		r.wantBucket(map[string]string{"Delivery/new/theirs": "theirs", "Delivery/new/going": "going", "Delivery/new/closed": "closed"})
+	})
+}
+
+// TestRenameOfAFolderIsTakenBack has S3 refuse one of the copies: the others are
+// removed, and the folder that they were to be in does not come to be.
+func TestRenameOfAFolderIsTakenBack(t *testing.T) {
+	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Deny(b, buckettest.Copy, "Delivery/new/2") }
+	bubble(t, fault, func(r *rig) {
+		keys := []string{"Delivery/old/1", "Delivery/old/2", "Delivery/old/3"}
+		for _, key := range keys {
+			r.b.Store(key, []byte("data"), nil)
+		}
+		r.wantShown("Delivery", "old")
+		if err := r.Rename(r.Context(), "Delivery/old", "Delivery/new", false); !errors.Is(err, s3backend.Denied) {
+			r.Fatalf("Rename = %v, want Denied", err)
+		}
+		r.drain()
+		if got := r.b.Keys(); !slices.Equal(got, keys) {
+			r.Errorf("the bucket holds %q, want %q", got, keys)
+		}
+		r.wantShown("Delivery/old", "1", "2", "3")
+	})
+}
+
+// TestRenameThereAndBackAtOnce: the version that comes back is not taken for the
+// one that was removed.
+func TestRenameThereAndBackAtOnce(t *testing.T) {
+	bubble(t, nil, func(r *rig) {
+		r.b.Store("Delivery/a", []byte("data"), nil)
+		r.rename("Delivery/a", "Delivery/b")
+		synctest.Wait()
+		r.rename("Delivery/b", "Delivery/a")
+		synctest.Wait() // no time passes
+		r.wantShown("Delivery", "a")
+		r.wantText("Delivery/a", "data")
+		if got := r.b.Keys(); !slices.Equal(got, []string{"Delivery/a"}) {
+			r.Errorf("the bucket holds %q", got)
+		}
+	})
+}
