@@ -14,22 +14,136 @@ import (
 // closed arrives, and then there is room again.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
+	direct := newExchange(t, "article")
+	x, g := direct.through(t)
+	state := smallDisk(t)
+	m := x.mount(client, "--state-dir", state+"/s3share")
+	open := g.holdPuts()
+	free := m.free()
+	if free > 64*mib {
+		t.Errorf("statfs tells %d free bytes, and the disk has 64 MiB", free)
+	}
+	closed, total := m.fill()
+	if total < free/2 || total > free {
+		t.Errorf("%d bytes were taken, and statfs told that %d were free", total, free)
+	}
+	if now := m.free(); now > 4*mib {
+		t.Errorf("statfs tells %d free bytes when the disk is full", now)
+	}
+	open()
+	for key, content := range closed {
+		m.awaitDelivered(key)
+		direct.awaitObject(key, content)
+	}
+	if all := direct.list(); len(all) != len(closed) {
+		t.Errorf("the bucket holds %d objects, want the %d that were closed", len(all), len(closed))
+	}
+	m.deliver(delivery+"later", []byte("there is room again"))
+}
+
+// TestStageSize fills what --stage-size allows, on a disk that has more.
+func TestStageSize(t *testing.T) {
+	t.Parallel()
+	direct := newExchange(t, "article")
+	x, g := direct.through(t)
+	m := x.mount(client, "--stage-size", "20M")
+	open := g.holdPuts()
+	free := m.free()
+	closed, total := m.fill()
+	if total > free || total < free-3*mib {
+		t.Errorf("%d bytes were taken in pieces of 3 MiB, and statfs told that %d were free", total, free)
+	}
+	if free < 19e6 || free > 21<<20 {
+		t.Errorf("statfs tells %d free bytes, and the stage has 20 MB", free)
+	}
+	open()
+	for key, content := range closed {
+		direct.awaitObject(key, content)
+	}
+	m.deliver(delivery+"later", []byte("there is room again"))
+}
+
+// TestJournalOnAFullDisk has no room for a line of the journal: the program is told
+// so, and what it notes once there is room again is read by the next process.
+func TestJournalOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	direct := newExchange(t, "article")
+	x, g := direct.through(t)
+	state := smallDisk(t)
+	m := x.mount(client, "--state-dir", state+"/s3share")
+	g.holdPuts()
+	const key, other = delivery + "file", delivery + "other"
+	content := randomBytes(1 * mib)
+	f, err := os.Create(m.path(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	// Another program fills the disk, the daemon's reserve too.
+	filler, err := os.Create(state + "/filler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4096))
+	}
+	wantErrno(t, "fill the disk", err, unix.ENOSPC)
+	err = nil
+	for range 1000 { // each notes a line, and the last of them fill its page
+		if err = f.Sync(); err != nil {
+			break
+		}
+	}
+	wantErrno(t, "fsync when the journal has no room", err, unix.ENOSPC)
+	_, err = os.Create(m.path(other))
+	wantErrno(t, "create when the journal has no room", err, unix.ENOSPC)
+	if err := os.Remove(filler.Name()); err != nil {
+		t.Fatal(err)
+	}
+	if err := filler.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Errorf("fsync when there is room again: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	m.kill()
+	g.when(nil)
+	m = m.revive(t)
+	direct.awaitObject(key, content)
+	if left := m.awaitRest(); len(left) > 0 {
+		t.Errorf("in the end there is %v", left)
+	}
+	m.deliver(other, []byte("there is room again"))
+}
+
+// smallDisk is a directory on a disk of 64 MiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
 	if os.Getuid() != 0 {
 		missing(t, "root", "a small tmpfs has to be mounted")
 	}
-	direct := newExchange(t, "article")
-	x, g := direct.through(t)
-	state := t.TempDir()
-	if err := unix.Mount("tmpfs", state, "tmpfs", 0, "size=64m"); err != nil {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
 		missing(t, "root", fmt.Sprintf("mount a tmpfs: %v", err))
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(state, 0); err != nil {
+		if err := unix.Unmount(dir, 0); err != nil {
 			t.Errorf("unmount the tmpfs: %v", err)
 		}
 	})
-	m := x.mount(client, "--state-dir", state+"/s3share")
-	opened := make(chan struct{}) // the way to S3
+	return dir
+}
+
+// holdPuts lets no small file through until open is called.
+func (g *gateway) holdPuts() (open func()) {
+	opened := make(chan struct{})
 	g.when(func(op string, _ http.ResponseWriter, r *http.Request) bool {
 		if op == "PutObject" {
 			select {
@@ -39,12 +153,13 @@ func TestDiskFull(t *testing.T) {
 		}
 		return false
 	})
-	free := m.free()
-	if free > 64*mib {
-		t.Errorf("statfs tells %d free bytes, and the disk has 64 MiB", free)
-	}
-	closed := map[string][]byte{}
-	total := int64(0)
+	return func() { close(opened) }
+}
+
+// fill writes files of 3 MiB until there is no room for another, which it removes.
+func (m *mount) fill() (closed map[string][]byte, total int64) {
+	m.t.Helper()
+	closed = map[string][]byte{}
 	var err error
 	for n := 0; err == nil; n++ {
 		key, content := fmt.Sprintf("%s%d", delivery, n), randomBytes(3*mib)
@@ -52,28 +167,14 @@ func TestDiskFull(t *testing.T) {
 			closed[key] = content
 			total += int64(len(content))
 		} else if rerr := os.Remove(m.path(key)); rerr != nil {
-			t.Errorf("remove what did not fit: %v", rerr)
+			m.t.Errorf("remove what did not fit: %v", rerr)
 		}
 		if total > 64*mib {
-			t.Fatalf("%d bytes were taken", total)
+			m.t.Fatalf("%d bytes were taken", total)
 		}
 	}
-	wantErrno(t, "write to a full disk", err, unix.ENOSPC)
-	if total < free/2 || total > free {
-		t.Errorf("%d bytes were taken, and statfs told that %d were free", total, free)
-	}
-	if now := m.free(); now > 4*mib {
-		t.Errorf("statfs tells %d free bytes when the disk is full", now)
-	}
-	close(opened)
-	for key, content := range closed {
-		m.awaitDelivered(key)
-		direct.awaitObject(key, content)
-	}
-	if all := direct.list(); len(all) != len(closed) {
-		t.Errorf("the bucket holds %d objects, want the %d that were closed", len(all), len(closed))
-	}
-	m.deliver(delivery+"later", []byte("there is room again"))
+	wantErrno(m.t, "write where there is no room", err, unix.ENOSPC)
+	return closed, total
 }
 
 // free is what statfs(2) tells a program that it can write, in bytes.

@@ -30,6 +30,7 @@ type Item struct {
 	meter  meter
 	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete
+	named  atomic.Bool // the names of both files are on the disk
 	// unbrought tells that S3 did not give the base when it was to be changed.
 	unbrought atomic.Bool
 
@@ -97,6 +98,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 	it.edits.Store(base.ETag != "")
 	if err := it.note(record{Op: opCreate, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
 		st.close()
+		removeLog(path + logSuffix)
 		os.Remove(path)
 		return nil, err
 	}
@@ -109,6 +111,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
 	if err := it.note(record{Op: opCreate, Key: key, Folder: true}); err != nil {
+		removeLog(it.path + logSuffix)
 		return nil, err
 	}
 	it.sealed.Store(true)
@@ -533,8 +536,8 @@ func (it *Item) noteSize() error {
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
 func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.seek(off, hole) }
 
-// Sync returns when the staged bytes are on the local disk, and what the journal
-// says of them.
+// Sync returns when the staged bytes are on the local disk, what the journal says of
+// them, and the names of both.
 func (it *Item) Sync() error {
 	if it.stage == nil {
 		return nil
@@ -549,7 +552,17 @@ func (it *Item) Sync() error {
 	if err := it.note(r); err != nil {
 		return err
 	}
-	return syncPath(it.path + logSuffix)
+	if err := syncPath(it.path + logSuffix); err != nil {
+		return err
+	}
+	if it.named.Load() {
+		return nil
+	}
+	if err := syncDir(it.o.cfg.Dir); err != nil {
+		return err
+	}
+	it.named.Store(true)
+	return nil
 }
 
 func (it *Item) refused() error {

@@ -122,7 +122,8 @@ func (p *part) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// appendLog appends records to a journal.
+// appendLog appends records to a journal, all or none: what the disk takes only a
+// part of is cut off again, so that the next line stands by itself.
 func appendLog(path string, recs ...record) error {
 	var b bytes.Buffer
 	for _, r := range recs {
@@ -136,7 +137,10 @@ func appendLog(path string, recs ...record) error {
 	if err != nil {
 		return fmt.Errorf("cannot keep the journal: %w", err)
 	}
-	_, err = f.Write(b.Bytes())
+	n, err := f.Write(b.Bytes())
+	if err != nil && n > 0 {
+		err = errors.Join(err, cutEnd(f, int64(n)))
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -144,6 +148,15 @@ func appendLog(path string, recs ...record) error {
 		return fmt.Errorf("cannot keep the journal: %w", err)
 	}
 	return nil
+}
+
+// cutEnd takes the last n bytes off a file.
+func cutEnd(f *os.File, n int64) error {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	return f.Truncate(end - n)
 }
 
 // removeLog ends a journal.

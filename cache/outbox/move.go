@@ -47,6 +47,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 		rec.Moves = append(rec.Moves, moveRecord{*versionOf(m.From), m.To, versionOf(m.Over)})
 	}
 	if err := appendLog(log, rec); err != nil {
+		removeLog(log)
 		return nil, err
 	}
 	failpoint("move begun")
@@ -179,6 +180,15 @@ func (o *Outbox) recoverMove(log string) error {
 
 // redo completes one object's move, wherever it stopped.
 func (o *Outbox) redo(m moveRecord) error {
+	err := o.redoOnce(m)
+	if isKind(err, s3backend.Stale) {
+		// The earlier process's copy may have been on its way, and have come since.
+		err = o.redoOnce(m)
+	}
+	return err
+}
+
+func (o *Outbox) redoOnce(m moveRecord) error {
 	there, err := o.current(o.ctx, m.To)
 	if err != nil {
 		return err

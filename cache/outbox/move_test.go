@@ -160,6 +160,21 @@ func TestMoveIsRecovered(t *testing.T) {
 	})
 }
 
+// TestRecoveredMoveMeetsItsOwnCopy: that of the earlier process was on its way still.
+func TestRecoveredMoveMeetsItsOwnCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := buckettest.New(), t.TempDir()
+		endedMove(t, b, dir, 3)
+		r := newRig(t, b, dir, Config{}, func(b buckettest.S3) buckettest.S3 { return buckettest.SeemStale(b, buckettest.Copy, 1) })
+		defer r.Close()
+		r.recover()
+		synctest.Wait()
+		r.drain()
+		r.wantMoved(3)
+		r.wantNothing()
+	})
+}
+
 // TestRecoveredMoveMeetsTheOtherParty finds under the new name a file of the same
 // size that is not ours.
 func TestRecoveredMoveMeetsTheOtherParty(t *testing.T) {

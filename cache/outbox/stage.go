@@ -429,3 +429,13 @@ func syncPath(path string) error {
 	defer f.Close()
 	return f.Sync()
 }
+
+// syncDir has the names in a directory written to the disk.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
