@@ -164,6 +164,7 @@ func (c *Cache) recover() error {
 	for _, it := range items {
 		it.Resume()
 	}
+	c.out.Resume()
 	return nil
 }
 

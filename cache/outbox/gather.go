@@ -82,6 +82,21 @@ func (r *removals) takeLocked(line *[]*toRemove) *toRemove {
 	return nil
 }
 
+// deleteLocked has the single versions that wait deleted.
+func (r *removals) deleteLocked() {
+	for range min(len(r.strict), strictDeletes-r.deleting) {
+		r.deleting++
+		r.o.work.Go(r.deleteStrict)
+	}
+}
+
+// resume goes on with what was recovered.
+func (r *removals) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deleteLocked()
+}
+
 // deleteStrict deletes single versions until none waits.
 func (r *removals) deleteStrict() {
 	for {

@@ -142,7 +142,7 @@ func (o *Outbox) takeBack(made []s3backend.Object, moves []Move) {
 	}
 }
 
-// recoverMove goes on with a move of an earlier process, behind whoever calls.
+// recoverMove reads a move of an earlier process, for Resume to go on with.
 func (o *Outbox) recoverMove(log string) error {
 	recs, err := readLog(log)
 	if err != nil || len(recs) == 0 {
@@ -153,7 +153,7 @@ func (o *Outbox) recoverMove(log string) error {
 		o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
 	}
 	o.mu.Unlock()
-	o.work.Go(func() {
+	o.resumed = append(o.resumed, func() {
 		for _, m := range recs[0].Moves {
 			for try := 0; ; try++ {
 				err := o.redo(m)

@@ -25,6 +25,7 @@ func TestRecoveredMoveIsOwed(t *testing.T) {
 				t.Errorf("Status tells %v, want %q among it", keys, key)
 			}
 		}
+		r.Resume()
 		r.drain()
 		r.wantMoved(3)
 		r.wantNothing()

@@ -98,6 +98,7 @@ type Outbox struct {
 	disk     freeSpace
 	anyLost  atomic.Bool // an item may have left something; see lost
 	gate     gate
+	resumed  []func() // renames that wait for Resume
 
 	// mu guards the fields below. It is taken after an Item's.
 	mu      sync.Mutex

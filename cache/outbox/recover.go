@@ -27,8 +27,8 @@ var (
 	errKilled  = errors.New("the program that wrote it was ended by a signal")
 )
 
-// Recover reads what an earlier process owed. Each item waits for Resume, so that
-// its caller can show it first. base opens a version for the items that lie upon
+// Recover reads what an earlier process owed. Each item waits for its Resume, and
+// removals and renames for that of the outbox, so that its caller can show them first. base opens a version for the items that lie upon
 // one. What cannot be read is kept, logged and told by Status, and does not stop
 // the others.
 func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
@@ -313,6 +313,15 @@ func (it *Item) replay(st *stage, r record) {
 	case opGiveUp:
 		it.up = nil
 	}
+}
+
+// Resume goes on with the removals and renames of an earlier process.
+func (o *Outbox) Resume() {
+	o.removals.resume()
+	for _, moves := range o.resumed {
+		o.work.Go(moves)
+	}
+	o.resumed = nil
 }
 
 // Resume lets a recovered item go its way.

@@ -61,6 +61,7 @@ func (r *rig) resume() map[string]*Item {
 		all[it.Key()] = it
 		it.Resume()
 	}
+	r.Resume()
 	return all
 }
 

@@ -99,10 +99,7 @@ func (r *removals) addLocked(t *toRemove) {
 		return
 	}
 	r.strict = append(r.strict, t)
-	if r.deleting < strictDeletes {
-		r.deleting++
-		r.o.work.Go(r.deleteStrict)
-	}
+	r.deleteLocked()
 }
 
 // send deletes a batch, again after what may pass.
@@ -241,9 +238,9 @@ func (r *removals) status() []Status {
 	return all
 }
 
-// recover reads what an earlier process did not come to remove. Since then the
-// other party may have put something else there: only the version that was meant
-// is removed.
+// recover reads what an earlier process did not come to remove, for resume. Since
+// then the other party may have put something else there: only the version that was
+// meant is removed.
 func (r *removals) recover() error {
 	recs, err := readLog(r.log)
 	left := map[string]*toRemove{}
@@ -262,7 +259,9 @@ func (r *removals) recover() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range left {
-		r.addLocked(t)
+		t.since = time.Now()
+		r.owed[t.obj.Key] = t
+		r.strict = append(r.strict, t)
 	}
 	if len(left) == 0 && err == nil {
 		removeLog(r.log)

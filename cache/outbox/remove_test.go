@@ -131,6 +131,7 @@ func TestRemovalsAreRecovered(t *testing.T) {
 		if got := r.Removals(); len(got) != 3 {
 			r.Errorf("recovered removals %+v, want 3", got)
 		}
+		r.Resume()
 		r.drain()
 		r.wantKeys("Delivery/b", "Delivery/c")
 		r.wantHolds("Delivery/b", []byte("theirs, since"))
