@@ -89,6 +89,7 @@ func (it *Item) tell() {
 // finish tells that S3 has the item, and forgets it.
 func (it *Item) finish(obj s3backend.Object) {
 	it.o.committedOver(obj.Key)
+	it.dropLost(obj.Key)
 	it.removeLeft()
 	it.mu.Lock()
 	it.up = nil
@@ -331,6 +332,7 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 		it.theirs = key
 	}
 	it.mu.Unlock()
+	it.astray()
 	it.o.abandon(up)
 	it.o.log.Warn("conflict: the other party changed the file; ours goes beside it", "key", key, "ours", beside)
 	it.o.events.Conflicted(it, beside)

@@ -364,6 +364,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	it.up = nil // an upload is bound to its key
 	it.key, it.over, it.leave, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
 	it.mu.Unlock()
+	it.astray()
 	it.o.abandon(up)
 	return nil
 }

@@ -44,8 +44,17 @@ func (it *Item) removeLeft() {
 		it.o.removals.addLost(l)
 	}
 	it.mu.Lock()
-	defer it.mu.Unlock()
 	it.leave, it.lost = nil, nil
+	it.mu.Unlock()
+	it.o.mu.Lock()
+	defer it.o.mu.Unlock()
+	for _, l := range left {
+		if items := slices.DeleteFunc(it.o.astray[l.Key], func(at *Item) bool { return at == it }); len(items) > 0 {
+			it.o.astray[l.Key] = items
+		} else {
+			delete(it.o.astray, l.Key)
+		}
+	}
 }
 
 // whoLeft is the item that replaced this version, or made it by an attempt whose

@@ -40,7 +40,6 @@ func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
 		l := lost{Key: key, Size: size, Mtime: h.User[metaMtime], seq: seq}
 		if !slices.Contains(it.lost, l) {
 			it.lost = append(it.lost, l)
-			it.o.anyLost.Store(true)
 		}
 	}
 }
@@ -95,33 +94,52 @@ func (it *Item) replaceEarlier(cur s3backend.Object) {
 // inheritLost takes over what lost attempts of an item may have left at a key that
 // is now this one's.
 func (it *Item) inheritLost(from *Item, key string) {
-	from.mu.Lock()
-	var mine []lost
-	from.lost = slices.DeleteFunc(from.lost, func(l lost) bool {
-		if l.Key != key {
-			return false
-		}
-		l.seq = 0 // another's content
-		mine = append(mine, l)
-		return true
-	})
-	from.mu.Unlock()
+	mine := from.dropLost(key)
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.lost = append(it.lost, mine...)
+	for _, l := range mine {
+		l.seq = 0 // another's content
+		it.lost = append(it.lost, l)
+	}
+}
+
+// astray lets those who commit at keys that the item has no more know what it may
+// have left there.
+func (it *Item) astray() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.o.mu.Lock()
+	defer it.o.mu.Unlock()
+	for _, l := range it.lost {
+		if l.Key != it.key && !slices.Contains(it.o.astray[l.Key], it) {
+			it.o.astray[l.Key] = append(it.o.astray[l.Key], it)
+		}
+	}
 }
 
 // committedOver drops what lost attempts of other items may have left at a key: what
 // is there now has replaced it.
 func (o *Outbox) committedOver(key string) {
-	if !o.anyLost.Load() {
-		return
+	o.mu.Lock()
+	items := o.astray[key]
+	delete(o.astray, key)
+	o.mu.Unlock()
+	for _, it := range items {
+		it.dropLost(key)
 	}
-	for _, it := range o.Items() {
-		it.mu.Lock()
-		it.lost = slices.DeleteFunc(it.lost, func(l lost) bool { return l.Key == key })
-		it.mu.Unlock()
-	}
+}
+
+// dropLost forgets what lost attempts may have left at a key, and returns it.
+func (it *Item) dropLost(key string) (dropped []lost) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.lost = slices.DeleteFunc(it.lost, func(l lost) bool {
+		if l.Key == key {
+			dropped = append(dropped, l)
+		}
+		return l.Key == key
+	})
+	return dropped
 }
 
 // addLost owes the removal of what a lost attempt left, if it left anything; S3 is

@@ -96,7 +96,6 @@ type Outbox struct {
 	nextID   atomic.Uint64
 	staged   atomic.Int64 // bytes that stages were given room for
 	disk     freeSpace
-	anyLost  atomic.Bool // an item may have left something; see lost
 	gate     gate
 	resumed  []func() // renames that wait for Resume
 
@@ -107,6 +106,7 @@ type Outbox struct {
 	damaged []Status                    // what Recover could not read
 	moving  map[string]Status           // renames that Recover goes on with, by the old key
 	beside  []Status                    // the last files that went beside the other party's
+	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
 	changed chan struct{}               // closed and renewed whenever less may be owed
 }
 
@@ -135,6 +135,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		parts:   make(turns, cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
+		astray:  map[string][]*Item{},
 		changed: make(chan struct{}),
 	}
 	o.spares.dir = cfg.Dir

@@ -246,9 +246,7 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	if up := it.up; up != nil && !up.up.AbortDate.IsZero() && time.Now().After(up.up.AbortDate) {
 		it.up = nil // the bucket's lifecycle has ended it
 	}
-	if len(it.lost) > 0 {
-		o.anyLost.Store(true)
-	}
+	it.astray()
 	return it, nil
 }
 
