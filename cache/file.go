@@ -150,7 +150,7 @@ func (f *File) change(ctx context.Context) (*outbox.Item, error) {
 		case it == nil:
 			return f.begin(obj, obj)
 		}
-		err := it.Hold(ctx)
+		err := it.Hold(context.WithoutCancel(ctx)) // see Item.Bring
 		if err == nil {
 			f.c.mu.Lock()
 			f.held = true

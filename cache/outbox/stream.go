@@ -171,18 +171,17 @@ const bringWait = 5 * time.Second
 // Bring copies a small base here, before it is changed for the first time: the put
 // will need it, and the other party may replace it meanwhile. Its error is Stale
 // where that has happened already, or why the base may not be read. Where S3 does
-// not answer it is nil: the commit asks again.
+// not answer it is nil: the commit asks again. A signal does not cut it short, for
+// programs do not expect that of a write; it takes bringWait at most.
 func (it *Item) Bring(ctx context.Context) error {
 	if !it.edits.Load() || !it.stage.small() || it.stage.whole() || it.unbrought.Load() {
 		return nil
 	}
-	short, cancel := context.WithTimeout(ctx, bringWait)
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), bringWait)
 	defer cancel()
 	switch err := it.stage.fill(short, 0, PartSize); {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
 	case passing(err):
 		it.unbrought.Store(true)
 		return nil
