@@ -1,0 +1,217 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/s3share/s3share/cache/content"
+)
+
+// Handle is one open of a file. Its methods may be called concurrently, Release once.
+type Handle struct {
+	f      *File
+	write  bool
+	append bool
+	opener int // the thread that opened it
+	killed atomic.Bool
+}
+
+// File is what the handle has open.
+func (h *Handle) File() *File { return h.f }
+
+// ReadAt reads into p from off on; at the end of the file it returns io.EOF with
+// a short count.
+func (h *Handle) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	return h.f.readAt(ctx, p, off)
+}
+
+// View is a part of a file as it lies in the cache's memory.
+type View = content.View
+
+// View returns the bytes from off on, n at most, without a copy; nil where they have
+// to be copied or there are none: ReadAt tells.
+func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
+	h.f.c.mu.Lock()
+	it, r := h.f.item, h.f.reader
+	h.f.c.mu.Unlock()
+	if it != nil || r == nil {
+		return nil, nil
+	}
+	v, err := r.View(ctx, off, n)
+	if errors.Is(err, content.ErrClosed) {
+		return nil, nil // it has another place by now
+	}
+	return v, err
+}
+
+// WriteAt stages p at off, or behind the end where the file was opened to append.
+func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := it.Bring(ctx); err != nil {
+		return 0, err
+	}
+	if h.append {
+		_, n, err := it.Append(p)
+		return n, err
+	}
+	return it.WriteAt(p, off)
+}
+
+// Truncate sets the file's size.
+func (h *Handle) Truncate(ctx context.Context, size int64) error {
+	it, err := h.f.change(ctx)
+	if err == nil && size > 0 {
+		err = it.Bring(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return it.Truncate(size)
+}
+
+// Allocate makes sure that the file is at least size bytes long.
+func (h *Handle) Allocate(ctx context.Context, size int64) error {
+	it, err := h.f.change(ctx)
+	if err == nil {
+		err = it.Bring(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return it.Grow(size)
+}
+
+// Punch makes [off, off+n) read as zero; the size stays.
+func (h *Handle) Punch(ctx context.Context, off, n int64) error {
+	it, err := h.f.change(ctx)
+	if err == nil {
+		err = it.Bring(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return it.Punch(off, off+n)
+}
+
+// Lseek finds the next hole, or the next data, from off on. Its error is ENXIO
+// behind the end.
+func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
+	h.f.c.mu.Lock()
+	it, size := h.f.item, h.f.attrLocked().Size
+	h.f.c.mu.Unlock()
+	switch {
+	case it != nil:
+		return it.Lseek(off, hole)
+	case off >= size:
+		return 0, errBehindEnd
+	case hole:
+		return size, nil
+	}
+	return off, nil
+}
+
+// Closing says how a descriptor of a handle is closed.
+type Closing struct {
+	Killed bool // the process is being ended by a signal
+	Last   bool // it is the process that opened the file, and has no other descriptor of it
+	Unsure bool // whether it is the last could not be found out in time
+}
+
+// Flush is called at each close(2) of a descriptor of this handle. When the process
+// that opened the file closes its last one, the file is sealed: it outlives this
+// program from then on. Where the exchange is mounted to wait for S3, this close
+// does; another's, to which the file was handed down, does not.
+func (h *Handle) Flush(ctx context.Context, by Closing) error {
+	if !h.write {
+		return nil
+	}
+	h.killed.Store(by.Killed)
+	if !by.Last && !by.Unsure {
+		return nil
+	}
+	h.f.c.mu.Lock()
+	it := h.f.item
+	last := h.f.held && h.f.writers == 1 && !h.f.unnamed
+	h.f.c.mu.Unlock()
+	if !last {
+		return nil
+	}
+	if err := it.Seal(); err != nil {
+		return err
+	}
+	if !h.f.c.cfg.Sync || by.Unsure {
+		return nil
+	}
+	return h.commit(ctx)
+}
+
+// Fsync returns when what was written is on the local disk, or in S3 where the
+// exchange is mounted so.
+func (h *Handle) Fsync(ctx context.Context) error {
+	h.f.c.mu.Lock()
+	it := h.f.item
+	h.f.c.mu.Unlock()
+	if it == nil {
+		return nil
+	}
+	if err := it.Sync(); err != nil {
+		return err
+	}
+	if !h.write || !h.f.c.cfg.Sync {
+		return nil
+	}
+	return h.commit(ctx)
+}
+
+// commit waits for S3 if this is the file's only writer; otherwise the last one does.
+func (h *Handle) commit(ctx context.Context) error {
+	h.f.changing.Lock()
+	defer h.f.changing.Unlock()
+	h.f.c.mu.Lock()
+	it := h.f.item
+	last := h.f.held && h.f.writers == 1 && !h.f.unnamed
+	h.f.c.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return it.Commit(ctx)
+}
+
+// Release ends the handle.
+func (h *Handle) Release() { h.f.close(h.write, h.killed.Load()) }
+
+// SetMtime sets the time of the file's last change.
+func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	return it.SetMtime(t)
+}
+
+// SetMode sets the permission bits, which travel with the file where it is owed.
+func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
+	h.f.c.mu.Lock()
+	owed, obj := h.f.item != nil, h.f.obj
+	h.f.c.mu.Unlock()
+	if !owed {
+		h.f.c.setMode(obj.Key, obj.ETag, mode)
+		return nil
+	}
+	it, err := h.f.change(ctx)
+	if err != nil {
+		return err
+	}
+	return it.SetMode(mode)
+}
+
+// CanWrite tells whether the file was opened for writing.
+func (h *Handle) CanWrite() bool { return h.write }
+
+// Opener is the thread that opened the file, 0 if unknown.
+func (h *Handle) Opener() int { return h.opener }

@@ -1,0 +1,86 @@
+package outbox
+
+import (
+	"slices"
+)
+
+// Untouched tells that the item lies over what it replaces, and changes nothing.
+func (it *Item) Untouched() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.base.ETag != "" && it.key == it.base.Key && it.over.ETag == it.base.ETag && it.seq() == 0
+}
+
+// Seal writes into the journal that the item is closed, and all that a later
+// process has to know to deliver it. What is staged afterwards opens it again.
+func (it *Item) Seal() error {
+	if it.folder || it.sealed.Load() {
+		return nil
+	}
+	if err := it.note(it.sealRecord(bootID())); err != nil {
+		return err
+	}
+	it.sealed.Store(true)
+	return nil
+}
+
+func (it *Item) sealRecord(boot string) record {
+	r := record{Op: opSeal, Boot: boot}
+	it.mu.Lock()
+	r.Set, r.Killed = it.explicit, it.killed
+	if it.hasMode {
+		r.Mode = &it.mode
+	}
+	it.mu.Unlock()
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, it.stage.mtime
+	for _, x := range it.stage.dirty {
+		r.Dirty = append(r.Dirty, [2]int64{x.off, x.end})
+	}
+	return r
+}
+
+// unseal notes that the item is being written again, before it is.
+func (it *Item) unseal() error {
+	if !it.sealed.Load() {
+		return nil
+	}
+	it.mu.Lock()
+	r := record{Op: opOpen, Lost: slices.Clone(it.lost)}
+	it.mu.Unlock()
+	if err := it.note(r); err != nil {
+		return err
+	}
+	it.sealed.Store(false)
+	return nil
+}
+
+// Interrupt notes that a writer was ended by a signal: what it left may be half of
+// what it meant, and is not delivered.
+func (it *Item) Interrupt() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.killed = true
+}
+
+// Deliver sends an interrupted item as it is.
+func (it *Item) Deliver() error {
+	it.mu.Lock()
+	if it.state != Interrupted {
+		it.mu.Unlock()
+		return nil
+	}
+	it.killed = false
+	it.mu.Unlock()
+	if err := it.note(it.sealRecord(bootID())); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.writers == 0 && !it.goneLocked() {
+		it.state = Sealed
+		it.restLocked(0)
+	}
+	return nil
+}

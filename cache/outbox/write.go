@@ -1,0 +1,197 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// Open makes the staged bytes available to ReadAt and the like; the caller calls
+// Close. Create's caller has them open already. The error is ErrGone where the
+// item was delivered, and its bytes handed on.
+func (it *Item) Open() error {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.goneLocked() {
+		return ErrGone
+	}
+	return it.stage.open()
+}
+
+// Close ends the caller's use of the staged bytes, not their way to S3.
+func (it *Item) Close() { it.stage.close() }
+
+// WriteAt stages p at off. Its error is the local disk's, or why S3 refuses the
+// file if that is known already.
+func (it *Item) WriteAt(p []byte, off int64) (int, error) {
+	if err := it.beforeWrite(); err != nil {
+		return 0, err
+	}
+	n, err := it.stage.writeAt(p, off)
+	if err == nil {
+		err = it.afterWrite(off, off+int64(n))
+	}
+	return n, err
+}
+
+// Append stages p behind the end, and returns where that was.
+func (it *Item) Append(p []byte) (off int64, n int, err error) {
+	if err := it.beforeWrite(); err != nil {
+		return 0, 0, err
+	}
+	off, n, err = it.stage.append(p)
+	if err == nil {
+		err = it.afterWrite(off, off+int64(n))
+	}
+	return off, n, err
+}
+
+func (it *Item) beforeWrite() error {
+	if err := it.refused(); err != nil {
+		return err
+	}
+	if !it.sealed.Load() {
+		return nil
+	}
+	it.mu.Lock()
+	it.killed, it.reason = false, nil // whoever writes an interrupted file again resolves it
+	it.mu.Unlock()
+	return it.unseal()
+}
+
+// afterWrite lets the journal know which bytes over the base are ours: for a file
+// without one, the staged file's size tells.
+func (it *Item) afterWrite(off, end int64) error {
+	if it.edits.Load() {
+		it.logMu.Lock()
+		known := it.logged.has(off, end)
+		it.logged.add(off, end)
+		it.logMu.Unlock()
+		if !known {
+			if err := it.note(record{Op: opWrite, Dirty: [][2]int64{{off, end}}}); err != nil {
+				return err
+			}
+		}
+	}
+	it.stream(end)
+	return nil
+}
+
+// ReadAt reads what was staged, over the base. At the end it returns io.EOF.
+func (it *Item) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	return it.stage.readAt(ctx, p, off)
+}
+
+// Truncate sets the size.
+func (it *Item) Truncate(size int64) error {
+	if err := it.beforeWrite(); err != nil {
+		return err
+	}
+	if err := it.stage.truncate(size); err != nil {
+		return err
+	}
+	return it.noteSize()
+}
+
+// Grow makes the file at least size bytes long.
+func (it *Item) Grow(size int64) error {
+	if size <= it.stage.length() {
+		return nil
+	}
+	return it.Truncate(size)
+}
+
+// Punch makes [off, end) read as zero, within the file's size.
+func (it *Item) Punch(off, end int64) error {
+	if err := it.beforeWrite(); err != nil {
+		return err
+	}
+	if err := it.stage.punch(off, end); err != nil {
+		return err
+	}
+	return it.afterWrite(off, min(end, it.stage.length()))
+}
+
+// noteSize lets the journal know how much of the base is left.
+func (it *Item) noteSize() error {
+	if !it.edits.Load() {
+		return nil
+	}
+	it.stage.mu.Lock()
+	size, valid := it.stage.size, it.stage.baseValid
+	it.stage.mu.Unlock()
+	it.logMu.Lock()
+	it.logged.cut(size)
+	it.logMu.Unlock()
+	return it.note(record{Op: opTruncate, Size: size, Valid: valid})
+}
+
+// Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
+func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.seek(off, hole) }
+
+// Sync returns when the staged bytes are on the local disk, what the journal says of
+// them, and the names of both.
+func (it *Item) Sync() error {
+	if it.stage == nil {
+		return nil
+	}
+	if err := it.stage.sync(); err != nil {
+		return err
+	}
+	r := it.sealRecord("")
+	if !it.sealed.Load() {
+		r.Op = opWrite // still open: its bytes are kept, as those of an interrupted file
+	}
+	if err := it.note(r); err != nil {
+		return err
+	}
+	if err := syncPath(it.path + logSuffix); err != nil {
+		return err
+	}
+	if it.named.Load() {
+		return nil
+	}
+	if err := syncDir(it.o.cfg.Dir); err != nil {
+		return err
+	}
+	it.named.Store(true)
+	return nil
+}
+
+func (it *Item) refused() error {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.denied
+}
+
+// SetMtime sets the time of the last change, which travels with the file. The
+// caller holds the item, as for SetMode.
+func (it *Item) SetMtime(t time.Time) error {
+	if err := it.unseal(); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	it.explicit = true
+	it.mu.Unlock()
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	it.stage.mtime = t
+	it.stage.seq++
+	return nil
+}
+
+// SetMode sets the permission bits, which travel with the file.
+func (it *Item) SetMode(mode uint32) error {
+	if err := it.unseal(); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	it.mode, it.hasMode, it.explicit = mode, true, true
+	it.mu.Unlock()
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	it.stage.seq++
+	return nil
+}
+
+// Fetch brings all of the base here, so that the item needs S3 no more.
+func (it *Item) Fetch(ctx context.Context) error { return it.fill(ctx, 0, it.stage.length()) }
