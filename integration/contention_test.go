@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -202,23 +203,31 @@ func (c *contention) check(x *exchange) {
 	}
 }
 
-// historyOf is what was done to the files that the mark was in.
+// historyOf is what was done to the files that the mark was in, from its write on: a
+// rename or a copy takes it to another.
 func (c *contention) historyOf(mark string) []string {
-	files := map[string]bool{}
-	for _, line := range c.history {
-		if strings.Contains(line, mark) {
-			for _, f := range sharedName.FindAllString(line, -1) {
-				files[f] = true
-			}
-		}
-	}
+	const most = 100
+	in := map[string]bool{}
 	var lines []string
 	for _, line := range c.history {
-		for f := range files {
-			if strings.Contains(line, f) {
-				lines = append(lines, line)
-				break
-			}
+		files := sharedName.FindAllString(line, -1)
+		here := strings.Contains(line, mark)
+		from := here || slices.ContainsFunc(files, func(f string) bool { return in[f] })
+		if !from {
+			continue
+		}
+		if lines = append(lines, line); len(lines) == most {
+			break
+		}
+		if len(files) == 0 {
+			continue
+		}
+		source := files[len(files)-1] // of a copy
+		if strings.Contains(line, " > ") {
+			source = files[0]
+		}
+		for _, f := range files {
+			in[f] = in[f] || here || in[source]
 		}
 	}
 	return lines
