@@ -66,7 +66,7 @@ func TestResume(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(all) == 1 && all[0].State == "uploading" && all[0].Sent == int64(before*partSize)
+		return len(all) == 1 && all[0].Sent == int64(before*partSize)
 	})
 	m.kill()
 	release()
