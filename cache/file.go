@@ -270,6 +270,17 @@ func (f *File) close(write, killed bool) {
 	}
 }
 
+// lastWriting is the item that the file's only writer changes, or nil where there are
+// others, or it has no name to be delivered under.
+func (f *File) lastWriting() *outbox.Item {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	if !f.held || f.writers != 1 || f.unnamed {
+		return nil
+	}
+	return f.item
+}
+
 // dropItem ends what is owed of the file, which is then as S3 holds it. The caller
 // holds changing.
 func (f *File) dropItem(it *outbox.Item) {

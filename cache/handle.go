@@ -134,11 +134,8 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 	if !by.Last && !by.Unsure {
 		return nil
 	}
-	h.f.c.mu.Lock()
-	it := h.f.item
-	last := h.f.held && h.f.writers == 1 && !h.f.unnamed
-	h.f.c.mu.Unlock()
-	if !last {
+	it := h.f.lastWriting()
+	if it == nil {
 		return nil
 	}
 	if err := it.Seal(); err != nil {
@@ -172,11 +169,8 @@ func (h *Handle) Fsync(ctx context.Context) error {
 func (h *Handle) commit(ctx context.Context) error {
 	h.f.changing.Lock()
 	defer h.f.changing.Unlock()
-	h.f.c.mu.Lock()
-	it := h.f.item
-	last := h.f.held && h.f.writers == 1 && !h.f.unnamed
-	h.f.c.mu.Unlock()
-	if !last {
+	it := h.f.lastWriting()
+	if it == nil {
 		return nil
 	}
 	return it.Commit(ctx)
