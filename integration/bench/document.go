@@ -33,7 +33,9 @@ is a tie.
   second time, that one counts.)
 - **Time runs until the bytes are in the bucket**, for all that write: until the last object is complete
   under its name, not until close returned. "program s" is when the program was done. s3share waits 250 ms after
-  each last close before it delivers; that counts.
+  each last close before it delivers ([why](semantics.md#delivery)), and that counts: of append_1m_to_256m and
+  overwrite_1m_of_256m it is nearly all of the time, of create_1000 and write_1g a part. The program waits for none
+  of it.
 - **A run counts only if it is right**: each byte read is compared, and each object written. Who gives a
   wrong answer has a row that says so.
 - **A peer that is far slower is not waited for**: "> 10" means that it was ended after 10 s. What took longer

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -193,14 +192,4 @@ func (m *mount) kill() {
 func (m *mount) log() string {
 	b, _ := os.ReadFile(m.path("log")) // nothing is an answer too
 	return tail(b)
-}
-
-// tail is the last part of some output, in one line.
-func tail(b []byte) string {
-	const most = 400
-	b = bytes.TrimSpace(b)
-	if len(b) > most {
-		b = b[len(b)-most:]
-	}
-	return strings.Join(strings.Fields(string(b)), " ")
 }
