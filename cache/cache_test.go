@@ -73,16 +73,22 @@ func (r *rig) edit(path, data string) {
 	h.Release()
 }
 
+// shown is what a program knows that looks at path now.
+func (r *rig) shown(path string) Version {
+	a, _ := r.Stat(r.Context(), path)
+	return a.Version()
+}
+
 func (r *rig) rename(from, to string) {
 	r.Helper()
-	if err := r.Rename(r.Context(), from, to, false); err != nil {
+	if _, err := r.Rename(r.Context(), from, to, r.shown(to)); err != nil {
 		r.Fatalf("Rename %q to %q: %v", from, to, err)
 	}
 }
 
 func (r *rig) remove(path string) {
 	r.Helper()
-	if err := r.Remove(r.Context(), path); err != nil {
+	if err := r.Remove(r.Context(), path, r.shown(path)); err != nil {
 		r.Fatalf("Remove %q: %v", path, err)
 	}
 }
@@ -196,9 +202,9 @@ func TestNamesThatAreTaken(t *testing.T) {
 			"Mkdir":              {r.Mkdir(r.Context(), "Delivery/f"), ErrExist},
 			"Rmdir of a file":    {r.Rmdir(r.Context(), "Delivery/f"), ErrNotDir},
 			"Rmdir":              {r.Rmdir(r.Context(), "Delivery/d"), ErrNotEmpty},
-			"Remove of a folder": {r.Remove(r.Context(), "Delivery/d"), ErrIsDir},
-			"Rename onto a file": {r.Rename(r.Context(), "Delivery/d/x", "Delivery/f", true), ErrExist},
-			"Rename into itself": {r.Rename(r.Context(), "Delivery/d", "Delivery/d/e", false), ErrInvalid},
+			"Remove of a folder": {r.Remove(r.Context(), "Delivery/d", Version{}), ErrIsDir},
+			"Rename onto a file": {second(r.RenameNew(r.Context(), "Delivery/d/x", "Delivery/f")), ErrExist},
+			"Rename into itself": {second(r.Rename(r.Context(), "Delivery/d", "Delivery/d/e", Version{})), ErrInvalid},
 		} {
 			if !errors.Is(c.got, c.want) {
 				r.Errorf("%s: %v, want %v", what, c.got, c.want)
@@ -355,10 +361,10 @@ func TestRemoveThenCreate(t *testing.T) {
 func TestRemoveIsRefused(t *testing.T) {
 	bubble(t, buckettest.DenyDelete, func(r *rig) {
 		r.b.Store("Delivery/f", []byte("f"), nil)
-		if err := r.Remove(r.Context(), "Delivery/f"); !errors.Is(err, s3backend.Denied) {
+		if err := r.Remove(r.Context(), "Delivery/f", r.shown("Delivery/f")); !errors.Is(err, s3backend.Denied) {
 			r.Errorf("Remove = %v, want Denied", err)
 		}
-		if err := r.Rename(r.Context(), "Delivery/f", "Delivery/g", false); !errors.Is(err, s3backend.Denied) || r.b.Count(buckettest.Copy) > 0 {
+		if _, err := r.Rename(r.Context(), "Delivery/f", "Delivery/g", Version{}); !errors.Is(err, s3backend.Denied) || r.b.Count(buckettest.Copy) > 0 {
 			r.Errorf("Rename = %v, want Denied before anything is copied", err)
 		}
 		r.wantText("Delivery/f", "f")

@@ -97,11 +97,11 @@ func TestPutRefused(t *testing.T) {
 	governed(t, p, func(r *rig) {
 		r.b.Store("Delivery/theirs", []byte("theirs"), nil)
 		for call, do := range map[string]func() error{
-			"Create":   func() error { return errOf(r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{})) },
-			"Open":     func() error { return errOf(r.Open(r.Context(), "Delivery/theirs", OpenMode{Write: true})) },
+			"Create":   func() error { return second(r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{})) },
+			"Open":     func() error { return second(r.Open(r.Context(), "Delivery/theirs", OpenMode{Write: true})) },
 			"Truncate": func() error { return r.Truncate(r.Context(), "Delivery/theirs", 0) },
 			"Mkdir":    func() error { return r.Mkdir(r.Context(), "Delivery/dir") },
-			"Rename":   func() error { return r.Rename(r.Context(), "Delivery/theirs", "Delivery/f", false) },
+			"Rename":   func() error { return second(r.Rename(r.Context(), "Delivery/theirs", "Delivery/f", Version{})) },
 		} {
 			if err := do(); !errors.Is(err, s3backend.Denied) {
 				t.Errorf("%s = %v, want Denied", call, err)
@@ -160,11 +160,4 @@ func TestSlowProbe(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
-}
-
-func errOf(h *Handle, err error) error {
-	if err == nil {
-		h.Release()
-	}
-	return err
 }

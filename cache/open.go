@@ -153,9 +153,10 @@ func (c *Cache) newFileLocked(key string) *File {
 	return &File{c: c, id: c.nextID, key: key}
 }
 
-// Create makes a file at path and opens it for writing. It is at S3 when it was
-// closed. Where the name is taken, the error is ErrExist with exclusive set, and
-// else what is there is opened.
+// Create makes a file at path, which was shown to be free, and opens it for writing.
+// It is at S3 when it was closed. Where the name is taken by then, the error is
+// ErrExist with exclusive set, and else what is there is opened. What the other party
+// has put there is not truncated, though: it stays, and the file goes beside it.
 func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive bool, mode OpenMode) (*Handle, error) {
 	p, err := c.locate(ctx, path)
 	if errors.Is(err, s3backend.NotExist) {
@@ -174,6 +175,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 		return nil, ErrExist
 	case err == nil && a.Dir:
 		return nil, ErrIsDir
+	case err == nil && mode.Truncate && c.unseen(a, Version{}):
 	case err == nil:
 		return c.Open(ctx, path, mode)
 	case !errors.Is(err, s3backend.NotExist):

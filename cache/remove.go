@@ -25,9 +25,10 @@ type removal struct {
 // hides tells whether a version that S3 lists is the one that is shown no more.
 func (r *removal) hides(etag string) bool { return r != nil && r.obj.ETag == etag }
 
-// Remove removes the file at path. Its error is Denied where the policy grants no
-// delete; then nothing has changed.
-func (c *Cache) Remove(ctx context.Context, path string) error {
+// Remove removes the file at path, which was shown to lead to v. A version that the
+// other party has put there since stays. The error is Denied where the policy grants
+// no delete; then nothing has changed.
+func (c *Cache) Remove(ctx context.Context, path string, v Version) error {
 	p, err := c.locate(ctx, path)
 	if err != nil {
 		return err
@@ -41,6 +42,9 @@ func (c *Cache) Remove(ctx context.Context, path string) error {
 	}
 	if a.Dir {
 		return ErrIsDir
+	}
+	if c.unseen(a, v) {
+		return c.mayDelete(ctx, p.key()) // v is gone, and the other party has come after us
 	}
 	old, err := c.vacate(ctx, p.key(), a)
 	if err != nil {

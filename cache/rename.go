@@ -12,44 +12,63 @@ import (
 
 // Rename moves a file or a folder. What is owed moves here, without a request; what
 // S3 holds is copied there, on the server, and then deleted, so that at each moment
-// it is whole under one name at least. With noReplace the error is ErrExist where
-// the new name is taken.
-func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, noReplace bool) error {
+// it is whole under one name at least.
+//
+// It replaces what newPath was shown to lead to, which is over, and what this side
+// has put there since. Where the other party has put another version, or the first,
+// that one stays and the file goes beside it as a conflict copy. What of a file newPath
+// leads to then is returned.
+func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, over Version) (Version, error) {
+	return c.renameAs(ctx, oldPath, newPath, renaming{over: over})
+}
+
+// RenameNew is Rename to a name that is free. Its error is ErrExist where it is taken.
+func (c *Cache) RenameNew(ctx context.Context, oldPath, newPath string) (Version, error) {
+	return c.renameAs(ctx, oldPath, newPath, renaming{noReplace: true})
+}
+
+// renaming says what a rename may replace.
+type renaming struct {
+	over      Version
+	noReplace bool
+}
+
+func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renaming) (Version, error) {
 	from, err := c.locate(ctx, oldPath)
 	if err != nil {
-		return err
+		return Version{}, err
 	}
 	to, err := c.locate(ctx, newPath)
 	if errors.Is(err, s3backend.NotExist) {
-		return ErrInvalid
+		return Version{}, ErrInvalid
 	}
 	if err != nil {
-		return err
+		return Version{}, err
 	}
 	if err := errors.Join(c.checkWrite(from.prefix, ""), c.checkWrite(to.prefix, to.elem)); err != nil {
-		return err
+		return Version{}, err
 	}
-	err = c.rename(ctx, from, to, noReplace, -1)
+	v, err := c.rename(ctx, from, to, how, -1)
 	if errors.Is(err, s3backend.Stale) {
 		// What we knew was old. Nothing has been done yet.
-		err = c.rename(ctx, from, to, noReplace, 0)
+		v, err = c.rename(ctx, from, to, how, 0)
 	}
 	if err != nil {
-		return err
+		return Version{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(from.prefix)
 	c.touchedLocked(to.prefix)
-	return nil
+	return v, nil
 }
 
-// rename is Rename with answers of S3 at most maxAge old. Its error is Stale where
+// rename renames with answers of S3 at most maxAge old. Its error is Stale where
 // they were too old; then nothing has changed.
-func (c *Cache) rename(ctx context.Context, from, to place, noReplace bool, maxAge time.Duration) error {
+func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge time.Duration) (Version, error) {
 	src, err := c.stat(ctx, from, maxAge)
 	if err != nil {
-		return err
+		return Version{}, err
 	}
 	if src.File != nil {
 		// Not to be delivered under its first name while S3 is asked of the other.
@@ -62,36 +81,39 @@ func (c *Cache) rename(ctx context.Context, from, to place, noReplace bool, maxA
 	case errors.Is(err, s3backend.NotExist):
 		dst = Attr{}
 	case err != nil:
-		return err
-	case noReplace:
-		return ErrExist
+		return Version{}, err
+	case how.noReplace:
+		return Version{}, ErrExist
 	case dst.Dir && !src.Dir:
-		return ErrIsDir
+		return Version{}, ErrIsDir
 	case !dst.Dir && src.Dir:
-		return ErrNotDir
+		return Version{}, ErrNotDir
+	case c.unseen(dst, how.over):
+		dst = Attr{}
 	}
 	if err := c.mayPut(ctx, to.key()); err != nil {
-		return err
+		return Version{}, err
 	}
 	if src.Dir {
-		return c.renameDir(ctx, from, to, dst.Dir)
+		return Version{}, c.renameDir(ctx, from, to, dst.Dir)
 	}
-	return c.renameFile(ctx, from, to, src, dst, noReplace)
+	return c.renameFile(ctx, from, to, src, dst, how.noReplace)
 }
 
-func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, noReplace bool) error {
+// renameFile renames a file over what dst shows, or to a name that is free.
+func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, noReplace bool) (Version, error) {
 	if from.key() == to.key() {
-		return nil
+		return src.Version(), nil
 	}
 	if src.File != nil {
 		switch done, err := c.renameOwed(ctx, src.File, to, dst, true); {
 		case err != nil || done:
-			return err
+			return src.File.Version(), err
 		}
 		// It was delivered in this moment; S3 holds it now.
 		var err error
 		if src, err = c.stat(ctx, from, -1); err != nil {
-			return err
+			return Version{}, err
 		}
 	}
 	if c.out.Private(to.key()) {
@@ -227,31 +249,33 @@ func (r room) leave() {
 // renameObject moves what S3 holds: a copy, then a delete, each on the condition
 // that S3 still holds what was looked at. Where the other party has put another
 // version under the new name since, that one stays and ours goes beside it.
-func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr, noReplace bool) error {
+func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr, noReplace bool) (Version, error) {
 	if err := c.mayDelete(ctx, from.key()); err != nil {
-		return err
+		return Version{}, err
 	}
 	room, err := c.makeRoom(ctx, to.key(), dst)
 	if err != nil {
-		return err
+		return Version{}, err
 	}
+	var v Version
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
 	_, err = c.out.Move(context.WithoutCancel(ctx), []outbox.Move{{From: old, To: to.key(), Over: room.over}}, func(made []s3backend.Object) {
 		room.take()
 		c.renamed(old, made[0], true)
+		v.etag = made[0].ETag
 	})
 	if err == nil {
-		return nil
+		return v, nil
 	}
 	room.leave()
 	if noReplace || !errors.Is(err, s3backend.Stale) {
-		return err
+		return Version{}, err
 	}
 	there, serr := c.names.Lookup(ctx, to.prefix, to.elem, 0)
 	if serr != nil || !there.IsFile || there.File.ETag == room.over.ETag {
-		return err // it is the old name that has changed
+		return Version{}, err // it is the old name that has changed
 	}
-	return c.renameBeside(ctx, from, to, src)
+	return Version{}, c.renameBeside(ctx, from, to, src)
 }
 
 // renameBeside ends a rename whose new name the other party has taken.
@@ -301,55 +325,4 @@ func (c *Cache) renamed(old, obj s3backend.Object, keep bool) {
 		f.reader.Close()
 		f.reader = c.blocks.Open(obj)
 	}
-}
-
-// setAside moves a file that S3 holds to a name that stays on this machine: its
-// bytes are brought here, and S3 keeps the object until a new file of its name
-// replaces it, or for a while.
-func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) error {
-	room, err := c.makeRoom(ctx, to.key(), dst)
-	if err != nil {
-		return err
-	}
-	taken := false
-	defer func() {
-		if !taken {
-			room.leave()
-		}
-	}()
-	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
-	c.mu.Lock()
-	f := c.newFileLocked(to.key())
-	c.mu.Unlock()
-	it, err := f.begin(s3backend.Object{}, old)
-	if err != nil {
-		return err
-	}
-	if err := it.Fetch(ctx); err != nil {
-		it.Drop()
-		c.mu.Lock()
-		c.files.drop(f)
-		delete(c.owed, it)
-		f.endItemLocked(it)
-		c.mu.Unlock()
-		return err
-	}
-	if err := it.SetMtime(src.Mtime); err != nil {
-		return err
-	}
-	taken = true
-	room.take()
-	c.mu.Lock()
-	r := &removal{obj: old, aside: true, keep: true}
-	c.gone[old.Key] = r
-	if g := c.files.get(old.Key); g != nil {
-		c.files.drop(g)
-		g.unnamed = true
-	}
-	f.held, f.staged = false, false
-	c.mu.Unlock()
-	it.Release()
-	it.Close()
-	c.aside(r)
-	return nil
 }

@@ -29,7 +29,7 @@ func TestRenamedFolderIsNotMadeAnew(t *testing.T) {
 		}
 		<-held.Entered // it is on its way, and the rename waits for it in the end
 		renamed := make(chan error)
-		go func() { renamed <- r.Rename(r.Context(), "Delivery/old", "Delivery/new", false) }()
+		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", Version{})) }()
 		synctest.Wait()
 		if got := r.b.Keys(); !slices.Equal(got, []string{"Delivery/new/sub/x", "Delivery/new/z"}) {
 			r.Errorf("while it is renamed the bucket holds %q, want the originals gone", got)
@@ -60,7 +60,7 @@ func TestFolderIsRenamedWhileItsFilesGoUp(t *testing.T) {
 		<-puts.Entered
 		r.create("Delivery/old/closed", "closed").Release()
 		renamed := make(chan error)
-		go func() { renamed <- r.Rename(r.Context(), "Delivery/old", "Delivery/new", false) }()
+		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", Version{})) }()
 		puts.Release()
 		<-copies.Entered
 		time.Sleep(time.Minute)
@@ -84,7 +84,7 @@ func TestRenameOfAFolderIsTakenBack(t *testing.T) {
 			r.b.Store(key, []byte("data"), nil)
 		}
 		r.wantShown("Delivery", "old")
-		if err := r.Rename(r.Context(), "Delivery/old", "Delivery/new", false); !errors.Is(err, s3backend.Denied) {
+		if _, err := r.Rename(r.Context(), "Delivery/old", "Delivery/new", Version{}); !errors.Is(err, s3backend.Denied) {
 			r.Fatalf("Rename = %v, want Denied", err)
 		}
 		r.drain()

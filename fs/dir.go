@@ -34,9 +34,29 @@ var (
 func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	a, err := d.s.cache.Stat(ctx, d.join(name))
 	if err != nil {
+		if f := d.file(name); f != nil {
+			f.show(cache.Version{})
+		}
 		return nil, d.s.told("lookup", d.join(name), err)
 	}
 	return d.child(ctx, name, a, out), 0
+}
+
+// file returns the file that was shown under a name, or nil.
+func (d *dir) file(name string) *file {
+	if ch := d.GetChild(name); ch != nil {
+		f, _ := ch.Operations().(*file)
+		return f
+	}
+	return nil
+}
+
+// shown is the version that was shown under a name.
+func (d *dir) shown(name string) cache.Version {
+	if f := d.file(name); f != nil {
+		return f.version()
+	}
+	return cache.Version{}
 }
 
 func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -128,7 +148,7 @@ func (d *dir) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.EntryO
 }
 
 func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
-	return d.s.told("unlink", d.join(name), d.s.cache.Remove(ctx, d.join(name)))
+	return d.s.told("unlink", d.join(name), d.s.cache.Remove(ctx, d.join(name), d.shown(name)))
 }
 
 func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
@@ -144,8 +164,18 @@ func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmb
 	if !ok || flags&^renameNoReplace != 0 {
 		return syscall.EINVAL
 	}
-	err := d.s.cache.Rename(ctx, d.join(name), to.join(newName), flags&renameNoReplace != 0)
-	return d.s.told("rename", d.join(name), err)
+	from, dest := d.join(name), to.join(newName)
+	var v cache.Version
+	var err error
+	if flags&renameNoReplace != 0 {
+		v, err = d.s.cache.RenameNew(ctx, from, dest)
+	} else {
+		v, err = d.s.cache.Rename(ctx, from, dest, to.shown(newName))
+	}
+	if f := d.file(name); f != nil && err == nil {
+		f.show(v) // by its new name
+	}
+	return d.s.told("rename", from, err)
 }
 
 // Symlink and Link: a link is no object, and one that the other party made would

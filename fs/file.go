@@ -21,7 +21,8 @@ type file struct {
 	mu    sync.Mutex
 	of    *cache.File // what was opened last; the kernel's cached pages are of it
 	opens int
-	vain  error // of the last read that S3 did not answer, until the time below
+	seen  cache.Version // what the name was shown to lead to
+	vain  error         // of the last read that S3 did not answer, until the time below
 	till  time.Time
 
 	shown atomic.Int64 // the size that the kernel was told last
@@ -35,10 +36,25 @@ const (
 	oneWait = time.Second
 )
 
-// fill is node.fill, and remembers the size.
+// fill is node.fill, and remembers what it shows.
 func (f *file) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 	f.shown.Store(a.Size)
+	f.show(a.Version())
 	f.node.fill(a, ino, out)
+}
+
+// show remembers the version that the kernel, and so some program, knows of.
+func (f *file) show(v cache.Version) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen = v
+}
+
+// version is what was shown last.
+func (f *file) version() cache.Version {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen
 }
 
 // refit has the kernel ask for the size again where it knows that of another version
@@ -90,7 +106,7 @@ func (f *file) opened(h *cache.Handle) bool {
 	if f.opens > 0 && f.of != h.File() {
 		return false
 	}
-	f.of = h.File()
+	f.of, f.seen = h.File(), h.File().Version()
 	f.opens++
 	return true
 }

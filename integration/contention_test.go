@@ -78,7 +78,7 @@ type contention struct {
 // movedLately is how long a rename may be on its way to S3.
 const movedLately = 5 * time.Second
 
-// movement is a file that was renamed: what it began with, and when.
+// movement is a file that was renamed: what it begins with, and when that was.
 type movement struct {
 	mark string
 	at   time.Time
@@ -159,14 +159,17 @@ func (c *contention) readLocked(marks []string) {
 }
 
 // wrote notes a write to key that was closed, by whoever had read what it replaced.
-func (w *rival) wrote(key, mark string, replaced []string) {
+func (w *rival) wrote(how, key, mark string, replaced []string) {
 	c := w.contention
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.toldLocked("%s writes %s to %s over %v", w.name, mark, key, replaced)
+	c.toldLocked("%s %s: %s in %s over %v", w.name, how, mark, key, replaced)
 	c.readLocked(replaced)
 	if mark != "" {
 		c.written[mark] = true
+	}
+	if m := c.moved[key]; slices.Contains(replaced, m.mark) { // written again where it was renamed to
+		c.moved[key] = movement{mark, m.at}
 	}
 }
 
@@ -279,7 +282,7 @@ func (w *rival) add(key string) error {
 	}
 	_, err = f.WriteString("\n" + w.line())
 	if err = errors.Join(err, f.Close()); err == nil {
-		w.wrote(key, w.line(), nil)
+		w.wrote("adds", key, w.line(), nil)
 	}
 	return err
 }
@@ -300,7 +303,7 @@ func (w *rival) edit(key string) error {
 	}
 	_, err = f.WriteAt([]byte(w.line()), int64(bytes.Index(b, []byte(old[0]))))
 	if err = errors.Join(err, f.Close()); err == nil {
-		w.wrote(key, w.line(), old[:1])
+		w.wrote("edits", key, w.line(), old[:1])
 	}
 	return err
 }
@@ -319,7 +322,7 @@ func (w *rival) replace(key string) error {
 		_, err = f.WriteAt([]byte(w.head()), 0)
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		w.wrote(key, w.head(), marksIn(b))
+		w.wrote("replaces", key, w.head(), marksIn(b))
 	}
 	return err
 }
@@ -338,7 +341,7 @@ func (w *rival) replaceByRename(key string) error {
 	if err := os.Rename(temporary, w.m.path(key)); err != nil {
 		return errors.Join(err, os.Remove(temporary))
 	}
-	w.wrote(key, w.head(), marksIn(b))
+	w.wrote("replaces by rename", key, w.head(), marksIn(b))
 	return nil
 }
 
@@ -359,7 +362,7 @@ func (w *rival) rename(from, to string) error {
 	if err := os.Rename(w.m.path(from), w.m.path(to)); err != nil {
 		return err
 	}
-	w.wrote(from+" > "+to, "", marksIn(b))
+	w.wrote("renames", from+" > "+to, "", marksIn(b))
 	return nil
 }
 
