@@ -1,6 +1,7 @@
 package content
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -9,12 +10,22 @@ import (
 )
 
 // Adopt makes the file at path, which holds exactly obj's bytes, the disk
-// cache's copy of obj, by a rename. Where that cannot be, for want of a disk
+// cache's copy of obj, by a rename, or keeps the bytes of a small one. Where that cannot be, for want of a disk
 // cache, an ETag, room, or because path is on another file system, the file is
 // removed and nothing is cached. In any case it is no longer the caller's. Its
 // error says that the file was not as promised, or could not be removed.
 func (c *Cache) Adopt(obj s3backend.Object, path string) error {
 	d := c.disk
+	if obj.ETag != "" && obj.Size <= blockSize {
+		p, err := os.ReadFile(path)
+		if err == nil && int64(len(p)) != obj.Size {
+			err = fmt.Errorf("content: %s has %d bytes, %q has %d", path, len(p), obj.Key, obj.Size)
+		}
+		if err == nil {
+			c.Insert(obj, p)
+		}
+		return errors.Join(err, os.Remove(path))
+	}
 	if d == nil || obj.ETag == "" {
 		return os.Remove(path)
 	}

@@ -31,10 +31,13 @@ func (d *disk) failed(err error) {
 // room reports whether n more bytes of e may be written.
 func (d *disk) room(e *entry, n int64) bool {
 	d.mu.Lock()
-	no := e.dead || time.Now().Before(d.paused)
+	no := e.dead || d.pausedLocked()
 	d.mu.Unlock()
 	return !no && d.fits(n)
 }
+
+// pausedLocked tells that writing has failed just now.
+func (d *disk) pausedLocked() bool { return time.Now().Before(d.paused) }
 
 // fits reports whether there is room for n more bytes. It evicts what was used
 // longest ago to make it so.
@@ -81,24 +84,45 @@ func (d *disk) flush(lowly func(func())) {
 	changed := slices.SortedFunc(maps.Keys(d.changed), func(a, b *entry) int { return cmp.Compare(a.used, b.used) })
 	clear(d.changed)
 	d.mu.Unlock()
-	now := time.Now()
-	for i, e := range changed {
-		d.mu.Lock()
-		var b []byte
-		if e.dirty && !e.dead {
-			x := index{e.obj.Key, e.obj.ETag, e.obj.Size, e.sums}
-			b = x.encode()
-			e.dirty = false
-		}
-		d.mu.Unlock()
+	now := time.Now().Add(-time.Duration(len(changed)))
+	for some := range slices.Chunk(changed, batchMax) {
 		lowly(func() {
-			if b != nil {
-				d.writeIndex(e, b)
+			for _, e := range some {
+				now = now.Add(1)
+				d.flushOne(e, now)
 			}
-			used := now.Add(time.Duration(i - len(changed)))
-			_ = os.Chtimes(d.path(e, indexExt), used, used) // what never was written has none
 		})
 	}
+}
+
+// flushOne is flush for e, which was used at that time.
+func (d *disk) flushOne(e *entry, used time.Time) {
+	var b []byte
+	d.mu.Lock()
+	spot := e.spot
+	switch {
+	case e.dead:
+	case spot != nil:
+		spot.used = used.UnixNano()
+	case e.dirty:
+		x := index{e.obj.Key, e.obj.ETag, e.obj.Size, e.sums}
+		b = x.encode()
+	}
+	dead := e.dead
+	e.dirty = false
+	d.mu.Unlock()
+	switch {
+	case dead:
+		return
+	case spot != nil:
+		if err := d.small.note(spot); err != nil {
+			d.log.Warn("disk cache: cannot write", "file", listFile, "error", err)
+		}
+		return
+	case b != nil:
+		d.writeIndex(e, b)
+	}
+	_ = os.Chtimes(d.path(e, indexExt), used, used) // what never was written has none
 }
 
 // writeIndex replaces the index file of e. A crash leaves the old one or the
@@ -159,17 +183,22 @@ func (d *disk) scan() {
 			all = append(all, found{name, occupied(data), i.ModTime()})
 		}
 	}
-	slices.SortFunc(all, func(a, b found) int { return a.used.Compare(b.used) })
 
 	d.mu.Lock()
+	for name, p := range d.small.found {
+		all = append(all, found{name, blockSize, time.Unix(0, p.used)})
+	}
+	slices.SortFunc(all, func(a, b found) int { return a.used.Compare(b.used) })
 	opened := d.entries.Keys()
 	for _, f := range all {
 		if !d.entries.Contains(f.name) {
-			e := &entry{d: d, name: f.name}
+			e := &entry{d: d, name: f.name, spot: d.small.found[f.name]}
 			d.entries.Add(f.name, e)
 			d.resizeLocked(e, f.bytes)
 		}
 	}
+	d.small.found = nil
+	d.scanned = true
 	for _, name := range opened {
 		d.entries.Get(name) // used after all that was found
 		delete(stray, name)

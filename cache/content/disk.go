@@ -22,7 +22,7 @@ import (
 )
 
 // disk is the disk cache: for each version a sparse data file and an index,
-// named by hashes of key and ETag. One goroutine, Cache.keep, does all that
+// named by hashes of key and ETag, and for all those of one block a tray. One goroutine, Cache.keep, does all that
 // changes the directory; reads come from any.
 type disk struct {
 	dir     string
@@ -30,6 +30,7 @@ type disk struct {
 	minFree int64
 	log     *slog.Logger
 	lock    *os.File
+	small   *small
 	create  func(path string, flag int) (blockFile, error) // openFile; a test may have it fail
 
 	kick chan struct{} // holds one: there is something for keep to do
@@ -43,6 +44,8 @@ type disk struct {
 	bytes    int64
 	jobs     []func()
 	unsummed []*entry // adopted, their CRCs not all known
+	inserted int64    // bytes that wait for insert
+	scanned  bool     // all that an earlier process left has an entry
 	closing  bool
 	paused   time.Time // nothing is written before: writing failed
 }
@@ -65,7 +68,8 @@ type entry struct {
 	obj    s3backend.Object // zero until it is opened
 	sums   sums
 	file   blockFile // nil while nobody uses it
-	made   bool      // the data file is this version's
+	spot   *spot     // where it is in the tray; nil for nowhere
+	made   bool      // the data file is this version's, or the spot
 	users  int       // Readers, blocks on their way here, reads and writes
 	used   int64     // disk.uses at the last use
 	bytes  int64
@@ -96,10 +100,16 @@ func openDisk(cfg Config, log *slog.Logger) (*disk, error) {
 		}
 		return nil, nil
 	}
+	limit := cmp.Or(cfg.DiskSize, 10<<30)
+	small, err := openSmall(cfg.Dir, limit)
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("content: disk cache: %w", err)
+	}
 	entries, _ := simplelru.NewLRU[string, *entry](math.MaxInt, nil)
 	return &disk{
-		dir: cfg.Dir, limit: cmp.Or(cfg.DiskSize, 10<<30), minFree: cfg.MinFree,
-		log: log, lock: lock, create: openFile,
+		dir: cfg.Dir, limit: limit, minFree: cfg.MinFree,
+		log: log, lock: lock, small: small, create: openFile,
 		kick:    make(chan struct{}, 1),
 		entries: entries,
 		changed: make(map[*entry]struct{}),
@@ -107,7 +117,10 @@ func openDisk(cfg Config, log *slog.Logger) (*disk, error) {
 }
 
 // unlock lets another process have the directory.
-func (d *disk) unlock() { d.lock.Close() }
+func (d *disk) unlock() {
+	d.small.close()
+	d.lock.Close()
+}
 
 // nameOf returns the name of obj's files, without their extension.
 func nameOf(obj s3backend.Object) string {
@@ -138,6 +151,9 @@ func (d *disk) open(obj s3backend.Object) *entry {
 	e, _ := d.entries.Get(name)
 	if e == nil {
 		e = &entry{d: d, name: name}
+		if d.scanned {
+			e.load.Do(func() {}) // it would have been found
+		}
 	}
 	if e.obj.Key == "" {
 		e.obj = obj
@@ -195,6 +211,9 @@ func (d *disk) close(e *entry) {
 
 // readIndex loads what the index file says, if it is obj's and sound.
 func (d *disk) readIndex(e *entry) {
+	if e.isSmall() && d.readSpot(e) {
+		return
+	}
 	b, err := os.ReadFile(d.path(e, indexExt))
 	if err != nil {
 		return
@@ -259,12 +278,21 @@ var errCorrupt = errors.New("not the bytes that were written")
 
 // read fills p with block i of e, which the caller uses.
 func (d *disk) read(e *entry, i int64, p []byte) error {
-	f, err := d.data(e)
-	if err != nil {
-		return err
-	}
-	if _, err := f.ReadAt(p, i*blockSize); err != nil {
-		return err
+	d.mu.Lock()
+	spot := e.spot
+	d.mu.Unlock()
+	if spot != nil {
+		if _, err := d.small.tray.ReadAt(spot.place, p, 0); err != nil {
+			return err
+		}
+	} else {
+		f, err := d.data(e)
+		if err != nil {
+			return err
+		}
+		if _, err := f.ReadAt(p, i*blockSize); err != nil {
+			return err
+		}
 	}
 	d.mu.Lock()
 	want, known := e.sums.crc(i)
@@ -387,7 +415,10 @@ func (d *disk) remove(e *entry) {
 	other, _ := d.entries.Peek(e.name)
 	taken := other != nil && other.made
 	d.mu.Unlock()
-	if !taken {
+	switch {
+	case e.spot != nil:
+		d.giveUp(e.spot)
+	case !taken:
 		os.Remove(d.path(e, indexExt))
 		os.Remove(d.path(e, dataExt))
 	}

@@ -297,8 +297,8 @@ func TestDiskScan(t *testing.T) {
 	c := newCache(t, new(bucket), Config{Dir: dir})
 	settle(c)
 	names, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if len(names) != 2 { // and the lock
-		t.Errorf("after the scan there is %q, want the lock and %q", names, kept)
+	if len(names) != 4 { // and the lock, and the tray with its list
+		t.Errorf("after the scan there is %q, want the lock, the tray and %q", names, kept)
 	}
 }
 

@@ -104,21 +104,25 @@ func (c *Cache) keepOnce(lowly func(func())) bool {
 		f()
 	}
 	batch := c.batch()
-	if len(batch) > 0 {
+	switch {
+	case len(batch) == 0:
+	case batch[0].e.isSmall():
+		c.saveSmall(batch, lowly)
+	default:
 		c.save(batch, lowly)
 	}
 	summed := len(batch) == 0 && d.sumSome(lowly)
 	return len(jobs) > 0 || len(batch) > 0 || summed
 }
 
-// batch takes the next blocks to write, all of one entry and pinned.
+// batch takes the next blocks to write, all of one entry or all of small ones, and pinned.
 func (c *Cache) batch() []saving {
 	var batch, useless []saving
 	c.mu.Lock()
 	most := max(1, min(batchMax, c.mem.slots/8))
 	n := 0
 	for _, s := range c.saving {
-		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e {
+		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.isSmall() && s.e.isSmall()) {
 			break
 		}
 		n++

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/hole"
 )
 
 // Base reads the version that a stage lies upon. Its error is Stale once the key
@@ -260,7 +262,7 @@ func (s *stage) punch(off, end int64) error {
 		return nil
 	}
 	// Behind the file's end there is nothing to punch, and darwin has no call for it.
-	if err := punchHole(s.file, off, end-off); err != nil {
+	if err := hole.Punch(s.file, off, end-off); err != nil {
 		return err
 	}
 	s.touchDataLocked(off, end)

@@ -1,11 +1,11 @@
 //go:build !linux
 
-package outbox
+package hole
 
 import "os"
 
-// punchHole makes a range read as zero, by writing zeros.
-func punchHole(f *os.File, off, n int64) error {
+// Punch makes a range of f read as zero, by writing zeros.
+func Punch(f *os.File, off, n int64) error {
 	zero := make([]byte, min(n, 1<<20))
 	for n > 0 {
 		k, err := f.WriteAt(zero[:min(n, int64(len(zero)))], off)
