@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -124,7 +125,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(sentBucket{b, c}, meta.Config{})
 	c.walks.c = c
-	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: filepath.Join(cfg.StateDir, "conflicts.json"), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -134,6 +135,9 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, errors.Join(err, c.blocks.Close())
 	}
 	c.probeAll()
+	if len(c.out.Conflicts()) > 0 {
+		c.probes.Go(c.reviewConflicts)
+	}
 	return c, nil
 }
 

@@ -2,10 +2,12 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // under tells whether what is owed is the file at path, or below the folder at
@@ -30,16 +32,32 @@ func (c *Cache) Wait(ctx context.Context, path string) error {
 	return c.out.Wait(ctx, under(path))
 }
 
-// Conflicts lists what this mount delivered beside the other party's version, where
+// Conflicts lists what was delivered from here beside the other party's version, where
 // either of the two is at path or below it.
 func (c *Cache) Conflicts(path string) []outbox.Status {
 	var all []outbox.Status
 	for _, st := range withPaths(c.out.Conflicts()) {
+		prefix, elem := splitKey(st.Key)
+		if found, known := c.names.Known(prefix, elem, -1); known && !found.IsFile {
+			c.out.Resolved(st.Key) // the other party has removed it
+			continue
+		}
 		if atOrBelow(st.Path, path) || atOrBelow(st.Theirs, path) {
 			all = append(all, st)
 		}
 	}
 	return all
+}
+
+// reviewConflicts forgets what earlier mounts have delivered beside the other party's
+// version, and S3 does not hold any more.
+func (c *Cache) reviewConflicts() {
+	for _, st := range c.out.Conflicts() {
+		prefix, elem := splitKey(st.Key)
+		if _, err := c.stat(c.ending, place{prefix: prefix, elem: elem}, -1); errors.Is(err, s3backend.NotExist) {
+			c.out.Resolved(st.Key)
+		}
+	}
 }
 
 // Paused tells why all that is owed waits, or nil.

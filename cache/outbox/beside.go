@@ -1,58 +1,106 @@
 package outbox
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"path"
 	"slices"
+
+	"github.com/google/renameio/v2"
 )
 
 // mostConflicts is how many conflict copies are remembered.
 const mostConflicts = 1000
 
 // keepConflict remembers a file that went beside the other party's version, until
-// somebody here removes it or gives it a name of its own.
+// somebody resolves it.
 func (o *Outbox) keepConflict(st Status) {
 	st.Reason = "the other party changed the file; this is ours"
 	o.tell(st)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.beside) == mostConflicts {
-		o.beside = o.beside[1:]
-	}
-	o.beside = append(o.beside, st)
+	o.changeConflicts(func(all []Status) []Status {
+		all = slices.DeleteFunc(all, func(old Status) bool { return old.Key == st.Key }) // told before the end of a process
+		if len(all) == mostConflicts {
+			all = all[1:]
+		}
+		return append(all, st)
+	})
 }
 
 // Conflicts lists the last files that went beside the other party's version, the
 // oldest first: all of them are delivered.
 func (o *Outbox) Conflicts() []Status {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.besideMu.Lock()
+	defer o.besideMu.Unlock()
 	return slices.Clone(o.beside)
 }
 
 // IsConflict tells whether key holds a file that went beside the other party's
 // version.
 func (o *Outbox) IsConflict(key string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.besideMu.Lock()
+	defer o.besideMu.Unlock()
 	return slices.ContainsFunc(o.beside, func(st Status) bool { return st.Key == key })
 }
 
-// resolved notes that a conflict copy was removed.
-func (o *Outbox) resolved(key string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.beside = slices.DeleteFunc(o.beside, func(st Status) bool { return st.Key == key })
+// Resolved notes that a conflict copy is no more.
+func (o *Outbox) Resolved(key string) {
+	if !o.IsConflict(key) {
+		return
+	}
+	o.changeConflicts(func(all []Status) []Status {
+		return slices.DeleteFunc(all, func(st Status) bool { return st.Key == key })
+	})
 }
 
 // moved notes that a conflict copy has another key now.
 func (o *Outbox) moved(from, to string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.beside = slices.DeleteFunc(o.beside, func(st Status) bool { return st.Key == from && theirsAfter(st.Theirs, from, to) == "" })
-	for i, st := range o.beside {
-		if st.Key == from {
-			o.beside[i].Key, o.beside[i].Theirs = to, theirsAfter(st.Theirs, from, to)
+	if !o.IsConflict(from) {
+		return
+	}
+	o.changeConflicts(func(all []Status) []Status {
+		all = slices.DeleteFunc(all, func(st Status) bool { return st.Key == from && theirsAfter(st.Theirs, from, to) == "" })
+		for i, st := range all {
+			if st.Key == from {
+				all[i].Key, all[i].Theirs = to, theirsAfter(st.Theirs, from, to)
+			}
 		}
+		return all
+	})
+}
+
+// changeConflicts changes the list, here and for the next process. It is written as a
+// whole: a change is rare.
+func (o *Outbox) changeConflicts(change func([]Status) []Status) {
+	o.besideMu.Lock()
+	defer o.besideMu.Unlock()
+	o.beside = change(o.beside)
+	if o.cfg.Conflicts == "" {
+		return
+	}
+	b, err := json.Marshal(o.beside)
+	if err == nil {
+		err = renameio.WriteFile(o.cfg.Conflicts, b, 0o600)
+	}
+	if err != nil {
+		o.log.Warn("the next mount will not know of a conflict", "err", err)
+	}
+}
+
+// recoverConflicts reads the list of an earlier process.
+func (o *Outbox) recoverConflicts() {
+	b, err := os.ReadFile(o.cfg.Conflicts)
+	if o.cfg.Conflicts == "" || errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	o.besideMu.Lock()
+	defer o.besideMu.Unlock()
+	if err == nil {
+		err = json.Unmarshal(b, &o.beside)
+	}
+	if err != nil {
+		o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts, "err", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/s3share/s3share/s3backend"
@@ -50,6 +51,31 @@ func TestConflictIsRemembered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestConflictOutlivesTheProcess lists a conflict copy in the next process too, until
+// it is resolved.
+func TestConflictOutlivesTheProcess(t *testing.T) {
+	cfg := Config{Who: "me", Conflicts: filepath.Join(t.TempDir(), "conflicts.json")}
+	var was Status
+	bubble(t, cfg, nil, func(r *rig) {
+		it := r.create("Delivery/a", []byte("ours"))
+		r.b.Store("Delivery/a", []byte("theirs"), nil)
+		r.done(it)
+		r.drain()
+		was = r.Conflicts()[0]
+	})
+	bubble(t, cfg, nil, func(r *rig) {
+		if all := r.Conflicts(); len(all) != 1 || all[0].Key != was.Key || all[0].Theirs != "Delivery/a" {
+			t.Fatalf("Conflicts() = %+v, want %+v", all, was)
+		}
+		r.Resolved(was.Key)
+	})
+	bubble(t, cfg, nil, func(r *rig) {
+		if all := r.Conflicts(); len(all) > 0 {
+			t.Errorf("Conflicts() = %+v after it was resolved", all)
+		}
+	})
 }
 
 func (r *rig) rename(obj s3backend.Object, to string) {

@@ -99,13 +99,13 @@ func (it *Item) finish(obj s3backend.Object) {
 		path = it.path
 	}
 	failpoint("delivered")
-	// First: once it is told, another item may stand for this file, and a later
-	// process must not take this one for news.
-	it.eraseLog()
 	if st := it.Status(); st.Theirs != "" {
 		st.State = Conflict
 		it.o.keepConflict(st)
 	}
+	// First: once it is told, another item may stand for this file, and a later
+	// process must not take this one for news.
+	it.eraseLog()
 	it.o.events.Delivered(it, obj, path)
 	it.erase()
 	it.mu.Lock()

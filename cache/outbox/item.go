@@ -376,7 +376,10 @@ func (it *Item) Status() Status {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: it.since, Theirs: it.theirs}
-	if it.state == Open || it.state == Uploading {
+	if it.state == Sealed && it.attempt != nil {
+		st.State = Uploading // its parts, while it settles
+	}
+	if st.State == Open || st.State == Uploading {
 		st.Speed = it.meter.rate()
 	}
 	if it.goneLocked() {

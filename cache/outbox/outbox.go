@@ -59,16 +59,17 @@ type Events interface {
 
 // Config bounds an Outbox. Dir is required.
 type Config struct {
-	Dir      string        // for staged files; made with mode 0700
-	Settle   time.Duration // quiet time before a closed file is committed
-	Requests int           // parts of large files on their way at once
-	Workers  int           // small files being committed at once, and as many large ones
-	Size     int64         // most bytes staged; 0: what the disk has
-	MinFree  int64         // bytes that stay free on Dir's disk
-	Who      string        // names us in the name of a conflict copy
-	Private  *Private      // names that are not sent; nil for the built-in list
-	Tell     func(Status)  // is told once of what a person should know; see tell
-	Logger   *slog.Logger
+	Dir       string        // for staged files; made with mode 0700
+	Conflicts string        // the file that keeps the list of conflict copies; "" for none
+	Settle    time.Duration // quiet time before a closed file is committed
+	Requests  int           // parts of large files on their way at once
+	Workers   int           // small files being committed at once, and as many large ones
+	Size      int64         // most bytes staged; 0: what the disk has
+	MinFree   int64         // bytes that stay free on Dir's disk
+	Who       string        // names us in the name of a conflict copy
+	Private   *Private      // names that are not sent; nil for the built-in list
+	Tell      func(Status)  // is told once of what a person should know; see tell
+	Logger    *slog.Logger
 }
 
 const (
@@ -99,13 +100,16 @@ type Outbox struct {
 	gate     gate
 	resumed  []func() // renames that wait for Resume
 
+	// besideMu guards beside, and what the disk has of it.
+	besideMu sync.Mutex
+	beside   []Status // the last files that went beside the other party's version
+
 	// mu guards the fields below. It is taken after an Item's.
 	mu      sync.Mutex
 	items   map[*Item]struct{}
 	open    func(s3backend.Object) Base // as given to Recover
 	damaged []Status                    // what Recover could not read
 	moving  map[string]Status           // renames that Recover goes on with, by the old key
-	beside  []Status                    // the last files that went beside the other party's
 	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
 	changed chan struct{}               // closed and renewed whenever less may be owed
 }

@@ -66,6 +66,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 			items = append(items, it)
 		}
 	}
+	o.recoverConflicts()
 	items = slices.DeleteFunc(items, func(it *Item) bool {
 		gone := displaced[filepath.Base(it.path)]
 		if gone {

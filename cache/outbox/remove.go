@@ -71,7 +71,7 @@ func newRemovals(o *Outbox) *removals {
 // tells versions apart in such a request: see DeleteAll of s3backend). Whether the policy allows it is for the
 // caller to know. When it returns, a later process would do it as well.
 func (o *Outbox) Remove(obj s3backend.Object) {
-	o.resolved(obj.Key)
+	o.Resolved(obj.Key)
 	o.removals.add(&toRemove{obj: obj})
 }
 
