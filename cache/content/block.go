@@ -18,8 +18,10 @@ type version struct {
 	private bool   // known to its Readers only: without ETag, or forgotten
 	disk    *entry // nil: not kept on disk
 	proven  int64  // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
-	missed  int64  // blocks that random reads found missing
 	whole   bool   // fetchWhole is at work
+
+	missed int64         // blocks that random reads found missing
+	answer time.Duration // the shortest that the source has taken to answer for them
 }
 
 // count is the number of the version's blocks.

@@ -140,16 +140,22 @@ func TestRandomReadsFetchTheirBlocksOnly(t *testing.T) {
 	}
 }
 
-// Many random reads of an object that there is room for fetch all of it.
+// Many random reads of an object that there is room for fetch all of it, unless S3 is
+// so near that it would take longer than they do.
 func TestManyRandomReadsFetchTheWhole(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		memory int64
-		whole  bool
-	}{{"room", 64 << 20, true}, {"no room", 16 << 20, false}} {
+		name    string
+		memory  int64
+		latency time.Duration
+		whole   bool
+	}{
+		{"room", 64 << 20, 20 * time.Millisecond, true},
+		{"no room", 16 << 20, 20 * time.Millisecond, false},
+		{"near", 64 << 20, 200 * time.Microsecond, false},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := new(bucket)
-			c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{Memory: tt.memory})
+			c := newCache(t, slow(b, tt.latency, 80<<20), Config{Memory: tt.memory})
 			obj := object("a", 20<<20)
 			r := c.Open(obj)
 			defer r.Close()

@@ -88,7 +88,11 @@ func (c *Cache) awaitAnswerLocked(ctx context.Context, f *fetch) error {
 
 // answeredLocked notes that the source, asked at the time start, sends f's bytes.
 func (c *Cache) answeredLocked(f *fetch, start time.Time) {
-	f.v.proven = max(f.v.proven, int64(start.Sub(c.born)), 1)
+	v := f.v
+	v.proven = max(v.proven, int64(start.Sub(c.born)), 1)
+	if took := time.Since(start); v.answer == 0 || took < v.answer {
+		v.answer = took
+	}
 	f.tellLocked()
 }
 

@@ -1,14 +1,17 @@
 package content
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 const (
 	wholeAfter = 16 // the fewest missing blocks for which the whole object is fetched
-	// wholeRatio is how many bytes of a missing block and its round trip are
-	// worth: when what random reads have fetched by blocks has cost about as much
-	// as the whole object would, the whole is fetched, so that it never costs more
-	// than twice the better choice.
-	wholeRatio = 8 << 20
+	// wholeRate is what a good line gives a second, in bytes. When random reads have
+	// waited for single blocks about as long as the whole object would take, the
+	// whole is fetched, so that it never costs more than twice the better choice:
+	// 1 GiB after 128 blocks at 20 ms, and not at all where an answer takes no time.
+	wholeRate = 400 << 20
 )
 
 // missedLocked counts a block of v that a random read found missing, and starts
@@ -16,7 +19,8 @@ const (
 // to keep it.
 func (c *Cache) missedLocked(v *version) {
 	v.missed++
-	if v.missed < wholeAfter || v.missed*wholeRatio < v.obj.Size || v.whole || v.private {
+	waited := time.Duration(v.missed) * v.answer
+	if v.missed < wholeAfter || waited.Seconds()*wholeRate < float64(v.obj.Size) || v.whole || v.private {
 		return
 	}
 	room := int64(c.mem.slots) * blockSize / 2
