@@ -34,7 +34,7 @@ func (c *Cache) missedLocked(v *version) {
 	c.g.Go(func() { c.fetchWhole(v) })
 }
 
-// fetchWhole reads v from its beginning to its end, what is here already left
+// fetchWhole reads v from its beginning to its end, what is on the disk already left
 // out, until nobody else has it open.
 func (c *Cache) fetchWhole(v *version) {
 	r := c.Open(v.obj)
@@ -45,8 +45,8 @@ func (c *Cache) fetchWhole(v *version) {
 		if r.v != v || v.readers < 2 {
 			off = v.obj.Size
 		}
-		for off < v.obj.Size && (v.blocks[off/blockSize] != nil || v.onDisk(off/blockSize)) {
-			off += blockSize
+		for off < v.obj.Size && v.blocks[off/blockSize] == nil && v.onDisk(off/blockSize) {
+			off += blockSize // what is on its way is read: to wait there is what makes it come in parallel
 		}
 		c.mu.Unlock()
 		if off >= v.obj.Size {
