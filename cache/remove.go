@@ -172,6 +172,7 @@ func (c *Cache) Mkdir(ctx context.Context, path string) error {
 	if err := c.oweFolder(p.dir()); err != nil {
 		return err
 	}
+	c.names.Made(p.dir())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)

@@ -111,6 +111,13 @@ func (l *Listing) usable(age time.Duration) bool {
 	return l.err == nil && (time.Since(l.begun) <= age)
 }
 
+// start is when S3 was asked.
+func (l *Listing) start() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.begun
+}
+
 // since tells that the listing shows what S3 held at that time.
 func (l *Listing) since(asked time.Time) {
 	l.mu.Lock()

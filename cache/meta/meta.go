@@ -198,6 +198,11 @@ func (c *Cache) takeLocked(d *dir, l *Listing, page s3backend.Page, err error) {
 	}
 	c.countLocked(l.prefix, d)
 	c.evictLocked(l.prefix)
+	c.forgetSoonLocked()
+}
+
+// forgetSoonLocked has forgetOld called, unless it will be.
+func (c *Cache) forgetSoonLocked() {
 	if c.forget == nil && c.ctx.Err() == nil {
 		c.forget = time.AfterFunc(maxTTL, c.forgetOld)
 	}
@@ -213,8 +218,8 @@ func (c *Cache) forgetOld() {
 			c.dirs.Remove(prefix)
 		}
 	}
-	if c.dirs.Len() > 0 && c.ctx.Err() == nil {
-		c.forget = time.AfterFunc(maxTTL, c.forgetOld)
+	if c.dirs.Len() > 0 {
+		c.forgetSoonLocked()
 	}
 }
 
