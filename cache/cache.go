@@ -223,6 +223,9 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 		delete(c.gone, obj.Key) // of a version that this one has replaced
 	}
 	c.mu.Unlock()
+	if p := it.Bytes(); p != nil {
+		c.blocks.Insert(obj, p)
+	}
 	if path == "" {
 		return
 	}

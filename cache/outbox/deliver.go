@@ -95,7 +95,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.up = nil
 	it.mu.Unlock()
 	path := ""
-	if it.stage != nil && it.stage.whole() {
+	if it.stage != nil && it.stage.whole() && !it.small() {
 		path = it.path
 	}
 	failpoint("delivered")

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -34,9 +33,10 @@ type Item struct {
 	// unbrought tells that S3 did not give the base when it was to be changed.
 	unbrought atomic.Bool
 
-	// logMu orders the lines of the journal, and guards the next two.
+	// logMu orders the lines of the journal, and guards the next three.
 	logMu   sync.Mutex
 	logGone bool
+	place   *place  // of the journal and of the staged bytes; nil: they have files
 	logged  extents // what the journal knows to be staged over the base
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
@@ -89,17 +89,25 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 		size, read = 0, nil
 	}
 	path := o.newPath()
-	st, err := newStage(path, read, size)
+	var p *place
+	name := ""
+	if base.ETag == "" {
+		if p = o.takePlace(); p != nil {
+			name = filepath.Base(path)
+		}
+	}
+	st, err := newStage(path, p, read, size)
 	if err != nil {
 		return nil, err
 	}
 	st.room = o.room
-	it := &Item{o: o, path: path, stage: st, key: key, over: over, base: base, header: base.Header, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
+	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
-	if err := it.note(record{Op: opCreate, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
+	st.file.outgrow = it.outgrow
+	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
 		st.close()
-		removeLog(path + logSuffix)
-		os.Remove(path)
+		it.eraseLog()
+		st.file.remove()
 		return nil, err
 	}
 	o.add(it)
@@ -318,7 +326,7 @@ func (it *Item) erase() {
 		r.Close()
 	}
 	if it.stage != nil {
-		os.Remove(it.path)
+		it.stage.file.remove()
 		it.o.staged.Add(-it.stage.charged())
 	}
 }
@@ -345,6 +353,15 @@ func (it *Item) Over() s3backend.Object {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.over
+}
+
+// Bytes are all that the item holds where it is small and has no file, else nil: for
+// Events.Delivered, which is told no path then.
+func (it *Item) Bytes() []byte {
+	if it.stage == nil {
+		return nil
+	}
+	return it.stage.file.bytes()
 }
 
 // IsFolder tells a folder's own object from a file.

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +33,7 @@ const logSuffix = ".log"
 type record struct {
 	Op string `json:"op"`
 
+	Name   string            `json:"name,omitempty"`   // create: of the staged file, where there is none yet
 	Folder bool              `json:"folder,omitempty"` // create
 	Key    string            `json:"key,omitempty"`    // create, rename, upload
 	Over   *version          `json:"over,omitempty"`   // create, rename, commit
@@ -52,6 +52,7 @@ type record struct {
 	Set     bool            `json:"set,omitempty"`     // seal: a program set time or mode
 	Killed  bool            `json:"killed,omitempty"`  // seal: the writer was
 	Boot    string          `json:"boot,omitempty"`    // seal: which run of the machine; empty once on the disk
+	Sum     *uint32         `json:"sum,omitempty"`     // seal: CRC-32 of all bytes, of a file in a place
 	Upload  string          `json:"upload,omitempty"`  // upload, part: its id
 	Layout  int64           `json:"layout,omitempty"`  // upload
 	Parts   []part          `json:"parts,omitempty"`   // upload: as planned for an edit
@@ -125,19 +126,33 @@ func (p *part) UnmarshalJSON(b []byte) error {
 // appendLog appends records to a journal, all or none: what the disk takes only a
 // part of is cut off again, so that the next line stands by itself.
 func appendLog(path string, recs ...record) error {
-	var b bytes.Buffer
+	lines, err := linesOf(recs)
+	if err != nil {
+		return err
+	}
+	return appendLines(path, lines)
+}
+
+// linesOf are the lines of records.
+func linesOf(recs []record) ([]byte, error) {
+	var b []byte
 	for _, r := range recs {
 		line, err := json.Marshal(r)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		fmt.Fprintf(&b, "%08x %s\n", crc32.ChecksumIEEE(line), line)
+		b = fmt.Appendf(b, "%08x %s\n", crc32.ChecksumIEEE(line), line)
 	}
+	return b, nil
+}
+
+// appendLines is appendLog for lines.
+func appendLines(path string, lines []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot keep the journal: %w", err)
 	}
-	n, err := f.Write(b.Bytes())
+	n, err := f.Write(lines)
 	if err != nil && n > 0 {
 		err = errors.Join(err, cutEnd(f, int64(n)))
 	}
@@ -198,7 +213,12 @@ func scanLog(path string) (recs []record, whole int64, err error) {
 		return nil, 0, err
 	}
 	defer f.Close()
-	r := bufio.NewReader(f)
+	return scanLines(f, path)
+}
+
+// scanLines is scanLog for what from holds, of the journal at path.
+func scanLines(from io.Reader, path string) (recs []record, whole int64, err error) {
+	r := bufio.NewReader(from)
 	for n := 1; ; n++ {
 		line, err := r.ReadString('\n')
 		if err == io.EOF {
@@ -234,10 +254,24 @@ func (it *Item) note(recs ...record) error {
 		return nil
 	}
 	failpoint("journal " + recs[0].Op)
-	if recs[0].Op == opCreate {
+	lines, err := linesOf(recs)
+	if err != nil {
+		return err
+	}
+	err = errOutgrown
+	if it.place != nil {
+		if err = it.place.append(lines); err == errOutgrown {
+			if err := it.outgrowLocked(); err != nil {
+				return err
+			}
+		}
+	} else if recs[0].Op == opCreate {
 		it.o.spares.become(it.path + logSuffix)
 	}
-	if err := appendLog(it.path+logSuffix, recs...); err != nil {
+	if err == errOutgrown {
+		err = appendLines(it.path+logSuffix, lines)
+	}
+	if err != nil {
 		return err
 	}
 	failpoint("journaled " + recs[0].Op)
@@ -252,7 +286,11 @@ func (it *Item) eraseLog() {
 		return
 	}
 	it.logGone = true
-	it.o.spares.end(it.path + logSuffix)
+	if it.place == nil {
+		it.o.spares.end(it.path + logSuffix)
+	} else if err := it.place.endLog(); err != nil {
+		it.o.log.Error("after the end of this process a file that was delivered is owed again", "staged", it.path, "err", err)
+	}
 }
 
 // bootID tells one run of the machine from another.

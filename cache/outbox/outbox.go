@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/tray"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -48,7 +49,7 @@ type Bucket interface {
 type Events interface {
 	// Delivered tells that S3 holds the item's content as obj. path is a local
 	// file with exactly these bytes, which the callee may take by a rename, or ""
-	// if there is none.
+	// if there is none; see Item.Bytes.
 	Delivered(it *Item, obj s3backend.Object, path string)
 	// Conflicted tells that the item's key holds the other party's version, and
 	// that ours goes to the key beside it.
@@ -89,16 +90,18 @@ type Outbox struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	parts    turns  // of requests that carry parts of large files
-	small    *queue // settled files, and folders, that are one request
-	large    *queue // settled files that go by parts
-	removals *removals
-	spares   spares
-	nextID   atomic.Uint64
-	staged   atomic.Int64 // bytes that stages were given room for
-	disk     freeSpace
-	gate     gate
-	resumed  []func() // renames that wait for Resume
+	parts     turns  // of requests that carry parts of large files
+	small     *queue // settled files, and folders, that are one request
+	large     *queue // settled files that go by parts
+	removals  *removals
+	spares    spares
+	tray      *tray.Tray  // of small new files
+	trayNamed atomic.Bool // its name is on the disk
+	nextID    atomic.Uint64
+	staged    atomic.Int64 // bytes that stages were given room for
+	disk      freeSpace
+	gate      gate
+	resumed   []func() // renames that wait for Resume
 
 	// besideMu guards beside, and what the disk has of it.
 	besideMu sync.Mutex
@@ -134,8 +137,12 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
+	places, err := openTray(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
+	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger,
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places,
 		parts:   make(turns, cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
@@ -154,6 +161,9 @@ func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
 	o.spares.clear()
+	if o.tray.Close(); o.tray.Taken() == 0 {
+		os.Remove(filepath.Join(o.cfg.Dir, trayName))
+	}
 }
 
 // newPath names a new staged file.

@@ -237,8 +237,12 @@ func (r *rig) wantNothing() {
 	}
 	files, err := os.ReadDir(r.dir)
 	files = slices.DeleteFunc(files, isSpare)
+	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == trayName })
 	if err != nil || len(files) > 0 {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
+	}
+	if owes, err := owesInTray(r.dir); owes || err != nil || r.tray.Taken() > 0 {
+		r.Errorf("left in the tray: %d places, journals: %v, %v", r.tray.Taken(), owes, err)
 	}
 	if n := r.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)
@@ -266,7 +270,7 @@ func (r *rig) stagedFiles() (names []string) {
 		r.Fatal(err)
 	}
 	for _, name := range all {
-		if !strings.Contains(name, logSuffix) {
+		if !strings.Contains(name, logSuffix) && filepath.Base(name) != trayName {
 			names = append(names, name)
 		}
 	}

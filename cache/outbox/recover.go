@@ -35,6 +35,9 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	o.mu.Lock()
 	o.open = base
 	o.mu.Unlock()
+	if err := o.unpack(); err != nil {
+		return nil, err
+	}
 	logs, err := filepath.Glob(filepath.Join(o.cfg.Dir, "*"+logSuffix))
 	if err != nil {
 		return nil, err
@@ -85,7 +88,7 @@ func Owes(dir string) (bool, error) {
 			return err == nil, err
 		}
 	}
-	return false, nil
+	return owesInTray(dir)
 }
 
 // stagedName is what newPath makes, and what spares are called.
@@ -109,7 +112,7 @@ func (o *Outbox) sweep(known map[string]bool) error {
 	for _, f := range files {
 		path := filepath.Join(o.cfg.Dir, f.Name())
 		switch {
-		case f.IsDir() || known[path] || strings.Contains(f.Name(), logSuffix):
+		case f.IsDir() || known[path] || strings.Contains(f.Name(), logSuffix) || f.Name() == trayName:
 		case stagedName.MatchString(f.Name()):
 			os.Remove(path)
 		default:
@@ -189,15 +192,15 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 		return nil, nil
 	}
 	it := &Item{o: o, path: path, since: lastWrite(path + logSuffix), gone: make(chan struct{})}
-	st := &stage{path: path, room: o.room, written: map[int64]uint64{}, sums: sums{}, seq: 1, mtime: time.Now()}
-	boot := ""
+	st := &stage{file: &staged{path: path}, room: o.room, written: map[int64]uint64{}, sums: sums{}, seq: 1, mtime: time.Now()}
+	boot, sum := "", (*uint32)(nil)
 	for _, r := range recs {
 		it.replay(st, r)
 		if r.Instead != "" {
 			displaced[r.Instead] = true
 		}
 		if r.Op == opSeal {
-			boot = r.Boot
+			boot, sum = r.Boot, r.Sum
 		}
 	}
 	if it.folder {
@@ -210,6 +213,11 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	}
 	if it.sealed.Load() && info.Size() < st.size {
 		return nil, fmt.Errorf("the staged file has %d bytes, of %d", info.Size(), st.size)
+	}
+	if it.sealed.Load() && sum != nil {
+		if err := checkSum(path, st.size, *sum); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case !it.sealed.Load():
@@ -249,6 +257,19 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	}
 	it.astray()
 	return it, nil
+}
+
+// checkSum proves that the first size bytes of a staged file are those that were
+// written: its place may have held another's when the machine stopped.
+func checkSum(path string, size int64, want uint32) error {
+	p, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("the staged file: %w", err)
+	}
+	if int64(len(p)) < size || crc32.ChecksumIEEE(p[:size]) != want {
+		return errors.New("the staged bytes are not those that were written")
+	}
+	return nil
 }
 
 // replay takes one step of the journal.

@@ -32,6 +32,19 @@ func (r *rig) again() *rig {
 // in the staged files before.
 func copyDir(t *testing.T, from, to string) {
 	t.Helper()
+	copyFile := func(name string) {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if errors.Is(err, os.ErrNotExist) {
+			return // delivered in this moment
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyFile(trayName) // before the files that what is in it may get
 	files, err := os.ReadDir(from)
 	if err != nil {
 		t.Fatal(err)
@@ -40,15 +53,8 @@ func copyDir(t *testing.T, from, to string) {
 		return strings.Compare(filepath.Ext(b.Name()), filepath.Ext(a.Name())) // .log before none
 	})
 	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(from, f.Name()))
-		if errors.Is(err, os.ErrNotExist) {
-			continue // delivered in this moment
-		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(to, f.Name()), data, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
+		if f.Name() != trayName {
+			copyFile(f.Name())
 		}
 	}
 }
@@ -326,6 +332,7 @@ func TestDamage(t *testing.T) {
 				good, bad := r.create("Delivery/good", []byte("good")), r.create("Delivery/bad", []byte("bad"))
 				r.done(good)
 				r.done(bad)
+				r.apart(bad)
 				log, err := os.ReadFile(bad.path + logSuffix)
 				if err == nil {
 					err = os.WriteFile(bad.path+logSuffix, c.damage(log), 0o600)
@@ -393,6 +400,7 @@ func TestStrayFiles(t *testing.T) {
 			recoverable(t, nil, func(r *rig) {
 				it := r.create("Delivery/spoilt", []byte("spoilt"))
 				r.done(it)
+				r.apart(it)
 				r.done(r.create("Delivery/good", []byte("good")))
 				r.Close()
 				if err := c.spoil(r, it); err != nil {

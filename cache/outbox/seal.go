@@ -24,6 +24,13 @@ func (it *Item) Seal() error {
 	return nil
 }
 
+// small tells that the item has a place in the tray, and no files.
+func (it *Item) small() bool {
+	it.logMu.Lock()
+	defer it.logMu.Unlock()
+	return it.place != nil
+}
+
 func (it *Item) sealRecord(boot string) record {
 	r := record{Op: opSeal, Boot: boot}
 	it.mu.Lock()
@@ -37,6 +44,9 @@ func (it *Item) sealRecord(boot string) record {
 	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, it.stage.mtime
 	for _, x := range it.stage.dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.off, x.end})
+	}
+	if sum, ok := it.stage.sums.of(0, r.Size); ok && it.small() {
+		r.Sum = &sum // its place may have been another's
 	}
 	return r
 }

@@ -12,13 +12,16 @@ import (
 // TestJournalsAreUsedAgain: the second file makes no new journal.
 func TestJournalsAreUsedAgain(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		r.done(r.create("Delivery/a", []byte("a")))
+		it := r.create("Delivery/a", []byte("a"))
+		r.apart(it)
+		r.done(it)
 		r.drain()
 		spare := journals(r, sparePrefix+"*")
 		if len(spare) != 1 {
 			r.Fatalf("%d journals are kept, want 1", len(spare))
 		}
-		it := r.create("Delivery/b", []byte("b"))
+		it = r.create("Delivery/b", []byte("b"))
+		r.apart(it)
 		if now := journals(r, "*"+logSuffix); len(now) != 1 || !os.SameFile(now[0], spare[0]) {
 			r.Errorf("the second file has journals %v, want that of the first", now)
 		}

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/s3share/s3share/cache/hole"
 )
 
 // Base reads the version that a stage lies upon. Its error is Stale once the key
@@ -23,14 +21,9 @@ type Base interface {
 // stage is the overlay: written bytes in a sparse file, upon a base. What is in
 // neither reads as zero.
 type stage struct {
-	path string
 	room func(n int64) error // asked before the staged file grows by n bytes; below zero gives back
 
-	// users counts who has file open; it is closed while there are none: a
-	// thousand files that wait for the line need no thousand descriptors.
-	fileMu sync.Mutex
-	users  int
-	file   *os.File
+	file *staged
 
 	// filling keeps a write and its mark in dirty together, as those who change
 	// bytes that are not dirty see them: writers share it. Take it before mu.
@@ -59,18 +52,19 @@ const touchUnit = PartSize
 // looking for pieces of 1 MiB took three times as long as copying into them.
 const writeStep = 256 << 10
 
-func newStage(path string, base Base, baseSize int64) (*stage, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+// newStage begins a stage over base, in a place where that is given.
+func newStage(path string, p *place, base Base, baseSize int64) (*stage, error) {
+	f, err := newStaged(path, p)
 	if err != nil {
 		return nil, fmt.Errorf("cannot stage: %w", err)
 	}
 	if baseSize > 0 {
 		if err := f.Truncate(baseSize); err != nil {
-			f.Close()
+			f.close()
 			return nil, fmt.Errorf("cannot stage: %w", err)
 		}
 	}
-	return &stage{path: path, room: func(int64) error { return nil }, file: f, users: 1, base: base, size: baseSize, baseValid: baseSize, mtime: time.Now(), written: map[int64]uint64{}, sums: sums{}}, nil
+	return &stage{room: func(int64) error { return nil }, file: f, base: base, size: baseSize, baseValid: baseSize, mtime: time.Now(), written: map[int64]uint64{}, sums: sums{}}, nil
 }
 
 // touchLocked notes a change of [off, end).
@@ -262,7 +256,7 @@ func (s *stage) punch(off, end int64) error {
 		return nil
 	}
 	// Behind the file's end there is nothing to punch, and darwin has no call for it.
-	if err := hole.Punch(s.file, off, end-off); err != nil {
+	if err := s.file.punch(off, end); err != nil {
 		return err
 	}
 	s.touchDataLocked(off, end)
@@ -352,29 +346,10 @@ func (s *stage) seek(off int64, hole bool) (int64, error) {
 
 func (s *stage) sync() error { return s.file.Sync() }
 
-// open adds a user of the file; each calls close. It works on after the path is
-// gone only while there is another user.
-func (s *stage) open() error {
-	s.fileMu.Lock()
-	defer s.fileMu.Unlock()
-	if s.users == 0 {
-		f, err := os.OpenFile(s.path, os.O_RDWR, 0)
-		if err != nil {
-			return fmt.Errorf("the staged file is gone: %w", err)
-		}
-		s.file = f
-	}
-	s.users++
-	return nil
-}
+// open adds a user of the staged bytes; each calls close.
+func (s *stage) open() error { return s.file.open() }
 
-func (s *stage) close() {
-	s.fileMu.Lock()
-	defer s.fileMu.Unlock()
-	if s.users--; s.users == 0 {
-		s.file.Close()
-	}
-}
+func (s *stage) close() { s.file.close() }
 
 func (s *stage) length() int64 {
 	s.mu.Lock()

@@ -15,7 +15,7 @@ func TestFillKeepsWhatIsWrittenMeanwhile(t *testing.T) {
 	const writers, size = 8, 4 << 20
 	base := bytes.Repeat([]byte("b"), size)
 	for range 5 {
-		s, err := newStage(filepath.Join(t.TempDir(), "staged"), cached(base), size)
+		s, err := newStage(filepath.Join(t.TempDir(), "staged"), nil, cached(base), size)
 		if err != nil {
 			t.Fatal(err)
 		}

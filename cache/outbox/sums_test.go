@@ -12,7 +12,7 @@ import (
 
 func newTestStage(t *testing.T) *stage {
 	t.Helper()
-	s, err := newStage(filepath.Join(t.TempDir(), "f"), nil, 0)
+	s, err := newStage(filepath.Join(t.TempDir(), "f"), nil, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,10 @@ func tear(t *testing.T, dir string) {
 			t.Errorf("what cannot be noted: %v, want EFBIG", err)
 		}
 	}
-	if left, _ := os.ReadDir(r.dir); len(left) > 0 {
+	if left, _ := os.ReadDir(r.dir); len(left) > 1 || left[0].Name() != trayName {
 		t.Errorf("it left %v", left)
+	}
+	if owes, err := Owes(r.dir); owes || err != nil || r.tray.Taken() > 0 {
+		t.Errorf("it left %d places, and owes: %v, %v", r.tray.Taken(), owes, err)
 	}
 }

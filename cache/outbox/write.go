@@ -58,10 +58,10 @@ func (it *Item) beforeWrite() error {
 	return it.unseal()
 }
 
-// afterWrite lets the journal know which bytes over the base are ours: for a file
-// without one, the staged file's size tells.
+// afterWrite lets the journal know which bytes over the base are ours, or how many a
+// place holds: for a new file that is one, its size tells.
 func (it *Item) afterWrite(off, end int64) error {
-	if it.edits.Load() {
+	if it.edits.Load() || it.small() {
 		it.logMu.Lock()
 		known := it.logged.has(off, end)
 		it.logged.add(off, end)
@@ -111,9 +111,9 @@ func (it *Item) Punch(off, end int64) error {
 	return it.afterWrite(off, min(end, it.stage.length()))
 }
 
-// noteSize lets the journal know how much of the base is left.
+// noteSize lets the journal know how much of the base is left, or of what is in a place.
 func (it *Item) noteSize() error {
-	if !it.edits.Load() {
+	if !it.edits.Load() && !it.small() {
 		return nil
 	}
 	it.stage.mu.Lock()
@@ -134,6 +134,7 @@ func (it *Item) Sync() error {
 	if it.stage == nil {
 		return nil
 	}
+	small := it.small()
 	if err := it.stage.sync(); err != nil {
 		return err
 	}
@@ -143,6 +144,12 @@ func (it *Item) Sync() error {
 	}
 	if err := it.note(r); err != nil {
 		return err
+	}
+	if small && !it.small() {
+		return it.Sync() // it has a file since
+	}
+	if small {
+		return it.o.syncTray()
 	}
 	if err := syncPath(it.path + logSuffix); err != nil {
 		return err

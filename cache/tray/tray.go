@@ -55,6 +55,13 @@ func (t *Tray) Len() int {
 	return t.end
 }
 
+// Taken is how many places are taken.
+func (t *Tray) Taken() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.end - len(t.given)
+}
+
 // Take returns a place that nobody has, or false where there is none.
 func (t *Tray) Take() (place int, ok bool) {
 	t.mu.Lock()

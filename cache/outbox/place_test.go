@@ -1,0 +1,256 @@
+package outbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// apart gives an item files of its own.
+func (r *rig) apart(it *Item) {
+	r.Helper()
+	if err := it.outgrow(); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// places changes what the tray holds for the item.
+func (r *rig) change(it *Item, f func(page []byte)) {
+	r.Helper()
+	page := make([]byte, placeSize)
+	n := it.place.n
+	r.tray.ReadAt(n, page, 0) // its end may not be there
+	f(page)
+	if _, err := r.tray.WriteAt(n, page, 0); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// TestSmallFilesMakeNoFiles: their journals and bytes lie in the tray, which is gone
+// when nothing is owed.
+func TestSmallFilesMakeNoFiles(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		for round := range 2 {
+			var items []*Item
+			for i := range 100 {
+				items = append(items, r.create(fmt.Sprintf("Delivery/%d-%d", round, i), random(uint64(i+round), 4096)))
+			}
+			for _, it := range items {
+				r.done(it)
+			}
+			if files := r.stagedFiles(); len(files) > 0 {
+				r.Errorf("there are files: %q", files)
+			}
+			r.drain()
+			r.wantNothing()
+		}
+		if n := r.tray.Len(); n != 100 {
+			r.Errorf("%d places were taken, want the first 100 twice", n)
+		}
+		for i := range 100 {
+			r.wantHolds(fmt.Sprintf("Delivery/1-%d", i), random(uint64(i+1), 4096))
+		}
+		r.Close()
+		if left, err := os.ReadDir(r.dir); len(left) > 0 || err != nil {
+			r.Errorf("left: %v, %v", left, err)
+		}
+	})
+}
+
+// TestOutgrows: a file that leaves its place for whatever reason is delivered as it
+// was written, by this process and by the next.
+func TestOutgrows(t *testing.T) {
+	long := strings.Repeat("n", 250)
+	for _, c := range []struct {
+		name  string
+		grow  func(r *rig, it *Item, data []byte) []byte // changes it, and tells what it holds then
+		apart bool
+	}{
+		{"not at all", func(r *rig, it *Item, data []byte) []byte {
+			r.write(it, []byte("x"), placeRoom-1)
+			return append(append(data, make([]byte, placeRoom-1-len(data))...), 'x')
+		}, false},
+		{"a long write", func(r *rig, it *Item, data []byte) []byte {
+			more := random(2, placeRoom)
+			r.write(it, more, int64(len(data)))
+			return append(data, more...)
+		}, true},
+		{"a write far behind", func(r *rig, it *Item, data []byte) []byte {
+			r.write(it, []byte("x"), 2*placeRoom)
+			return append(append(data, make([]byte, 2*placeRoom-len(data))...), 'x')
+		}, true},
+		{"a new size", func(r *rig, it *Item, data []byte) []byte {
+			if err := it.Truncate(placeRoom + 1); err != nil {
+				r.Fatal(err)
+			}
+			return append(data, make([]byte, placeRoom+1-len(data))...)
+		}, true},
+		{"a long journal", func(r *rig, it *Item, data []byte) []byte {
+			for i := range 20 {
+				if err := it.Rename(fmt.Sprintf("Delivery/%s-%d", long, i), s3backend.Object{}); err != nil {
+					r.Fatal(err)
+				}
+			}
+			if err := it.Rename("Delivery/a", s3backend.Object{}); err != nil {
+				r.Fatal(err)
+			}
+			return data
+		}, true},
+		{"cut, and a hole", func(r *rig, it *Item, data []byte) []byte {
+			if err := it.Truncate(10); err != nil {
+				r.Fatal(err)
+			}
+			r.write(it, []byte("x"), 100)
+			if err := it.Punch(5, 8); err != nil {
+				r.Fatal(err)
+			}
+			data = append(data[:10:10], make([]byte, 90)...)
+			clear(data[5:8])
+			return append(data, 'x')
+		}, false},
+	} {
+		for _, killed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, killed %v", c.name, killed), func(t *testing.T) {
+				recoverable(t, nil, func(r *rig) {
+					defer func() { r.Close() }()
+					other := r.create("Delivery/b", random(7, placeRoom)) // its place is the next one's
+					other.Drop()
+					data := random(1, 3000)
+					it := r.create("Delivery/a", data)
+					data = c.grow(r, it, data)
+					if it.small() == c.apart {
+						r.Errorf("it has a place: %v", it.small())
+					}
+					if got := make([]byte, len(data)); true {
+						if n, err := it.ReadAt(r.Context(), got, 0); n != len(data) || !bytes.Equal(got, data) {
+							r.Errorf("it reads as %d bytes, %v, which are right: %v", n, err, bytes.Equal(got, data))
+						}
+					}
+					if killed {
+						r = r.again()
+						left := r.resume()["Delivery/a"]
+						if left == nil || left.Status().State != Interrupted {
+							r.Fatalf("an open file is recovered as %v", left)
+						}
+						if err := left.Deliver(); err != nil {
+							r.Fatal(err)
+						}
+					} else {
+						r.done(it)
+					}
+					r.drain()
+					r.wantHolds("Delivery/a", data)
+					r.wantKeys("Delivery/a")
+					r.wantNothing()
+				})
+			})
+		}
+	}
+}
+
+// TestDamagedPlace: what is wrong in a place is kept in files, and told; the others
+// arrive.
+func TestDamagedPlace(t *testing.T) {
+	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
+	for _, c := range []struct {
+		name   string
+		damage func(page []byte)
+		tells  string
+	}{
+		{"its first line", func(page []byte) { page[20] ^= 1 }, "damaged"},
+		{"its last line", func(page []byte) { page[bytes.IndexByte(page, 0)-20] ^= 1 }, "damaged"},
+		{"a newer line", func(page []byte) { copy(page[bytes.IndexByte(page, 0):], line(`{"op":"encrypt"}`)) }, "newer s3share"},
+		{"its bytes", func(page []byte) { page[pageSize+1] ^= 1 }, "kept"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			recoverable(t, nil, func(r *rig) {
+				good, bad := r.create("Delivery/good", []byte("good")), r.create("Delivery/bad", []byte("bad"))
+				r.done(good)
+				r.done(bad)
+				kept := []byte("bad")
+				r.change(bad, func(page []byte) {
+					c.damage(page)
+					kept = bytes.Clone(page[pageSize:][:3])
+				})
+				for range 2 { // it is told by the next process as well
+					r = r.again()
+					r.resume()
+					var left *LeftError
+					if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 1 || !strings.Contains(left.Left[0].Reason, c.tells) {
+						r.Fatalf("Drain = %v, want it to tell %q of the damaged one", err, c.tells)
+					}
+					r.wantHolds("Delivery/good", []byte("good"))
+					r.wantKeys("Delivery/good")
+					files := slices.DeleteFunc(r.stagedFiles(), func(f string) bool { return strings.HasPrefix(filepath.Base(f), sparePrefix) })
+					if len(files) != 1 {
+						r.Fatalf("kept are %q, want one file", files)
+					}
+					if data, err := os.ReadFile(files[0]); err != nil || !bytes.HasPrefix(data, kept) {
+						r.Errorf("kept are %.9q, %v, want %q", data, err, kept)
+					}
+				}
+				r.Close()
+			})
+		})
+	}
+}
+
+// TestKilledWhileItOutgrows: where the files are there and the place is not empty yet,
+// the files count; where they are half there, the place does.
+func TestKilledWhileItOutgrows(t *testing.T) {
+	for _, half := range []bool{false, true} {
+		recoverable(t, nil, func(r *rig) {
+			data := random(1, 3000)
+			it := r.create("Delivery/a", data)
+			r.done(it)
+			var page []byte
+			r.change(it, func(p []byte) { page = bytes.Clone(p) })
+			n := it.place.n
+			r.apart(it)
+			if _, err := r.tray.WriteAt(n, page, 0); err != nil {
+				r.Fatal(err)
+			}
+			if half {
+				for _, path := range []string{it.path, it.path + logSuffix} {
+					if err := os.Truncate(path, 10); err != nil {
+						r.Fatal(err)
+					}
+				}
+			}
+			r = r.again()
+			defer r.Close()
+			r.resume()
+			r.drain()
+			r.wantHolds("Delivery/a", data)
+			r.wantKeys("Delivery/a")
+			r.wantNothing()
+		})
+	}
+}
+
+// TestOwes: a place that is owed counts, one that was does not.
+func TestOwes(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		defer r.Close()
+		it := r.create("Delivery/a", []byte("a"))
+		if owes, err := Owes(r.dir); !owes || err != nil {
+			r.Errorf("Owes = %v, %v while a file is written", owes, err)
+		}
+		r.done(it)
+		r.drain()
+		if owes, err := Owes(r.dir); owes || err != nil {
+			r.Errorf("Owes = %v, %v when all is delivered", owes, err)
+		}
+	})
+	if owes, err := Owes(filepath.Join(t.TempDir(), "none")); owes || err != nil {
+		t.Errorf("Owes = %v, %v without a directory", owes, err)
+	}
+}
