@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -9,8 +10,13 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// grantOwner puts the canned ACL bucket-owner-full-control on every request
-// that creates an object. This is the one place: no call sets an ACL itself.
+const ownerACL = types.ObjectCannedACLBucketOwnerFullControl
+
+// grantOwnerIn is grantOwner for a request that goes past the SDK.
+func grantOwnerIn(h http.Header) { h.Set("X-Amz-Acl", string(ownerACL)) }
+
+// grantOwner puts the canned ACL bucket-owner-full-control on every request of the
+// SDK's that creates an object. This is the one file: no call sets an ACL itself.
 //
 // S3 gives an object to the account that uploads it. Unless this ACL came
 // along, the bucket's owner sees the key and gets 403 for its bytes. A copy
@@ -21,14 +27,13 @@ func grantOwner(stack *middleware.Stack) error {
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
-			const acl = types.ObjectCannedACLBucketOwnerFullControl
 			switch p := in.Parameters.(type) {
 			case *s3.PutObjectInput:
-				p.ACL = acl
+				p.ACL = ownerACL
 			case *s3.CreateMultipartUploadInput:
-				p.ACL = acl
+				p.ACL = ownerACL
 			case *s3.CopyObjectInput:
-				p.ACL = acl
+				p.ACL = ownerACL
 			}
 			return next.HandleInitialize(ctx, in)
 		}), middleware.Before)

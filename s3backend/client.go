@@ -56,6 +56,9 @@ type Client struct {
 	owner    atomic.Pointer[string]
 	answer   atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
 	counts   counter
+	http     *watched              // sends all requests
+	retryer  aws.Retryer           // judges those that go directly
+	route    atomic.Pointer[route] // of these; nil until it is learnt
 	quirks   quirks
 }
 
@@ -133,13 +136,15 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 }
 
 func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
-	o.HTTPClient = newWatched(transportOf(loaded))
+	c.http = newWatched(transportOf(loaded))
+	o.HTTPClient = c.http
 	// The checksums are ours (checksum.go). The SDK's would come as a trailer,
 	// which not every server takes.
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
-	o.Retryer = newRetryer(cfg.Attempts)
+	c.retryer = newRetryer(cfg.Attempts)
+	o.Retryer = c.retryer
 	if l, ok := loaded.Credentials.(*login); ok {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
@@ -218,9 +223,7 @@ func (c *Client) SetExpectedOwner(id string) { c.owner.Store(&id) }
 
 // CloseIdle closes the connections that no request uses.
 func (c *Client) CloseIdle() {
-	if w, ok := c.s3.Options().HTTPClient.(*watched); ok {
-		w.client.CloseIdleConnections()
-	}
+	c.http.client.CloseIdleConnections()
 }
 
 var _ s3.HTTPClient = (*watched)(nil)

@@ -82,7 +82,10 @@ func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 	if obj.ETag != "" {
 		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
 	}
-	out, err := c.s3.GetObject(ctx, in)
+	out, left, err := c.directGet(ctx, obj.Key, want, in.IfMatch)
+	if err == errNotDirect {
+		out, err = c.s3.GetObject(ctx, in, c.learn("GetObject", obj.Key), attempts(left))
+	}
 	if err != nil {
 		return nil, "", fail(ctx, "GetObject", obj.Key, err)
 	}

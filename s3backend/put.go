@@ -38,7 +38,16 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return fail(ctx, op, key, err)
 		}
-		out, err := c.s3.PutObject(ctx, in, append(h.toPut(in), unsigned)...)
+		opts := append(h.toPut(in), unsigned)
+		done, left, err := c.directPut(ctx, in, h, s)
+		if err != errNotDirect {
+			obj = done
+			return missingIsStale(err, cond)
+		}
+		if _, err := s.Seek(0, io.SeekStart); err != nil {
+			return fail(ctx, op, key, err)
+		}
+		out, err := c.s3.PutObject(ctx, in, append(opts, c.learn(op, key), attempts(left))...)
 		if err != nil {
 			return missingIsStale(fail(ctx, op, key, err), cond)
 		}

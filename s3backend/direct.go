@@ -1,0 +1,295 @@
+package s3backend
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/encoding/httpbinding"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// The SDK takes longer to prepare the request for a small object than all else that is
+// done for it. So the requests that come by the thousand, GetObject and small
+// PutObjects, go out directly, along the route that one of the SDK's own has shown:
+// signed by its signer, sent by the same HTTP client, counted and judged alike. What
+// is not plain is the SDK's: the first request, whatever is worth another attempt,
+// and all that S3 says of credentials.
+
+// route is where the SDK sends requests about objects, and what it signs them for.
+type route struct {
+	base      url.URL // without the key
+	service   string
+	region    string
+	userAgent string
+	ahead     time.Duration // S3's clock before ours, where it is far off
+}
+
+// emptySum is the SHA-256 of nothing.
+const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// url is where the request op about key goes.
+func (r *route) url(op, key string) *url.URL {
+	u := r.base
+	u.RawPath = r.base.EscapedPath() + httpbinding.EscapePath(key, false)
+	u.Path += key
+	u.RawQuery = "x-id=" + op
+	return &u
+}
+
+// learn is an option of the SDK's request op about key, by which the route is learnt.
+func (c *Client) learn(op, key string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("s3share:learn",
+				func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+					middleware.FinalizeOutput, middleware.Metadata, error,
+				) {
+					out, meta, err := next.HandleFinalize(ctx, in)
+					if req, ok := in.Request.(*smithyhttp.Request); ok && err == nil {
+						c.route.Store(routeOf(op, key, req.Request))
+					}
+					return out, meta, err
+				}), middleware.After)
+		})
+	}
+}
+
+// signedFor finds the region and the service that a request is signed for.
+// Source: AWS General Reference, "Authorization header" of Signature Version 4.
+var signedFor = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=[^,]*/\d{8}/([^/,]+)/([^/,]+)/aws4_request,`)
+
+// routeOf returns the way that a request has gone, or nil if another could not go so.
+func routeOf(op, key string, req *http.Request) *route {
+	prefix, ok := strings.CutSuffix(req.URL.Path, key)
+	scope := signedFor.FindStringSubmatch(req.Header.Get("Authorization"))
+	if !ok || scope == nil || req.Header.Get("X-Amz-S3session-Token") != "" {
+		return nil
+	}
+	r := &route{
+		base:   url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: prefix},
+		region: scope[1], service: scope[2], userAgent: req.Header.Get("User-Agent"),
+	}
+	at, err := time.Parse("20060102T150405Z", req.Header.Get("X-Amz-Date"))
+	if err != nil || r.url(op, key).String() != req.URL.String() {
+		return nil
+	}
+	if ahead := time.Until(at); ahead.Abs() > time.Minute {
+		r.ahead = ahead
+	}
+	return r
+}
+
+// errNotDirect tells that the SDK has to send the request.
+var errNotDirect = errors.New("left to the SDK")
+
+// direct sends one attempt of op about key, with these headers and body, and
+// returns the reply if it is one of success. Its error is errNotDirect, or an *Error, as
+// of the SDK's requests. Where left is not 0, the SDK may make so many attempts more.
+func (c *Client) direct(ctx context.Context, op, method, key string, h http.Header, body []byte) (resp *http.Response, left int, err error) {
+	r := c.route.Load()
+	l, ok := c.loaded.Credentials.(*login)
+	if r == nil || !ok {
+		return nil, 0, errNotDirect
+	}
+	req := (&http.Request{
+		Method: method, URL: r.url(op, key), Host: r.base.Host, Header: h,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	sum := emptySum
+	if method == http.MethodPut {
+		sum = "UNSIGNED-PAYLOAD"
+		req.ContentLength, req.Body = int64(len(body)), io.NopCloser(bytes.NewReader(body))
+		if len(body) == 0 {
+			req.Body = http.NoBody
+		}
+	}
+	h.Set("X-Amz-Content-Sha256", sum)
+	h.Set("User-Agent", r.userAgent)
+	h.Set("Accept-Encoding", "identity")
+	if id := c.owner.Load(); id != nil && *id != "" {
+		h.Set("X-Amz-Expected-Bucket-Owner", *id)
+	}
+	creds, err := l.Retrieve(ctx)
+	if err == nil {
+		err = l.SignHTTP(ctx, creds, req, sum, r.service, r.region, time.Now().Add(r.ahead))
+	}
+	if err != nil {
+		return nil, 0, errNotDirect // the SDK finds the same, and says it
+	}
+	c.counts.add(op)
+	start := time.Now()
+	resp, err = c.http.Do(req)
+	if err == nil {
+		err = refusal(resp)
+	} else {
+		err = &smithyhttp.RequestSendError{Err: err}
+	}
+	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
+	if err == nil {
+		return resp, 0, nil
+	}
+	failed := fail(ctx, op, key, err)
+	switch {
+	case ctx.Err() != nil:
+		return nil, 0, failed
+	case errors.Is(failed, BadLogin):
+		c.route.Store(nil) // another clock or other credentials may do
+		return nil, 0, errNotDirect
+	case !c.retryer.IsErrorRetryable(err):
+		return nil, 0, failed
+	}
+	wait, werr := c.retryer.RetryDelay(1, err)
+	if werr != nil {
+		return nil, 0, failed
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil, max(1, c.retryer.MaxAttempts()-1), errNotDirect
+	case <-ctx.Done():
+		return nil, 0, fail(ctx, op, key, ctx.Err())
+	}
+}
+
+// attempts is an option of a request that is left with so many attempts; 0 for all.
+func attempts(n int) func(*s3.Options) {
+	return func(o *s3.Options) { o.RetryMaxAttempts = n }
+}
+
+// mostRefusal bounds what is read of a reply that says no, in bytes.
+const mostRefusal = 64 << 10
+
+// refusal is nil for a reply of success, which stays unread; else the error that the
+// SDK would make of it, and the reply is closed.
+func refusal(resp *http.Response) error {
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	defer resp.Body.Close()
+	api := &smithy.GenericAPIError{Code: strings.ReplaceAll(http.StatusText(resp.StatusCode), " ", "")}
+	var said struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string
+		Message string
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, mostRefusal))
+	if err == nil && xml.Unmarshal(text, &said) == nil && said.Code != "" {
+		api.Code, api.Message = said.Code, said.Message
+	}
+	return &awshttp.ResponseError{
+		RequestID:     resp.Header.Get("X-Amz-Request-Id"),
+		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: resp}, Err: api},
+	}
+}
+
+// logDirect is logReply for a request of ours.
+func (c *counter) logDirect(ctx context.Context, op string, req *http.Request, resp *http.Response, took time.Duration, err error) {
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	var reply any
+	if resp != nil {
+		reply = &smithyhttp.Response{Response: resp}
+	}
+	c.logReply(ctx, op, &smithyhttp.Request{Request: req}, reply, took, err)
+}
+
+// date is S3's clock as it answered, in whole seconds.
+func date(resp *http.Response) time.Time {
+	t, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		t = time.Now()
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+// text is the header name of a reply, nil where it has none.
+func text(resp *http.Response, name string) *string {
+	if v := resp.Header.Get(name); v != "" {
+		return &v
+	}
+	return nil
+}
+
+// directGet is the GetObject that asks for a range.
+func (c *Client) directGet(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, int, error) {
+	h := http.Header{"Range": {ranged}}
+	if match != nil {
+		h.Set("If-Match", *match)
+	}
+	resp, left, err := c.direct(ctx, "GetObject", http.MethodGet, key, h, nil)
+	if err != nil {
+		return nil, left, err
+	}
+	out := &s3.GetObjectOutput{Body: resp.Body, ETag: text(resp, "ETag"), ContentRange: text(resp, "Content-Range")}
+	if resp.ContentLength >= 0 {
+		out.ContentLength = &resp.ContentLength
+	}
+	return out, 0, nil
+}
+
+// mostDirect is the largest body that goes directly: it is held in memory, so that
+// another attempt need not wait until the connection has let go of it.
+const mostDirect = 128 << 10
+
+// directPut is the PutObject of in, whose body s is.
+func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized) (Object, int, error) {
+	if s.size > mostDirect || c.route.Load() == nil {
+		return Object{}, 0, errNotDirect
+	}
+	h := http.Header{}
+	grantOwnerIn(h)
+	set := func(name string, value *string) {
+		if value != nil {
+			h.Set(name, *value)
+		}
+	}
+	set("If-None-Match", in.IfNoneMatch)
+	set("If-Match", in.IfMatch)
+	set("X-Amz-Checksum-Crc32", in.ChecksumCRC32)
+	set("Content-Encoding", in.ContentEncoding)
+	set("Content-Disposition", in.ContentDisposition)
+	set("Content-Language", in.ContentLanguage)
+	set("Cache-Control", in.CacheControl)
+	set("X-Amz-Tagging", in.Tagging)
+	h.Set("Content-Type", "application/octet-stream")
+	set("Content-Type", in.ContentType)
+	for name, value := range in.Metadata {
+		h.Set("X-Amz-Meta-"+name, value)
+	}
+	if head != nil && head.Expires != "" {
+		h.Set("Expires", head.Expires)
+	}
+	body := make([]byte, s.size)
+	if _, err := io.ReadFull(s, body); err != nil {
+		return Object{}, 0, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
+	}
+	resp, left, err := c.direct(ctx, "PutObject", http.MethodPut, *in.Key, h, body)
+	if err != nil {
+		return Object{}, left, err
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, mostRefusal)) // for the connection's next request
+	resp.Body.Close()
+	if err != nil {
+		return Object{}, 0, fail(ctx, "PutObject", *in.Key, err)
+	}
+	return Object{
+		Key: *in.Key, Size: s.size, ETag: unquote(text(resp, "ETag")),
+		Modified: date(resp), Version: resp.Header.Get("X-Amz-Version-Id"),
+	}, 0, nil
+}
