@@ -76,19 +76,20 @@ const fresh = time.Second
 
 // Cache is one exchange. All methods may be called concurrently.
 type Cache struct {
-	cfg    Config
-	log    *slog.Logger
-	bucket Bucket
-	names  *meta.Cache
-	blocks *content.Cache
-	out    *outbox.Outbox
-	sent   *ledger.Ledger
-	begun  time.Time
-	grants grants
-	ending context.Context // ends with Close
-	end    context.CancelFunc
-	probes sync.WaitGroup
-	walks  walks
+	cfg     Config
+	log     *slog.Logger
+	bucket  Bucket
+	names   *meta.Cache
+	blocks  *content.Cache
+	out     *outbox.Outbox
+	sent    *ledger.Ledger
+	begun   time.Time
+	grants  grants
+	traffic traffic
+	ending  context.Context // ends with Close
+	end     context.CancelFunc
+	probes  sync.WaitGroup
+	walks   walks
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -134,7 +135,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		c.names.Close()
 		return nil, errors.Join(err, c.blocks.Close())
 	}
-	c.probeAll()
+	c.beginProbes()
 	if len(c.out.Conflicts()) > 0 {
 		c.probes.Go(c.reviewConflicts)
 	}

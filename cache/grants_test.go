@@ -16,7 +16,7 @@ import (
 type policy struct {
 	list, get, put atomic.Bool
 	slow           atomic.Int64 // nanoseconds that an answer takes
-	asked          atomic.Int32 // probes of put
+	asked, read    atomic.Int32 // probes of put, and of get
 }
 
 func (p *policy) says(ctx context.Context, granted *atomic.Bool) error {
@@ -33,7 +33,10 @@ func (p *policy) says(ctx context.Context, granted *atomic.Bool) error {
 
 func (p *policy) MayList(ctx context.Context, _ string) error { return p.says(ctx, &p.list) }
 
-func (p *policy) MayGet(ctx context.Context, _ string, _ error) error { return p.says(ctx, &p.get) }
+func (p *policy) MayGet(ctx context.Context, _ string, _ error) error {
+	p.read.Add(1)
+	return p.says(ctx, &p.get)
+}
 
 func (p *policy) MayPut(ctx context.Context, _ string, u s3backend.Upload) (s3backend.Upload, error) {
 	p.asked.Add(1)
@@ -45,7 +48,13 @@ func governed(t *testing.T, p *policy, test func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
-		c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Prober: p})
+		under := buckettest.Answer(b, buckettest.Copy, func() error {
+			if !p.put.Load() {
+				return s3backend.Denied
+			}
+			return nil
+		})
+		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Prober: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +88,7 @@ func TestGrantsShown(t *testing.T) {
 		p.put.Store(tt.put)
 		governed(t, p, func(r *rig) {
 			r.b.Store("Delivery/dir/f", []byte("theirs"), nil)
-			synctest.Wait()
+			time.Sleep(2 * rest)
 			r.wantDenied("Delivery", tt.folder)
 			r.wantDenied("Delivery/dir", tt.folder)
 			r.wantDenied("Delivery/dir/f", tt.file)
@@ -96,6 +105,7 @@ func TestPutRefused(t *testing.T) {
 	p.slow.Store(int64(100 * time.Millisecond))
 	governed(t, p, func(r *rig) {
 		r.b.Store("Delivery/theirs", []byte("theirs"), nil)
+		// S3 itself refuses the copy of a rename, which nothing need go before.
 		for call, do := range map[string]func() error{
 			"Create":   func() error { return second(r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{})) },
 			"Open":     func() error { return second(r.Open(r.Context(), "Delivery/theirs", OpenMode{Write: true})) },
@@ -117,6 +127,49 @@ func TestPutRefused(t *testing.T) {
 		r.wantDenied("Delivery", 0)
 		r.create("Delivery/f", "ours").Release()
 		r.drain()
+	})
+}
+
+// TestProbesWaitForRest asks nothing while a new mount is in use, and of putting alone
+// when a file is made.
+func TestProbesWaitForRest(t *testing.T) {
+	p := new(policy)
+	for _, granted := range []*atomic.Bool{&p.list, &p.get, &p.put} {
+		granted.Store(true)
+	}
+	governed(t, p, func(r *rig) {
+		want := func(when string, put, get int32) {
+			t.Helper()
+			synctest.Wait()
+			if p.asked.Load() != put || p.read.Load() != get {
+				t.Errorf("%s: %d probes of put and %d of get, want %d and %d", when, p.asked.Load(), p.read.Load(), put, get)
+			}
+		}
+		look := func() { r.Cache.names.List("Delivery/", 0) } // as whoever reads the folder
+		for range 4 {
+			look()
+			time.Sleep(rest - time.Millisecond)
+		}
+		want("in use", 0, 0)
+		r.create("Delivery/f", "ours").Release()
+		want("with a file made", 1, 0)
+		time.Sleep(2 * rest)
+		want("at rest", 1, 1)
+		time.Sleep(time.Hour)
+		want("while nobody looks", 1, 1)
+		look()
+		r.wantDenied("Delivery", 0)
+		want("when somebody looks again", 2, 2)
+	})
+	p.asked.Store(0)
+	governed(t, p, func(r *rig) {
+		for begun := time.Now(); time.Since(begun) <= restless; time.Sleep(rest / 2) {
+			r.Cache.names.List("Delivery/", 0)
+		}
+		synctest.Wait()
+		if p.asked.Load() != 1 {
+			t.Errorf("%d probes of a mount that has no rest, want 1", p.asked.Load())
+		}
 	})
 }
 

@@ -91,7 +91,12 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 	case c.unseen(dst, how.over):
 		dst = Attr{}
 	}
-	if err := c.mayPut(ctx, to.key()); err != nil {
+	if src.Dir || src.File != nil {
+		err = c.mayPut(ctx, to.key())
+	} else {
+		err = c.refusesPut(to.key()) // else the copy will tell, before anything has changed
+	}
+	if err != nil {
 		return Version{}, err
 	}
 	if src.Dir {

@@ -37,28 +37,23 @@ func (b sentBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend
 }
 
 // blind tells whether the folder is one that may be put into and not listed. With
-// refusedNow set, S3 has just refused a listing, and the first probe is waited for.
+// refusedNow set, S3 has just refused a listing, and the first probes are waited for.
 func (c *Cache) blind(ctx context.Context, folder string, refusedNow bool) bool {
-	if refusedNow {
-		c.doubt(folder)
-	}
-	c.grants.mu.Lock()
-	p := c.grants.probed[folder]
-	c.grants.mu.Unlock()
+	p := c.grants.of(folder)
 	if p == nil {
 		return false
 	}
 	if refusedNow {
-		select {
-		case <-p.first:
-		case <-time.After(firstWait):
-		case <-ctx.Done():
-			return false
+		c.doubt(folder)
+		for _, q := range p.questions() {
+			if q.await(ctx) != nil {
+				return false
+			}
 		}
 	}
 	c.grants.mu.Lock()
 	defer c.grants.mu.Unlock()
-	return !p.at.IsZero() && p.put == nil && (refused(p.list) || refusedNow)
+	return !p.putting.at.IsZero() && p.putting.err == nil && (refused(p.reading.list) || refusedNow)
 }
 
 // sentPage lists what we sent as S3 lists what it holds.
@@ -96,10 +91,13 @@ func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
 
 // remember writes down what was delivered where S3 will not tell of it.
 func (c *Cache) remember(obj s3backend.Object) {
-	c.grants.mu.Lock()
-	p := c.grants.probed[folderOf(obj.Key)]
-	told := p == nil || !p.at.IsZero() && p.get == nil && !refused(p.list)
-	c.grants.mu.Unlock()
+	p := c.grants.of(folderOf(obj.Key))
+	told := p == nil
+	if !told {
+		c.grants.mu.Lock()
+		told = !p.reading.at.IsZero() && p.reading.err == nil && !refused(p.reading.list)
+		c.grants.mu.Unlock()
+	}
 	if told {
 		c.forget(obj.Key) // an older version
 		return

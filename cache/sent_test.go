@@ -102,7 +102,10 @@ func contents(b *buckettest.Bucket) map[string]string {
 func TestSentPages(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
 		for _, key := range []string{"Delivery/a", "Delivery/b/", "Delivery/b/1", "Delivery/b/2", "Delivery/c", "Other/x"} {
-			r.Cache.grants.probed = map[string]*probed{"Delivery": {}, "Other": {}}
+			r.Cache.grants.probed = map[string]*probed{}
+			for _, folder := range []string{"Delivery", "Other"} {
+				r.Cache.grants.probed[folder] = &probed{&question{}, &question{}}
+			}
 			r.remember(s3backend.Object{Key: key, ETag: "e", Size: 1})
 		}
 		var got []string
