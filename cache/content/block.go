@@ -118,10 +118,11 @@ func (c *Cache) staleLocked(b *block) bool {
 
 // aheadLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
 func (c *Cache) aheadLocked(b *block, n int) {
-	if b.slot == noSlot {
-		c.promised += n
-	} else {
+	switch {
+	case b.slot != noSlot:
 		c.ahead += n
+	case !b.fetch.stream: // which takes what there is
+		c.promised += n
 	}
 }
 
@@ -224,11 +225,14 @@ func (c *Cache) wakeLocked() {
 	if len(c.parked) == 0 {
 		return
 	}
-	best := 0
+	best := -1
 	for i, f := range c.parked {
-		if c.distanceLocked(f) < c.distanceLocked(c.parked[best]) {
+		if !c.heldLocked(f) && (best < 0 || c.distanceLocked(f) < c.distanceLocked(c.parked[best])) {
 			best = i
 		}
+	}
+	if best < 0 {
+		return
 	}
 	c.parked[best].unparkLocked()
 	c.parked = slices.Delete(c.parked, best, best+1)

@@ -310,7 +310,10 @@ func (c *Cache) fillFromDisk(f *fetch) bool {
 	d.hold(e)
 	defer d.close(e)
 	for n, b := range f.blocks {
-		if f.ctx.Err() != nil || c.awaitOwnSlot(f, b) != nil {
+		if f.ctx.Err() != nil {
+			return false
+		}
+		if _, err := c.awaitOwnSlot(f, b); err != nil {
 			return false
 		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]

@@ -89,3 +89,35 @@ func TestFarRead(t *testing.T) {
 		})
 	}
 }
+
+// changing is a source that becomes another after a while, its bodies too.
+func changing(before, after Source, in time.Duration) Source {
+	begun := time.Now()
+	changed := func() bool { return time.Since(begun) >= in }
+	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+		if changed() {
+			return after.Get(ctx, obj, off, n)
+		}
+		b, err := before.Get(ctx, obj, off, n)
+		if err != nil {
+			return nil, err
+		}
+		var then io.ReadCloser
+		at := off
+		return readFunc{b, func(p []byte) (m int, err error) {
+			if changed() && then == nil {
+				if then, err = after.Get(ctx, obj, at, off+n-at); err != nil {
+					return 0, err
+				}
+				defer then.Close()
+			}
+			if then != nil {
+				m, err = then.Read(p)
+			} else {
+				m, err = b.Read(p)
+			}
+			at += int64(m)
+			return m, err
+		}}, nil
+	})
+}

@@ -23,7 +23,8 @@ const (
 // fields are guarded by Cache.mu, but for those that never change.
 type fetch struct {
 	v      *version
-	blocks []*block // never changes
+	blocks []*block // may become shorter: see cutLocked
+	stream bool     // never changes; see stream.go
 	disk   *entry   // never changes; where to read, or nil: ask the source
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -43,9 +44,9 @@ type fetch struct {
 // before end at most, and returns it; from is missing. The blocks before soon are
 // going to be read at once.
 func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) *fetch {
-	f := &fetch{v: v, owner: owner}
+	f := &fetch{v: v, owner: owner, stream: end-from > maxFetchNear/blockSize}
 	if v.onDisk(from) {
-		f.disk = v.disk
+		f.disk, f.stream = v.disk, false
 	}
 	for i := from; i < end; i++ {
 		if v.blocks[i] != nil || i > from && v.onDisk(i) != (f.disk != nil) {
@@ -141,9 +142,16 @@ func (c *Cache) fill(f *fetch) error {
 	c.answeredLocked(f, start)
 	c.mu.Unlock()
 
-	for i, b := range rest {
-		if err := c.awaitOwnSlot(f, b); err != nil {
+	pace := pace{asked: asked, since: time.Now()}
+	for {
+		b := c.nextBlock(f)
+		if b == nil {
+			return nil
+		}
+		if parked, err := c.awaitOwnSlot(f, b); err != nil {
 			return err
+		} else if parked {
+			pace.since, pace.bytes, pace.broken = time.Now(), 0, true
 		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
 		if _, err := io.ReadFull(body, p); err != nil {
@@ -152,7 +160,7 @@ func (c *Cache) fill(f *fetch) error {
 			}
 			return fmt.Errorf("read %d bytes at %d of %q: %w", n, off, f.v.obj.Key, err)
 		}
-		if i == len(rest)-1 && !ended(body) {
+		if b.index == last && !ended(body) {
 			return fmt.Errorf("read %d bytes at %d of %q: the reply is longer", n, off, f.v.obj.Key)
 		}
 		c.mu.Lock()
@@ -160,12 +168,20 @@ func (c *Cache) fill(f *fetch) error {
 		c.stats.Fetched += int64(len(p))
 		c.fullLocked(b)
 		c.saveLocked(b)
-		if i == len(rest)-1 {
-			c.speed.note(asked, time.Since(start)-asked, n)
-		}
+		pace.bytes += int64(len(p))
+		c.speed.take(&pace, b.index == last)
 		c.mu.Unlock()
 	}
-	return nil
+}
+
+// nextBlock is the one that f fills next, nil for none.
+func (c *Cache) nextBlock(f *fetch) *block {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.filled == len(f.blocks) {
+		return nil
+	}
+	return f.blocks[f.filled]
 }
 
 // ended reports whether r has nothing more to give.
@@ -278,6 +294,26 @@ func (c *Cache) awaitLocked(ctx context.Context, b *block) error {
 type speed struct {
 	latency time.Duration // until the first byte
 	perMiB  time.Duration // from then on; zero until a request has been measured
+	single  bool          // one connection was enough for each reader
+}
+
+// pace is how a request goes, while it does not wait for room.
+type pace struct {
+	asked  time.Duration // until the first byte
+	since  time.Time
+	bytes  int64 // since then
+	broken bool  // it has waited: what has come since lay in the connection's buffer
+}
+
+// take notes p from time to time, and at the request's end.
+func (s *speed) take(p *pace, end bool) {
+	if p.bytes < maxFetch && !end {
+		return
+	}
+	if !p.broken {
+		s.note(p.asked, time.Since(p.since), p.bytes)
+	}
+	p.since, p.bytes, p.broken = time.Now(), 0, false
 }
 
 // note adds a request of n bytes to the averages.

@@ -195,6 +195,7 @@ func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 		from, end = 0, v.count()
 	}
 	for i := from; i < end; i++ {
+		r.c.passLocked(v, q, i)
 		if v.blocks[i] == nil {
 			r.demandLocked(q, i, end)
 		}
@@ -212,15 +213,19 @@ func (r *Reader) roomLocked() bool {
 // a sequence.
 func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	c, v := r.c, r.v
-	limit := end
+	limit, most := end, int64(maxFetch)
 	if q != nil && q.r == nil {
 		q = nil // it has ended meanwhile
 	}
 	if q != nil {
 		_, request := c.sharesLocked(q)
+		if c.singleLocked() && q.next > q.begin {
+			request = q.stream()
+			most = request
+		}
 		limit = max(limit, min(v.count(), from+request/blockSize))
 	}
-	f := c.startLocked(v, q, from, end, min(limit, from+maxFetch/blockSize))
+	f := c.startLocked(v, q, from, end, min(limit, from+most/blockSize))
 	if q != nil {
 		q.ahead = max(q.ahead, (from+int64(len(f.blocks)))*blockSize)
 	}

@@ -23,6 +23,7 @@ const (
 type sequence struct {
 	r       *Reader // nil once it has ended
 	size    int64   // how far ahead to be
+	begin   int64   // of its first read
 	next    int64   // end of its furthest read
 	ahead   int64   // fetched up to here
 	read    int64   // read since size changed last
@@ -35,7 +36,8 @@ type sequence struct {
 
 // covers reports whether a read at off belongs to q.
 func (q *sequence) covers(off int64) bool {
-	return off >= q.next-min(reach, q.size) && off <= max(q.ahead, q.next+minWindow)
+	far := min(q.ahead, q.next+q.size+streamPassed)
+	return off >= q.next-min(reach, q.size) && off <= max(far, q.next+minWindow)
 }
 
 // advance takes in a read of [off, end). Where reads have to wait, the window
@@ -101,7 +103,7 @@ func (r *Reader) beginLocked(off, end int64) *sequence {
 		r.c.endLocked(slices.MinFunc(r.sequences, func(a, b *sequence) int { return int(a.used - b.used) }))
 	}
 	q := &sequence{
-		r: r, size: minWindow, next: end, ahead: off &^ (blockSize - 1), read: end - off,
+		r: r, size: minWindow, begin: off, next: end, ahead: off &^ (blockSize - 1), read: end - off,
 		fetches: make(map[*fetch]struct{}),
 	}
 	r.sequences = append(r.sequences, q)
@@ -142,6 +144,9 @@ func (c *Cache) pausedLocked(q *sequence) bool {
 
 // prefetchLocked starts requests ahead of q until its window is full.
 func (c *Cache) prefetchLocked(q *sequence) {
+	if c.streamLocked(q) {
+		return
+	}
 	v := q.r.v
 	size, request := c.sharesLocked(q)
 	q.ahead = max(q.ahead, q.next&^(blockSize-1))
@@ -180,6 +185,9 @@ func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
 		parts = 2 // as many as memory allows
 	}
 	request = min(largest, max(size/parts, min(minWindow, size)))
+	if c.speed.perMiB == 0 && q.ahead-q.begin >= minWindow && minWindow/4 <= q.next-q.begin && q.next-q.begin <= minWindow {
+		size, request = minWindow+secondFetch, secondFetch // and then it is known
+	}
 	return size, max(blockSize, request&^(blockSize-1))
 }
 

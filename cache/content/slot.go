@@ -44,14 +44,14 @@ func (c *Cache) distanceLocked(f *fetch) int64 {
 	return max(0, f.blocks[f.filled].index*blockSize-f.owner.next)
 }
 
-// awaitOwnSlot gives b, the next block of f, a slot.
-func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
+// awaitOwnSlot gives b, the next block of f, a slot. It tells whether that had to wait.
+func (c *Cache) awaitOwnSlot(f *fetch, b *block) (parked bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var patience *time.Timer
-	late, parked := false, false
+	late := false
 	for b.slot == noSlot {
-		if s, ok := c.takeLocked(f.urgencyLocked(b)); ok {
+		if s, ok := c.slotLocked(f, b); ok {
 			if b.ahead {
 				c.aheadLocked(b, -1)
 			}
@@ -59,10 +59,10 @@ func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
 			if b.ahead {
 				c.aheadLocked(b, 1)
 			}
-			return nil
+			return parked, nil
 		}
 		if len(c.pending) > 0 && f.waiters == 0 {
-			return c.giveUpLocked(f) // others are waited for, and need the stream
+			return parked, c.giveUpLocked(f) // others are waited for, and need the stream
 		}
 		if patience == nil {
 			patience = time.NewTimer(parkMost)
@@ -85,15 +85,23 @@ func (c *Cache) awaitOwnSlot(f *fetch, b *block) error {
 		c.parked = slices.DeleteFunc(c.parked, func(p *fetch) bool { return p == f })
 		switch {
 		case f.ctx.Err() != nil:
-			return f.ctx.Err()
+			return parked, f.ctx.Err()
 		case late && f.waiters == 0 && (f.owner == nil || c.pausedLocked(f.owner)):
-			return c.giveUpLocked(f)
+			return parked, c.giveUpLocked(f)
 		case late:
 			patience.Reset(parkMost)
 			late = false
 		}
 	}
-	return nil
+	return parked, nil
+}
+
+// slotLocked returns a slot for b, the next block of f, or false where it has to wait.
+func (c *Cache) slotLocked(f *fetch, b *block) (slot, bool) {
+	if c.heldLocked(f) {
+		return noSlot, false
+	}
+	return c.takeLocked(f.urgencyLocked(b))
 }
 
 // giveUpLocked takes what f has not filled out of its version, so that nobody waits
