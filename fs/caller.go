@@ -75,9 +75,13 @@ func closing(ctx context.Context, opener int, path string) cache.Closing {
 	}
 	seen := make(chan cache.Closing, 1)
 	go func() {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid))
-		killed := err == nil && endedBySignal(string(stat))
-		seen <- cache.Closing{Killed: killed, Last: !killed && !hasOpen(tid, path)}
+		open, some := hasOpen(tid, path)
+		killed := false
+		if !some { // it may have closed its last one itself
+			stat, err := statOf(tid)
+			killed = err == nil && endedBySignal(stat)
+		}
+		seen <- cache.Closing{Killed: killed, Last: !killed && !open}
 	}()
 	t := time.NewTimer(lookDeadline)
 	defer t.Stop()
@@ -87,27 +91,6 @@ func closing(ctx context.Context, opener int, path string) cache.Closing {
 	case <-t.C:
 		return cache.Closing{Unsure: true}
 	}
-}
-
-// hasOpen tells whether a thread's process has a descriptor of the file at path,
-// below whatever mountpoint: to ask which would lead back here.
-func hasOpen(tid int, path string) bool {
-	dir := fmt.Sprintf("/proc/%d/fd", tid)
-	fds, err := os.Open(dir)
-	if err != nil {
-		return false
-	}
-	defer fds.Close()
-	names, err := fds.Readdirnames(-1)
-	if err != nil {
-		return false
-	}
-	for _, name := range names {
-		if link, err := os.Readlink(dir + "/" + name); err == nil && strings.HasSuffix(link, "/"+path) {
-			return true
-		}
-	}
-	return false
 }
 
 // endedBySignal reads /proc/PID/stat: the ninth field holds the flags, the last the

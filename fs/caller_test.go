@@ -1,9 +1,44 @@
 package fs
 
 import (
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
+
+// TestHasOpen looks at this process, with more descriptors than one read of /proc lists.
+func TestHasOpen(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no /proc")
+	}
+	dir := t.TempDir()
+	for range 500 {
+		f, err := os.Create(filepath.Join(dir, "other"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	last, err := os.Create(filepath.Join(dir, "this"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Base(dir) + "/this"
+	if this, some := hasOpen(os.Getpid(), path); !this || !some {
+		t.Errorf("hasOpen(%q) = %v, %v while it is open", path, this, some)
+	}
+	last.Close()
+	for _, path := range []string{path, "his", "no such"} {
+		if this, some := hasOpen(os.Getpid(), path); this || !some {
+			t.Errorf("hasOpen(%q) = %v, %v", path, this, some)
+		}
+	}
+	if stat, err := statOf(os.Getpid()); err != nil || endedBySignal(stat) || len(strings.Fields(stat)) < 52 {
+		t.Errorf("statOf(this process) = %q, %v", stat, err)
+	}
+}
 
 func TestEndedBySignal(t *testing.T) {
 	// The fields behind the name: state, and then numbers, of which the flags are

@@ -1,0 +1,72 @@
+package fs
+
+import (
+	"bytes"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// What follows looks into /proc at each close of a file that was written, while the
+// program waits: by plain system calls, for package os makes three times as many.
+
+// statSize is more than /proc/PID/stat ever has, in bytes: 52 numbers and a name of 15.
+const statSize = 2 << 10
+
+// openProc opens what /proc tells of a thread under that name.
+func openProc(tid int, name string) (fd int, err error) {
+	path := "/proc/" + strconv.Itoa(tid) + "/" + name
+	return uninterrupted(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+}
+
+// uninterrupted makes a system call until no signal, as the runtime sends itself, has
+// cut it short.
+func uninterrupted(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// statOf returns /proc/PID/stat of a thread.
+func statOf(tid int) (string, error) {
+	fd, err := openProc(tid, "stat")
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var b [statSize]byte
+	n, err := uninterrupted(func() (int, error) { return unix.Read(fd, b[:]) })
+	if err != nil {
+		return "", err
+	}
+	return string(b[:n]), nil
+}
+
+// hasOpen tells whether a thread's process has a descriptor of the file at path, below
+// whatever mountpoint: to ask which would lead back here. It has some descriptor as
+// long as it is not being ended: the kernel takes all off it before it closes them.
+func hasOpen(tid int, path string) (this, some bool) {
+	dir, err := openProc(tid, "fd")
+	if err != nil {
+		return false, false
+	}
+	defer unix.Close(dir)
+	end := []byte("/" + path)
+	var entries, link [4 << 10]byte
+	var names []string
+	for {
+		n, err := uninterrupted(func() (int, error) { return unix.ReadDirent(dir, entries[:]) })
+		if err != nil || n == 0 {
+			return false, some
+		}
+		_, _, names = unix.ParseDirent(entries[:n], -1, names[:0])
+		for _, name := range names {
+			some = true
+			if n, err := unix.Readlinkat(dir, name, link[:]); err == nil && bytes.HasSuffix(link[:n], end) {
+				return true, true
+			}
+		}
+	}
+}
