@@ -22,7 +22,7 @@ func (r *rig) apart(it *Item) {
 	}
 }
 
-// places changes what the tray holds for the item.
+// change changes what the tray holds for the item.
 func (r *rig) change(it *Item, f func(page []byte)) {
 	r.Helper()
 	page := make([]byte, placeSize)
@@ -168,7 +168,7 @@ func TestDamagedPlace(t *testing.T) {
 		{"its first line", func(page []byte) { page[20] ^= 1 }, "damaged"},
 		{"its last line", func(page []byte) { page[bytes.IndexByte(page, 0)-20] ^= 1 }, "damaged"},
 		{"a newer line", func(page []byte) { copy(page[bytes.IndexByte(page, 0):], line(`{"op":"encrypt"}`)) }, "newer s3share"},
-		{"its bytes", func(page []byte) { page[pageSize+1] ^= 1 }, "kept"},
+		{"its bytes", func(page []byte) { page[pageSize+1] ^= 1 }, "not what was written"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			recoverable(t, nil, func(r *rig) {

@@ -17,10 +17,6 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// damagedSuffix is added to a journal that cannot be read, so that it is kept, and
-// looked at once.
-const damagedSuffix = ".damaged"
-
 var (
 	errWasOpen = errors.New("it was open for writing when s3share ended")
 	errNotDisk = errors.New("the machine stopped before all of it was on the disk")
@@ -122,64 +118,6 @@ func (o *Outbox) sweep(known map[string]bool) error {
 	return nil
 }
 
-// damagedStatus tells of a file of which the journal cannot be read to its end: by
-// the last name that can, else by that of its staged bytes.
-func damagedStatus(log, staged string) Status {
-	st := Status{Key: filepath.Base(staged), State: Blocked, Since: lastWrite(log)}
-	recs, _, rerr := scanLog(log)
-	sealed := int64(0)
-	for _, r := range recs {
-		switch r.Op {
-		case opCreate, opRename:
-			st.Key = r.Key
-		case opSeal:
-			sealed = r.Size
-		}
-	}
-	what := "its journal is damaged"
-	if errors.Is(rerr, errNewer) {
-		what = "its journal is of a newer s3share"
-	}
-	info, err := os.Stat(staged)
-	switch {
-	case err != nil && rerr == nil:
-		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s", sealed, staged, log)
-		return st
-	case err != nil:
-		st.Reason = what + ", and is kept in " + log
-		return st
-	case rerr == nil && info.Size() < sealed:
-		what = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)
-	}
-	st.Size = info.Size()
-	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what, staged)
-	return st
-}
-
-// lastWrite is when a file of the outbox was written last.
-func lastWrite(path string) time.Time {
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Now()
-	}
-	return info.ModTime()
-}
-
-// notOurs tells of a journal that a newer program has written, and lets it be.
-func (o *Outbox) notOurs(log, staged string) {
-	st := damagedStatus(log, staged)
-	o.log.Error("what is owed cannot be read", "key", st.Key, "why", st.Reason)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.damaged = append(o.damaged, st)
-}
-
-// damage keeps a journal that cannot be read out of the way.
-func (o *Outbox) damage(log string, err error) {
-	o.log.Error("what is owed cannot all be read; it is kept", "journal", log+damagedSuffix, "err", err)
-	os.Rename(log, log+damagedSuffix)
-}
-
 // recoverItem makes an item of its journal, or nil where nothing is owed any more.
 // It notes the staged files whose names it has taken.
 func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, displaced map[string]bool) (*Item, error) {
@@ -257,19 +195,6 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	}
 	it.astray()
 	return it, nil
-}
-
-// checkSum proves that the first size bytes of a staged file are those that were
-// written: its place may have held another's when the machine stopped.
-func checkSum(path string, size int64, want uint32) error {
-	p, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("the staged file: %w", err)
-	}
-	if int64(len(p)) < size || crc32.ChecksumIEEE(p[:size]) != want {
-		return errors.New("the staged bytes are not those that were written")
-	}
-	return nil
 }
 
 // replay takes one step of the journal.
