@@ -60,6 +60,7 @@ type Client struct {
 	retryer  aws.Retryer           // judges those that go directly
 	route    atomic.Pointer[route] // of these; nil until it is learnt
 	quirks   quirks
+	lately   lately
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -107,6 +108,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.counts.log = c.log
+	c.lately.age = justNow
 	c.SetExpectedOwner(cfg.ExpectedOwner)
 	var bad error
 	c.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {

@@ -135,6 +135,7 @@ func TestConditions(t *testing.T) {
 				f.etag["k"] = tt.k
 			}
 			c := once(against(t, f.ServeHTTP))
+			c.lately.age = 0 // TestLately is about that
 			if !f.untried {
 				c.tryNow()
 			}

@@ -81,6 +81,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		in.IfNoneMatch, in.IfMatch = cond.headers()
 		out, err := c.s3.CopyObject(ctx, in, h.toCopy(in)...)
+		c.lately.forget(key)
 		if err != nil {
 			return c.whichMissing(ctx, fail(ctx, op, key, err), key, cond)
 		}
@@ -131,6 +132,9 @@ func (e *checkError) Error() string { return e.err.Error() }
 // checkSource asks whether src is still what its key holds. What may not be
 // asked counts as holding, as in check.
 func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
+	if c.lately.held(src.Key, src.ETag) {
+		return nil
+	}
 	etag, err := c.look(ctx, src.Key)
 	switch {
 	case errors.Is(err, Denied):

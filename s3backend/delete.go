@@ -28,6 +28,7 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 		in := &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key}
 		_, in.IfMatch = cond.headers()
 		_, err := c.s3.DeleteObject(ctx, in)
+		c.lately.forget(key)
 		return fail(ctx, op, key, err)
 	})
 	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
@@ -112,6 +113,9 @@ func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[strin
 	out, err := c.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 		Bucket: &c.bucket, Delete: &types.Delete{Objects: ids, Quiet: &quietly},
 	})
+	for _, o := range objs {
+		c.lately.forget(o.Key)
+	}
 	if err != nil {
 		return nil, fail(ctx, op, "", err)
 	}

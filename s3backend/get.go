@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -14,6 +15,7 @@ import (
 // the bucket is told Denied of a key that does not exist.
 func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	const op = "HeadObject"
+	asked := time.Now()
 	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
 		err = fail(ctx, op, key, err)
@@ -22,6 +24,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 		}
 		return Object{}, err
 	}
+	c.lately.note(key, unquote(out.ETag), asked)
 	return Object{
 		Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
 		Modified: val(out.LastModified), Version: val(out.VersionId), Class: string(out.StorageClass),

@@ -125,6 +125,7 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		in.IfNoneMatch, in.IfMatch = cond.headers()
 		out, err := c.s3.CompleteMultipartUpload(ctx, in)
+		c.lately.forget(up.Key)
 		if err != nil {
 			return missingIsStale(fail(ctx, op, up.Key, err), cond)
 		}

@@ -30,6 +30,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	}
 	var obj Object
 	put := func(cond Condition, checksum bool) error {
+		defer c.lately.forget(key)
 		in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: s, ContentLength: &size}
 		in.IfNoneMatch, in.IfMatch = cond.headers()
 		if checksum {
