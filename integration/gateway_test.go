@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -48,9 +49,11 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 		if answer != nil && answer(op, w, r) {
 			return
 		}
-		g.mu.Lock()
-		g.counts[op]++
-		g.mu.Unlock()
+		if !strings.Contains(r.URL.Path, "/.s3share-") { // a key that nobody has: how a mount finds out what is granted, at rest
+			g.mu.Lock()
+			g.counts[op]++
+			g.mu.Unlock()
+		}
 		forward.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
