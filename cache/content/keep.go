@@ -119,7 +119,7 @@ func (c *Cache) keepOnce(lowly func(func())) bool {
 func (c *Cache) batch() []saving {
 	var batch, useless []saving
 	c.mu.Lock()
-	most := max(1, min(batchMax, c.mem.slots/8))
+	most := max(1, min(batchMax, c.mem.slots/8, int(c.disk.limit/blockSize/2))) // what is evicted for it is not of it
 	n := 0
 	for _, s := range c.saving {
 		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.isSmall() && s.e.isSmall()) {
