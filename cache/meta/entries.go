@@ -2,6 +2,7 @@ package meta
 
 import (
 	"cmp"
+	"encoding/hex"
 	"slices"
 	"sort"
 	"strings"
@@ -12,48 +13,148 @@ import (
 // entries are the names of a folder in the order of their keys, page by page as
 // they came: nothing is moved to make room for more.
 type entries struct {
-	pages  [][]Entry
-	starts []int // the position of each page's first entry
-	n      int
+	pages   []page
+	starts  []int // the position of each page's first entry
+	n       int
+	classes []string // of storage, which are few
 }
 
-func (s *entries) append(page []Entry) {
-	if len(page) == 0 {
+// page is kept in few bytes, since there may be a million names: some 60 for each.
+type page struct {
+	text    string // each name, and its ETag behind it
+	recs    []rec
+	changed map[int]Entry // by position, what is not as it was listed, or cannot be packed
+}
+
+// rec is an entry without its text.
+type rec struct {
+	size     int64
+	modified int64
+	at       uint32 // where the name begins
+	name     uint16 // its length
+	etag     uint8  // the length of the ETag, or hexETag
+	class    uint8  // index of the storage class
+}
+
+// hexETag stands for an ETag of 32 hexadecimal digits, which are packed.
+const hexETag = 255
+
+// append packs entries that stand behind all others.
+func (s *entries) append(all []Entry) {
+	if len(all) == 0 {
 		return
 	}
-	s.pages = append(s.pages, page)
+	p := page{recs: make([]rec, len(all))}
+	size := 0
+	for i := range all {
+		size += len(all[i].Name) + min(len(all[i].ETag), hexETag)
+	}
+	text := make([]byte, 0, size)
+	for i, e := range all {
+		r := rec{size: e.Size, modified: e.Modified, at: uint32(len(text)), name: uint16(len(e.Name))}
+		text = append(text, e.Name...)
+		text, r.etag = packETag(text, e.ETag)
+		class := s.class(e.Class)
+		if r.class = uint8(class); class > 255 || len(e.ETag) >= hexETag {
+			p.set(i, e)
+		}
+		p.recs[i] = r
+	}
+	p.text = string(text)
+	s.pages = append(s.pages, p)
 	s.starts = append(s.starts, s.n)
-	s.n += len(page)
+	s.n += len(all)
 }
 
-func (s *entries) at(i int) *Entry {
-	p := sort.SearchInts(s.starts, i+1) - 1
-	return &s.pages[p][i-s.starts[p]]
+// class is the index of a storage class.
+func (s *entries) class(name string) int {
+	i := slices.Index(s.classes, name)
+	if i < 0 {
+		i = len(s.classes)
+		s.classes = append(s.classes, strings.Clone(name))
+	}
+	return i
 }
 
-// find returns the entry of this name and kind, or nil.
-func (s *entries) find(name string, folder bool) *Entry {
-	p := sort.Search(len(s.pages), func(i int) bool {
-		page := s.pages[i]
-		return page[len(page)-1].compare(name, folder) >= 0
+// packETag appends an ETag to text, and returns what stands for its length.
+func packETag(text []byte, etag string) ([]byte, uint8) {
+	if len(etag) == 32 && strings.Trim(etag, "0123456789abcdef") == "" {
+		text, _ = hex.AppendDecode(text, []byte(etag))
+		return text, hexETag
+	}
+	if len(etag) >= hexETag {
+		return text, 0 // kept apart
+	}
+	return append(text, etag...), uint8(len(etag))
+}
+
+func (s *entries) page(i int) (p *page, at int) {
+	n := sort.SearchInts(s.starts, i+1) - 1
+	return &s.pages[n], i - s.starts[n]
+}
+
+// at returns the entry at position i.
+func (s *entries) at(i int) Entry {
+	p, i := s.page(i)
+	if e, ok := p.changed[i]; ok {
+		return e
+	}
+	r := p.recs[i]
+	e := Entry{Name: p.name(i), Size: r.size, Modified: r.modified, Class: s.classes[r.class]}
+	switch end := int(r.at) + int(r.name); r.etag {
+	case hexETag:
+		e.ETag = hex.EncodeToString([]byte(p.text[end : end+16]))
+	default:
+		e.ETag = p.text[end : end+int(r.etag)]
+	}
+	return e
+}
+
+// set changes the entry at position i, of the same name and kind.
+func (s *entries) set(i int, e Entry) {
+	p, i := s.page(i)
+	p.set(i, e)
+}
+
+func (p *page) set(i int, e Entry) {
+	if p.changed == nil {
+		p.changed = map[int]Entry{}
+	}
+	p.changed[i] = e
+}
+
+func (p *page) name(i int) string {
+	r := &p.recs[i]
+	return p.text[r.at : r.at+uint32(r.name)]
+}
+
+// compare orders the entry at i as compareNames does.
+func (p *page) compare(i int, name string, folder bool) int {
+	return compareNames(p.name(i), p.recs[i].size == isDir, name, folder)
+}
+
+// search returns the position of the first entry that is not before the one of this
+// name and kind, and whether it is that one.
+func (s *entries) search(name string, folder bool) (i int, ok bool) {
+	n := sort.Search(len(s.pages), func(n int) bool {
+		p := &s.pages[n]
+		return p.compare(len(p.recs)-1, name, folder) >= 0
 	})
-	if p == len(s.pages) {
-		return nil
+	if n == len(s.pages) {
+		return s.n, false
 	}
-	i, ok := slices.BinarySearchFunc(s.pages[p], 0, func(e Entry, _ int) int { return e.compare(name, folder) })
-	if !ok {
-		return nil
-	}
-	return &s.pages[p][i]
+	p := &s.pages[n]
+	i, ok = sort.Find(len(p.recs), func(i int) int { return -p.compare(i, name, folder) })
+	return s.starts[n] + i, ok
 }
 
-// compare orders by what S3 sorts by, in which a folder's name ends in a slash.
-func (e *Entry) compare(name string, folder bool) int {
-	n := min(len(e.Name), len(name))
-	if c := strings.Compare(e.Name[:n], name[:n]); c != 0 {
+// compareNames orders by what S3 sorts by, in which a folder's name ends in a slash.
+func compareNames(a string, aFolder bool, b string, bFolder bool) int {
+	n := min(len(a), len(b))
+	if c := strings.Compare(a[:n], b[:n]); c != 0 {
 		return c
 	}
-	return cmp.Compare(next(e.Name, n, e.sortsAsDir()), next(name, n, folder))
+	return cmp.Compare(next(a, n, aFolder), next(b, n, bFolder))
 }
 
 // next is the byte at n of a name that a slash ends, if it is of a folder; -1 is its end.
@@ -67,40 +168,23 @@ func next(name string, n int, folder bool) int {
 	return -1
 }
 
-// sortsAsDir tells a folder, also one that is gone.
-func (e *Entry) sortsAsDir() bool { return e.IsDir() || e.Size == isGone && e.Class == "/" }
-
-// pageOf makes the entries of a page, sorted, that share one piece of memory for
-// their names and ETags.
-func pageOf(prefix string, p s3backend.Page) (page []Entry, marker bool) {
-	size := 0
-	for i := range p.Objects {
-		size += len(p.Objects[i].Key) - len(prefix) + len(p.Objects[i].ETag)
-	}
-	var text strings.Builder
-	text.Grow(size)
-	keep := func(s string) string { // Grow has seen to it that nothing moves
-		from := text.Len()
-		text.WriteString(s)
-		return text.String()[from:]
-	}
-	page = make([]Entry, 0, len(p.Objects)+len(p.Prefixes))
+// entriesOf are the entries of a page of S3's, sorted.
+func entriesOf(prefix string, p s3backend.Page) (all []Entry, marker bool) {
+	all = make([]Entry, 0, len(p.Objects)+len(p.Prefixes))
 	for i := range p.Objects {
 		o := &p.Objects[i]
 		if o.Key == prefix {
 			marker = true
 			continue
 		}
-		e := entryOf(keep(strings.TrimPrefix(o.Key, prefix)), *o)
-		e.ETag = keep(e.ETag)
-		page = append(page, e)
+		all = append(all, entryOf(strings.TrimPrefix(o.Key, prefix), *o))
 	}
 	for _, p := range p.Prefixes {
-		page = append(page, Entry{Name: strings.TrimSuffix(strings.TrimPrefix(p, prefix), "/"), Size: isDir})
+		all = append(all, Entry{Name: strings.TrimSuffix(strings.TrimPrefix(p, prefix), "/"), Size: isDir})
 	}
-	order := func(a, b Entry) int { return a.compare(b.Name, b.sortsAsDir()) }
-	if !slices.IsSortedFunc(page, order) {
-		slices.SortFunc(page, order)
+	order := func(a, b Entry) int { return compareNames(a.Name, a.IsDir(), b.Name, b.IsDir()) }
+	if !slices.IsSortedFunc(all, order) {
+		slices.SortFunc(all, order)
 	}
-	return page, marker
+	return all, marker
 }

@@ -15,7 +15,7 @@ const (
 	isGone = -2
 )
 
-// Entry is one name of a folder, small since there may be a million of them.
+// Entry is one name of a folder.
 type Entry struct {
 	Name     string // the last element of the key, without a slash
 	ETag     string
@@ -87,7 +87,7 @@ func (l *Listing) add(p s3backend.Page, err error) {
 	}
 	l.pages++
 	l.complete = p.Next == ""
-	page, marker := pageOf(l.prefix, p)
+	page, marker := entriesOf(l.prefix, p)
 	l.marker = l.marker || marker
 	if n := len(page); n > 0 {
 		l.last = max(l.last, sortName(page[n-1]))
@@ -213,14 +213,44 @@ func (l *Listing) size() int {
 	return l.entries.n + len(l.extra)
 }
 
-// findLocked returns the entry of this name and kind, or nil.
-func (l *Listing) findLocked(name string, folder bool) *Entry {
+// findLocked returns the position of the entry of this name and kind.
+func (l *Listing) findLocked(name string, folder bool) (i int, ok bool) {
 	if len(l.extraAt) > 0 {
 		if i, ok := l.extraAt[key(name, folder)]; ok {
-			return &l.extra[i]
+			return l.entries.n + i, true
 		}
 	}
-	return l.entries.find(name, folder)
+	return l.entries.search(name, folder)
+}
+
+// lookLocked returns the entry of this name and kind, if there is one that is not gone.
+func (l *Listing) lookLocked(name string, folder bool) (e Entry, ok bool) {
+	i, ok := l.findLocked(name, folder)
+	if !ok {
+		return Entry{}, false
+	}
+	if e = l.entryLocked(i); e.Gone() {
+		return Entry{}, false
+	}
+	return e, true
+}
+
+// entryLocked returns the entry at a position: those that were put here stand behind
+// those that were listed.
+func (l *Listing) entryLocked(i int) Entry {
+	if i < l.entries.n {
+		return l.entries.at(i)
+	}
+	return l.extra[i-l.entries.n]
+}
+
+// setLocked changes the entry at a position, of the same name and kind.
+func (l *Listing) setLocked(i int, e Entry) {
+	if i < l.entries.n {
+		l.entries.set(i, e)
+		return
+	}
+	l.extra[i-l.entries.n] = e
 }
 
 // key tells files from folders in a map.
@@ -238,12 +268,8 @@ func (l *Listing) peek(name string) (f Found, known bool) {
 	if l.err != nil {
 		return f, false
 	}
-	if e := l.findLocked(name, false); e != nil && e.Size != isGone {
-		f.File, f.IsFile = *e, true
-	}
-	if e := l.findLocked(name, true); e != nil && e.Size != isGone {
-		f.IsDir = true
-	}
+	f.File, f.IsFile = l.lookLocked(name, false)
+	_, f.IsDir = l.lookLocked(name, true)
 	return f, l.complete || l.last >= name && l.last >= key(name, true)
 }
 
@@ -279,15 +305,9 @@ func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) 
 func (l *Listing) At(ctx context.Context, i int) (e Entry, ok bool, err error) {
 	for {
 		l.mu.Lock()
-		n, extra := l.entries.n, len(l.extra)
 		complete, lerr, changed := l.complete, l.err, l.changed
-		switch {
-		case i < n:
-			e = *l.entries.at(i)
-			l.mu.Unlock()
-			return e, true, nil
-		case complete && i-n < extra:
-			e = l.extra[i-n]
+		if i < l.entries.n || complete && i < l.entries.n+len(l.extra) {
+			e = l.entryLocked(i)
 			l.mu.Unlock()
 			return e, true, nil
 		}
@@ -323,9 +343,9 @@ func (l *Listing) put(e Entry) {
 	defer l.mu.Unlock()
 	k := sortName(e)
 	delete(l.removed, k)
-	if old := l.findLocked(e.Name, e.IsDir()); old != nil {
-		if !e.IsDir() || old.Gone() {
-			*old = e
+	if i, ok := l.findLocked(e.Name, e.IsDir()); ok {
+		if !e.IsDir() || l.entryLocked(i).Gone() {
+			l.setLocked(i, e)
 		}
 		return
 	}
@@ -337,15 +357,11 @@ func (l *Listing) put(e Entry) {
 func (l *Listing) remove(name string, folder bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	class := ""
-	if folder {
-		class = "/"
-	}
 	if !l.complete {
 		l.removed[key(name, folder)] = true
 	}
-	if e := l.findLocked(name, folder); e != nil {
-		*e = Entry{Name: name, Size: isGone, Class: class}
+	if i, ok := l.findLocked(name, folder); ok {
+		l.setLocked(i, Entry{Name: name, Size: isGone})
 	}
 }
 
@@ -359,11 +375,9 @@ func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
 func (l *Listing) empty() (empty, marker, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, entries := range append(slices.Clone(l.entries.pages), l.extra) {
-		for _, e := range entries {
-			if !e.Gone() {
-				return false, l.marker, true
-			}
+	for i := range l.entries.n + len(l.extra) {
+		if !l.entryLocked(i).Gone() {
+			return false, l.marker, true
 		}
 	}
 	return true, l.marker, l.complete

@@ -44,7 +44,7 @@ func heap() int64 {
 func TestMemory(t *testing.T) {
 	const (
 		names = 300_000
-		most  = 200 // bytes a name
+		most  = 100 // bytes a name
 	)
 	c := New(endless{names}, Config{Entries: names / 10})
 	defer c.Close()

@@ -74,9 +74,10 @@ func (c *Cache) spread(l *Listing, token string, give func(s3backend.Page, error
 func (l *Listing) sample(learn func(string)) (first, last string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, page := range l.entries.pages {
-		for i := 0; i < len(page); i += 1 + len(page)/20 {
-			learn(page[i].Name)
+	for i := range l.entries.pages {
+		p := &l.entries.pages[i]
+		for i := 0; i < len(p.recs); i += 1 + len(p.recs)/20 {
+			learn(p.name(i))
 		}
 	}
 	if l.entries.n > 0 {

@@ -1,7 +1,5 @@
 package meta
 
-import "sort"
-
 // After returns up to n objects that follow name in the listing of the folder
 // with this prefix, as far as it is known, of more than 0 and at most size bytes.
 // It asks S3 for nothing.
@@ -13,10 +11,13 @@ func (c *Cache) After(prefix, name string, size int64, n int) []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []Entry
-	i := sort.Search(l.entries.n, func(i int) bool { return l.entries.at(i).compare(name, false) > 0 })
+	i, found := l.entries.search(name, false)
+	if found {
+		i++
+	}
 	for ; i < l.entries.n && len(out) < n; i++ {
 		if e := l.entries.at(i); 0 < e.Size && e.Size <= size {
-			out = append(out, *e)
+			out = append(out, e)
 		}
 	}
 	return out
