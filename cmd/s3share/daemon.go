@@ -103,6 +103,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 }
 
 func (d *mountDaemon) open(ctx context.Context, dir string) error {
+	limitHeap()
 	if err := d.check(dir); err != nil {
 		return err
 	}
