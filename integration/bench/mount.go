@@ -82,6 +82,9 @@ func (m *mount) start(ctx context.Context) error {
 	for !mounted(m.dir) {
 		select {
 		case <-m.exited:
+			if ctx.Err() != nil { // which is what ended it
+				return fmt.Errorf("did not mount: %w: %s", context.Cause(ctx), m.log())
+			}
 			return fmt.Errorf("did not mount: %s", m.log())
 		case <-ctx.Done():
 			return fmt.Errorf("did not mount: %w: %s", context.Cause(ctx), m.log())
