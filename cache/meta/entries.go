@@ -16,7 +16,7 @@ type entries struct {
 	pages   []page
 	starts  []int // the position of each page's first entry
 	n       int
-	classes []string // of storage, which are few
+	classes []string // of storage: S3 has a dozen, and no more than mostClasses are kept
 }
 
 // page is kept in few bytes, since there may be a million names: some 60 for each.
@@ -39,6 +39,9 @@ type rec struct {
 // hexETag stands for an ETag of 32 hexadecimal digits, which are packed.
 const hexETag = 255
 
+// mostClasses is how many storage classes a rec can name.
+const mostClasses = 256
+
 // append packs entries that stand behind all others.
 func (s *entries) append(all []Entry) {
 	if len(all) == 0 {
@@ -54,8 +57,8 @@ func (s *entries) append(all []Entry) {
 		r := rec{size: e.Size, modified: e.Modified, at: uint32(len(text)), name: uint16(len(e.Name))}
 		text = append(text, e.Name...)
 		text, r.etag = packETag(text, e.ETag)
-		class := s.class(e.Class)
-		if r.class = uint8(class); class > 255 || len(e.ETag) >= hexETag {
+		class, ok := s.class(e.Class)
+		if r.class = class; !ok || len(e.ETag) >= hexETag {
 			p.set(i, e)
 		}
 		p.recs[i] = r
@@ -66,14 +69,16 @@ func (s *entries) append(all []Entry) {
 	s.n += len(all)
 }
 
-// class is the index of a storage class.
-func (s *entries) class(name string) int {
-	i := slices.Index(s.classes, name)
-	if i < 0 {
-		i = len(s.classes)
-		s.classes = append(s.classes, strings.Clone(name))
+// class is the index of a storage class, false where there are too many.
+func (s *entries) class(name string) (i uint8, ok bool) {
+	if i := slices.Index(s.classes, name); i >= 0 {
+		return uint8(i), true
 	}
-	return i
+	if len(s.classes) == mostClasses {
+		return 0, false
+	}
+	s.classes = append(s.classes, strings.Clone(name))
+	return uint8(len(s.classes) - 1), true
 }
 
 // packETag appends an ETag to text, and returns what stands for its length.
