@@ -49,6 +49,7 @@ type Listing struct {
 	entries  entries        // as listed
 	extra    []Entry        // put here, and not in entries
 	extraAt  map[string]int // where in extra; a folder's name ends in "/"
+	gone     int            // of the entries and of extra
 	removed  map[string]bool
 	last     string // the greatest key element seen, "/" included
 	pages    int
@@ -246,6 +247,12 @@ func (l *Listing) entryLocked(i int) Entry {
 
 // setLocked changes the entry at a position, of the same name and kind.
 func (l *Listing) setLocked(i int, e Entry) {
+	if l.entryLocked(i).Gone() {
+		l.gone--
+	}
+	if e.Gone() {
+		l.gone++
+	}
 	if i < l.entries.n {
 		l.entries.set(i, e)
 		return
@@ -375,10 +382,6 @@ func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
 func (l *Listing) empty() (empty, marker, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range l.entries.n + len(l.extra) {
-		if !l.entryLocked(i).Gone() {
-			return false, l.marker, true
-		}
-	}
-	return true, l.marker, l.complete
+	empty = l.gone == l.entries.n+len(l.extra)
+	return empty, l.marker, l.complete || !empty
 }
