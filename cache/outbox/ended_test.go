@@ -40,15 +40,7 @@ func TestEndedUpload(t *testing.T) {
 				}
 				time.Sleep(2 * c.known)
 				r.write(it, data[2*PartSize+1:], 2*PartSize+1)
-				if c.again {
-					if err := it.Seal(); err != nil {
-						r.Fatal(err)
-					}
-					r = r.again()
-					r.resume()
-				} else {
-					r.done(it)
-				}
+				r = r.closed(it, c.again)
 				defer r.Close()
 				r.drain()
 				r.wantHolds("Delivery/big", data)

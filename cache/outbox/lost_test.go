@@ -106,15 +106,7 @@ func TestLostReplyThenWrittenAgain(t *testing.T) {
 			copy(data, "changed")
 			r.hold(it)
 			r.write(it, []byte("changed"), 0)
-			if killed {
-				if err := it.Seal(); err != nil {
-					r.Fatal(err)
-				}
-				r = r.again()
-				r.resume()
-			} else {
-				r.done(it)
-			}
+			r = r.closed(it, killed)
 			defer r.Close()
 			r.drain()
 			r.wantHolds("Delivery/a", data)

@@ -28,6 +28,22 @@ func (r *rig) again() *rig {
 	return newRig(r.T, r.b, dir, Config{}, nil)
 }
 
+// closed closes a file whose writer is done, and ends the process before anything is
+// delivered if killed is set: the rest is for the rig that it returns.
+func (r *rig) closed(it *Item, killed bool) *rig {
+	r.Helper()
+	if !killed {
+		r.done(it)
+		return r
+	}
+	if err := it.Seal(); err != nil {
+		r.Fatal(err)
+	}
+	r = r.again()
+	r.resume()
+	return r
+}
+
 // copyDir copies an outbox's directory, the journals first: what they tell of is
 // in the staged files before.
 func copyDir(t *testing.T, from, to string) {
