@@ -178,7 +178,7 @@ func (c *Cache) told(folder string, q *question, now answer) {
 	defer c.grants.mu.Unlock()
 	first := q.at.IsZero()
 	if first || refused(q.err) != refused(now.err) || refused(q.list) != refused(now.list) {
-		defer c.tellGrants(folder)
+		defer c.tellGrantsLocked(folder)
 	}
 	q.answer, q.at, q.running = now, time.Now(), false
 	if first {
@@ -186,8 +186,9 @@ func (c *Cache) told(folder string, q *question, now answer) {
 	}
 }
 
-// tellGrants logs what is known of a folder, once it is. The caller holds grants.mu.
-func (c *Cache) tellGrants(folder string) {
+// tellGrantsLocked logs what is known of a folder, once it is. The caller holds
+// grants.mu.
+func (c *Cache) tellGrantsLocked(folder string) {
 	p := c.grants.of(folder)
 	if p.putting.at.IsZero() || p.reading.at.IsZero() {
 		return

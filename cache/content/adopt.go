@@ -9,11 +9,12 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Adopt makes the file at path, which holds exactly obj's bytes, the disk
-// cache's copy of obj, by a rename, or keeps the bytes of a small one. Where that cannot be, for want of a disk
-// cache, an ETag, room, or because path is on another file system, the file is
-// removed and nothing is cached. In any case it is no longer the caller's. Its
-// error says that the file was not as promised, or could not be removed.
+// Adopt makes the file at path, which holds exactly obj's bytes, the disk cache's
+// copy of obj, by a rename, or keeps the bytes of a small one. Where that cannot
+// be, for want of a disk cache, an ETag, room, or because path is on another file
+// system, the file is removed and nothing is cached. In any case it is no longer
+// the caller's. Its error says that the file was not as promised, or could not be
+// removed.
 func (c *Cache) Adopt(obj s3backend.Object, path string) error {
 	d := c.disk
 	if obj.ETag != "" && obj.Size <= blockSize {

@@ -21,9 +21,9 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// disk is the disk cache: for each version a sparse data file and an index,
-// named by hashes of key and ETag, and for all those of one block a tray. One goroutine, Cache.keep, does all that
-// changes the directory; reads come from any.
+// disk is the disk cache: for each version a sparse data file and an index, named
+// by hashes of key and ETag, and for all those of one block a tray. One goroutine,
+// Cache.keep, does all that changes the directory; reads come from any.
 type disk struct {
 	dir     string
 	limit   int64

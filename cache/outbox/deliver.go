@@ -234,8 +234,9 @@ func condition(over s3backend.Object) s3backend.Condition {
 }
 
 // reconcile finds out why S3 refused the condition. Either an earlier attempt of
-// ours had come through (done, unless it was changed since), or the other party removed what we replace, or it
-// has another version there, and ours goes beside it.
+// ours had come through (done, unless it was changed since), or the other party
+// removed what we replace, or it has another version there, and ours goes beside
+// it.
 func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
 	cur, err := it.o.current(ctx, key)
 	if isKind(err, s3backend.Denied) {
