@@ -175,7 +175,7 @@ func attempts(n int) func(*s3.Options) {
 const mostRefusal = 64 << 10
 
 // refusal is nil for a reply of success, which stays unread; else the error that the
-// SDK would make of it, and the reply is closed.
+// SDK would make of it, and the reply is closed. One that breaks off is none.
 func refusal(resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
@@ -188,7 +188,10 @@ func refusal(resp *http.Response) error {
 		Message string
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostRefusal))
-	if err == nil && xml.Unmarshal(text, &said) == nil && said.Code != "" {
+	if err != nil { // why it was refused is not known: the status alone would pass for a matter of policy
+		return &smithyhttp.RequestSendError{Err: fmt.Errorf("read why S3 refuses: %w", err)}
+	}
+	if xml.Unmarshal(text, &said) == nil && said.Code != "" {
 		api.Code, api.Message = said.Code, said.Message
 	}
 	return &awshttp.ResponseError{

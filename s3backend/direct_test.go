@@ -166,6 +166,11 @@ func TestDirectGoesOn(t *testing.T) {
 			c, _, _ := w.(http.Hijacker).Hijack()
 			c.Close()
 		},
+		func(w http.ResponseWriter) { // breaks off before it says why
+			w.Header().Set("Content-Length", "200")
+			w.WriteHeader(403)
+			io.WriteString(w, "<Error><Code>Exp")
+		},
 	} {
 		var n atomic.Int64
 		c := learnt(t, func(w http.ResponseWriter, r *http.Request) {
