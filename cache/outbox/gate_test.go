@@ -85,6 +85,28 @@ func TestThrottlingSlowsAll(t *testing.T) {
 	})
 }
 
+// TestThrottledWhileRefused: that S3 throttles between two refusals of the credentials
+// is no end of the first.
+func TestThrottledWhileRefused(t *testing.T) {
+	var g gate
+	for i, c := range []struct {
+		err          error
+		opened, shut bool
+		why          error
+	}{
+		{s3backend.BadLogin, false, true, s3backend.BadLogin},
+		{s3backend.Busy, false, false, s3backend.BadLogin},
+		{s3backend.BadLogin, false, false, s3backend.BadLogin},
+		{nil, true, false, nil},
+		{s3backend.Busy, false, true, s3backend.Busy},
+		{s3backend.BadLogin, false, true, s3backend.BadLogin},
+	} {
+		if opened, shut := g.met(c.err); opened != c.opened || shut != c.shut || g.reason() != c.why {
+			t.Errorf("%d: %v opens: %v, shuts: %v, for %v; want %v, %v, %v", i, c.err, opened, shut, g.reason(), c.opened, c.shut, c.why)
+		}
+	}
+}
+
 // TestExpiredCredentials pause all deliveries until they are renewed.
 func TestExpiredCredentials(t *testing.T) {
 	var renewed atomic.Bool

@@ -94,7 +94,9 @@ func (g *gate) met(err error) (opened, shut bool) {
 			g.until = time.Now().Add(backoff(g.tries))
 			g.tries++
 		}
-		g.why = err
+		if !isKind(was, s3backend.BadLogin) { // else nothing is known of other credentials
+			g.why = err
+		}
 	case err == nil || !passing(err): // S3 has judged the request, so it has taken it
 		g.tries, g.why = 0, nil
 	}
