@@ -42,6 +42,7 @@ func entryOf(name string, o s3backend.Object) Entry {
 type Listing struct {
 	prefix string
 	tour   *tour // that has found it, nil if it was asked for; set before it is shown
+	below  *tour // that it began, nil for none; the Cache's mu guards it
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -54,6 +55,7 @@ type Listing struct {
 	last     string // the greatest key element seen, "/" included
 	pages    int
 	complete bool
+	brief    bool // see short
 	marker   bool // the folder's own object "prefix" exists
 	err      error
 	wanted   int           // pages
@@ -147,6 +149,16 @@ func (l *Listing) extend(wanted int) {
 	if wanted > l.wanted {
 		l.wanted = wanted
 		l.wakeLocked()
+	}
+}
+
+// short notes that the first page has fewer names than a page: one more is wanted.
+func (l *Listing) short() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.brief = true
+	if l.wanted < allPages {
+		l.wanted++
 	}
 }
 
@@ -302,6 +314,24 @@ func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) 
 		case <-changed:
 		case <-ctx.Done():
 			return Found{}, false, ctx.Err()
+		}
+	}
+}
+
+// await is peek that waits for the page that is on its way, if one is.
+func (l *Listing) await(ctx context.Context, name string) (f Found, known bool) {
+	read := l.Pages()
+	for {
+		l.mu.Lock()
+		coming, changed := l.err == nil && !l.complete && l.pages == read && l.pages < l.wanted, l.changed
+		l.mu.Unlock()
+		if f, known = l.peek(name); known || !coming {
+			return f, known
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return f, false
 		}
 	}
 }

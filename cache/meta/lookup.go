@@ -34,17 +34,14 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 	c.mu.Lock()
 	d, ok := c.dirs.Get(prefix)
 	if ok && d.cur != nil && d.cur.large() {
-		if time.Since(d.lately) > c.cfg.TTL {
-			d.pointed = 0
-		}
-		d.lately = time.Now()
-		switch d.pointed++; d.pointed % pointsBeforeAll { // read on behind us; Known finds it
-		case pointsBeforeMore:
-			c.listLocked(prefix, maxAge, somePages)
-		case 0:
-			c.listLocked(prefix, maxAge, allPages)
-		}
+		l := c.readOnLocked(d, maxAge)
+		good := l.usable(c.age(l, maxAge))
 		c.mu.Unlock()
+		if good {
+			if f, ok := l.await(ctx, name); ok {
+				return f, nil
+			}
+		}
 		return c.point(ctx, prefix, name)
 	}
 	if maxAge < 0 {
@@ -58,6 +55,28 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 	return c.point(ctx, prefix, name)
 }
 
+// readOnLocked has more of a large folder's listing read, behind the back of those who
+// look up names that it does not have yet, the sooner the more names of it they did:
+// who works through a folder in order gets all names from the listing.
+func (c *Cache) readOnLocked(d *dir, maxAge time.Duration) *Listing {
+	if time.Since(d.lately) > c.cfg.TTL {
+		d.pointed = 0
+	}
+	d.lately = time.Now()
+	d.pointed++
+	switch l := d.cur; {
+	case d.known >= knownBeforeMore:
+		d.known = 0
+		return c.listLocked(l.prefix, maxAge, l.Pages()+somePages)
+	case d.pointed%pointsBeforeAll == 0:
+		return c.listLocked(l.prefix, maxAge, allPages)
+	case d.pointed%pointsBeforeAll == pointsBeforeMore:
+		return c.listLocked(l.prefix, maxAge, somePages)
+	default:
+		return l
+	}
+}
+
 // Known is Lookup from memory: false if S3 would have to be asked.
 func (c *Cache) Known(prefix, name string, maxAge time.Duration) (Found, bool) {
 	c.mu.Lock()
@@ -68,6 +87,7 @@ func (c *Cache) Known(prefix, name string, maxAge time.Duration) (Found, bool) {
 				continue
 			}
 			if f, ok := l.peek(name); ok && (!f.None() || l.large() || l.usable(absentTTL)) {
+				d.known++
 				return f, true
 			}
 		}

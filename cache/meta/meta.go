@@ -53,6 +53,9 @@ const (
 	// whole of it is.
 	pointsBeforeMore = 4
 	pointsBeforeAll  = 32
+	// knownBeforeMore is how many names that the listing has were looked up before a
+	// name behind them has somePages more of it listed.
+	knownBeforeMore = 100
 
 	firstPage, somePages, allPages = 1, 16, math.MaxInt
 )
@@ -85,6 +88,7 @@ type dir struct {
 	cur, next *Listing
 	counted   int // entries, of both, that Cache.total has
 	pointed   int // names looked up one by one lately, since cur was begun
+	known     int // names looked up that cur had, since more of it was read
 	lately    time.Time
 }
 
@@ -152,8 +156,11 @@ func (c *Cache) listLocked(prefix string, maxAge time.Duration, wanted int) *Lis
 	if d.cur == nil {
 		d.cur = l
 	}
-	if maxAge >= 0 || wanted < allPages || !c.tourLocked(d, l) {
-		c.loads.Go(func() { c.load(d, l) })
+	switch {
+	case maxAge < 0 && wanted == allPages && c.tourLocked(d, l):
+	case c.belowLocked(d, l):
+	default:
+		c.loads.Go(func() { c.load(d, l, "") })
 	}
 	return l
 }
@@ -166,16 +173,21 @@ func (c *Cache) age(l *Listing, maxAge time.Duration) time.Duration {
 	return min(c.cfg.TTL*time.Duration(1+l.Pages()/4), max(c.cfg.TTL, maxTTL))
 }
 
-// load fetches l's pages, one after the other while the folder may be small.
-func (c *Cache) load(d *dir, l *Listing) {
-	in := s3backend.ListInput{Prefix: l.prefix, Delimiter: "/"}
+// load fetches l's pages behind from, a key, or "" for all of them: one after the other
+// while the folder may be small.
+func (c *Cache) load(d *dir, l *Listing, from string) {
+	in := s3backend.ListInput{Prefix: l.prefix, Delimiter: "/", StartAfter: from}
 	for {
 		page, err := c.bucket.List(c.ctx, in)
-		c.take(d, l, page, err)
+		if err != nil && in.StartAfter != "" {
+			in.StartAfter = "" // not every server begins there
+			continue
+		}
+		c.take(d, l, behind(page, from), err)
 		if err != nil || page.Next == "" || !l.wantMore(c.ctx) {
 			return
 		}
-		in.Token = page.Next
+		in.Token, in.StartAfter = page.Next, ""
 		if l.spreads() {
 			c.spread(l, in.Token, func(p s3backend.Page, err error) { c.take(d, l, p, err) })
 			return
@@ -229,7 +241,7 @@ func (c *Cache) useLocked(d *dir, l *Listing) {
 	switch l {
 	case d.cur:
 	case d.next:
-		d.cur, d.pointed = l, 0
+		d.cur, d.pointed, d.known = l, 0, 0
 	default:
 		return
 	}

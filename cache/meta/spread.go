@@ -65,7 +65,12 @@ type answer struct {
 func (c *Cache) spread(l *Listing, token string, give func(s3backend.Page, error)) {
 	s := &spreading{prefix: l.prefix, list: c.bucket.List, give: give}
 	first, last, n := l.sample(s.learn)
-	s.first, s.found, s.page = first, n, max(1, n/l.Pages())
+	full := l.Pages()
+	if l.brief {
+		full--
+		s.cuts++ // its request has been spent
+	}
+	s.first, s.found, s.page = first, n, max(1, n/full)
 	s.spans = []*span{{after: last, last: last, token: token, proven: true, read: 1}}
 	s.run(c.ctx)
 }

@@ -27,6 +27,7 @@ type parent struct {
 	children int
 	last     time.Time
 	large    time.Time // when a tour was given up
+	deep     time.Time // when there was more below it than a page, see below.go
 }
 
 // tour is one walk over all keys below prefix. The Cache's mu guards it.
@@ -38,6 +39,11 @@ type tour struct {
 	touched map[string]bool     // prefixes under which something changed here
 	credit  int                 // pages that may be asked for without a reader
 	wake    chan struct{}       // has a token when there is credit
+	used    bool                // somebody follows, or did
+}
+
+func newTour(prefix, from string) *tour {
+	return &tour{prefix: prefix, at: from, waiting: map[string]*waiting{}, touched: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
 // folder is what a tour has seen of one.
@@ -58,7 +64,8 @@ type waiting struct {
 // begins here; false if it is to be fetched by itself.
 func (c *Cache) tourLocked(d *dir, l *Listing) bool {
 	for _, t := range c.tours {
-		if strings.HasPrefix(l.prefix, t.prefix) && (l.prefix > t.at || strings.HasPrefix(t.at, l.prefix)) && !t.stale(l.prefix) {
+		ahead := strings.HasPrefix(l.prefix, t.prefix) && (l.prefix > t.at || strings.HasPrefix(t.at, l.prefix))
+		if ahead && !t.stale(l.prefix) && t.waiting[l.prefix] == nil {
 			t.waiting[l.prefix] = &waiting{d: d, l: l}
 			t.follow()
 			return true
@@ -70,7 +77,7 @@ func (c *Cache) tourLocked(d *dir, l *Listing) bool {
 	}
 	p, ok := c.parents.Get(above)
 	if !ok || time.Since(p.last) > c.cfg.TTL {
-		p = parent{large: p.large}
+		p = parent{large: p.large, deep: p.deep}
 	}
 	p.children, p.last = p.children+1, time.Now()
 	c.parents.Add(above, p)
@@ -79,11 +86,11 @@ func (c *Cache) tourLocked(d *dir, l *Listing) bool {
 	}
 	// "." stands right before the slash: the folder's own object is the first key.
 	from := strings.TrimSuffix(l.prefix, "/") + "."
-	t := &tour{prefix: above, at: from, waiting: map[string]*waiting{}, touched: map[string]bool{}, wake: make(chan struct{}, 1)}
+	t := newTour(above, from)
 	t.waiting[l.prefix] = &waiting{d: d, l: l}
 	t.follow()
 	c.tours = append(c.tours, t)
-	c.loads.Go(func() { c.lead(t, from) })
+	c.loads.Go(func() { c.lead(t, s3backend.ListInput{Prefix: above, StartAfter: from}, 0) })
 	return true
 }
 
@@ -92,7 +99,7 @@ func splitDir(prefix string) (above, name string) { return split(strings.TrimSuf
 
 // follow notes that somebody uses what the tour finds.
 func (t *tour) follow() {
-	t.credit = tourAhead
+	t.credit, t.used = tourAhead, true
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -110,10 +117,10 @@ func (t *tour) stale(prefix string) bool {
 	return false
 }
 
-// lead takes a tour through the keys behind from.
-func (c *Cache) lead(t *tour, from string) {
-	in := s3backend.ListInput{Prefix: t.prefix, StartAfter: from}
-	for pages, folders := 1, 0; ; pages++ {
+// lead takes a tour through the keys from in on, of a number of folders that it
+// has seen.
+func (c *Cache) lead(t *tour, in s3backend.ListInput, folders int) {
+	for pages := 1; ; pages++ {
 		asked := time.Now()
 		page, err := c.bucket.List(c.ctx, in)
 		c.mu.Lock()
@@ -193,7 +200,7 @@ func (c *Cache) seeLocked(t *tour, page s3backend.Page, asked time.Time) (folder
 			c.fillLocked(t, &folder{prefix: prefix, asked: asked})
 		case w.pages == tourWait:
 			delete(t.waiting, prefix)
-			c.loads.Go(func() { c.load(w.d, w.l) })
+			c.loads.Go(func() { c.load(w.d, w.l, "") })
 		}
 	}
 	return folders
@@ -249,7 +256,7 @@ func (c *Cache) endLocked(t *tour, large bool) {
 		}
 	}
 	for _, w := range t.waiting {
-		c.loads.Go(func() { c.load(w.d, w.l) })
+		c.loads.Go(func() { c.load(w.d, w.l, "") })
 	}
 	t.open, t.waiting, t.touched = nil, nil, nil
 }

@@ -1,0 +1,107 @@
+package meta
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// The first look at a folder asks for all keys below it, without a delimiter. Where
+// one page holds them, it is the listings of all folders there, and who goes on into
+// them costs no request: most exchanges are no larger. Where there is more, the page
+// is the folder's own first one if no folder was in it. Else the folder is listed
+// with a delimiter, at the price of this one request, which is not tried there again
+// for a while; what was seen of the folders below is kept, and a tour goes on from
+// there once somebody follows.
+
+// belowAgain is how long neither a folder that had more below it than a page, nor its
+// children, are looked at so again.
+const belowAgain = 10 * time.Minute
+
+// belowLocked has a new listing of a folder filled by a look at all that is below it;
+// false if it is to be fetched by itself: there was more, or nobody went on into it
+// since the last time.
+func (c *Cache) belowLocked(d *dir, l *Listing) bool {
+	if d.cur != l && (d.cur.below == nil || !d.cur.below.used) {
+		return false
+	}
+	above, _ := splitDir(l.prefix)
+	for _, prefix := range []string{above, l.prefix} {
+		if p, ok := c.parents.Get(prefix); ok && time.Since(p.deep) < belowAgain {
+			return false
+		}
+	}
+	t := newTour(l.prefix, l.prefix)
+	t.open = []*folder{{prefix: l.prefix, asked: time.Now()}}
+	t.waiting[l.prefix] = &waiting{d: d, l: l}
+	l.below = t
+	c.tours = append(c.tours, t)
+	c.loads.Go(func() { c.look(t, d, l) })
+	return true
+}
+
+// look takes the first page of all that is below l's folder.
+func (c *Cache) look(t *tour, d *dir, l *Listing) {
+	asked := time.Now()
+	page, err := c.bucket.List(c.ctx, s3backend.ListInput{Prefix: l.prefix})
+	c.mu.Lock()
+	if err != nil {
+		delete(t.waiting, l.prefix)
+		c.endLocked(t, false)
+		if !errors.Is(err, s3backend.Denied) {
+			c.takeLocked(d, l, page, err)
+			c.mu.Unlock()
+			return
+		}
+		c.deepLocked(l.prefix) // a policy may grant no more than to list with a delimiter
+		c.mu.Unlock()
+		c.load(d, l, "")
+		return
+	}
+	if page.Next == "" {
+		c.seeLocked(t, page, asked)
+		c.endLocked(t, false)
+		c.mu.Unlock()
+		return
+	}
+	delete(t.waiting, l.prefix)
+	folders := c.seeLocked(t, page, asked)
+	from, own := t.at, t.open[0].page
+	own.Next = page.Next
+	t.open = t.open[1:]
+	if len(own.Prefixes) > 0 {
+		c.deepLocked(l.prefix)
+		l.short()
+		c.loads.Go(func() {
+			if c.goOn(t) {
+				c.lead(t, s3backend.ListInput{Prefix: l.prefix, Token: page.Next}, folders)
+			}
+		})
+	} else {
+		c.endLocked(t, false)
+	}
+	c.takeLocked(d, l, own, nil)
+	c.mu.Unlock()
+	if l.wantMore(c.ctx) {
+		c.load(d, l, from)
+	}
+}
+
+// deepLocked notes that there is more below a folder than a page.
+func (c *Cache) deepLocked(prefix string) {
+	p, _ := c.parents.Get(prefix)
+	p.deep = time.Now()
+	c.parents.Add(prefix, p)
+}
+
+// behind is what a page has behind a key, "" for all: a server that does not begin there
+// begins anew, and one that does may tell once more of the folder that the key is in.
+func behind(page s3backend.Page, key string) s3backend.Page {
+	if key != "" {
+		page.Objects = slices.DeleteFunc(page.Objects, func(o s3backend.Object) bool { return o.Key <= key })
+		page.Prefixes = slices.DeleteFunc(page.Prefixes, func(prefix string) bool { return prefix <= key })
+	}
+	return page
+}
