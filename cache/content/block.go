@@ -22,6 +22,7 @@ type version struct {
 
 	missed int64         // blocks that random reads found missing
 	answer time.Duration // the shortest that the source has taken to answer for them
+	exact  []int64       // the blocks of the latest reads that were exact
 }
 
 // count is the number of the version's blocks.

@@ -97,6 +97,8 @@ type Cache struct {
 	active    int                    // of them, those read lately; see activeLocked
 	counted   int64                  // when active was counted
 	saving    []saving               // full blocks on their way to the disk, oldest first
+	saved     chan struct{}          // closed when these are fewer; nil if nobody waits
+	wholes    int                    // objects that are fetched as a whole, for random reads to come
 	stats     Stats
 }
 

@@ -103,8 +103,9 @@ func TestSingleFlight(t *testing.T) {
 		synctest.Wait() // all wait for the one
 		close(gate)
 		g.Wait()
-		if got := b.gets.Load(); got != 1 {
-			t.Errorf("%d requests, want 1", got)
+		// The first gets what it asks for, and the block is for all others.
+		if got := b.gets.Load(); got != 2 {
+			t.Errorf("%d requests, want 2", got)
 		}
 	})
 }
@@ -123,20 +124,31 @@ func TestSmallObjectIsOneRequest(t *testing.T) {
 	}
 }
 
-func TestRandomReadsFetchTheirBlocksOnly(t *testing.T) {
+// A random read moves what it asks for, and a block once its neighbours are read too.
+func TestRandomReadsFetchWhatTheyAskFor(t *testing.T) {
 	b := new(bucket)
 	c := newCache(t, b, Config{})
 	r := c.Open(object("a", 64<<20))
 	defer r.Close()
-	for i, off := range []int64{40 << 20, 10 << 20, 50 << 20, 5 << 20, 30 << 20} {
+	places := []int64{40 << 20, 10 << 20, 50 << 20, 5 << 20, 30 << 20}
+	for i, off := range places {
 		check(t, r, off+100, 4096)
-		if got, want := b.bytes.Load(), int64(i+1)*blockSize; got != want {
+		if got, want := b.bytes.Load(), int64(i+1)*4096; got != want {
 			t.Fatalf("after %d reads: %d bytes fetched, want %d", i+1, got, want)
 		}
 	}
+	for _, off := range places {
+		for n := range int64(10) {
+			check(t, r, off+100+n*8000, 4096)
+		}
+	}
+	if got, want := b.bytes.Load(), int64(len(places))*(4096+blockSize); got != want {
+		t.Errorf("after reads around the same places: %d bytes fetched, want %d", got, want)
+	}
+	before := b.gets.Load()
 	check(t, r, 20<<20, 1<<20) // all of a large read in one
-	if got := b.gets.Load(); got != 6 {
-		t.Errorf("%d requests, want 6", got)
+	if got := b.gets.Load() - before; got != 1 {
+		t.Errorf("%d requests for a large read, want 1", got)
 	}
 }
 
@@ -283,7 +295,7 @@ func TestSequenceEnds(t *testing.T) {
 	if len(r.sequences) != 0 {
 		t.Errorf("%d sequences after %d reads elsewhere, want none", len(r.sequences), 2*maxStrays)
 	}
-	if got, want := b.bytes.Load(), int64(minWindow+2*maxStrays*blockSize); got != want {
+	if got, want := b.bytes.Load(), int64(minWindow+2*maxStrays*4096); got != want {
 		t.Errorf("%d bytes fetched, want %d", got, want)
 	}
 }
@@ -307,9 +319,11 @@ func TestErrors(t *testing.T) {
 		b := new(bucket)
 		c := newCache(t, failing(b, 1, want), Config{})
 		r := c.Open(obj)
-		check(t, r, 4<<20, 100)
-		if _, err := r.ReadAt(t.Context(), make([]byte, 10), 0); !errors.Is(err, want) {
-			t.Errorf("ReadAt = %v, want %v", err, want)
+		check(t, r, 4<<20, maxExact+1)
+		for _, off := range []int64{0, 7 << 20} { // by a block, and what was asked for alone
+			if _, err := r.ReadAt(t.Context(), make([]byte, 10), off); !errors.Is(err, want) {
+				t.Errorf("ReadAt = %v, want %v", err, want)
+			}
 		}
 		check(t, r, 4<<20, 100) // what is here is still right
 		r.Close()
@@ -372,9 +386,9 @@ func TestContextEndsTheWait(t *testing.T) {
 		ctx1, cancel1 := context.WithCancel(t.Context())
 		ctx2, cancel2 := context.WithCancel(t.Context())
 		errs := make(chan error, 2)
-		go func() { errs <- tryCheck(ctx1, r1, 40<<20, 10) }()
+		go func() { errs <- tryCheck(ctx1, r1, 40<<20, 1<<20) }()
 		synctest.Wait()
-		go func() { errs <- tryCheck(ctx2, r2, 40<<20, 10) }()
+		go func() { errs <- tryCheck(ctx2, r2, 40<<20, 1<<20) }()
 		synctest.Wait()
 		cancel1()
 		if err := <-errs; !errors.Is(err, context.Canceled) {

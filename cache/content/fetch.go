@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/s3share/s3share/s3backend"
 )
 
 const (
@@ -96,7 +94,9 @@ func (c *Cache) run(f *fetch) {
 
 	c.mu.Lock()
 	c.finishLocked(f, err)
-	c.nextLocked(f)
+	if f.disk == nil {
+		c.nextLocked()
+	}
 	r := f.reader
 	c.mu.Unlock()
 	if r != nil {
@@ -104,11 +104,8 @@ func (c *Cache) run(f *fetch) {
 	}
 }
 
-// nextLocked passes on the stream of f, which has ended.
-func (c *Cache) nextLocked(f *fetch) {
-	if f.disk != nil {
-		return
-	}
+// nextLocked passes on the stream of a request that has ended.
+func (c *Cache) nextLocked() {
 	if len(c.pending) == 0 {
 		c.running--
 		return
@@ -139,7 +136,8 @@ func (c *Cache) fill(f *fetch) error {
 	defer body.Close()
 	asked := time.Since(start)
 	c.mu.Lock()
-	c.answeredLocked(f, start)
+	f.v.answeredLocked(c, start)
+	f.tellLocked()
 	c.mu.Unlock()
 
 	pace := pace{asked: asked, since: time.Now()}
@@ -155,10 +153,7 @@ func (c *Cache) fill(f *fetch) error {
 		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
 		if _, err := io.ReadFull(body, p); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return fmt.Errorf("read %d bytes at %d of %q: %w", n, off, f.v.obj.Key, err)
+			return fmt.Errorf("read %d bytes at %d of %q: %w", n, off, f.v.obj.Key, noEOF(err))
 		}
 		if b.index == last && !ended(body) {
 			return fmt.Errorf("read %d bytes at %d of %q: the reply is longer", n, off, f.v.obj.Key)
@@ -184,6 +179,14 @@ func (c *Cache) nextBlock(f *fetch) *block {
 	return f.blocks[f.filled]
 }
 
+// noEOF is err, an end of the bytes that came too early named as that.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // ended reports whether r has nothing more to give.
 func ended(r io.Reader) bool {
 	var b [1]byte
@@ -200,9 +203,7 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 	if err != nil && c.closed {
 		err = ErrClosed
 	}
-	if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.NotExist) {
-		f.v.proven = 0
-	}
+	f.v.failedLocked(err)
 	f.err = err
 	f.tellLocked()
 	for _, b := range f.blocks[f.filled:] {

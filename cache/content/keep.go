@@ -49,6 +49,13 @@ func (c *Cache) keep() {
 		}
 	})
 	lowly := func(f func()) {
+		c.mu.Lock()
+		whole := c.wholes > 0
+		c.mu.Unlock()
+		if whole {
+			f() // the fetch waits for it
+			return
+		}
 		done := make(chan struct{})
 		low <- func() { f(); close(done) }
 		<-done
@@ -134,6 +141,10 @@ func (c *Cache) batch() []saving {
 		batch = append(batch, s)
 	}
 	c.saving = slices.Delete(c.saving, 0, n)
+	if c.saved != nil {
+		close(c.saved)
+		c.saved = nil
+	}
 	c.mu.Unlock()
 	for _, s := range useless {
 		c.disk.close(s.e)

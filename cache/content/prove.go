@@ -2,6 +2,7 @@ package content
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -86,14 +87,19 @@ func (c *Cache) awaitAnswerLocked(ctx context.Context, f *fetch) error {
 	return f.err
 }
 
-// answeredLocked notes that the source, asked at the time start, sends f's bytes.
-func (c *Cache) answeredLocked(f *fetch, start time.Time) {
-	v := f.v
+// answeredLocked notes that the source, asked at the time start, sends bytes of v.
+func (v *version) answeredLocked(c *Cache, start time.Time) {
 	v.proven = max(v.proven, int64(start.Sub(c.born)), 1)
 	if took := time.Since(start); v.answer == 0 || took < v.answer {
 		v.answer = took
 	}
-	f.tellLocked()
+}
+
+// failedLocked notes that the source was asked for bytes of v, and failed.
+func (v *version) failedLocked(err error) {
+	if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.NotExist) {
+		v.proven = 0
+	}
 }
 
 // tellLocked wakes who waits for the answer to f.

@@ -95,7 +95,18 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	c.g.Add(1) // the memory stays as long as bytes are copied from it
 	defer c.g.Done()
 
-	q := r.startLocked(off, off+int64(len(want)))
+	end := off + int64(len(want))
+	q := r.noteLocked(off, end)
+	if r.exactLocked(q, off, end) {
+		if err := r.fetchExactLocked(ctx, want, off); err != nil {
+			return 0, err
+		}
+		if len(want) < len(p) {
+			return len(want), io.EOF
+		}
+		return len(want), nil
+	}
+	r.startLocked(q, off, end)
 	n := 0
 	for n < len(want) {
 		m, err := r.nextLocked(ctx, q, want[n:], off+int64(n))
@@ -110,15 +121,13 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// startLocked starts fetching what a read of [off, end) needs, and what will be read
-// next. It returns the sequence that the read belongs to, or nil.
-func (r *Reader) startLocked(off, end int64) *sequence {
-	q := r.noteLocked(off, end)
+// startLocked starts fetching what a read of [off, end) needs, which belongs to q or to
+// none, and what will be read next.
+func (r *Reader) startLocked(q *sequence, off, end int64) {
 	r.prepareLocked(q, off/blockSize, blocksIn(end))
 	if q != nil {
 		r.c.prefetchLocked(q)
 	}
-	return q
 }
 
 // blocksIn returns how many blocks n bytes fill or begin.

@@ -9,7 +9,9 @@ import (
 // until the View is released.
 type View struct {
 	c       *Cache
+	count   int // blocks that it was counted for
 	blocks  []*block
+	exact   *[maxExact]byte // instead of blocks, of a read that got what it asked for
 	slices  [][]byte
 	release sync.Once
 }
@@ -36,12 +38,21 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	}
 	c.viewed += count
 	c.g.Add(1)
-	v := &View{c: c, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count)}
-	q := r.startLocked(off, end)
+	v := &View{c: c, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count)}
+	q := r.noteLocked(off, end)
+	if r.exactLocked(q, off, end) {
+		v.exact = exactBuffers.Get().(*[maxExact]byte)
+		v.slices = append(v.slices, v.exact[:end-off])
+		if err := r.fetchExactLocked(ctx, v.slices[0], off); err != nil {
+			v.releaseLocked()
+			return nil, err
+		}
+		return v, nil
+	}
+	r.startLocked(q, off, end)
 	for i := from; i < to; i++ {
 		b, err := r.pinnedLocked(ctx, q, i, to)
 		if err != nil {
-			c.viewed -= count - len(v.blocks)
 			v.releaseLocked()
 			return nil, err
 		}
@@ -74,9 +85,12 @@ func (v *View) Release() {
 }
 
 func (v *View) releaseLocked() {
-	v.c.viewed -= len(v.blocks)
+	v.c.viewed -= v.count
 	for _, b := range v.blocks {
 		v.c.unpinLocked(b)
+	}
+	if v.exact != nil {
+		exactBuffers.Put(v.exact)
 	}
 	v.c.g.Done()
 }

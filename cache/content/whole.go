@@ -8,10 +8,9 @@ import (
 const (
 	wholeAfter = 16 // the fewest missing blocks for which the whole object is fetched
 	// wholeRate is what a good line gives a second, in bytes. When random reads have
-	// waited for single blocks about as long as the whole object would take, the
-	// whole is fetched, so that it never costs more than twice the better choice:
-	// 1 GiB after 128 blocks at 20 ms, and not at all where an answer takes no time.
-	wholeRate = 400 << 20
+	// waited about half as long as the whole object would take, the whole is fetched:
+	// 1 GiB after 64 reads at 20 ms, and not at all where an answer takes no time.
+	wholeRate = 800 << 20
 )
 
 // missedLocked counts a block of v that a random read found missing, and starts
@@ -31,7 +30,31 @@ func (c *Cache) missedLocked(v *version) {
 		return
 	}
 	v.whole = true
+	c.wholes++
 	c.g.Go(func() { c.fetchWhole(v) })
+}
+
+// awaitSaved waits until the disk cache has most of what it is to keep: what left memory
+// before would have been fetched for nothing.
+func (c *Cache) awaitSaved() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.saving) > c.mem.slots/4 {
+		if c.saved == nil {
+			c.saved = make(chan struct{})
+		}
+		saved := c.saved
+		c.mu.Unlock()
+		select {
+		case <-saved:
+		case <-c.ctx.Done():
+		}
+		c.mu.Lock()
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetchWhole reads v from its beginning to its end, what is on the disk already left
@@ -49,7 +72,7 @@ func (c *Cache) fetchWhole(v *version) {
 			off += blockSize // what is on its way is read: to wait there is what makes it come in parallel
 		}
 		c.mu.Unlock()
-		if off >= v.obj.Size {
+		if off >= v.obj.Size || c.awaitSaved() != nil {
 			break
 		}
 		n, err := r.ReadAt(c.ctx, p, off)
@@ -63,6 +86,7 @@ func (c *Cache) fetchWhole(v *version) {
 	}
 	c.mu.Lock()
 	v.whole = false
+	c.wholes--
 	v.missed = 0
 	c.mu.Unlock()
 }

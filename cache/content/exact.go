@@ -1,0 +1,92 @@
+package content
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A read of a large object that follows no other gets the bytes that it asks for and no
+// more, past the blocks: most of those would never be read, and the kernel keeps what
+// was. Whoever reads there again, or meanwhile, gets whole blocks.
+const (
+	maxExact = 2 * blockSize // of longer reads, blocks bring little else
+	recent   = 64            // blocks of a version of which it is known that a read was exact
+)
+
+// exactLocked tells whether a read of [off, end), which belongs to q or to none, is to
+// be one request of its own, and takes a stream for it if so.
+func (r *Reader) exactLocked(q *sequence, off, end int64) bool {
+	c, v := r.c, r.v
+	if q != nil || end-off > maxExact || v.obj.Size <= minWindow || c.running >= c.streams || len(c.pending) > 0 {
+		return false
+	}
+	from, to := off/blockSize, blocksIn(end)
+	for i := from; i < to; i++ {
+		if v.blocks[i] != nil || v.onDisk(i) || slices.Contains(v.exact, i) {
+			return false
+		}
+	}
+	for i := from; i < to; i++ {
+		if len(v.exact) == recent {
+			v.exact = slices.Delete(v.exact, 0, recent/4)
+		}
+		v.exact = append(v.exact, i)
+	}
+	c.running++
+	return true
+}
+
+// fetchExactLocked fills p with the bytes from off on, by the stream that exactLocked
+// took. It gives up Cache.mu meanwhile.
+func (r *Reader) fetchExactLocked(ctx context.Context, p []byte, off int64) error {
+	c, v := r.c, r.v
+	c.stats.Gets++
+	c.stats.Misses++
+	c.missedLocked(v)
+	c.mu.Unlock()
+	err := r.getExact(ctx, p, off)
+	c.mu.Lock()
+	c.nextLocked()
+	if err != nil && c.closed {
+		return ErrClosed
+	}
+	if err == nil {
+		c.stats.Fetched += int64(len(p))
+	}
+	return err
+}
+
+// getExact asks the source for the bytes from off on, until ctx or the Cache ends.
+func (r *Reader) getExact(ctx context.Context, p []byte, off int64) error {
+	c, v := r.c, r.v
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	start := time.Now()
+	body, err := c.src.Get(ctx, v.obj, off, int64(len(p)))
+	c.mu.Lock()
+	if err == nil {
+		v.answeredLocked(c, start)
+	} else {
+		v.failedLocked(err)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	switch _, err := io.ReadFull(body, p); {
+	case err != nil:
+		return fmt.Errorf("read %d bytes at %d of %q: %w", len(p), off, v.obj.Key, noEOF(err))
+	case !ended(body):
+		return fmt.Errorf("read %d bytes at %d of %q: the reply is longer", len(p), off, v.obj.Key)
+	}
+	return nil
+}
+
+// exactBuffers holds the memory of Views of what was read so.
+var exactBuffers = sync.Pool{New: func() any { return new([maxExact]byte) }}
