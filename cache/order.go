@@ -36,6 +36,34 @@ func (ws *walks) byName(prefix string) order {
 	}}
 }
 
+// in returns the same order of the files of another folder.
+func (o order) in(ws *walks, prefix string) order {
+	if o.kind == inoOrder {
+		return ws.byIno(prefix)
+	}
+	return ws.byName(prefix)
+}
+
+// siblingsMost is the most entries of a folder of which the next folder is looked for.
+const siblingsMost = 5_000
+
+// beside returns the prefix of the folder that comes behind the one with this prefix
+// in the folder above, as far as is known, or "".
+func (o order) beside(ws *walks, prefix string) string {
+	above, elem := splitKey(strings.TrimSuffix(prefix, "/"))
+	if above == "" {
+		return ""
+	}
+	names := ws.c.names.Folders(above, siblingsMost)
+	if o.kind == inoOrder {
+		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(Ino(above+a), Ino(above+b)) })
+	}
+	if i := slices.Index(names, elem); i >= 0 && i+1 < len(names) {
+		return above + names[i+1] + "/"
+	}
+	return ""
+}
+
 // sortMost is the most entries of a folder that is sorted by inode number.
 const sortMost = 20_000
 

@@ -44,6 +44,8 @@ type walk struct {
 	missed int          // files left out
 	pace   time.Duration
 	last   time.Time
+	tree   bool // it came from another folder
+	beyond bool // it went on in the next folder before it was at its end
 }
 
 // walks are those under way, and those that may become one.
@@ -62,25 +64,23 @@ func (c *Cache) walked(p place, size int64) {
 	if size <= 0 || size > content.MaxAhead {
 		return
 	}
-	w, files := c.walks.note(p, time.Now())
-	if len(files) == 0 {
-		return
-	}
-	age := walkList
-	for i, e := range files {
-		obj := e.Object(p.prefix)
-		if !c.shows(obj) {
-			continue
+	for _, next := range c.walks.note(p, time.Now()) {
+		age := walkList
+		for i, e := range next.files {
+			obj := e.Object(next.walk.prefix)
+			if !c.shows(obj) {
+				continue
+			}
+			switch c.blocks.Ahead(obj) {
+			case content.Here:
+				age = walkLead // no request for its bytes will tell that it is fresh
+			case content.Busy:
+				c.walks.giveBack(next.walk, len(next.files)-i)
+				return
+			}
 		}
-		switch c.blocks.Ahead(obj) {
-		case content.Here:
-			age = walkLead // no request for its bytes will tell that it is fresh
-		case content.Busy:
-			c.walks.giveBack(w, len(files)-i)
-			return
-		}
+		c.names.List(next.walk.prefix, age) // begins another one, if this is older
 	}
-	c.names.List(p.prefix, age) // begins another one, if this is older
 }
 
 // shows tells whether obj, which S3 lists, is what its name shows.
@@ -91,23 +91,54 @@ func (c *Cache) shows(obj s3backend.Object) bool {
 	return (f == nil || f.item == nil) && !c.gone[obj.Key].hides(obj.ETag)
 }
 
-// note takes in the opening of the file at p. It returns the walk this is a step
-// of, and the files to fetch now.
-func (ws *walks) note(p place, now time.Time) (*walk, []meta.Entry) {
+// stretch is what is to be fetched ahead of a walk now.
+type stretch struct {
+	walk  *walk
+	files []meta.Entry
+}
+
+// note takes in the opening of the file at p, and returns the files to fetch now if it
+// is a step of a walk.
+func (ws *walks) note(p place, now time.Time) []stretch {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.all = slices.DeleteFunc(ws.all, func(w *walk) bool { return w.lost() || now.Sub(w.last) > walkPause })
 	for i, w := range slices.Backward(ws.all) {
 		if w.prefix == p.prefix && w.step(p.elem, now) {
 			ws.all = append(slices.Delete(ws.all, i, i+1), w)
-			return w, w.due()
+			return ws.due(w, now)
 		}
 	}
 	w := ws.begin(p, now)
 	if w == nil {
-		return nil, nil
+		return nil
 	}
-	return w, w.due()
+	return ws.due(w, now)
+}
+
+// due returns the files to be fetched now: the next ones in w's folder and, where
+// that ends and w has come from one folder to the next before, in the one beside it.
+func (ws *walks) due(w *walk, now time.Time) (next []stretch) {
+	most := w.most()
+	if files := w.due(most); len(files) > 0 {
+		next = append(next, stretch{w, files})
+	}
+	left := most - (w.ahead - w.next)
+	if !w.tree || w.beyond || left <= 0 || w.ahead < len(w.files) {
+		return next
+	}
+	w.beyond = true
+	prefix := w.order.beside(ws, w.prefix)
+	if prefix == "" || slices.ContainsFunc(ws.all, func(w *walk) bool { return w.prefix == prefix }) {
+		return next
+	}
+	o := w.order.in(ws, prefix)
+	b := &walk{prefix: prefix, order: o, files: o.after("", walkMost), run: walkAfter + 1, pace: w.pace, last: now, tree: true}
+	if files := b.due(left); len(files) > 0 {
+		ws.all = append(ws.all, b)
+		next = append(next, stretch{b, files})
+	}
+	return next
 }
 
 // begin takes the file at p for the first of a walk, in any order that there may
@@ -127,7 +158,7 @@ func (ws *walks) begin(p place, now time.Time) (on *walk) {
 		}
 		w := &walk{prefix: p.prefix, order: o, files: o.after(p.elem, walkMost), run: 1, last: now}
 		if came && o.first(p.elem) {
-			w.run, w.pace, on = walkAfter, from.pace, w
+			w.run, w.pace, w.tree, on = walkAfter, from.pace, true, w
 		}
 		ws.all = append(ws.all, w)
 	}
@@ -184,10 +215,10 @@ func (w *walk) step(elem string, now time.Time) bool {
 // lost tells that a program opens less than half of the files.
 func (w *walk) lost() bool { return w.missed > walkReach && w.missed > w.run }
 
-// due returns the files that are to be fetched ahead now.
-func (w *walk) due() []meta.Entry {
+// most is how many files behind the one that was opened last are to be fetched.
+func (w *walk) most() int {
 	if w.run < walkAfter {
-		return nil
+		return 0
 	}
 	most := walkMost
 	if w.run == walkAfter {
@@ -195,6 +226,14 @@ func (w *walk) due() []meta.Entry {
 	}
 	if w.pace > 0 {
 		most = int(min(time.Duration(most), walkLead/w.pace))
+	}
+	return most
+}
+
+// due returns those of the next files, most at most, that are to be fetched now.
+func (w *walk) due(most int) []meta.Entry {
+	if most == 0 {
+		return nil
 	}
 	if drop := w.next - 2*walkReach; drop > 0 {
 		w.files = slices.Delete(w.files, 0, drop)

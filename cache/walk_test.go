@@ -130,7 +130,8 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestWalkOfATree goes on in the next folder where it left off in the last.
+// TestWalkOfATree goes on in the next folder where it left off in the last, and begins
+// with it before: but in the first folders, it is as fast as in one.
 func TestWalkOfATree(t *testing.T) {
 	const folders, files = 10, 40
 	bubble(t, far, func(r *rig) {
@@ -144,8 +145,7 @@ func TestWalkOfATree(t *testing.T) {
 				r.readFile(path)
 			}
 		}
-		// Each folder is listed, and its first file is waited for.
-		if took, most := time.Since(start), (folders+2)*4*roundTrip; took > most {
+		if took, most := time.Since(start), (folders*files/20+5)*roundTrip; took > most {
 			t.Errorf("took %v, want less than %v", took, most)
 		}
 		if got, most := r.b.Count(""), folders*files+folders+2; got > most {

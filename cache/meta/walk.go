@@ -33,6 +33,23 @@ func (c *Cache) Objects(prefix string, size int64, n int) []Entry {
 	return c.After(prefix, "", size, n)
 }
 
+// Folders returns the names of the folders in the one with this prefix, if its listing
+// is complete and has no more than n entries.
+func (c *Cache) Folders(prefix string, n int) (names []string) {
+	l := c.current(prefix)
+	if l == nil || !l.whole() || l.size() > n {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.entries.n {
+		if e := l.entries.at(i); e.IsDir() {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
 // current is the listing of a folder in use, or nil.
 func (c *Cache) current(prefix string) *Listing {
 	c.mu.Lock()
