@@ -12,7 +12,7 @@ import (
 )
 
 // Summed is a body that knows the CRC-32 (IEEE) of all its bytes, from where it
-// stands. It is read once only.
+// stands. It is read once only. So is an io.ReaderAt, which is summed by ReadAt.
 type Summed interface{ CRC32() uint32 }
 
 // sized is the first size bytes of a body from where it stands: what is
@@ -78,6 +78,10 @@ func (s *sized) sum(ctx context.Context) (string, error) {
 	if known, ok := s.from.(Summed); ok {
 		return sumText(known.CRC32()), nil
 	}
+	var from io.Reader = s
+	if at, ok := s.from.(io.ReaderAt); ok {
+		from = &sized{from: io.NewSectionReader(at, s.start, s.size), size: s.size}
+	}
 	buf := sumBuffers.Get().(*[]byte)
 	defer sumBuffers.Put(buf)
 	h := crc32.NewIEEE()
@@ -85,7 +89,7 @@ func (s *sized) sum(ctx context.Context) (string, error) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		n, err := s.Read(*buf)
+		n, err := from.Read(*buf)
 		h.Write((*buf)[:n])
 		if err == io.EOF {
 			break

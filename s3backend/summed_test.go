@@ -20,6 +20,12 @@ func (b *countingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// randomBody can be read out of order.
+type randomBody struct {
+	*countingBody
+	io.ReaderAt
+}
+
 // summedBody knows its checksum.
 type summedBody struct{ *countingBody }
 
@@ -32,16 +38,17 @@ func TestSummedBodyIsReadOnce(t *testing.T) {
 		sums = append(sums, r.Header.Get("X-Amz-Checksum-Crc32"))
 		w.Header().Set("ETag", `"e"`)
 	}))
-	plain, summed := &countingBody{ReadSeeker: strings.NewReader("hello")}, &countingBody{ReadSeeker: strings.NewReader("hello")}
-	for _, body := range []io.ReadSeeker{plain, summedBody{summed}} {
+	hello := func() *countingBody { return &countingBody{ReadSeeker: strings.NewReader("hello")} }
+	plain, summed, random := hello(), hello(), hello()
+	for _, body := range []io.ReadSeeker{plain, summedBody{summed}, randomBody{random, strings.NewReader("hello")}} {
 		if _, err := c.Put(t.Context(), "k", body, 5, nil, Condition{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if plain.n != 10 || summed.n != 5 {
-		t.Errorf("%d and %d bytes were read, want 10 and 5", plain.n, summed.n)
+	if plain.n != 10 || summed.n != 5 || random.n != 5 {
+		t.Errorf("%d, %d and %d bytes were read, want 10, 5 and 5", plain.n, summed.n, random.n)
 	}
-	if len(sums) != 2 || sums[0] == "" || sums[0] != sums[1] {
-		t.Errorf("checksums %q, want those of both puts alike", sums)
+	if len(sums) != 3 || sums[0] == "" || sums[0] != sums[1] || sums[0] != sums[2] {
+		t.Errorf("checksums %q, want those of all puts alike", sums)
 	}
 }

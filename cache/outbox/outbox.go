@@ -63,7 +63,7 @@ type Config struct {
 	Dir       string        // for staged files; made with mode 0700
 	Conflicts string        // the file that keeps the list of conflict copies; "" for none
 	Settle    time.Duration // quiet time before a closed file is committed
-	Requests  int           // parts of large files on their way at once
+	Requests  int           // requests that carry more than a little on their way at once
 	Workers   int           // small files being committed at once, and as many large ones
 	Size      int64         // most bytes staged; 0: what the disk has
 	MinFree   int64         // bytes that stay free on Dir's disk
@@ -90,7 +90,7 @@ type Outbox struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	parts     turns  // of requests that carry parts of large files
+	line      *line
 	small     *queue // settled files, and folders, that are one request
 	large     *queue // settled files that go by parts
 	removals  *removals
@@ -143,7 +143,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	o := &Outbox{
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places,
-		parts:   make(turns, cfg.Requests),
+		line:    newLine(cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
 		astray:  map[string][]*Item{},

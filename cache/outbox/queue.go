@@ -1,9 +1,6 @@
 package outbox
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // queue holds settled items for its workers.
 type queue struct {
@@ -66,18 +63,3 @@ func (o *Outbox) enqueue(it *Item) {
 		o.small.put(it)
 	}
 }
-
-// turns bounds how many requests of a kind are on their way at once.
-type turns chan struct{}
-
-// wait returns when it is the caller's turn; the caller calls end.
-func (t turns) wait(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (t turns) end() { <-t }

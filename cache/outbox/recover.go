@@ -328,7 +328,7 @@ func (it *Item) verify(up *transfer) error {
 // crc32 is the checksum of a range of the staged file, as S3 writes it.
 func (s *stage) crc32(off, n int64) (string, error) {
 	h := crc32.NewIEEE()
-	if _, err := io.Copy(h, s.body(off, n)); err != nil {
+	if _, err := io.Copy(h, s.body(off, n, nil)); err != nil {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), nil

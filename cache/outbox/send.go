@@ -22,7 +22,15 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, cond 
 	if err := it.fill(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
-	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size), size, h, cond)
+	var turn *turn
+	if size > slight {
+		var err error
+		if turn, err = it.o.line.wait(ctx, it, size); err != nil {
+			return s3backend.Object{}, err
+		}
+	}
+	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size, turn), size, h, cond)
+	turn.end(err)
 	if err == nil {
 		it.sent.Store(size)
 	}
@@ -82,7 +90,7 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 	}
 	it.sent.Store(sent)
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(cap(it.o.parts))
+	g.SetLimit(it.o.line.most)
 	for _, p := range todo {
 		if gctx.Err() != nil {
 			break
@@ -194,7 +202,6 @@ func (it *Item) has(up *transfer, p part) bool {
 
 // sendPart sends one part, or has the server copy it.
 func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
-	seq := it.seq()
 	if !p.copied {
 		if err := it.fill(ctx, p.off, p.off+p.n); err != nil {
 			return err
@@ -203,17 +210,22 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	if err := it.o.gate.pass(ctx); err != nil {
 		return err
 	}
-	if err := it.o.parts.wait(ctx); err != nil {
+	n := p.n
+	if p.copied {
+		n = 0
+	}
+	turn, err := it.o.line.wait(ctx, it, n)
+	if err != nil {
 		return err
 	}
-	defer it.o.parts.end()
+	defer func() { turn.end(err) }()
 	it.meter.begin()
+	seq := it.seq() // what is written from now on goes up again
 	var got s3backend.Part
-	var err error
 	if p.copied {
 		got, err = it.o.bucket.CopyPart(ctx, up.up, p.num, it.base, p.off, p.n)
 	} else {
-		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n), p.n)
+		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n, turn), p.n)
 	}
 	if err != nil {
 		return err

@@ -357,11 +357,11 @@ func (s *stage) length() int64 {
 	return s.size
 }
 
-// body reads [off, off+n) of the file for one request.
-func (s *stage) body(off, n int64) io.ReadSeeker {
+// body reads [off, off+n) of the file for one request, whose turn it is; t may be nil.
+func (s *stage) body(off, n int64, t *turn) io.ReadSeeker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := io.NewSectionReader(s.file, off, n)
+	r := outgoing{io.NewSectionReader(s.file, off, n), t}
 	if sum, ok := s.sums.of(off, n); ok {
 		return summed{r, sum}
 	}
