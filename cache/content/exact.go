@@ -51,11 +51,14 @@ func (r *Reader) fetchExactLocked(ctx context.Context, p []byte, off int64) erro
 	err := r.getExact(ctx, p, off)
 	c.mu.Lock()
 	c.nextLocked()
-	if err != nil && c.closed {
-		return ErrClosed
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		c.stats.Fetched += int64(len(p))
+		return nil
+	case c.closed:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
 	return err
 }
