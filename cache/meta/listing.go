@@ -9,33 +9,6 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// isDir in an Entry's Size marks a folder, isGone one that was removed here.
-const (
-	isDir  = -1
-	isGone = -2
-)
-
-// Entry is one name of a folder.
-type Entry struct {
-	Name     string // the last element of the key, without a slash
-	ETag     string
-	Size     int64 // in bytes; negative for what is no object
-	Modified int64 // S3's Last-Modified, in nanoseconds since 1970
-	Class    string
-}
-
-// IsDir tells a folder from an object.
-func (e Entry) IsDir() bool { return e.Size == isDir }
-
-// Object is the version that the entry names, in the folder with prefix.
-func (e Entry) Object(prefix string) s3backend.Object {
-	return s3backend.Object{Key: prefix + e.Name, Size: e.Size, ETag: e.ETag, Modified: time.Unix(0, e.Modified), Class: e.Class}
-}
-
-func entryOf(name string, o s3backend.Object) Entry {
-	return Entry{Name: name, ETag: o.ETag, Size: o.Size, Modified: o.Modified.UnixNano(), Class: o.Class}
-}
-
 // Listing is one folder as S3 listed it, changed since by what this program did.
 // Positions stay valid: entries are added at the end or marked as gone, so a
 // directory stream can go on while pages arrive.
@@ -64,14 +37,6 @@ type Listing struct {
 
 func newListing(prefix string, wanted int) *Listing {
 	return &Listing{prefix: prefix, begun: time.Now(), wanted: wanted, extraAt: map[string]int{}, removed: map[string]bool{}, changed: make(chan struct{})}
-}
-
-// sortName is what S3 sorts an entry by: a folder's name ends in a slash.
-func sortName(e Entry) string {
-	if e.IsDir() {
-		return e.Name + "/"
-	}
-	return e.Name
 }
 
 func (l *Listing) wakeLocked() {
@@ -272,14 +237,6 @@ func (l *Listing) setLocked(i int, e Entry) {
 	l.extra[i-l.entries.n] = e
 }
 
-// key tells files from folders in a map.
-func key(name string, folder bool) string {
-	if folder {
-		return name + "/"
-	}
-	return name
-}
-
 // peek answers from what has been read so far; false means: not known yet.
 func (l *Listing) peek(name string) (f Found, known bool) {
 	l.mu.Lock()
@@ -359,9 +316,6 @@ func (l *Listing) At(ctx context.Context, i int) (e Entry, ok bool, err error) {
 		}
 	}
 }
-
-// Gone tells an entry that was removed since it was listed.
-func (e Entry) Gone() bool { return e.Size == isGone }
 
 // HasMarker waits for the first page and tells whether the folder has an object
 // of its own, as consoles and mkdir make it.
