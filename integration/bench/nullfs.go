@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -54,7 +55,8 @@ func serveNothing(ctx context.Context, args []string) error {
 			root.sizes[fmt.Sprintf(s[0], i)] = size
 		}
 	}
-	srv, err := fusefs.Mount(f.Arg(0), root, &fusefs.Options{MountOptions: fuse.MountOptions{
+	t := time.Second
+	srv, err := fusefs.Mount(f.Arg(0), root, &fusefs.Options{EntryTimeout: &t, AttrTimeout: &t, NegativeTimeout: &t, MountOptions: fuse.MountOptions{
 		Name: nullName, FsName: nullName, MaxWrite: 1 << 20, MaxBackground: 64, DisableSplice: true, DisableXAttrs: true,
 	}})
 	if err != nil {
@@ -76,7 +78,7 @@ func readAhead(dir string) {
 	}
 }
 
-// nullDir is the root.
+// nullDir is the root, or a folder that was made in it.
 type nullDir struct {
 	fusefs.Inode
 	sizes map[string]int64
@@ -85,6 +87,8 @@ type nullDir struct {
 var (
 	_ = (fusefs.NodeOnAdder)((*nullDir)(nil))
 	_ = (fusefs.NodeCreater)((*nullDir)(nil))
+	_ = (fusefs.NodeMkdirer)((*nullDir)(nil))
+	_ = (fusefs.NodeSetattrer)((*nullDir)(nil))
 )
 
 func (d *nullDir) OnAdd(ctx context.Context) {
@@ -94,9 +98,21 @@ func (d *nullDir) OnAdd(ctx context.Context) {
 	}
 }
 
-func (d *nullDir) Create(ctx context.Context, _ string, _, _ uint32, _ *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
+func (d *nullDir) Create(ctx context.Context, _ string, _, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
 	file := &nullFile{}
+	out.Mode = 0o644
 	return d.NewInode(ctx, file, fusefs.StableAttr{Mode: syscall.S_IFREG}), nil, fuse.FOPEN_DIRECT_IO, 0
+}
+
+func (d *nullDir) Mkdir(ctx context.Context, _ string, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	out.Mode = 0o755
+	return d.NewInode(ctx, &nullDir{}, fusefs.StableAttr{Mode: syscall.S_IFDIR}), 0
+}
+
+// Setattr takes any change and keeps none.
+func (d *nullDir) Setattr(_ context.Context, _ fusefs.FileHandle, _ *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	out.Mode = 0o755
+	return 0
 }
 
 // nullFile is a pattern of its size.
@@ -108,6 +124,7 @@ type nullFile struct {
 var (
 	_ = (fusefs.NodeOpener)((*nullFile)(nil))
 	_ = (fusefs.NodeGetattrer)((*nullFile)(nil))
+	_ = (fusefs.NodeSetattrer)((*nullFile)(nil))
 	_ = (fusefs.NodeReader)((*nullFile)(nil))
 	_ = (fusefs.NodeWriter)((*nullFile)(nil))
 )
@@ -119,6 +136,11 @@ func (f *nullFile) Open(context.Context, uint32) (fusefs.FileHandle, uint32, sys
 func (f *nullFile) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	out.Mode, out.Size = 0o644, uint64(f.size)
 	return 0
+}
+
+// Setattr takes any change and keeps none.
+func (f *nullFile) Setattr(ctx context.Context, _ fusefs.FileHandle, _ *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	return f.Getattr(ctx, nil, out)
 }
 
 // Read makes the pattern in the buffer that go-fuse brings, which is next to

@@ -29,7 +29,7 @@ func creates(name, what string, streams, count int) *workload {
 		return g.Wait()
 	}
 	return &workload{
-		name: name, what: what,
+		name: name, what: what, fuse: true,
 		app: func(a *app) error {
 			return each(streams, func(i int) error {
 				b := memserver.Random(size, seedSmall+int64(i))
@@ -116,7 +116,7 @@ func small() []*workload {
 		creates("create_1000_p16", "the same, 16 at once", 16, 1000),
 		{
 			name: "cp_tree", what: "cp -a a tree of 2,000 files of 4 KiB in 20 folders into the mount",
-			fixture: treeFixture, limit: putFixture("tree"), want: wantFixture("tree"),
+			fixture: treeFixture, fuse: true, limit: putFixture("tree"), want: wantFixture("tree"),
 			app: func(a *app) error {
 				_, err := command("cp", "-a", filepath.Join(a.fixture, "tree"), a.dir)
 				return err
@@ -124,7 +124,7 @@ func small() []*workload {
 		},
 		{
 			name: "untar", what: "unpack Go's src/net in the mount",
-			fixture: netFixture, limit: putFixture("net"), want: wantFixture("net"),
+			fixture: netFixture, fuse: true, limit: putFixture("net"), want: wantFixture("net"),
 			app: func(a *app) error {
 				_, err := command("tar", "-xf", filepath.Join(a.fixture, "net.tar"), "-C", a.dir, "--no-same-owner")
 				return err
