@@ -2,6 +2,7 @@ package fs
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -29,7 +30,7 @@ func TestHasOpen(t *testing.T) {
 	if this, some := hasOpen(os.Getpid(), path); !this || !some {
 		t.Errorf("hasOpen(%q) = %v, %v while it is open", path, this, some)
 	}
-	last.Close()
+	last.Close() // as is seen in the list that is open already
 	for _, path := range []string{path, "his", "no such"} {
 		if this, some := hasOpen(os.Getpid(), path); this || !some {
 			t.Errorf("hasOpen(%q) = %v, %v", path, this, some)
@@ -37,6 +38,42 @@ func TestHasOpen(t *testing.T) {
 	}
 	if stat, err := statOf(os.Getpid()); err != nil || endedBySignal(stat) || len(strings.Fields(stat)) < 52 {
 		t.Errorf("statOf(this process) = %q, %v", stat, err)
+	}
+}
+
+// TestHasOpenOfOthers: what was kept of one process is not told of another.
+func TestHasOpenOfOthers(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no /proc")
+	}
+	mine, err := os.Create(filepath.Join(t.TempDir(), "mine"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	path := filepath.Base(filepath.Dir(mine.Name())) + "/mine"
+	other := exec.Command("cat")
+	in, err := other.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if this, some := hasOpen(os.Getpid(), path); !this || !some {
+			t.Errorf("hasOpen(this process) = %v, %v", this, some)
+		}
+		if this, some := hasOpen(other.Process.Pid, path); this || !some {
+			t.Errorf("hasOpen(another process) = %v, %v", this, some)
+		}
+	}
+	in.Close()
+	if err := other.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if this, some := hasOpen(other.Process.Pid, path); this || some {
+		t.Errorf("hasOpen(a process that has ended) = %v, %v", this, some)
 	}
 }
 

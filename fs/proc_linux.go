@@ -2,7 +2,9 @@ package fs
 
 import (
 	"bytes"
+	"io"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,28 +46,76 @@ func statOf(tid int) (string, error) {
 	return string(b[:n]), nil
 }
 
+// fdList is the list of a thread's descriptors, kept open.
+type fdList struct {
+	// mu guards the fields below, and the position in the list.
+	mu  sync.Mutex
+	tid int // 0 for none
+	dir int
+}
+
+// lastList is of the thread that was looked at last: a program that writes one file
+// writes many, and to open its list takes longer than to read it.
+var lastList fdList
+
 // hasOpen tells whether a thread's process has a descriptor of the file at path, below
 // whatever mountpoint: to ask which would lead back here. It has some descriptor as
 // long as it is not being ended: the kernel takes all off it before it closes them.
 func hasOpen(tid int, path string) (this, some bool) {
-	dir, err := openProc(tid, "fd")
-	if err != nil {
+	l := &lastList
+	if !l.mu.TryLock() {
+		l = &fdList{}
+		l.mu.Lock()
+		defer l.close()
+	}
+	defer l.mu.Unlock()
+	if l.tid == tid {
+		// That of a process which is gone is an error, also where another has its
+		// number by now.
+		if this, some, err := l.find(path); err == nil {
+			return this, some
+		}
+	}
+	l.close()
+	if err := l.open(tid); err != nil {
 		return false, false
 	}
-	defer unix.Close(dir)
+	this, some, _ = l.find(path)
+	return this, some
+}
+
+func (l *fdList) open(tid int) (err error) {
+	if l.dir, err = openProc(tid, "fd"); err == nil {
+		l.tid = tid
+	}
+	return err
+}
+
+func (l *fdList) close() {
+	if l.tid != 0 {
+		unix.Close(l.dir)
+		l.tid = 0
+	}
+}
+
+// find is hasOpen in the list.
+func (l *fdList) find(path string) (this, some bool, err error) {
+	if _, err := unix.Seek(l.dir, 0, io.SeekStart); err != nil {
+		return false, false, err
+	}
 	end := []byte("/" + path)
 	var entries, link [4 << 10]byte
 	var names []string
 	for {
-		n, err := uninterrupted(func() (int, error) { return unix.ReadDirent(dir, entries[:]) })
+		n, err := uninterrupted(func() (int, error) { return unix.ReadDirent(l.dir, entries[:]) })
 		if err != nil || n == 0 {
-			return false, some
+			return false, some, err
 		}
 		_, _, names = unix.ParseDirent(entries[:n], -1, names[:0])
 		for _, name := range names {
 			some = true
-			if n, err := unix.Readlinkat(dir, name, link[:]); err == nil && bytes.HasSuffix(link[:n], end) {
-				return true, true
+			if n, err := unix.Readlinkat(l.dir, name, link[:]); err == nil && bytes.HasSuffix(link[:n], end) {
+				return true, true, nil
 			}
 		}
 	}
