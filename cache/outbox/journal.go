@@ -136,12 +136,11 @@ func appendLog(path string, recs ...record) error {
 // linesOf are the lines of records.
 func linesOf(recs []record) ([]byte, error) {
 	var b []byte
-	for _, r := range recs {
-		line, err := json.Marshal(r)
-		if err != nil {
+	for i := range recs {
+		var err error
+		if b, err = recs[i].appendLine(b); err != nil {
 			return nil, err
 		}
-		b = fmt.Appendf(b, "%08x %s\n", crc32.ChecksumIEEE(line), line)
 	}
 	return b, nil
 }

@@ -42,7 +42,41 @@ const mkstempPattern = ".NAME.XXXXXX"
 // leaves the outbox, and costs no request. Renaming it to another name delivers it.
 type Private struct {
 	patterns []string
+	globs    []glob // the same
 	mkstemp  bool
+}
+
+// glob is a pattern of path.Match, of which most have nothing but one star: each file
+// that is closed is held against all of them.
+type glob struct {
+	pattern    string
+	head, tail string // what stands before the first star, and behind it
+	stars      bool   // there is one
+	other      bool   // there is more in it than one star
+}
+
+func newGlob(pattern string) glob {
+	g := glob{pattern: pattern}
+	g.head, g.tail, g.stars = strings.Cut(pattern, "*")
+	g.other = strings.ContainsAny(pattern, `?[\`) || strings.Contains(g.tail, "*")
+	if i := strings.IndexAny(g.head, `?[\`); i >= 0 {
+		g.head = g.head[:i]
+	}
+	return g
+}
+
+// match is path.Match, for a name.
+func (g *glob) match(name string) bool {
+	switch {
+	case !strings.HasPrefix(name, g.head):
+		return false
+	case g.other:
+		ok, _ := path.Match(g.pattern, name)
+		return ok
+	case !g.stars:
+		return name == g.head
+	}
+	return strings.HasSuffix(name[len(g.head):], g.tail)
 }
 
 // NewPrivate is the built-in list, with what changes says: each is one more pattern
@@ -67,17 +101,20 @@ func NewPrivate(changes []string) (*Private, error) {
 			p.patterns = append(p.patterns, c)
 		}
 	}
+	for _, pattern := range p.patterns {
+		p.globs = append(p.globs, newGlob(pattern))
+	}
 	return p, nil
 }
 
 // Name tells whether a file of this name is for this machine alone.
 func (p *Private) Name(name string) bool {
-	for _, pattern := range p.patterns {
-		if ok, _ := path.Match(pattern, name); ok {
+	for i := range p.globs {
+		if p.globs[i].match(name) {
 			return true
 		}
 	}
-	return p.mkstemp && mkstempName.MatchString(name) && strings.ContainsAny(name[len(name)-6:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	return p.mkstemp && strings.HasPrefix(name, ".") && mkstempName.MatchString(name) && strings.ContainsAny(name[len(name)-6:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 }
 
 // Key tells whether what has this key never leaves the outbox: its name, or that of

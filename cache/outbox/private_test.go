@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"path"
 	"testing"
 	"time"
 
@@ -65,4 +66,25 @@ func TestPrivateByChoice(t *testing.T) {
 		r.drain()
 		r.wantKeys("Delivery/a", "Delivery/b.part")
 	})
+}
+
+// TestGlob: a pattern matches what path.Match says.
+func TestGlob(t *testing.T) {
+	names := []string{
+		"", "a", "a.part", ".part", "part", ".a.swp", ".a.swpx", ".a.sw", ".swp", "lu1.tmp", "lux.tmp", "lu", "4913", "49130", "#a#", "#", "##",
+		"~", "a~", "*", "a*b", "a?b", "[", "ab", "aXb", "ba", "aba", "\u00fc~",
+	}
+	patterns := append([]string{"*", "**", "a*", "*a", "a*a", "a?b", "[ab]*", "a[*]b", `a\*b`, `\a`, "a*b*", "?", "ab"}, privateNames...)
+	for _, p := range patterns {
+		g := newGlob(p)
+		for _, name := range names {
+			want, err := path.Match(p, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := g.match(name); got != want {
+				t.Errorf("newGlob(%q).match(%q) = %v, want %v", p, name, got, want)
+			}
+		}
+	}
 }
