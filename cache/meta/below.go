@@ -10,11 +10,11 @@ import (
 
 // The first look at a folder asks for all keys below it, without a delimiter. Where
 // one page holds them, it is the listings of all folders there, and who goes on into
-// them costs no request: most exchanges are no larger. Where there is more, the page
-// is the folder's own first one if no folder was in it. Else the folder is listed
-// with a delimiter, at the price of this one request, which is not tried there again
-// for a while; what was seen of the folders below is kept, and a tour goes on from
-// there once somebody follows.
+// them costs no request: most exchanges are no larger. Where there is more, the page is
+// the begin of the folder's own listing, which goes on behind it with a delimiter. That
+// may be one request more than without the look, so it is not tried there again for a
+// while. What was seen of the folders below is kept, and a tour goes on from there once
+// somebody follows.
 
 // belowAgain is how long neither a folder that had more below it than a page, nor its
 // children, are looked at so again.
