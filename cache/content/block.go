@@ -20,7 +20,7 @@ type version struct {
 	proven  int64  // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
 	whole   bool   // fetchWhole is at work
 
-	missed int64         // blocks that random reads found missing
+	missed int64         // requests for what random reads found missing
 	answer time.Duration // the shortest that the source has taken to answer for them
 	exact  []int64       // the blocks of the latest reads that were exact
 }

@@ -189,6 +189,24 @@ func TestManyRandomReadsFetchTheWhole(t *testing.T) {
 	}
 }
 
+// TestLongReadsAreFew: a read is one of many by what it waits for, not by its length.
+func TestLongReadsAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(bucket)
+		c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{})
+		r := c.Open(object("a", 64<<20))
+		defer r.Close()
+		const reads = wholeAfter / 4
+		for i := range int64(reads) {
+			check(t, r, (i*7%reads)*16<<20+5<<20, 4<<20)
+		}
+		time.Sleep(time.Second)
+		if got, want := b.bytes.Load(), int64(reads*4<<20); got != want {
+			t.Errorf("%d bytes fetched for %d reads of 4 MiB, want %d", got, reads, want)
+		}
+	})
+}
+
 func TestSequential(t *testing.T) {
 	for _, readers := range []int{1, 8} {
 		synctest.Test(t, func(t *testing.T) {

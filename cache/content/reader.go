@@ -184,8 +184,6 @@ func (r *Reader) pinnedLocked(ctx context.Context, q *sequence, from, end int64)
 	c.stats.Misses++
 	if q != nil {
 		q.waited = true
-	} else {
-		c.missedLocked(v)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -226,7 +224,9 @@ func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	if q != nil && q.r == nil {
 		q = nil // it has ended meanwhile
 	}
-	if q != nil {
+	if q == nil {
+		c.missedLocked(v)
+	} else {
 		_, request := c.sharesLocked(q)
 		if c.singleLocked() && q.next > q.begin {
 			request = q.stream()

@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	wholeAfter = 16 // the fewest missing blocks for which the whole object is fetched
+	wholeAfter = 16 // the fewest random reads that waited for which the whole object is fetched
 	// wholeRate is what a good line gives a second, in bytes. When random reads have
 	// waited about half as long as the whole object would take, the whole is fetched:
 	// 1 GiB after 64 reads at 20 ms, and not at all where an answer takes no time.
 	wholeRate = 800 << 20
 )
 
-// missedLocked counts a block of v that a random read found missing, and starts
+// missedLocked counts a request for what a random read of v found missing, and starts
 // fetching the whole of v once that is the better bargain and there is a place
 // to keep it.
 func (c *Cache) missedLocked(v *version) {

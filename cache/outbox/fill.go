@@ -1,0 +1,76 @@
+package outbox
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// What a part lacks beside what was written is asked for at once: it is less than the
+// smallest part, and one request. fillBuffers bounds the memory for that.
+const (
+	fillMost    = minPart
+	fillAtOnce  = 4
+	fillForFree = 1 << 20 // bytes at a time that need no place in fillBuffers
+)
+
+var fillBuffers = semaphore.NewWeighted(fillAtOnce)
+
+// fill copies what [off, end) lacks from the base into the staged file, so that
+// the file alone holds these bytes. They are not dirty, but there.
+func (s *stage) fill(ctx context.Context, off, end int64) error {
+	s.mu.Lock()
+	end = min(end, s.baseValid)
+	base, gaps := s.base, s.dirty.gaps(off, end)
+	s.mu.Unlock()
+	longest := int64(0)
+	for _, g := range gaps {
+		longest = max(longest, g.end-g.off)
+	}
+	most := int64(fillForFree)
+	if longest > most && longest <= fillMost {
+		if err := fillBuffers.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer fillBuffers.Release(1)
+		most = fillMost
+	}
+	buf := make([]byte, min(longest, most))
+	for _, g := range gaps {
+		for g.off < g.end {
+			n := min(g.end-g.off, most)
+			if _, err := base.ReadAt(ctx, buf[:n], g.off); err != nil && err != io.EOF {
+				return err
+			}
+			if err := s.fillOne(buf[:n], g.off); err != nil {
+				return err
+			}
+			g.off += n
+		}
+	}
+	return nil
+}
+
+// fillOne writes base bytes where nothing newer was written meanwhile.
+func (s *stage) fillOne(p []byte, off int64) error {
+	s.filling.Lock()
+	defer s.filling.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := min(off+int64(len(p)), s.baseValid)
+	for _, g := range s.dirty.gaps(off, end) {
+		if _, err := s.file.WriteAt(p[g.off-off:g.end-off], g.off); err != nil {
+			return err
+		}
+		s.dirty.add(g.off, g.end) // where nothing was written: no sum is of it
+	}
+	return nil
+}
+
+// rebase reads the base's bytes from a version that has the same in their place.
+func (s *stage) rebase(base Base) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.base = base
+}
