@@ -53,6 +53,7 @@ func (it *Item) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	it.streamRest()
 	_, _, err = it.upParts(ctx, key, size, h)
 	return err
 }

@@ -54,7 +54,9 @@ type record struct {
 	Boot    string          `json:"boot,omitempty"`    // seal: which run of the machine; empty once on the disk
 	Sum     *uint32         `json:"sum,omitempty"`     // seal: CRC-32 of all bytes, of a file in a place
 	Upload  string          `json:"upload,omitempty"`  // upload, part: its id
-	Layout  int64           `json:"layout,omitempty"`  // upload
+	Layout  int64           `json:"layout,omitempty"`  // upload: the size of the first parts
+	Grows   int             `json:"grows,omitempty"`   // upload: the layout's version
+	Anew    []int32         `json:"anew,omitempty"`    // upload: where the layout begins anew
 	Parts   []part          `json:"parts,omitempty"`   // upload: as planned for an edit
 	Abort   time.Time       `json:"abort,omitzero"`    // upload: when the bucket's lifecycle ends it
 	CRC     bool            `json:"crc,omitempty"`     // upload: its parts carry checksums

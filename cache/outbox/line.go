@@ -51,6 +51,7 @@ type line struct {
 	laden   int // those of them that carry bytes
 	unsent  int64
 	pace    pace
+	each    float64 // nanoseconds that one request takes for a byte, lately; 0: not known
 }
 
 func newLine(most int) *line { return &line{most: most, going: map[*Item]int{}} }
@@ -61,7 +62,8 @@ type turn struct {
 	it    *Item
 	n     int64 // bytes that it carries
 	taken int64 // those of them that the line has taken for certain
-	over  bool  // a connection may read on for a moment
+	began time.Time
+	over  bool // a connection may read on for a moment
 	ready chan struct{}
 }
 
@@ -97,6 +99,13 @@ func (t *turn) end(err error) {
 	defer l.mu.Unlock()
 	if err == nil {
 		l.takeLocked(t, t.n)
+		if t.n >= PartSize {
+			each := float64(time.Since(t.began)) / float64(t.n)
+			if l.each == 0 {
+				l.each = each
+			}
+			l.each += (each - l.each) / 4
+		}
 	}
 	l.leaveLocked(t)
 	l.admitLocked()
@@ -147,6 +156,7 @@ func (l *line) admitLocked() {
 			return
 		}
 		l.dropLocked(t)
+		t.began = time.Now()
 		l.going[t.it]++
 		l.turns++
 		if t.n > 0 {
@@ -155,6 +165,13 @@ func (l *line) admitLocked() {
 		l.unsent += t.n
 		close(t.ready)
 	}
+}
+
+// within tells whether a request of n bytes takes no longer than d, as those of late.
+func (l *line) within(n int64, d time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.each > 0 && float64(n)*l.each <= float64(d)
 }
 
 // dropLocked takes a turn out of those who wait, and tells whether it was one.

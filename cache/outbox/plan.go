@@ -17,9 +17,6 @@ const (
 	// copyPart is how much one UploadPartCopy moves: several run at once, and a
 	// server copies some 100 MB/s in each.
 	copyPart = 512 << 20
-
-	partsPerTier = 1000
-	tierGrowth   = 8
 )
 
 // part is one piece of an upload: its number, from 1, and its range.
@@ -27,53 +24,6 @@ type part struct {
 	num    int32
 	off, n int64
 	copied bool // the server copies it from the base
-}
-
-// layout divides a file whose size is not known yet: a thousand parts of the
-// first size, a thousand of eight times that, and so on up to S3's largest part.
-// The value is the size of the first parts.
-type layout int64
-
-// layoutFor returns the finest layout that holds size.
-func layoutFor(size int64) layout {
-	for l := layout(PartSize); ; l *= 2 {
-		if l >= maxPart {
-			return maxPart
-		}
-		if l.holds(size) {
-			return l
-		}
-	}
-}
-
-func (l layout) part(num int32) part {
-	var off int64
-	size, left := int64(l), int64(num-1)
-	for left >= partsPerTier && size < maxPart {
-		off += partsPerTier * size
-		left -= partsPerTier
-		size = min(size*tierGrowth, maxPart)
-	}
-	return part{num: num, off: off + left*size, n: size}
-}
-
-// holds tells whether the most parts of this layout hold size.
-func (l layout) holds(size int64) bool {
-	last := l.part(maxParts)
-	return last.off+last.n >= size
-}
-
-// plan returns the parts of a file of this size.
-func (l layout) plan(size int64) []part {
-	var parts []part
-	for num := int32(1); ; num++ {
-		p := l.part(num)
-		if p.off >= size && num > 1 {
-			return parts
-		}
-		p.n = min(p.n, size-p.off)
-		parts = append(parts, p)
-	}
 }
 
 // planEdit divides an edited file so that the ranges that the base still has are

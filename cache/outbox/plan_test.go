@@ -11,8 +11,8 @@ func TestLayoutHoldsTheLargestObject(t *testing.T) {
 		l := layoutFor(size)
 		parts := l.plan(size)
 		checkParts(t, parts, size)
-		if size <= 1<<40 && l != PartSize {
-			t.Errorf("layoutFor(%d) begins with parts of %d, want %d", size, l, PartSize)
+		if size <= 1<<40 && l.first != PartSize {
+			t.Errorf("layoutFor(%d) begins with parts of %d, want %d", size, l.first, PartSize)
 		}
 	}
 }

@@ -246,10 +246,15 @@ func (it *Item) replay(st *stage, r record) {
 		if r.Key != it.key {
 			return // S3's answer came when the file had another name already
 		}
-		up := newTransfer(it.o, layout(r.Layout))
+		l := layout{r.Grows, r.Layout, r.Anew}
+		if it.up != nil && it.up.up.ID == r.Upload {
+			it.up.layout = l // the file was closed
+			return
+		}
+		up := newTransfer(it.o, l)
 		up.create.Do(func() {})
 		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
-		up.header, up.parts, up.recovered = r.Header, r.Parts, true
+		up.header, up.parts, up.recovered, up.noted = r.Header, r.Parts, true, true
 		it.up = up
 	case opPart:
 		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {

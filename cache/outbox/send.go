@@ -135,22 +135,29 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		if err := up.settle(ctx); err != nil {
 			return nil, nil, err
 		}
+		if up.up.ID != "" && !it.o.fast() {
+			up.keepSmall(size)
+			it.noteLayout(up)
+		}
 		switch {
 		case up.up.ID == "": // S3 could not be asked while the file was written
-		case up.layout == 0 && (up.planned == seq || up.recovered && it.stage.stillFits(up.parts)) && lastByte(up.parts) == size:
+		case up.layout.none() && (up.planned == seq || up.recovered && it.stage.stillFits(up.parts)) && lastByte(up.parts) == size:
 			up.planned = seq
 			return up, up.parts, it.verify(up)
-		case up.layout != 0 && up.layout.holds(size):
+		case !up.layout.none() && up.layout.holds(size):
 			return up, up.layout.plan(size), it.verify(up)
 		}
 		it.giveUp(up)
 	}
 	up := newTransfer(it.o, layoutFor(size))
+	if !it.o.fast() {
+		up.keepSmall(size)
+	}
 	it.stage.mu.Lock()
 	parts := planEdit(size, it.stage.baseValid, it.stage.dirty)
 	it.stage.mu.Unlock()
 	if parts != nil {
-		up.layout, up.parts, up.planned = 0, parts, seq
+		up.layout, up.parts, up.planned = layout{}, parts, seq
 	} else {
 		parts = up.layout.plan(size)
 	}

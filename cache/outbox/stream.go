@@ -17,8 +17,7 @@ type transfer struct {
 	up      s3backend.Upload
 	header  *s3backend.Header
 	err     error
-	layout  layout // 0: the parts were planned for an edit
-	parts   []part // as planned for it
+	parts   []part // as planned for an edit; there is no layout then
 	planned uint64 // the stage's seq that they were planned for
 
 	ctx    context.Context // of the streams; ends when the upload is given up
@@ -26,6 +25,9 @@ type transfer struct {
 
 	// mu guards the fields below.
 	mu        sync.Mutex
+	layout    layout
+	noted     bool // the journal has the layout
+	whole     bool // the file is closed: its last part can go up
 	done      map[int32]sentPart
 	next      int32 // the first part that no stream has begun to send
 	running   int   // streams under way
@@ -49,7 +51,11 @@ func newTransfer(o *Outbox, l layout) *transfer {
 
 // record is what the journal says of an upload that has begun.
 func (up *transfer) record() record {
-	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: up.header, Layout: int64(up.layout), Parts: up.parts}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.noted = true
+	l := up.layout
+	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: up.header, Layout: l.first, Grows: l.version, Anew: l.anew, Parts: up.parts}
 }
 
 // settle begins no more streams, and waits for those under way.
@@ -76,8 +82,14 @@ func (up *transfer) settle(ctx context.Context) error {
 func (up *transfer) resume() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	if up.layout != 0 && up.closed && up.running == 0 {
-		up.closed, up.idle = false, make(chan struct{})
+	up.whole = false
+	if up.layout.none() || !up.closed || up.running > 0 {
+		return
+	}
+	up.closed, up.idle = false, make(chan struct{})
+	// The last part is longer once the file is.
+	for up.next > 1 && up.done[up.next-1].part != up.layout.part(up.next-1) {
+		up.next--
 	}
 }
 
@@ -104,8 +116,16 @@ func (it *Item) stream(end int64) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	for !up.closed && up.running < streams && up.next <= maxParts {
+		if up.next < partsPerTier && !it.o.fast() {
+			up.beginAnewLocked()
+		}
 		p := up.layout.part(up.next)
-		if p.off+p.n > end || !it.stage.has(p.off, p.off+p.n) {
+		if up.whole {
+			p.n = min(p.n, end-p.off)
+		} else if end < p.off+p.n || !it.stage.has(p.off, p.off+p.n) {
+			return
+		}
+		if p.n <= 0 {
 			return
 		}
 		up.next++
@@ -117,10 +137,73 @@ func (it *Item) stream(end int64) {
 	}
 }
 
+// fast tells whether larger parts than the first are there while a file settles: with
+// smaller ones it would not be delivered sooner.
+func (o *Outbox) fast() bool { return o.line.within(firstGrowth*PartSize, o.cfg.Settle) }
+
+// streamRest sends the rest of a closed file, without waiting for what is under way.
+func (it *Item) streamRest() {
+	up := it.upload()
+	if up == nil {
+		return
+	}
+	up.mu.Lock()
+	up.beginAnewLocked()
+	up.whole = !up.layout.none()
+	up.mu.Unlock()
+	it.stream(it.stage.length())
+}
+
+// beginAnewLocked has the next part be small, if that would be a larger one and S3 has
+// none behind it.
+func (up *transfer) beginAnewLocked() {
+	if l := up.layout; !l.none() && up.fromLocked() == up.next && l.beginAnew(up.next) {
+		up.layout, up.noted = l, false
+	}
+}
+
+// keepSmall has all parts be small that nobody has begun to send, of a file of this
+// size, but for a huge one.
+func (up *transfer) keepSmall(size int64) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	l := up.layout
+	if l.none() {
+		return
+	}
+	for n := up.fromLocked(); n < partsPerTier && l.part(n).off < size; n++ {
+		up.noted = !l.beginAnew(n) && up.noted
+	}
+	up.layout = l
+}
+
+// fromLocked is the first part of those that may be divided in another way.
+func (up *transfer) fromLocked() int32 {
+	from := up.next
+	for n := range up.done {
+		from = max(from, n+1)
+	}
+	return from
+}
+
+// noteLayout has the journal know the layout of an upload that was begun.
+func (it *Item) noteLayout(up *transfer) {
+	up.mu.Lock()
+	noted := up.noted
+	up.mu.Unlock()
+	if noted {
+		return
+	}
+	if err := it.note(up.record()); err != nil {
+		it.o.log.Debug("some parts will be sent again by a later process", "key", up.up.Key, "err", err)
+	}
+}
+
 // streamPart sends one part early. Whatever fails is done again by the commit.
 func (it *Item) streamPart(up *transfer, p part) {
 	err := it.begin(up)
 	if err == nil {
+		it.noteLayout(up)
 		err = it.stage.open()
 	}
 	if err == nil {

@@ -56,12 +56,18 @@ func (s sums) cut(size int64) {
 }
 
 // of returns the sum of [off, off+n) if that is known.
-func (s sums) of(off, n int64) (uint32, bool) {
-	t := s[off/touchUnit]
-	if t == nil || t.broken || off%touchUnit != 0 || t.end != off+n {
+func (s sums) of(off, n int64) (crc uint32, ok bool) {
+	if off%touchUnit != 0 {
 		return 0, false
 	}
-	return t.crc, true
+	for end := off + n; off < end || !ok; {
+		t, to := s[off/touchUnit], min(off+touchUnit, end)
+		if t == nil || t.broken || t.end != to {
+			return 0, false
+		}
+		crc, ok, off = joined(crc, t.crc, to-off), true, to
+	}
+	return crc, true
 }
 
 // summed is a body that knows its checksum; see s3backend.Summed.
@@ -72,3 +78,34 @@ type summed struct {
 
 // CRC32 implements s3backend.Summed.
 func (s summed) CRC32() uint32 { return s.sum }
+
+// polynomial is that of CRC-32 (IEEE), reflected as in hash/crc32.
+const polynomial = 0xedb88320
+
+// joined is the CRC-32 of two byte strings one after the other, of which the second
+// has n bytes: that of the first times x^8n, plus that of the second.
+func joined(first, second uint32, n int64) uint32 {
+	power, square := uint32(1)<<31, uint32(1)<<23 // x^0 and x^8
+	for ; n > 0; n >>= 1 {
+		if n&1 != 0 {
+			power = times(power, square)
+		}
+		square = times(square, square)
+	}
+	return times(power, first) ^ second
+}
+
+// times multiplies polynomials over GF(2), modulo that of CRC-32.
+func times(a, b uint32) (product uint32) {
+	for bit := uint32(1) << 31; bit != 0; bit >>= 1 {
+		if a&bit != 0 {
+			product ^= b
+		}
+		if b&1 != 0 {
+			b = b>>1 ^ polynomial
+		} else {
+			b >>= 1
+		}
+	}
+	return product
+}

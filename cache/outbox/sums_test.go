@@ -30,7 +30,7 @@ func TestSumsOfWhatWasWrittenInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range layout(PartSize).plan(int64(len(data))) {
+	for _, p := range layoutFor(0).plan(int64(len(data))) {
 		body, ok := s.body(p.off, p.n, nil).(s3backend.Summed)
 		if !ok {
 			t.Errorf("the sum of part %d is not known", p.num)
@@ -69,7 +69,7 @@ func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range layout(PartSize).plan(s.length()) {
+			for _, p := range layoutFor(0).plan(s.length()) {
 				body := s.body(p.off, p.n, nil)
 				sum, ok := body.(s3backend.Summed)
 				if !ok || p.n == 0 {
@@ -88,5 +88,15 @@ func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
 	}
 	if known == 0 {
 		t.Error("no sum was ever known")
+	}
+}
+
+func TestJoined(t *testing.T) {
+	data := random(3, 100_000)
+	for _, at := range []int{0, 1, 7, 4096, 99_999, len(data)} {
+		a, b := data[:at], data[at:]
+		if got, want := joined(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b))), crc32.ChecksumIEEE(data); got != want {
+			t.Errorf("joined at %d they make %08x, want %08x", at, got, want)
+		}
 	}
 }
