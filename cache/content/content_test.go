@@ -194,11 +194,11 @@ func TestLongReadsAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(bucket)
 		c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{})
-		r := c.Open(object("a", 64<<20))
+		r := c.Open(object("a", 40<<20)) // for which there is room
 		defer r.Close()
 		const reads = wholeAfter / 4
 		for i := range int64(reads) {
-			check(t, r, (i*7%reads)*16<<20+5<<20, 4<<20)
+			check(t, r, (i*7%reads)*10<<20+2<<20, 4<<20)
 		}
 		time.Sleep(time.Second)
 		if got, want := b.bytes.Load(), int64(reads*4<<20); got != want {
