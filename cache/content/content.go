@@ -96,6 +96,7 @@ type Cache struct {
 	running   int      // requests under way
 	pending   []*fetch // fetches of demand reads that wait for a stream
 	speed     speed
+	came      arrivals
 	sequences map[*sequence]struct{} // of all Readers
 	active    int                    // of them, those read lately; see activeLocked
 	counted   int64                  // when active was counted

@@ -53,7 +53,7 @@ func (r *Reader) fetchExactLocked(ctx context.Context, p []byte, off int64) erro
 	c.nextLocked()
 	switch {
 	case err == nil:
-		c.stats.Fetched += int64(len(p))
+		c.cameLocked(int64(len(p)))
 		return nil
 	case c.closed:
 		return ErrClosed

@@ -160,13 +160,19 @@ func (c *Cache) fill(f *fetch) error {
 		}
 		c.mu.Lock()
 		f.filled++
-		c.stats.Fetched += int64(len(p))
+		c.cameLocked(int64(len(p)))
 		c.fullLocked(b)
 		c.saveLocked(b)
 		pace.bytes += int64(len(p))
 		c.speed.take(&pace, b.index == last)
 		c.mu.Unlock()
 	}
+}
+
+// cameLocked counts bytes that came from the source.
+func (c *Cache) cameLocked(n int64) {
+	c.stats.Fetched += n
+	c.came.add(c.now(), n)
 }
 
 // nextBlock is the one that f fills next, nil for none.

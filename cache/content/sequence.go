@@ -177,11 +177,17 @@ func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
 	if int64(c.speed.streams(c.streams))*maxFetchNear <= most {
 		largest = maxFetchNear
 	}
+	parts := int64(4) // so many at a time at least
+	slow := false
+	if rate := c.came.rate(c.now()); rate > 0 {
+		if brings := max(2*minWindow, rate*aheadSeconds); brings < most {
+			most, parts, slow = brings, aheadParts, true
+		}
+	}
 	most /= int64(c.activeLocked())
 	q.size = min(q.size, max(most, minWindow))
 	size = max(blockSize, min(q.size, most)&^(blockSize-1))
-	parts := int64(4) // so many at a time at least
-	if size >= most&^(blockSize-1) {
+	if size >= most&^(blockSize-1) && !slow {
 		parts = 2 // as many as memory allows
 	}
 	request = min(largest, max(size/parts, min(minWindow, size)))

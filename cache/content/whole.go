@@ -11,6 +11,10 @@ const (
 	// waited about half as long as the whole object would take, the whole is fetched:
 	// 1 GiB after 64 reads at 20 ms, and not at all where an answer takes no time.
 	wholeRate = 800 << 20
+	// wholeMost is how long that may take, as seen after wholeTrial. On a slower line it
+	// is given up for good: it would take from those who read.
+	wholeMost  = 30 * time.Second
+	wholeTrial = time.Second
 )
 
 // missedLocked counts a request for what a random read of v found missing, and starts
@@ -58,12 +62,13 @@ func (c *Cache) awaitSaved() error {
 }
 
 // fetchWhole reads v from its beginning to its end, what is on the disk already left
-// out, until nobody else has it open.
+// out, until nobody else has it open or it turns out to take too long.
 func (c *Cache) fetchWhole(v *version) {
 	r := c.Open(v.obj)
 	defer r.Close()
 	p := make([]byte, minWindow)
-	for off := int64(0); off < v.obj.Size; {
+	begun, got, slow := time.Now(), int64(0), false
+	for off := int64(0); off < v.obj.Size && !slow; {
 		c.mu.Lock()
 		if r.v != v || v.readers < 2 {
 			off = v.obj.Size
@@ -83,9 +88,12 @@ func (c *Cache) fetchWhole(v *version) {
 		if err == io.EOF {
 			break
 		}
+		got += int64(n)
+		took := time.Since(begun)
+		slow = took >= wholeTrial && took.Seconds()/float64(got)*float64(v.obj.Size-off) > wholeMost.Seconds()
 	}
 	c.mu.Lock()
-	v.whole = false
+	v.whole = slow
 	c.wholes--
 	v.missed = 0
 	c.mu.Unlock()
