@@ -19,7 +19,7 @@ const (
 	// maxFetch to maxStream: who reads on does so with few requests, and who does not
 	// leaves few connections half used.
 	streamGrowth = 32
-	maxStream    = 512 << 20
+	maxStream    = 1 << 30
 	// secondFetch is what a sequence asks for behind its first request, when it is not
 	// known yet how fast a connection is.
 	secondFetch = 3 << 20
