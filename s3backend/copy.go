@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -95,8 +96,12 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		}
 		return nil
 	}
+	checked := func() error { return nil } // waits for the check of the source, where there is one
 	real := func() error {
 		return c.conditionally(ctx, op, key, cond, &c.quirks.destination, func(cond Condition) error {
+			if err := checked(); err != nil {
+				return &checkError{err}
+			}
 			return twice(func() error { return send(src.ETag, cond) })
 		})
 	}
@@ -105,23 +110,38 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		return obj, err
 	}
 	// The two conditions are tried one after the other, or a 412 would not say
-	// which of them is heeded; so both are checked before the first trial.
+	// which of them is heeded; so both are checked before the first trial. The two
+	// HEADs go out at once.
 	err := c.quirks.source.run(
-		func() error { return c.checkSource(ctx, op, src) },
+		func() error {
+			checked = beside(func() error { return c.checkSource(ctx, op, src) })
+			return nil
+		},
 		func() error {
 			if !cond.zero() {
 				if err := c.check(ctx, op, key, cond); err != nil {
 					return &checkError{err}
 				}
 			}
+			if err := checked(); err != nil {
+				return &checkError{err}
+			}
 			return send(noETag, Condition{})
 		},
 		real)
+	_ = checked() // nothing goes on when this returns; its error was told if it counts
 	var seen *checkError
 	if errors.As(err, &seen) {
 		err = seen.err
 	}
 	return obj, err
+}
+
+// beside calls f beside its caller, and returns what waits for it.
+func beside(f func() error) func() error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return sync.OnceValue(func() error { return <-done })
 }
 
 // checkError keeps what a check found apart from what S3 answers to a trial.
