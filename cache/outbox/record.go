@@ -78,7 +78,7 @@ func (r *record) appendJSON(b []byte) ([]byte, error) {
 // rare tells that the record has fields that appendJSON leaves to json.Marshal.
 func (r *record) rare() bool {
 	return r.Folder || r.Over != nil || r.Base != nil || r.Header != nil || len(r.Leave) > 0 || len(r.Lost) > 0 || r.Beside || r.Instead != "" ||
-		r.Valid != 0 || r.Killed || r.Upload != "" || r.Layout != 0 || len(r.Parts) > 0 || !r.Abort.IsZero() || r.CRC || r.Part != nil || r.S3 != nil ||
+		r.Valid != 0 || r.Killed || r.Upload != "" || r.Layout != 0 || r.Grows != 0 || len(r.Anew) > 0 || len(r.Parts) > 0 || !r.Abort.IsZero() || r.CRC || r.Part != nil || r.S3 != nil ||
 		len(r.Moves) > 0
 }
 

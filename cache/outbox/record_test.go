@@ -17,7 +17,7 @@ func TestRecordIsJSON(t *testing.T) {
 		Op: opSeal, Name: "17-1", Folder: true, Key: `a/b "<ü>" &\` + "\n\xff\u2028\x7f", Over: &version{Key: "o"}, Base: &version{Size: 3},
 		Header: &s3backend.Header{ContentType: "t"}, Leave: []version{{}}, Lost: []lost{{}}, Beside: true, Instead: "x",
 		Dirty: [][2]int64{{0, 4096}, {8192, 1 << 40}}, Size: 7, Valid: 8, Mtime: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.FixedZone("", 3600)),
-		Mode: &mode, Set: true, Killed: true, Boot: "b", Upload: "u", Layout: 9, Parts: []part{{}}, Abort: time.Unix(1, 0), CRC: true,
+		Mode: &mode, Set: true, Killed: true, Boot: "b", Upload: "u", Layout: 9, Grows: 1, Anew: []int32{1}, Parts: []part{{}}, Abort: time.Unix(1, 0), CRC: true,
 		Part: &part{num: 1}, S3: &s3backend.Part{}, Sum: &sum, Moves: []moveRecord{{}},
 	}
 	from := reflect.ValueOf(full)
