@@ -52,6 +52,10 @@ type fdList struct {
 	mu  sync.Mutex
 	tid int // 0 for none
 	dir int
+	// What find reads into: on the stack of a goroutine that is made for one look they
+	// would have it grow each time.
+	entries, link [4 << 10]byte
+	names         []string
 }
 
 // lastList is of the thread that was looked at last: a program that writes one file
@@ -104,17 +108,15 @@ func (l *fdList) find(path string) (this, some bool, err error) {
 		return false, false, err
 	}
 	end := []byte("/" + path)
-	var entries, link [4 << 10]byte
-	var names []string
 	for {
-		n, err := uninterrupted(func() (int, error) { return unix.ReadDirent(l.dir, entries[:]) })
+		n, err := uninterrupted(func() (int, error) { return unix.ReadDirent(l.dir, l.entries[:]) })
 		if err != nil || n == 0 {
 			return false, some, err
 		}
-		_, _, names = unix.ParseDirent(entries[:n], -1, names[:0])
-		for _, name := range names {
+		_, _, l.names = unix.ParseDirent(l.entries[:n], -1, l.names[:0])
+		for _, name := range l.names {
 			some = true
-			if n, err := unix.Readlinkat(l.dir, name, link[:]); err == nil && bytes.HasSuffix(link[:n], end) {
+			if n, err := unix.Readlinkat(l.dir, name, l.link[:]); err == nil && bytes.HasSuffix(l.link[:n], end) {
 				return true, true, nil
 			}
 		}

@@ -137,7 +137,7 @@ func appendLog(path string, recs ...record) error {
 
 // linesOf are the lines of records.
 func linesOf(recs []record) ([]byte, error) {
-	var b []byte
+	b := make([]byte, 0, 256) // as long as most are
 	for i := range recs {
 		var err error
 		if b, err = recs[i].appendLine(b); err != nil {

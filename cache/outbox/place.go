@@ -67,6 +67,9 @@ var (
 	errBroken   = errors.New("cannot keep the journal: its last line could not be taken back")
 )
 
+// emptyPage is a journal without lines.
+var emptyPage [pageSize]byte
+
 // append appends lines to the journal, all or none. Its error is errOutgrown, or the
 // disk's.
 func (p *place) append(lines []byte) error {
@@ -78,7 +81,7 @@ func (p *place) append(lines []byte) error {
 	}
 	if _, err := p.tray.WriteAt(p.n, lines, int64(p.logs)); err != nil {
 		// What came of the line goes again, as far as it came.
-		_, _ = p.tray.WriteAt(p.n, make([]byte, len(lines)), int64(p.logs))
+		_, _ = p.tray.WriteAt(p.n, emptyPage[:len(lines)], int64(p.logs))
 		if left, rerr := p.log(); rerr != nil || len(left) != p.logs {
 			p.broken = true
 		}
@@ -100,7 +103,7 @@ func (p *place) log() ([]byte, error) {
 
 // endLog ends the journal: whoever reads it finds none. The bytes stay.
 func (p *place) endLog() error {
-	_, err := p.tray.WriteAt(p.n, make([]byte, p.logs), 0)
+	_, err := p.tray.WriteAt(p.n, emptyPage[:p.logs], 0)
 	p.logs, p.broken = 0, p.broken || err != nil
 	return err
 }

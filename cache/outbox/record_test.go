@@ -54,6 +54,26 @@ func TestRecordIsJSON(t *testing.T) {
 	}
 }
 
+// TestFormatMtime: as rclone writes it, with nine digits behind the point.
+func TestFormatMtime(t *testing.T) {
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{time.Unix(1700000000, 123), "1700000000.000000123"},
+		{time.Unix(0, 0), "0.000000000"},
+		{time.Unix(1, 999999999), "1.999999999"},
+		{time.Unix(-2, 500000000), "-2.500000000"},
+	} {
+		if got := FormatMtime(c.at); got != c.want {
+			t.Errorf("FormatMtime(%v) = %q, want %q", c.at, got, c.want)
+		}
+		if back, ok := MtimeOf(&s3backend.Header{User: map[string]string{metaMtime: c.want}}); !ok || !back.Equal(c.at) {
+			t.Errorf("MtimeOf(%q) = %v, %v, want %v", c.want, back, ok, c.at)
+		}
+	}
+}
+
 func BenchmarkRecord(b *testing.B) {
 	mode, sum := uint32(0o640), uint32(1<<32-1)
 	r := record{Op: opSeal, Boot: "0f9e3a1c-6b47-4b0e-9a53-0d9f2c1f7a10", Size: 4096, Dirty: [][2]int64{{0, 4096}}, Mtime: time.Now(), Mode: &mode, Set: true, Sum: &sum}
