@@ -116,10 +116,11 @@ func (it *Item) stream(end int64) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	for !up.closed && up.running < streams && up.next <= maxParts {
-		if up.next < partsPerTier && !it.o.fast() {
-			up.beginAnewLocked()
-		}
 		p := up.layout.part(up.next)
+		if p.n > up.layout.first && up.next < partsPerTier && !it.o.fast() {
+			up.beginAnewLocked()
+			p = up.layout.part(up.next)
+		}
 		if up.whole {
 			p.n = min(p.n, end-p.off)
 		} else if end < p.off+p.n || !it.stage.has(p.off, p.off+p.n) {
