@@ -205,7 +205,7 @@ func TestSettleTogether(t *testing.T) {
 			ends[time.Since(o.begun)+d]++
 			time.Sleep(time.Millisecond)
 		}
-		if most := files/15 + 2; len(ends) > most {
+		if most := files/7 + 2; len(ends) > most {
 			t.Errorf("%d files that were closed in as many milliseconds settle at %d times, want %d at most", files, len(ends), most)
 		}
 		o.cfg.Settle = 1
