@@ -202,7 +202,7 @@ func (it *Item) Release() {
 	if it.writers == 0 && !it.goneLocked() {
 		it.since = time.Now()
 		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
-		it.restLocked(it.o.settle())
+		it.restLocked(it.o.cfg.Settle)
 		if it.state == Sealed && it.stage != nil && it.stage.length() > PartSize {
 			it.o.work.Go(it.sendEarly)
 		}

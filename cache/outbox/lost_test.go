@@ -22,7 +22,7 @@ func (r *rig) lostCommit(data []byte) *Item {
 		time.Sleep(time.Millisecond)
 	}
 	r.done(it)
-	time.Sleep(defaultSettle + defaultSettle/together + time.Millisecond)
+	time.Sleep(defaultSettle + time.Millisecond)
 	synctest.Wait()
 	r.wantKeys("Delivery/a")
 	return it

@@ -85,7 +85,6 @@ type Outbox struct {
 	events Events
 	cfg    Config
 	log    *slog.Logger
-	begun  time.Time
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -143,7 +142,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, begun: time.Now(), tray: places,
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places,
 		line:    newLine(cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},

@@ -189,28 +189,3 @@ func TestInterrupted(t *testing.T) {
 		r.wantNothing()
 	})
 }
-
-// TestSettleTogether: files that are closed one after another settle in groups, none
-// before its time and none more than a step behind it.
-func TestSettleTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := &Outbox{begun: time.Now(), cfg: Config{Settle: defaultSettle}}
-		ends := map[time.Duration]int{}
-		const files = 200
-		for range files {
-			d := o.settle()
-			if d < defaultSettle || d >= defaultSettle+defaultSettle/together {
-				t.Fatalf("a file settles for %v", d)
-			}
-			ends[time.Since(o.begun)+d]++
-			time.Sleep(time.Millisecond)
-		}
-		if most := files/7 + 2; len(ends) > most {
-			t.Errorf("%d files that were closed in as many milliseconds settle at %d times, want %d at most", files, len(ends), most)
-		}
-		o.cfg.Settle = 1
-		if d := o.settle(); d != 1 {
-			t.Errorf("a file settles for %v, want %v", d, o.cfg.Settle)
-		}
-	})
-}
