@@ -1,0 +1,140 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// attempt is one run of deliver, or of sendEarly.
+type attempt struct {
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	early  bool // commits nothing
+	due    bool // the item has settled while its parts went up early; guarded by Item.mu
+}
+
+// Hold takes the item back from delivery, as one more writer or to give it another
+// name; the caller calls Release. An attempt under way is given a moment to end, then
+// cut off. The error is ErrGone once the item is owed no more.
+func (it *Item) Hold(ctx context.Context) error {
+	it.mu.Lock()
+	for {
+		if it.goneLocked() {
+			it.mu.Unlock()
+			return ErrGone
+		}
+		a := it.attempt
+		if a == nil {
+			break
+		}
+		it.mu.Unlock()
+		if err := a.end(ctx); err != nil {
+			return err
+		}
+		it.mu.Lock()
+	}
+	it.writers++
+	it.state, it.since = Open, time.Now()
+	if it.timer != nil {
+		it.timer.Stop()
+	}
+	it.mu.Unlock()
+	it.o.wake()
+	return nil
+}
+
+// graceful is how long whoever takes an item back waits for a commit that is
+// under way: most end within it, and need not be made out afterwards.
+const graceful = time.Second
+
+// end waits until the attempt is over, and cuts it off if that takes long.
+func (a *attempt) end(ctx context.Context) error {
+	if a.early {
+		a.cancel(errTaken) // there is no commit that would have to be made out
+	}
+	t := time.NewTimer(graceful)
+	defer t.Stop()
+	for {
+		select {
+		case <-a.done:
+			return nil
+		case <-t.C:
+			a.cancel(errTaken)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (it *Item) goneLocked() bool {
+	select {
+	case <-it.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Release ends one hold. After the last, the item is sealed, and committed when it
+// has settled.
+func (it *Item) Release() {
+	if it.lastHold() {
+		if err := it.Seal(); err != nil {
+			it.o.log.Error("a closed file would not survive the end of this process", "key", it.Key(), "err", err)
+		}
+	}
+	it.mu.Lock()
+	it.writers--
+	if it.writers == 0 && !it.goneLocked() {
+		it.since = time.Now()
+		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
+		it.restLocked(it.o.cfg.Settle)
+		if it.state == Sealed && it.stage != nil && it.stage.length() > PartSize {
+			it.o.work.Go(it.sendEarly)
+		}
+	}
+	it.mu.Unlock()
+	it.tell()
+	it.o.wake()
+}
+
+func (it *Item) lastHold() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.writers == 1 && !it.goneLocked()
+}
+
+// restLocked schedules a closed item, or tells why it stays here.
+func (it *Item) restLocked(d time.Duration) {
+	switch {
+	case it.o.Private(it.key):
+		it.state = Local
+	case it.killed:
+		it.state = Interrupted
+		if it.reason == nil {
+			it.reason = errKilled
+		}
+	default:
+		it.scheduleLocked(d)
+	}
+}
+
+func (it *Item) scheduleLocked(d time.Duration) {
+	if it.timer == nil {
+		it.timer = time.AfterFunc(d, func() { it.o.enqueue(it) })
+		return
+	}
+	it.timer.Reset(d)
+}
+
+// Retry commits a blocked or waiting item now, and tells whether it is one.
+func (it *Item) Retry() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
+		return false
+	}
+	it.state, it.tries = Sealed, 0
+	it.restLocked(0)
+	return true
+}
