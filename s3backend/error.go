@@ -26,6 +26,7 @@ const (
 	TooLarge               // larger than S3 takes
 	Busy                   // S3 is throttling; the attempts are used up
 	WrongOwner             // the bucket belongs to another account than is expected
+	OtherPart              // a part is not there, or not as it was last sent
 )
 
 // Error says the kind in words, lower case.
@@ -49,6 +50,8 @@ func (k Kind) Error() string {
 		return "S3 is throttling"
 	case WrongOwner:
 		return "another account's bucket"
+	case OtherPart:
+		return "a part is another"
 	}
 	return "request failed"
 }
@@ -60,6 +63,8 @@ var kindOfCode = map[string]Kind{
 	"NotFound":      NotExist,
 	"NoSuchUpload":  NotExist,
 	"NoSuchVersion": NotExist,
+
+	"InvalidPart": OtherPart,
 
 	"NoSuchBucket": NoBucket,
 

@@ -65,6 +65,11 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 		return s3backend.Object{}, err
 	}
 	obj, err := it.o.bucket.Complete(ctx, up.up, list, size, cond)
+	if isKind(err, s3backend.OtherPart) {
+		// A request for a part that was cut off, here or with an earlier process, has
+		// come through behind the one that took its place. All go up again.
+		it.giveUp(up)
+	}
 	if err != nil {
 		return obj, err
 	}
@@ -168,6 +173,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 	up.create.Do(func() {}) // it is begun
 	up.header = h
 	if err := it.note(up.record()); err != nil {
+		it.o.abandon(up)
 		return nil, nil, err
 	}
 	it.mu.Lock()
@@ -235,6 +241,9 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n, turn), p.n)
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			up.cut.Store(true)
+		}
 		return err
 	}
 	if err := it.note(record{Op: opPart, Upload: up.up.ID, Part: &p, S3: &got}); err != nil {

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -22,6 +23,7 @@ type transfer struct {
 
 	ctx    context.Context // of the streams; ends when the upload is given up
 	cancel context.CancelFunc
+	cut    atomic.Bool // a part was cut off on its way
 
 	// mu guards the fields below.
 	mu        sync.Mutex
@@ -308,9 +310,18 @@ func (o *Outbox) abandon(up *transfer) {
 		if up.settle(ctx) != nil || up.up.ID == "" {
 			return
 		}
+		err := o.bucket.Abort(ctx, up.up)
+		if up.cut.Load() && err == nil && sleep(ctx, abortAgain) == nil {
+			err = o.bucket.Abort(ctx, up.up)
+		}
 		// Where the policy refuses, the bucket's lifecycle has to end it.
-		if err := o.bucket.Abort(ctx, up.up); err != nil && !isKind(err, s3backend.NotExist) {
+		if err != nil && !isKind(err, s3backend.NotExist) {
 			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.up.Key, "upload", up.up.ID, "err", err)
 		}
 	})
 }
+
+// abortAgain is when an upload is ended once more that was ended while S3 may still
+// have been taking a part: such a part stays otherwise.
+// Source: Amazon S3 API Reference, AbortMultipartUpload.
+const abortAgain = time.Second
