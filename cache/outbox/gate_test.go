@@ -85,8 +85,8 @@ func TestThrottlingSlowsAll(t *testing.T) {
 	})
 }
 
-// TestThrottledWhileRefused: that S3 throttles between two refusals of the credentials
-// is no end of the first.
+// TestThrottledWhileRefused: that S3 throttles between two refusals of the credentials,
+// or does not say what it refuses, is no end of the first.
 func TestThrottledWhileRefused(t *testing.T) {
 	var g gate
 	for i, c := range []struct {
@@ -96,6 +96,7 @@ func TestThrottledWhileRefused(t *testing.T) {
 	}{
 		{s3backend.BadLogin, false, true, s3backend.BadLogin},
 		{s3backend.Busy, false, false, s3backend.BadLogin},
+		{s3backend.Denied, false, false, s3backend.BadLogin}, // for whatever reason
 		{s3backend.BadLogin, false, false, s3backend.BadLogin},
 		{nil, true, false, nil},
 		{s3backend.Busy, false, true, s3backend.Busy},

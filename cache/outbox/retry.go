@@ -97,6 +97,9 @@ func (g *gate) met(err error) (opened, shut bool) {
 		if !isKind(was, s3backend.BadLogin) { // else nothing is known of other credentials
 			g.why = err
 		}
+	case isKind(err, s3backend.Denied) && isKind(was, s3backend.BadLogin):
+		// A refusal without a reason, or whose reason broke off on the way, may be of
+		// the credentials again.
 	case err == nil || !passing(err): // S3 has judged the request, so it has taken it
 		g.tries, g.why = 0, nil
 	}
