@@ -12,7 +12,7 @@ import (
 // were on their way, so little goes up again.
 func TestSlowLine(t *testing.T) {
 	t.Parallel()
-	const key, size, few = delivery + "large.bin", 256 * mib, 4
+	const key, size, few = delivery + "slow-line.bin", 256 * mib, 4
 	direct := newExchange(t, "article")
 	behind, g := direct.through(t)
 	x, w := behind.over(t)
@@ -38,6 +38,7 @@ func TestSlowLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, fmt.Sprintf("%d parts on their way", few), func() bool { return parts() >= few })
+	await(t, "the file to be closed", func() bool { return !strings.HasPrefix(m.fileState(key), "open") })
 	if n := parts(); n > few {
 		t.Errorf("%d parts are on their way at once", n)
 	}
