@@ -88,6 +88,8 @@ func TestEarlyPartsAreTakenBack(t *testing.T) {
 			}
 			r.drain()
 			r.wantKeys()
+			time.Sleep(abortAfter + 1)
+			synctest.Wait()
 			r.wantNothing()
 		})
 	}

@@ -310,18 +310,18 @@ func (o *Outbox) abandon(up *transfer) {
 		if up.settle(ctx) != nil || up.up.ID == "" {
 			return
 		}
-		err := o.bucket.Abort(ctx, up.up)
-		if up.cut.Load() && err == nil && sleep(ctx, abortAgain) == nil {
-			err = o.bucket.Abort(ctx, up.up)
+		if up.cut.Load() && sleep(ctx, abortAfter) != nil {
+			return
 		}
 		// Where the policy refuses, the bucket's lifecycle has to end it.
-		if err != nil && !isKind(err, s3backend.NotExist) {
+		if err := o.bucket.Abort(ctx, up.up); err != nil && !isKind(err, s3backend.NotExist) {
 			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.up.Key, "upload", up.up.ID, "err", err)
 		}
 	})
 }
 
-// abortAgain is when an upload is ended once more that was ended while S3 may still
-// have been taking a part: such a part stays otherwise.
+// abortAfter is how long an upload is left alone of which a part was cut off on its way:
+// where S3 has all of it, it takes the part, and keeps it though the upload was ended
+// meanwhile.
 // Source: Amazon S3 API Reference, AbortMultipartUpload.
-const abortAgain = time.Second
+const abortAfter = time.Second
