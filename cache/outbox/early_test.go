@@ -88,8 +88,6 @@ func TestEarlyPartsAreTakenBack(t *testing.T) {
 			}
 			r.drain()
 			r.wantKeys()
-			time.Sleep(abortAfter + 1)
-			synctest.Wait()
 			r.wantNothing()
 		})
 	}

@@ -232,6 +232,8 @@ func (r *rig) wantNothing() {
 	if owed := r.Status(); len(owed) > 0 {
 		r.Errorf("still owed: %+v", owed)
 	}
+	time.Sleep(abortAfter) // until uploads of which a part was cut off are ended too
+	synctest.Wait()
 	if n := r.b.Uploads(); n > 0 {
 		r.Errorf("%d uploads were left", n)
 	}
