@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"mime"
 	"path"
@@ -66,12 +67,7 @@ func ContentType(key string) string {
 }
 
 // FormatMtime writes a time as metadata.
-func FormatMtime(t time.Time) string {
-	b := strconv.AppendInt(make([]byte, 0, 24), t.Unix(), 10)
-	frac := strconv.AppendInt(make([]byte, 0, 10), int64(1e9+t.Nanosecond()), 10)
-	frac[0] = '.'
-	return string(append(b, frac...))
-}
+func FormatMtime(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
 // MtimeOf reads the time that travels with a version; false if none does.
 func MtimeOf(h *s3backend.Header) (time.Time, bool) {

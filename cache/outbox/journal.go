@@ -137,12 +137,13 @@ func appendLog(path string, recs ...record) error {
 
 // linesOf are the lines of records.
 func linesOf(recs []record) ([]byte, error) {
-	b := make([]byte, 0, 256) // as long as most are
-	for i := range recs {
-		var err error
-		if b, err = recs[i].appendLine(b); err != nil {
+	var b []byte
+	for _, r := range recs {
+		line, err := json.Marshal(r)
+		if err != nil {
 			return nil, err
 		}
+		b = fmt.Appendf(b, "%08x %s\n", crc32.ChecksumIEEE(line), line)
 	}
 	return b, nil
 }
