@@ -2,7 +2,6 @@ package meta
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -94,14 +93,4 @@ func (c *Cache) deepLocked(prefix string) {
 	p, _ := c.parents.Get(prefix)
 	p.deep = time.Now()
 	c.parents.Add(prefix, p)
-}
-
-// behind is what a page has behind a key, "" for all: a server that does not begin there
-// begins anew, and one that does may tell once more of the folder that the key is in.
-func behind(page s3backend.Page, key string) s3backend.Page {
-	if key != "" {
-		page.Objects = slices.DeleteFunc(page.Objects, func(o s3backend.Object) bool { return o.Key <= key })
-		page.Prefixes = slices.DeleteFunc(page.Prefixes, func(prefix string) bool { return prefix <= key })
-	}
-	return page
 }

@@ -183,7 +183,12 @@ func (c *Cache) load(d *dir, l *Listing, from string) {
 			in.StartAfter = "" // not every server begins there
 			continue
 		}
-		c.take(d, l, behind(page, from), err)
+		if from != "" {
+			// Who does not begin there begins anew, and who does may tell once more of
+			// the folder that the key is in.
+			_, page = divide(page, from)
+		}
+		c.take(d, l, page, err)
 		if err != nil || page.Next == "" || !l.wantMore(c.ctx) {
 			return
 		}

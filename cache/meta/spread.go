@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -290,24 +291,19 @@ func (s *spreading) split(p s3backend.Page, to string) (in, over s3backend.Page,
 	if to == "" {
 		return p, over, true
 	}
-	o, _ := slices.BinarySearchFunc(p.Objects, to, func(o s3backend.Object, to string) int {
-		return before(s.name(o.Key), to)
-	})
-	d, _ := slices.BinarySearchFunc(p.Prefixes, to, func(prefix, to string) int {
-		return before(s.name(prefix), to)
-	})
-	in, over = p, p
-	in.Objects, over.Objects = p.Objects[:o], p.Objects[o:]
-	in.Prefixes, over.Prefixes = p.Prefixes[:d], p.Prefixes[d:]
+	in, over = divide(p, s.prefix+to)
 	return in, over, len(over.Objects)+len(over.Prefixes) == 0
 }
 
-// before puts a name that is to itself before it: it belongs to the span that ends there.
-func before(name, to string) int {
-	if name <= to {
-		return -1
-	}
-	return 1
+// divide divides a page behind a key, which is in the first part.
+func divide(p s3backend.Page, key string) (in, over s3backend.Page) {
+	before := func(k, key string) int { return cmp.Or(cmp.Compare(k, key), -1) }
+	o, _ := slices.BinarySearchFunc(p.Objects, key, func(o s3backend.Object, key string) int { return before(o.Key, key) })
+	d, _ := slices.BinarySearchFunc(p.Prefixes, key, before)
+	in, over = p, p
+	in.Objects, over.Objects = p.Objects[:o], p.Objects[o:]
+	in.Prefixes, over.Prefixes = p.Prefixes[:d], p.Prefixes[d:]
+	return in, over
 }
 
 func (s *spreading) greatest(p s3backend.Page) (last string) {
