@@ -18,7 +18,7 @@ type version struct {
 	private bool   // known to its Readers only: without ETag, or forgotten
 	disk    *entry // nil: not kept on disk
 	proven  int64  // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
-	whole   bool   // fetchWhole is at work
+	whole   bool   // fetchWhole is at work, or has given up
 
 	missed int64         // requests for what random reads found missing
 	answer time.Duration // the shortest that the source has taken to answer for them

@@ -16,21 +16,14 @@ import (
 // What is not read as it comes waits in a buffer, as it does in a socket's.
 func far(src Source, latency time.Duration, rate float64) Source {
 	const buffer = 1 << 20
-	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
-		if err := sleep(ctx, latency); err != nil {
-			return nil, err
-		}
-		b, err := src.Get(ctx, obj, off, n)
-		if err != nil {
-			return nil, err
-		}
+	return paced(src, latency, func(ctx context.Context, b io.Reader) func([]byte) (int, error) {
 		last, have := time.Now(), 0.0
 		come := func() {
 			now := time.Now()
 			have = min(buffer, have+now.Sub(last).Seconds()*rate)
 			last = now
 		}
-		return readFunc{b, func(p []byte) (int, error) {
+		return func(p []byte) (int, error) {
 			p = p[:min(len(p), blockSize)]
 			come()
 			if lack := float64(len(p)) - have; lack > 0 {
@@ -42,7 +35,7 @@ func far(src Source, latency time.Duration, rate float64) Source {
 			m, err := b.Read(p)
 			have -= float64(m)
 			return m, err
-		}}, nil
+		}
 	})
 }
 

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/s3share/s3share/s3backend"
 )
 
 // line is a source behind a line of this rate, in bytes a second, that all requests
@@ -17,15 +15,8 @@ func line(src Source, latency time.Duration, rate int64) Source {
 	const packet = 16 << 10
 	var mu sync.Mutex
 	free := time.Time{} // when the line is
-	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
-		if err := sleep(ctx, latency); err != nil {
-			return nil, err
-		}
-		b, err := src.Get(ctx, obj, off, n)
-		if err != nil {
-			return nil, err
-		}
-		return readFunc{b, func(p []byte) (int, error) {
+	return paced(src, latency, func(ctx context.Context, b io.Reader) func([]byte) (int, error) {
+		return func(p []byte) (int, error) {
 			p = p[:min(len(p), packet)]
 			mu.Lock()
 			now := time.Now()
@@ -39,7 +30,7 @@ func line(src Source, latency time.Duration, rate int64) Source {
 				return 0, err
 			}
 			return b.Read(p)
-		}}, nil
+		}
 	})
 }
 

@@ -178,16 +178,15 @@ func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
 		largest = maxFetchNear
 	}
 	parts := int64(4) // so many at a time at least
-	slow := false
 	if rate := c.came.rate(c.now()); rate > 0 {
 		if brings := max(2*minWindow, rate*aheadSeconds); brings < most {
-			most, parts, slow = brings, aheadParts, true
+			most, parts = brings, aheadParts
 		}
 	}
 	most /= int64(c.activeLocked())
 	q.size = min(q.size, max(most, minWindow))
 	size = max(blockSize, min(q.size, most)&^(blockSize-1))
-	if size >= most&^(blockSize-1) && !slow {
+	if size >= most&^(blockSize-1) && parts < aheadParts {
 		parts = 2 // as many as memory allows
 	}
 	request = min(largest, max(size/parts, min(minWindow, size)))

@@ -132,8 +132,8 @@ func limited(b io.ReadCloser, n int64) io.ReadCloser {
 	return readFunc{b, io.LimitReader(b, n).Read}
 }
 
-// slow is a source with a latency and a rate for each request, in bytes a second.
-func slow(src Source, latency time.Duration, rate int64) Source {
+// paced is a source with a latency, of whose bodies pace makes what is read.
+func paced(src Source, latency time.Duration, pace func(context.Context, io.Reader) func([]byte) (int, error)) Source {
 	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
 		if err := sleep(ctx, latency); err != nil {
 			return nil, err
@@ -142,13 +142,20 @@ func slow(src Source, latency time.Duration, rate int64) Source {
 		if err != nil {
 			return nil, err
 		}
-		return readFunc{b, func(p []byte) (int, error) {
+		return readFunc{b, pace(ctx, b)}, nil
+	})
+}
+
+// slow is a source with a latency and a rate for each request, in bytes a second.
+func slow(src Source, latency time.Duration, rate int64) Source {
+	return paced(src, latency, func(ctx context.Context, b io.Reader) func([]byte) (int, error) {
+		return func(p []byte) (int, error) {
 			m, err := b.Read(p)
 			if e := sleep(ctx, time.Duration(int64(m)*int64(time.Second)/rate)); e != nil {
 				return 0, e
 			}
 			return m, err
-		}}, nil
+		}
 	})
 }
 
