@@ -13,8 +13,8 @@ const maxPut = 5 << 30
 
 // Put makes body's first size bytes, from where it stands, the object under
 // key, with h where it is not nil, if cond holds. It is one request, and the
-// body is read twice, or once if it is Summed or an io.ReaderAt. S3 checks the bytes against their
-// CRC-32.
+// body is read twice, or once if it is Summed or an io.ReaderAt. S3 checks the bytes
+// against their CRC-32.
 //
 // Errors: Stale where cond does not hold, TooLarge above 5 GiB. A Stale may
 // also follow an attempt whose reply was lost: the object may be ours.

@@ -67,10 +67,3 @@ func (s *stage) fillOne(p []byte, off int64) error {
 	}
 	return nil
 }
-
-// rebase reads the base's bytes from a version that has the same in their place.
-func (s *stage) rebase(base Base) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.base = base
-}

@@ -265,6 +265,13 @@ func (s *stage) punch(off, end int64) error {
 	return nil
 }
 
+// rebase reads the base's bytes from a version that has the same in their place.
+func (s *stage) rebase(base Base) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.base = base
+}
+
 // whole tells whether the staged file alone holds every byte.
 func (s *stage) whole() bool {
 	s.mu.Lock()
