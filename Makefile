@@ -66,7 +66,7 @@ soak: build needs ## kill the daemon KILLS=2000 times, contend for 10 minutes, t
 	S3SHARE_SOAK=$(KILLS) S3SHARE_NEED=fuse,s3 go test -count=1 -v -timeout 3h -run 'TestKilled|TestContention|TestOutages|TestStorm|TestResume|TestRefusals' ./integration
 
 bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--list
-	cd integration/bench && go build -o ../../bin/bench .
+	(cd integration/bench && go build -o ../../bin/bench .)
 	bin/bench --binary bin/s3share --json bin/bench.json $(BENCH)
 
 install: build ## into PREFIX, below DESTDIR if that is set
