@@ -32,11 +32,12 @@ type Item struct {
 	// unbrought tells that S3 did not give the base when it was to be changed.
 	unbrought atomic.Bool
 
-	// logMu orders the lines of the journal, and guards the next three.
+	// logMu orders the lines of the journal, and guards the next four.
 	logMu   sync.Mutex
 	logGone bool
-	place   *place  // of the journal and of the staged bytes; nil: they have files
-	logged  extents // what the journal knows to be staged over the base
+	place   *place   // of the journal and of the staged bytes; nil: they have files
+	logged  extents  // what the journal knows to be staged over the base
+	keys    []string // that lines gave the item or took from it which need not be on the disk yet
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
 	// across a request.

@@ -250,6 +250,10 @@ func scanLines(from io.Reader, path string) (recs []record, whole int64, err err
 // note appends to the item's journal. The caller does not hold mu. A failure is
 // the local disk's; what it means is for the caller to say.
 func (it *Item) note(recs ...record) error {
+	var keys []string
+	if op := recs[0].Op; op == opCreate || op == opRename {
+		keys = []string{it.Key(), recs[0].Key}
+	}
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
 	if it.logGone {
@@ -276,6 +280,7 @@ func (it *Item) note(recs ...record) error {
 	if err != nil {
 		return err
 	}
+	it.keys = append(it.keys, keys...)
 	failpoint("journaled " + recs[0].Op)
 	return nil
 }
@@ -288,6 +293,7 @@ func (it *Item) eraseLog() {
 		return
 	}
 	it.logGone = true
+	it.o.ended.Store(true)
 	if it.place == nil {
 		it.o.spares.end(it.path + logSuffix)
 	} else if err := it.place.endLog(); err != nil {

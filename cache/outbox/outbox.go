@@ -97,6 +97,7 @@ type Outbox struct {
 	spares    spares
 	tray      *tray.Tray  // of small new files
 	trayNamed atomic.Bool // its name is on the disk
+	ended     atomic.Bool // journals have ended since the last SyncNames
 	nextID    atomic.Uint64
 	staged    atomic.Int64 // bytes that stages were given room for
 	disk      freeSpace

@@ -49,18 +49,6 @@ func (o *Outbox) takePlace() *place {
 	return &place{tray: o.tray, n: n}
 }
 
-// syncTray returns when all that is in the tray is on the disk, and its name.
-func (o *Outbox) syncTray() error {
-	if err := o.tray.Sync(); err != nil || o.trayNamed.Load() {
-		return err
-	}
-	if err := syncDir(o.cfg.Dir); err != nil {
-		return err
-	}
-	o.trayNamed.Store(true)
-	return nil
-}
-
 var (
 	// errOutgrown tells that a place has no room for a line of the journal.
 	errOutgrown = errors.New("no room in its place")

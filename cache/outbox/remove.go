@@ -54,6 +54,7 @@ type removals struct {
 	log string
 
 	mu        sync.Mutex
+	unsynced  bool                 // the journal has changed since it was synced
 	owed      map[string]*toRemove // by key
 	loose     []*toRemove          // wait to be gathered; overtaken or cancelled if owed holds another
 	strict    []*toRemove          // wait for their turn, likewise
@@ -83,6 +84,7 @@ func (r *removals) add(t *toRemove) {
 	if err := appendLog(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
 	}
+	r.unsynced = true
 	failpoint("removal noted")
 	r.addLocked(t)
 }
@@ -182,6 +184,7 @@ func (r *removals) forgetLocked(ended ...*toRemove) {
 	if len(recs) == 0 {
 		return
 	}
+	r.unsynced = true
 	if len(r.owed) == 0 {
 		removeLog(r.log)
 		return

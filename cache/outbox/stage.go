@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -353,24 +352,4 @@ func (s *stage) charged() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.taken
-}
-
-// syncPath has a file's bytes written to the disk.
-func syncPath(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}
-
-// syncDir has the names in a directory written to the disk.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -128,42 +128,6 @@ func (it *Item) noteSize() error {
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
 func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.seek(off, hole) }
 
-// Sync returns when the staged bytes are on the local disk, what the journal says of
-// them, and the names of both.
-func (it *Item) Sync() error {
-	if it.stage == nil {
-		return nil
-	}
-	small := it.small()
-	if err := it.stage.sync(); err != nil {
-		return err
-	}
-	r := it.sealRecord("")
-	if !it.sealed.Load() {
-		r.Op = opWrite // still open: its bytes are kept, as those of an interrupted file
-	}
-	if err := it.note(r); err != nil {
-		return err
-	}
-	if small && !it.small() {
-		return it.Sync() // it has a file since
-	}
-	if small {
-		return it.o.syncTray()
-	}
-	if err := syncPath(it.path + logSuffix); err != nil {
-		return err
-	}
-	if it.named.Load() {
-		return nil
-	}
-	if err := syncDir(it.o.cfg.Dir); err != nil {
-		return err
-	}
-	it.named.Store(true)
-	return nil
-}
-
 func (it *Item) refused() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
