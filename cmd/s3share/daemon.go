@@ -86,7 +86,8 @@ func newDaemon(s *settings, foreground bool, notes io.Writer) *mountDaemon {
 }
 
 // start does everything up to a mount that serves. If it fails, nothing of what it
-// did is left.
+// did is left; once the kernel had the mount, everything is: files may have been
+// closed in it.
 func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	err := d.open(ctx, dir)
 	if err == nil {
@@ -95,7 +96,11 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	if ctx.Err() != nil {
 		err = errInterrupted
 	}
-	failed := d.giveBack(func() error { return unmake(d.made) })
+	var last func() error
+	if d.server == nil {
+		last = func() error { return unmake(d.made) }
+	}
+	failed := d.giveBack(last)
 	if failed != nil && d.log != nil {
 		d.log.Error("could not clean up after a start that failed", "err", failed)
 	}
@@ -104,6 +109,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 
 func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	limitHeap()
+	outliveReaders()
 	if err := d.check(dir); err != nil {
 		return err
 	}
@@ -179,7 +185,8 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	}
 	d.serve(server)
 	d.control.serve(d)
-	return d.settle()
+	d.settle()
+	return nil
 }
 
 // serve takes a mount that the kernel has.
@@ -193,18 +200,20 @@ func (d *mountDaemon) serve(server mounted) {
 	}()
 }
 
-// settle turns a process that somebody waits for into a daemon.
-func (d *mountDaemon) settle() error {
+// settle turns a process that somebody waits for into a daemon. Files are written to
+// the mount by now: nothing that fails here ends it.
+func (d *mountDaemon) settle() {
 	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
 		"endpoint", d.settings.Endpoint, "version", versionText(), "pid", os.Getpid())
 	if d.foreground {
-		_, err := daemon.SdNotify(true, daemon.SdNotifyReady)
-		return err
+		if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
+			d.log.Warn("cannot tell systemd that the mount serves", "err", err)
+		}
+		return
 	}
-	if err := os.Chdir("/"); err != nil {
-		return err
+	if err := errors.Join(os.Chdir("/"), leaveTerminal(d.logFile)); err != nil {
+		d.log.Warn("the mount still uses the terminal that it was started from", "err", err)
 	}
-	return leaveTerminal(d.logFile)
 }
 
 // run holds until the mount is undone, by whomever, or ctx ends; then it delivers

@@ -51,6 +51,11 @@ func whenClosed(r io.Reader, f func()) {
 	}()
 }
 
+// outliveReaders keeps this process from ending when whoever read its standard output
+// or error is gone. Programs that it starts get the signal as usual, which Ignore
+// would take from them.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 func after(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // deadPatience is how long a live mount may take to show that it lives.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -10,20 +11,31 @@ import (
 // had to make for it.
 type madeDir struct{ dir, top string }
 
-// unmake removes the directories of a start that failed. Parents are only removed
-// if nothing else came into them.
+// startFiles are what a start makes in its state and cache directories. The outbox's
+// directory is the first: while there is anything in it, all the rest stays as well.
+var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray", "small.list", "lock", "daemon.lock"}
+
+// unmake removes the directories of a start that failed, as far as there is nothing
+// in them but what the start made. What else came into them stays, and so do they.
 func unmake(all []madeDir) error {
 	var errs []error
 	for _, m := range all {
-		errs = append(errs, os.RemoveAll(m.dir))
-		for dir := m.dir; dir != m.top; {
-			dir = filepath.Dir(dir)
-			if os.Remove(dir) != nil {
-				break
-			}
-		}
+		errs = append(errs, m.unmake())
 	}
 	return errors.Join(errs...)
+}
+
+func (m madeDir) unmake() error {
+	for _, name := range startFiles {
+		if err := os.Remove(filepath.Join(m.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for dir := m.dir; ; dir = filepath.Dir(dir) {
+		if err := os.Remove(dir); err != nil || dir == m.top {
+			return nil // a parent may be in use by others
+		}
+	}
 }
 
 // takePlaces takes the state directory, makes the cache's, and opens the log.
