@@ -45,7 +45,8 @@ func (c *Client) Conditional() bool {
 // found out as trial says, and a HEAD goes first until that is known.
 //
 // A 412 after a reply that was lost, where the attempt that failed was really
-// carried out, is Stale as well: only the caller can know its own bytes again.
+// carried out, is Stale as well, and Ambiguous: only the caller can know its own
+// bytes again.
 func (c *Client) conditionally(ctx context.Context, op, key string, cond Condition, heeds *trial,
 	send func(Condition) error,
 ) error {
@@ -157,7 +158,7 @@ func (c *Client) look(ctx context.Context, key string) (string, error) {
 func twice(send func() error) error {
 	err := send()
 	if codeOf(err) == "ConditionalRequestConflict" {
-		err = send()
+		return afterAttempt(err, send())
 	}
 	return err
 }
@@ -167,7 +168,7 @@ func twice(send func() error) error {
 func missingIsStale(err error, cond Condition) error {
 	var e *Error
 	if cond.IfMatch != "" && errors.As(err, &e) && e.Code() == "NoSuchKey" {
-		return &Error{Op: e.Op, Key: e.Key, Kind: Stale, Err: e.Err}
+		return &Error{Op: e.Op, Key: e.Key, Kind: Stale, Err: e.Err, Lost: e.Lost}
 	}
 	return err
 }

@@ -93,17 +93,24 @@ func routeOf(op, key string, req *http.Request) *route {
 	return r
 }
 
-// errNotDirect tells that the SDK has to send the request.
-var errNotDirect = errors.New("left to the SDK")
+// notDirect tells that the SDK has to send the request.
+type notDirect struct {
+	first    error // of the attempt that was made already, nil for none
+	attempts int   // that the SDK may make, 0 for its own number
+}
+
+func (e *notDirect) Error() string { return "left to the SDK" }
+
+var errNotDirect error = &notDirect{}
 
 // direct sends one attempt of op about key, with these headers and body, and
-// returns the reply if it is one of success. Its error is errNotDirect, or an *Error, as
-// of the SDK's requests. Where left is not 0, the SDK may make so many attempts more.
-func (c *Client) direct(ctx context.Context, op, method, key string, h http.Header, body []byte) (resp *http.Response, left int, err error) {
+// returns the reply if it is one of success. Its error is a *notDirect, or an *Error, as
+// of the SDK's requests.
+func (c *Client) direct(ctx context.Context, op, method, key string, h http.Header, body []byte) (*http.Response, error) {
 	r := c.route.Load()
 	l, ok := c.loaded.Credentials.(*login)
 	if r == nil || !ok {
-		return nil, 0, errNotDirect
+		return nil, errNotDirect
 	}
 	req := (&http.Request{
 		Method: method, URL: r.url(op, key), Host: r.base.Host, Header: h,
@@ -128,11 +135,11 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 		err = l.SignHTTP(ctx, creds, req, sum, r.service, r.region, time.Now().Add(r.ahead))
 	}
 	if err != nil {
-		return nil, 0, errNotDirect // the SDK finds the same, and says it
+		return nil, errNotDirect // the SDK finds the same, and says it
 	}
 	c.counts.add(op)
 	start := time.Now()
-	resp, err = c.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err == nil {
 		err = refusal(resp)
 	} else {
@@ -140,36 +147,34 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 	}
 	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
 	if err == nil {
-		return resp, 0, nil
+		return resp, nil
 	}
 	failed := fail(ctx, op, key, err)
 	switch {
 	case ctx.Err() != nil:
-		return nil, 0, failed
+		return nil, failed
 	case errors.Is(failed, BadLogin):
 		c.route.Store(nil) // another clock or other credentials may do
-		return nil, 0, errNotDirect
+		return nil, errNotDirect
 	case !c.retryer.IsErrorRetryable(err):
-		return nil, 0, failed
+		return nil, failed
 	}
 	wait, werr := c.retryer.RetryDelay(1, err)
 	if werr != nil {
-		return nil, 0, failed
+		return nil, failed
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil, max(1, c.retryer.MaxAttempts()-1), errNotDirect
+		return nil, &notDirect{failed, max(1, c.retryer.MaxAttempts()-1)}
 	case <-ctx.Done():
-		return nil, 0, fail(ctx, op, key, ctx.Err())
+		return nil, fail(ctx, op, key, ctx.Err())
 	}
 }
 
-// attempts is an option of a request that is left with so many attempts; 0 for all.
-func attempts(n int) func(*s3.Options) {
-	return func(o *s3.Options) { o.RetryMaxAttempts = n }
-}
+// option leaves the SDK as many attempts as there are.
+func (e *notDirect) option(o *s3.Options) { o.RetryMaxAttempts = e.attempts }
 
 // mostRefusal bounds what is read of a reply that says no, in bytes.
 const mostRefusal = 64 << 10
@@ -230,20 +235,20 @@ func text(resp *http.Response, name string) *string {
 }
 
 // directGet is the GetObject that asks for a range.
-func (c *Client) directGet(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, int, error) {
+func (c *Client) directGet(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, error) {
 	h := http.Header{"Range": {ranged}}
 	if match != nil {
 		h.Set("If-Match", *match)
 	}
-	resp, left, err := c.direct(ctx, "GetObject", http.MethodGet, key, h, nil)
+	resp, err := c.direct(ctx, "GetObject", http.MethodGet, key, h, nil)
 	if err != nil {
-		return nil, left, err
+		return nil, err
 	}
 	out := &s3.GetObjectOutput{Body: resp.Body, ETag: text(resp, "ETag"), ContentRange: text(resp, "Content-Range")}
 	if resp.ContentLength >= 0 {
 		out.ContentLength = &resp.ContentLength
 	}
-	return out, 0, nil
+	return out, nil
 }
 
 // mostDirect is the largest body that goes directly: it is held in memory, so that
@@ -251,9 +256,9 @@ func (c *Client) directGet(ctx context.Context, key, ranged string, match *strin
 const mostDirect = 128 << 10
 
 // directPut is the PutObject of in, whose body s is.
-func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized) (Object, int, error) {
+func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized) (Object, error) {
 	if s.size > mostDirect || c.route.Load() == nil {
-		return Object{}, 0, errNotDirect
+		return Object{}, errNotDirect
 	}
 	h := http.Header{}
 	grantOwnerIn(h)
@@ -280,19 +285,19 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	}
 	body := make([]byte, s.size)
 	if _, err := io.ReadFull(s, body); err != nil {
-		return Object{}, 0, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
+		return Object{}, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
 	}
-	resp, left, err := c.direct(ctx, "PutObject", http.MethodPut, *in.Key, h, body)
+	resp, err := c.direct(ctx, "PutObject", http.MethodPut, *in.Key, h, body)
 	if err != nil {
-		return Object{}, left, err
+		return Object{}, err
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, mostRefusal)) // for the connection's next request
 	resp.Body.Close()
 	if err != nil {
-		return Object{}, 0, fail(ctx, "PutObject", *in.Key, err)
+		return Object{}, fail(ctx, "PutObject", *in.Key, err)
 	}
 	return Object{
 		Key: *in.Key, Size: s.size, ETag: unquote(text(resp, "ETag")),
 		Modified: date(resp), Version: resp.Header.Get("X-Amz-Version-Id"),
-	}, 0, nil
+	}, nil
 }

@@ -132,6 +132,7 @@ type Error struct {
 	Key  string // "" where the request is about the bucket
 	Kind Kind
 	Err  error // the SDK's, with status and request id
+	Lost bool  // the reply to an attempt was lost; see Ambiguous
 }
 
 // Error is one line: the operation, the key, the kind, and S3's own words.
@@ -218,7 +219,8 @@ func fail(ctx context.Context, op, key string, err error) error {
 	if errors.As(err, &done) {
 		return err
 	}
-	e := &Error{Op: op, Key: key, Err: err}
+	var lost *lostReply
+	e := &Error{Op: op, Key: key, Err: err, Lost: errors.As(err, &lost)}
 	e.Kind = e.kind()
 	return e
 }

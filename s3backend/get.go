@@ -85,9 +85,10 @@ func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 	if obj.ETag != "" {
 		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
 	}
-	out, left, err := c.directGet(ctx, obj.Key, want, in.IfMatch)
-	if err == errNotDirect {
-		out, err = c.s3.GetObject(ctx, in, c.learn("GetObject", obj.Key), attempts(left))
+	out, err := c.directGet(ctx, obj.Key, want, in.IfMatch)
+	var sdk *notDirect
+	if errors.As(err, &sdk) {
+		out, err = c.s3.GetObject(ctx, in, c.learn("GetObject", obj.Key), sdk.option)
 	}
 	if err != nil {
 		return nil, "", fail(ctx, "GetObject", obj.Key, err)

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,7 +18,8 @@ const maxPut = 5 << 30
 // against their CRC-32.
 //
 // Errors: Stale where cond does not hold, TooLarge above 5 GiB. A Stale may
-// also follow an attempt whose reply was lost: the object may be ours.
+// also follow an attempt whose reply was lost: then it is Ambiguous, and the
+// object may be ours.
 func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *Header, cond Condition,
 ) (Object, error) {
 	const op = "PutObject"
@@ -40,17 +42,18 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 			return fail(ctx, op, key, err)
 		}
 		opts := append(h.toPut(in), unsigned)
-		done, left, err := c.directPut(ctx, in, h, s)
-		if err != errNotDirect {
+		done, err := c.directPut(ctx, in, h, s)
+		var sdk *notDirect
+		if !errors.As(err, &sdk) {
 			obj = done
 			return missingIsStale(err, cond)
 		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return fail(ctx, op, key, err)
 		}
-		out, err := c.s3.PutObject(ctx, in, append(opts, c.learn(op, key), attempts(left))...)
+		out, err := c.s3.PutObject(ctx, in, append(opts, c.learn(op, key), sdk.option)...)
 		if err != nil {
-			return missingIsStale(fail(ctx, op, key, err), cond)
+			return afterAttempt(sdk.first, missingIsStale(fail(ctx, op, key, err), cond))
 		}
 		obj = Object{
 			Key: key, Size: size, ETag: unquote(out.ETag),

@@ -2,6 +2,7 @@ package buckettest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -47,7 +48,7 @@ func SeemStale(b S3, op string, nth int64) S3 {
 	return Wrap(b, func(_ context.Context, o, key string, send func() error) error {
 		err := send()
 		if o == op && n.Add(1) == nth && err == nil {
-			return refuse(op, key, s3backend.Stale, "PreconditionFailed")
+			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed"), Lost: true}
 		}
 		return err
 	})
