@@ -22,10 +22,12 @@ func (w watched) List(ctx context.Context, in s3backend.ListInput) (s3backend.Pa
 	return w.Bucket.List(ctx, in)
 }
 
-// UploadPart notes a part.
+// UploadPart watches a part of a large file's way.
 func (w watched) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
 	w.c.traffic.note()
-	return w.Bucket.UploadPart(ctx, up, num, body, size)
+	part, err := w.Bucket.UploadPart(ctx, up, num, body, size)
+	w.told(up.Key, err)
+	return part, err
 }
 
 func (w watched) told(key string, err error) {
@@ -65,7 +67,7 @@ func (w watched) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	return obj, err
 }
 
-// CreateUpload watches the beginning of a large file's way; its parts come later.
+// CreateUpload watches the beginning of a large file's way.
 func (w watched) CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error) {
 	w.c.traffic.note()
 	up, err := w.Bucket.CreateUpload(ctx, key, h)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // refuse answers a request with an error of S3's.
@@ -82,6 +84,46 @@ func TestRefusals(t *testing.T) {
 			}
 			m.awaitDelivered(key)
 			direct.awaitObject(key, content)
+		})
+	}
+}
+
+// TestRefusedPartsFailTheWrite has S3 refuse the parts of a file in the midst of its
+// writing: the program is told by a write, not by silence and a blocked file.
+func TestRefusedPartsFailTheWrite(t *testing.T) {
+	t.Parallel()
+	for _, ops := range [][]string{{"UploadPart"}, {"UploadPart", "CreateMultipartUpload", "PutObject"}} {
+		t.Run(strings.Join(ops, "+"), func(t *testing.T) {
+			t.Parallel()
+			direct := newExchange(t, "article")
+			x, g := direct.through(t)
+			m := x.mount(client)
+			const key = delivery + "refused.bin"
+			var parts atomic.Int64
+			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
+				if op == "UploadPart" && parts.Add(1) <= 1 {
+					return false
+				}
+				return parts.Load() > 1 && slices.Contains(ops, op) && refuse(w, r, 403, "AccessDenied")
+			})
+			f, err := os.Create(m.path(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.Write(randomBytes(40 * mib)); err != nil {
+				wantErrno(t, "write of a file whose parts S3 refuses", err, unix.EACCES)
+			}
+			await(t, "a write to fail", func() bool {
+				_, err = f.Write([]byte("more"))
+				return err != nil
+			})
+			wantErrno(t, "write of a file whose parts S3 refuses", err, unix.EACCES)
+			_ = f.Close()
+			if direct.head(key) != nil {
+				t.Error("half a file was delivered")
+			}
+			m.abandon()
 		})
 	}
 }

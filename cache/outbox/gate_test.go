@@ -47,19 +47,64 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
-// TestRefusedWhileWritten tells the program that still writes.
-func TestRefusedWhileWritten(t *testing.T) {
-	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Deny(b, buckettest.CreateUpload, "Delivery/") }
-	bubble(t, Config{}, fault, func(r *rig) {
-		it := r.create("Delivery/a", random(1, PartSize+1))
-		synctest.Wait()
-		if _, err := it.WriteAt([]byte("x"), 0); !errors.Is(err, s3backend.Denied) {
-			r.Errorf("WriteAt = %v, want Denied", err)
+// TestRefusalOfAnOpenFileFailsItsNextWrite has S3 refuse a file while it is written,
+// its upload or its parts from the nth on.
+func TestRefusalOfAnOpenFileFailsItsNextWrite(t *testing.T) {
+	for _, op := range []string{buckettest.CreateUpload, buckettest.UploadPart} {
+		for _, kind := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket} {
+			for _, from := range []int64{1, 2} {
+				if op == buckettest.CreateUpload && from > 1 {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s %v from %d", op, kind, from), func(t *testing.T) {
+					var n atomic.Int64
+					fault := func(b buckettest.S3) buckettest.S3 {
+						return buckettest.Answer(b, op, func() error {
+							if n.Add(1) >= from {
+								return kind
+							}
+							return nil
+						})
+					}
+					bubble(t, Config{}, fault, func(r *rig) {
+						it := r.create("Delivery/a", random(1, 2*PartSize))
+						synctest.Wait()
+						if _, err := it.WriteAt([]byte("x"), 0); !errors.Is(err, kind) {
+							r.Errorf("WriteAt = %v, want %v", err, kind)
+						}
+						sent := n.Load()
+						synctest.Wait()
+						if more := n.Load() - sent; more > 0 {
+							r.Errorf("%d requests more after the refusal was told", more)
+						}
+						it.Drop()
+						it.Close()
+						r.drain()
+						r.wantNothing()
+					})
+				})
+			}
 		}
-		it.Drop()
-		it.Close()
-		r.wantNothing()
-	})
+	}
+}
+
+// TestOneRefusedPartFailsNoWrite: S3's servers do not all know of a new policy at once.
+func TestOneRefusedPartFailsNoWrite(t *testing.T) {
+	for nth := range int64(2) {
+		fault := func(b buckettest.S3) buckettest.S3 {
+			return buckettest.Fail(b, buckettest.UploadPart, nth+1, &s3backend.Error{Op: buckettest.UploadPart, Kind: s3backend.Denied})
+		}
+		bubble(t, Config{}, fault, func(r *rig) {
+			data := random(1, 2*PartSize)
+			it := r.create("Delivery/a", data)
+			synctest.Wait()
+			r.write(it, data[:100], 0)
+			r.done(it)
+			r.drain()
+			r.wantHolds("Delivery/a", data)
+			r.wantNothing()
+		})
+	}
 }
 
 // TestThrottlingSlowsAll lets no file go its way while S3 throttles.

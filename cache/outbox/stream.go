@@ -24,6 +24,7 @@ type transfer struct {
 	ctx    context.Context // of the streams; ends when the upload is given up
 	cancel context.CancelFunc
 	cut    atomic.Bool // a part was cut off on its way
+	asking atomic.Bool // a refused part is being sent again
 
 	// mu guards the fields below.
 	mu        sync.Mutex
@@ -211,6 +212,9 @@ func (it *Item) streamPart(up *transfer, p part) {
 	}
 	if err == nil {
 		err = it.sendPart(up.ctx, up, p)
+		if blocks(err) {
+			err = it.sendRefusedPart(up, p, err)
+		}
 		it.stage.close()
 	}
 	if err != nil && up.ctx.Err() == nil {
@@ -227,6 +231,34 @@ func (it *Item) streamPart(up *transfer, p part) {
 	}
 }
 
+// sendRefusedPart sends a part again that S3 has refused, once for all parts that
+// were on their way. If it is refused again, the program that still writes the file
+// is told by its next write: the file cannot be delivered. One refusal alone does not
+// prove that: right after a policy was changed, some of S3's servers still go by the
+// old one.
+func (it *Item) sendRefusedPart(up *transfer, p part, because error) error {
+	if !up.asking.CompareAndSwap(false, true) {
+		return because
+	}
+	defer up.asking.Store(false)
+	err := it.sendPart(up.ctx, up, p)
+	if blocks(err) {
+		it.refuse(err)
+	}
+	return err
+}
+
+// refuse fails the next write to the file with err, and sends no more parts until it
+// is closed.
+func (it *Item) refuse(err error) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.denied == nil {
+		it.o.log.Warn("S3 refuses a file that is being written", "key", it.key, "err", err)
+	}
+	it.denied = err
+}
+
 // begin creates the upload that the parts go to, once. Where S3 refuses it, the
 // program that still writes is told by its next write.
 func (it *Item) begin(up *transfer) error {
@@ -240,12 +272,14 @@ func (it *Item) begin(up *transfer) error {
 			err = it.note(up.record())
 		}
 		up.err = err
-		it.mu.Lock()
-		defer it.mu.Unlock()
-		if isKind(err, s3backend.Denied) {
-			it.denied = err
-		} else if err != nil {
+		switch {
+		case err == nil:
+		case blocks(err):
+			it.refuse(err)
+		default:
+			it.mu.Lock()
 			it.offline = true // the commit tries again, with all its patience
+			it.mu.Unlock()
 		}
 	})
 	return up.err
