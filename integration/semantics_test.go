@@ -297,7 +297,7 @@ func TestSemanticsTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, list, _ := strings.Cut(string(source), "privateNames = []string{\n")
+	_, list, _ := strings.Cut(string(source), "privateNames = []privateName{\n")
 	list, _, _ = strings.Cut(list, "\n}")
 	patterns := regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(list, -1)
 	if len(patterns) == 0 {

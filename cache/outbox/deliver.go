@@ -123,7 +123,7 @@ func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.committed == seq && seq > 0 || it.o.Private(it.key) || it.killed {
+		if it.goneLocked() || it.committed == seq && seq > 0 || it.privateLocked() || it.killed {
 			it.mu.Unlock()
 			return nil
 		}

@@ -107,7 +107,7 @@ func (it *Item) lastHold() bool {
 // restLocked schedules a closed item, or tells why it stays here.
 func (it *Item) restLocked(d time.Duration) {
 	switch {
-	case it.o.Private(it.key):
+	case it.privateLocked():
 		it.state = Local
 	case it.killed:
 		it.state = Interrupted

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"path"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,16 @@ func TestPrivateKey(t *testing.T) {
 		{nil, "Delivery/.q3.csv.Xy12Z9", true},
 		{nil, "Delivery/.env.sample", false},
 		{nil, "Delivery/a.bak", false},
+		{nil, "Delivery/4913", false},
+		{nil, "Delivery/4913/a", false},
+		{nil, "Delivery/film.mkv.aria2", true},
+		{nil, "Delivery/film.mkv.filepart", true},
+		{nil, "Delivery/film.mkv.Xk2p9sQd.partial", true},
+		{nil, "Delivery/letter.docx~RF3f21ab0c.TMP", true},
+		{nil, "Delivery/.rsync-partial/a", true},
+		{nil, "Delivery/.~tmp~/a", true},
+		{nil, "Delivery/film.download/Info.plist", true},
+		{[]string{"4913"}, "Delivery/4913", true},
 		{[]string{"*.bak"}, "Delivery/a.bak", true},
 		{[]string{"*.bak"}, "Delivery/a.part", true},
 		{[]string{"scratch"}, "Delivery/scratch/a", true},
@@ -41,6 +52,68 @@ func TestPrivateKey(t *testing.T) {
 			t.Errorf("NewPrivate(%q) takes it", bad)
 		}
 	}
+}
+
+// TestDirectoryWithAFilesPrivateNameIsData: a pattern is for what its program makes, so
+// a directory that somebody calls "old~" is delivered with all that is in it.
+func TestDirectoryWithAFilesPrivateNameIsData(t *testing.T) {
+	p, err := NewPrivate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := map[string]string{ // a name for each pattern
+		".goutputstream-*": ".goutputstream-AB12CD", ".~lock.*#": ".~lock.a.odt#", "lu[0-9]*.tmp": "lu1x.tmp",
+		".*.sw[a-p]": ".a.swp", ".*.sw[a-p]x": ".a.swpx", "~WR[DL]*.tmp": "~WRD0001.tmp", "*~RF*.TMP": "a~RF1.TMP",
+	}
+	for _, n := range privateNames {
+		name := examples[n.pattern]
+		if name == "" {
+			name = strings.ReplaceAll(n.pattern, "*", "x")
+		}
+		if n.of&aFile != 0 && !p.Key("Delivery/"+name) {
+			t.Errorf("the file %q is not private", name)
+		}
+		isPrivate := n.of&aDirectory != 0
+		for _, key := range []string{"Delivery/" + name + "/a", "Delivery/" + name + "/b/c", "Delivery/" + name + "/"} {
+			if got := p.Key(key); got != isPrivate {
+				t.Errorf("Key(%q) = %v, want %v", key, got, isPrivate)
+			}
+		}
+	}
+}
+
+// TestProbeIsPrivateUntilItHasContent: vim makes and removes an empty 4913 to see
+// whether files can be made. One with content, or a directory, is somebody's data.
+func TestProbeIsPrivateUntilItHasContent(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		it := r.create("Delivery/4913", nil)
+		r.done(it)
+		time.Sleep(time.Minute)
+		r.wantKeys()
+		if st := it.Status(); st.State != Local {
+			t.Errorf("the empty probe is %s, want %s", st.State, Local)
+		}
+		r.hold(it)
+		r.write(it, []byte("a year in history"), 0)
+		r.done(it)
+		dir, err := r.CreateFolder("Delivery/2025/4913/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir.Release()
+		r.done(r.create("Delivery/2025/4913/a", []byte("a")))
+		r.drain()
+		r.wantHolds("Delivery/4913", []byte("a year in history"))
+		r.wantKeys("Delivery/2025/4913/", "Delivery/2025/4913/a", "Delivery/4913")
+
+		it = r.edit("Delivery/4913") // S3 holds it: emptied, it is still the other party's business
+		if err := it.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		r.done(it)
+		r.drain()
+		r.wantHolds("Delivery/4913", nil)
+	})
 }
 
 // TestPrivateByChoice keeps what a changed list keeps, and delivers what it does not.
@@ -74,7 +147,10 @@ func TestGlob(t *testing.T) {
 		"", "a", "a.part", ".part", "part", ".a.swp", ".a.swpx", ".a.sw", ".swp", "lu1.tmp", "lux.tmp", "lu", "4913", "49130", "#a#", "#", "##",
 		"~", "a~", "*", "a*b", "a?b", "[", "ab", "aXb", "ba", "aba", "\u00fc~",
 	}
-	patterns := append([]string{"*", "**", "a*", "*a", "a*a", "a?b", "[ab]*", "a[*]b", `a\*b`, `\a`, "a*b*", "?", "ab"}, privateNames...)
+	patterns := []string{"*", "**", "a*", "*a", "a*a", "a?b", "[ab]*", "a[*]b", `a\*b`, `\a`, "a*b*", "?", "ab"}
+	for _, n := range privateNames {
+		patterns = append(patterns, n.pattern)
+	}
 	for _, p := range patterns {
 		g := newGlob(p)
 		for _, name := range names {

@@ -107,7 +107,7 @@ func (it *Item) stream(end int64) {
 		return // as yet it goes by one PutObject
 	}
 	it.mu.Lock()
-	if it.denied != nil || it.offline || it.o.Private(it.key) {
+	if it.denied != nil || it.offline || it.privateLocked() {
 		it.mu.Unlock()
 		return
 	}

@@ -275,7 +275,7 @@ func (s *settings) privateNames() (*outbox.Private, error) {
 		return nil, err
 	}
 	for _, folder := range s.Folders {
-		if p.Name(folder) {
+		if p.Dir(folder) {
 			return nil, fmt.Errorf("the private names %s take in the folder %q: nothing in it would be delivered", quoted(s.Private), folder)
 		}
 	}
