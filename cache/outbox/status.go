@@ -2,11 +2,13 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -46,6 +48,31 @@ type Status struct {
 	Code      string    `json:"code,omitempty"`
 	RequestID string    `json:"request_id,omitempty"`
 	Since     time.Time `json:"since"` // when it was written, or opened for that, last
+}
+
+// MarshalJSON writes the names as [jsonbytes.String] does, since they may be no UTF-8.
+func (st Status) MarshalJSON() ([]byte, error) {
+	type fields Status
+	return json.Marshal(struct {
+		Key  jsonbytes.String `json:"key"`
+		Path jsonbytes.String `json:"path"`
+		fields
+		Theirs jsonbytes.String `json:"theirs,omitempty"`
+	}{jsonbytes.String(st.Key), jsonbytes.String(st.Path), fields(st), jsonbytes.String(st.Theirs)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, and what encoding/json did before.
+func (st *Status) UnmarshalJSON(b []byte) error {
+	type fields Status
+	in := struct {
+		Key  jsonbytes.String `json:"key"`
+		Path jsonbytes.String `json:"path"`
+		*fields
+		Theirs jsonbytes.String `json:"theirs"`
+	}{fields: (*fields)(st)}
+	err := json.Unmarshal(b, &in)
+	st.Key, st.Path, st.Theirs = string(in.Key), string(in.Path), string(in.Theirs)
+	return err
 }
 
 // tell brings news that a person should know of: a file that is blocked, interrupted
