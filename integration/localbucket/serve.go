@@ -86,7 +86,7 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 
 // ended is err, or nil where it comes from being told to stop.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
