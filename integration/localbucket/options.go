@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/s3share/s3share/integration/localbucket/internal/awsrules"
 	"github.com/s3share/s3share/integration/localbucket/internal/bucket"
 )
 
@@ -40,6 +41,26 @@ func (o *options) document(l bucket.Line) (string, error) {
 		return "", fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return doc, nil
+}
+
+// rulesFlag is the value of --aws, which may have none.
+type rulesFlag struct{ rules awsrules.Set }
+
+func (f *rulesFlag) String() string { return "" }
+
+// IsBoolFlag lets the value be left out.
+func (f *rulesFlag) IsBoolFlag() bool { return true }
+
+// Set implements flag.Value.
+func (f *rulesFlag) Set(text string) (err error) {
+	switch text {
+	case "true":
+		text = "all"
+	case "false":
+		text = ""
+	}
+	f.rules, err = awsrules.Parse(text)
+	return err
 }
 
 // ownerships are the values of --ownership.

@@ -10,8 +10,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/s3share/s3share/integration/localbucket/internal/awsrules"
 	"github.com/s3share/s3share/integration/localbucket/internal/bucket"
+	"github.com/s3share/s3share/integration/localbucket/internal/front"
 	"github.com/s3share/s3share/integration/localbucket/internal/gateway"
 )
 
@@ -23,6 +26,9 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 	listen := fs.String("listen", "127.0.0.1:0", "the loopback `address` to listen on; port 0 takes a free one")
 	dir := fs.String("dir", "", "the `directory` that holds the objects (a temporary one, removed at exit, when left out)")
 	empty := fs.Bool("empty", false, "make no bucket: only the three accounts are there")
+	var rules rulesFlag
+	fs.Var(&rules, "aws", "hold requests against these `rules` of AWS, with commas between (all without a value; those but for NAME: -NAME), and answer by its host names: "+strings.Join(awsrules.Names(), ", "))
+	clientIAM := fs.String("client-iam", "", "under both-halves, the `file` with the policy that the client's own account gives its users")
 	ownership := fs.String("ownership", "writer", "who owns an object: writer, preferred, enforced")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -34,6 +40,11 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 	line := bucket.Line{
 		Kind: bucket.Local, Region: o.region, Bucket: o.bucket,
 		Owner: newAccount(bucket.OwnerID), Client: newAccount(bucket.ClientID), Third: newAccount(bucket.ThirdID),
+	}
+	if rules.rules[awsrules.Partitions] {
+		for _, a := range []*bucket.Account{&line.Owner, &line.Client, &line.Third} {
+			a.Principal = strings.Replace(a.Principal, "arn:aws:", "arn:"+awsrules.PartitionOf(o.region)+":", 1)
+		}
 	}
 	policy, err := o.document(line)
 	if err != nil {
@@ -50,6 +61,14 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 		defer func() { err = errors.Join(err, os.RemoveAll(*dir)) }()
 	}
 
+	var iamFiles map[string]string
+	if *clientIAM != "" {
+		file, err := filepath.Abs(*clientIAM) // the working directory will be another
+		if err != nil {
+			return fmt.Errorf("find %q: %w", *clientIAM, err)
+		}
+		iamFiles = map[string]string{bucket.ClientID: file}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -59,12 +78,24 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 	}()
 	g, err := gateway.Start(ctx, gateway.Config{
 		Listen: *listen, Dir: *dir, Region: o.region,
-		Parties: []bucket.Account{line.Owner, line.Client, line.Third},
+		Parties:  []bucket.Account{line.Owner, line.Client, line.Third},
+		Versions: len(rules.rules) > 0, Rules: rules.rules, IAM: iamFiles,
 	})
 	if err != nil {
 		return ended(ctx, err)
 	}
 	line.Endpoint = g.Endpoint
+	if len(rules.rules) > 0 {
+		f, ferr := front.Start(front.Config{
+			Gateway: g.Endpoint, Authority: filepath.Join(*dir, "authority.pem"),
+			Partition: awsrules.PartitionOf(o.region), Account: line.AccountOf,
+		})
+		if ferr != nil {
+			return errors.Join(ferr, g.Close())
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		line.AWS = &bucket.AWS{Proxy: f.Proxy, Authority: filepath.Join(*dir, "authority.pem")}
+	}
 	if *empty {
 		line.Bucket = ""
 	} else {

@@ -57,7 +57,7 @@ func (u *upload) abort(as party) error {
 }
 
 // multipart uploads the body as one part.
-func (p party) multipart(key, body, acl string) error {
+func (p party) multipart(key, body, acl string, more ...func(*s3.CompleteMultipartUploadInput)) error {
 	u, err := p.begin(key, acl)
 	if err != nil {
 		return err
@@ -65,5 +65,5 @@ func (p party) multipart(key, body, acl string) error {
 	if err := u.part(body); err != nil {
 		return err
 	}
-	return u.complete()
+	return u.complete(more...)
 }

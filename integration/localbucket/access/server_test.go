@@ -25,6 +25,9 @@ import (
 // makes buckets of its own.
 var server bucket.Line
 
+// local is the gateway where the tests have started it, nil for another server.
+var local *gateway.Gateway
+
 func TestMain(m *testing.M) {
 	code, err := run(m)
 	if err != nil {
@@ -57,13 +60,13 @@ func run(m *testing.M) (code int, err error) {
 		Owner: account(bucket.OwnerID), Client: account(bucket.ClientID), Third: account(bucket.ThirdID),
 	}
 	g, err := gateway.Start(context.Background(), gateway.Config{
-		Listen: "127.0.0.1:0", Dir: dir, Region: server.Region,
+		Listen: "127.0.0.1:0", Dir: dir, Region: server.Region, Versions: true,
 		Parties: []bucket.Account{server.Owner, server.Client, server.Third},
 	})
 	if err != nil {
 		return 0, err
 	}
-	server.Endpoint = g.Endpoint
+	local, server.Endpoint = g, g.Endpoint
 	code = m.Run()
 	return code, g.Close()
 }

@@ -33,6 +33,15 @@ type Line struct {
 	Owner    Account `json:"owner"`
 	Client   Account `json:"client"`
 	Third    Account `json:"third"`
+	// AWS says how the bucket is reached as on AWS, where it is.
+	AWS *AWS `json:"aws,omitempty"`
+}
+
+// AWS is how a program reaches the server by AWS's own host names: the variables
+// HTTPS_PROXY and AWS_CA_BUNDLE of its environment.
+type AWS struct {
+	Proxy     string `json:"proxy"`
+	Authority string `json:"authority"` // a file
 }
 
 // The account ids of the three parties. They do not change from run to run,
@@ -49,4 +58,14 @@ func (k Kind) Principal(accountID string) string {
 		return "arn:aws:iam:::user/" + accountID
 	}
 	return "arn:aws:iam::" + accountID + ":root"
+}
+
+// AccountOf is the account id behind an access key, "" for none.
+func (l Line) AccountOf(accessKey string) string {
+	for _, a := range []Account{l.Owner, l.Client, l.Third} {
+		if a.AccessKeyID == accessKey {
+			return a.AccountID
+		}
+	}
+	return ""
 }

@@ -38,6 +38,14 @@ func Policies() []string {
 	return names
 }
 
+// partition is that of an ARN.
+func partition(arn string) string {
+	if f := strings.SplitN(arn, ":", 3); len(f) == 3 && f[1] != "" {
+		return f[1]
+	}
+	return "aws"
+}
+
 type statement struct {
 	Sid       string
 	Effect    string
@@ -54,7 +62,7 @@ func Policy(name, bucket, principal string) (string, error) {
 	}
 	var statements []statement
 	for i, r := range rules {
-		resource := "arn:aws:s3:::" + bucket
+		resource := "arn:" + partition(principal) + ":s3:::" + bucket
 		if r.on != "" {
 			resource += "/" + r.on
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
+
+	"github.com/s3share/s3share/integration/localbucket/internal/awsrules"
 )
 
 // maxCopy is the largest object that one CopyObject takes.
@@ -105,7 +107,10 @@ func (l *layer) copyInput(ctx context.Context, in s3response.CopyObjectInput, sr
 		put.ContentDisposition, put.ContentLanguage = src.ContentDisposition, src.ContentLanguage
 		put.CacheControl, put.Expires = src.CacheControl, src.ExpiresString
 	}
-	put.Metadata = withACL(metadata, acl)
+	put.Metadata = l.stored(ctx, withACL(metadata, acl))
+	if v := verdictOf(ctx); v != nil && !v.rules[awsrules.CopyResetsClass] && put.Metadata[metaClass] == "" && src.StorageClass != types.StorageClassStandard {
+		put.Metadata[metaClass] = string(src.StorageClass)
+	}
 	return put, nil
 }
 

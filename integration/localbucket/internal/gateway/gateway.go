@@ -2,10 +2,11 @@
 // policies, and object ownership and ACLs that bite.
 //
 // The server is versitygw with its posix backend, whose objects are files in a
-// directory. What it lacks is added in three places: accounts says who calls
+// directory. What it lacks is added in four places: accounts says who calls
 // and what an account may do by itself; layer, around the backend, gives every
 // object an owner and an ACL and holds requests against them; finish, a
-// middleware, puts right two answers.
+// middleware, puts right two answers; judge, another one, holds requests against the
+// rules of AWS that are asked for (package awsrules).
 //
 // Only one gateway can run in a process, and the process's working directory
 // is the gateway's from Start on: the posix backend works with relative paths.
@@ -28,6 +29,7 @@ import (
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
 
+	"github.com/s3share/s3share/integration/localbucket/internal/awsrules"
 	"github.com/s3share/s3share/integration/localbucket/internal/bucket"
 )
 
@@ -37,6 +39,11 @@ type Config struct {
 	Dir     string // holds the objects; made when it is missing
 	Region  string
 	Parties []bucket.Account
+
+	Versions bool // buckets can have versions
+
+	Rules awsrules.Set      // of AWS, that hold beside those that all servers have
+	IAM   map[string]string // under both-halves: files with accounts' own policies, by account id
 }
 
 // Gateway is a server that answers.
@@ -44,6 +51,7 @@ type Gateway struct {
 	Endpoint string // "http://host:port"
 
 	server *s3api.S3ApiServer
+	aws    *aws
 	ended  chan error // gets the server's last word
 }
 
@@ -61,12 +69,23 @@ func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := posix.New(data, attrs, posix.PosixOpts{CopyObjectThreshold: maxCopy, ValidateBucketNames: true})
+	versions := ""
+	if cfg.Versions {
+		versions = data + "-versions"
+		if err := os.MkdirAll(versions, 0o755); err != nil {
+			return nil, fmt.Errorf("make directory: %w", err)
+		}
+	}
+	files, err := posix.New(data, attrs, posix.PosixOpts{CopyObjectThreshold: maxCopy, ValidateBucketNames: true, VersioningDir: versions})
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", data, err)
 	}
 	st := &store{attrs: attrs}
-	l := &layer{Backend: &atomic{Backend: files}, accounts: newAccounts(st, cfg.Parties...), store: st}
+	l := &layer{Backend: &atomic{Backend: files}, accounts: newAccounts(st, cfg.Parties...), store: st, aws: &aws{
+		region: cfg.Region, partition: awsrules.PartitionOf(cfg.Region), rules: cfg.Rules, iam: cfg.IAM,
+		// The gateway wants an account that may do everything. Nobody learns its secret.
+		root: middlewares.RootUserConfig{Access: rand.Text(), Secret: rand.Text()},
+	}}
 	for try := 1; ; try++ {
 		g, err := l.listen(ctx, addr, cfg.Region)
 		if addr.Port() == 0 && errors.Is(err, syscall.EADDRINUSE) && try < portTries {
@@ -110,20 +129,19 @@ func (l *layer) listen(ctx context.Context, addr netip.AddrPort, region string) 
 		addr = free
 	}
 	ready := make(chan struct{})
-	// The gateway wants an account that may do everything. Nobody learns its secret.
-	root := middlewares.RootUserConfig{Access: rand.Text(), Secret: rand.Text()}
-	server, err := s3api.New(l, root, region, l.accounts, nil, nil, nil, nil,
+	server, err := s3api.New(l, l.aws.root, region, l.accounts, nil, nil, nil, nil,
 		s3api.WithQuiet(),
 		s3api.WithKeepAlive(),
 		s3api.WithConcurrencyLimiter(4096, 4096),
 		s3api.WithMpMaxParts(10000),
 		s3api.WithMiddleware("/", l.finish),
+		s3api.WithMiddleware("/", l.judge),
 		s3api.WithOnListen(func() { close(ready) }),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
 	}
-	g := &Gateway{Endpoint: "http://" + addr.String(), server: server, ended: make(chan error, 1)}
+	g := &Gateway{Endpoint: "http://" + addr.String(), server: server, aws: l.aws, ended: make(chan error, 1)}
 	go func() { g.ended <- server.ServeMultiPort([]string{addr.String()}) }()
 	select {
 	case <-ready:

@@ -15,6 +15,7 @@ import (
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 
+	"github.com/s3share/s3share/integration/localbucket/internal/awsrules"
 	"github.com/s3share/s3share/integration/localbucket/internal/objacl"
 )
 
@@ -27,6 +28,7 @@ type layer struct {
 	backend.Backend
 	accounts *accounts
 	store    *store
+	aws      *aws
 }
 
 // request is the HTTP request that a call of the backend serves.
@@ -44,12 +46,16 @@ func header(ctx context.Context, name string) string {
 }
 
 // target is the bucket and the key that a request names, as its client wrote
-// them: fasthttp's own path has been decoded once too often for some keys.
+// them: fasthttp's own path has been decoded once too often for some keys. A host name
+// that names the bucket goes before the path.
 func target(r *fasthttp.RequestCtx) (bucketName, key string) {
 	path, _, _ := strings.Cut(string(r.Request.Header.RequestURI()), "?")
 	path, err := url.PathUnescape(path)
 	if err != nil {
 		return "", ""
+	}
+	if bucketName, ok := r.UserValue(routed).(string); ok {
+		return bucketName, strings.TrimPrefix(path, "/")
 	}
 	bucketName, key, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return bucketName, key
@@ -64,12 +70,21 @@ func (l *layer) caller(ctx context.Context) string {
 // acl is the request as far as it is about the ACL of the object it makes.
 func (l *layer) acl(ctx context.Context, bucketName string) objacl.Request {
 	return objacl.Request{
-		Header:      func(name string) string { return header(ctx, name) },
+		Header:      l.aclHeader(ctx, bucketName),
 		Known:       l.accounts.known,
 		Caller:      l.caller(ctx),
 		BucketOwner: l.store.bucketOwner(bucketName),
 		Ownership:   l.store.ownership(bucketName),
 	}
+}
+
+// aclHeader reads the headers of a request's ACL. Where nothing refuses ACLs in a bucket
+// that has them off, there are none.
+func (l *layer) aclHeader(ctx context.Context, bucketName string) func(name string) string {
+	if v := verdictOf(ctx); v != nil && !v.rules[awsrules.EnforcedRefusesACLs] && l.store.ownership(bucketName) == objacl.Enforced {
+		return func(string) string { return "" }
+	}
+	return func(name string) string { return header(ctx, name) }
 }
 
 // objectACL is the ACL that is in force on an object: under Enforced every
@@ -143,9 +158,13 @@ func (l *layer) ListBuckets(ctx context.Context, in s3response.ListBucketsInput)
 // GetBucketAcl implements backend.Backend. The gateway asks for it once a
 // request's signature has been verified and before the policy is evaluated,
 // which is where a part takes over the canned ACL of its upload: a condition on
-// s3:x-amz-acl is about the object that the upload makes.
+// s3:x-amz-acl is about the object that the upload makes. What has been judged by the
+// rules of AWS is made its caller's here.
 func (l *layer) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
-	if r := request(ctx); r != nil && len(r.Request.Header.Peek("X-Amz-Acl")) == 0 {
+	r := request(ctx)
+	if v := verdictOf(ctx); v != nil {
+		asCaller(r, v)
+	} else if r != nil && len(r.Request.Header.Peek("X-Amz-Acl")) == 0 {
 		_, key := target(r)
 		upload := string(r.QueryArgs().Peek("uploadId"))
 		if canned := l.store.upload(*in.Bucket, key, upload)[metaCanned]; canned != "" {

@@ -11,21 +11,24 @@ import (
 // ListObjects implements backend.Backend.
 func (l *layer) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
 	out, err := l.Backend.ListObjects(ctx, in)
-	l.showOwners(*in.Bucket, out.Contents)
+	l.showOwners(verdictOf(ctx), *in.Bucket, out.Contents)
 	return out, err
 }
 
 // ListObjectsV2 implements backend.Backend.
 func (l *layer) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
 	out, err := l.Backend.ListObjectsV2(ctx, in)
-	l.showOwners(*in.Bucket, out.Contents)
+	l.showOwners(verdictOf(ctx), *in.Bucket, out.Contents)
 	return out, err
 }
 
 // showOwners puts each object's owner where the backend, asked for owners, put
-// the bucket's.
-func (l *layer) showOwners(bucketName string, objects []s3response.Object) {
+// the bucket's, and under the rules of AWS its storage class.
+func (l *layer) showOwners(v *verdict, bucketName string, objects []s3response.Object) {
 	for i, o := range objects {
+		if v != nil && o.Key != nil {
+			objects[i].StorageClass = types.ObjectStorageClass(l.class(bucketName, *o.Key))
+		}
 		if o.Owner == nil || o.Key == nil {
 			continue
 		}

@@ -38,6 +38,10 @@ func (l *layer) finish(ctx fiber.Ctx) error {
 // caller who may not list the bucket, and so must not learn that.
 // Source: Amazon S3 API Reference, GetObject and HeadObject, "Permissions".
 func (l *layer) hidesMissing(ctx fiber.Ctx) bool {
+	if v := verdictOf(ctx.RequestCtx()); v != nil {
+		op := v.call.Op()
+		return ctx.Response().StatusCode() == http.StatusNotFound && (op == "GetObject" || op == "HeadObject") && !l.mayBeTold(v)
+	}
 	method := ctx.Method()
 	if ctx.Response().StatusCode() != http.StatusNotFound || (method != http.MethodGet && method != http.MethodHead) {
 		return false

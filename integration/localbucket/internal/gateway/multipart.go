@@ -18,7 +18,7 @@ func (l *layer) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 	if err != nil {
 		return s3response.InitiateMultipartUploadResult{}, aclError(err)
 	}
-	in.Metadata = withACL(in.Metadata, acl)
+	in.Metadata = l.stored(ctx, withACL(in.Metadata, acl))
 	in.Metadata[metaInitiator] = l.caller(ctx)
 	in.Metadata[metaCanned] = header(ctx, "X-Amz-Acl")
 	return l.Backend.CreateMultipartUpload(ctx, in)
@@ -31,6 +31,9 @@ func (l *layer) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) 
 		return s3response.CopyPartResult{}, err
 	}
 	if err := l.reach(ctx, bucketName, key, objacl.Read); err != nil {
+		return s3response.CopyPartResult{}, err
+	}
+	if err := l.readable(ctx, bucketName, key, true, true); err != nil {
 		return s3response.CopyPartResult{}, err
 	}
 	return l.Backend.UploadPartCopy(ctx, in)

@@ -15,7 +15,7 @@ func (l *layer) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3
 	if err != nil {
 		return s3response.PutObjectOutput{}, aclError(err)
 	}
-	in.Metadata = withACL(in.Metadata, acl)
+	in.Metadata = l.stored(ctx, withACL(in.Metadata, acl))
 	return l.Backend.PutObject(ctx, in)
 }
 
@@ -24,9 +24,13 @@ func (l *layer) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.Hea
 	if err := l.reach(ctx, *in.Bucket, *in.Key, objacl.Read); err != nil {
 		return nil, err
 	}
+	if err := l.readable(ctx, *in.Bucket, *in.Key, false, false); err != nil {
+		return nil, err
+	}
 	out, err := l.Backend.HeadObject(ctx, in)
 	if out != nil {
 		out.Metadata = userOnly(out.Metadata)
+		out.StorageClass = l.class(*in.Bucket, *in.Key)
 	}
 	return out, err
 }
@@ -36,9 +40,13 @@ func (l *layer) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetOb
 	if err := l.reach(ctx, *in.Bucket, *in.Key, objacl.Read); err != nil {
 		return nil, err
 	}
+	if err := l.readable(ctx, *in.Bucket, *in.Key, header(ctx, "X-Amz-Copy-Source") != "", true); err != nil {
+		return nil, err
+	}
 	out, err := l.Backend.GetObject(ctx, in)
 	if out != nil {
 		out.Metadata = userOnly(out.Metadata)
+		out.StorageClass = l.class(*in.Bucket, *in.Key)
 	}
 	return out, err
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/versity/versitygw/s3err"
 
+	"github.com/s3share/s3share/integration/localbucket/internal/awsrules"
 	"github.com/s3share/s3share/integration/localbucket/internal/objacl"
 )
 
@@ -22,6 +23,9 @@ func (l *layer) GetObjectAcl(ctx context.Context, in *s3.GetObjectAclInput) (*s3
 	}
 	if err := l.reach(ctx, *in.Bucket, *in.Key, objacl.ReadACP); err != nil {
 		return nil, err
+	}
+	if v := verdictOf(ctx); v != nil && v.rules[awsrules.CanonicalIDs] {
+		acl = acl.Named(canonical)
 	}
 	body, err := acl.XML()
 	if err != nil {

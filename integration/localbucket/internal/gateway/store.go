@@ -21,6 +21,9 @@ const (
 	attrMetadata  = "metadata"  // of an object or an upload: its user metadata, a JSON map
 	attrACL       = "acl"       // of a bucket
 	attrOwnership = "ownership" // of a bucket
+	attrLock      = "bucket-lock"
+	attrTags      = "X-Amz-Tagging"
+	attrSetting   = "localbucket-" // ours, of a bucket: see settings
 )
 
 // The entries that the layer adds to an object's user metadata, so that they
@@ -96,11 +99,20 @@ func (s *store) acl(bucketName, key string) (objacl.ACL, bool) {
 
 // setACL replaces the ACL of an object that has one.
 func (s *store) setACL(bucketName, key string, acl objacl.ACL) error {
+	return s.setMetadata(bucketName, key, metaACL, aclText(acl))
+}
+
+// setMetadata adds an entry to an object's metadata.
+func (s *store) setMetadata(bucketName, key, name, value string) error {
 	m, err := s.metadata(bucketName, key)
 	if err != nil {
 		return err
 	}
-	m = withACL(m, acl)
+	m[name] = value
+	return s.keepMetadata(bucketName, key, m)
+}
+
+func (s *store) keepMetadata(bucketName, key string, m map[string]string) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("write metadata of %q: %w", key, err)
@@ -130,14 +142,28 @@ func (s *store) initiator(bucketName, key, uploadID string) string {
 	return s.upload(bucketName, key, uploadID)[metaInitiator]
 }
 
-// withACL is user metadata with the ACL beside what it had.
-func withACL(m map[string]string, acl objacl.ACL) map[string]string {
+// tags are an object's.
+func (s *store) tags(bucketName, key string) (tags map[string]string) {
+	raw, err := s.attrs.RetrieveAttribute(nil, bucketName, key, attrTags)
+	if err != nil || json.Unmarshal(raw, &tags) != nil {
+		return nil
+	}
+	return tags
+}
+
+// aclText is an ACL as it is kept.
+func aclText(acl objacl.ACL) string {
 	raw, err := json.Marshal(acl)
 	if err != nil {
 		panic(err) // strings in slices always marshal
 	}
+	return string(raw)
+}
+
+// withACL is user metadata with the ACL beside what it had.
+func withACL(m map[string]string, acl objacl.ACL) map[string]string {
 	out := userOnly(m)
-	out[metaACL] = string(raw)
+	out[metaACL] = aclText(acl)
 	return out
 }
 

@@ -65,6 +65,18 @@ func (a ACL) Allows(caller string, p Permission) bool {
 	})
 }
 
+// Named is the ACL with other names for its accounts.
+func (a ACL) Named(name func(id string) string) ACL {
+	out := ACL{Owner: name(a.Owner)}
+	for _, g := range a.Grants {
+		if g.ID != "" {
+			g.ID = name(g.ID)
+		}
+		out.Grants = append(out.Grants, g)
+	}
+	return out
+}
+
 // Ownership is a bucket's object ownership setting.
 type Ownership string
 
