@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -64,10 +64,12 @@ func openDisk(cfg Config, log *slog.Logger) (*disk, error) {
 	if cfg.Dir == "" {
 		return nil, nil
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	dir, err := privatedir.Make(cfg.Dir)
+	if err != nil {
 		return nil, fmt.Errorf("content: disk cache: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	defer dir.Close()
+	lock, err := dir.OpenFile("lock", os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("content: disk cache: %w", err)
 	}

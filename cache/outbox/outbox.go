@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cache/tray"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -135,9 +136,11 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	dir, err := privatedir.Make(cfg.Dir)
+	if err != nil {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
+	defer dir.Close()
 	places, err := openTray(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)

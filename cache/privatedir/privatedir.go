@@ -120,6 +120,33 @@ func Check(path string) error {
 	return checkOwn(path, &st)
 }
 
+// CheckFile reports why what path holds may be another user's words, nil if it may not:
+// nobody but this user and root can write to the file, or put another in its place. The
+// error is fs.ErrNotExist where there is none.
+func CheckFile(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err != nil {
+		return err
+	}
+	real, rest, err := walk(path)
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	switch err := unix.Lstat(real, &st); {
+	case rest != "" || err != nil:
+		return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	case !trusted(st.Uid):
+		return refuse(path, "belongs to %s", userName(st.Uid))
+	case writableByOthers(&st):
+		return refuse(path, "can be written to by others (mode %04o)", st.Mode&0o7777)
+	}
+	return nil
+}
+
 // Path is the directory's absolute path, as it was named.
 func (d *Dir) Path() string { return d.path }
 

@@ -419,3 +419,40 @@ func TestFilesAreNotOpenedThroughLinks(t *testing.T) {
 		}
 	}
 }
+
+func TestAppendWritesToNothingOfAnotherUser(t *testing.T) {
+	needRoot(t)
+	dir := mkdir(t, worldDir(t), "tmp", 0o1777)
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, plant := range map[string]func(string) error{
+		"link": func(p string) error { return os.Symlink(precious, p) },
+		"file": func(p string) error { return os.WriteFile(p, nil, 0o666) },
+		"pipe": func(p string) error { return unix.Mkfifo(p, 0o666) },
+	} {
+		path := filepath.Join(dir, name)
+		if err := plant(path); err != nil {
+			t.Fatal(err)
+		}
+		chown(t, path, attacker)
+		var unsafe *UnsafeError
+		if f, err := Append(path); !errors.As(err, &unsafe) {
+			t.Errorf("the %s: %v, want it refused", name, err)
+			f.Close()
+		}
+	}
+	ours := filepath.Join(dir, "ours")
+	if err := os.Symlink(precious, ours); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{ours, filepath.Join(dir, "new"), "/dev/stderr"} {
+		f, err := Append(path)
+		if err != nil {
+			t.Errorf("Append(%s): %v", path, err)
+			continue
+		}
+		f.Close()
+	}
+}

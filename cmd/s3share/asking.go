@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,24 +21,47 @@ import (
 // errNoDaemon says that nobody answers on a control socket.
 var errNoDaemon = errors.New("no daemon answers")
 
-// daemonLink asks one daemon over its control socket.
-type daemonLink struct{ http *http.Client }
+// mostAnswer bounds an answer of a daemon, in bytes: it may be another user's.
+const mostAnswer = 128 << 20
 
-// linkTo opens a link over the socket at path.
-func linkTo(path string) *daemonLink {
-	return &daemonLink{&http.Client{Transport: &http.Transport{
+// daemonLink asks one daemon over its control socket.
+type daemonLink struct {
+	http *http.Client
+	uid  int // who the daemon runs as
+}
+
+// linkTo opens a link over the socket at path to a daemon of this user.
+func linkTo(path string) *daemonLink { return linkToUser(path, os.Getuid()) }
+
+// linkToUser opens a link over the socket at path to a daemon of the user uid, and to
+// nobody else: what lies at path may lead to another program's socket.
+func linkToUser(path string, uid int) *daemonLink {
+	return &daemonLink{uid: uid, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
-			return dialer.DialContext(ctx, "unix", path)
+			c, err := dialer.DialContext(ctx, "unix", path)
+			if err != nil {
+				return nil, err
+			}
+			if at, err := peerUID(c.(*net.UnixConn)); err != nil || at != uid {
+				c.Close()
+				return nil, errors.Join(errors.New("another user's program answers"), err)
+			}
+			return c, nil
 		},
+		MaxResponseHeaderBytes: 64 << 10,
 	}}}
 }
+
+// foreign reports whether the daemon is another user's: what it says is not to be
+// acted upon.
+func (l *daemonLink) foreign() bool { return l.uid != os.Getuid() }
 
 // findDaemon links to the daemon behind the mount on dir, which runs as one of
 // uids. It returns errNoDaemon if none answers.
 func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, state, error) {
 	for _, run := range socketDirs(uids) {
-		link := linkTo(filepath.Join(run, socketName(dir)))
+		link := linkToUser(filepath.Join(run.path, socketName(dir)), run.uid)
 		st, err := link.status(ctx)
 		if err == nil && st.Dir == dir {
 			return link, st, nil
@@ -55,7 +80,7 @@ func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, stat
 func allDaemons(ctx context.Context, uids ...int) []place {
 	var all []place
 	for _, run := range socketDirs(uids) {
-		entries, err := os.ReadDir(run)
+		entries, err := os.ReadDir(run.path)
 		if err != nil {
 			continue
 		}
@@ -63,7 +88,7 @@ func allDaemons(ctx context.Context, uids ...int) []place {
 			if !strings.HasSuffix(e.Name(), ".sock") {
 				continue
 			}
-			link := linkTo(filepath.Join(run, e.Name()))
+			link := linkToUser(filepath.Join(run.path, e.Name()), run.uid)
 			if st, err := link.status(ctx); err == nil {
 				all = append(all, place{link: link, state: st})
 			}
@@ -73,12 +98,18 @@ func allDaemons(ctx context.Context, uids ...int) []place {
 	return slices.CompactFunc(all, func(a, b place) bool { return a.state.Dir == b.state.Dir && a.state.PID == b.state.PID })
 }
 
+// socketDir is a directory of control sockets, and whose.
+type socketDir struct {
+	path string
+	uid  int
+}
+
 // socketDirs are the directories of uids' sockets that nobody else can write to.
-func socketDirs(uids []int) []string {
-	var dirs []string
+func socketDirs(uids []int) []socketDir {
+	var dirs []socketDir
 	for _, uid := range uids {
-		for _, dir := range runtimeDirs(uid) {
-			if !slices.Contains(dirs, dir) && trusted(dir, uid) {
+		for _, path := range runtimeDirs(uid) {
+			if dir := (socketDir{path, uid}); !slices.Contains(dirs, dir) && trusted(path, uid) {
 				dirs = append(dirs, dir)
 			}
 		}
@@ -114,7 +145,7 @@ func (l *daemonLink) post(ctx context.Context, path string, body, answer any) er
 		return err
 	}
 	defer resp.Body.Close()
-	return json.NewDecoder(resp.Body).Decode(answer)
+	return json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(answer)
 }
 
 // statusPatience is how long a daemon may take to tell what it does.
@@ -130,7 +161,7 @@ func (l *daemonLink) status(ctx context.Context) (state, error) {
 	}
 	defer resp.Body.Close()
 	var st state
-	err = json.NewDecoder(resp.Body).Decode(&st)
+	err = json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(&st)
 	return st, err
 }
 
@@ -142,15 +173,17 @@ func (l *daemonLink) unmount(ctx context.Context, ask unmountRequest, seen func(
 		return event{}, err
 	}
 	defer resp.Body.Close()
-	events := json.NewDecoder(resp.Body)
-	for {
+	events := bufio.NewScanner(resp.Body)
+	events.Buffer(nil, mostAnswer)
+	for events.Scan() {
 		var e event
-		if err := events.Decode(&e); err != nil {
-			return event{}, fmt.Errorf("the daemon ended without a word: %w", err)
+		if err := json.Unmarshal(events.Bytes(), &e); err != nil {
+			return event{}, fmt.Errorf("the daemon said what this version does not know: %w", err)
 		}
 		if e.Phase == phaseEnded {
 			return e, nil
 		}
 		seen(e)
 	}
+	return event{}, fmt.Errorf("the daemon ended without a word: %w", cmp.Or(events.Err(), io.ErrUnexpectedEOF))
 }

@@ -3,10 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/privatedir"
 )
 
 // claim is whose outbox a state directory holds.
@@ -18,10 +17,15 @@ type claim struct {
 // claimState notes for which bucket the state directory is, once it is locked. It
 // refuses one that still owes files to another: they would go to the wrong bucket.
 func claimState(s *settings) error {
-	name := filepath.Join(s.StateDir, "exchange.json")
+	const name = "exchange.json"
+	dir, err := privatedir.Open(s.StateDir)
+	if err != nil {
+		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, rootCause(err))
+	}
+	defer dir.Close()
 	ours := claim{s.Bucket, s.Endpoint}
 	var theirs claim
-	data, err := os.ReadFile(name)
+	data, err := dir.ReadFile(name)
 	if err == nil && json.Unmarshal(data, &theirs) == nil && theirs != ours && theirs.Bucket != "" {
 		owes, err := cache.Owes(s.StateDir)
 		if err != nil {
@@ -36,7 +40,7 @@ func claimState(s *settings) error {
 		return nil
 	}
 	if data, err = json.Marshal(ours); err == nil {
-		err = os.WriteFile(name, append(data, '\n'), 0o600)
+		err = dir.WriteFile(name, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, rootCause(err))

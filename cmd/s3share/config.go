@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatedir"
 )
 
 // defaultExchange is mounted when nothing says which.
@@ -37,6 +38,21 @@ func configPath(flag string) (file string, asked bool, err error) {
 		return "", false, fmt.Errorf("cannot find the config file: %w", err)
 	}
 	return filepath.Join(dir, "s3share", "config.toml"), false, nil
+}
+
+// checkConfig refuses the config file that nobody named if it is another user's, or
+// they can change it: it says where our credentials go. That is so where a program
+// that became another user still has the home of the first.
+func checkConfig(file string) error {
+	err := privatedir.CheckFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var unsafe *privatedir.UnsafeError
+	if errors.As(err, &unsafe) {
+		return advise(fmt.Errorf("the config file %w", err), "name the one that is meant with --config, or set HOME to your own home")
+	}
+	return err
 }
 
 // readConfig lays the exchange's table of the config file over s. With no name it

@@ -51,8 +51,30 @@ func controlAt(path string) (*control, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return &control{listener: l}, nil
+	return &control{listener: ownListener{l}}, nil
 }
+
+// ownListener lets in this user and root alone, whatever the modes of the socket and
+// its directory are.
+type ownListener struct{ net.Listener }
+
+func (l ownListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if u, ok := c.(*net.UnixConn); ok {
+			if uid, err := peerUID(u); err == nil && (uid == 0 || uid == os.Getuid()) {
+				return c, nil
+			}
+		}
+		c.Close()
+	}
+}
+
+// mostRequest bounds what a request brings, in bytes.
+const mostRequest = 1 << 20
 
 // serve begins to answer for d.
 func (c *control) serve(d *mountDaemon) {
@@ -64,7 +86,7 @@ func (c *control) serve(d *mountDaemon) {
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
 	mux.HandleFunc("POST /login", d.serveLogin)
 	d.serveFiles(mux)
-	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: controlPatience}
+	c.server = &http.Server{Handler: http.MaxBytesHandler(mux, mostRequest), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 64 << 10}
 	c.served = make(chan struct{})
 	go func() {
 		defer close(c.served)

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -75,13 +78,20 @@ func (c *said) about(ctx context.Context, args []string) (*settings, error) {
 		return c.resolve()
 	}
 	dir, err := filepath.Abs(args[0])
-	if m, merr := mountAt(dir); err != nil || merr != nil || m == nil || !ours(m) {
+	m, merr := mountAt(dir)
+	if err != nil || merr != nil || m == nil || !ours(m) {
 		c.exchange = args[0]
 		return c.resolve()
+	}
+	if uid := ownerOf(m); uid >= 0 && uid != os.Getuid() {
+		return nil, notYourMount(dir, uid)
 	}
 	places, err := placesOf(ctx, []string{dir})
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell what is mounted on %s: %w", dir, err)
+	}
+	if link := places[0].link; link.foreign() {
+		return nil, notYourMount(dir, link.uid)
 	}
 	st := places[0].state
 	if st.Exchange != "" {
@@ -102,6 +112,17 @@ func (c *said) about(ctx context.Context, args []string) (*settings, error) {
 		c.flags[folderSetting] = st.Folders
 	}
 	return c.resolve()
+}
+
+// notYourMount refuses to take another user's word for settings: root's credentials
+// would go where that user wants them.
+func notYourMount(dir string, uid int) error {
+	who, as := fmt.Sprintf("the user %d", uid), fmt.Sprintf("#%d", uid)
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		who, as = u.Username, u.Username
+	}
+	return advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
+		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", tomlKey(as)))
 }
 
 // diagnosis is what doctor tells.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -53,7 +54,10 @@ func examineHere(s *settings) []access.Finding {
 	if top := firstMissing(s.StateDir); top != "" {
 		parent, state.How = filepath.Dir(top), "it will be made"
 	}
-	err := writable(parent, parent == s.StateDir)
+	err := privatedir.Check(s.StateDir)
+	if err == nil {
+		err = writable(parent, parent == s.StateDir)
+	}
 	if by, used := tenantOf(s.StateDir); err == nil && used {
 		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"
 	}
@@ -84,7 +88,7 @@ func writable(dir string, try bool) error {
 // tenantOf tells who uses the state directory now. A lock file alone tells nothing:
 // the lock ends with the process that had it.
 func tenantOf(stateDir string) (string, bool) {
-	f, err := os.OpenFile(filepath.Join(stateDir, "daemon.lock"), os.O_RDWR, 0)
+	f, err := openLock(stateDir, os.O_RDWR)
 	if err != nil {
 		return "", false
 	}

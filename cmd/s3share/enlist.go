@@ -75,7 +75,10 @@ func enlist(config, name string, t table) (file, used string, err error) {
 	if name == "" {
 		name = t.Bucket
 	}
-	file, _, err = configPath(config)
+	file, asked, err := configPath(config)
+	if err == nil && !asked {
+		err = checkConfig(file)
+	}
 	if err != nil {
 		return "", "", err
 	}

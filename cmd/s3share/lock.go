@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/privatedir"
 )
 
 // tenant is who uses a state directory, as its lock file says.
@@ -19,8 +21,7 @@ type tenant struct {
 // lockState takes the state directory for this process until the file is closed.
 // The kernel gives it up when the process ends, however that happens.
 func lockState(stateDir, mountpoint string) (*os.File, error) {
-	name := filepath.Join(stateDir, "daemon.lock")
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLock(stateDir, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, advise(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, rootCause(err)), "name another one with --state-dir")
 	}
@@ -29,7 +30,7 @@ func lockState(stateDir, mountpoint string) (*os.File, error) {
 		defer f.Close()
 		return nil, inUse(stateDir, f)
 	}
-	if err == nil && !sameFile(f, name) {
+	if err == nil && !sameFile(f, filepath.Join(stateDir, lockName)) {
 		err = errors.New("it is being removed") // by a start that failed
 	}
 	if err == nil {
@@ -39,6 +40,19 @@ func lockState(stateDir, mountpoint string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, err), f.Close())
 	}
 	return f, nil
+}
+
+// lockName is the file in a state directory that is locked.
+const lockName = "daemon.lock"
+
+// openLock opens it, in a directory that is this user's alone.
+func openLock(stateDir string, flag int) (*os.File, error) {
+	dir, err := privatedir.Open(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.OpenFile(lockName, flag)
 }
 
 func sameFile(f *os.File, name string) bool {

@@ -105,6 +105,9 @@ type loginDesk struct {
 
 // login renews the credentials of one mount.
 func (l *loginDesk) login(ctx context.Context, p place) error {
+	if p.link.foreign() {
+		return notYourMount(p.state.Dir, p.link.uid)
+	}
 	how := p.state.Login
 	if how.SSO && !l.done[how.Profile] {
 		if err := l.sso(ctx, how.Profile); err != nil {

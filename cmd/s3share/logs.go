@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/s3share/s3share/cache/privatedir"
 )
 
 // mostLog is when a log file is put aside, under its name with .old.
@@ -31,7 +33,7 @@ func openLog(s *settings, foreground bool) (*slog.Logger, *os.File, error) {
 			return nil, nil, fmt.Errorf("cannot put the log aside: %w", err)
 		}
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := privatedir.Append(name)
 	if err != nil {
 		return nil, nil, advise(fmt.Errorf("cannot write the log %s: %w", name, rootCause(err)), "name another file with --log-file")
 	}

@@ -8,9 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
+
+	"github.com/s3share/s3share/cache/privatedir"
 )
 
 // exchangeID names an exchange on disk: readable, and the same at each mount of
@@ -73,13 +73,20 @@ func xdg(variable, below string) (string, error) {
 	return filepath.Join(home, below), nil
 }
 
-// makePrivate makes dir, for its owner alone, and proves that files can be made in
-// it.
+// makePrivate makes dir, for this user alone, and proves that files can be made in
+// it. A directory that another user made, or can put another in the place of, is
+// refused.
 func makePrivate(dir, what, flag string) error {
 	hint := "name another one with " + flag
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	private, err := privatedir.Make(dir)
+	var unsafe *privatedir.UnsafeError
+	switch {
+	case errors.As(err, &unsafe):
+		return advise(fmt.Errorf("the %s %w", what, err), hint)
+	case err != nil:
 		return advise(fmt.Errorf("cannot make the %s %s: %w", what, dir, rootCause(err)), hint)
 	}
+	defer private.Close()
 	probe, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {
 		return advise(fmt.Errorf("cannot write to the %s %s: %w", what, dir, rootCause(err)), hint)
@@ -94,65 +101,4 @@ func rootCause(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-// runtimeDirs are the places of a user's control sockets, the best first. Those
-// who ask look at all: the daemon may have another environment than they have.
-func runtimeDirs(uid int) []string {
-	var dirs []string
-	add := func(dir string) {
-		if filepath.IsAbs(dir) {
-			dirs = append(dirs, filepath.Clean(dir))
-		}
-	}
-	id := strconv.Itoa(uid)
-	perUser := "/run/user/" + id
-	if uid == 0 { // at the last logout /run/user/0 goes, and mounts of root stay
-		add("/run/s3share")
-	}
-	if xdg := os.Getenv("XDG_RUNTIME_DIR"); xdg != "" && uid == os.Getuid() {
-		add(filepath.Join(xdg, "s3share"))
-	}
-	add(perUser + "/s3share")
-	add(filepath.Join(os.TempDir(), "s3share-"+id))
-	add("/tmp/s3share-" + id)
-	return dirs
-}
-
-// trusted tells whether dir is a directory that only uid can change.
-func trusted(dir string, uid int) bool {
-	info, err := os.Lstat(dir)
-	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == uid
-}
-
-// maxSocketPath is the longest path of a socket. Source: unix(7), sun_path; 104 on
-// macOS, both with the closing zero.
-const maxSocketPath = 103
-
-// socketName is the file name of the control socket of the mount on dir.
-func socketName(dir string) string {
-	sum := sha256.Sum256([]byte(dir))
-	return hex.EncodeToString(sum[:8]) + ".sock"
-}
-
-// newSocketPath makes the directory for the socket of the mount on dir.
-func newSocketPath(dir string) (string, error) {
-	uid := os.Getuid()
-	for _, run := range runtimeDirs(uid) {
-		path := filepath.Join(run, socketName(dir))
-		if len(path) > maxSocketPath {
-			continue
-		}
-		if err := os.Mkdir(run, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if trusted(run, uid) {
-			return path, nil
-		}
-	}
-	return "", advise(errors.New("no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
 }

@@ -3,35 +3,50 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/s3backend"
 )
 
 // Uploads that probes could not abort are remembered, so that each folder has one at
 // most.
 
-func leftFile(stateDir string) string { return filepath.Join(stateDir, "probes.json") }
+// leftFile is where, in the state directory.
+const leftFile = "probes.json"
 
 func readLeft(stateDir string) map[string]s3backend.Upload {
 	left := map[string]s3backend.Upload{}
-	if data, err := os.ReadFile(leftFile(stateDir)); err == nil {
+	dir, err := privatedir.Open(stateDir)
+	if err != nil {
+		return left
+	}
+	defer dir.Close()
+	if data, err := dir.ReadFile(leftFile); err == nil {
 		_ = json.Unmarshal(data, &left) // a damaged file is as good as none
 	}
 	return left
 }
 
+// writeLeft keeps what is left. Where it cannot be kept, one more upload is left.
 func writeLeft(stateDir string, left map[string]s3backend.Upload) {
+	open := privatedir.Make
 	if len(left) == 0 {
-		_ = os.Remove(leftFile(stateDir)) // it may not be there
+		open = privatedir.Open
+	}
+	dir, err := open(stateDir)
+	if err != nil {
 		return
 	}
-	if data, err := json.Marshal(left); err == nil && os.MkdirAll(stateDir, 0o700) == nil {
-		_ = os.WriteFile(leftFile(stateDir), data, 0o600) // then one more upload is left
+	defer dir.Close()
+	if len(left) == 0 {
+		_ = dir.Remove(leftFile) // it may not be there
+		return
+	}
+	if data, err := json.Marshal(left); err == nil {
+		_ = dir.WriteFile(leftFile, data)
 	}
 }
 

@@ -40,7 +40,13 @@ func (c said) resolve() (*settings, error) {
 	}
 	named := len(env["bucket"])+len(options["bucket"])+len(c.flags["bucket"]) > 0
 	if c.exchange != "" || asked || !named {
-		if err := readConfig(file, c.exchange, s); err != nil {
+		if !asked {
+			err = checkConfig(file)
+		}
+		if err == nil {
+			err = readConfig(file, c.exchange, s)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/s3share/s3share/cache/privatedir"
+)
+
+// Where control sockets lie. Daemon and commands find the place without knowing of each
+// other's settings, and without taking another user's directory for one.
+
+// runtimeDirs are the places of a user's control sockets, the best first. Those
+// who ask look at all: the daemon may have another environment than they have.
+func runtimeDirs(uid int) []string {
+	var dirs []string
+	add := func(dir string) {
+		if filepath.IsAbs(dir) {
+			dirs = append(dirs, filepath.Clean(dir))
+		}
+	}
+	id := strconv.Itoa(uid)
+	if uid == 0 { // at the last logout /run/user/0 goes, and mounts of root stay
+		add("/run/s3share")
+	}
+	if xdg := os.Getenv("XDG_RUNTIME_DIR"); xdg != "" && uid == os.Getuid() {
+		add(filepath.Join(xdg, "s3share"))
+	}
+	add("/run/user/" + id + "/s3share")
+	for _, temp := range tempDirs() {
+		add(filepath.Join(temp, "s3share-"+id))
+	}
+	return append(dirs, spareDirs(uid)...)
+}
+
+// tempDirs are the places of temporary files.
+func tempDirs() []string { return slices.Compact([]string{os.TempDir(), "/tmp"}) }
+
+// spareDirs are a user's directories in them that got random names, because another
+// user had taken the usual one. What others call so is among them, too.
+func spareDirs(uid int) (dirs []string) {
+	for _, temp := range tempDirs() {
+		entries, err := os.ReadDir(temp)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if ok, _ := filepath.Match(spareName(uid), e.Name()); ok && e.IsDir() {
+				dirs = append(dirs, filepath.Join(temp, e.Name()))
+			}
+		}
+	}
+	return dirs
+}
+
+// spareName is a pattern of os.MkdirTemp, and of filepath.Match.
+func spareName(uid int) string { return "s3share-" + strconv.Itoa(uid) + "-*" }
+
+// trusted reports whether dir is a directory that only uid can change.
+func trusted(dir string, uid int) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == uid
+}
+
+// maxSocketPath is the longest path of a socket. Source: unix(7), sun_path; 104 on
+// macOS, both with the closing zero.
+const maxSocketPath = 103
+
+// socketName is the file name of the control socket of the mount on dir.
+func socketName(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return hex.EncodeToString(sum[:8]) + ".sock"
+}
+
+// newSocketPath makes the directory for the socket of the mount on dir.
+func newSocketPath(dir string) (string, error) {
+	uid := os.Getuid()
+	name := socketName(dir)
+	for _, run := range runtimeDirs(uid) {
+		if len(run)+1+len(name) > maxSocketPath || privatedir.Check(run) != nil {
+			continue
+		}
+		if err := os.Mkdir(run, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if privatedir.Check(run) == nil && trusted(run, uid) {
+			return filepath.Join(run, name), nil
+		}
+	}
+	for _, temp := range tempDirs() {
+		run, err := os.MkdirTemp(temp, spareName(uid))
+		if err != nil {
+			continue
+		}
+		if len(run)+1+len(name) <= maxSocketPath && privatedir.Check(run) == nil {
+			return filepath.Join(run, name), nil
+		}
+		_ = os.Remove(run)
+	}
+	return "", advise(errors.New("no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
+}
