@@ -133,7 +133,7 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		resp.Body.Close()
-		return nil, fmt.Errorf("the daemon answered %s: %s", resp.Status, oneLine(string(text)))
+		return nil, fmt.Errorf("the daemon answered %s: %s", resp.Status, text)
 	}
 	return resp, nil
 }

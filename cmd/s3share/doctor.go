@@ -194,13 +194,13 @@ func (d diagnosis) print(out io.Writer) error {
 		what += " at " + d.Endpoint
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, what)
+	fmt.Fprintln(w, oneLine(what))
 	for _, t := range d.Findings {
 		check := string(t.Check)
 		if t.Folder != "" {
 			check = t.Folder + "/ " + check
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, check, oneLine(t.Found), t.How)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, oneLine(check), oneLine(t.Found), oneLine(t.How))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -208,7 +208,7 @@ func (d diagnosis) print(out io.Writer) error {
 	hinted := map[string]bool{}
 	for _, t := range d.Findings {
 		if t.Hint != "" && !hinted[t.Hint] {
-			fmt.Fprintf(out, "hint: %s\n", t.Hint)
+			fmt.Fprintf(out, "hint: %s\n", oneLine(t.Hint))
 			hinted[t.Hint] = true
 		}
 	}

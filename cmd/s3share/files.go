@@ -140,10 +140,10 @@ func sayWhy(out io.Writer, p place) error {
 		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
 		fmt.Fprintf(out, "  because: %s\n", reasonText(o))
 		if o.Code != "" {
-			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", o.Code, o.RequestID)
+			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", oneLine(o.Code), oneLine(o.RequestID))
 		}
 		if do := remedy(o, p.state); do != "" {
-			fmt.Fprintf(out, "  to do:   %s\n", do)
+			fmt.Fprintf(out, "  to do:   %s\n", oneLine(do))
 		}
 	}
 	return nil

@@ -280,10 +280,10 @@ func TestPrintStates(t *testing.T) {
   all is delivered
 
 /mnt/c (team, the bucket d, read-only, no longer mounted, still delivering)
-  FILE          STATE          SIZE     SENT     SPEED        AGE  REASON
-  Delivery/b    blocked        20 B     0 B                   3h   access denied
-  Delivery/m    uploading 33%  3.0 MiB  1.0 MiB  512.0 KiB/s  1m   being sent
-  Delivery/a?b  conflict       1.0 MiB  1.0 MiB               2d   delivered beside the other party's version
+  FILE           STATE          SIZE     SENT     SPEED        AGE  REASON
+  Delivery/b     blocked        20 B     0 B                   3h   access denied
+  Delivery/m     uploading 33%  3.0 MiB  1.0 MiB  512.0 KiB/s  1m   being sent
+  Delivery/a\nb  conflict       1.0 MiB  1.0 MiB               2d   delivered beside the other party's version
 
 /mnt/e (b)
   Delivery/x is delivered

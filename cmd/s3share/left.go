@@ -28,7 +28,7 @@ func sayLeft(w io.Writer, left []outbox.Status) {
 		if why == "" {
 			why = stateWords[st.State]
 		}
-		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", shown(st), sizeText(st.Size), oneLine(why))
+		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), sizeText(st.Size), oneLine(why))
 	}
 	if n := len(left) - mostSaid; n > 0 {
 		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
@@ -47,7 +47,7 @@ func leftText(left []outbox.Status, timeout time.Duration) string {
 // sayBeside lists what was delivered beside the other party's version.
 func sayBeside(w io.Writer, beside []outbox.Status) {
 	for _, st := range beside[:min(len(beside), mostSaid)] {
-		fmt.Fprintf(w, "s3share: conflict: the other party changed %q too; ours is %q\n", printable(st.Theirs), shown(st))
+		fmt.Fprintf(w, "s3share: conflict: the other party changed %q too; ours is %q\n", st.Theirs, nameOf(st))
 	}
 	if n := len(beside) - mostSaid; n > 0 {
 		fmt.Fprintf(w, "s3share: conflict: %d more\n", n)

@@ -132,7 +132,7 @@ func (l *loginDesk) login(ctx context.Context, p place) error {
 	case a.Error != "":
 		return advise(errors.New(a.Error), a.Hint)
 	}
-	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", p.state.label(), count(a.Files, "file"))
+	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", oneLine(p.state.label()), count(a.Files, "file"))
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
 	}
 	cmd := exec.CommandContext(ctx, aws, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, l.out, l.errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, unguarded(l.out), unguarded(l.errs) // at the terminal, if there is one
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s failed: %w", said, err)
 	}
@@ -159,7 +159,7 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 // code asks for the code of an MFA device.
 func (l *loginDesk) code(device string) (string, error) {
 	if term.IsTerminal(int(l.in.Fd())) {
-		fmt.Fprintf(l.errs, "MFA code of %s: ", device)
+		fmt.Fprintf(l.errs, "MFA code of %s: ", oneLine(device))
 	}
 	line, err := bufio.NewReader(l.in).ReadString('\n')
 	code := strings.TrimSpace(line)

@@ -33,17 +33,22 @@ func (n narrator) paint(code, s string) string {
 
 func (n narrator) line(s string) { fmt.Fprintln(n.out, s) }
 
-func (n narrator) title(s string) { n.line(n.paint(bold, s)) }
+// lead prints a line that begins with a painted text.
+func (n narrator) lead(code, s, rest string) {
+	fmt.Fprintln(unguarded(n.out), n.paint(code, oneLine(s))+oneLine(rest))
+}
+
+func (n narrator) title(s string) { n.lead(bold, s, "") }
 
 func (n narrator) fact(name, format string, args ...any) {
-	n.line(fmt.Sprintf("  %-7s %s", name, fmt.Sprintf(format, args...)))
+	n.line(fmt.Sprintf("  %-7s %s", name, oneLine(fmt.Sprintf(format, args...))))
 }
 
 func (n narrator) step(said string, err error) {
 	if err == nil {
-		n.line(n.paint(green, "✓") + " " + said)
+		n.lead(green, "✓", " "+said)
 		return
 	}
-	n.line(n.paint(red, "✗") + " " + said)
+	n.lead(red, "✗", " "+said)
 	n.line("  but: " + oneLine(err.Error()))
 }

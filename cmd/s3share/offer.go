@@ -114,7 +114,7 @@ func (o *offer) twoFolders() (names [2]string, err error) {
 
 // showRights tells what a client may do, in the words of the folders.
 func showRights(n narrator, l access.Lint, client string) {
-	n.line(client + " may")
+	n.line(oneLine(client) + " may")
 	width := 0
 	for _, f := range l.Folders {
 		width = max(width, len(f)+1)
@@ -130,6 +130,6 @@ func showFindings(n narrator, findings []access.Remark) {
 		if f.Statement != "" {
 			where = " " + f.Statement
 		}
-		n.line(fmt.Sprintf("  %s%s: %s", f.Level, where, f.Text))
+		n.line("  " + oneLine(fmt.Sprintf("%s%s: %s", f.Level, where, f.Text)))
 	}
 }

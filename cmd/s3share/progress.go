@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 )
 
 // progress shows how a delivery goes on: a bar on a terminal, else a line.
@@ -23,7 +21,7 @@ type progress struct {
 func newProgress(w io.Writer) *progress {
 	p := &progress{w: w}
 	if onTerminal(w) {
-		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
+		p.bars = mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
 	}
 	return p
 }
@@ -60,11 +58,6 @@ func (p *progress) end() {
 	if p.bars != nil {
 		p.bars.Wait()
 	}
-}
-
-func onTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // count is n of something, in words.

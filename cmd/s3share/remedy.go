@@ -10,7 +10,7 @@ import (
 // remedy tells people what to do about a file; "" for nothing. S3's codes are those
 // of the S3 API Reference, "Error responses".
 func remedy(o outbox.Status, st state) string {
-	file := strings.TrimRight(st.Dir, "/") + "/" + printable(o.Path)
+	file := strings.TrimRight(st.Dir, "/") + "/" + o.Path
 	switch o.State {
 	case outbox.Open:
 		return "close it in the program that writes it"
@@ -19,7 +19,7 @@ func remedy(o outbox.Status, st state) string {
 	case outbox.Interrupted:
 		return fmt.Sprintf("write it again, or send it as it is: s3share deliver %q", file)
 	case outbox.Conflict:
-		return fmt.Sprintf("join it with %q, then remove or rename it", printable(o.Theirs))
+		return fmt.Sprintf("join it with %q, then remove or rename it", o.Theirs)
 	case outbox.Sealed, outbox.Uploading, outbox.Removing:
 		if st.Paused != nil {
 			return st.Paused.Hint

@@ -159,7 +159,7 @@ func (p repairPlan) tell(out io.Writer, r repaired) {
 	case r.Repaired:
 		what = "repaired"
 	}
-	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", oneLine(r.Key), sizeText(r.Size), what), " "))
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", printable(r.Key), sizeText(r.Size), what), " "))
 }
 
 // countBar shows on a terminal how far a count has come.
@@ -172,7 +172,7 @@ func newCountBar(w io.Writer, label string) *countBar {
 	if !onTerminal(w) {
 		return &countBar{}
 	}
-	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40))
+	bars := mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
 	return &countBar{bars, bars.AddBar(0, mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(label)), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))}
 }

@@ -40,8 +40,8 @@ final name, and so that the bucket's owner can read it.
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetOut(guarded(out))
+	root.SetErr(guarded(errs))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse(helpHint(cmd), "%w", err)
 	})

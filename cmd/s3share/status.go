@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -108,21 +108,8 @@ func headline(st state) string {
 	return fmt.Sprintf("%s (%s)", st.Dir, what)
 }
 
-// shown is how a file is named to people, on one line.
-func shown(st outbox.Status) string {
-	name := st.Path
-	if name == "" {
-		name = st.Key
-	}
-	return printable(name)
-}
+// nameOf is how a file is called.
+func nameOf(st outbox.Status) string { return cmp.Or(st.Path, st.Key) }
 
-// printable keeps a name from speaking to the terminal.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, name)
-}
+// shown is how a file is named to people, on one line.
+func shown(st outbox.Status) string { return printable(nameOf(st)) }

@@ -26,7 +26,7 @@ func stateText(st outbox.Status) string {
 	if st.State == outbox.Uploading {
 		return fmt.Sprintf("%s %d%%", st.State, percent(st))
 	}
-	return string(st.State)
+	return oneLine(string(st.State))
 }
 
 // percent is how much of a file S3 has.
@@ -55,11 +55,11 @@ func printStates(out io.Writer, all []state) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s\n", headline(st))
+		fmt.Fprintf(w, "%s\n", oneLine(headline(st)))
 		if st.Paused != nil {
-			fmt.Fprintf(w, "  paused: %s\n", st.Paused.Reason)
+			fmt.Fprintf(w, "  paused: %s\n", oneLine(st.Paused.Reason))
 			if st.Paused.Hint != "" {
-				fmt.Fprintf(w, "  to do:  %s\n", st.Paused.Hint)
+				fmt.Fprintf(w, "  to do:  %s\n", oneLine(st.Paused.Hint))
 			}
 		}
 		switch {

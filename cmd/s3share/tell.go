@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -36,9 +35,10 @@ func tell(w io.Writer, err error) int {
 	if _, said := err.(silent); said {
 		return code
 	}
+	w = guarded(w)
 	fmt.Fprintf(w, "s3share: %s\n", oneLine(err.Error()))
 	if hint != "" {
-		fmt.Fprintf(w, "s3share: hint: %s\n", hint)
+		fmt.Fprintf(w, "s3share: hint: %s\n", oneLine(hint))
 	}
 	return code
 }
@@ -62,11 +62,6 @@ func verdict(err error) (code int, hint string) {
 type silent int
 
 func (s silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
-
-// oneLine keeps a sentence on its line, whatever a server put into it.
-func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
-}
 
 // target is where requests go, for the sentences about them.
 type target struct{ bucket, region, endpoint, profile, owner string }

@@ -82,7 +82,7 @@ func (b *bar) set(o outbox.Status) {
 func newWatcher(out io.Writer) *watcher {
 	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, gone: isGone}
 	if onTerminal(out) {
-		w.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
+		w.bars = mpb.New(mpb.WithOutput(unguarded(out)), mpb.WithWidth(40))
 	}
 	return w
 }
@@ -140,7 +140,7 @@ func detail(o outbox.Status) string {
 }
 
 func (w *watcher) line(format string, args ...any) {
-	text := w.now().Format(time.TimeOnly) + " " + fmt.Sprintf(format, args...) + "\n"
+	text := w.now().Format(time.TimeOnly) + " " + oneLine(fmt.Sprintf(format, args...)) + "\n"
 	if w.bars != nil {
 		_, _ = w.bars.Write([]byte(text))
 		return

@@ -58,7 +58,7 @@ func (d Document) allows(r request) (answer Answer, because []string) {
 // name is how a statement is spoken of.
 func (d Document) name(i int) string {
 	if sid := d.Statement[i].Sid; sid != "" {
-		return `"` + sid + `"`
+		return strconv.Quote(sid)
 	}
 	return "number " + strconv.Itoa(i+1)
 }
