@@ -173,11 +173,16 @@ func (x *exchange) list() map[string]string {
 }
 
 func (x *exchange) tryList(ctx context.Context) (map[string]string, error) {
+	return x.listPrefix(ctx, "")
+}
+
+// listPrefix tells what is in the bucket under a prefix: ETags by key.
+func (x *exchange) listPrefix(ctx context.Context, prefix string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	all := map[string]string{}
 	pages := s3.NewListObjectsV2Paginator(x.api[owner], &s3.ListObjectsV2Input{
-		Bucket: &x.Bucket, EncodingType: types.EncodingTypeUrl, // XML holds no control characters
+		Bucket: &x.Bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl, // XML holds no control characters
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -185,9 +190,11 @@ func (x *exchange) tryList(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 		for _, o := range page.Contents {
-			key, err := url.QueryUnescape(*o.Key)
-			if err != nil {
-				return nil, err
+			key := *o.Key
+			if page.EncodingType == types.EncodingTypeUrl { // not every server does it
+				if key, err = url.QueryUnescape(key); err != nil {
+					return nil, err
+				}
 			}
 			all[key] = strings.Trim(aws.ToString(o.ETag), `"`)
 		}

@@ -21,6 +21,7 @@ type gateway struct {
 
 	mu     sync.Mutex
 	answer func(op string, w http.ResponseWriter, r *http.Request) bool
+	stored func(op, key string)
 	counts map[string]int // requests that were let through, by name
 }
 
@@ -54,7 +55,9 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 			g.counts[op]++
 			g.mu.Unlock()
 		}
-		forward.ServeHTTP(w, r)
+		seen := &statusWriter{ResponseWriter: w}
+		forward.ServeHTTP(seen, r)
+		g.look(op, seen.status, r)
 	}))
 	t.Cleanup(func() {
 		g.CloseClientConnections()
@@ -71,6 +74,42 @@ func (g *gateway) when(answer func(op string, w http.ResponseWriter, r *http.Req
 	defer g.mu.Unlock()
 	g.answer = answer
 }
+
+// after has the gateway call stored for each object that a request has put, by the
+// name of the request and the key, before the mount is answered in full.
+func (g *gateway) after(stored func(op, key string)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stored = stored
+}
+
+// storing are the requests by which an object comes to be.
+var storing = []string{"PutObject", "CopyObject", "CompleteMultipartUpload"}
+
+func (g *gateway) look(op string, status int, r *http.Request) {
+	g.mu.Lock()
+	stored := g.stored
+	g.mu.Unlock()
+	if stored == nil || status != http.StatusOK || !slices.Contains(storing, op) {
+		return
+	}
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/") // behind the bucket
+	stored(op, key)
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // count tells how many requests of this name were let through.
 func (g *gateway) count(op string) int {

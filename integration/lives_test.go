@@ -18,7 +18,7 @@ func (m *mount) again(t *testing.T, program string, variables ...string) (*mount
 	t.Helper()
 	n := &mount{
 		t: t, x: m.x, dir: m.dir, state: m.state, env: append(slices.Clone(m.env), variables...),
-		log: m.log, ended: make(chan struct{}),
+		log: m.log, ended: make(chan struct{}), lifetime: m.lifetime,
 	}
 	m.log = &output{os.DevNull} // the next life tells what both have said
 	n.cmd = exec.Command(program, m.cmd.Args[1:]...)

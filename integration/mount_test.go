@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type mount struct {
 	err   error         // why it has; to be read once ended is closed
 	life  *os.File      // its end ends the process
 	done  bool          // undone already
+
+	lifetime time.Duration // after which it is killed: testPatience if zero
 }
 
 // in is the mount for use in a subtest.
@@ -130,8 +133,9 @@ func (m *mount) start(base string) error {
 	}
 	t.Cleanup(m.end)
 	// Who waits for a mount that is stuck would wait for ever.
-	watchdog := time.AfterFunc(testPatience, func() {
-		t.Errorf("the mount was still there after %s and is killed", testPatience)
+	lifetime := cmp.Or(m.lifetime, testPatience)
+	watchdog := time.AfterFunc(lifetime, func() {
+		t.Errorf("the mount was still there after %s and is killed", lifetime)
 		_ = m.cmd.Process.Kill()
 	})
 	go func() {
@@ -239,6 +243,9 @@ func (m *mount) end() {
 	}
 	const most = 20000
 	all := said.String()
+	if all == "" {
+		return
+	}
 	m.t.Logf("what the mount on %s said, with all that went well if -v is given:\n%s", m.dir, all[max(0, len(all)-most):])
 }
 

@@ -1,0 +1,420 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// modelRun is one sequence on its way through a mount and a plain directory. Each
+// system call is made on the mount, then on the plain directory, and both have to
+// return the same.
+type modelRun struct {
+	l     *lane
+	dir   string // the sequence's directory, as a key without the last slash
+	real  *world
+	plain *world
+
+	files map[uint64]*modelFile // by inode number of the plain file
+	slots [modelSlots + 1]openFile
+	aside map[string]time.Time // when the file of this name was renamed to a private one
+	trace []traced
+	at    int          // the step
+	does  map[int]bool // steps of which a call succeeded
+	begun time.Time
+	slow  time.Duration // of the slowest call on the mount
+	stuck atomic.Bool
+	again bool // it was mounted again
+
+	// mu guards the fields below: the gateway looks at them, too.
+	mu     sync.Mutex
+	whole  map[[sha256.Size]byte]bool // contents that a last close has made whole
+	halves []string                   // what S3 got that no close had made whole
+}
+
+// modelFile is what is known of a file, whatever its name is.
+type modelFile struct {
+	writers int       // open files that may write
+	sealed  time.Time // its first last close; zero before that
+	dirty   bool      // it was made or written since its last close
+	cut     bool      // its daemon was killed before its last close
+	mended  bool      // it was written since, but not anew
+}
+
+// openFile is what a slot holds.
+type openFile struct {
+	file  *modelFile
+	write bool
+}
+
+// failure is a difference that nothing documents.
+type failure struct {
+	kind string // what shrinking keeps
+	text string
+	did  sequence // the steps that did something
+}
+
+// fail ends the run with a finding.
+func (r *modelRun) fail(kind, format string, args ...any) {
+	panic(&failure{kind: kind, text: fmt.Sprintf(format, args...)})
+}
+
+// traced is a line of what was done, in a step.
+type traced struct {
+	at   int
+	line string
+}
+
+// note adds a line to the trace.
+func (r *modelRun) note(format string, args ...any) {
+	r.trace = append(r.trace, traced{r.at, fmt.Sprintf("%8.3f ", time.Since(r.begun).Seconds()) + fmt.Sprintf(format, args...)})
+}
+
+// traceText is what was done, without the steps that did nothing; the last of it.
+func (r *modelRun) traceText() string {
+	const most = 120
+	var lines []string
+	for _, t := range r.trace {
+		if r.does[t.at] || t.at == r.at {
+			lines = append(lines, t.line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}
+
+// excuse says which errors the mount may return where the plain file system does
+// not, and that nothing has changed then.
+type excuse map[unix.Errno]string
+
+// both makes a call in both worlds. ok is false if it failed, or was refused by
+// the mount for a documented reason; then the plain world has not seen it.
+func (r *modelRun) both(call string, may excuse, do func(w *world) result) (want result, ok bool) {
+	begin := time.Now()
+	got := do(r.real)
+	took := time.Since(begin)
+	r.slow = max(r.slow, took)
+	if why, ok := may[got.errno]; ok && got.errno != 0 {
+		r.note("%s = %v (%s)", call, got.errno, why)
+		return got, false
+	}
+	want = do(r.plain)
+	if want.errno == 0 {
+		r.does[r.at] = true
+	}
+	r.note("%s = %s%s", call, got.brief(), tookText(took))
+	r.same(call, got, want)
+	return want, want.errno == 0
+}
+
+func tookText(d time.Duration) string {
+	if d < 50*time.Millisecond {
+		return ""
+	}
+	return fmt.Sprintf(" (%s)", d.Round(time.Millisecond))
+}
+
+func (r result) brief() string {
+	switch {
+	case r.errno != 0:
+		return fmt.Sprintf("%v (%s)", r.errno, unix.ErrnoName(r.errno))
+	case r.attr != nil:
+		return r.attr.String()
+	case r.names != nil:
+		return fmt.Sprintf("%q", r.names)
+	}
+	return fmt.Sprint(r.n)
+}
+
+// same fails the run unless the mount returned what the plain file system did.
+func (r *modelRun) same(call string, got, want result) {
+	op, _, _ := strings.Cut(call, "(")
+	switch {
+	case got.errno != want.errno:
+		r.fail("errno "+op+" "+unix.ErrnoName(got.errno)+" "+unix.ErrnoName(want.errno), "%s = %s, want %s", call, got.brief(), want.brief())
+	case got.errno != 0:
+	case got.n != want.n:
+		r.fail("count "+op, "%s = %d, want %d", call, got.n, want.n)
+	case !bytes.Equal(got.data, want.data):
+		r.fail("bytes "+op, "%s read %s", call, difference(got.data, want.data))
+	case !slices.Equal(got.names, want.names):
+		r.fail("names "+op, "%s = %q, want %q", call, got.names, want.names)
+	case want.attr != nil:
+		if what := r.attrDiffers(got.attr, want.attr); what != "" {
+			r.fail(what+" "+op, "%s = %v, want %v", call, got.attr, want.attr)
+		}
+	}
+}
+
+// difference says where two contents differ.
+func difference(got, want []byte) string {
+	n := min(len(got), len(want))
+	for i := range n {
+		if got[i] != want[i] {
+			end := i
+			for end < n && got[end] != want[end] {
+				end++
+			}
+			return fmt.Sprintf("%d bytes that differ from %d to %d: %s, want %s", len(got), i, end, brief(got[i:end]), brief(want[i:end]))
+		}
+	}
+	return fmt.Sprintf("%d bytes, want %d", len(got), len(want))
+}
+
+// attrDiffers names the attribute that is not as it has to be, "" for none.
+func (r *modelRun) attrDiffers(got, want *attr) string {
+	switch {
+	case got.kind != want.kind:
+		return "kind"
+	case want.kind == unix.S_IFDIR:
+		return "" // docs/semantics.md: the mode of a directory is what the policy grants
+	case got.size != want.size:
+		return "size"
+	case got.perm != want.perm:
+		return "mode"
+	case got.nlink != want.nlink:
+		return "link count"
+	case !r.sameTime(got.mtime, want.mtime):
+		return "mtime"
+	}
+	return ""
+}
+
+// sameTime compares file times. One that a program has set has to be kept to the
+// nanosecond. All others are of now, and no two calls are made at one time.
+func (r *modelRun) sameTime(got, want time.Time) bool {
+	if r.again && excluded("times after a mount", r.l.mode) {
+		return true
+	}
+	if since := time.Since(want); since > time.Hour || since < -time.Hour {
+		return got.Equal(want)
+	}
+	d := got.Sub(want)
+	return -time.Second-r.slow < d && d < time.Second+r.slow
+}
+
+// fileOf is the file that a plain descriptor is of.
+func (r *modelRun) fileOf(a *attr) *modelFile {
+	f := r.files[a.ino]
+	if f == nil {
+		f = &modelFile{}
+		r.files[a.ino] = f
+	}
+	return f
+}
+
+// open opens a file in both worlds.
+func (r *modelRun) open(slot int, p string, flags int, mode uint32) bool {
+	_, existed := r.plainAttr(p)
+	call := fmt.Sprintf("open(%q, %s, %#o)", p, flagsText(flags), mode)
+	if _, ok := r.both(call, r.mayRefuseOpen(p, flags), func(w *world) result { return w.open(slot, p, flags, mode) }); !ok {
+		r.slots[slot] = openFile{}
+		return false
+	}
+	a := r.plain.fstat(slot).attr
+	if !existed {
+		delete(r.files, a.ino) // the number of a file that is gone
+	}
+	f := r.fileOf(a)
+	r.slots[slot] = openFile{file: f, write: flags&unix.O_ACCMODE != unix.O_RDONLY}
+	if r.slots[slot].write {
+		f.writers++
+	}
+	if flags&unix.O_TRUNC != 0 {
+		f.cut = false
+	}
+	if !existed || flags&unix.O_TRUNC != 0 {
+		f.dirty = true
+	}
+	return true
+}
+
+func flagsText(flags int) string {
+	text := []string{"O_RDONLY", "O_WRONLY", "O_RDWR"}[flags&unix.O_ACCMODE]
+	for _, f := range []struct {
+		bit  int
+		name string
+	}{{unix.O_CREAT, "O_CREAT"}, {unix.O_EXCL, "O_EXCL"}, {unix.O_TRUNC, "O_TRUNC"}, {unix.O_APPEND, "O_APPEND"}} {
+		if flags&f.bit != 0 {
+			text += "|" + f.name
+		}
+	}
+	return text
+}
+
+// plainAttr is what the plain world has at a name.
+func (r *modelRun) plainAttr(p string) (*attr, bool) {
+	a := r.plain.lstat(p)
+	return a.attr, a.errno == 0
+}
+
+// close closes a file in both worlds. What the last close of a writer leaves is
+// whole, and may be delivered from then on.
+func (r *modelRun) close(slot int) {
+	of := r.slots[slot]
+	if of.write && of.file.writers == 1 {
+		r.complete(r.plainContent(slot))
+	}
+	_, ok := r.both(fmt.Sprintf("close(%d)", slot), r.mayRefuseClose(of), func(w *world) result { return w.closeSlot(slot) })
+	if !ok && r.plain.files[slot] >= 0 { // the mount has closed it all the same
+		r.plain.closeSlot(slot)
+	}
+	if of.write {
+		if of.file.writers--; of.file.writers == 0 {
+			of.file.dirty = false
+			if of.file.sealed.IsZero() {
+				of.file.sealed = time.Now()
+			}
+		}
+	}
+	r.slots[slot] = openFile{}
+}
+
+// plainContent is what an open file holds, also one that may not be read by its
+// descriptor or has no name any more.
+func (r *modelRun) plainContent(slot int) []byte {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", r.plain.files[slot]))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// complete notes a content that may be delivered.
+func (r *modelRun) complete(b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.whole[sha256.Sum256(b)] = true
+}
+
+// isWhole reports whether some last close has left this content.
+func (r *modelRun) isWhole(b []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.whole[sha256.Sum256(b)]
+}
+
+// write writes to an open file in both worlds.
+func (r *modelRun) write(slot int, b []byte) bool {
+	_, ok := r.both(fmt.Sprintf("write(%d, %d bytes)", slot, len(b)), nil, func(w *world) result { return w.write(slot, b) })
+	r.wrote(slot, ok)
+	return ok
+}
+
+func (r *modelRun) pwrite(slot int, b []byte, off int64) bool {
+	_, ok := r.both(fmt.Sprintf("pwrite(%d, %d bytes, %d)", slot, len(b), off), nil, func(w *world) result { return w.pwrite(slot, b, off) })
+	r.wrote(slot, ok)
+	return ok
+}
+
+// wrote notes that an open file was changed.
+func (r *modelRun) wrote(slot int, ok bool) {
+	if of := r.slots[slot]; ok && of.file != nil {
+		of.file.dirty = true
+		of.file.mended = excluded("append to an interrupted file", r.l.mode)
+	}
+}
+
+func (r *modelRun) rename(from, to string, flags uint) bool {
+	setAside := privatePath(to) && !privatePath(from) && r.delivered(from)
+	_, ok := r.both(fmt.Sprintf("rename(%q, %q, %d)", from, to, flags), r.mayRefuseRename(from, to), func(w *world) result {
+		return failed(uninterruptedly(func() error {
+			return unix.Renameat2(unix.AT_FDCWD, w.path(from), unix.AT_FDCWD, w.path(to), flags)
+		}))
+	})
+	if ok && setAside {
+		r.aside[from] = time.Now()
+	}
+	return ok
+}
+
+func (r *modelRun) unlink(p string) bool {
+	_, ok := r.both(fmt.Sprintf("unlink(%q)", p), r.mayRefuseRemoval(p), func(w *world) result {
+		return failed(uninterruptedly(func() error { return unix.Unlink(w.path(p)) }))
+	})
+	return ok
+}
+
+func (r *modelRun) mkdir(p string) bool {
+	_, ok := r.both(fmt.Sprintf("mkdir(%q)", p), nil, func(w *world) result {
+		return failed(uninterruptedly(func() error { return unix.Mkdir(w.path(p), 0o755) }))
+	})
+	return ok
+}
+
+func (r *modelRun) rmdir(p string) bool {
+	_, ok := r.both(fmt.Sprintf("rmdir(%q)", p), r.mayRefuseRemoval(p), func(w *world) result {
+		return failed(uninterruptedly(func() error { return unix.Rmdir(w.path(p)) }))
+	})
+	return ok
+}
+
+func (r *modelRun) chmod(p string, mode uint32) {
+	r.both(fmt.Sprintf("chmod(%q, %#o)", p, mode), r.mayRefuseAttr(p), func(w *world) result {
+		return failed(uninterruptedly(func() error { return unix.Chmod(w.path(p), mode) }))
+	})
+}
+
+func (r *modelRun) utimes(p string, t time.Time) {
+	ts := unix.NsecToTimespec(0)
+	ts.Sec, ts.Nsec = t.Unix(), int64(t.Nanosecond())
+	r.both(fmt.Sprintf("utimensat(%q, %s)", p, t.UTC().Format(time.RFC3339Nano)), r.mayRefuseAttr(p), func(w *world) result {
+		return failed(uninterruptedly(func() error {
+			return unix.UtimesNanoAt(unix.AT_FDCWD, w.path(p), []unix.Timespec{ts, ts}, 0)
+		}))
+	})
+}
+
+func (r *modelRun) stat(p string) {
+	r.both(fmt.Sprintf("stat(%q)", p), nil, func(w *world) result { return w.lstat(p) })
+}
+
+func (r *modelRun) read(p string) {
+	r.both(fmt.Sprintf("read(%q)", p), r.mayRefuseRead(p), func(w *world) result { return w.readAll(p) })
+}
+
+func (r *modelRun) list(p string) {
+	r.both(fmt.Sprintf("list(%q)", p), nil, func(w *world) result { return w.list(p) })
+}
+
+// removeAll removes a directory with all that is in it, as rm -r does.
+func (r *modelRun) removeAll(p string) bool {
+	a, ok := r.plainAttr(p)
+	if !ok {
+		return r.unlink(p)
+	}
+	if a.kind != unix.S_IFDIR {
+		return r.unlink(p)
+	}
+	names := r.plain.list(p).names
+	for _, name := range names {
+		if !r.removeAll(joinPath(p, name)) {
+			return false
+		}
+	}
+	return r.rmdir(p)
+}
+
+// modelPrivate are patterns of names that never leave the machine: those of
+// docs/semantics.md that the model makes.
+var modelPrivate = []string{"*.part", "*~", ".*.sw[a-p]", ".goutputstream-*", "#*#"}
+
+// privatePath reports whether what is at p stays on this machine.
+func privatePath(p string) bool {
+	for name := range strings.SplitSeq(p, "/") {
+		for _, pattern := range modelPrivate {
+			if ok, _ := path.Match(pattern, name); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
