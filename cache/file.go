@@ -34,6 +34,7 @@ type File struct {
 	handles int
 	writers int
 	unnamed bool     // its name was removed while it is open
+	refused error    // of a change that not even an item could be begun for
 	remove  *removal // what S3 has to be told at the last close, if anything
 }
 
@@ -162,6 +163,19 @@ func (f *File) change(ctx context.Context) (*outbox.Item, error) {
 	}
 }
 
+// refuse notes that a writer was refused a change, for the item that its next one begins.
+func (f *File) refuse(err error) {
+	f.c.mu.Lock()
+	it := f.item
+	if it == nil {
+		f.refused = err
+	}
+	f.c.mu.Unlock()
+	if it != nil {
+		it.Refuse(err)
+	}
+}
+
 // begin stages a change of the file: over is what the commit replaces at the key,
 // base what the content lies upon. The caller holds changing, or f is new.
 func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
@@ -175,7 +189,7 @@ func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
 		}
 	}
 	f.c.mu.Lock()
-	key := f.key
+	key, refused := f.key, f.refused
 	f.c.mu.Unlock()
 	it, err := f.c.out.Create(key, over, base, read)
 	if err != nil {
@@ -184,9 +198,12 @@ func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
 		}
 		return nil, err
 	}
+	if refused != nil {
+		it.Refuse(refused)
+	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.item, f.under, f.held, f.staged = it, under, true, true
+	f.item, f.under, f.refused, f.held, f.staged = it, under, nil, true, true
 	if f.reader != nil {
 		f.reader.Close()
 		f.reader = nil
@@ -237,6 +254,9 @@ func (f *File) close(write, killed bool) {
 	}
 	if release {
 		f.held = false
+	}
+	if f.writers == 0 {
+		f.refused = nil
 	}
 	drop := f.handles == 0 && f.unnamed
 	if f.handles == 0 {

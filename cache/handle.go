@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/outbox"
 )
 
 // Handle is one open of a file. Its methods may be called concurrently, Release once.
@@ -16,6 +17,8 @@ type Handle struct {
 	append bool
 	opener int // the thread that opened it
 	killed atomic.Bool
+	// refused is set once a change was: what the program does next may be to clean up.
+	refused atomic.Bool
 }
 
 // File is what the handle has open.
@@ -46,56 +49,71 @@ func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 	return v, err
 }
 
-// WriteAt stages p at off, or behind the end where the file was opened to append.
-func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
+// change has do change what the file holds. Where a program is refused that, the file is
+// not delivered: see outbox.Item.Refuse.
+func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error {
 	it, err := h.f.change(ctx)
 	if err != nil {
-		return 0, err
+		h.f.refuse(err)
+	} else {
+		err = do(it)
 	}
-	if err := it.Bring(ctx); err != nil {
-		return 0, err
+	if err != nil {
+		h.refused.Store(true)
 	}
-	if h.append {
-		_, n, err := it.Append(p)
-		return n, err
-	}
-	return it.WriteAt(p, off)
+	return err
+}
+
+// WriteAt stages p at off, or behind the end where the file was opened to append.
+func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (n int, err error) {
+	err = h.change(ctx, func(it *outbox.Item) (err error) {
+		if err = it.Bring(ctx); err != nil {
+			return err
+		}
+		if h.append {
+			_, n, err = it.Append(p)
+		} else {
+			n, err = it.WriteAt(p, off)
+		}
+		return err
+	})
+	return n, err
 }
 
 // Truncate sets the file's size.
 func (h *Handle) Truncate(ctx context.Context, size int64) error {
-	it, err := h.f.change(ctx)
-	if err == nil && size > 0 {
-		err = it.Bring(ctx)
-	}
-	if err != nil {
+	return h.change(ctx, func(it *outbox.Item) error {
+		if size > 0 {
+			if err := it.Bring(ctx); err != nil {
+				return err
+			}
+		}
+		err := it.Truncate(size)
+		if err == nil && !h.refused.Load() { // else it is not known to be meant
+			it.Renew()
+		}
 		return err
-	}
-	return it.Truncate(size)
+	})
 }
 
 // Allocate makes sure that the file is at least size bytes long.
 func (h *Handle) Allocate(ctx context.Context, size int64) error {
-	it, err := h.f.change(ctx)
-	if err == nil {
-		err = it.Bring(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	return it.Grow(size)
+	return h.change(ctx, func(it *outbox.Item) error {
+		if err := it.Bring(ctx); err != nil {
+			return err
+		}
+		return it.Grow(size)
+	})
 }
 
 // Punch makes [off, off+n) read as zero; the size stays.
 func (h *Handle) Punch(ctx context.Context, off, n int64) error {
-	it, err := h.f.change(ctx)
-	if err == nil {
-		err = it.Bring(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	return it.Punch(off, off+n)
+	return h.change(ctx, func(it *outbox.Item) error {
+		if err := it.Bring(ctx); err != nil {
+			return err
+		}
+		return it.Punch(off, off+n)
+	})
 }
 
 // Lseek finds the next hole, or the next data, from off on. Its error is ENXIO

@@ -65,7 +65,8 @@ func TestStageSize(t *testing.T) {
 }
 
 // TestJournalOnAFullDisk has no room for a line of the journal: the program is told
-// so, and what it notes once there is room again is read by the next process.
+// so, what it notes once there is room again is read by the next process, and the file
+// is sent as it is only when a person says so.
 func TestJournalOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	direct := newExchange(t, "article")
@@ -116,10 +117,16 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	m.kill()
 	g.when(nil)
 	m = m.revive(t)
-	direct.awaitObject(key, content)
-	if left := m.awaitRest(); len(left) > 0 {
-		t.Errorf("in the end there is %v", left)
+	if left := m.awaitRest(); len(left) != 1 || left[0].Key != key || left[0].State != "interrupted" {
+		t.Errorf("in the end there is %v, want the file of which fsync failed", left)
 	}
+	if direct.head(key) != nil {
+		t.Error("the file of which fsync failed was delivered")
+	}
+	if out, err := m.run("deliver", m.path(key)); err != nil {
+		t.Fatalf("deliver: %v\n%s", err, out)
+	}
+	direct.awaitObject(key, content)
 	m.deliver(other, []byte("there is room again"))
 }
 

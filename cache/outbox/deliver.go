@@ -123,11 +123,14 @@ func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.committed == seq && seq > 0 || it.privateLocked() || it.killed {
+		if it.goneLocked() || it.committed == seq && seq > 0 || it.privateLocked() {
 			it.mu.Unlock()
 			return nil
 		}
 		it.mu.Unlock()
+		if err := it.interruptedBy(); err != nil {
+			return err // it is not delivered
+		}
 		obj, err := it.commit(ctx)
 		if err == nil {
 			it.committedAs(obj, seq)

@@ -79,7 +79,7 @@ func (it *Item) goneLocked() bool {
 // has settled.
 func (it *Item) Release() {
 	if it.lastHold() {
-		if err := it.Seal(); err != nil {
+		if err := it.seal(); err != nil {
 			it.o.log.Error("a closed file would not survive the end of this process", "key", it.Key(), "err", err)
 		}
 	}
@@ -109,11 +109,8 @@ func (it *Item) restLocked(d time.Duration) {
 	switch {
 	case it.privateLocked():
 		it.state = Local
-	case it.killed:
-		it.state = Interrupted
-		if it.reason == nil {
-			it.reason = errKilled
-		}
+	case it.interrupted != nil:
+		it.state, it.reason = Interrupted, it.interrupted.why
 	default:
 		it.scheduleLocked(d)
 	}

@@ -32,6 +32,10 @@ type Item struct {
 	// unbrought tells that S3 did not give the base when it was to be changed.
 	unbrought atomic.Bool
 
+	// changing is shared by those who change what the file holds, and held by whoever
+	// writes a seal: what a seal says is all there, and nothing more.
+	changing sync.RWMutex
+
 	// logMu orders the lines of the journal, and guards the next four.
 	logMu   sync.Mutex
 	logGone bool
@@ -41,33 +45,33 @@ type Item struct {
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
 	// across a request.
-	mu        sync.Mutex
-	key       string
-	base      s3backend.Object  // what stage lies over; no ETag without one
-	over      s3backend.Object  // what the commit replaces at key; no ETag for a new name
-	header    *s3backend.Header // what travels with it; nil until known
-	mode      uint32            // permission bits, if hasMode
-	hasMode   bool
-	explicit  bool // a program set the time or the mode
-	writers   int
-	since     time.Time // when it was taken up or closed last
-	state     State
-	told      State // the one that was told last
-	reason    error
-	denied    error // why S3 refuses this while it is still written
-	timer     *time.Timer
-	tries     int
-	attempt   *attempt
-	committed uint64 // the stage's seq that S3 holds, under -o sync
-	up        *transfer
-	offline   bool               // streaming failed; the commit will send all
-	filling   bool               // the base is being copied here, since a put will need it
-	leave     []s3backend.Object // versions to delete once this is delivered
-	lost      []lost             // what attempts may have left whose answers were lost
-	theirs    string             // the key of the other party's version that this goes beside; "" for none
-	killed    bool               // a writer was ended by a signal: not for delivery
-	readers   []closer           // of versions that were opened for the stage
-	gone      chan struct{}      // closed when delivered or dropped
+	mu          sync.Mutex
+	key         string
+	base        s3backend.Object  // what stage lies over; no ETag without one
+	over        s3backend.Object  // what the commit replaces at key; no ETag for a new name
+	header      *s3backend.Header // what travels with it; nil until known
+	mode        uint32            // permission bits, if hasMode
+	hasMode     bool
+	explicit    bool // a program set the time or the mode
+	writers     int
+	since       time.Time // when it was taken up or closed last
+	state       State
+	told        State // the one that was told last
+	reason      error
+	denied      error // why S3 refuses this while it is still written
+	timer       *time.Timer
+	tries       int
+	attempt     *attempt
+	committed   uint64 // the stage's seq that S3 holds, under -o sync
+	up          *transfer
+	offline     bool               // streaming failed; the commit will send all
+	filling     bool               // the base is being copied here, since a put will need it
+	leave       []s3backend.Object // versions to delete once this is delivered
+	lost        []lost             // what attempts may have left whose answers were lost
+	theirs      string             // the key of the other party's version that this goes beside; "" for none
+	interrupted *interruption      // why it is not for delivery; nil if it is
+	readers     []closer           // of versions that were opened for the stage
+	gone        chan struct{}      // closed when delivered or dropped
 }
 
 type closer interface{ Close() }

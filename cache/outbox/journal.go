@@ -50,7 +50,9 @@ type record struct {
 	Mtime   time.Time       `json:"mtime,omitzero"`    // seal
 	Mode    *uint32         `json:"mode,omitempty"`    // seal
 	Set     bool            `json:"set,omitempty"`     // seal: a program set time or mode
-	Killed  bool            `json:"killed,omitempty"`  // seal: the writer was
+	Killed  bool            `json:"killed,omitempty"`  // seal: it is interrupted
+	Why     string          `json:"why,omitempty"`     // seal, refuse: for what; empty: the writer was ended by a signal
+	Rewrite bool            `json:"rewrite,omitempty"` // seal: it has to be written anew, from nothing
 	Boot    string          `json:"boot,omitempty"`    // seal: which run of the machine; empty once on the disk
 	Sum     *uint32         `json:"sum,omitempty"`     // seal: CRC-32 of all bytes, of a file in a place
 	Upload  string          `json:"upload,omitempty"`  // upload, part: its id
@@ -71,6 +73,7 @@ const (
 	opTruncate = "truncate" // staged over a base
 	opOpen     = "open"     // sealed before, and being written again
 	opSeal     = "seal"
+	opRefuse   = "refuse" // a program was refused what it meant to be in the file
 	opRename   = "rename"
 	opCommit   = "commit" // S3 has it as it was then, and it is still written
 	opUpload   = "upload" // a multipart upload has begun
@@ -143,9 +146,17 @@ func linesOf(recs []record) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b = fmt.Appendf(b, "%08x %s\n", crc32.ChecksumIEEE(line), line)
+		b = append(b, lineOf(line)...)
 	}
 	return b, nil
+}
+
+// sumDigits is how many digits a line begins with.
+const sumDigits = 8
+
+// lineOf is the line of a record in JSON.
+func lineOf(text []byte) []byte {
+	return fmt.Appendf(nil, "%0*x %s\n", sumDigits, crc32.ChecksumIEEE(text), text)
 }
 
 // appendLines is appendLog for lines.
@@ -189,7 +200,7 @@ var (
 
 // ops are the steps that this program knows.
 var ops = []string{
-	opCreate, opWrite, opTruncate, opOpen, opSeal, opRename, opCommit, opUpload, opPart, opGiveUp,
+	opCreate, opWrite, opTruncate, opOpen, opSeal, opRefuse, opRename, opCommit, opUpload, opPart, opGiveUp,
 	opMove, opRemove, opRemoved,
 }
 

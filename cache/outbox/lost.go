@@ -47,7 +47,7 @@ func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
 // recoverLost notes that an earlier process may have ended in the middle of an
 // attempt, of which its journal has no word.
 func (it *Item) recoverLost() {
-	if it.folder || it.killed || it.o.Private(it.key) {
+	if it.folder || it.interrupted != nil || it.o.Private(it.key) {
 		return
 	}
 	_, mtime, _, _ := it.Stat()

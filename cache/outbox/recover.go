@@ -159,7 +159,7 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	}
 	switch {
 	case !it.sealed.Load():
-		it.killed, it.reason = true, errWasOpen
+		it.interrupt(interruption{why: errWasOpen})
 		if it.base.ETag == "" {
 			st.size = info.Size()
 			st.dirty.add(0, st.size)
@@ -171,9 +171,7 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 		}
 		st.mtime = info.ModTime()
 	case boot != "" && boot != bootID():
-		it.killed, it.reason = true, errNotDisk
-	case it.killed:
-		it.reason = errKilled
+		it.interrupt(interruption{why: errNotDisk, rewrite: true})
 	}
 	if it.base.ETag != "" {
 		st.base = it.opened(open(it.base))
@@ -184,9 +182,9 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	o.staged.Add(st.taken)
 	it.stage, it.logged = st, slices.Clone(st.dirty)
 	it.recoverLost()
-	if it.killed && !it.sealed.Load() {
+	if !it.sealed.Load() {
 		// Whoever writes it again opens it again, as any sealed file.
-		if err := it.Seal(); err != nil {
+		if err := it.seal(); err != nil {
 			return nil, err
 		}
 	}
@@ -217,7 +215,7 @@ func (it *Item) replay(st *stage, r record) {
 		st.size, st.baseValid = r.Size, r.Valid
 	case opSeal:
 		it.sealed.Store(true)
-		it.explicit, it.killed = r.Set, r.Killed
+		it.explicit, it.interrupted = r.Set, r.interruption()
 		if r.Mode != nil {
 			it.mode, it.hasMode = *r.Mode, true
 		}
@@ -225,6 +223,8 @@ func (it *Item) replay(st *stage, r record) {
 		for _, x := range r.Dirty {
 			st.dirty.add(x[0], x[1])
 		}
+	case opRefuse:
+		it.interrupted = r.interruption()
 	case opRename:
 		switch {
 		case !r.Beside:

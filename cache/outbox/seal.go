@@ -12,15 +12,31 @@ func (it *Item) Untouched() bool {
 }
 
 // Seal writes into the journal that the item is closed, and all that a later
-// process has to know to deliver it. What is staged afterwards opens it again.
+// process has to know to deliver it. What is staged afterwards opens it again. The
+// caller tells a program of an error.
 func (it *Item) Seal() error {
-	if it.folder || it.sealed.Load() {
+	err := it.seal()
+	if err != nil {
+		it.Refuse(err)
+	}
+	return err
+}
+
+// seal is Seal where no program is told.
+func (it *Item) seal() error {
+	if it.folder {
+		return nil
+	}
+	it.changing.Lock()
+	defer it.changing.Unlock()
+	if !it.toSeal() {
 		return nil
 	}
 	if err := it.note(it.sealRecord(bootID())); err != nil {
 		return err
 	}
 	it.sealed.Store(true)
+	it.interruptionNoted()
 	return nil
 }
 
@@ -34,7 +50,13 @@ func (it *Item) small() bool {
 func (it *Item) sealRecord(boot string) record {
 	r := record{Op: opSeal, Boot: boot}
 	it.mu.Lock()
-	r.Set, r.Killed = it.explicit, it.killed
+	r.Set = it.explicit
+	if in := it.interrupted; in != nil {
+		r.Killed, r.Rewrite = true, in.rewrite
+		if in.why != errKilled {
+			r.Why = in.why.Error()
+		}
+	}
 	if it.hasMode {
 		r.Mode = &it.mode
 	}
@@ -63,34 +85,5 @@ func (it *Item) unseal() error {
 		return err
 	}
 	it.sealed.Store(false)
-	return nil
-}
-
-// Interrupt notes that a writer was ended by a signal: what it left may be half of
-// what it meant, and is not delivered.
-func (it *Item) Interrupt() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.killed = true
-}
-
-// Deliver sends an interrupted item as it is.
-func (it *Item) Deliver() error {
-	it.mu.Lock()
-	if it.state != Interrupted {
-		it.mu.Unlock()
-		return nil
-	}
-	it.killed = false
-	it.mu.Unlock()
-	if err := it.note(it.sealRecord(bootID())); err != nil {
-		return err
-	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.writers == 0 && !it.goneLocked() {
-		it.state = Sealed
-		it.restLocked(0)
-	}
 	return nil
 }

@@ -292,7 +292,8 @@ const bringWait = 5 * time.Second
 // will need it, and the other party may replace it meanwhile. Its error is Stale
 // where that has happened already, or why the base may not be read. Where S3 does
 // not answer it is nil: the commit asks again. A signal does not cut it short, for
-// programs do not expect that of a write; it takes bringWait at most.
+// programs do not expect that of a write; it takes bringWait at most. The caller tells a
+// program of an error.
 func (it *Item) Bring(ctx context.Context) error {
 	if !it.edits.Load() || !it.stage.small() || it.stage.whole() || it.unbrought.Load() {
 		return nil
@@ -306,6 +307,7 @@ func (it *Item) Bring(ctx context.Context) error {
 		it.unbrought.Store(true)
 		return nil
 	default:
+		it.Refuse(err)
 		return err
 	}
 }

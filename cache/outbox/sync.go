@@ -9,26 +9,46 @@ import (
 )
 
 // Sync returns when the staged bytes are on the local disk, what the journal says of
-// them, and the names of both.
+// them, and the names of both. The caller tells a program of an error.
 func (it *Item) Sync() error {
 	if it.stage == nil {
 		return it.syncJournal()
 	}
-	small := it.small()
+	err := it.sync()
+	if err != nil {
+		it.Refuse(err)
+	}
+	return err
+}
+
+func (it *Item) sync() error {
+	small, seq := it.small(), it.seq()
 	if err := it.stage.sync(); err != nil {
 		return err
 	}
-	r := it.sealRecord("")
-	if !it.sealed.Load() {
-		r.Op = opWrite // still open: its bytes are kept, as those of an interrupted file
-	}
-	if err := it.note(r); err != nil {
+	if err := it.noteSynced(seq); err != nil {
 		return err
 	}
 	if small && !it.small() {
-		return it.Sync() // its bytes are in a file since
+		return it.sync() // its bytes are in a file since
 	}
 	return it.syncJournal()
+}
+
+// noteSynced has the journal say what is staged. What was changed since seq need not be on
+// the disk.
+func (it *Item) noteSynced(seq uint64) error {
+	it.changing.Lock()
+	defer it.changing.Unlock()
+	boot := ""
+	if it.seq() != seq {
+		boot = bootID()
+	}
+	r := it.sealRecord(boot)
+	if !it.sealed.Load() {
+		r.Op = opWrite // still open: its bytes are kept, as those of an interrupted file
+	}
+	return it.note(r)
 }
 
 // syncJournal returns when all lines of the item's journal are on the disk, and the

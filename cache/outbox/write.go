@@ -22,26 +22,24 @@ func (it *Item) Close() { it.stage.close() }
 
 // WriteAt stages p at off. Its error is the local disk's, or why S3 refuses the
 // file if that is known already.
-func (it *Item) WriteAt(p []byte, off int64) (int, error) {
-	if err := it.beforeWrite(); err != nil {
-		return 0, err
-	}
-	n, err := it.stage.writeAt(p, off)
-	if err == nil {
-		err = it.afterWrite(off, off+int64(n))
-	}
+func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
+	err = it.change(func() (err error) {
+		if n, err = it.stage.writeAt(p, off); err != nil {
+			return err
+		}
+		return it.afterWrite(off, off+int64(n))
+	})
 	return n, err
 }
 
 // Append stages p behind the end, and returns where that was.
 func (it *Item) Append(p []byte) (off int64, n int, err error) {
-	if err := it.beforeWrite(); err != nil {
-		return 0, 0, err
-	}
-	off, n, err = it.stage.append(p)
-	if err == nil {
-		err = it.afterWrite(off, off+int64(n))
-	}
+	err = it.change(func() (err error) {
+		if off, n, err = it.stage.append(p); err != nil {
+			return err
+		}
+		return it.afterWrite(off, off+int64(n))
+	})
 	return off, n, err
 }
 
@@ -52,9 +50,7 @@ func (it *Item) beforeWrite() error {
 	if !it.sealed.Load() {
 		return nil
 	}
-	it.mu.Lock()
-	it.killed, it.reason = false, nil // whoever writes an interrupted file again resolves it
-	it.mu.Unlock()
+	it.writtenAgain()
 	return it.unseal()
 }
 
@@ -72,6 +68,7 @@ func (it *Item) afterWrite(off, end int64) error {
 			}
 		}
 	}
+	it.Renew()
 	it.stream(end)
 	return nil
 }
@@ -83,13 +80,18 @@ func (it *Item) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 
 // Truncate sets the size.
 func (it *Item) Truncate(size int64) error {
-	if err := it.beforeWrite(); err != nil {
-		return err
-	}
-	if err := it.stage.truncate(size); err != nil {
-		return err
-	}
-	return it.noteSize()
+	return it.change(func() error {
+		if err := it.stage.truncate(size); err != nil {
+			return err
+		}
+		if err := it.noteSize(); err != nil {
+			return err
+		}
+		if size == 0 {
+			it.emptied()
+		}
+		return nil
+	})
 }
 
 // Grow makes the file at least size bytes long.
@@ -102,13 +104,12 @@ func (it *Item) Grow(size int64) error {
 
 // Punch makes [off, end) read as zero, within the file's size.
 func (it *Item) Punch(off, end int64) error {
-	if err := it.beforeWrite(); err != nil {
-		return err
-	}
-	if err := it.stage.punch(off, end); err != nil {
-		return err
-	}
-	return it.afterWrite(off, min(end, it.stage.length()))
+	return it.change(func() error {
+		if err := it.stage.punch(off, end); err != nil {
+			return err
+		}
+		return it.afterWrite(off, min(end, it.stage.length()))
+	})
 }
 
 // noteSize lets the journal know how much of the base is left, or of what is in a place.
@@ -137,6 +138,8 @@ func (it *Item) refused() error {
 // SetMtime sets the time of the last change, which travels with the file. The
 // caller holds the item, as for SetMode.
 func (it *Item) SetMtime(t time.Time) error {
+	it.changing.RLock()
+	defer it.changing.RUnlock()
 	if err := it.unseal(); err != nil {
 		return err
 	}
@@ -152,6 +155,8 @@ func (it *Item) SetMtime(t time.Time) error {
 
 // SetMode sets the permission bits, which travel with the file.
 func (it *Item) SetMode(mode uint32) error {
+	it.changing.RLock()
+	defer it.changing.RUnlock()
 	if err := it.unseal(); err != nil {
 		return err
 	}

@@ -90,8 +90,8 @@ func newDeliver() *cobra.Command {
 		Use:   "deliver FILE|DIR",
 		Short: "Deliver an interrupted file as it is",
 		Long: `Deliver FILE, or every such file below DIR, that was not sent because the program
-that wrote it was ended by a signal, or was still writing when s3share ended. It is
-sent as it is; to write it again resolves it as well.
+that wrote it was ended by a signal, was still writing when s3share ended, or was told
+that a write failed. It is sent as it is; to write it again resolves it as well.
 ` + exitCodes,
 		Args: takes(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -1,0 +1,207 @@
+package outbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// interruption says why a file is kept here though it was closed: what is in it may
+// not be all that its writers meant.
+type interruption struct {
+	why error
+	// rewrite is set where bytes may be missing anywhere in the file: then only who
+	// writes it anew, from nothing, mends it. Else its end may be missing, and whoever
+	// goes on writing it mends it.
+	rewrite bool
+	// emptied is set once the file was truncated to nothing: the next write mends it.
+	emptied bool
+	noted   bool // the journal says so
+}
+
+// change has f change the staged bytes. All that changes what a file holds goes through
+// here, so that no error that a program is returned leaves the file for delivery.
+func (it *Item) change(f func() error) error {
+	it.changing.RLock()
+	defer it.changing.RUnlock()
+	err := it.beforeWrite()
+	if err == nil {
+		err = f()
+	}
+	if err != nil {
+		it.Refuse(err)
+	}
+	return err
+}
+
+// Refuse notes that a program was refused what it meant to be in the file, and why. The
+// file is not delivered then, by no later process either, until it is written anew,
+// replaced, or sent by Deliver.
+func (it *Item) Refuse(err error) {
+	in := interruption{why: fmt.Errorf("writing it failed: %w", err), rewrite: true}
+	if !it.interrupt(in) {
+		return
+	}
+	nerr := it.note(record{Op: opRefuse, Killed: true, Why: in.why.Error(), Rewrite: true})
+	if nerr != nil {
+		nerr = it.breakSeal() // a journal without a seal says as much
+	}
+	if nerr != nil {
+		it.o.log.Error("the journal cannot say that a write was refused", "key", it.Key(), "err", nerr)
+		return
+	}
+	it.interruptionNoted()
+}
+
+// interruptionNoted notes that the journal says why the file is kept here.
+func (it *Item) interruptionNoted() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.interrupted != nil {
+		it.interrupted.noted = true
+	}
+}
+
+// toSeal reports whether a seal would tell what the journal does not say.
+func (it *Item) toSeal() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return !it.sealed.Load() || it.interrupted != nil && !it.interrupted.noted
+}
+
+// Interrupt notes that a writer was ended by a signal: what it left may be half of
+// what it meant, and is not delivered.
+func (it *Item) Interrupt() { it.interrupt(interruption{why: errKilled}) }
+
+// interrupt keeps the file here for in, and reports whether it did: not where it is kept
+// for as much already.
+func (it *Item) interrupt(in interruption) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if was := it.interrupted; was != nil && !was.emptied && (was.rewrite || !in.rewrite) {
+		return false
+	}
+	it.interrupted = &in
+	return true
+}
+
+// interruption is what a seal, or a line of what was refused, says of it.
+func (r *record) interruption() *interruption {
+	switch {
+	case !r.Killed:
+		return nil
+	case r.Why == "":
+		return &interruption{why: errKilled, noted: true}
+	}
+	return &interruption{why: errors.New(r.Why), rewrite: r.Rewrite, noted: true}
+}
+
+// writtenAgain ends the interruption of a closed file where going on with it mends it.
+func (it *Item) writtenAgain() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.interrupted != nil && !it.interrupted.rewrite {
+		it.interrupted, it.reason = nil, nil
+	}
+}
+
+// emptied notes that the file was truncated to nothing.
+func (it *Item) emptied() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.interrupted != nil {
+		it.interrupted.emptied = true
+	}
+}
+
+// Renew ends an interruption if the file was truncated to nothing since. A write does
+// so by itself; it is for those who mean the file to be empty.
+func (it *Item) Renew() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.interrupted != nil && it.interrupted.emptied {
+		it.interrupted, it.reason = nil, nil
+	}
+}
+
+// interruptedBy is why the file is not for delivery, or nil.
+func (it *Item) interruptedBy() error {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.interrupted == nil {
+		return nil
+	}
+	return it.interrupted.why
+}
+
+// Deliver sends an interrupted item as it is.
+func (it *Item) Deliver() error {
+	it.mu.Lock()
+	was := it.interrupted
+	if it.state != Interrupted {
+		it.mu.Unlock()
+		return nil
+	}
+	it.interrupted = nil
+	it.mu.Unlock()
+	err := it.note(it.sealRecord(bootID()))
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if err != nil {
+		it.interrupted = was
+		return err
+	}
+	if it.writers == 0 && !it.goneLocked() {
+		it.state = Sealed
+		it.restLocked(0)
+	}
+	return nil
+}
+
+// breakSeal makes the journal say no more that the file was closed, where it cannot be
+// given another line: the last seal is written over.
+func (it *Item) breakSeal() error {
+	it.logMu.Lock()
+	defer it.logMu.Unlock()
+	if !it.sealed.Load() || it.logGone {
+		return nil
+	}
+	lines, err := it.linesLocked()
+	if err != nil {
+		return err
+	}
+	at := bytes.LastIndex(lines, []byte(` {"op":"`+opSeal+`"`)) - sumDigits
+	if at < 0 {
+		return nil
+	}
+	seal, _, _ := bytes.Cut(lines[at:], []byte("\n"))
+	open := fmt.Appendf(nil, "%-*s", len(seal)-sumDigits-1, `{"op":"`+opOpen+`"}`)
+	if err := it.overwriteLocked(lineOf(open), int64(at)); err != nil {
+		return err
+	}
+	it.sealed.Store(false)
+	return nil
+}
+
+// linesLocked are the lines of the journal. The caller holds logMu.
+func (it *Item) linesLocked() ([]byte, error) {
+	if it.place != nil {
+		return it.place.log()
+	}
+	return os.ReadFile(it.path + logSuffix)
+}
+
+// overwriteLocked writes over what the journal has at off. The caller holds logMu.
+func (it *Item) overwriteLocked(line []byte, off int64) error {
+	if it.place != nil {
+		_, err := it.place.tray.WriteAt(it.place.n, line, off)
+		return err
+	}
+	f, err := os.OpenFile(it.path+logSuffix, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(line, off)
+	return errors.Join(err, f.Close())
+}
