@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
@@ -76,20 +77,22 @@ const fresh = time.Second
 
 // Cache is one exchange. All methods may be called concurrently.
 type Cache struct {
-	cfg     Config
-	log     *slog.Logger
-	bucket  Bucket
-	names   *meta.Cache
-	blocks  *content.Cache
-	out     *outbox.Outbox
-	sent    *ledger.Ledger
-	begun   time.Time
-	grants  grants
-	traffic traffic
-	ending  context.Context // ends with Close
-	end     context.CancelFunc
-	probes  sync.WaitGroup
-	walks   walks
+	cfg       Config
+	log       *slog.Logger
+	bucket    Bucket
+	names     *meta.Cache
+	blocks    *content.Cache
+	out       *outbox.Outbox
+	sent      *ledger.Ledger
+	begun     time.Time
+	grants    grants
+	replaced  replacements
+	traffic   traffic
+	ending    context.Context // ends with Close
+	end       context.CancelFunc
+	probes    sync.WaitGroup
+	walks     walks
+	timesKept atomic.Bool // it was told that a time is kept here
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -126,7 +129,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(sentBucket{b, c}, meta.Config{})
 	c.walks.c = c
-	c.out, err = outbox.New(b, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: filepath.Join(cfg.StateDir, "conflicts.json"), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: filepath.Join(cfg.StateDir, "conflicts.json"), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -201,7 +204,11 @@ func withPaths(all []outbox.Status) []outbox.Status {
 
 // Delivered implements outbox.Events.
 func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
-	c.remember(obj)
+	if why := it.KeptHere(); why != nil {
+		c.keepTimes(it, obj, why)
+	} else {
+		c.remember(obj)
+	}
 	if it.IsFolder() {
 		c.names.PutMarker(obj.Key)
 		c.mu.Lock()

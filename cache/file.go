@@ -176,6 +176,25 @@ func (f *File) refuse(err error) {
 	}
 }
 
+// bring sees to it that a change of what the item lies upon can be delivered: the bytes
+// of a small file come here, and of a large one that the policy seems not to let us get
+// the first one is asked for. Its error is S3's, before anything is written.
+func (f *File) bring(ctx context.Context, it *outbox.Item) error {
+	if err := it.Bring(ctx); err != nil {
+		return err
+	}
+	f.c.mu.Lock()
+	under, key := f.under, f.key
+	f.c.mu.Unlock()
+	if under == nil || it.Edited() || f.c.denies(key, false)&readBits == 0 {
+		return nil
+	}
+	if _, err := under.ReadAt(ctx, make([]byte, 1), 0); errors.Is(err, s3backend.Denied) {
+		return err
+	}
+	return nil
+}
+
 // begin stages a change of the file: over is what the commit replaces at the key,
 // base what the content lies upon. The caller holds changing, or f is new.
 func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {

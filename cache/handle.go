@@ -67,7 +67,7 @@ func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error 
 // WriteAt stages p at off, or behind the end where the file was opened to append.
 func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (n int, err error) {
 	err = h.change(ctx, func(it *outbox.Item) (err error) {
-		if err = it.Bring(ctx); err != nil {
+		if err = h.f.bring(ctx, it); err != nil {
 			return err
 		}
 		if h.append {
@@ -84,7 +84,7 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (n int, err e
 func (h *Handle) Truncate(ctx context.Context, size int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
 		if size > 0 {
-			if err := it.Bring(ctx); err != nil {
+			if err := h.f.bring(ctx, it); err != nil {
 				return err
 			}
 		}
@@ -99,7 +99,7 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 // Allocate makes sure that the file is at least size bytes long.
 func (h *Handle) Allocate(ctx context.Context, size int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
-		if err := it.Bring(ctx); err != nil {
+		if err := h.f.bring(ctx, it); err != nil {
 			return err
 		}
 		return it.Grow(size)
@@ -109,7 +109,7 @@ func (h *Handle) Allocate(ctx context.Context, size int64) error {
 // Punch makes [off, off+n) read as zero; the size stays.
 func (h *Handle) Punch(ctx context.Context, off, n int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
-		if err := it.Bring(ctx); err != nil {
+		if err := h.f.bring(ctx, it); err != nil {
 			return err
 		}
 		return it.Punch(off, off+n)

@@ -143,6 +143,7 @@ func (c *Cache) reprobe() {
 	c.grants.mu.Lock()
 	defer c.grants.mu.Unlock()
 	clear(c.grants.delete)
+	c.replaced.forget()
 }
 
 // probe has those questions about a folder asked that ifSo picks.

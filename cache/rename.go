@@ -313,8 +313,8 @@ func (c *Cache) renamed(old, obj s3backend.Object, keep bool) {
 	if h := c.names.Header(old.Key, old.ETag); h != nil {
 		obj.Header = h
 	}
-	if e, ok := c.sent.Get(old.Key, old.ETag); ok && e.Mode != 0 {
-		c.setMode(obj.Key, obj.ETag, e.Mode)
+	if err := c.sent.Moved(old.Key, old.ETag, obj.Key, obj.ETag); err != nil {
+		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", obj.Key, "err", err)
 	}
 	c.names.Put(obj)
 	c.mu.Lock()

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -117,6 +118,23 @@ func (c *Cache) forget(key string) {
 	if err := c.sent.Forget(key); err != nil {
 		c.log.Warn("the ledger cannot be written", "key", key, "err", err)
 	}
+}
+
+// keepTimes keeps the time and the mode here that a program has set of a version that S3
+// holds and does not let us copy. It is told once.
+func (c *Cache) keepTimes(it *outbox.Item, obj s3backend.Object, why error) {
+	_, mtime, mode, hasMode := it.Stat()
+	if !hasMode {
+		mode = 0
+	}
+	if err := c.sent.SetTimes(obj.Key, obj.ETag, mtime, mode); err != nil {
+		c.log.Warn("a time is kept until the mount is undone only", "key", obj.Key, "err", err)
+	}
+	level := slog.LevelDebug
+	if c.timesKept.CompareAndSwap(false, true) {
+		level = slog.LevelWarn
+	}
+	c.log.Log(context.Background(), level, "a new time is kept on this machine, since S3 does not let the object be copied", "key", obj.Key, "err", why)
 }
 
 // setMode remembers the permission bits of a version that S3 holds.

@@ -210,6 +210,9 @@ func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
 	if e.Mode != 0 && ours {
 		a.Mode = e.Mode
 	}
+	if e.Touched && ours {
+		a.Mtime = e.Mtime
+	}
 	if ours = ours && !e.Sent.IsZero(); ours && h == nil {
 		a.Mtime = e.Mtime
 	}

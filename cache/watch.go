@@ -44,6 +44,7 @@ func (w watched) Get(ctx context.Context, obj s3backend.Object, off, n int64) (i
 	if err != nil {
 		return nil, err
 	}
+	w.c.wasRead(obj.Key, obj.ETag)
 	return flow{r, &w.c.traffic}, nil
 }
 

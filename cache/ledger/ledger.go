@@ -38,8 +38,11 @@ type Entry struct {
 	Size  int64     `json:"size,omitempty"`
 	Mtime time.Time `json:"mtime,omitzero"`
 	Mode  uint32    `json:"mode,omitempty"` // permission bits; 0 for none of its own
-	Sent  time.Time `json:"sent,omitzero"`  // when S3 confirmed it; zero where only the mode is remembered
+	Sent  time.Time `json:"sent,omitzero"`  // when S3 confirmed it; zero where only the mode or the time is remembered
 	Gone  bool      `json:"gone,omitempty"` // the key is to be forgotten
+
+	// Touched tells that Mtime was set here after the delivery, and S3 has another.
+	Touched bool `json:"touched,omitempty"`
 }
 
 // Ledger is a file of entries. Its methods may be called concurrently.
@@ -145,6 +148,43 @@ func (l *Ledger) SetMode(key, etag string, mode uint32) error {
 	}
 	e.Mode = mode
 	return l.put(e)
+}
+
+// SetTimes remembers a time, and permission bits unless they are 0, that were set of a
+// version after its delivery.
+func (l *Ledger) SetTimes(key, etag string, mtime time.Time, mode uint32) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[key]
+	if e.ETag != etag {
+		e = Entry{Key: key, ETag: etag}
+	}
+	e.Mtime, e.Touched = mtime, true
+	if mode != 0 {
+		e.Mode = mode
+	}
+	return l.put(e)
+}
+
+// Moved remembers of a version that S3 has under another key what was set of it here.
+func (l *Ledger) Moved(key, etag, newKey, newETag string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[key]
+	if e.ETag != etag || e.Mode == 0 && !e.Touched {
+		return nil
+	}
+	to := l.entries[newKey]
+	if to.ETag != newETag {
+		to = Entry{Key: newKey, ETag: newETag}
+	}
+	if e.Mode != 0 {
+		to.Mode = e.Mode
+	}
+	if e.Touched {
+		to.Mtime, to.Touched = e.Mtime, true
+	}
+	return l.put(to)
 }
 
 // Forget forgets what is remembered of a key.

@@ -90,3 +90,52 @@ func TestBounded(t *testing.T) {
 		t.Errorf("the file: %v, %v", info, err)
 	}
 }
+
+// TestTimesSetLater remembers times and modes that were set of a version after its
+// delivery, moves them with it, and forgets them with another version.
+func TestTimesSetLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	at := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC)
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := Entry{Key: "sent", ETag: "1", Size: 5, Mtime: at.Add(time.Hour), Sent: at.Add(time.Hour)}
+	for _, err := range []error{
+		l.Put(sent),
+		l.SetTimes("sent", "1", at, 0),
+		l.SetTimes("theirs", "2", at, 0o640),
+		l.SetTimes("other", "3", at, 0o600),
+		l.SetTimes("other", "4", at.Add(time.Minute), 0),
+		l.Moved("theirs", "2", "moved", "5"),
+		l.Moved("theirs", "of another version", "not moved", "6"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for _, want := range []Entry{
+			{Key: "sent", ETag: "1", Size: 5, Mtime: at, Sent: sent.Sent, Touched: true},
+			{Key: "theirs", ETag: "2", Mtime: at, Mode: 0o640, Touched: true},
+			{Key: "other", ETag: "4", Mtime: at.Add(time.Minute), Touched: true},
+			{Key: "moved", ETag: "5", Mtime: at, Mode: 0o640, Touched: true},
+		} {
+			if got, ok := l.Get(want.Key, want.ETag); !ok || got != want {
+				t.Errorf("%s is remembered as %+v, %t, want %+v", want.Key, got, ok, want)
+			}
+		}
+		if l.Has("not moved") {
+			t.Error("another version's time was moved")
+		}
+		if all := l.Sent(""); len(all) != 1 {
+			t.Errorf("sent: %+v, want one", all)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

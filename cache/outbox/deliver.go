@@ -217,6 +217,9 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 				}
 			}
 		}
+		if it.keepsHere(key, over, err) {
+			return it.base, nil
+		}
 		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
 			if passing(err) {
 				it.noteLost(key, h, seq)
@@ -229,6 +232,19 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		}
 	}
 	return s3backend.Object{}, errors.New("S3 contradicts itself about the version it holds")
+}
+
+// keepsHere reports whether nothing but the time or the mode of what S3 holds was changed,
+// which S3 does not let us write: whoever may not read an object cannot copy it. Then they
+// are kept on this machine.
+func (it *Item) keepsHere(key string, over s3backend.Object, err error) bool {
+	if !blocks(err) && !isKind(err, s3backend.Archived) || !it.onlyHeader() || it.base.Key != key || over.ETag != it.base.ETag {
+		return false
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.keptHere = err
+	return true
 }
 
 // condition is what must hold for a commit over this version.
@@ -254,7 +270,7 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	landed, earlier := it.recall(cur, h, seq)
 	it.mu.Lock()
 	switch {
-	case cur.ETag == over.ETag:
+	case cur.ETag == over.ETag && !errors.Is(because, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more,
 		// or what it copies from is gone.
 		up := it.up

@@ -14,6 +14,10 @@ import (
 // ErrGone tells that an item is owed no more: it was delivered or dropped.
 var ErrGone = errors.New("no longer in the outbox")
 
+// ErrUnread stands beside Stale where a version cannot be replaced because the policy
+// does not let us read it, and nothing tells that it is the one that we put.
+var ErrUnread = errors.New("it may not be read here, so that what is there counts as the other party's")
+
 // errTaken cancels a delivery because somebody writes, renames or removes.
 var errTaken = errors.New("taken back before it was delivered")
 
@@ -72,6 +76,7 @@ type Item struct {
 	interrupted *interruption      // why it is not for delivery; nil if it is
 	readers     []closer           // of versions that were opened for the stage
 	gone        chan struct{}      // closed when delivered or dropped
+	keptHere    error              // why S3 does not let the object be copied whose time was set
 }
 
 type closer interface{ Close() }
@@ -236,6 +241,24 @@ func (it *Item) Bytes() []byte {
 
 // IsFolder tells a folder's own object from a file.
 func (it *Item) IsFolder() bool { return it.folder }
+
+// KeptHere is why S3 has not taken a new time or mode of a version that it holds, nil
+// where it has.
+func (it *Item) KeptHere() error {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.keptHere
+}
+
+// Edited reports whether anything lies over the base, or all of the base is here.
+func (it *Item) Edited() bool {
+	if it.stage == nil {
+		return false
+	}
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	return len(it.stage.dirty) > 0 || it.stage.baseValid == 0
+}
 
 // Gone is closed when the item is owed no more.
 func (it *Item) Gone() <-chan struct{} { return it.gone }
