@@ -55,7 +55,8 @@ func (n *node) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 		if mode == 0 {
 			mode = s.fileMode()
 		}
-		out.Mode = syscall.S_IFREG | mode&^a.Deny
+		// The mode may be the other party's wish.
+		out.Mode = syscall.S_IFREG | mode&^s.cfg.Umask&^a.Deny
 		out.Size = uint64(a.Size)
 		out.Blocks = (out.Size + 511) / 512
 	}

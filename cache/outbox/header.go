@@ -69,6 +69,13 @@ func ContentType(key string) string {
 // FormatMtime writes a time as metadata.
 func FormatMtime(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
+// The times from the year 1 to the year 9999. Others the journal cannot hold, nor can
+// most programs.
+const (
+	firstSecond = -62135596800
+	lastSecond  = 253402300799
+)
+
 // MtimeOf reads the time that travels with a version; false if none does.
 func MtimeOf(h *s3backend.Header) (time.Time, bool) {
 	if h == nil {
@@ -76,7 +83,7 @@ func MtimeOf(h *s3backend.Header) (time.Time, bool) {
 	}
 	whole, frac, _ := strings.Cut(h.User[metaMtime], ".")
 	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil {
+	if err != nil || sec < firstSecond || sec > lastSecond {
 		return time.Time{}, false
 	}
 	nsec, err := strconv.ParseInt((frac + "000000000")[:9], 10, 64)

@@ -85,7 +85,7 @@ func readConfig(file, name string, s *settings) error {
 	}{Exchange: map[string]*settings{name: s}}
 	folders := s.Folders
 	s.Folders = nil
-	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().EnableUnmarshalerInterface()
 	if err := dec.Decode(&doc); err != nil {
 		return configError(file, err)
 	}

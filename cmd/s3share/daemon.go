@@ -31,17 +31,18 @@ type mountDaemon struct {
 	notes      io.Writer // for the person who waits for the start
 	foreground bool
 
-	dir     string // the mountpoint, as the kernel's list names it
-	started time.Time
-	made    []madeDir // what a start that fails removes again
-	lock    *os.File
-	log     *slog.Logger
-	logFile *os.File // nil for standard error
-	bucket  bucket
-	cache   owing
-	server  mounted
-	control *control
-	notices *notices // nil where nobody is to be told
+	dir      string // the mountpoint, as the kernel's list names it
+	started  time.Time
+	made     []madeDir // what a start that fails removes again
+	mounting bool      // the kernel was asked for the mount
+	lock     *os.File
+	log      *slog.Logger
+	logFile  *os.File // nil for standard error
+	bucket   bucket
+	cache    owing
+	server   mounted
+	control  *control
+	notices  *notices // nil where nobody is to be told
 
 	serving atomic.Bool   // the kernel has the mount
 	gone    chan struct{} // closed when the kernel has given the mount up
@@ -103,6 +104,12 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	failed := d.giveBack(last)
 	if failed != nil && d.log != nil {
 		d.log.Error("could not clean up after a start that failed", "err", failed)
+	}
+	// Last, for it needs what was given back: a start fails for want of descriptors, too.
+	if d.mounting && d.server == nil {
+		if failed := d.undoRefused(); failed != nil {
+			return advise(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
+		}
 	}
 	return err
 }
@@ -176,6 +183,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	if d.control, err = openControl(d.dir); err != nil {
 		return err
 	}
+	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
 		Source: s.source(), Options: s.Kernel, Logger: d.log,
@@ -187,6 +195,16 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.control.serve(d)
 	d.settle()
 	return nil
+}
+
+// undoRefused undoes what there is of a mount that could not be completed: the kernel
+// may have it already when its first requests fail.
+func (d *mountDaemon) undoRefused() error {
+	m, err := mountAt(d.dir)
+	if err != nil || m == nil || !ours(m) || m.Source != d.settings.source() {
+		return err
+	}
+	return detach(d.dir, lazily)
 }
 
 // serve takes a mount that the kernel has.

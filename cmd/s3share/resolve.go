@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 )
@@ -62,8 +64,33 @@ func (c said) resolve() (*settings, error) {
 	if _, err := s.privateNames(); err != nil {
 		return nil, misuse("", "%w", err)
 	}
+	if err := s.checkUmask(); err != nil {
+		return nil, misuse("the digits are what the owner, the group and others may not: 022 keeps both others from writing", "%w", err)
+	}
 	s.Kernel = kernel
 	return s, nil
+}
+
+// checkUmask refuses a umask with which nobody could use the mount: neither the owner
+// of its files, nor, unless that is root, who mounts it.
+func (s *settings) checkUmask() error {
+	const enter = 0o5 // to read and to search a directory
+	left := 0o777 &^ uint32(s.Umask)
+	if left>>6&enter != enter {
+		return fmt.Errorf("with the umask %03o the owner of the files could not open a folder", uint32(s.Umask))
+	}
+	me := os.Geteuid()
+	if me == 0 || int(s.UID) == me {
+		return nil
+	}
+	groups, _ := os.Getgroups()
+	if int(s.GID) == os.Getegid() || slices.Contains(groups, int(s.GID)) {
+		left >>= 3
+	}
+	if left&enter != enter {
+		return fmt.Errorf("with the umask %03o and files of the user %d you could not open a folder yourself", uint32(s.Umask), s.UID)
+	}
+	return nil
 }
 
 // target is where the mount's requests go.

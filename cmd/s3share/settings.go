@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
 
 	"github.com/s3share/s3share/cache/outbox"
@@ -309,6 +311,25 @@ func (m *modeBits) UnmarshalText(text []byte) error {
 	}
 	*m = modeBits(n)
 	return nil
+}
+
+// UnmarshalTOML reads a value of the config file as it stands there: a text, or a
+// number that is written as an octal one. 27 would be a decimal number, which nobody
+// means.
+func (m *modeBits) UnmarshalTOML(data []byte) error {
+	text := string(bytes.TrimSpace(data))
+	if digits, ok := strings.CutPrefix(text, "0o"); ok {
+		return m.UnmarshalText([]byte(strings.ReplaceAll(digits, "_", "")))
+	}
+	var value struct{ V any }
+	if err := toml.Unmarshal([]byte("V = "+text), &value); err != nil {
+		return err
+	}
+	quoted, ok := value.V.(string)
+	if !ok {
+		return fmt.Errorf("umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
+	}
+	return m.UnmarshalText([]byte(quoted))
 }
 
 // absolute makes a path independent of the working directory; ~/ is the home.

@@ -54,6 +54,49 @@ func inHome(t *testing.T, config string) string {
 	return dir
 }
 
+// TestUmaskInTheConfigFileIsOctal reads each way in which TOML lets it be written.
+func TestUmaskInTheConfigFileIsOctal(t *testing.T) {
+	for _, tt := range []struct {
+		written string
+		want    modeBits
+		refused string // what the refusal says
+	}{
+		{`"027"`, 0o027, ""},
+		{`'27'`, 0o027, ""},
+		{`"0027"`, 0o027, ""},
+		{`0o027`, 0o027, ""},
+		{`0o0_27`, 0o027, ""},
+		{`"000"`, 0, ""},
+		{`"222"`, 0o222, ""}, // nobody writes
+		{`27`, 0, `"027"`},
+		{`18`, 0, `"027"`},
+		{`0x17`, 0, `"027"`},
+		{`0b10010`, 0, `"027"`},
+		{`0`, 0, `"027"`},
+		{`2.7`, 0, `"027"`},
+		{`true`, 0, `"027"`},
+		{`["027"]`, 0, `"027"`},
+		{`"28"`, 0, "no permission bits"},
+		{`0o1027`, 0, "no permission bits"},
+		{`"-27"`, 0, "no permission bits"},
+		{`"777"`, 0, "the owner of the files could not open a folder"},
+		{`"0700"`, 0, "the owner of the files could not open a folder"},
+		{`0o400`, 0, "the owner of the files could not open a folder"},
+		{`"100"`, 0, "the owner of the files could not open a folder"},
+	} {
+		inHome(t, "[exchange.team]\nbucket = \"b\"\numask = "+tt.written+"\n")
+		s, err := said{}.resolve()
+		switch {
+		case tt.refused != "":
+			if err == nil || !strings.Contains(err.Error(), tt.refused) {
+				t.Errorf("umask = %s: %v, want it refused with %s", tt.written, err, tt.refused)
+			}
+		case err != nil || s.Umask != tt.want:
+			t.Errorf("umask = %s: %v, want %03o", tt.written, err, uint32(tt.want))
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	dir := inHome(t, teamConfig)
 	s, err := said{}.resolve()
