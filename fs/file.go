@@ -87,7 +87,6 @@ var (
 	_ = (fusefs.NodeGetattrer)((*file)(nil))
 	_ = (fusefs.NodeSetattrer)((*file)(nil))
 	_ = (fusefs.NodeGetxattrer)((*file)(nil))
-	_ = (fusefs.NodeListxattrer)((*file)(nil))
 )
 
 // isOf tells whether a name that leads to a may lead to this inode: not while

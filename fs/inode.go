@@ -20,6 +20,7 @@ type node struct {
 var (
 	_ = (fusefs.NodeStatfser)((*node)(nil))
 	_ = (fusefs.NodeOnForgetter)((*node)(nil))
+	_ = (fusefs.NodeListxattrer)((*node)(nil))
 	_ = (fusefs.NodeSetxattrer)((*node)(nil))
 	_ = (fusefs.NodeRemovexattrer)((*node)(nil))
 )

@@ -12,7 +12,8 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 )
 
-// xattrs are what a file tells of itself; they cannot be set.
+// xattrs are what a file tells of itself. They cannot be set, and are not listed: what
+// copies a file with all that is listed would take them along.
 const (
 	xattrPrefix   = "user.s3share."
 	xattrKey      = xattrPrefix + "key"      // its key in the bucket
@@ -22,10 +23,6 @@ const (
 	xattrError    = xattrPrefix + "error"    // why it is not delivered, if anything has failed
 	xattrVers     = xattrPrefix + "version"  // S3's version id, where the bucket keeps versions
 )
-
-// listed are the attributes that are listed where they have a value: not the
-// version, for which S3 would have to be asked.
-var listed = []string{xattrKey, xattrETag, xattrState, xattrProgress, xattrError}
 
 // xattr is the value of an attribute but the version; "" for none.
 func (s *Server) xattr(a cache.Attr, name string) string {
@@ -81,21 +78,6 @@ func (n *node) Getxattr(_ context.Context, name string, _ []byte) (uint32, sysca
 	return 0, fusefs.ENOATTR
 }
 
-// Listxattr names what the file has.
-func (f *file) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
-	a, err := f.attr(ctx, nil)
-	if err != nil {
-		return 0, f.s.told("listxattr", f.path(), err)
-	}
-	var names strings.Builder
-	for _, name := range listed {
-		if f.s.xattr(a, name) != "" {
-			names.WriteString(name + "\x00")
-		}
-	}
-	return answer(dest, names.String())
-}
-
 // answer fills dest, or tells how large it has to be.
 func answer(dest []byte, value string) (uint32, syscall.Errno) {
 	if len(dest) < len(value) {
@@ -103,6 +85,9 @@ func answer(dest []byte, value string) (uint32, syscall.Errno) {
 	}
 	return uint32(copy(dest, value)), 0
 }
+
+// Listxattr lists none.
+func (n *node) Listxattr(context.Context, []byte) (uint32, syscall.Errno) { return 0, 0 }
 
 // Setxattr refuses as a file system without extended attributes does, which
 // programs that copy them take without complaint. The kernel makes EOPNOTSUPP of it,

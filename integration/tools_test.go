@@ -97,6 +97,28 @@ func sourceTree(t *testing.T) string {
 	return filepath.Join(strings.TrimSpace(string(root)), "src", "net")
 }
 
+// TestAttributesAreNotCopied copies with all extended attributes, to a mount and from it:
+// ours are no part of the file.
+func TestAttributesAreNotCopied(t *testing.T) {
+	t.Parallel()
+	needTools(t, "rsync", "cp")
+	m := newExchange(t, "full").mount(client)
+	from, to := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(from, "file"), []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // rsync takes off what the file has there and not here
+		shell(t, `rsync -aX --no-o --no-g "$1/" "$2"`, from, m.path("Delivery"))
+		m.awaitDelivered(delivery + "file")
+	}
+	shell(t, `cp -a "$1/file" "$2/cp"; rsync -aX "$1/file" "$2/rsync"`, m.path("Delivery"), to)
+	for _, name := range []string{"cp", "rsync"} {
+		if value, err := xattr(filepath.Join(to, name), "user.s3share.key"); err == nil {
+			t.Errorf("the copy by %s has our key %q", name, value)
+		}
+	}
+}
+
 // TestCopyTree copies a tree to the other party with cp, tar and rsync, and back.
 func TestCopyTree(t *testing.T) {
 	t.Parallel()
