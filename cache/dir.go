@@ -72,6 +72,18 @@ func (d *Dir) addOwed() {
 	slices.SortFunc(d.owed, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// SyncDir returns when what was created, renamed or removed in the folder at path is on
+// the local disk: it is known after a power loss. S3 need not have it.
+func (c *Cache) SyncDir(ctx context.Context, path string) error {
+	prefix := ""
+	if path != "" {
+		if p, err := c.locate(ctx, path); err == nil { // else S3 was asked, and did not answer
+			prefix = p.dir()
+		}
+	}
+	return c.out.SyncNames(prefix)
+}
+
 // GoTo makes Next go on behind the entry that it returned with this position.
 func (d *Dir) GoTo(pos int64) { d.next = pos }
 

@@ -203,6 +203,7 @@ var (
 	_ = (fusefs.FileReaddirenter)((*dirHandle)(nil))
 	_ = (fusefs.FileLookuper)((*dirHandle)(nil))
 	_ = (fusefs.FileSeekdirer)((*dirHandle)(nil))
+	_ = (fusefs.FileFsyncdirer)((*dirHandle)(nil))
 )
 
 func (h *dirHandle) rewind(ctx context.Context) syscall.Errno {
@@ -253,4 +254,10 @@ func (h *dirHandle) Seekdir(ctx context.Context, off uint64) syscall.Errno {
 	h.dots = min(int(off), len(dots))
 	h.view.GoTo(int64(off) - int64(h.dots))
 	return 0
+}
+
+// Fsyncdir returns when what was created, renamed or removed in the folder is on the
+// local disk.
+func (h *dirHandle) Fsyncdir(ctx context.Context, _ uint32) syscall.Errno {
+	return h.d.s.told("fsync", h.d.path(), h.d.s.cache.SyncDir(ctx, h.d.path()))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -502,6 +503,45 @@ func TestReadWhileDelivered(t *testing.T) {
 	}
 	if err := g.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFsyncOfADirectory: databases and backup programs fsync the directory when they
+// have made, renamed or removed a file in it, on mounts of all kinds.
+func TestFsyncOfADirectory(t *testing.T) {
+	t.Parallel()
+	for _, options := range [][]string{nil, {"-o", "sync"}, {"--read-only"}} {
+		t.Run(strings.Join(options, " "), func(t *testing.T) {
+			t.Parallel()
+			m := newExchange(t, "full").mount(client, options...)
+			readOnly := slices.Contains(options, "--read-only")
+			m.syncDir("")
+			m.syncDir("Delivery")
+			shell(t, `sync "$1"`, m.path("Delivery"))
+			if readOnly {
+				return
+			}
+			for _, step := range []string{`mkdir d`, `: > d/a`, `mv d/a d/b`, `mv d e`, `rm e/b`, `: > e/a`} {
+				shell(t, `cd "$1"; `+step, m.path("Delivery"))
+				for _, dir := range m.names("Delivery") {
+					m.syncDir("Delivery/" + dir)
+				}
+				m.syncDir("Delivery")
+			}
+		})
+	}
+}
+
+// syncDir fails the test unless a directory can be fsynced.
+func (m *mount) syncDir(dir string) {
+	m.t.Helper()
+	d, err := os.Open(m.path(dir))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		m.t.Errorf("fsync of %q: %v", dir, err)
 	}
 }
 

@@ -234,7 +234,8 @@ func TestGit(t *testing.T) {
 }
 
 // TestSqlite keeps a database in an exchange. Its wal mode needs shared memory
-// that is mapped for writing by several processes.
+// that is mapped for writing by several processes; with the most caution it fsyncs the
+// directory, too.
 func TestSqlite(t *testing.T) {
 	t.Parallel()
 	needTools(t, "sqlite3")
@@ -244,12 +245,12 @@ func TestSqlite(t *testing.T) {
 			x := newExchange(t, "full")
 			m := x.mount(client)
 			got := shell(t, `db=$1
-				sqlite3 "$db" "pragma journal_mode=$2; create table t(i integer primary key, v text);" > /dev/null
+				sqlite3 -cmd "pragma synchronous=extra" "$db" "pragma journal_mode=$2; create table t(i integer primary key, v text);" > /dev/null
 				for n in 1 2 3; do
-				  sqlite3 "$db" "with recursive c(i) as (select 1 union all select i+1 from c where i<3000) insert into t(v) select hex(randomblob(50)) from c;"
-				  sqlite3 "$db" "update t set v='x' where i%7=0; delete from t where i%11=0; begin; delete from t; rollback;"
+				  sqlite3 -cmd "pragma synchronous=extra" "$db" "with recursive c(i) as (select 1 union all select i+1 from c where i<3000) insert into t(v) select hex(randomblob(50)) from c;"
+				  sqlite3 -cmd "pragma synchronous=extra" "$db" "update t set v='x' where i%7=0; delete from t where i%11=0; begin; delete from t; rollback;"
 				done
-				sqlite3 "$db" "vacuum; pragma integrity_check; select count(*) from t;"`, m.path(delivery+"data.db"), journal)
+				sqlite3 -cmd "pragma synchronous=extra" "$db" "vacuum; pragma integrity_check; select count(*) from t;"`, m.path(delivery+"data.db"), journal)
 			lines := strings.Fields(got)
 			if len(lines) != 2 || lines[0] != "ok" {
 				t.Fatalf("sqlite3 said %q", got)
