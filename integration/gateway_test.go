@@ -19,6 +19,8 @@ import (
 type gateway struct {
 	*httptest.Server
 
+	forward http.Handler // to the server
+
 	mu     sync.Mutex
 	answer func(op string, w http.ResponseWriter, r *http.Request) bool
 	stored func(op, key string)
@@ -33,7 +35,7 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 		t.Fatal(err)
 	}
 	g := &gateway{counts: map[string]int{}}
-	forward := &httputil.ReverseProxy{
+	g.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host // it is signed
@@ -56,7 +58,7 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 			g.mu.Unlock()
 		}
 		seen := &statusWriter{ResponseWriter: w}
-		forward.ServeHTTP(seen, r)
+		g.forward.ServeHTTP(seen, r)
 		g.look(op, seen.status, r)
 	}))
 	t.Cleanup(func() {
@@ -110,6 +112,13 @@ func (w *statusWriter) WriteHeader(status int) {
 
 // Unwrap is for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// lose has the server carry out a request, and cuts the connection instead of
+// answering.
+func (g *gateway) lose(r *http.Request) {
+	g.forward.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
+}
 
 // count tells how many requests of this name were let through.
 func (g *gateway) count(op string) int {

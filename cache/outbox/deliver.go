@@ -95,7 +95,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.up = nil
 	it.mu.Unlock()
 	path := ""
-	if it.stage != nil && it.stage.whole() && !it.small() {
+	if it.stage != nil && it.stage.whole() && !it.small() && !it.unlike.Load() {
 		path = it.path
 	}
 	failpoint("delivered")
@@ -196,11 +196,15 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		if delivered {
 			return over, nil // by Commit, and nothing has changed since
 		}
-		h, err := it.makeHeader(ctx)
+		id, err := it.commitID(seq)
 		if err != nil {
 			return s3backend.Object{}, err
 		}
-		obj, err := it.send(ctx, key, h, condition(over))
+		h, err := it.makeHeader(ctx, id)
+		if err != nil {
+			return s3backend.Object{}, err
+		}
+		obj, err := it.send(ctx, key, h, seq, condition(over))
 		if err == nil {
 			obj.Key, obj.Header = key, h
 			return obj, nil
@@ -221,9 +225,6 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 			return it.base, nil
 		}
 		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
-			if passing(err) {
-				it.noteLost(key, h, seq)
-			}
 			return s3backend.Object{}, err
 		}
 		obj, done, err := it.reconcile(ctx, key, over, h, seq, err)
@@ -259,7 +260,7 @@ func condition(over s3backend.Object) s3backend.Condition {
 func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
 	cur, err := it.o.current(ctx, key)
 	if isKind(err, s3backend.Denied) {
-		return obj, false, it.unseen(ctx, key, because)
+		return it.unseen(ctx, key, h, seq, because)
 	}
 	if err != nil {
 		return obj, false, err
@@ -298,22 +299,29 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	return obj, false, it.moveBeside(ctx, key)
 }
 
-// unseen decides where the policy lets us neither read nor list, as in a dropbox: what
-// holds the name counts as the other party's, though it may be ours of an attempt
-// whose answer was lost.
-func (it *Item) unseen(ctx context.Context, key string, because error) error {
-	if isKind(because, s3backend.Stale) {
-		return it.moveBeside(ctx, key)
+// unseen is reconcile where the policy lets us neither read nor list, as in a dropbox:
+// what holds the name counts as the other party's, though it may be ours of an attempt
+// whose answer was lost. So that happens once: nobody but us puts anything under the
+// name of a conflict copy.
+func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
+	it.mu.Lock()
+	ours := it.theirs != "" && slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key == key && l.seq == seq })
+	it.mu.Unlock()
+	switch {
+	case isKind(because, s3backend.Stale) && ours:
+		return s3backend.Object{Key: key, Size: it.stage.length(), ETag: it.contentETag(), Modified: time.Now(), Header: h}, true, nil
+	case isKind(because, s3backend.Stale):
+		return obj, false, it.moveBeside(ctx, key)
 	}
 	it.mu.Lock()
 	up := it.up
 	it.up = nil // it cannot be completed any more
 	it.mu.Unlock()
 	if up == nil {
-		return because
+		return obj, false, because
 	}
 	it.o.abandon(up)
-	return nil
+	return obj, false, nil
 }
 
 // keepBase brings the base's bytes here if S3 has them no more: they may be cached.

@@ -49,7 +49,7 @@ func (it *Item) prepare(ctx context.Context) error {
 	if delivered || size <= PartSize || it.onlyHeader() {
 		return nil
 	}
-	h, err := it.makeHeader(ctx)
+	h, err := it.makeHeader(ctx, newCommitID())
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ const (
 )
 
 // makeHeader returns what travels with the item: what the version it was made
-// from had, with our time and mode.
-func (it *Item) makeHeader(ctx context.Context) (*s3backend.Header, error) {
+// from had, with our commit ID, time and mode.
+func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Header, error) {
 	it.mu.Lock()
 	from, h := it.base, it.header
 	key, mode, hasMode := it.key, it.mode, it.hasMode
@@ -51,6 +51,7 @@ func (it *Item) makeHeader(ctx context.Context) (*s3backend.Header, error) {
 	if out.User == nil {
 		out.User = map[string]string{}
 	}
+	out.User[metaCommit] = commit
 	out.User[metaMtime] = FormatMtime(mtime)
 	if hasMode {
 		out.User[metaMode] = strconv.Itoa(regular | int(mode&0o7777))

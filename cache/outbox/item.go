@@ -33,6 +33,8 @@ type Item struct {
 	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete
 	named  atomic.Bool // the names of both files are on the disk
+	// unlike: S3 may hold other bytes under our commit ID than are staged.
+	unlike atomic.Bool
 	// unbrought tells that S3 did not give the base when it was to be changed.
 	unbrought atomic.Bool
 
@@ -49,34 +51,38 @@ type Item struct {
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
 	// across a request.
-	mu          sync.Mutex
-	key         string
-	base        s3backend.Object  // what stage lies over; no ETag without one
-	over        s3backend.Object  // what the commit replaces at key; no ETag for a new name
-	header      *s3backend.Header // what travels with it; nil until known
-	mode        uint32            // permission bits, if hasMode
-	hasMode     bool
-	explicit    bool // a program set the time or the mode
-	writers     int
-	since       time.Time // when it was taken up or closed last
-	state       State
-	told        State // the one that was told last
-	reason      error
-	denied      error // why S3 refuses this while it is still written
-	timer       *time.Timer
-	tries       int
-	attempt     *attempt
-	committed   uint64 // the stage's seq that S3 holds, under -o sync
-	up          *transfer
-	offline     bool               // streaming failed; the commit will send all
-	filling     bool               // the base is being copied here, since a put will need it
-	leave       []s3backend.Object // versions to delete once this is delivered
-	lost        []lost             // what attempts may have left whose answers were lost
-	theirs      string             // the key of the other party's version that this goes beside; "" for none
-	interrupted *interruption      // why it is not for delivery; nil if it is
-	readers     []closer           // of versions that were opened for the stage
-	gone        chan struct{}      // closed when delivered or dropped
-	keptHere    error              // why S3 does not let the object be copied whose time was set
+	mu       sync.Mutex
+	key      string
+	base     s3backend.Object  // what stage lies over; no ETag without one
+	over     s3backend.Object  // what the commit replaces at key; no ETag for a new name
+	header   *s3backend.Header // what travels with it; nil until known
+	mode     uint32            // permission bits, if hasMode
+	hasMode  bool
+	explicit bool // a program set the time or the mode
+	writers  int
+	since    time.Time // when it was taken up or closed last
+	state    State
+	told     State // the one that was told last
+	reason   error
+	denied   error // why S3 refuses this while it is still written
+	timer    *time.Timer
+	tries    int
+	attempt  *attempt
+	// contentID is the commit ID of the content that the stage had at contentIDSeq; ""
+	// for none yet.
+	contentID    string
+	contentIDSeq uint64
+	committed    uint64 // the stage's seq that S3 holds, under -o sync
+	up           *transfer
+	offline      bool               // streaming failed; the commit will send all
+	filling      bool               // the base is being copied here, since a put will need it
+	leave        []s3backend.Object // versions to delete once this is delivered
+	lost         []lost             // what attempts may have left whose answers were lost
+	theirs       string             // the key of the other party's version that this goes beside; "" for none
+	interrupted  *interruption      // why it is not for delivery; nil if it is
+	readers      []closer           // of versions that were opened for the stage
+	gone         chan struct{}      // closed when delivered or dropped
+	keptHere     error              // why S3 does not let the object be copied whose time was set
 }
 
 type closer interface{ Close() }
@@ -133,6 +139,7 @@ func (o *Outbox) CreateFolder(key string) (*Item, error) {
 // is deleted after the delivery. What is owed there already, if that is given, is
 // owed no more, and the caller drops it.
 func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
+	it.knowLost()
 	it.mu.Lock()
 	var leave []s3backend.Object
 	for _, o := range append(slices.Clip(it.leave), it.over) {
@@ -233,7 +240,7 @@ func (it *Item) Over() s3backend.Object {
 // Bytes are all that the item holds where it is small and has no file, else nil: for
 // Events.Delivered, which is told no path then.
 func (it *Item) Bytes() []byte {
-	if it.stage == nil {
+	if it.stage == nil || it.unlike.Load() {
 		return nil
 	}
 	return it.stage.file.bytes()

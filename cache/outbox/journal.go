@@ -55,6 +55,7 @@ type record struct {
 	Rewrite bool            `json:"rewrite,omitempty"` // seal: it has to be written anew, from nothing
 	Boot    string          `json:"boot,omitempty"`    // seal: which run of the machine; empty once on the disk
 	Sum     *uint32         `json:"sum,omitempty"`     // seal: CRC-32 of all bytes, of a file in a place
+	Commit  string          `json:"commit,omitempty"`  // seal, try: the ID that the content is sent with
 	Upload  string          `json:"upload,omitempty"`  // upload, part: its id
 	Layout  int64           `json:"layout,omitempty"`  // upload: the size of the first parts
 	Grows   int             `json:"grows,omitempty"`   // upload: the layout's version
@@ -74,6 +75,7 @@ const (
 	opOpen     = "open"     // sealed before, and being written again
 	opSeal     = "seal"
 	opRefuse   = "refuse" // a program was refused what it meant to be in the file
+	opTry      = "try"    // it is sent though it is not closed
 	opRename   = "rename"
 	opCommit   = "commit" // S3 has it as it was then, and it is still written
 	opUpload   = "upload" // a multipart upload has begun
@@ -200,7 +202,7 @@ var (
 
 // ops are the steps that this program knows.
 var ops = []string{
-	opCreate, opWrite, opTruncate, opOpen, opSeal, opRefuse, opRename, opCommit, opUpload, opPart, opGiveUp,
+	opCreate, opWrite, opTruncate, opOpen, opSeal, opRefuse, opTry, opRename, opCommit, opUpload, opPart, opGiveUp,
 	opMove, opRemove, opRemoved,
 }
 

@@ -34,6 +34,7 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 // removeLeft owes the removal of what the item left under its earlier names. Until
 // then it is told who left it.
 func (it *Item) removeLeft() {
+	it.knowLost()
 	it.mu.Lock()
 	leave, left := it.leave, it.lost
 	it.mu.Unlock()
@@ -85,9 +86,7 @@ func (it *Item) keepAll(ctx context.Context) error {
 	if err := it.fill(ctx, 0, size); err != nil {
 		return err
 	}
-	r := it.sealRecord("")
-	r.Op = opWrite
-	return it.note(r)
+	return it.note(it.sealRecord(opWrite, ""))
 }
 
 // owes tells whether this very version is being removed.

@@ -8,74 +8,112 @@ import (
 )
 
 // lost is what an attempt of ours left at a key if it came through: its answer did
-// not. An object is known again by its size and, to the nanosecond, by its time.
+// not. An object is known again by its commit ID, or where its metadata may not be read,
+// by its ETag.
 type lost struct {
-	Key   string `json:"key"`
-	Size  int64  `json:"size"`
-	Mtime string `json:"mtime"`
+	Key    string `json:"key"`
+	Size   int64  `json:"size"`
+	Commit string `json:"commit,omitempty"` // "" where there was no room for one
+	ETag   string `json:"etag,omitempty"`   // "" where it is not known
+	Mtime  string `json:"mtime,omitempty"`  // written by earlier versions, which had no IDs
 
 	seq uint64 // the stage's as it was sent; 0 where that is not known any more
 }
 
-// left tells whether an object is what the attempt left.
+// left reports whether an object is what the attempt left.
 func (l lost) left(obj s3backend.Object) bool {
-	return obj.ETag != "" && obj.Size == l.Size && obj.Header != nil && l.Mtime != "" && obj.Header.User[metaMtime] == l.Mtime
+	switch {
+	case obj.ETag == "":
+		return false
+	case l.Commit != "" && obj.Header != nil:
+		return commitIDOf(obj.Header) == l.Commit
+	}
+	return l.ETag != "" && l.ETag == obj.ETag
 }
 
-// noteLost remembers that an attempt to commit the content of seq at key may have
-// come through unseen. An upload by parts carries the header that it began with,
-// unless that was corrected.
+// noteLost remembers that an attempt to commit the content of seq at key, with this
+// header, may have come through unseen.
 func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
-	size, _, _, _ := it.Stat()
+	l := lost{Key: key, Size: it.stage.length(), Commit: commitIDOf(h), seq: seq}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	headers := []*s3backend.Header{h}
-	if it.up != nil {
-		headers = append(headers, it.up.header)
-	}
-	for _, h := range headers {
-		if h == nil {
-			continue
-		}
-		l := lost{Key: key, Size: size, Mtime: h.User[metaMtime], seq: seq}
-		if !slices.Contains(it.lost, l) {
-			it.lost = append(it.lost, l)
-		}
+	same := func(old lost) bool { return old.Key == l.Key && old.Commit == l.Commit && old.seq == l.seq }
+	if !slices.ContainsFunc(it.lost, same) {
+		it.lost = append(it.lost, l)
 	}
 }
 
 // recoverLost notes that an earlier process may have ended in the middle of an
-// attempt, of which its journal has no word.
+// attempt, of which its journal has no word but the IDs.
 func (it *Item) recoverLost() {
-	if it.folder || it.interrupted != nil || it.o.Private(it.key) {
+	if it.folder || it.o.Private(it.key) || it.interrupted != nil && it.contentID == "" {
 		return
 	}
-	_, mtime, _, _ := it.Stat()
-	it.noteLost(it.key, &s3backend.Header{User: map[string]string{metaMtime: FormatMtime(mtime)}}, it.seq())
+	seq := it.contentIDSeq
+	if it.interrupted != nil {
+		seq = 0 // what is here may not be all that was sent
+	}
+	it.noteLost(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}}, seq)
+	if it.up != nil && it.up.header != nil {
+		it.noteLost(it.key, it.up.header, seq)
+	}
 }
 
-// recall tells whether S3 holds what an attempt of ours left, this one or one whose
-// answer was lost: landed if it is the content of seq, earlier if it was changed
-// since, which is what the next attempt replaces.
+// knowLost notes the ETags of what attempts to commit the present content may have
+// left, for those who look for it when there is another content.
+func (it *Item) knowLost() {
+	seq, etag := it.seq(), ""
+	it.mu.Lock()
+	known := !slices.ContainsFunc(it.lost, func(l lost) bool { return l.seq == seq && l.ETag == "" })
+	it.mu.Unlock()
+	if known || it.stage == nil {
+		return
+	}
+	if etag = it.contentETag(); etag == "" {
+		return
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	for i, l := range it.lost {
+		if l.seq == seq && l.ETag == "" {
+			it.lost[i].ETag = etag
+		}
+	}
+}
+
+// recall reports whether S3 holds what an attempt of ours left, this one or one whose
+// answer was lost: landed if it is the content of seq, earlier if it was changed since,
+// which is what the next attempt replaces. h is the header of this attempt.
 func (it *Item) recall(cur s3backend.Object, h *s3backend.Header, seq uint64) (landed, earlier bool) {
 	if cur.ETag == "" {
 		return false, false
 	}
+	if cur.Header == nil {
+		it.knowLost()
+	}
 	it.mu.Lock()
 	for _, l := range it.lost {
+		if l.seq == seq && commitIDOf(h) == "" {
+			l.Commit = "" // there was no room for it
+		}
 		if l.Key == it.key && l.left(cur) {
 			landed = landed || l.seq == seq
-			earlier = earlier || l.seq != seq
+			earlier = earlier || l.seq != seq && l.Size == cur.Size // else the other party has changed it since
 		}
 	}
+	id := commitIDOf(cur.Header)
+	// A request may be repeated on its way, so that a refusal is all that comes back.
+	landed = landed || id != "" && (id == commitIDOf(h) || it.up != nil && id == commitIDOf(it.up.header))
 	it.mu.Unlock()
 	if earlier {
 		return false, true // when in doubt it is sent again
 	}
-	size, _, _, _ := it.Stat()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return landed || cur.Size == size && (sameMtime(cur.Header, h) || it.up != nil && sameMtime(cur.Header, it.up.header)), false
+	if landed && cur.ETag != it.contentETag() {
+		// It is encrypted, or somebody has changed it and left our ID on it. What S3
+		// holds is asked for again.
+		it.unlike.Store(true)
+	}
+	return landed, false
 }
 
 // sameMtime tells, to the nanosecond, that two headers are of one commit.
@@ -94,6 +132,7 @@ func (it *Item) replaceEarlier(cur s3backend.Object) {
 // inheritLost takes over what lost attempts of an item may have left at a key that
 // is now this one's.
 func (it *Item) inheritLost(from *Item, key string) {
+	from.knowLost()
 	mine := from.dropLost(key)
 	it.mu.Lock()
 	defer it.mu.Unlock()

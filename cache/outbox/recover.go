@@ -204,7 +204,7 @@ func (it *Item) replay(st *stage, r record) {
 		st.size, st.baseValid = it.base.Size, it.base.Size
 	case opOpen:
 		it.sealed.Store(false)
-		it.lost = r.Lost
+		it.lost, it.contentID, it.contentIDSeq = r.Lost, "", 0
 	case opWrite:
 		for _, x := range r.Dirty {
 			st.dirty.add(x[0], x[1])
@@ -216,6 +216,9 @@ func (it *Item) replay(st *stage, r record) {
 	case opSeal:
 		it.sealed.Store(true)
 		it.explicit, it.interrupted = r.Set, r.interruption()
+		if !r.Killed { // else it was not sent
+			it.contentID, it.contentIDSeq = r.Commit, st.seq
+		}
 		if r.Mode != nil {
 			it.mode, it.hasMode = *r.Mode, true
 		}
@@ -225,6 +228,8 @@ func (it *Item) replay(st *stage, r record) {
 		}
 	case opRefuse:
 		it.interrupted = r.interruption()
+	case opTry:
+		it.contentID, it.contentIDSeq = r.Commit, 0 // it may have been written since
 	case opRename:
 		switch {
 		case !r.Beside:
@@ -238,7 +243,7 @@ func (it *Item) replay(st *stage, r record) {
 		}
 		it.up = nil
 	case opCommit:
-		it.over, it.up = r.Over.object(), nil
+		it.over, it.up, it.contentID, it.contentIDSeq = r.Over.object(), nil, "", 0
 		if it.base.ETag != "" {
 			it.base = it.over
 		}

@@ -32,7 +32,7 @@ func (it *Item) seal() error {
 	if !it.toSeal() {
 		return nil
 	}
-	if err := it.note(it.sealRecord(bootID())); err != nil {
+	if err := it.note(it.sealRecord(opSeal, bootID())); err != nil {
 		return err
 	}
 	it.sealed.Store(true)
@@ -47,9 +47,13 @@ func (it *Item) small() bool {
 	return it.place != nil
 }
 
-func (it *Item) sealRecord(boot string) record {
-	r := record{Op: opSeal, Boot: boot}
+// sealRecord says what is staged, as a seal or as a write.
+func (it *Item) sealRecord(op, boot string) record {
+	r := record{Op: op, Boot: boot}
 	it.mu.Lock()
+	if op == opSeal {
+		r.Commit, _ = it.commitIDLocked(it.seq())
+	}
 	r.Set = it.explicit
 	if in := it.interrupted; in != nil {
 		r.Killed, r.Rewrite = true, in.rewrite
@@ -78,6 +82,7 @@ func (it *Item) unseal() error {
 	if !it.sealed.Load() {
 		return nil
 	}
+	it.knowLost()
 	it.mu.Lock()
 	r := record{Op: opOpen, Lost: slices.Clone(it.lost)}
 	it.mu.Unlock()

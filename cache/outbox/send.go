@@ -10,13 +10,14 @@ import (
 )
 
 // send makes one attempt at the request, or requests, that commit the content.
-func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
 	size := it.stage.length()
 	switch {
 	case it.onlyHeader():
-		return it.o.bucket.Copy(ctx, it.base, key, h, cond)
+		obj, err := it.o.bucket.Copy(ctx, it.base, key, h, cond)
+		return obj, it.answered(err, key, h, seq)
 	case size > PartSize:
-		return it.sendParts(ctx, key, size, h, cond)
+		return it.sendParts(ctx, key, size, h, seq, cond)
 	}
 	it.giveUp(it.upload()) // the file was longer once
 	if err := it.fill(ctx, 0, size); err != nil {
@@ -34,7 +35,16 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, cond 
 	if err == nil {
 		it.sent.Store(size)
 	}
-	return obj, err
+	return obj, it.answered(err, key, h, seq)
+}
+
+// answered returns the error of a request that commits the content of seq, once it is
+// noted that the request may have been carried out all the same.
+func (it *Item) answered(err error, key string, h *s3backend.Header, seq uint64) error {
+	if s3backend.Ambiguous(err) {
+		it.noteLost(key, h, seq)
+	}
+	return err
 }
 
 // onlyHeader tells that times or modes were changed, and no byte.
@@ -59,7 +69,7 @@ func (it *Item) baseError(err error) error {
 }
 
 // sendParts sends what S3 lacks of the parts, and makes them the object.
-func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
 	up, list, err := it.upParts(ctx, key, size, h)
 	if err != nil {
 		return s3backend.Object{}, err
@@ -70,11 +80,11 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 		// come through behind the one that took its place. All go up again.
 		it.giveUp(up)
 	}
-	if err != nil {
+	if err = it.answered(err, key, up.header, seq); err != nil {
 		return obj, err
 	}
 	obj.Key = key
-	return it.correctHeader(ctx, obj, up.header, h), nil
+	return it.correctHeader(ctx, obj, up.header, h, seq)
 }
 
 // upParts sends what S3 lacks of the parts, to the upload that was begun or to a
@@ -117,19 +127,24 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 // correctHeader sets times and modes that a program set after the upload had
 // begun: S3 takes an upload's header at its beginning alone. The server copies
 // the object onto itself; where it may not, the file has the time of its upload.
-func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, want *s3backend.Header) s3backend.Object {
+func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, want *s3backend.Header, seq uint64) (s3backend.Object, error) {
 	it.mu.Lock()
 	explicit := it.explicit
 	it.mu.Unlock()
 	if !explicit || obj.Size > maxPart || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
-		return obj
+		return obj, nil
 	}
 	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want, s3backend.Condition{IfMatch: obj.ETag})
-	if err != nil {
-		it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
-		return obj
+	switch {
+	case err == nil:
+		return corrected, nil
+	case s3backend.Ambiguous(err): // the next attempt finds the one or the other
+		it.noteLost(obj.Key, had, seq)
+		it.noteLost(obj.Key, want, seq)
+		return obj, err
 	}
-	return corrected
+	it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
+	return obj, nil
 }
 
 // uploadFor returns the upload to complete and the parts it has to have: the one
@@ -167,6 +182,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		parts = up.layout.plan(size)
 	}
 	var err error
+	h = withCommitID(h, newCommitID())
 	if up.up, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
 		return nil, nil, err
 	}

@@ -263,7 +263,7 @@ func (it *Item) refuse(err error) {
 // program that still writes is told by its next write.
 func (it *Item) begin(up *transfer) error {
 	up.create.Do(func() {
-		h, err := it.makeHeader(up.ctx)
+		h, err := it.makeHeader(up.ctx, newCommitID())
 		if err == nil {
 			up.up, err = it.o.bucket.CreateUpload(up.ctx, it.Key(), h)
 		}

@@ -44,11 +44,11 @@ func (it *Item) noteSynced(seq uint64) error {
 	if it.seq() != seq {
 		boot = bootID()
 	}
-	r := it.sealRecord(boot)
+	op := opSeal
 	if !it.sealed.Load() {
-		r.Op = opWrite // still open: its bytes are kept, as those of an interrupted file
+		op = opWrite // still open: its bytes are kept, as those of an interrupted file
 	}
-	return it.note(r)
+	return it.note(it.sealRecord(op, boot))
 }
 
 // syncJournal returns when all lines of the item's journal are on the disk, and the
