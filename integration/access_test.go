@@ -13,7 +13,7 @@ import (
 var tablePolicies = map[string][]allow{
 	"full":      {toList, {delivery, append([]string{"s3:GetObject", "s3:DeleteObject"}, toPut...)}, {submissions, append([]string{"s3:GetObject", "s3:DeleteObject"}, toPut...)}},
 	"article":   {toList, {delivery, append(toGet[:1:1], toPut...)}, {submissions, append(toGet[:1:1], toPut...)}},
-	"folders":   {toList, {submissions, toGet}, {delivery, toPut}},
+	"folders":   {toList, {submissions, toGet}, {delivery, append(toGet[:1:1], toPut...)}},
 	"dropbox":   {toList, {submissions, toPut}, {delivery, toPut}},
 	"blind":     {{delivery, toPut}},
 	"read-only": {toList, {submissions, toGet}, {delivery, toGet}},

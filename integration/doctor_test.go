@@ -36,7 +36,7 @@ func (x *exchange) as(t *testing.T, p party, env []string, args ...string) (stri
 	t.Helper()
 	home := t.TempDir()
 	a := x.account(p)
-	args = append([]string{args[0], "--bucket", x.Bucket, "--endpoint-url", x.Endpoint, "--state-dir", filepath.Join(home, "state")}, args[1:]...)
+	args = append([]string{args[0], "--bucket", x.Bucket, "--state-dir", filepath.Join(home, "state")}, append(x.endpoint(), args[1:]...)...)
 	cmd := exec.CommandContext(t.Context(), s3shareBin, args...)
 	if env != nil && env[0] == "unshare" { // without /dev/fuse
 		cmd = exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-c", `mount -t tmpfs none /dev && exec "$@"`, "sh", s3shareBin}, args...)...)
@@ -45,7 +45,7 @@ func (x *exchange) as(t *testing.T, p party, env []string, args ...string) (stri
 	cmd.Env = append(append(os.Environ(),
 		"AWS_ACCESS_KEY_ID="+a.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+a.SecretAccessKey, "AWS_SESSION_TOKEN=",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=",
-		"HOME="+home, "XDG_CONFIG_HOME="+home), env...)
+		"HOME="+home, "XDG_CONFIG_HOME="+home), append(x.reach(), env...)...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	code := exitCode(t, cmd.Run())

@@ -75,20 +75,40 @@ func exchangeOf(t *testing.T, l line) *exchange {
 	t.Helper()
 	x := &exchange{line: l, t: t, api: map[party]*s3.Client{}, foreign: &ledger{etags: map[string]string{}}}
 	for p, a := range map[party]account{owner: l.Owner, client: l.Client, third: l.Third} {
-		x.api[p] = s3.New(s3.Options{
+		o := s3.Options{
 			BaseEndpoint:               aws.String(l.Endpoint),
 			Region:                     l.Region,
 			UsePathStyle:               true,
 			Credentials:                credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, ""),
 			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 			ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
-		})
+		}
+		if l.AWS != nil { // whose policy refuses what is not encrypted
+			o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = nil, false, l.AWS.client(t)
+		}
+		x.api[p] = s3.New(o)
 	}
 	t.Cleanup(func() {
 		x.assertACL()
 		x.empty()
 	})
 	return x
+}
+
+// endpoint is the flag that says where the server is; of AWS nobody says it.
+func (x *exchange) endpoint() []string {
+	if x.AWS != nil {
+		return nil
+	}
+	return []string{"--endpoint-url", x.Endpoint}
+}
+
+// reach is what the environment of a program says of the way to AWS's names.
+func (x *exchange) reach() []string {
+	if x.AWS == nil {
+		return nil
+	}
+	return []string{"HTTPS_PROXY=" + x.AWS.Proxy, "AWS_CA_BUNDLE=" + x.AWS.Authority, "AWS_REGION=" + x.Region, "NO_PROXY="}
 }
 
 // account is the party's.
@@ -251,6 +271,7 @@ func (x *exchange) assertACL() {
 	if err != nil {
 		x.t.Errorf("list: %v", err)
 	}
+	id := ""
 	for key, etag := range all {
 		if x.foreign.etags[key] == etag {
 			continue
@@ -267,8 +288,11 @@ func (x *exchange) assertACL() {
 			continue
 		}
 		full := false
+		if id == "" {
+			id = x.ownerID(ctx)
+		}
 		for _, g := range acl.Grants {
-			full = full || g.Grantee != nil && aws.ToString(g.Grantee.ID) == x.Owner.AccountID && g.Permission == types.PermissionFullControl
+			full = full || g.Grantee != nil && aws.ToString(g.Grantee.ID) == id && g.Permission == types.PermissionFullControl
 		}
 		if !full {
 			x.t.Errorf("the ACL of %q gives the owner of the bucket no full control", key)

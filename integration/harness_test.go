@@ -81,7 +81,11 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	code = m.Run()
-	return code, stop()
+	err = stop()
+	if stopAWS != nil {
+		err = errors.Join(err, stopAWS())
+	}
+	return code, err
 }
 
 // program is the path that the variable names, or of what is built from pkg.

@@ -99,8 +99,9 @@ func (x *exchange) place(t *testing.T, p party, options ...string) *mount {
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=", "DBUS_SESSION_BUS_ADDRESS=",
 		"HOME="+base, "XDG_RUNTIME_DIR="+filepath.Join(base, "run"), "XDG_CONFIG_HOME="+base,
 	)
-	args := append([]string{"mount", "-f", "--bucket", x.Bucket, "--endpoint-url", x.Endpoint, "--region", x.Region,
-		"--state-dir", m.state, "--cache-dir", filepath.Join(base, "cache")}, options...)
+	m.env = append(m.env, x.reach()...)
+	args := append([]string{"mount", "-f", "--bucket", x.Bucket, "--region", x.Region,
+		"--state-dir", m.state, "--cache-dir", filepath.Join(base, "cache")}, append(x.endpoint(), options...)...)
 	m.cmd = exec.Command(s3shareBin, append(args, m.dir)...)
 	return m
 }

@@ -126,7 +126,7 @@ type rights struct{ put, get, delete bool }
 var granted = map[string]map[string]rights{
 	"full":    {delivery: {true, true, true}, submissions: {true, true, true}},
 	"article": {delivery: {true, true, false}, submissions: {true, true, false}},
-	"folders": {delivery: {true, false, false}, submissions: {false, true, false}},
+	"folders": {delivery: {true, true, false}, submissions: {false, true, false}},
 	"dropbox": {delivery: {true, false, false}, submissions: {true, false, false}},
 }
 

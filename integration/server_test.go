@@ -29,6 +29,13 @@ type line struct {
 	Owner    account `json:"owner"`
 	Client   account `json:"client"`
 	Third    account `json:"third"`
+	AWS      *awsWay `json:"aws"` // how it is reached by AWS's host names, if it is
+}
+
+// awsWay is the environment of a program that reaches a server as it reaches AWS.
+type awsWay struct {
+	Proxy     string `json:"proxy"`
+	Authority string `json:"authority"`
 }
 
 // server is the server under test; each test makes buckets of its own on it.
@@ -44,29 +51,35 @@ func startServer() (stop func() error, err error) {
 		}
 		return func() error { return nil }, nil
 	}
-	cmd := exec.Command(localbucketBin)
+	server, stop, err = serve()
+	return stop, err
+}
+
+// serve runs a localbucket with these arguments.
+func serve(args ...string) (l line, stop func() error, err error) {
+	cmd := exec.Command(localbucketBin, args...)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return l, nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return l, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return l, nil, err
 	}
 	kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 	said, err := bufio.NewReader(stdout).ReadBytes('\n')
 	if err == nil {
-		err = json.Unmarshal(said, &server)
+		err = json.Unmarshal(said, &l)
 	}
 	if !kill.Stop() || err != nil {
-		return nil, errors.Join(fmt.Errorf("localbucket did not start: %w", err), stdin.Close(), cmd.Wait(), errors.New(complaint.String()))
+		return l, nil, errors.Join(fmt.Errorf("localbucket did not start: %w", err), stdin.Close(), cmd.Wait(), errors.New(complaint.String()))
 	}
-	return func() error {
+	return l, func() error {
 		err := stdin.Close()
 		defer time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }).Stop()
 		_, _ = io.Copy(io.Discard, stdout)

@@ -76,13 +76,13 @@ func newDesk(t *testing.T, x *exchange, p party) *desk {
 		t.Fatal(err)
 	}
 	a := x.account(p)
-	d := &desk{home, append(os.Environ(),
+	d := &desk{home, append(append(os.Environ(), x.reach()...),
 		"AWS_ACCESS_KEY_ID="+a.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+a.SecretAccessKey, "AWS_SESSION_TOKEN=",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=",
 		"AWS_REGION="+x.Region, "HOME="+home, "XDG_RUNTIME_DIR="+run, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_CACHE_HOME=",
 		"PATH="+filepath.Dir(s3shareBin)+":"+os.Getenv("PATH"),
 	)}
-	if p == owner { // only the owner says where the server is: the line tells the client
+	if p == owner && x.AWS == nil { // only the owner says where the server is: the line tells the client
 		d.env = append(d.env, "S3SHARE_ENDPOINT_URL="+x.Endpoint)
 	}
 	return d

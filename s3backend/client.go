@@ -121,8 +121,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 				bad = err
 				return
 			}
-			c.custom = !strings.HasSuffix(u.Hostname(), ".amazonaws.com") &&
-				!strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn")
+			c.custom = !isAWSHost(u.Hostname())
 			o.UsePathStyle = o.UsePathStyle || isIPOrLoopback(u.Hostname())
 		}
 		if cfg.PathStyle != nil {

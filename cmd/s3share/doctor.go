@@ -156,7 +156,7 @@ func diagnose(ctx context.Context, s *settings) diagnosis {
 		writeLeft(s.StateDir, left)
 		report.Needs = found.Needs
 		report.Findings = append(report.Findings, found.Findings...)
-		d.Statements = report.Statements(s.Bucket, principalOf(found.Who, client.Server(ctx)))
+		d.Statements = report.Statements(s.Bucket, principalOf(found.Who, client.Server(ctx), client.Region()))
 	}
 	d.Worst = report.Worst()
 	for _, f := range report.Findings {
@@ -171,14 +171,14 @@ func diagnose(ctx context.Context, s *settings) diagnosis {
 }
 
 // principalOf is how a policy names who we are.
-func principalOf(who s3backend.Identity, server s3backend.Server) string {
+func principalOf(who s3backend.Identity, server s3backend.Server, region string) string {
+	partition := s3backend.Partition(region)
 	switch {
 	case who.Account == "":
-		return "arn:aws:iam::YOUR-ACCOUNT:root"
+		return "arn:" + partition + ":iam::YOUR-ACCOUNT:root"
 	case server == s3backend.Ceph:
 		return "arn:aws:iam:::user/" + who.Account
 	}
-	partition := "aws"
 	if f := strings.SplitN(who.ARN, ":", 3); len(f) == 3 {
 		partition = f[1]
 	}

@@ -45,7 +45,7 @@ none is loosened.
 --grant says what the client may do:
 
     dropbox   put into Delivery; read nothing
-    folders   put into Delivery, get from Submissions (what a new client gets)
+    folders   get from both, put into Delivery (what a new client gets)
     article   get and put in both
     full      get, put and delete in both
 

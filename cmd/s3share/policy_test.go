@@ -28,13 +28,13 @@ func TestPolicyOfGrants(t *testing.T) {
 func TestPolicyLooksAtItsOwn(t *testing.T) {
 	for _, tt := range []struct{ grant, submissions, delivery string }{
 		{"dropbox", "list", "list, put"},
-		{"folders", "list, get", "list, put"},
+		{"folders", "list, get", "list, get, put"},
 		{"article", "list, get, put", "list, get, put"},
 		{"full", "list, get, put, delete", "list, get, put, delete"},
 	} {
-		for _, ownership := range []string{"enforced", "preferred", "writer"} {
+		for ownership, region := range map[string]string{"enforced": "us-east-1", "preferred": "eusc-de-east-1", "writer": "cn-north-1"} {
 			dir := home(t)
-			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666", "--grant", tt.grant, "--ownership", ownership)
+			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666", "--region", region, "--grant", tt.grant, "--ownership", ownership)
 			if code != exitDone {
 				t.Fatalf("policy: %s", text)
 			}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,7 +15,7 @@ type Grant string
 // The grants, from the narrowest to the widest.
 const (
 	Dropbox Grant = "dropbox" // put in the delivery folder; read nothing
-	Folders Grant = "folders" // put in the delivery folder, get from the other
+	Folders Grant = "folders" // put in the delivery folder, get from both
 	Article Grant = "article" // get and put in both
 	Full    Grant = "full"    // delete as well
 )
@@ -139,16 +140,26 @@ func PrincipalAccount(principal string) string {
 // Statements are the terms as statements, each with a Sid of ours. Their order,
 // and that of the lists in them, is always the same.
 func (t Terms) Statements() []Statement {
+	return t.statements(t.reach())
+}
+
+// reach are the objects that the grant lets the client get, put and delete. Who puts
+// needs get as well: without it AWS refuses to replace a version by its ETag.
+func (t Terms) reach() (gets, puts, deletes Strings) {
 	both := t.objects(t.Shared, t.Delivered)
-	gets, puts, deletes := both, both, Strings(nil)
 	switch t.Grant {
 	case Dropbox:
-		gets, puts = nil, t.objects(t.Delivered)
+		return nil, t.objects(t.Delivered), nil
 	case Folders:
-		gets, puts = t.objects(t.Shared), t.objects(t.Delivered)
+		return both, t.objects(t.Delivered), nil
 	case Full:
-		deletes = both
+		return both, both, both
 	}
+	return both, both, nil
+}
+
+// statements are the terms where the client may get, put and delete these objects.
+func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 	var all []Statement
 	allow := func(sid string, on Strings, condition Condition, actions ...string) {
 		if len(on) == 0 {
@@ -180,10 +191,19 @@ func (t Terms) Statements() []Statement {
 	return all
 }
 
-// mustGrantOwner keeps out what the owner could not read. On AWS the parts of an
-// upload fall under the ACL that it was begun with; Ceph RGW 16 refuses to begin
-// one under this, and versitygw refuses the parts.
+// mustGrantOwner keeps out uploads that carry another ACL, by which the owner could not
+// read them. It does not judge requests without any: parts and the completion of an
+// upload carry none, and nothing in a policy tells their requests from those of a
+// PutObject without one, which doctor and repair find.
 func (t Terms) mustGrantOwner() Statement {
+	s := t.mustGrantOwnerAlways()
+	s.Condition["Null"] = map[string]Strings{"s3:x-amz-acl": {"false"}}
+	return s
+}
+
+// mustGrantOwnerAlways is the form that mustGrantOwner had before. AWS refuses the parts
+// of every upload under it.
+func (t Terms) mustGrantOwnerAlways() Statement {
 	return Statement{
 		Sid: t.sid(sidNeedACL), Effect: Deny, Principal: AWS(t.Client), Action: Strings{PutObject},
 		Resource:  t.objects(""),
@@ -192,7 +212,7 @@ func (t Terms) mustGrantOwner() Statement {
 }
 
 // grantOf is the grant that the statements of ours give the client of the terms
-// already, else Folders.
+// already, else Folders. It had no get in the delivery folder once.
 func (d *Document) grantOf(t Terms) Grant {
 	for _, g := range Grants() {
 		if t.Grant = g; d != nil && slices.Equal(t.allows(d.Statement), t.allows(t.Statements())) {
@@ -233,14 +253,10 @@ func objects(bucketARN string, folders []string) Strings {
 // more in a resource. Source: IAM User Guide, "Policy variables".
 var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace
 
-// BucketARN is the bucket's name in a policy. The partition (aws, aws-cn,
-// aws-us-gov) is that of the principal.
+// BucketARN is the bucket's name in a policy. The partition (aws, aws-cn and so on) is
+// that of the principal.
 func BucketARN(principal, bucket string) string {
-	partition := "aws"
-	if f := strings.SplitN(principal, ":", 3); len(f) == 3 && f[0] == "arn" && f[1] != "" {
-		partition = f[1]
-	}
-	return "arn:" + partition + ":s3:::" + bucket
+	return "arn:" + cmp.Or(partitionOfARN(principal), "aws") + ":s3:::" + bucket
 }
 
 // Missing is the one statement that lets principal do all the actions, in the

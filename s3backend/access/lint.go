@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -96,12 +97,18 @@ func (d Document) Clients() []string {
 		}
 		for _, name := range s.Principal.By["AWS"] {
 			if name != "*" && !deleted.MatchString(name) {
-				all = append(all, accountName(name))
+				all = append(all, accountIn(cmp.Or(d.Partition(), "aws"), name))
 			}
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// arn is the bucket's name in the policy, whose partition is that of its other
+// resources, or else the client's.
+func (l Lint) arn(client string) string {
+	return "arn:" + cmp.Or(l.Partition(), partitionOfARN(client), "aws") + ":s3:::" + l.Bucket
 }
 
 // somewhere is a name that no pattern means in particular.
@@ -110,7 +117,7 @@ const somewhere = "s3share-some-name"
 // ask asks the policy about an action of the client on a key, or on the bucket
 // where key is "".
 func (l Lint) ask(client, action, key string, context map[string]string) (Answer, []string) {
-	r := request{client, action, BucketARN(client, l.Bucket), map[string]string{
+	r := request{client, action, l.arn(client), map[string]string{
 		"aws:securetransport":  "true",
 		"aws:principalaccount": PrincipalAccount(client),
 	}}
@@ -216,7 +223,7 @@ func (l Lint) checkWhole() (all []Remark) {
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all
 	}
-	for _, resource := range []string{BucketARN("", l.Bucket), BucketARN("", l.Bucket) + "/" + somewhere} {
+	for _, resource := range []string{l.arn(""), l.arn("") + "/" + somewhere} {
 		plain := request{"*", GetObject, resource, map[string]string{"aws:securetransport": "false"}}
 		if !slices.ContainsFunc(l.Statement, func(s Statement) bool {
 			return s.Effect == Deny && s.Principal.Everyone() && s.names(GetObject) && s.names(PutObject) && s.reaches(resource) && s.Condition.holds(plain) == Yes

@@ -88,8 +88,7 @@ func (p *Principal) includes(principal string) bool {
 	}
 	account := PrincipalAccount(principal)
 	return slices.ContainsFunc(p.By["AWS"], func(name string) bool {
-		return accountName(name) == accountName(principal) ||
-			account != "" && PrincipalAccount(name) == account && strings.HasSuffix(accountName(name), ":root")
+		return accountOf(name) == accountOf(principal) || account != "" && accountOf(name) == account
 	})
 }
 

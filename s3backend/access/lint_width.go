@@ -52,9 +52,8 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 	if len(s.Principal.awsNames()) == 0 {
 		return all
 	}
-	outside := BucketARN("", l.Bucket) + "/" + somewhere
-	partitioned := strings.Replace(outside, "arn:aws:", "arn:"+partitionOf(s.Principal)+":", 1)
-	if (s.names(GetObject) || s.names(PutObject) || s.names(DeleteObject)) && (s.reaches(outside) || s.reaches(partitioned)) {
+	outside := l.arn("") + "/" + somewhere
+	if (s.names(GetObject) || s.names(PutObject) || s.names(DeleteObject)) && s.reaches(outside) {
 		say(Note, "it reaches beyond the folders %s", strings.Join(slashed(l.Folders), " and "))
 	}
 	if s.names(PutObjectACL) && !l.Elsewhere && l.Ownership != Enforced {
@@ -69,15 +68,6 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 // public tells whether a statement lets everybody in.
 func (s Statement) public() bool {
 	return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.Everyone()) && !s.Condition.narrows()
-}
-
-func partitionOf(p *Principal) string {
-	for _, name := range p.awsNames() {
-		if f := strings.SplitN(name, ":", 3); len(f) == 3 && f[0] == "arn" {
-			return f[1]
-		}
-	}
-	return "aws"
 }
 
 func (c Condition) narrows() bool {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // abortDays is how long an upload may take, from its beginning to its last part,
@@ -132,14 +134,10 @@ func (p *Plan) needKey(key string) {
 // write what the key encrypts, by way of S3 alone. In a key's policy the resource
 // is the key itself.
 func (s Setup) KeyStatement(region string) Statement {
-	domain := "amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
-		domain += ".cn"
-	}
 	return Statement{
 		Sid: s.sid("UsesKey"), Effect: Allow, Principal: AWS(s.Client),
 		Action: Strings{"kms:GenerateDataKey", "kms:Decrypt"}, Resource: Strings{"*"}, // Decrypt for parts, too
-		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + domain}}},
+		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + s3backend.Domain(region)}}},
 	}
 }
 

@@ -172,18 +172,33 @@ func (d Document) With(t Terms) Document {
 	for _, s := range d.Statement {
 		i := slices.IndexFunc(want, func(w Statement) bool { return w.Sid == s.Sid || w.SameEffect(s) })
 		switch {
+		case i >= 0 && t.mustGrantOwnerAlways().Equal(s):
+			s = want[i]
+			take(i)
 		case i >= 0 && (want[i].SameEffect(s) || s.Effect == Deny):
 			take(i)
 		case i >= 0:
 			s = want[i]
 			take(i)
-		case t.owns(s.Sid) && (s.Effect == Allow || t.mustGrantOwner().Equal(s)):
+		case t.owns(s.Sid) && (s.Effect == Allow || t.mustGrantOwner().Equal(s) || t.mustGrantOwnerAlways().Equal(s)):
 			continue
 		}
 		out.Statement = append(out.Statement, s)
 	}
 	out.Statement = append(out.Statement, want...)
 	return out
+}
+
+// Partition is that of the policy's resources, "" where they tell none.
+func (d Document) Partition() string {
+	for _, s := range d.Statement {
+		for _, r := range slices.Concat(s.Resource, s.NotResource) {
+			if p := partitionOfARN(r); p != "" && p != "*" {
+				return p
+			}
+		}
+	}
+	return ""
 }
 
 // Equal tells whether both policies have the same statements in the same order.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // dashed is an account id as the console shows it.
@@ -15,7 +17,7 @@ var dashed = regexp.MustCompile(`^(\d{4})-(\d{4})-(\d{4})$`)
 func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 	switch name = dashed.ReplaceAllString(name, "$1$2$3"); {
 	case IsAccountID(name):
-		return "arn:" + partition(region) + ":iam::" + name + ":root", nil
+		return "arn:" + s3backend.Partition(region) + ":iam::" + name + ":root", nil
 	case elsewhere && name != "" && !strings.ContainsAny(name, "*? \t\n"):
 		return name, nil
 	}
@@ -35,15 +37,12 @@ func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 	return "", fmt.Errorf("%q is no account, user or role", name)
 }
 
-// partition is that of a region.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
+// partitionOfARN is the partition in an ARN, "" for what is none.
+func partitionOfARN(arn string) string {
+	if f := strings.SplitN(arn, ":", 3); len(f) == 3 && f[0] == "arn" {
+		return f[1]
 	}
-	return "aws"
+	return ""
 }
 
 // CheckKey refuses what does not name a KMS key by its full ARN: an alias, or the

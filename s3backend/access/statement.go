@@ -119,14 +119,24 @@ func (p *Principal) equal(o *Principal) bool {
 		return p == o
 	}
 	return p.Any == o.Any && maps.EqualFunc(p.By, o.By, func(a, b Strings) bool {
-		return a.canonical(accountName).equal(b.canonical(accountName))
+		return a.canonical(accountOf).equal(b.canonical(accountOf))
 	})
 }
 
-// accountName is the long form of a bare account id: S3 returns it so.
-func accountName(s string) string {
+// accountIn is the long form of a bare account id: S3 returns it so, in the bucket's
+// partition.
+func accountIn(partition, s string) string {
 	if IsAccountID(s) {
-		return "arn:aws:iam::" + s + ":root"
+		return "arn:" + partition + ":iam::" + s + ":root"
+	}
+	return s
+}
+
+// accountOf is the bare id of an account that is named by its root, in any partition, and
+// all else as it is.
+func accountOf(s string) string {
+	if f := strings.Split(s, ":"); len(f) == 6 && f[0] == "arn" && f[2] == "iam" && f[5] == "root" && IsAccountID(f[4]) {
+		return f[4]
 	}
 	return s
 }

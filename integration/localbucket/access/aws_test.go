@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -352,8 +353,8 @@ func TestRules(t *testing.T) {
 func TestOfAllServersUnderRules(t *testing.T) {
 	common := []string{"list", "put Delivery", "multipart Delivery", "probe Delivery"}
 	for policy, allowed := range map[string][]string{
-		"folders": append(common, "get Submissions", "head Submissions", "copy to Delivery"),
-		"dropbox": append(common, "put Submissions", "multipart Submissions", "probe Submissions"),
+		"folders": slices.Concat(common, []string{"get Submissions", "head Submissions", "copy to Delivery", "get Delivery", "head missing"}),
+		"dropbox": slices.Concat(common, []string{"put Submissions", "multipart Submissions", "probe Submissions"}),
 	} {
 		t.Run(policy, func(t *testing.T) {
 			l := newAWSBucket(t, awsrules.All(), policy, types.ObjectOwnershipObjectWriter)

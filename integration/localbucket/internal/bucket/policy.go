@@ -24,7 +24,7 @@ var (
 var policies = map[string][]rule{
 	"article": {list, {slices.Concat(get, put), "*"}},
 	"dropbox": {list, {put, "*"}},
-	"folders": {list, {put, "Delivery/*"}, {get, "Submissions/*"}},
+	"folders": {list, {put, "Delivery/*"}, {get, "Delivery/*"}, {get, "Submissions/*"}},
 	"full":    {list, {slices.Concat(get, put, []string{"s3:DeleteObject"}), "*"}},
 }
 
