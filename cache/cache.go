@@ -129,7 +129,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(sentBucket{b, c}, meta.Config{})
 	c.walks.c = c
-	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: filepath.Join(cfg.StateDir, "conflicts.json"), Size: cfg.StageSize, Who: cfg.Who, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: filepath.Join(cfg.StateDir, "conflicts.json"), Size: cfg.StageSize, Who: cfg.Who, Shown: escapeBytes, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -250,6 +250,9 @@ func (c *Cache) Conflicted(it *outbox.Item, beside string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.owed[it]; f != nil {
+		if theirs, _ := splitKey(f.key); theirs != prefix { // its directory had no room
+			defer c.names.Drop(theirs)
+		}
 		c.files.move(f, beside)
 	}
 }

@@ -36,6 +36,9 @@ var errnos = []struct {
 	{s3backend.Archived, syscall.EACCES},
 	{s3backend.TooLarge, syscall.EFBIG},
 	{s3backend.Busy, syscall.EIO},
+	{s3backend.OtherPart, syscall.EIO},
+	{s3backend.Refused, syscall.EIO},
+	{s3backend.Corrupted, syscall.EIO},
 	{s3backend.Other, syscall.EIO}, // never the network's own errno
 
 	{context.Canceled, syscall.EINTR},

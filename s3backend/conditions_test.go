@@ -279,7 +279,7 @@ func TestBadRequestIsNotTheChecksum(t *testing.T) {
 		refuse(w, 400, "InvalidRequest")
 	}))
 	for range 2 {
-		if err := (step{call: "put"}).run(t, c); !isKind(err, Other) {
+		if err := (step{call: "put"}).run(t, c); !isKind(err, Refused) {
 			t.Errorf("Put = %v", err)
 		}
 	}

@@ -27,6 +27,8 @@ const (
 	Busy                   // S3 is throttling; the attempts are used up
 	WrongOwner             // the bucket belongs to another account than is expected
 	OtherPart              // a part is not there, or not as it was last sent
+	Refused                // S3 will refuse the same request whenever it comes
+	Corrupted              // the bytes did not reach S3 as they were sent
 )
 
 // Error says the kind in words, lower case.
@@ -52,12 +54,19 @@ func (k Kind) Error() string {
 		return "another account's bucket"
 	case OtherPart:
 		return "a part is another"
+	case Refused:
+		return "refused"
+	case Corrupted:
+		return "changed on its way"
 	}
 	return "request failed"
 }
 
 // kindOfCode is the one table from S3's error codes to kinds. A code that is
 // not here is judged by its status (kindOfStatus).
+// Source: Amazon S3 API Reference, "List of error codes"; AWS KMS API Reference, "Common
+// errors", of which S3 answers with "KMS." before the name; the AWS SDK for Go,
+// retry.DefaultThrottleErrorCodes.
 var kindOfCode = map[string]Kind{
 	"NoSuchKey":     NotExist,
 	"NotFound":      NotExist,
@@ -86,7 +95,8 @@ var kindOfCode = map[string]Kind{
 	"PreconditionFailed":         Stale,
 	"ConditionalRequestConflict": Stale, // Put and Copy try it twice
 
-	"InvalidObjectState": Archived,
+	"InvalidObjectState":         Archived,
+	"ObjectNotInActiveTierError": Archived, // of a copy's source
 
 	"EntityTooLarge": TooLarge,
 
@@ -99,6 +109,40 @@ var kindOfCode = map[string]Kind{
 	"RequestThrottled":       Busy,
 	"BandwidthLimitExceeded": Busy,
 
+	"ThrottledException":                     Busy,
+	"RequestThrottledException":              Busy,
+	"TooManyRequestsException":               Busy,
+	"ProvisionedThroughputExceededException": Busy,
+	"LimitExceededException":                 Busy,
+	"EC2ThrottledException":                  Busy,
+	"KMS.ThrottlingException":                Busy,
+
+	"IncompleteBody":              Corrupted,
+	"BadDigest":                   Corrupted,
+	"XAmzContentSHA256Mismatch":   Corrupted,
+	"XAmzContentChecksumMismatch": Corrupted,
+
+	// Of 400 and passing all the same.
+	"RequestTimeout":                 Other, // S3 waited too long for the next byte
+	"RequestTimeoutException":        Other,
+	"TransactionInProgressException": Other,
+	"PriorRequestNotComplete":        Other,
+	"KMS.KMSInternalException":       Other,
+	"KMS.DependencyTimeoutException": Other,
+	"KMS.KeyUnavailableException":    Other,
+
+	// For good, also where a reply names them without a status, as it does of each key
+	// of a DeleteObjects.
+	"KeyTooLongError":   Refused,
+	"InvalidArgument":   Refused,
+	"InvalidRequest":    Refused,
+	"InvalidURI":        Refused,
+	"MethodNotAllowed":  Refused,
+	"MalformedXML":      Refused,
+	"MetadataTooLarge":  Refused,
+	"NotImplemented":    Refused,
+	"PermanentRedirect": Refused, // another region's bucket
+
 	// A full server says so with 403, 500 or 507: not a matter of permission.
 	"QuotaExceeded":       Other,
 	"StorageFull":         Other,
@@ -107,7 +151,8 @@ var kindOfCode = map[string]Kind{
 }
 
 // kindOfStatus judges a reply whose code says nothing: some servers refuse
-// with an empty body.
+// with an empty body. All of 4xx are for good but the four that RFC 9110, 8470 and 6585
+// let be sent again as they are.
 func kindOfStatus(status int) Kind {
 	switch status {
 	case http.StatusUnauthorized:
@@ -122,6 +167,11 @@ func kindOfStatus(status int) Kind {
 		return TooLarge
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return Busy
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly:
+		return Other
+	}
+	if status/100 == 4 || status == http.StatusNotImplemented {
+		return Refused
 	}
 	return Other
 }

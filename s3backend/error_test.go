@@ -48,7 +48,34 @@ func TestKinds(t *testing.T) {
 		{500, "InternalError", Other},
 		{403, "QuotaExceeded", Other}, // full, not forbidden
 		{507, "XMinioStorageFull", Other},
-		{400, "MadeUpCode", Other},
+		{400, "MadeUpCode", Refused},
+		{400, "KMS.DisabledException", Refused},
+		{400, "KMS.ThrottlingException", Busy},
+		{500, "KMS.KMSInternalException", Other},
+		{400, "InvalidRequest", Refused},
+		{400, "MetadataTooLarge", Refused},
+		{400, "KeyTooLongError", Refused},
+		{400, "AccessControlListNotSupported", Refused},
+		{400, "EntityTooSmall", Refused},
+		{400, "", Refused},
+		{402, "", Refused},
+		{405, "MethodNotAllowed", Refused},
+		{411, "MissingContentLength", Refused},
+		{414, "", Refused},
+		{422, "", Refused},
+		{501, "NotImplemented", Refused},
+		{403, "ObjectNotInActiveTierError", Archived},
+		{400, "BadDigest", Corrupted},
+		{400, "IncompleteBody", Corrupted},
+		{400, "XAmzContentSHA256Mismatch", Corrupted},
+		{400, "RequestTimeout", Other},
+		{408, "", Other},
+		{409, "", Other},
+		{425, "", Other},
+		{429, "", Busy},
+		{400, "ThrottlingException", Busy},
+		{502, "", Other},
+		{504, "", Other},
 	} {
 		status, code = tt.status, tt.code
 		_, err := c.Tagging(t.Context(), "k")
@@ -84,7 +111,7 @@ func TestHeadKinds(t *testing.T) {
 		{412, "", Stale},
 		{503, "", Busy},
 		{400, "ExpiredToken", BadLogin},
-		{400, "InvalidRequest", Other},
+		{400, "InvalidRequest", Refused},
 	} {
 		c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "HEAD" {

@@ -41,14 +41,14 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	}, nil
 }
 
-// why tells expired credentials from other bad requests: a HEAD's reply has no
-// body and so no code, a GET's has.
+// why asks for the reason of a bad request, such as expired credentials or encryption
+// with a key of the customer's: a HEAD's reply has no body and so no code, a GET's has.
 func (c *Client) why(ctx context.Context, key string, headErr error) error {
 	body, err := c.Get(ctx, Object{Key: key}, 0, 1)
 	if err == nil {
 		body.Close()
 	}
-	if errors.Is(err, BadLogin) {
+	if errors.Is(err, BadLogin) || statusOf(err) == http.StatusBadRequest {
 		return err
 	}
 	return headErr

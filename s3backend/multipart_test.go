@@ -82,7 +82,7 @@ func TestCompleteParts(t *testing.T) {
 		{"one sum is missing, none promised", Upload{}, []Part{bare, two}, "", []string{plain}, nil},
 		{"not promised and refused", Upload{}, []Part{one, two}, "InvalidPart", []string{both, plain}, nil},
 		{"promised, and told wrongly by the server", Upload{CRC32: true}, []Part{one, two}, "InvalidArgument", []string{both, plain}, nil},
-		{"refused for good", Upload{CRC32: true}, []Part{one, two}, "EntityTooSmall", []string{both}, Other},
+		{"refused for good", Upload{CRC32: true}, []Part{one, two}, "EntityTooSmall", []string{both}, Refused},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,6 +11,11 @@ import (
 
 	"github.com/s3share/s3share/s3backend"
 )
+
+// errContradiction is S3's refusal of a condition that holds.
+var errContradiction = errors.New("S3 contradicts itself about the version it holds")
+
+func contradiction(because error) error { return fmt.Errorf("%w: %w", errContradiction, because) }
 
 // errBaseGone blocks an edit of a version that S3 no longer has.
 var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
@@ -61,7 +67,7 @@ func (it *Item) failedLocked(err error, cut bool) {
 	wait := backoff(it.tries)
 	it.tries++
 	switch {
-	case blocks(err):
+	case stays(err, it.tries):
 		it.state, wait = Blocked, blockedBackoff
 	case isKind(err, s3backend.BadLogin):
 		wait = loginBackoff // the gate's time, so that it goes on at once
@@ -136,7 +142,7 @@ func (it *Item) Commit(ctx context.Context) error {
 			it.committedAs(obj, seq)
 			return nil
 		}
-		if blocks(err) || !passing(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
+		if stays(err, try+1) || !passing(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
 			return err
 		}
 		if err := sleep(ctx, backoff(try)); err != nil {
@@ -188,6 +194,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		return s3backend.Object{}, err
 	}
 	defer it.stage.close()
+	var because error
 	for range 4 { // each turn that does not return has learnt what S3 holds
 		it.mu.Lock()
 		key, over, seq := it.key, it.over, it.seq()
@@ -227,19 +234,20 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
 			return s3backend.Object{}, err
 		}
+		because = err
 		obj, done, err := it.reconcile(ctx, key, over, h, seq, err)
 		if done || err != nil {
 			return obj, err
 		}
 	}
-	return s3backend.Object{}, errors.New("S3 contradicts itself about the version it holds")
+	return s3backend.Object{}, contradiction(because)
 }
 
 // keepsHere reports whether nothing but the time or the mode of what S3 holds was changed,
 // which S3 does not let us write: whoever may not read an object cannot copy it. Then they
 // are kept on this machine.
 func (it *Item) keepsHere(key string, over s3backend.Object, err error) bool {
-	if !blocks(err) && !isKind(err, s3backend.Archived) || !it.onlyHeader() || it.base.Key != key || over.ETag != it.base.ETag {
+	if !blocks(err) || !it.onlyHeader() || it.base.Key != key || over.ETag != it.base.ETag {
 		return false
 	}
 	it.mu.Lock()
@@ -318,7 +326,7 @@ func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq
 	it.up = nil // it cannot be completed any more
 	it.mu.Unlock()
 	if up == nil {
-		return obj, false, because
+		return obj, false, contradiction(because)
 	}
 	it.o.abandon(up)
 	return obj, false, nil
@@ -346,7 +354,13 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 			return err
 		}
 	}
-	beside := conflictKey(key, it.o.cfg.Who, time.Now())
+	it.mu.Lock()
+	theirs := it.theirs
+	it.mu.Unlock()
+	if theirs == "" {
+		theirs = key
+	}
+	beside := it.o.conflictKey(theirs)
 	it.mu.Lock()
 	r := record{Op: opRename, Key: beside, Beside: true, Leave: versionsOf(it.leave), Lost: slices.Clone(it.lost)}
 	it.mu.Unlock()
@@ -365,23 +379,6 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	it.o.log.Warn("conflict: the other party changed the file; ours goes beside it", "key", key, "ours", beside)
 	it.o.events.Conflicted(it, beside)
 	return nil
-}
-
-// conflictKey names our version of key: "name (conflict who 2026-01-31 120000Z).ext".
-func conflictKey(key, who string, at time.Time) string {
-	dir, name := key[:strings.LastIndexByte(key, '/')+1], key[strings.LastIndexByte(key, '/')+1:]
-	ext := ""
-	if i := strings.LastIndexByte(name, '.'); i > 0 {
-		name, ext = name[:i], name[i:]
-	}
-	if who != "" {
-		who += " "
-	}
-	mark := " (conflict " + strings.NewReplacer("/", "-", "(", "", ")", "").Replace(who) + at.UTC().Format("2006-01-02 150405.000Z") + ")"
-	if over := len(name) + len(mark) + len(ext) - 255; over > 0 && over < len(name) {
-		name = strings.ToValidUTF8(name[:len(name)-over], "")
-	}
-	return dir + name + mark + ext
 }
 
 // removeVersion deletes a version that was replaced under another name.

@@ -104,7 +104,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 // MoveBeside is Move of one object to a key that the other party has taken: theirs
 // stays, and ours goes beside it as any conflict copy does.
 func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs string, copied func(made []s3backend.Object)) error {
-	beside := conflictKey(theirs, o.cfg.Who, time.Now())
+	beside := o.conflictKey(theirs)
 	if _, err := o.Move(ctx, []Move{{From: from, To: beside}}, copied); err != nil {
 		return err
 	}

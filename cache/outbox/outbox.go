@@ -70,8 +70,10 @@ type Config struct {
 	MinFree   int64         // bytes that stay free on Dir's disk
 	Who       string        // names us in the name of a conflict copy
 	Private   *Private      // names that are not sent; nil for the built-in list
-	Tell      func(Status)  // is told once of what a person should know; see tell
-	Logger    *slog.Logger
+	// Shown is the name under which an element of a key is shown; nil where it is itself.
+	Shown  func(elem string) string
+	Tell   func(Status) // is told once of what a person should know; see tell
+	Logger *slog.Logger
 }
 
 const (

@@ -30,19 +30,56 @@ func backoff(try int) time.Duration {
 
 func isKind(err error, k s3backend.Kind) bool { return errors.Is(err, k) }
 
-// passing tells an error that the same request may not meet again.
-func passing(err error) bool {
-	for _, k := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge, s3backend.Archived, s3backend.NotExist, s3backend.Stale} {
-		if isKind(err, k) {
-			return false
-		}
-	}
-	return true
+// prospect is what an error says of the same request, if it is sent again.
+type prospect uint8
+
+const (
+	likely   prospect = iota // time mends it
+	doubtful                 // it may have been bad luck; what comes back each time is not
+	hopeless                 // only a person can mend it
+	answered                 // S3 has judged what it holds: what follows is its caller's matter
+)
+
+// triesDoubtful is how often a doubtful error is met before it counts as hopeless.
+const triesDoubtful = 5
+
+// prospects is the one table of them; a kind that is not here is likely to pass, and so
+// are errors that are not S3's.
+var prospects = map[s3backend.Kind]prospect{
+	s3backend.NotExist:   answered,
+	s3backend.Stale:      answered,
+	s3backend.Denied:     hopeless,
+	s3backend.NoBucket:   hopeless,
+	s3backend.WrongOwner: hopeless,
+	s3backend.TooLarge:   hopeless,
+	s3backend.Archived:   hopeless,
+	s3backend.Refused:    hopeless,
+	s3backend.Corrupted:  doubtful,
+	s3backend.OtherPart:  doubtful,
 }
 
-// blocks tells a failure that time alone does not mend.
-func blocks(err error) bool {
-	return isKind(err, s3backend.Denied) || isKind(err, s3backend.NoBucket) || isKind(err, s3backend.TooLarge) || errors.Is(err, errBaseGone)
+func prospectOf(err error) prospect {
+	var kind s3backend.Kind
+	switch {
+	case errors.Is(err, errBaseGone):
+		return hopeless
+	case errors.Is(err, errContradiction):
+		return doubtful
+	case errors.As(err, &kind):
+		return prospects[kind]
+	}
+	return likely
+}
+
+// passing reports whether the same request may succeed later.
+func passing(err error) bool { return prospectOf(err) == likely || prospectOf(err) == doubtful }
+
+// blocks reports whether a failure is one that time alone does not mend.
+func blocks(err error) bool { return prospectOf(err) == hopeless }
+
+// stays is blocks for an error that was met in each of so many attempts.
+func stays(err error, tries int) bool {
+	return blocks(err) || prospectOf(err) == doubtful && tries >= triesDoubtful
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -39,6 +39,16 @@ func remedy(o outbox.Status, st state) string {
 		return "ask the bucket's owner whether it is gone; the file is kept"
 	case "EntityTooLarge":
 		return "split the file: S3 takes no object of that size"
+	case "InvalidObjectState", "ObjectNotInActiveTierError":
+		return "restore it in S3 first, then s3share retry"
+	case "KeyTooLongError":
+		return "give it a shorter name"
+	case "":
+	default:
+		if strings.HasPrefix(o.Code, "KMS.") {
+			return "ask the bucket's owner about the key that encrypts it, then s3share retry"
+		}
+		return "S3 refuses it as it is: ask the bucket's owner what " + oneLine(o.Code) + " means there, then s3share retry"
 	}
 	return "the bytes are kept where the reason says: copy them from there, and remove this one if they are not wanted"
 }

@@ -112,6 +112,7 @@ var sayings = []saying{
 	{s3backend.Busy, func(t target, _ *s3backend.Error) (string, string) {
 		return t.where() + " is throttling, and did so at each attempt", "try again later"
 	}},
+	{s3backend.Refused, sayOther},
 	{s3backend.Other, sayOther},
 }
 

@@ -1,0 +1,123 @@
+package outbox
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// maxName is the longest name that the kernel takes, in bytes.
+	// Source: linux/limits.h, NAME_MAX.
+	maxName = 255
+	// maxKey is the longest key that S3 takes, in bytes of UTF-8.
+	// Source: Amazon S3 User Guide, "Naming Amazon S3 objects".
+	maxKey = 1024
+	// maxSuffix is how long an end of a name may be to count as the file's type.
+	maxSuffix = 16
+	// maxWho is how much of a party's name goes into a file's.
+	maxWho = 64
+)
+
+// conflictMark is what conflictKey adds to a name.
+var conflictMark = regexp.MustCompile(` \(conflict (?:[^()]* )?\d{4}-\d\d-\d\d \d{6}\.\d{3}Z\)$`)
+
+// conflictKey names our version of key, as "name (conflict who 2026-01-31 120000.000Z).ext".
+// No other item has the name. It is one that the kernel and S3 take: what is too long of
+// the name is cut off, then of the mark; where the directory leaves no room at all, one
+// above it is taken. The name of a conflict copy's own conflict has one mark as well.
+func (o *Outbox) conflictKey(key string) string {
+	taken := map[string]bool{}
+	for _, it := range o.Items() {
+		taken[it.Key()] = true
+	}
+	for at := time.Now().UTC(); ; at = at.Add(time.Millisecond) {
+		if k := o.conflictKeyAt(key, at); !taken[k] {
+			return k
+		}
+	}
+}
+
+func (o *Outbox) conflictKeyAt(key string, at time.Time) string {
+	i := strings.LastIndexByte(key, '/') + 1
+	dir, name := key[:i], key[i:]
+	stem, suffix := cutSuffix(unmarked(name))
+	stem = unmarked(stem)
+	when := at.Format("2006-01-02 150405.000Z")
+	marks := []string{
+		" (conflict " + when + ")",
+		"-" + strconv.FormatInt(at.UnixMilli(), 36),
+	}
+	if who := cutAt(whoReplacer.Replace(strings.ToValidUTF8(o.cfg.Who, "-")), maxWho); who != "" {
+		marks = append([]string{" (conflict " + who + " " + when + ")"}, marks...)
+	}
+	for {
+		for _, mark := range marks {
+			for _, end := range []string{mark + suffix, mark} {
+				if name := o.fitted(dir, stem, end); name != "" && !o.Private(dir+name) {
+					return dir + name
+				}
+			}
+		}
+		above := strings.LastIndexByte(strings.TrimSuffix(dir, "/"), '/') + 1
+		if above == 0 { // the exchange's folder has room for the shortest
+			return dir + strings.TrimPrefix(marks[len(marks)-1], "-")
+		}
+		dir = dir[:above]
+	}
+}
+
+// unmarked takes the marks of earlier conflicts off the end of a name.
+func unmarked(name string) string {
+	for {
+		i := conflictMark.FindStringIndex(name)
+		if i == nil || i[0] == 0 {
+			return name
+		}
+		name = name[:i[0]]
+	}
+}
+
+// cutSuffix parts a name from the end that tells the file's type, ".csv".
+func cutSuffix(name string) (stem, suffix string) {
+	i := strings.LastIndexByte(name, '.')
+	if i <= 0 || len(name)-i > maxSuffix || strings.ContainsAny(name[i:], " ()") {
+		return name, ""
+	}
+	return name[:i], name[i:]
+}
+
+// whoReplacer takes out of a party's name what would end the mark, or is no part of a name.
+var whoReplacer = strings.NewReplacer("/", "-", "(", "", ")", "", "\n", "-", "\r", "-", "\t", "-", "\x00", "-")
+
+// fitted returns the longest beginning of stem, with end behind it, that is a name in
+// dir; "" where nothing of stem has room.
+func (o *Outbox) fitted(dir, stem, end string) string {
+	for head := cutAt(stem, maxKey-len(dir)-len(end)); head != ""; head = cutAt(stem, len(head)-1) {
+		if o.shownLen(head+end) <= maxName {
+			return head + end
+		}
+	}
+	return ""
+}
+
+// shownLen is how long the name is under which an element of a key is shown.
+func (o *Outbox) shownLen(elem string) int {
+	if o.cfg.Shown == nil {
+		return len(elem)
+	}
+	return len(o.cfg.Shown(elem))
+}
+
+// cutAt cuts s to at most n bytes, between two characters.
+func cutAt(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:max(n, 0)]
+}
