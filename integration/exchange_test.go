@@ -75,18 +75,7 @@ func exchangeOf(t *testing.T, l line) *exchange {
 	t.Helper()
 	x := &exchange{line: l, t: t, api: map[party]*s3.Client{}, foreign: &ledger{etags: map[string]string{}}}
 	for p, a := range map[party]account{owner: l.Owner, client: l.Client, third: l.Third} {
-		o := s3.Options{
-			BaseEndpoint:               aws.String(l.Endpoint),
-			Region:                     l.Region,
-			UsePathStyle:               true,
-			Credentials:                credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, ""),
-			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
-			ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
-		}
-		if l.AWS != nil { // whose policy refuses what is not encrypted
-			o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = nil, false, l.AWS.client(t)
-		}
-		x.api[p] = s3.New(o)
+		x.api[p] = x.plainClient(a, 0)
 	}
 	t.Cleanup(func() {
 		x.assertACL()
@@ -109,6 +98,24 @@ func (x *exchange) reach() []string {
 		return nil
 	}
 	return []string{"HTTPS_PROXY=" + x.AWS.Proxy, "AWS_CA_BUNDLE=" + x.AWS.Authority, "AWS_REGION=" + x.Region, "NO_PROXY="}
+}
+
+// plainClient is the SDK without anything of s3share. It makes each request up to
+// attempts times, as often as the SDK does if 0.
+func (x *exchange) plainClient(a account, attempts int) *s3.Client {
+	o := s3.Options{
+		BaseEndpoint:               aws.String(x.Endpoint),
+		Region:                     x.Region,
+		UsePathStyle:               true,
+		RetryMaxAttempts:           attempts,
+		Credentials:                credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	}
+	if x.AWS != nil { // whose policy refuses what is not encrypted
+		o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = nil, false, x.AWS.client(x.t)
+	}
+	return s3.New(o)
 }
 
 // account is the party's.

@@ -25,6 +25,8 @@ type gateway struct {
 	answer func(op string, w http.ResponseWriter, r *http.Request) bool
 	stored func(op, key string)
 	counts map[string]int // requests that were let through, by name
+	active []*activeRule
+	faults int64 // what the rules have done
 }
 
 // through is the exchange behind a gateway; plain clients do not pass it.
@@ -52,14 +54,21 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 		if answer != nil && answer(op, w, r) {
 			return
 		}
-		if !strings.Contains(r.URL.Path, "/.s3share-") { // a key that nobody has: how a mount finds out what is granted, at rest
-			g.mu.Lock()
-			g.counts[op]++
-			g.mu.Unlock()
+		pass := func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, "/.s3share-") { // a key that nobody has: how a mount finds out what is granted, at rest
+				g.mu.Lock()
+				g.counts[op]++
+				g.mu.Unlock()
+			}
+			seen := &statusWriter{ResponseWriter: w}
+			defer func() { g.look(op, seen.status, r) }() // also where the answer does not arrive
+			g.forward.ServeHTTP(seen, r)
 		}
-		seen := &statusWriter{ResponseWriter: w}
-		g.forward.ServeHTTP(seen, r)
-		g.look(op, seen.status, r)
+		if f := g.faultFor(op, r); f != nil {
+			f(w, r, pass)
+			return
+		}
+		pass(w, r)
 	}))
 	t.Cleanup(func() {
 		g.CloseClientConnections()

@@ -19,6 +19,7 @@ import (
 // bucket, and removed.
 func (r *modelRun) finish() {
 	r.closeAll()
+	r.heal()
 	r.compareTrees("in the end")
 	r.awaitDelivery()
 	if r.deliverInterrupted() {

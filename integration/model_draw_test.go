@@ -214,7 +214,8 @@ func drawSequence(rt *rapid.T, m mode) sequence {
 	g.drawNames()
 	var kinds []string // each as often as it weighs
 	for _, name := range slices.Sorted(maps.Keys(operations)) {
-		if op := operations[name]; op.draw != nil {
+		_, fault := faultOperations[name]
+		if op := operations[name]; !fault || m.faults {
 			kinds = append(kinds, slices.Repeat([]string{name}, op.weight)...)
 		}
 	}

@@ -19,6 +19,7 @@ type mode struct {
 	policy  string
 	options []string // of s3share mount
 	sync    bool
+	faults  bool // at S3
 }
 
 // rights are what the mount's party may do in Delivery.
@@ -30,6 +31,9 @@ var modes = []mode{
 	{name: "article", policy: "article"},
 	{name: "folders", policy: "folders"},
 	{name: "dropbox", policy: "dropbox"},
+	{name: "faults", policy: "full", faults: true},
+	{name: "faults-sync", policy: "full", options: []string{"-o", "sync"}, sync: true, faults: true},
+	{name: "faults-article", policy: "article", faults: true},
 }
 
 // lane is a mount on which sequences run one after the other, each in a directory of
@@ -135,8 +139,11 @@ func (l *lane) execute(q sequence) (found *failure) {
 		_ = l.m.cmd.Process.Kill()
 	})
 	l.run.Store(r)
+	faultsBefore := l.g.faultCount()
 	defer func() {
 		stuck.Stop()
+		l.stats.faults.Add(l.g.faultCount() - faultsBefore)
+		l.g.rules()
 		l.run.Store(nil)
 		thrown := recover()
 		r.real.drop()

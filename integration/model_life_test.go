@@ -10,6 +10,7 @@ var lifeOperations = map[string]modelOperation{
 				return // it would wait for the close
 			}
 		}
+		r.heal()
 		r.awaitDelivery()
 	}},
 	"kill": {1, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) {
@@ -20,6 +21,7 @@ var lifeOperations = map[string]modelOperation{
 	}},
 	"remount": {1, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) {
 		r.closeAll() // it would be busy
+		r.heal()
 		out, err := r.l.m.run("unmount", "--timeout", patience.String(), r.l.m.dir)
 		r.note("s3share unmount: %v %s", err, strings.TrimSpace(out))
 		if err != nil { // it is still mounted, and knows

@@ -3,6 +3,7 @@ package integration
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -146,9 +147,8 @@ func init() { // a map that parseStep looks into, too
 			})
 		}},
 	}
-	for name, op := range lifeOperations { // and more in model_life_test.go
-		operations[name] = op
-	}
+	maps.Copy(operations, lifeOperations)
+	maps.Copy(operations, faultOperations)
 }
 
 // onOpen does nothing where the slot holds no file.

@@ -24,16 +24,17 @@ type modelRun struct {
 	real  *world
 	plain *world
 
-	files map[uint64]*modelFile // by inode number of the plain file
-	slots [modelSlots + 1]openFile
-	aside map[string]time.Time // when the file of this name was renamed to a private one
-	trace []traced
-	at    int          // the step
-	does  map[int]bool // steps of which a call succeeded
-	begun time.Time
-	slow  time.Duration // of the slowest call on the mount
-	stuck atomic.Bool
-	again bool // it was mounted again
+	files   map[uint64]*modelFile // by inode number of the plain file
+	slots   [modelSlots + 1]openFile
+	aside   map[string]time.Time // when the file of this name was renamed to a private one
+	trace   []traced
+	at      int          // the step
+	does    map[int]bool // steps of which a call succeeded
+	begun   time.Time
+	slow    time.Duration // of the slowest call on the mount
+	stuck   atomic.Bool
+	again   bool // it was mounted again
+	refused bool // S3 refuses requests
 
 	// mu guards the fields below: the gateway looks at them, too.
 	mu     sync.Mutex
@@ -104,6 +105,10 @@ func (r *modelRun) both(call string, may excuse, do func(w *world) result) (want
 	r.slow = max(r.slow, took)
 	if why, ok := may[got.errno]; ok && got.errno != 0 {
 		r.note("%s = %v (%s)", call, got.errno, why)
+		return got, false
+	}
+	if why, ok := r.excused(got.errno); ok {
+		r.note("%s = %v (%s)%s", call, got.errno, why, tookText(took))
 		return got, false
 	}
 	want = do(r.plain)
@@ -317,6 +322,9 @@ func (r *modelRun) pwrite(slot int, b []byte, off int64) bool {
 
 // wrote notes that an open file was changed.
 func (r *modelRun) wrote(slot int, ok bool) {
+	if !ok && r.refused {
+		r.refusedWrite(slot)
+	}
 	if of := r.slots[slot]; ok && of.file != nil {
 		of.file.dirty = true
 		of.file.mended = excluded("append to an interrupted file", r.l.mode)
