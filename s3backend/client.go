@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -157,9 +158,10 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 	}
 }
 
-// newRetryer is the SDK's standard one, with two changes. A stalled request is
-// not tried again (see errStalled). And there is no budget of retries for the
-// whole client: one part of many in trouble must not take the other parts'
+// newRetryer is the SDK's standard one, with three changes. A stalled request is
+// not tried again (see errStalled). A request whose reply was cut off is: the SDK
+// tries again only where no reply has begun. And there is no budget of retries for
+// the whole client: one part of many in trouble must not take the other parts'
 // second attempt.
 func newRetryer(attempts int) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -167,14 +169,17 @@ func newRetryer(attempts int) aws.Retryer {
 			o.MaxAttempts = attempts
 		}
 		o.RateLimiter = ratelimit.None
-		notStalled := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+		ours := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 			var login *loginError
 			if errors.Is(err, errStalled) || errors.As(err, &login) {
 				return aws.FalseTernary
 			}
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				return aws.TrueTernary
+			}
 			return aws.UnknownTernary
 		})
-		o.Retryables = append([]retry.IsErrorRetryable{notStalled}, o.Retryables...)
+		o.Retryables = append([]retry.IsErrorRetryable{ours}, o.Retryables...)
 	})
 }
 
