@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"regexp"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -11,6 +13,7 @@ import (
 // ListObjects implements backend.Backend.
 func (l *layer) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
 	out, err := l.Backend.ListObjects(ctx, in)
+	out.Contents = complete(out.Contents)
 	l.showOwners(verdictOf(ctx), *in.Bucket, out.Contents)
 	return out, err
 }
@@ -18,8 +21,18 @@ func (l *layer) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3res
 // ListObjectsV2 implements backend.Backend.
 func (l *layer) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
 	out, err := l.Backend.ListObjectsV2(ctx, in)
+	out.Contents = complete(out.Contents)
 	l.showOwners(verdictOf(ctx), *in.Bucket, out.Contents)
 	return out, err
+}
+
+// temporary matches the name under which the backend brings the new version of an
+// object into its directory, for a moment before it renames it over the old one.
+var temporary = regexp.MustCompile(`(^|/)\.[^/]+\.sgwtmp\.\d+$`)
+
+// complete is the list without what is no object yet.
+func complete(objects []s3response.Object) []s3response.Object {
+	return slices.DeleteFunc(objects, func(o s3response.Object) bool { return o.Key != nil && temporary.MatchString(*o.Key) })
 }
 
 // showOwners puts each object's owner where the backend, asked for owners, put
