@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -17,42 +18,96 @@ type Around func(ctx context.Context, op, key string, send func() error) error
 // Wrap puts a fault around a bucket.
 func Wrap(b S3, around Around) S3 { return &faulty{b, around} }
 
-// Fail fails the nth request of this kind, from 1, before S3 sees it.
-func Fail(b S3, op string, nth int64, err error) S3 {
-	var n atomic.Int64
-	return Wrap(b, func(_ context.Context, o, _ string, send func() error) error {
-		if o == op && n.Add(1) == nth {
-			return err
+// A Rule has something happen to the requests that it matches.
+type Rule struct {
+	Op    string // of this kind; "" for all
+	Key   string // whose key begins with this
+	Skip  int64  // so many that match pass first
+	Times int64  // it happens to so many; 0 for all
+	Do    Around // what happens: [FailWith], [DelayBy], [LoseAnswer], [Repeat] or another
+}
+
+// Faults puts rules around a bucket. The first one that matches a request is the only
+// one.
+func Faults(b S3, rules ...Rule) S3 {
+	met := make([]atomic.Int64, len(rules))
+	return Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
+		for i, r := range rules {
+			if r.Op != "" && r.Op != op || !strings.HasPrefix(key, r.Key) {
+				continue
+			}
+			if n := met[i].Add(1) - r.Skip; n > 0 && (r.Times == 0 || n <= r.Times) {
+				return r.Do(ctx, op, key, send)
+			}
 		}
 		return send()
 	})
 }
 
+// FailWith answers in the place of S3, which sees nothing.
+func FailWith(err error) Around {
+	return func(context.Context, string, string, func() error) error { return err }
+}
+
+// DelayBy holds a request on its way to S3.
+func DelayBy(d time.Duration) Around {
+	return func(ctx context.Context, op, key string, send func() error) error {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return send()
+		case <-ctx.Done():
+			return canceled(ctx, op, key)
+		}
+	}
+}
+
+// LoseAnswer has a request take effect, and its answer lost on the way.
+func LoseAnswer(_ context.Context, op, key string, send func() error) error {
+	if err := send(); err != nil {
+		return err
+	}
+	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Other, Err: io.ErrUnexpectedEOF}
+}
+
+// Repeat has a request take effect, and sends it again, as a client does that lost the
+// first answer: what the second one says is not to be trusted.
+func Repeat(_ context.Context, _, _ string, send func() error) error {
+	if err := send(); err != nil {
+		return err
+	}
+	err := send()
+	var e *s3backend.Error
+	if errors.As(err, &e) {
+		e.Lost = true
+	}
+	return err
+}
+
+// seemStale has a request take effect and answers that its condition failed.
+func seemStale(_ context.Context, op, key string, send func() error) error {
+	if err := send(); err != nil {
+		return err
+	}
+	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed"), Lost: true}
+}
+
+// nth has something happen to the nth request of this kind, from 1.
+func nth(b S3, op string, n int64, do Around) S3 {
+	return Faults(b, Rule{Op: op, Skip: n - 1, Times: 1, Do: do})
+}
+
+// Fail fails the nth request of this kind, from 1, before S3 sees it.
+func Fail(b S3, op string, n int64, err error) S3 { return nth(b, op, n, FailWith(err)) }
+
 // LoseReply has the nth request of this kind, from 1, take effect, and its answer
 // lost on the way.
-func LoseReply(b S3, op string, nth int64) S3 {
-	var n atomic.Int64
-	return Wrap(b, func(_ context.Context, o, key string, send func() error) error {
-		err := send()
-		if o == op && n.Add(1) == nth && err == nil {
-			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Other, Err: io.ErrUnexpectedEOF}
-		}
-		return err
-	})
-}
+func LoseReply(b S3, op string, n int64) S3 { return nth(b, op, n, LoseAnswer) }
 
 // SeemStale has the nth request of this kind take effect and answers that its
 // condition failed, as a client's own second attempt sees it.
-func SeemStale(b S3, op string, nth int64) S3 {
-	var n atomic.Int64
-	return Wrap(b, func(_ context.Context, o, key string, send func() error) error {
-		err := send()
-		if o == op && n.Add(1) == nth && err == nil {
-			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed"), Lost: true}
-		}
-		return err
-	})
-}
+func SeemStale(b S3, op string, n int64) S3 { return nth(b, op, n, seemStale) }
 
 // Deny refuses requests of this kind as a policy does, for keys with this prefix.
 func Deny(b S3, op, prefix string) S3 {
@@ -141,6 +196,12 @@ func through[T any](f *faulty, ctx context.Context, op, key string, send func() 
 	return out, nil
 }
 
+// rewinder returns what lets a body be sent once more.
+func rewinder(body io.Seeker) func() {
+	start, _ := body.Seek(0, io.SeekCurrent)
+	return func() { _, _ = body.Seek(start, io.SeekStart) }
+}
+
 func (f *faulty) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
 	return through(f, ctx, List, in.Prefix, func() (s3backend.Page, error) { return f.S3.List(ctx, in) })
 }
@@ -154,7 +215,11 @@ func (f *faulty) Get(ctx context.Context, obj s3backend.Object, off, n int64) (i
 }
 
 func (f *faulty) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
-	return through(f, ctx, Put, key, func() (s3backend.Object, error) { return f.S3.Put(ctx, key, body, size, h, cond) })
+	rewind := rewinder(body)
+	return through(f, ctx, Put, key, func() (s3backend.Object, error) {
+		rewind()
+		return f.S3.Put(ctx, key, body, size, h, cond)
+	})
 }
 
 func (f *faulty) CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error) {
@@ -162,7 +227,11 @@ func (f *faulty) CreateUpload(ctx context.Context, key string, h *s3backend.Head
 }
 
 func (f *faulty) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
-	return through(f, ctx, UploadPart, up.Key, func() (s3backend.Part, error) { return f.S3.UploadPart(ctx, up, num, body, size) })
+	rewind := rewinder(body)
+	return through(f, ctx, UploadPart, up.Key, func() (s3backend.Part, error) {
+		rewind()
+		return f.S3.UploadPart(ctx, up, num, body, size)
+	})
 }
 
 func (f *faulty) CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off, size int64) (s3backend.Part, error) {
