@@ -136,13 +136,6 @@ func (g *gateway) rules(rules ...faultRule) {
 	g.active = active
 }
 
-// add puts one more rule before those that there are.
-func (g *gateway) add(rule faultRule) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.active = append([]*activeRule{{faultRule: rule}}, g.active...)
-}
-
 // faultFor is what is to happen to the request, nil for nothing.
 func (g *gateway) faultFor(op string, r *http.Request) requestFault {
 	g.mu.Lock()

@@ -20,6 +20,7 @@ import (
 func (r *modelRun) finish() {
 	r.closeAll()
 	r.heal()
+	r.healDisk()
 	r.compareTrees("in the end")
 	r.awaitDelivery()
 	if r.deliverInterrupted() {
@@ -69,7 +70,7 @@ func (r *modelRun) compareTrees(when string) {
 			continue
 		}
 		g := r.real.readAll(p)
-		if _, ok := r.mayRefuseRead(p)[g.errno]; ok && g.errno != 0 {
+		if _, ok := r.excused(g.errno, r.mayRefuseRead(p)); ok {
 			continue
 		}
 		w := r.plain.readAll(p)
@@ -107,17 +108,16 @@ func (r *modelRun) interrupted() []string {
 	}
 	var all []string
 	for p, a := range tree {
-		if a.kind != unix.S_IFREG || privatePath(p) {
+		if a.kind != unix.S_IFREG || privateFile(p) {
 			continue
 		}
-		if f := r.fileOf(a); f.cut {
-			if f.mended { // nothing says whether that is enough
-				state, _ := xattr(r.real.path(p), "user.s3share.state")
-				f.cut = state == "interrupted"
-			}
-			if f.cut {
-				all = append(all, p)
-			}
+		f := r.fileOf(a)
+		if f.unsure {
+			state, _ := xattr(r.real.path(p), "user.s3share.state")
+			f.cut, f.refused, f.unsure = state == "interrupted", state == "interrupted", false
+		}
+		if f.cut {
+			all = append(all, p)
 		}
 	}
 	slices.Sort(all)
@@ -136,7 +136,8 @@ func (r *modelRun) deliverInterrupted() (some bool) {
 			r.fail("deliver", "s3share deliver %q: %v\n%s", p, err, out)
 		}
 		a, _ := r.plainAttr(p)
-		r.fileOf(a).cut = false
+		f := r.fileOf(a)
+		f.cut, f.refused, f.unsure = false, false, false
 	}
 	return some
 }
@@ -152,7 +153,7 @@ func (r *modelRun) compareBucket(when string) {
 		panic(err)
 	}
 	for _, p := range slices.Sorted(maps.Keys(want)) {
-		if p == "" || privatePath(p) {
+		if p == "" || r.private(p) {
 			continue
 		}
 		key := r.dir + "/" + p
@@ -221,7 +222,7 @@ func (r *modelRun) stored(op, key string) {
 	case !r.isWhole(b):
 		r.half("%s %q of %s", op, key, brief(b))
 	}
-	if p := strings.TrimPrefix(key, r.dir+"/"); privatePath(p) {
+	if p := strings.TrimPrefix(key, r.dir+"/"); privateFile(p) {
 		r.half("%s %q, a private name", op, key)
 	}
 }

@@ -215,7 +215,8 @@ func drawSequence(rt *rapid.T, m mode) sequence {
 	var kinds []string // each as often as it weighs
 	for _, name := range slices.Sorted(maps.Keys(operations)) {
 		_, fault := faultOperations[name]
-		if op := operations[name]; !fault || m.faults {
+		_, disk := diskOperations[name]
+		if op := operations[name]; (!fault || m.faults) && (!disk || m.disk) {
 			kinds = append(kinds, slices.Repeat([]string{name}, op.weight)...)
 		}
 	}

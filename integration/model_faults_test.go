@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"testing"
@@ -15,7 +16,7 @@ import (
 
 // hidden are faults of which a program is told nothing, when there are at most
 // maxHidden of them: the SDK tries a request three times.
-var hidden = []string{"503", "500", "reset", "lose", "repeat", "cutbody", "cutanswer", "delay", "409"}
+var hidden = []string{"503", "500", "reset", "lose", "repeat", "cutbody", "cutanswer", "delay"}
 
 const maxHidden = 2
 
@@ -33,13 +34,12 @@ var faultOperations = map[string]modelOperation{
 	"fault": {8, func(g *drawing) step {
 		return step{to: g.one(faultyRequests...), n: int64(g.within(1, maxHidden)), opt: g.one(hidden...)}
 	}, func(r *modelRun, s step) {
-		r.l.g.add(faultRule{op: s.to, times: s.n, fault: bucketFault(s.opt)})
+		r.setFaults(&faultRule{op: s.to, times: s.n, fault: bucketFault(s.opt)}, r.refused)
 	}},
 	"refuse": {1, func(g *drawing) step {
 		return step{to: g.one("PutObject", "PutObject|CopyObject", "DeleteObject|DeleteObjects", "CreateMultipartUpload|UploadPart"), opt: g.one(refusals...)}
 	}, func(r *modelRun, s step) {
-		r.l.g.add(faultRule{op: s.to, fault: bucketFault(s.opt)})
-		r.refused = true
+		r.setFaults(nil, &faultRule{op: s.to, fault: bucketFault(s.opt)})
 	}},
 	"heal": {2, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) { r.heal() }},
 }
@@ -49,38 +49,52 @@ func (r *modelRun) heal() {
 	if !r.l.mode.faults {
 		return
 	}
-	r.l.g.rules()
+	r.setFaults(nil, nil)
 	if out, err := r.l.m.run("retry", r.l.m.dir); err != nil {
 		r.fail("retry", "s3share retry: %v\n%s", err, out)
 	}
-	r.refused = false
 }
 
-// whileRefused are the errors that calls may return while S3 refuses requests.
-var whileRefused = excuse{unix.EACCES: "S3 refuses", unix.EIO: "S3 refuses"}
-
-// excused reports whether a call may fail so, because of the faults that there are.
-func (r *modelRun) excused(errno unix.Errno) (why string, ok bool) {
-	if errno == 0 || !r.refused {
-		return "", false
+// setFaults has S3 fail as the rules say, and no other way: faults that are to be
+// hidden must not add up.
+func (r *modelRun) setFaults(hidden, refused *faultRule) {
+	var rules []faultRule
+	for _, rule := range []*faultRule{hidden, refused} {
+		if rule != nil {
+			rules = append(rules, *rule)
+		}
 	}
-	why, ok = whileRefused[errno]
-	return why, ok
+	r.l.g.rules(rules...)
+	r.refused = refused
+}
+
+// faultExcuses are the errors that calls may return because of the faults that there
+// are.
+func (r *modelRun) faultExcuses() []excuse {
+	if r.refused == nil {
+		return nil
+	}
+	return []excuse{{errnos: []unix.Errno{unix.EACCES, unix.EIO}, why: "S3 refuses"}}
 }
 
 // refusedWrite notes that an open file could not be written: it is interrupted, and
-// holds what the mount says.
+// holds what the mount says. Where it holds what it did before, the change may as well
+// not have begun.
 func (r *modelRun) refusedWrite(slot int) {
 	of := r.slots[slot]
 	if of.file == nil {
 		return
 	}
-	of.file.cut, of.file.mended = true, false
-	b, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", r.real.files[slot]))
+	got, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", r.real.files[slot]))
 	if err != nil {
 		r.fail("refused", "what a refused write has left cannot be read: %v", err)
 	}
-	if err := os.WriteFile(fmt.Sprintf("/proc/self/fd/%d", r.plain.files[slot]), b, 0); err != nil {
+	if !of.file.dirty && bytes.Equal(got, r.plainContent(slot)) {
+		of.file.unsure = true
+		return
+	}
+	of.file.cut, of.file.refused = true, true
+	if err := os.WriteFile(fmt.Sprintf("/proc/self/fd/%d", r.plain.files[slot]), got, 0); err != nil {
 		panic(err)
 	}
 }

@@ -20,6 +20,7 @@ type mode struct {
 	options []string // of s3share mount
 	sync    bool
 	faults  bool // at S3
+	disk    bool // faults of the disk under the outbox and the cache
 }
 
 // rights are what the mount's party may do in Delivery.
@@ -33,6 +34,7 @@ var modes = []mode{
 	{name: "dropbox", policy: "dropbox"},
 	{name: "faults", policy: "full", faults: true},
 	{name: "faults-sync", policy: "full", options: []string{"-o", "sync"}, sync: true, faults: true},
+	{name: "disk", policy: "full", disk: true},
 	{name: "faults-article", policy: "article", faults: true},
 }
 
@@ -47,6 +49,7 @@ type lane struct {
 	g      *gateway
 	m      *mount
 	plain  string // where the plain directories are
+	disk   *faultDisk
 	run    atomic.Pointer[modelRun]
 	stats  *modelStats
 }
@@ -68,6 +71,9 @@ var laneNumber atomic.Int64
 func newLane(t *testing.T, m mode, stats *modelStats) *lane {
 	l := &lane{t: t, mode: m, rights: m.rights(), stats: stats}
 	l.plain = plainDirectory(t)
+	if m.disk {
+		l.disk = newFaultDisk(t)
+	}
 	l.renew()
 	return l
 }
@@ -94,7 +100,12 @@ func (l *lane) renew() {
 			r.stored(op, key)
 		}
 	})
-	l.m = l.x.place(l.t, client, append([]string{"--memory", "16MiB"}, l.mode.options...)...)
+	options := append([]string{"--memory", "16MiB"}, l.mode.options...)
+	if l.disk != nil {
+		base := filepath.Join(l.disk.dir, fmt.Sprint(laneNumber.Add(1)))
+		options = append(options, "--state-dir", filepath.Join(base, "state"), "--cache-dir", filepath.Join(base, "cache"))
+	}
+	l.m = l.x.place(l.t, client, options...)
 	l.m.lifetime = 24 * time.Hour
 	if err := l.m.start(filepath.Dir(l.m.dir)); err != nil {
 		l.t.Fatalf("mount: %v\n%s", err, l.m.log)
@@ -139,11 +150,18 @@ func (l *lane) execute(q sequence) (found *failure) {
 		_ = l.m.cmd.Process.Kill()
 	})
 	l.run.Store(r)
-	faultsBefore := l.g.faultCount()
+	faultsBefore, diskBefore := l.g.faultCount(), 0
+	if l.disk != nil {
+		diskBefore = l.disk.count()
+	}
 	defer func() {
 		stuck.Stop()
 		l.stats.faults.Add(l.g.faultCount() - faultsBefore)
 		l.g.rules()
+		if l.disk != nil {
+			l.stats.faults.Add(int64(l.disk.count() - diskBefore))
+			l.disk.set()
+		}
 		l.run.Store(nil)
 		thrown := recover()
 		r.real.drop()
@@ -175,7 +193,7 @@ func (l *lane) execute(q sequence) (found *failure) {
 		l.renew()
 	}()
 	for _, w := range []*world{r.real, r.plain} {
-		if err := unix.Mkdir(w.root, 0o755); err != nil {
+		if err := uninterruptedly(func() error { return unix.Mkdir(w.root, 0o755) }); err != nil {
 			r.fail("mkdir", "%s: make the directory of the sequence: %v", w.name, err)
 		}
 	}

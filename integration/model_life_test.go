@@ -11,6 +11,7 @@ var lifeOperations = map[string]modelOperation{
 			}
 		}
 		r.heal()
+		r.healDisk()
 		r.awaitDelivery()
 	}},
 	"kill": {1, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) {
@@ -22,6 +23,7 @@ var lifeOperations = map[string]modelOperation{
 	"remount": {1, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) {
 		r.closeAll() // it would be busy
 		r.heal()
+		r.healDisk()
 		out, err := r.l.m.run("unmount", "--timeout", patience.String(), r.l.m.dir)
 		r.note("s3share unmount: %v %s", err, strings.TrimSpace(out))
 		if err != nil { // it is still mounted, and knows
@@ -36,6 +38,7 @@ var lifeOperations = map[string]modelOperation{
 	}},
 	"keep": {1, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) {
 		r.closeAll()
+		r.healDisk()
 		out, err := r.l.m.run("unmount", "--keep", r.l.m.dir)
 		r.note("s3share unmount --keep: %v %s", err, strings.TrimSpace(out))
 		if err == nil {
@@ -51,13 +54,13 @@ func (r *modelRun) died() {
 	for slot, of := range r.slots {
 		if of.write {
 			of.file.writers = 0
-			of.file.mended = false
-			of.file.cut = of.file.dirty && r.plain.fstat(slot).attr.nlink > 0
+			of.file.cut = of.file.cut || of.file.dirty && r.plain.fstat(slot).attr.nlink > 0
 		}
 		r.slots[slot] = openFile{}
 	}
 	r.real.drop()
 	r.plain.drop()
+	r.healDisk() // else it could not start
 	r.l.remount(r)
 	r.again = true
 	r.compareTrees("after the mount")

@@ -149,6 +149,7 @@ func init() { // a map that parseStep looks into, too
 	}
 	maps.Copy(operations, lifeOperations)
 	maps.Copy(operations, faultOperations)
+	maps.Copy(operations, diskOperations)
 }
 
 // onOpen does nothing where the slot holds no file.
@@ -174,6 +175,9 @@ func (r *modelRun) fsync(slot int) {
 	r.both(fmt.Sprintf("fsync(%d)", slot), nil, func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Fsync(w.files[slot]) }))
 	})
+	if r.wasExcused && r.diskErrno != 0 && r.slots[slot].write {
+		r.refusedWrite(slot)
+	}
 }
 
 func (r *modelRun) doPut(s step) {
@@ -211,7 +215,9 @@ func (r *modelRun) doTruncate(s step) {
 			copy(whole, b)
 			r.complete(whole)
 			if s.n == 0 {
-				f.cut = false
+				f.cut, f.refused, f.unsure = false, false, false
+			} else {
+				f.cut = f.refused
 			}
 		}
 	}

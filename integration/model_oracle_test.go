@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,58 +10,84 @@ import (
 // What the mount may refuse where a plain file system does not, by what
 // docs/semantics.md says; here and nowhere else. A refused call has changed nothing.
 
-// settleAtLeast is how long a file that was closed is certainly not delivered yet.
-const settleAtLeast = 200 * time.Millisecond
+// excuse says which errors the mount may return where the plain file system does
+// not, and why; holds looks whether that is so, nil for always.
+type excuse struct {
+	errnos []unix.Errno
+	why    string
+	holds  func() bool
+}
 
-// delivered reports whether S3 may have the file at p, or one below it.
-func (r *modelRun) delivered(p string) bool {
-	a, ok := r.plainAttr(p)
-	if !ok {
+// takenUp is how long S3 may take to have what was delivered at this moment.
+const takenUp = 3 * time.Second
+
+// atS3 reports whether S3 has something at p, or below it.
+func (r *modelRun) atS3(p string) bool {
+	key := r.dir + "/" + p
+	for end := time.Now().Add(takenUp); ; time.Sleep(50 * time.Millisecond) {
+		keys, err := r.l.direct.under(key)
+		if err != nil {
+			panic(err)
+		}
+		if _, ok := keys[key]; ok || hasBelow(keys, key+"/") || keys[key+"/"] != "" {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+// whereDelivered excuses EACCES where S3 has one of the names.
+func (r *modelRun) whereDelivered(granted bool, why string, names ...string) []excuse {
+	if granted {
+		return nil
+	}
+	return []excuse{{[]unix.Errno{unix.EACCES}, why, func() bool {
+		for _, p := range names {
+			if r.atS3(p) {
+				return true
+			}
+		}
 		return false
-	}
-	if a.kind == unix.S_IFDIR {
-		return true // its marker
-	}
-	f := r.fileOf(a)
-	return !f.sealed.IsZero() && time.Since(f.sealed) > settleAtLeast
+	}}}
 }
 
-const (
-	noDelete = "the policy grants no delete"
-	noGet    = "the policy grants no get"
-)
-
-func (r *modelRun) mayRefuseRemoval(p string) excuse {
-	if r.l.rights.delete || privatePath(p) || !r.delivered(p) {
-		return nil
-	}
-	return excuse{unix.EACCES: noDelete}
+func (r *modelRun) mayRefuseRemoval(p string) []excuse {
+	return r.whereDelivered(r.l.rights.delete, "the policy grants no delete", p)
 }
 
-func (r *modelRun) mayRefuseRename(from, to string) excuse {
-	if r.l.rights.delete || privatePath(from) || !r.delivered(from) {
-		return nil
-	}
-	return excuse{unix.EACCES: noDelete}
+func (r *modelRun) mayRefuseRename(from, to string) []excuse {
+	return r.whereDelivered(r.l.rights.delete, "the policy grants no delete", from, to)
 }
 
-func (r *modelRun) mayRefuseRead(p string) excuse {
-	if r.l.rights.get || privatePath(p) || !r.delivered(p) {
-		return nil
-	}
-	return excuse{unix.EACCES: noGet}
+func (r *modelRun) mayRefuseRead(p string) []excuse {
+	return r.whereDelivered(r.l.rights.get, "the policy grants no get", p)
 }
 
-func (r *modelRun) mayRefuseOpen(p string, flags int) excuse {
+func (r *modelRun) mayRefuseOpen(p string, flags int) []excuse {
 	if flags&unix.O_TRUNC != 0 {
 		return nil
 	}
 	return r.mayRefuseRead(p)
 }
 
-func (r *modelRun) mayRefuseAttr(p string) excuse { return r.mayRefuseRead(p) }
+func (r *modelRun) mayRefuseAttr(p string) []excuse { return r.mayRefuseRead(p) }
 
-func (r *modelRun) mayRefuseClose(openFile) excuse { return nil }
+// excused returns why a call may have failed so.
+func (r *modelRun) excused(errno unix.Errno, may []excuse) (why string, ok bool) {
+	if errno == 0 {
+		return "", false
+	}
+	for _, e := range slices.Concat(may, r.faultExcuses(), r.diskExcuses()) {
+		for _, n := range e.errnos {
+			if n == errno && (e.holds == nil || e.holds()) {
+				return e.why, true
+			}
+		}
+	}
+	return "", false
+}
 
 // asideGrace is how long S3 keeps a file that was renamed to a private name, with a
 // little for the request.

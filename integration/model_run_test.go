@@ -24,17 +24,20 @@ type modelRun struct {
 	real  *world
 	plain *world
 
-	files   map[uint64]*modelFile // by inode number of the plain file
-	slots   [modelSlots + 1]openFile
-	aside   map[string]time.Time // when the file of this name was renamed to a private one
-	trace   []traced
-	at      int          // the step
-	does    map[int]bool // steps of which a call succeeded
-	begun   time.Time
-	slow    time.Duration // of the slowest call on the mount
-	stuck   atomic.Bool
-	again   bool // it was mounted again
-	refused bool // S3 refuses requests
+	files      map[uint64]*modelFile // by inode number of the plain file
+	slots      [modelSlots + 1]openFile
+	aside      map[string]time.Time // when the file of this name was renamed to a private one
+	trace      []traced
+	at         int          // the step
+	does       map[int]bool // steps of which a call succeeded
+	begun      time.Time
+	slow       time.Duration // of the slowest call on the mount
+	stuck      atomic.Bool
+	again      bool       // it was mounted again
+	refused    *faultRule // by which S3 refuses requests
+	wasExcused bool       // the last call was refused by the mount alone
+	diskErrno  unix.Errno // that the disk returns
+	diskFailed int        // how many operations had failed there when it was told to
 
 	// mu guards the fields below: the gateway looks at them, too.
 	mu     sync.Mutex
@@ -44,11 +47,11 @@ type modelRun struct {
 
 // modelFile is what is known of a file, whatever its name is.
 type modelFile struct {
-	writers int       // open files that may write
-	sealed  time.Time // its first last close; zero before that
-	dirty   bool      // it was made or written since its last close
-	cut     bool      // its daemon was killed before its last close
-	mended  bool      // it was written since, but not anew
+	writers int  // open files that may write
+	dirty   bool // it was made or written since its last close
+	cut     bool // its daemon was killed before its last close
+	refused bool // a write to it was: only writing it anew mends that
+	unsure  bool // a write to it was before any other: it may be as if nothing had been
 }
 
 // openFile is what a slot holds.
@@ -92,23 +95,17 @@ func (r *modelRun) traceText() string {
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }
 
-// excuse says which errors the mount may return where the plain file system does
-// not, and that nothing has changed then.
-type excuse map[unix.Errno]string
-
 // both makes a call in both worlds. ok is false if it failed, or was refused by
 // the mount for a documented reason; then the plain world has not seen it.
-func (r *modelRun) both(call string, may excuse, do func(w *world) result) (want result, ok bool) {
+func (r *modelRun) both(call string, may []excuse, do func(w *world) result) (want result, ok bool) {
 	begin := time.Now()
+	r.wasExcused = false
 	got := do(r.real)
 	took := time.Since(begin)
 	r.slow = max(r.slow, took)
-	if why, ok := may[got.errno]; ok && got.errno != 0 {
-		r.note("%s = %v (%s)", call, got.errno, why)
-		return got, false
-	}
-	if why, ok := r.excused(got.errno); ok {
+	if why, ok := r.excused(got.errno, may); ok {
 		r.note("%s = %v (%s)%s", call, got.errno, why, tookText(took))
+		r.wasExcused = true
 		return got, false
 	}
 	want = do(r.plain)
@@ -234,7 +231,7 @@ func (r *modelRun) open(slot int, p string, flags int, mode uint32) bool {
 		f.writers++
 	}
 	if flags&unix.O_TRUNC != 0 {
-		f.cut = false
+		*f = modelFile{writers: f.writers}
 	}
 	if !existed || flags&unix.O_TRUNC != 0 {
 		f.dirty = true
@@ -268,16 +265,16 @@ func (r *modelRun) close(slot int) {
 	if of.write && of.file.writers == 1 {
 		r.complete(r.plainContent(slot))
 	}
-	_, ok := r.both(fmt.Sprintf("close(%d)", slot), r.mayRefuseClose(of), func(w *world) result { return w.closeSlot(slot) })
+	_, ok := r.both(fmt.Sprintf("close(%d)", slot), nil, func(w *world) result { return w.closeSlot(slot) })
 	if !ok && r.plain.files[slot] >= 0 { // the mount has closed it all the same
 		r.plain.closeSlot(slot)
+		if of.write && r.wasExcused && r.diskErrno != 0 {
+			of.file.cut, of.file.refused = true, true
+		}
 	}
 	if of.write {
 		if of.file.writers--; of.file.writers == 0 {
 			of.file.dirty = false
-			if of.file.sealed.IsZero() {
-				of.file.sealed = time.Now()
-			}
 		}
 	}
 	r.slots[slot] = openFile{}
@@ -322,17 +319,17 @@ func (r *modelRun) pwrite(slot int, b []byte, off int64) bool {
 
 // wrote notes that an open file was changed.
 func (r *modelRun) wrote(slot int, ok bool) {
-	if !ok && r.refused {
+	if r.wasExcused {
 		r.refusedWrite(slot)
 	}
 	if of := r.slots[slot]; ok && of.file != nil {
 		of.file.dirty = true
-		of.file.mended = excluded("append to an interrupted file", r.l.mode)
+		of.file.cut = of.file.refused
 	}
 }
 
 func (r *modelRun) rename(from, to string, flags uint) bool {
-	setAside := privatePath(to) && !privatePath(from) && r.delivered(from)
+	setAside := privateFile(to) && !r.private(from)
 	_, ok := r.both(fmt.Sprintf("rename(%q, %q, %d)", from, to, flags), r.mayRefuseRename(from, to), func(w *world) result {
 		return failed(uninterruptedly(func() error {
 			return unix.Renameat2(unix.AT_FDCWD, w.path(from), unix.AT_FDCWD, w.path(to), flags)
@@ -411,18 +408,37 @@ func (r *modelRun) removeAll(p string) bool {
 	return r.rmdir(p)
 }
 
-// modelPrivate are patterns of names that never leave the machine: those of
-// docs/semantics.md that the model makes.
-var modelPrivate = []string{"*.part", "*~", ".*.sw[a-p]", ".goutputstream-*", "#*#"}
+// Patterns of names that never leave the machine: those of docs/semantics.md that the
+// model makes.
+var (
+	privateFiles       = []string{"*.part", "*~", ".*.sw[a-p]", ".goutputstream-*", "#*#"}
+	privateDirectories = []string{".Trash-*"}
+)
 
-// privatePath reports whether what is at p stays on this machine.
-func privatePath(p string) bool {
-	for name := range strings.SplitSeq(p, "/") {
-		for _, pattern := range modelPrivate {
-			if ok, _ := path.Match(pattern, name); ok {
-				return true
-			}
-		}
+// privateFile reports whether a file at p stays on this machine.
+func privateFile(p string) bool {
+	dir, name := splitPath(p)
+	return matchesAny(privateFiles, name) || privateDirectory(dir)
+}
+
+// privateDirectory reports whether the directory p and all below it stay on this
+// machine.
+func privateDirectory(p string) bool {
+	return slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return matchesAny(privateDirectories, name) })
+}
+
+// private reports whether what is at p stays on this machine.
+func (r *modelRun) private(p string) bool {
+	a, ok := r.plainAttr(p)
+	if ok && a.kind == unix.S_IFDIR {
+		return privateDirectory(p)
 	}
-	return false
+	return privateFile(p)
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, name)
+		return ok
+	})
 }
