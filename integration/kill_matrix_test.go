@@ -26,7 +26,7 @@ var killings = []killing{
 	{
 		name: "put", policy: "article",
 		do: func(h hand) error { return h.put(h.at("a"), randomBytes(10_000)) },
-		at: "journal create, journaled create, journal write, journaled write, journal seal, journaled seal, delivered",
+		at: "journal create, journaled create, journal write, journaled write, journal seal, journaled seal, delivered, journal ended",
 	},
 	{
 		name: "overwrite", policy: "article", before: []string{"a"},
@@ -43,7 +43,7 @@ var killings = []killing{
 	{
 		name: "multipart", policy: "article",
 		do: func(h hand) error { return h.put(h.at("a"), randomBytes(36*mib)) },
-		at: "staged apart, journaled apart, journal upload, journaled upload, journal part, journaled part, journal part:3, journaled part:3, journaled seal, delivered",
+		at: "staged apart, journaled apart, journal upload, journaled upload, journal part, journaled part, journal part:3, journaled part:3, journaled seal, delivered, bytes done, journal ended",
 	},
 	{
 		name: "multipart over another", policy: "article", before: []string{"a"}, large: true,
@@ -54,7 +54,7 @@ var killings = []killing{
 		name: "append", policy: "article", before: []string{"a"}, large: true,
 		do: func(h hand) error { return h.add(h.at("a"), randomBytes(3_000)) },
 		at: "journal create, journaled create, journal write, journaled write, journal seal, journaled seal, " +
-			"journal upload, journaled upload, journal part, journaled part:2, delivered",
+			"journal upload, journaled upload, journal part, journaled part:2, delivered, bytes done, journal ended",
 	},
 	{
 		name: "truncate", policy: "article", before: []string{"a"}, large: true,

@@ -4,49 +4,122 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
-// damagedSuffix is added to a journal that cannot be read, so that it is kept, and
-// looked at once.
+// damagedSuffix is added to a journal that cannot be read: it is in quarantine, and
+// kept.
 const damagedSuffix = ".damaged"
 
-// damagedStatus tells of a file of which the journal cannot be read to its end: by
-// the last name that can, else by that of its staged bytes.
+// unreadable is what Recover found and could make nothing of. It is told by Status for
+// as long as its files are there: nobody but a person removes them.
+type unreadable struct {
+	Status
+	paths []string
+}
+
+// unreadable tells of what is kept in paths.
+func (o *Outbox) unreadable(st Status, paths ...string) {
+	st.State = Blocked
+	if st.Since.IsZero() {
+		st.Since = lastWrite(paths[0])
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.damaged = append(o.damaged, unreadable{st, paths})
+}
+
+// gone reports whether a person has removed all of it.
+func (u unreadable) gone() bool {
+	for _, path := range u.paths {
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			return false
+		}
+	}
+	return true
+}
+
+// damagedStatus tells of a file of which the journal cannot be used: by the last name
+// that it has, else by that of its staged bytes. staged is "" where no bytes belong to
+// the journal.
 func damagedStatus(log, staged string) Status {
-	st := Status{Key: filepath.Base(staged), State: Blocked, Since: lastWrite(log)}
 	recs, _, rerr := scanLog(log)
+	if staged == "" {
+		return Status{Key: filepath.Base(log), Reason: "it is damaged, and kept in " + shownPath(log)}
+	}
+	st := Status{Key: keyOf(recs, filepath.Base(staged)), Since: lastWrite(log)}
 	sealed, sum := int64(0), (*uint32)(nil)
 	for _, r := range recs {
 		switch r.Op {
-		case opCreate, opRename:
-			st.Key = r.Key
 		case opSeal:
 			sealed, sum = r.Size, r.Sum
+		case opWrite, opTruncate, opOpen:
+			sum = nil
 		}
 	}
 	what := "its journal is damaged"
-	if errors.Is(rerr, errNewer) {
+	switch {
+	case errors.Is(rerr, errNewer):
 		what = "its journal is of a newer s3share"
+	case len(recs) == 0 && (rerr == nil || rerr == errCut):
+		what = "the machine stopped before its journal was on the disk, so that its name is not known"
 	}
 	info, err := os.Stat(staged)
 	switch {
-	case err != nil && rerr == nil:
-		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s", sealed, staged, log)
+	case err != nil && rerr == nil && len(recs) > 0:
+		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s", sealed, shownPath(staged), shownPath(log))
 		return st
 	case err != nil:
-		st.Reason = what + ", and is kept in " + log
+		st.Reason = what + "; none of its bytes are here, and the journal is kept in " + shownPath(log)
 		return st
 	case rerr == nil && info.Size() < sealed:
 		what = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)
-	case rerr == nil && sum != nil && checkSum(staged, sealed, *sum) != nil:
+	case rerr == nil && len(recs) > 0:
 		what = "the machine stopped before all of it was on the disk, and what is there is not what was written"
+		if sum == nil {
+			what = "it cannot be taken up"
+		}
 	}
 	st.Size = info.Size()
-	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what, staged)
+	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what, shownPath(staged))
 	return st
+}
+
+// strayStatus tells of staged bytes without a journal.
+func strayStatus(staged string) Status {
+	st := Status{Key: filepath.Base(staged), Since: lastWrite(staged)}
+	if info, err := os.Stat(staged); err == nil {
+		st.Size = info.Size()
+	}
+	st.Reason = "its journal is gone, so that its name is not known; its bytes are kept in " + shownPath(staged)
+	return st
+}
+
+// keyOf is the key that records give, or instead where they give none.
+func keyOf(recs []record, instead string) string {
+	for _, r := range recs {
+		if r.Op == opCreate || r.Op == opRename {
+			instead = r.Key
+		}
+	}
+	return instead
+}
+
+// shownPath is a path as people can copy it, in quotes where it is more than one line
+// of text.
+func shownPath(path string) string {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if utf8.ValidString(path) && !strings.ContainsFunc(path, odd) {
+		return path
+	}
+	return strconv.Quote(path)
 }
 
 // lastWrite is when a file of the outbox was written last.
@@ -58,30 +131,72 @@ func lastWrite(path string) time.Time {
 	return info.ModTime()
 }
 
-// notOurs tells of a journal that a newer program has written, and lets it be.
-func (o *Outbox) notOurs(log, staged string) {
-	st := damagedStatus(log, staged)
-	o.log.Error("what is owed cannot be read", "key", st.Key, "why", st.Reason)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.damaged = append(o.damaged, st)
+// atFault reports whether an error says that what is on the disk is not as it was
+// written, and not that the disk did not give it.
+func atFault(err error) bool {
+	for _, fault := range []error{errDamaged, errNewer, errNoBegin, errNotWritten, os.ErrNotExist} {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	return false
 }
 
-// damage keeps a journal that cannot be read out of the way.
-func (o *Outbox) damage(log string, err error) {
-	o.log.Error("what is owed cannot all be read; it is kept", "journal", log+damagedSuffix, "err", err)
-	os.Rename(log, log+damagedSuffix)
+// quarantine renames a journal that cannot be read, and returns its new path: the old
+// one if that fails. No other file is replaced.
+func (o *Outbox) quarantine(log string, err error) string {
+	to := log + damagedSuffix
+	if _, serr := os.Lstat(to); serr == nil { // there is one of removals already
+		to = strings.TrimSuffix(log, logSuffix) + "-" + filepath.Base(o.newPath()) + logSuffix + damagedSuffix
+	}
+	o.log.Error("what is owed cannot all be read; it is kept", "journal", to, "err", err)
+	if rerr := os.Rename(log, to); rerr != nil {
+		o.log.Error("it cannot be put out of the way either", "journal", log, "err", rerr)
+		return log
+	}
+	return to
+}
+
+// quarantinePlace makes files of what is in a place that cannot be used, for people to
+// find.
+func (r *recovery) quarantinePlace(p *place, path string, recs []record, lines []byte, because error) {
+	o, size := r.o, int64(placeRoom) // where its journal does not say
+	if errors.Is(because, errNotWritten) {
+		size = stagedSize(recs)
+	}
+	log := path + logSuffix + damagedSuffix
+	b := &staged{place: p, path: path, size: size}
+	err := b.move(func() error { return os.WriteFile(log, lines, 0o600) })
+	if err == nil {
+		err = o.syncAll(path, log)
+	}
+	if err == nil {
+		err = p.endLog()
+	}
+	if err != nil {
+		o.log.Error("what is owed cannot be read, and stays where it is", "place", p.n, "err", errors.Join(because, err))
+		o.unreadable(Status{Key: keyOf(recs, trayName), Size: size, Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because, shownPath(o.trayPath()), err)}, o.trayPath())
+		return
+	}
+	p.give()
+	o.log.Error("what is owed cannot all be read; it is kept", "journal", log, "err", because)
+	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(log))
 }
 
 // checkSum proves that the first size bytes of a staged file are those that were
 // written: its place may have held another's when the machine stopped.
-func checkSum(path string, size int64, want uint32) error {
-	p, err := os.ReadFile(path)
+func checkSum(file *staged, size int64, want uint32) error {
+	if err := file.open(); err != nil {
+		return err
+	}
+	defer file.close()
+	h := crc32.NewIEEE()
+	n, err := io.Copy(h, io.NewSectionReader(file, 0, size))
 	if err != nil {
 		return fmt.Errorf("the staged file: %w", err)
 	}
-	if int64(len(p)) < size || crc32.ChecksumIEEE(p[:size]) != want {
-		return errors.New("the staged bytes are not those that were written")
+	if n < size || h.Sum32() != want {
+		return errNotWritten
 	}
 	return nil
 }

@@ -100,10 +100,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.mu.Lock()
 	it.up = nil
 	it.mu.Unlock()
-	path := ""
-	if it.stage != nil && it.stage.whole() && !it.small() && !it.unlike.Load() {
-		path = it.path
-	}
+	whole := it.stage != nil && it.stage.whole() && !it.unlike.Load()
 	failpoint("delivered")
 	if st := it.Status(); st.Theirs != "" {
 		st.State = Conflict
@@ -111,8 +108,11 @@ func (it *Item) finish(obj s3backend.Object) {
 	}
 	// First: once it is told, another item may stand for this file, and a later
 	// process must not take this one for news.
-	it.eraseLog()
-	it.o.events.Delivered(it, obj, path)
+	done := it.eraseLog()
+	if !whole {
+		done = ""
+	}
+	it.o.events.Delivered(it, obj, done)
 	it.erase()
 	it.mu.Lock()
 	if !it.goneLocked() {

@@ -196,8 +196,7 @@ func (it *Item) Drop() {
 	it.o.forget(it)
 }
 
-// erase ends what is kept of the item on this machine. The journal goes first:
-// staged bytes without one are nobody's.
+// erase ends what is kept of the item on this machine.
 func (it *Item) erase() {
 	it.eraseLog()
 	it.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -298,21 +299,47 @@ func (it *Item) note(recs ...record) error {
 	return nil
 }
 
-// eraseLog ends the journal: nothing is owed any more.
-func (it *Item) eraseLog() {
+// eraseLog ends the journal: nothing is owed any more. Before that the staged file gets
+// the name of one that is done, so that at no instant there are bytes of which nobody
+// knows whether they were delivered. It returns that name, "" for an item without a
+// file.
+func (it *Item) eraseLog() (done string) {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
+	if it.stage != nil && it.place == nil {
+		done = it.stage.file.done()
+	}
 	if it.logGone {
-		return
+		return done
 	}
 	it.logGone = true
 	it.o.ended.Store(true)
 	if it.place == nil {
+		failpoint("bytes done")
 		it.o.spares.end(it.path + logSuffix)
 	} else if err := it.place.endLog(); err != nil {
 		it.o.log.Error("after the end of this process a file that was delivered is owed again", "staged", it.path, "err", err)
 	}
+	failpoint("journal ended")
+	return done
 }
+
+// rebooted reports whether the machine may have stopped since the outbox was used last.
+func (o *Outbox) rebooted() bool {
+	last, err := os.ReadFile(o.bootPath())
+	return err != nil || string(last) != bootID()
+}
+
+// noteBoot notes that the outbox is used in this run of the machine. Where that does not
+// reach the disk, it counts as another's.
+func (o *Outbox) noteBoot() error {
+	if !o.rebooted() {
+		return nil
+	}
+	return os.WriteFile(o.bootPath(), []byte(bootID()), 0o600)
+}
+
+func (o *Outbox) bootPath() string { return filepath.Join(o.cfg.Dir, bootName) }
 
 // bootID tells one run of the machine from another.
 var bootID = sync.OnceValue(func() string {

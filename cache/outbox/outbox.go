@@ -115,7 +115,7 @@ type Outbox struct {
 	mu      sync.Mutex
 	items   map[*Item]struct{}
 	open    func(s3backend.Object) Base // as given to Recover
-	damaged []Status                    // what Recover could not read
+	damaged []unreadable                // what Recover could not read
 	moving  map[string]Status           // renames that Recover goes on with, by the old key
 	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
 	changed chan struct{}               // closed and renewed whenever less may be owed
@@ -168,7 +168,10 @@ func (o *Outbox) Close() {
 	o.work.Wait()
 	o.spares.clear()
 	if o.tray.Close(); o.tray.Taken() == 0 {
-		os.Remove(filepath.Join(o.cfg.Dir, trayName))
+		os.Remove(o.trayPath())
+	}
+	if owes, err := Owes(o.cfg.Dir); err == nil && !owes {
+		os.Remove(o.bootPath())
 	}
 }
 

@@ -239,7 +239,7 @@ func (r *rig) wantNothing() {
 	}
 	files, err := os.ReadDir(r.dir)
 	files = slices.DeleteFunc(files, isSpare)
-	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == trayName })
+	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == trayName || f.Name() == bootName })
 	if err != nil || len(files) > 0 {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
 	}
@@ -272,7 +272,7 @@ func (r *rig) stagedFiles() (names []string) {
 		r.Fatal(err)
 	}
 	for _, name := range all {
-		if !strings.Contains(name, logSuffix) && filepath.Base(name) != trayName {
+		if !strings.Contains(name, logSuffix) && filepath.Base(name) != trayName && filepath.Base(name) != bootName {
 			names = append(names, name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // outgrow gives an item that has a place in the tray files of its own: it has grown, or
@@ -46,47 +47,69 @@ func (it *Item) outgrowLocked() error {
 	return nil
 }
 
-// unpack makes files of all that an earlier process left in the tray, as if it had
-// outgrown its places. What cannot be, stays, and is told.
-func (o *Outbox) unpack() error {
-	left := 0
-	for n := range o.tray.Len() {
-		p := &place{tray: o.tray, n: n}
-		if err := o.unpackOne(p); err != nil {
-			left++
-			o.log.Error("what is owed cannot be taken up", "place", n, "err", err)
-			o.damaged = append(o.damaged, Status{Key: trayName, State: Blocked, Since: lastWrite(filepath.Join(o.cfg.Dir, trayName)), Reason: err.Error()})
-		} else {
-			o.tray.Give(n)
-		}
+// movedOut settles what is in a place and in files as well: the item was moved to them
+// and the place not given up, or so it is on the disk. It reports whether the files
+// have all of it; then the place is given up. Else they are out of the way.
+func (r *recovery) movedOut(p *place, path string, lines []byte) bool {
+	name := filepath.Base(path)
+	at, hasLog := slices.BinarySearch(r.inv.journals, name)
+	_, hasBytes := slices.BinarySearch(r.inv.staged, name)
+	_, ended := slices.BinarySearch(r.inv.done, name)
+	if ended && !hasBytes {
+		return r.giveUp(p)
 	}
-	if left > 0 {
-		return nil
+	if !hasLog && !hasBytes {
+		return false
 	}
-	return o.tray.Clear()
+	log, err := os.ReadFile(path + logSuffix)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.o.log.Error("a journal cannot be read; what its place in the tray says counts", "journal", path+logSuffix, "err", err)
+	}
+	recs, _, _ := scanLines(bytes.NewReader(lines), "")
+	b := &staged{place: p, path: path, size: stagedSize(recs), users: 1}
+	kept := b.bytes()
+	info, err := os.Stat(path)
+	if err == nil && bytes.HasPrefix(log, lines) && (len(log) > len(lines) || info.Size() > int64(len(kept))) {
+		return r.giveUp(p) // it was written after it had moved
+	}
+	if hasLog {
+		r.inv.journals = slices.Delete(r.inv.journals, at, at+1)
+	}
+	r.setAside(path, lines, log, kept)
+	return false
 }
 
-// unpackOne makes files of what is in a place, which is empty then.
-func (o *Outbox) unpackOne(p *place) error {
-	lines, err := p.log()
-	if err != nil || len(lines) == 0 {
-		return err
+// giveUp ends a place that was moved to files, and reports true.
+func (r *recovery) giveUp(p *place) bool {
+	if err := p.endLog(); err != nil {
+		r.o.log.Error("a place of the tray cannot be given up", "place", p.n, "err", err)
+	} else {
+		p.give()
 	}
-	p.logs = len(lines)
-	recs, _, _ := scanLines(bytes.NewReader(lines), "")
-	path, size := o.newPath(), int64(placeRoom) // where not even its name can be read
-	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
-		path, size = filepath.Join(o.cfg.Dir, recs[0].Name), stagedSize(recs)
+	return true
+}
+
+// setAside has the files at path out of the way of the item that is still in its place:
+// they are removed as far as they hold nothing that the place does not, else they get
+// another name, under which they are told.
+func (r *recovery) setAside(path string, lines, log, kept []byte) {
+	other := r.o.newPath()
+	if bytes.HasPrefix(lines, log) {
+		removeLog(path + logSuffix)
+	} else if err := os.Rename(path+logSuffix, other+logSuffix+damagedSuffix); err == nil {
+		r.inv.quarantined = append(r.inv.quarantined, filepath.Base(other)+logSuffix+damagedSuffix)
 	}
-	log := path + logSuffix
-	if info, err := os.Stat(log); err != nil || info.Size() < int64(len(lines)) {
-		b := &staged{place: p, path: path, size: size}
-		err := b.move(func() error { return os.WriteFile(log, lines, 0o600) })
-		if err != nil {
-			return err
-		}
-	} // else it was killed when only this was missing
-	return p.endLog()
+	at, there := slices.BinarySearch(r.inv.staged, filepath.Base(path))
+	if !there {
+		return
+	}
+	r.inv.staged = slices.Delete(r.inv.staged, at, at+1)
+	if b, err := os.ReadFile(path); err == nil && bytes.HasPrefix(kept, b) {
+		os.Remove(path)
+	} else if err := os.Rename(path, other); err == nil {
+		r.inv.staged = append(r.inv.staged, filepath.Base(other))
+		slices.Sort(r.inv.staged)
+	}
 }
 
 // stagedSize is how many bytes the journal of a new file tells of.

@@ -36,9 +36,16 @@ type place struct {
 	broken bool // there may be more: nobody uses it any more
 }
 
+// openTray opens the tray in dir, with all that is in it, however much that is.
 func openTray(dir string) (*tray.Tray, error) {
-	return tray.Open(filepath.Join(dir, trayName), placeSize, mostPlaces)
+	path, most := filepath.Join(dir, trayName), int64(mostPlaces)
+	if info, err := os.Stat(path); err == nil {
+		most = max(most, (info.Size()+placeSize-1)/placeSize)
+	}
+	return tray.Open(path, placeSize, int(most))
 }
+
+func (o *Outbox) trayPath() string { return filepath.Join(o.cfg.Dir, trayName) }
 
 // takePlace returns a place with an empty journal, or nil where there is none.
 func (o *Outbox) takePlace() *place {
@@ -87,6 +94,13 @@ func (p *place) log() ([]byte, error) {
 	}
 	lines, _, _ := bytes.Cut(page, []byte{0})
 	return lines, nil
+}
+
+// cut leaves the first n bytes of the journal.
+func (p *place) cut(n int) error {
+	_, err := p.tray.WriteAt(p.n, emptyPage[:p.logs-n], int64(n))
+	p.logs, p.broken = n, p.broken || err != nil
+	return err
 }
 
 // endLog ends the journal: whoever reads it finds none. The bytes stay.

@@ -156,8 +156,8 @@ func TestOutgrows(t *testing.T) {
 	}
 }
 
-// TestDamagedPlace: what is wrong in a place is kept in files, and told; the others
-// arrive.
+// TestDamagedPlace: what is wrong in a place is kept in files, and told; what a newer
+// program has written stays where it is. The others arrive.
 func TestDamagedPlace(t *testing.T) {
 	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
 	for _, c := range []struct {
@@ -189,6 +189,12 @@ func TestDamagedPlace(t *testing.T) {
 					}
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
+					if c.tells == "newer s3share" { // it stays where that finds it
+						if data, err := os.ReadFile(r.trayPath()); err != nil || !bytes.Contains(data, kept) || r.tray.Taken() != 1 {
+							r.Errorf("the tray has its bytes no more: %v", err)
+						}
+						continue
+					}
 					files := slices.DeleteFunc(r.stagedFiles(), func(f string) bool { return strings.HasPrefix(filepath.Base(f), sparePrefix) })
 					if len(files) != 1 {
 						r.Fatalf("kept are %q, want one file", files)

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,163 +18,253 @@ import (
 )
 
 var (
+	// errNoBegin is a journal that does not begin as one does.
+	errNoBegin = errors.New("journal has no beginning")
+	// errNotWritten is of staged bytes that are not those that the journal speaks of.
+	errNotWritten = errors.New("what is staged is not what was written")
+
 	errWasOpen = errors.New("it was open for writing when s3share ended")
+	errStopped = errors.New("it was open for writing when the machine stopped, or closed a moment before")
 	errNotDisk = errors.New("the machine stopped before all of it was on the disk")
 	errKilled  = errors.New("the program that wrote it was ended by a signal")
 )
 
 // Recover reads what an earlier process owed. Each item waits for its Resume, and
-// removals and renames for that of the outbox, so that its caller can show them first. base opens a version for the items that lie upon
-// one. What cannot be read is kept, logged and told by Status, and does not stop
-// the others.
+// removals and renames for that of the outbox, so that its caller can show them first.
+// base opens a version for the items that lie upon one. What cannot be read is kept,
+// logged and told by Status, and does not stop the others.
 func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	o.mu.Lock()
 	o.open = base
 	o.mu.Unlock()
-	if err := o.unpack(); err != nil {
-		return nil, err
-	}
-	logs, err := filepath.Glob(filepath.Join(o.cfg.Dir, "*"+logSuffix))
+	inv, err := takeInventory(o.cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(logs)
-	known := map[string]bool{}
-	displaced := map[string]bool{}
-	var items []*Item
-	for _, log := range logs {
-		path := strings.TrimSuffix(log, logSuffix)
-		known[path] = true
-		var it *Item
-		switch name := filepath.Base(log); {
-		case name == removalsLog:
-			err = o.removals.recover()
-		case strings.HasPrefix(name, movePrefix):
-			err = o.recoverMove(log)
-		default:
-			it, err = o.recoverItem(path, base, displaced)
-		}
-		switch {
-		case errors.Is(err, errNewer) && it == nil && filepath.Base(log) != removalsLog && !strings.HasPrefix(filepath.Base(log), movePrefix):
-			o.notOurs(log, path) // a newer program can go on with it
-		case err != nil:
-			o.damage(log, err)
-		}
-		if it != nil {
-			o.add(it)
-			items = append(items, it)
-		}
+	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{}}
+	r.places()
+	r.files()
+	for _, name := range inv.moves {
+		r.judge(name, "", o.recoverMove(filepath.Join(o.cfg.Dir, name)))
+	}
+	if inv.removals {
+		r.judge(removalsLog, "", o.removals.recover())
 	}
 	o.recoverConflicts()
-	items = slices.DeleteFunc(items, func(it *Item) bool {
-		gone := displaced[filepath.Base(it.path)]
+	r.rest()
+	if err := o.noteBoot(); err != nil {
+		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
+	}
+	return r.owed(), nil
+}
+
+// recovery is one run of Recover.
+type recovery struct {
+	o         *Outbox
+	inv       *inventory
+	rebooted  bool // the machine may have stopped since the outbox was used last
+	items     []*Item
+	displaced map[string]bool // staged files whose names others have taken
+}
+
+// found is an item's journal as an earlier process left it.
+type found struct {
+	path  string   // of the staged file
+	place *place   // of the journal and the staged bytes; nil where they have files
+	recs  []record // at least one
+}
+
+// places recovers the items that have places in the tray. They stay there.
+func (r *recovery) places() {
+	for n := range r.o.tray.Len() {
+		p := &place{tray: r.o.tray, n: n}
+		lines, err := p.log()
+		switch {
+		case err != nil:
+			r.o.unreadable(Status{Key: trayName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.trayPath()), err)}, r.o.trayPath())
+		case len(lines) == 0:
+			_ = r.o.tray.Empty(n) // what cannot be given back to the disk is used again
+		default:
+			p.logs = len(lines)
+			r.place(p, lines)
+		}
+	}
+}
+
+// place recovers the item in a place that has these lines.
+func (r *recovery) place(p *place, lines []byte) {
+	recs, whole, err := scanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.n, r.o.trayPath()))
+	if err == errCut {
+		err = p.cut(int(whole))
+	}
+	path := r.o.newPath()
+	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
+		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
+	}
+	if r.movedOut(p, path, lines) {
+		return // files has it
+	}
+	if err == nil && (len(recs) == 0 || recs[0].Op != opCreate) {
+		err = errNoBegin
+	}
+	if errors.Is(err, errNewer) {
+		r.o.log.Error("what is owed cannot be read", "err", err)
+		r.o.unreadable(Status{Key: keyOf(recs, trayName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.trayPath())}, r.o.trayPath())
+		return
+	}
+	if err == nil {
+		err = r.item(found{path, p, recs})
+	}
+	if err != nil {
+		r.quarantinePlace(p, path, recs, lines, err)
+	}
+}
+
+// files recovers the items that have files of their own.
+func (r *recovery) files() {
+	for _, name := range r.inv.journals {
+		log, path := name+logSuffix, filepath.Join(r.o.cfg.Dir, name)
+		if _, ended := slices.BinarySearch(r.inv.done, name); ended {
+			removeLog(path + logSuffix) // killed when only this was left to do
+			continue
+		}
+		recs, err := readLog(path + logSuffix)
+		if err == nil && len(recs) == 0 {
+			if !r.rebooted && !hasData(path) {
+				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it", "journal", path+logSuffix)
+				removeLog(path + logSuffix)
+				os.Remove(path)
+				continue
+			}
+			err = errNoBegin
+		}
+		if err == nil && recs[0].Op != opCreate {
+			err = errNoBegin
+		}
+		if err == nil {
+			err = r.item(found{path: path, recs: recs})
+		}
+		r.judge(log, path, err)
+	}
+}
+
+// judge decides what becomes of a journal that could not be used, for err: where it is
+// at fault, it is put in quarantine, else it is left for another try. staged is the
+// path of the bytes that belong to it, "" for none.
+func (r *recovery) judge(log, staged string, err error) {
+	if err == nil {
+		return
+	}
+	path := filepath.Join(r.o.cfg.Dir, log)
+	if errors.Is(err, errNewer) && log != removalsLog || !atFault(err) {
+		st := damagedStatus(path, staged)
+		if !errors.Is(err, errNewer) {
+			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
+		}
+		r.o.log.Error("what is owed cannot be read", "key", st.Key, "why", st.Reason)
+		r.o.unreadable(st, path)
+		return
+	}
+	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.o.quarantine(path, err)))
+}
+
+// rest tells of what is left: journals in quarantine, and bytes without a journal. Only
+// what is provably not owed is removed.
+func (r *recovery) rest() {
+	dir := r.o.cfg.Dir
+	slices.Sort(r.inv.quarantined)
+	for _, name := range r.inv.quarantined {
+		log, staged := filepath.Join(dir, name), ""
+		if name = strings.TrimSuffix(name, logSuffix+damagedSuffix); stagedName.MatchString(name) {
+			staged = filepath.Join(dir, name)
+		}
+		r.o.unreadable(damagedStatus(log, staged), log)
+	}
+	strays, empty := r.inv.strays(dir)
+	for _, name := range strays {
+		r.o.unreadable(strayStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
+	}
+	for _, name := range empty { // killed when its journal had not begun
+		os.Remove(filepath.Join(dir, name))
+	}
+	for _, name := range r.inv.done {
+		os.Remove(filepath.Join(dir, donePrefix+name))
+	}
+	for _, name := range r.inv.spares {
+		os.Remove(filepath.Join(dir, name))
+	}
+	for _, name := range r.inv.others {
+		r.o.log.Warn("what is this in the outbox? It is left alone", "file", filepath.Join(dir, name))
+	}
+}
+
+// owed are the recovered items, the oldest first, but for those whose names others
+// have taken.
+func (r *recovery) owed() []*Item {
+	slices.SortFunc(r.items, func(a, b *Item) int { return strings.Compare(a.path, b.path) })
+	return slices.DeleteFunc(r.items, func(it *Item) bool {
+		gone := r.displaced[filepath.Base(it.path)]
 		if gone {
-			it.Drop() // another has taken its name
+			it.Drop()
 		}
 		return gone
 	})
-	return items, o.sweep(known)
 }
 
-// Owes tells whether there is a journal in the outbox's directory, damaged ones too.
-func Owes(dir string) (bool, error) {
-	for _, pattern := range []string{"*" + logSuffix, "*" + damagedSuffix} {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil || len(found) > 0 {
-			return err == nil, err
-		}
+// item makes an item of its journal, and notes the staged files whose names it has
+// taken.
+func (r *recovery) item(f found) error {
+	o := r.o
+	it := &Item{o: o, path: f.path, place: f.place, since: lastWrite(f.path + logSuffix), gone: make(chan struct{})}
+	if f.place != nil {
+		it.since = lastWrite(o.trayPath())
 	}
-	return owesInTray(dir)
-}
-
-// stagedName is what newPath makes, and what spares are called.
-var stagedName = regexp.MustCompile(`^([0-9]+-[0-9]+|` + sparePrefix + `[0-9]+)$`)
-
-// sweep removes staged files without a journal: they were dropped, or created and
-// never written to.
-func (o *Outbox) sweep(known map[string]bool) error {
-	files, err := os.ReadDir(o.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		path := filepath.Join(o.cfg.Dir, f.Name())
-		if strings.HasSuffix(path, damagedSuffix) {
-			staged := strings.TrimSuffix(path, logSuffix+damagedSuffix)
-			o.damaged = append(o.damaged, damagedStatus(path, staged))
-			known[staged] = true
-		}
-	}
-	for _, f := range files {
-		path := filepath.Join(o.cfg.Dir, f.Name())
-		switch {
-		case f.IsDir() || known[path] || strings.Contains(f.Name(), logSuffix) || f.Name() == trayName:
-		case stagedName.MatchString(f.Name()):
-			os.Remove(path)
-		default:
-			o.log.Warn("what is this in the outbox? It is left alone", "file", path)
-		}
-	}
-	return nil
-}
-
-// recoverItem makes an item of its journal, or nil where nothing is owed any more.
-// It notes the staged files whose names it has taken.
-func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, displaced map[string]bool) (*Item, error) {
-	recs, err := readLog(path + logSuffix)
-	if err != nil {
-		return nil, err
-	}
-	if len(recs) == 0 || recs[0].Op != opCreate {
-		removeLog(path + logSuffix) // cut short before its first step, or ended
-		return nil, nil
-	}
-	it := &Item{o: o, path: path, since: lastWrite(path + logSuffix), gone: make(chan struct{})}
-	st := &stage{file: &staged{path: path}, room: o.room, written: map[int64]uint64{}, sums: sums{}, seq: 1, mtime: time.Now()}
+	file := &staged{path: f.path, place: f.place, outgrow: it.outgrow}
+	st := &stage{file: file, room: o.room, written: map[int64]uint64{}, sums: sums{}, seq: 1, mtime: time.Now()}
 	boot, sum := "", (*uint32)(nil)
-	for _, r := range recs {
-		it.replay(st, r)
-		if r.Instead != "" {
-			displaced[r.Instead] = true
+	for _, rec := range f.recs {
+		it.replay(st, rec)
+		if rec.Instead != "" {
+			r.displaced[rec.Instead] = true
 		}
-		if r.Op == opSeal {
-			boot, sum = r.Boot, r.Sum
+		switch rec.Op {
+		case opSeal:
+			boot, sum = rec.Boot, rec.Sum
+		case opOpen, opWrite, opTruncate:
+			sum = rec.Sum
 		}
 	}
 	if it.folder {
 		it.sealed.Store(true)
-		return it, nil
+		r.add(it)
+		return nil
 	}
-	info, err := os.Stat(path)
+	size, mtime, err := r.staged(it, st, sum)
 	if err != nil {
-		return nil, fmt.Errorf("the staged file: %w", err)
-	}
-	if it.sealed.Load() && info.Size() < st.size {
-		return nil, fmt.Errorf("the staged file has %d bytes, of %d", info.Size(), st.size)
-	}
-	if it.sealed.Load() && sum != nil {
-		if err := checkSum(path, st.size, *sum); err != nil {
-			return nil, err
-		}
+		return err
 	}
 	switch {
 	case !it.sealed.Load():
-		it.interrupt(interruption{why: errWasOpen})
+		why := errWasOpen
+		if r.rebooted {
+			why = errStopped
+		}
+		it.interrupt(interruption{why: why})
 		if it.base.ETag == "" {
-			st.size = info.Size()
+			st.size = size
 			st.dirty.add(0, st.size)
-		} else if info.Size() < st.size {
+		} else if size < st.size {
 			// It was being cut when the process ended: the base has these bytes.
-			if err := os.Truncate(path, st.size); err != nil {
-				return nil, err
+			if err := os.Truncate(f.path, st.size); err != nil {
+				return err
 			}
 		}
-		st.mtime = info.ModTime()
+		st.mtime = mtime
 	case boot != "" && boot != bootID():
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
 	}
 	if it.base.ETag != "" {
-		st.base = it.opened(open(it.base))
+		st.base = it.opened(o.open(it.base))
 	}
 	for _, x := range st.dirty {
 		st.taken += x.end - x.off
@@ -185,14 +275,43 @@ func (o *Outbox) recoverItem(path string, open func(s3backend.Object) Base, disp
 	if !it.sealed.Load() {
 		// Whoever writes it again opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
-			return nil, err
+			o.staged.Add(-st.taken)
+			return err
 		}
 	}
 	if up := it.up; up != nil && !up.up.AbortDate.IsZero() && time.Now().After(up.up.AbortDate) {
 		it.up = nil // the bucket's lifecycle has ended it
 	}
 	it.astray()
-	return it, nil
+	r.add(it)
+	return nil
+}
+
+func (r *recovery) add(it *Item) {
+	r.o.add(it)
+	r.items = append(r.items, it)
+}
+
+// staged proves that the bytes are here that the journal speaks of, and returns how
+// many there are, and when they were written last.
+func (r *recovery) staged(it *Item, st *stage, sum *uint32) (size int64, mtime time.Time, err error) {
+	if it.place != nil {
+		st.file.size = min(st.size, placeRoom)
+		size, mtime = st.file.size, it.since
+	} else {
+		info, err := os.Stat(it.path)
+		if err != nil {
+			return 0, mtime, fmt.Errorf("the staged file: %w", err)
+		}
+		size, mtime = info.Size(), info.ModTime()
+	}
+	if it.sealed.Load() && size < st.size {
+		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", errNotWritten, size, st.size)
+	}
+	if sum != nil && (it.sealed.Load() || it.place != nil && r.rebooted) {
+		return size, mtime, checkSum(st.file, st.size, *sum)
+	}
+	return size, mtime, nil
 }
 
 // replay takes one step of the journal.

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// sparePrefix begins the names of journals that have ended. They are empty.
+// sparePrefix begins the names of journals that have ended.
 const sparePrefix = "spare-"
 
 // spares are journals that have ended, and become those of other items. To make a
@@ -39,12 +39,8 @@ func (s *spares) become(path string) {
 	}
 }
 
-// end empties the journal at path, which ends it, and keeps it.
+// end ends the journal at path, by taking its name, and keeps it for another.
 func (s *spares) end(path string) {
-	if os.Truncate(path, 0) != nil {
-		os.Remove(path)
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.paths) == mostSpares {
@@ -55,6 +51,10 @@ func (s *spares) end(path string) {
 	to := filepath.Join(s.dir, fmt.Sprintf("%s%d", sparePrefix, s.next))
 	if os.Rename(path, to) != nil {
 		os.Remove(path)
+		return
+	}
+	if os.Truncate(to, 0) != nil {
+		os.Remove(to)
 		return
 	}
 	s.paths = append(s.paths, to)

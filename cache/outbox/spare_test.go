@@ -38,10 +38,13 @@ func TestJournalsAreUsedAgain(t *testing.T) {
 // TestSparesAreSwept: what a killed process left of them is nothing owed.
 func TestSparesAreSwept(t *testing.T) {
 	b, dir := buckettest.New(), t.TempDir()
-	for _, name := range []string{sparePrefix + "1", "7-7" + logSuffix, "7-7"} { // killed when it had ended that one
+	for _, name := range []string{sparePrefix + "1", "7-7" + logSuffix, "7-7"} { // killed when it began that one
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, bootName), []byte(bootID()), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for range 2 { // what was staged without a journal goes at the next start
 		r := newRig(t, b, dir, Config{}, nil)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/s3share/s3share/cache/hole"
@@ -225,6 +227,21 @@ func (b *staged) bytes() []byte {
 		return nil
 	}
 	return p
+}
+
+// done gives the file the name of one that is not owed any more, and returns it.
+func (b *staged) done() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dir, name := filepath.Split(b.path)
+	if strings.HasPrefix(name, donePrefix) {
+		return b.path
+	}
+	// Where that fails it is removed under its old name.
+	if to := filepath.Join(dir, donePrefix+name); os.Rename(b.path, to) == nil {
+		b.path = to
+	}
+	return b.path
 }
 
 // remove ends the bytes, which are nobody's.

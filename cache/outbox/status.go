@@ -106,7 +106,11 @@ func (o *Outbox) Status() []Status {
 	for it := range o.items {
 		items = append(items, it)
 	}
-	all := slices.Clone(o.damaged)
+	o.damaged = slices.DeleteFunc(o.damaged, unreadable.gone)
+	var all []Status
+	for _, u := range o.damaged {
+		all = append(all, u.Status)
+	}
 	for _, st := range o.moving {
 		all = append(all, st)
 	}

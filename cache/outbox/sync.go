@@ -170,6 +170,17 @@ func (r *removals) sync() error {
 	return err
 }
 
+// syncAll has the bytes of files in the outbox's directory written to the disk, and then
+// their names.
+func (o *Outbox) syncAll(paths ...string) error {
+	for _, path := range paths {
+		if err := syncPath(path); err != nil {
+			return err
+		}
+	}
+	return syncDir(o.cfg.Dir)
+}
+
 // syncPath has a file's bytes written to the disk.
 func syncPath(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)

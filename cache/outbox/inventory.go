@@ -1,0 +1,131 @@
+package outbox
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// donePrefix begins the name of a staged file whose item was delivered or dropped.
+	// It gets it before its journal ends, so that bytes without a journal and without
+	// this name are bytes of which the journal is lost.
+	donePrefix = "done-"
+	// bootName is the file that names the run of the machine in which the outbox was
+	// used last.
+	bootName = "boot"
+)
+
+// stagedName is what newPath makes.
+var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
+// inventory is what an earlier process left in the outbox's directory, by the names
+// that this package gives to files. The lists are sorted, which is by age for journals.
+// Names are compared, never matched as patterns: the directory may have any name.
+type inventory struct {
+	journals    []string // of items, named as their staged files
+	moves       []string // journals of renames
+	removals    bool     // the journal of removals is there
+	quarantined []string // journals that could not be read
+	staged      []string // staged files
+	done        []string // staged files that are not owed any more, without donePrefix
+	spares      []string // journals that have ended
+	others      []string // somebody's
+}
+
+func takeInventory(dir string) (*inventory, error) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	inv := &inventory{}
+	for _, f := range files {
+		name := f.Name()
+		log, isLog := strings.CutSuffix(name, logSuffix)
+		done, isDone := strings.CutPrefix(name, donePrefix)
+		spare, isSpare := strings.CutPrefix(name, sparePrefix)
+		switch {
+		case name == trayName || name == bootName:
+		case !f.Type().IsRegular():
+			inv.others = append(inv.others, name)
+		case name == removalsLog:
+			inv.removals = true
+		case isLog && strings.HasPrefix(name, movePrefix):
+			inv.moves = append(inv.moves, name)
+		case isLog && stagedName.MatchString(log):
+			inv.journals = append(inv.journals, log)
+		case strings.HasSuffix(name, logSuffix+damagedSuffix):
+			inv.quarantined = append(inv.quarantined, name)
+		case stagedName.MatchString(name):
+			inv.staged = append(inv.staged, name)
+		case isDone && stagedName.MatchString(done):
+			inv.done = append(inv.done, done)
+		case isSpare && isNumber(spare):
+			inv.spares = append(inv.spares, name)
+		default:
+			inv.others = append(inv.others, name)
+		}
+	}
+	return inv, nil
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// strays are the staged files that have bytes and no journal, nor one in quarantine.
+// They must not be taken for nobody's: what they were to be is what is not known.
+func (inv *inventory) strays(dir string) (strays, empty []string) {
+	known := map[string]bool{}
+	for _, name := range inv.journals {
+		known[name] = true
+	}
+	for _, name := range inv.quarantined {
+		known[strings.TrimSuffix(name, logSuffix+damagedSuffix)] = true
+	}
+	for _, name := range inv.staged {
+		switch {
+		case known[name]:
+		case hasData(filepath.Join(dir, name)):
+			strays = append(strays, name)
+		default:
+			empty = append(empty, name)
+		}
+	}
+	return strays, empty
+}
+
+// hasData reports whether anything was ever written to a file. When in doubt it was.
+func hasData(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	if size, err := f.Seek(0, io.SeekEnd); size == 0 && err == nil {
+		return false
+	}
+	_, err = unix.Seek(int(f.Fd()), 0, unix.SEEK_DATA)
+	return !errors.Is(err, unix.ENXIO)
+}
+
+// Owes reports whether the outbox in dir has anything that is not delivered, what
+// cannot be read among it. Nobody may use it meanwhile.
+func Owes(dir string) (bool, error) {
+	inv, err := takeInventory(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	strays, _ := inv.strays(dir)
+	if len(inv.journals)+len(inv.moves)+len(inv.quarantined)+len(strays) > 0 || inv.removals {
+		return true, nil
+	}
+	return owesInTray(dir)
+}
