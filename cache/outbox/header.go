@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -19,6 +20,10 @@ import (
 const (
 	metaMtime = "mtime"
 	metaMode  = "mode"
+
+	// metaType says that we chose the content type from the object's name.
+	metaType     = "s3share-type"
+	typeIsByName = "by-name"
 
 	regular = 0o100000 // S_IFREG
 )
@@ -42,21 +47,92 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 		it.header = h
 		it.mu.Unlock()
 	}
-	out := s3backend.Header{ContentType: ContentType(key)}
+	out := s3backend.Header{}
 	if h != nil {
 		out = *h
 	}
+	if it.newBytes() {
+		out = withoutDerived(out)
+	}
+	byName := h == nil || typeByName(h, from.Key)
+	if byName {
+		out.ContentType = ContentType(key)
+	}
 	_, mtime, _, _ := it.Stat()
-	out.User = maps.Clone(out.User)
-	if out.User == nil {
-		out.User = map[string]string{}
-	}
-	out.User[metaCommit] = commit
-	out.User[metaMtime] = FormatMtime(mtime)
+	own := []metadata{{metaCommit, commit}, {metaMtime, FormatMtime(mtime)}}
 	if hasMode {
-		out.User[metaMode] = strconv.Itoa(regular | int(mode&0o7777))
+		own = append(own, metadata{metaMode, strconv.Itoa(regular | int(mode&0o7777))})
 	}
+	out.User = fitMetadata(out.User, append(own, typeMark(byName))...)
 	return &out, nil
+}
+
+// newBytes reports whether the item has other bytes than its base.
+func (it *Item) newBytes() bool {
+	s := it.stage
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return it.base.ETag == "" || len(s.dirty) > 0 || s.size != it.base.Size || s.baseValid != s.size
+}
+
+// metadata is one pair of user metadata.
+type metadata struct{ key, value string }
+
+// maxMetadata is how much user metadata an object can have: the sum of the bytes of the
+// keys, without "x-amz-meta-", and of the values, in UTF-8.
+// Source: Amazon S3 User Guide, "Working with object metadata".
+const maxMetadata = 2048
+
+// fitMetadata returns the other party's metadata, and of our own, which are ordered by
+// their weight, as much as there is room for. An empty value is none.
+func fitMetadata(theirs map[string]string, own ...metadata) map[string]string {
+	all := maps.Clone(theirs)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for _, m := range own {
+		delete(all, m.key)
+	}
+	room := maxMetadata
+	for key, value := range all {
+		room -= metadataSize(key, value)
+	}
+	for _, m := range own {
+		if n := metadataSize(m.key, m.value); m.value != "" && n <= room {
+			all[m.key] = m.value
+			room -= n
+		}
+	}
+	return all
+}
+
+// metadataSize is what a pair counts. S3 takes what is encoded as RFC 2047 wants it for
+// the text that it stands for.
+func metadataSize(key, value string) int {
+	if text, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
+		value = text
+	}
+	n := len(key) + len(value)
+	for i, r := range value {
+		if _, size := utf8.DecodeRuneInString(value[i:]); r == utf8.RuneError && size == 1 {
+			n++ // ISO 8859-1
+		}
+	}
+	return n
+}
+
+// typeMark is what says of an object whether its type was chosen from its name.
+func typeMark(byName bool) metadata {
+	if !byName {
+		return metadata{metaType, ""}
+	}
+	return metadata{metaType, typeIsByName}
+}
+
+// typeByName reports whether the content type of the version at key was chosen from its
+// name, and by nobody else: then it follows a new name.
+func typeByName(h *s3backend.Header, key string) bool {
+	return h.User[metaType] == typeIsByName && h.ContentType == ContentType(key)
 }
 
 // ContentType is what an object of this key is, by its name's suffix.

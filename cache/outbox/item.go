@@ -111,7 +111,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
 	st.file.outgrow = it.outgrow
-	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: base.Header}); err != nil {
+	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header)}); err != nil {
 		st.close()
 		it.eraseLog()
 		st.file.remove()

@@ -34,15 +34,15 @@ const logSuffix = ".log"
 type record struct {
 	Op string `json:"op"`
 
-	Name   string            `json:"name,omitempty"`   // create: of the staged file, where there is none yet
-	Folder bool              `json:"folder,omitempty"` // create
-	Key    string            `json:"key,omitempty"`    // create, rename, upload
-	Over   *version          `json:"over,omitempty"`   // create, rename, commit
-	Base   *version          `json:"base,omitempty"`   // create
-	Header *s3backend.Header `json:"header,omitempty"` // create, upload
-	Leave  []version         `json:"leave,omitempty"`  // rename
-	Lost   []lost            `json:"lost,omitempty"`   // rename, open, remove
-	Beside bool              `json:"beside,omitempty"` // rename
+	Name   string     `json:"name,omitempty"`   // create: of the staged file, where there is none yet
+	Folder bool       `json:"folder,omitempty"` // create
+	Key    string     `json:"key,omitempty"`    // create, rename, upload
+	Over   *version   `json:"over,omitempty"`   // create, rename, commit
+	Base   *version   `json:"base,omitempty"`   // create
+	Header *rawHeader `json:"header,omitempty"` // create, upload
+	Leave  []version  `json:"leave,omitempty"`  // rename
+	Lost   []lost     `json:"lost,omitempty"`   // rename, open, remove
+	Beside bool       `json:"beside,omitempty"` // rename
 	// Instead is the staged file that was owed under the new name, and is no more.
 	Instead string          `json:"instead,omitempty"` // rename
 	Dirty   [][2]int64      `json:"dirty,omitempty"`   // write, seal

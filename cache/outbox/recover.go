@@ -318,7 +318,7 @@ func (r *recovery) staged(it *Item, st *stage, sum *uint32) (size int64, mtime t
 func (it *Item) replay(st *stage, r record) {
 	switch r.Op {
 	case opCreate:
-		it.folder, it.key, it.over, it.base, it.header = r.Folder, r.Key, r.Over.object(), r.Base.object(), r.Header
+		it.folder, it.key, it.over, it.base, it.header = r.Folder, r.Key, r.Over.object(), r.Base.object(), (*s3backend.Header)(r.Header)
 		it.edits.Store(it.base.ETag != "")
 		st.size, st.baseValid = it.base.Size, it.base.Size
 	case opOpen:
@@ -378,7 +378,7 @@ func (it *Item) replay(st *stage, r record) {
 		up := newTransfer(it.o, l)
 		up.create.Do(func() {})
 		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
-		up.header, up.parts, up.recovered, up.noted = r.Header, r.Parts, true, true
+		up.header, up.parts, up.recovered, up.noted = (*s3backend.Header)(r.Header), r.Parts, true, true
 		it.up = up
 	case opPart:
 		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {

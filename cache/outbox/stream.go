@@ -58,7 +58,7 @@ func (up *transfer) record() record {
 	defer up.mu.Unlock()
 	up.noted = true
 	l := up.layout
-	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: up.header, Layout: l.first, Grows: l.version, Anew: l.anew, Parts: up.parts}
+	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*rawHeader)(up.header), Layout: l.first, Grows: l.version, Anew: l.anew, Parts: up.parts}
 }
 
 // settle begins no more streams, and waits for those under way.

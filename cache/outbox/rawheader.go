@@ -1,0 +1,59 @@
+package outbox
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// rawHeader is a header in the journal. What another program gave an object need not be
+// UTF-8, which JSON could not keep.
+type rawHeader s3backend.Header
+
+// notText begins a string of other bytes, in hexadecimal digits. No header has it.
+const notText = "\x00"
+
+// MarshalJSON implements json.Marshaler.
+func (h *rawHeader) MarshalJSON() ([]byte, error) {
+	return json.Marshal(eachText(s3backend.Header(*h), func(s string) string {
+		if utf8.ValidString(s) {
+			return s
+		}
+		return notText + hex.EncodeToString([]byte(s))
+	}))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (h *rawHeader) UnmarshalJSON(b []byte) error {
+	var text s3backend.Header
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	*h = rawHeader(eachText(text, func(s string) string {
+		digits, ok := strings.CutPrefix(s, notText)
+		if raw, err := hex.DecodeString(digits); ok && err == nil {
+			return string(raw)
+		}
+		return s
+	}))
+	return nil
+}
+
+// eachText returns a header with each of its texts changed.
+func eachText(h s3backend.Header, change func(string) string) s3backend.Header {
+	h.User = maps.Clone(h.User)
+	for key, value := range h.User {
+		h.User[key] = change(value)
+	}
+	for v, i := reflect.ValueOf(&h).Elem(), 0; i < v.NumField(); i++ {
+		if f := v.Field(i); f.Kind() == reflect.String {
+			f.SetString(change(f.String()))
+		}
+	}
+	return h
+}
