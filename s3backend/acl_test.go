@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // creates tells by the wire alone whether a request creates an object: a PUT
@@ -107,8 +108,15 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		_, err := c.Rewrite(t.Context(), Object{Key: "k", ETag: "e"})
 		return err
 	},
-	"TryUpload":   func(t *testing.T, c *Client) error { _, err := c.TryUpload(t.Context(), "Delivery/"); return err },
-	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
+	"TryUpload": func(t *testing.T, c *Client) error { _, err := c.TryUpload(t.Context(), "Delivery/"); return err },
+	"Tagging":   func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
+	"Check": func(t *testing.T, c *Client) error {
+		c.contact.tried = time.Time{}
+		_, err := c.Check(t.Context())
+		return err
+	},
+	"Contact":     func(t *testing.T, c *Client) error { return c.Contact().Err },
+	"Moved":       func(t *testing.T, c *Client) error { c.Moved(); return nil },
 	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
 	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
 	"Region":      func(t *testing.T, c *Client) error { c.Region(); return nil },

@@ -62,6 +62,7 @@ type Client struct {
 	route    atomic.Pointer[route] // of these; nil until it is learnt
 	quirks   quirks
 	lately   lately
+	contact  contact
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -151,7 +152,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware, noteLost)
+	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware, c.contact.middleware, noteLost)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))

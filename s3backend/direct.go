@@ -146,6 +146,9 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 		err = &smithyhttp.RequestSendError{Err: err}
 	}
 	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
+	if err == nil || !c.retryer.IsErrorRetryable(err) {
+		c.contact.met(ctx, op, err) // else the SDK's next attempt decides
+	}
 	if err == nil {
 		return resp, nil
 	}

@@ -85,7 +85,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		p = p[m:]
-		c.dog.Load().touch()
+		c.dog.Load().touch(m)
 	}
 	return n, nil
 }
@@ -105,11 +105,14 @@ type watchdog struct {
 	limit  time.Duration
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
+	moved  *atomic.Int64 // bytes of all requests
 }
 
-func (d *watchdog) touch() {
+// touch notes that n bytes have moved.
+func (d *watchdog) touch(n int) {
 	if d != nil {
 		d.timer.Reset(d.limit)
+		d.moved.Add(int64(n))
 	}
 }
 
@@ -120,6 +123,7 @@ type watched struct {
 	client *http.Client
 	quiet  time.Duration
 	slow   time.Duration
+	moved  atomic.Int64
 }
 
 func newWatched(t *http.Transport) *watched {
@@ -142,14 +146,14 @@ func (w *watched) Do(req *http.Request) (*http.Response, error) {
 		limit = w.slow
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	dog := &watchdog{limit: limit, cancel: cancel}
+	dog := &watchdog{limit: limit, cancel: cancel, moved: &w.moved}
 	dog.timer = time.AfterFunc(limit, func() { cancel(errStalled) })
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			if c := plainConn(info.Conn); c != nil {
 				c.dog.Store(dog)
 			}
-			dog.touch()
+			dog.touch(0)
 		},
 	})
 	resp, err := w.client.Do(req.WithContext(ctx))
@@ -190,8 +194,9 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	b.dog.touch()
+	b.dog.touch(0)
 	n, err := b.ReadCloser.Read(p)
+	b.dog.moved.Add(int64(n))
 	b.dog.timer.Stop()
 	if err != nil {
 		err = stalled(b.ctx, err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,7 +113,7 @@ func (s *stuck) Close() error { return nil }
 func TestReaderTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		dog := &watchdog{limit: quiet, cancel: cancel}
+		dog := &watchdog{limit: quiet, cancel: cancel, moved: new(atomic.Int64)}
 		dog.timer = time.AfterFunc(quiet, func() { cancel(errStalled) })
 		b := &watchedBody{ReadCloser: &stuck{left: 2, done: ctx.Done()}, ctx: ctx, dog: dog}
 		p := make([]byte, 1)
@@ -137,7 +138,7 @@ func TestReaderTakesItsTime(t *testing.T) {
 func TestSlowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		dog := &watchdog{limit: quiet, cancel: cancel}
+		dog := &watchdog{limit: quiet, cancel: cancel, moved: new(atomic.Int64)}
 		dog.timer = time.AfterFunc(quiet, func() { cancel(errStalled) })
 		near, far := net.Pipe()
 		c := &conn{Conn: near}

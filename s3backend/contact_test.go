@@ -1,0 +1,132 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestContact has requests end in every way, and asks whether S3 was reached.
+func TestContact(t *testing.T) {
+	const (
+		answers = iota
+		fails
+		saysNothing
+	)
+	for _, tt := range []struct {
+		name   string
+		method string
+		status int
+		code   string
+		want   int
+	}{
+		{"done", "GET", 200, "", answers},
+		{"absent", "GET", 404, "NoSuchKey", answers},
+		{"denied", "GET", 403, "AccessDenied", answers},
+		{"unmet", "GET", 412, "PreconditionFailed", answers},
+		{"refused for good", "GET", 400, "KMS.DisabledException", answers},
+		{"not there", "GET", 501, "NotImplemented", answers},
+		{"expired", "GET", 403, "ExpiredToken", fails},
+		{"clock", "GET", 403, "RequestTimeTooSkewed", fails},
+		{"bucket gone", "GET", 404, "NoSuchBucket", fails},
+		{"throttled", "GET", 503, "SlowDown", fails},
+		{"broken", "GET", 500, "InternalError", fails},
+		{"HEAD refused", "HEAD", 403, "", saysNothing},
+		{"HEAD absent", "HEAD", 404, "", answers},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := against(t, func(w http.ResponseWriter, r *http.Request) {
+				if tt.status != 200 {
+					refuse(w, tt.status, tt.code)
+					return
+				}
+				w.Header().Set("ETag", `"e"`)
+				w.Header().Set("Content-Range", "bytes 0-0/1")
+				w.Header().Set("Content-Length", "1")
+				w.WriteHeader(206)
+				_, _ = w.Write([]byte("x"))
+			})
+			before := Contact{Answered: time.Unix(1, 0), Failing: time.Unix(2, 0), Err: BadLogin}
+			c.contact.known = before
+			if tt.method == "HEAD" {
+				_, _ = c.Head(t.Context(), "k")
+			} else if r, err := c.Get(t.Context(), Object{Key: "k", Size: 1, ETag: "e"}, 0, 1); err == nil {
+				r.Close()
+			}
+			got := c.Contact()
+			answered, failing := got.Answered.After(before.Answered), !got.Failing.IsZero()
+			if answered != (tt.want == answers) || failing != (tt.want != answers) {
+				t.Errorf("Contact = %+v", got)
+			}
+			if failing && !got.Failing.Equal(before.Failing) {
+				t.Errorf("it fails since %s, want %s, when it began", got.Failing, before.Failing)
+			}
+			if tt.want == fails && (got.Err == nil || !strings.Contains(got.Err.Error(), tt.code)) {
+				t.Errorf("the reason is %v, want %s", got.Err, tt.code)
+			}
+		})
+	}
+}
+
+// TestContactOfDirectRequests: those that go past the SDK count as well.
+func TestContactOfDirectRequests(t *testing.T) {
+	c := against(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("ETag", `"e"`) })
+	for range 2 { // the second goes directly
+		c.contact.known = Contact{}
+		if _, err := c.Put(t.Context(), "k", strings.NewReader("x"), 1, nil, Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		if c.Contact().Answered.IsZero() {
+			t.Error("S3 has answered, and nobody noted it")
+		}
+	}
+	if c.route.Load() == nil {
+		t.Error("no request went directly")
+	}
+}
+
+// TestNoContact has nobody answer: what the caller cuts off proves nothing.
+func TestNoContact(t *testing.T) {
+	held := make(chan struct{})
+	c := against(t, func(http.ResponseWriter, *http.Request) { <-held })
+	defer close(held)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if got, err := c.Check(ctx); !errors.Is(err, context.DeadlineExceeded) || got != (Contact{}) {
+		t.Errorf("Check = %+v, %v", got, err)
+	}
+}
+
+// TestCheckAsksSeldom: a state that is asked for each second costs no request each.
+func TestCheckAsksSeldom(t *testing.T) {
+	asked := 0
+	status := 200
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if status != 200 {
+			refuse(w, status, "ExpiredToken")
+			return
+		}
+		_, _ = w.Write([]byte(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name></ListBucketResult>`))
+	})
+	check := func(want int, failing bool) {
+		t.Helper()
+		got, err := c.Check(t.Context())
+		if err != nil || asked != want || got.Failing.IsZero() == failing {
+			t.Errorf("Check = %+v, %v after %d requests, want %d", got, err, asked, want)
+		}
+	}
+	age := func(d time.Duration) { c.contact.tried = time.Now().Add(-d) }
+	check(1, false)
+	check(1, false)
+	age(checkAge)
+	status = 403
+	check(2, true)
+	check(2, true)
+	age(failedAge)
+	status = 200
+	check(3, false)
+}
