@@ -93,6 +93,7 @@ type Cache struct {
 	probes    sync.WaitGroup
 	walks     walks
 	timesKept atomic.Bool // it was told that a time is kept here
+	outcomes  *outcomes
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -115,7 +116,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c := &Cache{
 		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
 		files: newFileTable(), owed: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
-		gone: map[string]*removal{}, times: map[string]time.Time{},
+		gone: map[string]*removal{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	b = watched{b, c}
@@ -185,10 +186,6 @@ func (c *Cache) Close() error {
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 
-// Drain waits until nothing is on its way to S3 any more. Its error is a
-// *outbox.LeftError if all that is left is blocked, or the context's.
-func (c *Cache) Drain(ctx context.Context) error { return c.out.Drain(ctx) }
-
 // Status lists what is owed, the oldest first.
 func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
 
@@ -209,6 +206,7 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	} else {
 		c.remember(obj)
 	}
+	c.outcomes.note(obj.Key, Delivered, obj.ETag)
 	if it.IsFolder() {
 		c.names.PutMarker(obj.Key)
 		c.mu.Lock()
@@ -253,6 +251,7 @@ func (c *Cache) Conflicted(it *outbox.Item, beside string) {
 		if theirs, _ := splitKey(f.key); theirs != prefix { // its directory had no room
 			defer c.names.Drop(theirs)
 		}
+		c.outcomes.note(f.key, Renamed, "")
 		c.files.move(f, beside)
 	}
 }
@@ -264,12 +263,14 @@ func (c *Cache) Removed(key string, err error) {
 	c.mu.Unlock()
 	switch {
 	case err == nil:
+		c.outcomes.note(key, Removed, "")
 		c.forget(key)
 		c.names.Remove(key)
 		if prefix, _ := splitKey(key); keep {
 			defer c.keepFolder(prefix)
 		}
 	case errors.Is(err, s3backend.Stale): // another version has come, and stays
+		c.outcomes.forget(key)
 		prefix, _ := splitKey(key)
 		c.names.Drop(prefix)
 	case errors.Is(err, s3backend.Denied):

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -10,10 +9,46 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// under tells whether what is owed is the file at path, or below the folder at
-// path; "" is everything.
-func under(path string) func(outbox.Status) bool {
-	return func(st outbox.Status) bool { return atOrBelow(pathOf(st.Key), path) }
+// at reports whether what is waiting is the file at path, or below the directory at
+// path; "" is everything. It compares keys, since one file may be asked for by any
+// name that leads to its key.
+func at(path string) func(outbox.Status) bool {
+	if path == "" {
+		return func(outbox.Status) bool { return true }
+	}
+	key, beside, ok := keyOf(path)
+	return func(st outbox.Status) bool {
+		switch {
+		case !ok: // a shortened name, which S3 would have to be asked for
+			return atOrBelow(pathOf(st.Key), path)
+		case beside:
+			return st.Key == key
+		}
+		return atOrBelow(strings.TrimSuffix(st.Key, "/"), key)
+	}
+}
+
+// isAt reports whether a path names the file at key.
+func isAt(path, key string) bool {
+	if of, _, ok := keyOf(path); ok {
+		return of == key
+	}
+	return pathOf(key) == path
+}
+
+// keyOf is the key that a path stands for; beside, if it is the object beside a
+// directory of the same name. ok is false where S3 would have to be asked, or where no
+// key is shown so.
+func keyOf(path string) (key string, beside, ok bool) {
+	elems := strings.Split(path, "/")
+	for i, name := range elems {
+		var shadowed bool
+		if elems[i], shadowed, ok = unescape(name); !ok {
+			return "", false, false
+		}
+		beside = shadowed && i == len(elems)-1
+	}
+	return strings.Join(elems, "/"), beside, true
 }
 
 func atOrBelow(p, path string) bool {
@@ -26,27 +61,23 @@ func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)
 
 func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }
 
-// Wait returns when S3 has confirmed the file at path, or all below the folder at
-// path. What only a person can resolve is a *outbox.LeftError.
-func (c *Cache) Wait(ctx context.Context, path string) error {
-	return c.out.Wait(ctx, under(path))
-}
-
 // Conflicts lists what was delivered from here beside the other party's version, where
 // either of the two is at path or below it.
 func (c *Cache) Conflicts(path string) []outbox.Status {
 	var all []outbox.Status
-	for _, st := range withPaths(c.out.Conflicts()) {
+	chosen := at(path)
+	for _, st := range c.out.Conflicts() {
 		prefix, elem := splitKey(st.Key)
-		if found, known := c.names.Known(prefix, elem, -1); known && !found.IsFile {
+		found, known := c.names.Known(prefix, elem, -1)
+		if known && !found.IsFile && !c.blind(c.ending, folderOf(st.Key), false) {
 			c.out.Resolved(st.Key) // the other party has removed it
 			continue
 		}
-		if atOrBelow(st.Path, path) || atOrBelow(st.Theirs, path) {
+		if chosen(st) || chosen(outbox.Status{Key: st.Theirs}) {
 			all = append(all, st)
 		}
 	}
-	return all
+	return withPaths(all)
 }
 
 // reviewConflicts forgets what earlier mounts have delivered beside the other party's
@@ -54,7 +85,8 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 func (c *Cache) reviewConflicts() {
 	for _, st := range c.out.Conflicts() {
 		prefix, elem := splitKey(st.Key)
-		if _, err := c.stat(c.ending, place{prefix: prefix, elem: elem}, -1); errors.Is(err, s3backend.NotExist) {
+		_, err := c.stat(c.ending, place{prefix: prefix, elem: elem}, -1)
+		if errors.Is(err, s3backend.NotExist) && !c.blind(c.ending, folderOf(st.Key), false) {
 			c.out.Resolved(st.Key)
 		}
 	}
@@ -76,8 +108,9 @@ func (c *Cache) Retry(path string) int {
 	c.out.Reopen()
 	c.reprobe()
 	n := 0
+	chosen := at(path)
 	for _, it := range c.out.Items() {
-		if under(path)(outbox.Status{Key: it.Key()}) && it.Retry() {
+		if chosen(outbox.Status{Key: it.Key()}) && it.Retry() {
 			n++
 		}
 	}
@@ -88,9 +121,10 @@ func (c *Cache) Retry(path string) int {
 // folder at path, and tells how many there were.
 func (c *Cache) Deliver(path string) (int, error) {
 	n := 0
+	chosen := at(path)
 	for _, it := range c.out.Items() {
 		st := it.Status()
-		if st.State != outbox.Interrupted || !under(path)(st) {
+		if st.State != outbox.Interrupted || !chosen(st) {
 			continue
 		}
 		if err := it.Deliver(); err != nil {

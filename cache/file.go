@@ -61,15 +61,19 @@ func (f *File) Attr() Attr {
 	return f.attrLocked()
 }
 
-// status tells where the file is on its way to S3.
+// status says where the file is on its way to S3. The state is "" for a file that has
+// no name any more, and for one of which S3 was never told.
 func (f *File) status() outbox.Status {
 	f.c.mu.Lock()
-	it := f.item
+	it, held := f.item, f.obj.ETag != "" && !f.unnamed
 	f.c.mu.Unlock()
-	if it == nil {
+	switch {
+	case it != nil:
+		return it.Status()
+	case held:
 		return outbox.Status{State: outbox.Delivered}
 	}
-	return it.Status()
+	return outbox.Status{}
 }
 
 // deliveredLocked makes the committed version the file's content.
@@ -326,6 +330,9 @@ func (f *File) dropItem(it *outbox.Item) {
 	it.Drop()
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
+	if f.unnamed {
+		f.c.outcomes.note(f.key, Removed, "")
+	}
 	delete(f.c.owed, it)
 	f.endItemLocked(it)
 	switch {

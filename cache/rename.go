@@ -317,6 +317,7 @@ func (c *Cache) renamed(old, obj s3backend.Object, keep bool) {
 		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", obj.Key, "err", err)
 	}
 	c.names.Put(obj)
+	c.outcomes.note(obj.Key, Delivered, obj.ETag)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone[old.Key] = &removal{obj: old, keep: keep}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -15,18 +14,6 @@ type Space struct{ Total, Free int64 }
 func (c *Cache) Statfs() (Space, error) {
 	total, free, err := c.out.Space()
 	return Space{total, free}, err
-}
-
-// StatusOf tells where a file is on its way to S3.
-func (c *Cache) StatusOf(a Attr) outbox.Status {
-	st := outbox.Status{State: outbox.Delivered}
-	if a.File != nil {
-		st = a.File.status()
-	}
-	if st.State == outbox.Delivered && c.out.IsConflict(a.Key) {
-		st.State = outbox.Conflict
-	}
-	return st
 }
 
 // Version asks for S3's id of the version that a file has; "" where the bucket

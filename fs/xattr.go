@@ -36,7 +36,7 @@ func (s *Server) xattr(a cache.Attr, name string) string {
 	switch {
 	case name == xattrState:
 		return string(st.State)
-	case st.State == outbox.Delivered || st.State == outbox.Conflict:
+	case st.State == "" || st.State == outbox.Delivered || st.State == outbox.Conflict:
 	case name == xattrProgress && st.State != outbox.Local:
 		return fmt.Sprintf("%d/%d", st.Sent, st.Size)
 	case name == xattrError && st.Code != "" && !strings.Contains(st.Reason, st.Code):

@@ -37,6 +37,8 @@ type Item struct {
 	unlike atomic.Bool
 	// unbrought tells that S3 did not give the base when it was to be changed.
 	unbrought atomic.Bool
+	// nameless tells that it will not be delivered: its name was removed, or it was dropped.
+	nameless atomic.Bool
 
 	// changing is shared by those who change what the file holds, and held by whoever
 	// writes a seal: what a seal says is all there, and nothing more.
@@ -188,6 +190,7 @@ func (it *Item) Drop() {
 	}
 	up := it.up
 	it.up = nil
+	it.nameless.Store(true)
 	close(it.gone)
 	it.mu.Unlock()
 	it.o.abandon(up)
@@ -286,7 +289,8 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 	return it.stage.size, it.stage.mtime, mode, hasMode
 }
 
-// Status tells where the item is on its way.
+// Status says where the item is on its way. The state is "" for one that will not be
+// delivered.
 func (it *Item) Status() Status {
 	size, _, _, _ := it.Stat()
 	it.mu.Lock()
@@ -298,7 +302,10 @@ func (it *Item) Status() Status {
 	if st.State == Open || st.State == Uploading {
 		st.Speed = it.meter.rate()
 	}
-	if it.goneLocked() {
+	switch {
+	case it.nameless.Load():
+		st.State = ""
+	case it.goneLocked():
 		st.State = Delivered
 		if it.theirs != "" {
 			st.State = Conflict
@@ -325,9 +332,11 @@ func (it *Item) Permit(mode uint32) {
 func (it *Item) Unname() {
 	it.mu.Lock()
 	it.offline = true
+	it.nameless.Store(true)
 	up := it.up
 	it.up = nil
 	it.mu.Unlock()
+	it.o.wake()
 	it.removeLeft()
 	it.eraseLog()
 	it.o.abandon(up)

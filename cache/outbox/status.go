@@ -116,7 +116,7 @@ func (o *Outbox) Status() []Status {
 	}
 	o.mu.Unlock()
 	for _, it := range items {
-		if st := it.Status(); st.State != Delivered && st.State != Conflict {
+		if st := it.Status(); st.State != "" && st.State != Delivered && st.State != Conflict {
 			all = append(all, st)
 		}
 	}

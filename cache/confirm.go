@@ -1,0 +1,206 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Presence is what is known of a path of which nothing waits in the outbox. An error on
+// the way to an answer is none: then it is Unknown.
+type Presence string
+
+const (
+	Unknown   Presence = "unknown"   // S3 could not be asked
+	Delivered Presence = "delivered" // S3 holds a file, this side's or the other party's
+	Directory Presence = "directory" // a directory, of which all that was written here is delivered
+	Absent    Presence = "absent"    // S3 holds nothing
+	Removed   Presence = "removed"   // absent, since this side has removed it
+	Removing  Presence = "removing"  // removed here; S3 is told later
+	Renamed   Presence = "renamed"   // it waits, or is delivered, under another name
+	Waiting   Presence = "waiting"   // in the outbox: see Status
+)
+
+// Confirmed is what S3 has confirmed of a path, and when.
+type Confirmed struct {
+	Is  Presence
+	At  time.Time
+	Err error // why it is Unknown; else why S3 could not confirm it again now
+}
+
+// ErrUnlisted says that the policy lets this account neither list nor read what others
+// put into a directory.
+var ErrUnlisted = errors.New("the policy does not let this account list the directory, and nothing of this name was sent from here")
+
+// Confirm asks S3 what it holds at path, with an answer at most a second old. Where S3
+// cannot be asked, a delivery from here that nothing has contradicted since still counts.
+func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
+	now := time.Now()
+	if path == "" {
+		return Confirmed{Is: Directory, At: now}
+	}
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return c.unconfirmed(p, err)
+	}
+	a, err := c.stat(ctx, p, fresh)
+	switch {
+	case err == nil && a.File != nil && a.File.pending() != nil:
+		return Confirmed{Is: Waiting, At: now}
+	case err == nil && a.Dir:
+		return Confirmed{Is: Directory, At: now}
+	case err == nil:
+		return Confirmed{Is: Delivered, At: now}
+	}
+	return c.unconfirmed(p, err)
+}
+
+// unconfirmed is what Confirm answers after an error.
+func (c *Cache) unconfirmed(p place, err error) Confirmed {
+	now := time.Now()
+	last, recorded := c.outcomes.get(p.key())
+	if !errors.Is(err, s3backend.NotExist) {
+		if recorded && last.Is == Delivered && c.stillKnown(p, last) {
+			return Confirmed{Is: Delivered, At: last.At, Err: err}
+		}
+		return Confirmed{Is: Unknown, At: now, Err: err}
+	}
+	c.mu.Lock()
+	hidden := c.gone[p.key()] != nil || c.gone[p.dir()] != nil
+	c.mu.Unlock()
+	switch {
+	case hidden:
+		return Confirmed{Is: Removing, At: now}
+	case c.blind(context.Background(), folderOf(p.key()), false):
+		if recorded && last.Is == Delivered {
+			return Confirmed{Is: Delivered, At: last.At, Err: ErrUnlisted}
+		}
+		return Confirmed{Is: Unknown, At: now, Err: ErrUnlisted}
+	case recorded && last.Is == Removed:
+		return Confirmed{Is: Removed, At: now}
+	}
+	return Confirmed{Is: Absent, At: now}
+}
+
+// stillKnown reports whether no later answer of S3 contradicts a delivery.
+func (c *Cache) stillKnown(p place, last outcome) bool {
+	found, known := c.names.Known(p.prefix, p.elem, time.Since(last.At)+fresh)
+	return !known || found.IsFile && found.File.ETag == last.etag
+}
+
+// Outcomes says what became of paths that were waiting lately, without asking S3:
+// Unknown where that was forgotten.
+func (c *Cache) Outcomes(paths []string) []Confirmed {
+	all := make([]Confirmed, len(paths))
+	for i, path := range paths {
+		all[i].Is = Unknown
+		if key, _, ok := keyOf(path); ok {
+			if last, recorded := c.outcomes.get(key); recorded {
+				all[i] = last.Confirmed
+			}
+		}
+	}
+	return all
+}
+
+// outcome is what became of what was in the outbox under a key.
+type outcome struct {
+	Confirmed
+	etag string // of a delivery
+}
+
+// maxOutcomes is how many are remembered.
+const maxOutcomes = 10_000
+
+// outcomes remembers what became of the keys that left the outbox last.
+type outcomes struct {
+	mu    sync.Mutex
+	byKey *simplelru.LRU[string, outcome]
+}
+
+func newOutcomes() *outcomes {
+	byKey, _ := simplelru.NewLRU[string, outcome](maxOutcomes, nil) // it refuses sizes below 1 alone
+	return &outcomes{byKey: byKey}
+}
+
+func (o *outcomes) note(key string, is Presence, etag string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.byKey.Add(key, outcome{Confirmed{Is: is, At: time.Now()}, etag})
+}
+
+// forget is called for a key of which something else is true now.
+func (o *outcomes) forget(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.byKey.Remove(key)
+}
+
+func (o *outcomes) get(key string) (outcome, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.byKey.Get(key)
+}
+
+// Wait returns when nothing at path, or below the directory at path, waits any more.
+// That is no answer to whether S3 holds it: see Confirm. What does not come by waiting
+// is a *outbox.LeftError: what only a person can resolve, and a private file, if path is
+// its.
+func (c *Cache) Wait(ctx context.Context, path string) error {
+	if err := c.out.Wait(ctx, at(path)); err != nil {
+		return leftAt(err)
+	}
+	for _, st := range c.Status() {
+		if st.State == outbox.Local && isAt(path, st.Key) {
+			return &outbox.LeftError{Left: []outbox.Status{st}}
+		}
+	}
+	return nil
+}
+
+// Drain waits until nothing is on its way to S3 any more. Its error is a
+// *outbox.LeftError if all that is left is blocked, or the context's.
+func (c *Cache) Drain(ctx context.Context) error { return leftAt(c.out.Drain(ctx)) }
+
+// leftAt fills in the paths of what a drain has left.
+func leftAt(err error) error {
+	var left *outbox.LeftError
+	if errors.As(err, &left) {
+		withPaths(left.Left)
+	}
+	return err
+}
+
+// StatusAt lists what waits at path, or below the directory at path.
+func (c *Cache) StatusAt(path string) []outbox.Status {
+	chosen := at(path)
+	var all []outbox.Status
+	for _, st := range c.Status() {
+		if chosen(st) {
+			all = append(all, st)
+		}
+	}
+	return all
+}
+
+// StatusOf says where a file is on its way to S3, as far as a says when S3 was asked.
+// The state is "" for a file that has no name any more.
+func (c *Cache) StatusOf(a Attr) outbox.Status {
+	var st outbox.Status
+	switch {
+	case a.File != nil:
+		st = a.File.status()
+	case a.ETag != "":
+		st.State = outbox.Delivered
+	}
+	if st.State == outbox.Delivered && c.out.IsConflict(a.Key) {
+		st.State = outbox.Conflict
+	}
+	return st
+}
