@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +16,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/s3share/s3share/cache/jsonbytes"
 )
 
 // errNoDaemon says that nobody answers on a control socket.
@@ -76,9 +80,14 @@ func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, stat
 	return nil, state{}, errNoDaemon
 }
 
-// allDaemons are the mounts of uids whose daemon answers, by mountpoint.
+// allDaemons are the mounts of uids whose daemon answers, by mountpoint. All are asked
+// at once, since each may wait for S3.
 func allDaemons(ctx context.Context, uids ...int) []place {
-	var all []place
+	var (
+		asked sync.WaitGroup
+		mu    sync.Mutex
+		all   []place
+	)
 	for _, run := range socketDirs(uids) {
 		entries, err := os.ReadDir(run.path)
 		if err != nil {
@@ -88,12 +97,19 @@ func allDaemons(ctx context.Context, uids ...int) []place {
 			if !strings.HasSuffix(e.Name(), ".sock") {
 				continue
 			}
-			link := linkToUser(filepath.Join(run.path, e.Name()), run.uid)
-			if st, err := link.status(ctx); err == nil {
+			asked.Go(func() {
+				link := linkToUser(filepath.Join(run.path, e.Name()), run.uid)
+				st, err := link.checkedStatus(ctx)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
 				all = append(all, place{link: link, state: st})
-			}
+			})
 		}
 	}
+	asked.Wait()
 	slices.SortFunc(all, func(a, b place) int { return strings.Compare(a.state.Dir, b.state.Dir) })
 	return slices.CompactFunc(all, func(a, b place) bool { return a.state.Dir == b.state.Dir && a.state.PID == b.state.PID })
 }
@@ -130,6 +146,10 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	if err != nil {
 		return nil, fmt.Errorf("the daemon does not answer: %w", innermost(err))
 	}
+	if resp.StatusCode == http.StatusNotFound {
+		resp.Body.Close()
+		return nil, errOtherVersion
+	}
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		resp.Body.Close()
@@ -151,11 +171,56 @@ func (l *daemonLink) post(ctx context.Context, path string, body, answer any) er
 // statusPatience is how long a daemon may take to tell what it does.
 const statusPatience = 10 * time.Second
 
+// errOtherVersion says that a daemon does not know a request.
+var errOtherVersion = advise(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
+
 // status asks what the daemon does.
-func (l *daemonLink) status(ctx context.Context) (state, error) {
+func (l *daemonLink) status(ctx context.Context) (state, error) { return l.get(ctx, "/status") }
+
+// checkedStatus is status after the daemon has asked S3 whether it answers.
+func (l *daemonLink) checkedStatus(ctx context.Context) (state, error) {
+	return l.get(ctx, "/status?check")
+}
+
+// file asks what is known of the file or directory at path.
+func (l *daemonLink) file(ctx context.Context, path string) (st state, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience+confirmPatience)
+	defer cancel()
+	err = l.post(ctx, "/file", fileRequest{Path: jsonbytes.String(path)}, &st)
+	return st, err
+}
+
+// waiting asks what waits at path or below it, and no more.
+func (l *daemonLink) waiting(ctx context.Context, path string) (st state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
-	resp, err := l.do(ctx, http.MethodGet, "/status", nil)
+	err = l.post(ctx, "/file", fileRequest{Path: jsonbytes.String(path), Waiting: true}, &st)
+	return st, err
+}
+
+// outcomes asks what became of files that wait no more.
+func (l *daemonLink) outcomes(ctx context.Context, paths []string) []fileState {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	all := make([]fileState, 0, len(paths))
+	for some := range slices.Chunk(paths, maxOutcomes) {
+		ask := outcomesRequest{}
+		for _, path := range some {
+			ask.Paths = append(ask.Paths, jsonbytes.String(path))
+		}
+		var answer []fileState
+		if err := l.post(ctx, "/outcomes", ask, &answer); err != nil || len(answer) != len(some) {
+			answer = unknownOutcomes(some)
+		}
+		all = append(all, answer...)
+	}
+	return all
+}
+
+func (l *daemonLink) get(ctx context.Context, path string) (state, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	resp, err := l.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return state{}, err
 	}
@@ -165,10 +230,28 @@ func (l *daemonLink) status(ctx context.Context) (state, error) {
 	return st, err
 }
 
+// stayPatience is how long a daemon may take to say whether an unmount was taken back.
+const stayPatience = 3 * time.Second
+
 // unmount asks the daemon to deliver and to end. Each event goes to seen; the last
 // one is returned.
+//
+// When ctx ends, the daemon is asked to take it back. Whether it could is said by the
+// event that is returned then: in phaseFinishing the mount is undone already.
 func (l *daemonLink) unmount(ctx context.Context, ask unmountRequest, seen func(event)) (event, error) {
-	resp, err := l.do(ctx, http.MethodPost, "/unmount", ask)
+	ask.ID = rand.Text()
+	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		short, done := context.WithTimeout(asking, stayPatience)
+		defer done()
+		var answer struct{}
+		if l.post(short, "/stay", stayRequest{ask.ID}, &answer) == nil {
+			<-short.Done() // whoever reads the events cancels asking before
+		}
+		cancel()
+	})()
+	resp, err := l.do(asking, http.MethodPost, "/unmount", ask)
 	if err != nil {
 		return event{}, err
 	}
@@ -180,7 +263,7 @@ func (l *daemonLink) unmount(ctx context.Context, ask unmountRequest, seen func(
 		if err := json.Unmarshal(events.Bytes(), &e); err != nil {
 			return event{}, fmt.Errorf("the daemon said what this version does not know: %w", err)
 		}
-		if e.Phase == phaseEnded {
+		if e.Phase == phaseEnded || ctx.Err() != nil && e.Phase == phaseFinishing {
 			return e, nil
 		}
 		seen(e)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -20,9 +21,12 @@ const controlPatience = 5 * time.Second
 // control is the daemon's side of the control socket: HTTP with JSON, for its own
 // user and root alone.
 //
-//	GET  /status   a state
+//	GET  /status   a state; with ?check, after S3 was asked whether it answers
 //	POST /unmount  events, a line each, until the mount is undone or stays
+//	POST /stay     takes an unmount back
+//	POST /file     a fileRequest, answered by a state of that alone
 //	POST /wait, /retry, /deliver  a fileRequest, answered by a fileAnswer
+//	POST /outcomes an outcomesRequest, answered by a list of fileStates
 //	POST /login    a loginRequest, answered by a loginAnswer
 type control struct {
 	listener net.Listener
@@ -79,9 +83,17 @@ const mostRequest = 1 << 20
 // serve begins to answer for d.
 func (c *control) serve(d *mountDaemon) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		var checked *connection
+		if r.URL.Query().Has("check") {
+			checked = d.checkConnection(r.Context())
+		}
+		st := d.state()
+		if checked != nil {
+			st.Connection = checked
+		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(d.state()) // whoever asked may be gone
+		_ = json.NewEncoder(w).Encode(st) // whoever asked may be gone
 	})
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
 	mux.HandleFunc("POST /login", d.serveLogin)
@@ -131,8 +143,44 @@ type state struct {
 	Paused   *pause                `json:"paused,omitempty"` // why nothing is delivered at present
 	Owed     []outbox.Status       `json:"owed"`             // the oldest first
 	Beside   []outbox.Status       `json:"beside,omitempty"` // conflict copies that this mount made
-	Path     string                `json:"path,omitempty"`   // what was asked for: Owed and Beside tell of that alone
+	Path     string                `json:"path,omitempty"`   // what was asked for: Owed, Beside and File are about that alone
+	File     *fileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
 	Requests map[string]int64      `json:"requests"`
+	// Connection is what the mount knows of its connection to S3.
+	Connection *connection `json:"connection,omitempty"`
+}
+
+// MarshalJSON writes the names of files as [jsonbytes.String] does.
+func (st state) MarshalJSON() ([]byte, error) {
+	type fields state
+	return json.Marshal(struct {
+		fields
+		Dir      jsonbytes.String `json:"dir"`
+		StateDir jsonbytes.String `json:"state_dir"`
+		CacheDir jsonbytes.String `json:"cache_dir,omitempty"`
+		LogFile  jsonbytes.String `json:"log_file,omitempty"`
+		Path     jsonbytes.String `json:"path,omitempty"`
+	}{
+		fields(st), jsonbytes.String(st.Dir), jsonbytes.String(st.StateDir), jsonbytes.String(st.CacheDir),
+		jsonbytes.String(st.LogFile), jsonbytes.String(st.Path),
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (st *state) UnmarshalJSON(b []byte) error {
+	type fields state
+	in := struct {
+		*fields
+		Dir      jsonbytes.String `json:"dir"`
+		StateDir jsonbytes.String `json:"state_dir"`
+		CacheDir jsonbytes.String `json:"cache_dir"`
+		LogFile  jsonbytes.String `json:"log_file"`
+		Path     jsonbytes.String `json:"path"`
+	}{fields: (*fields)(st)}
+	err := json.Unmarshal(b, &in)
+	st.Dir, st.StateDir, st.CacheDir = string(in.Dir), string(in.StateDir), string(in.CacheDir)
+	st.LogFile, st.Path = string(in.LogFile), string(in.Path)
+	return err
 }
 
 func (d *mountDaemon) state() state {
@@ -142,6 +190,7 @@ func (d *mountDaemon) state() state {
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
 		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
+		Connection: d.connectionOf(d.bucket.Contact()),
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()

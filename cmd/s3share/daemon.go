@@ -44,6 +44,8 @@ type mountDaemon struct {
 	control  *control
 	notices  *notices // nil where nobody is to be told
 
+	unmounts unmounts
+
 	serving atomic.Bool   // the kernel has the mount
 	gone    chan struct{} // closed when the kernel has given the mount up
 	hurry   chan struct{} // has a token when what is left may stay in the outbox
@@ -58,13 +60,19 @@ type bucket interface {
 	Counts() map[string]int64
 	Login(ctx context.Context, code string) error
 	LoginMethod() s3backend.LoginMethod
+	Contact() s3backend.Contact
+	Check(ctx context.Context) (s3backend.Contact, error)
+	Moved() int64
 }
 
 // owing is what a daemon asks of its cache; *cache.Cache implements it.
 type owing interface {
 	Status() []outbox.Status
+	StatusAt(path string) []outbox.Status
 	Conflicts(path string) []outbox.Status
 	Paused() error
+	Confirm(ctx context.Context, path string) cache.Confirmed
+	Outcomes(paths []string) []cache.Confirmed
 	Wait(ctx context.Context, path string) error
 	Retry(path string) int
 	Deliver(path string) (int, error)

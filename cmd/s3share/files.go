@@ -2,35 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
 )
 
 // The commands about single files: each names a file, a folder or a mountpoint,
 // and the daemon of the mount around it answers.
-
-// fileRequest is what they ask.
-type fileRequest struct {
-	Path    string        `json:"path"` // below the mountpoint; "" for all
-	Timeout time.Duration `json:"timeout,omitempty"`
-}
-
-// fileAnswer is what became of it.
-type fileAnswer struct {
-	Files int             `json:"files"`          // how many it was done to
-	Left  []outbox.Status `json:"left,omitempty"` // what waiting does not deliver, or did not
-	// Beside is what was delivered beside the other party's version.
-	Beside []outbox.Status `json:"beside,omitempty"`
-	Error  string          `json:"error,omitempty"` // why it ended otherwise
-}
 
 func newWait() *cobra.Command {
 	var timeout time.Duration
@@ -40,23 +25,22 @@ func newWait() *cobra.Command {
 		Long: `Wait until S3 has confirmed FILE, or all that was written below DIR: then the
 other party can read it. What cannot be delivered by waiting is listed with its
 reason, and so is what went beside the other party's version because both have
-changed it: then the exit status is 1. Without an argument, wait for every mount
+changed it: then the exit status is 1. It is 1 as well where there is no such file, or
+where S3 cannot say whether it is delivered. Without an argument, wait for every mount
 of this user.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/wait", timeout, func(where string, a fileAnswer) error {
+			return askEach(args, "/wait", timeout, func(p place, a fileAnswer) error {
 				sayLeft(cmd.ErrOrStderr(), a.Left)
 				sayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
-				case len(a.Left) > 0 && timeout > 0 && hasMoving(a.Left):
-					return fmt.Errorf("not all of %s was delivered in %s", where, timeout)
 				case len(a.Left) > 0:
-					return fmt.Errorf("not all of %s is delivered", where)
+					return advise(errors.New(leftText(p.String(), a.Left, timeout)), leftHint(a.Left, ""))
 				case len(a.Beside) > 0:
-					return advise(fmt.Errorf("%s is delivered, but %s", where, besideText(a.Beside)), besideHint)
+					return advise(fmt.Errorf("%s is delivered, but %s", p, besideText(a.Beside)), besideHint)
 				}
-				return nil
+				return a.File.problem("wait for", p)
 			})
 		},
 	}
@@ -73,14 +57,7 @@ attempt; without an argument, on every mount of this user.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/retry", 0, func(where string, a fileAnswer) error {
-				if a.Files == 0 {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing is blocked or waits\n", where)
-					return nil
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: trying %s again\n", where, count(a.Files, "file"))
-				return nil
-			})
+			return askEach(args, "/retry", 0, func(p place, a fileAnswer) error { return sayRetried(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }
@@ -95,13 +72,7 @@ that a write failed. It is sent as it is; to write it again resolves it as well.
 ` + exitCodes,
 		Args: takes(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/deliver", 0, func(where string, a fileAnswer) error {
-				if a.Files == 0 {
-					return fmt.Errorf("nothing at %s is interrupted", where)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: delivering %s\n", where, count(a.Files, "file"))
-				return nil
-			})
+			return askEach(args, "/deliver", 0, func(p place, a fileAnswer) error { return sayDelivering(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }
@@ -126,21 +97,24 @@ id of the request that it refused, and what can be done about it.
 	}
 }
 
-// sayWhy tells of each file at p that is owed.
+// sayWhy says of each file at p why it waits, or what is known where none does.
 func sayWhy(out io.Writer, p place) error {
 	rows := p.state.rows()
 	if len(rows) == 0 {
-		if err := p.exists(); err != nil {
+		if err := p.state.File.problem("say why", p); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "%s: nothing is owed, it is delivered\n", p)
+		_, err := fmt.Fprintf(out, "%s\n", p.state.File.sentence(p.String()))
 		return err
 	}
 	for _, o := range rows {
 		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
 		fmt.Fprintf(out, "  because: %s\n", reasonText(o))
-		if o.Code != "" {
+		switch {
+		case o.Code != "" && o.RequestID != "":
 			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", oneLine(o.Code), oneLine(o.RequestID))
+		case o.Code != "":
+			fmt.Fprintf(out, "  S3 says: %s\n", oneLine(o.Code))
 		}
 		if do := remedy(o, p.state); do != "" {
 			fmt.Fprintf(out, "  to do:   %s\n", oneLine(do))
@@ -149,15 +123,67 @@ func sayWhy(out io.Writer, p place) error {
 	return nil
 }
 
+// sayRetried says what is tried again, and what is not.
+func sayRetried(out io.Writer, p place, a fileAnswer) error {
+	rest := map[outbox.State]int{}
+	for _, st := range a.Left {
+		rest[st.State]++
+	}
+	notes := []string{}
+	if a.Files > 0 {
+		notes = append(notes, "trying "+count(a.Files, "file")+" again")
+	}
+	for _, of := range []struct {
+		state outbox.State
+		say   string
+	}{
+		{outbox.Uploading, "%s being sent already"},
+		{outbox.Removing, "%s being removed from the bucket already"},
+		{outbox.Open, "%s still open for writing"},
+		{outbox.Interrupted, "%s interrupted, which s3share deliver sends"},
+	} {
+		if n := rest[of.state]; n > 0 {
+			notes = append(notes, fmt.Sprintf(of.say, count(n, "file")))
+		}
+	}
+	if waiting := rest[outbox.Sealed] + rest[outbox.Blocked] - a.Files; waiting > 0 { // begun since
+		notes = append(notes, count(waiting, "file")+" being sent already")
+	}
+	if len(notes) == 0 {
+		if len(a.Left) > 0 { // private files
+			notes = append(notes, "nothing waits but private files, which are never sent")
+		} else if err := a.File.problem("retry", p); err != nil {
+			return err
+		} else {
+			_, err := fmt.Fprintf(out, "%s: there is nothing to try again\n", a.File.sentence(p.String()))
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "%s: %s\n", p, strings.Join(notes, ", "))
+	return err
+}
+
+// sayDelivering says what is delivered as it is, or why nothing is.
+func sayDelivering(out io.Writer, p place, a fileAnswer) error {
+	if a.Files > 0 {
+		_, err := fmt.Fprintf(out, "%s: delivering %s\n", p, count(a.Files, "file"))
+		return err
+	}
+	if len(a.Left) > 0 {
+		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, shown(a.Left[0]), stateText(a.Left[0]))
+	}
+	if err := a.File.problem("deliver", p); err != nil {
+		return err
+	}
+	return fmt.Errorf("nothing at %s is interrupted: %s", p, a.File.sentence("it"))
+}
+
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
-func askEach(args []string, what string, timeout time.Duration, say func(where string, a fileAnswer) error) error {
+func askEach(args []string, what string, timeout time.Duration, say func(p place, a fileAnswer) error) error {
 	ctx, stop := untilSignalOnce()
 	defer stop()
-	places, err := placesOf(ctx, args)
-	if err == nil && len(args) > 0 {
-		err = places[0].exists() // nobody should take a typo for a delivery
-	}
+	places, err := placesToAsk(ctx, args)
 	if err != nil && len(args) > 0 {
 		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], err)
 	}
@@ -169,14 +195,14 @@ func askEach(args []string, what string, timeout time.Duration, say func(where s
 	}
 	var all []error
 	for _, p := range places {
-		a, err := p.link.ask(ctx, what, fileRequest{Path: p.path, Timeout: timeout})
+		a, err := p.link.ask(ctx, what, fileRequest{Path: jsonbytes.String(p.path), Timeout: timeout})
 		switch {
 		case ctx.Err() != nil:
 			return errInterrupted
 		case err == nil && a.Error != "":
 			err = errors.New(a.Error)
 		case err == nil:
-			err = say(p.String(), a)
+			err = say(p, a)
 		}
 		all = append(all, err)
 	}
@@ -194,61 +220,4 @@ func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fil
 	var a fileAnswer
 	err := l.post(ctx, what, ask, &a)
 	return a, err
-}
-
-// serveFiles answers the commands about files.
-func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
-	handle := func(what string, do func(context.Context, fileRequest) fileAnswer) {
-		mux.HandleFunc("POST "+what, func(w http.ResponseWriter, r *http.Request) {
-			var ask fileRequest
-			if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(do(r.Context(), ask)) // whoever asked may be gone
-		})
-	}
-	handle("/wait", d.wait)
-	handle("/retry", func(_ context.Context, ask fileRequest) fileAnswer {
-		return fileAnswer{Files: d.cache.Retry(ask.Path)}
-	})
-	handle("/deliver", func(_ context.Context, ask fileRequest) fileAnswer {
-		n, err := d.cache.Deliver(ask.Path)
-		a := fileAnswer{Files: n}
-		if err != nil {
-			a.Error = err.Error()
-		}
-		return a
-	})
-}
-
-// wait answers POST /wait.
-func (d *mountDaemon) wait(ctx context.Context, ask fileRequest) fileAnswer {
-	if ask.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
-		defer cancel()
-	}
-	err := d.cache.Wait(ctx, ask.Path)
-	a := fileAnswer{Beside: d.cache.Conflicts(ask.Path)}
-	var left *outbox.LeftError
-	switch {
-	case errors.As(err, &left):
-		a.Left = left.Left
-	case errors.Is(err, context.DeadlineExceeded):
-		for _, st := range undelivered(d.cache.Status()) {
-			if ask.Path == "" || within(st.Path, ask.Path) {
-				a.Left = append(a.Left, st)
-			}
-		}
-	case err != nil:
-		a.Error = err.Error()
-	}
-	for _, st := range d.cache.Status() {
-		if st.State == outbox.Local && st.Path == ask.Path { // whoever waits for this very file waits in vain
-			a.Left = append(a.Left, st)
-		}
-	}
-	return a
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,7 @@ const (
 const (
 	outcomeUnmounted = "unmounted" // if Left is not empty, that stays in the outbox
 	outcomeLeft      = "left"      // not all can be delivered; still mounted
+	outcomeStays     = "stays"     // whoever asked has taken it back; still mounted
 	outcomeBusy      = "busy"      // a program holds the mount; still mounted
 	outcomeFailed    = "failed"    // for the reason in Error; still mounted
 )
@@ -30,9 +32,10 @@ const (
 // event is one line of the answer to POST /unmount.
 type event struct {
 	Phase   string          `json:"phase"`
-	Files   int             `json:"files"` // not delivered yet
-	Bytes   int64           `json:"bytes"` // of these files
-	Sent    int64           `json:"sent"`  // bytes of Bytes that S3 has
+	Files   int             `json:"files"`             // not delivered yet
+	Bytes   int64           `json:"bytes"`             // of these files
+	Sent    int64           `json:"sent"`              // bytes of Bytes that S3 has
+	Waiting string          `json:"waiting,omitempty"` // why nothing is delivered at present
 	Outcome string          `json:"outcome,omitempty"`
 	Error   string          `json:"error,omitempty"`
 	Left    []outbox.Status `json:"left,omitempty"`
@@ -44,19 +47,62 @@ const eventPause = 200 * time.Millisecond
 
 // unmountRequest is the body of POST /unmount.
 type unmountRequest struct {
-	Keep    bool          `json:"keep"`    // what cannot be delivered may stay in the outbox
-	Timeout time.Duration `json:"timeout"` // for delivering, in nanoseconds; 0 is without end
+	ID      string        `json:"id,omitempty"` // by which it is taken back
+	Keep    bool          `json:"keep"`         // what cannot be delivered may stay in the outbox
+	Timeout time.Duration `json:"timeout"`      // for delivering, in nanoseconds; 0 is without end
 }
 
-// serveUnmount answers with events until d has ended or the mount stays. Who asks
-// and goes away stops nothing but the wait.
+// stayRequest takes an unmount back. Its events tell whether it came in time.
+type stayRequest struct {
+	ID string `json:"id"`
+}
+
+// errTakenBack ends an unmount that was taken back.
+var errTakenBack = errors.New("taken back")
+
+// unmounts are the unmounts that are asked for at present, by id.
+type unmounts struct {
+	mu   sync.Mutex
+	byID map[string]context.CancelCauseFunc
+}
+
+// add registers an unmount until done is called.
+func (u *unmounts) add(id string, cancel context.CancelCauseFunc) (done func()) {
+	if id == "" {
+		return func() {}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.byID == nil {
+		u.byID = map[string]context.CancelCauseFunc{}
+	}
+	u.byID[id] = cancel
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.byID, id)
+	}
+}
+
+func (u *unmounts) takeBack(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if cancel := u.byID[id]; cancel != nil {
+		cancel(errTakenBack)
+	}
+}
+
+// serveUnmount answers with events until d has ended or the mount stays. If whoever asks
+// goes away while the mount serves, it stays.
 func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 	var ask unmountRequest
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	ctx := r.Context()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	defer d.unmounts.add(ask.ID, cancel)()
 	if ask.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
@@ -77,8 +123,12 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 // unmount delivers, undoes the mount, and waits until the daemon has ended but for
 // this answer. It returns the last event.
 func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) event {
+	var worth *patience // nil: what is left may not stay in the outbox
+	if keep {
+		worth = &patience{}
+	}
 	if d.serving.Load() {
-		if e, ok := d.deliver(ctx, keep, send); !ok {
+		if e, ok := d.deliver(ctx, worth, send); !ok {
 			return e
 		}
 		err := d.server.Unmount()
@@ -91,52 +141,58 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) 
 		}
 	}
 	<-d.gone
-	if keep {
-		d.mayLeave()
-	}
 	for waiting := ctx; ; {
-		send(d.progress(phaseFinishing))
+		e, left := d.progress(phaseFinishing)
+		send(e)
+		if worth != nil && d.notWorth(worth, left) {
+			d.mayLeave()
+		}
 		select {
 		case <-d.ended:
-			e := event{Phase: phaseEnded, Outcome: outcomeUnmounted}
-			var left *outbox.LeftError
-			if errors.As(d.left, &left) {
-				e.Left = left.Left
-			} else if d.left != nil {
-				e.Error = d.left.Error()
-			}
-			return e
+			return d.unmountedEvent()
 		case <-waiting.Done():
-			if !errors.Is(waiting.Err(), context.DeadlineExceeded) {
+			switch {
+			case context.Cause(waiting) == errTakenBack: // too late, as the next event says
+			case !errors.Is(waiting.Err(), context.DeadlineExceeded):
 				return event{} // nobody reads it
+			default:
+				d.mayLeave()
 			}
-			d.mayLeave()
 			waiting = context.WithoutCancel(ctx)
 		case <-after(eventPause):
 		}
 	}
 }
 
-// deliver waits until all is delivered and the mount can be undone. Else it returns
-// false and the last event.
-func (d *mountDaemon) deliver(ctx context.Context, keep bool, send func(event)) (event, bool) {
+// unmountedEvent is the last event once the daemon has ended.
+func (d *mountDaemon) unmountedEvent() event {
+	e := event{Phase: phaseEnded, Outcome: outcomeUnmounted}
+	var left *outbox.LeftError
+	if errors.As(d.left, &left) {
+		e.Left = left.Left
+	} else if d.left != nil {
+		e.Error = d.left.Error()
+	}
+	return e
+}
+
+// deliver waits until all is delivered and the mount can be undone, or until it is not
+// worth waiting any more, if what is left may stay. Else it returns false and the last
+// event.
+func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(event)) (event, bool) {
+	draining, stop := context.WithCancel(ctx)
+	defer stop()
 	drained := make(chan error, 1)
-	go func() { drained <- d.cache.Drain(ctx) }()
+	go func() { drained <- d.cache.Drain(draining) }()
 	for {
-		send(d.progress(phaseDelivering))
+		e, left := d.progress(phaseDelivering)
+		send(e)
+		if worth != nil && d.notWorth(worth, left) {
+			return event{}, true
+		}
 		select {
 		case err := <-drained:
-			if err == nil || keep {
-				return event{}, true
-			}
-			var left *outbox.LeftError
-			switch {
-			case errors.As(err, &left):
-				return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: left.Left}, false
-			case ctx.Err() != nil:
-				return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: undelivered(d.cache.Status())}, false
-			}
-			return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: explain(d.settings.target(), err).Error()}, false
+			return d.drainedEvent(ctx, err, worth != nil)
 		case <-d.gone: // somebody else was quicker
 			return event{}, true
 		case <-after(eventPause):
@@ -144,14 +200,52 @@ func (d *mountDaemon) deliver(ctx context.Context, keep bool, send func(event)) 
 	}
 }
 
-func (d *mountDaemon) progress(phase string) event {
+// drainedEvent is deliver's answer when the drain has ended with err.
+func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (event, bool) {
+	var left *outbox.LeftError
+	switch {
+	case err == nil:
+		return event{}, true
+	case errors.Is(ctx.Err(), context.Canceled): // taken back, or whoever asked is gone
+		return event{Phase: phaseEnded, Outcome: outcomeStays, Left: undelivered(d.cache.Status())}, false
+	case keep:
+		return event{}, true
+	case errors.As(err, &left):
+		return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: left.Left}, false
+	case ctx.Err() != nil:
+		return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: undelivered(d.cache.Status())}, false
+	}
+	return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: explain(d.settings.target(), err).Error()}, false
+}
+
+func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
+	return worth.over(time.Now(), left, d.bucket.Contact(), d.bucket.Moved())
+}
+
+// progress is how the delivery stands, and what is left of it.
+func (d *mountDaemon) progress(phase string) (event, []outbox.Status) {
 	e := event{Phase: phase}
-	for _, st := range undelivered(d.cache.Status()) {
+	left := undelivered(d.cache.Status())
+	for _, st := range left {
 		e.Files++
 		e.Bytes += st.Size
 		e.Sent += st.Sent
 	}
-	return e
+	if e.Files > 0 {
+		e.Waiting = d.whyWaiting()
+	}
+	return e, left
+}
+
+// whyWaiting is why nothing is delivered at present, "" where something may be.
+func (d *mountDaemon) whyWaiting() string {
+	if p := d.paused(); p != nil {
+		return p.Reason
+	}
+	if known := d.bucket.Contact(); !known.Failing.IsZero() && time.Since(known.Failing) > eventPause {
+		return d.wordsOf(known.Err).Reason
+	}
+	return ""
 }
 
 // mayLeave lets the last drain end with something undelivered.

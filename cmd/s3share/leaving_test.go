@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -37,10 +39,19 @@ func (f *fakeOwing) Status() []outbox.Status {
 
 func (f *fakeOwing) Paused() error { return f.paused }
 
-func (f *fakeOwing) Conflicts(string) []outbox.Status   { return f.beside }
+func (f *fakeOwing) StatusAt(string) []outbox.Status  { return f.Status() }
+func (f *fakeOwing) Conflicts(string) []outbox.Status { return f.beside }
+func (f *fakeOwing) Retry(string) int                 { return 0 }
+func (f *fakeOwing) Deliver(string) (int, error)      { return 0, nil }
+func (f *fakeOwing) Outcomes(paths []string) []cache.Confirmed {
+	return make([]cache.Confirmed, len(paths))
+}
+
+func (f *fakeOwing) Confirm(context.Context, string) cache.Confirmed {
+	return cache.Confirmed{Is: cache.Directory}
+}
+
 func (f *fakeOwing) Wait(context.Context, string) error { return nil }
-func (f *fakeOwing) Retry(string) int                   { return 0 }
-func (f *fakeOwing) Deliver(string) (int, error)        { return 0, nil }
 
 func (f *fakeOwing) Drain(ctx context.Context) error {
 	select {
@@ -74,7 +85,12 @@ func (f *fakeMount) Unmount() error {
 
 func (f *fakeMount) Wait() { <-f.gone }
 
-type fakeBucket struct{}
+// fakeBucket is one to which the connection is as known says.
+type fakeBucket struct{ known s3backend.Contact }
+
+func (f fakeBucket) Contact() s3backend.Contact                       { return f.known }
+func (f fakeBucket) Check(context.Context) (s3backend.Contact, error) { return f.known, nil }
+func (fakeBucket) Moved() int64                                       { return 0 }
 
 func (fakeBucket) Bucket() string                      { return "team" }
 func (fakeBucket) Region() string                      { return "r" }
@@ -207,6 +223,47 @@ func TestUnmountKeep(t *testing.T) {
 	}
 }
 
+// TestUnmountTakenBack interrupts an unmount in each of its phases: while the mount
+// serves it stays, also with Keep, and afterwards it is not said to.
+func TestUnmountTakenBack(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		for _, phase := range []string{phaseDelivering, phaseFinishing} {
+			t.Run(fmt.Sprintf("%s, keep: %v", phase, keep), func(t *testing.T) {
+				r := runDaemon(t, []outbox.Status{sealed}, nil)
+				if phase == phaseFinishing {
+					go func() { r.owing.drained <- nil }() // and not the last drain
+				}
+				ctx, interrupt := context.WithCancel(t.Context())
+				last, err := r.link.unmount(ctx, unmountRequest{Keep: keep}, func(e event) {
+					if e.Phase == phase {
+						interrupt()
+					}
+				})
+				st, serr := r.link.status(t.Context())
+				if err != nil || serr != nil {
+					t.Fatal(err, serr)
+				}
+				if stays := phase == phaseDelivering; st.Mounted != stays || (last.Outcome == outcomeStays) != stays {
+					t.Errorf("the last event is %+v, and mounted: %v", last, st.Mounted)
+				}
+				said := stopped(r.dir, st, last)
+				if text := errorText(said); (text == "interrupted") != st.Mounted {
+					t.Errorf("it says %q though mounted: %v", text, st.Mounted)
+				}
+			})
+		}
+	}
+}
+
+// TestUnmountOfAnEarlierDaemon is interrupted where the daemon cannot say what became of
+// it.
+func TestUnmountOfAnEarlierDaemon(t *testing.T) {
+	got := errorText(stopped("/no/such/mount", state{PID: 7}, event{}))
+	if got != "not all is delivered yet" {
+		t.Errorf("an unmount that nobody answered for, of what is not mounted, says %q", got)
+	}
+}
+
 // TestUnmountedByOthers delivers the rest although nobody asked s3share.
 func TestUnmountedByOthers(t *testing.T) {
 	r := runDaemon(t, []outbox.Status{sealed}, nil)
@@ -264,7 +321,7 @@ func errorText(err error) string {
 }
 
 func TestPrintStates(t *testing.T) {
-	now := time.Now()
+	now, noon := time.Now(), time.Date(2026, 1, 2, 12, 0, 0, 0, time.Local)
 	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Size: 1 << 20, Sent: 1 << 20, Since: now.Add(-49 * time.Hour)}
 	moving := outbox.Status{Path: "Delivery/m", State: outbox.Uploading, Size: 3 << 20, Sent: 1 << 20, Speed: 512 << 10, Since: now.Add(-90 * time.Second)}
 	stuck := blocked
@@ -273,7 +330,16 @@ func TestPrintStates(t *testing.T) {
 	err := printStates(&out, []state{
 		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
 		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Owed: []outbox.Status{stuck, moving}, Beside: []outbox.Status{odd}},
-		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &fileState{State: cache.Delivered}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"}, // of an earlier version's daemon
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &fileState{State: cache.Unknown, words: words{Reason: "nothing answers"}}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &fileState{State: cache.Delivered, At: noon, words: words{Reason: "nothing answers"}}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery", File: &fileState{State: cache.Directory}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: online, Answered: noon}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: offline, Answered: noon, Since: noon.Add(time.Second), words: words{Reason: "nothing answers", Hint: "check it"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: noAnswer, Answered: noon, words: words{Reason: "no answer from S3 in 2s"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: refused, Answered: noon, Since: noon}, Paused: &pause{words{Reason: "expired", Hint: "s3share login"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: refused, Answered: noon, Since: noon, words: words{Reason: "no bucket"}}, Owed: []outbox.Status{stuck}},
 	})
 	want := strings.TrimPrefix(`
 /mnt/a (b)
@@ -287,6 +353,40 @@ func TestPrintStates(t *testing.T) {
 
 /mnt/e (b)
   Delivery/x is delivered
+
+/mnt/e (b)
+  it is not known whether Delivery/x is delivered
+
+/mnt/e (b)
+  it is not known whether Delivery/x is delivered: nothing answers
+
+/mnt/e (b)
+  Delivery/x is delivered, as S3 confirmed at 2026-01-02 12:00; it cannot be asked again now: nothing answers
+
+/mnt/e (b)
+  all below Delivery is delivered
+
+/mnt/f (b)
+  all is delivered
+
+/mnt/f (b)
+  offline since 2026-01-02 12:00: nothing answers; S3 answered last at 2026-01-02 12:00
+  to do:  check it
+  all is delivered as of 2026-01-02 12:00
+
+/mnt/f (b)
+  no answer from S3 in 2s; S3 answered last at 2026-01-02 12:00
+  all is delivered as of 2026-01-02 12:00
+
+/mnt/f (b)
+  paused: expired
+  to do:  s3share login
+  all is delivered as of 2026-01-02 12:00
+
+/mnt/f (b)
+  refused since 2026-01-02 12:00: no bucket; S3 answered last at 2026-01-02 12:00
+  FILE        STATE    SIZE  SENT  SPEED  AGE  REASON
+  Delivery/b  blocked  20 B  0 B          3h   access denied
 `, "\n")
 	if err != nil || out.String() != want {
 		t.Errorf("printStates: %v\n%s\nwant\n%s", err, &out, want)

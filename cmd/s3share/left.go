@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
@@ -35,13 +36,38 @@ func sayLeft(w io.Writer, left []outbox.Status) {
 	}
 }
 
-// leftText tells why a delivery that was given this time, 0 for any, did not
-// deliver all.
-func leftText(left []outbox.Status, timeout time.Duration) string {
-	if timeout > 0 && hasMoving(left) {
+// leftText says that a delivery that was given this time, 0 for any, did not deliver
+// all of what people call where; "" for a whole mount.
+func leftText(where string, left []outbox.Status, timeout time.Duration) string {
+	late := timeout > 0 && hasMoving(left)
+	switch {
+	case where != "" && late:
+		return fmt.Sprintf("not all of %s was delivered in %s", where, timeout)
+	case where != "":
+		return fmt.Sprintf("not all of %s is delivered", where)
+	case late:
 		return fmt.Sprintf("not all was delivered in %s", timeout)
 	}
 	return "not all can be delivered"
+}
+
+// leftHint says what a person can do about what is left, and then what becomes of it.
+func leftHint(left []outbox.Status, then string) string {
+	has := map[outbox.State]bool{}
+	for _, st := range left {
+		has[st.State] = true
+	}
+	var hints []string
+	if has[outbox.Interrupted] {
+		hints = append(hints, "s3share deliver sends as it is what was interrupted")
+	}
+	if has[outbox.Blocked] {
+		hints = append(hints, "s3share why says what to do about what is blocked")
+	}
+	if then != "" {
+		hints = append(hints, then)
+	}
+	return strings.Join(hints, "; ")
 }
 
 // sayBeside lists what was delivered beside the other party's version.

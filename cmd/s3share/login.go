@@ -193,26 +193,18 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 }
 
 // pause is why everything waits, in a state.
-type pause struct {
-	Reason string `json:"reason"`
-	Hint   string `json:"hint,omitempty"`
-	Code   string `json:"code,omitempty"`
-}
+type pause struct{ words }
 
 // paused tells why everything waits, or nil.
 func (d *mountDaemon) paused() *pause {
 	err := d.cache.Paused()
+	if known := d.bucket.Contact(); err == nil && errors.Is(known.Err, s3backend.BadLogin) {
+		err = known.Err // nothing waits, and nothing would be delivered
+	}
 	if err == nil {
 		return nil
 	}
-	p := &pause{}
-	var e *s3backend.Error
-	if errors.As(err, &e) {
-		p.Code = e.Code()
-	}
-	err = explain(d.settings.target(), err)
-	p.Reason = oneLine(err.Error())
-	_, p.Hint = verdict(err)
+	p := &pause{d.wordsOf(err)}
 	if errors.Is(err, s3backend.BadLogin) && !isClock(p.Code) {
 		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
 		if d.bucket.LoginMethod().Fixed {

@@ -19,11 +19,25 @@ type place struct {
 }
 
 // String is the place as people write it.
-func (p place) String() string { return filepath.Join(p.state.Dir, p.path) }
+func (p place) String() string { return printable(filepath.Join(p.state.Dir, p.path)) }
 
 // placeOf finds the daemon behind the mount that name is in, or on, and asks it what
-// it owes there.
+// it knows of it.
 func placeOf(ctx context.Context, name string) (place, error) {
+	p, err := findPlace(ctx, name)
+	if err != nil {
+		return place{}, err
+	}
+	if p.path == "" {
+		p.state, err = p.link.checkedStatus(ctx)
+	} else {
+		p.state, err = p.link.file(ctx, p.path)
+	}
+	return p, err
+}
+
+// findPlace finds the daemon behind the mount that name is in, or on.
+func findPlace(ctx context.Context, name string) (place, error) {
 	dir, path, m, err := mountOf(name)
 	if err != nil {
 		return place{}, err
@@ -41,7 +55,6 @@ func placeOf(ctx context.Context, name string) (place, error) {
 	default:
 		return place{}, advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
-	st.keep(path)
 	return place{link, st, path}, nil
 }
 
@@ -94,10 +107,20 @@ func realPath(path string) string {
 	return path
 }
 
-// placesOf is the place that args name, or all mounts of this user.
+// placesOf is the place that args name, with what is known of it, or all mounts of this
+// user.
 func placesOf(ctx context.Context, args []string) ([]place, error) {
+	return places(ctx, args, placeOf)
+}
+
+// placesToAsk is placesOf for who asks something else about it.
+func placesToAsk(ctx context.Context, args []string) ([]place, error) {
+	return places(ctx, args, findPlace)
+}
+
+func places(ctx context.Context, args []string, find func(context.Context, string) (place, error)) ([]place, error) {
 	if len(args) > 0 {
-		p, err := placeOf(ctx, args[0])
+		p, err := find(ctx, args[0])
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ type progress struct {
 	label string
 	most  int64 // bytes: the greatest total seen, since what is delivered is not listed
 	said  bool
+	why   string // what was said of why nothing is delivered
 }
 
 func newProgress(w io.Writer) *progress {
@@ -32,6 +33,11 @@ func (p *progress) show(e event) {
 		return
 	}
 	p.label = fmt.Sprintf("delivering %s", count(e.Files, "file"))
+	if e.Waiting != p.why {
+		if p.why = e.Waiting; p.why != "" {
+			p.line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", oneLine(p.why)))
+		}
+	}
 	if p.bars == nil {
 		if !p.said {
 			fmt.Fprintf(p.w, "%s, %s\n", p.label, sizeText(e.Bytes-e.Sent))
@@ -48,6 +54,15 @@ func (p *progress) show(e event) {
 	p.most = max(p.most, e.Bytes-e.Sent)
 	p.bar.SetTotal(p.most, false)
 	p.bar.SetCurrent(p.most - (e.Bytes - e.Sent))
+}
+
+// line prints a line, above the bar if there is one.
+func (p *progress) line(s string) {
+	w := p.w
+	if p.bars != nil {
+		w = p.bars
+	}
+	fmt.Fprintln(w, s)
 }
 
 // end takes the bar away.

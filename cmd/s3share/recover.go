@@ -94,7 +94,7 @@ func recoverOwed(ctx context.Context, s *settings, timeout time.Duration, out, e
 		defer cancel()
 	}
 	bar := newProgress(errs)
-	last, _ := d.deliver(deadline, false, bar.show)
+	last, _ := d.deliver(deadline, nil, bar.show)
 	bar.end()
 	beside := d.cache.Conflicts("")
 	sayLeft(errs, last.Left)
@@ -106,7 +106,7 @@ func recoverOwed(ctx context.Context, s *settings, timeout time.Duration, out, e
 	case last.Error != "":
 		return errors.New(last.Error)
 	case len(last.Left) > 0:
-		return advise(errors.New(leftText(last.Left, timeout)), stays)
+		return advise(errors.New(leftText("", last.Left, timeout)), leftHint(last.Left, stays))
 	case len(beside) > 0:
 		return advise(errors.New("all is delivered, but "+besideText(beside)), besideHint)
 	}

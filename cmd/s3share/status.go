@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -28,8 +26,12 @@ machine), sealed (closed, and safe here), uploading, removing, delivered, blocke
 (S3 refuses it; kept here), interrupted (its writer was ended; kept here) or in
 conflict (delivered beside the other party's version).
 
+Where S3 cannot be asked about a FILE, it is not known whether it is delivered: that
+is said with its reason, and the exit status is 1, as for a FILE that is not there.
+
 --json prints a list of objects for scripts: sizes and sent are in bytes, speed in
-bytes a second. --watch goes on, with bars on a terminal and else with a line for
+bytes a second, and a byte of a name that is no UTF-8 is a lone surrogate, as Python
+reads it. --watch goes on, with bars on a terminal and else with a line for
 each change, until the mount is undone or Ctrl-C.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
@@ -40,28 +42,31 @@ each change, until the mount is undone or Ctrl-C.
 			ctx, stop := untilSignalOnce()
 			defer stop()
 			places, err := placesOf(ctx, args)
-			if err == nil && len(args) > 0 {
-				err = places[0].exists()
-			}
 			if err != nil {
 				if len(args) == 0 {
 					return err
 				}
 				return fmt.Errorf("cannot tell the status of %s: %w", args[0], err)
 			}
+			if watching && len(places) > 0 {
+				return watchPlaces(ctx, places, cmd.OutOrStdout())
+			}
 			all := []state{}
+			var problem error
 			for _, p := range places {
+				if p.path != "" && len(p.state.rows()) == 0 {
+					problem = p.state.File.problem("tell the status of", p)
+				}
 				all = append(all, p.state)
 			}
-			switch {
-			case watching && len(places) > 0:
-				return watchPlaces(ctx, places, cmd.OutOrStdout())
-			case asJSON:
+			if asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
-				return enc.Encode(all)
+				err = enc.Encode(all)
+			} else if problem == nil {
+				err = printStates(cmd.OutOrStdout(), all)
 			}
-			return printStates(cmd.OutOrStdout(), all)
+			return errors.Join(problem, err)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -69,30 +74,8 @@ each change, until the mount is undone or Ctrl-C.
 	return cmd
 }
 
-// keep keeps what st tells of the file or folder at path, "" for all.
-func (st *state) keep(path string) {
-	st.Path = path
-	if path == "" {
-		return
-	}
-	st.Owed = slices.DeleteFunc(st.Owed, func(o outbox.Status) bool { return !within(o.Path, path) })
-	st.Beside = slices.DeleteFunc(st.Beside, func(o outbox.Status) bool { return !within(o.Path, path) && !within(o.Theirs, path) })
-}
-
 // rows are the files to tell people of.
 func (st *state) rows() []outbox.Status { return slices.Concat(st.Owed, st.Beside) }
-
-// exists tells why there is nothing at p, if that is so. Only its own user may look.
-func (p place) exists() error {
-	if p.path == "" || len(p.state.rows()) > 0 {
-		return nil
-	}
-	_, err := os.Lstat(p.String())
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("there is no such file in the exchange")
-	}
-	return nil
-}
 
 func headline(st state) string {
 	what := st.Bucket

@@ -61,13 +61,15 @@ func printStates(out io.Writer, all []state) error {
 			if st.Paused.Hint != "" {
 				fmt.Fprintf(w, "  to do:  %s\n", oneLine(st.Paused.Hint))
 			}
+		} else {
+			st.Connection.print(w)
 		}
 		switch {
-		case len(st.Owed) > 0:
+		case len(st.Owed) > 0 || st.Path != "" && len(st.Beside) > 0:
 		case st.Path != "":
-			fmt.Fprintf(w, "  %s is delivered\n", printable(st.Path))
+			fmt.Fprintf(w, "  %s\n", st.File.sentence(printable(st.Path)))
 		default:
-			fmt.Fprintln(w, "  all is delivered")
+			fmt.Fprintf(w, "  all is delivered%s\n", st.Connection.asOf())
 		}
 		rows := st.rows()
 		if len(rows) == 0 {

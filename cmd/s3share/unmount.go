@@ -22,7 +22,8 @@ func newUnmount() *cobra.Command {
 		Long: `Wait until all that was written to the mount on DIR is delivered, then undo
 it. If something cannot be delivered, it is listed with its reason, DIR stays
 mounted and the exit status is 1; with --keep the mount is undone all the same
-and what is left stays in the outbox. Nothing that was written is thrown away.
+and what is left stays in the outbox, also while S3 does not answer or refuses the
+credentials. Nothing that was written is thrown away.
 
 Files that both parties have changed are listed too: both versions are in the
 bucket, ours under a name of its own. The mount is undone, and the exit status
@@ -73,7 +74,7 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 	if m != nil && !ours(m) {
 		return advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
-	link, _, err := findDaemon(ctx, dir, usersOf(m)...)
+	link, st, err := findDaemon(ctx, dir, usersOf(m)...)
 	switch {
 	case err == nil:
 	case !errors.Is(err, errNoDaemon):
@@ -83,19 +84,35 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 	default:
 		return leaveAlone(dir, m, errs)
 	}
-	if held := holders(dir); len(held) > 0 {
+	if held := holders(dir); st.Mounted && len(held) > 0 {
 		return busy(held)
 	}
 	bar := newProgress(errs)
 	last, err := link.unmount(ctx, ask, bar.show)
 	bar.end()
-	if ctx.Err() != nil {
-		return advise(errInterrupted, "it stays mounted, and goes on delivering")
+	if ctx.Err() != nil && last.Outcome != outcomeUnmounted {
+		return stopped(dir, st, last)
 	}
 	if err != nil {
 		return err
 	}
 	return judge(dir, last, ask, errs)
+}
+
+// stopped says how things stand after an unmount that was interrupted: what the daemon
+// said last, or else what the kernel shows.
+func stopped(dir string, st state, last event) error {
+	goesOn := fmt.Sprintf("its daemon (pid %d) goes on delivering, as s3share status shows", st.PID)
+	m, err := mountAt(dir)
+	switch {
+	case last.Outcome == outcomeStays || last.Outcome == outcomeLeft || last.Outcome == outcomeBusy:
+		return advise(errInterrupted, "it stays mounted, and goes on delivering")
+	case last.Phase == phaseFinishing || err == nil && m == nil:
+		return &undone{advise(errors.New("not all is delivered yet"), goesOn)}
+	case err != nil:
+		return fmt.Errorf("interrupted, and it is not known whether it is still mounted: %w", err)
+	}
+	return advise(errInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
 }
 
 // judge tells how an unmount went that the daemon has carried out.
@@ -108,7 +125,7 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 		return errors.New(last.Error)
 	case outcomeLeft:
 		sayLeft(errs, last.Left)
-		return advise(errors.New(leftText(last.Left, ask.Timeout)), "it stays mounted; with --keep it is undone, and what is left stays in the outbox")
+		return advise(errors.New(leftText("", last.Left, ask.Timeout)), leftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
 	case outcomeUnmounted:
 		if len(last.Left) > 0 {
 			sayLeft(errs, last.Left)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 )
 
@@ -33,26 +33,27 @@ func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
 	for _, p := range places {
 		w.show(p.state)
 	}
+	var lost []error
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return errors.Join(lost...)
 		case <-after(watchPause):
 		}
 		places = slices.DeleteFunc(places, func(p place) bool {
-			st, err := p.link.status(ctx)
+			st, err := p.link.waiting(ctx, p.path)
 			if err != nil {
 				if ctx.Err() == nil {
-					w.line("%s is no longer mounted", p.state.Dir)
+					lost = append(lost, w.lost(p, err))
 				}
 				return true
 			}
-			st.keep(p.path)
+			w.became = func(paths []string) []fileState { return p.link.outcomes(ctx, paths) }
 			w.show(st)
 			return false
 		})
 		if len(places) == 0 {
-			return nil
+			return errors.Join(lost...)
 		}
 	}
 }
@@ -64,7 +65,8 @@ type watcher struct {
 	seen map[string]outbox.Status // by where the file is
 	bar  map[string]*bar          // of those that have one
 	now  func() time.Time
-	gone func(name string) bool // whether a file that is owed no more was removed
+	// became says what became of paths that wait no more, each in its place.
+	became func(paths []string) []fileState
 }
 
 // bar is the bar of one file. It is drawn beside the one who sets it.
@@ -80,26 +82,38 @@ func (b *bar) set(o outbox.Status) {
 }
 
 func newWatcher(out io.Writer) *watcher {
-	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, gone: isGone}
+	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: unknownOutcomes}
 	if onTerminal(out) {
 		w.bars = mpb.New(mpb.WithOutput(unguarded(out)), mpb.WithWidth(40))
 	}
 	return w
 }
 
-// isGone tells whether there is no file of this name: one that is owed no more was
-// delivered if it is still there.
-func isGone(name string) bool {
-	_, err := os.Lstat(name)
-	return errors.Is(err, os.ErrNotExist)
+// unknownOutcomes is for who cannot ask.
+func unknownOutcomes(paths []string) []fileState {
+	all := make([]fileState, len(paths))
+	for i := range all {
+		all[i].State = cache.Unknown
+	}
+	return all
 }
 
-// show takes in what a mount owes now.
+// lost says that a mount's daemon answers no more: because the mount was undone, or for
+// the reason that is returned.
+func (w *watcher) lost(p place, err error) error {
+	if m, merr := mountAt(p.state.Dir); m == nil && merr == nil {
+		w.line("%s is no longer mounted", printable(p.state.Dir))
+		return nil
+	}
+	return fmt.Errorf("cannot watch %s any more: %w", printable(p.state.Dir), err)
+}
+
+// show takes in what waits at a mount now.
 func (w *watcher) show(st state) {
-	owed := map[string]bool{}
+	waits := map[string]bool{}
 	for _, o := range st.rows() {
 		name := filepath.Join(st.Dir, o.Path)
-		owed[name] = true
+		waits[name] = true
 		was, known := w.seen[name]
 		w.seen[name] = o
 		if !known || changed(was, o) {
@@ -107,18 +121,36 @@ func (w *watcher) show(st state) {
 		}
 		w.draw(name, o)
 	}
+	var names, paths []string
 	for name, was := range w.seen {
-		if owed[name] || !within(name, st.Dir) {
-			continue
+		if !waits[name] && within(name, st.Dir) {
+			names, paths = append(names, name), append(paths, was.Path)
 		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	for i, became := range w.became(paths) {
+		name := names[i]
+		w.line("%s: %s", printable(name), outcomeText(w.seen[name], became))
 		delete(w.seen, name)
 		w.undraw(name)
-		became := outbox.Delivered
-		if was.State == outbox.Removing || w.gone(name) {
-			became = "removed"
-		}
-		w.line("%s: %s", printable(name), became)
 	}
+}
+
+// outcomeText is what became of a file that waits no more. What was confirmed before it
+// waited says nothing of that.
+func outcomeText(was outbox.Status, became fileState) string {
+	if became.At.Before(was.Since) {
+		became.State = cache.Unknown
+	}
+	switch became.State {
+	case cache.Delivered, cache.Removed:
+		return string(became.State)
+	case cache.Renamed:
+		return "goes by another name now"
+	}
+	return "waits no more; what became of it is not known here"
 }
 
 // changed tells whether there is news for people: another state or reason, or a

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 
+	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 )
 
@@ -20,24 +22,35 @@ func TestWatcher(t *testing.T) {
 	writing := func(sent int64) outbox.Status {
 		return outbox.Status{Path: "Delivery/w", State: outbox.Open, Size: 1000, Sent: sent}
 	}
+	confirmed := time.Now()
+	later := sealed
+	later.Since = confirmed.Add(time.Second)
 	for _, tt := range []struct {
 		looks [][]outbox.Status
-		gone  bool
+		now   cache.Presence // what the daemon says became of it
 		want  string
 	}{
-		{[][]outbox.Status{{sealed}, {sealed}, {}}, false,
+		{[][]outbox.Status{{sealed}, {sealed}, {}}, cache.Delivered,
 			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: delivered\n"},
-		{[][]outbox.Status{{up(0)}, {up(50)}, {up(520)}, {up(530)}, {}}, false,
+		{[][]outbox.Status{{up(0)}, {up(50)}, {up(520)}, {up(530)}, {}}, cache.Delivered,
 			"12:00:00 /mnt/Delivery/big: uploading 0%, 1000 B, 100 B/s\n12:00:00 /mnt/Delivery/big: uploading 52%, 1000 B, 100 B/s\n" +
 				"12:00:00 /mnt/Delivery/big: delivered\n"},
-		{[][]outbox.Status{{writing(10)}, {writing(700)}}, false, "12:00:00 /mnt/Delivery/w: open, 1000 B\n"},
-		{[][]outbox.Status{{blocked}, {blocked}, {}}, true,
+		{[][]outbox.Status{{writing(10)}, {writing(700)}}, cache.Unknown, "12:00:00 /mnt/Delivery/w: open, 1000 B\n"},
+		{[][]outbox.Status{{blocked}, {blocked}, {}}, cache.Removed,
 			"12:00:00 /mnt/Delivery/b: blocked, access denied\n12:00:00 /mnt/Delivery/b: removed\n"},
+		{[][]outbox.Status{{sealed}, {}}, cache.Renamed,
+			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: goes by another name now\n"},
+		{[][]outbox.Status{{sealed}, {}}, cache.Unknown,
+			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
+		{[][]outbox.Status{{later}, {}}, cache.Delivered, // of what was there before
+			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
 	} {
 		var out bytes.Buffer
 		w := newWatcher(&out)
 		w.now = func() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
-		w.gone = func(string) bool { return tt.gone }
+		w.became = func(paths []string) []fileState {
+			return slices.Repeat([]fileState{{State: tt.now, At: confirmed}}, len(paths))
+		}
 		for _, owed := range tt.looks {
 			w.show(state{Dir: "/mnt", Owed: owed})
 		}
@@ -53,7 +66,7 @@ func TestWatcher(t *testing.T) {
 func TestWatcherBars(t *testing.T) {
 	var out bytes.Buffer
 	w := newWatcher(nil)
-	w.gone = func(string) bool { return false }
+	w.became = func(paths []string) []fileState { return []fileState{{State: cache.Delivered, At: time.Now()}} }
 	refresh := make(chan any)
 	w.bars = mpb.New(mpb.WithOutput(&out), mpb.WithManualRefresh(refresh), mpb.WithWidth(120))
 	w.show(state{Dir: "/mnt", Owed: []outbox.Status{
