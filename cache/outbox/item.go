@@ -39,6 +39,8 @@ type Item struct {
 	unbrought atomic.Bool
 	// nameless tells that it will not be delivered: its name was removed, or it was dropped.
 	nameless atomic.Bool
+	// sendsAll tells that S3 copies nothing of the base: see copyRefusedError.
+	sendsAll atomic.Bool
 
 	// changing is shared by those who change what the file holds, and held by whoever
 	// writes a seal: what a seal says is all there, and nothing more.

@@ -105,7 +105,9 @@ type Outbox struct {
 	staged    atomic.Int64 // bytes that stages were given room for
 	disk      freeSpace
 	gate      gate
-	resumed   []func() // renames that wait for Resume
+
+	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
+	resumed       []func()    // renames that wait for Resume
 
 	// besideMu guards beside, and what the disk has of it.
 	besideMu sync.Mutex

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -113,6 +114,12 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 		g.Go(func() error { return it.sendPart(gctx, up, p) })
 	}
 	if err := g.Wait(); err != nil {
+		var refused *copyRefusedError
+		if errors.As(err, &refused) {
+			it.sendAll(refused)
+			it.giveUp(up)
+			return it.upParts(ctx, key, size, h)
+		}
 		return nil, nil, err
 	}
 	list := make([]s3backend.Part, len(parts))
@@ -174,7 +181,10 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		up.keepSmall(size)
 	}
 	it.stage.mu.Lock()
-	parts := planEdit(size, it.stage.baseValid, it.stage.dirty)
+	var parts []part
+	if !it.wholly() {
+		parts = planEdit(size, it.stage.baseValid, it.stage.dirty)
+	}
 	it.stage.mu.Unlock()
 	if parts != nil {
 		up.layout, up.parts, up.planned = layout{}, parts, seq
@@ -253,6 +263,9 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	var got s3backend.Part
 	if p.copied {
 		got, err = it.o.bucket.CopyPart(ctx, up.up, p.num, it.base, p.off, p.n)
+		if err != nil && it.refusesCopy(ctx, err) {
+			err = &copyRefusedError{err}
+		}
 	} else {
 		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n, turn), p.n)
 	}

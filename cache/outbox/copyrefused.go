@@ -1,0 +1,46 @@
+package outbox
+
+import (
+	"context"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// copyRefusedError tells that S3 does not copy a part of the base, for a reason that
+// does not pass: its bytes have to be sent.
+type copyRefusedError struct{ err error }
+
+func (e *copyRefusedError) Error() string { return e.err.Error() }
+func (e *copyRefusedError) Unwrap() error { return e.err }
+
+// refusesCopy reports whether the error of an UploadPartCopy is one that sending the bytes
+// avoids. Servers refuse the request as such, or refuse it for an upload that was begun
+// with a checksum, or never find the ETag of an upload in parts to match; and whoever may
+// not read the base cannot copy it, though it may be cached here.
+func (it *Item) refusesCopy(ctx context.Context, err error) bool {
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case isKind(err, s3backend.Denied), isKind(err, s3backend.Archived), isKind(err, s3backend.Refused):
+		return true
+	case isKind(err, s3backend.Stale): // unless the base is really another by now
+		cur, cerr := it.o.current(ctx, it.base.Key)
+		return cerr == nil && cur.ETag == it.base.ETag
+	}
+	return false
+}
+
+// sendAll has all bytes of the item sent from now on. Where it is not the policy that
+// refuses the copy, it is the server, and no other item tries it.
+func (it *Item) sendAll(refused *copyRefusedError) {
+	it.sendsAll.Store(true)
+	if isKind(refused, s3backend.Denied) || isKind(refused, s3backend.Archived) {
+		return
+	}
+	if it.o.copiesNoParts.CompareAndSwap(false, true) {
+		it.o.log.Warn("this server copies no parts; an edited file is sent as a whole", "reply", refused.err)
+	}
+}
+
+// wholly reports whether all bytes of the item are to be sent.
+func (it *Item) wholly() bool { return it.sendsAll.Load() || it.o.copiesNoParts.Load() }
