@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,9 @@ type grants struct {
 
 	mu     sync.Mutex
 	delete map[string]grant
-	left   map[string]s3backend.Upload // of probes, by folder: what S3 did not let abort
+	// refusals are when probes were refused within the last hour, the oldest first.
+	refusals []time.Time
+	left     map[string]s3backend.Upload // of probes, by folder: what S3 did not let abort
 }
 
 type grant struct {
@@ -38,13 +41,26 @@ func (g *grants) learn(folder string, err error) {
 		g.delete = map[string]grant{}
 	}
 	g.delete[folder] = grant{err, time.Now()}
+	if err != nil {
+		g.refusedLocked()
+	}
+}
+
+// refusedLocked notes that a probe was refused.
+func (g *grants) refusedLocked() { g.refusals = append(g.refusals, time.Now()) }
+
+// enoughLocked reports whether so many probes were refused in the last hour that nothing
+// is asked again.
+func (g *grants) enoughLocked() bool {
+	g.refusals = slices.DeleteFunc(g.refusals, func(at time.Time) bool { return time.Since(at) > time.Hour })
+	return len(g.refusals) >= refusals
 }
 
 func (g *grants) known(folder string) (error, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r, ok := g.delete[folder]
-	if ok && r.err != nil && time.Since(r.at) > regrant {
+	if ok && r.err != nil && time.Since(r.at) > retried && !g.enoughLocked() {
 		return nil, false
 	}
 	return r.err, ok
@@ -77,7 +93,7 @@ func (c *Cache) mayPut(ctx context.Context, key string) error {
 	if p == nil {
 		return nil
 	}
-	c.ask(folder, p.putting, (*question).due)
+	c.ask(folder, p.putting, (*question).tried)
 	if err := p.putting.await(ctx); err != nil {
 		return err
 	}
@@ -97,6 +113,31 @@ func (c *Cache) refusesPut(key string) error {
 		return fmt.Errorf("the policy grants no put in %s/: %w", folder, p.putting.err)
 	}
 	return nil
+}
+
+// refusesRead reports whether a probe was told that nothing may be read in the folder.
+func (g *grants) refusesRead(folder string) bool {
+	p := g.of(folder)
+	if p == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return refused(p.reading.err)
+}
+
+// wasRead notes that a version was read: so what others put in the folder may be, whatever
+// a probe was told.
+func (g *grants) wasRead(folder string) {
+	p := g.of(folder)
+	if p == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if refused(p.reading.err) {
+		p.reading.err, p.reading.believe = nil, 0
+	}
 }
 
 // Permission bits for everybody to read, and to write.

@@ -214,3 +214,51 @@ func TestSlowProbe(t *testing.T) {
 		}
 	})
 }
+
+// TestFewRefusals has programs look and try all day in a folder where nothing is granted:
+// no more than a few requests an hour are refused for that.
+func TestFewRefusals(t *testing.T) {
+	p := new(policy)
+	p.list.Store(true)
+	governed(t, p, func(r *rig) {
+		r.b.Store("Delivery/theirs", []byte("theirs"), nil)
+		for hour := range 4 {
+			before := p.asked.Load() + p.read.Load()
+			for begun := time.Now(); time.Since(begun) < time.Hour; time.Sleep(20 * time.Second) {
+				_, _ = r.Stat(r.Context(), "Delivery/theirs")
+				if _, err := r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{}); err == nil {
+					t.Fatal("a file was made that cannot be delivered")
+				}
+			}
+			synctest.Wait()
+			if n := p.asked.Load() + p.read.Load() - before; n > refusals+2 {
+				t.Errorf("%d probes were refused in hour %d, want %d at most", n, hour, refusals+2)
+			}
+		}
+		// A person who says that things have changed is believed.
+		p.put.Store(true)
+		p.get.Store(true)
+		r.reprobe()
+		synctest.Wait()
+		r.create("Delivery/f", "ours").Release()
+		r.wantDenied("Delivery/theirs", 0)
+		r.drain()
+	})
+}
+
+// TestReadBitsComeBack shows a file as readable again once something of the other party's
+// was read, whatever the probes were told.
+func TestReadBitsComeBack(t *testing.T) {
+	p := new(policy)
+	p.list.Store(true)
+	p.put.Store(true)
+	governed(t, p, func(r *rig) {
+		r.b.Store("Delivery/theirs", []byte("theirs"), nil)
+		r.b.Store("Delivery/other", []byte("theirs too"), nil)
+		r.wantShown("Delivery", "other", "theirs")
+		time.Sleep(2 * rest)
+		r.wantDenied("Delivery/other", readBits)
+		r.wantText("Delivery/theirs", "theirs") // as root, whom no bits keep out
+		r.wantDenied("Delivery/other", 0)
+	})
+}

@@ -21,17 +21,25 @@ type Prober interface {
 // What the policy grants in a folder is asked when the mount has come to rest after
 // its start, so that its first user waits for nothing and many short mounts ask
 // nothing; of putting, when the first file is made, and of both, when S3 has refused
-// something.
+// something. What is known is not asked again soon: each refusal is an AccessDenied in
+// somebody's CloudTrail, where GuardDuty looks for who tries what he may.
 
 const (
 	// rest is how long no request has gone out when a new mount has come to rest, and
 	// restless when it is taken for that all the same.
 	rest     = time.Second
 	restless = 5 * time.Second
-	// regrant is how long a refusal is believed: the owner may mend the policy.
-	regrant = time.Minute
+	// regrant is how long a refusal is believed, since the owner may mend the policy: the
+	// first time, and twice as long each time after, up to regrantMost.
+	regrant     = 10 * time.Minute
+	regrantMost = time.Hour
+	// retried is how long it is believed when a program tries what was refused.
+	retried = time.Minute
 	// regranted is how long it is believed that all is granted.
-	regranted = 5 * time.Minute
+	regranted = time.Hour
+	// refusals is how many refusals of an hour are enough: then nothing is asked again
+	// unless a person says so.
+	refusals = 6
 	// doubtful is the least time between two probes of a folder for refusals.
 	doubtful = 5 * time.Second
 	// firstWait is how long a program that makes the first file waits for what the
@@ -51,8 +59,9 @@ type question struct {
 	first chan struct{} // closed when the first answer has come
 
 	answer
-	at      time.Time // of the last answer; zero before the first
-	running bool      // it is being asked
+	at      time.Time     // of the last answer; zero before the first
+	believe time.Duration // how long an answer that is not "granted" is believed
+	running bool          // it is being asked
 }
 
 // answer is what a probe told.
@@ -62,13 +71,21 @@ type answer struct {
 }
 
 // due tells that a question was never answered, or so long ago that it is asked again.
-func (q *question) due() bool {
-	age := time.Since(q.at)
-	return q.at.IsZero() || age > regranted || age > regrant && q.err != nil
-}
+func (q *question) due() bool { return q.at.IsZero() || q.old() }
 
 // old tells that it was answered, and is due again.
-func (q *question) old() bool { return !q.at.IsZero() && q.due() }
+func (q *question) old() bool {
+	believe := regranted
+	if q.err != nil {
+		believe = q.believe
+	}
+	return !q.at.IsZero() && time.Since(q.at) > believe
+}
+
+// tried tells that it is due for a program that does what it is about.
+func (q *question) tried() bool {
+	return q.due() || q.err != nil && time.Since(q.at) > retried
+}
 
 // doubtful tells that the last answer is not of just now.
 func (q *question) doubtful() bool { return time.Since(q.at) > doubtful }
@@ -139,11 +156,12 @@ func (c *Cache) doubt(folder string) { c.probe(folder, (*question).doubtful) }
 
 // reprobe has all folders probed again, since a person says that things have changed.
 func (c *Cache) reprobe() {
-	c.probeAll(func(*question) bool { return true })
 	c.grants.mu.Lock()
-	defer c.grants.mu.Unlock()
+	c.grants.refusals = nil
 	clear(c.grants.delete)
+	c.grants.mu.Unlock()
 	c.replaced.forget()
+	c.probeAll(func(*question) bool { return true })
 }
 
 // probe has those questions about a folder asked that ifSo picks.
@@ -161,7 +179,7 @@ func (c *Cache) probe(folder string, ifSo func(*question) bool) {
 func (c *Cache) ask(folder string, q *question, ifSo func(*question) bool) {
 	c.grants.mu.Lock()
 	defer c.grants.mu.Unlock()
-	if q.running || !ifSo(q) || c.ending.Err() != nil {
+	if q.running || !ifSo(q) || c.ending.Err() != nil || !q.at.IsZero() && c.grants.enoughLocked() {
 		return
 	}
 	q.running = true
@@ -182,6 +200,17 @@ func (c *Cache) told(folder string, q *question, now answer) {
 		defer c.tellGrantsLocked(folder)
 	}
 	q.answer, q.at, q.running = now, time.Now(), false
+	switch {
+	case now.err == nil && now.list == nil:
+		q.believe = 0
+	case q.believe == 0:
+		q.believe = regrant
+	default:
+		q.believe = min(2*q.believe, regrantMost)
+	}
+	if errors.Is(now.err, s3backend.Denied) || errors.Is(now.list, s3backend.Denied) {
+		c.grants.refusedLocked()
+	}
 	if first {
 		close(q.first)
 	}
@@ -227,11 +256,7 @@ func (c *Cache) probePut(folder string) answer {
 // probeRead asks whether the policy lets us get what is in a folder.
 func (c *Cache) probeRead(folder string) (a answer) {
 	prefix := folder + "/"
-	// A refusal alone would not tell: who may not list is refused what is not there.
-	if a.err = c.cfg.Prober.MayGet(c.ending, prefix, nil); a.err != nil {
-		if a.list = c.cfg.Prober.MayList(c.ending, prefix); refused(a.list) {
-			a.err = errors.Join(s3backend.ErrUntold, a.err)
-		}
-	}
+	a.list = c.cfg.Prober.MayList(c.ending, prefix)
+	a.err = c.cfg.Prober.MayGet(c.ending, prefix, a.list)
 	return a
 }

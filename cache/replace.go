@@ -203,15 +203,20 @@ func (r *replacements) forget() {
 	clear(r.refused)
 }
 
-// wasRead forgets that If-Match is refused in a folder, for a version of it was read.
+// wasRead forgets what is known of a folder in which nothing may be read, for a version
+// was.
 func (c *Cache) wasRead(key, etag string) {
+	folder := folderOf(key)
 	c.replaced.mu.Lock()
 	none := len(c.replaced.refused) == 0
 	c.replaced.mu.Unlock()
-	if none {
+	if none && !c.grants.refusesRead(folder) {
 		return
 	}
-	kind := replaceKind{folderOf(key), c.putLast(key, etag)}
+	kind := replaceKind{folder, c.putLast(key, etag)}
+	if !kind.ours {
+		c.grants.wasRead(folder)
+	}
 	c.replaced.mu.Lock()
 	defer c.replaced.mu.Unlock()
 	delete(c.replaced.refused, kind)

@@ -25,6 +25,7 @@ type gateway struct {
 	answer func(op string, w http.ResponseWriter, r *http.Request) bool
 	stored func(op, key string)
 	counts map[string]int // requests that were let through, by name
+	denied int            // requests that the server has refused
 	active []*activeRule
 	faults int64 // what the rules have done
 }
@@ -62,6 +63,13 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 			}
 			seen := &statusWriter{ResponseWriter: w}
 			defer func() { g.look(op, seen.status, r) }() // also where the answer does not arrive
+			defer func() {
+				if seen.status == http.StatusForbidden {
+					g.mu.Lock()
+					g.denied++
+					g.mu.Unlock()
+				}
+			}()
 			g.forward.ServeHTTP(seen, r)
 		}
 		if f := g.faultFor(op, r); f != nil {
@@ -134,6 +142,13 @@ func (g *gateway) count(op string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.counts[op]
+}
+
+// refusals tells how many requests the server has refused.
+func (g *gateway) refusals() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.denied
 }
 
 // others are the names of all requests that are not in this list.

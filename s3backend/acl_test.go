@@ -100,6 +100,9 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Server":      func(t *testing.T, c *Client) error { c.Server(t.Context()); return nil },
 	"Skew":        func(t *testing.T, c *Client) error { c.Skew(t.Context()); return nil },
 	"BucketOwner": func(t *testing.T, c *Client) error { _, err := c.BucketOwner(t.Context()); return told(err) },
+	"IsOwner":     func(t *testing.T, c *Client) error { _, err := c.IsOwner(t.Context()); return told(err) },
+	"CanonicalID": func(t *testing.T, c *Client) error { _, err := c.CanonicalID(t.Context()); return told(err) },
+	"OwnerOf":     func(t *testing.T, c *Client) error { _, err := c.OwnerOf(t.Context(), "k"); return told(err) },
 	"Shared": func(t *testing.T, c *Client) error {
 		_, err := c.Shared(t.Context(), Object{Key: "k"})
 		return told(err)

@@ -63,6 +63,8 @@ type Client struct {
 	quirks   quirks
 	lately   lately
 	contact  contact
+	isOwner  atomic.Pointer[bool] // as IsOwner found out; nil until it has
+	versions atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
 }
 
 // Open finds credentials and region and proves that the bucket is there.

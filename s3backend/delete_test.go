@@ -189,8 +189,44 @@ func TestMayDelete(t *testing.T) {
 			}
 			refuse(w, tt.status, tt.code)
 		}))
+		c.answer.Store(&http.Header{})
+		c.versions.Store(versionsNone)
 		if err := c.MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
 			t.Errorf("MayDelete where S3 answers %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
 		}
+	}
+}
+
+// TestNoDeleteProbeWhereVersionsAreKept asks no server that may leave a delete marker
+// whether it would delete.
+func TestNoDeleteProbeWhereVersionsAreKept(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		version string // that a HEAD tells
+		objects string
+		want    error
+	}{
+		{"versions are kept", "v1", "<Contents><Key>Delivery/f</Key><Size>1</Size></Contents>", ErrUntold},
+		{"versions are not kept", "", "<Contents><Key>Delivery/f</Key><Size>1</Size></Contents>", nil},
+		{"nothing tells", "", "", ErrUntold},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodGet:
+					w.Write([]byte("<ListBucketResult><Name>bkt</Name>" + tt.objects + "</ListBucketResult>"))
+				case r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/f"):
+					if tt.version != "" {
+						w.Header().Set("X-Amz-Version-Id", tt.version)
+					}
+					w.Header().Set("ETag", `"e"`)
+				case r.Method == http.MethodDelete && errors.Is(tt.want, ErrUntold):
+					t.Errorf("%s %s may leave a delete marker", r.Method, r.URL)
+				}
+			}))
+			if err := c.MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
+				t.Errorf("MayDelete = %v, want %v", err, tt.want)
+			}
+		})
 	}
 }

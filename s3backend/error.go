@@ -291,6 +291,16 @@ func broken(op, key, format string, args ...any) error {
 	return &Error{Op: op, Key: key, Kind: Other, Err: fmt.Errorf(format, args...)}
 }
 
+// IsOfKey reports whether it was the encryption key that refused the request: S3 passes
+// on what KMS says.
+func IsOfKey(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return strings.HasPrefix(e.Code(), "KMS.") || strings.Contains(e.Error(), "kms:")
+}
+
 // codeOf and statusOf look into what fail made.
 func codeOf(err error) string {
 	var e *Error

@@ -25,6 +25,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 		return Object{}, err
 	}
 	c.lately.note(key, unquote(out.ETag), asked)
+	c.noteVersion(val(out.VersionId))
 	return Object{
 		Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
 		Modified: val(out.LastModified), Version: val(out.VersionId), Class: string(out.StorageClass),

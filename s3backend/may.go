@@ -15,10 +15,11 @@ import (
 )
 
 // What the policy grants is found out by requests that can change nothing on any
-// server: they are about a key, a version or an upload that nobody has, so that
-// all that is left to be told is whether they would be allowed. Each May... returns
-// nil for granted, Denied for refused, [ErrUntold] where the server's answers do not
-// tell, and any other error for that it could not be asked.
+// server: they are about a key, a version or an upload that nobody has, or they read what
+// is there. A refusal of a key that nobody has proves nothing, though: who may not list
+// that key is refused in any case, and so is everybody by a condition on an object's tags.
+// Each May... returns nil for granted, Denied for refused, [ErrUntold] where the server's
+// answers do not tell, and any other error for that it could not be asked.
 
 // ErrUntold says that what came back does not tell whether the policy grants it.
 var ErrUntold = errors.New("the answer does not tell")
@@ -26,6 +27,10 @@ var ErrUntold = errors.New("the answer does not tell")
 // ErrACLsOff says that the bucket takes no ACLs but the one that every upload
 // carries: its owner owns all that is in it.
 var ErrACLsOff = errors.New("the bucket's ACLs are off")
+
+// ErrACLRefused stands beside Denied where an upload would be allowed but for the ACL that
+// each of ours carries: s3:PutObjectAcl is not granted for it, or a condition refuses it.
+var ErrACLRefused = errors.New("it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
 
 // nobody is a key with this prefix that no object has.
 func nobody(prefix string) string { return prefix + ".s3share-" + rand.Text() }
@@ -40,62 +45,80 @@ func (c *Client) MayList(ctx context.Context, prefix string) error {
 }
 
 // MayGet tells whether objects with this prefix may be read, as far as the policy
-// goes: the ACL of an object may refuse it still. mayList is what MayList told of
-// the same prefix, for who may not list is told "access denied" of what is not there,
-// whatever else is granted. Source: Amazon S3 API Reference, GetObject, "Permissions".
+// goes: the ACL of an object may refuse it still. It reads a byte of some that are there;
+// where there are none, only an answer that a key is missing tells, since who may not get
+// is refused that. mayList is what MayList told of the same prefix: who may not list is
+// refused what is not there, whatever else is granted.
+// Source: Amazon S3 API Reference, GetObject, "Permissions".
 func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error {
-	err := c.readByte(ctx, nobody(prefix))
-	switch {
-	case isGone(err) && c.custom && !c.isVersity(ctx): // Ceph RGW 16 says so to whoever may list
-		return c.mayGetSome(ctx, prefix)
-	case isGone(err):
-		return nil
-	case err == nil || errors.Is(err, Denied) && mayList != nil:
-		return errors.Join(ErrUntold, err)
+	if errors.Is(mayList, Denied) {
+		return errors.Join(ErrUntold, mayList)
 	}
-	return err
+	err := c.mayGetSome(ctx, prefix)
+	if !errors.Is(err, ErrUntold) {
+		return err
+	}
+	missing := c.readByte(ctx, nobody(prefix))
+	switch {
+	case isGone(missing) && (!c.custom || c.isVersity(ctx)): // Ceph RGW 16 says so to whoever may list
+		return nil
+	case missing == nil, isGone(missing), errors.Is(missing, Denied):
+		return errors.Join(ErrUntold, missing)
+	}
+	return missing
 }
 
-// mayGetSome tells by what is there whether it may be read: of one object of each
-// owner, since everybody may read his own.
+// mayGetSome tells by what is there whether it may be read: of some objects of each
+// owner, since everybody may read his own. It is Denied where none of an owner's may.
+// What is archived may be read as far as the policy goes.
 func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
-	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true})
+	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
 	if err != nil {
 		return errors.Join(ErrUntold, err)
 	}
-	read := false
-	var no error
-	seen := map[string]bool{}
+	refusals, tried, read := map[string]error{}, map[string]int{}, map[string]bool{}
 	for _, o := range page.Objects {
-		if seen[o.Owner] || len(seen) == maxOwners {
+		if read[o.Owner] || tried[o.Owner] == maxTries || tried[o.Owner] == 0 && len(tried) == maxOwners {
 			continue
 		}
-		seen[o.Owner] = true
+		tried[o.Owner]++
 		switch err := c.readByte(ctx, o.Key); {
-		case err == nil:
-			read = true
+		case err == nil, errors.Is(err, Archived):
+			read[o.Owner] = true
 		case errors.Is(err, Denied):
-			no = err
-		case !isGone(err):
+			refusals[o.Owner] = err
+		case isGone(err), statusOf(err) == http.StatusBadRequest: // encrypted with a key of somebody's
+		default:
 			return err
 		}
 	}
+	var no error
+	for owner, err := range refusals {
+		if !read[owner] {
+			no = err
+		}
+	}
 	switch {
-	case no == nil && read:
+	case no == nil && len(read) > 0:
 		return nil
 	case no == nil:
 		return ErrUntold
 	}
 	// What we may read may be our own. The bucket's owner may read by the policy, and
 	// is kept out by an ACL alone; anybody else is let in by the policy alone.
-	if _, err := c.BucketOwner(ctx); err == nil {
+	if is, err := c.IsOwner(ctx); err == nil && is {
 		return nil
 	}
 	return no
 }
 
-// maxOwners is how many owners' objects are tried to read.
-const maxOwners = 3
+const (
+	// sampled is how many objects are listed to choose from.
+	sampled = 100
+	// maxOwners is how many owners' objects are tried to read, and maxTries how many of
+	// one owner: a condition on tags may refuse some of them.
+	maxOwners, maxTries = 3, 3
+)
 
 // readByte reads the first byte under key.
 func (c *Client) readByte(ctx context.Context, key string) error {
@@ -118,24 +141,33 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 // with the ACL, which is aborted at once. left is an upload that could not be
 // aborted, which nobody sees and which the bucket's lifecycle rule ends: hand it back
 // as earlier, and at most one is left of a prefix.
+//
+// AWS asks for the permission to send the ACL, which no part carries, when an upload
+// begins: so there one is begun in any case. ErrACLRefused where it is the ACL alone.
 func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
-	err = c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload})
-	if !errors.Is(err, Denied) {
-		return earlier, err
+	if c.custom {
+		err = c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload})
+		if !errors.Is(err, Denied) {
+			return earlier, err
+		}
 	}
 	if earlier.ID != "" {
 		if again := c.Abort(ctx, earlier); again != nil {
 			// Its part would be seen by nobody either.
-			if errors.Is(c.mayPutPart(ctx, earlier), Denied) {
-				return earlier, errors.Join(ErrUntold, err)
+			if part := c.mayPutPart(ctx, earlier); errors.Is(part, Denied) {
+				return earlier, errors.Join(ErrUntold, part)
 			}
 			return earlier, nil
 		}
 	}
 	try, err := c.TryUpload(ctx, prefix)
-	if errors.Is(err, Denied) && c.custom && c.isCeph(ctx) {
+	switch {
+	case !errors.Is(err, Denied):
+	case c.custom && c.isCeph(ctx):
 		// Ceph RGW 16 does not see the ACL of an upload that begins.
 		err = c.mayPutSpoilt(ctx, prefix)
+	case !c.custom && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload}) == nil:
+		err = errors.Join(ErrACLRefused, err)
 	}
 	return try.Left, err
 }
@@ -158,10 +190,14 @@ func (c *Client) mayPutSpoilt(ctx context.Context, prefix string) error {
 func (c *Client) mayPutPart(ctx context.Context, up Upload) error {
 	const op = "UploadPart"
 	number, size := int32(1), int64(0)
-	_, err := c.s3.UploadPart(ctx, &s3.UploadPartInput{
+	in := &s3.UploadPartInput{
 		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &number,
 		Body: bytes.NewReader(nil), ContentLength: &size,
-	}, unsigned)
+	}
+	if !c.custom { // a bucket with Object Lock may want one before all else
+		in.ChecksumCRC32 = opt(sumText(0))
+	}
+	_, err := c.s3.UploadPart(ctx, in, unsigned)
 	if err = fail(ctx, op, up.Key, err); isGone(err) {
 		return nil
 	}
@@ -210,9 +246,14 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 }
 
 // MayDelete tells whether the policy lets objects with this prefix be deleted: it
-// asks to delete a key that nobody has, in a version that nobody has.
+// asks to delete a key that nobody has, in a version that nobody has. A server that does
+// not heed the version, as Ceph RGW 16, would leave a delete marker in a bucket that
+// keeps versions: there it is not asked.
 func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 	const op = "DeleteObject"
+	if c.custom && !c.isVersity(ctx) && c.mayKeepVersions(ctx, prefix) {
+		return ErrUntold
+	}
 	key, etag := nobody(prefix), strconv.Quote(noETag)
 	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
 	err = fail(ctx, op, key, err)
@@ -222,10 +263,38 @@ func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 	return err
 }
 
+// mayKeepVersions reports whether the bucket may keep versions: replies about objects name
+// them then, those of one that never did name none.
+func (c *Client) mayKeepVersions(ctx context.Context, prefix string) bool {
+	if c.versions.Load() == versionsUnknown {
+		if page, err := c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil && len(page.Objects) == 1 {
+			_, _ = c.Head(ctx, page.Objects[0].Key) // notes what it tells
+		}
+	}
+	return c.versions.Load() != versionsNone
+}
+
+// What is known of whether the bucket keeps versions.
+const (
+	versionsUnknown int32 = iota
+	versionsNone
+	versionsKept
+)
+
+// noteVersion notes the version id of a reply about an object, "" for none.
+func (c *Client) noteVersion(id string) {
+	if id != "" {
+		c.versions.Store(versionsKept)
+	} else if c.versions.Load() == versionsUnknown {
+		c.versions.Store(versionsNone)
+	}
+}
+
 // MayPutACL tells whether the policy lets the ACL of objects with this prefix be
 // set, which AWS asks for where an upload carries one. A server that does not know
 // the request might take it for an upload, and Ceph RGW 16 tells nothing by its
-// answer: of others than AWS and versitygw the error is ErrUntold. ErrACLsOff where
+// answer: of others than AWS and versitygw the error is ErrUntold. AWS's refusal of a key
+// that nobody has tells nothing either: MayPut does. ErrACLsOff where
 // the bucket has none. mayList is what MayList told of the same prefix.
 func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
 	if c.custom && !c.isVersity(ctx) {
@@ -237,7 +306,7 @@ func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) er
 		return nil
 	case codeOf(err) == "AccessControlListNotSupported":
 		return ErrACLsOff
-	case err == nil || errors.Is(err, Denied) && mayList != nil:
+	case err == nil || errors.Is(err, Denied) && (mayList != nil || !c.custom):
 		return errors.Join(ErrUntold, err)
 	}
 	return err

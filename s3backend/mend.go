@@ -34,17 +34,34 @@ func (c *Client) Rewrite(ctx context.Context, obj Object) (Object, error) {
 	return c.Copy(ctx, obj, obj.Key, h, Condition{IfMatch: obj.ETag})
 }
 
-// Shared tells of an object of ours whether its ACL lets somebody else read it: the
-// bucket's owner, for whom the ACL is made. The error is Denied where the object is
-// not ours.
-func (c *Client) Shared(ctx context.Context, obj Object) (bool, error) {
-	const op = "GetObjectAcl"
-	out, err := c.s3.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &c.bucket, Key: &obj.Key})
+// OwnerOf is the canonical id of an object's owner, as its ACL tells.
+func (c *Client) OwnerOf(ctx context.Context, key string) (string, error) {
+	out, err := c.objectACL(ctx, key)
 	if err != nil {
-		return false, fail(ctx, op, obj.Key, err)
+		return "", err
+	}
+	return val(out.Owner.ID), nil
+}
+
+func (c *Client) objectACL(ctx context.Context, key string) (*s3.GetObjectAclOutput, error) {
+	const op = "GetObjectAcl"
+	out, err := c.s3.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		return nil, fail(ctx, op, key, err)
 	}
 	if out.Owner == nil || val(out.Owner.ID) == "" {
-		return false, errors.Join(ErrUntold, broken(op, obj.Key, "S3 told no owner"))
+		return nil, errors.Join(ErrUntold, broken(op, key, "S3 told no owner"))
+	}
+	return out, nil
+}
+
+// Shared tells of an object of ours whether its ACL lets somebody else read it: the
+// bucket's owner, for whom the ACL is made. Whose the object is, it does not tell: a policy
+// may let the ACLs of others be read.
+func (c *Client) Shared(ctx context.Context, obj Object) (bool, error) {
+	out, err := c.objectACL(ctx, obj.Key)
+	if err != nil {
+		return false, err
 	}
 	for _, g := range out.Grants {
 		if g.Grantee == nil || val(g.Grantee.ID) == val(out.Owner.ID) {
@@ -58,7 +75,7 @@ func (c *Client) Shared(ctx context.Context, obj Object) (bool, error) {
 }
 
 // BucketOwner is the canonical id of the bucket's owner, which listings name objects'
-// owners by. Nobody else may ask: the error is Denied.
+// owners by. Who may not ask is refused; who may need not be the owner: see IsOwner.
 func (c *Client) BucketOwner(ctx context.Context) (string, error) {
 	const op = "GetBucketAcl"
 	out, err := c.s3.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: &c.bucket})
@@ -66,6 +83,60 @@ func (c *Client) BucketOwner(ctx context.Context) (string, error) {
 		return "", fail(ctx, op, "", err)
 	}
 	if out.Owner == nil {
+		return "", ErrUntold
+	}
+	return val(out.Owner.ID), nil
+}
+
+// IsOwner reports whether the bucket is that of the account whose credentials these are.
+// The owner that is expected tells; else AWS and versitygw say so themselves, when they
+// are asked for a bucket of that account and no other.
+func (c *Client) IsOwner(ctx context.Context) (bool, error) {
+	if known := c.isOwner.Load(); known != nil {
+		return *known, nil
+	}
+	is, err := c.findOwner(ctx)
+	if err == nil {
+		c.isOwner.Store(&is)
+	}
+	return is, err
+}
+
+func (c *Client) findOwner(ctx context.Context) (bool, error) {
+	who, err := c.Identity(ctx)
+	if err != nil {
+		return false, err
+	}
+	if who.Account == "" {
+		return false, ErrUntold
+	}
+	if expected := *c.owner.Load(); expected != "" && IsAccountID(expected) && IsAccountID(who.Account) {
+		return expected == who.Account, nil
+	}
+	if c.custom && !c.isVersity(ctx) {
+		owner, err := c.BucketOwner(ctx)
+		if errors.Is(err, Denied) {
+			return false, nil
+		}
+		return owner == who.Account, err
+	}
+	_, err = c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.bucket, ExpectedBucketOwner: &who.Account}, withoutOwner)
+	if err = fail(ctx, "HeadBucket", "", err); errors.Is(err, Denied) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// CanonicalID is how listings and ACLs name the account whose credentials these are. It
+// takes the permission to list the account's own buckets.
+func (c *Client) CanonicalID(ctx context.Context) (string, error) {
+	const op = "ListBuckets"
+	one := int32(1)
+	out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: &one})
+	if err != nil {
+		return "", fail(ctx, op, "", err)
+	}
+	if out.Owner == nil || val(out.Owner.ID) == "" {
 		return "", ErrUntold
 	}
 	return val(out.Owner.ID), nil

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -49,6 +50,11 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 		return Identity{}, fail(ctx, "GetCallerIdentity", "", err)
 	}
 	return Identity{Account: val(out.Account), ARN: val(out.Arn)}, nil
+}
+
+// IsAccountID reports whether s is the id of an AWS account: twelve digits.
+func IsAccountID(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
 }
 
 // Wrap makes an *Error of what a call of API returned, in the kinds that this

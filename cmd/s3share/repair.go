@@ -33,7 +33,8 @@ func newRepair() *cobra.Command {
 		Long: `Find the objects in an exchange's folders that the bucket's owner cannot read,
 because another tool uploaded them without the ACL, and grant it. That can only be
 done by the account that uploaded them: run by the owner, repair lists them and
-tells what to send to the other party.
+tells what to send to the other party. An object that another account owns is never
+touched; where ACLs are off, all are the bucket owner's, and there is nothing to do.
 
 The ACL alone is set (PutObjectAcl); where that is refused, S3 copies the object
 onto itself, with its metadata, unless somebody has changed it meanwhile. It can be
@@ -83,8 +84,8 @@ func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) e
 		return explain(s.target(), err)
 	}
 	defer client.CloseIdle()
-	_, err = client.BucketOwner(ctx) // nobody else may ask
-	survey := access.Survey{Client: client, Folders: s.Folders, Owner: err == nil}
+	owner, err := client.IsOwner(ctx)
+	survey := access.Survey{Client: client, Folders: s.Folders, Owner: err == nil && owner}
 	bar := newCountBar(errs, "looking at objects")
 	survey.Looked = bar.at
 	found, err := survey.Run(ctx)
@@ -96,6 +97,10 @@ func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) e
 		return advise(explain(s.target(), err), "without s3:ListBucket nobody can find them")
 	}
 	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
+	if found.Nameless && found.Listed > 0 {
+		return advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", count(found.Listed, "object")),
+			"it takes s3:ListAllMyBuckets, which this account's administrator grants by IAM; or the bucket's owner runs s3share repair to see what he cannot read")
+	}
 	if survey.Owner || p.dryRun {
 		return p.list(out, found, survey.Owner)
 	}

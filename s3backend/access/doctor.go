@@ -159,8 +159,8 @@ func Examine(ctx context.Context, p Patient) (Report, error) {
 	g.Go(func() error { who = e.identity(gctx); return nil })
 	g.Go(func() error { clock = e.clock(gctx); return nil })
 	g.Go(func() error {
-		_, err := e.Client.BucketOwner(gctx) // nobody else may ask
-		e.owner = err == nil
+		is, err := e.Client.IsOwner(gctx)
+		e.owner = err == nil && is
 		return nil
 	})
 	_ = g.Wait() // none of them returns an error

@@ -83,7 +83,7 @@ func (e *exam) encryption(ctx context.Context) Finding {
 	f := Finding{Check: CheckEncryption, State: StateOK, Reason: WhyEncrypted, How: "CreateMultipartUpload"}
 	for _, d := range e.folders {
 		switch {
-		case ofKey(d.begin):
+		case s3backend.IsOfKey(d.begin):
 			f.State, f.Reason, f.Err = StateMissing, WhyKeyRefused, d.begin
 			return f
 		case d.trial.Encryption != "":

@@ -3,7 +3,7 @@ package access
 import (
 	"context"
 	"errors"
-	"strings"
+	"slices"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -31,7 +31,7 @@ func (f *folderExam) ask(ctx context.Context) {
 	f.left, f.put = c.MayPut(ctx, f.prefix, f.left)
 	f.acl = c.MayPutACL(ctx, f.prefix, f.list)
 	f.delete = c.MayDelete(ctx, f.prefix)
-	if f.put == nil && f.left.ID == "" && (f.abort == nil || c.AWS()) {
+	if f.put == nil && f.left.ID == "" && (f.abort == nil || c.AWS()) || c.AWS() && s3backend.IsOfKey(f.put) {
 		f.tried = true
 		f.trial, f.begin = c.TryUpload(ctx, f.prefix)
 		f.left = f.trial.Left
@@ -65,10 +65,20 @@ func (f *folderExam) findings(shared bool) []Finding {
 		acl.State, acl.Reason = StateMissing, WhyRefused
 		lacks = append(lacks, PutObjectACL)
 	}
+	if errors.Is(f.put, s3backend.ErrACLRefused) {
+		put.How, put.Reason = "CreateMultipartUpload with the ACL", WhyACLRefused
+		acl.How, acl.Reason, acl.State = put.How, WhyNotNeeded, StateNote
+		if needPut {
+			acl.State, acl.Reason = StateMissing, WhyRefused
+			lacks = slices.DeleteFunc(lacks, func(a string) bool { return a == PutObject })
+		}
+	} else if f.put == nil && f.begin == nil && f.tried && acl.State == StateUnknown {
+		acl.State, acl.Reason, acl.How, acl.Err = StateOK, WhyGranted, "CreateMultipartUpload with the ACL", nil
+	}
 	if denied(f.begin) {
 		put.How, put.Err = "CreateMultipartUpload with the ACL", f.begin
 		switch {
-		case ofKey(f.begin):
+		case s3backend.IsOfKey(f.begin):
 			put.State, put.Reason = StateMissing, WhyKeyRefused
 		case acl.State != StateMissing:
 			put.State, put.Reason = StateMissing, WhyACLRefused
@@ -100,14 +110,4 @@ func (f *folderExam) judge(check Check, err error, needed bool, how string) Find
 		d.State, d.Reason = StateNote, WhyNotNeeded
 	}
 	return d
-}
-
-// ofKey tells that it was the encryption key that refused the request: S3 passes on
-// what KMS says.
-func ofKey(err error) bool {
-	var e *s3backend.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return strings.HasPrefix(e.Code(), "KMS.") || strings.Contains(e.Error(), "kms:")
 }

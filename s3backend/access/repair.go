@@ -15,7 +15,9 @@ const lookers = 16
 
 // Survey looks for objects that the bucket's owner cannot read: those that another
 // account has uploaded without the ACL. The owner finds them by reading, and whoever
-// uploaded them by their ACL.
+// uploaded them by their ACL, of those objects alone that a listing shows to be his own:
+// that an ACL can be read proves nothing, since a policy may grant it for all that the
+// bucket's owner owns. Where ACLs are off all objects are the bucket's owner's.
 type Survey struct {
 	Client  *s3backend.Client
 	Folders []string
@@ -26,8 +28,8 @@ type Survey struct {
 	// for nobody.
 	Looked func(n int)
 
-	mu   sync.Mutex
-	ours map[string]int // by owner's id: 1 for us, less than 0 for others
+	mu  sync.Mutex
+	who string // how listings name us, "" where that cannot be told
 }
 
 // Result is what a survey came to.
@@ -35,28 +37,27 @@ type Result struct {
 	Unreadable []s3backend.Object
 	Listed     int
 	Unsure     int  // of which it could not be told
+	Nameless   bool // all are of those, since it cannot be told which are ours
 	Cut        bool // there are more objects than Most
 }
-
-// othersAfter is how many objects of one owner are asked about in vain before all of
-// them are taken for another's.
-const othersAfter = 3
 
 // Run lists the folders and looks at what may be unreadable. What it found stands
 // beside its error.
 func (s *Survey) Run(ctx context.Context) (Result, error) {
-	s.ours = map[string]int{}
 	var r Result
 	owner := ""
+	var err error
 	if s.Owner {
-		var err error
 		if owner, err = s.Client.BucketOwner(ctx); err != nil {
 			return r, err
 		}
+	} else if s.who, err = s.Client.CanonicalID(ctx); errors.Is(err, s3backend.Denied) || errors.Is(err, s3backend.ErrUntold) {
+		r.Nameless = true
+	} else if err != nil {
+		return r, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookers)
-	var err error
 	for _, folder := range s.Folders {
 		in := s3backend.ListInput{Prefix: folder + "/", Owner: true}
 		for !r.Cut {
@@ -69,7 +70,11 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 					break
 				}
 				r.Listed++
-				if s.Owner && o.Owner == owner && owner != "" {
+				switch {
+				case s.Owner && o.Owner == owner && owner != "", !s.Owner && s.who != "" && o.Owner != s.who:
+					continue
+				case r.Nameless:
+					r.Unsure++
 					continue
 				}
 				g.Go(func() error { return s.look(gctx, o, &r) })
@@ -97,21 +102,7 @@ func (s *Survey) look(ctx context.Context, o s3backend.Object, r *Result) error 
 		_, err := s.Client.Head(ctx, o.Key)
 		return s.note(o, r, errors.Is(err, s3backend.Denied), err)
 	}
-	s.mu.Lock()
-	others := s.ours[o.Owner] <= -othersAfter
-	s.mu.Unlock()
-	if others {
-		return nil
-	}
 	shared, err := s.Client.Shared(ctx, o)
-	s.mu.Lock()
-	switch {
-	case err == nil:
-		s.ours[o.Owner] = 1
-	case errors.Is(err, s3backend.Denied) && s.ours[o.Owner] <= 0:
-		s.ours[o.Owner]--
-	}
-	s.mu.Unlock()
 	return s.note(o, r, err == nil && !shared, err)
 }
 
@@ -141,8 +132,17 @@ const (
 
 // Mend lets the bucket's owner read an object of ours: it grants the ACL, or where
 // that is refused copies the object onto itself with it. What was mended before, or
-// is gone, is no error. Stale: the object has changed meanwhile.
+// is gone, is no error. Stale: the object has changed meanwhile, or is another account's
+// by now.
 func Mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, error) {
+	switch owner, err := c.OwnerOf(ctx, o.Key); {
+	case errors.Is(err, s3backend.NotExist):
+		return ByACL, nil
+	case errors.Is(err, s3backend.Denied), err == nil && owner != o.Owner:
+		return ByACL, &s3backend.Error{Op: string(ByACL), Key: o.Key, Kind: s3backend.Stale, Err: errors.New("it is another account's by now")}
+	case err != nil:
+		return ByACL, err
+	}
 	err := c.GrantOwner(ctx, o.Key)
 	switch {
 	case err == nil || errors.Is(err, s3backend.NotExist):

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // The two effects of a statement.
@@ -141,10 +143,8 @@ func accountOf(s string) string {
 	return s
 }
 
-// IsAccountID tells whether s is the id of an AWS account: twelve digits.
-func IsAccountID(s string) bool {
-	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
-}
+// IsAccountID reports whether s is the id of an AWS account: twelve digits.
+func IsAccountID(s string) bool { return s3backend.IsAccountID(s) }
 
 // Strings is a value, or a list of them; JSON writes a single one bare.
 type Strings []string
