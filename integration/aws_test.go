@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // onAWS is a localbucket that answers by AWS's names and rules, which all tests that
@@ -87,4 +88,15 @@ func (x *exchange) ownerID(ctx context.Context) string {
 		x.t.Fatalf("get the bucket's ACL: %v", err)
 	}
 	return *out.Owner.ID
+}
+
+// tag sets the one tag of an object, as the bucket's owner.
+func (x *exchange) tag(key, name, value string) {
+	x.t.Helper()
+	_, err := x.api[owner].PutObjectTagging(x.t.Context(), &s3.PutObjectTaggingInput{
+		Bucket: &x.Bucket, Key: &key, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: &name, Value: &value}}},
+	})
+	if err != nil {
+		x.t.Fatalf("tag %q: %v", key, err)
+	}
 }

@@ -154,6 +154,10 @@ func (f *fakeAWS) grants(account, method, key string) bool {
 
 func (f *fakeAWS) serveObject(w http.ResponseWriter, r *http.Request, key string, body []byte) {
 	switch {
+	case r.Method == "POST" && r.URL.Query().Has("uploads"):
+		io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+	case r.Method == "DELETE" && r.URL.Query().Get("uploadId") == "u":
+		w.WriteHeader(204)
 	case r.URL.Query().Has("uploadId"):
 		refuse(w, 404, "NoSuchUpload")
 	case r.Method == "PUT":
