@@ -35,6 +35,13 @@ func (m *mount) collide(key string) string {
 	if err := f.Close(); err != nil {
 		m.t.Fatal(err)
 	}
+	return m.awaitConflictCopy([]byte("ours"))
+}
+
+// awaitConflictCopy waits until a conflict copy with this content is delivered, and
+// returns its path.
+func (m *mount) awaitConflictCopy(content []byte) string {
+	m.t.Helper()
 	var beside string
 	await(m.t, "a conflict copy", func() bool {
 		for k := range m.x.list() {
@@ -44,6 +51,7 @@ func (m *mount) collide(key string) string {
 		}
 		return beside != "" && m.fileState(beside) == "conflict"
 	})
+	m.x.awaitObject(beside, content)
 	return beside
 }
 

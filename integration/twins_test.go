@@ -58,15 +58,7 @@ func TestFilesOfEqualSizeAndTimeAreNotTakenForOneAnother(t *testing.T) {
 			o.writeAt(key, theirs, at)
 			o.awaitDelivered(key)
 			close(goOn)
-			var beside string
-			await(t, "a conflict copy", func() bool {
-				for k := range direct.list() {
-					if strings.Contains(k, " (conflict ") {
-						beside = k
-					}
-				}
-				return beside != "" && m.fileState(beside) == "conflict"
-			})
+			beside := m.awaitConflictCopy([]byte(ours))
 			for who, reader := range map[string]*mount{"the client": m, "the owner": o} {
 				for k, want := range map[string][]byte{key: theirs, beside: []byte(ours)} {
 					reader.awaitName(k, true)

@@ -16,7 +16,18 @@ func Ambiguous(err error) bool {
 	if !errors.As(err, &e) {
 		return err != nil // the caller went away before the reply came
 	}
-	return e.Lost || undecided(e.Kind, e.Status())
+	return e.Lost || !e.Unsent && undecided(e.Kind, e.Status())
+}
+
+// notSent marks the error of a look that goes before a request: that one was not sent.
+func notSent(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	marked := *e
+	marked.Lost, marked.Unsent = false, true
+	return &marked
 }
 
 // undecided reports whether a failure of this kind and status leaves open what S3 did:

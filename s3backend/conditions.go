@@ -28,77 +28,125 @@ func (c Condition) headers() (noneMatch, match *string) {
 	return noneMatch, match
 }
 
-// Conditional tells whether the server is trusted to check conditions on
+// Conditional reports whether the server is trusted to check conditions on
 // writes. Where it is not, a HEAD right before the request checks them, which
 // leaves an instant in which the other party's change goes unseen.
 func (c *Client) Conditional() bool {
-	return !c.quirks.noIfMatch.Load() && !c.quirks.noIfNoneMatch.Load()
+	q := &c.quirks
+	return !q.noIfMatch.Load() && !q.noIfNoneMatch.Load() && q.put.absent.found.Load() != ignored && q.put.match.found.Load() != ignored
 }
 
-// conditionally runs send with the condition to put into its headers.
+// conditional is a write that S3 is to carry out on a condition only.
+type conditional struct {
+	op, key string
+	trials  *writeTrials
+	send    func(Condition) error // the request, with these conditions in its headers
+
+	// How many requests go out before the condition is tried out, see trial; 0: this
+	// request is not for trying, since it would send many bytes twice.
+	absentUse, matchUse int32
+	// A 412 may be due to another condition in the request, that on a copy's source.
+	sourced bool
+}
+
+// conditionally sends the write w, to be carried out if cond holds.
 //
 // Three kinds of server are coped with. One that carries conditions out: one
 // request. One that refuses them (501), or whose If-Match matches nothing: the
 // first such failure is found out by a HEAD, remembered, and from then on a
 // HEAD checks. And one that takes the header on this operation and does
-// nothing with it: there heeds, which is nil where no such server is known, is
-// found out as trial says, and a HEAD goes first until that is known.
+// nothing with it: that is found out as trial says, and a HEAD goes first until
+// it is known.
 //
 // A 412 after a reply that was lost, where the attempt that failed was really
 // carried out, is Stale as well, and Ambiguous: only the caller can know its own
 // bytes again.
-func (c *Client) conditionally(ctx context.Context, op, key string, cond Condition, heeds *trial,
-	send func(Condition) error,
-) error {
+func (c *Client) conditionally(ctx context.Context, w conditional, cond Condition) error {
 	if cond.zero() {
-		return send(cond)
+		return w.send(cond)
 	}
-	checkFirst := func() error { return c.check(ctx, op, key, cond) }
+	check := func() error { return c.check(ctx, w.op, w.key, cond) }
 	if c.quirks.useless(cond).Load() {
-		if err := checkFirst(); err != nil {
+		if err := check(); err != nil {
 			return err
 		}
-		return send(Condition{})
+		return w.send(Condition{})
 	}
 	var err error
-	if heeds == nil || !c.custom {
-		err = send(cond)
-	} else {
-		err = heeds.run(checkFirst,
-			func() error { return send(Condition{IfMatch: noETag}) },
-			func() error { return send(cond) })
+	switch {
+	case !c.custom:
+		err = w.send(cond)
+	case cond.IfNoneMatch:
+		err = c.createHeeded(w, cond, check)
+	default:
+		err = c.replaceHeeded(w, cond, check)
 	}
 	if isRefusedCondition(err) {
-		return c.withoutConditions(ctx, op, key, cond, send, err)
+		return c.withoutConditions(ctx, w, cond, err)
 	}
 	if cond.IfMatch == "" || !isUnmet(err) || !c.custom {
 		return err
 	}
 	// Does If-Match match nothing here? Twice in a row, with our ETag still
 	// there, is more than a change and its undoing.
-	if checkFirst() != nil {
+	if check() != nil {
 		return err
 	}
-	if err = send(cond); !isUnmet(err) {
+	if err = w.send(cond); !isUnmet(err) {
 		return err
 	}
-	return c.withoutConditions(ctx, op, key, cond, send, err)
+	return c.withoutConditions(ctx, w, cond, err)
+}
+
+// createHeeded sends a write of a new object to a server that may not read If-None-Match.
+func (c *Client) createHeeded(w conditional, cond Condition, check func() error) error {
+	if w.trials.absent.found.Load() != heeded && !c.quirks.blind.has(w.key) {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	err := w.send(cond)
+	if isUnmet(err) && !w.sourced {
+		w.trials.absent.found.Store(heeded)
+	}
+	return err
+}
+
+// replaceHeeded sends a write that replaces a version to a server that may not read
+// If-Match, and tries out If-None-Match where that is due.
+func (c *Client) replaceHeeded(w conditional, cond Condition, check func() error) error {
+	if w.absentUse > 0 && !c.quirks.noIfNoneMatch.Load() && w.trials.absent.due(w.absentUse) {
+		if err := check(); err != nil {
+			return err
+		}
+		done, err := w.trials.absent.try(func() error { return w.send(Condition{IfNoneMatch: true}) })
+		switch {
+		case isRefusedCondition(err): // If-Match may be taken
+			c.quirks.noIfNoneMatch.Store(true)
+		case done && err == nil:
+			c.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", w.op)
+			return nil
+		case done:
+			return err
+		}
+	}
+	return w.trials.match.run(w.matchUse, check,
+		func() error { return w.send(Condition{IfMatch: noETag}) },
+		func() error { return w.send(cond) })
 }
 
 // withoutConditions checks by HEAD and sends without headers. Once that has
 // worked, the server is not sent this kind of condition again.
-func (c *Client) withoutConditions(ctx context.Context, op, key string, cond Condition,
-	send func(Condition) error, because error,
-) error {
-	if err := c.check(ctx, op, key, cond); err != nil {
+func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Condition, because error) error {
+	if err := c.check(ctx, w.op, w.key, cond); err != nil {
 		return err
 	}
-	if err := send(Condition{}); err != nil {
+	if err := w.send(Condition{}); err != nil {
 		return err
 	}
 	if c.quirks.useless(cond).CompareAndSwap(false, true) {
 		c.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
-			"op", op, "if_match", cond.IfMatch != "", "reply", because)
+			"op", w.op, "if_match", cond.IfMatch != "", "reply", because)
 	}
 	return nil
 }
@@ -125,7 +173,7 @@ func (c *Client) check(ctx context.Context, op, key string, cond Condition) erro
 			return nil
 		}
 	case err != nil:
-		return err
+		return notSent(err)
 	case !cond.IfNoneMatch && etag == cond.IfMatch:
 		return nil
 	}
@@ -135,21 +183,39 @@ func (c *Client) check(ctx context.Context, op, key string, cond Condition) erro
 // look returns the ETag of what the key holds: by HEAD, or where that is
 // refused by a listing, whose first key with the key as prefix is the key.
 func (c *Client) look(ctx context.Context, key string) (string, error) {
-	obj, err := c.Head(ctx, key)
-	if err == nil {
-		return obj.ETag, nil
-	}
-	if !errors.Is(err, Denied) {
-		return "", err
+	var err error
+	if !c.quirks.headless.has(key) {
+		var etag string
+		if etag, err = c.etagOf(ctx, key); !errors.Is(err, Denied) {
+			return etag, err
+		}
 	}
 	page, listErr := c.List(ctx, ListInput{Prefix: key, Max: 1})
-	if listErr != nil {
+	switch {
+	case errors.Is(listErr, Denied):
+		c.quirks.blind.note(key)
+		fallthrough
+	case listErr != nil && err != nil:
 		return "", err
+	case listErr != nil:
+		return "", listErr
 	}
+	c.quirks.headless.note(key)
 	if len(page.Objects) == 1 && page.Objects[0].Key == key {
 		return page.Objects[0].ETag, nil
 	}
 	return "", &Error{Op: "ListObjectsV2", Key: key, Kind: NotExist}
+}
+
+// etagOf asks by HEAD for the ETag of what the key holds.
+func (c *Client) etagOf(ctx context.Context, key string) (string, error) {
+	etag, err := c.directHead(ctx, key)
+	var sdk *notDirect
+	if !errors.As(err, &sdk) {
+		return etag, err
+	}
+	obj, err := c.Head(ctx, key)
+	return obj.ETag, err
 }
 
 // twice sends again after 409 ConditionalRequestConflict, which S3 answers

@@ -59,8 +59,10 @@ func TestConditions(t *testing.T) {
 			{"complete", free, nil, []string{"HEAD k", "POST k If-None-Match"}},
 			{"complete", free, Stale, []string{"HEAD k"}}, // that went no further
 			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match"}},
-			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match=never", "POST k If-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-None-Match", "HEAD k", "POST k If-Match=never", "POST k If-Match"}},
 			{"complete", Condition{IfMatch: "e"}, nil, []string{"POST k If-Match"}},
+			{"complete", free, Stale, []string{"POST k If-None-Match"}},
 			{"copy", Condition{IfMatch: "e"}, nil, []string{"HEAD s", "HEAD k", "PUT k If-Match X-Amz-Copy-Source-If-Match"}},
 			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match"}},
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match"}},
@@ -73,33 +75,67 @@ func TestConditions(t *testing.T) {
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match"}},
 		}, true},
 		{"put", &fake{}, "", []step{
-			{"put", free, nil, []string{"PUT k If-None-Match"}},
+			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match"}},
+			{"put", free, Stale, []string{"HEAD k"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-None-Match", "HEAD k", "PUT k If-Match=never", "PUT k If-Match"}},
 			{"put", free, Stale, []string{"PUT k If-None-Match"}},
 			{"put", ours, nil, []string{"PUT k If-Match"}},
 			{"put", Condition{}, nil, []string{"PUT k"}},
 			{"put", old, Stale, []string{"PUT k If-Match", "HEAD k"}},
 		}, true},
-		{"put over what is gone", &fake{}, "", []step{{"put", old, Stale, []string{"PUT k If-Match"}}}, true},
-		{"put in conflict, once", &fake{conflicts: 1}, "", []step{{"put", free, nil, []string{"PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
-		{"put in conflict, for ever", &fake{conflicts: 9}, "", []step{{"put", free, Stale, []string{"PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
+		{"put, few", &fake{untried: true}, "", []step{
+			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-None-Match", "HEAD k", "PUT k If-Match"}},
+			{"put", free, Stale, []string{"PUT k If-None-Match"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match=never", "PUT k If-Match"}},
+			{"put", ours, nil, []string{"PUT k If-Match"}},
+		}, true},
+		{"put, If-None-Match ignored", &fake{ignoreAbsent: true, untried: true}, other, []step{
+			{"put", free, Stale, []string{"HEAD k"}},
+			{"put", old, nil, []string{"HEAD k", "PUT k If-None-Match"}}, // that was the put
+			{"put", free, Stale, []string{"HEAD k"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match"}},
+		}, false},
+		{"put, If-Match ignored", &fake{ignoreMatch: true}, other, []step{
+			{"put", old, nil, []string{"HEAD k", "PUT k If-None-Match", "HEAD k", "PUT k If-Match=never"}},
+			{"put", old, Stale, []string{"HEAD k"}},
+			{"put", free, Stale, []string{"PUT k If-None-Match"}},
+		}, false},
+		{"put, all ignored", &fake{ignoreMatch: true, ignoreAbsent: true}, other, []step{
+			{"put", free, Stale, []string{"HEAD k"}},
+			{"put", old, nil, []string{"HEAD k", "PUT k If-None-Match"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match=never"}},
+			{"put", old, Stale, []string{"HEAD k"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match"}},
+		}, false},
+		{"put over what is gone", &fake{}, "", []step{{"put", old, Stale, []string{"HEAD k"}}}, true},
+		{"put in conflict, once", &fake{conflicts: 1}, "", []step{{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
+		{"put in conflict, for ever", &fake{conflicts: 9}, "", []step{{"put", free, Stale, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
 		{"If-Match matches nothing", &fake{unquotedMatch: true}, other, []step{
-			{"put", old, nil, []string{"PUT k If-Match", "HEAD k", "PUT k If-Match", "HEAD k", "PUT k"}},
+			{"put", old, nil, []string{
+				"HEAD k", "PUT k If-None-Match", "HEAD k", "PUT k If-Match=never",
+				"PUT k If-Match", "HEAD k", "PUT k If-Match", "HEAD k", "PUT k",
+			}},
 			{"put", old, Stale, []string{"HEAD k"}},
 			{"put", ours, nil, []string{"HEAD k", "PUT k"}},
 			{"put", free, Stale, []string{"PUT k If-None-Match"}}, // that one works
 		}, false},
 		{"If-Match matches nothing, really changed", &fake{unquotedMatch: true}, "abc", []step{
-			{"put", old, Stale, []string{"PUT k If-Match", "HEAD k"}},
+			{"put", old, Stale, []string{"HEAD k"}},
 		}, true},
 		{"conditions refused", &fake{noConditions: true}, "", []step{
-			{"put", free, nil, []string{"PUT k If-None-Match", "PUT k If-None-Match", "HEAD k", "PUT k"}}, // the checksum might have been it
+			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match", "HEAD k", "PUT k"}}, // the checksum might have been it
 			{"put", free, Stale, []string{"HEAD k"}},
 		}, false},
 		{"heeded everywhere", &fake{}, "", []step{
-			{"complete", free, nil, []string{"HEAD k", "POST k If-Match=never", "POST k If-None-Match"}},
+			{"complete", free, nil, []string{"HEAD k", "POST k If-None-Match"}},
+			{"complete", free, Stale, []string{"HEAD k"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-None-Match", "HEAD k", "POST k If-Match=never", "POST k If-Match"}},
 			{"complete", free, Stale, []string{"POST k If-None-Match"}},
 			{"copy", Condition{IfMatch: "e"}, nil, []string{
 				"HEAD s", "HEAD k", "PUT k X-Amz-Copy-Source-If-Match=never",
+				"HEAD k", "PUT k If-None-Match X-Amz-Copy-Source-If-Match",
 				"HEAD k", "PUT k If-Match=never X-Amz-Copy-Source-If-Match", "PUT k If-Match X-Amz-Copy-Source-If-Match",
 			}},
 			{"copy", free, Stale, []string{"PUT k If-None-Match X-Amz-Copy-Source-If-Match"}},
@@ -107,11 +143,15 @@ func TestConditions(t *testing.T) {
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match=never", "DELETE k If-Match"}},
 		}, true},
 		{"ignored everywhere", &fake{ignoreComplete: true, ignoreCopy: true, ignoreSource: true, ignoreDelete: true}, "", []step{
-			{"complete", free, nil, []string{"HEAD k", "POST k If-Match=never"}},
+			{"complete", free, nil, []string{"HEAD k", "POST k If-None-Match"}},
+			{"complete", free, Stale, []string{"HEAD k"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-None-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match=never"}},
 			{"complete", free, Stale, []string{"HEAD k"}},
 			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match=never"}},
 			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match"}},
 			{"copy", old, Stale, []string{"HEAD s", "HEAD k"}},
+			{"copy", Condition{IfMatch: "e"}, nil, []string{"HEAD s", "HEAD k", "PUT k If-None-Match X-Amz-Copy-Source-If-Match"}},
 			{"copy", Condition{IfMatch: "e"}, nil, []string{"HEAD s", "HEAD k", "PUT k If-Match=never X-Amz-Copy-Source-If-Match"}},
 			{"delete", old, Stale, []string{"HEAD k", "HEAD k"}},
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match=never"}},
@@ -122,11 +162,17 @@ func TestConditions(t *testing.T) {
 		}, true},
 		{"HEAD refused, listing allowed", &fake{noHead: true, ignoreComplete: true}, other, []step{
 			{"complete", free, Stale, []string{"HEAD k", "GET /bkt"}},
-			{"complete", old, nil, []string{"HEAD k", "GET /bkt", "POST k If-Match=never"}},
+			{"complete", old, nil, []string{"GET /bkt", "POST k If-None-Match"}},
 		}, true},
 		{"dropbox", &fake{noHead: true, noList: true}, "", []step{
-			{"put", free, nil, []string{"PUT k If-None-Match"}},
+			{"put", free, nil, []string{"HEAD k", "GET /bkt", "PUT k If-None-Match"}},
 			{"put", free, Stale, []string{"PUT k If-None-Match"}},
+		}, true},
+		{"complete, If-None-Match ignored alone", &fake{completeAbsent: true}, "e", []step{
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-None-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-Match=never", "POST k If-Match"}},
+			{"complete", Condition{IfMatch: "e"}, nil, []string{"POST k If-Match"}},
+			{"complete", free, Stale, []string{"HEAD k"}},
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,8 +216,10 @@ func sortHeads(log []string) {
 // tryNow has each operation tried out at its next use.
 func (c *Client) tryNow() {
 	q := &c.quirks
-	for _, t := range []*trial{&q.complete, &q.destination, &q.source, &q.delete} {
-		t.uses.Store(trialUse - 1)
+	q.source.uses.Store(trialUse - 1)
+	for _, t := range []*writeTrials{&q.put, &q.complete, &q.destination, &q.delete} {
+		t.match.uses.Store(trialUse - 1)
+		t.absent.uses.Store(trialUse - 1)
 	}
 }
 
@@ -239,7 +287,7 @@ func TestChangedSourceIsNoTrial(t *testing.T) {
 			t.Errorf("Copy = %v, want Stale", err)
 		}
 	}
-	if f.etag["k"] != "" || c.quirks.source.found.Load() != unknown || c.quirks.destination.found.Load() != unknown {
+	if f.etag["k"] != "" || c.quirks.source.found.Load() != unknown || c.quirks.destination.match.found.Load() != unknown || c.quirks.destination.absent.found.Load() != unknown {
 		t.Errorf("after copies that were refused, S3 holds %q, and the server is judged", f.etag["k"])
 	}
 }

@@ -50,7 +50,7 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 		err := send(src.ETag)
 		return part, err
 	}
-	err := c.quirks.source.run(
+	err := c.quirks.source.run(trialUse,
 		func() error { return c.checkSource(ctx, op, src) },
 		func() error { return send(noETag) },
 		func() error { return send(src.ETag) })
@@ -98,12 +98,14 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
 	real := func() error {
-		return c.conditionally(ctx, op, key, cond, &c.quirks.destination, func(cond Condition) error {
+		w := conditional{op: op, key: key, trials: &c.quirks.destination, absentUse: trialUse, matchUse: trialUse, sourced: true}
+		w.send = func(cond Condition) error {
 			if err := checked(); err != nil {
 				return &checkError{err}
 			}
 			return twice(func() error { return send(src.ETag, cond) })
-		})
+		}
+		return c.conditionally(ctx, w, cond)
 	}
 	if src.ETag == "" || !c.custom {
 		err := real()
@@ -112,7 +114,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	// The two conditions are tried one after the other, or a 412 would not say
 	// which of them is heeded; so both are checked before the first trial. The two
 	// HEADs go out at once.
-	err := c.quirks.source.run(
+	err := c.quirks.source.run(trialUse,
 		func() error {
 			checked = beside(func() error { return c.checkSource(ctx, op, src) })
 			return nil

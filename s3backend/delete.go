@@ -24,13 +24,15 @@ const (
 func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 	const op = "DeleteObject"
 	cond.IfNoneMatch = false
-	err := c.conditionally(ctx, op, key, cond, &c.quirks.delete, func(cond Condition) error {
+	w := conditional{op: op, key: key, trials: &c.quirks.delete, matchUse: trialUse}
+	w.send = func(cond Condition) error {
 		in := &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key}
 		_, in.IfMatch = cond.headers()
 		_, err := c.s3.DeleteObject(ctx, in)
 		c.lately.forget(key)
 		return fail(ctx, op, key, err)
-	})
+	}
+	err := c.conditionally(ctx, w, cond)
 	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
 		return nil
 	}

@@ -183,6 +183,8 @@ type Error struct {
 	Kind Kind
 	Err  error // the SDK's, with status and request id
 	Lost bool  // the reply to an attempt was lost; see Ambiguous
+	// Unsent: it is of the look before the request, which was not sent.
+	Unsent bool
 }
 
 // Error is one line: the operation, the key, the kind, and S3's own words.

@@ -20,7 +20,10 @@ type fake struct {
 
 	unquotedMatch  bool // If-Match on PUT matches unquoted ETags only
 	noConditions   bool // 501 for a condition on PUT
+	ignoreAbsent   bool // If-None-Match on PUT
+	ignoreMatch    bool // If-Match on PUT
 	ignoreComplete bool
+	completeAbsent bool // ignore If-None-Match alone there
 	ignoreCopy     bool // the destination's conditions
 	ignoreSource   bool
 	ignoreDelete   bool
@@ -66,7 +69,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			yes(w, r)
 		}
 	case r.Method == "POST":
-		if f.ignoreComplete || f.holds(w, r, key) {
+		if f.ignoreComplete || f.completeAbsent && r.Header.Get("If-None-Match") != "" || f.holds(w, r, key) {
 			f.etag[key] = "e"
 			yes(w, r)
 		}
@@ -119,6 +122,7 @@ func (f *fake) put(w http.ResponseWriter, r *http.Request, key string, body []by
 	case f.unquotedMatch && strings.HasPrefix(match, `"`):
 		refuse(w, 412, "PreconditionFailed")
 		return
+	case f.ignoreAbsent && r.Header.Get("If-None-Match") != "", f.ignoreMatch && match != "":
 	case !f.holds(w, r, key):
 		return
 	}

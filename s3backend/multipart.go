@@ -138,13 +138,15 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		return nil
 	}
-	err := c.conditionally(ctx, op, up.Key, cond, &c.quirks.complete, func(cond Condition) error {
+	w := conditional{op: op, key: up.Key, trials: &c.quirks.complete, absentUse: trialUse, matchUse: trialUse}
+	w.send = func(cond Condition) error {
 		err := complete(cond, sums)
 		if sums && refusesSums(err) && complete(cond, false) == nil {
 			return nil
 		}
 		return err
-	})
+	}
+	err := c.conditionally(ctx, w, cond)
 	if err == nil && obj.ETag == "" { // one server confirms the object and leaves its ETag empty
 		if now, look := c.Head(ctx, up.Key); look == nil && now.Size == size {
 			obj.ETag = now.ETag

@@ -61,11 +61,15 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		}
 		return nil
 	}
-	err = c.conditionally(ctx, op, key, cond, nil, func(cond Condition) error {
+	w := conditional{op: op, key: key, trials: &c.quirks.put, send: func(cond Condition) error {
 		return c.withChecksum(func(on bool) error {
 			return twice(func() error { return put(cond, on) })
 		})
-	})
+	}}
+	if size <= mostDirect {
+		w.absentUse, w.matchUse = putTrialUse, trialUse
+	}
+	err = c.conditionally(ctx, w, cond)
 	return obj, err
 }
 
