@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -130,7 +129,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(sentBucket{b, c}, meta.Config{})
 	c.walks.c = c
-	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: filepath.Join(cfg.StateDir, "conflicts.json"), Size: cfg.StageSize, Who: cfg.Who, Shown: escapeBytes, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: escapeBytes, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}

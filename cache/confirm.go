@@ -153,7 +153,7 @@ func (o *outcomes) get(key string) (outcome, bool) {
 // is a *outbox.LeftError: what only a person can resolve, and a private file, if path is
 // its.
 func (c *Cache) Wait(ctx context.Context, path string) error {
-	if err := c.out.Wait(ctx, at(path)); err != nil {
+	if err := c.out.Wait(ctx, Below(path)); err != nil {
 		return leftAt(err)
 	}
 	for _, st := range c.Status() {
@@ -179,7 +179,7 @@ func leftAt(err error) error {
 
 // StatusAt lists what waits at path, or below the directory at path.
 func (c *Cache) StatusAt(path string) []outbox.Status {
-	chosen := at(path)
+	chosen := Below(path)
 	var all []outbox.Status
 	for _, st := range c.Status() {
 		if chosen(st) {

@@ -94,7 +94,7 @@ func TestEveryNameIsAskedForByWhatLeadsToIt(t *testing.T) {
 		{"Delivery/dir/", "Delivery/dir"},
 		{"Delivery/caf\xe9", pathOf("Delivery/caf\xe9")},
 	} {
-		if !at(tt.path)(outbox.Status{Key: tt.key}) {
+		if !Below(tt.path)(outbox.Status{Key: tt.key}) {
 			t.Errorf("what waits at the key %q is not found by the path %q", tt.key, tt.path)
 		}
 	}
@@ -105,7 +105,7 @@ func TestEveryNameIsAskedForByWhatLeadsToIt(t *testing.T) {
 		{"Delivery/caf\xe8", pathOf("Delivery/caf\xe9")},
 		{"Delivery/dir/a", "Delivery/dir␛"},
 	} {
-		if at(tt.path)(outbox.Status{Key: tt.key}) {
+		if Below(tt.path)(outbox.Status{Key: tt.key}) {
 			t.Errorf("what waits at the key %q is found by the path %q", tt.key, tt.path)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// at reports whether what is waiting is the file at path, or below the directory at
+// Below reports whether what is waiting is the file at path, or below the directory at
 // path; "" is everything. It compares keys, since one file may be asked for by any
 // name that leads to its key.
-func at(path string) func(outbox.Status) bool {
+func Below(path string) func(outbox.Status) bool {
 	if path == "" {
 		return func(outbox.Status) bool { return true }
 	}
@@ -65,7 +65,7 @@ func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") 
 // either of the two is at path or below it.
 func (c *Cache) Conflicts(path string) []outbox.Status {
 	var all []outbox.Status
-	chosen := at(path)
+	chosen := Below(path)
 	for _, st := range c.out.Conflicts() {
 		prefix, elem := splitKey(st.Key)
 		found, known := c.names.Known(prefix, elem, -1)
@@ -108,7 +108,7 @@ func (c *Cache) Retry(path string) int {
 	c.out.Reopen()
 	c.reprobe()
 	n := 0
-	chosen := at(path)
+	chosen := Below(path)
 	for _, it := range c.out.Items() {
 		if chosen(outbox.Status{Key: it.Key()}) && it.Retry() {
 			n++
@@ -121,7 +121,7 @@ func (c *Cache) Retry(path string) int {
 // folder at path, and tells how many there were.
 func (c *Cache) Deliver(path string) (int, error) {
 	n := 0
-	chosen := at(path)
+	chosen := Below(path)
 	for _, it := range c.out.Items() {
 		st := it.Status()
 		if st.State != outbox.Interrupted || !chosen(st) {

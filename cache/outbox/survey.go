@@ -1,0 +1,265 @@
+package outbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Survey lists what waits in the outbox in dir, the oldest first, as Status would after
+// Recover. It only reads: another process may use the outbox, and what that finishes
+// meanwhile may be listed or not. private are the names that are not sent; nil for the
+// built-in list. What cannot be read is listed as blocked, with the reason.
+func Survey(dir string, private *Private) ([]Status, error) {
+	inv, err := takeInventory(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if private == nil {
+		private, _ = NewPrivate(nil)
+	}
+	s := &survey{
+		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background()},
+		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{},
+	}
+	if err := s.places(); err != nil {
+		return nil, err
+	}
+	s.files()
+	for _, name := range inv.moves {
+		s.moves(name)
+	}
+	if inv.removals {
+		s.removals()
+	}
+	return s.list(), nil
+}
+
+// survey is one run of Survey.
+type survey struct {
+	o         *Outbox // of which nothing works but the names that are private
+	inv       *inventory
+	byName    map[string]Status // by the name of the staged file
+	displaced map[string]bool   // staged files whose names others have taken
+	others    []Status
+}
+
+// list are all that was found.
+func (s *survey) list() []Status {
+	all := s.others
+	for name, st := range s.byName {
+		if !s.displaced[name] {
+			all = append(all, st)
+		}
+	}
+	slices.SortFunc(all, func(a, b Status) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Key, b.Key)) })
+	return all
+}
+
+// places reads the journals in the tray.
+func (s *survey) places() error {
+	path := s.o.trayPath()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	page := make([]byte, pageSize)
+	for n := range (info.Size() + placeSize - 1) / placeSize {
+		got, err := f.ReadAt(page, n*placeSize)
+		if err != nil && err != io.EOF {
+			s.unreadable(trayName, path, fmt.Errorf("place %d of %s cannot be read: %w", n, shownPath(path), err))
+			continue
+		}
+		lines, _, _ := bytes.Cut(page[:got], []byte{0})
+		if len(lines) == 0 {
+			continue
+		}
+		recs, _, err := scanLines(bytes.NewReader(lines), path)
+		switch {
+		case err != nil && err != errCut:
+			s.unreadable(keyOf(recs, trayName), path, fmt.Errorf("its journal, in place %d of %s, cannot be read: %w", n, shownPath(path), err))
+		case len(recs) == 0 || recs[0].Op != opCreate:
+			s.unreadable(keyOf(recs, trayName), path, fmt.Errorf("its journal, in place %d of %s, has no beginning", n, shownPath(path)))
+		default:
+			name := recs[0].Name
+			if name == "" {
+				name = fmt.Sprintf("place %d", n)
+			}
+			if !slices.Contains(s.inv.done, name) || slices.Contains(s.inv.staged, name) {
+				s.byName[name] = s.status(name, recs, true)
+			}
+		}
+	}
+	return nil
+}
+
+// files reads the journals that are files, and finds bytes without one.
+func (s *survey) files() {
+	dir := s.o.cfg.Dir
+	for _, name := range s.inv.journals {
+		if slices.Contains(s.inv.done, name) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		log := path + logSuffix
+		recs, _, err := scanLog(log)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // delivered since
+		case err != nil && err != errCut && !atFault(err):
+			s.unreadable(keyOf(recs, name), log, err)
+		case len(recs) == 0 && (err == nil || err == errCut) && !hasData(path): // just begun
+		case err != nil && err != errCut || len(recs) == 0 || recs[0].Op != opCreate:
+			s.add(damagedStatus(log, path))
+		default:
+			if _, inPlace := s.byName[name]; !inPlace || len(recs) > 1 {
+				s.byName[name] = s.status(name, recs, false)
+			}
+		}
+	}
+	for _, name := range s.inv.quarantined {
+		staged := ""
+		if of := strings.TrimSuffix(name, logSuffix+damagedSuffix); stagedName.MatchString(of) {
+			staged = filepath.Join(dir, of)
+		}
+		s.add(damagedStatus(filepath.Join(dir, name), staged))
+	}
+	strays, _ := s.inv.strays(dir)
+	for _, name := range strays {
+		if _, inPlace := s.byName[name]; !inPlace {
+			s.add(strayStatus(filepath.Join(dir, name)))
+		}
+	}
+}
+
+// status is what a journal says of its file.
+func (s *survey) status(name string, recs []record, inPlace bool) Status {
+	path := filepath.Join(s.o.cfg.Dir, name)
+	it, st := &Item{o: s.o, path: path}, &stage{written: map[int64]uint64{}, sums: sums{}}
+	boot := ""
+	for _, r := range recs {
+		it.replay(st, r)
+		if r.Instead != "" {
+			s.displaced[r.Instead] = true
+		}
+		if r.Op == opSeal {
+			boot = r.Boot
+		}
+	}
+	found := Status{Key: it.key, State: Sealed, Size: st.size, Theirs: it.theirs, Since: lastWrite(path + logSuffix)}
+	if inPlace {
+		found.Since = lastWrite(s.o.trayPath())
+	}
+	if it.folder {
+		found.Size = 0
+		return found
+	}
+	if it.up != nil {
+		for _, p := range it.up.done {
+			found.Sent += p.n
+		}
+		found.Sent = min(found.Sent, found.Size)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case inPlace:
+	case err != nil || it.sealed.Load() && info.Size() < st.size:
+		return blocked(damagedStatus(path+logSuffix, path))
+	case !it.sealed.Load() && it.base.ETag == "":
+		found.Size = info.Size()
+	}
+	st.size = found.Size
+	it.stage = st
+	switch {
+	case it.privateLocked():
+		found.State = Local
+	case !it.sealed.Load():
+		found.State = Interrupted
+		found.fail(errWasOpen)
+	case it.interrupted != nil:
+		found.State = Interrupted
+		found.fail(it.interrupted.why)
+	case boot != "" && boot != bootID():
+		found.State = Interrupted
+		found.fail(errNotDisk)
+	}
+	return found
+}
+
+// moves reads the journal of a rename.
+func (s *survey) moves(name string) {
+	log := filepath.Join(s.o.cfg.Dir, name)
+	recs, _, err := scanLog(log)
+	if err != nil && err != errCut {
+		s.journalError(log, err)
+		return
+	}
+	for _, r := range recs {
+		for _, m := range r.Moves {
+			s.others = append(s.others, Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: lastWrite(log)})
+		}
+	}
+}
+
+// removals reads the journal of removals.
+func (s *survey) removals() {
+	log := filepath.Join(s.o.cfg.Dir, removalsLog)
+	recs, _, err := scanLog(log)
+	if err != nil && err != errCut {
+		s.journalError(log, err)
+	}
+	left := map[string]bool{}
+	for _, r := range recs {
+		switch r.Op {
+		case opRemove:
+			left[r.Key] = true
+		case opRemoved:
+			delete(left, r.Key)
+		}
+	}
+	for key := range left {
+		s.others = append(s.others, Status{Key: key, State: Removing, Since: lastWrite(log)})
+	}
+}
+
+// journalError lists a journal of renames or removals that cannot be read, unless it has
+// ended since.
+func (s *survey) journalError(log string, err error) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		s.unreadable(filepath.Base(log), log, err)
+	}
+}
+
+func (s *survey) unreadable(key, path string, err error) {
+	s.add(Status{Key: key, Since: lastWrite(path), Reason: err.Error()})
+}
+
+func (s *survey) add(st Status) { s.others = append(s.others, blocked(st)) }
+
+func blocked(st Status) Status {
+	st.State = Blocked
+	if st.Since.IsZero() {
+		st.Since = time.Now()
+	}
+	return st
+}

@@ -1,0 +1,207 @@
+package outbox
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// TestSurveyListsWhatTheNextProcessWillFind leaves an outbox in every state, and compares
+// what a survey lists with what Recover then finds. The survey changes nothing.
+func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
+	away := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, "", func() error { return s3backend.Other })
+	}
+	small, large := random(1, 100), random(2, 3*placeRoom)
+	for name, leave := range map[string]func(r *rig){
+		"nothing":       func(*rig) {},
+		"a small file":  func(r *rig) { r.done(r.create("Delivery/a", small)) },
+		"a large file":  func(r *rig) { r.done(r.create("Delivery/a", large)) },
+		"an empty file": func(r *rig) { r.done(r.create("Delivery/a", nil)) },
+		"many": func(r *rig) {
+			for i := range 20 {
+				r.done(r.create(fmt.Sprintf("Delivery/%d", i), large[:i*1000]))
+			}
+		},
+		"open, small":    func(r *rig) { r.create("Delivery/a", small) },
+		"open, large":    func(r *rig) { r.create("Delivery/a", large) },
+		"private":        func(r *rig) { r.done(r.create("Delivery/a.part", small)) },
+		"private, large": func(r *rig) { r.done(r.create("Delivery/a.part", large)) },
+		"interrupted": func(r *rig) {
+			it := r.create("Delivery/a", small)
+			it.Interrupt()
+			r.done(it)
+		},
+		"refused": func(r *rig) {
+			it := r.create("Delivery/a", large)
+			it.Refuse(fs.ErrPermission)
+			r.done(it)
+		},
+		"odd names": func(r *rig) {
+			for _, key := range []string{"Delivery/tab\t", "Delivery/caf\xe9", "Delivery/caf\xe8", "Delivery/\xff/x"} {
+				r.done(r.create(key, small))
+			}
+		},
+		"a directory": func(r *rig) {
+			it, err := r.CreateFolder("Delivery/dir/")
+			if err != nil {
+				r.Fatal(err)
+			}
+			it.Release()
+		},
+		"an edit": func(r *rig) {
+			r.b.Store("Delivery/f", large, nil)
+			it := r.edit("Delivery/f")
+			r.write(it, []byte("changed"), 10)
+			r.done(it)
+		},
+		"an open edit": func(r *rig) {
+			r.b.Store("Delivery/f", large, nil)
+			r.write(r.edit("Delivery/f"), []byte("changed"), int64(len(large))+10)
+		},
+		"renamed": func(r *rig) {
+			it := r.create("Delivery/a", small)
+			if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+				r.Fatal(err)
+			}
+			r.done(it)
+		},
+		"written again": func(r *rig) {
+			it := r.create("Delivery/a", small)
+			r.done(it)
+			r.hold(it)
+			r.write(it, large, 50)
+			r.done(it)
+		},
+		"removed": func(r *rig) {
+			r.b.Store("Delivery/gone", small, nil)
+			r.Remove(r.b.Object("Delivery/gone"))
+			r.b.Store("Delivery/gone too", small, nil)
+			r.Remove(r.b.Object("Delivery/gone too"))
+		},
+		"dropped": func(r *rig) {
+			for _, data := range [][]byte{small, large} {
+				it := r.create("Delivery/a", data)
+				r.done(it)
+				r.hold(it)
+				it.Drop()
+				it.Close()
+			}
+		},
+		"a damaged journal": func(r *rig) {
+			it := r.create("Delivery/a", large)
+			r.done(it)
+			log := it.path + logSuffix
+			b, err := os.ReadFile(log)
+			if err == nil {
+				b[len(b)/2] ^= 1
+				err = os.WriteFile(log, b, 0o600)
+			}
+			if err != nil {
+				r.Fatal(err)
+			}
+		},
+		"no bytes": func(r *rig) {
+			it := r.create("Delivery/a", large)
+			r.done(it)
+			if err := os.Remove(it.path); err != nil {
+				r.Fatal(err)
+			}
+		},
+		"no journal": func(r *rig) {
+			it := r.create("Delivery/a", large)
+			r.done(it)
+			if err := os.Remove(it.path + logSuffix); err != nil {
+				r.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			r := newRig(t, buckettest.New(), dir, Config{Settle: time.Hour}, away)
+			r.recover()
+			leave(r)
+			during, err := Survey(dir, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Close()
+			before := contents(t, dir)
+			got, err := Survey(dir, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a, b := brief(during), brief(got); !slices.Equal(a, b) {
+				t.Errorf("beside the process the survey lists %q, and afterwards %q", a, b)
+			}
+			if after := contents(t, dir); !slices.Equal(before, after) {
+				t.Errorf("the survey made %q of %q", after, before)
+			}
+			next := newRig(t, r.b, dir, Config{Settle: time.Hour}, away)
+			defer next.Close()
+			for _, it := range next.recover() {
+				it.mu.Lock()
+				it.state = Sealed
+				switch {
+				case it.privateLocked():
+					it.state = Local
+				case it.interrupted != nil:
+					it.state, it.reason = Interrupted, it.interrupted.why
+				}
+				it.mu.Unlock()
+			}
+			if a, b := brief(got), brief(next.Status()); !slices.Equal(a, b) {
+				t.Errorf("the survey lists\n%q\nand the next process\n%q", a, b)
+			}
+		})
+	}
+}
+
+// TestSurveyOfNoOutbox: where nobody has kept one, nothing waits, and nothing is made.
+func TestSurveyOfNoOutbox(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "stage")
+	if all, err := Survey(dir, nil); len(all) > 0 || err != nil {
+		t.Errorf("Survey = %v, %v", all, err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the survey made a directory")
+	}
+}
+
+// brief are statuses, without what differs from look to look.
+func brief(all []Status) []string {
+	var lines []string
+	for _, st := range all {
+		reason := strings.ReplaceAll(st.Reason, damagedSuffix, "") // the next process puts such a journal aside
+		lines = append(lines, fmt.Sprintf("%q %s %d %s", st.Key, st.State, st.Size, cmp.Or(reason, "-")))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// contents are the files of a directory, with their bytes.
+func contents(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all = append(all, fmt.Sprintf("%s %x", path, b))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
