@@ -80,6 +80,10 @@ func TestTell(t *testing.T) {
 		{advise(misuse("first", "y"), "second"), exitUsage, "s3share: y\ns3share: hint: first\n"},
 		{advise(misuse("", "y"), "second"), exitUsage, "s3share: y\ns3share: hint: second\n"},
 		{silent(2), exitUsage, ""},
+		{errors.Join(errors.New("x"), errors.Join(advise(errors.New("a\nb"), "do a"), nil), advise(errors.New("c"), "do c")), exitFailed,
+			"s3share: x\ns3share: a b\ns3share: hint: do a\ns3share: c\ns3share: hint: do c\n"},
+		{fmt.Errorf("cannot x: %w", errors.Join(errors.New("y"), errors.New("z"))), exitFailed, "s3share: cannot x: y z\n"},
+		{fmt.Errorf("%w, and %w", errors.New("y"), errors.New("z")), exitFailed, "s3share: y, and z\n"},
 	} {
 		var out bytes.Buffer
 		if code := tell(&out, tt.err); code != tt.code || out.String() != tt.want {

@@ -25,22 +25,44 @@ type trouble struct {
 func (t *trouble) Error() string { return t.err.Error() }
 func (t *trouble) Unwrap() error { return t.err }
 
-// tell prints err as people read it and returns the exit code for it. A nil err
-// prints nothing and returns 0.
+// tell prints err as people read it, each of several errors with its hint, and returns the
+// exit code for the first. A nil err prints nothing and returns 0.
 func tell(w io.Writer, err error) int {
-	if err == nil {
-		return exitDone
-	}
-	code, hint := verdict(err)
-	if _, said := err.(silent); said {
-		return code
-	}
 	w = guarded(w)
-	fmt.Fprintf(w, "s3share: %s\n", oneLine(err.Error()))
-	if hint != "" {
-		fmt.Fprintf(w, "s3share: hint: %s\n", oneLine(hint))
+	first := exitDone
+	for _, err := range parts(err) {
+		code, hint := verdict(err)
+		if first == exitDone {
+			first = code
+		}
+		if _, said := err.(silent); said {
+			continue
+		}
+		fmt.Fprintf(w, "s3share: %s\n", oneLine(err.Error()))
+		if hint != "" {
+			fmt.Fprintf(w, "s3share: hint: %s\n", oneLine(hint))
+		}
 	}
-	return code
+	return first
+}
+
+// parts are the errors that [errors.Join] made one of.
+func parts(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	if len(all) == 0 || errors.Join(all...).Error() != err.Error() { // several errors in one sentence
+		return []error{err}
+	}
+	return all
 }
 
 // verdict finds the exit code and the hint that belong to err.
