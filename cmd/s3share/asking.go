@@ -227,6 +227,9 @@ func (l *daemonLink) get(ctx context.Context, path string) (state, error) {
 	defer resp.Body.Close()
 	var st state
 	err = json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(&st)
+	if st.Daemon == "" { // of an earlier version
+		st.Daemon = daemonRuns
+	}
 	return st, err
 }
 

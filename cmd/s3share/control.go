@@ -129,6 +129,7 @@ type state struct {
 	PID      int                   `json:"pid"`
 	Dir      string                `json:"dir"` // the mountpoint
 	Mounted  bool                  `json:"mounted"`
+	Daemon   string                `json:"daemon"` // whether a process delivers: see outboxes.go
 	Since    time.Time             `json:"since"`
 	Exchange string                `json:"exchange,omitempty"`
 	Bucket   string                `json:"bucket"`
@@ -186,7 +187,7 @@ func (st *state) UnmarshalJSON(b []byte) error {
 func (d *mountDaemon) state() state {
 	s := d.settings
 	st := state{
-		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Since: d.started,
+		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: daemonRuns, Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
 		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),

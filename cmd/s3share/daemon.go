@@ -191,6 +191,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	if d.control, err = openControl(d.dir); err != nil {
 		return err
 	}
+	d.registerOutbox()
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
@@ -319,6 +320,7 @@ func (d *mountDaemon) giveBack(last func() error) error {
 		errs = append(errs, last())
 	}
 	if d.lock != nil {
+		d.leaveOutbox()
 		errs = append(errs, d.lock.Close())
 	}
 	close(d.ended)

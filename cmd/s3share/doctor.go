@@ -86,14 +86,14 @@ func (c *said) about(ctx context.Context, args []string) (*settings, error) {
 	if uid := ownerOf(m); uid >= 0 && uid != os.Getuid() {
 		return nil, notYourMount(dir, uid)
 	}
-	places, err := placesOf(ctx, []string{dir})
+	p, err := placeOf(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell what is mounted on %s: %w", dir, err)
 	}
-	if link := places[0].link; link.foreign() {
-		return nil, notYourMount(dir, link.uid)
+	if p.link.foreign() {
+		return nil, notYourMount(dir, p.link.uid)
 	}
-	st := places[0].state
+	st := p.state
 	if st.Exchange != "" {
 		c.exchange = st.Exchange
 		if s, err := c.resolve(); err == nil {

@@ -35,10 +35,15 @@ of this user.
 				sayLeft(cmd.ErrOrStderr(), a.Left)
 				sayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
+				case len(a.Left) > 0 && p.link == nil:
+					return advise(fmt.Errorf("not all of %s is delivered: %s", p, p.state.daemonText()), p.state.remedy())
 				case len(a.Left) > 0:
 					return advise(errors.New(leftText(p.String(), a.Left, timeout)), leftHint(a.Left, ""))
 				case len(a.Beside) > 0:
 					return advise(fmt.Errorf("%s is delivered, but %s", p, besideText(a.Beside)), besideHint)
+				}
+				if p.link == nil && p.path == "" { // nothing waits there
+					return nil
 				}
 				return a.File.problem("wait for", p)
 			})
@@ -88,7 +93,7 @@ id of the request that it refused, and what can be done about it.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			p, err := placeOf(ctx, args[0])
+			p, err := lookAt(ctx, args[0])
 			if err != nil {
 				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
 			}
@@ -100,7 +105,11 @@ id of the request that it refused, and what can be done about it.
 // sayWhy says of each file at p why it waits, or what is known where none does.
 func sayWhy(out io.Writer, p place) error {
 	rows := p.state.rows()
-	if len(rows) == 0 {
+	switch {
+	case len(rows) == 0 && p.path == "":
+		_, err := fmt.Fprintf(out, "%s: %s\n", p, p.state.nothingWaits())
+		return err
+	case len(rows) == 0:
 		if err := p.state.File.problem("say why", p); err != nil {
 			return err
 		}
@@ -109,7 +118,7 @@ func sayWhy(out io.Writer, p place) error {
 	}
 	for _, o := range rows {
 		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
-		fmt.Fprintf(out, "  because: %s\n", reasonText(o))
+		fmt.Fprintf(out, "  because: %s\n", p.state.reasonText(o))
 		switch {
 		case o.Code != "" && o.RequestID != "":
 			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", oneLine(o.Code), oneLine(o.RequestID))
@@ -125,6 +134,9 @@ func sayWhy(out io.Writer, p place) error {
 
 // sayRetried says what is tried again, and what is not.
 func sayRetried(out io.Writer, p place, a fileAnswer) error {
+	if p.link == nil {
+		return p.noDaemon("retry")
+	}
 	rest := map[outbox.State]int{}
 	for _, st := range a.Left {
 		rest[st.State]++
@@ -165,6 +177,9 @@ func sayRetried(out io.Writer, p place, a fileAnswer) error {
 
 // sayDelivering says what is delivered as it is, or why nothing is.
 func sayDelivering(out io.Writer, p place, a fileAnswer) error {
+	if p.link == nil {
+		return p.noDaemon("deliver")
+	}
 	if a.Files > 0 {
 		_, err := fmt.Fprintf(out, "%s: delivering %s\n", p, count(a.Files, "file"))
 		return err
@@ -183,18 +198,22 @@ func sayDelivering(out io.Writer, p place, a fileAnswer) error {
 func askEach(args []string, what string, timeout time.Duration, say func(p place, a fileAnswer) error) error {
 	ctx, stop := untilSignalOnce()
 	defer stop()
-	places, err := placesToAsk(ctx, args)
-	if err != nil && len(args) > 0 {
-		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], err)
+	places, problem := placesToAsk(ctx, args)
+	if len(args) > 0 && problem != nil {
+		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], problem)
 	}
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return errInterrupted
 	}
-	if len(places) == 0 {
+	all := []error{problem}
+	if len(places) == 0 && problem == nil {
 		return errNothingMounted
 	}
-	var all []error
 	for _, p := range places {
+		if p.link == nil {
+			all = append(all, say(p, fileAnswer{Left: undelivered(p.state.Owed), Beside: p.state.Beside, File: p.state.File}))
+			continue
+		}
 		a, err := p.link.ask(ctx, what, fileRequest{Path: jsonbytes.String(p.path), Timeout: timeout})
 		switch {
 		case ctx.Err() != nil:
@@ -207,6 +226,11 @@ func askEach(args []string, what string, timeout time.Duration, say func(p place
 		all = append(all, err)
 	}
 	return errors.Join(all...)
+}
+
+// noDaemon says that nobody can be asked to do something with what waits at p.
+func (p place) noDaemon(do string) error {
+	return advise(fmt.Errorf("cannot %s %s: %s", do, p, p.state.daemonText()), p.state.remedy())
 }
 
 // doing says what a request is for.

@@ -102,7 +102,7 @@ func TestBadMountpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lock, err := lockState(filepath.Join(dir, "used"), "/mnt/team")
+			lock, err := lockState(filepath.Join(dir, "used"), tenant{Dir: "/mnt/team"})
 			if err != nil {
 				t.Fatal(err)
 			}

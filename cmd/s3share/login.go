@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,15 +66,20 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 // exchangesOf are the mounts that are meant: by the name of an exchange, by a place
 // in one, or all.
 func exchangesOf(ctx context.Context, args []string) ([]place, error) {
-	if len(args) == 0 {
-		all, err := placesOf(ctx, nil)
-		if err == nil && len(all) == 0 {
-			err = advise(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
-		}
-		return all, err
+	mounted, problem := everyPlace(ctx)
+	mounted = slices.DeleteFunc(mounted, func(p place) bool { return p.link == nil && !p.state.Mounted })
+	switch {
+	case ctx.Err() != nil:
+		return nil, errInterrupted
+	case len(args) == 0 && len(mounted) == 0 && problem != nil:
+		return nil, problem
+	case len(args) == 0 && len(mounted) == 0:
+		return nil, advise(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
+	case len(args) == 0:
+		return mounted, nil
 	}
 	var named []place
-	for _, p := range allDaemons(ctx, os.Getuid()) {
+	for _, p := range mounted {
 		if p.state.Exchange == args[0] || p.state.Bucket == args[0] {
 			named = append(named, p)
 		}
@@ -81,11 +87,14 @@ func exchangesOf(ctx context.Context, args []string) ([]place, error) {
 	if len(named) > 0 {
 		return named, nil
 	}
-	all, err := placesOf(ctx, args)
+	p, err := placeOf(ctx, args[0])
 	if err != nil && !strings.Contains(args[0], "/") {
 		err = advise(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
 	}
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return []place{p}, nil
 }
 
 // label is what people call the exchange.
@@ -105,6 +114,9 @@ type loginDesk struct {
 
 // login renews the credentials of one mount.
 func (l *loginDesk) login(ctx context.Context, p place) error {
+	if p.link == nil {
+		return advise(errors.New(p.state.daemonText()), p.state.remedy())
+	}
 	if p.link.foreign() {
 		return notYourMount(p.state.Dir, p.link.uid)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
@@ -52,6 +53,8 @@ func findPlace(ctx context.Context, name string) (place, error) {
 		return place{}, err
 	case m == nil:
 		return place{}, notMounted(dir)
+	case os.Getuid() != 0 && ownerOf(m) >= 0 && ownerOf(m) != os.Getuid():
+		return place{}, notYourMount(dir, ownerOf(m))
 	default:
 		return place{}, advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
@@ -107,28 +110,22 @@ func realPath(path string) string {
 	return path
 }
 
-// placesOf is the place that args name, with what is known of it, or all mounts of this
-// user.
-func placesOf(ctx context.Context, args []string) ([]place, error) {
-	return places(ctx, args, placeOf)
-}
-
-// placesToAsk is placesOf for who asks something else about it.
+// placesToAsk is the place that args name, for who asks something else about it than
+// placeOf does; or every place, but for those of which the error says that nothing is
+// known.
 func placesToAsk(ctx context.Context, args []string) ([]place, error) {
-	return places(ctx, args, findPlace)
-}
-
-func places(ctx context.Context, args []string, find func(context.Context, string) (place, error)) ([]place, error) {
-	if len(args) > 0 {
-		p, err := find(ctx, args[0])
-		if err != nil {
-			return nil, err
+	if len(args) == 0 {
+		all, err := everyPlace(ctx)
+		return slices.DeleteFunc(all, func(p place) bool { return p.state.Daemon == daemonUnknown }), err
+	}
+	p, err := findPlace(ctx, args[0])
+	if err != nil && ctx.Err() == nil {
+		if kept, ok := keptAt(args[0]); ok && kept.worthShowing() {
+			return []place{kept}, nil
 		}
-		return []place{p}, nil
 	}
-	all := allDaemons(ctx, os.Getuid())
-	if ctx.Err() != nil {
-		return nil, errInterrupted
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	return []place{p}, nil
 }

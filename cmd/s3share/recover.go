@@ -20,7 +20,7 @@ func newRecover() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "recover [EXCHANGE]",
-		Short: "Deliver what an outbox owes, without a mount",
+		Short: "Deliver what waits in an outbox, without a mount",
 		Long: `Deliver what was written to an exchange and is not in the bucket yet, because
 the mount ended before: after a crash or a reboot, or with unmount --keep. It
 needs no FUSE, and goes on where the mount stopped, as the next mount would.
@@ -41,7 +41,7 @@ EXCHANGE and the settings are those of s3share mount.
 			if err == nil {
 				ctx, stop := untilSignalOnce()
 				defer stop()
-				err = recoverOwed(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				err = recoverOutbox(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
 			if err != nil {
 				return fmt.Errorf("cannot recover: %w", err)
@@ -57,13 +57,22 @@ EXCHANGE and the settings are those of s3share mount.
 	return cmd
 }
 
-// recoverOwed delivers what the outbox of s owes. It is a daemon that has no mount.
-func recoverOwed(ctx context.Context, s *settings, timeout time.Duration, out, errs io.Writer) (err error) {
+// delivering says that another process delivers.
+func delivering(ctx context.Context, by tenant) error {
+	dir := printable(string(by.Dir))
+	if _, st, err := findDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
+		return advise(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
+	}
+	return advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
+}
+
+// recoverOutbox delivers what waits in the outbox of s. It is a daemon that has no mount.
+func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out, errs io.Writer) (err error) {
 	if err := settlePlaces(s); err != nil {
 		return err
 	}
 	nothing := func() error {
-		_, err := fmt.Fprintf(out, "nothing is owed to %s in %s\n", s.label(), s.StateDir)
+		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.label(), s.StateDir)
 		return err
 	}
 	if _, err := os.Stat(s.StateDir); errors.Is(err, os.ErrNotExist) {
@@ -73,7 +82,7 @@ func recoverOwed(ctx context.Context, s *settings, timeout time.Duration, out, e
 	if err := d.takePlaces(); err != nil {
 		var used *inUseError
 		if errors.As(err, &used) && used.by.Dir != "" {
-			return advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", used.by.Dir, used.by.PID), "s3share wait "+used.by.Dir+" waits for it")
+			return delivering(ctx, used.by)
 		}
 		return errors.Join(err, d.giveBack(nil))
 	}
@@ -81,6 +90,7 @@ func recoverOwed(ctx context.Context, s *settings, timeout time.Duration, out, e
 	if owes, err := cache.Owes(s.StateDir); err != nil || !owes {
 		return errors.Join(err, nothing())
 	}
+	d.registerOutbox()
 	if _, err := d.connect(ctx); err != nil {
 		if ctx.Err() != nil {
 			return errInterrupted

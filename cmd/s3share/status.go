@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ func newStatus() *cobra.Command {
 		Short: "Tell what is mounted, and what is not delivered yet",
 		Long: `Tell what the mount on DIR has not delivered yet, and why; or of one FILE, or
 what is below a folder, where it is on its way. Without an argument, tell of all
-mounts of this user.
+mounts of this user, and of each outbox in which something waits though its mount
+has ended; these are read where they lie, without S3.
 
 A file is open (a program writes it), private (its name never leaves this
 machine), sealed (closed, and safe here), uploading, removing, delivered, blocked
@@ -41,29 +43,29 @@ each change, until the mount is undone or Ctrl-C.
 			}
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			places, err := placesOf(ctx, args)
-			if err != nil {
-				if len(args) == 0 {
-					return err
-				}
-				return fmt.Errorf("cannot tell the status of %s: %w", args[0], err)
+			places, problem := statesOf(ctx, args)
+			if len(args) > 0 && problem != nil {
+				return fmt.Errorf("cannot tell the status of %s: %w", args[0], problem)
+			}
+			if ctx.Err() != nil {
+				return errInterrupted
 			}
 			if watching && len(places) > 0 {
-				return watchPlaces(ctx, places, cmd.OutOrStdout())
+				return errors.Join(watchPlaces(ctx, places, cmd.OutOrStdout()), problem)
 			}
 			all := []state{}
-			var problem error
 			for _, p := range places {
 				if p.path != "" && len(p.state.rows()) == 0 {
 					problem = p.state.File.problem("tell the status of", p)
 				}
 				all = append(all, p.state)
 			}
+			var err error
 			if asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
 				err = enc.Encode(all)
-			} else if problem == nil {
+			} else if problem == nil || len(args) == 0 && len(all) > 0 {
 				err = printStates(cmd.OutOrStdout(), all)
 			}
 			return errors.Join(problem, err)
@@ -77,18 +79,37 @@ each change, until the mount is undone or Ctrl-C.
 // rows are the files to tell people of.
 func (st *state) rows() []outbox.Status { return slices.Concat(st.Owed, st.Beside) }
 
+// statesOf are the states of the place that args name, or of all mounts and outboxes of
+// this user. Its error says what could not be looked at.
+func statesOf(ctx context.Context, args []string) ([]place, error) {
+	if len(args) > 0 {
+		p, err := lookAt(ctx, args[0])
+		if err != nil {
+			return nil, err
+		}
+		return []place{p}, nil
+	}
+	return everyPlace(ctx)
+}
+
 func headline(st state) string {
-	what := st.Bucket
+	what := cmp.Or(st.Bucket, "an exchange")
 	if st.Exchange != "" && st.Exchange != st.Bucket {
 		what = st.Exchange + ", the bucket " + st.Bucket
 	}
 	if st.ReadOnly {
 		what += ", read-only"
 	}
-	if !st.Mounted {
+	switch {
+	case (st.Daemon == "" || st.Daemon == daemonRuns) && !st.Mounted:
 		what += ", no longer mounted, still delivering"
+	case st.Daemon == "" || st.Daemon == daemonRuns:
+	case st.Daemon == daemonEnded && !st.Mounted:
+		what += ", not mounted"
+	default:
+		what += ", " + st.daemonText()
 	}
-	return fmt.Sprintf("%s (%s)", st.Dir, what)
+	return fmt.Sprintf("%s (%s)", cmp.Or(st.Dir, st.StateDir), what)
 }
 
 // nameOf is how a file is called.

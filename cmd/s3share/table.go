@@ -45,6 +45,14 @@ func reasonText(st outbox.Status) string {
 	return stateWords[st.State]
 }
 
+// reasonText is reasonText, and that nobody delivers what waits.
+func (st *state) reasonText(o outbox.Status) string {
+	if st.Daemon == daemonEnded && o.Reason == "" && (o.State == outbox.Sealed || o.State == outbox.Removing) {
+		return stateWords[o.State] + ", but its daemon has ended"
+	}
+	return reasonText(o)
+}
+
 func printStates(out io.Writer, all []state) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(out, "nothing is mounted")
@@ -64,12 +72,11 @@ func printStates(out io.Writer, all []state) error {
 		} else {
 			st.Connection.print(w)
 		}
-		switch {
-		case len(st.Owed) > 0 || st.Path != "" && len(st.Beside) > 0:
-		case st.Path != "":
-			fmt.Fprintf(w, "  %s\n", st.File.sentence(printable(st.Path)))
-		default:
-			fmt.Fprintf(w, "  all is delivered%s\n", st.Connection.asOf())
+		if do := st.remedy(); do != "" {
+			fmt.Fprintf(w, "  to do:  %s\n", oneLine(do))
+		}
+		if len(st.Owed) == 0 && (st.Path == "" || len(st.Beside) == 0) {
+			fmt.Fprintf(w, "  %s\n", st.nothingWaits())
 		}
 		rows := st.rows()
 		if len(rows) == 0 {
@@ -78,10 +85,23 @@ func printStates(out io.Writer, all []state) error {
 		fmt.Fprintln(w, "  FILE\tSTATE\tSIZE\tSENT\tSPEED\tAGE\tREASON")
 		for _, o := range rows {
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				shown(o), stateText(o), sizeText(o.Size), sizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), reasonText(o))
+				shown(o), stateText(o), sizeText(o.Size), sizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), st.reasonText(o))
 		}
 	}
 	return w.Flush()
+}
+
+// nothingWaits says what is known where nothing waits.
+func (st *state) nothingWaits() string {
+	switch {
+	case st.Path != "":
+		return st.File.sentence(printable(st.Path))
+	case st.Daemon == daemonUnknown:
+		return "it is not known what waits in its outbox"
+	case st.Daemon != "" && st.Daemon != daemonRuns:
+		return "nothing waits in its outbox"
+	}
+	return "all is delivered" + st.Connection.asOf()
 }
 
 // speedText is a speed as people read it, "" for none.

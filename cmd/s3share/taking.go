@@ -5,6 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/jsonbytes"
 )
 
 // madeDir is a directory that a start made, and the topmost of its parents that it
@@ -44,7 +47,7 @@ func (d *mountDaemon) takePlaces() (err error) {
 	if err := d.take(s.StateDir, "state directory", "--state-dir"); err != nil {
 		return err
 	}
-	if d.lock, err = lockState(s.StateDir, d.dir); err != nil {
+	if d.lock, err = lockState(s.StateDir, tenant{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
 		d.made = nil // it is the other daemon's
 		return err
 	}
@@ -58,6 +61,24 @@ func (d *mountDaemon) takePlaces() (err error) {
 	}
 	d.log, d.logFile, err = openLog(s, d.foreground)
 	return err
+}
+
+// registerOutbox has the outbox found by status once this process has ended.
+func (d *mountDaemon) registerOutbox() {
+	if err := register(d.settings.StateDir); err != nil {
+		d.log.Warn("what this process may leave in the outbox is shown by no status", "err", err)
+	}
+}
+
+// leaveOutbox notes that this process gives the state directory up, and whether anything
+// waits in it.
+func (d *mountDaemon) leaveOutbox() {
+	if err := leaveLock(d.lock); err != nil && d.log != nil {
+		d.log.Warn("status may take this process for one that does not answer", "err", err)
+	}
+	if owes, err := cache.Owes(d.settings.StateDir); err == nil && !owes {
+		unregister(d.settings.StateDir)
+	}
 }
 
 func (d *mountDaemon) take(dir, what, flag string) error {

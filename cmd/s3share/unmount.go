@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +95,9 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 		return stopped(dir, st, last)
 	}
 	if err != nil {
+		if m, merr := mountAt(dir); m == nil && merr == nil { // it was undone before the daemon ended
+			return leftBehind(dir, errs)
+		}
 		return err
 	}
 	return judge(dir, last, ask, errs)
@@ -148,8 +152,8 @@ func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
 		if err := detach(dir, lazily); err != nil {
 			return err
 		}
-		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone; what it had not delivered stays in its state directory\n", dir)
-		return nil
+		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone\n", printable(dir))
+		return leftBehind(dir, errs)
 	}
 	err := detach(dir, whenIdle)
 	if errors.Is(err, unix.EBUSY) {
@@ -158,8 +162,22 @@ func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer; if it lives, it delivers the rest by itself\n", m.Source, dir)
-	return nil
+	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer\n", printable(m.Source), printable(dir))
+	return leftBehind(dir, errs)
+}
+
+// leftBehind says what a mount has left in its outbox that was undone without its daemon.
+func leftBehind(dir string, errs io.Writer) error {
+	p, ok := keptAt(dir)
+	if !ok || p.path != "" {
+		return &undone{errors.New("it is not known whether all was delivered: its outbox was not found")}
+	}
+	left := undelivered(p.state.Owed)
+	if len(left) == 0 {
+		return nil
+	}
+	sayLeft(errs, left)
+	return &undone{advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.state.remedy())}
 }
 
 func busy(held []holder) error {
@@ -172,17 +190,36 @@ func busy(held []holder) error {
 
 // notMounted says what is wrong with dir, on which nothing is mounted.
 func notMounted(dir string) error {
-	var hint string
-	if mounts, err := ourMounts(); err == nil && len(mounts) > 0 {
-		const most = 5
-		var dirs []string
-		for _, m := range mounts[:min(len(mounts), most)] {
-			dirs = append(dirs, m.Mountpoint)
+	nothing := errors.New("nothing is mounted there")
+	if p, ok := keptAt(dir); ok && len(undelivered(p.state.Owed)) > 0 {
+		is := "files are"
+		n := len(undelivered(p.state.Owed))
+		if n == 1 {
+			is = "file is"
 		}
-		hint = "mounted are " + strings.Join(dirs, ", ")
-		if n := len(mounts) - most; n > 0 {
-			hint += fmt.Sprintf(" and %d more", n)
-		}
+		return advise(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.state.remedy(), p.state.daemonText()))
 	}
-	return advise(errors.New("nothing is mounted there"), hint)
+	mounts, err := ourMounts()
+	if err != nil {
+		return nothing
+	}
+	var dirs []string
+	for _, m := range mounts {
+		if ownerOf(m) != os.Getuid() {
+			continue
+		}
+		if within(dir, m.Mountpoint) {
+			return advise(fmt.Errorf("it is a directory in the mount on %s", printable(m.Mountpoint)), "s3share unmount "+shellWord(m.Mountpoint))
+		}
+		dirs = append(dirs, printable(m.Mountpoint))
+	}
+	const most = 5
+	hint := ""
+	if len(dirs) > 0 {
+		hint = "mounted are " + strings.Join(dirs[:min(len(dirs), most)], ", ")
+	}
+	if n := len(dirs) - most; n > 0 {
+		hint += fmt.Sprintf(" and %d more", n)
+	}
+	return advise(nothing, hint)
 }

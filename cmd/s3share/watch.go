@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,8 +34,9 @@ func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
 	for _, p := range places {
 		w.show(p.state)
 	}
+	places = slices.DeleteFunc(places, func(p place) bool { return p.link == nil }) // nothing changes there
 	var lost []error
-	for {
+	for len(places) > 0 {
 		select {
 		case <-ctx.Done():
 			return errors.Join(lost...)
@@ -52,10 +54,8 @@ func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
 			w.show(st)
 			return false
 		})
-		if len(places) == 0 {
-			return errors.Join(lost...)
-		}
 	}
+	return errors.Join(lost...)
 }
 
 // watcher prints a line for each change, and on a terminal bars below them.
@@ -102,6 +102,13 @@ func unknownOutcomes(paths []string) []fileState {
 // the reason that is returned.
 func (w *watcher) lost(p place, err error) error {
 	if m, merr := mountAt(p.state.Dir); m == nil && merr == nil {
+		st, err := readOutbox(p.state.StateDir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", printable(p.state.Dir), err)
+		}
+		for _, o := range undelivered(st.Owed) {
+			w.line("%s: not delivered, it stays in the outbox", printable(filepath.Join(p.state.Dir, o.Path)))
+		}
 		w.line("%s is no longer mounted", printable(p.state.Dir))
 		return nil
 	}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+)
+
+// processStart is when a process began, in the kernel's own count, by which it is told
+// from a later one with the same pid; "" where there is none. Source: proc_pid_stat(5),
+// starttime.
+func processStart(pid int) string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, behindName, ok := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
+	const before = 22 - 3 // fields between the name and starttime
+	fields := bytes.Fields(behindName)
+	if !ok || len(fields) <= before {
+		return ""
+	}
+	return string(fields[before])
+}
