@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -95,6 +96,9 @@ func (c *Cache) moveObjects(ctx context.Context, objs []s3backend.Object, old, d
 	return nil
 }
 
+// maxMoved is how many objects a folder may have that is renamed.
+const maxMoved = 250_000
+
 // allUnder lists every object below prefix that this side still shows.
 func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object, error) {
 	var objs []s3backend.Object
@@ -111,6 +115,9 @@ func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object
 			}
 		}
 		c.mu.Unlock()
+		if len(objs) > maxMoved {
+			return nil, fmt.Errorf("%w to be renamed at once: there are more than %d below %q", meta.ErrTooMany, maxMoved, prefix)
+		}
 		if in.Token = page.Next; in.Token == "" {
 			return objs, nil
 		}

@@ -90,7 +90,7 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 		return "", false, notExist(prefix + name)
 	}
 	in := s3backend.ListInput{Prefix: prefix + head, Delimiter: "/"}
-	for {
+	for range maxLongPages {
 		page, err := c.bucket.List(ctx, in)
 		if err != nil {
 			return "", false, err
@@ -107,7 +107,12 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 			return "", false, notExist(prefix + name)
 		}
 	}
+	return "", false, fmt.Errorf("%w: that begin with %q", meta.ErrTooMany, prefix+head)
 }
+
+// maxLongPages is how many pages of names that begin alike are looked through for one
+// that is too long to be shown.
+const maxLongPages = 100
 
 func notExist(key string) error { return fmt.Errorf("%q: %w", key, s3backend.NotExist) }
 

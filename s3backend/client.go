@@ -65,6 +65,8 @@ type Client struct {
 	contact  contact
 	isOwner  atomic.Pointer[bool] // as IsOwner found out; nil until it has
 	versions atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
+	trails   trails
+	away     away
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -154,7 +156,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware, c.contact.middleware, noteLost)
+	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware, c.contact.middleware, noteLost, c.hurry)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))

@@ -24,6 +24,9 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 		}
 		return Object{}, err
 	}
+	if err := checkHead(key, out); err != nil {
+		return Object{}, err
+	}
 	c.lately.note(key, unquote(out.ETag), asked)
 	c.noteVersion(val(out.VersionId))
 	return Object{
@@ -40,6 +43,27 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 			TagCount:           int(val(out.TagCount)),
 		},
 	}, nil
+}
+
+// mostMetadata is how much user metadata an object may have, in bytes. S3 takes 2 KB.
+const mostMetadata = 16 << 10
+
+// checkHead refuses what S3 could not have said of an object.
+func checkHead(key string, out *s3.HeadObjectOutput) error {
+	if size := val(out.ContentLength); size < 0 || size > maxSize {
+		return broken("HeadObject", key, "S3 gave it a size of %d", size)
+	}
+	if len(val(out.ETag)) > longestText+2 {
+		return broken("HeadObject", key, "S3 sent an ETag of %d bytes", len(val(out.ETag)))
+	}
+	size := 0
+	for name, value := range out.Metadata {
+		size += len(name) + len(value)
+	}
+	if size > mostMetadata {
+		return broken("HeadObject", key, "S3 sent %d bytes of metadata", size)
+	}
+	return nil
 }
 
 // why asks for the reason of a bad request, such as expired credentials or encryption
@@ -70,12 +94,11 @@ func (c *Client) Get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 	if n == 0 {
 		return http.NoBody, nil
 	}
-	from, etag, err := c.get(ctx, obj, off, n)
-	if err != nil {
+	b := &body{c: c, ctx: ctx, obj: obj, off: off, left: n}
+	if err := b.open(); err != nil {
 		return nil, err
 	}
-	obj.ETag = etag // the rest is to be of the version that has begun
-	return &body{c: c, ctx: ctx, from: from, obj: obj, off: off, left: n}, nil
+	return b, nil
 }
 
 // get makes the request, and returns the reply with the ETag of what it holds.
@@ -142,13 +165,33 @@ const resumes = 3
 
 // body gives exactly left bytes, or an error.
 type body struct {
-	c    *Client
-	ctx  context.Context
-	from io.ReadCloser
-	obj  Object
-	off  int64 // where the rest begins
-	left int64
-	vain int // replies that broke off since the last byte
+	c        *Client
+	ctx      context.Context
+	from     io.ReadCloser // what comes of a request
+	patience *patience     // of that request
+	obj      Object
+	off      int64 // where the rest begins
+	left     int64
+	vain     int // replies that broke off since the last byte
+
+	// Since a readStep has come, or the beginning:
+	got    int
+	waited time.Duration
+}
+
+// open asks for what is left.
+func (b *body) open() error {
+	began := time.Now()
+	p := b.c.patiently(b.ctx, b.waited)
+	from, etag, err := b.c.get(p.ctx, b.obj, b.off, b.left)
+	b.waited += time.Since(began)
+	if err = p.met(err); err != nil {
+		p.end()
+		return fail(b.ctx, "GetObject", b.obj.Key, err)
+	}
+	b.from, b.patience = from, p
+	b.obj.ETag = etag // the rest is to be of the version that has begun
+	return nil
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -156,10 +199,15 @@ func (b *body) Read(p []byte) (int, error) {
 		if b.left == 0 {
 			return 0, io.EOF
 		}
+		began := time.Now()
 		n, err := b.from.Read(p[:min(int64(len(p)), b.left)])
+		b.waited += time.Since(began)
 		b.off, b.left = b.off+int64(n), b.left-int64(n)
 		if n > 0 {
 			b.vain = 0
+		}
+		if b.got += n; b.got >= readStep {
+			b.got, b.waited = 0, 0
 		}
 		switch {
 		case err == nil:
@@ -181,17 +229,26 @@ func (b *body) Read(p []byte) (int, error) {
 // resume asks for what is left of a reply that broke off with err. A reply that
 // has stalled is given up: whoever reads has waited long enough.
 func (b *body) resume(err error) error {
+	if b.waited >= b.c.http.quiet {
+		err = errStalled
+	}
 	if b.vain++; b.vain > resumes || b.obj.ETag == "" || b.ctx.Err() != nil || errors.Is(err, errStalled) {
 		return fail(b.ctx, "GetObject", b.obj.Key, err)
 	}
-	b.from.Close()
-	from, _, err := b.c.get(b.ctx, b.obj, b.off, b.left)
-	if err != nil {
-		b.from = http.NoBody
-		return err
-	}
-	b.from = from
+	b.close()
+	return b.open()
+}
+
+func (b *body) Close() error {
+	b.close()
 	return nil
 }
 
-func (b *body) Close() error { return b.from.Close() }
+// close gives up the request under way.
+func (b *body) close() {
+	if b.patience != nil {
+		_ = b.from.Close() // what it held is not wanted any more
+		b.patience.end()
+		b.from, b.patience = http.NoBody, nil
+	}
+}

@@ -27,9 +27,11 @@ type Page struct {
 }
 
 // List returns one page. Keys travel URL-encoded, since XML cannot hold every
-// byte that a key can.
+// byte that a key can. A page that S3 could not have sent is an error, and so is one
+// with which the listing goes round in a circle.
 func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 	const op = "ListObjectsV2"
+	asked := time.Now()
 	var plain plainReply
 	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket:            &c.bucket,
@@ -48,13 +50,20 @@ func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 	if l == nil {
 		l = listingOf(out)
 	}
-	if err := l.unescape(in.Prefix); err != nil {
+	err = l.unescape(in.Prefix)
+	if err == nil {
+		err = l.check(in)
+	}
+	if err != nil {
 		return Page{}, err
 	}
 	if !l.truncated {
 		l.page.Next = ""
 	} else if l.page.Next == "" || l.page.Next == in.Token {
 		return Page{}, broken(op, in.Prefix, "the listing is cut off and does not say how to go on")
+	}
+	if err := c.trails.follow(in, l.page, time.Since(asked), c.http.quiet); err != nil {
+		return Page{}, err
 	}
 	return l.page, nil
 }

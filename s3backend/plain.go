@@ -3,6 +3,7 @@ package s3backend
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -30,6 +31,14 @@ func (p *plainReply) instead(o *s3.Options) {
 	})
 }
 
+const (
+	// mostTags is how many a page of a listing may have: S3's have some 30,000 at most,
+	// 26 for each of a thousand objects.
+	mostTags = 100_000
+	// mostKept is the largest buffer that is used again, in bytes.
+	mostKept = 1 << 20
+)
+
 func (p *plainReply) ID() string { return "s3share:plainReply" }
 
 // bodies are buffers for replies, which have 300 KB for a full page.
@@ -51,12 +60,17 @@ func (p *plainReply) HandleDeserialize(ctx context.Context, in middleware.Deseri
 	if _, err := buf.ReadFrom(reply.Body); err != nil {
 		return out, meta, &smithy.DeserializationError{Err: err}
 	}
+	if bytes.Count(buf.Bytes(), []byte("<")) > mostTags {
+		return out, meta, &smithy.DeserializationError{Err: errors.New("the listing has more elements than a page of S3's")}
+	}
 	l, ok := readListing(buf.Bytes())
 	if !ok {
 		reply.Body = replayed{buf, reply.Body}
 		return out, meta, nil
 	}
-	bodies.Put(buf)
+	if buf.Cap() <= mostKept {
+		bodies.Put(buf)
+	}
 	p.listing = l
 	reply.Body = replayed{http.NoBody, reply.Body} // for the SDK, an empty listing
 	return out, meta, nil

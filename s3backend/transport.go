@@ -33,7 +33,20 @@ const (
 	// writeSize is the largest write to a connection that counts as one step
 	// of progress: 128 KiB in 30 s lets a link of 4.4 KB/s a stream live.
 	writeSize = 128 << 10
+
+	// readStep is the same for what is read: a reply that dribbles is none.
+	readStep = 64 << 10
+
+	// mostHeader is of a reply's headers together, in bytes. S3's have some 10 KB at most.
+	mostHeader = 256 << 10
+
+	// mostReply is of a reply that is no object's content, in bytes. The largest of S3's, a
+	// listing of a thousand keys of a thousand bytes, each written %XX, has 4 MB.
+	mostReply = 8 << 20
 )
+
+// errTooLong ends a reply that is longer than S3's are.
+var errTooLong = errors.New("the reply of S3 has no end")
 
 // errStalled ends a request on which nothing moved. It is not retried: the
 // caller has waited long enough, and has a longer patience where it wants one.
@@ -56,6 +69,7 @@ func tune(t *http.Transport) {
 	t.ExpectContinueTimeout = time.Second
 	t.ReadBufferSize = readBuffer
 	t.WriteBufferSize = writeBuffer
+	t.MaxResponseHeaderBytes = mostHeader
 	t.DisableCompression = true
 	t.ForceAttemptHTTP2 = false
 	t.Protocols = new(http.Protocols)
@@ -140,11 +154,12 @@ func newWatched(t *http.Transport) *watched {
 
 // Do sends one attempt.
 func (w *watched) Do(req *http.Request) (*http.Response, error) {
-	limit := w.quiet
-	switch awsmiddleware.GetOperationName(req.Context()) {
+	limit, op := w.quiet, awsmiddleware.GetOperationName(req.Context())
+	switch op {
 	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
 		limit = w.slow
 	}
+	began := time.Now()
 	ctx, cancel := context.WithCancelCause(req.Context())
 	dog := &watchdog{limit: limit, cancel: cancel, moved: &w.moved}
 	dog.timer = time.AfterFunc(limit, func() { cancel(errStalled) })
@@ -163,7 +178,14 @@ func (w *watched) Do(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog}
+	body := &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog, room: mostReply}
+	if content := op == "GetObject" || op == "" && req.Method == http.MethodGet; content && resp.StatusCode/100 == 2 {
+		body.room = 0
+	}
+	if req.Method == http.MethodGet || req.Method == http.MethodHead { // nothing was sent meanwhile
+		body.waited = time.Since(began)
+	}
+	resp.Body = body
 	return resp, nil
 }
 
@@ -186,18 +208,39 @@ func stalled(ctx context.Context, err error) error {
 }
 
 // watchedBody is a reply's body. Its watchdog runs only while a Read waits: a
-// reader may take its time between two.
+// reader may take its time between two. Each readStep, and what is less of the end,
+// has to come within the watchdog's limit.
 type watchedBody struct {
 	io.ReadCloser
-	ctx context.Context
-	dog *watchdog
+	ctx    context.Context
+	dog    *watchdog
+	waited time.Duration // since the last step, the wait for the headers included
+	got    int           // bytes since then
+	room   int64         // how many may still come; 0 for any number, -1 for none
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	b.dog.touch(0)
+	if b.room < 0 {
+		b.dog.cancel(nil)
+		return 0, errTooLong
+	}
+	if b.room > 0 {
+		p = p[:min(int64(len(p)), b.room)]
+	}
+	began := time.Now()
+	b.dog.timer.Reset(max(0, b.dog.limit-b.waited))
 	n, err := b.ReadCloser.Read(p)
 	b.dog.moved.Add(int64(n))
 	b.dog.timer.Stop()
+	b.waited += time.Since(began)
+	if b.room > 0 {
+		if b.room -= int64(n); b.room == 0 {
+			b.room = -1
+		}
+	}
+	if b.got += n; b.got >= readStep {
+		b.waited, b.got = 0, 0
+	}
 	if err != nil {
 		err = stalled(b.ctx, err)
 		b.dog.cancel(nil)

@@ -16,6 +16,7 @@ type entries struct {
 	pages   []page
 	starts  []int // the position of each page's first entry
 	n       int
+	bytes   int      // that the pages take, about
 	classes []string // of storage: S3 has a dozen, and no more than mostClasses are kept
 }
 
@@ -35,6 +36,13 @@ type rec struct {
 	etag     uint8  // the length of the ETag, or hexETag
 	class    uint8  // index of the storage class
 }
+
+// recSize and changedSize are what an entry takes beside its text, and one that could not
+// be packed, in bytes.
+const (
+	recSize     = 24
+	changedSize = 512
+)
 
 // hexETag stands for an ETag of 32 hexadecimal digits, which are packed.
 const hexETag = 255
@@ -67,6 +75,7 @@ func (s *entries) append(all []Entry) {
 	s.pages = append(s.pages, p)
 	s.starts = append(s.starts, s.n)
 	s.n += len(all)
+	s.bytes += len(p.text) + recSize*len(p.recs) + changedSize*len(p.changed)
 }
 
 // class is the index of a storage class, false where there are too many.

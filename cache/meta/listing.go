@@ -2,12 +2,21 @@ package meta
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
 )
+
+// ErrTooMany says that a folder has more names than are kept. What was read of it stays.
+var ErrTooMany = errors.New("the folder has too many names")
+
+// maxListing bounds what is kept of one folder, in bytes: some 1.5 million names of 25
+// letters. S3 has no limit, and a server may go on for ever.
+const maxListing = 96 << 20
 
 // Listing is one folder as S3 listed it, changed since by what this program did.
 // Positions stay valid: entries are added at the end or marked as gone, so a
@@ -49,8 +58,15 @@ func (l *Listing) add(p s3backend.Page, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.wakeLocked()
+	if l.err != nil {
+		return
+	}
 	if err != nil {
 		l.err = err
+		return
+	}
+	if l.entries.bytes >= maxListing {
+		l.err = fmt.Errorf("%w: there are more than %d in %q", ErrTooMany, l.entries.n, l.prefix)
 		return
 	}
 	l.pages++
@@ -249,11 +265,12 @@ func (l *Listing) peek(name string) (f Found, known bool) {
 	return f, l.complete || l.last >= name && l.last >= key(name, true)
 }
 
-// lookup waits until the name is decided; false when the pages end before.
-func (l *Listing) lookup(ctx context.Context, name string) (Found, bool, error) {
+// lookup waits until the name is decided; false when the pages end before, or so many
+// have come: a folder may have no end.
+func (l *Listing) lookup(ctx context.Context, name string, most int) (Found, bool, error) {
 	for {
 		l.mu.Lock()
-		err, decided, changed := l.err, l.pages >= l.wanted, l.changed
+		err, decided, changed := l.err, l.pages >= min(l.wanted, most), l.changed
 		l.mu.Unlock()
 		if err == errStopped {
 			return Found{}, false, nil
@@ -359,7 +376,7 @@ func (l *Listing) remove(name string, folder bool) {
 // Beside waits until it is known, and tells, whether there is a folder of the same
 // name as an object.
 func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
-	f, _, err := l.lookup(ctx, name)
+	f, _, err := l.lookup(ctx, name, allPages)
 	return f.IsDir, err
 }
 

@@ -49,7 +49,7 @@ func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Dur
 	}
 	l := c.listLocked(prefix, maxAge, firstPage)
 	c.mu.Unlock()
-	if f, ok, err := l.lookup(ctx, name); err != nil || ok {
+	if f, ok, err := l.lookup(ctx, name, somePages); err != nil || ok {
 		return f, err
 	}
 	return c.point(ctx, prefix, name)

@@ -26,6 +26,12 @@ const (
 	pagesACut   = 5
 	walks       = 8  // at once
 	letters     = 64 // that cuts are made at
+
+	// maxAhead is how much of the names waits for those before them, in bytes, about. A span
+	// that has no end would have the others be read to theirs meanwhile.
+	maxAhead = 48 << 20
+	// nameSize is what such a name takes beside its text.
+	nameSize = 160
 )
 
 // span is a range of names that one walk reads.
@@ -34,6 +40,7 @@ type span struct {
 	token     string // for the next page, "" for the first
 	last      string // the greatest name read, or after
 	pages     []s3backend.Page
+	held      int             // what the pages take, in bytes, about
 	over      *s3backend.Page // of the last page, what is behind to
 	read      int             // pages since it began or was cut
 	proven    bool            // its first page has come
@@ -46,7 +53,8 @@ type spreading struct {
 	prefix  string
 	list    func(context.Context, s3backend.ListInput) (s3backend.Page, error)
 	give    func(s3backend.Page, error)
-	spans   []*span // in the order of names, of which the first is being given
+	failed  func() bool // whether what was given is not taken any more
+	spans   []*span     // in the order of names, of which the first is being given
 	asking  int
 	page    int // names in a full page
 	found   int // names
@@ -64,7 +72,7 @@ type answer struct {
 
 // spread reads on behind the pages that l has.
 func (c *Cache) spread(l *Listing, token string, give func(s3backend.Page, error)) {
-	s := &spreading{prefix: l.prefix, list: c.bucket.List, give: give}
+	s := &spreading{prefix: l.prefix, list: c.bucket.List, give: give, failed: l.failed}
 	first, last, n := l.sample(s.learn)
 	full := l.Pages()
 	if l.brief {
@@ -100,8 +108,8 @@ func (s *spreading) run(ctx context.Context) {
 	answers := make(chan answer, walks)
 	for {
 		s.cut()
-		for _, sp := range s.spans {
-			if sp.done || sp.asking || s.asking == walks {
+		for i, sp := range s.spans {
+			if sp.done || sp.asking || s.asking == walks || i > 0 && sp.proven && s.ahead() >= maxAhead {
 				continue
 			}
 			in := s3backend.ListInput{Prefix: s.prefix, Delimiter: "/", Token: sp.token}
@@ -122,10 +130,31 @@ func (s *spreading) run(ctx context.Context) {
 			s.give(s3backend.Page{}, err)
 			return
 		}
-		if s.publish() {
+		if s.publish() || s.failed() {
 			return
 		}
 	}
+}
+
+// ahead is how much was read that cannot be given on yet: the first span is not read to
+// its end.
+func (s *spreading) ahead() (bytes int) {
+	for _, sp := range s.spans[1:] {
+		bytes += sp.held
+	}
+	return bytes
+}
+
+// sizeOf is what a page takes, in bytes, about.
+func sizeOf(p s3backend.Page) int {
+	bytes := nameSize * (len(p.Objects) + len(p.Prefixes))
+	for i := range p.Objects {
+		bytes += len(p.Objects[i].Key) + len(p.Objects[i].ETag)
+	}
+	for _, prefix := range p.Prefixes {
+		bytes += len(prefix)
+	}
+	return bytes
 }
 
 // take puts an answer where it belongs.
@@ -165,6 +194,7 @@ func (s *spreading) store(sp *span, page s3backend.Page) {
 	s.found += n
 	if n > 0 {
 		sp.pages = append(sp.pages, in)
+		sp.held += sizeOf(in)
 		sp.last = max(sp.last, s.greatest(in))
 		s.learn(strings.TrimSuffix(sp.last, "/"))
 	}
@@ -185,7 +215,7 @@ func (s *spreading) publish() bool {
 				return true
 			}
 		}
-		sp.pages = nil
+		sp.pages, sp.held = nil, 0
 		switch {
 		case !sp.done:
 			return false

@@ -96,6 +96,9 @@ func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) e
 	if err != nil {
 		return advise(explain(s.target(), err), "without s3:ListBucket nobody can find them")
 	}
+	if found.Cut {
+		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")
+	}
 	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
 	if found.Nameless && found.Listed > 0 {
 		return advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", count(found.Listed, "object")),

@@ -10,6 +10,9 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
+// maxUnreadable is how many objects one Survey finds: a listing may have no end.
+const maxUnreadable = 100_000
+
 // lookers is how many objects are looked at, or mended, at once.
 const lookers = 16
 
@@ -38,7 +41,7 @@ type Result struct {
 	Listed     int
 	Unsure     int  // of which it could not be told
 	Nameless   bool // all are of those, since it cannot be told which are ours
-	Cut        bool // there are more objects than Most
+	Cut        bool // there are more objects than Most, or than can be found at once
 }
 
 // Run lists the folders and looks at what may be unreadable. What it found stands
@@ -66,7 +69,7 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 				break
 			}
 			for _, o := range page.Objects {
-				if r.Cut = s.Most > 0 && r.Listed == s.Most; r.Cut {
+				if r.Cut = s.Most > 0 && r.Listed == s.Most || s.full(&r); r.Cut {
 					break
 				}
 				r.Listed++
@@ -94,6 +97,13 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 		err = werr
 	}
 	return r, err
+}
+
+// full reports whether as much was found as one Survey finds.
+func (s *Survey) full(r *Result) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(r.Unreadable) >= maxUnreadable
 }
 
 // look adds an object to the result if the bucket's owner cannot read it.
