@@ -151,7 +151,8 @@ func (o *outcomes) get(key string) (outcome, bool) {
 // Wait returns when nothing at path, or below the directory at path, waits any more.
 // That is no answer to whether S3 holds it: see Confirm. What does not come by waiting
 // is a *outbox.LeftError: what only a person can resolve, and a private file, if path is
-// its.
+// its. A rename that is under way may still be answered with Waiting by Confirm, as is
+// what came to wait since: then Wait again.
 func (c *Cache) Wait(ctx context.Context, path string) error {
 	if err := c.out.Wait(ctx, Below(path)); err != nil {
 		return leftAt(err)

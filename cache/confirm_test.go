@@ -133,10 +133,14 @@ func TestWaitSaysWhatBecameOfAFile(t *testing.T) {
 				r.create(path, "data").Release()
 				got := make(chan Confirmed)
 				go func() {
-					if err := r.Wait(r.Context(), path); err != nil {
-						t.Error(err)
+					found := Confirmed{Is: Waiting}
+					for found.Is == Waiting { // the rename is not over, or something new waits
+						if err := r.Wait(r.Context(), path); err != nil {
+							t.Error(err)
+						}
+						found = r.Confirm(r.Context(), path)
 					}
-					got <- r.Confirm(r.Context(), path)
+					got <- found
 				}()
 				synctest.Wait()
 				tt.do(r)
