@@ -146,10 +146,15 @@ func (x *exchange) tryPut(p party, key string, body []byte, acl bool) (string, e
 		return "", err
 	}
 	etag := strings.Trim(*out.ETag, `"`)
-	x.foreign.mu.Lock()
-	defer x.foreign.mu.Unlock()
-	x.foreign.etags[key] = etag
+	x.foreign.put(key, etag)
 	return etag, nil
+}
+
+// put notes what a plain client has put.
+func (l *ledger) put(key, etag string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.etags[key] = etag
 }
 
 // get reads an object as a plain client.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"io"
 	"log"
 	"net/http"
@@ -23,7 +24,7 @@ type gateway struct {
 
 	mu     sync.Mutex
 	answer func(op string, w http.ResponseWriter, r *http.Request) bool
-	stored func(op, key string)
+	seen   func(passed)
 	counts map[string]int // requests that were let through, by name
 	denied int            // requests that the server has refused
 	active []*activeRule
@@ -61,16 +62,7 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 				g.counts[op]++
 				g.mu.Unlock()
 			}
-			seen := &statusWriter{ResponseWriter: w}
-			defer func() { g.look(op, seen.status, r) }() // also where the answer does not arrive
-			defer func() {
-				if seen.status == http.StatusForbidden {
-					g.mu.Lock()
-					g.denied++
-					g.mu.Unlock()
-				}
-			}()
-			g.forward.ServeHTTP(seen, r)
+			g.passOn(op, w, r)
 		}
 		if f := g.faultFor(op, r); f != nil {
 			f(w, r, pass)
@@ -94,48 +86,94 @@ func (g *gateway) when(answer func(op string, w http.ResponseWriter, r *http.Req
 	g.answer = answer
 }
 
-// after has the gateway call stored for each object that a request has put, by the
-// name of the request and the key, before the mount is answered in full.
-func (g *gateway) after(stored func(op, key string)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.stored = stored
+// passed is a request that has reached the server, with its answer.
+type passed struct {
+	op, key string
+	source  string // of a copy: the key
+	body    []byte // of a PutObject or a DeleteObjects
+	status  int
+	answer  http.Header
+	listing []byte // the answer to a ListObjectsV2
 }
 
-// storing are the requests by which an object comes to be.
-var storing = []string{"PutObject", "CopyObject", "CompleteMultipartUpload"}
+// stored reports whether an object has come to be by it.
+func (p passed) stored() bool {
+	return p.status == http.StatusOK && (p.op == "PutObject" || p.op == "CopyObject" || p.op == "CompleteMultipartUpload")
+}
 
-func (g *gateway) look(op string, status int, r *http.Request) {
+// etag is that of the object in the answer.
+func (p passed) etag() string { return strings.Trim(p.answer.Get("ETag"), `"`) }
+
+// watch has the gateway call seen for each request that has reached the server,
+// before the mount has all of the answer.
+func (g *gateway) watch(seen func(passed)) {
 	g.mu.Lock()
-	stored := g.stored
+	defer g.mu.Unlock()
+	g.seen = seen
+}
+
+// passOn sends a request to the server, and the answer back.
+func (g *gateway) passOn(op string, w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	seen := g.seen
 	g.mu.Unlock()
-	if stored == nil || status != http.StatusOK || !slices.Contains(storing, op) {
+	answer := &answerWriter{ResponseWriter: w, keep: seen != nil && op == "ListObjectsV2"}
+	defer func() {
+		if answer.status == http.StatusForbidden {
+			g.mu.Lock()
+			g.denied++
+			g.mu.Unlock()
+		}
+	}()
+	if seen == nil {
+		g.forward.ServeHTTP(answer, r)
 		return
 	}
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/") // behind the bucket
-	stored(op, key)
+	p := passed{op: op, key: key}
+	sent := &bytes.Buffer{}
+	if source, err := url.PathUnescape(r.Header.Get("X-Amz-Copy-Source")); err == nil {
+		_, p.source, _ = strings.Cut(strings.TrimPrefix(source, "/"), "/")
+	}
+	if op == "PutObject" || op == "DeleteObjects" {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, sent), r.Body}
+	}
+	defer func() { // also where the answer does not arrive
+		p.body, p.status, p.answer, p.listing = sent.Bytes(), answer.status, answer.Header(), answer.body.Bytes()
+		seen(p)
+	}()
+	g.forward.ServeHTTP(answer, r)
 }
 
-// statusWriter remembers the status of an answer.
-type statusWriter struct {
+// answerWriter remembers an answer.
+type answerWriter struct {
 	http.ResponseWriter
 	status int
+	keep   bool // the body
+	body   bytes.Buffer
 }
 
-func (w *statusWriter) WriteHeader(status int) {
+func (w *answerWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
 
+func (w *answerWriter) Write(b []byte) (int, error) {
+	if w.keep {
+		w.body.Write(b)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
 // Unwrap is for http.ResponseController.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // lose has the server carry out a request, and cuts the connection instead of
 // answering.
-func (g *gateway) lose(r *http.Request) {
-	g.forward.ServeHTTP(httptest.NewRecorder(), r)
-	panic(http.ErrAbortHandler)
-}
+func (g *gateway) lose(r *http.Request) { loseAnswer(nil, r, g.forward.ServeHTTP) }
 
 // count tells how many requests of this name were let through.
 func (g *gateway) count(op string) int {

@@ -209,21 +209,21 @@ func hasBelow(keys map[string]string, dir string) bool {
 }
 
 // stored looks at what S3 has just got: it has to be something whole.
-func (r *modelRun) stored(op, key string) {
-	if !strings.HasPrefix(key, r.dir+"/") || strings.HasSuffix(key, "/") {
+func (r *modelRun) stored(_ party, p passed) {
+	if !p.stored() || !strings.HasPrefix(p.key, r.dir+"/") || strings.HasSuffix(p.key, "/") {
 		return
 	}
-	b, err := r.l.direct.get(owner, key)
+	b, err := r.l.direct.get(owner, p.key)
 	switch {
 	case status(err) == 404: // removed again
 		return
 	case err != nil:
-		r.half("the owner cannot read %q after %s: %v", key, op, err)
+		r.half("the owner cannot read %q after %s: %v", p.key, p.op, err)
 	case !r.isWhole(b):
-		r.half("%s %q of %s", op, key, brief(b))
+		r.half("%s %q of %s", p.op, p.key, brief(b))
 	}
-	if p := strings.TrimPrefix(key, r.dir+"/"); privateFile(p) {
-		r.half("%s %q, a private name", op, key)
+	if path := strings.TrimPrefix(p.key, r.dir+"/"); privateFile(path) {
+		r.half("%s %q, a private name", p.op, p.key)
 	}
 }
 

@@ -212,7 +212,24 @@ func (g *drawing) pause() time.Duration {
 func drawSequence(rt *rapid.T, m mode) sequence {
 	g := &drawing{rt: rt, mode: m}
 	g.drawNames()
-	var kinds []string // each as often as it weighs
+	kinds, draw := modelKinds(m), func(op string) step { return operations[op].draw(g) }
+	if m.parties {
+		kinds, draw = partyKinds(), func(op string) step { return partyOperations[op].draw(g) }
+	}
+	var q sequence
+	rt.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) {
+		op := g.one(kinds...)
+		s := draw(op)
+		s.op, s.after = op, g.pause()
+		if excludes(s, m) == "" {
+			q = append(q, s)
+		}
+	}})
+	return q
+}
+
+// modelKinds are the operations of a mode, each as often as it weighs.
+func modelKinds(m mode) (kinds []string) {
 	for _, name := range slices.Sorted(maps.Keys(operations)) {
 		_, fault := faultOperations[name]
 		_, disk := diskOperations[name]
@@ -220,14 +237,12 @@ func drawSequence(rt *rapid.T, m mode) sequence {
 			kinds = append(kinds, slices.Repeat([]string{name}, op.weight)...)
 		}
 	}
-	var q sequence
-	rt.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) {
-		name := g.one(kinds...)
-		s := operations[name].draw(g)
-		s.op, s.after = name, g.pause()
-		if excludes(s, m) == "" {
-			q = append(q, s)
-		}
-	}})
-	return q
+	return kinds
+}
+
+func partyKinds() (kinds []string) {
+	for _, name := range slices.Sorted(maps.Keys(partyOperations)) {
+		kinds = append(kinds, slices.Repeat([]string{name}, partyOperations[name].weight)...)
+	}
+	return kinds
 }

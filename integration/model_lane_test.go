@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,8 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // mode is what sequences run in: who mounts what, and how.
@@ -21,6 +18,8 @@ type mode struct {
 	sync    bool
 	faults  bool // at S3
 	disk    bool // faults of the disk under the outbox and the cache
+	parties bool // both change the same files
+	asked   bool // only where MODEL_MODE names it: it still finds what is not mended
 }
 
 // rights are what the mount's party may do in Delivery.
@@ -34,6 +33,8 @@ var modes = []mode{
 	{name: "dropbox", policy: "dropbox"},
 	{name: "faults", policy: "full", faults: true},
 	{name: "faults-sync", policy: "full", options: []string{"-o", "sync"}, sync: true, faults: true},
+	{name: "parties", policy: "full", parties: true, asked: true},
+	{name: "parties-sync", policy: "full", options: []string{"-o", "sync"}, sync: true, parties: true, asked: true},
 	{name: "disk", policy: "full", disk: true},
 	{name: "faults-article", policy: "article", faults: true},
 }
@@ -48,9 +49,10 @@ type lane struct {
 	x      *exchange // for the mount
 	g      *gateway
 	m      *mount
+	other  *mount // of the owner, where both parties change files
 	plain  string // where the plain directories are
 	disk   *faultDisk
-	run    atomic.Pointer[modelRun]
+	watch  atomic.Pointer[func(party, passed)] // is told of each request
 	stats  *modelStats
 }
 
@@ -95,78 +97,98 @@ func (l *lane) renew() {
 	l.end()
 	l.direct = newExchange(l.t, l.mode.policy)
 	l.x, l.g = l.direct.through(l.t)
-	l.g.after(func(op string, key string) {
-		if r := l.run.Load(); r != nil {
-			r.stored(op, key)
-		}
-	})
 	options := append([]string{"--memory", "16MiB"}, l.mode.options...)
 	if l.disk != nil {
 		base := filepath.Join(l.disk.dir, fmt.Sprint(laneNumber.Add(1)))
 		options = append(options, "--state-dir", filepath.Join(base, "state"), "--cache-dir", filepath.Join(base, "cache"))
 	}
-	l.m = l.x.place(l.t, client, options...)
-	l.m.lifetime = 24 * time.Hour
-	if err := l.m.start(filepath.Dir(l.m.dir)); err != nil {
-		l.t.Fatalf("mount: %v\n%s", err, l.m.log)
+	l.m = l.mount(l.x, l.g, client, options)
+	if l.mode.parties {
+		x, g := l.direct.through(l.t)
+		l.other = l.mount(x, g, owner, options)
 	}
 }
 
-// end kills the daemon; nobody waits for what it would still deliver.
-func (l *lane) end() {
-	if l.m != nil {
-		l.m.kill()
-		l.m.life.Close()
-		l.m.log = &output{os.DevNull} // what there is to say of it is said
-		l.m = nil
+func (l *lane) mount(x *exchange, g *gateway, by party, options []string) *mount {
+	l.t.Helper()
+	g.watch(func(p passed) {
+		if watch := l.watch.Load(); watch != nil {
+			(*watch)(by, p)
+		}
+	})
+	m := x.place(l.t, by, options...)
+	m.lifetime = 24 * time.Hour
+	if err := m.start(filepath.Dir(m.dir)); err != nil {
+		l.t.Fatalf("mount: %v\n%s", err, m.log)
 	}
+	return m
+}
+
+// end kills the daemons; nobody waits for what they would still deliver.
+func (l *lane) end() {
+	for _, m := range []*mount{l.m, l.other} {
+		if m != nil {
+			m.kill()
+			m.life.Close()
+			m.log = &output{os.DevNull} // what there is to say of it is said
+		}
+	}
+	l.m, l.other = nil, nil
 }
 
 // remount mounts again after the daemon has ended.
-func (l *lane) remount(r *modelRun) {
+func (l *lane) remount() error {
 	<-l.m.ended
 	l.m.life.Close()
 	n, err := l.m.again(l.t, s3shareBin)
 	if err != nil {
-		r.fail("mount", "mount again: %v", err)
+		return err
 	}
 	l.m = n
 	l.stats.remounts.Add(1)
+	return nil
+}
+
+// runner is one sequence on its way.
+type runner interface {
+	tracing() *tracer
+	begin()
+	do(s step)
+	finish()
+	end() // whatever has happened
+}
+
+func (t *tracer) tracing() *tracer { return t }
+
+// newRun is a run in a directory of its own.
+func (l *lane) newRun() runner {
+	name := fmt.Sprintf("m%d", laneNumber.Add(1))
+	if l.mode.parties {
+		return l.newPartiesRun(name)
+	}
+	return l.newModelRun(name)
 }
 
 // execute runs one sequence, and returns what it found, nil for nothing.
 func (l *lane) execute(q sequence) (found *failure) {
-	name := fmt.Sprintf("m%d", laneNumber.Add(1))
-	plain := filepath.Join(l.plain, name)
-	r := &modelRun{
-		l: l, dir: delivery + name, begun: time.Now(), files: map[uint64]*modelFile{}, does: map[int]bool{}, aside: map[string]time.Time{},
-		real: newWorld("mount", l.m.path(delivery+name)), plain: newWorld("plain", plain),
-		whole: map[[sha256.Size]byte]bool{},
-	}
+	r := l.newRun()
+	t := r.tracing()
 	logBefore := int64(len(l.m.log.String()))
 	// Whoever waits for a mount that is stuck would wait for ever.
-	stuck := time.AfterFunc(2*patience, func() {
-		r.stuck.Store(true)
+	stuck := time.AfterFunc(3*patience, func() {
+		t.stuck.Store(true)
 		_ = l.m.cmd.Process.Kill()
 	})
-	l.run.Store(r)
-	faultsBefore, diskBefore := l.g.faultCount(), 0
-	if l.disk != nil {
-		diskBefore = l.disk.count()
-	}
+	faultsBefore := l.faultCount()
 	defer func() {
 		stuck.Stop()
-		l.stats.faults.Add(l.g.faultCount() - faultsBefore)
+		l.stats.faults.Add(l.faultCount() - faultsBefore)
 		l.g.rules()
 		if l.disk != nil {
-			l.stats.faults.Add(int64(l.disk.count() - diskBefore))
 			l.disk.set()
 		}
-		l.run.Store(nil)
 		thrown := recover()
-		r.real.drop()
-		r.plain.drop()
-		_ = os.RemoveAll(plain)
+		r.end()
 		l.stats.sequences.Add(1)
 		l.stats.steps.Add(int64(len(q)))
 		if thrown == nil {
@@ -176,36 +198,41 @@ func (l *lane) execute(q sequence) (found *failure) {
 		if !ok {
 			panic(thrown)
 		}
-		if r.stuck.Load() {
+		if t.stuck.Load() {
 			f.kind = "stuck"
 			f.text = "the mount was stuck, and its daemon killed: " + f.text
 		}
 		log := l.m.log.String()
 		log = log[min(logBefore, int64(len(log))):]
 		f.text = fmt.Sprintf("%s\nwhat was done:\n%s\nwhat the mount said:\n%s",
-			f.text, indent(r.traceText()), indent(log[max(0, len(log)-3000):]))
+			f.text, indent(t.traceText()), indent(log[max(0, len(log)-3000):]))
 		for i, s := range q {
-			if r.does[i] || i == r.at {
+			if t.does[i] || i == t.at {
 				f.did = append(f.did, s)
 			}
 		}
 		found = f
 		l.renew()
 	}()
-	for _, w := range []*world{r.real, r.plain} {
-		if err := uninterruptedly(func() error { return unix.Mkdir(w.root, 0o755) }); err != nil {
-			r.fail("mkdir", "%s: make the directory of the sequence: %v", w.name, err)
-		}
-	}
+	r.begin()
 	for i, s := range q {
 		time.Sleep(s.after)
-		r.at = i
-		r.note("- %s", s)
-		operations[s.op].do(r, s)
+		t.at = i
+		t.note("- %s", s)
+		r.do(s)
 	}
-	r.at = len(q)
+	t.at = len(q)
 	r.finish()
 	return nil
+}
+
+// faultCount is how many requests and operations on the disk were spoilt.
+func (l *lane) faultCount() int64 {
+	n := l.g.faultCount()
+	if l.disk != nil {
+		n += int64(l.disk.count())
+	}
+	return n
 }
 
 func indent(text string) string {

@@ -61,7 +61,9 @@ func (r *modelRun) died() {
 	r.real.drop()
 	r.plain.drop()
 	r.healDisk() // else it could not start
-	r.l.remount(r)
+	if err := r.l.remount(); err != nil {
+		r.fail("mount", "mount again: %v", err)
+	}
 	r.again = true
 	r.compareTrees("after the mount")
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +19,7 @@ import (
 // system call is made on the mount, then on the plain directory, and both have to
 // return the same.
 type modelRun struct {
+	*tracer
 	l     *lane
 	dir   string // the sequence's directory, as a key without the last slash
 	real  *world
@@ -27,17 +28,12 @@ type modelRun struct {
 	files      map[uint64]*modelFile // by inode number of the plain file
 	slots      [modelSlots + 1]openFile
 	aside      map[string]time.Time // when the file of this name was renamed to a private one
-	trace      []traced
-	at         int          // the step
-	does       map[int]bool // steps of which a call succeeded
-	begun      time.Time
-	slow       time.Duration // of the slowest call on the mount
-	stuck      atomic.Bool
-	again      bool       // it was mounted again
-	refused    *faultRule // by which S3 refuses requests
-	wasExcused bool       // the last call was refused by the mount alone
-	diskErrno  unix.Errno // that the disk returns
-	diskFailed int        // how many operations had failed there when it was told to
+	slow       time.Duration        // of the slowest call on the mount
+	again      bool                 // it was mounted again
+	refused    *faultRule           // by which S3 refuses requests
+	wasExcused bool                 // the last call was refused by the mount alone
+	diskErrno  unix.Errno           // that the disk returns
+	diskFailed int                  // how many operations had failed there when it was told to
 
 	// mu guards the fields below: the gateway looks at them, too.
 	mu     sync.Mutex
@@ -60,39 +56,32 @@ type openFile struct {
 	write bool
 }
 
-// failure is a difference that nothing documents.
-type failure struct {
-	kind string // what shrinking keeps
-	text string
-	did  sequence // the steps that did something
+// newModelRun makes a run in the directory of that name.
+func (l *lane) newModelRun(name string) *modelRun {
+	return &modelRun{
+		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{}, aside: map[string]time.Time{},
+		real: newWorld("mount", l.m.path(delivery+name)), plain: newWorld("plain", filepath.Join(l.plain, name)),
+		whole: map[[sha256.Size]byte]bool{},
+	}
 }
 
-// fail ends the run with a finding.
-func (r *modelRun) fail(kind, format string, args ...any) {
-	panic(&failure{kind: kind, text: fmt.Sprintf(format, args...)})
-}
-
-// traced is a line of what was done, in a step.
-type traced struct {
-	at   int
-	line string
-}
-
-// note adds a line to the trace.
-func (r *modelRun) note(format string, args ...any) {
-	r.trace = append(r.trace, traced{r.at, fmt.Sprintf("%8.3f ", time.Since(r.begun).Seconds()) + fmt.Sprintf(format, args...)})
-}
-
-// traceText is what was done, without the steps that did nothing; the last of it.
-func (r *modelRun) traceText() string {
-	const most = 120
-	var lines []string
-	for _, t := range r.trace {
-		if r.does[t.at] || t.at == r.at {
-			lines = append(lines, t.line)
+func (r *modelRun) begin() {
+	watch := r.stored
+	r.l.watch.Store(&watch)
+	for _, w := range []*world{r.real, r.plain} {
+		if err := uninterruptedly(func() error { return unix.Mkdir(w.root, 0o755) }); err != nil {
+			r.fail("mkdir", "%s: make the directory of the sequence: %v", w.name, err)
 		}
 	}
-	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}
+
+func (r *modelRun) do(s step) { operations[s.op].do(r, s) }
+
+func (r *modelRun) end() {
+	r.l.watch.Store(nil)
+	r.real.drop()
+	r.plain.drop()
+	_ = os.RemoveAll(r.plain.root)
 }
 
 // both makes a call in both worlds. ok is false if it failed, or was refused by
@@ -115,13 +104,6 @@ func (r *modelRun) both(call string, may []excuse, do func(w *world) result) (wa
 	r.note("%s = %s%s", call, got.brief(), tookText(took))
 	r.same(call, got, want)
 	return want, want.errno == 0
-}
-
-func tookText(d time.Duration) string {
-	if d < 50*time.Millisecond {
-		return ""
-	}
-	return fmt.Sprintf(" (%s)", d.Round(time.Millisecond))
 }
 
 func (r result) brief() string {

@@ -20,6 +20,7 @@ import (
 type step struct {
 	op       string
 	after    time.Duration // the pause before it
+	who      string        // of two parties
 	path, to string        // relative to the sequence's directory, any bytes
 	slot     int           // of an open file or directory
 	off, n   int64         // a range, or a size
@@ -55,6 +56,7 @@ func (s step) String() string {
 			fmt.Fprintf(&b, " %s=%d", name, v)
 		}
 	}
+	text("who", s.who)
 	text("path", s.path)
 	text("to", s.to)
 	number("slot", int64(s.slot))
@@ -98,6 +100,8 @@ func parseStep(line string) (step, error) {
 		}
 		var i int64
 		switch name {
+		case "who":
+			s.who = raw
 		case "path":
 			s.path = raw
 		case "to":
@@ -130,7 +134,8 @@ func parseStep(line string) (step, error) {
 			return step{}, fmt.Errorf("%q: %w", line, err)
 		}
 	}
-	if _, ok := operations[s.op]; !ok {
+	_, one := operations[s.op]
+	if _, two := partyOperations[s.op]; !one && !two {
 		return step{}, fmt.Errorf("no operation is called %q; there are %s", s.op, strings.Join(slices.Sorted(maps.Keys(operations)), ", "))
 	}
 	return s, nil
