@@ -171,7 +171,8 @@ func TestAWSMatrix(t *testing.T) {
 }
 
 // awsRow is what comes of all operations in one folder, and what doctor says before.
-func awsRow(t *testing.T, x *exchange, p party, folder string) string {
+// Options are flags of both.
+func awsRow(t *testing.T, x *exchange, p party, folder string, options ...string) string {
 	them := owner
 	if p == owner {
 		them = client
@@ -183,14 +184,14 @@ func awsRow(t *testing.T, x *exchange, p party, folder string) string {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	d := x.doctor(t, p, nil)
+	d := x.doctor(t, p, nil, options...)
 	says := map[string]string{}
 	var words []string
 	for _, check := range []string{"list", "get", "put", "delete"} {
 		says[check] = d.find(check, strings.TrimSuffix(folder, "/")).State
 		words = append(words, says[check])
 	}
-	c.m = x.mount(p)
+	c.m = x.mount(p, options...)
 	results := map[string]string{}
 	var row []string
 	for _, op := range awsOperations {

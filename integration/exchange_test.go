@@ -114,6 +114,7 @@ func (x *exchange) plainClient(a account, attempts int) *s3.Client {
 	}
 	if x.AWS != nil { // whose policy refuses what is not encrypted
 		o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = nil, false, x.AWS.client(x.t)
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // for Object Lock
 	}
 	return s3.New(o)
 }

@@ -254,6 +254,30 @@ func statements(t *testing.T, x *exchange) (all []string) {
 	return all
 }
 
+// TestJoinSurvivesOddAnswers has a server answer each kind of probe as the probe does not
+// expect, as AWS may for a bucket with Object Lock: that tells nothing, and join goes on.
+func TestJoinSurvivesOddAnswers(t *testing.T) {
+	t.Parallel()
+	x, g := newPlace(t).through(t)
+	out, err := newDesk(t, x, owner).types(t, "s3share init "+x.Bucket+" --yes --client "+clientName(x))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	line := regexp.MustCompile(`s3share:[^ \n]+`).FindString(out)
+	for _, op := range []string{"ListObjectsV2", "GetObject", "UploadPart", "CreateMultipartUpload", "HeadObject"} {
+		for _, odd := range []struct {
+			status int
+			code   string
+		}{{400, "InvalidRequest"}, {405, "MethodNotAllowed"}, {409, "InvalidBucketState"}, {501, "NotImplemented"}} {
+			answering(odd.status, odd.code, "odd", op)(x, g)
+			d := newDesk(t, x, client)
+			if out, err := d.types(t, "s3share join "+line); err != nil || !strings.Contains(out, "Yours is the exchange") {
+				t.Errorf("%s answers %d %s: %v\n%s", op, odd.status, odd.code, err, out)
+			}
+		}
+	}
+}
+
 // TestJoinRefused has a third account take the client's line.
 func TestJoinRefused(t *testing.T) {
 	t.Parallel()

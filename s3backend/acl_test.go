@@ -137,7 +137,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 }
 
 // TestEveryRequest goes through all exported methods, and looks at all that
-// they send: the ACL on what creates, the expected owner on everything.
+// they send: the ACL on what creates, the expected owner on everything, and who pays.
 func TestEveryRequest(t *testing.T) {
 	var mu sync.Mutex
 	created := 0
@@ -159,12 +159,16 @@ func TestEveryRequest(t *testing.T) {
 		if r.Header.Get("X-Amz-Copy-Source") != "" && r.Header.Get("X-Amz-Source-Expected-Bucket-Owner") != "123456789012" {
 			t.Errorf("%s copies without expecting an owner", what)
 		}
+		if got := r.Header.Get(requestPayer); got != "requester" {
+			t.Errorf("%s has the payer %q", what, got)
+		}
 		if te := r.Header.Get("Content-Encoding"); te != "" {
 			t.Errorf("%s is encoded as %q", what, te)
 		}
 		yes(w, r)
 	})
 	c.SetExpectedOwner("123456789012")
+	c.payer = true
 	defer func() {
 		if c.route.Load() == nil {
 			t.Error("no request went out directly")

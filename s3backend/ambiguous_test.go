@@ -27,7 +27,7 @@ func TestRefusalIsAmbiguousOnlyIfAReplyWasLost(t *testing.T) {
 		want     bool
 	}{
 		{"a condition that fails", []func(http.ResponseWriter){say(412, "PreconditionFailed")}, Stale, false},
-		{"denied", []func(http.ResponseWriter){say(403, "AccessDenied")}, Denied, false},
+		{"denied, and once more with a signed body", []func(http.ResponseWriter){say(403, "AccessDenied"), say(403, "AccessDenied")}, Denied, false},
 		{"throttled before", []func(http.ResponseWriter){say(503, "SlowDown"), say(412, "PreconditionFailed")}, Stale, false},
 		{"throttled for good", []func(http.ResponseWriter){say(503, "SlowDown"), say(503, "SlowDown")}, Busy, false},
 		{"a conflict with another write before", []func(http.ResponseWriter){say(409, "ConditionalRequestConflict"), say(412, "PreconditionFailed")}, Stale, false},

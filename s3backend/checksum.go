@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"hash"
 	"hash/crc32"
 	"io"
 	"net/http"
@@ -72,22 +73,27 @@ func (s *sized) Seek(off int64, whence int) (int64, error) {
 
 var sumBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
-// sum reads the body and returns its CRC-32 (IEEE) as S3 writes it: four bytes,
-// big-endian, in base64. The body then stands at its start again.
+// sum is the body's CRC-32 (IEEE) as S3 writes it: four bytes, big-endian, in base64.
 func (s *sized) sum(ctx context.Context) (string, error) {
 	if known, ok := s.from.(Summed); ok {
 		return sumText(known.CRC32()), nil
 	}
+	h := crc32.NewIEEE()
+	err := s.hash(ctx, h)
+	return sumText(h.Sum32()), err
+}
+
+// hash reads the body into h. The body then stands at its start again.
+func (s *sized) hash(ctx context.Context, h hash.Hash) error {
 	var from io.Reader = s
 	if at, ok := s.from.(io.ReaderAt); ok {
 		from = &sized{from: io.NewSectionReader(at, s.start, s.size), size: s.size}
 	}
 	buf := sumBuffers.Get().(*[]byte)
 	defer sumBuffers.Put(buf)
-	h := crc32.NewIEEE()
 	for {
 		if err := ctx.Err(); err != nil {
-			return "", err
+			return err
 		}
 		n, err := from.Read(*buf)
 		h.Write((*buf)[:n])
@@ -95,11 +101,11 @@ func (s *sized) sum(ctx context.Context) (string, error) {
 			break
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
 	}
 	_, err := s.Seek(0, io.SeekStart)
-	return sumText(h.Sum32()), err
+	return err
 }
 
 func sumText(sum uint32) string {
@@ -108,13 +114,14 @@ func sumText(sum uint32) string {
 
 // withChecksum runs send with a checksum, or without where this server is
 // known to refuse it. A refusal is believed once the same request without the
-// checksum has worked; then none is sent again.
+// checksum has worked; then none is sent again. AWS is always sent one: a bucket with
+// Object Lock refuses uploads without.
 func (c *Client) withChecksum(send func(on bool) error) error {
 	if c.quirks.noChecksum.Load() {
 		return send(false)
 	}
 	err := send(true)
-	if !refusesChecksum(err) {
+	if !c.custom || !refusesChecksum(err) {
 		return err
 	}
 	if send(false) != nil {

@@ -16,14 +16,13 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 )
 
 // Config says which bucket, and how to reach it. Only Bucket must be set.
 type Config struct {
-	Bucket   string
+	Bucket   string // its name, or the alias or ARN of an access point of AWS
 	Region   string // "": found out; else it must be the bucket's
 	Endpoint string // "": AWS, or what AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile say
 	Profile  string // "": AWS_PROFILE, or the default one
@@ -33,6 +32,7 @@ type Config struct {
 	Prefix string
 
 	ExpectedOwner string // account id of the bucket's owner, sent with every request; "" until known
+	RequesterPays bool   // our account pays for the requests, as the bucket demands it
 	UserAgent     string // added to the SDK's, as "name/version"
 
 	// PathStyle puts the bucket into the path, not the host name. nil: path
@@ -50,6 +50,7 @@ type Client struct {
 	bucket   string
 	region   string
 	given    bool // the region is given, not found out
+	payer    bool // every request says that we pay for it
 	prefix   string
 	profiled bool // the profile is named by who opened it
 	custom   bool // an endpoint that is not AWS
@@ -61,6 +62,7 @@ type Client struct {
 	retryer  aws.Retryer           // judges those that go directly
 	route    atomic.Pointer[route] // of these; nil until it is learnt
 	quirks   quirks
+	payloads payloads
 	lately   lately
 	contact  contact
 	isOwner  atomic.Pointer[bool] // as IsOwner found out; nil until it has
@@ -109,7 +111,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", prefix: cfg.Prefix, profiled: cfg.Profile != "", log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, profiled: cfg.Profile != "", log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -132,6 +134,9 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 		}
 		if cfg.PathStyle != nil {
 			o.UsePathStyle = *cfg.PathStyle
+		}
+		if region := regionOfARN(cfg.Bucket); region != "" {
+			o.Region, o.UseARNRegion = region, true
 		}
 		c.region = o.Region
 		c.setOptions(o, cfg, loaded)
@@ -156,7 +161,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.counts.middleware, c.contact.middleware, noteLost, c.hurry)
+	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.agreeToPay, c.counts.middleware, c.contact.middleware, noteLost, c.hurry)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))
@@ -186,13 +191,6 @@ func newRetryer(attempts int) aws.Retryer {
 		})
 		o.Retryables = append([]retry.IsErrorRetryable{ours}, o.Retryables...)
 	})
-}
-
-// unsigned leaves a body out of the signature: it is covered by its own CRC-32
-// and, but for loopback, by TLS. Hashing it would take more CPU than all the
-// rest of sending it.
-func unsigned(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 }
 
 // checkEndpoint refuses what is no URL, and plain http that would leave this

@@ -284,14 +284,18 @@ func (c *Client) abortLate(ctx context.Context, up Upload) {
 
 // copySource names an object in this bucket as x-amz-copy-source wants it: all
 // but the unreserved characters of RFC 3986 and the slash are escaped, for S3
-// reads a plus sign as a space.
+// reads a plus sign as a space. An access point is named by its ARN or its alias.
+// Source: Amazon S3 API Reference, CopyObject, x-amz-copy-source.
 func (c *Client) copySource(key string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	b.Grow(len(c.bucket) + 1 + len(key))
-	b.WriteString(c.bucket + "/")
-	for i := range len(key) {
-		switch ch := key[i]; {
+	source := c.bucket + "/" + key
+	if IsAccessPoint(c.bucket) {
+		source = c.bucket + "/object/" + key
+	}
+	b.Grow(len(source))
+	for i := range len(source) {
+		switch ch := source[i]; {
 		case 'a' <= ch && ch <= 'z', 'A' <= ch && ch <= 'Z', '0' <= ch && ch <= '9',
 			ch == '-', ch == '.', ch == '_', ch == '~', ch == '/':
 			b.WriteByte(ch)

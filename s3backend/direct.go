@@ -3,6 +3,8 @@ package s3backend
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/httpbinding"
 	"github.com/aws/smithy-go/middleware"
@@ -105,10 +108,10 @@ func (e *notDirect) Error() string { return "left to the SDK" }
 
 var errNotDirect error = &notDirect{}
 
-// direct sends one attempt of op about key, with these headers and body, and
-// returns the reply if it is one of success. Its error is a *notDirect, or an *Error, as
+// direct sends one attempt of op about key, with these headers and body, which the
+// signature covers if signed says so, and returns the reply if it is one of success. Its error is a *notDirect, or an *Error, as
 // of the SDK's requests.
-func (c *Client) direct(ctx context.Context, op, method, key string, h http.Header, body []byte) (*http.Response, error) {
+func (c *Client) direct(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
 	r := c.route.Load()
 	l, ok := c.loaded.Credentials.(*login)
 	if r == nil || !ok {
@@ -120,7 +123,11 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 	}).WithContext(ctx)
 	sum := emptySum
 	if method == http.MethodPut {
-		sum = "UNSIGNED-PAYLOAD"
+		sum = unsignedPayload
+		if signed {
+			of := sha256.Sum256(body)
+			sum = hex.EncodeToString(of[:])
+		}
 		req.ContentLength, req.Body = int64(len(body)), io.NopCloser(bytes.NewReader(body))
 		if len(body) == 0 {
 			req.Body = http.NoBody
@@ -131,6 +138,9 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 	h.Set("Accept-Encoding", "identity")
 	if id := c.owner.Load(); id != nil && *id != "" {
 		h.Set("X-Amz-Expected-Bucket-Owner", *id)
+	}
+	if c.payer {
+		h.Set(requestPayer, string(types.RequestPayerRequester))
 	}
 	creds, err := l.Retrieve(ctx)
 	if err == nil {
@@ -245,7 +255,7 @@ func (c *Client) directGet(ctx context.Context, key, ranged string, match *strin
 	if match != nil {
 		h.Set("If-Match", *match)
 	}
-	resp, err := c.direct(ctx, "GetObject", http.MethodGet, key, h, nil)
+	resp, err := c.direct(ctx, "GetObject", http.MethodGet, key, h, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +269,7 @@ func (c *Client) directGet(ctx context.Context, key, ranged string, match *strin
 // directHead returns the ETag of what the key holds.
 func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 	asked := time.Now()
-	resp, err := c.direct(ctx, "HeadObject", http.MethodHead, key, http.Header{}, nil)
+	resp, err := c.direct(ctx, "HeadObject", http.MethodHead, key, http.Header{}, nil, false)
 	if statusOf(err) == http.StatusBadRequest {
 		return "", errNotDirect // Head asks why
 	}
@@ -277,7 +287,7 @@ func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 const mostDirect = 128 << 10
 
 // directPut is the PutObject of in, whose body s is.
-func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized) (Object, error) {
+func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized, signed bool) (Object, error) {
 	if s.size > mostDirect || c.route.Load() == nil {
 		return Object{}, errNotDirect
 	}
@@ -308,7 +318,7 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	if _, err := io.ReadFull(s, body); err != nil {
 		return Object{}, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
 	}
-	resp, err := c.direct(ctx, "PutObject", http.MethodPut, *in.Key, h, body)
+	resp, err := c.direct(ctx, "PutObject", http.MethodPut, *in.Key, h, body, signed)
 	if err != nil {
 		return Object{}, err
 	}

@@ -152,8 +152,12 @@ func TestDirectRefusals(t *testing.T) {
 			if c.code != "" && e.Code() != c.code {
 				t.Errorf("%s, %d %s: code %q", op, c.status, c.code, e.Code())
 			}
-			if got := client.Counts()[op] - before; n.Load() != c.attempts || got != c.attempts {
-				t.Errorf("%s, %d %s: %d requests came, %d are counted, want %d", op, c.status, c.code, n.Load(), got, c.attempts)
+			want := c.attempts
+			if op == "PutObject" && c.want == Denied {
+				want++ // with a signed body
+			}
+			if got := client.Counts()[op] - before; n.Load() != want || got != want {
+				t.Errorf("%s, %d %s: %d requests came, %d are counted, want %d", op, c.status, c.code, n.Load(), got, want)
 			}
 		}
 	}

@@ -86,7 +86,7 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 		return Part{}, err
 	}
 	var part Part
-	err = c.withChecksum(func(on bool) error {
+	send := func(on, signed bool) error {
 		in := &s3.UploadPartInput{
 			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n, Body: s, ContentLength: &size,
 		}
@@ -94,10 +94,14 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 		if on {
 			in.ChecksumCRC32, part.CRC32 = opt(sum), sum
 		}
+		hash, err := s.payloadSum(ctx, signed)
+		if err != nil {
+			return fail(ctx, op, up.Key, err)
+		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return fail(ctx, op, up.Key, err)
 		}
-		out, err := c.s3.UploadPart(ctx, in, unsigned, expectOnRetry)
+		out, err := c.s3.UploadPart(ctx, in, payload(hash), expectOnRetry)
 		if err != nil {
 			return fail(ctx, op, up.Key, err)
 		}
@@ -105,6 +109,9 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 			return broken(op, up.Key, "S3 told no ETag of part %d", n)
 		}
 		return nil
+	}
+	err = c.withChecksum(func(on bool) error {
+		return c.withPayload(up.Key, Condition{}, func(signed bool) error { return send(on, signed) })
 	})
 	return part, err
 }

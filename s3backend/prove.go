@@ -66,7 +66,10 @@ func (c *Client) ask(ctx context.Context, headErr error) error {
 	case !errors.As(err, &e):
 		return err // the context's
 	case e.Kind == Denied:
-		return c.checkOwner(ctx)
+		if err := c.checkOwner(ctx); err != nil {
+			return err
+		}
+		return c.checkPayer(ctx)
 	case e.Kind == NotExist && e.Code() != "NoSuchKey" || e.Status() != 0 && e.Code() == "":
 		return c.notS3() // a page, not an error of S3's
 	}

@@ -31,7 +31,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		return Object{}, err
 	}
 	var obj Object
-	put := func(cond Condition, checksum bool) error {
+	put := func(cond Condition, checksum, signed bool) error {
 		defer c.lately.forget(key)
 		in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: s, ContentLength: &size}
 		in.IfNoneMatch, in.IfMatch = cond.headers()
@@ -41,17 +41,21 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return fail(ctx, op, key, err)
 		}
-		opts := append(h.toPut(in), unsigned)
-		done, err := c.directPut(ctx, in, h, s)
+		opts := h.toPut(in)
+		done, err := c.directPut(ctx, in, h, s, signed)
 		var sdk *notDirect
 		if !errors.As(err, &sdk) {
 			obj = done
 			return missingIsStale(err, cond)
 		}
+		hash, err := s.payloadSum(ctx, signed)
+		if err != nil {
+			return fail(ctx, op, key, err)
+		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return fail(ctx, op, key, err)
 		}
-		out, err := c.s3.PutObject(ctx, in, append(opts, c.learn(op, key), sdk.option)...)
+		out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.learn(op, key), sdk.option)...)
 		if err != nil {
 			return afterAttempt(sdk.first, missingIsStale(fail(ctx, op, key, err), cond))
 		}
@@ -63,7 +67,9 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	}
 	w := conditional{op: op, key: key, trials: &c.quirks.put, send: func(cond Condition) error {
 		return c.withChecksum(func(on bool) error {
-			return twice(func() error { return put(cond, on) })
+			return c.withPayload(key, cond, func(signed bool) error {
+				return twice(func() error { return put(cond, on, signed) })
+			})
 		})
 	}}
 	if size <= mostDirect {

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"hash/crc32"
-	"io"
 )
 
 // sums are the CRC-32s (IEEE) of the units of a staged file, of touchUnit bytes
@@ -72,7 +71,7 @@ func (s sums) of(off, n int64) (crc uint32, ok bool) {
 
 // summed is a body that knows its checksum; see s3backend.Summed.
 type summed struct {
-	io.ReadSeeker
+	outgoing
 	sum uint32
 }
 

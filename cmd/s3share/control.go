@@ -137,6 +137,7 @@ type state struct {
 	Endpoint string                `json:"endpoint,omitempty"`
 	Folders  []string              `json:"folders"`
 	ReadOnly bool                  `json:"read_only"`
+	Payer    bool                  `json:"requester_pays,omitempty"`
 	StateDir string                `json:"state_dir"`
 	CacheDir string                `json:"cache_dir,omitempty"`
 	LogFile  string                `json:"log_file,omitempty"`
@@ -189,7 +190,7 @@ func (d *mountDaemon) state() state {
 	st := state{
 		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: daemonRuns, Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: s.Endpoint,
-		Folders: s.Folders, ReadOnly: s.ReadOnly, StateDir: s.StateDir, CacheDir: s.CacheDir,
+		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}

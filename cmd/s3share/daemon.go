@@ -161,10 +161,9 @@ func (d *mountDaemon) check(dir string) (err error) {
 // connect opens the bucket, and the cache over it.
 func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	s := d.settings
-	client, err := s3backend.Open(ctx, s3backend.Config{
-		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
-		ExpectedOwner: s.Owner, UserAgent: "s3share/" + versionText(), Prefix: s.Folders[0] + "/", Logger: d.log,
-	})
+	cfg := s.backend()
+	cfg.Logger = d.log
+	client, err := s3backend.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,9 @@ func (c *said) about(ctx context.Context, args []string) (*settings, error) {
 	if len(c.flags[folderSetting]) == 0 {
 		c.flags[folderSetting] = st.Folders
 	}
+	if st.Payer && len(c.flags[payerSetting]) == 0 {
+		c.flags[payerSetting] = []string{"true"}
+	}
 	return c.resolve()
 }
 

@@ -129,10 +129,7 @@ func examineDoor(ctx context.Context, s *settings) (*s3backend.Client, []access.
 		}
 		return f
 	}
-	client, err := s3backend.Connect(ctx, s3backend.Config{
-		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, ExpectedOwner: s.Owner,
-		UserAgent: "s3share/" + versionText(), Prefix: s.Folders[0] + "/",
-	})
+	client, err := s3backend.Connect(ctx, s.backend())
 	if err != nil {
 		check := checkEndpoint
 		if errors.Is(err, s3backend.BadLogin) {
@@ -149,7 +146,7 @@ func examineDoor(ctx context.Context, s *settings) (*s3backend.Client, []access.
 		return nil, []access.Finding{door(access.CheckClock, "HeadBucket", err)}
 	case errors.Is(err, s3backend.BadLogin):
 		what = checkCredentials
-	case errors.Is(err, s3backend.NoBucket), errors.Is(err, s3backend.WrongOwner):
+	case errors.Is(err, s3backend.NoBucket), errors.Is(err, s3backend.WrongOwner), errors.Is(err, s3backend.ErrRequesterPays):
 		what = checkBucket
 	case errors.As(err, &region), sayRegion(err):
 		what = checkRegion

@@ -25,11 +25,12 @@ type table struct {
 	Region   string   `toml:"region"`
 	Owner    string   `toml:"owner"`
 	Profile  string   `toml:"profile"`
+	Payer    bool     `toml:"requester-pays"`
 	Folders  []string `toml:"folders"`
 }
 
 func newTable(i access.Invitation, profile string) table {
-	t := table{Bucket: i.Bucket, Endpoint: i.Endpoint, Region: i.Region, Owner: i.Owner, Profile: profile}
+	t := table{Bucket: i.Bucket, Endpoint: i.Endpoint, Region: i.Region, Owner: i.Owner, Profile: profile, Payer: i.RequesterPays}
 	if !slices.Equal(i.Folders, access.DefaultFolders()) {
 		t.Folders = i.Folders
 	}
@@ -45,6 +46,9 @@ func (t table) lines() string {
 		if key.value != "" {
 			fmt.Fprintf(&b, "%s = %s\n", key.name, tomlString(key.value))
 		}
+	}
+	if t.Payer {
+		fmt.Fprintf(&b, "%s = true\n", payerSetting)
 	}
 	if len(t.Folders) > 0 {
 		list := make([]string, len(t.Folders))

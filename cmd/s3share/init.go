@@ -90,6 +90,9 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	if err != nil {
 		return err
 	}
+	if s3backend.IsAccessPoint(s.Bucket) {
+		return misuse("name the bucket behind it", "an access point has no settings of a bucket")
+	}
 	if _, err := in.setup(s.Region, effectiveEndpoint(s) != ""); err != nil {
 		return err
 	}
@@ -135,6 +138,9 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 
 // plan looks at the bucket and compares.
 func (in *initiation) plan(ctx context.Context, s *settings) (*s3backend.Client, *access.Plan, error) {
+	if s.Region == "" && effectiveEndpoint(s) == "" {
+		s.Region = access.RegionOfName(s.Bucket) // "" for most
+	}
 	client, err := connect(ctx, s, "")
 	if err != nil {
 		return nil, nil, err
@@ -167,10 +173,9 @@ func accountRoot(principal, account string) string {
 
 // connect reaches the bucket of s without asking it for anything.
 func connect(ctx context.Context, s *settings, owner string) (*s3backend.Client, error) {
-	return s3backend.Connect(ctx, s3backend.Config{
-		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
-		ExpectedOwner: owner, UserAgent: "s3share/" + versionText(),
-	})
+	cfg := s.backend()
+	cfg.ExpectedOwner = owner
+	return s3backend.Connect(ctx, cfg)
 }
 
 // show tells the plan to people.

@@ -57,7 +57,7 @@ ever be another's, it is refused.
 		},
 	}
 	flags := cmd.Flags()
-	in.flags = addFlags(flags, "profile")
+	in.flags = addFlags(flags, "profile", payerSetting)
 	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
 	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	return cmd
@@ -70,6 +70,8 @@ func (in *joining) run(ctx context.Context, n narrator) error {
 	}
 	i := in.invitation
 	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket, i.Region, i.Endpoint, i.Owner, i.Folders
+	s.Payer = s.Payer || i.RequesterPays
+	i.RequesterPays = s.Payer
 	if err := in.check(ctx, n, s); err != nil {
 		return explain(s.target(), err)
 	}
@@ -102,11 +104,15 @@ func (in *joining) check(ctx context.Context, n narrator, s *settings) error {
 	}
 	n.title("The exchange " + s.Bucket + " in " + where)
 	n.fact("owner", "%s", orUnknown(s.Owner))
+	if s.Payer {
+		n.fact("payer", "%s", "you: your account pays for its requests and for what it downloads")
+	}
 	id, err := client.Identity(ctx)
 	if err == nil { // else it is not told: nothing depends on it
 		n.fact("you", "%s", orUnknown(cmp.Or(id.ARN, id.Account)))
 	}
 	granted := false
+	var odd error // an answer by which nothing can be told
 	n.line("You may")
 	width := 0
 	for _, f := range s.Folders {
@@ -114,20 +120,32 @@ func (in *joining) check(ctx context.Context, n narrator, s *settings) error {
 	}
 	for _, f := range s.Folders {
 		r, err := askRights(ctx, client, f)
-		if err != nil {
+		if err != nil && unreachable(err) {
 			return err
 		}
+		odd = cmp.Or(odd, err)
 		granted = granted || max(r.List, r.Get, r.Put) == access.Yes
 		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
 	}
-	if !granted {
+	if odd != nil {
+		n.line("Not all could be told: " + oneLine(explain(s.target(), odd).Error()))
+	}
+	if !granted && odd == nil {
 		hint := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")
 		return advise(errors.New("its policy does not let this account in"), hint)
 	}
 	return nil
 }
 
-// askRights finds out by requests that change nothing what may be done in a folder.
+// unreachable reports whether an error says that S3 cannot be asked at all, not only that
+// this answer tells nothing.
+func unreachable(err error) bool {
+	var e *s3backend.Error
+	return !errors.As(err, &e) || e.Status() == 0 || errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket)
+}
+
+// askRights finds out by requests that change nothing what may be done in a folder. Beside
+// an error are the rights that could be told.
 func askRights(ctx context.Context, c *s3backend.Client, folder string) (r access.Rights, err error) {
 	prefix := folder + "/"
 	r.Folder = folder
@@ -143,10 +161,11 @@ func askRights(ctx context.Context, c *s3backend.Client, folder string) (r acces
 		case errors.Is(asked.answer, s3backend.ErrUntold):
 			*asked.of = access.Maybe
 		case !errors.Is(asked.answer, s3backend.Denied):
-			return r, asked.answer
+			*asked.of = access.Maybe
+			err = cmp.Or(err, asked.answer)
 		}
 	}
-	return r, nil
+	return r, err
 }
 
 func orUnknown(s string) string { return cmp.Or(s, "(not told by this server)") }

@@ -51,7 +51,7 @@ func reach(flags layer) (*settings, error) {
 	s := defaults()
 	for _, l := range []layer{env, flags} {
 		only := layer{}
-		for _, name := range reaching {
+		for _, name := range append([]string{payerSetting}, reaching...) {
 			only[name] = l[name]
 		}
 		if err := only.over(s); err != nil {

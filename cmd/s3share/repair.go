@@ -76,10 +76,7 @@ type repaired struct {
 }
 
 func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) error {
-	client, err := s3backend.Open(ctx, s3backend.Config{
-		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, ExpectedOwner: s.Owner,
-		UserAgent: "s3share/" + versionText(), Prefix: s.Folders[0] + "/",
-	})
+	client, err := s3backend.Open(ctx, s.backend())
 	if err != nil {
 		return explain(s.target(), err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // settings is everything that can be said about a mount.
@@ -24,6 +25,7 @@ type settings struct {
 	Region     string   `toml:"region"`
 	Profile    string   `toml:"profile"`
 	Owner      string   `toml:"owner"`
+	Payer      bool     `toml:"requester-pays"`
 	Folders    []string `toml:"folders"`
 	ReadOnly   bool     `toml:"read-only"`
 	Sync       bool     `toml:"sync"`
@@ -56,6 +58,14 @@ func defaults() *settings {
 	}
 }
 
+// backend is how requests are made to the bucket of s.
+func (s *settings) backend() s3backend.Config {
+	return s3backend.Config{
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
+		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + versionText(),
+	}
+}
+
 // A setting is one field of settings: how it is named and how it is read. Its name
 // is the flag's; in the environment it is S3SHARE_ and the name in capitals.
 type setting struct {
@@ -64,6 +74,9 @@ type setting struct {
 	usage string // "" if there is no flag, only -o and the others
 	set   func(*settings, string) error
 }
+
+// payerSetting is the one by which an account agrees to pay for its requests.
+const payerSetting = "requester-pays"
 
 // folderSetting is the one setting whose key in the config file is another.
 const folderSetting = "folder"
@@ -81,6 +94,7 @@ var settingTable = []setting{
 	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *settings) *string { return &s.Region })},
 	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *settings) *string { return &s.Profile })},
 	{"owner", "ACCOUNT", "the account that owns the bucket; another's is refused", func(s *settings, v string) error { s.Owner = v; return checkOwner(v) }},
+	{payerSetting, "", "agree that your account pays for the requests, as the bucket demands", yesNoField(func(s *settings) *bool { return &s.Payer })},
 	{folderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
 	{"read-only", "", "change nothing", yesNoField(func(s *settings) *bool { return &s.ReadOnly })},
 	{"sync", "", "", yesNoField(func(s *settings) *bool { return &s.Sync })},

@@ -110,6 +110,10 @@ var sayings = []saying{
 		return fmt.Sprintf("no bucket %q at %s", t.bucket, t.where()), "check its name, its region and the endpoint"
 	}},
 	{s3backend.Denied, func(t target, e *s3backend.Error) (string, string) {
+		if errors.Is(e, s3backend.ErrRequesterPays) {
+			return fmt.Sprintf("the bucket %q refuses requests for which whoever asks does not pay (Requester Pays)", t.bucket),
+				"if your account is to pay, say --requester-pays, or requester-pays = true in the config file"
+		}
 		what := fmt.Sprintf("the bucket %q", t.bucket)
 		if e.Key != "" {
 			what = fmt.Sprintf("%q", e.Key)

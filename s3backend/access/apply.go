@@ -58,6 +58,9 @@ func createBucket(found Bucket, asked Ownership) act {
 			asked = Enforced
 		}
 		in := &s3.CreateBucketInput{Bucket: aws.String(c.Bucket()), ObjectOwnership: ownershipNames[asked]}
+		if _, regional := parseRegionalName(c.Bucket()); regional && c.AWS() {
+			in.BucketNamespace = types.BucketNamespaceAccountRegional
+		}
 		// us-east-1 must not be named, says the API. Servers elsewhere have one
 		// region, whose name for itself may be another.
 		if c.AWS() && found.Region != "us-east-1" {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // Grant is what a client may do, by the name that people choose it by.
@@ -184,7 +186,7 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 	if !t.Elsewhere {
 		all = append(all, Statement{
 			Sid: sidPrefix + sidTLSOnly, Effect: Deny, Principal: &Principal{Any: true}, Action: Strings{"s3:*"},
-			Resource:  Strings{BucketARN(t.Client, t.Bucket), BucketARN(t.Client, t.Bucket) + "/*"},
+			Resource:  append(Strings{BucketARN(t.Client, t.Bucket)}, t.objects("")...),
 			Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
 		})
 	}
@@ -239,6 +241,9 @@ func (t Terms) objects(folders ...string) Strings {
 }
 
 func objects(bucketARN string, folders []string) Strings {
+	if s3backend.IsAccessPoint(bucketARN) {
+		bucketARN += "/object"
+	}
 	var all Strings
 	for _, f := range folders {
 		if f = strings.Trim(f, "/"); f != "" {
@@ -254,8 +259,11 @@ func objects(bucketARN string, folders []string) Strings {
 var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace
 
 // BucketARN is the bucket's name in a policy. The partition (aws, aws-cn and so on) is
-// that of the principal.
+// that of the principal. An access point has its own ARN.
 func BucketARN(principal, bucket string) string {
+	if s3backend.IsAccessPoint(bucket) {
+		return bucket
+	}
 	return "arn:" + cmp.Or(partitionOfARN(principal), "aws") + ":s3:::" + bucket
 }
 

@@ -129,3 +129,19 @@ func sameStatements(a, b Document) bool {
 	}
 	return true
 }
+
+// TestStatementsForAccessPoints names an access point by its own ARN, and objects behind
+// it as its policy does.
+func TestStatementsForAccessPoints(t *testing.T) {
+	const point = "arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/team"
+	terms := termsIn(t, "cn-north-1", Full, Writer)
+	terms.Bucket = point
+	all := append(terms.Statements(), Missing(point, terms.Client, []string{ListBucket, PutObject}, []string{"Delivery"}))
+	for _, s := range all {
+		for _, r := range s.Resource {
+			if r != point && !strings.HasPrefix(r, point+"/object/") {
+				t.Errorf("%s is about %s", s.Sid, r)
+			}
+		}
+	}
+}

@@ -16,15 +16,20 @@ type Invitation struct {
 	Endpoint string // "" for AWS
 	Owner    string // the account that owns the bucket, "" where it is not known
 	Folders  []string
+
+	RequesterPays bool // whoever asks has to pay for the requests, but for the owner
 }
 
 // Invitation is what the client of the plan has to know.
 func (p *Plan) Invitation() Invitation {
 	return Invitation{
 		Bucket: p.Setup.Bucket, Region: p.Found.Region, Endpoint: p.Found.Endpoint, Owner: p.Found.Owner,
-		Folders: p.Setup.folders(),
+		Folders: p.Setup.folders(), RequesterPays: p.Found.RequesterPays,
 	}
 }
+
+// payerRequester is the payer of a bucket with Requester Pays.
+const payerRequester = "requester"
 
 // scheme begins an invitation as text.
 const scheme = "s3share:"
@@ -42,6 +47,9 @@ func (i Invitation) String() string {
 		if f.value != "" {
 			b.WriteString("," + f.name + "=" + escape(f.value))
 		}
+	}
+	if i.RequesterPays {
+		b.WriteString(",payer=" + payerRequester)
 	}
 	if len(i.Folders) > 0 && !slices.Equal(i.Folders, DefaultFolders()) {
 		for _, f := range i.Folders {
@@ -98,6 +106,10 @@ func ParseInvitation(text string) (Invitation, error) {
 			i.Region = value
 		case "endpoint":
 			i.Endpoint = value
+		case "payer":
+			if i.RequesterPays = value == payerRequester; !i.RequesterPays {
+				return Invitation{}, fmt.Errorf("a newer s3share made it: the payer %q is not known here", value)
+			}
 		case "folder":
 			i.Folders = append(i.Folders, value)
 		default:

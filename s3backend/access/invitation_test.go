@@ -11,6 +11,7 @@ func TestInvitation(t *testing.T) {
 	for _, i := range []Invitation{
 		{Bucket: "team-exchange", Folders: DefaultFolders()},
 		{Bucket: "team.exchange", Region: "eu-central-1", Owner: "111122223333", Folders: DefaultFolders()},
+		{Bucket: "b", Owner: "111122223333", RequesterPays: true, Folders: DefaultFolders()},
 		{Bucket: "b", Endpoint: "https://s3.example.com:8443/a?b=c,d", Owner: "a user", Folders: []string{"In", `Out, "of" $(x) ü,check=`}},
 	} {
 		text := i.String()
@@ -35,7 +36,7 @@ func TestInvitation(t *testing.T) {
 
 func TestParseInvitationRefuses(t *testing.T) {
 	whole := func(s string) string { return s + ",check=" + checksum(s) }
-	for _, text := range []string{"", "s3://b", "s3share:", whole("s3share:"), whole("s3share:b,owner="), whole("s3share:b,owner"), whole("s3share:b,secret=x"), whole("s3share:b%zz")} {
+	for _, text := range []string{"", "s3://b", "s3share:", whole("s3share:"), whole("s3share:b,owner="), whole("s3share:b,owner"), whole("s3share:b,secret=x"), whole("s3share:b%zz"), whole("s3share:b,payer=somebody")} {
 		if got, err := ParseInvitation(text); err == nil {
 			t.Errorf("ParseInvitation(%q) = %+v", text, got)
 		}

@@ -69,6 +69,9 @@ func (p *Plan) Nothing() bool {
 // MakePlan compares what is wanted with what was found. Nothing that is there is
 // loosened: a setting that is stricter stays, and so does what others have set.
 func MakePlan(want Setup, found Bucket) (*Plan, error) {
+	if err := checkRegionalName(want.Bucket, found); err != nil {
+		return nil, err
+	}
 	asked := want.Ownership
 	want.Elsewhere = found.Endpoint != ""
 	if !want.Elsewhere {
@@ -87,6 +90,7 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 		p.planEncryption()
 		p.planLifecycle()
 		p.planVersioning()
+		p.planPayer()
 	}
 	p.planFolders()
 	return p, p.planPolicy()
@@ -204,6 +208,13 @@ func (p *Plan) planVersioning() {
 		return
 	}
 	p.step("versioning", Change, setVersioning, "on: what is replaced or removed is kept")
+}
+
+// planPayer says who pays, where it is not the owner: the setting stays as it is.
+func (p *Plan) planPayer() {
+	if p.Found.RequesterPays {
+		p.step("Requester Pays", Done, nil, "on: the client pays for its requests, as its line says")
+	}
 }
 
 func (p *Plan) planFolders() {

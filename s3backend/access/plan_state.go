@@ -30,6 +30,7 @@ type Bucket struct {
 	Lifecycle      []types.LifecycleRule
 	TransitionSize types.TransitionDefaultMinimumObjectSize
 	Versioning     types.BucketVersioningStatus
+	RequesterPays  bool // Requester Pays is on, as far as these credentials may ask
 }
 
 // ErrNotYours says that the bucket is there, and that those who asked may not
@@ -148,6 +149,15 @@ func (st *Bucket) readSettings(ctx context.Context, api *s3.Client, bucket *stri
 			out, err := api.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket})
 			if err == nil {
 				st.Versioning = out.Status
+			}
+			return err
+		}},
+		{"GetBucketRequestPayment", func() error {
+			out, err := api.GetBucketRequestPayment(ctx, &s3.GetBucketRequestPaymentInput{Bucket: bucket})
+			if err == nil {
+				st.RequesterPays = out.Payer == types.PayerRequester
+			} else if errors.Is(s3backend.Wrap(ctx, "", "", err), s3backend.Denied) {
+				return nil // the client finds out when it joins
 			}
 			return err
 		}},

@@ -22,6 +22,9 @@ func (p *Plan) CloudFormation() (string, error) {
 		"BucketName":        p.Setup.Bucket,
 		"OwnershipControls": object{"Rules": []object{{"ObjectOwnership": ownershipNames[p.Setup.Ownership]}}},
 	}
+	if RegionOfName(p.Setup.Bucket) != "" {
+		bucket["BucketNamespace"] = types.BucketNamespaceAccountRegional
+	}
 	if p.staysPublic() {
 		notes = append(notes, "The policy has a public statement, so Block Public Access is left out.")
 	} else {

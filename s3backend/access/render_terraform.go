@@ -57,7 +57,11 @@ func (p *Plan) Terraform() (string, error) {
 		h.line("  id = %s", quoted(p.Setup.Bucket))
 		h.line("}")
 	}
-	h.resource("aws_s3_bucket", "bucket = "+quoted(p.Setup.Bucket))
+	lines := []string{"bucket = " + quoted(p.Setup.Bucket)}
+	if RegionOfName(p.Setup.Bucket) != "" { // hashicorp/aws 6.37.0 and later
+		lines = append(lines, "bucket_namespace = "+quoted(string(types.BucketNamespaceAccountRegional)))
+	}
+	h.resource("aws_s3_bucket", lines...)
 	if p.staysPublic() {
 		h.line("")
 		h.comment("The policy has a public statement, so Block Public Access is left out.")
