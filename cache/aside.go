@@ -38,7 +38,7 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) (Ve
 			room.leave()
 		}
 	}()
-	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
+	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
 	c.mu.Lock()
 	f := c.newFileLocked(to.key())
 	c.mu.Unlock()

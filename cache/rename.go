@@ -263,7 +263,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 		return Version{}, err
 	}
 	var v Version
-	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
+	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
 	_, err = c.out.Move(context.WithoutCancel(ctx), []outbox.Move{{From: old, To: to.key(), Over: room.over}}, func(made []s3backend.Object) {
 		room.take()
 		c.renamed(old, made[0], true)
@@ -286,7 +286,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 // renameBeside ends a rename whose new name the other party has taken.
 func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) error {
 	for {
-		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag}
+		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
 		err := c.out.MoveBeside(context.WithoutCancel(ctx), old, to.key(), func(made []s3backend.Object) {
 			c.names.Drop(to.prefix)
 			c.renamed(old, made[0], true)

@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/s3share/s3share/cache/meta"
@@ -11,18 +13,22 @@ import (
 )
 
 // move has S3 move all objects of a folder. An interrupt does not cut it short: it
-// would leave them under both names for longer.
+// would leave them under both names for longer. Its error may be an
+// *outbox.StayedError.
 func (c *Cache) move(ctx context.Context, moves []outbox.Move) error {
 	_, err := c.out.Move(context.WithoutCancel(ctx), moves, func(made []s3backend.Object) {
 		for i, m := range moves {
-			c.renamed(m.From, made[i], false)
+			if made[i].Key != "" {
+				c.renamed(m.From, made[i], false)
+			}
 		}
 	})
 	return err
 }
 
 // renameDir moves all that is below a folder: first every object is copied, and
-// only when all are there the old ones are deleted.
+// only when all are there the old ones are deleted. What S3 refuses to copy for what it
+// is stays where it is, and is told at the end as an error.
 func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) error {
 	old, dir := from.dir(), to.dir()
 	if strings.HasPrefix(dir, old) {
@@ -50,19 +56,23 @@ func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) err
 			return err
 		}
 	}
-	if err := c.moveObjects(ctx, objs, old, dir); err != nil {
+	var stayed *outbox.StayedError
+	if err := c.moveObjects(ctx, objs, old, dir); err != nil && !errors.As(err, &stayed) {
 		return err
 	}
 	if err := c.moveOwed(ctx, old, dir); err != nil {
 		return err
 	}
 	for late := landing.since(objs); len(late) > 0; late = landing.since(late) {
-		if err := c.moveObjects(ctx, late, old, dir); err != nil {
+		if err := c.moveObjects(ctx, late, old, dir); err != nil && !errors.As(err, &stayed) {
 			return err
 		}
 	}
-	c.names.RemoveDir(old)
 	c.names.PutDir(dir)
+	if stayed != nil {
+		return stayed
+	}
+	c.names.RemoveDir(old)
 	return nil
 }
 
@@ -81,17 +91,24 @@ func (c *Cache) moveObjects(ctx context.Context, objs []s3backend.Object, old, d
 			moves = append(moves, outbox.Move{From: o, To: to})
 		}
 	}
-	if err := c.move(ctx, moves); err != nil {
+	var stayed *outbox.StayedError
+	if err := c.move(ctx, moves); err != nil && !errors.As(err, &stayed) {
 		return err
 	}
 	for _, o := range markers { // a folder's own object is made anew
 		if err := c.oweFolder(dir + strings.TrimPrefix(o.Key, old)); err != nil {
 			return err
 		}
+		if stayed != nil && slices.ContainsFunc(stayed.Keys, func(key string) bool { return strings.HasPrefix(key, o.Key) }) {
+			continue
+		}
 		c.mu.Lock()
 		c.gone[o.Key] = &removal{obj: o}
 		c.mu.Unlock()
 		c.out.Remove(o)
+	}
+	if stayed != nil {
+		return stayed
 	}
 	return nil
 }

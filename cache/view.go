@@ -20,7 +20,7 @@ type Attr struct {
 	Deny  uint32 // permission bits that the policy takes away
 	Key   string // S3's name for it; a folder's ends in "/"
 	ETag  string // of the version that S3 holds; "" for none yet
-	Class string // S3's storage class, if not the standard one
+	Class string // S3's storage class, "" where it is not known
 	// File is set for a file that is open or owed.
 	File *File
 	// Unnamed tells that the name of an open file was removed.

@@ -34,6 +34,7 @@ var errnos = []struct {
 	{s3backend.Stale, syscall.ESTALE}, // before NotExist: see handle.told
 	{s3backend.NotExist, syscall.ENOENT},
 	{s3backend.Archived, syscall.EACCES},
+	{s3backend.CustomerKey, syscall.EACCES},
 	{s3backend.TooLarge, syscall.EFBIG},
 	{s3backend.Busy, syscall.EIO},
 	{s3backend.OtherPart, syscall.EIO},

@@ -60,7 +60,7 @@ func TestAccessPoints(t *testing.T) {
 		if c.route.Load() == nil {
 			t.Errorf("%s: no request went out directly", tt.bucket)
 		}
-		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e"}, "k", nil, Condition{}); err != nil {
+		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Class: ClassStandard}, "k", nil, Condition{}); err != nil {
 			t.Errorf("%s: copy: %v", tt.bucket, err)
 		}
 		if _, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, Object{Key: "s", ETag: "e"}, 0, 3); err != nil {

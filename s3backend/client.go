@@ -63,6 +63,7 @@ type Client struct {
 	route    atomic.Pointer[route] // of these; nil until it is learnt
 	quirks   quirks
 	payloads payloads
+	copyTags copyTags
 	lately   lately
 	contact  contact
 	isOwner  atomic.Pointer[bool] // as IsOwner found out; nil until it has

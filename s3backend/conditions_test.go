@@ -25,7 +25,7 @@ type step struct {
 func (s step) run(t *testing.T, c *Client) error {
 	t.Helper()
 	var err error
-	src := Object{Key: "s", ETag: "se", Size: 3}
+	src := Object{Key: "s", ETag: "se", Size: 3, Class: ClassStandard}
 	switch s.call {
 	case "put":
 		_, err = c.Put(t.Context(), "k", strings.NewReader("hello"), 5, nil, s.cond)

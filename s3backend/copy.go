@@ -37,7 +37,7 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		out, err := c.s3.UploadPartCopy(ctx, in)
 		if err != nil {
-			return fail(ctx, op, up.Key, err)
+			return c.explainCopy(ctx, fail(ctx, op, up.Key, err), src)
 		}
 		if out.CopyPartResult == nil || val(out.CopyPartResult.ETag) == "" {
 			return broken(op, up.Key, "S3 did not confirm part %d", n)
@@ -75,16 +75,25 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		return c.copyLarge(ctx, src, key, h, cond, copyPart)
 	}
 	const op = "CopyObject"
+	class, err := c.classToKeep(ctx, src, h)
+	if err != nil {
+		return Object{}, err
+	}
 	var obj Object
-	send := func(etag string, cond Condition) error {
+	copied := func(etag string, cond Condition, untagged bool) error {
 		source := c.copySource(src.Key)
 		in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &key, CopySource: &source}
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		in.IfNoneMatch, in.IfMatch = cond.headers()
-		out, err := c.s3.CopyObject(ctx, in, h.toCopy(in)...)
+		opts := h.toCopy(in)
+		in.StorageClass = types.StorageClass(val(class.storageClass()))
+		if untagged {
+			in.TaggingDirective = types.TaggingDirectiveReplace
+		}
+		out, err := c.s3.CopyObject(ctx, in, opts...)
 		c.lately.forget(key)
 		if err != nil {
-			return c.whichMissing(ctx, fail(ctx, op, key, err), key, cond)
+			return c.whichMissing(ctx, c.explainCopy(ctx, fail(ctx, op, key, err), src), key, cond)
 		}
 		if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
 			return broken(op, key, "S3 did not confirm the copy")
@@ -92,9 +101,12 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		r := out.CopyObjectResult
 		obj = Object{
 			Key: key, Size: src.Size, ETag: unquote(r.ETag),
-			Modified: val(r.LastModified), Version: val(out.VersionId),
+			Modified: val(r.LastModified), Version: val(out.VersionId), Class: classOf(class),
 		}
 		return nil
+	}
+	send := func(etag string, cond Condition) error {
+		return c.withTags(ctx, src, h != nil && h.Tagging != "", func(untagged bool) error { return copied(etag, cond, untagged) })
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
 	real := func() error {
@@ -114,7 +126,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	// The two conditions are tried one after the other, or a 412 would not say
 	// which of them is heeded; so both are checked before the first trial. The two
 	// HEADs go out at once.
-	err := c.quirks.source.run(trialUse,
+	err = c.quirks.source.run(trialUse,
 		func() error {
 			checked = beside(func() error { return c.checkSource(ctx, op, src) })
 			return nil
@@ -137,6 +149,28 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		err = seen.err
 	}
 	return obj, err
+}
+
+// classToKeep is a header with the storage class of src, for a copy would be STANDARD else.
+// Where it is not known, AWS is asked; other servers hardly have classes.
+// Source: Amazon S3 API Reference, CopyObject, x-amz-storage-class.
+func (c *Client) classToKeep(ctx context.Context, src Object, h *Header) (*Header, error) {
+	switch {
+	case h != nil:
+		return h, nil
+	case src.Class != "" || c.custom:
+		return &Header{Class: src.Class}, nil
+	}
+	now, err := c.Head(ctx, src.Key)
+	switch {
+	case errors.Is(err, Denied): // then the copy is refused as well
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case now.ETag != src.ETag && src.ETag != "":
+		return nil, &Error{Op: "HeadObject", Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
+	}
+	return now.Header, nil
 }
 
 // beside calls f beside its caller, and returns what waits for it.
@@ -215,6 +249,9 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 		}
 	}
 	up, err := c.CreateUpload(ctx, key, h)
+	if errors.Is(err, Denied) && h.Tagging != "" {
+		err = tagsRefused(err, src)
+	}
 	if err != nil {
 		return Object{}, err
 	}
@@ -246,8 +283,8 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 	return obj, nil
 }
 
-// headerOf returns src's header, from src where it has it, tags included where
-// they may be read.
+// headerOf returns src's header, from src where it has it, with its tags. That they may
+// not be read is an error.
 func (c *Client) headerOf(ctx context.Context, src Object) (*Header, error) {
 	h := src.Header
 	if h == nil {
@@ -262,7 +299,10 @@ func (c *Client) headerOf(ctx context.Context, src Object) (*Header, error) {
 	}
 	if h.TagCount > 0 && h.Tagging == "" {
 		tags, err := c.Tagging(ctx, src.Key)
-		if err != nil && !errors.Is(err, Denied) {
+		if errors.Is(err, Denied) {
+			err = tagsRefused(err, src)
+		}
+		if err != nil {
 			return nil, err
 		}
 		with := *h

@@ -306,6 +306,7 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	set("Content-Language", in.ContentLanguage)
 	set("Cache-Control", in.CacheControl)
 	set("X-Amz-Tagging", in.Tagging)
+	set("X-Amz-Storage-Class", head.storageClass())
 	h.Set("Content-Type", "application/octet-stream")
 	set("Content-Type", in.ContentType)
 	for name, value := range in.Metadata {
@@ -329,6 +330,6 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	}
 	return Object{
 		Key: *in.Key, Size: s.size, ETag: unquote(text(resp, "ETag")),
-		Modified: date(resp), Version: resp.Header.Get("X-Amz-Version-Id"),
+		Modified: date(resp), Version: resp.Header.Get("X-Amz-Version-Id"), Class: classOf(head),
 	}, nil
 }

@@ -16,19 +16,20 @@ type Kind uint8
 
 // The kinds of failure.
 const (
-	Other      Kind = iota // all else, the network too
-	NotExist               // no such key, or no such upload
-	NoBucket               // no such bucket
-	Denied                 // the policy, the ACL or the bucket's settings refuse it
-	BadLogin               // no credentials, or S3 refuses them
-	Stale                  // the condition failed: S3 holds another version
-	Archived               // the object must be restored before it can be read
-	TooLarge               // larger than S3 takes
-	Busy                   // S3 is throttling; the attempts are used up
-	WrongOwner             // the bucket belongs to another account than is expected
-	OtherPart              // a part is not there, or not as it was last sent
-	Refused                // S3 will refuse the same request whenever it comes
-	Corrupted              // the bytes did not reach S3 as they were sent
+	Other       Kind = iota // all else, the network too
+	NotExist                // no such key, or no such upload
+	NoBucket                // no such bucket
+	Denied                  // the policy, the ACL or the bucket's settings refuse it
+	BadLogin                // no credentials, or S3 refuses them
+	Stale                   // the condition failed: S3 holds another version
+	Archived                // the object must be restored before it can be read
+	TooLarge                // larger than S3 takes
+	Busy                    // S3 is throttling; the attempts are used up
+	WrongOwner              // the bucket belongs to another account than is expected
+	OtherPart               // a part is not there, or not as it was last sent
+	Refused                 // S3 will refuse the same request whenever it comes
+	Corrupted               // the bytes did not reach S3 as they were sent
+	CustomerKey             // the object is encrypted with a key that whoever put it keeps (SSE-C)
 )
 
 // Error says the kind in words, lower case.
@@ -58,6 +59,8 @@ func (k Kind) Error() string {
 		return "refused"
 	case Corrupted:
 		return "changed on its way"
+	case CustomerKey:
+		return "encrypted with a key that whoever put it keeps (SSE-C)"
 	}
 	return "request failed"
 }
@@ -200,9 +203,14 @@ func (e *Error) Error() string {
 	if e.Err == nil {
 		return b.String()
 	}
+	err := e.Err
+	if r, ok := err.(*reasonError); ok {
+		b.WriteString(": " + r.reason.Error())
+		err = r.err
+	}
 	var api smithy.APIError
-	if !errors.As(e.Err, &api) {
-		return b.String() + ": " + e.Err.Error()
+	if !errors.As(err, &api) {
+		return b.String() + ": " + err.Error()
 	}
 	b.WriteString(": " + api.ErrorCode())
 	if msg := api.ErrorMessage(); msg != "" && msg != api.ErrorCode() {

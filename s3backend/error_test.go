@@ -111,7 +111,8 @@ func TestHeadKinds(t *testing.T) {
 		{412, "", Stale},
 		{503, "", Busy},
 		{400, "ExpiredToken", BadLogin},
-		{400, "InvalidRequest", Refused},
+		{400, "InvalidRequest", CustomerKey},
+		{400, "InvalidArgument", Refused},
 	} {
 		c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "HEAD" {

@@ -1,6 +1,7 @@
 package s3backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	c.noteVersion(val(out.VersionId))
 	return Object{
 		Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
-		Modified: val(out.LastModified), Version: val(out.VersionId), Class: string(out.StorageClass),
+		Modified: val(out.LastModified), Version: val(out.VersionId), Class: cmp.Or(string(out.StorageClass), ClassStandard),
 		Header: &Header{
 			ContentType:        val(out.ContentType),
 			ContentEncoding:    contentEncoding(val(out.ContentEncoding)),
@@ -41,6 +42,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 			Expires:            val(out.ExpiresString),
 			User:               userMetadata(out.Metadata),
 			TagCount:           int(val(out.TagCount)),
+			Class:              string(out.StorageClass),
 		},
 	}, nil
 }
@@ -115,7 +117,7 @@ func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 		out, err = c.s3.GetObject(ctx, in, c.learn("GetObject", obj.Key), sdk.option)
 	}
 	if err != nil {
-		return nil, "", fail(ctx, "GetObject", obj.Key, err)
+		return nil, "", c.explainRead(ctx, fail(ctx, "GetObject", obj.Key, err), obj)
 	}
 	if err := checkRange(obj, off, n, out); err != nil {
 		out.Body.Close()

@@ -39,7 +39,7 @@ func TestGet(t *testing.T) {
 		{"other size, no ETag known", Object{Size: 12}, 2, 3, 206, map[string]string{"Content-Range": "bytes 2-4/10"}, "234", "", Stale},
 		{"chunked, too long", Object{ETag: "e"}, 2, 3, 206, map[string]string{"Content-Range": "bytes 2-4/10", "x": "chunked"}, "2345", "234", nil},
 		{"changed", Object{ETag: "e"}, 2, 3, 412, nil, "", "", Stale},
-		{"archived", Object{ETag: "e"}, 2, 3, 403, nil, "<Error><Code>InvalidObjectState</Code></Error>", "", Archived},
+		{"archived", Object{ETag: "e", Class: "GLACIER"}, 2, 3, 403, nil, "<Error><Code>InvalidObjectState</Code></Error>", "", Archived},
 		{"negative", Object{ETag: "e"}, -1, 3, 0, nil, "", "", Other},
 		{"nothing asked", Object{ETag: "e"}, 10, 0, 0, nil, "", "", nil},
 	} {
@@ -160,7 +160,7 @@ func TestHead(t *testing.T) {
 	if s := fmt.Sprintf("%+v", got); !strings.Contains(s, "Key:k Size:7 ETag:e-2 Modified:2006-01-02 15:04:05 +0000 UTC Version:v1 Owner: Class:STANDARD_IA") {
 		t.Errorf("Head = %s", s)
 	}
-	want := Header{ContentType: "a/b", ContentEncoding: "gzip", Expires: "not a date", User: map[string]string{"mtime": "1.5"}, TagCount: 2}
+	want := Header{ContentType: "a/b", ContentEncoding: "gzip", Expires: "not a date", User: map[string]string{"mtime": "1.5"}, TagCount: 2, Class: "STANDARD_IA"}
 	if fmt.Sprintf("%+v", *h) != fmt.Sprintf("%+v", want) {
 		t.Errorf("Header = %+v, want %+v", *h, want)
 	}

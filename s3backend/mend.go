@@ -19,13 +19,9 @@ func (c *Client) GrantOwner(ctx context.Context, key string) error {
 }
 
 // Rewrite copies an object onto itself, on the server, so that it carries the ACL:
-// the bytes, the metadata and the tags stay. Its error is Stale where the object has
-// changed. A storage class other than the standard one would be lost, so the error of
-// such an object is ErrUntold, and nothing is sent.
+// the bytes, the metadata, the tags and the storage class stay. Its error is Stale where the object has
+// changed.
 func (c *Client) Rewrite(ctx context.Context, obj Object) (Object, error) {
-	if obj.Class != "" && obj.Class != string(types.ObjectStorageClassStandard) {
-		return Object{}, ErrUntold
-	}
 	obj.Header = nil // as it is now
 	h, err := c.headerOf(ctx, obj)
 	if err != nil {

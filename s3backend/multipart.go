@@ -72,6 +72,7 @@ func (h *Header) toCreate(in *s3.CreateMultipartUploadInput) []func(*s3.Options)
 	in.ContentLanguage = opt(h.ContentLanguage)
 	in.CacheControl = opt(h.CacheControl)
 	in.Metadata = userMetadata(h.User)
+	in.StorageClass = types.StorageClass(val(h.storageClass()))
 	in.Tagging = opt(h.Tagging)
 	return h.expires()
 }

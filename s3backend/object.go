@@ -14,7 +14,7 @@ type Object struct {
 	Modified time.Time // S3's Last-Modified; after a Put or Complete, S3's clock as it answered
 	Version  string    // version id; "" where the bucket is not versioned, and always in a listing
 	Owner    string    // owner's id, where a listing was asked for it
-	Class    string    // storage class; "" is STANDARD
+	Class    string    // storage class; "" where S3 told none
 	Header   *Header   // nil unless a Head or a Get told it
 }
 
@@ -28,6 +28,9 @@ type Header struct {
 	CacheControl       string
 	Expires            string            // as received; S3 takes any text
 	User               map[string]string // x-amz-meta-*: keys in lower case, without the prefix
+
+	// Class is the object's storage class, "" for STANDARD.
+	Class string
 
 	// Tagging is the object's tags as S3 takes them in a request ("a=1&b=2").
 	// Head does not fill it, since reading tags is a request and a permission

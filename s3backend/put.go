@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // maxPut is the largest object that one PutObject or CopyObject makes.
@@ -61,7 +62,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		}
 		obj = Object{
 			Key: key, Size: size, ETag: unquote(out.ETag),
-			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId),
+			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId), Class: classOf(h),
 		}
 		return nil
 	}
@@ -103,6 +104,7 @@ func (h *Header) toPut(in *s3.PutObjectInput) []func(*s3.Options) {
 	in.ContentLanguage = opt(h.ContentLanguage)
 	in.CacheControl = opt(h.CacheControl)
 	in.Metadata = userMetadata(h.User)
+	in.StorageClass = types.StorageClass(val(h.storageClass()))
 	in.Tagging = opt(h.Tagging)
 	return h.expires()
 }

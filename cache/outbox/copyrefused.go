@@ -21,7 +21,7 @@ func (it *Item) refusesCopy(ctx context.Context, err error) bool {
 	switch {
 	case ctx.Err() != nil:
 		return false
-	case isKind(err, s3backend.Denied), isKind(err, s3backend.Archived), isKind(err, s3backend.Refused):
+	case isKind(err, s3backend.Refused), refusesSource(err):
 		return true
 	case isKind(err, s3backend.Stale): // unless the base is really another by now
 		cur, cerr := it.o.current(ctx, it.base.Key)
@@ -30,11 +30,17 @@ func (it *Item) refusesCopy(ctx context.Context, err error) bool {
 	return false
 }
 
+// refusesSource reports whether a copy is refused for what its source is, or for the policy:
+// other copies may be granted.
+func refusesSource(err error) bool {
+	return isKind(err, s3backend.Denied) || isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey)
+}
+
 // sendAll has all bytes of the item sent from now on. Where it is not the policy that
 // refuses the copy, it is the server, and no other item tries it.
 func (it *Item) sendAll(refused *copyRefusedError) {
 	it.sendsAll.Store(true)
-	if isKind(refused, s3backend.Denied) || isKind(refused, s3backend.Archived) {
+	if refusesSource(refused) {
 		return
 	}
 	if it.o.copiesNoParts.CompareAndSwap(false, true) {

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -213,7 +214,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		}
 		obj, err := it.send(ctx, key, h, seq, condition(over))
 		if err == nil {
-			obj.Key, obj.Header = key, h
+			obj.Key, obj.Header, obj.Class = key, h, cmp.Or(h.Class, s3backend.ClassStandard)
 			return obj, nil
 		}
 		if errors.Is(err, errBaseGone) {

@@ -82,9 +82,13 @@ func derived(key string) bool {
 	return found
 }
 
-// withoutDerived returns a header for other bytes.
+// withoutDerived returns a header for other bytes. They are not archived, though the
+// others were: who writes a file means it to be read.
 func withoutDerived(h s3backend.Header) s3backend.Header {
 	h.ContentEncoding = ""
+	if s3backend.Archives(h.Class) {
+		h.Class = ""
+	}
 	h.User = maps.Clone(h.User)
 	maps.DeleteFunc(h.User, func(key, _ string) bool { return derived(key) })
 	return h

@@ -47,11 +47,13 @@ func TestDerivedKeys(t *testing.T) {
 func TestHeadersOfOtherBytes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	keys := append([]string{"author", "état", "project-id", "x-long", "note"}, "md5chksum", "x-amz-key-v2", "s3cmd-attrs", "file-sha256", "part-size")
+	classes := []string{"", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"}
 	values := []string{"a", "=?UTF-8?Q?caf=C3=A9?=", "caf\xe9", "café", strings.Repeat("x", 300), strings.Repeat("é", 150), "1/2/3"}
 	for range 200 {
 		h := &s3backend.Header{
 			ContentType: "text/x-theirs", ContentEncoding: "gzip", ContentDisposition: "attachment; filename=\"caf\xe9\"",
 			ContentLanguage: "de", CacheControl: "no-cache", Expires: "whenever", User: map[string]string{},
+			Class: classes[rng.IntN(len(classes))],
 		}
 		room := maxMetadata
 		for range rng.IntN(12) {
@@ -103,6 +105,9 @@ func TestHeadersOfOtherBytes(t *testing.T) {
 				want.User = maps.Clone(h.User)
 				if what == "append" || what == "write" || what == "empty" || what == "longer" || what == "anew" {
 					want = withoutDerived(want)
+					if want.Class = h.Class; h.Class == "GLACIER" || h.Class == "DEEP_ARCHIVE" {
+						want.Class = ""
+					}
 				}
 				theirs := *got
 				theirs.User = maps.Clone(got.User)
@@ -129,7 +134,7 @@ func TestHeadersOfOtherBytes(t *testing.T) {
 func TestHeadersSurviveTheJournal(t *testing.T) {
 	for _, h := range []s3backend.Header{
 		{},
-		{ContentType: "text/plain", User: map[string]string{"a": "b"}, TagCount: 2},
+		{ContentType: "text/plain", User: map[string]string{"a": "b"}, TagCount: 2, Class: "STANDARD_IA"},
 		{ContentDisposition: "filename=\"caf\xe9\"", Expires: "\xff", User: map[string]string{"a": "caf\xe9", "b": "café", "c": "\xed\xb3\xa9"}},
 	} {
 		line, err := json.Marshal(record{Op: opUpload, Header: (*rawHeader)(&h)})

@@ -86,16 +86,17 @@ const (
 
 // version names a version of an object in the journal.
 type version struct {
-	Key  string `json:"key"`
-	ETag string `json:"etag"`
-	Size int64  `json:"size"`
+	Key   string `json:"key"`
+	ETag  string `json:"etag"`
+	Size  int64  `json:"size"`
+	Class string `json:"class,omitempty"` // of storage, where it is known
 }
 
 func versionOf(o s3backend.Object) *version {
 	if o.ETag == "" {
 		return nil
 	}
-	return &version{o.Key, o.ETag, o.Size}
+	return &version{o.Key, o.ETag, o.Size, o.Class}
 }
 
 func versionsOf(objs []s3backend.Object) (all []version) {
@@ -109,7 +110,7 @@ func (v *version) object() s3backend.Object {
 	if v == nil {
 		return s3backend.Object{}
 	}
-	return s3backend.Object{Key: v.Key, ETag: v.ETag, Size: v.Size}
+	return s3backend.Object{Key: v.Key, ETag: v.ETag, Size: v.Size, Class: v.Class}
 }
 
 // MarshalJSON writes a part as its four numbers.

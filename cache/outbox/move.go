@@ -35,11 +35,36 @@ type moveRecord struct {
 	Over *version `json:"over,omitempty"`
 }
 
+// StayedError says which objects of a Move keep their keys, since S3 refuses to copy them
+// for what they are. All others have moved.
+type StayedError struct {
+	Keys []string
+	Err  error // the refusal of the first of them
+}
+
+func (e *StayedError) Error() string {
+	if len(e.Keys) == 1 {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%v (so are %d others)", e.Err, len(e.Keys)-1)
+}
+
+// Unwrap is the refusal.
+func (e *StayedError) Unwrap() error { return e.Err }
+
+// staysBehind reports whether a copy is refused for what its source is, so that others may
+// be granted: it is archived, or its tags, its encryption or a condition on it forbid it.
+func staysBehind(err error) bool {
+	return isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey) ||
+		errors.Is(err, s3backend.ErrTagsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
+}
+
 // Move copies objects on the server and then owes the removal of the originals, so
 // that each is whole under one name at least at any moment. It returns the copies,
 // and tells of them before any original can be gone, if copied is not nil.
-// On the first failure it takes the copies back, and nothing has changed. Should
-// this process end, a later one goes on.
+// On the first failure it takes the copies back, and nothing has changed, unless S3
+// refuses some of several objects for what they are: then the error is a *StayedError,
+// and their copies have no key. Should this process end, a later one goes on.
 func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
 	log := filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), logSuffix))
 	rec := record{Op: opMove}
@@ -52,6 +77,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 	}
 	failpoint("move begun")
 	made := make([]s3backend.Object, len(moves))
+	stayed := make([]error, len(moves))
 	unsure := make([]bool, len(moves)) // whether S3 has copied what it did not confirm
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
@@ -66,10 +92,15 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 				}
 			}
 			if err != nil {
+				err = fmt.Errorf("copying %q: %w", m.From.Key, err)
 				mu.Lock()
+				defer mu.Unlock()
+				if staysBehind(err) {
+					stayed[i] = err
+					return nil
+				}
 				unsure[i] = passing(err)
-				mu.Unlock()
-				return fmt.Errorf("copying %q: %w", m.From.Key, err)
+				return err
 			}
 			failpoint("move copied")
 			obj.Key, obj.Size = m.To, m.From.Size
@@ -79,7 +110,12 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	left := leftBehind(moves, stayed)
+	if err == nil && left != nil && len(left.Keys) == len(moves) {
+		err = left.Err
+	}
+	if err != nil {
 		for i, m := range moves {
 			if unsure[i] {
 				made[i], _ = o.copied(o.ctx, m.From, m.To)
@@ -92,13 +128,33 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 	if copied != nil {
 		copied(made)
 	}
-	for _, m := range moves {
-		o.moved(m.From.Key, m.To)
-		o.removeVersion(m.From)
+	for i, m := range moves {
+		if stayed[i] == nil {
+			o.moved(m.From.Key, m.To)
+			o.removeVersion(m.From)
+		}
 	}
 	failpoint("move done")
 	removeLog(log)
+	if left != nil {
+		return made, left
+	}
 	return made, nil
+}
+
+// leftBehind gathers the objects of a move that stay, nil for none.
+func leftBehind(moves []Move, stayed []error) *StayedError {
+	var left *StayedError
+	for i, err := range stayed {
+		if err == nil {
+			continue
+		}
+		if left == nil {
+			left = &StayedError{Err: err}
+		}
+		left.Keys = append(left.Keys, moves[i].From.Key)
+	}
+	return left
 }
 
 // MoveBeside is Move of one object to a key that the other party has taken: theirs

@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -191,4 +192,65 @@ func TestRecoveredMoveMeetsTheOtherParty(t *testing.T) {
 		r.wantHolds("Delivery/old/1", []byte("data 1"))
 		r.wantNothing()
 	})
+}
+
+// TestMoveLeavesBehindWhatCannotBeCopied refuses some objects of a move for what they are:
+// each of them stays whole under its old name, and all others move.
+func TestMoveLeavesBehindWhatCannotBeCopied(t *testing.T) {
+	const n = 4
+	denied := func(why error) error {
+		return &s3backend.Error{Op: buckettest.Copy, Kind: s3backend.Denied, Err: why}
+	}
+	for name, refusal := range map[string]error{
+		"tags": denied(s3backend.ErrTagsRefused), "unreadable": denied(s3backend.ErrSourceRefused),
+		"archived": &s3backend.Error{Op: buckettest.Copy, Kind: s3backend.Archived}, "encrypted": &s3backend.Error{Op: buckettest.Copy, Kind: s3backend.CustomerKey},
+	} {
+		for stays := range 1 << n {
+			t.Run(fmt.Sprintf("%s %04b", name, stays), func(t *testing.T) {
+				var rules []buckettest.Rule
+				var kept []string
+				for i := range n {
+					if stays>>i&1 == 1 {
+						rules = append(rules, buckettest.Rule{Op: buckettest.Copy, Key: fmt.Sprintf("Delivery/new/%d", i), Do: buckettest.FailWith(refusal)})
+						kept = append(kept, fmt.Sprintf("Delivery/old/%d", i))
+					}
+				}
+				bubble(t, Config{}, func(b buckettest.S3) buckettest.S3 { return buckettest.Faults(b, rules...) }, func(r *rig) {
+					told := 0
+					_, err := r.Move(r.Context(), r.moves(n), func(made []s3backend.Object) {
+						for _, obj := range made {
+							if obj.Key != "" {
+								told++
+							}
+						}
+					})
+					var left *StayedError
+					switch {
+					case len(kept) == 0 && err != nil, len(kept) > 0 && !errors.Is(err, refusal):
+						t.Errorf("Move = %v", err)
+					case errors.As(err, &left) != (len(kept) > 0 && len(kept) < n):
+						t.Errorf("Move = %v where %q stay", err, kept)
+					case left != nil && !slices.Equal(left.Keys, kept):
+						t.Errorf("%q are told to stay, want %q", left.Keys, kept)
+					}
+					if want := n - len(kept); told != want {
+						t.Errorf("%d copies are told of, want %d", told, want)
+					}
+					r.drain()
+					want := slices.Clone(kept)
+					for i := range n {
+						where := "old"
+						if stays>>i&1 == 0 {
+							where = "new"
+							want = append(want, fmt.Sprintf("Delivery/new/%d", i))
+						}
+						r.wantHolds(fmt.Sprintf("Delivery/%s/%d", where, i), fmt.Appendf(nil, "data %d", i))
+					}
+					slices.Sort(want)
+					r.wantKeys(want...)
+					r.wantNothing()
+				})
+			})
+		}
+	}
 }

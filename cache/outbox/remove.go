@@ -78,7 +78,7 @@ func (o *Outbox) Remove(obj s3backend.Object) {
 
 func (r *removals) add(t *toRemove) {
 	obj := t.obj
-	rec := record{Op: opRemove, Key: obj.Key, Over: &version{obj.Key, obj.ETag, obj.Size}, Lost: t.lost}
+	rec := record{Op: opRemove, Key: obj.Key, Over: &version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Lost: t.lost}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := appendLog(r.log, rec); err != nil {

@@ -46,16 +46,17 @@ const triesDoubtful = 5
 // prospects is the one table of them; a kind that is not here is likely to pass, and so
 // are errors that are not S3's.
 var prospects = map[s3backend.Kind]prospect{
-	s3backend.NotExist:   answered,
-	s3backend.Stale:      answered,
-	s3backend.Denied:     hopeless,
-	s3backend.NoBucket:   hopeless,
-	s3backend.WrongOwner: hopeless,
-	s3backend.TooLarge:   hopeless,
-	s3backend.Archived:   hopeless,
-	s3backend.Refused:    hopeless,
-	s3backend.Corrupted:  doubtful,
-	s3backend.OtherPart:  doubtful,
+	s3backend.NotExist:    answered,
+	s3backend.Stale:       answered,
+	s3backend.Denied:      hopeless,
+	s3backend.NoBucket:    hopeless,
+	s3backend.WrongOwner:  hopeless,
+	s3backend.TooLarge:    hopeless,
+	s3backend.Archived:    hopeless,
+	s3backend.Refused:     hopeless,
+	s3backend.CustomerKey: hopeless,
+	s3backend.Corrupted:   doubtful,
+	s3backend.OtherPart:   doubtful,
 }
 
 func prospectOf(err error) prospect {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -110,6 +111,10 @@ var sayings = []saying{
 		return fmt.Sprintf("no bucket %q at %s", t.bucket, t.where()), "check its name, its region and the endpoint"
 	}},
 	{s3backend.Denied, func(t target, e *s3backend.Error) (string, string) {
+		if errors.Is(e, s3backend.ErrTagsRefused) {
+			return fmt.Sprintf("%q cannot be copied: it has tags, or may have some", e.Key),
+				"the bucket's owner has to grant s3:GetObjectTagging and s3:PutObjectTagging"
+		}
 		if errors.Is(e, s3backend.ErrRequesterPays) {
 			return fmt.Sprintf("the bucket %q refuses requests for which whoever asks does not pay (Requester Pays)", t.bucket),
 				"if your account is to pay, say --requester-pays, or requester-pays = true in the config file"
@@ -130,7 +135,14 @@ var sayings = []saying{
 		return fmt.Sprintf("%q was changed by the other party", e.Key), ""
 	}},
 	{s3backend.Archived, func(_ target, e *s3backend.Error) (string, string) {
-		return fmt.Sprintf("%q is archived", e.Key), "restore it in S3 first"
+		var at *s3backend.ArchivedError
+		if !errors.As(e, &at) {
+			return fmt.Sprintf("%q is archived", e.Key), "restore it in S3 first"
+		}
+		return fmt.Sprintf("%q is archived in the storage class %s", at.Key, cmp.Or(at.Class, "of archives")), "it can be read once it is restored: " + at.Command()
+	}},
+	{s3backend.CustomerKey, func(_ target, e *s3backend.Error) (string, string) {
+		return fmt.Sprintf("%q is encrypted with a key that whoever put it keeps (SSE-C)", e.Key), "ask them to put it without; s3share has no such keys"
 	}},
 	{s3backend.TooLarge, func(_ target, e *s3backend.Error) (string, string) {
 		return fmt.Sprintf("%q is larger than S3 takes", e.Key), ""

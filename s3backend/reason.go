@@ -1,0 +1,110 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// ErrTagsRefused is beside Denied where an object cannot be copied because it has tags, or
+// may have some: whoever copies it needs to read and set them, whatever becomes of them.
+var ErrTagsRefused = errors.New("it has tags, or may have some, and the policy does not let them be copied (s3:GetObjectTagging, s3:PutObjectTagging)")
+
+// ErrSourceRefused is beside Denied where what is to be copied may not even be looked at.
+var ErrSourceRefused = errors.New("what is to be copied may not be read")
+
+// ArchivedError is the reason of an Archived: where the object is, and how it is restored.
+type ArchivedError struct {
+	Bucket, Key string
+	Class       string // storage class, "" where it is not known
+}
+
+// Error says it in one line, with the command.
+func (e *ArchivedError) Error() string {
+	in := ""
+	if e.Class != "" {
+		in = " in the storage class " + e.Class
+	}
+	return fmt.Sprintf("%q is archived%s, and can be read once it is restored: %s", e.Key, in, e.Command())
+}
+
+// Command restores the object for some days, or for good where its class does not ask
+// for how long.
+// Source: Amazon S3 User Guide, "Restoring an archived object".
+func (e *ArchivedError) Command() string {
+	request := "Days=7"
+	if e.Class == classIntelligent {
+		request = "{}"
+	}
+	return fmt.Sprintf("aws s3api restore-object --bucket %s --key %s --restore-request %s", shellWord(e.Bucket), shellWord(e.Key), shellWord(request))
+}
+
+// shellWord quotes a word for a POSIX shell, if it needs that.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._/:=@,+", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// reasonError is what S3 answered, and a reason for it that S3 does not tell.
+type reasonError struct{ reason, err error }
+
+func (e *reasonError) Error() string   { return e.reason.Error() + ": " + e.err.Error() }
+func (e *reasonError) Unwrap() []error { return []error{e.reason, e.err} }
+
+// withReason adds a reason to an *Error; any other error stays as it is.
+func withReason(err, reason error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Err == nil {
+		return err
+	}
+	with := *e
+	with.Err = &reasonError{reason, e.Err}
+	return &with
+}
+
+// explainRead adds to the error of a request that reads obj what is known of the object:
+// the class that it is archived in. An object that is encrypted with a key of whoever put
+// it is refused as a bad request, which nothing else that we ask for is.
+// Source: Amazon S3 User Guide, "Using server-side encryption with customer-provided keys".
+func (c *Client) explainRead(ctx context.Context, err error, obj Object) error {
+	switch {
+	case errors.Is(err, Archived):
+		if obj.Class == "" || obj.Class == ClassStandard {
+			if now, headErr := c.Head(ctx, obj.Key); headErr == nil {
+				obj.Class = now.Class
+			}
+		}
+		if obj.Class == ClassStandard {
+			obj.Class = ""
+		}
+		return withReason(err, &ArchivedError{c.bucket, obj.Key, obj.Class})
+	case statusOf(err) == http.StatusBadRequest && codeOf(err) == "InvalidRequest":
+		var e *Error
+		if errors.As(err, &e) {
+			with := *e
+			with.Kind = CustomerKey
+			return &with
+		}
+	}
+	return err
+}
+
+// explainCopy is explainRead for the error of a request that copies src.
+func (c *Client) explainCopy(ctx context.Context, err error, src Object) error {
+	switch {
+	case errors.Is(err, Archived):
+		return c.explainRead(ctx, err, src)
+	case statusOf(err) == http.StatusBadRequest && codeOf(err) == "InvalidRequest":
+		if _, headErr := c.Head(ctx, src.Key); errors.Is(headErr, CustomerKey) {
+			return headErr
+		}
+	}
+	return err
+}
