@@ -67,7 +67,8 @@ func (g *grants) known(folder string) (error, bool) {
 }
 
 // mayDelete tells whether the policy lets us delete at key, before anything is
-// done that would need it: nil, or why not.
+// done that would need it: nil, or why not. Where the server's answers do not tell,
+// it is nil, and S3 refuses the removal itself.
 func (c *Cache) mayDelete(ctx context.Context, key string) error {
 	folder := folderOf(key)
 	if err, ok := c.grants.known(folder); ok {
@@ -76,6 +77,9 @@ func (c *Cache) mayDelete(ctx context.Context, key string) error {
 	err := c.bucket.MayDelete(ctx, folder+"/")
 	if err == nil || errors.Is(err, s3backend.Denied) {
 		c.grants.learn(folder, err)
+	}
+	if errors.Is(err, s3backend.ErrUntold) {
+		return nil
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // TestRemoveTreeIsFewRequests removes folders as rm -r does: it reads each, removes
@@ -75,6 +76,25 @@ func TestRenameIsACopyAndADelete(t *testing.T) {
 		if got := r.b.Count(buckettest.List) - lists; got != 0 {
 			r.Errorf("%d listings, want none", got)
 		}
+	})
+}
+
+// TestDeleteOfUnknownPermissionIsLeftToS3 removes and renames where the server's answers
+// do not tell whether the policy grants delete.
+func TestDeleteOfUnknownPermissionIsLeftToS3(t *testing.T) {
+	untold := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, buckettest.MayDelete, func() error { return s3backend.ErrUntold })
+	}
+	bubble(t, untold, func(r *rig) {
+		r.b.Store("Delivery/a", []byte("a"), nil)
+		r.b.Store("Delivery/b", []byte("b"), nil)
+		r.b.Store("Delivery/dir/c", []byte("c"), nil)
+		r.wantShown("Delivery", "a", "b", "dir")
+		r.remove("Delivery/a")
+		r.rename("Delivery/b", "Delivery/d")
+		r.rename("Delivery/dir", "Delivery/moved")
+		r.drain()
+		r.wantBucket(map[string]string{"Delivery/d": "b", "Delivery/moved/c": "c"})
 	})
 }
 

@@ -134,6 +134,11 @@ func accessRow(t *testing.T, want map[string]string) {
 	for _, check := range []string{"list", "get", "put", "delete"} {
 		says = append(says, d.find(check, want["folder"]).State)
 	}
+	if x.onRGW() && says[1] != "ok" && says[3] == "unknown" {
+		// Only what doctor reads there tells whether the bucket keeps versions, and where it
+		// may keep them delete is not asked.
+		says[3] = "note"
+	}
 	if got := strings.Join(says, " "); got != want["doctor"] {
 		t.Errorf("doctor says %s, want %s", got, want["doctor"])
 	}

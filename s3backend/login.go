@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -12,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/smithy-go/logging"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,6 +40,7 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 
 func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws.Config, error) {
 	opts := []func(*config.LoadOptions) error{
+		config.WithLogger(sdkLog{cfg.Logger}), // by itself the SDK writes to standard error
 		// A BuildableClient, for only that takes the CA bundle of AWS_CA_BUNDLE.
 		// The limit is for those who give credentials; S3 has its own watchdog.
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(tune).WithTimeout(quiet)),
@@ -62,6 +65,17 @@ func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws
 		loaded.Region = fallbackRegion
 	}
 	return loaded, nil
+}
+
+// sdkLog is where the SDK logs. What it warns of is of no use to a user (a connection
+// that cannot be used again): the error of the request tells what went wrong.
+type sdkLog struct{ to *slog.Logger }
+
+// Logf implements [logging.Logger].
+func (l sdkLog) Logf(_ logging.Classification, format string, args ...any) {
+	if l.to != nil {
+		l.to.Debug("the AWS SDK: " + fmt.Sprintf(format, args...))
+	}
 }
 
 // transportOf is the transport for S3: as load made it, the CA bundle included.

@@ -281,7 +281,8 @@ const (
 	versionsKept
 )
 
-// noteVersion notes the version id of a reply about an object, "" for none.
+// noteVersion notes the version id of a reply to a PutObject, GetObject or HeadObject,
+// "" for none.
 func (c *Client) noteVersion(id string) {
 	if id != "" {
 		c.versions.Store(versionsKept)

@@ -46,7 +46,9 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		done, err := c.directPut(ctx, in, h, s, signed)
 		var sdk *notDirect
 		if !errors.As(err, &sdk) {
-			obj = done
+			if obj = done; err == nil {
+				c.noteVersion(done.Version)
+			}
 			return missingIsStale(err, cond)
 		}
 		hash, err := s.payloadSum(ctx, signed)
@@ -60,6 +62,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if err != nil {
 			return afterAttempt(sdk.first, missingIsStale(fail(ctx, op, key, err), cond))
 		}
+		c.noteVersion(val(out.VersionId))
 		obj = Object{
 			Key: key, Size: size, ETag: unquote(out.ETag),
 			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId), Class: classOf(h),
