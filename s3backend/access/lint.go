@@ -199,10 +199,10 @@ func (l Lint) checkForm(i int) (all []Remark) {
 	if (len(s.Resource) == 0) == (len(s.NotResource) == 0) {
 		wrong("it needs a Resource")
 	}
-	for _, name := range s.Principal.awsNames() {
-		if deleted.MatchString(name) {
-			wrong(name + " is a user or role that was deleted")
-		}
+	l.checkNames(s.Principal, wrong)
+	l.checkNames(s.NotPrincipal, wrong)
+	for _, odd := range s.oddities() {
+		wrong(odd)
 	}
 	for j := range i {
 		if s.Sid != "" && l.Statement[j].Sid == s.Sid {
@@ -216,6 +216,9 @@ func (l Lint) checkForm(i int) (all []Remark) {
 func (l Lint) checkWhole() (all []Remark) {
 	if len(l.Statement) == 0 {
 		all = append(all, Remark{Wrong, "", "it has no statement"})
+	}
+	for _, odd := range oddMembers(l.members, policyMembers) {
+		all = append(all, Remark{Wrong, "", odd})
 	}
 	if size := len(l.Bytes()); size > MaxPolicy {
 		all = append(all, Remark{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)})

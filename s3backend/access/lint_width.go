@@ -6,82 +6,60 @@ import (
 	"strings"
 )
 
-// narrowing are condition keys that keep a statement for everybody from being
-// public. Source: Amazon S3 User Guide, "The meaning of public".
-var narrowing = []string{
-	"aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn", "aws:userid",
-	"aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceorgid", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceip",
-	"s3:dataaccesspointaccount", "s3:dataaccesspointarn", "s3:x-amz-server-side-encryption-aws-kms-key-id",
-}
-
-// aboutTheBucket are actions that a client of an exchange has no use for, by what
-// they would let it do.
-var aboutTheBucket = []struct{ action, means string }{
-	{"s3:PutBucketPolicy", "change the policy itself"},
-	{"s3:DeleteBucket", "delete the bucket"},
-	{"s3:PutBucketAcl", "change the bucket's ACL"},
-	{"s3:PutLifecycleConfiguration", "have objects deleted by a lifecycle rule"},
-	{"s3:PutBucketVersioning", "stop the versioning"},
-	{"s3:PutBucketOwnershipControls", "change who owns objects"},
-	{"s3:DeleteObjectVersion", "delete old versions for good"},
-}
-
 // checkWidth finds what an Allow lets in that an exchange has no need of.
 func (l Lint) checkWidth(i int) (all []Remark) {
 	s := l.Statement[i]
 	say := func(level Level, format string, args ...any) {
 		all = append(all, Remark{level, l.name(i), fmt.Sprintf(format, args...)})
 	}
+	l.checkPrincipal(s, say)
+	j := s.judgeActions()
 	switch {
-	case s.NotPrincipal != nil:
-		say(Wide, "it allows everybody but a few (NotPrincipal)")
-	case s.public():
-		say(Wide, "it is public: it allows everybody")
-	}
-	if len(s.NotAction) > 0 {
+	case len(s.NotAction) > 0:
 		say(Wide, "it allows everything but a few actions (NotAction)")
-	} else if slices.ContainsFunc(s.Action, func(a string) bool { return a == "*" || strings.EqualFold(a, "s3:*") }) {
+		j.onObjects = true
+	case j.every:
 		say(Wide, "it allows every action (%s): changing the policy and deleting the bucket too", strings.Join(s.Action, ", "))
-	} else {
-		for _, a := range aboutTheBucket {
-			if s.names(a.action) && (s.Principal.Everyone() || len(s.Principal.awsNames()) > 0) {
-				say(Wide, "it lets %s %s (%s)", s.Principal.words(), a.means, a.action)
-			}
+	default:
+		who := s.Principal.words()
+		for _, means := range j.dangerous {
+			say(Wide, "it lets %s %s", who, means)
+		}
+		if len(j.unknown) > 0 {
+			say(Wide, "what it allows is not known here: %s", strings.Join(j.unknown, ", "))
+		}
+		if len(j.reads) > 0 {
+			say(Note, "an exchange has no need of %s", strings.Join(j.reads, ", "))
 		}
 	}
-	if len(s.Principal.awsNames()) == 0 {
-		return all
+	if len(j.foreign) > 0 {
+		say(Wrong, "S3 has no action %s", strings.Join(j.foreign, ", "))
 	}
-	outside := l.arn("") + "/" + somewhere
-	if (s.names(GetObject) || s.names(PutObject) || s.names(DeleteObject)) && s.reaches(outside) {
-		say(Note, "it reaches beyond the folders %s", strings.Join(slashed(l.Folders), " and "))
+	if s.Principal.Everyone() || len(s.Principal.awsNames()) > 0 { // else it was told of the principal
+		l.checkResources(s, j.onObjects, say)
 	}
-	if s.names(PutObjectACL) && !l.Elsewhere && l.Ownership != Enforced {
-		got := s.Condition.holds(request{context: map[string]string{"s3:x-amz-acl": "public-read"}})
-		if got != No {
-			say(Note, "s3:PutObjectAcl without a condition on s3:x-amz-acl lets the client give objects to others, unless the bucket's ACLs are off")
-		}
-	}
+	l.checkACLs(s, say)
 	return all
 }
 
-// public tells whether a statement lets everybody in.
-func (s Statement) public() bool {
-	return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.Everyone()) && !s.Condition.narrows()
-}
-
-func (c Condition) narrows() bool {
-	for operator, keys := range c {
-		if strings.Contains(operator, "Not") || strings.Contains(operator, "Null") {
-			continue
-		}
-		for key, values := range keys {
-			if slices.Contains(narrowing, strings.ToLower(key)) && !slices.Contains(values, "*") {
-				return true
+// checkACLs tells whether a statement lets objects be given to others.
+func (l Lint) checkACLs(s Statement, say func(Level, string, ...any)) {
+	if l.Elsewhere || l.Ownership == Enforced || !s.names(PutObjectACL) {
+		return
+	}
+	for _, acl := range []string{"public-read-write", "public-read", "authenticated-read", "aws-exec-read", "log-delivery-write"} {
+		for operator, keys := range s.Condition {
+			for key, values := range keys {
+				if strings.EqualFold(key, "s3:x-amz-acl") && !strings.Contains(operator, "Not") && anyMatches(values, acl, false) {
+					say(Wide, "it lets the client give objects to others, by the ACL %s", acl)
+					return
+				}
 			}
 		}
 	}
-	return false
+	if s.Condition.holds(request{context: map[string]string{"s3:x-amz-acl": "public-read"}}) != No {
+		say(Note, "s3:PutObjectAcl without a condition on s3:x-amz-acl lets the client give objects to others, unless the bucket's ACLs are off")
+	}
 }
 
 // awsNames are the accounts, users and roles, without "*".
@@ -93,8 +71,11 @@ func (p *Principal) awsNames() []string {
 }
 
 func (p *Principal) words() string {
-	if p.Everyone() {
+	switch {
+	case p == nil || p.Everyone():
 		return "everybody"
+	case len(p.awsNames()) == 0:
+		return "its principal"
 	}
 	return strings.Join(p.awsNames(), ", ")
 }

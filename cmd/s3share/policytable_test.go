@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// statement writes one of the exchange team-exchange; more are further members.
+func statement(effect, principal, actions, resources string, more ...string) string {
+	text := fmt.Sprintf(`{"Effect": %q, "Principal": %s, "Action": %s, "Resource": %s`, effect, principal, actions, resources)
+	for _, m := range more {
+		text += ", " + m
+	}
+	return text + "}"
+}
+
+const (
+	bucketARN   = `"arn:aws:s3:::team-exchange"`
+	bothFolders = `["arn:aws:s3:::team-exchange/Submissions/*", "arn:aws:s3:::team-exchange/Delivery/*"]`
+	theDelivery = `"arn:aws:s3:::team-exchange/Delivery/*"`
+	partner     = `{"AWS": "arn:aws:iam::444455556666:root"}`
+	anybody     = `"*"`
+	ownersACL   = `"Condition": {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}`
+	tlsOnly     = `{"Sid": "TLS", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [` + bucketARN + `, "arn:aws:s3:::team-exchange/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}`
+)
+
+// rightFor are the statements of an exchange with a principal, without the Deny.
+func rightFor(principal string) string {
+	return strings.Join([]string{
+		statement("Allow", principal, `["s3:ListBucket", "s3:GetBucketLocation"]`, bucketARN),
+		statement("Allow", principal, `"s3:GetObject"`, bothFolders),
+		statement("Allow", principal, `["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]`, theDelivery),
+		statement("Allow", principal, `"s3:PutObjectAcl"`, theDelivery, ownersACL),
+	}, ",\n")
+}
+
+func policyOf(statements ...string) string {
+	return `{"Version": "2012-10-17", "Statement": [` + strings.Join(statements, ",\n") + `]}`
+}
+
+// rightAnd is a policy that is right, and statements beside.
+func rightAnd(statements ...string) string {
+	return policyOf(append([]string{rightFor(partner), tlsOnly}, statements...)...)
+}
+
+// reads is a statement that lets a principal get from the folders on a condition.
+func reads(principal, condition string) string {
+	return statement("Allow", principal, `"s3:GetObject"`, bothFolders, `"Condition": `+condition)
+}
+
+// TestPolicyCheckTable holds policies that are too wide, and right ones, against what
+// --check finds: each of the first has a finding that is worse than a note, and none of
+// the others has one.
+func TestPolicyCheckTable(t *testing.T) {
+	allow := func(actions, resources string) string { return statement("Allow", partner, actions, resources) }
+	for _, tt := range []struct{ name, policy string }{
+		// Everybody, on a condition that keeps few out.
+		{"everybody", rightAnd(statement("Allow", anybody, `"s3:GetObject"`, bothFolders))},
+		{"everybody as AWS", rightAnd(statement("Allow", `{"AWS": ["444455556666", "*"]}`, `"s3:GetObject"`, bothFolders))},
+		{"all addresses", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}`))},
+		{"two halves of all addresses", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": ["0.0.0.0/1", "128.0.0.0/1"]}}`))},
+		{"two /8", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": ["3.0.0.0/8", "52.0.0.0/8"]}}`))},
+		{"all addresses of IPv6", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "::/0"]}}`))},
+		{"all addresses of IPv4 as IPv6", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": "::ffff:0:0/96"}}`))},
+		{"all addresses but some", rightAnd(reads(anybody, `{"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}`))},
+		{"any role of any account", rightAnd(reads(anybody, `{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/delivery"}}`))},
+		{"any name", rightAnd(reads(anybody, `{"StringLike": {"aws:PrincipalArn": "*"}}`))},
+		{"one name and any other", rightAnd(reads(anybody, `{"StringLike": {"aws:PrincipalArn": ["arn:aws:iam::444455556666:role/delivery", "arn:aws:iam::??????????66:role/delivery"]}}`))},
+		{"any organization", rightAnd(reads(anybody, `{"StringLike": {"aws:PrincipalOrgID": "o-*"}}`))},
+		{"an organization that is a variable", rightAnd(reads(anybody, `{"StringEquals": {"aws:PrincipalOrgID": "${aws:PrincipalOrgID}"}}`))},
+		{"any part of any organization", rightAnd(reads(anybody, `{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-*/*"}}`))},
+		{"an organization if there is one", rightAnd(reads(anybody, `{"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}`))},
+		{"all of no values", rightAnd(reads(anybody, `{"ForAllValues:StringEquals": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/delivery"}}`))},
+		{"any of the values of a key that has one", rightAnd(reads(anybody, `{"ForAnyValue:StringEquals": {"aws:PrincipalAccount": "444455556666"}}`))},
+		{"any endpoint", rightAnd(reads(anybody, `{"StringLike": {"aws:SourceVpce": "vpce-*"}}`))},
+		{"a referer", rightAnd(reads(anybody, `{"StringLike": {"aws:Referer": "https://www.example.com/*"}}`))},
+		{"a tag of the object", rightAnd(reads(anybody, `{"StringEquals": {"s3:ExistingObjectTag/public": "yes"}}`))},
+		{"who is not of an account", rightAnd(reads(anybody, `{"StringNotEquals": {"aws:PrincipalAccount": "777788889999"}}`))},
+		{"whoever has TLS", rightAnd(reads(anybody, `{"Bool": {"aws:SecureTransport": "true"}}`))},
+		{"everybody but one", rightAnd(strings.Replace(statement("Allow", partner, `"s3:GetObject"`, bothFolders), `"Principal"`, `"NotPrincipal"`, 1))},
+		// Whom an exchange does not know.
+		{"a canonical user", rightAnd(statement("Allow", `{"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}`, `"s3:GetObject"`, bothFolders))},
+		{"a federated user", rightAnd(statement("Allow", `{"Federated": "cognito-identity.amazonaws.com"}`, `"s3:GetObject"`, bothFolders))},
+		{"a service for anybody", rightAnd(statement("Allow", `{"Service": "logging.s3.amazonaws.com"}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/logs/*"`))},
+		{"a service in the folders", rightAnd(statement("Allow", `{"Service": "cloudfront.amazonaws.com"}`, `"s3:GetObject"`, `"arn:aws:s3:::team-exchange/*"`, `"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront::111122223333:distribution/E"}}`))},
+		{"users by a pattern", rightAnd(statement("Allow", `{"AWS": "arn:aws:iam::444455556666:user/*"}`, `"s3:GetObject"`, bothFolders))},
+		// What an exchange does not do.
+		{"every action", rightAnd(allow(`"s3:*"`, bothFolders))},
+		{"every action, written otherwise", rightAnd(allow(`"S3:**"`, bothFolders))},
+		{"put anything", rightAnd(allow(`"s3:Put*"`, bothFolders))},
+		{"all but some actions", rightAnd(strings.Replace(allow(`"s3:DeleteObject"`, bothFolders), `"Action"`, `"NotAction"`, 1))},
+		{"DeleteBucketPolicy", rightAnd(allow(`"s3:DeleteBucketPolicy"`, bucketARN))},
+		{"PutReplicationConfiguration", rightAnd(allow(`"s3:PutReplicationConfiguration"`, bucketARN))},
+		{"PutBucketPublicAccessBlock", rightAnd(allow(`"s3:putbucketpublicaccessblock"`, bucketARN))},
+		{"PutObjectVersionAcl", rightAnd(allow(`"s3:PutObjectVersionAcl"`, bothFolders))},
+		{"BypassGovernanceRetention", rightAnd(allow(`["s3:DeleteObject", "s3:BypassGovernanceRetention"]`, bothFolders))},
+		{"an action nobody knows", rightAnd(allow(`"s3:PutObjectSomewhere"`, bothFolders))},
+		{"another ACL", rightAnd(statement("Allow", partner, `"s3:PutObjectAcl"`, theDelivery, `"Condition": {"StringEquals": {"s3:x-amz-acl": ["bucket-owner-full-control", "public-read"]}}`))},
+		{"any ACL", rightAnd(statement("Allow", partner, `"s3:PutObjectAcl"`, theDelivery, `"Condition": {"StringLike": {"s3:x-amz-acl": "*"}}`))},
+		// Where an exchange is not.
+		{"the whole bucket", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/*"`))},
+		{"names that begin like a folder", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Submissions*"`))},
+		{"every bucket", rightAnd(allow(`"s3:GetObject"`, `"*"`))},
+		{"a third folder", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Payroll/*"`))},
+		{"a folder by a variable", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/${aws:username}/*"`))},
+		{"all but a folder", rightAnd(strings.Replace(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Payroll/*"`), `"Resource"`, `"NotResource"`, 1))},
+		{"another bucket", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange-2/Delivery/*"`))},
+		// Two readers could understand it in two ways.
+		{"two principals", rightAnd(strings.Replace(statement("Allow", partner, `"s3:GetObject"`, bothFolders), `"Action"`, `"principal": "*", "Action"`, 1))},
+		{"two effects", rightAnd(strings.Replace(statement("Deny", anybody, `"s3:GetObject"`, bothFolders), `"Action"`, `"Effect": "Allow", "Action"`, 1))},
+		{"a key of a condition twice", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": "0.0.0.0/0", "aws:SourceIp": "203.0.113.0/24"}}`))},
+		{"no such operator", rightAnd(reads(partner, `{"StringEqual": {"aws:PrincipalArn": "x"}}`))},
+		{"without TLS", policyOf(rightFor(partner))},
+	} {
+		t.Run("wide/"+tt.name, func(t *testing.T) { checks(t, tt.policy, true) })
+	}
+	for _, tt := range []struct{ name, policy string }{
+		{"an account", rightAnd()},
+		{"an account by its id", policyOf(rightFor(`{"AWS": "444455556666"}`), tlsOnly)},
+		{"a role", policyOf(rightFor(`{"AWS": "arn:aws:iam::444455556666:role/delivery"}`), tlsOnly)},
+		{"a user", policyOf(rightFor(`{"AWS": "arn:aws:iam::444455556666:user/path/ann"}`), tlsOnly)},
+		{"a session of a role", policyOf(rightFor(`{"AWS": "arn:aws:sts::444455556666:assumed-role/delivery/ann"}`), tlsOnly)},
+		{"two accounts", policyOf(rightFor(`{"AWS": ["444455556666", "arn:aws:iam::777788889999:root"]}`), tlsOnly)},
+		{"two clients", policyOf(rightFor(partner), rightFor(`{"AWS": "arn:aws:iam::777788889999:root"}`), tlsOnly)},
+		{"deletes", rightAnd(allow(`"s3:DeleteObject"`, bothFolders))},
+		{"puts in both", rightAnd(allow(`["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]`, bothFolders))},
+		{"actions in other letters", rightAnd(allow(`"s3:GETOBJECT"`, bothFolders))},
+		{"one key", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Submissions/read-me.txt"`))},
+		{"a folder for each user", rightAnd(allow(`["s3:GetObject", "s3:PutObject"]`, `"arn:aws:s3:::team-exchange/Delivery/${aws:username}/*"`))},
+		{"lists the folders alone", rightAnd(statement("Allow", partner, `"s3:ListBucket"`, bucketARN, `"Condition": {"StringLike": {"s3:prefix": ["Submissions/*", "Delivery/*"]}}`))},
+		{"on any condition", rightAnd(reads(partner, `{"StringLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/*"}, "StringEqualsIfExists": {"aws:SourceVpce": "vpce-*"}}`))},
+		{"from addresses", rightAnd(reads(partner, `{"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}`))},
+		{"during a time", rightAnd(reads(partner, `{"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}}`))},
+		{"old versions", rightAnd(allow(`["s3:GetObject", "s3:GetObjectVersion"]`, bothFolders), allow(`"s3:ListBucketVersions"`, bucketARN))},
+		{"uploads under way", rightAnd(allow(`"s3:ListBucketMultipartUploads"`, bucketARN))},
+		{"everything that reads objects", rightAnd(allow(`"s3:GetObject*"`, bothFolders))},
+		{"the settings", rightAnd(allow(`["s3:GetBucketPolicy", "s3:GetBucketOwnershipControls", "s3:GetEncryptionConfiguration"]`, bucketARN))},
+		// As AWS documents them, for the two folders.
+		{"AWS: uploads need the ACL", rightAnd(
+			statement("Allow", partner, `"s3:PutObject"`, theDelivery, ownersACL),
+			statement("Deny", partner, `"s3:PutObject"`, theDelivery, `"Condition": {"StringNotEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}, "Null": {"s3:x-amz-acl": "false"}}`))},
+		{"AWS: an organization", rightAnd(reads(anybody, `{"StringEquals": {"aws:PrincipalOrgID": ["o-aa111bb222"]}}`))},
+		{"AWS: a part of an organization", rightAnd(reads(anybody, `{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]}}`))},
+		{"AWS: an endpoint", rightAnd(reads(anybody, `{"StringEquals": {"aws:SourceVpce": "vpce-0abcdef1234567890"}}`))},
+		{"AWS: a network", rightAnd(reads(anybody, `{"StringEquals": {"aws:SourceVpc": "vpc-111bbb22"}}`))},
+		{"AWS: a few addresses", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "2001:db8:1234:5678::/64", "10.0.0.0/8"]}}`))},
+		{"AWS: no other addresses", rightAnd(statement("Deny", anybody, `"s3:*"`, bothFolders, `"Condition": {"NotIpAddress": {"aws:SourceIp": ["192.0.2.0/24", "203.0.113.0/24"]}}`))},
+		{"AWS: no other endpoint", rightAnd(statement("Deny", anybody, `"s3:GetObject"`, bothFolders, `"Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce-1a2b3c4d"}}`))},
+		{"AWS: MFA", rightAnd(statement("Deny", anybody, `"s3:DeleteObject"`, bothFolders, `"Condition": {"Null": {"aws:MultiFactorAuthAge": "true"}}`))},
+		{"AWS: a version of TLS", rightAnd(statement("Deny", anybody, `"s3:*"`, bothFolders, `"Condition": {"NumericLessThan": {"s3:TlsVersion": 1.2}}`))},
+		{"AWS: no keys of customers", rightAnd(statement("Deny", anybody, `"s3:PutObject"`, bothFolders, `"Condition": {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}}`))},
+		{"AWS: access logs", rightAnd(statement("Allow", `{"Service": "logging.s3.amazonaws.com"}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/EXAMPLE-LOGS*"`, `"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::source-bucket"}, "StringEquals": {"aws:SourceAccount": "111122223333"}}`))},
+		{"AWS: an inventory", rightAnd(statement("Allow", `{"Service": "s3.amazonaws.com"}`, `"s3:PutObject"`, `["arn:aws:s3:::team-exchange/inventory/*"]`, `"Condition": {"ArnLike": {"aws:SourceArn": ["arn:aws:s3:::source-bucket"]}, "StringEquals": {"aws:SourceAccount": ["111122223333"], "s3:x-amz-acl": ["bucket-owner-full-control"]}}`))},
+		{"AWS: an account for everybody", rightAnd(reads(anybody, `{"StringEquals": {"aws:PrincipalAccount": "444455556666"}}`))},
+		{"AWS: a role for everybody", rightAnd(reads(anybody, `{"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/delivery"}}`))},
+	} {
+		t.Run("right/"+tt.name, func(t *testing.T) { checks(t, tt.policy, false) })
+	}
+}
+
+// checks has --check look at a policy.
+func checks(t *testing.T, policy string, wide bool) {
+	t.Helper()
+	dir := home(t)
+	write(t, dir, "policy.json", policy)
+	out, code := s3share(t, dir, nil, "policy", "--check", "policy.json")
+	if (code == exitFailed) != wide || code != exitFailed && code != exitDone {
+		t.Errorf("exit status %d for\n%s\n%s", code, policy, out)
+	}
+}
