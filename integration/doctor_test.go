@@ -19,6 +19,7 @@ type diagnosis struct {
 	Worst      string
 	Findings   []finding
 	Statements []map[string]any
+	IAM        map[string]any
 	code       int // exit status
 }
 

@@ -135,7 +135,8 @@ type diagnosis struct {
 	Endpoint   string             `json:"endpoint,omitempty"`
 	Worst      access.State       `json:"worst"`
 	Findings   []told             `json:"findings"`
-	Statements []access.Statement `json:"statements,omitempty"`
+	Statements []access.Statement `json:"statements,omitempty"` // for the bucket policy
+	IAM        *access.Document   `json:"iam,omitempty"`        // for our own user or role
 }
 
 // told is a finding in words.
@@ -159,7 +160,13 @@ func diagnose(ctx context.Context, s *settings) diagnosis {
 		writeLeft(s.StateDir, left)
 		report.Needs = found.Needs
 		report.Findings = append(report.Findings, found.Findings...)
-		d.Statements = report.Statements(s.Bucket, principalOf(found.Who, client.Server(ctx), client.Region()))
+		server := client.Server(ctx)
+		us := principalOf(found.Who, server, client.Region())
+		d.Statements = report.Statements(s.Bucket, us)
+		if server == s3backend.AmazonS3 && len(d.Statements) > 0 {
+			iam := access.MountIAM(s.Bucket, us, s.Folders)
+			d.IAM = &iam
+		}
 	}
 	d.Worst = report.Worst()
 	for _, f := range report.Findings {
@@ -220,6 +227,9 @@ func (d diagnosis) print(out io.Writer) error {
 		for _, s := range d.Statements {
 			fmt.Fprintln(out, s)
 		}
+	}
+	if d.IAM != nil {
+		fmt.Fprintf(out, "\nYour own account has to allow it as well. Its administrator attaches this to your user or role,\nunless an IAM policy allows it already:\n\n%s\n", d.IAM)
 	}
 	return nil
 }

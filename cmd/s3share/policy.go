@@ -15,6 +15,7 @@ type policing struct {
 	offer
 	check string // the file to look at, - for standard input
 	json  bool
+	iam   bool
 }
 
 func newPolicy() *cobra.Command {
@@ -30,18 +31,28 @@ func newPolicy() *cobra.Command {
     missing   what s3share cannot do its work without
     note      what is worth knowing
 
+With --iam it is the policy that the client's own administrator attaches to its user
+or role instead: AWS asks an account that does not own the bucket for both. Nobody has
+to be named then. Other servers have no such thing.
+
 Nothing is asked of S3 and no credentials are needed. A policy looked at names its
 bucket itself, unless BUCKET says which is meant. The exit status is 1 if something
 was found that is more than a note.
 ` + exitCodes,
 		Example: `  s3share policy team-exchange --client 444455556666 --grant dropbox
+  s3share policy team-exchange --iam --grant dropbox
   aws s3api get-bucket-policy --bucket team-exchange --query Policy --output text | s3share policy --check -`,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				in.bucket = args[0]
 			}
-			if in.check != "" {
+			switch {
+			case in.check != "" && in.iam:
+				return misuse("", "--check is about the bucket's policy, and --iam prints another")
+			case in.kms != "" && !in.iam:
+				return misuse("", "--kms is for --iam: a bucket policy does not speak of keys")
+			case in.check != "":
 				return in.look(cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			return in.write(cmd.OutOrStdout())
@@ -50,6 +61,8 @@ was found that is more than a note.
 	flags := cmd.Flags()
 	in.offer.register(flags)
 	flags.StringVar(&in.check, "check", "", "look at the policy in this `FILE`; - is standard input")
+	flags.BoolVar(&in.iam, "iam", false, "print the client's own half, for its user or role")
+	flags.StringVar(&in.kms, "kms", "", "with --iam, the full `ARN` of the KMS key that objects are encrypted with")
 	flags.BoolVar(&in.json, "json", false, "with --check, for scripts")
 	return cmd
 }
@@ -63,7 +76,14 @@ func (in *policing) write(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	setup, err := in.setup(s.Region, effectiveEndpoint(s) != "")
+	elsewhere := effectiveEndpoint(s) != ""
+	if in.iam && elsewhere {
+		return misuse("", "--iam is for AWS: other servers ask for the bucket's policy alone")
+	}
+	if in.iam && in.client == "" {
+		in.client = nobody
+	}
+	setup, err := in.setup(s.Region, elsewhere)
 	if err != nil {
 		return err
 	}
@@ -73,9 +93,19 @@ func (in *policing) write(out io.Writer) error {
 	if setup.Ownership == "" && !setup.Elsewhere {
 		setup.Ownership = access.Enforced
 	}
-	_, err = fmt.Fprintln(out, access.Document{}.With(setup.Terms))
+	doc := access.Document{}.With(setup.Terms)
+	if in.iam {
+		doc = setup.IAM()
+		if in.kms != "" {
+			doc.Statement = append(doc.Statement, access.KeyUse(in.kms))
+		}
+	}
+	_, err = fmt.Fprintln(out, doc)
 	return err
 }
+
+// nobody stands for the client where the policy does not name one.
+const nobody = "000000000000"
 
 // look checks a policy.
 func (in *policing) look(stdin io.Reader, out io.Writer) error {

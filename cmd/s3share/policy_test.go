@@ -15,6 +15,9 @@ func TestPolicyOfGrants(t *testing.T) {
 		{"policy-article-writer", []string{"--client", "444455556666", "--grant", "article", "--ownership", "writer"}},
 		{"policy-full-preferred", []string{"--client", "arn:aws:iam::444455556666:role/a", "--grant", "full", "--ownership", "preferred", "--folder", "In", "--folder", "Out"}},
 		{"policy-elsewhere", []string{"--client", "arn:aws:iam:::user/444455556666", "--grant", "article", "--endpoint-url", "http://127.0.0.1:1"}},
+		{"policy-iam", []string{"--iam", "--region", "cn-north-1"}},
+		{"policy-iam-key", []string{"--iam", "--grant", "full", "--ownership", "writer", "--client", "arn:aws:iam::444455556666:role/a", "--kms", teamKey}},
+		{"policy-iam-elsewhere", []string{"--iam", "--endpoint-url", "http://127.0.0.1:1"}},
 		{"policy-china", []string{"--client", "444455556666", "--region", "cn-north-1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -130,13 +130,16 @@ func (p *Plan) needKey(key string) {
 	p.step("key policy", ByHand, nil, "the statement below belongs into the policy of the key; the client's users need the same by IAM")
 }
 
+// keyActions are what putting and reading takes where a KMS key encrypts; parts take both.
+var keyActions = Strings{"kms:GenerateDataKey", "kms:Decrypt"}
+
 // KeyStatement is what the policy of a KMS key needs for the client to read and
 // write what the key encrypts, by way of S3 alone. In a key's policy the resource
 // is the key itself.
 func (s Setup) KeyStatement(region string) Statement {
 	return Statement{
 		Sid: s.sid("UsesKey"), Effect: Allow, Principal: AWS(s.Client),
-		Action: Strings{"kms:GenerateDataKey", "kms:Decrypt"}, Resource: Strings{"*"}, // Decrypt for parts, too
+		Action: keyActions, Resource: Strings{"*"},
 		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + s3backend.Domain(region)}}},
 	}
 }
