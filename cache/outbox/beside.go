@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"github.com/google/renameio/v2"
@@ -83,6 +84,9 @@ func (o *Outbox) changeConflicts(change func([]Status) []Status) {
 	if err == nil {
 		err = renameio.WriteFile(o.cfg.Conflicts, b, 0o600)
 	}
+	if err == nil { // before the journal of what went there ends
+		err = syncDir(filepath.Dir(o.cfg.Conflicts))
+	}
 	if err != nil {
 		o.log.Warn("the next mount will not know of a conflict", "err", err)
 	}
@@ -99,8 +103,13 @@ func (o *Outbox) recoverConflicts() {
 	if err == nil {
 		err = json.Unmarshal(b, &o.beside)
 	}
-	if err != nil {
-		o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts, "err", err)
+	if err == nil {
+		return
+	}
+	o.beside = nil
+	o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts, "err", err)
+	if kept := o.cfg.Conflicts + damagedSuffix; os.Rename(o.cfg.Conflicts, kept) == nil {
+		o.unreadable(Status{Key: filepath.Base(kept), Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
 	}
 }
 

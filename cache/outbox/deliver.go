@@ -191,6 +191,9 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	if it.folder {
 		return it.commitFolder(ctx)
 	}
+	if err := it.syncOverSeal(); err != nil {
+		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered", "key", it.Key(), "err", err)
+	}
 	if err := it.stage.open(); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -348,12 +351,10 @@ func (it *Item) keepBase(ctx context.Context) error {
 // moveBeside gives the item a name of its own, since the other party's version
 // stays where it wanted to go.
 func (it *Item) moveBeside(ctx context.Context, key string) error {
-	if !it.stage.whole() {
-		// The other party replaced the version under our edit. What it held
-		// outside of the edit must be had from here, for S3 has it no more.
-		if err := it.fill(ctx, 0, it.stage.length()); err != nil {
-			return err
-		}
+	// The other party replaced the version under our edit. What it held outside of the
+	// edit must be had from here, for S3 has it no more.
+	if err := it.keepAll(ctx); err != nil {
+		return err
 	}
 	it.mu.Lock()
 	theirs := it.theirs

@@ -64,6 +64,7 @@ func (s *stage) fillOne(p []byte, off int64) error {
 			return err
 		}
 		s.dirty.add(g.off, g.end) // where nothing was written: no sum is of it
+		s.bytesSeq++
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func (it *Item) lastHold() bool {
 
 // restLocked schedules a closed item, or tells why it stays here.
 func (it *Item) restLocked(d time.Duration) {
+	it.o.rested()
 	switch {
 	case it.privateLocked():
 		it.state = Local

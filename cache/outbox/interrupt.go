@@ -145,7 +145,7 @@ func (it *Item) Deliver() error {
 	}
 	it.interrupted = nil
 	it.mu.Unlock()
-	err := it.note(it.sealRecord(opSeal, bootID()))
+	err := it.note(it.sealRecord(opSeal, it.o.boot))
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if err != nil {

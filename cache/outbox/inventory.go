@@ -12,15 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// donePrefix begins the name of a staged file whose item was delivered or dropped.
-	// It gets it before its journal ends, so that bytes without a journal and without
-	// this name are bytes of which the journal is lost.
-	donePrefix = "done-"
-	// bootName is the file that names the run of the machine in which the outbox was
-	// used last.
-	bootName = "boot"
-)
+// donePrefix begins the name of a staged file whose item was delivered or dropped. It
+// gets it before its journal ends, so that bytes without a journal and without this
+// name are bytes of which the journal is lost.
+const donePrefix = "done-"
 
 // stagedName is what newPath makes.
 var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)

@@ -33,6 +33,14 @@ type Item struct {
 	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete
 	named  atomic.Bool // the names of both files are on the disk
+	begun  time.Time
+	// lasting tells that something of it was promised to outlive a power loss, and
+	// synced, if it is not 0, the bytesSeq behind that of the bytes on the disk.
+	lasting atomic.Bool
+	synced  atomic.Uint64
+	// sealedOnDisk, if it is not 0, is the stage's seq, and one, at a seal by which a
+	// later process would deliver the item even after a power loss.
+	sealedOnDisk atomic.Uint64
 	// unlike: S3 may hold other bytes under our commit ID than are staged.
 	unlike atomic.Bool
 	// unbrought tells that S3 did not give the base when it was to be changed.
@@ -46,11 +54,13 @@ type Item struct {
 	// writes a seal: what a seal says is all there, and nothing more.
 	changing sync.RWMutex
 
-	// logMu orders the lines of the journal, and guards the next four.
+	// logMu orders the lines of the journal, and guards the next six.
 	logMu   sync.Mutex
 	logGone bool
 	place   *place   // of the journal and of the staged bytes; nil: they have files
 	logged  extents  // what the journal knows to be staged over the base
+	lines   int      // written so far
+	onDiskN int      // of them, those that are on the disk
 	keys    []string // that lines gave the item or took from it which need not be on the disk yet
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
@@ -112,7 +122,7 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 		return nil, err
 	}
 	st.room = o.room
-	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
+	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
 	st.file.outgrow = it.outgrow
 	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header)}); err != nil {
@@ -164,13 +174,25 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	it.mu.Lock()
 	r := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
 	it.mu.Unlock()
+	synced := false // what is given up
 	for _, d := range displaced {
 		if d != nil {
 			r.Instead = filepath.Base(d.path)
+			synced = synced || d.synced.Load() > 0
+		}
+	}
+	if synced {
+		if err := it.syncHeld(); err != nil {
+			return err
 		}
 	}
 	if err := it.note(r); err != nil {
 		return err
+	}
+	if synced { // at no time does a power loss leave neither
+		if err := it.syncJournal(); err != nil {
+			it.o.log.Warn("a power loss would undo a rename, and leave nothing under the new name", "key", key, "err", err)
+		}
 	}
 	it.mu.Lock()
 	up := it.up

@@ -8,10 +8,8 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/s3share/s3share/s3backend"
@@ -139,7 +137,7 @@ func appendLog(path string, recs ...record) error {
 	if err != nil {
 		return err
 	}
-	return appendLines(path, lines)
+	return appendLines(path, lines, os.O_CREATE)
 }
 
 // linesOf are the lines of records.
@@ -163,9 +161,9 @@ func lineOf(text []byte) []byte {
 	return fmt.Appendf(nil, "%0*x %s\n", sumDigits, crc32.ChecksumIEEE(text), text)
 }
 
-// appendLines is appendLog for lines.
-func appendLines(path string, lines []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+// appendLines is appendLog for lines. create is os.O_CREATE where the journal may be new, or 0.
+func appendLines(path string, lines []byte, create int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|create, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot keep the journal: %w", err)
 	}
@@ -290,12 +288,17 @@ func (it *Item) note(recs ...record) error {
 		it.o.spares.become(it.path + logSuffix)
 	}
 	if err == errOutgrown {
-		err = appendLines(it.path+logSuffix, lines)
+		create := 0 // a journal that somebody removed gets no second beginning
+		if recs[0].Op == opCreate {
+			create = os.O_CREATE
+		}
+		err = appendLines(it.path+logSuffix, lines, create)
 	}
 	if err != nil {
 		return err
 	}
 	it.keys = append(it.keys, keys...)
+	it.lines += len(recs)
 	failpoint("journaled " + recs[0].Op)
 	return nil
 }
@@ -315,6 +318,9 @@ func (it *Item) eraseLog() (done string) {
 	}
 	it.logGone = true
 	it.o.ended.Store(true)
+	if it.folder || it.synced.Load() > 0 {
+		defer it.o.endedOnDisk()
+	}
 	if it.place == nil {
 		failpoint("bytes done")
 		it.o.spares.end(it.path + logSuffix)
@@ -324,29 +330,3 @@ func (it *Item) eraseLog() (done string) {
 	failpoint("journal ended")
 	return done
 }
-
-// rebooted reports whether the machine may have stopped since the outbox was used last.
-func (o *Outbox) rebooted() bool {
-	last, err := os.ReadFile(o.bootPath())
-	return err != nil || string(last) != bootID()
-}
-
-// noteBoot notes that the outbox is used in this run of the machine. Where that does not
-// reach the disk, it counts as another's.
-func (o *Outbox) noteBoot() error {
-	if !o.rebooted() {
-		return nil
-	}
-	return os.WriteFile(o.bootPath(), []byte(bootID()), 0o600)
-}
-
-func (o *Outbox) bootPath() string { return filepath.Join(o.cfg.Dir, bootName) }
-
-// bootID tells one run of the machine from another.
-var bootID = sync.OnceValue(func() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "unknown" // the staged bytes are trusted, as any local file's
-	}
-	return strings.TrimSpace(string(b))
-})

@@ -86,7 +86,9 @@ func (it *Item) keepAll(ctx context.Context) error {
 	if err := it.fill(ctx, 0, size); err != nil {
 		return err
 	}
-	return it.note(it.sealRecord(opWrite, ""))
+	it.changing.Lock()
+	defer it.changing.Unlock()
+	return it.note(it.sealRecord(opWrite, it.o.boot))
 }
 
 // owes tells whether this very version is being removed.

@@ -122,7 +122,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 			}
 		}
 		o.takeBack(made, moves)
-		removeLog(log)
+		o.endMove(log)
 		return nil, err
 	}
 	if copied != nil {
@@ -135,7 +135,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3ba
 		}
 	}
 	failpoint("move done")
-	removeLog(log)
+	o.endMove(log)
 	if left != nil {
 		return made, left
 	}
@@ -155,6 +155,15 @@ func leftBehind(moves []Move, stayed []error) *StayedError {
 		left.Keys = append(left.Keys, moves[i].From.Key)
 	}
 	return left
+}
+
+// endMove ends the journal of a move, once the removals that it led to are on the disk.
+func (o *Outbox) endMove(log string) {
+	if err := o.removals.sync(); err != nil {
+		o.log.Warn("after a power loss a file would be under its old name too", "err", err)
+	}
+	removeLog(log)
+	o.endedOnDisk()
 }
 
 // MoveBeside is Move of one object to a key that the other party has taken: theirs
@@ -228,7 +237,7 @@ func (o *Outbox) recoverMove(log string) error {
 			delete(o.moving, m.From.Key)
 			o.mu.Unlock()
 		}
-		removeLog(log)
+		o.endMove(log)
 		o.wake()
 	})
 	return nil

@@ -98,13 +98,17 @@ type Outbox struct {
 	large     *queue // settled files that go by parts
 	removals  *removals
 	spares    spares
+	boot      string      // see bootOf
 	tray      *tray.Tray  // of small new files
 	trayNamed atomic.Bool // its name is on the disk
 	ended     atomic.Bool // journals have ended since the last SyncNames
-	nextID    atomic.Uint64
-	staged    atomic.Int64 // bytes that stages were given room for
-	disk      freeSpace
-	gate      gate
+	// endsToSync tells that some of these were on the disk; see rested.go.
+	endsToSync atomic.Bool
+	atRest     chan struct{}
+	nextID     atomic.Uint64
+	staged     atomic.Int64 // bytes that stages were given room for
+	disk       freeSpace
+	gate       gate
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
 	resumed       []func()    // renames that wait for Resume
@@ -145,29 +149,33 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	defer dir.Close()
+	syncMade(cfg.Dir, cfg.Logger)
 	places, err := openTray(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places,
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places, boot: bootOf(cfg.Dir),
 		line:    newLine(cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
 		astray:  map[string][]*Item{},
 		changed: make(chan struct{}),
+		atRest:  make(chan struct{}, 1),
 	}
 	o.spares.dir = cfg.Dir
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.removals = newRemovals(o)
 	o.small, o.large = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
+	o.work.Go(o.keepSynced)
 	return o, nil
 }
 
-// Close stops what is under way and waits for it. Staged files stay.
+// Close stops what is under way and waits for it. Staged files stay, and are synced.
 func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
+	o.syncRested(0)
 	o.spares.clear()
 	if o.tray.Close(); o.tray.Taken() == 0 {
 		os.Remove(o.trayPath())

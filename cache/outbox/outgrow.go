@@ -9,7 +9,8 @@ import (
 )
 
 // outgrow gives an item that has a place in the tray files of its own: it has grown, or
-// its journal has. Killed at any instant, either the place tells all, or the files do.
+// its journal has. Killed at any instant, either the place tells all, or the files do;
+// and they are on the disk before the place is given up, if it may be there.
 func (it *Item) outgrow() error {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
@@ -32,7 +33,12 @@ func (it *Item) outgrowLocked() error {
 			return err
 		}
 		it.o.spares.become(log)
-		if err := appendLines(log, lines); err != nil {
+		err = appendLines(log, lines, os.O_CREATE)
+		if err == nil && it.lasts() {
+			err = it.o.syncAll(it.path, log)
+			it.named.Store(err == nil)
+		}
+		if err != nil {
 			return errors.Join(err, os.Remove(log))
 		}
 		return nil

@@ -216,6 +216,8 @@ func (r *recovery) owed() []*Item {
 func (r *recovery) item(f found) error {
 	o := r.o
 	it := &Item{o: o, path: f.path, place: f.place, since: lastWrite(f.path + logSuffix), gone: make(chan struct{})}
+	it.lasting.Store(true)
+	it.lines = len(f.recs) // none of them need be on the disk
 	if f.place != nil {
 		it.since = lastWrite(o.trayPath())
 	}
@@ -224,6 +226,9 @@ func (r *recovery) item(f found) error {
 	boot, sum := "", (*uint32)(nil)
 	for _, rec := range f.recs {
 		it.replay(st, rec)
+		if rec.Op == opCreate || rec.Op == opRename {
+			it.keys = append(it.keys, rec.Key)
+		}
 		if rec.Instead != "" {
 			r.displaced[rec.Instead] = true
 		}
@@ -232,6 +237,9 @@ func (r *recovery) item(f found) error {
 			boot, sum = rec.Boot, rec.Sum
 		case opOpen, opWrite, opTruncate:
 			sum = rec.Sum
+			if rec.Boot != "" {
+				boot = rec.Boot // as of bytes of the base that were copied here
+			}
 		}
 	}
 	if it.folder {
@@ -260,8 +268,11 @@ func (r *recovery) item(f found) error {
 			}
 		}
 		st.mtime = mtime
-	case boot != "" && boot != bootID():
+	case boot != "" && !o.sameBoot(boot):
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
+	case boot == "":
+		it.synced.Store(st.bytesSeq + 1)
+		it.sealedOnDisk.Store(st.seq + 1)
 	}
 	if it.base.ETag != "" {
 		st.base = it.opened(o.open(it.base))
@@ -403,7 +414,11 @@ func (it *Item) Resume() {
 	it.mu.Lock()
 	it.state = Sealed
 	it.restLocked(0)
+	mayBeThere := it.state == Interrupted && it.contentID != "" && it.contentIDSeq > 0
 	it.mu.Unlock()
+	if mayBeThere {
+		it.o.work.Go(it.findDelivered)
+	}
 	it.tell()
 }
 

@@ -185,6 +185,7 @@ func (r *removals) forgetLocked(ended ...*toRemove) {
 		return
 	}
 	r.unsynced = true
+	defer r.o.endedOnDisk()
 	if len(r.owed) == 0 {
 		removeLog(r.log)
 		return

@@ -27,17 +27,39 @@ func (it *Item) seal() error {
 	if it.folder {
 		return nil
 	}
+	synced, err := it.noteSeal()
+	if err != nil || !synced {
+		return err
+	}
+	// Whoever synced the bytes means the file to outlive a power loss, all of it.
+	if err := it.syncJournal(); err != nil {
+		it.o.log.Warn("after a power loss a file that was synced and closed would count as open", "key", it.Key(), "err", err)
+	}
+	return nil
+}
+
+// noteSeal writes the seal, if there is anything to say, and reports whether the bytes
+// are on the disk.
+func (it *Item) noteSeal() (synced bool, err error) {
 	it.changing.Lock()
 	defer it.changing.Unlock()
 	if !it.toSeal() {
-		return nil
+		return false, nil
 	}
-	if err := it.note(it.sealRecord(opSeal, bootID())); err != nil {
-		return err
+	boot := it.o.boot
+	if synced = it.onDisk(); synced {
+		boot = ""
 	}
+	if err := it.note(it.sealRecord(opSeal, boot)); err != nil {
+		return false, err
+	}
+	if synced {
+		it.sealedOnDisk.Store(it.seq() + 1)
+	}
+	it.lasting.Store(true)
 	it.sealed.Store(true)
 	it.interruptionNoted()
-	return nil
+	return synced, nil
 }
 
 // small tells that the item has a place in the tray, and no files.

@@ -43,7 +43,7 @@ func TestSparesAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, bootName), []byte(bootID()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, bootName), []byte(bootOf(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // what was staged without a journal goes at the next start

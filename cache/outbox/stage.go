@@ -37,7 +37,8 @@ type stage struct {
 	dirty     extents
 	mtime     time.Time
 	taken     int64            // bytes that room was asked for
-	seq       uint64           // counts changes of the content
+	seq       uint64           // counts changes of the content, times and modes among it
+	bytesSeq  uint64           // counts changes of what the file holds, copies of the base among it
 	written   map[int64]uint64 // seq of the last change, by touchUnit
 	sums      sums
 }
@@ -69,6 +70,7 @@ func newStage(path string, p *place, base Base, baseSize int64) (*stage, error) 
 // touchLocked notes a change of [off, end).
 func (s *stage) touchLocked(off, end int64) {
 	s.seq++
+	s.bytesSeq++
 	for u := off / touchUnit; u*touchUnit < end; u++ {
 		s.written[u] = s.seq
 	}
@@ -80,6 +82,7 @@ func (s *stage) touchLocked(off, end int64) {
 // note of each of its units here.
 func (s *stage) touchDataLocked(off, end int64) {
 	s.seq++
+	s.bytesSeq++
 	s.mtime = time.Now()
 	data := slices.Clone(s.dirty)
 	data.add(0, s.baseValid)

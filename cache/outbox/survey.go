@@ -32,7 +32,7 @@ func Survey(dir string, private *Private) ([]Status, error) {
 		private, _ = NewPrivate(nil)
 	}
 	s := &survey{
-		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background()},
+		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: bootOf(dir)},
 		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{},
 	}
 	if err := s.places(); err != nil {
@@ -199,7 +199,7 @@ func (s *survey) status(name string, recs []record, inPlace bool) Status {
 	case it.interrupted != nil:
 		found.State = Interrupted
 		found.fail(it.interrupted.why)
-	case boot != "" && boot != bootID():
+	case boot != "" && !s.o.sameBoot(boot):
 		found.State = Interrupted
 		found.fail(errNotDisk)
 	}

@@ -3,9 +3,12 @@ package outbox
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Sync returns when the staged bytes are on the local disk, what the journal says of
@@ -22,8 +25,11 @@ func (it *Item) Sync() error {
 }
 
 func (it *Item) sync() error {
-	small, seq := it.small(), it.seq()
+	small, seq := it.small(), it.bytesSeq()
 	if err := it.stage.sync(); err != nil {
+		if it.ended() {
+			return nil // delivered meanwhile
+		}
 		return err
 	}
 	if err := it.noteSynced(seq); err != nil {
@@ -35,27 +41,68 @@ func (it *Item) sync() error {
 	return it.syncJournal()
 }
 
-// noteSynced has the journal say what is staged. What was changed since seq need not be on
-// the disk.
+// syncHeld is sync where the caller need not have the staged bytes open.
+func (it *Item) syncHeld() error {
+	if it.stage == nil || it.onDisk() {
+		return nil
+	}
+	if err := it.stage.open(); err != nil {
+		return err
+	}
+	defer it.stage.close()
+	return it.sync()
+}
+
+func (it *Item) bytesSeq() uint64 {
+	it.stage.mu.Lock()
+	defer it.stage.mu.Unlock()
+	return it.stage.bytesSeq
+}
+
+// noteSynced has the journal say what is staged, which is on the disk but for what was
+// changed since bytesSeq was seq.
 func (it *Item) noteSynced(seq uint64) error {
 	it.changing.Lock()
 	defer it.changing.Unlock()
-	boot := ""
-	if it.seq() != seq {
-		boot = bootID()
+	it.lasting.Store(true)
+	boot := it.o.boot
+	if it.bytesSeq() == seq {
+		boot = ""
+		it.synced.Store(seq + 1)
 	}
-	op := opSeal
 	if !it.sealed.Load() {
-		op = opWrite // still open: its bytes are kept, as those of an interrupted file
+		return it.note(it.sealRecord(opWrite, boot)) // its bytes are kept, as those of an interrupted file
 	}
-	return it.note(it.sealRecord(op, boot))
+	err := it.note(it.sealRecord(opSeal, boot))
+	if err == nil && boot == "" {
+		it.sealedOnDisk.Store(it.seq() + 1)
+	}
+	return err
 }
+
+// syncOverSeal returns when the disk knows what became of the item since it was sealed
+// there, if it was: before S3 gets the new content, or the content under a new name.
+// Else a process after a power loss would take the old one for what is to be delivered.
+func (it *Item) syncOverSeal() error {
+	sealed := it.sealedOnDisk.Load()
+	it.logMu.Lock()
+	known, renamed := it.onDiskN == it.lines, len(it.keys) > 0
+	it.logMu.Unlock()
+	if sealed == 0 || known || !renamed && sealed == it.seq()+1 {
+		return nil
+	}
+	return it.syncJournal()
+}
+
+// onDisk reports whether the bytes, as they are, were synced.
+func (it *Item) onDisk() bool { return it.synced.Load() == it.bytesSeq()+1 }
 
 // syncJournal returns when all lines of the item's journal are on the disk, and the
 // names of its files.
 func (it *Item) syncJournal() error {
 	it.logMu.Lock()
-	n, ended, small := len(it.keys), it.logGone, it.place != nil
+	it.lasting.Store(true)
+	n, lines, ended, small := len(it.keys), it.lines, it.logGone, it.place != nil
 	it.logMu.Unlock()
 	if ended {
 		return nil
@@ -71,6 +118,7 @@ func (it *Item) syncJournal() error {
 	moved := small && it.place == nil && !it.logGone
 	if !moved {
 		it.keys = it.keys[min(n, len(it.keys)):]
+		it.onDiskN = max(it.onDiskN, lines)
 	}
 	it.logMu.Unlock()
 	if moved {
@@ -129,18 +177,26 @@ func (o *Outbox) syncNames(prefix string, ended bool) error {
 			}
 		}
 	}
-	if err := o.removals.sync(); err != nil {
-		return err
-	}
 	if !ended {
-		return nil
+		return o.removals.sync()
 	}
-	// Journals have ended: those in the tray by being overwritten, the others by
-	// losing their names.
-	if err := o.tray.Sync(); err != nil {
-		return err
+	return o.syncEnds()
+}
+
+// syncMade syncs the names of a new outbox's directory and of its parents, which may be
+// as new: what is synced in it later is found by them. Not every file system can.
+func syncMade(dir string, log *slog.Logger) {
+	if _, err := os.Lstat(filepath.Join(dir, bootName)); err == nil {
+		return // it was used before
 	}
-	return syncDir(o.cfg.Dir)
+	for dir, err := filepath.Abs(dir); err == nil; dir = filepath.Dir(dir) {
+		if err := syncDir(dir); err != nil {
+			log.Debug("a directory cannot be synced", "dir", dir, "err", err)
+		}
+		if dir == filepath.Dir(dir) {
+			return
+		}
+	}
 }
 
 // syncTray returns when all that is in the tray is on the disk, and its name.
@@ -169,6 +225,16 @@ func (r *removals) sync() error {
 	r.unsynced = err != nil
 	return err
 }
+
+// lasts reports whether something of the item may have to outlive a power loss: it was
+// synced or closed, or is there for a while, so that the kernel may have brought it to
+// the disk by itself.
+func (it *Item) lasts() bool { return it.lasting.Load() || time.Since(it.begun) > writtenBack }
+
+// writtenBack is the least time in which bytes reach a disk that nobody synced.
+// Source: Linux, Documentation/admin-guide/sysctl/vm.rst, dirty_writeback_centisecs,
+// which has 5 s; a journal of ext4 is committed as often.
+const writtenBack = time.Second
 
 // syncAll has the bytes of files in the outbox's directory written to the disk, and then
 // their names.

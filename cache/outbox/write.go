@@ -47,11 +47,22 @@ func (it *Item) beforeWrite() error {
 	if err := it.refused(); err != nil {
 		return err
 	}
-	if !it.sealed.Load() {
+	if it.sealed.Load() {
+		it.writtenAgain()
+		if err := it.unseal(); err != nil {
+			return err
+		}
+	}
+	if it.sealedOnDisk.Load() == 0 {
 		return nil
 	}
-	it.writtenAgain()
-	return it.unseal()
+	// Before a byte is written over, the disk knows that the file is open: else a
+	// process after a power loss would deliver what is half the one and half the other.
+	if err := it.syncJournal(); err != nil {
+		return err
+	}
+	it.sealedOnDisk.Store(0)
+	return nil
 }
 
 // afterWrite lets the journal know which bytes over the base are ours, or how many a

@@ -1,0 +1,99 @@
+package outbox
+
+import "time"
+
+// syncAfter is how long a closed file may wait here before it is synced: so that one
+// that waits for hours, because S3 is away, is not lost to a machine that stops, nor
+// interrupted by it. Most are delivered before, and cost no sync.
+const syncAfter = 3 * time.Second
+
+// rested has syncRested called once in a while: something came to rest here, or has
+// ended.
+func (o *Outbox) rested() {
+	select {
+	case o.atRest <- struct{}{}:
+	default: // it will be called
+	}
+}
+
+// endedOnDisk notes that a journal has ended of which the disk knows: as long as it does
+// not know of the end, the item comes back after a power loss.
+func (o *Outbox) endedOnDisk() {
+	o.endsToSync.Store(true)
+	o.rested()
+}
+
+// keepSynced calls syncRested while there is something to do for it, until the outbox is
+// closed.
+func (o *Outbox) keepSynced() {
+	timer := time.NewTimer(syncAfter)
+	defer timer.Stop()
+	waiting := true
+	for {
+		select {
+		case <-o.ctx.Done():
+			return
+		case <-o.atRest:
+			if !waiting {
+				timer.Reset(syncAfter)
+				waiting = true
+			}
+		case <-timer.C:
+			if waiting = o.syncRested(syncAfter); waiting {
+				timer.Reset(syncAfter)
+			}
+		}
+	}
+}
+
+// syncRested brings to the disk what has waited here for that long, and the ends of
+// journals that are there already. It reports whether there is more to come.
+func (o *Outbox) syncRested(age time.Duration) (more bool) {
+	if o.endsToSync.Swap(false) {
+		if err := o.syncEnds(); err != nil {
+			o.log.Warn("after a power loss what is delivered would be looked at again", "err", err)
+		}
+	}
+	for _, it := range o.Items() {
+		if !it.restsUnsynced() {
+			continue
+		}
+		if age > 0 && time.Since(it.restsSince()) < age {
+			more = true
+			continue
+		}
+		if err := it.syncHeld(); err != nil {
+			o.log.Warn("a power loss would interrupt a file that is not delivered", "key", it.Key(), "err", err)
+		}
+	}
+	return more
+}
+
+// syncEnds brings to the disk that journals have ended: those in the tray by being
+// overwritten, the others by losing their names.
+func (o *Outbox) syncEnds() error {
+	if err := o.removals.sync(); err != nil {
+		return err
+	}
+	if err := o.tray.Sync(); err != nil {
+		return err
+	}
+	return syncDir(o.cfg.Dir)
+}
+
+// restsUnsynced reports whether the item is closed, and its bytes need not be on the
+// disk yet.
+func (it *Item) restsUnsynced() bool {
+	if it.stage == nil || !it.sealed.Load() || it.ended() || it.onDisk() {
+		return false
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.writers == 0
+}
+
+func (it *Item) restsSince() time.Time {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.since
+}
