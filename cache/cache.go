@@ -93,6 +93,7 @@ type Cache struct {
 	walks     walks
 	timesKept atomic.Bool // it was told that a time is kept here
 	outcomes  *outcomes
+	unlisted  unlisted
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.

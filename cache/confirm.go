@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -34,9 +35,12 @@ type Confirmed struct {
 	Err error // why it is Unknown; else why S3 could not confirm it again now
 }
 
-// ErrUnlisted says that the policy lets this account neither list nor read what others
-// put into a directory.
-var ErrUnlisted = errors.New("the policy does not let this account list the directory, and nothing of this name was sent from here")
+// ErrUnlisted says that the policy does not let this account list a directory: S3 cannot
+// be asked what others have put there, or removed.
+var ErrUnlisted = errors.New("the policy does not let this account list the directory")
+
+// errNeverSent is ErrUnlisted of a name that is not in the ledger.
+var errNeverSent = fmt.Errorf("%w, and nothing of this name was sent from here", ErrUnlisted)
 
 // Confirm asks S3 what it holds at path, with an answer at most a second old. Where S3
 // cannot be asked, a delivery from here that nothing has contradicted since still counts.
@@ -47,7 +51,7 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 	}
 	p, err := c.locate(ctx, path)
 	if err != nil {
-		return c.unconfirmed(p, err)
+		return c.unconfirmed(p, now, err)
 	}
 	a, err := c.stat(ctx, p, fresh)
 	switch {
@@ -55,14 +59,23 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 		return Confirmed{Is: Waiting, At: now}
 	case err == nil && a.Dir:
 		return Confirmed{Is: Directory, At: now}
+	case err == nil && c.unlistedSince(p, now):
+		sent, _ := c.sent.Get(a.Key, a.ETag)
+		return Confirmed{Is: Delivered, At: sent.Sent, Err: ErrUnlisted}
 	case err == nil:
 		return Confirmed{Is: Delivered, At: now}
 	}
-	return c.unconfirmed(p, err)
+	return c.unconfirmed(p, now, err)
 }
 
-// unconfirmed is what Confirm answers after an error.
-func (c *Cache) unconfirmed(p place, err error) Confirmed {
+// unlistedSince reports whether an answer about p may be the ledger's that somebody has
+// got who asked at that time.
+func (c *Cache) unlistedSince(p place, asked time.Time) bool {
+	return c.unlisted.since(folderOf(p.key()), asked.Add(-2*fresh)) // a listing counts for as long as fresh
+}
+
+// unconfirmed is what Confirm, which began at that time, answers after an error.
+func (c *Cache) unconfirmed(p place, began time.Time, err error) Confirmed {
 	now := time.Now()
 	last, recorded := c.outcomes.get(p.key())
 	if !errors.Is(err, s3backend.NotExist) {
@@ -77,11 +90,11 @@ func (c *Cache) unconfirmed(p place, err error) Confirmed {
 	switch {
 	case hidden:
 		return Confirmed{Is: Removing, At: now}
-	case c.blind(context.Background(), folderOf(p.key()), false):
+	case c.unlistedSince(p, began):
 		if recorded && last.Is == Delivered {
 			return Confirmed{Is: Delivered, At: last.At, Err: ErrUnlisted}
 		}
-		return Confirmed{Is: Unknown, At: now, Err: ErrUnlisted}
+		return Confirmed{Is: Unknown, At: now, Err: errNeverSent}
 	case recorded && last.Is == Removed:
 		return Confirmed{Is: Removed, At: now}
 	}

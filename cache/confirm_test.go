@@ -213,10 +213,19 @@ func TestUnlistedIsUnknown(t *testing.T) {
 		time.Sleep(time.Minute) // the probes are answered
 		r.create("Delivery/ours", "ours").Release()
 		r.drain()
+		sent := time.Now()
+		time.Sleep(time.Minute)
 		for path, want := range map[string]Presence{"Delivery/ours": Delivered, "Delivery/never": Unknown} {
-			if got := c.Confirm(t.Context(), path); got.Is != want || want == Unknown && !errors.Is(got.Err, ErrUnlisted) {
+			if got := c.Confirm(t.Context(), path); got.Is != want || !errors.Is(got.Err, ErrUnlisted) || want == Delivered && got.At.After(sent) {
 				t.Errorf("Confirm(%q) = %+v, want %s", path, got, want)
 			}
+		}
+		// The policy is another, and what was listed from the ledger is looked at still.
+		p.put.Store(false)
+		c.Retry("")
+		synctest.Wait()
+		if got := c.Confirm(t.Context(), "Delivery/never"); got.Is != Unknown {
+			t.Errorf("Confirm = %+v once the policy refuses all, want %s", got, Unknown)
 		}
 	})
 }

@@ -68,8 +68,9 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 	chosen := Below(path)
 	for _, st := range c.out.Conflicts() {
 		prefix, elem := splitKey(st.Key)
-		found, known := c.names.Known(prefix, elem, -1)
-		if known && !found.IsFile && !c.blind(c.ending, folderOf(st.Key), false) {
+		folder := folderOf(st.Key)
+		found, known := c.names.Known(prefix, elem, c.unlisted.age(folder))
+		if known && !found.IsFile && !c.blind(c.ending, folder, false) {
 			c.out.Resolved(st.Key) // the other party has removed it
 			continue
 		}
@@ -86,7 +87,7 @@ func (c *Cache) reviewConflicts() {
 	for _, st := range c.out.Conflicts() {
 		prefix, elem := splitKey(st.Key)
 		_, err := c.stat(c.ending, place{prefix: prefix, elem: elem}, -1)
-		if errors.Is(err, s3backend.NotExist) && !c.blind(c.ending, folderOf(st.Key), false) {
+		if errors.Is(err, s3backend.NotExist) && c.unlisted.age(folderOf(st.Key)) < 0 {
 			c.out.Resolved(st.Key)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/s3share/s3share/cache/ledger"
@@ -28,13 +29,49 @@ func (b sentBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend
 	folder := folderOf(in.Prefix)
 	if b.c.blind(ctx, folder, false) {
 		b.c.freshen(folder)
+		b.c.unlisted.note(folder)
 		return b.c.sentPage(in), nil
 	}
 	page, err := b.Bucket.List(ctx, in)
 	if errors.Is(err, s3backend.Denied) && b.c.blind(ctx, folder, true) {
+		b.c.unlisted.note(folder)
 		return b.c.sentPage(in), nil
 	}
 	return page, err
+}
+
+// unlisted notes when a folder was last listed from the ledger. Such a listing does not
+// say what S3 holds, and it may be looked at when the policy has changed already.
+type unlisted struct {
+	mu sync.Mutex
+	at map[string]time.Time // by folder
+}
+
+func (u *unlisted) note(folder string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.at == nil {
+		u.at = map[string]time.Time{}
+	}
+	u.at[folder] = time.Now()
+}
+
+// since reports whether the folder was listed from the ledger at that time or later.
+func (u *unlisted) since(folder string, from time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at, ok := u.at[folder]
+	return ok && !at.Before(from)
+}
+
+// age is how long ago the folder was last listed from the ledger, -1 if never.
+func (u *unlisted) age(folder string) time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if at, ok := u.at[folder]; ok {
+		return time.Since(at)
+	}
+	return -1
 }
 
 // blind tells whether the folder is one that may be put into and not listed. With

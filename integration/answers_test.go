@@ -429,8 +429,7 @@ func TestDropboxAnswers(t *testing.T) {
 			direct.put(owner, delivery+"theirs", []byte("theirs"), false)
 			m := x.mount(client)
 			m.deliver(delivery+"ours", []byte("ours"))
-			m.hold(t, delivery+"ours", isThere())
-			theirs, never := isThere(), isNot(unix.ENOENT.Error())
+			ours, theirs, never := isThere(), isThere(), isNot(unix.ENOENT.Error())
 			if !list {
 				await(t, "the policy to be known", func() bool {
 					out, _ := m.run("status", m.path(delivery+"never"))
@@ -438,7 +437,10 @@ func TestDropboxAnswers(t *testing.T) {
 				})
 				never = notKnown("", "the policy does not let this account list the directory")
 				theirs = never
+				ours = isThere("as S3 confirmed at ", "it cannot be asked again now: the policy does not let this account list the directory\n")
+				ours.retry, ours.deliver = says0("nothing to try again"), answer{1, []string{"is interrupted: it is delivered"}, nil}
 			}
+			m.hold(t, delivery+"ours", ours)
 			m.hold(t, delivery+"theirs", theirs)
 			m.hold(t, delivery+"never", never)
 		})
