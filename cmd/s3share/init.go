@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +19,7 @@ import (
 // initiation is what s3share init is asked for.
 type initiation struct {
 	offer
-	yes, dryRun, json         bool
+	yes, widen, dryRun, json  bool
 	terraform, cloudFormation bool
 	name, config              string
 	dir                       string // to mount on, "" for not to
@@ -40,7 +39,10 @@ are off, new objects are encrypted, requests without TLS are refused, uploads
 that were given up end after seven days, and the client is let in by the bucket
 policy. What is to be changed is shown first. Running it again changes nothing
 but what is not so any more; statements, rules and settings of others stay, and
-none is loosened.
+none is loosened. Where a client that is let in already would be allowed more than now,
+that is asked by itself, and needs --widen beside --yes; a --grant that says another
+one is asked for by that. Without --grant, statements of a client that somebody has
+changed stay as they are.
 
 --grant says what the client may do:
 
@@ -76,6 +78,7 @@ The exchange is written into your config file too, and mounted if DIR is given.
 	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
 	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
+	flags.BoolVar(&in.widen, "widen", false, "let a client that is let in already do more than now")
 	flags.BoolVar(&in.dryRun, "dry-run", false, "show what would be changed, and change nothing")
 	flags.BoolVar(&in.json, "json", false, "for scripts; changes nothing without --yes")
 	flags.BoolVar(&in.terraform, "terraform", false, "print the plan as Terraform's configuration, and change nothing")
@@ -101,6 +104,11 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 		return explainSetup(s.target(), err)
 	}
 	defer client.CloseIdle()
+	if in.terraform || in.cloudFormation { // whoever applies it is asked nothing of ours
+		if err := in.mayWiden(plan); err != nil {
+			return err
+		}
+	}
 	switch {
 	case in.terraform:
 		return printed(out)(plan.Terraform())
@@ -119,10 +127,8 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 		return nil
 	}
 	if !plan.Nothing() {
-		if !in.yes {
-			if err := confirm(stdin, out); err != nil {
-				return err
-			}
+		if err := in.ask(stdin, out, plan); err != nil {
+			return err
 		}
 		err := plan.Apply(ctx, client, func(done access.Step) {
 			if !in.json {
@@ -134,6 +140,29 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 		}
 	}
 	return in.finish(n, s, plan)
+}
+
+// mayWiden refuses a plan by which somebody may do more than now, unless that is wanted.
+func (in *initiation) mayWiden(plan *access.Plan) error {
+	if len(plan.Wider) == 0 || in.widen {
+		return nil
+	}
+	return advise(fmt.Errorf("more would be allowed than now, which nobody has asked for: %s", strings.Join(plan.Wider, "; ")),
+		"if that is meant, say --widen; --dry-run shows all of it")
+}
+
+// ask has the owner agree to the plan, and by itself to what it allows beyond what is
+// allowed now.
+func (in *initiation) ask(stdin io.Reader, out io.Writer, plan *access.Plan) error {
+	if in.yes {
+		return in.mayWiden(plan)
+	}
+	if len(plan.Wider) > 0 && !in.widen {
+		if err := confirm(stdin, out, "Allow more than now?"); err != nil {
+			return err
+		}
+	}
+	return confirm(stdin, out, "Change this?")
 }
 
 // plan looks at the bucket and compares.
@@ -190,6 +219,13 @@ func (in *initiation) show(n narrator, plan *access.Plan) error {
 	}
 	n.line("")
 	showRights(n, access.LintTerms(plan.Policy, plan.Setup.Terms), plan.Setup.Client)
+	if len(plan.Wider) > 0 {
+		n.line("")
+		n.line("More is allowed then than now:")
+		for _, more := range plan.Wider {
+			n.line("  " + oneLine(more))
+		}
+	}
 	if findings := plan.Remarks(); len(findings) > 0 {
 		n.line("")
 		n.line("Of the statements of others, which stay as they are:")
@@ -244,16 +280,28 @@ func explainSetup(t target, err error) error {
 }
 
 // confirm asks at the terminal.
-func confirm(stdin io.Reader, out io.Writer) error {
+func confirm(stdin io.Reader, out io.Writer, question string) error {
 	if f, ok := stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return misuse("say --yes, or --dry-run only to look", "nobody can be asked: standard input is no terminal")
 	}
-	fmt.Fprint(out, "Change this? [y/N] ")
-	answer, _ := bufio.NewReader(stdin).ReadString('\n')
+	fmt.Fprint(out, question+" [y/N] ")
+	answer := readLine(stdin)
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return errors.New("nothing was changed")
 	}
 	return nil
+}
+
+// readLine reads one line, and nothing of the next.
+func readLine(r io.Reader) string {
+	var line []byte
+	for b := make([]byte, 1); len(line) < 100; {
+		if n, err := r.Read(b); n == 0 || err != nil || b[0] == '\n' {
+			break
+		}
+		line = append(line, b[0])
+	}
+	return string(line)
 }
 
 func writeJSON(out io.Writer, v any) error {

@@ -213,28 +213,6 @@ func (t Terms) mustGrantOwnerAlways() Statement {
 	}
 }
 
-// grantOf is the grant that the statements of ours give the client of the terms
-// already, else Folders. It had no get in the delivery folder once.
-func (d *Document) grantOf(t Terms) Grant {
-	for _, g := range Grants() {
-		if t.Grant = g; d != nil && slices.Equal(t.allows(d.Statement), t.allows(t.Statements())) {
-			return g
-		}
-	}
-	return Folders
-}
-
-// allows are the Sids of the Allows of ours for the client, and what each is about.
-func (t Terms) allows(statements []Statement) (all []string) {
-	for _, s := range statements {
-		if s.Effect == Allow && t.owns(s.Sid) {
-			all = append(all, s.Sid+" "+strings.Join(s.Resource.canonical(nil), " "))
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
 // objects are the resources of folders; "" is the whole bucket.
 func (t Terms) objects(folders ...string) Strings {
 	return objects(BucketARN(t.Client, t.Bucket), folders)

@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,10 +87,8 @@ func TestEarlierStatements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unsaid := terms
-	unsaid.Grant = ""
-	if got := doc.grantOf(unsaid); got != Folders {
-		t.Errorf("the grant is %s, want folders", got)
+	if got, ours := doc.formOf(terms); got != Folders || !ours {
+		t.Errorf("the grant is %s (%v), want folders", got, ours)
 	}
 	after := doc.With(terms)
 	if want := (Document{}).With(terms); !sameStatements(after, want) {
@@ -105,12 +104,10 @@ func TestEarlierStatements(t *testing.T) {
 	if !strict.Statement[0].Equal(stricter) {
 		t.Errorf("a Deny that was made stricter is now\n%s", strict.Statement[0])
 	}
-	// And without the ownership that asks for it, ours is gone in either form.
+	// And without the ownership that asks for it, it stays in the new form.
 	terms.Ownership = Enforced
-	for _, s := range doc.With(terms).Statement {
-		if s.Effect == Deny && s.Sid == terms.sid(sidNeedACL) {
-			t.Errorf("under enforced there is still\n%s", s)
-		}
+	if got := doc.With(terms).Statement; !slices.ContainsFunc(got, terms.mustGrantOwner().Equal) || slices.ContainsFunc(got, terms.mustGrantOwnerAlways().Equal) {
+		t.Errorf("under enforced there is\n%s", got)
 	}
 }
 

@@ -50,6 +50,7 @@ type Plan struct {
 	Found  Bucket
 	Policy Document // as it will be
 	Steps  []Step
+	Wider  []string // what is allowed then that is not now, and was not asked for, in words
 
 	// As they will be, on AWS.
 	encryption types.ServerSideEncryptionRule
@@ -77,8 +78,14 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	if !want.Elsewhere {
 		want.Ownership = stricter(asked, found)
 	}
-	if want.Grant == "" {
-		want.Grant = found.Policy.grantOf(want.Terms)
+	said := want.Grant
+	has, ours := found.Policy.formOf(want.Terms)
+	switch {
+	case said != "" || !ours: // where somebody has changed the statements they stay, unless a grant is said
+	case has != "":
+		want.Grant = has
+	default:
+		want.Grant = Folders
 	}
 	p := &Plan{Setup: want, Found: found}
 	p.planBucket(asked)
@@ -93,7 +100,14 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 		p.planPayer()
 	}
 	p.planFolders()
-	return p, p.planPolicy()
+	if err := p.planPolicy(); err != nil {
+		return nil, err
+	}
+	if now := found.Policy; now != nil && found.NoPolicies == "" {
+		meant := !now.letsIn(want.Terms) || ours && has != "" && said != "" && said != has
+		p.Wider = now.wider(p.Policy, want.Terms, meant)
+	}
+	return p, nil
 }
 
 // stricter is the ownership there will be: what is asked for, which by default is
@@ -245,6 +259,9 @@ func (p *Plan) planPolicy() error {
 		return fmt.Errorf("%w: it has %d bytes", ErrPolicyTooLarge, size)
 	}
 	detail := fmt.Sprintf("%s for %s", p.Setup.Grant, p.Setup.Client)
+	if p.Setup.Grant == "" {
+		detail = fmt.Sprintf("for %s as somebody has changed it, which --grant would replace", p.Setup.Client)
+	}
 	if n := p.foreign(); n > 0 {
 		detail += fmt.Sprintf("; %s kept", plural(n, "statement of others", "statements of others"))
 	}

@@ -162,25 +162,31 @@ func (s Statement) String() string {
 
 // With returns the policy with the statements of the terms in it: in the place
 // of those with the same Sid, or else at the end. Allows of earlier terms with
-// the same client are gone. All others stay as they are, and so does a Deny that
-// bears a Sid of ours and was changed: somebody may have made it stricter. What
+// the same client are gone; without a grant all of them stay. All others stay as they
+// are, and so does a Deny that bears a Sid of ours: somebody may have made it stricter.
+// But the Deny under which no part of an upload arrives gets its new form. What
 // a statement says already, whosoever it is, is not said again.
 func (d Document) With(t Terms) Document {
 	want := t.Statements()
+	if t.Grant == "" {
+		want = slices.DeleteFunc(want, func(s Statement) bool { return s.Effect == Allow })
+	}
 	out := Document{members: d.members}
 	take := func(i int) { want = slices.Delete(want, i, i+1) }
 	for _, s := range d.Statement {
 		i := slices.IndexFunc(want, func(w Statement) bool { return w.Sid == s.Sid || w.SameEffect(s) })
 		switch {
-		case i >= 0 && t.mustGrantOwnerAlways().Equal(s):
-			s = want[i]
-			take(i)
+		case t.Grant != "" && t.mustGrantOwnerAlways().Equal(s):
+			s = t.mustGrantOwner()
+			if i >= 0 {
+				take(i)
+			}
 		case i >= 0 && (want[i].SameEffect(s) || s.Effect == Deny):
 			take(i)
 		case i >= 0:
 			s = want[i]
 			take(i)
-		case t.owns(s.Sid) && (s.Effect == Allow || t.mustGrantOwner().Equal(s) || t.mustGrantOwnerAlways().Equal(s)):
+		case t.Grant != "" && t.owns(s.Sid) && s.Effect == Allow:
 			continue
 		}
 		out.Statement = append(out.Statement, s)

@@ -93,7 +93,7 @@ func TestWithKeepsForeignStatements(t *testing.T) {
 
 func TestWithReplacesItsOwn(t *testing.T) {
 	wide := team
-	wide.Grant, wide.Ownership = Full, Writer
+	wide.Grant = Full
 	other := team
 	other.Client = "arn:aws:iam::777788889999:user/ann"
 	doc := Document{}.With(wide).With(other)

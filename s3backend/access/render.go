@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -42,11 +43,12 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Steps    []Step     `json:"steps"`
 		Policy   *Document  `json:"policy,omitempty"`
 		Key      *Statement `json:"key_statement,omitempty"`
+		Wider    []string   `json:"wider"`
 		Remarks  []Remark   `json:"findings"`
 		Join     string     `json:"join"`
 	}{
 		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant,
-		p.Steps, nil, nil, p.Remarks(), p.Invitation().String(),
+		p.Steps, nil, nil, append([]string{}, p.Wider...), p.Remarks(), p.Invitation().String(),
 	}
 	if p.Found.NoPolicies == "" {
 		out.Policy = &p.Policy
@@ -58,12 +60,11 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Remarks are what is to be said of statements that are not ours: ours are as
-// they are meant to be.
+// Remarks are what is to be said of statements that are not as the terms have them.
 func (p *Plan) Remarks() []Remark {
-	theirs := map[string]bool{}
+	theirs, ours := map[string]bool{}, p.Setup.Statements()
 	for i, s := range p.Policy.Statement {
-		if !s.Ours() {
+		if !slices.ContainsFunc(ours, s.Equal) {
 			theirs[p.Policy.name(i)] = true
 		}
 	}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// putsPolicy begins a request that replaces the policy.
+const putsPolicy = "PUT /?policy "
+
+// TestInitAsksBeforeItWidens sets an exchange up again whose client somebody has allowed
+// less: --yes alone does not give back what was taken, and nothing at all is changed then.
+func TestInitAsksBeforeItWidens(t *testing.T) {
+	command := []string{"init", "team-exchange", "--client", "444455556666", "--yes"}
+	made, code := s3share(t, home(t), nil, "policy", "team-exchange", "--client", "444455556666", "--ownership", "writer")
+	if code != exitDone {
+		t.Fatal(made)
+	}
+	for _, tt := range []struct {
+		name     string
+		old, new string
+		more     string // what is told
+	}{
+		{"a condition", `"s3:GetObject",`, `"s3:GetObject", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}},`,
+			"may s3:GetObject on arn:aws:s3:::team-exchange/Submissions/* without the condition"},
+		{"a narrower resource", `"arn:aws:s3:::team-exchange/Delivery/*"`, `"arn:aws:s3:::team-exchange/Delivery/inbox/*"`,
+			"may s3:PutObject, s3:AbortMultipartUpload, s3:ListMultipartUploadParts on arn:aws:s3:::team-exchange/Delivery/*"},
+		{"an action less", `"s3:ListBucket",`, ``, "may s3:ListBucket on"},
+		{"a role instead of the account", `"AWS": "arn:aws:iam::444455556666:root"`, `"AWS": "arn:aws:iam::444455556666:role/delivery"`, "444455556666:root may"},
+		{"a Deny of earlier versions", `"Null": {
+          "s3:x-amz-acl": "false"
+        },`, ``, `less is refused than by the statement "S3shareMustGrantOwner444455556666" now`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			policy := strings.ReplaceAll(made, tt.old, tt.new)
+			if policy == made {
+				t.Fatalf("there is no %s in\n%s", tt.old, made)
+			}
+			dir := home(t)
+			f := setUp{exists: true, before: map[string]string{"policy": policy, "ownershipControls": owned("ObjectWriter")}}.aws(t, dir)
+			asked := append(command[:len(command):len(command)], "--grant", "folders", "--ownership", "writer")
+			for _, how := range [][]string{asked, append(asked, "--json"), append(asked, "--terraform"), append(asked, "--cloudformation")} {
+				out, code := s3share(t, dir, f.as("OWNER"), how...)
+				if changed := f.took(); code != exitFailed || changed != "" || !strings.Contains(out, "--widen") || !strings.Contains(out, tt.more) {
+					t.Errorf("%q ends with %d and says\n%s\nand sends\n%s\nwant it to say %q", how, code, out, changed, tt.more)
+				}
+			}
+			// What nobody asks for stays as it is, and the rest is done.
+			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--ownership", "writer", "--versioning")...)
+			if changed := f.took(); tt.name != "a Deny of earlier versions" && (code != exitDone || strings.Contains(changed, putsPolicy) || !strings.Contains(changed, "Versioning")) {
+				t.Errorf("without --grant it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
+			}
+			out, code = s3share(t, dir, f.as("OWNER"), append(asked, "--widen")...)
+			if changed := f.took(); code != exitDone || !strings.Contains(changed, putsPolicy) {
+				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
+			}
+		})
+	}
+}

@@ -1,0 +1,192 @@
+package access
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A policy is compared with the one before: what an Allow allows has to be allowed by one
+// before, and what a Deny before refuses has to be refused. That is judged by the text of
+// statements, not by trying requests out, so what is not seen to be as narrow counts as
+// wider.
+
+// Wider are what somebody could do under the policy after, and not under that before, in
+// words. Whom the terms newly let in is meant to do what they grant, and so is a client
+// whose grant is to be another one, if nobody has changed the statements that it had.
+func (d Document) wider(after Document, t Terms, meant bool) (all []string) {
+	for _, s := range after.Statement {
+		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.SameEffect) || meant && t.grants(s) {
+			continue
+		}
+		all = append(all, d.more(s)...)
+	}
+	for i, s := range d.Statement {
+		if s.Effect == Deny && !after.refuses(s) {
+			all = append(all, "less is refused than by the statement "+d.name(i)+" now")
+		}
+	}
+	return all
+}
+
+// grants reports whether the statement is an Allow of the terms.
+func (t Terms) grants(s Statement) bool { return slices.ContainsFunc(t.Statements(), s.Equal) }
+
+// more are what an Allow lets its principals do, in words, and the policy does not.
+func (d Document) more(s Statement) (all []string) {
+	who := s.Principal.words()
+	if s.Principal == nil || len(s.Action) == 0 || len(s.Resource) == 0 {
+		return []string{who + " may do what is allowed but for exceptions"}
+	}
+	for _, resource := range s.Resource {
+		var actions, freed []string
+		because := ""
+		for _, action := range s.Action {
+			one := s
+			one.Action, one.Resource = Strings{action}, Strings{resource}
+			covered, narrowed := d.covers(one)
+			switch {
+			case covered:
+			case narrowed != "":
+				freed, because = append(freed, action), narrowed
+			default:
+				actions = append(actions, action)
+			}
+		}
+		if len(actions) > 0 {
+			all = append(all, fmt.Sprintf("%s may %s on %s", who, strings.Join(actions, ", "), resource))
+		}
+		if len(freed) > 0 {
+			all = append(all, fmt.Sprintf("%s may %s on %s without the condition of the statement %s", who, strings.Join(freed, ", "), resource, because))
+		}
+	}
+	return all
+}
+
+// covers reports whether one Allow of the policy allows all of what s, which has one
+// action and one resource, allows. narrowed is one that does so on another condition.
+func (d Document) covers(s Statement) (covered bool, narrowed string) {
+	for i, o := range d.Statement {
+		if o.Effect != Allow || !o.includesAll(s) {
+			continue
+		}
+		if o.Condition.within(s.Condition) {
+			return true, ""
+		}
+		narrowed = d.name(i)
+	}
+	return false, narrowed
+}
+
+// refuses reports whether one Deny of the policy refuses all of what s refuses.
+func (d Document) refuses(s Statement) bool {
+	return slices.ContainsFunc(d.Statement, func(o Statement) bool {
+		return o.Effect == Deny && (o.SameEffect(s) || o.includesAll(s) && o.Condition.within(s.Condition))
+	})
+}
+
+// includesAll reports whether the statement is about all principals, actions and resources
+// that s is about, as far as their texts show.
+func (o Statement) includesAll(s Statement) bool {
+	if o.Principal == nil || s.Principal == nil || len(o.Action) == 0 || len(o.Resource) == 0 || len(s.Action) == 0 || len(s.Resource) == 0 {
+		return false
+	}
+	return o.Principal.includesAll(s.Principal) && includeAll(o.Action, s.Action, true) && includeAll(o.Resource, s.Resource, false)
+}
+
+func (p *Principal) includesAll(o *Principal) bool {
+	if p.Everyone() {
+		return true
+	}
+	if o.Everyone() {
+		return false
+	}
+	for kind, names := range o.By {
+		for _, name := range names {
+			if !slices.ContainsFunc(p.By[kind], func(n string) bool { return accountOf(n) == accountOf(name) }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// includeAll reports whether each of some patterns means no more than one of others.
+func includeAll(wide, narrow Strings, fold bool) bool {
+	return all(narrow, func(n string) bool {
+		return slices.ContainsFunc(wide, func(w string) bool { return includesPattern(w, n, fold) })
+	})
+}
+
+// includesPattern reports whether a pattern means all that another one means. A * stands
+// for any text, and so for another pattern's * too; what stands for one letter, or for a
+// variable, is only compared.
+func includesPattern(wide, narrow string, fold bool) bool {
+	if wide == narrow || fold && strings.EqualFold(wide, narrow) {
+		return true
+	}
+	return !strings.ContainsAny(wide, "?$") && matchesPattern(wide, narrow, fold)
+}
+
+// within reports whether the condition asks for no more than another one.
+func (c Condition) within(o Condition) bool {
+	for operator, keys := range c {
+		of := map[string]Strings{}
+		for key, values := range o[operator] {
+			of[strings.ToLower(key)] = values
+		}
+		for key, values := range keys {
+			if has, found := of[strings.ToLower(key)]; !found || !values.equal(has) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// formOf is the grant of which the policy has the statements for the client of the terms,
+// and whether they are as s3share writes them, or wrote them once. Where it lets the client
+// in by none of ours, it is no grant, as s3share writes it.
+func (d *Document) formOf(t Terms) (g Grant, ours bool) {
+	if d == nil {
+		return "", true
+	}
+	have := t.allowsOf(d.Statement)
+	if len(have) == 0 {
+		return "", true
+	}
+	for _, g := range Grants() {
+		t.Grant = g
+		forms := [][]Statement{t.Statements()}
+		if g == Folders { // it had no get in the delivery folder once
+			forms = append(forms, t.statements(t.objects(t.Shared), t.objects(t.Delivered), nil))
+		}
+		for _, form := range forms {
+			if slices.EqualFunc(have, t.allowsOf(form), Statement.Equal) {
+				return g, true
+			}
+		}
+	}
+	return "", false
+}
+
+// allowsOf are the Allows of ours for the client, sorted by Sid.
+func (t Terms) allowsOf(statements []Statement) (all []Statement) {
+	for _, s := range statements {
+		if s.Effect == Allow && t.owns(s.Sid) {
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b Statement) int { return strings.Compare(a.Sid, b.Sid) })
+	return all
+}
+
+// letsIn reports whether the policy allows the client of the terms something, by a
+// statement that names it or that is of ours.
+func (d Document) letsIn(t Terms) bool {
+	return slices.ContainsFunc(d.Statement, func(s Statement) bool {
+		return s.Effect == Allow && (t.owns(s.Sid) || s.Principal != nil && slices.ContainsFunc(
+			slices.Concat(slices.Collect(maps.Values(s.Principal.By))...), func(n string) bool { return accountOf(n) == accountOf(t.Client) }))
+	})
+}
