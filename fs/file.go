@@ -228,7 +228,7 @@ func (f *file) setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAt
 		return err
 	}
 	defer done()
-	if hasSize {
+	if hasSize && !keepsTime(fh, int64(size), h.File().Attr().Size) {
 		err = h.Truncate(ctx, int64(size))
 	}
 	if err == nil && hasMtime {
@@ -238,6 +238,14 @@ func (f *file) setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAt
 		err = h.SetMode(ctx, mode&0o777)
 	}
 	return err
+}
+
+// keepsTime reports whether a truncation leaves the file's time as it was: truncate(2) to
+// the size that it has does, ftruncate(2) and O_TRUNC do not. The kernel sends O_TRUNC
+// before it opens the file, so that one to 0 may be either. Source: POSIX.1-2017, truncate;
+// Linux, fuse_do_setattr.
+func keepsTime(fh fusefs.FileHandle, size, had int64) bool {
+	return fh == nil && size > 0 && size == had
 }
 
 // handleFor returns a handle that may write: the caller's own, or one for this

@@ -37,7 +37,6 @@ var exclusions = []exclusion{
 		return s.op == "rename" || s.op == "swap" || s.op == "save"
 	}},
 	{name: "back and forth", why: "a rename does not wait for the removal that its target still owes", step: func(s step, _ mode) bool { return s.op == "swap" }},
-	{name: "truncate to the same size", why: "it leaves the time as it is"},
 	{name: "set aside while open", why: "open files do not follow a file that is set aside", step: func(s step, _ mode) bool {
 		return (s.op == "rename" || s.op == "swap") && privateFile(s.to) && !privateFile(s.path) || s.op == "save" && strings.HasPrefix(s.opt, "backup")
 	}},

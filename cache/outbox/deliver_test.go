@@ -155,6 +155,28 @@ func TestTimeAloneIsACopyOnTheServer(t *testing.T) {
 	})
 }
 
+// TestTruncatingToTheSameSizeMovesTheTime, as ftruncate(2) does.
+func TestTruncatingToTheSameSizeMovesTheTime(t *testing.T) {
+	for _, size := range []int{0, 10} {
+		bubble(t, Config{}, nil, func(r *rig) {
+			it := r.create("Delivery/f", random(1, size))
+			time.Sleep(time.Hour)
+			if err := it.Truncate(int64(size)); err != nil {
+				r.Fatal(err)
+			}
+			_, mtime, _, _ := it.Stat()
+			if want := time.Now(); !mtime.Equal(want) {
+				r.Errorf("%d bytes: mtime %v, want %v", size, mtime, want)
+			}
+			r.done(it)
+			r.drain()
+			if got, _ := MtimeOf(r.b.Object("Delivery/f").Header); !got.Equal(mtime) {
+				r.Errorf("%d bytes: delivered with mtime %v, want %v", size, got, mtime)
+			}
+		})
+	}
+}
+
 func TestPrivateNamesMakeNoRequest(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		data := random(1, 2*PartSize)

@@ -226,7 +226,9 @@ func (s *stage) truncate(size int64) error {
 	defer s.filling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if size == s.size {
+	if size == s.size { // no byte is another, and the time moves: ftruncate(2)
+		s.seq++
+		s.mtime = time.Now()
 		return nil
 	}
 	// The sparse file is as long as the content, for who knows nothing but it.
