@@ -43,8 +43,6 @@ var exclusions = []exclusion{
 	{name: "times after a mount", why: "a file time is that of the upload at the next mount"},
 	{name: "removal of directories", why: "a listing that began before a local change lands after it"},
 	{name: "rmdir", why: "as before", step: func(s step, _ mode) bool { return s.op == "rmdir" || s.op == "remove" }},
-	{name: "touch what is replaced", parties: true, why: "new times of a version that the other party replaces are blocked, though no bytes are at stake", step: func(s step, _ mode) bool { return s.op == "utimes" }},
-	{name: "fsync of a directory", why: "it is EOPNOTSUPP", step: func(s step, _ mode) bool { return s.op == "fsyncdir" }},
 }
 
 // included reports whether MODEL_INCLUDE names the exclusion, or all: to see whether it

@@ -21,6 +21,10 @@ func contradiction(because error) error { return fmt.Errorf("%w: %w", errContrad
 // errBaseGone blocks an edit of a version that S3 no longer has.
 var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
 
+// errOvertaken says that the other party has replaced a version of which we
+// changed the time or the mode, and no byte: its version stays, and there is nothing of ours to keep.
+var errOvertaken = errors.New("the other party replaced the version whose time was set")
+
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
 	it.mu.Lock()
@@ -41,6 +45,10 @@ func (it *Item) deliver() {
 	if err == nil {
 		obj, err = it.commit(ctx)
 		it.o.met(err)
+	}
+	if errors.Is(err, errOvertaken) {
+		it.unlike.Store(true)
+		err = nil
 	}
 	if err == nil {
 		it.finish(obj)
@@ -139,6 +147,9 @@ func (it *Item) Commit(ctx context.Context) error {
 			return err // it is not delivered
 		}
 		obj, err := it.commit(ctx)
+		if errors.Is(err, errOvertaken) {
+			return nil // deliver ends it, after the last close
+		}
 		if err == nil {
 			it.committedAs(obj, seq)
 			return nil
@@ -229,6 +240,8 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 				case earlier:
 					it.replaceEarlier(cur)
 					continue
+				case it.overtakenBy(cur, key):
+					return cur, errOvertaken
 				}
 			}
 		}
@@ -308,7 +321,19 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	if now, err := it.o.current(ctx, key); err != nil || now.ETag != cur.ETag {
 		return obj, false, err
 	}
+	if it.overtakenBy(cur, key) {
+		return cur, false, errOvertaken
+	}
 	return obj, false, it.moveBeside(ctx, key)
+}
+
+// overtakenBy reports whether cur, which is not ours, has replaced a version at key of
+// which nothing but the time or the mode was changed here.
+func (it *Item) overtakenBy(cur s3backend.Object, key string) bool {
+	it.mu.Lock()
+	base := it.base
+	it.mu.Unlock()
+	return cur.ETag != "" && cur.ETag != base.ETag && base.Key == key && it.sameBytes()
 }
 
 // unseen is reconcile where the policy lets us neither read nor list, as in a dropbox:

@@ -48,12 +48,16 @@ func (it *Item) answered(err error, key string, h *s3backend.Header, seq uint64)
 	return err
 }
 
-// onlyHeader tells that times or modes were changed, and no byte.
-func (it *Item) onlyHeader() bool {
+// onlyHeader reports whether times or modes were changed, and no byte, so that S3 can
+// copy what it holds.
+func (it *Item) onlyHeader() bool { return it.base.Size > 0 && it.sameBytes() }
+
+// sameBytes reports whether the item holds what its base does.
+func (it *Item) sameBytes() bool {
 	s := it.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return it.base.ETag != "" && len(s.dirty) == 0 && s.size == it.base.Size && s.baseValid == s.size && s.size > 0
+	return it.base.ETag != "" && len(s.dirty) == 0 && s.size == it.base.Size && s.baseValid == s.size
 }
 
 // fill brings the base's bytes here that the staged file lacks in [off, end).
