@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,6 +41,31 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("the bucket holds %d objects, want the %d that were closed", len(all), len(closed))
 	}
 	m.deliver(delivery+"later", []byte("there is room again"))
+}
+
+// TestReadingLeavesRoomOnTheDisk reads a file that is larger than the disk of the
+// read cache and the outbox: a twentieth of the disk at least stays free, and files can still be written.
+func TestReadingLeavesRoomOnTheDisk(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, "article")
+	disk := smallDisk(t)
+	content := randomBytes(80 * mib)
+	const key = submissions + "big"
+	x.put(owner, key, content, true)
+	m := x.mount(client, "--state-dir", disk+"/state", "--cache-dir", disk+"/cache")
+	if got := m.read(key); !bytes.Equal(got, content) {
+		t.Fatalf("%d bytes are read, which are not those of the bucket", len(got))
+	}
+	m.deliver(delivery+"answer", randomBytes(2*mib))
+	m.unmount() // after which all blocks are written
+	var st unix.Statfs_t
+	if err := unix.Statfs(disk, &st); err != nil {
+		t.Fatal(err)
+	}
+	total, free := int64(st.Blocks)*int64(st.Bsize), int64(st.Bavail)*int64(st.Bsize)
+	if free < total/20 {
+		t.Errorf("%d bytes of %d are free, want a twentieth", free, total)
+	}
 }
 
 // TestStageSize fills what --stage-size allows, on a disk that has more.

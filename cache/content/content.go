@@ -57,7 +57,7 @@ type Config struct {
 	Memory   int64  // bytes for all blocks, those in flight included: a hard limit; default 96 MiB, at least 512 KiB
 	Dir      string // the disk cache's directory; "" for none
 	DiskSize int64  // limit in bytes of what is kept in Dir; default 10 GiB
-	MinFree  int64  // bytes to leave free on Dir's file system
+	MinFree  int64  // bytes to leave free on Dir's file system; default a tenth of it, at most 1 GiB
 	Streams  int    // range requests at a time, in all; default 32
 	Logger   *slog.Logger
 }

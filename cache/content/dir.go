@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/freespace"
 )
 
 // What follows changes the disk cache's directory: only keep may call it.
@@ -45,11 +47,19 @@ func (d *disk) fits(n int64) bool {
 	d.mu.Lock()
 	over := d.bytes + n - d.limit
 	d.mu.Unlock()
-	var st unix.Statfs_t
-	if d.minFree > 0 && unix.Statfs(d.dir, &st) == nil {
-		over = max(over, d.minFree+n-int64(st.Bavail)*int64(st.Bsize))
+	if total, free, err := freespace.Of(d.dir); err == nil {
+		over = max(over, d.floor(total)+n-free)
 	}
 	return over <= 0 || d.evict(over)
+}
+
+// floor returns how many bytes stay free on the cache's disk, which has so many: twice what
+// the outbox leaves, so that files can be written however much was read.
+func (d *disk) floor(total int64) int64 {
+	if d.minFree > 0 {
+		return d.minFree
+	}
+	return 2 * freespace.Floor(total)
 }
 
 // evict removes entries that nobody uses until n bytes are free of them, oldest

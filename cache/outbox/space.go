@@ -6,12 +6,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/freespace"
 )
 
 const (
-	// mostFree bounds the floor under the free space of the disk: a twentieth of
-	// it, but not more than this.
-	mostFree = 512 << 20
 	// spaceAge and spaceStep are how long, and for how many bytes, an answer
 	// about the free space is good.
 	spaceAge  = 200 * time.Millisecond
@@ -57,17 +56,17 @@ func (o *Outbox) room(n int64) error {
 
 // lookLocked asks the disk.
 func (o *Outbox) lookLocked() error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(o.cfg.Dir, &st); err != nil {
+	total, free, err := freespace.Of(o.cfg.Dir)
+	if err != nil {
 		return err
 	}
 	d := &o.disk
-	d.total = int64(st.Blocks) * int64(st.Bsize)
+	d.total = total
 	floor := o.cfg.MinFree
 	if floor == 0 {
-		floor = min(d.total/20, mostFree)
+		floor = freespace.Floor(total)
 	}
-	d.free = int64(st.Bavail)*int64(st.Bsize) - floor
+	d.free = free - floor
 	d.at, d.given = time.Now(), 0
 	return nil
 }
