@@ -28,13 +28,10 @@ func (c Condition) headers() (noneMatch, match *string) {
 	return noneMatch, match
 }
 
-// Conditional reports whether the server is trusted to check conditions on
-// writes. Where it is not, a HEAD right before the request checks them, which
+// Conditional reports whether the server is trusted to check the conditions of
+// PutObject. Where it is not, a HEAD right before the request checks them, which
 // leaves an instant in which the other party's change goes unseen.
-func (c *Client) Conditional() bool {
-	q := &c.quirks
-	return !q.noIfMatch.Load() && !q.noIfNoneMatch.Load() && q.put.absent.found.Load() != ignored && q.put.match.found.Load() != ignored
-}
+func (c *Client) Conditional() bool { return c.quirks.put.trusted() }
 
 // conditional is a write that S3 is to carry out on a condition only.
 type conditional struct {
@@ -66,7 +63,7 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 		return w.send(cond)
 	}
 	check := func() error { return c.check(ctx, w.op, w.key, cond) }
-	if c.quirks.useless(cond).Load() {
+	if w.trials.useless(cond).Load() {
 		if err := check(); err != nil {
 			return err
 		}
@@ -115,14 +112,14 @@ func (c *Client) createHeeded(w conditional, cond Condition, check func() error)
 // replaceHeeded sends a write that replaces a version to a server that may not read
 // If-Match, and tries out If-None-Match where that is due.
 func (c *Client) replaceHeeded(w conditional, cond Condition, check func() error) error {
-	if w.absentUse > 0 && !c.quirks.noIfNoneMatch.Load() && w.trials.absent.due(w.absentUse) {
+	if w.absentUse > 0 && !w.trials.noAbsent.Load() && w.trials.absent.due(w.absentUse) {
 		if err := check(); err != nil {
 			return err
 		}
 		done, err := w.trials.absent.try(func() error { return w.send(Condition{IfNoneMatch: true}) })
 		switch {
 		case isRefusedCondition(err): // If-Match may be taken
-			c.quirks.noIfNoneMatch.Store(true)
+			w.trials.noAbsent.Store(true)
 		case done && err == nil:
 			c.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", w.op)
 			return nil
@@ -136,7 +133,7 @@ func (c *Client) replaceHeeded(w conditional, cond Condition, check func() error
 }
 
 // withoutConditions checks by HEAD and sends without headers. Once that has
-// worked, the server is not sent this kind of condition again.
+// worked, the server is not sent this kind of condition by this operation again.
 func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Condition, because error) error {
 	if err := c.check(ctx, w.op, w.key, cond); err != nil {
 		return err
@@ -144,7 +141,7 @@ func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Cond
 	if err := w.send(Condition{}); err != nil {
 		return err
 	}
-	if c.quirks.useless(cond).CompareAndSwap(false, true) {
+	if w.trials.useless(cond).CompareAndSwap(false, true) {
 		c.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
 			"op", w.op, "if_match", cond.IfMatch != "", "reply", because)
 	}

@@ -106,7 +106,10 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		return nil
 	}
 	send := func(etag string, cond Condition) error {
-		return c.withTags(ctx, src, h != nil && h.Tagging != "", func(untagged bool) error { return copied(etag, cond, untagged) })
+		holds := func() bool { return cond.zero() || c.check(ctx, op, key, cond) == nil }
+		return c.matchSource(ctx, op, src, etag, holds, func(etag string) error {
+			return c.withTags(ctx, src, h != nil && h.Tagging != "", func(untagged bool) error { return copied(etag, cond, untagged) })
+		})
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
 	real := func() error {

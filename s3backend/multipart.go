@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -148,11 +149,21 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 	}
 	w := conditional{op: op, key: up.Key, trials: &c.quirks.complete, absentUse: trialUse, matchUse: trialUse}
 	w.send = func(cond Condition) error {
-		err := complete(cond, sums)
-		if sums && refusesSums(err) && complete(cond, false) == nil {
-			return nil
+		if !sums || c.quirks.noPartSums.Load() {
+			return complete(cond, false)
 		}
-		return err
+		err := complete(cond, true)
+		if !refusesSums(err) {
+			return err
+		}
+		again := complete(cond, false)
+		if again != nil && !errors.Is(again, Stale) { // it was not for them
+			return err
+		}
+		if codeOf(err) == "MalformedXML" && c.quirks.noPartSums.CompareAndSwap(false, true) {
+			c.log.Warn("this server refuses the checksums of parts; an upload is completed by their ETags alone", "reply", err)
+		}
+		return afterAttempt(err, again)
 	}
 	err := c.conditionally(ctx, w, cond)
 	if err == nil && obj.ETag == "" { // one server confirms the object and leaves its ETag empty
@@ -165,15 +176,15 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 
 // refusesSums tells whether it was the parts' checksums that Complete did not
 // like. That is so where none were promised at the start, perhaps by an earlier
-// process; and some servers tell a copied part's checksum wrongly, or want all
-// or none. Without them the ETags still name the parts, and each part's bytes
+// process; and some servers tell a copied part's checksum wrongly, want all
+// or none, or do not know the element (MalformedXML). Without them the ETags still name the parts, and each part's bytes
 // were checked as they arrived.
 func refusesSums(err error) bool {
 	if statusOf(err) != http.StatusBadRequest {
 		return false
 	}
 	switch codeOf(err) {
-	case "InvalidPart", "InvalidRequest", "InvalidArgument", "BadDigest":
+	case "InvalidPart", "InvalidRequest", "InvalidArgument", "BadDigest", "MalformedXML":
 		return true
 	}
 	return false

@@ -10,12 +10,14 @@ import (
 
 // quirks is what was learnt about the server. AWS has none of them.
 type quirks struct {
-	noIfMatch     atomic.Bool // on writes: refused, or matches nothing
-	noIfNoneMatch atomic.Bool // on writes: refused
-	noChecksum    atomic.Bool // x-amz-checksum-crc32 is refused
-	noDeleteMany  atomic.Bool // DeleteObjects is refused
+	noChecksum     atomic.Bool // x-amz-checksum-crc32 is refused
+	noPartSums     atomic.Bool // CompleteMultipartUpload refuses the parts' checksums
+	noDeleteMany   atomic.Bool // DeleteObjects is refused
+	noSourceMatch  atomic.Bool // a copy's condition on its source is refused
+	noSourceDashes atomic.Bool // it never matches the ETags of uploads in parts
 
-	// Whether a condition is heeded, by where it stands.
+	// Whether a condition is heeded, by the operation: a server may do for one what it
+	// does not do for another.
 	put, complete, destination, delete writeTrials
 	source                             trial
 
@@ -28,14 +30,22 @@ type quirks struct {
 type writeTrials struct {
 	match  trial // If-Match
 	absent trial // If-None-Match: *
+
+	noMatch  atomic.Bool // If-Match is refused, or matches nothing
+	noAbsent atomic.Bool // If-None-Match: * is refused
 }
 
 // useless is what remembers that cond's kind of condition does not work.
-func (q *quirks) useless(cond Condition) *atomic.Bool {
+func (w *writeTrials) useless(cond Condition) *atomic.Bool {
 	if cond.IfMatch != "" {
-		return &q.noIfMatch
+		return &w.noMatch
 	}
-	return &q.noIfNoneMatch
+	return &w.noAbsent
+}
+
+// trusted reports whether neither condition is known not to work.
+func (w *writeTrials) trusted() bool {
+	return !w.noMatch.Load() && !w.noAbsent.Load() && w.absent.found.Load() != ignored && w.match.found.Load() != ignored
 }
 
 // noETag is an ETag that no object has.

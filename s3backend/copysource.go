@@ -1,0 +1,68 @@
+package s3backend
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+)
+
+// sourceUseless is what remembers that a copy's If-Match does not work for a source with
+// this ETag. Servers that match the ETags of single uploads may never match those of
+// uploads in parts.
+func (q *quirks) sourceUseless(etag string) *atomic.Bool {
+	if inParts(etag) {
+		return &q.noSourceDashes
+	}
+	return &q.noSourceMatch
+}
+
+// inParts reports whether an ETag is that of an upload in parts.
+func inParts(etag string) bool { return strings.Contains(etag, "-") }
+
+// matchSource runs send, which copies src if its ETag is etag, "" for any. Where the server
+// refuses that condition, or never finds that of an upload in parts to hold, a HEAD right before the copy asks for
+// the source's ETag instead. holds reports whether the request's other condition, that on
+// the destination, is known to hold. An ETag that no object has is tried out: that it is
+// refused counts as unmet, and the copy that follows goes without.
+func (c *Client) matchSource(ctx context.Context, op string, src Object, etag string, holds func() bool, send func(etag string) error) error {
+	if !c.custom || etag == "" {
+		return send(etag)
+	}
+	useless := c.quirks.sourceUseless(src.ETag)
+	if etag == src.ETag && useless.Load() {
+		if err := c.checkSource(ctx, op, src); err != nil {
+			return err
+		}
+		return send("")
+	}
+	err := send(etag)
+	refused := isRefusedCondition(err)
+	switch {
+	case etag != src.ETag:
+		if refused {
+			c.noteUseless(op, useless, err)
+			return &Error{Op: op, Key: src.Key, Kind: Stale, Err: err}
+		}
+		return err
+	case !refused && !(isUnmet(err) && inParts(src.ETag) && holds()):
+		return err
+	}
+	if now, look := c.look(ctx, src.Key); look != nil || now != src.ETag {
+		return err
+	}
+	again := send("")
+	switch {
+	case refused && isRefusedCondition(again), isUnmet(again):
+		return again
+	case again == nil:
+		c.noteUseless(op, useless, err)
+	}
+	return afterAttempt(err, again)
+}
+
+// noteUseless remembers that a copy's condition on its source does not work.
+func (c *Client) noteUseless(op string, useless *atomic.Bool, reply error) {
+	if useless.CompareAndSwap(false, true) {
+		c.log.Warn("this server does not check a copy's condition on its source; a HEAD goes before each instead", "op", op, "reply", reply)
+	}
+}
