@@ -153,9 +153,20 @@ func putPolicy(was *Document, policy Document) act {
 		if (now == nil) != (was == nil) || now != nil && !bytes.Equal(now.Bytes(), was.Bytes()) {
 			return ErrChanged
 		}
-		_, err = c.API().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
-			Bucket: aws.String(c.Bucket()), Policy: aws.String(string(policy.Bytes())),
-		}, patient)
-		return s3backend.Wrap(ctx, "PutBucketPolicy", "", err)
+		put := func(d Document) error {
+			_, err := c.API().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
+				Bucket: aws.String(c.Bucket()), Policy: aws.String(string(d.Bytes())),
+			}, patient)
+			return s3backend.Wrap(ctx, "PutBucketPolicy", "", err)
+		}
+		err = put(policy)
+		var e *s3backend.Error
+		if !c.AWS() && errors.As(err, &e) && e.Code() == "MalformedPolicy" {
+			// It may not know the action. Where there are no ACLs, nobody needs it.
+			if put(policy.withoutACL()) == nil {
+				return nil
+			}
+		}
+		return err
 	}
 }

@@ -193,6 +193,20 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 	return all
 }
 
+// withoutACL is the policy for a server that refuses one with s3:PutObjectAcl, as MinIO
+// does: our statements do not grant it. Their order stays.
+func (d Document) withoutACL() Document {
+	d.Statement = slices.Clone(d.Statement)
+	for i, s := range d.Statement {
+		if s.Ours() && s.Effect == Allow && slices.Contains(s.Action, PutObjectACL) {
+			s.raw = nil
+			s.Action = slices.DeleteFunc(slices.Clone(s.Action), func(a string) bool { return a == PutObjectACL })
+			d.Statement[i] = s
+		}
+	}
+	return d
+}
+
 // mustGrantOwner keeps out uploads that carry another ACL, by which the owner could not
 // read them. It does not judge requests without any: parts and the completion of an
 // upload carry none, and nothing in a policy tells their requests from those of a

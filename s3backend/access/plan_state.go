@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,8 +69,7 @@ func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error)
 		st.Folders[folder] = !errors.Is(err, s3backend.NotExist)
 	}
 	if st.Policy, err = readPolicy(ctx, c); err != nil {
-		var odd *oddPolicyError
-		if c.AWS() || !errors.As(err, &odd) {
+		if c.AWS() || !knowsNoPolicies(err) {
 			return st, err
 		}
 		st.NoPolicies = "this server knows no bucket policies"
@@ -94,6 +94,17 @@ func (e *oddPolicyError) Error() string {
 	return "the bucket's policy cannot be read: " + e.err.Error()
 }
 func (e *oddPolicyError) Unwrap() error { return e.err }
+
+// knowsNoPolicies reports whether a server answered as one that has no bucket policies:
+// it says so, or takes the request for another.
+func knowsNoPolicies(err error) bool {
+	var odd *oddPolicyError
+	var e *s3backend.Error
+	if errors.As(err, &odd) {
+		return true
+	}
+	return errors.As(err, &e) && (e.Status() == http.StatusNotImplemented || e.Status() == http.StatusMethodNotAllowed)
+}
 
 // readPolicy returns the bucket's policy, nil if it has none.
 func readPolicy(ctx context.Context, c *s3backend.Client) (*Document, error) {
