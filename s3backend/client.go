@@ -203,13 +203,14 @@ func checkEndpoint(s string) (*url.URL, error) {
 		return nil, broken("Open", "", "endpoint %q is not a URL: %w", s, err)
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return nil, broken("Open", "", "endpoint %q must begin with https://", s)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return nil, broken("Open", "", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
 	}
 	return u, nil
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host is this machine, by its name or address.
+func IsLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
@@ -218,7 +219,7 @@ func isLoopback(host string) bool {
 }
 
 func isIPOrLoopback(host string) bool {
-	return isLoopback(host) || net.ParseIP(host) != nil
+	return IsLoopback(host) || net.ParseIP(host) != nil
 }
 
 // Bucket is the bucket's name.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,25 +38,42 @@ func newTable(i access.Invitation, profile string) table {
 	return t
 }
 
-// lines are the table as the file has it. JSON's strings are TOML's.
-func (t table) lines() string {
-	var b strings.Builder
-	for _, key := range []struct{ name, value string }{
-		{"bucket", t.Bucket}, {"endpoint-url", t.Endpoint}, {"region", t.Region}, {"owner", t.Owner}, {"profile", t.Profile},
-	} {
-		if key.value != "" {
-			fmt.Fprintf(&b, "%s = %s\n", key.name, tomlString(key.value))
+// entry is a key of a table, and its value as the file has it, "" for none.
+type entry struct{ key, value string }
+
+// entries are what the table says, in the order in which the file has it. JSON's strings
+// are TOML's.
+func (t table) entries() []entry {
+	quoted := func(v string) string {
+		if v == "" {
+			return ""
 		}
+		return tomlString(v)
 	}
+	payer, folders := "", ""
 	if t.Payer {
-		fmt.Fprintf(&b, "%s = true\n", payerSetting)
+		payer = "true"
 	}
 	if len(t.Folders) > 0 {
 		list := make([]string, len(t.Folders))
 		for i, f := range t.Folders {
 			list[i] = tomlString(f)
 		}
-		fmt.Fprintf(&b, "folders = [%s]\n", strings.Join(list, ", "))
+		folders = "[" + strings.Join(list, ", ") + "]"
+	}
+	return []entry{
+		{"bucket", quoted(t.Bucket)}, {"endpoint-url", quoted(t.Endpoint)}, {"region", quoted(t.Region)}, {"owner", quoted(t.Owner)},
+		{"profile", quoted(t.Profile)}, {payerSetting, payer}, {"folders", folders},
+	}
+}
+
+// lines are the table as the file has it.
+func (t table) lines() string {
+	var b strings.Builder
+	for _, e := range t.entries() {
+		if e.value != "" {
+			fmt.Fprintf(&b, "%s = %s\n", e.key, e.value)
+		}
 	}
 	return b.String()
 }
@@ -72,58 +90,153 @@ func tomlString(s string) string {
 // errOtherExchange says that a name is taken.
 var errOtherExchange = errors.New("an exchange of that name is there already, and it is another")
 
-// enlist adds a table to the config file, at its end, and leaves all else in it as
-// it is. name is the bucket's if there is none. An exchange of that name that is the
-// same one stays as it is.
-func enlist(config, name string, t table) (file, used string, err error) {
-	if name == "" {
-		name = t.Bucket
-	}
+// listed is what the config file says of an exchange.
+type listed struct {
+	file    string
+	text    []byte
+	name    string   // of the exchange
+	there   bool     // it has it
+	owner   string   // of it, as the file has it
+	changes []change // to what it says, if it has it
+}
+
+// change is one to an exchange of the config file.
+type change struct {
+	key     string
+	was, is string // as the file has them, "" for nothing
+}
+
+func (c change) String() string {
+	return fmt.Sprintf("%s: %s (now %s)", c.key, cmp.Or(c.is, "nothing"), cmp.Or(c.was, "nothing"))
+}
+
+// lookUp finds out what the config file says of an exchange. name is the bucket's if
+// there is none.
+func lookUp(config, name string, t table) (l listed, err error) {
+	l.name = cmp.Or(name, t.Bucket)
 	file, asked, err := configPath(config)
 	if err == nil && !asked {
 		err = checkConfig(file)
 	}
 	if err != nil {
-		return "", "", err
+		return l, err
 	}
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real // the link stays, and what it leads to is changed
 	}
-	old, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return file, name, rootCause(err)
+	l.file = file
+	if l.text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return l, rootCause(err)
 	}
-	if there, err := sameExchange(file, old, name, t); there || err != nil {
-		return file, name, err
-	}
-	text := slices.Clone(old)
-	if len(text) > 0 {
-		text = append(bytes.TrimRight(text, "\n"), "\n\n"...)
-	}
-	text = append(text, "[exchange."+tomlKey(name)+"]\n"...)
-	text = append(text, t.lines()...)
-	if err := proveAdded(file, old, text, name); err != nil {
-		return file, name, err
-	}
-	return file, name, replaceFile(file, text)
-}
-
-// sameExchange tells whether the file has the exchange already.
-func sameExchange(file string, text []byte, name string, t table) (bool, error) {
 	var doc struct {
 		Exchange map[string]table `toml:"exchange"`
 	}
-	if err := toml.Unmarshal(text, &doc); err != nil {
-		return false, configError(file, err)
+	if err := toml.Unmarshal(l.text, &doc); err != nil {
+		return l, configError(file, err)
 	}
-	is, ok := doc.Exchange[name]
-	switch {
-	case !ok:
-		return false, nil
-	case is.Bucket != t.Bucket || is.Endpoint != t.Endpoint || is.Owner != "" && t.Owner != "" && is.Owner != t.Owner:
-		return false, advise(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, tomlKey(name), file), "give this one another name with --name")
+	is, there := doc.Exchange[l.name]
+	if there && (is.Bucket != t.Bucket || is.Endpoint != t.Endpoint || is.Owner != "" && t.Owner != "" && is.Owner != t.Owner) {
+		return l, advise(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, tomlKey(l.name), file), "give this one another name with --name")
 	}
-	return true, nil
+	if l.there = there; there {
+		l.owner, l.changes = is.Owner, is.changes(t)
+	}
+	return l, nil
+}
+
+// changes are what becomes another in the table. What t does not know stays, but for the
+// folders, of which there is a default.
+func (t table) changes(to table) (all []change) {
+	was := t.entries()
+	for i, e := range to.entries() {
+		if e.value != was[i].value && (e.value != "" || e.key == "folders" && !slices.Equal(t.Folders, access.DefaultFolders())) {
+			all = append(all, change{e.key, was[i].value, e.value})
+		}
+	}
+	return all
+}
+
+// enlist writes a table into the config file, at its end, and leaves all else in it as
+// it is. An exchange of that name that is the same one gets its changes alone.
+func enlist(config, name string, t table) (l listed, err error) {
+	if l, err = lookUp(config, name, t); err != nil || l.there && len(l.changes) == 0 {
+		return l, err
+	}
+	var text []byte
+	if l.there {
+		text = withChanges(l.text, l.name, l.changes)
+		err = proveChanged(l, text)
+	} else {
+		if text = slices.Clone(l.text); len(text) > 0 {
+			text = append(bytes.TrimRight(text, "\n"), "\n\n"...)
+		}
+		text = append(text, "[exchange."+tomlKey(l.name)+"]\n"...)
+		text = append(text, t.lines()...)
+		err = proveAdded(l.file, l.text, text, l.name)
+	}
+	if err != nil {
+		return l, err
+	}
+	return l, replaceFile(l.file, text)
+}
+
+// withChanges is the text of a config file with changes to an exchange, whose table has its
+// header, and each key, on a line of its own.
+func withChanges(text []byte, name string, changes []change) []byte {
+	var out []byte
+	inside := false
+	for line := range bytes.Lines(text) {
+		var doc map[string]any
+		begun := bytes.HasPrefix(bytes.TrimSpace(line), []byte("["))
+		if err := toml.Unmarshal(line, &doc); err != nil {
+			doc = nil
+		}
+		if begun && doc != nil {
+			exchanges, _ := doc["exchange"].(map[string]any)
+			of, is := exchanges[name].(map[string]any)
+			inside = is && len(of) == 0
+		}
+		if i := slices.IndexFunc(changes, func(c change) bool { _, is := doc[c.key]; return is }); inside && !begun && i >= 0 {
+			continue // it comes below the header
+		}
+		out = append(out, line...)
+		if !inside || !begun {
+			continue
+		}
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			out = append(out, '\n')
+		}
+		for _, c := range changes {
+			if c.is != "" {
+				out = fmt.Appendf(out, "%s = %s\n", c.key, c.is)
+			}
+		}
+	}
+	return out
+}
+
+// proveChanged reads what is to be written: all that was there has to be there, but for
+// the changes.
+func proveChanged(l listed, text []byte) error {
+	var before, after map[string]any
+	err := errors.Join(toml.Unmarshal(l.text, &before), toml.Unmarshal(text, &after))
+	if err == nil {
+		exchanges, _ := before["exchange"].(map[string]any)
+		of, _ := exchanges[l.name].(map[string]any)
+		for _, c := range l.changes {
+			var value map[string]any
+			if c.is == "" {
+				delete(of, c.key)
+			} else if err = toml.Unmarshal([]byte("v = "+c.is), &value); err == nil {
+				of[c.key] = value["v"]
+			}
+		}
+		if err == nil && fmt.Sprint(before) == fmt.Sprint(after) {
+			return nil
+		}
+	}
+	return advise(fmt.Errorf("cannot change [exchange.%s] of %s: it is written in another way than one key a line", tomlKey(l.name), l.file),
+		"change it by hand, or give this exchange another name with --name")
 }
 
 // proveAdded reads what is to be written: all that was there has to be there, and

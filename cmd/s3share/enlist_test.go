@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,10 +26,11 @@ func TestEnlist(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := inHome(t, tt.before)
-			file, name, err := enlist("", tt.as, tt.table)
+			l, err := enlist("", tt.as, tt.table)
 			if err != nil {
 				t.Fatal(err)
 			}
+			file, name := l.file, l.name
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -48,7 +50,7 @@ func TestEnlist(t *testing.T) {
 				strings.Join(s.Folders, "/") != strings.Join(folders, "/") {
 				t.Errorf("mount reads %+v from\n%s", s, text)
 			}
-			if _, _, err := enlist("", tt.as, tt.table); err != nil {
+			if _, err := enlist("", tt.as, tt.table); err != nil {
 				t.Errorf("the second time: %v", err)
 			}
 			if again, err := os.ReadFile(file); err != nil || string(again) != string(text) {
@@ -67,11 +69,14 @@ func TestEnlistRefuses(t *testing.T) {
 		{"another exchange", "[exchange.team]\nbucket = \"b\"\n", "another"},
 		{"another owner", "[exchange.team]\nbucket = \"team-exchange\"\nowner = \"999999999999\"\n", "another"},
 		{"an inline table", "exchange = { other = { bucket = \"b\" } }\n", "by hand"},
+		{"folders on several lines", "[exchange.team]\nbucket = \"team-exchange\"\nfolders = [\n  \"In\",\n  \"Out\"\n]\n", "by hand"},
+		{"keys with dots", "[exchange]\nteam.bucket = \"team-exchange\"\n", "by hand"},
 		{"no TOML", "[exchange\n", "config.toml:1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inHome(t, tt.before)
-			file, _, err := enlist("", "team", team)
+			l, err := enlist("", "team", team)
+			file := l.file
 			if err == nil {
 				t.Fatal("it was added")
 			}
@@ -86,6 +91,34 @@ func TestEnlistRefuses(t *testing.T) {
 	}
 }
 
+// TestEnlistChanges changes an exchange that is there: what becomes another is told, and
+// nothing else is touched.
+func TestEnlistChanges(t *testing.T) {
+	const before = "# mine\n[exchange.team-2]\nbucket = \"b\"\n\n [ exchange.\"team\" ] # ours\nbucket = \"team-exchange\"\nttl = \"5s\" # kept\n" +
+		"folders = [\"In\", \"Out\"]\nprofile = \"old\"\n[exchange.team.sub]\nprofile = \"x\"\n[exchange.z]\nprofile = \"y\""
+	inHome(t, before)
+	l, err := enlist("", "team", team)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`region: "eu-central-1" (now nothing)`, `owner: "111122223333" (now nothing)`, `profile: "team" (now "old")`, `folders: nothing (now ["In", "Out"])`}
+	if got := fmt.Sprint(l.changes); got != fmt.Sprint(want) {
+		t.Errorf("the changes are %s, want %s", got, want)
+	}
+	text, err := os.ReadFile(l.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := strings.NewReplacer("\"team\" ] # ours\n", "\"team\" ] # ours\nregion = \"eu-central-1\"\nowner = \"111122223333\"\nprofile = \"team\"\n",
+		"folders = [\"In\", \"Out\"]\nprofile = \"old\"\n", "").Replace(before)
+	if string(text) != after {
+		t.Errorf("the file is\n%s\nwant\n%s", text, after)
+	}
+	if l, err := enlist("", "team", team); err != nil || len(l.changes) > 0 {
+		t.Errorf("the second time: %v, %v", l.changes, err)
+	}
+}
+
 // TestEnlistKeepsTheLink: the config file may be a link into a place that is backed
 // up, and may be shared.
 func TestEnlistKeepsTheLink(t *testing.T) {
@@ -96,7 +129,7 @@ func TestEnlistKeepsTheLink(t *testing.T) {
 	if err := errors.Join(os.Symlink(filepath.Join(dir, "dotfiles/config.toml"), link), os.Chmod(filepath.Join(dir, "dotfiles/config.toml"), 0o640)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := enlist("", "", team); err != nil {
+	if _, err := enlist("", "", team); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {

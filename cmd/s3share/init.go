@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -158,11 +156,11 @@ func (in *initiation) ask(stdin io.Reader, out io.Writer, plan *access.Plan) err
 		return in.mayWiden(plan)
 	}
 	if len(plan.Wider) > 0 && !in.widen {
-		if err := confirm(stdin, out, "Allow more than now?"); err != nil {
+		if err := confirm(stdin, out, "Allow more than now?", lookOnly); err != nil {
 			return err
 		}
 	}
-	return confirm(stdin, out, "Change this?")
+	return confirm(stdin, out, "Change this?", lookOnly)
 }
 
 // plan looks at the bucket and compares.
@@ -241,7 +239,7 @@ func (in *initiation) show(n narrator, plan *access.Plan) error {
 // finish writes the owner's config, mounts, and tells the client's line.
 func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
 	i := plan.Invitation()
-	file, name, err := enlist(in.config, in.name, newTable(i, s.Profile))
+	l, err := enlist(in.config, in.name, newTable(i, s.Profile))
 	if err != nil {
 		return fmt.Errorf("the bucket is set up, but not written down: %w", err)
 	}
@@ -250,10 +248,13 @@ func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
 			return err
 		}
 	} else {
-		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", name, file))
+		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.name, l.file))
+		for _, c := range l.changes {
+			n.line("  " + oneLine(c.String()))
+		}
 	}
 	if in.dir != "" {
-		if err := mountEnlisted(in.config, name, in.dir); err != nil {
+		if err := mountEnlisted(in.config, l.name, in.dir); err != nil {
 			return err
 		}
 	}
@@ -279,10 +280,13 @@ func explainSetup(t target, err error) error {
 	return explain(t, err)
 }
 
-// confirm asks at the terminal.
-func confirm(stdin io.Reader, out io.Writer, question string) error {
-	if f, ok := stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return misuse("say --yes, or --dry-run only to look", "nobody can be asked: standard input is no terminal")
+// lookOnly is what to do where nobody can be asked.
+const lookOnly = "say --yes, or --dry-run only to look"
+
+// confirm asks at the terminal. hint is what to do where nobody can be asked.
+func confirm(stdin io.Reader, out io.Writer, question, hint string) error {
+	if !fromTerminal(stdin) {
+		return misuse(hint, "nobody can be asked: standard input is no terminal")
 	}
 	fmt.Fprint(out, question+" [y/N] ")
 	answer := readLine(stdin)

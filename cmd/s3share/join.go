@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ type joining struct {
 	invitation   access.Invitation
 	name, config string
 	dir          string // to mount on, "" for not to
+	yes          bool
 	flags        layer
 }
 
@@ -29,6 +31,10 @@ func newJoin() *cobra.Command {
 owner: find credentials, check that the owner's policy lets them in, and write the
 exchange into the config file. Nothing is written to the bucket. With DIR the
 exchange is mounted there.
+
+Where the config file has an exchange of the name, it is shown what becomes another of
+it, and asked. It is also asked before a server on this machine, which LINE names and
+nothing else does, gets requests with your credentials.
 
 LINE holds no secret. It names the account that owns the bucket: should the bucket
 ever be another's, it is refused.
@@ -50,7 +56,7 @@ ever be another's, it is refused.
 			}
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			if err := in.run(ctx, narrator{cmd.OutOrStdout(), colours(cmd.OutOrStdout())}); err != nil {
+			if err := in.run(ctx, cmd.InOrStdin(), narrator{cmd.OutOrStdout(), colours(cmd.OutOrStdout())}); err != nil {
 				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
 			}
 			return nil
@@ -58,12 +64,13 @@ ever be another's, it is refused.
 	}
 	flags := cmd.Flags()
 	in.flags = addFlags(flags, "profile", payerSetting)
+	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
 	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
 	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	return cmd
 }
 
-func (in *joining) run(ctx context.Context, n narrator) error {
+func (in *joining) run(ctx context.Context, stdin io.Reader, n narrator) error {
 	s, err := reach(in.flags)
 	if err != nil {
 		return err
@@ -72,20 +79,50 @@ func (in *joining) run(ctx context.Context, n narrator) error {
 	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket, i.Region, i.Endpoint, i.Owner, i.Folders
 	s.Payer = s.Payer || i.RequesterPays
 	i.RequesterPays = s.Payer
+	if err := in.agree(stdin, n, newTable(i, s.Profile), s); err != nil {
+		return err
+	}
+	if err := in.trust(ctx, stdin, n, s); err != nil {
+		return err
+	}
 	if err := in.check(ctx, n, s); err != nil {
 		return explain(s.target(), err)
 	}
-	file, name, err := enlist(in.config, in.name, newTable(i, s.Profile))
+	l, err := enlist(in.config, in.name, newTable(i, s.Profile))
 	if err != nil {
 		return err
 	}
 	n.line("")
-	n.line(fmt.Sprintf("Yours is the exchange %q of %s.", name, file))
+	n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.name, l.file))
 	if in.dir != "" {
-		return mountEnlisted(in.config, name, in.dir)
+		return mountEnlisted(in.config, l.name, in.dir)
 	}
-	n.line("s3share mount " + tomlKey(name) + " DIR shows it as the folder DIR.")
+	n.line("s3share mount " + tomlKey(l.name) + " DIR shows it as the folder DIR.")
 	return nil
+}
+
+// agree asks whether an exchange of the config file is to become another. An owner that it
+// names stays where the line names none, and is asked for.
+func (in *joining) agree(stdin io.Reader, n narrator, t table, s *settings) error {
+	l, err := lookUp(in.config, in.name, t)
+	if err != nil {
+		return err
+	}
+	if s.Owner == "" && l.owner != "" {
+		s.Owner = l.owner
+		n.line(oneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.owner, l.file)))
+	}
+	if len(l.changes) == 0 {
+		return nil
+	}
+	n.line(fmt.Sprintf("The exchange %q of %s becomes another:", l.name, l.file))
+	for _, c := range l.changes {
+		n.line("  " + oneLine(c.String()))
+	}
+	if in.yes {
+		return nil
+	}
+	return confirm(stdin, n.out, "Change this?", "say --yes, if that is meant")
 }
 
 // check asks S3 what is granted, and changes nothing there.

@@ -124,3 +124,9 @@ func onTerminal(w io.Writer) bool {
 	f, ok := unguarded(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
+
+// fromTerminal reports whether a person can be asked.
+func fromTerminal(stdin io.Reader) bool {
+	f, ok := stdin.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
