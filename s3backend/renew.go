@@ -183,7 +183,7 @@ func (c *Client) Login(ctx context.Context, code string) error {
 		l.from, l.signer = before, nil
 		l.mu.Unlock()
 		return err
-	case err != nil && statusOf(err) == 0:
+	case !judged(err): // S3 has not said whether it takes them
 		return err
 	}
 	return nil // a policy that refuses the listing has taken them

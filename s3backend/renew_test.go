@@ -146,3 +146,42 @@ func TestLoginWithCode(t *testing.T) {
 		t.Errorf("Login = %v and gave the code %q", err, once)
 	}
 }
+
+// TestLoginIsWhatS3Says: a login has worked only if S3 has taken the credentials.
+func TestLoginIsWhatS3Says(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+		want   Kind
+		taken  bool
+	}{
+		{200, "", Other, true},
+		{403, "AccessDenied", Denied, true}, // the policy refuses the listing, and knows who asks
+		{403, "ExpiredToken", BadLogin, false},
+		{403, "SignatureDoesNotMatch", BadLogin, false},
+		{404, "NoSuchBucket", NoBucket, false},
+		{500, "InternalError", Other, false},
+		{503, "SlowDown", Busy, false},
+	} {
+		write := keysFile(t)
+		write("NEW")
+		loaded, err := load(t.Context(), Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := against(t, func(w http.ResponseWriter, _ *http.Request) {
+			if tt.code != "" {
+				refuse(w, tt.status, tt.code)
+				return
+			}
+			_, _ = w.Write([]byte("<ListBucketResult></ListBucketResult>"))
+		})
+		c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Login(t.Context(), ""); tt.taken != (err == nil) || !tt.taken && !isKind(err, tt.want) {
+			t.Errorf("Login = %v where S3 answers %d %s, want it taken: %v", err, tt.status, tt.code, tt.taken)
+		}
+	}
+}
