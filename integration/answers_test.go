@@ -335,6 +335,12 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 		errno   unix.Errno
 	}{
 		{"S3 is away", func(w *wire, _ *gateway) { w.cut() }, "nothing answers at http", "connection refused", unix.EIO},
+		{"S3 fails", func(_ *wire, g *gateway) {
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 500, "InternalError") })
+		}, "Internal", "Internal", unix.EIO},
+		{"S3 throttles", func(_ *wire, g *gateway) {
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 503, "SlowDown") })
+		}, "throttling", "throttling", unix.EIO},
 		{"credentials expired", func(_ *wire, g *gateway) {
 			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
 		}, "refused the credentials: expired", "ExpiredToken", unix.EACCES},
@@ -387,6 +393,27 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 			g.when(nil)
 		})
 	}
+}
+
+// TestDeadLineIsNoAnswer asks about files while requests leave, and no answer comes.
+func TestDeadLineIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	direct := newExchange(t, "article")
+	x, w := direct.over(t)
+	direct.put(owner, delivery+"theirs", []byte("theirs"), false)
+	m := x.mount(client)
+	m.awaitName(delivery+"theirs", true)
+	m.deliver(delivery+"ours", []byte("ours"))
+	w.spoil("timeout", "upstream", map[string]any{"timeout": 0})
+	defer w.heal()
+	await(t, "answers of before to be too old", func() bool { return m.fileState(delivery+"theirs") != "delivered" })
+	await(t, "status to ask S3", func() bool {
+		out, err := m.run("status", m.dir)
+		return err == nil && containsAll(out, []string{"no answer from http", "all is delivered as of "})
+	})
+	m.ask(t, delivery+"theirs", notKnown("", "no answer from http"), "status", "wait")
+	m.ask(t, delivery+"never", notKnown("", "no answer from http"), "status", "why")
+	m.ask(t, delivery+"ours", isThere("as S3 confirmed at ", "it cannot be asked again now: no answer from http"), "status", "wait", "why")
 }
 
 // TestIdleMountTellsThatS3IsAway makes no request of its own before status is asked.

@@ -210,14 +210,21 @@ func TestDeadMountIsNotNothing(t *testing.T) {
 func TestUnmountKeepEnds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		fails  func(w *wire, g *gateway)
-		reason string
+		name  string
+		fails func(w *wire, g *gateway)
+		says  []string
 	}{
-		{"S3 is gone", func(w *wire, _ *gateway) { w.cut() }, "nothing answers at "},
+		{"S3 is gone", func(w *wire, _ *gateway) { w.cut() }, []string{"nothing is delivered at present: nothing answers at "}},
+		{"the line is dead", func(w *wire, _ *gateway) { w.spoil("timeout", "upstream", map[string]any{"timeout": 0}) }, []string{"no answer from "}},
+		{"S3 fails", func(_ *wire, g *gateway) {
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 500, "InternalError") })
+		}, []string{"nothing is delivered at present: ", "Internal"}},
+		{"S3 throttles", func(_ *wire, g *gateway) {
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 503, "SlowDown") })
+		}, []string{"nothing is delivered at present: ", "throttling"}},
 		{"credentials expired", func(_ *wire, g *gateway) {
 			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
-		}, "refused the credentials: expired"},
+		}, []string{"nothing is delivered at present: ", "refused the credentials: expired"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -235,7 +242,7 @@ func TestUnmountKeepEnds(t *testing.T) {
 			}
 			out, err := m.run("unmount", "--keep", m.dir)
 			m.done = true
-			if exitCode(t, err) != 1 || !containsAll(out, []string{"nothing is delivered at present: ", c.reason, "not delivered: \"" + delivery + "a\"", "is unmounted, but not all was delivered"}) {
+			if exitCode(t, err) != 1 || !containsAll(out, append(c.says, "not delivered: \""+delivery+"a\"", "is unmounted, but not all was delivered")) {
 				t.Errorf("unmount --keep: %v\n%s", err, out)
 			}
 			<-m.ended

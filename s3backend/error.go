@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Kind is what went wrong, in the few ways that callers tell apart. A Kind is
@@ -210,7 +213,11 @@ func (e *Error) Error() string {
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return b.String() + ": " + err.Error()
+		b.WriteString(": " + withoutLayers(err).Error())
+		if status := e.Status(); status != 0 {
+			fmt.Fprintf(&b, " (status %d)", status)
+		}
+		return b.String()
 	}
 	b.WriteString(": " + api.ErrorCode())
 	if msg := api.ErrorMessage(); msg != "" && msg != api.ErrorCode() {
@@ -223,6 +230,24 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (status %d)", status)
 	}
 	return b.String()
+}
+
+// withoutLayers is what failed a request that S3 did not refuse, without what each layer of the
+// SDK puts before it: "operation error S3: PutObject, exceeded maximum number of attempts".
+func withoutLayers(err error) error {
+	for {
+		switch err.(type) {
+		case *smithy.OperationError, *retry.MaxAttemptsError, *smithyhttp.RequestSendError, *url.Error, *lostReply:
+		case interface{ HTTPStatusCode() int }: // a reply that did not come, or that the SDK could not read
+		default:
+			return err
+		}
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // Unwrap lets errors.Is see the kind and errors.As the SDK's error.

@@ -172,7 +172,12 @@ func TestRetries(t *testing.T) {
 // TestNetwork: what the network says never becomes a kind but Other.
 func TestNetwork(t *testing.T) {
 	c := once(clientOf(t, "http://127.0.0.1:1"))
-	if _, err := c.Head(t.Context(), "k"); !isKind(err, Other) {
-		t.Errorf("Head with nobody there = %v, want Other", err)
+	const want = `HeadObject "k": dial tcp 127.0.0.1:1: connect: connection refused`
+	if _, err := c.Head(t.Context(), "k"); !isKind(err, Other) || err.Error() != want {
+		t.Errorf("Head with nobody there = %v, want %s", err, want)
+	}
+	lost := against(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	if err := lost.Delete(t.Context(), "k", Condition{}); !isKind(err, Other) || err.Error() != `DeleteObject "k": EOF` {
+		t.Errorf("Delete whose reply is lost = %v", err)
 	}
 }

@@ -72,6 +72,7 @@ func sayOther(t target, e *s3backend.Error) (cause, hint string) {
 		dns       *net.DNSError
 		unknownCA x509.UnknownAuthorityError
 		badName   x509.HostnameError
+		late      interface{ Timeout() bool }
 	)
 	err := e.Err
 	switch e.Code() {
@@ -82,13 +83,15 @@ func sayOther(t target, e *s3backend.Error) (cause, hint string) {
 			"leave the region out; it is found by itself"
 	}
 	switch {
+	case errors.As(err, &dns) && !dns.IsNotFound:
+		return fmt.Sprintf("the name of the host %q cannot be looked up: %s", dns.Name, dns.Err), "check the network, and the name server"
 	case errors.As(err, &dns):
 		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing answers at " + t.where(), "check the endpoint's address and port, and that the server runs"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return t.where() + " cannot be reached", "check the network"
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
 		return "no answer from " + t.where() + " in time", "check the endpoint and the network"
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
 		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.where(), innermost(err)), "AWS_CA_BUNDLE can name further authorities"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +48,11 @@ func TestExplain(t *testing.T) {
 		{failed(s3backend.TooLarge, nil), `"Delivery/q3.csv" is larger than S3 takes`},
 		{failed(s3backend.Busy, nil), "https://s3.example.com is throttling, and did so at each attempt | later"},
 		{failed(s3backend.Other, syscall.ECONNREFUSED), "nothing answers at https://s3.example.com | that the server runs"},
-		{failed(s3backend.Other, &net.DNSError{Name: "s3.example.com"}), `there is no host "s3.example.com" | check the endpoint`},
+		{failed(s3backend.Other, &net.DNSError{Name: "s3.example.com", IsNotFound: true}), `there is no host "s3.example.com" | check the endpoint`},
+		{failed(s3backend.Other, &net.DNSError{Name: "s3.example.com", Err: "server misbehaving", IsTemporary: true}),
+			`the name of the host "s3.example.com" cannot be looked up: server misbehaving | check the network`},
+		{failed(s3backend.Other, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}), "no answer from https://s3.example.com in time | check the endpoint"},
+		{failed(s3backend.Other, &net.OpError{Op: "dial", Err: syscall.ETIMEDOUT}), "no answer from https://s3.example.com in time | check the endpoint"},
 		{failed(s3backend.Other, syscall.ENETUNREACH), "https://s3.example.com cannot be reached | check the network"},
 		{failed(s3backend.Other, context.DeadlineExceeded), "no answer from https://s3.example.com in time | check the endpoint"},
 		{failed(s3backend.Other, &smithy.GenericAPIError{Code: "AuthorizationHeaderMalformed", Message: "expecting 'eu-west-1'"}),
