@@ -38,9 +38,10 @@ type partiesRun struct {
 	l       *lane
 	prefix  string // of all names
 	worlds  map[party]*world
-	open    map[int]partyFile // what the client's slots hold
-	made    int               // marks
-	refused map[string]party  // keys that somebody could not write
+	open    map[int]partyFile         // what the client's slots hold
+	made    int                       // marks
+	refused map[string]party          // keys that somebody could not write
+	edited  map[party]map[string]bool // keys of which a party has not written all
 
 	// mu guards the fields below: the gateways look at them, too.
 	mu       sync.Mutex
@@ -88,6 +89,7 @@ func (l *lane) newPartiesRun(name string) *partiesRun {
 		open: map[int]partyFile{}, versions: map[string]map[string][]string{}, shown: map[party]map[string]bool{client: {}, owner: {}},
 		local: map[party]map[string][]string{client: {}, owner: {}}, closed: map[string]string{}, excused: map[string]string{},
 		touched: map[string]map[party]bool{}, refused: map[string]party{},
+		edited: map[party]map[string]bool{client: {}, owner: {}},
 	}
 	return p
 }
@@ -283,6 +285,7 @@ func (p *partiesRun) wrote(by party, path, mark string, anew bool) {
 		p.replacesLocked(by, key)
 	}
 	p.touchLocked(by, key)
+	p.edited[by][key] = !anew
 	p.local[by][key] = append(p.local[by][key], mark)
 	p.closed[mark] = fmt.Sprintf("%s in %q, step %d", by, path, p.at)
 }
@@ -312,6 +315,7 @@ func (p *partiesRun) rename(by party, from, to string) bool {
 	p.replacesLocked(by, p.key(to))
 	p.local[by][p.key(to)] = p.local[by][p.key(from)]
 	delete(p.local[by], p.key(from))
+	p.edited[by][p.key(to)] = p.edited[by][p.key(from)]
 	for etag, marks := range p.versions[p.key(from)] {
 		p.versionLocked(p.key(to), etag, marks)
 	}
@@ -448,21 +452,48 @@ func (p *partiesRun) finish() {
 	}
 }
 
-// notDelivered is what commands say of a file that is kept here.
-var notDelivered = regexp.MustCompile(`not delivered: "([^"]*)"`)
+// notDelivered is what commands say of a file that is kept here, and why.
+var notDelivered = regexp.MustCompile(`not delivered: "([^"]*)" \([^)]*\): (.*)`)
 
 // quiet waits until a mount has nothing to deliver any more.
 func (p *partiesRun) quiet(by party, m *mount) {
 	out, err := m.run("wait", "--timeout", patience.String(), m.dir)
 	p.note("%s s3share wait: %v %s", by, err, strings.TrimSpace(out))
+	told := strings.Contains(out, "beside the other party's version") || strings.Contains(out, "conflict: ")
 	var left []string // that nothing explains
 	for _, m := range notDelivered.FindAllStringSubmatch(out, -1) {
-		if p.refused[m[1]] != by {
-			left = append(left, m[1])
+		key, why := m[1], m[2]
+		told = true
+		if !strings.HasPrefix(key, delivery+p.prefix) {
+			continue // of an earlier sequence, which has judged it
+		}
+		if strings.HasPrefix(why, "the version that was edited is gone") && p.editedOthers(by, key) {
+			p.keptBy(by, key)
+		}
+		if p.refused[key] != by {
+			left = append(left, key)
 		}
 	}
-	if err != nil && !strings.Contains(out, "beside the other party's version") && len(p.refused) == 0 || len(left) > 0 {
+	if err != nil && !told || len(left) > 0 {
 		p.fail("wait", "%s s3share wait: %v\n%s", by, err, out)
+	}
+}
+
+// editedOthers reports whether a party has changed a part of a file that somebody else
+// has changed, too: what was under its edit may be gone, and is nowhere.
+func (p *partiesRun) editedOthers(by party, key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.edited[by][key] && len(p.touched[key]) > 1
+}
+
+// keptBy notes that a mount keeps a file and says that it does.
+func (p *partiesRun) keptBy(by party, key string) {
+	p.refused[key] = by
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, mark := range p.local[by][key] {
+		p.excuseLocked(mark, by, key)
 	}
 }
 

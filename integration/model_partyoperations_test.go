@@ -74,6 +74,7 @@ var partyOperations = map[string]partyOperation{
 		if ok {
 			p.mu.Lock()
 			p.touchLocked(party(s.who), p.key(s.path))
+			p.edited[party(s.who)][p.key(s.path)] = true
 			p.mu.Unlock()
 		}
 	}},
