@@ -20,6 +20,7 @@ type initiation struct {
 	yes, widen, dryRun, json  bool
 	terraform, cloudFormation bool
 	name, config              string
+	remove                    string // who is let in no more, "" for nobody
 	dir                       string // to mount on, "" for not to
 }
 
@@ -53,10 +54,15 @@ All of them may list. On a server that is not AWS only the bucket, its folders
 and the policy are set up; docs/access.md tells why, and what it means.
 
 The exchange is written into your config file too, and mounted if DIR is given.
+
+With --remove nobody is let in: the statements of s3share for that account, and for its
+users and roles, are taken out of the policy, and nothing else is changed. Where
+statements of others still let it in, they are named, and the exit status is 1.
 ` + exitCodes,
 		Example: `  s3share init team-exchange --client 444455556666 --region eu-central-1
   s3share init team-exchange --client arn:aws:iam::444455556666:role/delivery --grant dropbox --dry-run
-  s3share init team-exchange --client 444455556666 --terraform > exchange.tf`,
+  s3share init team-exchange --client 444455556666 --terraform > exchange.tf
+  s3share init team-exchange --remove 444455556666`,
 		Args: takes(1, 2, "a bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.bucket = args[0]
@@ -66,6 +72,9 @@ The exchange is written into your config file too, and mounted if DIR is given.
 			ctx, stop := untilSignalOnce()
 			defer stop()
 			if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
+				if in.remove != "" {
+					return fmt.Errorf("cannot take %s out of %s: %w", in.remove, in.bucket, err)
+				}
 				return fmt.Errorf("cannot set up %s: %w", in.bucket, err)
 			}
 			return nil
@@ -81,6 +90,7 @@ The exchange is written into your config file too, and mounted if DIR is given.
 	flags.BoolVar(&in.json, "json", false, "for scripts; changes nothing without --yes")
 	flags.BoolVar(&in.terraform, "terraform", false, "print the plan as Terraform's configuration, and change nothing")
 	flags.BoolVar(&in.cloudFormation, "cloudformation", false, "print the plan as a template of CloudFormation, and change nothing")
+	flags.StringVar(&in.remove, "remove", "", "let an `ACCOUNT`, user or role in no more")
 	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
 	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	return cmd
@@ -93,6 +103,9 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	}
 	if s3backend.IsAccessPoint(s.Bucket) {
 		return misuse("name the bucket behind it", "an access point has no settings of a bucket")
+	}
+	if in.remove != "" {
+		return in.takeBack(ctx, s, stdin, out)
 	}
 	if _, err := in.setup(s.Region, effectiveEndpoint(s) != ""); err != nil {
 		return err

@@ -57,3 +57,31 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 		})
 	}
 }
+
+// TestInitRemove takes back what a client was let do: its statements go, and what others
+// have written stays and is told.
+func TestInitRemove(t *testing.T) {
+	dir := home(t)
+	f := setUp{exists: true, before: map[string]string{"policy": foreignPolicy}}.aws(t, dir)
+	for _, client := range []string{"444455556666", "arn:aws:iam::444455556666:role/delivery", "777788889999"} {
+		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", client, "--yes", "--widen"); code != exitDone {
+			t.Fatal(out)
+		}
+	}
+	f.took()
+	remove := []string{"init", "team-exchange", "--remove", "444455556666"}
+	golden(t, "init-remove-look", dir, f.as("OWNER"), append(remove, "--dry-run")...)
+	if changed := f.took(); changed != "" {
+		t.Errorf("--dry-run sends\n%s", changed)
+	}
+	golden(t, "init-remove", dir, f.as("OWNER"), append(remove, "--yes")...)
+	changed := f.took()
+	if !strings.HasPrefix(changed, putsPolicy) || strings.Contains(changed, "444455556666") || !strings.Contains(changed, "777788889999") || !strings.Contains(changed, "Team") {
+		t.Errorf("it sends\n%s", changed)
+	}
+	golden(t, "init-remove-again", dir, f.as("OWNER"), append(remove, "--yes")...)
+	golden(t, "init-remove-misuse", dir, f.as("OWNER"), append(remove, "--client", "777788889999")...)
+	if changed := f.took(); changed != "" {
+		t.Errorf("the second time it sends\n%s", changed)
+	}
+}

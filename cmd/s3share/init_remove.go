@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// takeBack lets a client in no more.
+func (in *initiation) takeBack(ctx context.Context, s *settings, stdin io.Reader, out io.Writer) error {
+	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
+		return misuse("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
+	}
+	in.client = in.remove
+	client, err := connect(ctx, s, "")
+	if err != nil {
+		return explainSetup(s.target(), err)
+	}
+	defer client.CloseIdle()
+	setup, err := in.setup(client.Region(), !client.AWS())
+	if err != nil {
+		return err
+	}
+	found, err := access.Look(ctx, client, setup)
+	switch {
+	case err != nil:
+		return explainSetup(s.target(), err)
+	case !found.Exists:
+		return errors.New("there is no such bucket")
+	case found.NoPolicies != "":
+		return errors.New(found.NoPolicies)
+	}
+	plan, left := access.PlanRemoval(setup, found)
+	n := narrator{out, colours(out)}
+	n.title("The exchange " + plan.Setup.Bucket)
+	if err := plan.Write(n.out); err != nil {
+		return err
+	}
+	if !in.dryRun && !plan.Nothing() {
+		if !in.yes {
+			if err := confirm(stdin, out, "Change this?", lookOnly); err != nil {
+				return err
+			}
+		}
+		if err := plan.Apply(ctx, client, func(done access.Step) { n.step(done.What+": "+done.Detail, nil) }); err != nil {
+			return explainSetup(s.target(), err)
+		}
+	}
+	if len(left) > 0 {
+		return advise(access.StillIn(setup.Client, left), "take those out of the policy by hand")
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// ofClient reports whether a statement of ours is for a client, by its Sid. For an account
+// that are those for its users and roles too.
+func ofClient(s Statement, client string) bool {
+	m := mark(client)
+	whole := m == PrincipalAccount(client)
+	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidMissing} {
+		if rest, ours := strings.CutPrefix(s.Sid, sidPrefix+what+m); ours && m != "" {
+			return rest == "" || whole || what == sidMissing
+		}
+	}
+	return false
+}
+
+// Without returns the policy without the statements of ours for a client, and the names of
+// those of others that still let it in. A Deny of ours stays while one does.
+func (d Document) Without(client string) (after Document, left []string) {
+	after.members = d.members
+	account := PrincipalAccount(client)
+	for i, s := range d.Statement {
+		if s.Effect != Allow || ofClient(s, client) {
+			continue
+		}
+		if s.about(client) || s.Principal != nil && slices.ContainsFunc(s.Principal.By["AWS"], func(n string) bool {
+			return account != "" && client == accountIn(partitionOfARN(client), account) && PrincipalAccount(n) == account
+		}) {
+			left = append(left, d.name(i))
+		}
+	}
+	for _, s := range d.Statement {
+		if ofClient(s, client) && (s.Effect == Allow || len(left) == 0) {
+			continue
+		}
+		after.Statement = append(after.Statement, s)
+	}
+	return after, left
+}
+
+// PlanRemoval is what has to be done to a bucket so that the client is let in no more. left
+// are statements of others that still let it in.
+func PlanRemoval(want Setup, found Bucket) (p *Plan, left []string) {
+	want.Elsewhere = found.Endpoint != ""
+	p = &Plan{Setup: want, Found: found}
+	const what = "policy"
+	if found.Policy == nil {
+		p.step(what, Done, nil, "there is none")
+		return p, nil
+	}
+	p.Policy, left = found.Policy.Without(want.Client)
+	switch n := len(found.Policy.Statement) - len(p.Policy.Statement); {
+	case n == 0:
+		p.step(what, Done, nil, "no statement of s3share is for %s", want.Client)
+	case len(p.Policy.Statement) == 0:
+		p.step(what, Change, deletePolicy(found.Policy), "away with it: all of it is for %s", want.Client)
+	default:
+		p.step(what, Change, putPolicy(found.Policy, p.Policy), "without %s for %s", plural(n, "statement", "statements"), want.Client)
+	}
+	return p, left
+}
+
+// deletePolicy removes the policy, if it is still what it was.
+func deletePolicy(was *Document) act {
+	return func(ctx context.Context, c *s3backend.Client) error {
+		now, err := readPolicy(ctx, c)
+		if err != nil {
+			return err
+		}
+		if now == nil || !bytes.Equal(now.Bytes(), was.Bytes()) {
+			return ErrChanged
+		}
+		_, err = c.API().DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(c.Bucket())}, patient)
+		return s3backend.Wrap(ctx, "DeleteBucketPolicy", "", err)
+	}
+}
+
+// StillIn is the error for a client that statements of others may let in.
+func StillIn(client string, left []string) error {
+	return fmt.Errorf("%s may still be let in by statements that are not of s3share: %s", client, strings.Join(left, ", "))
+}
