@@ -49,7 +49,7 @@ of this user.
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "the `TIME` to wait, like 90s or 5m (default: as long as it takes)")
+	addTimeout(cmd.Flags(), &timeout, "")
 	return cmd
 }
 

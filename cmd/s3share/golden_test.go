@@ -61,6 +61,8 @@ func TestMisuse(t *testing.T) {
 		{"bad-private-off", []string{"mount", "--bucket", "b", "--private", "!*.prat", "x"}},
 		{"bad-private-all", []string{"mount", "--bucket", "b", "--private", "*", "x"}},
 		{"status-json-watch", []string{"status", "--json", "--watch"}},
+		{"timeout-no-unit", []string{"wait", "--timeout", "5"}},
+		{"timeout-negative", []string{"unmount", "--timeout", "-5s", "x"}},
 		{"why-what", []string{"why"}},
 		{"bad-option", []string{"mount", "--bucket", "b", "-o", "ro,compress=1", "x"}},
 		{"allow-root", []string{"mount", "--bucket", "b", "-o", "allow_root", "x"}},

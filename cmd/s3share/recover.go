@@ -53,7 +53,7 @@ EXCHANGE and the settings are those of s3share mount.
 	for _, name := range []string{"read-only", "uid", "gid", "umask"} { // of files that nobody sees
 		_ = cmd.Flags().MarkHidden(name)
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "the `TIME` to wait for delivery, like 90s or 5m (default: as long as it takes)")
+	addTimeout(cmd.Flags(), &timeout, " for delivery")
 	return cmd
 }
 

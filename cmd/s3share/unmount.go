@@ -38,7 +38,7 @@ is 1.
 		},
 	}
 	cmd.Flags().BoolVar(&ask.Keep, "keep", false, "undo the mount even if something cannot be delivered")
-	cmd.Flags().DurationVar(&ask.Timeout, "timeout", 0, "the `TIME` to wait for delivery, like 90s or 5m (default: as long as it takes)")
+	addTimeout(cmd.Flags(), &ask.Timeout, " for delivery")
 	return cmd
 }
 
