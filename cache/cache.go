@@ -94,6 +94,7 @@ type Cache struct {
 	timesKept atomic.Bool // it was told that a time is kept here
 	outcomes  *outcomes
 	unlisted  unlisted
+	marking   sync.Mutex // whoever makes a directory's marker; taken before mu
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -102,10 +103,9 @@ type Cache struct {
 	files   fileTable
 	owed    map[*outbox.Item]*File
 	folders map[string]*outbox.Item // folders that are owed, by prefix
-	gone    map[string]*removal     // what S3 still holds and this side has removed, by key
+	kept    map[string]bool         // those of them that keepDir owes
+	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
 	times   map[string]time.Time    // when a folder's entries changed here, by prefix
-
-	landings []*landing // of folders that are being renamed
 }
 
 // New opens the cache, and the outbox in cfg.StateDir.
@@ -116,7 +116,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c := &Cache{
 		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
 		files: newFileTable(), owed: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
-		gone: map[string]*removal{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
+		kept: map[string]bool{}, removed: map[string]*removedDir{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	b = watched{b, c}
@@ -153,13 +153,8 @@ func (c *Cache) recover() error {
 		return err
 	}
 	c.mu.Lock()
-	for _, o := range c.out.Removals() {
-		c.gone[o.Key] = &removal{obj: o, keep: true}
-	}
+	c.recoverRemovedLocked()
 	for _, it := range items {
-		for _, o := range it.Leaves() {
-			c.gone[o.Key] = &removal{obj: o, left: true, keep: true}
-		}
 		if it.IsFolder() {
 			c.folders[it.Key()] = it
 			continue
@@ -212,21 +207,17 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 		c.mu.Lock()
 		if c.folders[obj.Key] == it {
 			delete(c.folders, obj.Key)
+			delete(c.kept, obj.Key)
 		}
-		c.landedLocked(obj)
 		c.mu.Unlock()
 		return
 	}
 	c.names.Put(obj)
 	c.mu.Lock()
-	c.landedLocked(obj)
 	if f := c.owed[it]; f != nil {
 		delete(c.owed, it)
 		f.deliveredLocked(it, obj)
 		c.log.Info("delivered", "key", obj.Key, "bytes", obj.Size)
-	}
-	if r := c.gone[obj.Key]; r != nil && r.obj.ETag != obj.ETag {
-		delete(c.gone, obj.Key) // of a version that this one has replaced
 	}
 	c.mu.Unlock()
 	if p := it.Bytes(); p != nil {
@@ -239,6 +230,12 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	if err := c.blocks.Adopt(obj, path); err != nil {
 		c.log.Debug("staged file not kept as cached content", "key", obj.Key, "err", err)
 	}
+}
+
+// Committed implements outbox.Events.
+func (c *Cache) Committed(_ *outbox.Item, obj s3backend.Object) {
+	c.remember(obj)
+	c.names.Put(obj)
 }
 
 // Conflicted implements outbox.Events.
@@ -258,17 +255,12 @@ func (c *Cache) Conflicted(it *outbox.Item, beside string) {
 
 // Removed implements outbox.Events.
 func (c *Cache) Removed(key string, err error) {
-	c.mu.Lock()
-	keep := c.gone[key] != nil && c.gone[key].keep
-	c.mu.Unlock()
 	switch {
 	case err == nil:
 		c.outcomes.note(key, Removed, "")
 		c.forget(key)
 		c.names.Remove(key)
-		if prefix, _ := splitKey(key); keep {
-			defer c.keepFolder(prefix)
-		}
+		return
 	case errors.Is(err, s3backend.Stale): // another version has come, and stays
 		c.outcomes.forget(key)
 		prefix, _ := splitKey(key)
@@ -279,9 +271,7 @@ func (c *Cache) Removed(key string, err error) {
 	default:
 		c.log.Warn("not removed", "key", key, "err", err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.gone, key)
+	c.stays(key)
 }
 
 // checkFolder refuses what is not in one of the exchange's folders.

@@ -84,11 +84,8 @@ func (c *Cache) unconfirmed(p place, began time.Time, err error) Confirmed {
 		}
 		return Confirmed{Is: Unknown, At: now, Err: err}
 	}
-	c.mu.Lock()
-	hidden := c.gone[p.key()] != nil || c.gone[p.dir()] != nil
-	c.mu.Unlock()
 	switch {
-	case hidden:
+	case c.removing(p):
 		return Confirmed{Is: Removing, At: now}
 	case c.unlistedSince(p, began):
 		if recorded && last.Is == Delivered {

@@ -63,10 +63,11 @@ func (d *Dir) addOwed() {
 		}
 	}
 	for prefix := range c.folders {
-		parent, elem := splitKey(prefix)
-		if parent == d.prefix {
-			d.owed = append(d.owed, DirEntry{escape(strings.TrimSuffix(elem, "/")), c.dirAttrLocked(prefix)})
-			d.hidden[elem] = true
+		d.addOwedDirLocked(prefix)
+	}
+	for prefix, files := range c.files.byDir {
+		if len(prefix) > len(d.prefix) && anyOwed(files, "") {
+			d.addOwedDirLocked(prefix)
 		}
 	}
 	slices.SortFunc(d.owed, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
@@ -84,6 +85,18 @@ func (c *Cache) SyncDir(ctx context.Context, path string) error {
 	return c.out.SyncNames(prefix)
 }
 
+// addOwedDirLocked adds the directory that leads to the one with this prefix, which is
+// owed or has something in it that is.
+func (d *Dir) addOwedDirLocked(prefix string) {
+	below, ok := strings.CutPrefix(prefix, d.prefix)
+	elem, _, _ := strings.Cut(below, "/")
+	if !ok || below == "" || d.hidden[elem+"/"] {
+		return
+	}
+	d.owed = append(d.owed, DirEntry{escape(elem), d.c.dirAttrLocked(d.prefix + elem + "/")})
+	d.hidden[elem+"/"] = true
+}
+
 // GoTo makes Next go on behind the entry that it returned with this position.
 func (d *Dir) GoTo(pos int64) { d.next = pos }
 
@@ -98,12 +111,18 @@ func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err err
 		return e, d.next, false, nil
 	}
 	for {
-		m, ok, err := d.listing.At(ctx, int(d.next)-len(d.owed))
+		i := int(d.next) - len(d.owed)
+		m, ok, err := d.listing.At(ctx, i)
 		if err != nil || !ok {
 			return e, d.next, false, err
 		}
 		d.next++
-		if e, ok, err = d.show(ctx, m); err != nil || ok {
+		if e, ok, err = d.show(ctx, m); err == nil && ok {
+			// What was being removed then may be gone by now, and hidden no more.
+			m, _, err = d.listing.At(ctx, i)
+			ok = !m.Gone()
+		}
+		if err != nil || ok {
 			return e, d.next, ok, err
 		}
 	}
@@ -115,13 +134,11 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 		return DirEntry{}, false, nil
 	}
 	if m.IsDir() {
-		d.c.mu.Lock()
-		defer d.c.mu.Unlock()
 		prefix := d.prefix + m.Name + "/"
-		if d.hidden[m.Name+"/"] || d.c.gone[prefix] != nil {
+		if d.hidden[m.Name+"/"] || !d.c.stands(ctx, prefix) {
 			return DirEntry{}, false, nil
 		}
-		return DirEntry{escape(m.Name), d.c.dirAttrLocked(prefix)}, true, nil
+		return DirEntry{escape(m.Name), d.c.dirAttr(prefix)}, true, nil
 	}
 	if d.hidden[m.Name] {
 		return DirEntry{}, false, nil

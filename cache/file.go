@@ -33,9 +33,9 @@ type File struct {
 	held    bool             // the writers hold item back from delivery
 	handles int
 	writers int
-	unnamed bool     // its name was removed while it is open
-	refused error    // of a change that not even an item could be begun for
-	remove  *removal // what S3 has to be told at the last close, if anything
+	unnamed bool   // its name was removed while it is open
+	refused error  // of a change that not even an item could be begun for
+	closed  func() // has what S3 holds of it removed, at the last close; nil for nothing
 }
 
 // attrLocked is what is shown of the file. The caller holds Cache.mu.
@@ -202,6 +202,24 @@ func (f *File) bring(ctx context.Context, it *outbox.Item) error {
 // begin stages a change of the file: over is what the commit replaces at the key,
 // base what the content lies upon. The caller holds changing, or f is new.
 func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
+	f.c.mu.Lock()
+	key := f.key
+	f.c.mu.Unlock()
+	return f.beginOn(base, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
+		return f.c.out.Create(key, over, base, read)
+	})
+}
+
+// beginAside stages a private file of this key, which is to become the file that S3
+// holds as old. The caller holds changing.
+func (f *File) beginAside(key string, old s3backend.Object) (*outbox.Item, error) {
+	return f.beginOn(old, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
+		return f.c.out.CreateAside(key, base, read)
+	})
+}
+
+// beginOn makes an item of the file that lies upon base.
+func (f *File) beginOn(base s3backend.Object, create func(s3backend.Object, outbox.Base) (*outbox.Item, error)) (*outbox.Item, error) {
 	var under *content.Reader
 	var read outbox.Base
 	if base.ETag != "" {
@@ -212,9 +230,9 @@ func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
 		}
 	}
 	f.c.mu.Lock()
-	key, refused := f.key, f.refused
+	refused := f.refused
 	f.c.mu.Unlock()
-	it, err := f.c.out.Create(key, over, base, read)
+	it, err := create(base, read)
 	if err != nil {
 		if under != nil {
 			under.Close()
@@ -295,9 +313,9 @@ func (f *File) close(write, killed bool) {
 			c.files.drop(f)
 		}
 	}
-	var remove *removal
+	closed := f.closed
 	if drop {
-		remove, f.remove = f.remove, nil
+		f.closed = nil
 	}
 	c.mu.Unlock()
 	switch {
@@ -308,8 +326,8 @@ func (f *File) close(write, killed bool) {
 	case release:
 		it.Release()
 	}
-	if remove != nil {
-		c.out.Remove(remove.obj)
+	if drop && closed != nil {
+		closed()
 	}
 }
 
@@ -330,6 +348,7 @@ func (f *File) dropItem(it *outbox.Item) {
 	it.Drop()
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
+	f.held = false
 	if f.unnamed {
 		f.c.outcomes.note(f.key, Removed, "")
 	}

@@ -115,9 +115,7 @@ func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
 	if f == nil || f.item == nil && f.obj.ETag != a.ETag {
 		// New here, or the other party replaced it: who has it open goes on with
 		// the version that was opened.
-		f = c.newFileLocked(key)
-		f.obj = s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag, Modified: a.Mtime, Class: a.Class}
-		f.obj.Header = c.names.Header(key, a.ETag)
+		f = c.fileOfLocked(key, a)
 		c.files.put(f)
 	}
 	if err := f.openLocked(mode.Write); err != nil {
@@ -146,6 +144,23 @@ func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
 		}
 	}
 	return h, nil
+}
+
+// fileOf returns the file that is open in the version that a was told of, or a new one.
+func (c *Cache) fileOf(key string, a Attr) *File {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.files.get(key); f != nil && f.item == nil && f.obj.ETag == a.ETag {
+		return f
+	}
+	return c.fileOfLocked(key, a)
+}
+
+func (c *Cache) fileOfLocked(key string, a Attr) *File {
+	f := c.newFileLocked(key)
+	f.obj = s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag, Modified: a.Mtime, Class: a.Class}
+	f.obj.Header = c.names.Header(key, a.ETag)
+	return f
 }
 
 func (c *Cache) newFileLocked(key string) *File {
@@ -184,17 +199,17 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 	if err := c.mayPut(ctx, p.key()); err != nil {
 		return nil, err
 	}
-	over := c.takeOver(p.key())
 	c.mu.Lock()
 	f := c.newFileLocked(p.key())
 	c.mu.Unlock()
-	it, err := f.begin(over, s3backend.Object{})
+	it, err := f.begin(s3backend.Object{}, s3backend.Object{})
 	if err != nil {
 		return nil, err
 	}
 	if perm != 0 {
 		it.Permit(perm)
 	}
+	c.entered(p.key())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)

@@ -56,6 +56,7 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 	if err != nil {
 		return Version{}, err
 	}
+	c.entered(to.key())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(from.prefix)
@@ -99,6 +100,13 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 	if err != nil {
 		return Version{}, err
 	}
+	if from.prefix != to.prefix {
+		elem := from.elem
+		if src.Dir {
+			elem += "/"
+		}
+		c.keepDir(ctx, from.prefix, elem)
+	}
 	if src.Dir {
 		return Version{}, c.renameDir(ctx, from, to, dst.Dir)
 	}
@@ -111,7 +119,7 @@ func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, n
 		return src.Version(), nil
 	}
 	if src.File != nil {
-		switch done, err := c.renameOwed(ctx, src.File, to, dst, true); {
+		switch done, err := c.renameOwed(ctx, src.File, to, dst); {
 		case err != nil || done:
 			return src.File.Version(), err
 		}
@@ -127,9 +135,8 @@ func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, n
 	return c.renameObject(ctx, from, to, src, dst, noReplace)
 }
 
-// renameOwed moves a file that is owed; false where nothing is owed any more. With
-// keep the folder that it was in stays.
-func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr, keep bool) (bool, error) {
+// renameOwed moves a file that is owed; false where nothing is owed any more.
+func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bool, error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	c.mu.Lock()
@@ -145,7 +152,7 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr, kee
 		return false, err
 	}
 	defer it.Release()
-	if it.Over().ETag != "" {
+	if it.Over().ETag != "" && !c.out.Private(to.key()) {
 		// S3 has an older version under the old name.
 		if err := c.mayDelete(ctx, it.Key()); err != nil {
 			return false, err
@@ -155,25 +162,21 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr, kee
 	if err != nil {
 		return false, err
 	}
-	old := it.Over()
 	if err := it.Rename(to.key(), room.over, room.it); err != nil {
 		room.leave()
 		return false, err
 	}
-	room.take()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if old.ETag != "" {
-		old.Key = f.key
-		c.gone[f.key] = &removal{obj: old, left: true, keep: keep}
-	}
+	room.takeLocked()
 	c.files.move(f, to.key())
 	f.obj.Key = to.key()
+	c.mu.Unlock()
+	room.taken()
 	return true, nil
 }
 
-// room is a name that something is about to take. Whoever makes it ends it, by take
-// or by leave.
+// room is a name that something is about to take. Whoever makes it ends it: by
+// takeLocked and taken, or by leave.
 type room struct {
 	c    *Cache
 	over s3backend.Object // S3 holds it there, and what comes replaces it
@@ -185,7 +188,7 @@ type room struct {
 // the name is taken at once, and the policy need not grant it.
 func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (room, error) {
 	if dst.Key == "" {
-		return room{c: c, over: c.takeOver(key)}, nil
+		return room{c: c}, nil // the outbox knows of what is being removed there
 	}
 	r := room{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
 	if r.f == nil {
@@ -213,26 +216,41 @@ func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (room, error
 	return r, nil
 }
 
-// take gives the name away: who has the old file open keeps it, without one.
-func (r room) take() {
+// takeLocked gives the name away, in the moment in which it leads to something else:
+// who has the old file open keeps it, without a name. The caller holds mu, and calls
+// taken afterwards.
+func (r room) takeLocked() {
+	if r.f == nil {
+		return
+	}
+	r.c.files.drop(r.f)
+	switch {
+	case r.f.handles > 0:
+		r.f.unnamed = true
+		r.f.held = r.f.held || r.it != nil
+	case r.it != nil:
+		delete(r.c.owed, r.it)
+		r.f.endItemLocked(r.it)
+	}
+}
+
+// taken ends what was owed under the name that was given away.
+func (r room) taken() {
 	if r.f == nil {
 		return
 	}
 	defer r.f.changing.Unlock()
-	c, f := r.c, r.f
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.files.drop(f)
+	r.c.mu.Lock()
+	unnamed := r.f.unnamed
+	r.c.mu.Unlock()
+	if r.it != nil {
+		r.it.NameTaken()
+	}
 	switch {
-	case f.handles > 0:
-		f.unnamed = true
-		if r.it != nil {
-			f.held = true
-			r.it.Unname()
-		}
-	case r.it != nil:
-		delete(c.owed, r.it)
-		f.endItemLocked(r.it)
+	case r.it == nil:
+	case unnamed:
+		r.it.Unname()
+	default:
 		r.it.Drop()
 	}
 }
@@ -262,14 +280,20 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 	if err != nil {
 		return Version{}, err
 	}
+	if room.it != nil {
+		if room.over, err = room.it.Made(ctx); err != nil {
+			room.leave()
+			return Version{}, err
+		}
+	}
 	var v Version
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-	_, err = c.out.Move(context.WithoutCancel(ctx), []outbox.Move{{From: old, To: to.key(), Over: room.over}}, func(made []s3backend.Object) {
-		room.take()
-		c.renamed(old, made[0], true)
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: room.over}}, func(made []s3backend.Object) {
+		c.renamed(old, made[0], room.takeLocked)
 		v.etag = made[0].ETag
 	})
 	if err == nil {
+		room.taken()
 		return v, nil
 	}
 	room.leave()
@@ -287,9 +311,9 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) error {
 	for {
 		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-		err := c.out.MoveBeside(context.WithoutCancel(ctx), old, to.key(), func(made []s3backend.Object) {
+		err := c.out.MoveBeside(ctx, old, to.key(), func(made []s3backend.Object) {
 			c.names.Drop(to.prefix)
-			c.renamed(old, made[0], true)
+			c.renamed(old, made[0], func() {})
 		})
 		if err == nil {
 			return nil
@@ -307,20 +331,33 @@ func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) erro
 	}
 }
 
-// renamed notes that S3 has moved a version, before it removes the original. With
-// keep the folder that it was in stays.
-func (c *Cache) renamed(old, obj s3backend.Object, keep bool) {
+// renamed notes that S3 has moved a version, before it removes the original. takeLocked
+// is called in the moment in which the new name leads to it.
+func (c *Cache) renamed(old, obj s3backend.Object, takeLocked func()) {
+	c.noteMoved(old, &obj)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	takeLocked()
+	c.movedLocked(old, obj)
+}
+
+// Moved implements outbox.Events.
+func (c *Cache) Moved(old, obj s3backend.Object) { c.renamed(old, obj, func() {}) }
+
+// noteMoved notes what is known of a version for its copy.
+func (c *Cache) noteMoved(old s3backend.Object, obj *s3backend.Object) {
 	if h := c.names.Header(old.Key, old.ETag); h != nil {
 		obj.Header = h
 	}
 	if err := c.sent.Moved(old.Key, old.ETag, obj.Key, obj.ETag); err != nil {
 		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", obj.Key, "err", err)
 	}
-	c.names.Put(obj)
+	c.names.Put(*obj)
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gone[old.Key] = &removal{obj: old, keep: keep}
+}
+
+// movedLocked has who reads a version go on with its copy. The caller holds mu.
+func (c *Cache) movedLocked(old, obj s3backend.Object) {
 	f := c.files.get(old.Key)
 	if f == nil || f.obj.ETag != old.ETag {
 		return

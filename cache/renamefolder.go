@@ -2,115 +2,235 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// move has S3 move all objects of a folder. An interrupt does not cut it short: it
-// would leave them under both names for longer. Its error may be an
-// *outbox.StayedError.
-func (c *Cache) move(ctx context.Context, moves []outbox.Move) error {
-	_, err := c.out.Move(context.WithoutCancel(ctx), moves, func(made []s3backend.Object) {
-		for i, m := range moves {
-			if made[i].Key != "" {
-				c.renamed(m.From, made[i], false)
-			}
-		}
-	})
-	return err
+// dirRename is the rename of a directory under way.
+type dirRename struct {
+	c        *Cache
+	old, dir string // prefixes
+	markers  []string
 }
 
-// renameDir moves all that is below a folder: first every object is copied, and
-// only when all are there the old ones are deleted. What S3 refuses to copy for what it
-// is stays where it is, and is told at the end as an error.
+// renameDir moves all that is below a directory, as one operation: first every object is
+// copied, then what is owed gets its new name, and only then the old objects are deleted.
+// What S3 refuses to copy for what it is stays where it is, and is told at the end as an
+// *outbox.StayedError.
 func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) error {
-	old, dir := from.dir(), to.dir()
-	if strings.HasPrefix(dir, old) {
-		if dir == old {
+	r := &dirRename{c: c, old: from.dir(), dir: to.dir()}
+	if strings.HasPrefix(r.dir, r.old) {
+		if r.dir == r.old {
 			return nil
 		}
 		return ErrInvalid // into itself
 	}
 	if replace {
-		if _, err := c.checkEmpty(ctx, dir); err != nil {
-			return err
-		}
-		if err := c.forgetFolder(ctx, dir); err != nil {
+		if _, err := c.checkEmpty(ctx, r.dir); err != nil {
 			return err
 		}
 	}
-	landing := c.watchLanding(old)
-	defer landing.end()
-	objs, err := c.allUnder(ctx, old)
+	resume, err := c.out.Halt(ctx, r.old)
 	if err != nil {
 		return err
 	}
-	if len(objs) > 0 {
-		if err := c.mayDelete(ctx, old); err != nil {
-			return err
-		}
-	}
-	var stayed *outbox.StayedError
-	if err := c.moveObjects(ctx, objs, old, dir); err != nil && !errors.As(err, &stayed) {
+	defer resume()
+	moves, err := r.plan(ctx)
+	if err != nil {
 		return err
 	}
-	if err := c.moveOwed(ctx, old, dir); err != nil {
+	op := outbox.DirMove{From: r.old, To: r.dir, Markers: r.markers}
+	err = c.out.MoveDir(ctx, op, moves, func(made []s3backend.Object) error { return r.copied(ctx, moves, made) })
+	if err != nil {
 		return err
 	}
-	for late := landing.since(objs); len(late) > 0; late = landing.since(late) {
-		if err := c.moveObjects(ctx, late, old, dir); err != nil && !errors.As(err, &stayed) {
-			return err
-		}
-	}
-	c.names.PutDir(dir)
-	if stayed != nil {
-		return stayed
-	}
-	c.names.RemoveDir(old)
+	c.forgetRemoved(r.old)
 	return nil
 }
 
-// moveObjects moves what S3 holds below a folder.
-func (c *Cache) moveObjects(ctx context.Context, objs []s3backend.Object, old, dir string) error {
+// plan lists what S3 has to copy. What a file that is owed will replace is not copied: it
+// is deleted once that file is delivered under its new name.
+func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
+	c := r.c
+	replaced := map[string]string{} // ETags by key
+	for _, f := range r.owed() {
+		it := f.pending()
+		if it == nil {
+			continue
+		}
+		switch over, err := it.Made(ctx); {
+		case err != nil:
+			return nil, err
+		case over.ETag != "":
+			replaced[over.Key] = over.ETag
+		}
+	}
+	objs, err := c.allUnder(ctx, r.old)
+	if err != nil {
+		return nil, err
+	}
+	if len(objs) > 0 || len(replaced) > 0 {
+		if err := c.mayDelete(ctx, r.old); err != nil {
+			return nil, err
+		}
+	}
 	var moves []outbox.Move
-	var markers []s3backend.Object
 	for _, o := range objs {
-		to := dir + strings.TrimPrefix(o.Key, old)
+		to := r.rename(o.Key)
 		switch {
 		case len(to) > maxKey:
-			return fmt.Errorf("%w: %q", ErrNameTooLong, to)
+			return nil, fmt.Errorf("%w: %q", ErrNameTooLong, to)
 		case strings.HasSuffix(o.Key, "/"):
-			markers = append(markers, o)
-		default:
+			r.markers = append(r.markers, o.Key)
+		case replaced[o.Key] != o.ETag:
 			moves = append(moves, outbox.Move{From: o, To: to})
 		}
 	}
-	var stayed *outbox.StayedError
-	if err := c.move(ctx, moves); err != nil && !errors.As(err, &stayed) {
+	for _, f := range r.owed() {
+		if to := r.rename(f.Attr().Key); len(to) > maxKey {
+			return nil, fmt.Errorf("%w: %q", ErrNameTooLong, to)
+		}
+	}
+	return moves, nil
+}
+
+func (r *dirRename) rename(key string) string { return r.dir + strings.TrimPrefix(key, r.old) }
+
+// owed are the files below the old name of which something is owed.
+func (r *dirRename) owed() (all []*File) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	for _, f := range r.c.files.under(r.old) {
+		if f.item != nil {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// copied gives what is owed its new name, and shows all under it, in the end in one
+// moment.
+func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3backend.Object) error {
+	copies := map[string]s3backend.Object{} // by the old key
+	for i, m := range moves {
+		if made[i].Key != "" {
+			copies[m.From.Key] = made[i]
+		}
+	}
+	var done []*File
+	folders, err := r.makeMarkers()
+	for err == nil {
+		files := r.owed()
+		if len(files) == 0 && r.show(moves, made) {
+			break
+		}
+		for _, f := range files {
+			if err = r.renameOwed(ctx, f, copies); err != nil {
+				break
+			}
+			done = append(done, f)
+		}
+	}
+	if err != nil {
+		r.takeBack(ctx, done)
 		return err
 	}
-	for _, o := range markers { // a folder's own object is made anew
-		if err := c.oweFolder(dir + strings.TrimPrefix(o.Key, old)); err != nil {
-			return err
+	for _, prefix := range folders {
+		made, err := r.c.forgetFolder(ctx, prefix)
+		if err != nil {
+			r.c.log.Warn("a directory that was renamed is there under its old name too", "key", prefix, "err", err)
 		}
-		if stayed != nil && slices.ContainsFunc(stayed.Keys, func(key string) bool { return strings.HasPrefix(key, o.Key) }) {
-			continue
+		if made {
+			r.c.out.Remove(s3backend.Object{Key: prefix})
 		}
-		c.mu.Lock()
-		c.gone[o.Key] = &removal{obj: o}
-		c.mu.Unlock()
-		c.out.Remove(o)
-	}
-	if stayed != nil {
-		return stayed
 	}
 	return nil
+}
+
+// makeMarkers makes the directories' own objects anew, and returns those that are owed
+// under the old name.
+func (r *dirRename) makeMarkers() (owed []string, err error) {
+	c := r.c
+	c.mu.Lock()
+	for prefix := range c.folders {
+		if strings.HasPrefix(prefix, r.old) {
+			owed = append(owed, prefix)
+		}
+	}
+	c.mu.Unlock()
+	for _, prefix := range slices.Concat(r.markers, owed) {
+		if err := c.oweFolder(r.rename(prefix)); err != nil {
+			return nil, err
+		}
+	}
+	return owed, nil
+}
+
+// renameOwed renames one file that is owed.
+func (r *dirRename) renameOwed(ctx context.Context, f *File, copies map[string]s3backend.Object) error {
+	prefix, elem := splitKey(r.rename(f.Attr().Key))
+	it := f.pending()
+	if it == nil {
+		return nil
+	}
+	over := it.Over()
+	if _, err := r.c.renameOwed(ctx, f, place{prefix: prefix, elem: elem}, Attr{}); err != nil {
+		return err
+	}
+	if made, ok := copies[over.Key]; ok {
+		return it.ReplaceCopy(ctx, over, made) // it was written to while its version was copied
+	}
+	return nil
+}
+
+// show moves all files that are open, and what is known of them. It reports false where
+// something has come to be owed under the old name since the caller looked.
+func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
+	c := r.c
+	c.names.Drop(r.dir)
+	all := true
+	for i, m := range moves {
+		if made[i].Key == "" { // S3 does not copy it, and it stays
+			all = false
+			continue
+		}
+		c.noteMoved(m.From, &made[i])
+	}
+	c.names.PutDir(r.dir)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.files.under(r.old) {
+		if f.item != nil {
+			return false
+		}
+	}
+	for i, m := range moves {
+		if made[i].Key != "" {
+			c.movedLocked(m.From, made[i])
+		}
+	}
+	c.restoreDirsLocked(r.dir)
+	if all {
+		c.removed[r.old] = &removedDir{at: time.Now()}
+		c.names.RemoveDir(r.old)
+	}
+	return true
+}
+
+// takeBack gives what was renamed its old name again.
+func (r *dirRename) takeBack(ctx context.Context, done []*File) {
+	back := dirRename{c: r.c, old: r.dir, dir: r.old}
+	for _, f := range done {
+		if err := back.renameOwed(ctx, f, nil); err != nil {
+			r.c.log.Error("a file that is owed has kept its new name, though the rename of its directory has failed", "key", f.Attr().Key, "err", err)
+		}
+	}
 }
 
 // maxMoved is how many objects a folder may have that is renamed.
@@ -121,17 +241,21 @@ func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object
 	var objs []s3backend.Object
 	in := s3backend.ListInput{Prefix: prefix}
 	for {
+		before := c.out.Removals(prefix) // S3 may list what it removes before it has answered
 		page, err := c.bucket.List(ctx, in)
 		if err != nil {
 			return nil, err
 		}
-		c.mu.Lock()
 		for _, o := range page.Objects {
-			if r := c.gone[o.Key]; !r.hides(o.ETag) && (r == nil || !strings.HasSuffix(o.Key, "/")) {
+			r, removing := before[o.Key]
+			if now, is := c.out.Removing(o.Key); is {
+				r, removing = now, true
+			}
+			marker := strings.HasSuffix(o.Key, "/")
+			if !removing || r.ETag != o.ETag && !marker && !c.out.Hides(o) {
 				objs = append(objs, o)
 			}
 		}
-		c.mu.Unlock()
 		if len(objs) > maxMoved {
 			return nil, fmt.Errorf("%w to be renamed at once: there are more than %d below %q", meta.ErrTooMany, maxMoved, prefix)
 		}
@@ -139,38 +263,4 @@ func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object
 			return objs, nil
 		}
 	}
-}
-
-// moveOwed moves what is owed below a folder.
-func (c *Cache) moveOwed(ctx context.Context, old, dir string) error {
-	c.mu.Lock()
-	files := c.files.under(old)
-	var folders []string
-	for prefix := range c.folders {
-		if strings.HasPrefix(prefix, old) {
-			folders = append(folders, prefix)
-		}
-	}
-	c.mu.Unlock()
-	for _, prefix := range folders {
-		if err := c.forgetFolder(ctx, prefix); err != nil {
-			return err
-		}
-		if err := c.oweFolder(dir + strings.TrimPrefix(prefix, old)); err != nil {
-			return err
-		}
-	}
-	for _, f := range files {
-		c.mu.Lock()
-		prefix, elem := splitKey(dir + strings.TrimPrefix(f.key, old))
-		owed := f.item != nil
-		c.mu.Unlock()
-		if !owed {
-			continue
-		}
-		if _, err := c.renameOwed(ctx, f, place{prefix: prefix, elem: elem}, Attr{}, false); err != nil {
-			return err
-		}
-	}
-	return nil
 }

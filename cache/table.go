@@ -45,16 +45,25 @@ func (t *fileTable) move(f *File, key string) {
 	t.put(f)
 }
 
-// anyOwedUnder tells whether a file is owed anywhere below prefix.
-func (t *fileTable) anyOwedUnder(prefix string) bool {
+// anyOwedUnder tells whether a file is owed anywhere below prefix, except at the key
+// but and below it.
+func (t *fileTable) anyOwedUnder(prefix, but string) bool {
 	for dir, files := range t.byDir {
-		if !strings.HasPrefix(dir, prefix) {
+		if !strings.HasPrefix(dir, prefix) || strings.HasSuffix(but, "/") && strings.HasPrefix(dir, but) {
 			continue
 		}
-		for _, f := range files {
-			if f.item != nil {
-				return true
-			}
+		if anyOwed(files, but) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyOwed tells whether one of some files is owed, except at the key but.
+func anyOwed(files map[string]*File, but string) bool {
+	for _, f := range files {
+		if f.item != nil && f.key != but {
+			return true
 		}
 	}
 	return false

@@ -151,23 +151,36 @@ func (c *Cache) stat(ctx context.Context, p place, maxAge time.Duration) (Attr, 
 
 // look tells of the object and the folder at a place, this side's changes included.
 func (c *Cache) look(ctx context.Context, p place, maxAge time.Duration) (file *Attr, dir bool, err error) {
-	file, dir, known := c.owedAt(p)
-	if known {
-		return file, dir, nil
+	for {
+		file, dir, known := c.owedAt(p)
+		if known {
+			return file, dir, nil
+		}
+		removing := c.removing(p)
+		found, err := c.names.Lookup(ctx, p.prefix, p.elem, maxAge)
+		if err != nil {
+			return nil, false, err
+		}
+		dir = found.IsDir && c.stands(ctx, p.dir())
+		c.mu.Lock()
+		if found.IsFile {
+			file = c.entryAttrLocked(p.prefix, found.File)
+		}
+		c.mu.Unlock()
+		if file == nil && !dir || !removing || c.removing(p) {
+			return file, dir, nil
+		}
+		// It was being removed when S3 was asked, and is gone by now.
 	}
-	found, err := c.names.Lookup(ctx, p.prefix, p.elem, maxAge)
-	if err != nil {
-		return nil, false, err
-	}
+}
+
+// removing reports whether what was at a place is being removed.
+func (c *Cache) removing(p place) bool {
+	_, file := c.out.Removing(p.key())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if found.IsFile {
-		file = c.entryAttrLocked(p.prefix, found.File)
-	}
-	if _, removed := c.gone[p.dir()]; removed {
-		found.IsDir = false
-	}
-	return file, found.IsDir, nil
+	there, _ := c.standsLocked(p.dir())
+	return file || !there
 }
 
 // owedAt answers from what is owed alone, where that settles it.
@@ -178,7 +191,7 @@ func (c *Cache) owedAt(p place) (file *Attr, dir, known bool) {
 		a := f.attrLocked()
 		return &a, false, true
 	}
-	if c.folders[p.dir()] != nil || c.files.anyOwedUnder(p.dir()) {
+	if c.folders[p.dir()] != nil || c.owesBelowLocked(p.dir(), "") {
 		return nil, true, true
 	}
 	return nil, false, false
@@ -188,7 +201,7 @@ func (c *Cache) owedAt(p place) (file *Attr, dir, known bool) {
 // has removed it. The caller holds mu.
 func (c *Cache) entryAttrLocked(prefix string, e meta.Entry) *Attr {
 	key := prefix + e.Name
-	if c.gone[key].hides(e.ETag) {
+	if c.out.Hides(e.Object(prefix)) {
 		return nil
 	}
 	a := c.objectAttrLocked(e.Object(prefix))

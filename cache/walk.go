@@ -88,7 +88,7 @@ func (c *Cache) shows(obj s3backend.Object) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.files.get(obj.Key)
-	return (f == nil || f.item == nil) && !c.gone[obj.Key].hides(obj.ETag)
+	return (f == nil || f.item == nil) && !c.out.Hides(obj)
 }
 
 // stretch is what is to be fetched ahead of a walk now.

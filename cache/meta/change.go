@@ -9,10 +9,12 @@ import (
 // What this program changes at S3 changes what is known here at once, also the answers
 // that are on their way and do not tell of it.
 
-// Put notes that key now holds this version: it was just committed, or read.
+// Put notes that key now holds this version: it was just committed, or read. So the
+// folders above it exist.
 func (c *Cache) Put(o s3backend.Object) {
 	prefix, name := split(o.Key)
 	c.change(prefix, func(l *Listing) { l.put(entryOf(name, o)) })
+	c.PutDir(prefix)
 	if o.Header != nil {
 		c.Learn(o)
 	}
@@ -21,23 +23,26 @@ func (c *Cache) Put(o s3backend.Object) {
 // Remove notes that key holds no object any more.
 func (c *Cache) Remove(key string) {
 	prefix, name := split(key)
-	c.change(prefix, func(l *Listing) { l.remove(name, false) })
+	c.change(prefix, func(l *Listing) {
+		if name == "" {
+			l.setMarker(false)
+			return
+		}
+		l.remove(name, false)
+	})
 }
 
-// PutDir notes that the folder with this prefix exists.
+// PutDir notes that the folder with this prefix exists, and those above it.
 func (c *Cache) PutDir(prefix string) {
-	parent, name := split(strings.TrimSuffix(prefix, "/"))
-	c.change(parent, func(l *Listing) { l.put(Entry{Name: name, Size: isDir}) })
+	for parent, name := splitDir(prefix); parent != ""; parent, name = splitDir(parent) {
+		c.change(parent, func(l *Listing) { l.put(Entry{Name: name, Size: isDir}) })
+	}
 }
 
 // PutMarker notes that the folder with this prefix has an object of its own.
 func (c *Cache) PutMarker(prefix string) {
 	c.PutDir(prefix)
-	c.change(prefix, func(l *Listing) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.marker = true
-	})
+	c.change(prefix, func(l *Listing) { l.setMarker(true) })
 }
 
 // RemoveDir notes that nothing begins with prefix any more.
@@ -65,23 +70,18 @@ func (c *Cache) Drop(prefix string) {
 	}
 }
 
-// change applies a local change to what is known of a folder, also to the
-// listing that is on its way and was begun before.
+// change applies a local change to what is known of a folder, also to each
+// listing that is on its way, or being read, and was begun before.
 func (c *Cache) change(prefix string, apply func(*Listing)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changes++
 	c.touchLocked(prefix)
 	c.points.Purge()
-	d, ok := c.dirs.Peek(prefix)
-	if !ok {
-		return
+	for _, l := range c.readLocked(prefix) {
+		apply(l)
 	}
-	if d.cur != nil {
-		apply(d.cur)
+	if d, ok := c.dirs.Peek(prefix); ok {
+		c.countLocked(prefix, d)
 	}
-	if d.next != nil && d.next != d.cur {
-		apply(d.next)
-	}
-	c.countLocked(prefix, d)
 }

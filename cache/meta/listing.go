@@ -39,6 +39,7 @@ type Listing struct {
 	complete bool
 	brief    bool // see short
 	marker   bool // the folder's own object "prefix" exists
+	marked   bool // it was made or removed here
 	err      error
 	wanted   int           // pages
 	changed  chan struct{} // closed and renewed at each change of the fields above
@@ -72,7 +73,9 @@ func (l *Listing) add(p s3backend.Page, err error) {
 	l.pages++
 	l.complete = p.Next == ""
 	page, marker := entriesOf(l.prefix, p)
-	l.marker = l.marker || marker
+	if !l.marked {
+		l.marker = l.marker || marker
+	}
 	if n := len(page); n > 0 {
 		l.last = max(l.last, sortName(page[n-1]))
 	}
@@ -345,6 +348,13 @@ func (l *Listing) HasMarker(ctx context.Context) (bool, error) {
 	return l.marker, nil
 }
 
+// setMarker notes that the folder's own object was made or removed.
+func (l *Listing) setMarker(there bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.marker, l.marked = there, true
+}
+
 // put adds or replaces an entry.
 func (l *Listing) put(e Entry) {
 	l.mu.Lock()
@@ -380,9 +390,9 @@ func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
 	return f.IsDir, err
 }
 
-func (l *Listing) empty() (empty, marker, known bool) {
+func (l *Listing) count() (n int, marker, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	empty = l.gone == l.entries.n+len(l.extra)
-	return empty, l.marker, l.complete || !empty
+	n = l.entries.n + len(l.extra) - l.gone
+	return n, l.marker, l.complete || n > 0
 }

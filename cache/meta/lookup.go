@@ -174,14 +174,14 @@ func (c *Cache) ask(ctx context.Context, key, name string) (f Found, err error) 
 	return f, err
 }
 
-// Empty tells from memory whether a folder has no entries, and whether it has an
+// Count tells from memory how many entries a folder has at least, and whether it has an
 // object of its own; known is false where S3 would have to be asked.
-func (c *Cache) Empty(prefix string) (empty, marker, known bool) {
+func (c *Cache) Count(prefix string) (n int, marker, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d, ok := c.dirs.Peek(prefix)
 	if !ok || d.cur == nil {
-		return false, false, false
+		return 0, false, false
 	}
-	return d.cur.empty()
+	return d.cur.count()
 }

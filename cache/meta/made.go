@@ -16,7 +16,7 @@ func (c *Cache) Made(prefix string) {
 	if _, known := c.dirs.Peek(prefix); known || !ok {
 		return
 	}
-	l := newListing(prefix, allPages)
+	l := c.newListingLocked(prefix, allPages)
 	l.begun, l.pages, l.complete = asked, 1, true
 	c.dirs.Add(prefix, &dir{cur: l})
 	c.forgetSoonLocked()

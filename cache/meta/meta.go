@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
@@ -73,7 +74,8 @@ type Cache struct {
 	// mu guards the fields below; it is taken before a Listing's.
 	mu      sync.Mutex
 	dirs    *simplelru.LRU[string, *dir]
-	total   int // entries over all dirs
+	read    map[string][]weak.Pointer[Listing] // all that somebody may read still, by prefix
+	total   int                                // entries over all dirs
 	points  *simplelru.LRU[string, point]
 	headers *simplelru.LRU[string, *s3backend.Header]
 	tours   []*tour
@@ -100,7 +102,7 @@ func New(bucket Bucket, cfg Config) *Cache {
 	if cfg.Entries == 0 {
 		cfg.Entries = defaultEntries
 	}
-	c := &Cache{bucket: bucket, cfg: cfg}
+	c := &Cache{bucket: bucket, cfg: cfg, read: map[string][]weak.Pointer[Listing]{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	// The sizes are constants above zero, the only thing NewLRU refuses.
 	c.dirs, _ = simplelru.NewLRU(cfg.Entries, func(_ string, d *dir) {
@@ -151,7 +153,7 @@ func (c *Cache) listLocked(prefix string, maxAge time.Duration, wanted int) *Lis
 		l.extend(wanted)
 		return l
 	}
-	l := newListing(prefix, wanted)
+	l := c.newListingLocked(prefix, wanted)
 	d.next = l
 	if d.cur == nil {
 		d.cur = l
@@ -235,9 +237,35 @@ func (c *Cache) forgetOld() {
 			c.dirs.Remove(prefix)
 		}
 	}
+	for prefix := range c.read {
+		c.readLocked(prefix)
+	}
 	if c.dirs.Len() > 0 {
 		c.forgetSoonLocked()
 	}
+}
+
+// newListingLocked begins a listing, which learns of all changes from now on for as long
+// as somebody may read it: also if it is forgotten meanwhile, or another takes its place.
+func (c *Cache) newListingLocked(prefix string, wanted int) *Listing {
+	l := newListing(prefix, wanted)
+	c.read[prefix] = append(c.read[prefix], weak.Make(l))
+	c.forgetSoonLocked()
+	return l
+}
+
+// readLocked returns the listings of a folder that somebody may read still.
+func (c *Cache) readLocked(prefix string) (all []*Listing) {
+	kept := c.read[prefix][:0]
+	for _, p := range c.read[prefix] {
+		if l := p.Value(); l != nil {
+			all, kept = append(all, l), append(kept, p)
+		}
+	}
+	if c.read[prefix] = kept; len(kept) == 0 {
+		delete(c.read, prefix)
+	}
+	return all
 }
 
 // useLocked makes l the folder's listing, unless a later one has taken its place:

@@ -225,7 +225,7 @@ func (c *Cache) fillLocked(t *tour, f *folder) {
 		if t.stale(f.prefix) {
 			return
 		}
-		w = &waiting{l: newListing(f.prefix, allPages)}
+		w = &waiting{l: c.newListingLocked(f.prefix, allPages)}
 		if d, ok := c.dirs.Get(f.prefix); ok {
 			if d.next != nil || d.cur != nil && d.cur.after(f.asked) {
 				return // somebody asks for it, or has

@@ -35,6 +35,11 @@ func (it *Item) deliver() {
 		it.mu.Unlock()
 		return
 	}
+	if it.o.isHalted(it.key) {
+		it.scheduleLocked(it.o.cfg.Settle) // look again
+		it.mu.Unlock()
+		return
+	}
 	ctx, cancel := context.WithCancelCause(it.o.ctx)
 	a := &attempt{cancel: cancel, done: make(chan struct{})}
 	it.attempt, it.state = a, Uploading
@@ -138,7 +143,7 @@ func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.committed == seq && seq > 0 || it.privateLocked() {
+		if it.goneLocked() || it.inS3Locked() || it.privateLocked() {
 			it.mu.Unlock()
 			return nil
 		}
@@ -173,7 +178,7 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	open := it.o.open
 	it.o.mu.Unlock()
 	it.mu.Lock()
-	it.over, it.committed, it.up = obj, seq, nil
+	it.over, it.committed, it.up = obj, commitment{seq, obj}, nil
 	over := it.base.ETag != ""
 	if over {
 		it.base = obj
@@ -182,6 +187,36 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	if over && open != nil && it.stage != nil {
 		it.stage.rebase(it.opened(open(obj)))
 	}
+	it.o.events.Committed(it, obj)
+}
+
+// commitment is a version that S3 confirmed while the item was still written, and the
+// stage's seq that it is of; 0 for none.
+type commitment struct {
+	seq uint64
+	obj s3backend.Object
+}
+
+// inS3Locked reports whether S3 holds the item as it is now, under the name that it has
+// now. The caller holds mu.
+func (it *Item) inS3Locked() bool {
+	at := it.committed
+	return at.seq > 0 && at.seq == it.seq() && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
+}
+
+// elsewhere returns the version of an earlier name as which S3 holds the item as it is
+// now; false for none.
+func (it *Item) elsewhere() (s3backend.Object, bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	at := it.committed
+	return at.obj, at.seq > 0 && at.seq == it.seq() && at.obj.Key != it.key
+}
+
+func (it *Item) forgetCommitted() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.committed = commitment{}
 }
 
 func (it *Item) seq() uint64 {
@@ -196,7 +231,10 @@ func (it *Item) seq() uint64 {
 // commit makes the item's content the object at its key, on the condition that
 // S3 holds what it replaces, or beside it where S3 does not.
 func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
-	if err := it.o.awaitRemoval(ctx, it.Key()); err != nil {
+	if err := it.o.removals.awaitFree(ctx, it, it.Key()); err != nil {
+		return s3backend.Object{}, err
+	}
+	if err := it.keepOthers(ctx); err != nil {
 		return s3backend.Object{}, err
 	}
 	if it.folder {
@@ -213,7 +251,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	for range 4 { // each turn that does not return has learnt what S3 holds
 		it.mu.Lock()
 		key, over, seq := it.key, it.over, it.seq()
-		delivered := it.committed == seq && seq > 0
+		delivered := it.inS3Locked()
 		it.mu.Unlock()
 		if delivered {
 			return over, nil // by Commit, and nothing has changed since
@@ -408,11 +446,6 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	return nil
 }
 
-// removeVersion deletes a version that was replaced under another name.
-func (o *Outbox) removeVersion(old s3backend.Object) {
-	o.removals.add(&toRemove{obj: old, strict: true})
-}
-
 // current tells what S3 holds at key: no ETag for nothing. Its header is nil where
 // the policy lets us list, but not read.
 func (o *Outbox) current(ctx context.Context, key string) (s3backend.Object, error) {
@@ -438,6 +471,11 @@ func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil, s3backend.Condition{IfNoneMatch: true})
 	if isKind(err, s3backend.Stale) {
 		obj, err = s3backend.Object{}, nil
+	}
+	if s3backend.Ambiguous(err) {
+		it.mu.Lock()
+		it.unsure = true
+		it.mu.Unlock()
 	}
 	obj.Key = key
 	return obj, err

@@ -42,9 +42,11 @@ func (it *Item) prepare(ctx context.Context) error {
 	}
 	defer it.stage.close()
 	it.mu.Lock()
-	key, seq := it.key, it.seq()
-	delivered := it.committed == seq && seq > 0
+	key, delivered := it.key, it.inS3Locked()
 	it.mu.Unlock()
+	if _, copied := it.elsewhere(); copied {
+		return nil
+	}
 	size := it.stage.length()
 	if delivered || size <= PartSize || it.onlyHeader() {
 		return nil

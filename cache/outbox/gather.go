@@ -68,14 +68,14 @@ func (r *removals) gathered() int {
 	return len(r.loose)
 }
 
-// takeLocked takes the first removal of a line that is still owed, to send it; nil
-// for none.
+// takeLocked takes the first removal of a queue that is still owed and ready, to send
+// it; nil for none.
 func (r *removals) takeLocked(line *[]*toRemove) *toRemove {
 	for len(*line) > 0 {
 		t := (*line)[0]
 		(*line)[0], *line = nil, (*line)[1:]
-		if r.owed[t.obj.Key] == t {
-			t.sent = true
+		if r.owed[t.obj.Key] == t && t.readyLocked() {
+			t.flight = make(chan struct{})
 			return t
 		}
 	}
@@ -88,13 +88,6 @@ func (r *removals) deleteLocked() {
 		r.deleting++
 		r.o.work.Go(r.deleteStrict)
 	}
-}
-
-// resume goes on with what was recovered.
-func (r *removals) resume() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.deleteLocked()
 }
 
 // deleteStrict deletes single versions until none waits.

@@ -66,6 +66,12 @@ func (a *attempt) end(ctx context.Context) error {
 	}
 }
 
+func (it *Item) isGone() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.goneLocked()
+}
+
 func (it *Item) goneLocked() bool {
 	select {
 	case <-it.gone:
@@ -88,7 +94,11 @@ func (it *Item) Release() {
 	if it.writers == 0 && !it.goneLocked() {
 		it.since = time.Now()
 		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
-		it.restLocked(it.o.cfg.Settle)
+		settle := it.o.cfg.Settle
+		if it.stage != nil && it.inS3Locked() {
+			settle = 0 // there is nothing to wait for
+		}
+		it.restLocked(settle)
 		if it.state == Sealed && it.stage != nil && it.stage.length() > PartSize {
 			it.o.work.Go(it.sendEarly)
 		}
@@ -110,6 +120,7 @@ func (it *Item) restLocked(d time.Duration) {
 	switch {
 	case it.privateLocked():
 		it.state = Local
+		it.ageLocked()
 	case it.interrupted != nil:
 		it.state, it.reason = Interrupted, it.interrupted.why
 	default:

@@ -86,11 +86,15 @@ type Item struct {
 	// for none yet.
 	contentID    string
 	contentIDSeq uint64
-	committed    uint64 // the stage's seq that S3 holds, under -o sync
+	committed    commitment // under -o sync
 	up           *transfer
 	offline      bool               // streaming failed; the commit will send all
 	filling      bool               // the base is being copied here, since a put will need it
-	leave        []s3backend.Object // versions to delete once this is delivered
+	leave        []s3backend.Object // versions to delete once this is delivered, or has been private for a while
+	aging        bool               // that while has begun
+	unsure       bool               // of a folder: S3 may have made it unseen
+	copies       []s3backend.Object // versions of which a copy may be at key, see copiedFrom
+	first        []*Item            // that lie over what the commit replaces, and get all of it before
 	lost         []lost             // what attempts may have left whose answers were lost
 	theirs       string             // the key of the other party's version that this goes beside; "" for none
 	interrupted  *interruption      // why it is not for delivery; nil if it is
@@ -103,8 +107,19 @@ type closer interface{ Close() }
 
 // Create stages a file at key: over says what S3 holds there and the commit will
 // replace, base what the content lies upon. Either may be without an ETag, for
-// none. The caller is its first writer, and calls Release.
+// none. Where a version is being removed at key, that is what the commit replaces.
+// The caller is its first writer, and calls Release.
 func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*Item, error) {
+	return o.create(key, over, base, read, false)
+}
+
+// CreateAside is Create of what is to become a file that S3 holds, under a private name,
+// once SetAside has brought its bytes here. A process that ends before leaves nothing.
+func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Item, error) {
+	return o.create(key, s3backend.Object{}, base, read, true)
+}
+
+func (o *Outbox) create(key string, over, base s3backend.Object, read Base, aside bool) (*Item, error) {
 	size := base.Size
 	if base.ETag == "" {
 		size, read = 0, nil
@@ -122,16 +137,19 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*It
 		return nil, err
 	}
 	st.room = o.room
-	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	removing := o.removals.at(key)
+	over, lost := removing.replaced(over)
+	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, lost: lost, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
 	st.file.outgrow = it.outgrow
-	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header)}); err != nil {
+	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: lost, Aside: aside}); err != nil {
 		st.close()
 		it.eraseLog()
 		st.file.remove()
 		return nil, err
 	}
 	o.add(it)
+	o.removals.yield(it, removing)
 	return it, nil
 }
 
@@ -144,27 +162,34 @@ func (o *Outbox) CreateFolder(key string) (*Item, error) {
 		return nil, err
 	}
 	it.sealed.Store(true)
+	removing := o.removals.at(key)
+	it.unsure = removing != nil // S3 may hold the one that is being removed
 	o.add(it)
+	o.removals.yield(it, removing)
 	return it, nil
 }
 
-// Rename gives the item another key; over is what S3 holds there. The caller
-// holds the item. What S3 holds under the old key, because the item replaced it,
-// is deleted after the delivery. What is owed there already, if that is given, is
-// owed no more, and the caller drops it.
+// Rename gives the item another key; over is what S3 holds there, or what is being
+// removed there. The caller holds the item. What S3 holds under the old key, because
+// the item replaced it, is deleted after the delivery. What is owed there already, if
+// that is given, is owed no more, and the caller drops it.
 func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
 	it.knowLost()
+	from, r := it.Key(), it.o.removals
+	removing, removed := r.at(key), r.yielded(it, from)
+	over, lost := removing.replaced(over)
 	it.mu.Lock()
 	var leave []s3backend.Object
 	for _, o := range append(slices.Clip(it.leave), it.over) {
 		switch {
-		case o.ETag == "":
+		case o.ETag == "" || o.Key == from && removed != nil: // it is removed in any case
 		case o.Key != key:
 			leave = append(leave, o)
 		case over.ETag == "":
 			over = o // it comes back to where S3 still holds what it replaces
 		}
 	}
+	it.addLostLocked(lost)
 	it.mu.Unlock()
 	for _, d := range displaced {
 		if d != nil {
@@ -172,12 +197,12 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		}
 	}
 	it.mu.Lock()
-	r := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
+	rec := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
 	it.mu.Unlock()
 	synced := false // what is given up
 	for _, d := range displaced {
 		if d != nil {
-			r.Instead = filepath.Base(d.path)
+			rec.Instead = filepath.Base(d.path)
 			synced = synced || d.synced.Load() > 0
 		}
 	}
@@ -186,7 +211,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 			return err
 		}
 	}
-	if err := it.note(r); err != nil {
+	if err := it.note(rec); err != nil {
 		return err
 	}
 	if synced { // at no time does a power loss leave neither
@@ -199,9 +224,28 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	it.up = nil // an upload is bound to its key
 	it.key, it.over, it.leave, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
 	it.mu.Unlock()
+	for _, o := range leave {
+		r.leave(it, o)
+	}
+	r.yield(it, removing)
+	r.unyield(it, removed)
 	it.astray()
 	it.o.abandon(up)
 	return nil
+}
+
+// DropUnsent is Drop of an item that nobody holds, if no request about it was ever made.
+// It reports whether it was so.
+func (it *Item) DropUnsent() bool {
+	it.mu.Lock()
+	if it.goneLocked() || it.attempt != nil || it.writers > 0 || it.tries > 0 || it.unsure {
+		it.mu.Unlock()
+		return false
+	}
+	it.writers++ // no attempt begins any more
+	it.mu.Unlock()
+	it.Drop()
+	return true
 }
 
 // Drop forgets the item and its bytes; the caller holds it. An upload that was
@@ -212,12 +256,13 @@ func (it *Item) Drop() {
 		it.mu.Unlock()
 		return
 	}
-	up := it.up
+	up, key := it.up, it.key
 	it.up = nil
 	it.nameless.Store(true)
 	close(it.gone)
 	it.mu.Unlock()
 	it.o.abandon(up)
+	it.o.removals.unyield(it, it.o.removals.yielded(it, key))
 	it.removeLeft()
 	it.erase()
 	it.o.forget(it)
@@ -270,6 +315,14 @@ func (it *Item) Bytes() []byte {
 		return nil
 	}
 	return it.stage.file.bytes()
+}
+
+// MayBeThere reports whether S3 may hold a folder's own object that is not confirmed: the
+// answer to an attempt to make it was lost, or the one before is still being removed.
+func (it *Item) MayBeThere() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.unsure
 }
 
 // IsFolder tells a folder's own object from a file.

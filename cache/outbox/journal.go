@@ -34,12 +34,13 @@ type record struct {
 
 	Name   string     `json:"name,omitempty"`   // create: of the staged file, where there is none yet
 	Folder bool       `json:"folder,omitempty"` // create
+	Aside  bool       `json:"aside,omitempty"`  // create: it is nothing before the first leave
 	Key    string     `json:"key,omitempty"`    // create, rename, upload
 	Over   *version   `json:"over,omitempty"`   // create, rename, commit
 	Base   *version   `json:"base,omitempty"`   // create
 	Header *rawHeader `json:"header,omitempty"` // create, upload
-	Leave  []version  `json:"leave,omitempty"`  // rename
-	Lost   []lost     `json:"lost,omitempty"`   // rename, open, remove
+	Leave  []version  `json:"leave,omitempty"`  // rename, leave
+	Lost   []lost     `json:"lost,omitempty"`   // create, rename, open, remove
 	Beside bool       `json:"beside,omitempty"` // rename
 	// Instead is the staged file that was owed under the new name, and is no more.
 	Instead string          `json:"instead,omitempty"` // rename
@@ -65,6 +66,7 @@ type record struct {
 	Part    *part           `json:"part,omitempty"`    // part
 	S3      *s3backend.Part `json:"s3,omitempty"`      // part
 	Moves   []moveRecord    `json:"moves,omitempty"`   // move
+	Dir     *DirMove        `json:"dir,omitempty"`     // move, of a directory
 }
 
 const (
@@ -76,6 +78,7 @@ const (
 	opRefuse   = "refuse" // a program was refused what it meant to be in the file
 	opTry      = "try"    // it is sent though it is not closed
 	opRename   = "rename"
+	opLeave    = "leave"  // what is removed after the delivery, or a while later
 	opCommit   = "commit" // S3 has it as it was then, and it is still written
 	opUpload   = "upload" // a multipart upload has begun
 	opPart     = "part"   // S3 has a part of it
@@ -102,6 +105,13 @@ func versionsOf(objs []s3backend.Object) (all []version) {
 		all = append(all, *versionOf(o))
 	}
 	return all
+}
+
+func objects(all []version) (objs []s3backend.Object) {
+	for _, v := range all {
+		objs = append(objs, v.object())
+	}
+	return objs
 }
 
 func (v *version) object() s3backend.Object {
@@ -202,8 +212,8 @@ var (
 
 // ops are the steps that this program knows.
 var ops = []string{
-	opCreate, opWrite, opTruncate, opOpen, opSeal, opRefuse, opTry, opRename, opCommit, opUpload, opPart, opGiveUp,
-	opMove, opRemove, opRemoved,
+	opCreate, opWrite, opTruncate, opOpen, opSeal, opRefuse, opTry, opRename, opLeave, opCommit, opUpload, opPart, opGiveUp,
+	opMove, opTakeBack, opRemove, opRemoved,
 }
 
 // readLog reads a journal. A last line that was cut short is taken off it, so that

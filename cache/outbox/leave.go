@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -25,8 +26,20 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 		it.over = cur
 		return true, nil
 	}
-	if it.o.removals.owes(cur) {
-		return true, it.o.awaitRemoval(ctx, key)
+	if it.isCopy(ctx, key) {
+		it.mu.Lock()
+		defer it.mu.Unlock()
+		it.over, it.copies = cur, nil
+		return true, nil
+	}
+	if t := it.o.removals.at(key); t != nil && t.means(cur) {
+		if err := it.o.removals.awaitFree(ctx, it, key); err != nil {
+			return false, err
+		}
+		it.mu.Lock()
+		defer it.mu.Unlock()
+		it.over = cur // if it is gone, the next try will tell
+		return true, nil
 	}
 	return false, nil
 }
@@ -45,7 +58,7 @@ func (it *Item) removeLeft() {
 		it.o.removals.addLost(l)
 	}
 	it.mu.Lock()
-	it.leave, it.lost = nil, nil
+	it.leave, it.lost = nil, nil // the journal still tells of them
 	it.mu.Unlock()
 	it.o.mu.Lock()
 	defer it.o.mu.Unlock()
@@ -91,10 +104,131 @@ func (it *Item) keepAll(ctx context.Context) error {
 	return it.note(it.sealRecord(opWrite, it.o.boot))
 }
 
-// owes tells whether this very version is being removed.
-func (r *removals) owes(obj s3backend.Object) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.owed[obj.Key]
-	return t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, func(l lost) bool { return l.left(obj) }))
+// forgetLeave notes that another has taken a key at which the item left a version: it
+// is not removed any more.
+func (it *Item) forgetLeave(key string) {
+	if it == nil {
+		return
+	}
+	it.mu.Lock()
+	n := len(it.leave)
+	it.leave = slices.DeleteFunc(slices.Clone(it.leave), func(v s3backend.Object) bool { return v.Key == key })
+	r := record{Op: opLeave, Leave: versionsOf(it.leave)}
+	less := len(it.leave) < n
+	it.mu.Unlock()
+	if !less {
+		return
+	}
+	if err := it.note(r); err != nil {
+		it.o.log.Error("after the end of this process a file may be removed whose name was taken again", "key", key, "err", err)
+	}
+}
+
+// replaced returns what something replaces that takes the name of what is being
+// removed, and sees over there: without an ETag if nothing. Attempts whose answers were
+// lost may have left something there as well.
+func (t *toRemove) replaced(over s3backend.Object) (s3backend.Object, []lost) {
+	if t == nil {
+		return over, nil
+	}
+	if over.ETag == "" {
+		over = t.obj
+	}
+	left := slices.Clone(t.lost)
+	for i := range left {
+		left[i].seq = 0 // another's content
+	}
+	return over, left
+}
+
+// means reports whether this very version is being removed.
+func (t *toRemove) means(obj s3backend.Object) bool {
+	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, func(l lost) bool { return l.left(obj) })
+}
+
+// asideGrace is how long S3 keeps a file that was renamed to a private name, as
+// editors do with the state before they save: the new file replaces it in one
+// request, and needs no right to delete.
+const asideGrace = 30 * time.Second
+
+// SetAside brings all bytes of the version old here, which the item is made of under a
+// private name. S3 keeps old until something else takes its name, or for a while. The
+// caller holds the item.
+func (it *Item) SetAside(ctx context.Context, old s3backend.Object) error {
+	if err := it.keepAll(ctx); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	leave := append(slices.Clip(it.leave), old)
+	it.mu.Unlock()
+	if err := it.note(record{Op: opLeave, Leave: versionsOf(leave)}); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	it.leave = leave
+	it.mu.Unlock()
+	it.o.removals.leave(it, old)
+	return nil
+}
+
+// onlyBegunAside reports whether a journal is of a file that was being set aside when its
+// process ended: S3 has all of it under its own name.
+func onlyBegunAside(recs []record) bool {
+	return recs[0].Aside && !slices.ContainsFunc(recs, func(r record) bool { return r.Op == opLeave })
+}
+
+// ageLocked has what a private item left at S3 removed after a while.
+func (it *Item) ageLocked() {
+	if it.aging || !it.leavesLocked() || it.o.ctx.Err() != nil {
+		return
+	}
+	it.aging = true
+	it.o.work.Go(func() {
+		for try := 0; ; try++ {
+			wait := asideGrace
+			if try > 0 {
+				wait = backoff(try)
+			}
+			if sleep(it.o.ctx, wait) != nil {
+				return
+			}
+			if err := it.endAside(); err == nil {
+				break
+			} else {
+				it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name", "key", it.Key(), "err", err)
+			}
+		}
+		it.mu.Lock()
+		defer it.mu.Unlock()
+		it.aging = false
+	})
+}
+
+// leavesLocked reports whether S3 holds, or may hold, something under a name that the
+// item has no more.
+func (it *Item) leavesLocked() bool {
+	return len(it.leave) > 0 || slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key != it.key })
+}
+
+// endAside has what the item left at S3 removed, if it is still private. Its bytes are
+// on the disk before.
+func (it *Item) endAside() error {
+	it.mu.Lock()
+	over := it.goneLocked() || !it.privateLocked() || !it.leavesLocked()
+	it.mu.Unlock()
+	if over {
+		return nil
+	}
+	if it.Open() != nil {
+		return nil // dropped meanwhile
+	}
+	defer it.Close()
+	if err := it.keepAll(it.o.ctx); err != nil {
+		return err
+	}
+	if err := it.Sync(); err != nil {
+		return err
+	}
+	it.removeLeft()
+	return it.note(record{Op: opLeave})
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +18,7 @@ import (
 const (
 	movePrefix = "move-"
 	opMove     = "move"
+	opTakeBack = "take back" // the move has failed: its copies are removed again
 	// copies is how many objects are copied at once.
 	copies = 32
 )
@@ -33,6 +36,22 @@ type moveRecord struct {
 	From version  `json:"from"`
 	To   string   `json:"to"`
 	Over *version `json:"over,omitempty"`
+	// Freed tells that what it replaces had been removed here.
+	Freed bool `json:"freed,omitempty"`
+}
+
+// moving is moves that are being made. Their journal is there until all is done, or all
+// is taken back.
+type moving struct {
+	dir    *DirMove // nil for a file
+	o      *Outbox
+	log    string
+	moves  []Move
+	names  *nameClaim         // the keys that the objects get
+	freed  []bool             // whether what is replaced had been removed here
+	made   []s3backend.Object // the copies
+	unsure []bool             // whether S3 has copied what it did not confirm
+	stayed []error            // why an object keeps its key, for what it is
 }
 
 // StayedError says which objects of a Move keep their keys, since S3 refuses to copy them
@@ -62,84 +81,168 @@ func staysBehind(err error) bool {
 // Move copies objects on the server and then owes the removal of the originals, so
 // that each is whole under one name at least at any moment. It returns the copies,
 // and tells of them before any original can be gone, if copied is not nil.
-// On the first failure it takes the copies back, and nothing has changed, unless S3
-// refuses some of several objects for what they are: then the error is a *StayedError,
-// and their copies have no key. Should this process end, a later one goes on.
+// Where a version is being removed under a new key, that is replaced; a request that is
+// under way about it is waited for. On the first failure the copies are taken back, and
+// nothing has changed, unless S3 refuses some of several objects for what they are: then
+// the error is a *StayedError, and their copies have no key. Should this process end, a
+// later one goes on.
 func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
-	log := filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), logSuffix))
-	rec := record{Op: opMove}
-	for _, m := range moves {
-		rec.Moves = append(rec.Moves, moveRecord{*versionOf(m.From), m.To, versionOf(m.Over)})
+	m, err := o.beginMove(ctx, moves, nil)
+	if err != nil {
+		return nil, err
 	}
-	if err := appendLog(log, rec); err != nil {
-		removeLog(log)
+	return m.made, m.run(ctx, func(made []s3backend.Object) error {
+		if copied != nil {
+			copied(made)
+		}
+		return nil
+	})
+}
+
+// run copies, then calls copied, then removes the originals.
+func (m *moving) run(ctx context.Context, copied func([]s3backend.Object) error) error {
+	defer m.names.release()
+	// To cut it off would leave objects under both names for longer.
+	err := m.copy(context.WithoutCancel(ctx))
+	left := leftBehind(m.moves, m.stayed)
+	if err == nil && left != nil && len(left.Keys) == len(m.moves) {
+		err = left.Err
+	}
+	if err == nil {
+		err = copied(m.made)
+	}
+	if err != nil {
+		m.takeBack()
+		return err
+	}
+	m.finish(left)
+	if left != nil {
+		return left
+	}
+	return nil
+}
+
+// beginMove takes the new names and writes the journal.
+func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*moving, error) {
+	m := &moving{o: o, dir: dir, moves: make([]Move, len(moves)), freed: make([]bool, len(moves)), made: make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)), stayed: make([]error, len(moves))}
+	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), logSuffix))
+	copy(m.moves, moves)
+	keys := make([]string, len(moves))
+	for i := range moves {
+		keys[i] = moves[i].To
+	}
+	var err error
+	if m.names, err = o.removals.claim(ctx, keys); err != nil {
+		return nil, err
+	}
+	rec := record{Op: opMove, Dir: dir}
+	for i := range m.moves {
+		mv := &m.moves[i]
+		if mv.Over, m.freed[i], err = m.names.replaces(ctx, mv.To, mv.Over); err != nil {
+			m.names.release()
+			return nil, err
+		}
+		rec.Moves = append(rec.Moves, moveRecord{*versionOf(mv.From), mv.To, versionOf(mv.Over), m.freed[i]})
+	}
+	if err := appendLog(m.log, rec); err != nil {
+		removeLog(m.log)
+		m.names.release()
 		return nil, err
 	}
 	failpoint("move begun")
-	made := make([]s3backend.Object, len(moves))
-	stayed := make([]error, len(moves))
-	unsure := make([]bool, len(moves)) // whether S3 has copied what it did not confirm
-	var mu sync.Mutex
-	g, gctx := errgroup.WithContext(ctx)
+	return m, nil
+}
+
+// copy copies all objects, or tells why one could not be. No copy is cut off because
+// another has failed: S3 might carry it out all the same.
+func (m *moving) copy(ctx context.Context) error {
+	var failed atomic.Bool
+	var g errgroup.Group
 	g.SetLimit(copies)
-	for i, m := range moves {
+	for i := range m.moves {
 		g.Go(func() error {
-			obj, err := o.bucket.Copy(gctx, m.From, m.To, nil, condition(m.Over))
-			if isKind(err, s3backend.Stale) || err != nil && passing(err) {
-				// Its answer may have been lost, or that of the client's first try.
-				if there, ok := o.copied(gctx, m.From, m.To); ok {
-					obj, err = there, nil
-				}
+			if failed.Load() {
+				return nil // another's failure is the one to tell
 			}
+			err := m.copyOne(ctx, i)
 			if err != nil {
-				err = fmt.Errorf("copying %q: %w", m.From.Key, err)
-				mu.Lock()
-				defer mu.Unlock()
 				if staysBehind(err) {
-					stayed[i] = err
+					m.stayed[i] = err
 					return nil
 				}
-				unsure[i] = passing(err)
-				return err
+				failed.Store(true)
 			}
-			failpoint("move copied")
-			obj.Key, obj.Size = m.To, m.From.Size
-			mu.Lock()
-			made[i] = obj
-			mu.Unlock()
-			return nil
+			return err
 		})
 	}
-	err := g.Wait()
-	left := leftBehind(moves, stayed)
-	if err == nil && left != nil && len(left.Keys) == len(moves) {
-		err = left.Err
+	return g.Wait()
+}
+
+func (m *moving) copyOne(ctx context.Context, i int) error {
+	mv := m.moves[i]
+	obj, err := m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(mv.Over))
+	if err != nil && s3backend.Ambiguous(err) {
+		if there, ok := m.o.copied(ctx, mv.From, mv.To); ok {
+			obj, err = there, nil
+		}
 	}
 	if err != nil {
-		for i, m := range moves {
-			if unsure[i] {
-				made[i], _ = o.copied(o.ctx, m.From, m.To)
-			}
+		m.unsure[i] = s3backend.Ambiguous(err)
+		return fmt.Errorf("copying %q: %w", mv.From.Key, err)
+	}
+	failpoint("move copied")
+	obj.Key, obj.Size = mv.To, mv.From.Size
+	m.made[i] = obj
+	return nil
+}
+
+// finish owes the removal of the originals, but for those that are left behind, and ends
+// the journal.
+func (m *moving) finish(left *StayedError) {
+	for i, mv := range m.moves {
+		if m.stayed[i] != nil {
+			continue
 		}
-		o.takeBack(made, moves)
-		o.endMove(log)
-		return nil, err
+		m.o.moved(mv.From.Key, mv.To)
+		m.o.committedOver(mv.To)
+		m.o.removeVersion(mv.From)
+		m.names.taken(mv.To)
 	}
-	if copied != nil {
-		copied(made)
-	}
-	for i, m := range moves {
-		if stayed[i] == nil {
-			o.moved(m.From.Key, m.To)
-			o.removeVersion(m.From)
+	if m.dir != nil {
+		for _, key := range m.dir.Markers {
+			if !left.below(key) {
+				m.o.Remove(s3backend.Object{Key: key})
+			}
 		}
 	}
 	failpoint("move done")
-	o.endMove(log)
-	if left != nil {
-		return made, left
+	m.o.endMove(m.log)
+}
+
+// takeBack removes the copies of a move that failed. One that replaced something that
+// was shown stays: what it replaced is gone, and the original is still there beside it.
+func (m *moving) takeBack() {
+	for i, mv := range m.moves {
+		if m.unsure[i] {
+			m.made[i], _ = m.o.copied(m.o.ctx, mv.From, mv.To)
+		}
 	}
-	return made, nil
+	if err := appendLog(m.log, record{Op: opTakeBack}); err != nil {
+		m.o.log.Error("after the end of this process a rename that failed would be made", "err", err)
+	}
+	failpoint("move taken back")
+	for i, mv := range m.moves {
+		if m.made[i].ETag != "" && (mv.Over.ETag == "" || m.freed[i]) {
+			m.made[i].Key = mv.To
+			m.o.removeVersion(m.made[i])
+		}
+	}
+	m.o.endMove(m.log)
+}
+
+// below reports whether any of them stays below a prefix.
+func (e *StayedError) below(prefix string) bool {
+	return e != nil && slices.ContainsFunc(e.Keys, func(key string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 // leftBehind gathers the objects of a move that stay, nil for none.
@@ -197,31 +300,32 @@ func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (
 	return there, true
 }
 
-// takeBack removes the copies of a move that failed. One that replaced something
-// stays: what it replaced is gone, and the original is still there beside it.
-func (o *Outbox) takeBack(made []s3backend.Object, moves []Move) {
-	for i, obj := range made {
-		if obj.ETag != "" && moves[i].Over.ETag == "" {
-			o.removeVersion(obj)
-		}
-	}
-}
-
-// recoverMove reads a move of an earlier process, for Resume to go on with.
-func (o *Outbox) recoverMove(log string) error {
+// recoverMove reads moves of an earlier process, for Resume to go on with, and returns
+// them; nil where they had failed, and are taken back.
+func (o *Outbox) recoverMove(log string) (*record, error) {
 	recs, err := readLog(log)
 	if err != nil || len(recs) == 0 {
-		return err
+		return nil, err
+	}
+	rec, back := &recs[0], recs[len(recs)-1].Op == opTakeBack
+	if back && rec.Dir != nil {
+		rec.Dir = &DirMove{From: rec.Dir.To, To: rec.Dir.From}
 	}
 	o.mu.Lock()
-	for _, m := range recs[0].Moves {
-		o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
+	for _, m := range rec.Moves {
+		if !back {
+			o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
+		}
 	}
 	o.mu.Unlock()
 	o.resumed = append(o.resumed, func() {
-		for _, m := range recs[0].Moves {
+		do := o.redo
+		if back {
+			do = o.undo
+		}
+		for _, m := range rec.Moves {
 			for try := 0; ; try++ {
-				err := o.redo(m)
+				err := do(m)
 				if err == nil {
 					break
 				}
@@ -237,10 +341,15 @@ func (o *Outbox) recoverMove(log string) error {
 			delete(o.moving, m.From.Key)
 			o.mu.Unlock()
 		}
-		o.endMove(log)
+		if rec.Dir == nil || !rec.Dir.failed {
+			o.endMove(log)
+		}
 		o.wake()
 	})
-	return nil
+	if back {
+		return &record{Dir: rec.Dir}, nil
+	}
+	return rec, nil
 }
 
 // redo completes one object's move, wherever it stopped.
@@ -259,19 +368,36 @@ func (o *Outbox) redoOnce(m moveRecord) error {
 		return err
 	}
 	if there.ETag == "" || m.Over != nil && there.ETag == m.Over.ETag {
-		_, err := o.bucket.Copy(o.ctx, m.From.object(), m.To, nil, condition(m.Over.object()))
+		made, err := o.bucket.Copy(o.ctx, m.From.object(), m.To, nil, condition(there))
 		if errors.Is(err, s3backend.NotExist) {
 			return nil // neither the one nor the other: removed since
 		}
 		if err != nil {
 			return err
 		}
+		there = made
 	} else if _, ours := o.copied(o.ctx, m.From.object(), m.To); !ours {
 		if now, err := o.current(o.ctx, m.From.Key); err != nil || now.ETag != m.From.ETag {
 			return err // the original was removed or replaced: there is no more to do
 		}
 		return s3backend.Stale // the other party's: it stays, and so does ours
 	}
+	there.Key, there.Size = m.To, m.From.Size
+	o.events.Moved(m.From.object(), there)
 	o.removeVersion(m.From.object())
+	return nil
+}
+
+// undo takes back one object's move that had failed.
+func (o *Outbox) undo(m moveRecord) error {
+	now, err := o.current(o.ctx, m.From.Key)
+	if err != nil || now.ETag != m.From.ETag {
+		return err // the copy may be all that is left
+	}
+	there, ours := o.copied(o.ctx, m.From.object(), m.To)
+	if ours && (m.Over == nil || m.Freed) {
+		there.Key = m.To
+		o.removeVersion(there)
+	}
 	return nil
 }

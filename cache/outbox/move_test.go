@@ -136,7 +136,7 @@ func endedMove(t *testing.T, b *buckettest.Bucket, dir string, n int) {
 	moves := r.moves(n)
 	rec := record{Op: opMove}
 	for _, m := range moves {
-		rec.Moves = append(rec.Moves, moveRecord{*versionOf(m.From), m.To, nil})
+		rec.Moves = append(rec.Moves, moveRecord{From: *versionOf(m.From), To: m.To})
 	}
 	if err := appendLog(dir+"/"+movePrefix+"1"+logSuffix, rec); err != nil {
 		t.Fatal(err)

@@ -52,11 +52,19 @@ type Events interface {
 	// file with exactly these bytes, which the callee may take by a rename, or ""
 	// if there is none; see Item.Bytes.
 	Delivered(it *Item, obj s3backend.Object, path string)
+	// Committed tells that S3 holds obj, of an item that is still written.
+	Committed(it *Item, obj s3backend.Object)
 	// Conflicted tells that the item's key holds the other party's version, and
 	// that ours goes to the key beside it.
 	Conflicted(it *Item, beside string)
 	// Removed tells that the key is gone from S3, or why it is not.
 	Removed(key string, err error)
+	// Moved tells that S3 holds a copy of old as obj, in a rename that an earlier process
+	// had begun, before it removes old.
+	Moved(old, obj s3backend.Object)
+	// Forgotten tells that nothing is owed any more of a removal at the key, whether
+	// Removed was told or something else has taken the name.
+	Forgotten(key string)
 }
 
 // Config bounds an Outbox. Dir is required.
@@ -123,6 +131,7 @@ type Outbox struct {
 	open    func(s3backend.Object) Base // as given to Recover
 	damaged []unreadable                // what Recover could not read
 	moving  map[string]Status           // renames that Recover goes on with, by the old key
+	halted  map[string]int              // prefixes below which nothing is delivered for now
 	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
 	changed chan struct{}               // closed and renewed whenever less may be owed
 }
@@ -159,6 +168,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		line:    newLine(cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
+		halted:  map[string]int{},
 		astray:  map[string][]*Item{},
 		changed: make(chan struct{}),
 		atRest:  make(chan struct{}, 1),

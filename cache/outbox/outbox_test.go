@@ -89,6 +89,15 @@ func (r *rig) Conflicted(_ *Item, beside string) {
 	r.conflicted = append(r.conflicted, beside)
 }
 
+// Committed implements Events.
+func (r *rig) Committed(*Item, s3backend.Object) {}
+
+// Moved implements Events.
+func (r *rig) Moved(_, _ s3backend.Object) {}
+
+// Forgotten implements Events.
+func (r *rig) Forgotten(string) {}
+
 // Removed implements Events.
 func (r *rig) Removed(key string, err error) {
 	r.mu.Lock()

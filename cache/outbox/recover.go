@@ -37,6 +37,8 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	o.mu.Lock()
 	o.open = base
 	o.mu.Unlock()
+	o.removals.pause(true)
+	defer o.removals.pause(false)
 	inv, err := takeInventory(o.cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -44,8 +46,13 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{}}
 	r.places()
 	r.files()
+	var moves []*record
 	for _, name := range inv.moves {
-		r.judge(name, "", o.recoverMove(filepath.Join(o.cfg.Dir, name)))
+		rec, err := o.recoverMove(filepath.Join(o.cfg.Dir, name))
+		if rec != nil {
+			moves = append(moves, rec)
+		}
+		r.judge(name, "", err)
 	}
 	if inv.removals {
 		r.judge(removalsLog, "", o.removals.recover())
@@ -55,7 +62,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	if err := o.noteBoot(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
 	}
-	return r.owed(), nil
+	return o.inOrder(r.owed(), moves), nil
 }
 
 // recovery is one run of Recover.
@@ -211,6 +218,30 @@ func (r *recovery) owed() []*Item {
 	})
 }
 
+// inOrder puts what is to be removed and renamed into its order with the items, and
+// returns them as they are then: what is owed below a directory that was being renamed
+// has its new name, and no removal is left of a name that was taken again.
+func (o *Outbox) inOrder(items []*Item, moves []*record) []*Item {
+	for _, it := range items {
+		for _, obj := range it.leave {
+			o.removals.leave(it, obj)
+		}
+	}
+	for _, rec := range moves {
+		if rec.Dir == nil {
+			continue
+		}
+		made, err := o.recoverDir(rec, items)
+		if err != nil {
+			rec.Moves, rec.Dir.failed = nil, true
+			o.log.Error("the rename of a directory is not completed: the next process tries again", "key", rec.Dir.From, "err", err)
+		}
+		items = append(slices.DeleteFunc(items, (*Item).isGone), made...)
+	}
+	o.giveUpTaken(items, moves)
+	return items
+}
+
 // item makes an item of its journal, and notes the staged files whose names it has
 // taken.
 func (r *recovery) item(f found) error {
@@ -242,7 +273,13 @@ func (r *recovery) item(f found) error {
 			}
 		}
 	}
+	if onlyBegunAside(f.recs) {
+		os.Remove(f.path)
+		removeLog(f.path + logSuffix)
+		return nil
+	}
 	if it.folder {
+		it.unsure = true // it may have been on its way
 		it.sealed.Store(true)
 		r.add(it)
 		return nil
@@ -329,7 +366,7 @@ func (r *recovery) staged(it *Item, st *stage, sum *uint32) (size int64, mtime t
 func (it *Item) replay(st *stage, r record) {
 	switch r.Op {
 	case opCreate:
-		it.folder, it.key, it.over, it.base, it.header = r.Folder, r.Key, r.Over.object(), r.Base.object(), (*s3backend.Header)(r.Header)
+		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.object(), r.Base.object(), (*s3backend.Header)(r.Header), r.Lost
 		it.edits.Store(it.base.ETag != "")
 		st.size, st.baseValid = it.base.Size, it.base.Size
 	case opOpen:
@@ -367,11 +404,10 @@ func (it *Item) replay(st *stage, r record) {
 		case it.theirs == "":
 			it.theirs = it.key
 		}
-		it.key, it.over, it.leave, it.lost = r.Key, r.Over.object(), nil, r.Lost
-		for _, v := range r.Leave {
-			it.leave = append(it.leave, v.object())
-		}
+		it.key, it.over, it.leave, it.lost = r.Key, r.Over.object(), objects(r.Leave), r.Lost
 		it.up = nil
+	case opLeave:
+		it.leave = objects(r.Leave)
 	case opCommit:
 		it.over, it.up, it.contentID, it.contentIDSeq = r.Over.object(), nil, "", 0
 		if it.base.ETag != "" {
@@ -420,25 +456,6 @@ func (it *Item) Resume() {
 		it.o.work.Go(it.findDelivered)
 	}
 	it.tell()
-}
-
-// Leaves lists the versions that are deleted once the item is delivered.
-func (it *Item) Leaves() []s3backend.Object {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return slices.Clone(it.leave)
-}
-
-// Removals lists the versions that are being removed.
-func (o *Outbox) Removals() []s3backend.Object {
-	r := o.removals
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []s3backend.Object
-	for _, t := range r.owed {
-		all = append(all, t.obj)
-	}
-	return all
 }
 
 // verify forgets the parts of an earlier process that are not what the staged file

@@ -1,8 +1,8 @@
 package outbox
 
 import (
-	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,13 +23,23 @@ const (
 	opRemoved = "removed"
 )
 
-// toRemove is a version that is to be deleted at S3.
+// toRemove is a version that was removed here and that is to be deleted at S3. At any
+// time there is at most one of a key: whatever takes the name again gives it up.
 type toRemove struct {
 	obj    s3backend.Object
 	since  time.Time
 	strict bool   // only if S3 still holds this version: nobody has looked lately
 	lost   []lost // or what one of these left
-	sent   bool
+
+	// The fields below are guarded by removals.mu.
+	held   bool          // a program still has the file open
+	leftBy *Item         // it is deleted once this item is delivered, whose journal names it
+	claims int           // of moves that are about to take its name
+	flight chan struct{} // closed when the request under way has ended; nil for none
+	before chan struct{} // that of an older removal of the key, which comes first
+	taker  *Item         // took its name while the request was under way: no other follows
+	tries  int
+	gone   bool // S3 has deleted it
 }
 
 // isFolder tells a folder's own object: its versions are all alike, and not told apart.
@@ -47,16 +57,42 @@ func (t *toRemove) join(old *toRemove) {
 	t.strict = t.strict || len(t.lost) > 0
 }
 
+// busyLocked returns the end of the request about the key that is under way, or nil.
+func (t *toRemove) busyLocked() chan struct{} {
+	if t.flight != nil {
+		return t.flight
+	}
+	select {
+	case <-t.before:
+		t.before = nil
+	default:
+	}
+	return t.before
+}
+
+// readyLocked reports whether it can be sent.
+func (t *toRemove) readyLocked() bool {
+	return !t.held && t.leftBy == nil && t.claims == 0 && t.taker == nil && t.busyLocked() == nil
+}
+
 // removals are the objects to be deleted, gathered into batches. They have one
-// journal, which is emptied when none are left.
+// journal, which is emptied when none are left; those that an item leaves behind stand
+// in that item's journal until it is delivered.
 type removals struct {
 	o   *Outbox
 	log string
 
+	// logMu orders the lines of the journal, and guards unsynced. Take it before mu.
+	logMu    sync.Mutex
+	unsynced bool // the journal has changed since it was synced
+
+	// mu guards the fields below.
 	mu        sync.Mutex
-	unsynced  bool                 // the journal has changed since it was synced
 	owed      map[string]*toRemove // by key
-	loose     []*toRemove          // wait to be gathered; overtaken or cancelled if owed holds another
+	logged    int                  // those of them that the journal tells of
+	paused    bool                 // nothing is sent until all is recovered
+	below     map[string]int       // how many are owed below a prefix
+	loose     []*toRemove          // wait to be gathered, if they are ready
 	strict    []*toRemove          // wait for their turn, likewise
 	gathering bool
 	sending   int // batches
@@ -64,7 +100,7 @@ type removals struct {
 }
 
 func newRemovals(o *Outbox) *removals {
-	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), owed: map[string]*toRemove{}}
+	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), owed: map[string]*toRemove{}, below: map[string]int{}}
 }
 
 // Remove deletes the version obj, soon and together with others; Events.Removed tells
@@ -76,78 +112,198 @@ func (o *Outbox) Remove(obj s3backend.Object) {
 	o.removals.add(&toRemove{obj: obj})
 }
 
+// RemoveLater is Remove of a file that a program has open: this process deletes it when
+// the returned function is called, a later one at once.
+func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
+	o.Resolved(obj.Key)
+	r, t := o.removals, &toRemove{obj: obj, held: true}
+	r.add(t)
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		t.held = false
+		r.queueLocked(t)
+	}
+}
+
+// removeVersion deletes a version that has another name by now, or none.
+func (o *Outbox) removeVersion(old s3backend.Object) {
+	o.removals.add(&toRemove{obj: old, strict: true})
+}
+
+// Removing returns the version at key that is being removed; false for none.
+func (o *Outbox) Removing(key string) (s3backend.Object, bool) {
+	t := o.removals.at(key)
+	if t == nil {
+		return s3backend.Object{}, false
+	}
+	return t.obj, true
+}
+
+// Hides reports whether obj, which S3 lists, is being removed, or will be. What an attempt
+// whose answer was lost may have left under a name that its file has no more counts by
+// its size, until S3 was asked what it is.
+func (o *Outbox) Hides(obj s3backend.Object) bool {
+	left := func(l lost) bool { return l.Key == obj.Key && l.Size == obj.Size }
+	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, left)) {
+		return true
+	}
+	o.mu.Lock()
+	items := slices.Clone(o.astray[obj.Key])
+	o.mu.Unlock()
+	for _, it := range items {
+		it.mu.Lock()
+		hides := it.key != obj.Key && slices.ContainsFunc(it.lost, left)
+		it.mu.Unlock()
+		if hides {
+			return true
+		}
+	}
+	return false
+}
+
+// Removals returns the versions that are being removed below prefix, by key.
+func (o *Outbox) Removals(prefix string) map[string]s3backend.Object {
+	r := o.removals
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]s3backend.Object{}
+	if r.below[prefix] == 0 && prefix != "" {
+		return all
+	}
+	for key, t := range r.owed {
+		if strings.HasPrefix(key, prefix) {
+			all[key] = t.obj
+		}
+	}
+	return all
+}
+
+// RemovingBelow is how many versions are being removed below prefix, an object of this
+// key among them.
+func (o *Outbox) RemovingBelow(prefix string) int {
+	r := o.removals
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.below[prefix]
+}
+
+func (r *removals) at(key string) *toRemove {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owed[key]
+}
+
+// add owes a removal.
 func (r *removals) add(t *toRemove) {
 	obj := t.obj
 	rec := record{Op: opRemove, Key: obj.Key, Over: &version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Lost: t.lost}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.logMu.Lock()
 	if err := appendLog(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
 	}
 	r.unsynced = true
 	failpoint("removal noted")
-	r.addLocked(t)
+	r.mu.Lock()
+	left := r.insertLocked(t)
+	r.queueLocked(r.owed[obj.Key])
+	r.mu.Unlock()
+	r.logMu.Unlock()
+	left.forgetLeave(obj.Key)
 }
 
-func (r *removals) addLocked(t *toRemove) {
-	t.since = time.Now()
-	if old := r.owed[t.obj.Key]; old != nil {
-		t.join(old)
+// leave owes the removal of a version that it leaves under an earlier name, once it is
+// delivered. The item's journal tells of it.
+func (r *removals) leave(it *Item, obj s3backend.Object) {
+	r.mu.Lock()
+	left := r.insertLocked(&toRemove{obj: obj, strict: true, leftBy: it})
+	r.mu.Unlock()
+	if left != it {
+		left.forgetLeave(obj.Key)
 	}
-	r.owed[t.obj.Key] = t
-	if !t.strict {
-		r.loose = append(r.loose, t)
-		r.startLocked()
+}
+
+// insertLocked makes t the removal of its key, or has the one go on that is about the
+// same version. It returns the item that has left another version, which is overtaken.
+func (r *removals) insertLocked(t *toRemove) (leftBy *Item) {
+	t.since = time.Now()
+	key := t.obj.Key
+	old := r.owed[key]
+	switch {
+	case old == nil:
+	case old.flight != nil && old.obj.ETag == t.obj.ETag && len(t.lost) == 0:
+		old.taker = nil
+		return nil
+	case old.leftBy == nil && t.leftBy != nil && old.obj.ETag == t.obj.ETag:
+		return nil // it is removed in any case
+	default:
+		if t.before = old.busyLocked(); old.obj.ETag != t.obj.ETag {
+			leftBy = old.leftBy
+		}
+		t.join(old)
+		r.countLocked(old, -1)
+	}
+	r.owed[key] = t
+	r.countLocked(t, 1)
+	return leftBy
+}
+
+// countLocked counts a removal, for each prefix that it is below too.
+func (r *removals) countLocked(t *toRemove, n int) {
+	if t.leftBy == nil {
+		r.logged += n
+	}
+	key := t.obj.Key
+	for i := range len(key) {
+		if key[i] != '/' {
+			continue
+		}
+		if r.below[key[:i+1]] += n; r.below[key[:i+1]] == 0 {
+			delete(r.below, key[:i+1])
+		}
+	}
+}
+
+// queueLocked has a removal sent, if it is ready.
+func (r *removals) queueLocked(t *toRemove) {
+	if t == nil || r.paused || r.owed[t.obj.Key] != t || !t.readyLocked() {
 		return
 	}
-	r.strict = append(r.strict, t)
-	r.deleteLocked()
+	if t.strict {
+		r.strict = append(r.strict, t)
+		r.deleteLocked()
+		return
+	}
+	r.loose = append(r.loose, t)
+	r.startLocked()
 }
 
-// send deletes a batch, again after what may pass.
+// send makes one attempt to delete a batch.
 func (r *removals) send(batch []*toRemove) {
-	for try := 0; len(batch) > 0; try++ {
-		objs := make([]s3backend.Object, len(batch))
-		for i, t := range batch {
-			objs[i] = t.obj
-		}
-		failed, err := r.o.bucket.DeleteAll(r.o.ctx, objs)
-		failpoint("removal sent")
-		var again, ended []*toRemove
-		for _, t := range batch {
-			kerr := err
-			if kerr == nil {
-				kerr = failed[t.obj.Key]
-			}
-			if kerr != nil && passing(kerr) {
-				again = append(again, t)
-				continue
-			}
-			r.o.events.Removed(t.obj.Key, kerr)
-			ended = append(ended, t)
-		}
-		r.forget(ended...)
-		if batch = again; len(batch) > 0 && sleep(r.o.ctx, backoff(try)) != nil {
-			return
+	if len(batch) == 0 {
+		return
+	}
+	objs := make([]s3backend.Object, len(batch))
+	for i, t := range batch {
+		objs[i] = t.obj
+	}
+	failed, err := r.o.bucket.DeleteAll(r.o.ctx, objs)
+	failpoint("removal sent")
+	errs := make([]error, len(batch))
+	for i, t := range batch {
+		if errs[i] = err; err == nil {
+			errs[i] = failed[t.obj.Key]
 		}
 	}
+	r.ended(batch, errs)
 }
 
-// sendStrict deletes one version, if S3 still holds it. The other party's new
-// version is theirs to keep: then the error is Stale.
+// sendStrict makes one attempt to delete one version, if S3 still holds it. The other
+// party's new version is theirs to keep: then the error is Stale.
 func (r *removals) sendStrict(t *toRemove) {
-	for try := 0; ; try++ {
-		err := r.deleteVersion(t)
-		failpoint("removal sent")
-		if err == nil || !passing(err) {
-			r.o.events.Removed(t.obj.Key, err)
-			r.forget(t)
-			return
-		}
-		if sleep(r.o.ctx, backoff(try)) != nil {
-			return
-		}
-	}
+	err := r.deleteVersion(t)
+	failpoint("removal sent")
+	r.ended([]*toRemove{t}, []error{err})
 }
 
 // deleteVersion is one attempt of sendStrict. The bucket checks the condition, also
@@ -164,20 +320,74 @@ func (r *removals) deleteVersion(t *toRemove) error {
 	return r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: etag})
 }
 
-// forget ends removals of which has been told what became of them.
-func (r *removals) forget(ended ...*toRemove) {
+// ended notes how an attempt at each of a batch ended. What may pass is tried again,
+// unless something has taken the name since.
+func (r *removals) ended(batch []*toRemove, errs []error) {
+	for i, t := range batch {
+		if errs[i] == nil || !passing(errs[i]) {
+			r.o.events.Removed(t.obj.Key, errs[i])
+		}
+		if errs[i] == nil {
+			r.deleted(t)
+		}
+	}
+	var over, again []*toRemove
+	r.logMu.Lock()
 	r.mu.Lock()
-	r.forgetLocked(ended...)
+	for i, t := range batch {
+		close(t.flight)
+		t.flight = nil
+		switch {
+		case r.owed[t.obj.Key] != t:
+			r.queueLocked(r.owed[t.obj.Key])
+		case errs[i] == nil || !passing(errs[i]) || t.taker != nil:
+			over = append(over, t)
+		default:
+			t.tries++
+			again = append(again, t)
+		}
+	}
+	r.forgetLocked(over...)
 	r.mu.Unlock()
-	r.o.wake()
+	r.logMu.Unlock()
+	if len(again) > 0 {
+		r.o.work.Go(func() { r.tryAgain(again) })
+	}
+	r.told(over...)
 }
 
-// forgetLocked takes removals out of the journal.
-func (r *removals) forgetLocked(ended ...*toRemove) {
+// deleted notes that S3 holds a version no more, for the item that has taken its name.
+func (r *removals) deleted(t *toRemove) {
+	r.mu.Lock()
+	t.gone = true
+	taker := t.taker
+	r.mu.Unlock()
+	taker.overGone(t.obj)
+}
+
+// tryAgain queues removals after a while.
+func (r *removals) tryAgain(some []*toRemove) {
+	if sleep(r.o.ctx, backoff(some[0].tries-1)) != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range some {
+		r.queueLocked(t)
+	}
+}
+
+// forgetLocked takes removals out of the table and, as far as they stand in it, out of
+// the journal. The caller holds both locks, and calls told without them.
+func (r *removals) forgetLocked(some ...*toRemove) {
 	var recs []record
-	for _, t := range ended {
-		if r.owed[t.obj.Key] == t {
-			delete(r.owed, t.obj.Key)
+	for _, t := range some {
+		if r.owed[t.obj.Key] != t {
+			continue
+		}
+		delete(r.owed, t.obj.Key)
+		r.countLocked(t, -1)
+		if t.leftBy == nil {
 			recs = append(recs, record{Op: opRemoved, Key: t.obj.Key})
 		}
 	}
@@ -186,7 +396,7 @@ func (r *removals) forgetLocked(ended ...*toRemove) {
 	}
 	r.unsynced = true
 	defer r.o.endedOnDisk()
-	if len(r.owed) == 0 {
+	if r.logged == 0 {
 		removeLog(r.log)
 		return
 	}
@@ -195,40 +405,14 @@ func (r *removals) forgetLocked(ended ...*toRemove) {
 	}
 }
 
-// CancelRemove takes back a removal that was not sent yet, and tells whether it
-// could: then S3 still holds what was to be removed.
-func (o *Outbox) CancelRemove(key string) bool {
-	r := o.removals
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.owed[key]
-	if t == nil || t.sent {
-		return false
+// told tells that removals are owed no more, however they ended.
+func (r *removals) told(some ...*toRemove) {
+	for _, t := range some {
+		t.leftBy.forgetLeave(t.obj.Key)
+		r.o.events.Forgotten(t.obj.Key)
 	}
-	r.forgetLocked(t)
-	o.wake()
-	return true
-}
-
-// awaitRemoval waits until no removal of key is on its way, so that a new object
-// of that name is not taken for the old.
-func (o *Outbox) awaitRemoval(ctx context.Context, key string) error {
-	r := o.removals
-	for {
-		o.mu.Lock()
-		changed := o.changed
-		o.mu.Unlock()
-		r.mu.Lock()
-		_, owed := r.owed[key]
-		r.mu.Unlock()
-		if !owed {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if len(some) > 0 {
+		r.o.wake()
 	}
 }
 
@@ -237,7 +421,9 @@ func (r *removals) status() []Status {
 	defer r.mu.Unlock()
 	var all []Status
 	for key, t := range r.owed {
-		all = append(all, Status{Key: key, State: Removing, Since: t.since})
+		if !t.held && t.leftBy == nil {
+			all = append(all, Status{Key: key, State: Removing, Since: t.since})
+		}
 	}
 	return all
 }
@@ -263,12 +449,26 @@ func (r *removals) recover() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range left {
-		t.since = time.Now()
-		r.owed[t.obj.Key] = t
-		r.strict = append(r.strict, t)
+		r.insertLocked(t)
 	}
 	if len(left) == 0 && err == nil {
 		removeLog(r.log)
 	}
 	return err
+}
+
+// pause has nothing sent for now.
+func (r *removals) pause(paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = paused
+}
+
+// resume goes on with what was recovered.
+func (r *removals) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.owed {
+		r.queueLocked(t)
+	}
 }

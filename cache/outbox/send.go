@@ -13,6 +13,13 @@ import (
 // send makes one attempt at the request, or requests, that commit the content.
 func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
 	size := it.stage.length()
+	if src, ok := it.elsewhere(); ok {
+		obj, err := it.o.bucket.Copy(ctx, src, key, h, cond)
+		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) || isKind(err, s3backend.BadLogin) {
+			return obj, it.answered(err, key, h, seq)
+		}
+		it.forgetCommitted() // it is gone from there, or may not be read: the bytes go up again
+	}
 	switch {
 	case it.onlyHeader():
 		obj, err := it.o.bucket.Copy(ctx, it.base, key, h, cond)

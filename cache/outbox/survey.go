@@ -131,6 +131,7 @@ func (s *survey) files() {
 		case len(recs) == 0 && (err == nil || err == errCut) && !hasData(path): // just begun
 		case err != nil && err != errCut || len(recs) == 0 || recs[0].Op != opCreate:
 			s.add(damagedStatus(log, path))
+		case onlyBegunAside(recs):
 		default:
 			if _, inPlace := s.byName[name]; !inPlace || len(recs) > 1 {
 				s.byName[name] = s.status(name, recs, false)

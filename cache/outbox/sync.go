@@ -213,8 +213,8 @@ func (o *Outbox) syncTray() error {
 
 // sync returns when the journal of the removals is on the disk.
 func (r *removals) sync() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.logMu.Lock()
+	defer r.logMu.Unlock()
 	if !r.unsynced {
 		return nil
 	}

@@ -1,0 +1,399 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// S3 has no directories. There is one here
+//
+//   - for an object "name/", its marker, that S3 holds or the outbox owes;
+//   - for anything below it that S3 holds or the outbox owes;
+//   - where it has lost the last of these here, since it would stay on a local disk:
+//     then it gets a marker, see keepDir.
+//
+// What was removed here does not count, though S3 may list it for a while. So a
+// directory that was removed together with all that it held is remembered until S3 has
+// carried out those removals: no listing makes it come back before, and none that was
+// begun before does so afterwards.
+
+// removedDir is a directory that was removed here, or renamed, while S3 still holds
+// something below it that is being removed.
+type removedDir struct {
+	at    time.Time // zero where that is not known
+	again bool      // it is there again, but not all that was below it
+	stays bool      // S3 has not removed something below it
+}
+
+// recheck is how long a directory that was removed counts as gone without a look at
+// what the other party may have put there since.
+const recheck = 2 * time.Second
+
+// stands reports whether a directory is there of which S3 lists something.
+func (c *Cache) stands(ctx context.Context, prefix string) bool {
+	c.mu.Lock()
+	there, known := c.standsLocked(prefix)
+	c.mu.Unlock()
+	if known {
+		return there
+	}
+	entry, marker, err := c.holds(ctx, prefix, "", -1)
+	return err == nil && (entry || marker)
+}
+
+// standsLocked is stands as far as no look is needed.
+func (c *Cache) standsLocked(prefix string) (there, known bool) {
+	if len(c.removed) == 0 {
+		return true, true
+	}
+	for at := prefix; at != ""; at, _ = splitKey(at) {
+		switch r := c.removed[at]; {
+		case r == nil:
+		case r.again && at == prefix:
+			return true, true
+		default:
+			return false, !r.again && time.Since(r.at) < recheck
+		}
+	}
+	return true, true
+}
+
+// holds reports whether S3 holds an entry of a directory that is shown, beside the one
+// that is called but, and whether it holds the directory's marker. S3 is asked where
+// the listing is older than maxAge.
+func (c *Cache) holds(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
+	l := c.names.List(prefix, maxAge)
+	if marker, err = l.HasMarker(ctx); err != nil {
+		return false, false, err
+	}
+	if _, removing := c.out.Removing(prefix); removing {
+		marker = false
+	} else if marker, err = l.HasMarker(ctx); err != nil { // it may have been removed since
+		return false, false, err
+	}
+	for i := 0; ; i++ {
+		e, ok, err := l.At(ctx, i)
+		if err != nil || !ok {
+			return false, marker, err
+		}
+		name := e.Name
+		if e.IsDir() {
+			name += "/"
+		}
+		if e.Gone() || name == but || !c.showsEntry(ctx, prefix, e) {
+			continue
+		}
+		// What was being removed then may be gone by now, and hidden no more.
+		if now, _, err := l.At(ctx, i); err != nil || !now.Gone() {
+			return true, marker, err
+		}
+	}
+}
+
+// showsEntry reports whether what S3 lists in a directory is shown.
+func (c *Cache) showsEntry(ctx context.Context, prefix string, e meta.Entry) bool {
+	if e.IsDir() {
+		return c.stands(ctx, prefix+e.Name+"/")
+	}
+	return !c.out.Hides(e.Object(prefix))
+}
+
+// owesBelow reports whether anything is owed below a directory, except at the key but
+// and below it.
+func (c *Cache) owesBelow(prefix, but string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owesBelowLocked(prefix, but)
+}
+
+func (c *Cache) owesBelowLocked(prefix, but string) bool {
+	for p := range c.folders {
+		if p != prefix && strings.HasPrefix(p, prefix) && (but == "" || !strings.HasPrefix(p, but)) {
+			return true
+		}
+	}
+	return c.files.anyOwedUnder(prefix, but)
+}
+
+// checkEmpty reports whether an empty directory has a marker, by a fresh listing:
+// whoever removes a tree has just read it. Its error is ErrNotEmpty where it is not
+// empty. A file that the other party has put there since stays, and the directory with
+// it.
+func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err error) {
+	if c.owesBelow(prefix, "") {
+		return false, ErrNotEmpty
+	}
+	entry, marker, err := c.holds(ctx, prefix, "", fresh)
+	if err == nil && entry {
+		err = ErrNotEmpty
+	}
+	return marker, err
+}
+
+// keepDir makes a marker for the directory with this prefix if the element elem, which
+// is about to go, is the last in it: S3 would forget the directory, as no local disk
+// does. It seldom has to ask S3 for that.
+func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
+	if _, name := splitKey(prefix); prefix == name {
+		return // the exchange's own folders are always shown
+	}
+	c.mu.Lock()
+	owed := c.folders[prefix] != nil
+	c.mu.Unlock()
+	if owed || c.owesBelow(prefix, prefix+elem) || c.denies(prefix, true)&writeBits != 0 {
+		return
+	}
+	if n, marker, known := c.names.Count(prefix); known && (marker || n > c.out.RemovingBelow(prefix)+1) {
+		return
+	}
+	entry, marker, err := c.holds(ctx, prefix, elem, -1)
+	if err == nil && !entry && !marker {
+		err = c.oweFolder(prefix)
+		c.mu.Lock()
+		c.kept[prefix] = c.folders[prefix] != nil
+		c.mu.Unlock()
+	}
+	if err != nil {
+		c.log.Warn("a directory may vanish with the last file in it", "key", prefix, "err", err)
+	}
+}
+
+// entered notes that there is something again in a directory: it needs no marker for that
+// it had lost its last entry.
+func (c *Cache) entered(key string) {
+	prefix, _ := splitKey(key)
+	c.marking.Lock()
+	defer c.marking.Unlock()
+	c.mu.Lock()
+	it := c.folders[prefix]
+	if !c.kept[prefix] {
+		it = nil
+	}
+	c.mu.Unlock()
+	if it == nil || c.out.Private(key) || !it.DropUnsent() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.folders, prefix)
+	delete(c.kept, prefix)
+}
+
+// Mkdir makes a directory at path, which stays when it is empty.
+func (c *Cache) Mkdir(ctx context.Context, path string) error {
+	p, err := c.locate(ctx, path)
+	if errors.Is(err, s3backend.NotExist) {
+		return ErrInvalid
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.checkWrite(p.prefix, p.elem+"/"); err != nil {
+		return err
+	}
+	if _, err := c.stat(ctx, p, -1); err == nil {
+		return ErrExist
+	} else if !errors.Is(err, s3backend.NotExist) {
+		return err
+	}
+	if err := c.mayPut(ctx, p.dir()); err != nil {
+		return err
+	}
+	if err := c.oweFolder(p.dir()); err != nil {
+		return err
+	}
+	c.entered(p.dir())
+	c.names.Made(p.dir())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touchedLocked(p.prefix)
+	return nil
+}
+
+// oweFolder makes a directory's marker.
+func (c *Cache) oweFolder(prefix string) error {
+	c.marking.Lock()
+	defer c.marking.Unlock()
+	c.mu.Lock()
+	owed := c.folders[prefix] != nil
+	c.mu.Unlock()
+	if owed {
+		return nil
+	}
+	var it *outbox.Item
+	there := c.out.CancelRemove(prefix) // S3 holds the marker still
+	if !there {
+		var err error
+		if it, err = c.out.CreateFolder(prefix); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	c.madeAgainLocked(prefix)
+	if it != nil {
+		c.folders[prefix] = it
+	}
+	c.mu.Unlock()
+	if there {
+		c.names.PutMarker(prefix)
+		return nil
+	}
+	it.Release()
+	return nil
+}
+
+// Rmdir removes the empty directory at path.
+func (c *Cache) Rmdir(ctx context.Context, path string) error {
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := c.checkWrite(p.prefix, ""); err != nil {
+		return err
+	}
+	a, err := c.stat(ctx, p, -1)
+	if err != nil {
+		return err
+	}
+	if !a.Dir {
+		return ErrNotDir
+	}
+	marker, err := c.checkEmpty(ctx, p.dir())
+	if err != nil {
+		return err
+	}
+	if marker {
+		if err := c.mayDelete(ctx, p.dir()); err != nil {
+			return err
+		}
+	}
+	c.keepDir(ctx, p.prefix, p.elem+"/")
+	made, err := c.forgetFolder(ctx, p.dir())
+	if err != nil {
+		return err
+	}
+	c.dirRemoved(p.dir(), marker || made)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touchedLocked(p.prefix)
+	return nil
+}
+
+// forgetFolder ends a directory's marker that is owed. It reports whether S3 has, or may
+// have, got it in this moment: then it has to be removed there.
+func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err error) {
+	c.mu.Lock()
+	it := c.folders[prefix]
+	c.mu.Unlock()
+	if it == nil {
+		return false, nil
+	}
+	if err := it.Hold(ctx); errors.Is(err, outbox.ErrGone) {
+		<-it.Gone()
+		return true, c.mayDelete(ctx, prefix)
+	} else if err != nil {
+		return false, err
+	}
+	if made = it.MayBeThere(); made {
+		if err := c.mayDelete(ctx, prefix); err != nil {
+			it.Release()
+			return false, err
+		}
+	}
+	c.mu.Lock()
+	delete(c.folders, prefix)
+	delete(c.kept, prefix)
+	c.mu.Unlock()
+	it.Drop()
+	return made, nil
+}
+
+// dirRemoved notes that a directory is no more, and has its marker removed, if it has
+// one. What was below it is gone, or is being removed.
+func (c *Cache) dirRemoved(prefix string, marker bool) {
+	c.mu.Lock()
+	c.removed[prefix] = &removedDir{at: time.Now()}
+	c.mu.Unlock()
+	if marker {
+		c.out.Remove(s3backend.Object{Key: prefix})
+	}
+	c.names.RemoveDir(prefix)
+	c.forgetRemoved(prefix)
+}
+
+// Forgotten implements outbox.Events.
+func (c *Cache) Forgotten(key string) {
+	for i := range len(key) {
+		if key[i] == '/' {
+			c.forgetRemoved(key[:i+1])
+		}
+	}
+}
+
+// forgetRemoved forgets that a directory was removed, once nothing is being removed below
+// it any more. What was listed meanwhile does not bring it back.
+func (c *Cache) forgetRemoved(prefix string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.removed[prefix]
+	if r == nil || c.out.RemovingBelow(prefix) > 0 {
+		return
+	}
+	delete(c.removed, prefix)
+	switch {
+	case r.again:
+		c.names.Drop(prefix) // nobody knows what of it is there again
+	case r.stays || r.at.IsZero():
+		parent, _ := splitKey(prefix)
+		c.names.Drop(parent)
+	default:
+		c.names.RemoveDir(prefix)
+	}
+}
+
+// madeAgainLocked notes that a directory is there, which may have been removed before.
+func (c *Cache) madeAgainLocked(prefix string) {
+	if there, _ := c.standsLocked(prefix); !there {
+		c.removed[prefix] = &removedDir{again: true}
+	}
+}
+
+// stays notes that S3 has not removed what has this key.
+func (c *Cache) stays(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range len(key) {
+		if key[i] == '/' && c.removed[key[:i+1]] != nil {
+			c.removed[key[:i+1]].stays = true
+		}
+	}
+}
+
+// recoverRemovedLocked has each directory looked at below which an earlier process had
+// something removed: it may have removed the directory as well.
+func (c *Cache) recoverRemovedLocked() {
+	for key := range c.out.Removals("") {
+		for i := range len(key) {
+			if prefix := key[:i+1]; key[i] == '/' && prefix != folderOf(key)+"/" {
+				c.removed[prefix] = &removedDir{}
+			}
+		}
+	}
+}
+
+// restoreDirsLocked notes that there is a directory again with this prefix, and something
+// below it.
+func (c *Cache) restoreDirsLocked(prefix string) {
+	c.madeAgainLocked(prefix)
+	for p, r := range c.removed {
+		if p != prefix && strings.HasPrefix(p, prefix) {
+			r.at = time.Time{}
+		}
+	}
+}

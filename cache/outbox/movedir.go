@@ -1,0 +1,180 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// DirMove is the rename of a directory: all that is below one prefix gets another.
+type DirMove struct {
+	From    string   `json:"from"` // prefixes
+	To      string   `json:"to"`
+	Markers []string `json:"markers,omitempty"` // directories' own objects below From that S3 holds
+
+	failed bool // to be recovered
+}
+
+// rename returns the new key of what is below From.
+func (d *DirMove) rename(key string) (string, bool) {
+	rest, ok := strings.CutPrefix(key, d.From)
+	return d.To + rest, ok
+}
+
+// MoveDir is Move of the objects below a directory, as one operation with the rename of
+// what the outbox owes there: that is for copied to do, when all objects have been
+// copied. Should this process end at any moment, a later one does both. The caller has
+// called Halt, and makes the markers anew.
+func (o *Outbox) MoveDir(ctx context.Context, dir DirMove, moves []Move, copied func(made []s3backend.Object) error) error {
+	m, err := o.beginMove(ctx, moves, &dir)
+	if err != nil {
+		return err
+	}
+	return m.run(ctx, copied)
+}
+
+// Halt keeps everything below prefix from being delivered until resume is called, and
+// waits until nothing of it is on its way; what takes long is cut off.
+func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err error) {
+	o.mu.Lock()
+	o.halted[prefix]++
+	o.mu.Unlock()
+	resume = func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.halted[prefix]--; o.halted[prefix] == 0 {
+			delete(o.halted, prefix)
+		}
+	}
+	var g errgroup.Group
+	for _, it := range o.Items() {
+		if !strings.HasPrefix(it.Key(), prefix) {
+			continue
+		}
+		g.Go(func() error {
+			it.mu.Lock()
+			a := it.attempt
+			it.mu.Unlock()
+			if a == nil || a.early {
+				return nil
+			}
+			return a.end(ctx)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		resume()
+		return nil, err
+	}
+	return resume, nil
+}
+
+// haltedLocked reports whether what has this key is kept from being delivered. The
+// caller holds mu.
+func (o *Outbox) haltedLocked(key string) bool {
+	for prefix := range o.halted {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *Outbox) isHalted(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.haltedLocked(key)
+}
+
+// recoverDir renames what is owed below a directory that an earlier process was renaming,
+// and owes its markers anew. It returns the items that it makes for those.
+func (o *Outbox) recoverDir(rec *record, items []*Item) (made []*Item, err error) {
+	over := map[string]*Item{} // by the key of what they replace
+	taken := map[string]bool{}
+	for _, it := range items {
+		taken[it.key] = true
+	}
+	for _, it := range items {
+		key, below := rec.Dir.rename(it.key)
+		switch {
+		case !below:
+		case it.folder && taken[key]:
+			it.Drop() // it was made anew already
+		default:
+			if it.over.ETag != "" {
+				over[it.over.Key] = it
+			}
+			if err := it.Rename(key, s3backend.Object{}); err != nil {
+				return made, err
+			}
+			taken[key] = true
+		}
+	}
+	// What an item replaces is not moved: it is removed when the item is delivered.
+	moves := rec.Moves[:0]
+	for _, m := range rec.Moves {
+		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.ETag == m.From.ETag && v.Key == m.From.Key }) {
+			it.copiedFrom(m.From.object())
+		} else {
+			moves = append(moves, m)
+		}
+	}
+	rec.Moves = moves
+	for _, key := range rec.Dir.Markers {
+		to, _ := rec.Dir.rename(key)
+		if !taken[to] {
+			it, err := o.CreateFolder(to)
+			if err != nil {
+				return made, err
+			}
+			it.writers = 0
+			made = append(made, it)
+		}
+		o.removals.add(&toRemove{obj: s3backend.Object{Key: key}, strict: true})
+	}
+	return made, nil
+}
+
+// copiedFrom notes that an earlier process may have copied a version to the item's key,
+// which the item is to replace.
+func (it *Item) copiedFrom(obj s3backend.Object) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.copies = append(it.copies, obj)
+}
+
+// isCopy reports whether what the item's key holds is a copy that copiedFrom told of.
+func (it *Item) isCopy(ctx context.Context, key string) bool {
+	it.mu.Lock()
+	copies := it.copies
+	it.mu.Unlock()
+	for _, from := range copies {
+		if _, ours := it.o.copied(ctx, from, key); ours {
+			return true
+		}
+	}
+	return false
+}
+
+// ReplaceCopy notes that made is a copy of old under the item's new key, and that old is
+// about to be removed: the commit replaces the copy, and what the item lies over is
+// brought here. The caller holds the item.
+func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) error {
+	if err := it.keepAll(ctx); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	leave := slices.DeleteFunc(slices.Clone(it.leave), func(v s3backend.Object) bool { return v.Key == old.Key })
+	rec := record{Op: opRename, Key: it.key, Over: versionOf(made), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
+	it.mu.Unlock()
+	if err := it.note(rec); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.over, it.leave = made, leave
+	return nil
+}
