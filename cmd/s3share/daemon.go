@@ -37,7 +37,7 @@ type mountDaemon struct {
 	mounting bool      // the kernel was asked for the mount
 	lock     *os.File
 	log      *slog.Logger
-	logFile  *os.File // nil for standard error
+	logFile  *logFile // nil for standard error
 	bucket   bucket
 	cache    owing
 	server   mounted
@@ -237,7 +237,7 @@ func (d *mountDaemon) settle() {
 		}
 		return
 	}
-	if err := errors.Join(os.Chdir("/"), leaveTerminal(d.logFile)); err != nil {
+	if err := errors.Join(os.Chdir("/"), d.logFile.takeStderr()); err != nil {
 		d.log.Warn("the mount still uses the terminal that it was started from", "err", err)
 	}
 }

@@ -23,12 +23,17 @@ func leaveTerminal(log *os.File) error {
 		return err
 	}
 	defer null.Close()
-	for fd, f := range map[int]*os.File{0: null, 1: null, 2: log} {
-		if err := dup(int(f.Fd()), fd); err != nil {
+	for fd := range 2 {
+		if err := dup(int(null.Fd()), fd); err != nil {
 			return os.NewSyscallError("dup", err)
 		}
 	}
-	return nil
+	return sendStderr(log)
+}
+
+// sendStderr has standard error go to f.
+func sendStderr(f *os.File) error {
+	return os.NewSyscallError("dup", dup(int(f.Fd()), 2))
 }
 
 // ownGroup keeps the terminal's Ctrl-C from a process.
