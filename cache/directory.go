@@ -69,7 +69,7 @@ func (c *Cache) standsLocked(prefix string) (there, known bool) {
 // the listing is older than maxAge.
 func (c *Cache) holds(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
 	l := c.names.List(prefix, maxAge)
-	if marker, err = l.HasMarker(ctx); err != nil {
+	if _, err = l.HasMarker(ctx); err != nil {
 		return false, false, err
 	}
 	if _, removing := c.out.Removing(prefix); removing {

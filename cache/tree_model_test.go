@@ -370,8 +370,6 @@ type story struct {
 	steps   []treeStep
 	weather weather
 	sync    bool
-	kill    int  // the request at which the process is killed, 0 for none
-	after   bool // once S3 has carried it out
 }
 
 var (
