@@ -181,6 +181,9 @@ func (c *Cache) Close() error {
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 
+// Syncs tells that close and fsync return when S3 has confirmed.
+func (c *Cache) Syncs() bool { return c.cfg.Sync }
+
 // Status lists what is owed, the oldest first.
 func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
 

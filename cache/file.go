@@ -279,7 +279,7 @@ func (f *File) openLocked(write bool) error {
 
 // close ends one handle. After the last writer the item is sealed; after the last
 // handle of a removed file its bytes are gone.
-func (f *File) close(write, killed bool) {
+func (f *File) close(write bool) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	c := f.c
@@ -290,9 +290,6 @@ func (f *File) close(write, killed bool) {
 	}
 	it := f.item
 	release := f.held && f.writers == 0 && !f.unnamed
-	if killed && f.held {
-		it.Interrupt()
-	}
 	if release {
 		f.held = false
 	}
@@ -325,6 +322,8 @@ func (f *File) close(write, killed bool) {
 		f.dropItem(it)
 	case release:
 		it.Release()
+	case write && it != nil:
+		it.AskLater()
 	}
 	if drop && closed != nil {
 		closed()

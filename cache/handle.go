@@ -15,8 +15,7 @@ type Handle struct {
 	f      *File
 	write  bool
 	append bool
-	opener int // the thread that opened it
-	killed atomic.Bool
+	opener outbox.Writer // who opened it; nil if that is not known
 	// refused is set once a change was: what the program does next may be to clean up.
 	refused atomic.Bool
 }
@@ -56,6 +55,11 @@ func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error 
 	if err != nil {
 		h.f.refuse(err)
 	} else {
+		if by := writerIn(ctx); by != nil {
+			it.WrittenBy(by)
+		} else {
+			it.OpenedBy(h.opener)
+		}
 		err = do(it)
 	}
 	if err != nil {
@@ -91,6 +95,9 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 		err := it.Truncate(size)
 		if err == nil && !h.refused.Load() { // else it is not known to be meant
 			it.Renew()
+		}
+		if err == nil && size == 0 {
+			it.BegunBy(writerIn(ctx))
 		}
 		return err
 	})
@@ -135,9 +142,10 @@ func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 
 // Closing says how a descriptor of a handle is closed.
 type Closing struct {
-	Killed bool // the process is being ended by a signal
-	Last   bool // it is the process that opened the file, and has no other descriptor of it
-	Unsure bool // whether it is the last could not be found out in time
+	By     outbox.Writer // the process; nil if that is not known
+	Killed bool          // a signal is ending it
+	Last   bool          // it is the process that opened the file, and has no other descriptor of it
+	Unsure bool          // whether it is the last could not be found out in time
 }
 
 // Flush is called at each close(2) of a descriptor of this handle. When the process
@@ -148,7 +156,9 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 	if !h.write {
 		return nil
 	}
-	h.killed.Store(by.Killed)
+	if it := h.f.pending(); it != nil && by.By != nil {
+		it.ClosedBy(by.By, by.Killed)
+	}
 	if !by.Last && !by.Unsure {
 		return nil
 	}
@@ -195,7 +205,7 @@ func (h *Handle) commit(ctx context.Context) error {
 }
 
 // Release ends the handle.
-func (h *Handle) Release() { h.f.close(h.write, h.killed.Load()) }
+func (h *Handle) Release() { h.f.close(h.write) }
 
 // SetMtime sets the time of the file's last change.
 func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
@@ -225,5 +235,15 @@ func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
 // CanWrite tells whether the file was opened for writing.
 func (h *Handle) CanWrite() bool { return h.write }
 
-// Opener is the thread that opened the file, 0 if unknown.
-func (h *Handle) Opener() int { return h.opener }
+type writerKey struct{}
+
+// WithWriter is ctx for what a process asks for.
+func WithWriter(ctx context.Context, w outbox.Writer) context.Context {
+	return context.WithValue(ctx, writerKey{}, w)
+}
+
+// writerIn is the process that asks, or nil where that is not known.
+func writerIn(ctx context.Context) outbox.Writer {
+	w, _ := ctx.Value(writerKey{}).(outbox.Writer)
+	return w
+}

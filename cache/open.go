@@ -16,7 +16,7 @@ var errBehindEnd error = unix.ENXIO
 // OpenMode says what a file is opened for.
 type OpenMode struct {
 	Write, Append, Truncate bool
-	Opener                  int // the thread that opens it
+	Opener                  outbox.Writer // who opens it; nil if that is not known
 }
 
 // Open opens the file at path, in the version that S3 holds now, or in what is
@@ -210,6 +210,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 		it.Permit(perm)
 	}
 	c.entered(p.key())
+	it.BegunBy(mode.Opener)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)

@@ -1,18 +1,18 @@
 package fs
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/process"
 )
+
+// caller is the process that a request comes from; nil where it cannot be seen from here.
+// Who is given it calls Release.
+func (s *Server) caller(ctx context.Context) *process.Process { return s.processes.Of(callerTID(ctx)) }
 
 // callerTID is the thread that a request comes from, as the kernel names it; 0
 // stands for nobody that can be seen from here.
@@ -24,91 +24,62 @@ func callerTID(ctx context.Context) int {
 	return int(caller.Pid)
 }
 
-// processOf is the process of a thread, or the thread itself where that is not to
-// be had.
-func processOf(tid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
-	if err != nil {
-		return tid
+// by is ctx for what p does.
+func by(ctx context.Context, p *process.Process) context.Context {
+	if p == nil {
+		return ctx
 	}
-	for line := range bytes.Lines(status) {
-		if rest, ok := bytes.CutPrefix(line, []byte("Tgid:")); ok {
-			if pid, err := strconv.Atoi(string(bytes.TrimSpace(rest))); err == nil {
-				return pid
-			}
-		}
-	}
-	return tid
+	return cache.WithWriter(ctx, p)
 }
 
-// sameProcess tells whether two threads are of one process. The first may have
-// ended; the second waits for us.
-func sameProcess(tid, waiting int) bool {
-	if tid == waiting {
-		return true
+const (
+	// lookDeadline bounds a look into /proc while the process looked at waits for us. A
+	// process in the midst of execve(2) closes files under a lock that some of /proc
+	// takes as well: it goes on when it has our answer, and so does the look.
+	lookDeadline = 100 * time.Millisecond
+	// syncLookDeadline is for a mount on which the program waits for S3, and is told how
+	// that ended: as many descriptors as it has are looked at.
+	syncLookDeadline = 2 * time.Second
+	// maxDescriptors is how many descriptors of a process are looked at while it waits:
+	// with more, each close would take longer than all else, and closing many files as
+	// long as the square of their number. Then the file is sealed when the kernel says
+	// that it is released, which follows the last close at once.
+	maxDescriptors = 64
+)
+
+// closing tells how p closes a descriptor of a file that opener has opened. A process that
+// a signal is ending closes its files because it must, not because it is done. Where that
+// cannot be seen in time, it says so: the release of the last one follows.
+func (s *Server) closing(p, opener *process.Process, file process.File) cache.Closing {
+	if p == nil {
+		return cache.Closing{Last: opener == nil}
 	}
-	pid := processOf(waiting)
-	if tid == pid {
-		return true
-	}
-	_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", pid, tid))
-	return err == nil
-}
-
-// pfExiting is set in a process's flags while it ends.
-// Source: linux/sched.h, PF_EXITING.
-const pfExiting = 0x4
-
-// lookDeadline bounds a look into /proc while the process looked at waits for us. A
-// process in the midst of execve(2) closes files under a lock that some of /proc
-// takes as well: it goes on when it has our answer, and so does the look.
-const lookDeadline = 100 * time.Millisecond
-
-// closing tells how a descriptor is closed of a file that the thread opener has
-// opened at path. A process that a signal is ending closes its files because it
-// must, not because it is done. Where that cannot be seen in time, it says so: the
-// release of the last one follows.
-func closing(ctx context.Context, opener int, path string) cache.Closing {
-	tid := callerTID(ctx)
-	if tid == 0 || !sameProcess(opener, tid) {
-		return cache.Closing{Last: tid == opener}
+	most, deadline := maxDescriptors, lookDeadline
+	if s.cache.Syncs() {
+		most, deadline = 0, syncLookDeadline
 	}
 	seen := make(chan cache.Closing, 1)
+	p.Hold()
 	go func() {
-		open, some := hasOpen(tid, path)
-		killed := false
-		if !some { // it may have closed its last one itself
-			stat, err := statOf(tid)
-			killed = err == nil && endedBySignal(stat)
-		}
-		seen <- cache.Closing{Killed: killed, Last: !killed && !open}
+		defer p.Release()
+		seen <- look(p, p == opener, file, most)
 	}()
-	t := time.NewTimer(lookDeadline)
+	t := time.NewTimer(deadline)
 	defer t.Stop()
 	select {
-	case by := <-seen:
-		return by
+	case c := <-seen:
+		return c
 	case <-t.C:
-		return cache.Closing{Unsure: true}
+		return cache.Closing{By: p, Unsure: p == opener}
 	}
 }
 
-// endedBySignal reads /proc/PID/stat: the ninth field holds the flags, the last the
-// exit code in the form of waitpid(2), whose low seven bits are the signal.
-// Source: proc_pid_stat(5).
-func endedBySignal(stat string) bool {
-	_, rest, ok := strings.Cut(stat, ") ") // the name, in brackets, may hold anything
-	for ok && strings.Contains(rest, ") ") {
-		_, rest, _ = strings.Cut(rest, ") ")
+// look is closing without a deadline.
+func look(p *process.Process, opened bool, file process.File, most int) cache.Closing {
+	if !opened {
+		return cache.Closing{By: p, Killed: p.Killed()}
 	}
-	fields := strings.Fields(rest) // from the third on
-	if len(fields) < 50 {
-		return false
-	}
-	flags, err := strconv.ParseUint(fields[6], 10, 64)
-	if err != nil || flags&pfExiting == 0 {
-		return false
-	}
-	code, err := strconv.Atoi(fields[49])
-	return err == nil && code&0x7f != 0
+	open := p.Open(file, most)
+	killed := open.None && p.Killed() // else it may have closed its last one itself
+	return cache.Closing{By: p, Killed: killed, Last: !killed && !open.File && !open.Many}
 }

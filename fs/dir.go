@@ -110,24 +110,29 @@ func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32
 	if perm == d.s.fileMode() {
 		perm = 0
 	}
-	h, err := d.s.cache.Create(ctx, path, perm, flags&syscall.O_EXCL != 0, openMode(ctx, flags))
+	opener := d.s.caller(ctx)
+	h, err := d.s.cache.Create(by(ctx, opener), path, perm, flags&syscall.O_EXCL != 0, openMode(flags, opener))
 	if err != nil {
+		opener.Release()
 		return nil, nil, 0, d.s.told("create", path, err)
 	}
 	ino := d.child(ctx, name, h.File().Attr(), out)
 	f := ino.Operations().(*file)
 	if !f.opened(h) {
 		h.Release()
+		opener.Release()
 		return nil, nil, 0, syscall.ESTALE
 	}
-	return ino, &handle{f: f, h: h}, writeFlags(flags), 0
+	return ino, newHandle(f, h, opener), writeFlags(flags), 0
 }
 
 func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	if mode&syscall.S_IFMT != syscall.S_IFREG {
 		return nil, syscall.EPERM
 	}
-	h, err := d.s.cache.Create(ctx, d.join(name), 0, true, openMode(ctx, syscall.O_WRONLY))
+	maker := d.s.caller(ctx)
+	defer maker.Release()
+	h, err := d.s.cache.Create(ctx, d.join(name), 0, true, openMode(syscall.O_WRONLY, maker))
 	if err != nil {
 		return nil, d.s.told("mknod", d.join(name), err)
 	}

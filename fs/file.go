@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"path"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/process"
 )
 
 // file is a file's inode.
@@ -110,6 +112,11 @@ func (f *file) opened(h *cache.Handle) bool {
 	return true
 }
 
+// known is the file as the kernel knows it.
+func (f *file) known() process.File {
+	return process.File{Name: path.Base(f.path()), Ino: f.StableAttr().Ino, Device: f.s.device()}
+}
+
 // inUse tells that some handle is open.
 func (f *file) inUse() bool {
 	f.mu.Lock()
@@ -134,14 +141,16 @@ func (f *file) current() *cache.File {
 }
 
 // openMode is what open(2)'s flags ask for. Source: open(2).
-func openMode(ctx context.Context, flags uint32) cache.OpenMode {
+func openMode(flags uint32, opener *process.Process) cache.OpenMode {
 	m := cache.OpenMode{
 		Write:    flags&syscall.O_ACCMODE != syscall.O_RDONLY,
 		Append:   flags&syscall.O_APPEND != 0,
 		Truncate: flags&syscall.O_TRUNC != 0,
-		Opener:   callerTID(ctx),
 	}
 	m.Write = m.Write || m.Truncate
+	if opener != nil {
+		m.Opener = opener
+	}
 	return m
 }
 
@@ -159,22 +168,22 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	f.mu.Lock()
 	before := f.of
 	f.mu.Unlock()
-	var h *cache.Handle
-	var err error
-	if cur := f.current(); cur != nil && cur.Attr().Unnamed {
-		h, err = cur.Reopen(ctx, openMode(ctx, flags))
-	} else {
-		h, err = f.s.cache.Open(ctx, f.path(), openMode(ctx, flags))
+	var opener *process.Process
+	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
+		opener = f.s.caller(ctx)
 	}
+	h, err := f.open(by(ctx, opener), openMode(flags, opener))
 	if err != nil {
+		opener.Release()
 		return nil, 0, f.s.told("open", f.path(), err)
 	}
 	if !f.opened(h) {
 		h.Release()
+		opener.Release()
 		return nil, 0, syscall.ESTALE // the kernel looks the name up again
 	}
 	f.refit(h)
-	fh := &handle{f: f, h: h}
+	fh := newHandle(f, h, opener)
 	switch {
 	case flags&syscall.O_ACCMODE == syscall.O_WRONLY:
 		return fh, writeFlags(flags), 0
@@ -182,6 +191,14 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		return fh, fuse.FOPEN_KEEP_CACHE, 0
 	}
 	return fh, 0, 0
+}
+
+// open opens what the inode stands for.
+func (f *file) open(ctx context.Context, mode cache.OpenMode) (*cache.Handle, error) {
+	if cur := f.current(); cur != nil && cur.Attr().Unnamed {
+		return cur.Reopen(ctx, mode)
+	}
+	return f.s.cache.Open(ctx, f.path(), mode)
 }
 
 func (f *file) Getattr(ctx context.Context, fh fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -223,6 +240,9 @@ func (f *file) setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAt
 	case !hasSize && !hasMtime && f.current() == nil:
 		return f.s.cache.SetMode(ctx, f.path(), mode&0o777)
 	}
+	p := f.s.caller(ctx)
+	defer p.Release()
+	ctx = by(ctx, p)
 	h, done, err := f.handleFor(ctx, fh)
 	if err != nil {
 		return err
@@ -254,7 +274,7 @@ func (f *file) handleFor(ctx context.Context, fh fusefs.FileHandle) (h *cache.Ha
 	if own, ok := fh.(*handle); ok && own.h.CanWrite() {
 		return own.h, func() {}, nil
 	}
-	mode := openMode(ctx, syscall.O_WRONLY)
+	mode := cache.OpenMode{Write: true}
 	if cur := f.current(); cur != nil {
 		h, err = cur.Reopen(ctx, mode)
 	} else {

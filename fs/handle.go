@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/process"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -22,8 +24,33 @@ const syncDeadline = 2 * time.Minute
 
 // handle is one open of a file.
 type handle struct {
-	f *file
-	h *cache.Handle
+	f      *file
+	h      *cache.Handle
+	opener *process.Process // nil where it cannot write, or that is not known
+
+	// mu guards the fields below.
+	mu     sync.Mutex
+	writer *process.Process // who asked for something last; nil before
+	thread int              // of it
+}
+
+// newHandle takes over the caller's use of opener.
+func newHandle(f *file, h *cache.Handle, opener *process.Process) *handle {
+	return &handle{f: f, h: h, opener: opener}
+}
+
+// caller is Server.caller for a process that writes: it asks again and again.
+func (h *handle) caller(ctx context.Context) *process.Process {
+	tid := callerTID(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.writer == nil || h.thread != tid || h.writer.Gone() {
+		p := h.f.s.processes.Of(tid)
+		h.writer.Release()
+		h.writer, h.thread = p, tid
+	}
+	h.writer.Hold()
+	return h.writer
 }
 
 var (
@@ -84,7 +111,9 @@ func (v view) Bytes(buf []byte) ([]byte, fuse.Status) {
 }
 
 func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	n, err := h.h.WriteAt(ctx, data, off)
+	p := h.caller(ctx)
+	defer p.Release()
+	n, err := h.h.WriteAt(by(ctx, p), data, off)
 	return uint32(n), h.told("write", err)
 }
 
@@ -94,10 +123,12 @@ func (h *handle) Flush(ctx context.Context) syscall.Errno {
 	if !h.h.CanWrite() {
 		return 0
 	}
-	by := closing(ctx, h.h.Opener(), h.f.path())
+	p := h.caller(ctx)
+	defer p.Release()
+	how := h.f.s.closing(p, h.opener, h.f.known())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncDeadline)
 	defer cancel()
-	return h.told("close", h.h.Flush(ctx, by))
+	return h.told("close", h.h.Flush(ctx, how))
 }
 
 func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
@@ -109,6 +140,11 @@ func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 func (h *handle) Release(context.Context) syscall.Errno {
 	h.f.released() // first: whoever comes now looks the name up again
 	h.h.Release()
+	h.opener.Release()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.writer.Release()
+	h.writer = nil
 	return 0
 }
 
@@ -121,6 +157,9 @@ const (
 
 // Allocate is fallocate(2).
 func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
+	p := h.caller(ctx)
+	defer p.Release()
+	ctx = by(ctx, p)
 	var err error
 	switch mode {
 	case 0:

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/process"
 )
 
 // Config says how an exchange is shown.
@@ -56,7 +58,9 @@ type Server struct {
 	log   *slog.Logger
 	fuse  *fuse.Server
 
-	inodes *inodes
+	inodes    *inodes
+	processes *process.Table
+	dev       atomic.Pointer[string] // see device
 
 	newsMu     sync.Mutex
 	lastNews   string // what was logged last of a failure
@@ -73,7 +77,7 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inodes: newInodes(inodes)}
+	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inodes: newInodes(inodes), processes: process.NewTable()}
 	t := timeout
 	opts := &fusefs.Options{
 		EntryTimeout: &t, AttrTimeout: &t, NegativeTimeout: &t,
@@ -94,15 +98,30 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 	if cfg.ReadOnly {
 		opts.Options = append(opts.Options, "ro")
 	}
+	place, err := filepath.Abs(mountpoint)
+	if err == nil {
+		if real, rerr := filepath.EvalSymlinks(place); rerr == nil {
+			place = real
+		}
+	}
 	server, err := fusefs.Mount(mountpoint, &dir{node: node{s: s}}, opts)
 	if err != nil {
 		return nil, err
 	}
 	s.fuse = server
-	if abs, err := filepath.Abs(mountpoint); err == nil {
-		raiseReadAhead(abs, readAhead, cfg.Logger)
+	if dev := mountedAt(place); dev != "" {
+		s.dev.Store(&dev)
+		raiseReadAhead(dev, readAhead, cfg.Logger)
 	}
 	return s, nil
+}
+
+// device is the mount's, as the kernel writes it; "" as long as it is not known.
+func (s *Server) device() string {
+	if dev := s.dev.Load(); dev != nil {
+		return *dev
+	}
+	return ""
 }
 
 // Unmount ends the mount. The error is EBUSY while a program uses it.

@@ -27,6 +27,9 @@ var errOvertaken = errors.New("the other party replaced the version whose time w
 
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
+	if it.judge() {
+		return
+	}
 	it.mu.Lock()
 	if a := it.attempt; a != nil && a.early {
 		a.due = true
@@ -148,6 +151,7 @@ func (it *Item) Commit(ctx context.Context) error {
 			return nil
 		}
 		it.mu.Unlock()
+		it.askWriters(true)
 		if err := it.interruptedBy(); err != nil {
 			return err // it is not delivered
 		}

@@ -108,10 +108,16 @@ func (it *Item) Release() {
 	it.o.wake()
 }
 
+// lastHold reports whether the caller's hold is the last, and then heeds what is known of
+// the writers.
 func (it *Item) lastHold() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return it.writers == 1 && !it.goneLocked()
+	last := it.writers == 1 && !it.goneLocked()
+	if last {
+		it.heedKilledLocked(true)
+	}
+	return last
 }
 
 // restLocked schedules a closed item, or tells why it stays here.
@@ -121,8 +127,12 @@ func (it *Item) restLocked(d time.Duration) {
 	case it.privateLocked():
 		it.state = Local
 		it.ageLocked()
+		if len(it.writtenBy) > 0 {
+			it.scheduleLocked(d) // for judge: it may be given another name later
+		}
 	case it.interrupted != nil:
 		it.state, it.reason = Interrupted, it.interrupted.why
+		it.writtenBy.clear() // they can do no worse
 	default:
 		it.scheduleLocked(d)
 	}

@@ -79,6 +79,10 @@ func (it *Item) Interrupt() { it.interrupt(interruption{why: errKilled}) }
 func (it *Item) interrupt(in interruption) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
+	return it.interruptLocked(in)
+}
+
+func (it *Item) interruptLocked(in interruption) bool {
 	if was := it.interrupted; was != nil && !was.emptied && (was.rewrite || !in.rewrite) {
 		return false
 	}

@@ -98,6 +98,8 @@ type Item struct {
 	lost         []lost             // what attempts may have left whose answers were lost
 	theirs       string             // the key of the other party's version that this goes beside; "" for none
 	interrupted  *interruption      // why it is not for delivery; nil if it is
+	writtenBy    writers            // who may be ended by a signal before the file has settled
+	asking       bool               // AskLater is at work
 	readers      []closer           // of versions that were opened for the stage
 	gone         chan struct{}      // closed when delivered or dropped
 	keptHere     error              // why S3 does not let the object be copied whose time was set
@@ -274,6 +276,7 @@ func (it *Item) erase() {
 	it.mu.Lock()
 	readers := it.readers
 	it.readers = nil
+	it.writtenBy.clear()
 	it.mu.Unlock()
 	for _, r := range readers {
 		r.Close()

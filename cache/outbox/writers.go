@@ -1,0 +1,216 @@
+package outbox
+
+import (
+	"slices"
+	"time"
+)
+
+// Writer is a process that changes a file. Writers are compared by ==.
+type Writer interface {
+	// Killed reports whether a signal has ended it, as far as that can be known.
+	Killed() bool
+	// Hold and Release begin and end a use of the writer.
+	Hold()
+	Release()
+}
+
+// maxWriters is how many writers of one file are remembered: those that wrote last.
+const maxWriters = 16
+
+// writers are those who have changed a file, the last one last. Item.mu guards them.
+type writers []writing
+
+// writing is what is remembered of one writer.
+type writing struct {
+	by     Writer
+	begun  bool      // it has made the file, or emptied it, and nobody has written to it since
+	closed time.Time // when it closed a descriptor of it; zero if it has written since
+	done   bool      // it went on for the settle time after that
+	killed bool      // by a signal
+}
+
+// add makes w the last writer, and returns what has to be let go for that.
+func (ws *writers) add(w writing) (gone []writing) {
+	if n := len(*ws); n > 0 && (*ws)[n-1].by == w.by && !(*ws)[0].begun { // as nearly always
+		(*ws)[n-1] = w
+		return nil
+	}
+	w.by.Hold()
+	kept := writers{}
+	for _, x := range *ws {
+		if x.begun && !w.begun || x.by == w.by {
+			gone = append(gone, x)
+		} else {
+			kept = append(kept, x)
+		}
+	}
+	if kept = append(kept, w); len(kept) > maxWriters {
+		gone = append(gone, kept[0])
+		kept = kept[1:]
+	}
+	*ws = kept
+	return gone
+}
+
+// remove forgets a writer.
+func (ws *writers) remove(w Writer) {
+	if i := ws.index(w); i >= 0 {
+		*ws = slices.Delete(*ws, i, i+1)
+		w.Release()
+	}
+}
+
+func (ws writers) index(w Writer) int {
+	return slices.IndexFunc(ws, func(x writing) bool { return x.by == w })
+}
+
+// clear forgets all writers.
+func (ws *writers) clear() {
+	for _, x := range *ws {
+		x.by.Release()
+	}
+	*ws = nil
+}
+
+// BegunBy notes that w has made the file, or truncated it to nothing: what others did
+// before is no matter any more. It may be nil, for somebody unknown.
+func (it *Item) BegunBy(w Writer) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.writtenBy.clear()
+	if w != nil {
+		it.writtenBy.add(writing{by: w, begun: true})
+	}
+}
+
+// WrittenBy notes that w, if it is not nil, has changed the file.
+func (it *Item) WrittenBy(w Writer) {
+	if w == nil {
+		return
+	}
+	it.mu.Lock()
+	gone := it.writtenBy.add(writing{by: w})
+	it.mu.Unlock()
+	for _, x := range gone {
+		if !x.begun && x.by != w && !x.done && x.by.Killed() {
+			it.Interrupt()
+		}
+		x.by.Release()
+	}
+}
+
+// OpenedBy notes that w, if it is not nil, has the file open while somebody unknown changes
+// it: the kernel, which writes back what w may have written through a map.
+func (it *Item) OpenedBy(w Writer) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if w != nil && it.writtenBy.index(w) < 0 {
+		for _, x := range it.writtenBy.add(writing{by: w, begun: true}) {
+			x.by.Release()
+		}
+	}
+}
+
+// ClosedBy notes that w has closed a descriptor of the file, because a signal ends it if
+// killed is set. Whoever has not written the file is no matter.
+func (it *Item) ClosedBy(w Writer, killed bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if i := it.writtenBy.index(w); i >= 0 {
+		x := &it.writtenBy[i]
+		x.closed, x.done, x.killed = time.Now(), false, killed
+		it.heedKilledLocked(false)
+	}
+}
+
+// heedKilledLocked interrupts the file if a writer is known to have been killed, of whom no
+// more is to be known. Whoever has only made it counts when it is closed: another may
+// write all that is to be in it.
+func (it *Item) heedKilledLocked(closed bool) {
+	for _, x := range slices.Clone(it.writtenBy) {
+		if x.killed && (closed || !x.begun) {
+			it.interruptLocked(interruption{why: errKilled})
+			it.writtenBy.remove(x.by)
+		}
+	}
+}
+
+// askWriters interrupts the file if a signal has ended one of its writers. Who closed it
+// the settle time ago and goes on is done with it: how that one ends is no matter.
+func (it *Item) askWriters(closed bool) {
+	it.mu.Lock()
+	all := slices.Clone(it.writtenBy)
+	for _, x := range all {
+		x.by.Hold()
+	}
+	it.mu.Unlock()
+	for _, x := range all {
+		now := x
+		now.killed = !x.done && x.by.Killed()
+		now.done = x.done || !now.killed && !x.closed.IsZero() && time.Since(x.closed) >= it.o.cfg.Settle
+		it.mu.Lock()
+		if i := slices.Index(it.writtenBy, x); i >= 0 { // else it has come back since
+			it.writtenBy[i] = now
+		}
+		it.mu.Unlock()
+		x.by.Release()
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.heedKilledLocked(closed)
+}
+
+// AskLater asks the writers that have closed the file by now when the settle time is
+// over, while others have it open.
+func (it *Item) AskLater() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.asking || len(it.writtenBy) == 0 {
+		return
+	}
+	it.asking = true
+	it.o.work.Go(func() {
+		err := sleep(it.o.ctx, it.o.cfg.Settle)
+		it.mu.Lock()
+		it.asking = false
+		it.mu.Unlock()
+		if err == nil {
+			it.askWriters(false)
+		}
+	})
+}
+
+// judge asks the writers of a file that has settled, for the last time. It reports
+// whether the file stays here for what one of them says.
+func (it *Item) judge() bool {
+	it.mu.Lock()
+	open := it.writers > 0 || len(it.writtenBy) == 0
+	it.mu.Unlock()
+	if open {
+		return false
+	}
+	it.askWriters(true)
+	it.mu.Lock()
+	if it.writers > 0 || it.goneLocked() {
+		it.mu.Unlock()
+		return true // its next close has it judged
+	}
+	it.writtenBy.clear()
+	interrupted := it.interrupted != nil
+	news := interrupted && !it.interrupted.noted
+	kept := interrupted && it.state == Sealed
+	if kept {
+		it.restLocked(0)
+	}
+	it.mu.Unlock()
+	if news {
+		if err := it.seal(); err != nil {
+			it.o.log.Error("the journal cannot say that a signal has ended the writer of a file", "key", it.Key(), "err", err)
+		}
+	}
+	if kept {
+		it.tell()
+		it.o.wake()
+	}
+	return kept
+}
