@@ -45,31 +45,32 @@ type Config struct {
 
 // Client makes requests to one bucket. It is safe for concurrent use.
 type Client struct {
-	s3       *s3.Client
-	loaded   aws.Config // what s3 was made of, for the other services of AWS
-	bucket   string
-	region   string
-	given    bool // the region is given, not found out
-	payer    bool // every request says that we pay for it
-	prefix   string
-	profiled bool // the profile is named by who opened it
-	custom   bool // an endpoint that is not AWS
-	log      *slog.Logger
-	owner    atomic.Pointer[string]
-	answer   atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
-	counts   counter
-	http     *watched              // sends all requests
-	retryer  aws.Retryer           // judges those that go directly
-	route    atomic.Pointer[route] // of these; nil until it is learnt
-	quirks   quirks
-	payloads payloads
-	copyTags copyTags
-	lately   lately
-	contact  contact
-	isOwner  atomic.Pointer[bool] // as IsOwner found out; nil until it has
-	versions atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
-	trails   trails
-	away     away
+	s3        *s3.Client
+	loaded    aws.Config // what s3 was made of, for the other services of AWS
+	bucket    string
+	region    string
+	given     bool // the region is given, not found out
+	payer     bool // every request says that we pay for it
+	prefix    string
+	profiled  bool // the profile is named by who opened it
+	custom    bool // an endpoint that is not AWS
+	log       *slog.Logger
+	owner     atomic.Pointer[string]
+	answer    atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
+	counts    counter
+	http      *watched              // sends all requests
+	retryer   aws.Retryer           // judges those that go directly
+	route     atomic.Pointer[route] // of these; nil until it is learnt
+	quirks    quirks
+	payloads  payloads
+	copyTags  copyTags
+	lately    lately
+	contact   contact
+	confirmed atomic.Pointer[string] // see Owner
+	isOwner   atomic.Pointer[bool]   // as IsOwner found out; nil until it has
+	versions  atomic.Int32           // whether the bucket keeps versions: see mayKeepVersions
+	trails    trails
+	away      away
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -231,6 +232,22 @@ func (c *Client) Region() string { return c.region }
 // SetExpectedOwner makes every later request carry the account id of the
 // bucket's owner; S3 refuses them (Denied) should the bucket be another's.
 func (c *Client) SetExpectedOwner(id string) { c.owner.Store(&id) }
+
+// Owner is the account that owns the bucket, as far as S3 has confirmed it: it has answered
+// when that owner was expected. Until then it is "".
+func (c *Client) Owner() string {
+	if found := c.confirmed.Load(); found != nil {
+		return *found
+	}
+	return ""
+}
+
+// confirm notes that S3 has answered a request in which this owner was expected.
+func (c *Client) confirm(owner string) {
+	if IsAccountID(owner) {
+		c.confirmed.Store(&owner)
+	}
+}
 
 // CloseIdle closes the connections that no request uses.
 func (c *Client) CloseIdle() {

@@ -120,6 +120,9 @@ func (c *Client) findOwner(ctx context.Context) (bool, error) {
 	if err = fail(ctx, "HeadBucket", "", err); errors.Is(err, Denied) {
 		return false, nil
 	}
+	if err == nil {
+		c.confirm(who.Account)
+	}
 	return err == nil, err
 }
 

@@ -50,3 +50,19 @@ func isAWSHost(host string) bool {
 	}
 	return false
 }
+
+// hostPartition is the partition of one of AWS's hosts, by its domain; where two
+// partitions share that, by the region in its name, or else by the region given.
+func hostPartition(host, region string) string {
+	for _, p := range partitions {
+		switch {
+		case p.domain != firstDomain && strings.HasSuffix(host, "."+p.domain),
+			p.domain == firstDomain && (strings.Contains(host, "."+p.regions) || strings.Contains(host, "s3-"+p.regions)):
+			return p.name
+		}
+	}
+	if Domain(region) == firstDomain {
+		return Partition(region)
+	}
+	return firstPartition
+}

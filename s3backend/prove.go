@@ -19,6 +19,7 @@ func (c *Client) Prove(ctx context.Context) error {
 	for range 3 { // the region is found at most once; no server can make it endless
 		header, err := c.headBucket(ctx)
 		if err == nil && fromS3(header) {
+			c.confirm(*c.owner.Load())
 			return nil
 		}
 		if is := header.Get("X-Amz-Bucket-Region"); err != nil && is != "" && is != c.region {

@@ -57,6 +57,7 @@ type mountDaemon struct {
 type bucket interface {
 	Bucket() string
 	Region() string
+	Owner() string
 	Counts() map[string]int64
 	Login(ctx context.Context, code string) error
 	LoginMethod() s3backend.LoginMethod
@@ -180,7 +181,15 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 		return nil, err
 	}
 	d.bucket, d.cache = client, files
+	d.noteOwner()
 	return files, nil
+}
+
+// noteOwner notes in the outbox whose the bucket is, as far as S3 has confirmed it.
+func (d *mountDaemon) noteOwner() {
+	if err := noteOwner(d.settings.StateDir, d.bucket.Owner()); err != nil {
+		d.log.Warn("the state directory does not say who owns the bucket", "err", err)
+	}
 }
 
 // mount makes the kernel show files. Whoever sees the mount can reach the control
@@ -313,6 +322,7 @@ func (d *mountDaemon) giveBack(last func() error) error {
 	}
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())
+		d.noteOwner() // who is found out to be it while the mount serves
 	}
 	d.notices.close()
 	if last != nil {

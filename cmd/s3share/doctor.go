@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -149,8 +150,9 @@ type told struct {
 
 // diagnose checks everything, as far as it gets.
 func diagnose(ctx context.Context, s *settings) diagnosis {
-	d := diagnosis{Exchange: s.label(), Bucket: s.Bucket, Endpoint: effectiveEndpoint(s)}
+	d := diagnosis{Exchange: s.label(), Bucket: s.Bucket}
 	report := access.Report{Findings: examineHere(s)}
+	d.Endpoint = cmp.Or(s.at.Endpoint, s.Endpoint)
 	client, findings := examineDoor(ctx, s)
 	report.Findings = append(report.Findings, findings...)
 	if client != nil {

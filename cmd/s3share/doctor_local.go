@@ -45,6 +45,9 @@ func examineHere(s *settings) []access.Finding {
 		fuse.State, fuse.Reason, fuse.Err = access.StateMissing, whyBroken, err
 	}
 	all := []access.Finding{fuse}
+	if s.locate() != nil {
+		return all // where the state directory is depends on it; examineDoor says why
+	}
 	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere, How: "a file made and removed there"}
 	if err := settlePlaces(s); err != nil {
 		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
@@ -57,6 +60,9 @@ func examineHere(s *settings) []access.Finding {
 	err := privatedir.Check(s.StateDir)
 	if err == nil {
 		err = writable(parent, parent == s.StateDir)
+	}
+	if err == nil {
+		err = checkClaim(s)
 	}
 	if by, used := tenantOf(s.StateDir); err == nil && used {
 		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"

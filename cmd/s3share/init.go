@@ -107,7 +107,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	if in.remove != "" {
 		return in.takeBack(ctx, s, stdin, out)
 	}
-	if _, err := in.setup(s.Region, effectiveEndpoint(s) != ""); err != nil {
+	if _, err := in.setup(s.Region, s.elsewhere()); err != nil {
 		return err
 	}
 	client, plan, err := in.plan(ctx, s)
@@ -178,7 +178,7 @@ func (in *initiation) ask(stdin io.Reader, out io.Writer, plan *access.Plan) err
 
 // plan looks at the bucket and compares.
 func (in *initiation) plan(ctx context.Context, s *settings) (*s3backend.Client, *access.Plan, error) {
-	if s.Region == "" && effectiveEndpoint(s) == "" {
+	if s.Region == "" && !s.elsewhere() {
 		s.Region = access.RegionOfName(s.Bucket) // "" for most
 	}
 	client, err := connect(ctx, s, "")

@@ -94,6 +94,7 @@ func (fakeBucket) Moved() int64                                       { return 0
 
 func (fakeBucket) Bucket() string                      { return "team" }
 func (fakeBucket) Region() string                      { return "r" }
+func (fakeBucket) Owner() string                       { return "" }
 func (fakeBucket) Login(context.Context, string) error { return nil }
 func (fakeBucket) LoginMethod() s3backend.LoginMethod  { return s3backend.LoginMethod{} }
 func (fakeBucket) Counts() map[string]int64            { return map[string]int64{"PutObject": 1} }

@@ -76,7 +76,7 @@ func (in *policing) write(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	elsewhere := effectiveEndpoint(s) != ""
+	elsewhere := s.elsewhere()
 	if in.iam && elsewhere {
 		return misuse("", "--iam is for AWS: other servers ask for the bucket's policy alone")
 	}
@@ -186,7 +186,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 	if err != nil {
 		return l, err
 	}
-	l.Elsewhere = effectiveEndpoint(s) != ""
+	l.Elsewhere = s.elsewhere()
 	names, err := in.twoFolders()
 	if err != nil {
 		return l, err

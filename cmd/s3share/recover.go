@@ -17,6 +17,7 @@ func newRecover() *cobra.Command {
 	var (
 		says    said
 		timeout time.Duration
+		adopt   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "recover [EXCHANGE]",
@@ -27,6 +28,10 @@ needs no FUSE, and goes on where the mount stopped, as the next mount would.
 What cannot be delivered is listed with its reason, stays in the outbox, and the
 exit status is 1; it is 1 as well if the exchange is mounted, for then the mount
 delivers.
+
+What waits belongs to the bucket that it was written for: its name, its endpoint or
+AWS's partition, and its owner once that is known. It is not sent to another one
+of the same name, unless --adopt says that it is the same bucket.
 
 EXCHANGE and the settings are those of s3share mount.
 ` + exitCodes,
@@ -39,6 +44,7 @@ EXCHANGE and the settings are those of s3share mount.
 			}
 			s, err := says.resolve()
 			if err == nil {
+				s.adopt = adopt
 				ctx, stop := untilSignalOnce()
 				defer stop()
 				err = recoverOutbox(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -54,6 +60,7 @@ EXCHANGE and the settings are those of s3share mount.
 		_ = cmd.Flags().MarkHidden(name)
 	}
 	addTimeout(cmd.Flags(), &timeout, " for delivery")
+	cmd.Flags().BoolVar(&adopt, "adopt", false, "send what waits to this bucket, though it was written for another or does not say for which")
 	return cmd
 }
 

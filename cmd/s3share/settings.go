@@ -43,7 +43,9 @@ type settings struct {
 	Notices    bool     `toml:"notices"`
 	Verbose    bool     `toml:"verbose"`
 
-	Kernel []string `toml:"-"` // mount options that the kernel takes as they are
+	at     s3backend.Location // of the bucket, once it is found out
+	adopt  bool               // what waits in the state directory is for this bucket, whatever it says
+	Kernel []string           `toml:"-"` // mount options that the kernel takes as they are
 }
 
 func defaults() *settings {
