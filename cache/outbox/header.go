@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"mime"
 	"path"
@@ -11,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/s3share/s3share/cache/filetime"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -144,30 +144,14 @@ func ContentType(key string) string {
 }
 
 // FormatMtime writes a time as metadata.
-func FormatMtime(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
-
-// The times from the year 1 to the year 9999. Others the journal cannot hold, nor can
-// most programs.
-const (
-	firstSecond = -62135596800
-	lastSecond  = 253402300799
-)
+func FormatMtime(t time.Time) string { return filetime.Format(t) }
 
 // MtimeOf reads the time that travels with a version; false if none does.
 func MtimeOf(h *s3backend.Header) (time.Time, bool) {
 	if h == nil {
 		return time.Time{}, false
 	}
-	whole, frac, _ := strings.Cut(h.User[metaMtime], ".")
-	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec < firstSecond || sec > lastSecond {
-		return time.Time{}, false
-	}
-	nsec, err := strconv.ParseInt((frac + "000000000")[:9], 10, 64)
-	if err != nil || nsec < 0 {
-		nsec = 0
-	}
-	return time.Unix(sec, nsec), true
+	return filetime.Parse(h.User[metaMtime])
 }
 
 // ModeOf reads the permission bits that travel with a version; false if none do.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/filetime"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -47,7 +48,7 @@ type record struct {
 	Dirty   [][2]int64      `json:"dirty,omitempty"`   // write, seal
 	Size    int64           `json:"size,omitempty"`    // truncate, seal
 	Valid   int64           `json:"valid,omitempty"`   // truncate, seal: how much of the base is left
-	Mtime   time.Time       `json:"mtime,omitzero"`    // seal
+	Mtime   filetime.Time   `json:"mtime,omitzero"`    // seal
 	Mode    *uint32         `json:"mode,omitempty"`    // seal
 	Set     bool            `json:"set,omitempty"`     // seal: a program set time or mode
 	Killed  bool            `json:"killed,omitempty"`  // seal: it is interrupted

@@ -389,7 +389,7 @@ func (it *Item) replay(st *stage, r record) {
 		if r.Mode != nil {
 			it.mode, it.hasMode = *r.Mode, true
 		}
-		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime, nil
+		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime.Time, nil
 		for _, x := range r.Dirty {
 			st.dirty.add(x[0], x[1])
 		}

@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"slices"
+
+	"github.com/s3share/s3share/cache/filetime"
 )
 
 // Untouched tells that the item lies over what it replaces, and changes nothing.
@@ -89,7 +91,7 @@ func (it *Item) sealRecord(op, boot string) record {
 	it.mu.Unlock()
 	it.stage.mu.Lock()
 	defer it.stage.mu.Unlock()
-	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, it.stage.mtime
+	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, filetime.Time{Time: it.stage.mtime}
 	for _, x := range it.stage.dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.off, x.end})
 	}
