@@ -235,7 +235,7 @@ func (r *modelRun) half(format string, args ...any) {
 
 // clean removes the sequence's directory, through the mount where that is granted.
 func (r *modelRun) clean() {
-	if !r.l.rights.delete || excluded("removal of directories", r.l.mode) {
+	if !r.l.rights.delete {
 		r.l.direct.removeUnder(r.dir + "/")
 		return
 	}
@@ -245,7 +245,9 @@ func (r *modelRun) clean() {
 		}
 	}
 	r.rmdir("")
-	r.awaitDelivery()
+	if out, err := r.l.m.run("wait", "--timeout", patience.String(), r.l.m.dir); err != nil {
+		r.fail("wait after removal", "s3share wait: %v, and nothing is left\n%s", err, out)
+	}
 	left, err := r.l.direct.under(r.dir + "/")
 	if err != nil {
 		panic(err)

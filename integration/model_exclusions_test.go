@@ -27,22 +27,7 @@ var exclusions = []exclusion{
 	{name: "chmod", why: "as modes", step: func(s step, _ mode) bool {
 		return s.op == "chmod" || s.op == "fchmod" || s.op == "save" && s.opt == "sed"
 	}},
-	{name: "set aside and forgotten", why: "the end of the daemon forgets that a file was set aside", step: func(s step, m mode) bool {
-		return m.rights().delete && (s.op == "rename" || s.op == "swap") && privateFile(s.to) && !privateFile(s.path)
-	}},
-	{name: "set aside by saving", why: "as before", step: func(s step, m mode) bool {
-		return m.rights().delete && s.op == "save" && strings.HasPrefix(s.opt, "backup")
-	}},
-	{name: "rename under -o sync", why: "a file that was committed by its close is lost by a rename", in: func(m mode) bool { return m.sync }, step: func(s step, _ mode) bool {
-		return s.op == "rename" || s.op == "swap" || s.op == "save"
-	}},
-	{name: "back and forth", why: "a rename does not wait for the removal that its target still owes", step: func(s step, _ mode) bool { return s.op == "swap" }},
-	{name: "set aside while open", why: "open files do not follow a file that is set aside", step: func(s step, _ mode) bool {
-		return (s.op == "rename" || s.op == "swap") && privateFile(s.to) && !privateFile(s.path) || s.op == "save" && strings.HasPrefix(s.opt, "backup")
-	}},
 	{name: "times after a mount", why: "a file time is that of the upload at the next mount"},
-	{name: "removal of directories", why: "a listing that began before a local change lands after it"},
-	{name: "rmdir", why: "as before", step: func(s step, _ mode) bool { return s.op == "rmdir" || s.op == "remove" }},
 }
 
 // included reports whether MODEL_INCLUDE names the exclusion, or all: to see whether it
