@@ -17,7 +17,7 @@ CROSS := linux/arm64 darwin/arm64
 NEEDED := fusermount3=fuse3 cc=gcc
 WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils
 
-.PHONY: build demo test check format lint unit cross integration test-rgw soak bench install clean needs help
+.PHONY: build demo test check format lint unit cross integration test-rgw test-servers soak bench install clean needs help
 
 build: ## bin/s3share, and bin/localbucket for the demo and the tests
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/s3share ./cmd/s3share
@@ -59,6 +59,9 @@ integration: build needs ## the built binary on real mounts against a real serve
 
 test-rgw: build ## the tests of access, and of requests, against Ceph RGW
 	integration/rgw/test.sh -timeout 15m -run "Live|TestAccess|TestDoctor|TestRepair|TestDropbox|TestPrefixLimited|TestProbes|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile|TestResume|TestSetUp|TestJoinRefused" ./s3backend ./integration
+
+test-servers: build needs ## what a mount does on servers that others have written
+	integration/servers/test.sh
 
 # KILLS bounds it; 2000 take some 20 minutes on two processors.
 KILLS ?= 2000

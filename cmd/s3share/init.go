@@ -142,7 +142,11 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 			return err
 		}
 		err := plan.Apply(ctx, client, func(done access.Step) {
-			if !in.json {
+			switch {
+			case in.json:
+			case done.State == access.Left:
+				n.line("- " + oneLine(done.What+": "+done.Detail))
+			default:
 				n.step(done.What+": "+done.Detail, nil)
 			}
 		})

@@ -244,10 +244,12 @@ func (p *Plan) planFolders() {
 // ErrPolicyTooLarge says that S3 would refuse the policy.
 var ErrPolicyTooLarge = errors.New("the bucket's policy would be larger than the 20 KiB that S3 takes")
 
+// stepPolicy is what the step is called that lets the client in.
+const stepPolicy = "policy"
+
 func (p *Plan) planPolicy() error {
-	const what = "policy"
 	if p.Found.NoPolicies != "" {
-		p.step(what, Left, nil, "not done: %s", p.Found.NoPolicies)
+		p.step(stepPolicy, Left, nil, "not done: %s", p.Found.NoPolicies)
 		return nil
 	}
 	var now Document
@@ -266,13 +268,13 @@ func (p *Plan) planPolicy() error {
 		detail += fmt.Sprintf("; %s kept", plural(n, "statement of others", "statements of others"))
 	}
 	if now.Equal(p.Policy) || p.Setup.Elsewhere && now.Equal(p.Policy.withoutACL()) {
-		p.step(what, Done, nil, "%s", detail)
+		p.step(stepPolicy, Done, nil, "%s", detail)
 		return nil
 	}
 	if public := p.Policy.public(); len(public) > 0 && p.Found.Public != nil && isTrue(p.Found.Public.BlockPublicPolicy) {
 		return fmt.Errorf("%w: %s", ErrPublic, strings.Join(public, ", "))
 	}
-	p.step(what, Change, putPolicy(p.Found.Policy, p.Policy), "%s", detail)
+	p.step(stepPolicy, Change, putPolicy(p.Found.Policy, p.Policy), "%s", detail)
 	return nil
 }
 

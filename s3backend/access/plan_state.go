@@ -72,7 +72,7 @@ func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error)
 		if c.AWS() || !knowsNoPolicies(err) {
 			return st, err
 		}
-		st.NoPolicies = "this server knows no bucket policies"
+		st.NoPolicies = noPolicies
 	}
 	if !c.AWS() {
 		return st, nil
@@ -94,6 +94,8 @@ func (e *oddPolicyError) Error() string {
 	return "the bucket's policy cannot be read: " + e.err.Error()
 }
 func (e *oddPolicyError) Unwrap() error { return e.err }
+
+const noPolicies = "this server knows no bucket policies"
 
 // knowsNoPolicies reports whether a server answered as one that has no bucket policies:
 // it says so, or takes the request for another.
