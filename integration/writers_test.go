@@ -170,7 +170,7 @@ func TestCloseSealsWhateverElseIsOpen(t *testing.T) {
 			done := m.program(t, key, open, `print("closed", flush=True); sys.stdin.read()`)
 			m.kill()
 			done()
-			m = m.revive(t)
+			m.revive(t)
 			x.awaitObject(key, []byte("all of it"))
 		})
 	}

@@ -155,25 +155,32 @@ func TestTimeAloneIsACopyOnTheServer(t *testing.T) {
 	})
 }
 
-// TestTruncatingToTheSameSizeMovesTheTime, as ftruncate(2) does.
-func TestTruncatingToTheSameSizeMovesTheTime(t *testing.T) {
-	for _, size := range []int{0, 10} {
-		bubble(t, Config{}, nil, func(r *rig) {
-			it := r.create("Delivery/f", random(1, size))
-			time.Sleep(time.Hour)
-			if err := it.Truncate(int64(size)); err != nil {
-				r.Fatal(err)
-			}
-			_, mtime, _, _ := it.Stat()
-			if want := time.Now(); !mtime.Equal(want) {
-				r.Errorf("%d bytes: mtime %v, want %v", size, mtime, want)
-			}
-			r.done(it)
-			r.drain()
-			if got, _ := MtimeOf(r.b.Object("Delivery/f").Header); !got.Equal(mtime) {
-				r.Errorf("%d bytes: delivered with mtime %v, want %v", size, got, mtime)
-			}
-		})
+// TestChangingNoByteMovesTheTime, as ftruncate(2) and fallocate(2) do.
+func TestChangingNoByteMovesTheTime(t *testing.T) {
+	changes := map[string]func(it *Item, size int64) error{
+		"truncate to the same size": func(it *Item, size int64) error { return it.Truncate(size) },
+		"punch behind the end":      func(it *Item, size int64) error { return it.Punch(size+4, size+5) },
+		"punch nothing":             func(it *Item, size int64) error { return it.Punch(size, size) },
+	}
+	for name, change := range changes {
+		for _, size := range []int{0, 10} {
+			bubble(t, Config{}, nil, func(r *rig) {
+				it := r.create("Delivery/f", random(1, size))
+				time.Sleep(time.Hour)
+				if err := change(it, int64(size)); err != nil {
+					r.Fatal(err)
+				}
+				_, mtime, _, _ := it.Stat()
+				if want := time.Now(); !mtime.Equal(want) {
+					r.Errorf("%s, %d bytes: mtime %v, want %v", name, size, mtime, want)
+				}
+				r.done(it)
+				r.drain()
+				if got, _ := MtimeOf(r.b.Object("Delivery/f").Header); !got.Equal(mtime) {
+					r.Errorf("%s, %d bytes: delivered with mtime %v, want %v", name, size, got, mtime)
+				}
+			})
+		}
 	}
 }
 

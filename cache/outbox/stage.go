@@ -256,7 +256,9 @@ func (s *stage) punch(off, end int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end = min(end, s.size)
-	if off >= end {
+	if off >= end { // no byte is another, and the time moves
+		s.seq++
+		s.mtime = time.Now()
 		return nil
 	}
 	// Behind the file's end there is nothing to punch, and darwin has no call for it.

@@ -119,7 +119,8 @@ func (it *Item) Punch(off, end int64) error {
 		if err := it.stage.punch(off, end); err != nil {
 			return err
 		}
-		return it.afterWrite(off, min(end, it.stage.length()))
+		end = min(end, it.stage.length())
+		return it.afterWrite(min(off, end), end)
 	})
 }
 
