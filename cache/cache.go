@@ -106,6 +106,8 @@ type Cache struct {
 	kept    map[string]bool         // those of them that keepDir owes
 	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
 	times   map[string]time.Time    // when a folder's entries changed here, by prefix
+
+	exclusives exclusives
 }
 
 // New opens the cache, and the outbox in cfg.StateDir.

@@ -184,7 +184,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 		return nil, err
 	}
 	mode.Write = true
-	a, err := c.stat(ctx, p, -1) // the commit's condition is what holds against the other party
+	a, err := c.stat(ctx, p, -1) // the commit's condition is what holds against the other party at last
 	switch {
 	case err == nil && exclusive:
 		return nil, ErrExist
@@ -201,7 +201,16 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 	}
 	c.mu.Lock()
 	f := c.newFileLocked(p.key())
+	many := c.exclusives.manyLocked(mode.Opener)
 	c.mu.Unlock()
+	if exclusive && !many {
+		switch taken, err := c.taken(ctx, p); {
+		case err != nil:
+			return nil, err
+		case taken:
+			return nil, ErrExist
+		}
+	}
 	it, err := f.begin(s3backend.Object{}, s3backend.Object{})
 	if err != nil {
 		return nil, err
@@ -214,6 +223,9 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)
+	if exclusive {
+		c.exclusives.createdLocked(mode.Opener)
+	}
 	f.handles, f.writers = 1, 1
 	return &Handle{f: f, write: true, append: mode.Append, opener: mode.Opener}, nil
 }

@@ -78,6 +78,15 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 		}
 	}
 	dst, err := c.stat(ctx, to, maxAge)
+	if how.noReplace && src.File != nil && errors.Is(err, s3backend.NotExist) {
+		// A file that is owed has its new name without a request.
+		switch taken, err := c.taken(ctx, to); {
+		case err != nil:
+			return Version{}, err
+		case taken:
+			return Version{}, ErrExist
+		}
+	}
 	switch {
 	case errors.Is(err, s3backend.NotExist):
 		dst = Attr{}

@@ -153,7 +153,11 @@ func (d *dir) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.EntryO
 }
 
 func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
-	return d.s.told("unlink", d.join(name), d.s.cache.Remove(ctx, d.join(name), d.shown(name)))
+	err := d.s.cache.Remove(ctx, d.join(name), d.shown(name))
+	if f := d.file(name); f != nil && err == nil {
+		f.named(nil, "")
+	}
+	return d.s.told("unlink", d.join(name), err)
 }
 
 func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
@@ -178,6 +182,10 @@ func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmb
 		v, err = d.s.cache.Rename(ctx, from, dest, to.shown(newName))
 	}
 	if f := d.file(name); f != nil && err == nil {
+		if over := to.file(newName); over != nil {
+			over.named(to, newName)
+		}
+		f.named(to, newName)
 		f.show(v) // by its new name
 	}
 	return d.s.told("rename", from, err)
@@ -221,6 +229,13 @@ func (h *dirHandle) rewind(ctx context.Context) syscall.Errno {
 }
 
 func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Errno) {
+	if h.dots == 0 {
+		// The stream begins with what is there now, not at opendir: a rewinddir before
+		// the first entry is read does not reach us.
+		if n := h.rewind(ctx); n != 0 {
+			return nil, n
+		}
+	}
 	if h.dots < len(dots) {
 		name := dots[h.dots]
 		h.dots++
@@ -252,10 +267,8 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	return h.d.child(ctx, name, h.last.Attr, out), 0
 }
 
-func (h *dirHandle) Seekdir(ctx context.Context, off uint64) syscall.Errno {
-	if off == 0 {
-		return h.rewind(ctx)
-	}
+// Seekdir has Readdirent go on at a position; at 0, with what is there then.
+func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
 	h.dots = min(int(off), len(dots))
 	h.view.GoTo(int64(off) - int64(h.dots))
 	return 0

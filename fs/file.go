@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/fs/process"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // file is a file's inode.
@@ -26,6 +28,8 @@ type file struct {
 	seen  cache.Version // what the name was shown to lead to
 	vain  error         // of the last read that S3 did not answer, until the time below
 	till  time.Time
+	in    *dir // where it was renamed to, or another over it; nil for none
+	as    string
 
 	shown atomic.Int64 // the size that the kernel was told last
 }
@@ -65,6 +69,28 @@ func (f *file) refit(h *cache.Handle) {
 	if h.File().Attr().Size != f.shown.Load() {
 		_ = f.NotifyContent(-1, 0) // the attributes alone; the kernel may have none
 	}
+}
+
+// named notes the last name of the file: its own, or the one that another has taken.
+func (f *file) named(d *dir, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.in, f.as = d, name
+}
+
+// path is where the file is below the mountpoint now. Whoever looked the name up right
+// before a rename over it, and opens the file only now, gets what has the name: the name
+// always led to a file. A lookup that was answered meanwhile may even have put the inode
+// from before into the place of the one that was renamed.
+func (f *file) path() string {
+	f.mu.Lock()
+	in, as := f.in, f.as
+	f.mu.Unlock()
+	now := f.node.path()
+	if _, parent := f.Parent(); parent == nil && in != nil {
+		return in.join(as)
+	}
+	return now
 }
 
 // notAnswered notes that a read has waited for S3 in vain.
@@ -193,10 +219,13 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	return fh, 0, 0
 }
 
-// open opens what the inode stands for.
+// open opens the file that is open as this inode, or what has its name.
 func (f *file) open(ctx context.Context, mode cache.OpenMode) (*cache.Handle, error) {
 	if cur := f.current(); cur != nil && cur.Attr().Unnamed {
-		return cur.Reopen(ctx, mode)
+		h, err := cur.Reopen(ctx, mode)
+		if !errors.Is(err, s3backend.NotExist) {
+			return h, err
+		} // it was closed in this moment
 	}
 	return f.s.cache.Open(ctx, f.path(), mode)
 }

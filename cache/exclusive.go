@@ -1,0 +1,86 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// What is known of a name is up to a second old, but who creates a file with O_EXCL
+// asks whether the name is free now: as a lock, mostly. One HeadObject decides. Where
+// there is none, the condition of the commit still keeps both files.
+
+// manyCreated is how many files a program creates with O_EXCL one after the other, each
+// within fresh of the one before, until what was known when it looked the name up
+// counts: cp and tar create each file so, and a request for each would take as long as
+// all the rest.
+const manyCreated = 16
+
+// exclusives is the program that creates files with O_EXCL one after the other. It is
+// guarded by Cache.mu.
+type exclusives struct {
+	opener outbox.Writer
+	n      int
+	last   time.Time
+}
+
+func (e *exclusives) manyLocked(opener outbox.Writer) bool {
+	return e.opener == opener && e.n >= manyCreated && time.Since(e.last) < fresh
+}
+
+// createdLocked notes that a file was created.
+func (e *exclusives) createdLocked(opener outbox.Writer) {
+	if e.opener != opener || time.Since(e.last) >= fresh {
+		*e = exclusives{opener: opener}
+	}
+	e.n++
+	e.last = time.Now()
+}
+
+// taken reports whether S3 holds a file at a place that was free when it was looked up:
+// the other party has put it there since.
+func (c *Cache) taken(ctx context.Context, p place) (bool, error) {
+	key := p.key()
+	c.mu.Lock()
+	ours := c.folders[p.prefix] != nil // S3 does not even have the directory yet
+	c.mu.Unlock()
+	if ours || c.out.Private(key) {
+		return false, nil
+	}
+	removing := c.removing(p)
+	obj, err := c.headOrList(ctx, p)
+	switch {
+	case errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	obj.Key = key
+	if c.out.Hides(obj) || removing && !c.removing(p) {
+		return false, nil // it was removed here
+	}
+	c.names.Put(obj)
+	return true, nil
+}
+
+// headOrList asks S3 what it holds at a place: by HeadObject, or by a listing where that
+// is refused.
+func (c *Cache) headOrList(ctx context.Context, p place) (s3backend.Object, error) {
+	if !c.grants.refusesRead(folderOf(p.prefix)) {
+		obj, err := c.bucket.Head(ctx, p.key())
+		if !errors.Is(err, s3backend.Denied) {
+			return obj, err
+		}
+	}
+	page, err := c.bucket.List(ctx, s3backend.ListInput{Prefix: p.key(), Max: 1})
+	if err == nil && (len(page.Objects) == 0 || page.Objects[0].Key != p.key()) {
+		err = notExist(p.key())
+	}
+	if err != nil {
+		return s3backend.Object{}, err
+	}
+	return page.Objects[0], nil
+}
