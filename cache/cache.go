@@ -66,6 +66,7 @@ var (
 	ErrIsDir       = errors.New("is a folder")
 	ErrNotDir      = errors.New("is no folder")
 	ErrNameTooLong = errors.New("name is longer than S3 takes")
+	ErrNotUTF8     = errors.New("name is not UTF-8, as S3's keys are")
 	ErrNotHere     = errors.New("nothing but the exchange's folders is kept here")
 	ErrReadOnly    = errors.New("mounted read-only")
 	ErrInvalid     = errors.New("not possible on this file")

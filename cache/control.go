@@ -42,11 +42,12 @@ func isAt(path, key string) bool {
 func keyOf(path string) (key string, beside, ok bool) {
 	elems := strings.Split(path, "/")
 	for i, name := range elems {
-		var shadowed bool
-		if elems[i], shadowed, ok = unescape(name); !ok {
+		if beside {
+			return "", false, false // nothing is below an object
+		}
+		if elems[i], beside, ok = unescape(name); !ok {
 			return "", false, false
 		}
-		beside = shadowed && i == len(elems)-1
 	}
 	return strings.Join(elems, "/"), beside, true
 }

@@ -187,10 +187,7 @@ func (c *Cache) entered(key string) {
 
 // Mkdir makes a directory at path, which stays when it is empty.
 func (c *Cache) Mkdir(ctx context.Context, path string) error {
-	p, err := c.locate(ctx, path)
-	if errors.Is(err, s3backend.NotExist) {
-		return ErrInvalid
-	}
+	p, err := c.locateNew(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -200,6 +197,9 @@ func (c *Cache) Mkdir(ctx context.Context, path string) error {
 	if _, err := c.stat(ctx, p, -1); err == nil {
 		return ErrExist
 	} else if !errors.Is(err, s3backend.NotExist) {
+		return err
+	}
+	if err := p.checkNew(); err != nil {
 		return err
 	}
 	if err := c.mayPut(ctx, p.dir()); err != nil {

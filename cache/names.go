@@ -9,10 +9,12 @@ import (
 
 // S3 keys may hold what no file name can. escape turns one element of a key
 // (what stands between slashes) into a name, and unescape turns it back, so that
-// every key is reachable and none leads out of the mount:
+// every key is reachable and none leads out of the mount. Each element has one name,
+// and each name stands for one element at most:
 //
+//	Icon\r      Icon\r     what Linux takes, control characters too, is shown as it is
 //	..          ␛2E␛2E     "." and ".." in full
-//	a\x01b      a␛01b      bytes that are control characters or no UTF-8
+//	a\xffb      a␛FFb      bytes that are NUL or no UTF-8
 //	50␛         50␛E2␛90␛9B   the escape character itself
 //	(empty)     ␛          what stands between the slashes of "a//b"
 //	a beside a/ a␛         the object of a name that is a folder as well
@@ -47,20 +49,40 @@ func escapeBeside(elem string) string {
 	return shorten(elem, maxName-len(escapeChar)) + escapeChar
 }
 
-// shorten returns a name of at most limit bytes for a long element.
+// shorten returns a name of at most limit bytes for a long element. Its head is the
+// escape of what the element begins with, as far as that is UTF-8.
 func shorten(elem string, limit int) string {
-	head := ""
-	for _, r := range elem {
-		next := head + escapeBytes(string(r))
-		if r == utf8.RuneError || len(next) > limit-len(longMark)-longHash {
+	sum := sha256.Sum256([]byte(elem))
+	end := longMark + hex.EncodeToString(sum[:])[:longHash]
+	n := 0
+	for n < len(elem) {
+		r, size := utf8.DecodeRuneInString(elem[n:])
+		if r == utf8.RuneError || n+size > limit-len(end) {
 			break
 		}
-		head = next
+		n += size
 	}
-	sum := sha256.Sum256([]byte(elem))
-	return head + longMark + hex.EncodeToString(sum[:])[:longHash]
+	for ; n > 0; n-- {
+		if n < len(elem) && !utf8.RuneStart(elem[n]) {
+			continue
+		}
+		if head := escapeBytes(elem[:n]); len(head) <= limit-len(end) {
+			return head + end
+		}
+	}
+	return end
 }
 
+// isName reports whether an element can be shown as it is.
+func isName(elem string) bool {
+	switch elem {
+	case "", ".", "..":
+		return false
+	}
+	return utf8.ValidString(elem) && !strings.Contains(elem, escapeChar) && strings.IndexByte(elem, 0) < 0
+}
+
+// escapeBytes is escape for an element of any length.
 func escapeBytes(elem string) string {
 	switch elem {
 	case "":
@@ -68,17 +90,13 @@ func escapeBytes(elem string) string {
 	case ".", "..":
 		return strings.ReplaceAll(elem, ".", escapeChar+"2E")
 	}
-	plain := utf8.ValidString(elem) && !strings.Contains(elem, escapeChar)
-	for i := 0; plain && i < len(elem); i++ {
-		plain = elem[i] >= 0x20 && elem[i] != 0x7f
-	}
-	if plain {
+	if isName(elem) {
 		return elem
 	}
 	var b strings.Builder
 	for i := 0; i < len(elem); {
 		r, n := utf8.DecodeRuneInString(elem[i:])
-		if r == utf8.RuneError && n <= 1 || r < 0x20 || r == 0x7f || string(r) == escapeChar {
+		if r == utf8.RuneError && n <= 1 || r == 0 || string(r) == escapeChar {
 			for _, c := range []byte(elem[i : i+n]) {
 				b.WriteString(escapeChar)
 				b.WriteString(strings.ToUpper(hex.EncodeToString([]byte{c})))
@@ -95,7 +113,7 @@ func escapeBytes(elem string) string {
 // the object beside a folder of the same name; ok is false for a name that escape
 // never makes, which no object can have, and for a shortened one (see isLong).
 func unescape(name string) (elem string, shadowed, ok bool) {
-	if !strings.Contains(name, escapeChar) {
+	if isName(name) {
 		return name, false, true
 	}
 	if name == escapeChar {
@@ -124,11 +142,25 @@ func unescape(name string) (elem string, shadowed, ok bool) {
 		b.Write(c)
 		rest = rest[2:]
 	}
-	// One name for one element: what is escaped without need is nobody's name.
+	// One name for one element: what is escaped without need is nobody's name, and
+	// neither is what should be escaped.
 	if elem = b.String(); escapeBytes(elem) != shown {
 		return "", false, false
 	}
 	return elem, shown != name, true
+}
+
+// checkNew refuses to make what cannot be a key everywhere, or would be shown under
+// another name than it was given: S3 takes keys of UTF-8 alone, and many of its programs
+// stumble over "a//b" and "a/./b".
+func (p place) checkNew() error {
+	switch {
+	case !utf8.ValidString(p.elem):
+		return ErrNotUTF8
+	case p.beside, p.elem == "", p.elem == ".", p.elem == "..", strings.IndexByte(p.elem, 0) >= 0:
+		return ErrInvalid
+	}
+	return nil
 }
 
 // isLong tells a name that stands for an element too long for a name.
@@ -139,6 +171,9 @@ func isLong(name string) bool {
 
 // longHead is what the element behind a shortened name begins with.
 func longHead(name string) (string, bool) {
+	if strings.HasPrefix(name, longMark) {
+		return "", true
+	}
 	elem, _, ok := unescape(name[:strings.LastIndex(name, longMark)])
 	return elem, ok
 }

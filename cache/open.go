@@ -173,10 +173,7 @@ func (c *Cache) newFileLocked(key string) *File {
 // ErrExist with exclusive set, and else what is there is opened. What the other party
 // has put there is not truncated, though: it stays, and the file goes beside it.
 func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive bool, mode OpenMode) (*Handle, error) {
-	p, err := c.locate(ctx, path)
-	if errors.Is(err, s3backend.NotExist) {
-		return nil, ErrInvalid // a name that only an escaped key could have
-	}
+	p, err := c.locateNew(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +192,8 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 		return c.Open(ctx, path, mode)
 	case !errors.Is(err, s3backend.NotExist):
 		return nil, err
+	case p.checkNew() != nil:
+		return nil, p.checkNew()
 	}
 	if err := c.mayPut(ctx, p.key()); err != nil {
 		return nil, err

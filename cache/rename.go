@@ -38,10 +38,7 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 	if err != nil {
 		return Version{}, err
 	}
-	to, err := c.locate(ctx, newPath)
-	if errors.Is(err, s3backend.NotExist) {
-		return Version{}, ErrInvalid
-	}
+	to, err := c.locateNew(ctx, newPath)
 	if err != nil {
 		return Version{}, err
 	}
@@ -89,6 +86,9 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 	}
 	switch {
 	case errors.Is(err, s3backend.NotExist):
+		if err := to.checkNew(); err != nil {
+			return Version{}, err
+		}
 		dst = Attr{}
 	case err != nil:
 		return Version{}, err

@@ -2,9 +2,11 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
@@ -61,6 +63,9 @@ func pathOf(key string) string {
 func (c *Cache) locate(ctx context.Context, path string) (place, error) {
 	var p place
 	for i, name := range strings.Split(path, "/") {
+		if p.beside {
+			return p, notExist(p.dir() + name) // nothing is below an object
+		}
 		if i > 0 {
 			p.prefix = p.dir()
 		}
@@ -70,6 +75,22 @@ func (c *Cache) locate(ctx context.Context, path string) (place, error) {
 		}
 	}
 	return p, nil
+}
+
+// locateNew is locate for a path at which something is to be made. The error says why a
+// name can be nobody's; see place.checkNew for what is a name and is not to be made.
+func (c *Cache) locateNew(ctx context.Context, path string) (place, error) {
+	p, err := c.locate(ctx, path)
+	if !errors.Is(err, s3backend.NotExist) {
+		return p, err
+	}
+	switch name := path[strings.LastIndexByte(path, '/')+1:]; {
+	case !utf8.ValidString(name):
+		return p, fmt.Errorf("%w: %q", ErrNotUTF8, name)
+	case !isName(name):
+		return p, fmt.Errorf("%w: %q", ErrInvalid, name)
+	}
+	return p, err
 }
 
 // elem is the element of a key that a name in the folder with prefix stands for.

@@ -23,6 +23,7 @@ var errnos = []struct {
 	{cache.ErrIsDir, syscall.EISDIR},
 	{cache.ErrNotDir, syscall.ENOTDIR},
 	{cache.ErrNameTooLong, syscall.ENAMETOOLONG},
+	{cache.ErrNotUTF8, syscall.EILSEQ},
 	{cache.ErrNotHere, syscall.EPERM},
 	{cache.ErrReadOnly, syscall.EROFS},
 	{cache.ErrInvalid, syscall.EINVAL},
