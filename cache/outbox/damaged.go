@@ -164,6 +164,9 @@ func (r *recovery) quarantinePlace(p *place, path string, recs []record, lines [
 	if errors.Is(because, errNotWritten) {
 		size = stagedSize(recs)
 	}
+	if info, err := os.Stat(o.trayPath()); err == nil { // the last place may end early
+		size = max(0, min(size, info.Size()-int64(p.n)*placeSize-pageSize))
+	}
 	log := path + logSuffix + damagedSuffix
 	b := &staged{place: p, path: path, size: size}
 	err := b.move(func() error { return os.WriteFile(log, lines, 0o600) })

@@ -102,7 +102,10 @@ func (r *recovery) places() {
 func (r *recovery) place(p *place, lines []byte) {
 	recs, whole, err := scanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.n, r.o.trayPath()))
 	if err == errCut {
-		err = p.cut(int(whole))
+		err = errNoBegin
+		if len(recs) > 0 {
+			err = p.cut(int(whole))
+		}
 	}
 	path := r.o.newPath()
 	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
