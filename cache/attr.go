@@ -3,6 +3,9 @@ package cache
 import (
 	"context"
 	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // SetMtime sets the time of the last change of the file at path.
@@ -40,11 +43,19 @@ func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
 		return err
 	}
 	if a.Dir {
-		return nil // a folder's bits say what the policy grants
+		return ErrIsDir
 	}
 	if a.File != nil {
 		return c.withHandle(ctx, path, func(h *Handle) error { return h.SetMode(ctx, mode) })
 	}
 	c.setMode(a.Key, a.ETag, mode)
 	return nil
+}
+
+// keepMode has an item that changes a version begin with the permission bits that were
+// set of that version here: S3 does not know them.
+func (c *Cache) keepMode(it *outbox.Item, base s3backend.Object) {
+	if e, ok := c.sent.Get(base.Key, base.ETag); ok && base.ETag != "" && e.HasMode && !it.HasMode() {
+		it.Permit(e.Mode)
+	}
 }

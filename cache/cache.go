@@ -164,6 +164,7 @@ func (c *Cache) recover() error {
 		}
 		f := c.newFileLocked(it.Key())
 		f.obj, f.item = it.Over(), it
+		c.keepMode(it, f.obj)
 		c.files.put(f)
 		c.owed[it] = f
 	}
@@ -181,6 +182,7 @@ func (c *Cache) Close() error {
 	c.probes.Wait()
 	c.out.Close()
 	c.names.Close()
+	c.keepDirTimes()
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 
@@ -205,7 +207,7 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	if why := it.KeptHere(); why != nil {
 		c.keepTimes(it, obj, why)
 	} else {
-		c.remember(obj)
+		c.remember(it, obj)
 	}
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
 	if it.IsFolder() {
@@ -239,8 +241,8 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 }
 
 // Committed implements outbox.Events.
-func (c *Cache) Committed(_ *outbox.Item, obj s3backend.Object) {
-	c.remember(obj)
+func (c *Cache) Committed(it *outbox.Item, obj s3backend.Object) {
+	c.remember(it, obj)
 	c.names.Put(obj)
 }
 

@@ -41,7 +41,7 @@ func bubble(t *testing.T, fault func(buckettest.S3) buckettest.S3, test func(*ri
 
 func (r *rig) create(path, data string) *Handle {
 	r.Helper()
-	h, err := r.Create(r.Context(), path, 0, true, OpenMode{})
+	h, err := r.Create(r.Context(), path, nil, true, OpenMode{})
 	if err != nil {
 		r.Fatalf("Create %q: %v", path, err)
 	}
@@ -173,7 +173,7 @@ func TestViewShowsWhatIsOwed(t *testing.T) {
 		r.create("Delivery/.new.Xy12Z9", "private").Release()
 		r.edit("Delivery/edited", "longer than before")
 		r.remove("Delivery/gone")
-		if err := r.Mkdir(r.Context(), "Delivery/folder"); err != nil {
+		if err := r.Mkdir(r.Context(), "Delivery/folder", nil); err != nil {
 			r.Fatal(err)
 		}
 		r.create("Delivery/folder/x", "x").Release()
@@ -196,10 +196,10 @@ func TestNamesThatAreTaken(t *testing.T) {
 		r.b.Store("Delivery/f", []byte("f"), nil)
 		r.b.Store("Delivery/d/x", []byte("x"), nil)
 		for what, c := range map[string]struct{ got, want error }{
-			"Create of a file":   {second(r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{})), ErrExist},
-			"Create of a folder": {second(r.Create(r.Context(), "Delivery/d", 0, false, OpenMode{})), ErrIsDir},
-			"Create elsewhere":   {second(r.Create(r.Context(), "Other/f", 0, true, OpenMode{})), ErrNotHere},
-			"Mkdir":              {r.Mkdir(r.Context(), "Delivery/f"), ErrExist},
+			"Create of a file":   {second(r.Create(r.Context(), "Delivery/f", nil, true, OpenMode{})), ErrExist},
+			"Create of a folder": {second(r.Create(r.Context(), "Delivery/d", nil, false, OpenMode{})), ErrIsDir},
+			"Create elsewhere":   {second(r.Create(r.Context(), "Other/f", nil, true, OpenMode{})), ErrNotHere},
+			"Mkdir":              {r.Mkdir(r.Context(), "Delivery/f", nil), ErrExist},
 			"Rmdir of a file":    {r.Rmdir(r.Context(), "Delivery/f"), ErrNotDir},
 			"Rmdir":              {r.Rmdir(r.Context(), "Delivery/d"), ErrNotEmpty},
 			"Remove of a folder": {r.Remove(r.Context(), "Delivery/d", Version{}), ErrIsDir},

@@ -155,7 +155,7 @@ func TestWaitSaysWhatBecameOfAFile(t *testing.T) {
 // TestBelowARemovedDirectoryIsNothing: no file is said to be delivered there.
 func TestBelowARemovedDirectoryIsNothing(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
-		if err := r.Mkdir(r.Context(), "Delivery/dir"); err != nil {
+		if err := r.Mkdir(r.Context(), "Delivery/dir", nil); err != nil {
 			t.Fatal(err)
 		}
 		r.create("Delivery/dir/a", "data").Release()

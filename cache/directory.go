@@ -185,8 +185,9 @@ func (c *Cache) entered(key string) {
 	delete(c.kept, prefix)
 }
 
-// Mkdir makes a directory at path, which stays when it is empty.
-func (c *Cache) Mkdir(ctx context.Context, path string) error {
+// Mkdir makes a directory at path, which stays when it is empty. With a nil perm it has
+// the mount's default.
+func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 	p, err := c.locateNew(ctx, path)
 	if err != nil {
 		return err
@@ -205,6 +206,9 @@ func (c *Cache) Mkdir(ctx context.Context, path string) error {
 	if err := c.mayPut(ctx, p.dir()); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.madeDirLocked(p.dir(), perm)
+	c.mu.Unlock()
 	if err := c.oweFolder(p.dir()); err != nil {
 		return err
 	}
@@ -319,6 +323,7 @@ func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err
 func (c *Cache) dirRemoved(prefix string, marker bool) {
 	c.mu.Lock()
 	c.removed[prefix] = &removedDir{at: time.Now()}
+	c.forgetDirLocked(prefix)
 	c.mu.Unlock()
 	if marker {
 		c.out.Remove(s3backend.Object{Key: prefix})

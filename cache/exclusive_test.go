@@ -29,7 +29,7 @@ func TestExclusiveCreateAsksS3(t *testing.T) {
 					t.Fatalf("Stat = %v, want NotExist", err)
 				}
 				r.b.Store("Delivery/lock", []byte("theirs"), nil)
-				if _, err := r.Create(r.Context(), "Delivery/lock", 0, true, OpenMode{}); !errors.Is(err, c.want) {
+				if _, err := r.Create(r.Context(), "Delivery/lock", nil, true, OpenMode{}); !errors.Is(err, c.want) {
 					t.Errorf("Create with O_EXCL = %v, want %v", err, c.want)
 				}
 			})
@@ -52,7 +52,7 @@ func TestManyExclusiveCreatesCostFewRequests(t *testing.T) {
 	bubble(t, count, func(r *rig) {
 		r.b.Store("Delivery/d/file", nil, nil)
 		create := func(path string) {
-			h, err := r.Create(r.Context(), path, 0, true, OpenMode{})
+			h, err := r.Create(r.Context(), path, nil, true, OpenMode{})
 			if err != nil {
 				t.Fatalf("Create %q: %v", path, err)
 			}
@@ -67,10 +67,10 @@ func TestManyExclusiveCreatesCostFewRequests(t *testing.T) {
 		heads = 0
 		r.exclusives = exclusives{} // another program
 		create("Delivery/d/one~")   // a private name
-		if err := r.Mkdir(r.Context(), "Delivery/new"); err != nil {
+		if err := r.Mkdir(r.Context(), "Delivery/new", nil); err != nil {
 			t.Fatal(err)
 		}
-		h, err := r.Create(r.Context(), "Delivery/new/file", 0, true, OpenMode{})
+		h, err := r.Create(r.Context(), "Delivery/new/file", nil, true, OpenMode{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func (f *File) attrLocked() Attr {
 		var mode uint32
 		a.Size, a.Mtime, mode, hasMode = f.item.Stat()
 		if hasMode {
-			a.Mode = mode
+			a.Mode, a.HasMode = mode, true
 		}
 	}
 	return a
@@ -242,6 +242,7 @@ func (f *File) beginOn(base s3backend.Object, create func(s3backend.Object, outb
 	if refused != nil {
 		it.Refuse(refused)
 	}
+	f.c.keepMode(it, base)
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	f.item, f.under, f.refused, f.held, f.staged = it, under, nil, true, true

@@ -107,10 +107,10 @@ func TestPutRefused(t *testing.T) {
 		r.b.Store("Delivery/theirs", []byte("theirs"), nil)
 		// S3 itself refuses the copy of a rename, which nothing need go before.
 		for call, do := range map[string]func() error{
-			"Create":   func() error { return second(r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{})) },
+			"Create":   func() error { return second(r.Create(r.Context(), "Delivery/f", nil, true, OpenMode{})) },
 			"Open":     func() error { return second(r.Open(r.Context(), "Delivery/theirs", OpenMode{Write: true})) },
 			"Truncate": func() error { return r.Truncate(r.Context(), "Delivery/theirs", 0) },
-			"Mkdir":    func() error { return r.Mkdir(r.Context(), "Delivery/dir") },
+			"Mkdir":    func() error { return r.Mkdir(r.Context(), "Delivery/dir", nil) },
 			"Rename":   func() error { return second(r.Rename(r.Context(), "Delivery/theirs", "Delivery/f", Version{})) },
 		} {
 			if err := do(); !errors.Is(err, s3backend.Denied) {
@@ -195,7 +195,7 @@ func TestDoubt(t *testing.T) {
 		if n := p.asked.Load(); n != 2 {
 			t.Errorf("probed %d times, want 2", n)
 		}
-		if _, err := r.Create(r.Context(), "Delivery/g", 0, true, OpenMode{}); !errors.Is(err, s3backend.Denied) {
+		if _, err := r.Create(r.Context(), "Delivery/g", nil, true, OpenMode{}); !errors.Is(err, s3backend.Denied) {
 			t.Errorf("Create after a refusal = %v, want Denied", err)
 		}
 	})
@@ -226,7 +226,7 @@ func TestFewRefusals(t *testing.T) {
 			before := p.asked.Load() + p.read.Load()
 			for begun := time.Now(); time.Since(begun) < time.Hour; time.Sleep(20 * time.Second) {
 				_, _ = r.Stat(r.Context(), "Delivery/theirs")
-				if _, err := r.Create(r.Context(), "Delivery/f", 0, true, OpenMode{}); err == nil {
+				if _, err := r.Create(r.Context(), "Delivery/f", nil, true, OpenMode{}); err == nil {
 					t.Fatal("a file was made that cannot be delivered")
 				}
 			}

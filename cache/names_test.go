@@ -168,15 +168,15 @@ func TestNamesThatAreRefused(t *testing.T) {
 		for name, want := range refused {
 			path := "Delivery/" + name
 			for what, got := range map[string]error{
-				"Create":                  second(r.Create(r.Context(), path, 0, false, OpenMode{})),
-				"Create, exclusive":       second(r.Create(r.Context(), path, 0, true, OpenMode{})),
-				"Create, truncating":      second(r.Create(r.Context(), path, 0, false, OpenMode{Truncate: true})),
-				"Mkdir":                   r.Mkdir(r.Context(), path),
+				"Create":                  second(r.Create(r.Context(), path, nil, false, OpenMode{})),
+				"Create, exclusive":       second(r.Create(r.Context(), path, nil, true, OpenMode{})),
+				"Create, truncating":      second(r.Create(r.Context(), path, nil, false, OpenMode{Truncate: true})),
+				"Mkdir":                   r.Mkdir(r.Context(), path, nil),
 				"Rename of a file":        second(r.Rename(r.Context(), "Delivery/f", path, Version{})),
 				"Rename of an owed file":  second(r.Rename(r.Context(), "Delivery/owed", path, Version{})),
 				"Rename of a folder":      second(r.Rename(r.Context(), "Delivery/d", path, Version{})),
 				"Rename to what is free":  second(r.RenameNew(r.Context(), "Delivery/f", path)),
-				"Create below a folder":   second(r.Create(r.Context(), "Delivery/d/"+name, 0, false, OpenMode{})),
+				"Create below a folder":   second(r.Create(r.Context(), "Delivery/d/"+name, nil, false, OpenMode{})),
 				"Rename into the folder":  second(r.Rename(r.Context(), "Delivery/f", "Delivery/d/"+name, Version{})),
 				"RenameNew to the folder": second(r.RenameNew(r.Context(), "Delivery/d/x", "Delivery/d/"+name)),
 			} {

@@ -171,8 +171,9 @@ func (c *Cache) newFileLocked(key string) *File {
 // Create makes a file at path, which was shown to be free, and opens it for writing.
 // It is at S3 when it was closed. Where the name is taken by then, the error is
 // ErrExist with exclusive set, and else what is there is opened. What the other party
-// has put there is not truncated, though: it stays, and the file goes beside it.
-func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive bool, mode OpenMode) (*Handle, error) {
+// has put there is not truncated, though: it stays, and the file goes beside it. With a
+// nil perm a new file has the mount's default.
+func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive bool, mode OpenMode) (*Handle, error) {
 	p, err := c.locateNew(ctx, path)
 	if err != nil {
 		return nil, err
@@ -214,8 +215,8 @@ func (c *Cache) Create(ctx context.Context, path string, perm uint32, exclusive 
 	if err != nil {
 		return nil, err
 	}
-	if perm != 0 {
-		it.Permit(perm)
+	if perm != nil {
+		it.Permit(*perm)
 	}
 	c.entered(p.key())
 	it.BegunBy(mode.Opener)

@@ -25,7 +25,7 @@ func TestRenamedFolderIsNotMadeAnew(t *testing.T) {
 		r.b.Store("Delivery/old/z", []byte("z"), nil)
 		r.wantShown("Delivery/old", "sub", "z")
 		r.wantShown("Delivery/old/sub", "x")
-		if err := r.Mkdir(r.Context(), "Delivery/old/y"); err != nil {
+		if err := r.Mkdir(r.Context(), "Delivery/old/y", nil); err != nil {
 			r.Fatal(err)
 		}
 		<-held.Entered // it is on its way, and the rename waits for it
@@ -57,7 +57,7 @@ func TestRenameFolderWhileItIsDelivered(t *testing.T) {
 	}
 	bubble(t, slow, func(r *rig) {
 		for _, dir := range []string{"Delivery/old", "Delivery/old/sub"} {
-			if err := r.Mkdir(r.Context(), dir); err != nil {
+			if err := r.Mkdir(r.Context(), dir, nil); err != nil {
 				r.Fatal(err)
 			}
 		}

@@ -141,6 +141,9 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 		r.takeBack(ctx, done)
 		return err
 	}
+	r.c.mu.Lock()
+	r.c.movedDirLocked(r.old, r.dir) // before the removal of the old marker forgets them
+	r.c.mu.Unlock()
 	for _, prefix := range folders {
 		made, err := r.c.forgetFolder(ctx, prefix)
 		if err != nil {

@@ -159,7 +159,7 @@ func (c *Cache) mayBeOurs(key string) bool {
 	c.replaced.mu.Lock()
 	_, ok := c.replaced.put[key]
 	c.replaced.mu.Unlock()
-	return ok || c.sent.Has(key)
+	return ok || c.sent.HasSent(key)
 }
 
 // note remembers what was put, or that it is not known.

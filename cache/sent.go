@@ -127,8 +127,11 @@ func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
 	return page
 }
 
-// remember writes down what was delivered where S3 will not tell of it.
-func (c *Cache) remember(obj s3backend.Object) {
+// remember writes down of what was delivered what S3 will not tell again: the time and
+// the permission bits, for no listing has them, and the rest where we may not list.
+func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
+	mtime, mode, hasMode := it.StatOf(obj)
+	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true}
 	p := c.grants.of(folderOf(obj.Key))
 	told := p == nil
 	if !told {
@@ -136,17 +139,19 @@ func (c *Cache) remember(obj s3backend.Object) {
 		told = !p.reading.at.IsZero() && p.reading.err == nil && !refused(p.reading.list)
 		c.grants.mu.Unlock()
 	}
-	if told {
-		c.forget(obj.Key) // an older version
-		return
+	if it.IsFolder() {
+		if told {
+			return
+		}
+		// What was set of the directory stays.
+		dir := c.sent.Dir(obj.Key)
+		e.Mtime, e.Touched, e.Mode, e.HasMode = dir.Mtime, dir.Touched, dir.Mode, dir.HasMode
 	}
-	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Size: obj.Size, Mtime: obj.Modified, Sent: time.Now()}
-	if t, ok := outbox.MtimeOf(obj.Header); ok {
-		e.Mtime = t
+	if !told {
+		e.Size, e.Sent = obj.Size, time.Now()
 	}
-	e.Mode, _ = outbox.ModeOf(obj.Header)
 	if err := c.sent.Put(e); err != nil {
-		c.log.Warn("what was sent may not be shown after a remount", "key", obj.Key, "err", err)
+		c.log.Warn("what was sent, its time or its mode may not be shown after a remount", "key", obj.Key, "err", err)
 	}
 }
 
@@ -160,9 +165,10 @@ func (c *Cache) forget(key string) {
 // keepTimes keeps the time and the mode here that a program has set of a version that S3
 // holds and does not let us copy. It is told once.
 func (c *Cache) keepTimes(it *outbox.Item, obj s3backend.Object, why error) {
-	_, mtime, mode, hasMode := it.Stat()
-	if !hasMode {
-		mode = 0
+	_, mtime, bits, hasMode := it.Stat()
+	var mode *uint32
+	if hasMode {
+		mode = &bits
 	}
 	if err := c.sent.SetTimes(obj.Key, obj.ETag, mtime, mode); err != nil {
 		c.log.Warn("a time is kept until the mount is undone only", "key", obj.Key, "err", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -40,7 +41,7 @@ func TestBlindDropbox(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Release()
-		if err := r.Mkdir(r.Context(), "Delivery/dir"); err != nil {
+		if err := r.Mkdir(r.Context(), "Delivery/dir", nil); err != nil {
 			t.Fatal(err)
 		}
 		r.create("Delivery/dir/below", "content below").Release()
@@ -106,7 +107,9 @@ func TestSentPages(t *testing.T) {
 			for _, folder := range []string{"Delivery", "Other"} {
 				r.Cache.grants.probed[folder] = &probed{&question{}, &question{}}
 			}
-			r.remember(s3backend.Object{Key: key, ETag: "e", Size: 1})
+			if err := r.sent.Put(ledger.Entry{Key: key, ETag: "e", Size: 1, Sent: time.Now()}); err != nil {
+				r.Fatal(err)
+			}
 		}
 		var got []string
 		in := s3backend.ListInput{Prefix: "Delivery/", Delimiter: "/", Max: 1}

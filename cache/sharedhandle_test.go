@@ -85,7 +85,7 @@ func (f *sharedFile) begin(t *testing.T, c *Cache, rnd *rand.Rand) {
 	if f.old {
 		f.h, err = c.Open(t.Context(), f.key, OpenMode{Write: true})
 	} else {
-		f.h, err = c.Create(t.Context(), f.key, 0, true, OpenMode{})
+		f.h, err = c.Create(t.Context(), f.key, nil, true, OpenMode{})
 	}
 	if err != nil {
 		t.Fatal(err)

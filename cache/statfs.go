@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"time"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -30,15 +29,4 @@ func (c *Cache) Version(ctx context.Context, a Attr) (string, error) {
 		return "", &s3backend.Error{Op: "HeadObject", Key: a.Key, Kind: s3backend.Stale}
 	}
 	return o.Version, nil
-}
-
-// SetDirMtime sets the time of a folder, for as long as the mount lasts.
-func (c *Cache) SetDirMtime(path string, t time.Time) {
-	p, err := c.locate(context.Background(), path)
-	if path == "" || err != nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.times[p.dir()] = t
 }

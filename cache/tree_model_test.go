@@ -177,7 +177,7 @@ func (m mind) do(s treeStep) error {
 			}
 			return m.write(h, s.text, 0)
 		}
-		h, err := c.Create(ctx, s.a, 0, true, OpenMode{})
+		h, err := c.Create(ctx, s.a, nil, true, OpenMode{})
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (m mind) do(s treeStep) error {
 	case "remove":
 		return c.Remove(ctx, s.a, shown(s.a))
 	case "mkdir":
-		return c.Mkdir(ctx, s.a)
+		return c.Mkdir(ctx, s.a, nil)
 	case "rmdir":
 		return c.Rmdir(ctx, s.a)
 	case "rename":

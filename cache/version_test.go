@@ -27,7 +27,7 @@ func TestUnseenVersionStays(t *testing.T) {
 			return r.Remove(r.Context(), "Delivery/f", seen)
 		}, []string{"mine", "theirs"}},
 		"create and truncate": {"", func(r *rig, _ Version) error {
-			h, err := r.Create(r.Context(), "Delivery/f", 0, false, OpenMode{Truncate: true})
+			h, err := r.Create(r.Context(), "Delivery/f", nil, false, OpenMode{Truncate: true})
 			if err == nil {
 				r.writeAt(h, "new", 0)
 				h.Release()

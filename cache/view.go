@@ -15,14 +15,15 @@ import (
 
 // Attr is what is shown of a file or folder.
 type Attr struct {
-	Dir   bool
-	Size  int64
-	Mtime time.Time
-	Mode  uint32 // permission bits; 0 for the mount's default
-	Deny  uint32 // permission bits that the policy takes away
-	Key   string // S3's name for it; a folder's ends in "/"
-	ETag  string // of the version that S3 holds; "" for none yet
-	Class string // S3's storage class, "" where it is not known
+	Dir     bool
+	Size    int64
+	Mtime   time.Time
+	Mode    uint32 // permission bits, if HasMode; else the mount's default is shown
+	Deny    uint32 // permission bits that the policy takes away
+	HasMode bool
+	Key     string // S3's name for it; a folder's ends in "/"
+	ETag    string // of the version that S3 holds; "" for none yet
+	Class   string // S3's storage class, "" where it is not known
 	// File is set for a file that is open or owed.
 	File *File
 	// Unnamed tells that the name of an open file was removed.
@@ -243,11 +244,11 @@ func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
 		a.Mtime = t
 	}
 	if m, ok := outbox.ModeOf(h); ok {
-		a.Mode = m
+		a.Mode, a.HasMode = m, true
 	}
 	e, ours := c.sent.Get(o.Key, o.ETag)
-	if e.Mode != 0 && ours {
-		a.Mode = e.Mode
+	if e.HasMode && ours {
+		a.Mode, a.HasMode = e.Mode, true
 	}
 	if e.Touched && ours {
 		a.Mtime = e.Mtime
@@ -258,20 +259,3 @@ func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
 	a.Deny = c.denies(o.Key, ours)
 	return a
 }
-
-func (c *Cache) dirAttr(prefix string) Attr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dirAttrLocked(prefix)
-}
-
-func (c *Cache) dirAttrLocked(prefix string) Attr {
-	t, ok := c.times[prefix]
-	if !ok {
-		t = c.begun
-	}
-	return Attr{Dir: true, Mtime: t, Key: prefix, Deny: c.denies(prefix, true)}
-}
-
-// touchedLocked notes that the entries of a folder changed here.
-func (c *Cache) touchedLocked(prefix string) { c.times[prefix] = time.Now() }

@@ -73,14 +73,30 @@ func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOu
 	return 0
 }
 
-// Setattr takes what cannot be kept of a folder without complaint, so that
-// copying one with its times and modes does not fail.
+// ownMode is what a new file or directory has of its own where programs ask for mode,
+// nil for the mount's default.
+func ownMode(mode, byDefault uint32) *uint32 {
+	if mode &= 0o777; mode != byDefault {
+		return &mode
+	}
+	return nil
+}
+
+// Setattr takes what cannot be kept of a folder, such as set-group-id, without complaint,
+// so that copying one with its times and modes does not fail.
 func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if n := d.s.checkOwner(in); n != 0 {
 		return n
 	}
+	if mode, ok := in.GetMode(); ok {
+		if err := d.s.cache.SetDirMode(ctx, d.path(), mode&0o777); err != nil {
+			return d.s.told("setattr", d.path(), err)
+		}
+	}
 	if t, ok := in.GetMTime(); ok {
-		d.s.cache.SetDirMtime(d.path(), t)
+		if err := d.s.cache.SetDirMtime(ctx, d.path(), t); err != nil {
+			return d.s.told("setattr", d.path(), err)
+		}
 	}
 	return d.Getattr(ctx, nil, out)
 }
@@ -106,10 +122,7 @@ func (d *dir) OpendirHandle(ctx context.Context, _ uint32) (fusefs.FileHandle, u
 
 func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
 	path := d.join(name)
-	perm := mode & 0o777
-	if perm == d.s.fileMode() {
-		perm = 0
-	}
+	perm := ownMode(mode, d.s.fileMode())
 	opener := d.s.caller(ctx)
 	h, err := d.s.cache.Create(by(ctx, opener), path, perm, flags&syscall.O_EXCL != 0, openMode(flags, opener))
 	if err != nil {
@@ -132,7 +145,7 @@ func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out
 	}
 	maker := d.s.caller(ctx)
 	defer maker.Release()
-	h, err := d.s.cache.Create(ctx, d.join(name), 0, true, openMode(syscall.O_WRONLY, maker))
+	h, err := d.s.cache.Create(ctx, d.join(name), ownMode(mode, d.s.fileMode()), true, openMode(syscall.O_WRONLY, maker))
 	if err != nil {
 		return nil, d.s.told("mknod", d.join(name), err)
 	}
@@ -140,9 +153,9 @@ func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out
 	return d.child(ctx, name, h.File().Attr(), out), 0
 }
 
-func (d *dir) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	path := d.join(name)
-	if err := d.s.cache.Mkdir(ctx, path); err != nil {
+	if err := d.s.cache.Mkdir(ctx, path, ownMode(mode, d.s.dirMode())); err != nil {
 		return nil, d.s.told("mkdir", path, err)
 	}
 	a, err := d.s.cache.Stat(ctx, path)

@@ -50,11 +50,15 @@ func (n *node) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 	out.Ino, out.Nlink = ino, 1
 	out.Uid, out.Gid = s.cfg.UID, s.cfg.GID
 	if a.Dir {
-		out.Mode = syscall.S_IFDIR | 0o777&^s.cfg.Umask&^a.Deny
+		mode := s.dirMode()
+		if a.HasMode {
+			mode = a.Mode & 0o777
+		}
+		out.Mode = syscall.S_IFDIR | mode&^s.cfg.Umask&^a.Deny
 	} else {
-		mode := a.Mode & 0o777
-		if mode == 0 {
-			mode = s.fileMode()
+		mode := s.fileMode()
+		if a.HasMode {
+			mode = a.Mode & 0o777
 		}
 		// The mode may be the other party's wish.
 		out.Mode = syscall.S_IFREG | mode&^s.cfg.Umask&^a.Deny
@@ -69,6 +73,9 @@ func (n *node) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 
 // fileMode is the mode of a file that has none of its own.
 func (s *Server) fileMode() uint32 { return 0o666 &^ s.cfg.Umask }
+
+// dirMode is the mode of a directory that has none of its own.
+func (s *Server) dirMode() uint32 { return 0o777 &^ s.cfg.Umask }
 
 // child returns the inode for what is at name in the folder: the one that the
 // kernel has, unless that is of another file by now.

@@ -23,7 +23,7 @@ func FuzzOpen(f *testing.F) {
 		must(t, os.WriteFile(path, data, 0o600))
 		l := open(t, path)
 		sent := len(l.Sent(""))
-		had := l.Has("Delivery/new")
+		had := l.HasSent("Delivery/new")
 		must(t, l.Put(Entry{Key: "Delivery/new", ETag: "1", Sent: time.Unix(1, 0)}))
 		if !had {
 			sent++

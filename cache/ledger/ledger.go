@@ -1,6 +1,7 @@
-// Package ledger remembers of delivered versions what S3 will not tell again: what
-// was sent where the policy lets nobody list or read it, and permission bits that
-// were set after a delivery.
+// Package ledger remembers of delivered versions what S3 will not tell again, or not
+// without a request for each: their times and permission bits, and what was sent where
+// the policy lets nobody list or read it. Of directories it remembers times and
+// permission bits.
 //
 // It is one file of lines, each an [Entry] in JSON that takes the place of the one
 // with its key before. A line is written with one write(2), so it survives the end of
@@ -12,37 +13,61 @@ package ledger
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/s3share/s3share/cache/filetime"
+	"github.com/s3share/s3share/cache/jsonbytes"
 )
 
-// MaxEntries is how many versions are remembered, of which those sent longest ago go
-// first. An entry takes a few hundred bytes of memory.
+// MaxEntries is how many keys are remembered. Those go first of which only times and
+// permission bits are remembered, and of them, as of the others, those put longest ago.
+// An entry takes a few hundred bytes of memory.
 const MaxEntries = 100_000
 
 // slack is how many lines more than twice the entries the file may have.
 const slack = 1000
 
-// Entry is what is remembered of the version under a key.
+// Entry is what is remembered of the version under a key, or of a directory.
 type Entry struct {
-	Key   string    `json:"key"` // a folder's ends in "/"
-	ETag  string    `json:"etag,omitempty"`
-	Size  int64     `json:"size,omitempty"`
-	Mtime time.Time `json:"mtime,omitzero"`
-	Mode  uint32    `json:"mode,omitempty"` // permission bits; 0 for none of its own
-	Sent  time.Time `json:"sent,omitzero"`  // when S3 confirmed it; zero where only the mode or the time is remembered
-	Gone  bool      `json:"gone,omitempty"` // the key is to be forgotten
+	Key     string    `json:"-"` // a directory's ends in "/"
+	ETag    string    `json:"etag,omitempty"`
+	Size    int64     `json:"size,omitempty"`
+	Mtime   time.Time `json:"-"`
+	Mode    uint32    `json:"mode,omitempty"`    // permission bits, if HasMode
+	HasMode bool      `json:"hasMode,omitempty"` // earlier versions have not written it
+	Sent    time.Time `json:"sent,omitzero"`     // when S3 confirmed it; zero where only the mode or the time is remembered
+	Gone    bool      `json:"gone,omitempty"`    // the key is to be forgotten
 
-	// Touched tells that Mtime was set here after the delivery, and S3 has another.
+	// Touched tells that Mtime is to be shown, whatever S3 says.
 	Touched bool `json:"touched,omitempty"`
+}
+
+// line is an Entry as it is written.
+type line struct {
+	Key   jsonbytes.String `json:"key"`
+	Mtime filetime.Time    `json:"mtime,omitzero"`
+	Entry
+}
+
+func (e Entry) line() line {
+	return line{Key: jsonbytes.String(e.Key), Mtime: filetime.Time{Time: e.Mtime}, Entry: e}
+}
+
+func (l line) entry() Entry {
+	e := l.Entry
+	e.Key, e.Mtime, e.HasMode = string(l.Key), l.Mtime.Time, e.HasMode || e.Mode != 0
+	return e
 }
 
 // Ledger is a file of entries. Its methods may be called concurrently.
@@ -52,14 +77,21 @@ type Ledger struct {
 
 	mu      sync.Mutex
 	file    *os.File
-	entries map[string]Entry
+	entries map[string]numbered
+	puts    uint64
 	lines   int
 	torn    bool // the last line was cut short: the file is written anew before the next
 }
 
+// numbered is an entry with its place in the order in which entries were put.
+type numbered struct {
+	Entry
+	number uint64
+}
+
 // Open reads the ledger at path, or begins one there with the first entry.
 func Open(path string) (*Ledger, error) {
-	l := &Ledger{path: path, most: MaxEntries, entries: map[string]Entry{}}
+	l := &Ledger{path: path, most: MaxEntries, entries: map[string]numbered{}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, nil
@@ -71,12 +103,12 @@ func Open(path string) (*Ledger, error) {
 	scan.Buffer(nil, 1<<20)
 	for scan.Scan() {
 		l.lines++
-		var e Entry
-		if json.Unmarshal(scan.Bytes(), &e) != nil || e.Key == "" {
+		var got line
+		if json.Unmarshal(scan.Bytes(), &got) != nil || got.Key == "" {
 			l.torn = true // other lines are as good as before
 			continue
 		}
-		l.apply(e)
+		l.apply(got.entry())
 	}
 	l.torn = l.torn || scan.Err() != nil || len(data) > 0 && data[len(data)-1] != '\n'
 	return l, nil
@@ -87,7 +119,16 @@ func (l *Ledger) apply(e Entry) {
 		delete(l.entries, e.Key)
 		return
 	}
-	l.entries[e.Key] = e
+	l.puts++
+	l.entries[e.Key] = numbered{e, l.puts}
+}
+
+// of is what is remembered of a version, or an entry to begin with.
+func (l *Ledger) of(key, etag string) Entry {
+	if e, ok := l.entries[key]; ok && e.ETag == etag {
+		return e.Entry
+	}
+	return Entry{Key: key, ETag: etag}
 }
 
 // Close lets go of the file.
@@ -105,15 +146,21 @@ func (l *Ledger) Get(key, etag string) (Entry, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e, ok := l.entries[key]
-	return e, ok && e.ETag == etag
+	return e.Entry, ok && e.ETag == etag
 }
 
-// Has tells whether anything is remembered of the key.
-func (l *Ledger) Has(key string) bool {
+// Dir returns what is remembered of the directory with this prefix.
+func (l *Ledger) Dir(prefix string) Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, ok := l.entries[key]
-	return ok
+	return l.entries[prefix].Entry
+}
+
+// HasSent reports whether what was sent under the key is remembered.
+func (l *Ledger) HasSent(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.entries[key].Sent.IsZero()
 }
 
 // Sent lists what was sent of the keys that begin with prefix, in their order.
@@ -122,7 +169,7 @@ func (l *Ledger) Sent(prefix string) []Entry {
 	var all []Entry
 	for key, e := range l.entries {
 		if !e.Sent.IsZero() && strings.HasPrefix(key, prefix) {
-			all = append(all, e)
+			all = append(all, e.Entry)
 		}
 	}
 	l.mu.Unlock()
@@ -142,26 +189,34 @@ func (l *Ledger) Put(e Entry) error {
 func (l *Ledger) SetMode(key, etag string, mode uint32) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[key]
-	if e.ETag != etag {
-		e = Entry{Key: key, ETag: etag}
-	}
-	e.Mode = mode
+	e := l.of(key, etag)
+	e.Mode, e.HasMode = mode, true
 	return l.put(e)
 }
 
-// SetTimes remembers a time, and permission bits unless they are 0, that were set of a
-// version after its delivery.
-func (l *Ledger) SetTimes(key, etag string, mtime time.Time, mode uint32) error {
+// SetTimes remembers the time of a version, and its permission bits unless mode is nil.
+func (l *Ledger) SetTimes(key, etag string, mtime time.Time, mode *uint32) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[key]
-	if e.ETag != etag {
-		e = Entry{Key: key, ETag: etag}
-	}
+	e := l.of(key, etag)
 	e.Mtime, e.Touched = mtime, true
-	if mode != 0 {
-		e.Mode = mode
+	if mode != nil {
+		e.Mode, e.HasMode = *mode, true
+	}
+	return l.put(e)
+}
+
+// SetDir remembers the time and the permission bits of a directory, unless they are nil.
+func (l *Ledger) SetDir(prefix string, mtime *time.Time, mode *uint32) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[prefix].Entry
+	e.Key = prefix
+	if mtime != nil {
+		e.Mtime, e.Touched = *mtime, true
+	}
+	if mode != nil {
+		e.Mode, e.HasMode = *mode, true
 	}
 	return l.put(e)
 }
@@ -170,21 +225,45 @@ func (l *Ledger) SetTimes(key, etag string, mtime time.Time, mode uint32) error 
 func (l *Ledger) Moved(key, etag, newKey, newETag string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[key]
-	if e.ETag != etag || e.Mode == 0 && !e.Touched {
+	e := l.entries[key].Entry
+	if e.ETag != etag || !e.HasMode && !e.Touched {
 		return nil
 	}
-	to := l.entries[newKey]
-	if to.ETag != newETag {
-		to = Entry{Key: newKey, ETag: newETag}
+	return l.put(withAttributes(l.of(newKey, newETag), e))
+}
+
+// MovedDir has what is remembered of a directory, and of those below it, follow their
+// new names. What is remembered of files is not touched.
+func (l *Ledger) MovedDir(old, dir string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var moved []Entry
+	for key, e := range l.entries {
+		if strings.HasSuffix(key, "/") && strings.HasPrefix(key, old) {
+			moved = append(moved, e.Entry)
+		}
 	}
-	if e.Mode != 0 {
-		to.Mode = e.Mode
+	var errs []error
+	for _, e := range moved {
+		to := dir + strings.TrimPrefix(e.Key, old)
+		was := l.entries[to]
+		errs = append(errs, l.put(withAttributes(Entry{Key: to, ETag: was.ETag, Size: was.Size, Sent: was.Sent}, e)))
+		if e.Sent.IsZero() {
+			errs = append(errs, l.put(Entry{Key: e.Key, Gone: true}))
+		}
 	}
-	if e.Touched {
-		to.Mtime, to.Touched = e.Mtime, true
+	return errors.Join(errs...)
+}
+
+// withAttributes is an entry with the time and the permission bits of another.
+func withAttributes(to, from Entry) Entry {
+	if from.HasMode {
+		to.Mode, to.HasMode = from.Mode, true
 	}
-	return l.put(to)
+	if from.Touched {
+		to.Mtime, to.Touched = from.Mtime, true
+	}
+	return to
 }
 
 // Forget forgets what is remembered of a key.
@@ -209,12 +288,12 @@ func (l *Ledger) put(e Entry) error {
 		}
 		l.file = f
 	}
-	line, err := json.Marshal(e)
+	text, err := json.Marshal(e.line())
 	if err != nil {
 		return err
 	}
 	l.lines++
-	if _, err := l.file.Write(append(line, '\n')); err != nil {
+	if _, err := l.file.Write(append(text, '\n')); err != nil {
 		l.torn = true
 		return fmt.Errorf("write the ledger: %w", err)
 	}
@@ -226,8 +305,8 @@ func (l *Ledger) compact() error {
 	l.drop()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	for _, e := range l.entries {
-		if err := enc.Encode(e); err != nil {
+	for _, e := range l.inOrder() {
+		if err := enc.Encode(e.line()); err != nil {
 			return err
 		}
 	}
@@ -251,16 +330,26 @@ func (l *Ledger) compact() error {
 	return nil
 }
 
-// drop forgets what was sent longest ago, a tenth at once, where there is too much.
+// inOrder are the entries as they were put.
+func (l *Ledger) inOrder() []numbered {
+	return slices.SortedFunc(maps.Values(l.entries), func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
+}
+
+// drop forgets a tenth of the entries at once, where there are too many.
 func (l *Ledger) drop() {
 	if len(l.entries) <= l.most {
 		return
 	}
-	all := make([]Entry, 0, len(l.entries))
-	for _, e := range l.entries {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b Entry) int { return a.Sent.Compare(b.Sent) })
+	all := l.inOrder()
+	slices.SortStableFunc(all, func(a, b numbered) int {
+		switch sent := !a.Sent.IsZero(); {
+		case sent == !b.Sent.IsZero():
+			return 0
+		case sent:
+			return 1
+		}
+		return -1
+	})
 	for _, e := range all[:len(all)-l.most*9/10] {
 		delete(l.entries, e.Key)
 	}

@@ -34,6 +34,10 @@ func keys(all []Entry) string {
 	return strings.Join(names, " ")
 }
 
+func mode(m uint32) *uint32 { return &m }
+
+func ledgerHas(l *Ledger, key string) bool { return l.Dir(key) != Entry{} }
+
 // TestRemembers reads back what was put, also from a file whose last line was cut.
 func TestRemembers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
@@ -103,10 +107,10 @@ func TestTimesSetLater(t *testing.T) {
 	sent := Entry{Key: "sent", ETag: "1", Size: 5, Mtime: at.Add(time.Hour), Sent: at.Add(time.Hour)}
 	for _, err := range []error{
 		l.Put(sent),
-		l.SetTimes("sent", "1", at, 0),
-		l.SetTimes("theirs", "2", at, 0o640),
-		l.SetTimes("other", "3", at, 0o600),
-		l.SetTimes("other", "4", at.Add(time.Minute), 0),
+		l.SetTimes("sent", "1", at, nil),
+		l.SetTimes("theirs", "2", at, mode(0o640)),
+		l.SetTimes("other", "3", at, mode(0o600)),
+		l.SetTimes("other", "4", at.Add(time.Minute), nil),
 		l.Moved("theirs", "2", "moved", "5"),
 		l.Moved("theirs", "of another version", "not moved", "6"),
 	} {
@@ -117,15 +121,15 @@ func TestTimesSetLater(t *testing.T) {
 	for range 2 {
 		for _, want := range []Entry{
 			{Key: "sent", ETag: "1", Size: 5, Mtime: at, Sent: sent.Sent, Touched: true},
-			{Key: "theirs", ETag: "2", Mtime: at, Mode: 0o640, Touched: true},
+			{Key: "theirs", ETag: "2", Mtime: at, Mode: 0o640, HasMode: true, Touched: true},
 			{Key: "other", ETag: "4", Mtime: at.Add(time.Minute), Touched: true},
-			{Key: "moved", ETag: "5", Mtime: at, Mode: 0o640, Touched: true},
+			{Key: "moved", ETag: "5", Mtime: at, Mode: 0o640, HasMode: true, Touched: true},
 		} {
 			if got, ok := l.Get(want.Key, want.ETag); !ok || got != want {
 				t.Errorf("%s is remembered as %+v, %t, want %+v", want.Key, got, ok, want)
 			}
 		}
-		if l.Has("not moved") {
+		if ledgerHas(l, "not moved") {
 			t.Error("another version's time was moved")
 		}
 		if all := l.Sent(""); len(all) != 1 {
@@ -137,5 +141,62 @@ func TestTimesSetLater(t *testing.T) {
 		if l, err = Open(path); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestOtherKeysAndModes remembers keys that are no UTF-8, the mode 0, times beyond the
+// year 9999, and what an earlier version has written.
+func TestOtherKeysAndModes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	must(t, os.WriteFile(path, []byte(`{"key":"old","etag":"1","mtime":"2001-02-03T04:05:06.7Z","mode":416,"touched":true}`+"\n"), 0o600))
+	far := time.Unix(253402300805, 6)
+	l := open(t, path)
+	must(t, l.SetTimes("caf\xe9", "1", far, mode(0)))
+	must(t, l.SetMode("caf\xe8", "1", 0o600))
+	must(t, l.SetDir("d\xe9/", nil, mode(0)))
+	must(t, l.SetDir("d\xe9/", &far, nil))
+	must(t, l.SetDir("d\xe9/below/", nil, mode(0o500)))
+	must(t, l.SetTimes("d\xe9/file", "1", far, nil))
+	must(t, l.MovedDir("d\xe9/", "e/"))
+	for range 3 {
+		for _, want := range []Entry{
+			{Key: "old", ETag: "1", Mtime: time.Unix(981173106, 7e8), Mode: 0o640, HasMode: true, Touched: true},
+			{Key: "caf\xe9", ETag: "1", Mtime: far, HasMode: true, Touched: true},
+			{Key: "caf\xe8", ETag: "1", Mode: 0o600, HasMode: true},
+			{Key: "e/", Mtime: far, HasMode: true, Touched: true},
+			{Key: "e/below/", Mode: 0o500, HasMode: true},
+			{Key: "d\xe9/file", ETag: "1", Mtime: far, Touched: true},
+		} {
+			got, _ := l.Get(want.Key, want.ETag)
+			same := got.Mtime.Equal(want.Mtime)
+			got.Mtime, want.Mtime = time.Time{}, time.Time{}
+			if got != want || !same {
+				t.Errorf("%q is remembered as %+v, want %+v", want.Key, got, want)
+			}
+		}
+		if ledgerHas(l, "d\xe9/") || ledgerHas(l, "d\xe9/below/") {
+			t.Error("a directory is remembered by its old name too")
+		}
+		must(t, l.compact())
+		must(t, l.Close())
+		l = open(t, path)
+	}
+}
+
+// TestWhatWasSentGoesLast drops times and modes before what a folder is listed from.
+func TestWhatWasSentGoesLast(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "ledger"))
+	l.most = 100
+	for i := range 50 {
+		must(t, l.Put(Entry{Key: fmt.Sprintf("sent/%d", i), ETag: "1", Sent: time.Unix(int64(i), 0)}))
+	}
+	for i := range 1000 {
+		must(t, l.SetMode(fmt.Sprint(i), "1", 0o600))
+	}
+	if n := len(l.Sent("")); n != 50 {
+		t.Errorf("%d of 50 are left of what was sent", n)
+	}
+	if _, ok := l.Get("999", "1"); !ok {
+		t.Error("the mode that was set last is forgotten")
 	}
 }

@@ -369,6 +369,21 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 	return it.stage.size, it.stage.mtime, mode, hasMode
 }
 
+// StatOf is Stat of obj, as which the item was delivered: of a version that the other
+// party has put there instead, it is what that says of itself.
+func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasMode bool) {
+	if it.folder || !it.unlike.Load() {
+		_, mtime, mode, hasMode = it.Stat()
+		return mtime, mode, hasMode
+	}
+	mtime, ok := MtimeOf(obj.Header)
+	if !ok {
+		mtime = obj.Modified
+	}
+	mode, hasMode = ModeOf(obj.Header)
+	return mtime, mode, hasMode
+}
+
 // Status says where the item is on its way. The state is "" for one that will not be
 // delivered.
 func (it *Item) Status() Status {
@@ -397,6 +412,14 @@ func (it *Item) Status() Status {
 	}
 	st.fail(reason)
 	return st
+}
+
+// HasMode reports whether the item has permission bits of its own, and not only those of
+// its base.
+func (it *Item) HasMode() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.hasMode
 }
 
 // Permit sets the permission bits that a new file is made with.

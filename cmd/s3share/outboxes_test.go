@@ -32,7 +32,7 @@ func fillOutbox(t *testing.T, stateDir string) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"cut", "waits", "draft.part"} {
-		h, err := c.Create(t.Context(), "Delivery/"+name, 0o644, true, cache.OpenMode{})
+		h, err := c.Create(t.Context(), "Delivery/"+name, nil, true, cache.OpenMode{})
 		if err == nil {
 			_, err = h.WriteAt(t.Context(), []byte(name), 0)
 		}
