@@ -141,6 +141,8 @@ func (it *Item) interruptedBy() error {
 
 // Deliver sends an interrupted item as it is.
 func (it *Item) Deliver() error {
+	it.changing.Lock() // a write after this seal has to note that the file is open again
+	defer it.changing.Unlock()
 	it.mu.Lock()
 	was := it.interrupted
 	if it.state != Interrupted {
@@ -156,6 +158,7 @@ func (it *Item) Deliver() error {
 		it.interrupted = was
 		return err
 	}
+	it.sealed.Store(true)
 	if it.writers == 0 && !it.goneLocked() {
 		it.state = Sealed
 		it.restLocked(0)
