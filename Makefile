@@ -46,7 +46,7 @@ lint:
 unit: needs
 	@for module in $(MODULES); do
 	  packages=$$(cd $$module && go list ./... | { grep -v '/s3share/integration$$' || true; })
-	  (cd $$module; set -x; go test -race $$packages)
+	  (cd $$module; set -x; go test -race -timeout 30m $$packages)
 	done
 
 cross:

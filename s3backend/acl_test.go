@@ -122,6 +122,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Moved":       func(t *testing.T, c *Client) error { c.Moved(); return nil },
 	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
 	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
+	"Owner":       func(t *testing.T, c *Client) error { c.Owner(); return nil },
 	"Region":      func(t *testing.T, c *Client) error { c.Region(); return nil },
 	"Conditional": func(t *testing.T, c *Client) error { c.Conditional(); return nil },
 	"Prove":       func(t *testing.T, c *Client) error { return c.Prove(t.Context()) },

@@ -22,8 +22,8 @@ type listener struct {
 	sent []string
 }
 
-func newListener(t *testing.T) *listener {
-	l := &listener{header: http.Header{}}
+func newListener(t *testing.T, header http.Header) *listener {
+	l := &listener{header: header}
 	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.mu.Lock()
 		l.sent = append(l.sent, fmt.Sprint(r.Method, r.URL, r.Header))
@@ -66,10 +66,7 @@ func TestJoinTrustsNoPort(t *testing.T) {
 	} {
 		for _, host := range []string{"127.0.0.1", "localhost"} {
 			t.Run(tt.name+" at "+host, func(t *testing.T) {
-				l := newListener(t)
-				for name, values := range tt.header {
-					l.header[name] = values
-				}
+				l := newListener(t, tt.header)
 				at := strings.Replace(l.URL, "127.0.0.1", host, 1)
 				line := access.Invitation{Bucket: "team-exchange", Region: "us-east-1", Endpoint: at, Owner: "111122223333"}.String()
 				args := []string{"join", line}
