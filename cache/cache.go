@@ -70,6 +70,7 @@ var (
 	ErrNotHere     = errors.New("nothing but the exchange's folders is kept here")
 	ErrReadOnly    = errors.New("mounted read-only")
 	ErrInvalid     = errors.New("not possible on this file")
+	ErrPrivate     = errors.New("what S3 has is not moved into a private directory")
 )
 
 // fresh is how old an answer may be that a file is opened by.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,4 +137,32 @@ func TestRenameThereAndBackAtOnce(t *testing.T) {
 			r.Errorf("the bucket holds %q", got)
 		}
 	})
+}
+
+// TestDeliveredDirectoryIsNotMovedToATrash: under a private name nothing is at S3.
+func TestDeliveredDirectoryIsNotMovedToATrash(t *testing.T) {
+	for _, trash := range []string{"Delivery/.Trash-1000", "Delivery/.Trash-1000/files/d", "Delivery/sub/.Trashes/d"} {
+		bubble(t, nil, func(r *rig) {
+			r.b.Store("Delivery/d/1", []byte("one"), nil)
+			r.wantShown("Delivery/d", "1")
+			for i := len("Delivery/"); i < len(trash); i++ {
+				if trash[i] != '/' {
+					continue
+				}
+				if err := r.Mkdir(r.Context(), trash[:i], nil); err != nil {
+					r.Fatal(err)
+				}
+			}
+			if _, err := r.Rename(r.Context(), "Delivery/d", trash, Version{}); !errors.Is(err, ErrPrivate) {
+				r.Errorf("rename to %s = %v, want %v", trash, err, ErrPrivate)
+			}
+			r.drain()
+			for _, key := range r.b.Keys() {
+				if strings.Contains(key, ".Trash") {
+					r.Errorf("S3 has %q", key)
+				}
+			}
+			r.wantShown("Delivery/d", "1")
+		})
+	}
 }

@@ -76,6 +76,9 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 		return nil, err
 	}
 	if len(objs) > 0 || len(replaced) > 0 {
+		if c.out.Private(r.dir) && !c.out.Private(r.old) {
+			return nil, fmt.Errorf("%w: %q", ErrPrivate, r.dir)
+		}
 		if err := c.mayDelete(ctx, r.old); err != nil {
 			return nil, err
 		}

@@ -27,6 +27,7 @@ var errnos = []struct {
 	{cache.ErrNotHere, syscall.EPERM},
 	{cache.ErrReadOnly, syscall.EROFS},
 	{cache.ErrInvalid, syscall.EINVAL},
+	{cache.ErrPrivate, syscall.EXDEV},
 
 	{s3backend.NoBucket, syscall.ENXIO},
 	{s3backend.Denied, syscall.EACCES},
