@@ -55,7 +55,7 @@ cross:
 	done
 
 integration: build needs ## the built binary on real mounts against a real server
-	S3SHARE_NEED=fuse,s3 go test -count=1 -p 1 -timeout 20m ./integration/...
+	S3SHARE_NEED=fuse,s3 go test -count=1 -p 1 -timeout 40m ./integration/...
 
 test-rgw: build ## the tests of access, and of requests, against Ceph RGW
 	integration/rgw/test.sh -timeout 15m -run "Live|TestAccess|TestDoctor|TestRepair|TestDropbox|TestPrefixLimited|TestProbes|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile|TestResume|TestSetUp|TestJoinRefused" ./s3backend ./integration
