@@ -63,7 +63,16 @@ func howEnded(fd int) (code int, ok bool) {
 }
 
 // exitCode tells the exit code of a process that is ending, or has not been waited for.
+//
+// A process in the midst of execve(2) closes files while it holds a lock for which readers
+// of /proc/PID/stat wait; they would wait for ever if its close waits for them. So stat is
+// read only of a process that has no memory any more: one that ends gives that up before it
+// closes its files, and does not call execve(2). Source: kernel/exit.c, do_exit; fs/exec.c,
+// begin_new_exec.
 func exitCode(pid int) (code int, ok bool) {
+	if hasMemory(pid) {
+		return 0, false
+	}
 	stat, err := readProc(pid, "stat")
 	if err != nil {
 		return 0, false
@@ -71,10 +80,20 @@ func exitCode(pid int) (code int, ok bool) {
 	return exitCodeIn(stat)
 }
 
+// hasMemory reports whether a process has not given up its memory. Nothing locks what it
+// reads.
+func hasMemory(pid int) bool {
+	status, err := statusOf(pid)
+	return err == nil && bytes.Contains(status, []byte("\nVmSize:"))
+}
+
+// statusOf is /proc/PID/status. It is as long as the process has groups.
+func statusOf(pid int) ([]byte, error) { return os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) }
+
 // leaderOf is the number of a thread's process, or the thread's own where that cannot be
 // had.
 func leaderOf(tid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	status, err := statusOf(tid)
 	if err != nil {
 		return tid
 	}

@@ -22,10 +22,10 @@ type Process struct {
 	pid   int
 	table *Table
 	refs  int // guarded by table.mu
+	fd    int // a pidfd, or noFD; it is closed with the last use
 
-	// mu guards the fields below.
+	// mu guards the fields below. It is not held while /proc is looked at.
 	mu     sync.Mutex
-	fd     int  // a pidfd, or noFD
 	ended  bool // how is known
 	killed bool
 }
@@ -33,20 +33,26 @@ type Process struct {
 // noFD stands for a pidfd that cannot be had, or is not needed any more.
 const noFD = -1
 
-// Killed reports whether a signal has ended the process, or is ending it.
+// Killed reports whether a signal has ended the process, or is ending it. The caller has
+// a use of the process.
 func (p *Process) Killed() bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended {
-		return p.killed
+	ended, killed := p.ended, p.killed
+	p.mu.Unlock()
+	if ended {
+		return killed
 	}
 	code, ended := p.exit()
-	p.ended, p.killed = ended, ended && signaled(code)
+	if !ended {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended, p.killed = true, signaled(code)
 	return p.killed
 }
 
-// exit is how the process ended, in the form of wait(2), if that is known. The caller holds
-// mu.
+// exit is how the process ended, in the form of wait(2), if that is known.
 func (p *Process) exit() (code int, ok bool) {
 	if code, ok = howEnded(p.fd); ok {
 		return code, true
@@ -59,10 +65,9 @@ func (p *Process) exit() (code int, ok bool) {
 	return howEnded(p.fd) // it was waited for in between
 }
 
-// Gone reports whether another process may have the number by now.
+// Gone reports whether another process may have the number by now. The caller has a use
+// of the process.
 func (p *Process) Gone() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	return p.fd != noFD && hasEnded(p.fd)
 }
 
@@ -90,11 +95,8 @@ func (p *Process) Release() {
 	if t.processes[p.pid] == p {
 		delete(t.processes, p.pid)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.fd != noFD {
 		closeFD(p.fd)
-		p.fd = noFD
 		t.fds--
 	}
 }

@@ -189,3 +189,38 @@ func TestDescriptorsAreBounded(t *testing.T) {
 		t.Errorf("%d pidfds of %d processes are left", table.fds, len(table.processes))
 	}
 }
+
+// TestProcessOfManyGroupsHasMemory: how much of /proc/PID/status comes before the memory
+// depends on the process.
+func TestProcessOfManyGroupsHasMemory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives a process its groups")
+	}
+	groups := make([]uint32, 2000)
+	for i := range groups {
+		groups[i] = 1_000_000 + uint32(i)
+	}
+	cmd := exec.Command("cat")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: groups}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !hasMemory(cmd.Process.Pid) {
+		t.Error("a process that runs has no memory")
+	}
+	in.Close()
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if hasMemory(cmd.Process.Pid) {
+		t.Error("a process that has ended has memory")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}

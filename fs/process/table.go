@@ -6,7 +6,7 @@ import "sync"
 type Table struct {
 	max int // pidfds at once
 
-	// mu guards the fields below. It is taken before a Process's.
+	// mu guards the fields below.
 	mu        sync.Mutex
 	processes map[int]*Process // by number
 	fds       int
