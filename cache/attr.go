@@ -31,14 +31,7 @@ func (c *Cache) withHandle(ctx context.Context, path string, do func(*Handle) er
 // SetMode sets the permission bits of the file at path. They travel with what is
 // not committed yet; for a version that S3 holds they are kept here.
 func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
-	p, err := c.locate(ctx, path)
-	if err != nil {
-		return err
-	}
-	if err := c.checkWrite(p.prefix, ""); err != nil {
-		return err
-	}
-	a, err := c.stat(ctx, p, -1)
+	_, a, err := c.locateToChange(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -18,51 +18,7 @@ import (
 //   - where it has lost the last of these here, since it would stay on a local disk:
 //     then it gets a marker, see keepDir.
 //
-// What was removed here does not count, though S3 may list it for a while. So a
-// directory that was removed together with all that it held is remembered until S3 has
-// carried out those removals: no listing makes it come back before, and none that was
-// begun before does so afterwards.
-
-// removedDir is a directory that was removed here, or renamed, while S3 still holds
-// something below it that is being removed.
-type removedDir struct {
-	at    time.Time // zero where that is not known
-	again bool      // it is there again, but not all that was below it
-	stays bool      // S3 has not removed something below it
-}
-
-// recheck is how long a directory that was removed counts as gone without a look at
-// what the other party may have put there since.
-const recheck = 2 * time.Second
-
-// stands reports whether a directory is there of which S3 lists something.
-func (c *Cache) stands(ctx context.Context, prefix string) bool {
-	c.mu.Lock()
-	there, known := c.standsLocked(prefix)
-	c.mu.Unlock()
-	if known {
-		return there
-	}
-	entry, marker, err := c.holds(ctx, prefix, "", -1)
-	return err == nil && (entry || marker)
-}
-
-// standsLocked is stands as far as no look is needed.
-func (c *Cache) standsLocked(prefix string) (there, known bool) {
-	if len(c.removed) == 0 {
-		return true, true
-	}
-	for at := prefix; at != ""; at, _ = splitKey(at) {
-		switch r := c.removed[at]; {
-		case r == nil:
-		case r.again && at == prefix:
-			return true, true
-		default:
-			return false, !r.again && time.Since(r.at) < recheck
-		}
-	}
-	return true, true
-}
+// What was removed here does not count: see removeddir.go.
 
 // holds reports whether S3 holds an entry of a directory that is shown, beside the one
 // that is called but, and whether it holds the directory's marker. S3 is asked where
@@ -254,14 +210,7 @@ func (c *Cache) oweFolder(prefix string) error {
 
 // Rmdir removes the empty directory at path.
 func (c *Cache) Rmdir(ctx context.Context, path string) error {
-	p, err := c.locate(ctx, path)
-	if err != nil {
-		return err
-	}
-	if err := c.checkWrite(p.prefix, ""); err != nil {
-		return err
-	}
-	a, err := c.stat(ctx, p, -1)
+	p, a, err := c.locateToChange(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -316,89 +265,4 @@ func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err
 	c.mu.Unlock()
 	it.Drop()
 	return made, nil
-}
-
-// dirRemoved notes that a directory is no more, and has its marker removed, if it has
-// one. What was below it is gone, or is being removed.
-func (c *Cache) dirRemoved(prefix string, marker bool) {
-	c.mu.Lock()
-	c.removed[prefix] = &removedDir{at: time.Now()}
-	c.forgetDirLocked(prefix)
-	c.mu.Unlock()
-	if marker {
-		c.out.Remove(s3backend.Object{Key: prefix})
-	}
-	c.names.RemoveDir(prefix)
-	c.forgetRemoved(prefix)
-}
-
-// Forgotten implements outbox.Events.
-func (c *Cache) Forgotten(key string) {
-	for i := range len(key) {
-		if key[i] == '/' {
-			c.forgetRemoved(key[:i+1])
-		}
-	}
-}
-
-// forgetRemoved forgets that a directory was removed, once nothing is being removed below
-// it any more. What was listed meanwhile does not bring it back.
-func (c *Cache) forgetRemoved(prefix string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.removed[prefix]
-	if r == nil || c.out.RemovingBelow(prefix) > 0 {
-		return
-	}
-	delete(c.removed, prefix)
-	switch {
-	case r.again:
-		c.names.Drop(prefix) // nobody knows what of it is there again
-	case r.stays || r.at.IsZero():
-		parent, _ := splitKey(prefix)
-		c.names.Drop(parent)
-	default:
-		c.names.RemoveDir(prefix)
-	}
-}
-
-// madeAgainLocked notes that a directory is there, which may have been removed before.
-func (c *Cache) madeAgainLocked(prefix string) {
-	if there, _ := c.standsLocked(prefix); !there {
-		c.removed[prefix] = &removedDir{again: true}
-	}
-}
-
-// stays notes that S3 has not removed what has this key.
-func (c *Cache) stays(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := range len(key) {
-		if key[i] == '/' && c.removed[key[:i+1]] != nil {
-			c.removed[key[:i+1]].stays = true
-		}
-	}
-}
-
-// recoverRemovedLocked has each directory looked at below which an earlier process had
-// something removed: it may have removed the directory as well.
-func (c *Cache) recoverRemovedLocked() {
-	for key := range c.out.Removals("") {
-		for i := range len(key) {
-			if prefix := key[:i+1]; key[i] == '/' && prefix != folderOf(key)+"/" {
-				c.removed[prefix] = &removedDir{}
-			}
-		}
-	}
-}
-
-// restoreDirsLocked notes that there is a directory again with this prefix, and something
-// below it.
-func (c *Cache) restoreDirsLocked(prefix string) {
-	c.madeAgainLocked(prefix)
-	for p, r := range c.removed {
-		if p != prefix && strings.HasPrefix(p, prefix) {
-			r.at = time.Time{}
-		}
-	}
 }

@@ -76,11 +76,12 @@ func (c *Cache) headOrList(ctx context.Context, p place) (s3backend.Object, erro
 		}
 	}
 	page, err := c.bucket.List(ctx, s3backend.ListInput{Prefix: p.key(), Max: 1})
-	if err == nil && (len(page.Objects) == 0 || page.Objects[0].Key != p.key()) {
-		err = notExist(p.key())
-	}
 	if err != nil {
 		return s3backend.Object{}, err
 	}
-	return page.Objects[0], nil
+	obj, ok := page.Exact(p.key())
+	if !ok {
+		err = notExist(p.key())
+	}
+	return obj, err
 }

@@ -12,14 +12,7 @@ import (
 // other party has put there since stays. The error is Denied where the policy grants
 // no delete; then nothing has changed.
 func (c *Cache) Remove(ctx context.Context, path string, v Version) error {
-	p, err := c.locate(ctx, path)
-	if err != nil {
-		return err
-	}
-	if err := c.checkWrite(p.prefix, ""); err != nil {
-		return err
-	}
-	a, err := c.stat(ctx, p, -1)
+	p, a, err := c.locateToChange(ctx, path)
 	if err != nil {
 		return err
 	}

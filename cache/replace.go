@@ -131,10 +131,10 @@ func (b replacing) replace(ctx context.Context, op, key string, cond s3backend.C
 	}
 	if kind.ours {
 		page, err := b.List(ctx, s3backend.ListInput{Prefix: key, Max: 1})
-		switch {
-		case err != nil && !errors.Is(err, s3backend.Denied):
+		if err != nil && !errors.Is(err, s3backend.Denied) {
 			return err
-		case err == nil && len(page.Objects) == 1 && page.Objects[0].Key == key && page.Objects[0].ETag == cond.IfMatch:
+		}
+		if obj, ok := page.Exact(key); ok && obj.ETag == cond.IfMatch {
 			return send(s3backend.Condition{})
 		}
 	}

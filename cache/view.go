@@ -94,6 +94,20 @@ func (c *Cache) locateNew(ctx context.Context, path string) (place, error) {
 	return p, err
 }
 
+// locateToChange finds the place of a path where something is to be changed or removed, and
+// what is shown there.
+func (c *Cache) locateToChange(ctx context.Context, path string) (place, Attr, error) {
+	p, err := c.locate(ctx, path)
+	if err != nil {
+		return p, Attr{}, err
+	}
+	if err := c.checkWrite(p.prefix, ""); err != nil {
+		return p, Attr{}, err
+	}
+	a, err := c.stat(ctx, p, -1)
+	return p, a, err
+}
+
 // elem is the element of a key that a name in the folder with prefix stands for.
 func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, beside bool, err error) {
 	if elem, beside, ok := unescape(name); ok {

@@ -198,8 +198,8 @@ func (c *Client) look(ctx context.Context, key string) (string, error) {
 		return "", listErr
 	}
 	c.quirks.headless.note(key)
-	if len(page.Objects) == 1 && page.Objects[0].Key == key {
-		return page.Objects[0].ETag, nil
+	if obj, ok := page.Exact(key); ok {
+		return obj.ETag, nil
 	}
 	return "", &Error{Op: "ListObjectsV2", Key: key, Kind: NotExist}
 }

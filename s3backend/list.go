@@ -26,6 +26,15 @@ type Page struct {
 	Next     string   // continuation token; "" on the last page
 }
 
+// Exact returns the object of this very key from a page that was listed with the key as its
+// prefix: no key with that prefix comes before it.
+func (p Page) Exact(key string) (Object, bool) {
+	if len(p.Objects) == 0 || p.Objects[0].Key != key {
+		return Object{}, false
+	}
+	return p.Objects[0], true
+}
+
 // List returns one page. Keys travel URL-encoded, since XML cannot hold every
 // byte that a key can. A page that S3 could not have sent is an error, and so is one
 // with which the listing goes round in a circle.

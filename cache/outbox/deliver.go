@@ -463,10 +463,11 @@ func (o *Outbox) current(ctx context.Context, key string) (s3backend.Object, err
 		return s3backend.Object{}, err
 	}
 	page, err := o.bucket.List(ctx, s3backend.ListInput{Prefix: key, Max: 1})
-	if err != nil || len(page.Objects) == 0 || page.Objects[0].Key != key {
+	if err != nil {
 		return s3backend.Object{}, err
 	}
-	return page.Objects[0], nil
+	obj, _ = page.Exact(key)
+	return obj, nil
 }
 
 // commitFolder makes the folder's own object. That it exists already is as good.

@@ -253,13 +253,9 @@ func (r *removals) countLocked(t *toRemove, n int) {
 	if t.leftBy == nil {
 		r.logged += n
 	}
-	key := t.obj.Key
-	for i := range len(key) {
-		if key[i] != '/' {
-			continue
-		}
-		if r.below[key[:i+1]] += n; r.below[key[:i+1]] == 0 {
-			delete(r.below, key[:i+1])
+	for prefix := range Prefixes(t.obj.Key) {
+		if r.below[prefix] += n; r.below[prefix] == 0 {
+			delete(r.below, prefix)
 		}
 	}
 }
