@@ -105,7 +105,7 @@ type Cache struct {
 	files   fileTable
 	owed    map[*outbox.Item]*File
 	folders map[string]*outbox.Item // folders that are owed, by prefix
-	kept    map[string]bool         // those of them that keepDir owes
+	kept    map[string]bool         // those of them that keepDir has made
 	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
 	times   map[string]time.Time    // when a folder's entries changed here, by prefix
 
@@ -187,7 +187,7 @@ func (c *Cache) Close() error {
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 
-// Syncs tells that close and fsync return when S3 has confirmed.
+// Syncs reports whether close and fsync wait until S3 has confirmed.
 func (c *Cache) Syncs() bool { return c.cfg.Sync }
 
 // Status lists what is owed, the oldest first.

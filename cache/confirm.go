@@ -35,8 +35,8 @@ type Confirmed struct {
 	Err error // why it is Unknown; else why S3 could not confirm it again now
 }
 
-// ErrUnlisted says that the policy does not let this account list a directory: S3 cannot
-// be asked what others have put there, or removed.
+// ErrUnlisted is returned where the policy does not let this account list a directory: S3
+// cannot be asked what others have put there, or removed.
 var ErrUnlisted = errors.New("the policy does not let this account list the directory")
 
 // errNeverSent is ErrUnlisted of a name that is not in the ledger.

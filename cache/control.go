@@ -60,8 +60,8 @@ func atOrBelow(p, path string) bool {
 // private files. Nobody else may use the directory meanwhile.
 func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)) }
 
-// StateFiles are the names of the files in a state directory that tell what was delivered to
-// the bucket, and whose versions are in conflict there.
+// StateFiles returns the names of the files in a state directory that record what was
+// delivered to the bucket, and which files are in conflict there.
 func StateFiles() []string {
 	return []string{filepath.Base(ledgerFile("")), filepath.Base(conflictsFile(""))}
 }

@@ -85,8 +85,8 @@ func (c *Cache) SyncDir(ctx context.Context, path string) error {
 	return c.out.SyncNames(prefix)
 }
 
-// addOwedDirLocked adds the directory that leads to the one with this prefix, which is
-// owed or has something in it that is.
+// addOwedDirLocked adds the directory that leads to the one with this prefix, which waits
+// for delivery, or has something in it that does.
 func (d *Dir) addOwedDirLocked(prefix string) {
 	below, ok := strings.CutPrefix(prefix, d.prefix)
 	elem, _, _ := strings.Cut(below, "/")

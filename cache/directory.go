@@ -13,15 +13,15 @@ import (
 
 // S3 has no directories. There is one here
 //
-//   - for an object "name/", its marker, that S3 holds or the outbox owes;
-//   - for anything below it that S3 holds or the outbox owes;
+//   - for an object "name/", its marker, in S3 or pending in the outbox;
+//   - for anything below it, in S3 or pending in the outbox;
 //   - where it has lost the last of these here, since it would stay on a local disk:
 //     then it gets a marker, see keepDir.
 //
 // What was removed here does not count: see removeddir.go.
 
-// holds reports whether S3 holds an entry of a directory that is shown, beside the one
-// that is called but, and whether it holds the directory's marker. S3 is asked where
+// holds reports whether S3 holds the marker of a directory, and whether it holds an entry
+// of it that is shown, other than the one named but. It lists the directory again where
 // the listing is older than maxAge.
 func (c *Cache) holds(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
 	l := c.names.List(prefix, maxAge)
@@ -60,7 +60,7 @@ func (c *Cache) showsEntry(ctx context.Context, prefix string, e meta.Entry) boo
 	return !c.out.Hides(e.Object(prefix))
 }
 
-// owesBelow reports whether anything is owed below a directory, except at the key but
+// owesBelow reports whether anything below a directory is pending, except at the key but
 // and below it.
 func (c *Cache) owesBelow(prefix, but string) bool {
 	c.mu.Lock()
@@ -238,8 +238,8 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 	return nil
 }
 
-// forgetFolder ends a directory's marker that is owed. It reports whether S3 has, or may
-// have, got it in this moment: then it has to be removed there.
+// forgetFolder drops the pending marker of a directory. It reports whether S3 may have
+// received the marker meanwhile: then it has to be removed there.
 func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err error) {
 	c.mu.Lock()
 	it := c.folders[prefix]

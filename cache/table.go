@@ -45,7 +45,7 @@ func (t *fileTable) move(f *File, key string) {
 	t.put(f)
 }
 
-// anyOwedUnder tells whether a file is owed anywhere below prefix, except at the key
+// anyOwedUnder reports whether a file is owed anywhere below prefix, except at the key
 // but and below it.
 func (t *fileTable) anyOwedUnder(prefix, but string) bool {
 	for dir, files := range t.byDir {
@@ -59,7 +59,7 @@ func (t *fileTable) anyOwedUnder(prefix, but string) bool {
 	return false
 }
 
-// anyOwed tells whether one of some files is owed, except at the key but.
+// anyOwed reports whether one of some files is owed, except at the key but.
 func anyOwed(files map[string]*File, but string) bool {
 	for _, f := range files {
 		if f.item != nil && f.key != but {

@@ -1,4 +1,4 @@
-// Package freespace says how much of a disk s3share may fill: a floor of free space
+// Package freespace computes how much of a disk s3share may fill: a floor of free space
 // stays for other programs, and for the journals.
 package freespace
 

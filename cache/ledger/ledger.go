@@ -49,7 +49,7 @@ type Entry struct {
 	Sent    time.Time `json:"sent,omitzero"`     // when S3 confirmed it; zero where only the mode or the time is remembered
 	Gone    bool      `json:"gone,omitempty"`    // the key is to be forgotten
 
-	// Touched tells that Mtime is to be shown, whatever S3 says.
+	// Touched is set where Mtime is shown instead of the time that S3 has.
 	Touched bool `json:"touched,omitempty"`
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// ErrTooMany says that a folder has more names than are kept. What was read of it stays.
+// ErrTooMany is returned where a directory has more names than are kept. What was read of
+// it stays.
 var ErrTooMany = errors.New("the folder has too many names")
 
 // maxListing bounds what is kept of one folder, in bytes: some 1.5 million names of 25

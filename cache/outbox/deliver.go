@@ -21,8 +21,8 @@ func contradiction(because error) error { return fmt.Errorf("%w: %w", errContrad
 // errBaseGone blocks an edit of a version that S3 no longer has.
 var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
 
-// errOvertaken says that the other party has replaced a version of which we
-// changed the time or the mode, and no byte: its version stays, and there is nothing of ours to keep.
+// errOvertaken is returned where the other party has replaced a version of which only the
+// time or the mode was changed here: its version stays, and there is nothing of ours to keep.
 var errOvertaken = errors.New("the other party replaced the version whose time was set")
 
 // deliver makes one attempt to commit a settled item. A worker calls it.

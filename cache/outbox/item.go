@@ -34,7 +34,7 @@ type Item struct {
 	sealed atomic.Bool // the journal says that it is closed and complete
 	named  atomic.Bool // the names of both files are on the disk
 	begun  time.Time
-	// lasting tells that something of it was promised to outlive a power loss, and
+	// lasting is set once something of it was promised to outlive a power loss, and
 	// synced, if it is not 0, the bytesSeq behind that of the bytes on the disk.
 	lasting atomic.Bool
 	synced  atomic.Uint64

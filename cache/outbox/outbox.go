@@ -52,18 +52,18 @@ type Events interface {
 	// file with exactly these bytes, which the callee may take by a rename, or ""
 	// if there is none; see Item.Bytes.
 	Delivered(it *Item, obj s3backend.Object, path string)
-	// Committed tells that S3 holds obj, of an item that is still written.
+	// Committed is called when S3 holds obj, of an item that is still written.
 	Committed(it *Item, obj s3backend.Object)
 	// Conflicted tells that the item's key holds the other party's version, and
 	// that ours goes to the key beside it.
 	Conflicted(it *Item, beside string)
 	// Removed tells that the key is gone from S3, or why it is not.
 	Removed(key string, err error)
-	// Moved tells that S3 holds a copy of old as obj, in a rename that an earlier process
+	// Moved is called when S3 holds a copy of old as obj, in a rename that an earlier process
 	// had begun, before it removes old.
 	Moved(old, obj s3backend.Object)
-	// Forgotten tells that nothing is owed any more of a removal at the key, whether
-	// Removed was told or something else has taken the name.
+	// Forgotten is called when no removal is pending at the key any more: it was carried
+	// out or refused, or something else has taken the name.
 	Forgotten(key string)
 }
 

@@ -120,7 +120,7 @@ func (it *Item) addLostLocked(lost []lost) {
 	}
 }
 
-// CancelRemove gives up a removal for good that was not sent yet, and tells whether it
+// CancelRemove gives up a removal for good that was not sent yet, and reports whether it
 // could: then S3 still holds what was to be removed.
 func (o *Outbox) CancelRemove(key string) bool {
 	r := o.removals

@@ -51,7 +51,7 @@ const (
 	pidfdInfoExit = 1 << 3     // Source: linux/pidfd.h, PIDFD_INFO_EXIT; since Linux 6.15
 )
 
-// howEnded tells the exit code of a process that was waited for, where the kernel keeps
+// howEnded returns the exit code of a process that was waited for, where the kernel keeps
 // it.
 func howEnded(fd int) (code int, ok bool) {
 	if fd == noFD {
@@ -62,7 +62,7 @@ func howEnded(fd int) (code int, ok bool) {
 	return int(info.exitCode), errno == 0 && info.mask&pidfdInfoExit != 0
 }
 
-// exitCode tells the exit code of a process that is ending, or has not been waited for.
+// exitCode returns the exit code of a process that is ending, or has not been waited for.
 //
 // A process in the midst of execve(2) closes files while it holds a lock for which readers
 // of /proc/PID/stat wait; they would wait for ever if its close waits for them. So stat is

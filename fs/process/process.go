@@ -1,5 +1,5 @@
-// Package process tells how the processes that change files on a mount end, and what they
-// still have open.
+// Package process finds out how the processes that change files on a mount end, and what
+// they still have open.
 //
 // FUSE names the thread that a request comes from. [Table.Of] finds its process, and holds
 // on to it by a pidfd: so [Process.Killed] can tell how it ended after its parent has
@@ -101,7 +101,7 @@ func (p *Process) Release() {
 	}
 }
 
-// signaled reports whether an exit code, in the form of wait(2), tells of a signal.
+// signaled reports whether an exit code, in the form of wait(2), is that of a signal.
 func signaled(code int) bool { return code&0x7f != 0 }
 
 // pfExiting is set in a process's flags while it ends.

@@ -42,7 +42,7 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 	return all
 }
 
-// checkACLs tells whether a statement lets objects be given to others.
+// checkACLs reports whether a statement lets objects be given to others.
 func (l Lint) checkACLs(s Statement, say func(Level, string, ...any)) {
 	if l.Elsewhere || l.Ownership == Enforced || !s.names(PutObjectACL) {
 		return

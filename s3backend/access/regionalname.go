@@ -32,7 +32,7 @@ func RegionOfName(bucket string) string {
 	return n.region
 }
 
-// ErrAnothersName says that a bucket of this name can only be made by another account, or
+// ErrAnothersName is returned where a bucket of this name can only be made by another account, or
 // in another region.
 var ErrAnothersName = errors.New("the name is reserved")
 
