@@ -145,7 +145,7 @@ type Closing struct {
 	By     outbox.Writer // the process; nil if that is not known
 	Killed bool          // a signal is ending it
 	Last   bool          // it is the process that opened the file, and has no other descriptor of it
-	Unsure bool          // whether it is the last could not be found out in time
+	Unsure bool          // it may be the last: to find that out would take too long
 }
 
 // Flush is called at each close(2) of a descriptor of this handle. When the process

@@ -42,8 +42,7 @@ const (
 	syncLookDeadline = 2 * time.Second
 	// maxDescriptors is how many descriptors of a process are looked at while it waits:
 	// with more, each close would take longer than all else, and closing many files as
-	// long as the square of their number. Then the file is sealed when the kernel says
-	// that it is released, which follows the last close at once.
+	// long as the square of their number. Then each close may be the last.
 	maxDescriptors = 64
 )
 
@@ -81,5 +80,5 @@ func look(p *process.Process, opened bool, file process.File, most int) cache.Cl
 	}
 	open := p.Open(file, most)
 	killed := open.None && p.Killed() // else it may have closed its last one itself
-	return cache.Closing{By: p, Killed: killed, Last: !killed && !open.File && !open.Many}
+	return cache.Closing{By: p, Killed: killed, Last: !killed && !open.File && !open.Many, Unsure: open.Many}
 }

@@ -154,6 +154,7 @@ var elsewhere = map[string]string{
 	"of another file of its names":           `open(other, "r")`,
 	"of another file of its names, to write": `open(other, "w")`,
 	"of the file itself, to read":            `open(name, "r")`,
+	"of a hundred other files":               `[open(other, "r") for i in range(100)]`,
 }
 
 // TestCloseSealsWhateverElseIsOpen closes a file while its program has others open. It
