@@ -141,23 +141,28 @@ func TestNamesThatNoKeyCanHave(t *testing.T) {
 	} {
 		for _, dir := range []string{delivery, delivery + "d/"} {
 			path := m.path(dir + name)
-			create := func(flags int) error {
-				fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|flags, 0o644)
-				if err == nil {
-					unix.Close(fd)
+			create := func(flags int) func() error {
+				return func() error {
+					fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|flags, 0o644)
+					if err == nil {
+						unix.Close(fd)
+					}
+					return err
 				}
-				return err
 			}
-			for call, got := range map[string]error{
+			for call, do := range map[string]func() error{
 				"open":                create(0),
 				"open with O_EXCL":    create(unix.O_EXCL),
 				"open with O_TRUNC":   create(unix.O_TRUNC),
-				"mkdir":               unix.Mkdir(path, 0o755),
-				"mknod":               unix.Mknod(path, unix.S_IFREG|0o644, 0),
-				"rename":              unix.Rename(m.path(delivery+"f"), path),
-				"rename of directory": unix.Rename(m.path(delivery+"d"), m.path(delivery+name)),
-				"renameat2":           unix.Renameat2(unix.AT_FDCWD, m.path(delivery+"f"), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE),
+				"mkdir":               func() error { return unix.Mkdir(path, 0o755) },
+				"mknod":               func() error { return unix.Mknod(path, unix.S_IFREG|0o644, 0) },
+				"rename":              func() error { return unix.Rename(m.path(delivery+"f"), path) },
+				"rename of directory": func() error { return unix.Rename(m.path(delivery+"d"), m.path(delivery+name)) },
+				"renameat2": func() error {
+					return unix.Renameat2(unix.AT_FDCWD, m.path(delivery+"f"), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+				},
 			} {
+				got := uninterruptedly(do)
 				if got != want {
 					t.Errorf("%s of %q: %v, want %v", call, dir+name, got, want)
 				}

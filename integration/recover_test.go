@@ -43,7 +43,7 @@ func TestRecover(t *testing.T) {
 	}
 	direct.awaitObject(small, []byte("small"))
 	direct.awaitObject(large, content)
-	if out, err := m.recover(); err != nil || !strings.Contains(out, "nothing is owed") {
+	if out, err := m.recover(); err != nil || !strings.Contains(out, "nothing waits for "+x.Bucket) {
 		t.Errorf("recover again: %v\n%s", err, out)
 	}
 }

@@ -107,7 +107,7 @@ func TestServersThatCannotDoAll(t *testing.T) {
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool { return kind.answer(x, op, w, r) })
 			d := newDesk(t, x, owner)
 			for range 2 {
-				out, err := d.types(t, "s3share init "+x.Bucket+" --yes --grant full --client "+clientName(x))
+				out, err := d.types(t, "s3share init "+x.Bucket+" --yes --widen --grant full --client "+clientName(x))
 				if err != nil || !strings.Contains(out, "s3share:"+x.Bucket) || strings.Contains(out, "SDK ") {
 					t.Fatalf("init: %v\n%s", err, out)
 				}
