@@ -167,6 +167,19 @@ func (p *powered) snapshot(b *buckettest.Bucket) {
 	p.buckets = append(p.buckets, bucketAt{p.now(), b.Clone()})
 }
 
+// bucketAt is what S3 held when the disk was at a position.
+func (p *powered) bucketAt(pos int64) *buckettest.Bucket {
+	p.s3.Lock() // the outbox may still be sending
+	defer p.s3.Unlock()
+	bucket := p.buckets[0].b
+	for _, b := range p.buckets {
+		if b.pos <= pos {
+			bucket = b.b
+		}
+	}
+	return bucket
+}
+
 // lose recovers from so many images.
 func (p *powered) lose(images int) {
 	end := p.now()
@@ -195,13 +208,7 @@ func (p *powered) check(pos int64, image *crashdisk.Image) {
 			p.t.Error(err)
 		}
 	}()
-	bucket := p.buckets[0].b
-	for _, b := range p.buckets {
-		if b.pos <= pos {
-			bucket = b.b
-		}
-	}
-	r := newRig(p.t, bucket.Clone(), filepath.Join(image.Dir, "stage"), Config{Settle: time.Millisecond, MinFree: 1}, nil)
+	r := newRig(p.t, p.bucketAt(pos).Clone(), filepath.Join(image.Dir, "stage"), Config{Settle: time.Millisecond, MinFree: 1}, nil)
 	defer r.Close()
 	items := r.recover()
 	here := map[string][]byte{} // what the outbox has, by key
