@@ -69,9 +69,11 @@ func judged(err error) bool {
 	return e.Status() != 0 && (e.Status() < 500 || e.Status() == http.StatusNotImplemented)
 }
 
+const contactID = "s3share:contact"
+
 // middleware notes the requests of the SDK.
 func (c *contact) middleware(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:contact",
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(contactID,
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {

@@ -70,9 +70,9 @@ func (k Kind) Error() string {
 
 // kindOfCode is the one table from S3's error codes to kinds. A code that is
 // not here is judged by its status (kindOfStatus).
-// Source: Amazon S3 API Reference, "List of error codes"; AWS KMS API Reference, "Common
-// errors", of which S3 answers with "KMS." before the name; the AWS SDK for Go,
-// retry.DefaultThrottleErrorCodes.
+// Source: Amazon S3 API Reference, "List of error codes"; AWS STS API Reference and AWS KMS
+// API Reference, "Common errors", of which S3 answers with "KMS." before the name; the AWS
+// SDK for Go, retry.DefaultThrottleErrorCodes.
 var kindOfCode = map[string]Kind{
 	"NoSuchKey":     NotExist,
 	"NotFound":      NotExist,
@@ -97,6 +97,8 @@ var kindOfCode = map[string]Kind{
 	"RequestTimeTooSkewed":  BadLogin,
 	"RequestExpired":        BadLogin,
 	"InvalidSecurity":       BadLogin,
+	"InvalidClientTokenId":  BadLogin, // of STS, which init asks first
+	"ExpiredTokenException": BadLogin,
 
 	"PreconditionFailed":         Stale,
 	"ConditionalRequestConflict": Stale, // Put and Copy try it twice

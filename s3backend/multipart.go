@@ -13,13 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Limits of a multipart upload.
+// MaxPartSize is the largest part. The other limits are in region.go.
 // Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
-const (
-	MaxParts    = 10000
-	MinPartSize = 5 << 20 // but for the last part
-	MaxPartSize = 5 << 30
-)
+const MaxPartSize = 5 << 30
 
 // Upload is a multipart upload that has begun. Nobody sees its parts until
 // Complete makes them one object.
@@ -217,7 +213,7 @@ func (c *Client) Abort(ctx context.Context, up Upload) error {
 // partSize returns the size of each part but the last, at least least, so that
 // MaxParts hold size bytes.
 func partSize(size, least int64) (int64, error) {
-	p := max(least, (size+MaxParts-1)/MaxParts)
+	p := max(least, (size+int64(MaxParts)-1)/int64(MaxParts))
 	if p > MaxPartSize {
 		return 0, fmt.Errorf("%d bytes are more than %d parts hold", size, MaxParts)
 	}

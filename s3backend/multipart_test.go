@@ -131,10 +131,10 @@ func TestAbort(t *testing.T) {
 func TestPartSize(t *testing.T) {
 	for _, tt := range []struct{ size, least, want int64 }{
 		{1, copyPart, copyPart},
-		{copyPart * MaxParts, copyPart, copyPart},
-		{copyPart*MaxParts + 1, copyPart, copyPart + 1},
-		{MaxPartSize * MaxParts, copyPart, MaxPartSize},
-		{MaxPartSize*MaxParts + 1, copyPart, 0},
+		{copyPart * int64(MaxParts), copyPart, copyPart},
+		{copyPart*int64(MaxParts) + 1, copyPart, copyPart + 1},
+		{MaxPartSize * int64(MaxParts), copyPart, MaxPartSize},
+		{MaxPartSize*int64(MaxParts) + 1, copyPart, 0},
 	} {
 		if got, err := partSize(tt.size, tt.least); got != tt.want || (err != nil) != (tt.want == 0) {
 			t.Errorf("partSize(%d) = %d, %v, want %d", tt.size, got, err, tt.want)

@@ -13,8 +13,9 @@ import (
 
 // Prove finds out that the bucket answers, and in which region it is. It costs
 // one HeadBucket; a reply to a HEAD has no body, so where that says no, or does
-// not look like S3's, one listing asks again to learn why. Its errors are those
-// of Open. Nothing else may use the client meanwhile.
+// not look like S3's, one listing asks again to learn why. Where neither tells the
+// region, or the credentials are refused, an unsigned HeadBucket follows. Its errors are
+// those of Open. Nothing else may use the client meanwhile.
 func (c *Client) Prove(ctx context.Context) error {
 	for range 3 { // the region is found at most once; no server can make it endless
 		header, err := c.headBucket(ctx)
@@ -22,14 +23,24 @@ func (c *Client) Prove(ctx context.Context) error {
 			c.confirm(*c.owner.Load())
 			return nil
 		}
-		if is := header.Get("X-Amz-Bucket-Region"); err != nil && is != "" && is != c.region {
-			if c.given {
-				return regionError(c.bucket, is, c.region)
-			}
-			c.setRegion(is)
-			continue
+		is := ""
+		if err != nil {
+			is = header.Get("X-Amz-Bucket-Region")
 		}
-		return c.ask(ctx, err)
+		if is == "" || is == c.region {
+			err = c.ask(ctx, err)
+			if !namesAnotherRegion(err) {
+				return c.ExplainLogin(ctx, err)
+			}
+			var unknown error
+			if is, unknown = c.bucketRegion(ctx); unknown != nil || is == "" || is == c.region {
+				return err
+			}
+		}
+		if c.given {
+			return regionError(c.bucket, is, c.region)
+		}
+		c.setRegion(is)
 	}
 	return broken("Open", "", "bucket %q names a new region each time it is asked", c.bucket)
 }

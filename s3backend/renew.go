@@ -114,9 +114,11 @@ func (l *login) renew(ctx context.Context, code func() (string, error)) error {
 	return nil
 }
 
+const loginID = "s3share:login"
+
 // middleware notes that S3 has refused credentials.
 func (l *login) middleware(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:login",
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(loginID,
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {

@@ -114,7 +114,7 @@ func (b *Bucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3ba
 			return obj, refuse(Complete, up.Key, s3backend.OtherPart, fmt.Sprintf("InvalidPart: %d", p.Number))
 		case i > 0 && parts[i-1].Number == p.Number:
 			return obj, refuse(Complete, up.Key, s3backend.Other, "InvalidPartOrder")
-		case i < len(parts)-1 && len(sent.data) < s3backend.MinPartSize:
+		case i < len(parts)-1 && int64(len(sent.data)) < s3backend.MinPartSize:
 			return obj, refuse(Complete, up.Key, s3backend.Other, "EntityTooSmall")
 		}
 		data.Write(sent.data)

@@ -60,7 +60,7 @@ func TestHugeSparseFiles(t *testing.T) {
 			}
 			r.done(it)
 			r.drain()
-			if c.bytes.Load() != size || c.size.Load() != size || c.parts.Load() > maxParts {
+			if c.bytes.Load() != size || c.size.Load() != size || c.parts.Load() > int64(maxParts) {
 				t.Errorf("%d bytes in %d parts make %d bytes, want %d", c.bytes.Load(), c.parts.Load(), c.size.Load(), size)
 			}
 			if grown := heap() - before; grown > 16<<20 {

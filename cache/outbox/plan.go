@@ -1,11 +1,12 @@
 package outbox
 
+import "github.com/s3share/s3share/s3backend"
+
 // Limits of S3's multipart uploads, in bytes and parts.
-// Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
 const (
-	minPart  = 5 << 20 // all but the last
-	maxPart  = 5 << 30
-	maxParts = 10_000
+	minPart  = s3backend.MinPartSize // all but the last
+	maxPart  = s3backend.MaxPartSize
+	maxParts = s3backend.MaxParts
 )
 
 const (
@@ -74,7 +75,7 @@ func planEdit(size, baseValid int64, dirty extents) []part {
 			r.off, r.n = r.off+n, r.n-n
 		}
 	}
-	if saved == 0 || len(parts) > maxParts {
+	if saved == 0 || len(parts) > int(maxParts) {
 		return nil
 	}
 	return parts

@@ -30,7 +30,7 @@ func checkParts(t *testing.T, parts []part, size int64) {
 		}
 		off += p.n
 	}
-	if off != size || len(parts) > maxParts {
+	if off != size || len(parts) > int(maxParts) {
 		t.Fatalf("%d parts make %d bytes, want %d", len(parts), off, size)
 	}
 }

@@ -23,6 +23,22 @@ func isClock(code string) bool { return code == clockCode }
 // sayLogin tells why credentials do not do. S3's codes are the ones of the S3 API
 // Reference, "Error responses".
 func sayLogin(t target, e *s3backend.Error) (cause, hint string) {
+	cause, hint = sayRefusedLogin(t, e)
+	var answer *s3backend.UnsignedAnswer
+	switch {
+	case !errors.As(e, &answer):
+	case !answer.Exists:
+		cause += fmt.Sprintf("; to a request without credentials it answers that there is no bucket %q", t.bucket)
+		hint += "; and check the bucket's name"
+	case answer.Region != "":
+		cause += fmt.Sprintf("; the bucket %q exists, in %s", t.bucket, answer.Region)
+	default:
+		cause += fmt.Sprintf("; the bucket %q exists", t.bucket)
+	}
+	return cause, hint
+}
+
+func sayRefusedLogin(t target, e *s3backend.Error) (cause, hint string) {
 	renew := "renew them where they are kept"
 	if t.profile != "" {
 		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.profile, t.profile)

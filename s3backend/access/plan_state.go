@@ -44,7 +44,7 @@ func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error)
 	st := Bucket{Endpoint: c.Endpoint(), Region: c.Region(), Folders: map[string]bool{}}
 	id, err := c.Identity(ctx)
 	if err != nil && c.AWS() {
-		return st, err
+		return st, c.ExplainLogin(ctx, err)
 	}
 	st.Owner = id.Account
 	c.SetExpectedOwner(st.Owner)
