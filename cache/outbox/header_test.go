@@ -136,6 +136,7 @@ func TestHeadersSurviveTheJournal(t *testing.T) {
 		{},
 		{ContentType: "text/plain", User: map[string]string{"a": "b"}, TagCount: 2, Class: "STANDARD_IA"},
 		{ContentDisposition: "filename=\"caf\xe9\"", Expires: "\xff", User: map[string]string{"a": "caf\xe9", "b": "café", "c": "\xed\xb3\xa9"}},
+		{CacheControl: "\x00", User: map[string]string{"a": "\x006162", "b": "\x00x"}}, // no server should, but one may
 	} {
 		line, err := json.Marshal(record{Op: opUpload, Header: (*rawHeader)(&h)})
 		if err != nil {

@@ -15,13 +15,14 @@ import (
 // UTF-8, which JSON could not keep.
 type rawHeader s3backend.Header
 
-// notText begins a string of other bytes, in hexadecimal digits. No header has it.
+// notText begins a string of other bytes, in hexadecimal digits, and of what begins so
+// itself, which a server may send.
 const notText = "\x00"
 
 // MarshalJSON implements json.Marshaler.
 func (h *rawHeader) MarshalJSON() ([]byte, error) {
 	return json.Marshal(eachText(s3backend.Header(*h), func(s string) string {
-		if utf8.ValidString(s) {
+		if utf8.ValidString(s) && !strings.HasPrefix(s, notText) {
 			return s
 		}
 		return notText + hex.EncodeToString([]byte(s))

@@ -101,7 +101,7 @@ func readConfig(file, name string, s *settings) error {
 			err = errors.Join(err, checkOwner(t.Owner))
 		}
 		_, badName := outbox.NewPrivate(t.Private)
-		if err = errors.Join(err, badName); err != nil {
+		if err = errors.Join(err, badName, t.checkSizes()); err != nil {
 			return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
 		}
 	}
@@ -115,6 +115,17 @@ func readConfig(file, name string, s *settings) error {
 		}
 		if *p, err = absolute(*p); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkSizes refuses what a number in the config file can be, and no text that is read as
+// a size.
+func (s *settings) checkSizes() error {
+	for _, size := range []byteSize{s.CacheSize, s.Memory, s.StageSize} {
+		if size < 0 {
+			return fmt.Errorf("%d is no size; write it like \"512MiB\", or as a number of bytes", size)
 		}
 	}
 	return nil

@@ -83,6 +83,18 @@ const mostRequest = 1 << 20
 
 // serve begins to answer for d.
 func (c *control) serve(d *mountDaemon) {
+	c.server = &http.Server{Handler: d.answers(), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 64 << 10}
+	c.served = make(chan struct{})
+	go func() {
+		defer close(c.served)
+		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("the control socket is closed", "err", err)
+		}
+	}()
+}
+
+// answers returns the handler of what is asked over the control socket.
+func (d *mountDaemon) answers() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		var checked *connection
@@ -99,14 +111,7 @@ func (c *control) serve(d *mountDaemon) {
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
 	mux.HandleFunc("POST /login", d.serveLogin)
 	d.serveFiles(mux)
-	c.server = &http.Server{Handler: http.MaxBytesHandler(mux, mostRequest), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 64 << 10}
-	c.served = make(chan struct{})
-	go func() {
-		defer close(c.served)
-		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("the control socket is closed", "err", err)
-		}
-	}()
+	return http.MaxBytesHandler(mux, mostRequest)
 }
 
 // close ends the answers under way in controlPatience, and removes the socket.

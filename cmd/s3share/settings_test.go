@@ -97,6 +97,39 @@ func TestUmaskInTheConfigFileIsOctal(t *testing.T) {
 	}
 }
 
+// TestSizesInTheConfigFile reads each way in which TOML lets one be written.
+func TestSizesInTheConfigFile(t *testing.T) {
+	for _, tt := range []struct {
+		written string
+		want    byteSize
+		refused string // what the refusal says
+	}{
+		{`"1GiB"`, 1 << 30, ""},
+		{`'2K'`, 2 << 10, ""},
+		{`1048576`, 1 << 20, ""},
+		{`0x10`, 16, ""},
+		{`1_000`, 1000, ""},
+		{`0`, 0, ""},
+		{`-1`, 0, "-1 is no size"},
+		{`-9223372036854775808`, 0, "is no size"},
+		{`"-1"`, 0, `"-1" is no size`},
+		{`inf`, 0, "is no size"},
+		{`true`, 0, "is no size"},
+		{`["1K"]`, 0, "array"},
+	} {
+		inHome(t, "[exchange.team]\nbucket = \"b\"\nmemory = "+tt.written+"\n")
+		s, err := said{}.resolve()
+		switch {
+		case tt.refused != "":
+			if err == nil || !strings.Contains(err.Error(), tt.refused) {
+				t.Errorf("memory = %s: %v, want it refused with %s", tt.written, err, tt.refused)
+			}
+		case err != nil || s.Memory != tt.want:
+			t.Errorf("memory = %s: %v, want %d", tt.written, err, tt.want)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	dir := inHome(t, teamConfig)
 	s, err := said{}.resolve()

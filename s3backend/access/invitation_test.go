@@ -3,6 +3,7 @@ package access
 import (
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +42,32 @@ func TestParseInvitationRefuses(t *testing.T) {
 			t.Errorf("ParseInvitation(%q) = %+v", text, got)
 		}
 	}
+}
+
+// FuzzInvitationLine reads any text as an invitation, with the checksum that it should have:
+// what is read is written so that it reads the same, and in letters that no shell reads.
+func FuzzInvitationLine(f *testing.F) {
+	for _, text := range []string{
+		"", "s3share:", "s3share:b", "s3share:b,owner=1,region=r,endpoint=https://x:1/,folder=In,folder=Out,payer=requester", "s3share:b,folder=",
+		"s3share:%00%0a,owner=%1b%5b2J", "s3share:b,endpoint=http://127.0.0.1:631", "s3share:b%2", "s3share:b,,", "s3share:b,owner=1,owner=2",
+		"s3share:b,folder=Submissions,folder=Delivery", "s3share:b,folder=..,folder=%2f", "S3SHARE:b", "s3share:b,check=1,check=2",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		_, _ = ParseInvitation(text)
+		i, err := ParseInvitation(text + ",check=" + checksum(strings.TrimSpace(text)))
+		if err != nil {
+			return
+		}
+		written := i.String()
+		if again, err := ParseInvitation(written); err != nil || !reflect.DeepEqual(again, i) {
+			t.Fatalf("%q is %+v, written as %q, which is %+v, %v", text, i, written, again, err)
+		}
+		if strings.ContainsFunc(written, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`$&|;<>()*?[]{}!#\\", r) }) {
+			t.Fatalf("%q is written as %q, which a shell may read", text, written)
+		}
+	})
 }
 
 func FuzzParseInvitation(f *testing.F) {

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// oddNames are names of files that wait in the daemon of FuzzRequests.
+var oddNames = []string{"plain", "with blank", "new\nline\x1b[2J", "Ünï/\u202e/code", "50%25", `quo"te\d`, "draft.part"}
+
+// refusingDaemon is a daemon whose cache holds a file of each of oddNames that S3 refuses,
+// and one that is still open. It cannot be unmounted.
+func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
+	f.Helper()
+	b := buckettest.New()
+	b.Store("Delivery/theirs", []byte("theirs"), nil)
+	b.Store("Delivery/caf\xe9", []byte("no UTF-8"), nil)
+	b.Store("Delivery/..", []byte("up"), nil)
+	files, err := cache.New(buckettest.Answer(b, buckettest.Put, func() error { return s3backend.Denied }),
+		cache.Config{Folders: []string{"Submissions", "Delivery"}, StateDir: f.TempDir(), Memory: 8 << 20})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := files.Close(); err != nil {
+			f.Error(err)
+		}
+	})
+	for _, name := range append(slices.Clone(oddNames), "open") {
+		path := "Delivery/" + strings.ReplaceAll(name, "/", "-")
+		h, err := files.Create(f.Context(), path, nil, true, cache.OpenMode{})
+		if err == nil {
+			_, err = h.WriteAt(f.Context(), []byte(name), 0)
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+		if name == "open" {
+			f.Cleanup(h.Release)
+			continue
+		}
+		if err := h.Flush(context.WithoutCancel(f.Context()), cache.Closing{}); err != nil {
+			f.Fatal(err)
+		}
+		h.Release()
+	}
+	s := defaults()
+	s.Bucket = "team"
+	d := newDaemon(s, true, nil)
+	d.dir, d.log, d.bucket, d.cache = f.TempDir(), slog.New(slog.DiscardHandler), fakeBucket{}, files
+	mount := &fakeMount{err: unix.EBUSY, gone: make(chan struct{})}
+	d.serve(mount)
+	f.Cleanup(func() {
+		close(mount.gone)
+		<-d.gone
+	})
+	return d, files
+}
+
+// FuzzRequests asks a daemon anything: it answers each request with JSON or a refusal,
+// and no request makes it lose a file that waits.
+func FuzzRequests(f *testing.F) {
+	d, files := refusingDaemon(f)
+	handler, want := d.answers(), len(files.Status())
+	for _, seed := range []struct{ target, body string }{
+		{"GET /status", ""}, {"GET /status?check", ""}, {"POST /status", "{}"}, {"GET /file", "{}"}, {"DELETE /", ""},
+		{"POST /file", `{"path":"Delivery/plain"}`}, {"POST /file", `{"path":"","waiting":true}`}, {"POST /file", `{"path":"Delivery/caf\udce9"}`},
+		{"POST /wait", `{"path":"Delivery/theirs","timeout":1000000}`}, {"POST /wait", `{"path":"../../etc/passwd","timeout":-1}`},
+		{"POST /retry", `{"path":"Delivery"}`}, {"POST /deliver", `{"path":"Delivery/open"}`},
+		{"POST /outcomes", `{"paths":["Delivery/plain","","/","Delivery/\u001b"]}`}, {"POST /stay", `{"id":"x"}`},
+		{"POST /unmount", `{"id":"x","keep":true,"timeout":1}`}, {"POST /login", `{"code":"123456"}`},
+	} {
+		f.Add(seed.target, []byte(seed.body))
+	}
+	f.Fuzz(func(t *testing.T, target string, body []byte) {
+		method, target, _ := strings.Cut(target, " ")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, method, "http://s3share"+target, bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code == http.StatusOK && r.Method != http.MethodHead {
+			for dec := json.NewDecoder(w.Body); ; {
+				var answer any
+				if err := dec.Decode(&answer); errors.Is(err, io.EOF) {
+					break
+				} else if err != nil {
+					t.Fatalf("%s %q: the answer is no JSON: %v", target, body, err)
+				}
+			}
+		}
+		if w.Code >= 500 {
+			t.Errorf("%s %q is answered %d", target, body, w.Code)
+		}
+		if got := len(files.Status()); got != want {
+			t.Fatalf("%s %q: %d files wait, want %d", target, body, got, want)
+		}
+	})
+}
+
+// answering is a daemon that gives one answer to all requests.
+type answering struct {
+	status int
+	body   []byte
+}
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		Status: http.StatusText(a.status), StatusCode: a.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r,
+	}, nil
+}
+
+// FuzzAnswers has a daemon give any answer, as one of another user or version may: every
+// command says something of it, and nothing of that is a command to the terminal.
+func FuzzAnswers(f *testing.F) {
+	for _, seed := range []string{
+		"", "null", "[]", "{}", "x",
+		`{"version":"v1","pid":-1,"dir":"/m","mounted":true,"bucket":"b","region":"r","folders":null,"owed":[
+			{"key":"Delivery/a","path":"Delivery/a","state":"uploading","size":9223372036854775807,"sent":9223372036854775807,"speed":-1},
+			{"key":"k\u001b","state":"blocked","size":-5,"code":"KMS.\u001b[2J","request_id":"\u202e","reason":"two\nlines"},
+			{"key":"c","state":"conflict","theirs":"Delivery/\udce9"},{"state":"no such state"}],"requests":{"PutObject":-1}}`,
+		`{"dir":"\u001b]0;x\u0007","daemon":"silent","paused":{"reason":"\r\r","hint":"$(x)"},"connection":{"state":"offline","since":"0001-01-01T00:00:00Z","reason":"\u0085"}}`,
+		`{"files":-9,"left":[{"state":"sealed"},{"state":"removing","size":1e18}],"beside":[{"key":"x","theirs":"y"}],"file":{"state":"delivered","at":"9999-12-31T23:59:59Z","reason":"\u001b"}}`,
+		`{"files":0,"file":{"state":"absent"},"error":"\u001b[31m"}`, `[{"state":"delivered"},{"state":"unknown","reason":"\n"}]`,
+		"{\"phase\":\"delivering\",\"files\":-1,\"bytes\":-5,\"sent\":9,\"waiting\":\"\\u001b\"}\n{\"phase\":\"ended\",\"outcome\":\"left\",\"left\":[{\"state\":\"interrupted\"}]}\n",
+		`{"phase":"ended","outcome":"failed","error":"\u001b"}`, `{"phase":"ended","outcome":"unmounted","beside":[{}]}`,
+	} {
+		f.Add(200, []byte(seed))
+	}
+	f.Add(404, []byte("no"))
+	f.Add(500, []byte("\x1b[2J"))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		link := &daemonLink{uid: os.Getuid(), http: &http.Client{Transport: answering{status, body}}}
+		var printed bytes.Buffer
+		out := guarded(&printed)
+		say := func(err error) {
+			if err != nil {
+				tell(out, err)
+			}
+		}
+		st, err := link.status(t.Context())
+		say(err)
+		if err == nil {
+			p := place{link: link, state: st, path: "Delivery/a"}
+			say(printStates(out, []state{st, st}))
+			say(sayWhy(out, p))
+			w := newWatcher(out)
+			w.show(st)
+			w.show(state{})
+			w.end()
+			text, err := json.Marshal(st)
+			if err != nil {
+				t.Fatalf("%q cannot be written as JSON: %v", body, err)
+			}
+			var back state
+			if err := json.Unmarshal(text, &back); err != nil {
+				t.Fatalf("%q is written as %q, which cannot be read: %v", body, text, err)
+			}
+		}
+		if file, err := link.file(t.Context(), "Delivery/a"); err == nil {
+			say(file.File.problem("wait for", place{}))
+			say(errors.New(file.File.sentence("it")))
+		}
+		for _, what := range []string{"/wait", "/retry", "/deliver"} {
+			a, err := link.ask(t.Context(), what, fileRequest{})
+			if say(err); err != nil {
+				continue
+			}
+			p := place{link: link, state: st, path: "Delivery/a"}
+			say(errors.New(a.Error))
+			sayLeft(out, a.Left)
+			sayBeside(out, a.Beside)
+			say(errors.New(leftText("x", a.Left, time.Second) + leftHint(a.Left, "")))
+			say(sayRetried(out, p, a))
+			say(sayDelivering(out, p, a))
+		}
+		paths := []string{"a", "b"}
+		if got := link.outcomes(t.Context(), paths); len(got) != len(paths) {
+			t.Fatalf("%d outcomes of %d", len(got), len(paths))
+		}
+		bar := newProgress(out)
+		last, err := link.unmount(t.Context(), unmountRequest{}, bar.show)
+		bar.end()
+		if say(err); err == nil {
+			say(judge("/nowhere", last, unmountRequest{}, out))
+		}
+		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hidden(r) && r != '\n' && r != '\t' }) {
+			t.Fatalf("the answer %q is said as %q", body, printed.String())
+		}
+	})
+}
