@@ -181,6 +181,9 @@ func (m *moving) copy(ctx context.Context) error {
 func (m *moving) copyOne(ctx context.Context, i int) error {
 	mv := m.moves[i]
 	obj, err := m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(mv.Over))
+	if err != nil && m.replacesNothing(ctx, i, err) {
+		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(s3backend.Object{}))
+	}
 	if err != nil && s3backend.Ambiguous(err) {
 		if there, ok := m.o.copied(ctx, mv.From, mv.To); ok {
 			obj, err = there, nil
@@ -194,6 +197,16 @@ func (m *moving) copyOne(ctx context.Context, i int) error {
 	obj.Key, obj.Size = mv.To, mv.From.Size
 	m.made[i] = obj
 	return nil
+}
+
+// replacesNothing reports whether a copy was refused for that S3 has deleted what it was to
+// replace: that was being removed here, and the answer to the removal was lost.
+func (m *moving) replacesNothing(ctx context.Context, i int, refused error) bool {
+	if !m.freed[i] || !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
+		return false
+	}
+	there, err := m.o.current(ctx, m.moves[i].To)
+	return err == nil && there.ETag == ""
 }
 
 // finish owes the removal of the originals, but for those that are left behind, and ends
