@@ -92,6 +92,7 @@ type Item struct {
 	filling      bool               // the base is being copied here, since a put will need it
 	leave        []s3backend.Object // versions to delete once this is delivered, or has been private for a while
 	aging        bool               // that while has begun
+	asideErr     error              // why they could not be deleted when it had passed
 	unsure       bool               // of a folder: S3 may have made it unseen
 	copies       []s3backend.Object // versions of which a copy may be at key, see copiedFrom
 	first        []*Item            // that lie over what the commit replaces, and get all of it before

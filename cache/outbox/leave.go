@@ -148,8 +148,44 @@ func (t *toRemove) means(obj s3backend.Object) bool {
 
 // asideGrace is how long S3 keeps a file that was renamed to a private name, as
 // editors do with the state before they save: the new file replaces it in one
-// request, and needs no right to delete.
+// request, and needs no right to delete. While somebody waits for all to be delivered,
+// before an unmount too, it is the settle time.
 const asideGrace = 30 * time.Second
+
+// awaitAside returns when S3 need not keep any longer what was set aside at that time.
+func (o *Outbox) awaitAside(since time.Time) error {
+	for {
+		o.mu.Lock()
+		grace, changed := asideGrace, o.waitersChanged
+		if o.waiters > 0 {
+			grace = min(grace, o.cfg.Settle)
+		}
+		o.mu.Unlock()
+		t := time.NewTimer(grace - time.Since(since))
+		select {
+		case <-t.C:
+			return nil
+		case <-changed:
+			t.Stop()
+		case <-o.ctx.Done():
+			t.Stop()
+			return o.ctx.Err()
+		}
+	}
+}
+
+// waits notes that somebody waits for all to be delivered, until done is called.
+func (o *Outbox) waits() (done func()) {
+	count := func(n int) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.waiters += n
+		close(o.waitersChanged)
+		o.waitersChanged = make(chan struct{})
+	}
+	count(1)
+	return func() { count(-1) }
+}
 
 // SetAside brings all bytes of the version old here, which the item is made of under a
 // private name. S3 keeps old until something else takes its name, or for a while. The
@@ -166,6 +202,7 @@ func (it *Item) SetAside(ctx context.Context, old s3backend.Object) error {
 	}
 	it.mu.Lock()
 	it.leave = leave
+	it.ageLocked()
 	it.mu.Unlock()
 	it.o.removals.leave(it, old)
 	return nil
@@ -183,25 +220,41 @@ func (it *Item) ageLocked() {
 		return
 	}
 	it.aging = true
+	since := time.Now()
 	it.o.work.Go(func() {
-		for try := 0; ; try++ {
-			wait := asideGrace
-			if try > 0 {
-				wait = backoff(try)
-			}
-			if sleep(it.o.ctx, wait) != nil {
+		err := it.o.awaitAside(since)
+		for try := 1; err == nil; try++ {
+			failed := it.endAside()
+			it.mu.Lock()
+			it.asideErr, it.aging = failed, failed != nil
+			it.mu.Unlock()
+			it.o.wake()
+			if failed == nil {
 				return
 			}
-			if err := it.endAside(); err == nil {
-				break
-			} else {
-				it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name", "key", it.Key(), "err", err)
-			}
+			it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name", "key", it.Key(), "err", failed)
+			err = sleep(it.o.ctx, backoff(try))
 		}
-		it.mu.Lock()
-		defer it.mu.Unlock()
-		it.aging = false
 	})
+}
+
+// asideStatus lists what S3 still holds under a name that the item, which is private now,
+// has no more.
+func (it *Item) asideStatus() (all []Status) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.goneLocked() || it.nameless.Load() || !it.privateLocked() {
+		return nil
+	}
+	for _, obj := range it.leave {
+		st := Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: it.since}
+		if it.asideErr != nil {
+			st.State = Blocked
+			st.fail(it.asideErr)
+		}
+		all = append(all, st)
+	}
+	return all
 }
 
 // leavesLocked reports whether S3 holds, or may hold, something under a name that the

@@ -134,6 +134,9 @@ type Outbox struct {
 	halted  map[string]int              // prefixes below which nothing is delivered for now
 	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
 	changed chan struct{}               // closed and renewed whenever less may be owed
+	waiters int                         // calls of Wait under way
+	// waitersChanged is closed and renewed whenever there are more or fewer of them.
+	waitersChanged chan struct{}
 }
 
 // New opens the outbox in cfg.Dir.
@@ -171,7 +174,9 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		halted:  map[string]int{},
 		astray:  map[string][]*Item{},
 		changed: make(chan struct{}),
-		atRest:  make(chan struct{}, 1),
+
+		waitersChanged: make(chan struct{}),
+		atRest:         make(chan struct{}, 1),
 	}
 	o.spares.dir = cfg.Dir
 	o.ctx, o.cancel = context.WithCancel(context.Background())

@@ -113,7 +113,7 @@ func (o *Outbox) Remove(obj s3backend.Object) {
 }
 
 // RemoveLater is Remove of a file that a program has open: this process deletes it when
-// the returned function is called, a later one at once.
+// the returned function or RemoveHeld is called, a later one at once.
 func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	o.Resolved(obj.Key)
 	r, t := o.removals, &toRemove{obj: obj, held: true}
@@ -121,9 +121,27 @@ func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		t.held = false
-		r.queueLocked(t)
+		r.closedLocked(t)
 	}
+}
+
+// RemoveHeld deletes what RemoveLater has put off: no program can read it any more.
+func (o *Outbox) RemoveHeld() {
+	r := o.removals
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.owed {
+		r.closedLocked(t)
+	}
+}
+
+// closedLocked has a removal sent that was put off, if it is ready otherwise.
+func (r *removals) closedLocked(t *toRemove) {
+	if !t.held {
+		return
+	}
+	t.held = false
+	r.queueLocked(t)
 }
 
 // removeVersion deletes a version that has another name by now, or none.
@@ -417,9 +435,14 @@ func (r *removals) status() []Status {
 	defer r.mu.Unlock()
 	var all []Status
 	for key, t := range r.owed {
-		if !t.held && t.leftBy == nil {
-			all = append(all, Status{Key: key, State: Removing, Since: t.since})
+		if t.leftBy != nil {
+			continue // it is the item that waits
 		}
+		st := Status{Key: key, State: Removing, Since: t.since}
+		if t.held {
+			st.State, st.Reason = Open, "removed, and a program still has it open"
+		}
+		all = append(all, st)
 	}
 	return all
 }

@@ -17,7 +17,7 @@ type State string
 
 // The states, in the order in which a file usually passes them.
 const (
-	Open      State = "open"      // a program has it open for writing
+	Open      State = "open"      // a program has it open for writing, or still reads what was removed
 	Local     State = "private"   // a name that never leaves the outbox
 	Sealed    State = "sealed"    // closed; safe here, not sent yet
 	Uploading State = "uploading" // on its way
@@ -119,6 +119,7 @@ func (o *Outbox) Status() []Status {
 		if st := it.Status(); st.State != "" && st.State != Delivered && st.State != Conflict {
 			all = append(all, st)
 		}
+		all = append(all, it.asideStatus()...)
 	}
 	all = append(all, o.removals.status()...)
 	slices.SortFunc(all, func(a, b Status) int { return a.Since.Compare(b.Since) })
@@ -139,13 +140,16 @@ func (st *Status) fail(err error) {
 
 // Drain waits until nothing is on its way any more. What is blocked or interrupted
 // does not come by waiting: then the error is a *LeftError. Files that are still
-// open for writing, and private ones, are not waited for.
+// open for writing, or were removed while they were open, and private ones, are not
+// waited for.
 func (o *Outbox) Drain(ctx context.Context) error {
 	return o.Wait(ctx, func(st Status) bool { return st.State != Open })
 }
 
-// Wait is Drain for what is chosen, files that are still open among it.
+// Wait is Drain for what is chosen, files that are still open among it. What was set
+// aside under a private name is deleted as soon as it has settled.
 func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
+	defer o.waits()()
 	for {
 		o.mu.Lock()
 		changed := o.changed

@@ -33,7 +33,7 @@ func Survey(dir string, private *Private) ([]Status, error) {
 	}
 	s := &survey{
 		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: bootOf(dir)},
-		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{},
+		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{}, asides: map[string][]Status{},
 	}
 	if err := s.places(); err != nil {
 		return nil, err
@@ -52,8 +52,9 @@ func Survey(dir string, private *Private) ([]Status, error) {
 type survey struct {
 	o         *Outbox // of which nothing works but the names that are private
 	inv       *inventory
-	byName    map[string]Status // by the name of the staged file
-	displaced map[string]bool   // staged files whose names others have taken
+	byName    map[string]Status   // by the name of the staged file
+	displaced map[string]bool     // staged files whose names others have taken
+	asides    map[string][]Status // what S3 holds of these under the names before, if they are private
 	others    []Status
 }
 
@@ -62,7 +63,7 @@ func (s *survey) list() []Status {
 	all := s.others
 	for name, st := range s.byName {
 		if !s.displaced[name] {
-			all = append(all, st)
+			all = append(append(all, st), s.asides[name]...)
 		}
 	}
 	slices.SortFunc(all, func(a, b Status) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Key, b.Key)) })
@@ -194,6 +195,9 @@ func (s *survey) status(name string, recs []record, inPlace bool) Status {
 	switch {
 	case it.privateLocked():
 		found.State = Local
+		for _, obj := range it.leave {
+			s.asides[name] = append(s.asides[name], Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: found.Since})
+		}
 	case !it.sealed.Load():
 		found.State = Interrupted
 		found.fail(errWasOpen)

@@ -78,6 +78,7 @@ type owing interface {
 	Retry(path string) int
 	Deliver(path string) (int, error)
 	Drain(context.Context) error
+	DrainLast(context.Context) error
 	Close() error
 }
 
@@ -303,7 +304,7 @@ func (d *mountDaemon) lastDrain(signalled context.Context) error {
 		}
 		cancel()
 	}()
-	err := d.cache.Drain(ctx)
+	err := d.cache.DrainLast(ctx)
 	if errors.Is(err, context.Canceled) {
 		if left := undelivered(d.cache.Status()); len(left) > 0 {
 			return &outbox.LeftError{Left: left}

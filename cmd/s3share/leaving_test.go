@@ -62,6 +62,8 @@ func (f *fakeOwing) Drain(ctx context.Context) error {
 	}
 }
 
+func (f *fakeOwing) DrainLast(ctx context.Context) error { return f.Drain(ctx) }
+
 func (f *fakeOwing) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

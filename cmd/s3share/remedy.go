@@ -26,6 +26,9 @@ func remedy(o outbox.Status, st state) string {
 	file := strings.TrimRight(st.Dir, "/") + "/" + o.Path
 	switch o.State {
 	case outbox.Open:
+		if o.Reason != "" { // it was removed
+			return "close it in the program that has it open"
+		}
 		return "close it in the program that writes it"
 	case outbox.Local:
 		return "give it another name to have it delivered"
