@@ -70,7 +70,7 @@ func TestEarlierVersionIsRecovered(t *testing.T) {
 				if err := r.Drain(t.Context()); !errors.As(err, &left) {
 					t.Fatalf("Drain: %v, want what is interrupted", err)
 				}
-				_ = sleep(t.Context(), removeDelay)
+				_ = sleep(t.Context(), defaultSettle)
 				synctest.Wait()
 				var interrupted []string
 				for _, st := range left.Left {

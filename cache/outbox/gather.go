@@ -6,14 +6,9 @@ const (
 	// removeBatch is how many keys one DeleteObjects takes.
 	// Source: Amazon S3 API Reference, DeleteObjects.
 	removeBatch = 1000
-	// removeDelay is what one removal waits for others, to go with them in one
-	// request.
-	removeDelay = 20 * time.Millisecond
-	// While more come than manyRemovals, they are gathered until none has come for
-	// gatherStep, and for gatherMost at most.
-	manyRemovals = 8
-	gatherStep   = 50 * time.Millisecond
-	gatherMost   = 250 * time.Millisecond
+	// youngestShare is the part of the settle time that a removal has waited at least
+	// when it goes with an older one.
+	youngestShare = 5
 )
 
 // startLocked has the removals that wait gathered, by one at a time.
@@ -26,11 +21,14 @@ func (r *removals) startLocked() {
 
 // gather sends one batch; the next one is gathered meanwhile.
 func (r *removals) gather() {
-	r.awaitMore()
+	r.awaitOldest()
 	r.mu.Lock()
 	r.gathering = false
 	var batch []*toRemove
 	for len(batch) < removeBatch && r.o.ctx.Err() == nil {
+		if len(r.loose) > 0 && time.Since(r.loose[0].since) < r.o.cfg.Settle/youngestShare {
+			break
+		}
 		t := r.takeLocked(&r.loose)
 		if t == nil {
 			break
@@ -47,25 +45,21 @@ func (r *removals) gather() {
 	r.mu.Unlock()
 }
 
-// awaitMore returns when it is time to send what was gathered.
-func (r *removals) awaitMore() {
-	began, before := time.Now(), 0
-	for wait := removeDelay; ; wait = gatherStep {
-		if r.gathered() >= removeBatch || sleep(r.o.ctx, wait) != nil {
+// awaitOldest returns when the removal that has waited longest has done so for the
+// settle time. A program that replaces a file by removing it first, as tar does, has made
+// it anew by then: one request replaces the version at S3, or none where that is refused.
+func (r *removals) awaitOldest() {
+	for {
+		r.mu.Lock()
+		wait := time.Duration(0)
+		if len(r.loose) > 0 {
+			wait = r.o.cfg.Settle - time.Since(r.loose[0].since)
+		}
+		r.mu.Unlock()
+		if wait <= 0 || sleep(r.o.ctx, wait) != nil {
 			return
 		}
-		n := r.gathered()
-		if n < manyRemovals || n == before || time.Since(began) >= gatherMost {
-			return
-		}
-		before = n
 	}
-}
-
-func (r *removals) gathered() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.loose)
 }
 
 // takeLocked takes the first removal of a queue that is still owed and ready, to send

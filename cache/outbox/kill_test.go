@@ -145,7 +145,7 @@ func (s *snapshot) check(t *testing.T, seed uint64) {
 	if !slices.Equal(open, s.open) {
 		t.Errorf("seed %d: interrupted %q, want %q", seed, open, s.open)
 	}
-	_ = sleep(t.Context(), removeDelay) // a resumed move owes removals late
+	_ = sleep(t.Context(), defaultSettle) // a resumed move owes removals late
 	if err := r.Drain(t.Context()); err != nil && !errors.As(err, &left) {
 		t.Fatal(err)
 	}

@@ -154,10 +154,40 @@ func TestATreeIsRemovedInFewRequests(t *testing.T) {
 			r.Errorf("%d removals took %d requests, want 10 at most", n, got)
 		}
 		r.Remove(r.b.Store("Delivery/alone", nil, nil))
-		pass(removeDelay)
+		pass(defaultSettle)
 		r.wantKeys()
 		r.wantNothing()
 	})
+}
+
+// TestRemovedAndMadeAnew: a file that is removed, and made anew before it would have
+// settled, is replaced by one request. S3 holds the old version until then, so that
+// nothing is lost if the new one never comes.
+func TestRemovedAndMadeAnew(t *testing.T) {
+	for _, c := range []struct {
+		after   time.Duration
+		deletes int
+	}{{0, 0}, {defaultSettle / 2, 0}, {defaultSettle - time.Millisecond, 0}, {defaultSettle + time.Millisecond, 1}} {
+		t.Run(c.after.String(), func(t *testing.T) {
+			bubble(t, Config{}, nil, func(r *rig) {
+				old := r.b.Store("Delivery/f", []byte("old"), nil)
+				r.Remove(old)
+				pass(c.after)
+				it := r.create("Delivery/f", []byte("new"))
+				pass(time.Minute)
+				if _, there := r.b.Data("Delivery/f"); there != (c.deletes == 0) {
+					r.Errorf("while the new one is written, the old one is at S3: %t", there)
+				}
+				r.done(it)
+				r.drain()
+				r.wantHolds("Delivery/f", []byte("new"))
+				if n := r.b.Count(buckettest.DeleteAll); n != c.deletes {
+					r.Errorf("%d requests to remove it, want %d", n, c.deletes)
+				}
+				r.wantNothing()
+			})
+		})
+	}
 }
 
 // TestMovedOriginalsAreRemovedAtOnce: whoever renames a file waits for nothing.
