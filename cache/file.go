@@ -32,7 +32,8 @@ type File struct {
 	staged  bool             // item's staged file is open for the handles
 	held    bool             // the writers hold item back from delivery
 	handles int
-	writers int
+	writers int    // handles that can write
+	writing int    // those of them that no close has ended, see Handle.closed
 	unnamed bool   // its name was removed while it is open
 	refused error  // of a change that not even an item could be begun for
 	closed  func() // has what S3 holds of it removed, at the last close; nil for nothing
@@ -274,20 +275,22 @@ func (f *File) openLocked(write bool) error {
 	f.handles++
 	if write {
 		f.writers++
+		f.writing++
 	}
 	return nil
 }
 
 // close ends one handle. After the last writer the item is sealed; after the last
 // handle of a removed file its bytes are gone.
-func (f *File) close(write bool) {
+func (f *File) close(h *Handle) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	c := f.c
 	c.mu.Lock()
 	f.handles--
-	if write {
+	if h.write {
 		f.writers--
+		h.setClosedLocked(true)
 	}
 	it := f.item
 	release := f.held && f.writers == 0 && !f.unnamed
@@ -323,23 +326,12 @@ func (f *File) close(write bool) {
 		f.dropItem(it)
 	case release:
 		it.Release()
-	case write && it != nil:
+	case h.write && it != nil:
 		it.AskLater()
 	}
 	if drop && closed != nil {
 		closed()
 	}
-}
-
-// lastWriting is the item that the file's only writer changes, or nil where there are
-// others, or it has no name to be delivered under.
-func (f *File) lastWriting() *outbox.Item {
-	f.c.mu.Lock()
-	defer f.c.mu.Unlock()
-	if !f.held || f.writers != 1 || f.unnamed {
-		return nil
-	}
-	return f.item
 }
 
 // dropItem ends what is owed of the file, which is then as S3 holds it. The caller

@@ -16,6 +16,10 @@ type Handle struct {
 	write  bool
 	append bool
 	opener outbox.Writer // who opened it; nil if that is not known
+	// closed is set once its opener has closed its last descriptor, until something is
+	// written all the same; the kernel ends the handle at any later time. It is changed
+	// under Cache.mu.
+	closed atomic.Bool
 	// refused is set once a change was: what the program does next may be to clean up.
 	refused atomic.Bool
 }
@@ -51,6 +55,9 @@ func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 // change has do change what the file holds. Where a program is refused that, the file is
 // not delivered: see outbox.Item.Refuse.
 func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error {
+	if h.closed.Load() {
+		h.setClosed(false)
+	}
 	it, err := h.f.change(ctx)
 	if err != nil {
 		h.f.refuse(err)
@@ -162,7 +169,8 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 	if !by.Last && !by.Unsure {
 		return nil
 	}
-	it := h.f.lastWriting()
+	h.setClosed(true)
+	it := h.lastWriting()
 	if it == nil {
 		return nil
 	}
@@ -193,11 +201,46 @@ func (h *Handle) Fsync(ctx context.Context) error {
 	return h.commit(ctx)
 }
 
-// commit waits for S3 if this is the file's only writer; otherwise the last one does.
+// setClosed notes whether the handle's opener has closed its last descriptor.
+func (h *Handle) setClosed(closed bool) {
+	if !h.write {
+		return
+	}
+	h.f.c.mu.Lock()
+	defer h.f.c.mu.Unlock()
+	h.setClosedLocked(closed)
+}
+
+func (h *Handle) setClosedLocked(closed bool) {
+	switch was := h.closed.Swap(closed); {
+	case closed && !was:
+		h.f.writing--
+	case was && !closed:
+		h.f.writing++
+	}
+}
+
+// lastWriting is the file's item, or nil where another program has the file open to
+// write, or it has no name to be delivered under.
+func (h *Handle) lastWriting() *outbox.Item {
+	f := h.f
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	others := f.writing
+	if !h.closed.Load() {
+		others--
+	}
+	if !f.held || others > 0 || f.unnamed {
+		return nil
+	}
+	return f.item
+}
+
+// commit waits for S3 if nobody else is writing the file; otherwise the last one does.
 func (h *Handle) commit(ctx context.Context) error {
 	h.f.changing.Lock()
 	defer h.f.changing.Unlock()
-	it := h.f.lastWriting()
+	it := h.lastWriting()
 	if it == nil {
 		return nil
 	}
@@ -205,7 +248,7 @@ func (h *Handle) commit(ctx context.Context) error {
 }
 
 // Release ends the handle.
-func (h *Handle) Release() { h.f.close(h.write) }
+func (h *Handle) Release() { h.f.close(h) }
 
 // SetMtime sets the time of the file's last change.
 func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {

@@ -226,6 +226,6 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 	if exclusive {
 		c.exclusives.createdLocked(mode.Opener)
 	}
-	f.handles, f.writers = 1, 1
+	f.handles, f.writers, f.writing = 1, 1, 1
 	return &Handle{f: f, write: true, append: mode.Append, opener: mode.Opener}, nil
 }

@@ -1,0 +1,86 @@
+package cache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/s3share/s3share/cache/buckettest"
+)
+
+// TestCloseBeforeTheHandlesBeforeEnd has programs close a file and open it again, while
+// the kernel has not yet told that the earlier handles have ended, which it does when it
+// likes. Each close counts: what was closed outlives the daemon, and is at S3 where close
+// waits for that. While another program has the file open to write, it does not.
+func TestCloseBeforeTheHandlesBeforeEnd(t *testing.T) {
+	for _, sync := range []bool{false, true} {
+		for _, last := range []Closing{{Last: true}, {Unsure: true}} {
+			for _, before := range []int{1, 2, 5} {
+				for _, other := range []string{"", "open", "closed and written"} {
+					name := fmt.Sprintf("sync %t, %+v, %d before, another %q", sync, last, before, other)
+					t.Run(name, func(t *testing.T) { closeBeforeEnd(t, sync, last, before, other) })
+				}
+			}
+		}
+	}
+}
+
+func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other string) {
+	const key = "Delivery/f"
+	dir, b := t.TempDir(), buckettest.New()
+	cfg := Config{Folders: []string{"Delivery"}, StateDir: filepath.Join(dir, "state"), Memory: 16 << 20, Sync: sync}
+	c, err := New(b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := &rig{t, c, b}
+	flush := func(h *Handle, how Closing) {
+		t.Helper()
+		if err := h.Flush(t.Context(), how); err != nil {
+			t.Fatalf("close: %v", err)
+		}
+	}
+	h := r.create(key, "0")
+	defer func() { h.Release() }()
+	for i := range before {
+		flush(h, last)
+		defer h.Release()
+		h = r.open(key, OpenMode{Write: true})
+		r.writeAt(h, fmt.Sprint(i+1), 0)
+	}
+	if other != "" {
+		o := r.open(key, OpenMode{Write: true})
+		defer o.Release()
+		if other != "open" {
+			flush(o, last)
+			r.writeAt(o, "9", 0) // by a descriptor that another process has
+		}
+	}
+	flush(h, last)
+
+	want := fmt.Sprint(before)
+	if other == "" && sync && last.Last {
+		if got, _ := b.Data(key); string(got) != want {
+			t.Errorf("S3 holds %q after close has waited for it, want %q", got, want)
+		}
+	}
+	cfg.StateDir = filepath.Join(dir, "killed")
+	if err := os.CopyFS(cfg.StateDir, os.DirFS(filepath.Join(dir, "state"))); err != nil {
+		t.Fatal(err)
+	}
+	next, err := New(b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	err = next.Drain(t.Context())
+	data, _ := b.Data(key)
+	switch got := string(data); {
+	case other != "" && err == nil:
+		t.Errorf("a file that another program was writing counts as complete, and S3 holds %q", got)
+	case other == "" && (err != nil || got != want):
+		t.Errorf("what was closed is not delivered by the next process: %v; S3 holds %q, want %q", err, got, want)
+	}
+}
