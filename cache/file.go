@@ -152,7 +152,7 @@ func (f *File) change(ctx context.Context) (*outbox.Item, error) {
 		case held:
 			return it, nil
 		case it == nil:
-			return f.begin(obj, obj)
+			return f.begin(obj, obj, nil)
 		}
 		err := it.Hold(context.WithoutCancel(ctx)) // see Item.Bring
 		if err == nil {
@@ -201,13 +201,14 @@ func (f *File) bring(ctx context.Context, it *outbox.Item) error {
 }
 
 // begin stages a change of the file: over is what the commit replaces at the key,
-// base what the content lies upon. The caller holds changing, or f is new.
-func (f *File) begin(over, base s3backend.Object) (*outbox.Item, error) {
+// base what the content lies upon, mode the permission bits that it is made with, nil
+// for none. The caller holds changing, or f is new.
+func (f *File) begin(over, base s3backend.Object, mode *uint32) (*outbox.Item, error) {
 	f.c.mu.Lock()
 	key := f.key
 	f.c.mu.Unlock()
 	return f.beginOn(base, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
-		return f.c.out.Create(key, over, base, read)
+		return f.c.out.Create(key, over, base, read, mode)
 	})
 }
 

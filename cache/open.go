@@ -211,12 +211,9 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 			return nil, ErrExist
 		}
 	}
-	it, err := f.begin(s3backend.Object{}, s3backend.Object{})
+	it, err := f.begin(s3backend.Object{}, s3backend.Object{}, perm)
 	if err != nil {
 		return nil, err
-	}
-	if perm != nil {
-		it.Permit(*perm)
 	}
 	c.entered(p.key())
 	it.BegunBy(mode.Opener)

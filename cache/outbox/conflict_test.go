@@ -103,7 +103,7 @@ func TestBaseIsGoneButCached(t *testing.T) {
 			bubble(t, Config{}, nil, func(r *rig) {
 				data := random(1, 3*PartSize)
 				obj := r.b.Store("Delivery/a", data, nil)
-				it, err := r.Create("Delivery/a", obj, obj, cached(data))
+				it, err := r.Create("Delivery/a", obj, obj, cached(data), nil)
 				if err != nil {
 					r.Fatal(err)
 				}

@@ -111,18 +111,19 @@ type closer interface{ Close() }
 // Create stages a file at key: over says what S3 holds there and the commit will
 // replace, base what the content lies upon. Either may be without an ETag, for
 // none. Where a version is being removed at key, that is what the commit replaces.
-// The caller is its first writer, and calls Release.
-func (o *Outbox) Create(key string, over, base s3backend.Object, read Base) (*Item, error) {
-	return o.create(key, over, base, read, false)
+// mode are the permission bits that it is made with, nil for none of its own. The caller
+// is its first writer, and calls Release.
+func (o *Outbox) Create(key string, over, base s3backend.Object, read Base, mode *uint32) (*Item, error) {
+	return o.create(key, over, base, read, mode, false)
 }
 
 // CreateAside is Create of what is to become a file that S3 holds, under a private name,
 // once SetAside has brought its bytes here. A process that ends before leaves nothing.
 func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Item, error) {
-	return o.create(key, s3backend.Object{}, base, read, true)
+	return o.create(key, s3backend.Object{}, base, read, nil, true)
 }
 
-func (o *Outbox) create(key string, over, base s3backend.Object, read Base, aside bool) (*Item, error) {
+func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32, aside bool) (*Item, error) {
 	size := base.Size
 	if base.ETag == "" {
 		size, read = 0, nil
@@ -143,9 +144,12 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, asid
 	removing := o.removals.at(key)
 	over, lost := removing.replaced(over)
 	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, lost: lost, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	if mode != nil {
+		it.mode, it.hasMode = *mode, true
+	}
 	it.edits.Store(base.ETag != "")
 	st.file.outgrow = it.outgrow
-	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: lost, Aside: aside}); err != nil {
+	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: lost, Mode: mode, Aside: aside}); err != nil {
 		st.close()
 		it.eraseLog()
 		st.file.remove()
@@ -423,7 +427,8 @@ func (it *Item) HasMode() bool {
 	return it.hasMode
 }
 
-// Permit sets the permission bits that a new file is made with.
+// Permit sets the permission bits that the base of the item had here. Who recovers the
+// item sets them again.
 func (it *Item) Permit(mode uint32) {
 	it.mu.Lock()
 	defer it.mu.Unlock()

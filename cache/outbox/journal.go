@@ -49,7 +49,7 @@ type record struct {
 	Size    int64           `json:"size,omitempty"`    // truncate, seal
 	Valid   int64           `json:"valid,omitempty"`   // truncate, seal: how much of the base is left
 	Mtime   filetime.Time   `json:"mtime,omitzero"`    // seal
-	Mode    *uint32         `json:"mode,omitempty"`    // seal
+	Mode    *uint32         `json:"mode,omitempty"`    // create, mode, seal
 	Set     bool            `json:"set,omitempty"`     // seal: a program set time or mode
 	Killed  bool            `json:"killed,omitempty"`  // seal: it is interrupted
 	Why     string          `json:"why,omitempty"`     // seal, refuse: for what; empty: the writer was ended by a signal
@@ -74,6 +74,7 @@ const (
 	opCreate   = "create"
 	opWrite    = "write"    // staged over a base: which bytes
 	opTruncate = "truncate" // staged over a base
+	opMode     = "mode"     // a program set it of an open file
 	opOpen     = "open"     // sealed before, and being written again
 	opSeal     = "seal"
 	opRefuse   = "refuse" // a program was refused what it meant to be in the file
@@ -213,7 +214,7 @@ var (
 
 // ops are the steps that this program knows.
 var ops = []string{
-	opCreate, opWrite, opTruncate, opOpen, opSeal, opRefuse, opTry, opRename, opLeave, opCommit, opUpload, opPart, opGiveUp,
+	opCreate, opWrite, opTruncate, opMode, opOpen, opSeal, opRefuse, opTry, opRename, opLeave, opCommit, opUpload, opPart, opGiveUp,
 	opMove, opTakeBack, opRemove, opRemoved,
 }
 

@@ -135,7 +135,7 @@ func (l *logged) count(message string) (n int) {
 // create stages a new file at key; the caller is its writer.
 func (r *rig) create(key string, data []byte) *Item {
 	r.Helper()
-	it, err := r.Create(key, s3backend.Object{}, s3backend.Object{}, nil)
+	it, err := r.Create(key, s3backend.Object{}, s3backend.Object{}, nil, nil)
 	if err != nil {
 		r.Fatalf("Create %q: %v", key, err)
 	}
@@ -148,7 +148,7 @@ func (r *rig) edit(key string) *Item {
 	r.Helper()
 	obj := r.b.Object(key)
 	obj.Header = nil
-	it, err := r.Create(key, obj, obj, source{r.b, obj})
+	it, err := r.Create(key, obj, obj, source{r.b, obj}, nil)
 	if err != nil {
 		r.Fatalf("Create over %q: %v", key, err)
 	}

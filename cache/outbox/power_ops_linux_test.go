@@ -112,7 +112,7 @@ func (p *powered) makes() {
 	p.next++
 	f := &poweredFile{key: fmt.Sprintf("Delivery/%d", p.next), open: true}
 	p.note("make %s", f.key)
-	it, err := p.Create(f.key, s3backend.Object{}, s3backend.Object{}, nil)
+	it, err := p.Create(f.key, s3backend.Object{}, s3backend.Object{}, nil, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}

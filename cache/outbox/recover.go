@@ -372,6 +372,7 @@ func (it *Item) replay(st *stage, r record) {
 		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.object(), r.Base.object(), (*s3backend.Header)(r.Header), r.Lost
 		it.edits.Store(it.base.ETag != "")
 		st.size, st.baseValid = it.base.Size, it.base.Size
+		it.replayMode(r)
 	case opOpen:
 		it.sealed.Store(false)
 		it.lost, it.contentID, it.contentIDSeq = r.Lost, "", 0
@@ -380,6 +381,8 @@ func (it *Item) replay(st *stage, r record) {
 			st.dirty.add(x[0], x[1])
 			st.size = max(st.size, x[1])
 		}
+	case opMode:
+		it.replayMode(r)
 	case opTruncate:
 		st.dirty.cut(r.Size)
 		st.size, st.baseValid = r.Size, r.Valid
@@ -389,9 +392,7 @@ func (it *Item) replay(st *stage, r record) {
 		if !r.Killed { // else it was not sent
 			it.contentID, it.contentIDSeq = r.Commit, st.seq
 		}
-		if r.Mode != nil {
-			it.mode, it.hasMode = *r.Mode, true
-		}
+		it.replayMode(r)
 		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime.Time, nil
 		for _, x := range r.Dirty {
 			st.dirty.add(x[0], x[1])
@@ -436,6 +437,12 @@ func (it *Item) replay(st *stage, r record) {
 		}
 	case opGiveUp:
 		it.up = nil
+	}
+}
+
+func (it *Item) replayMode(r record) {
+	if r.Mode != nil {
+		it.mode, it.hasMode = *r.Mode, true
 	}
 }
 

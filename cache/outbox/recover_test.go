@@ -166,6 +166,39 @@ func TestOpenFilesAreInterrupted(t *testing.T) {
 	})
 }
 
+// TestModeOfOpenFile ends the process while files are open that a program has given a
+// mode: nobody else may read them then, either.
+func TestModeOfOpenFile(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		r.b.Store("Delivery/edit", random(1, 100), nil)
+		mode := uint32(0o600)
+		if _, err := r.Create("Delivery/made", s3backend.Object{}, s3backend.Object{}, nil, &mode); err != nil {
+			r.Fatal(err)
+		}
+		changed, edited := r.create("Delivery/changed", []byte("half")), r.edit("Delivery/edit")
+		again := r.create("Delivery/again", []byte("closed"))
+		r.done(again)
+		r.hold(again)
+		for _, it := range []*Item{changed, edited, again} {
+			if err := it.SetMode(mode); err != nil {
+				r.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		r = r.again()
+		defer r.Close()
+		items := r.resume()
+		if len(items) != 4 {
+			r.Errorf("recovered %d files, want 4", len(items))
+		}
+		for key, it := range items {
+			if _, _, m, ok := it.Stat(); !ok || m != mode {
+				r.Errorf("the mode of %q is %o (%t), want %o", key, m, ok, mode)
+			}
+		}
+	})
+}
+
 // TestUploadIsResumed ends the process after some parts: only the missing ones go up.
 func TestUploadIsResumed(t *testing.T) {
 	for name, change := range map[string]func(*rig, *Item, []byte) int{ // how many go up again

@@ -80,7 +80,7 @@ func tear(t *testing.T, dir string) {
 	r := newRig(t, buckettest.New(), filepath.Join(dir, "new"), Config{}, nil)
 	defer r.Close()
 	limit(1)
-	_, err = r.Create("Delivery/new", s3backend.Object{}, s3backend.Object{}, nil)
+	_, err = r.Create("Delivery/new", s3backend.Object{}, s3backend.Object{}, nil, nil)
 	_, ferr := r.CreateFolder("Delivery/folder/")
 	_, merr := r.Move(t.Context(), r.moves(1), nil)
 	limit(was.Cur)

@@ -172,6 +172,9 @@ func (it *Item) SetMode(mode uint32) error {
 	if err := it.unseal(); err != nil {
 		return err
 	}
+	if err := it.note(record{Op: opMode, Mode: &mode}); err != nil {
+		return err
+	}
 	it.mu.Lock()
 	it.mode, it.hasMode, it.explicit = mode, true, true
 	it.mu.Unlock()
