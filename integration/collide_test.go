@@ -19,7 +19,8 @@ var collisions = []struct {
 	{"append", "before\n", []string{`exec 3>>f; echo one >&3`, `exec 3>>f; echo two >&3`}, []string{"before\none\n", "before\ntwo\n"}},
 	{"replace", "before\n", []string{`echo one > f`, `echo two > f`}, []string{"one\n", "two\n"}},
 	{"make", "", []string{`echo one > f`, `echo two > f`}, []string{"one\n", "two\n"}},
-	{"make with O_EXCL", "", []string{`set -C; echo one > f`, `set -C; echo two > f`}, []string{"one\n", "two\n"}},
+	// Where the other party's file is seen in time, the second one takes another name.
+	{"make with O_EXCL", "", []string{`set -C; echo one > f`, `set -C; echo two > f || echo two > g`}, []string{"one\n", "two\n"}},
 	{"rename what is not sent yet over it", "before\n", []string{`echo one > a; mv a f`, `echo two > b; mv b f`}, []string{"one\n", "two\n"}},
 	{"replace and rename", "before\n", []string{`mv f g`, `echo two > f`}, []string{"before\n", "two\n"}},
 }

@@ -156,7 +156,7 @@ func (r *modelRun) compareBucket(when string) {
 		if p == "" || r.private(p) {
 			continue
 		}
-		key := r.dir + "/" + p
+		key := r.key(p)
 		if want[p].kind == unix.S_IFDIR {
 			key += "/"
 			if _, ok := got[key]; !ok && !hasBelow(got, key) {
@@ -180,7 +180,7 @@ func (r *modelRun) compareBucket(when string) {
 	delete(got, r.dir+"/")
 	for p := range r.aside {
 		if r.mayBeKept(p) {
-			delete(got, r.dir+"/"+p)
+			delete(got, r.key(p))
 		}
 	}
 	if len(got) > 0 {
@@ -253,7 +253,7 @@ func (r *modelRun) clean() {
 		panic(err)
 	}
 	for p := range r.aside {
-		if key := r.dir + "/" + p; left[key] != "" && r.mayBeKept(p) {
+		if key := r.key(p); left[key] != "" && r.mayBeKept(p) {
 			delete(left, key)
 			r.l.direct.remove(key)
 		}

@@ -42,5 +42,8 @@ func (r *modelRun) diskExcuses() []excuse {
 		return nil
 	}
 	// EFAULT is the SIGBUS of a mapping.
-	return []excuse{{[]unix.Errno{r.diskErrno, unix.EIO, unix.EFAULT}, "the disk fails", func() bool { return r.l.disk.count() > r.diskFailed }}}
+	return []excuse{{
+		errnos: []unix.Errno{r.diskErrno, unix.EIO, unix.EFAULT}, why: "the disk fails",
+		holds: func() bool { return r.l.disk.count() > r.diskFailed },
+	}}
 }

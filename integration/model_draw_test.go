@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -38,25 +39,39 @@ var controlNames = []string{"Icon\r", "two\nlines", "tab\there", "\x01", "\x7f",
 // bytesNames are not UTF-8.
 var bytesNames = []string{"caf\xe9", "caf\xe8", "\xff", "a\xc3", "\xed\xa0\x80"}
 
-// escapeNames look like what s3share makes of a key that is no name.
-var escapeNames = []string{"␛", "a␛", "␛2E", "50␛E2␛90␛9B", "x␛0D", "a␛~0123456789abcdef"}
+// escapeNames look like what s3share makes of a key that is no name. One is that of a
+// key that can be made, the others are of none.
+var escapeNames = []string{"50␛E2␛90␛9B", "␛", "a␛", "␛2E", "x␛0D", "a␛~0123456789abcdef"}
 
 func (g *drawing) drawNames() {
 	g.names = append(g.names, plainNames...)
 	g.names = append(g.names, g.one(privateNames...))
-	pool := append([]string{}, oddNames...)
-	for _, odd := range []struct {
-		what  string
-		names []string
-	}{{"control characters", controlNames}, {"not UTF-8", bytesNames}, {"escapes", escapeNames}} {
-		if !excluded(odd.what, g.mode) {
-			pool = append(pool, odd.names...)
-		}
-	}
+	pool := slices.Concat(oddNames, controlNames, bytesNames, escapeNames)
+	pool = append(pool, g.anyName(), g.anyName(), g.anyName())
 	g.names = append(g.names, g.one(pool...))
 	g.dirs = append(g.dirs, dirNames...)
 	g.dirs = append(g.dirs, dirNames...)
 	g.dirs = append(g.dirs, g.one(pool...))
+}
+
+// anyName is a name of characters, or bytes, of every kind.
+func (g *drawing) anyName() string {
+	var b []byte
+	for range g.within(1, 8) {
+		switch g.pick(4) {
+		case 0:
+			b = append(b, byte(g.within(1, 0xff)))
+		case 1:
+			b = append(b, byte(g.within(1, 0x7f)))
+		default:
+			b = utf8.AppendRune(b, rune(oneOf(g, g.within(1, 0x7ff), g.within(0x800, 0xffff), g.within(0x10000, utf8.MaxRune))))
+		}
+	}
+	name := strings.ReplaceAll(string(b), "/", "|")
+	if strings.Trim(name, ".") == "" {
+		return "dots" + name
+	}
+	return name
 }
 
 // pick is one of 0 to n-1, all alike: rapid itself prefers small numbers.
@@ -172,9 +187,6 @@ func (g *drawing) permissions() uint32 {
 }
 
 func (g *drawing) createMode() uint32 {
-	if excluded("modes", g.mode) {
-		return 0o644
-	}
 	return oneOf[uint32](g, 0o644, 0o644, 0o600, 0o666, 0o755, 0o640)
 }
 
@@ -221,9 +233,7 @@ func drawSequence(rt *rapid.T, m mode) sequence {
 		op := g.one(kinds...)
 		s := draw(op)
 		s.op, s.after = op, g.pause()
-		if excludes(s, m) == "" {
-			q = append(q, s)
-		}
+		q = append(q, s)
 	}})
 	return q
 }

@@ -1,6 +1,11 @@
 package integration
 
-import "strings"
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // lifeOperations end the daemon, and mount again.
 var lifeOperations = map[string]modelOperation{
@@ -51,10 +56,18 @@ var lifeOperations = map[string]modelOperation{
 // died mounts again, after the daemon was ended: what was closed is there, and what
 // was open for writing is as it was, and interrupted.
 func (r *modelRun) died() {
+	cut := map[*modelFile]bool{}
 	for slot, of := range r.slots {
 		if of.write {
 			of.file.writers = 0
-			of.file.cut = of.file.cut || of.file.dirty && r.plain.fstat(slot).attr.nlink > 0
+			if of.file.dirty && r.plain.fstat(slot).attr.nlink > 0 {
+				cut[of.file] = true
+				if of.file.sealed {
+					of.file.unsure = true
+				} else {
+					of.file.cut = true
+				}
+			}
 		}
 		r.slots[slot] = openFile{}
 	}
@@ -64,6 +77,37 @@ func (r *modelRun) died() {
 	if err := r.l.remount(); err != nil {
 		r.fail("mount", "mount again: %v", err)
 	}
-	r.again = true
+	r.takeTimes(cut)
 	r.compareTrees("after the mount")
+}
+
+// takeTimes gives plain files the times that the mount shows of them. docs/semantics.md,
+// Attributes: that of a file that was being written is one since it was opened.
+func (r *modelRun) takeTimes(of map[*modelFile]bool) {
+	tree, err := r.plain.tree()
+	if err != nil {
+		panic(err)
+	}
+	for p, a := range tree {
+		if a.kind != unix.S_IFREG || !of[r.fileOf(a)] {
+			continue
+		}
+		got := r.real.lstat(p)
+		if got.errno != 0 || r.attrDiffers(got.attr, a) == "" {
+			continue // compareTrees tells
+		}
+		t := got.attr.mtime
+		if t.Before(r.begun.Add(-time.Second)) || t.After(time.Now().Add(time.Second)) {
+			r.fail("mtime of a cut file", "%q was being written, and its time is %v", p, t)
+		}
+		r.setPlainTime(p, t)
+	}
+}
+
+// setPlainTime gives a file in the plain world a time that only the docs can tell.
+func (r *modelRun) setPlainTime(p string, t time.Time) {
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: t.Unix(), Nsec: int64(t.Nanosecond())}}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, r.plain.path(p), ts, 0); err != nil {
+		panic(err)
+	}
 }

@@ -221,6 +221,9 @@ func (r *modelRun) doTruncate(s step) {
 	r.both(fmt.Sprintf("truncate(%q, %d)", s.path, s.n), r.mayRefuseOpen(s.path, 0), func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Truncate(w.path(s.path), s.n) }))
 	})
+	if ok && a.size == s.n { // docs/semantics.md, Attributes: the time stays
+		r.setPlainTime(s.path, a.mtime)
+	}
 }
 
 // doMap writes through a shared mapping.

@@ -16,6 +16,7 @@ type excuse struct {
 	errnos []unix.Errno
 	why    string
 	holds  func() bool
+	must   bool // the mount may not do it
 }
 
 // takenUp is how long S3 may take to have what was delivered at this moment.
@@ -23,7 +24,7 @@ const takenUp = 3 * time.Second
 
 // atS3 reports whether S3 has something at p, or below it.
 func (r *modelRun) atS3(p string) bool {
-	key := r.dir + "/" + p
+	key := r.key(p)
 	for end := time.Now().Add(takenUp); ; time.Sleep(50 * time.Millisecond) {
 		keys, err := r.l.direct.under(key)
 		if err != nil {
@@ -43,14 +44,7 @@ func (r *modelRun) whereDelivered(granted bool, why string, names ...string) []e
 	if granted {
 		return nil
 	}
-	return []excuse{{[]unix.Errno{unix.EACCES}, why, func() bool {
-		for _, p := range names {
-			if r.atS3(p) {
-				return true
-			}
-		}
-		return false
-	}}}
+	return []excuse{{errnos: []unix.Errno{unix.EACCES}, why: why, holds: func() bool { return slices.ContainsFunc(names, r.atS3) }}}
 }
 
 func (r *modelRun) mayRefuseRemoval(p string) []excuse {

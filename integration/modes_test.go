@@ -86,8 +86,13 @@ func TestAMountThatCannotBeCompletedLeavesNone(t *testing.T) {
 		}
 		m.cmd.Path = path
 		err = m.start(filepath.Dir(m.dir))
-		served = err == nil
-		if served {
+		if err == nil {
+			// With the last descriptors in use it may serve, and answer no command.
+			if _, err := m.run("status", m.dir); err != nil {
+				m.kill()
+				continue
+			}
+			served = true
 			m.unmount()
 			continue
 		}

@@ -296,7 +296,7 @@ func (m *mount) fileState(key string) string {
 
 func xattr(path, name string) (string, error) {
 	b := make([]byte, 4096)
-	n, err := unix.Getxattr(path, name, b)
+	n, err := uninterrupted(func() (int, error) { return unix.Getxattr(path, name, b) })
 	if err != nil {
 		return "", err
 	}
