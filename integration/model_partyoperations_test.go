@@ -91,8 +91,14 @@ var partyOperations = map[string]partyOperation{
 		if s.has("create") {
 			flags |= unix.O_CREAT
 		}
+		made := s.has("create") && p.worlds[client].lstat(p.name(s.path)).errno == unix.ENOENT
 		fd, err := p.worlds[client].openFD(p.name(s.path), flags, 0o644)
 		if p.call(client, fmt.Sprintf("open %q %s", s.path, flagsText(flags)), err) {
+			if made { // an empty file is a version, too
+				p.mu.Lock()
+				p.touchLocked(client, p.key(s.path))
+				p.mu.Unlock()
+			}
 			p.worlds[client].files[s.slot] = fd
 			p.open[s.slot] = partyFile{path: s.path}
 		}
