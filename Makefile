@@ -48,6 +48,7 @@ unit: needs
 	  packages=$$(cd $$module && go list ./... | { grep -v '/s3share/integration$$' || true; })
 	  (cd $$module; set -x; go test -race -timeout 30m $$packages)
 	done
+	(set -x; go test -tags failpoint -run TestKilledBetweenSteps ./cache)
 
 cross:
 	@for target in $(CROSS); do

@@ -297,7 +297,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr,
 	}
 	var v Version
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: room.over}}, func(made []s3backend.Object) {
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: room.over, Instead: room.it}}, func(made []s3backend.Object) {
 		c.renamed(old, made[0], room.takeLocked)
 		v.etag = made[0].ETag
 	})

@@ -24,7 +24,22 @@ var failName, failAt = func() (string, int64) {
 
 var failed atomic.Int64
 
+var atFailpoint atomic.Pointer[func(name string)]
+
+// AtFailpoint has f called at each instant at which the process could be killed; nil
+// ends that.
+func AtFailpoint(f func(name string)) {
+	if f == nil {
+		atFailpoint.Store(nil)
+		return
+	}
+	atFailpoint.Store(&f)
+}
+
 func failpoint(name string) {
+	if f := atFailpoint.Load(); f != nil {
+		(*f)(name)
+	}
 	if name == failName && failed.Add(1) == failAt {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}

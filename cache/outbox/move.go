@@ -29,6 +29,9 @@ type Move struct {
 	From s3backend.Object
 	To   string
 	Over s3backend.Object
+	// Instead is what waits under that key, and is not delivered once the object has it;
+	// nil for nothing. The caller holds it, and then drops or unnames it.
+	Instead *Item
 }
 
 // moveRecord is a Move in the journal.
@@ -38,6 +41,10 @@ type moveRecord struct {
 	Over *version `json:"over,omitempty"`
 	// Freed tells that what it replaces had been removed here.
 	Freed bool `json:"freed,omitempty"`
+	// Instead is the staged file that waits under the new name until the object has it.
+	Instead string `json:"instead,omitempty"`
+
+	displaced *Item // that of Instead, recovered, and held
 }
 
 // moving is moves that are being made. Their journal is there until all is done, or all
@@ -142,7 +149,11 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*mo
 			m.names.release()
 			return nil, err
 		}
-		rec.Moves = append(rec.Moves, moveRecord{*versionOf(mv.From), mv.To, versionOf(mv.Over), m.freed[i]})
+		r := moveRecord{From: *versionOf(mv.From), To: mv.To, Over: versionOf(mv.Over), Freed: m.freed[i]}
+		if mv.Instead != nil {
+			r.Instead = filepath.Base(mv.Instead.path)
+		}
+		rec.Moves = append(rec.Moves, r)
 	}
 	if err := appendLog(m.log, rec); err != nil {
 		removeLog(m.log)
@@ -215,6 +226,9 @@ func (m *moving) finish(left *StayedError) {
 	for i, mv := range m.moves {
 		if m.stayed[i] != nil {
 			continue
+		}
+		if mv.Instead != nil {
+			mv.Instead.endSuperseded()
 		}
 		m.o.moved(mv.From.Key, mv.To)
 		m.o.committedOver(mv.To)
@@ -336,7 +350,8 @@ func (o *Outbox) recoverMove(log string) (*record, error) {
 		if back {
 			do = o.undo
 		}
-		for _, m := range rec.Moves {
+		for i := range rec.Moves {
+			m := &rec.Moves[i]
 			for try := 0; ; try++ {
 				err := do(m)
 				if err == nil {
@@ -353,6 +368,9 @@ func (o *Outbox) recoverMove(log string) (*record, error) {
 			o.mu.Lock()
 			delete(o.moving, m.From.Key)
 			o.mu.Unlock()
+			if m.displaced != nil { // it has not come to that
+				m.displaced.Release()
+			}
 		}
 		if rec.Dir == nil || !rec.Dir.failed {
 			o.endMove(log)
@@ -365,8 +383,52 @@ func (o *Outbox) recoverMove(log string) (*record, error) {
 	return rec, nil
 }
 
+// holdDisplaced keeps those items from being delivered whose names moves of an earlier
+// process were about to take, until these are completed.
+func holdDisplaced(items []*Item, moves []*record) {
+	byName := map[string]*Item{}
+	for _, it := range items {
+		byName[filepath.Base(it.path)] = it
+	}
+	for _, rec := range moves {
+		for i := range rec.Moves {
+			m := &rec.Moves[i]
+			if it := byName[m.Instead]; it != nil && it.key == m.To {
+				it.writers++
+				m.displaced = it
+			}
+		}
+	}
+}
+
+// endSuperseded ends the journal of an item of which S3 holds the successor: what it left
+// under other names is removed by the journal of removals. The caller holds it.
+func (it *Item) endSuperseded() {
+	it.NameTaken()
+	it.removeLeft()
+	it.eraseLog()
+}
+
+// supersede ends an item that was held for a move which has given its name to there. What
+// was written to it since is newer than the move, and replaces that.
+func (it *Item) supersede(there s3backend.Object) {
+	it.dropLost(there.Key)
+	it.mu.Lock()
+	alone := it.writers == 1
+	if !alone {
+		it.over = there
+	}
+	it.mu.Unlock()
+	if !alone {
+		it.Release()
+		return
+	}
+	it.unlike.Store(true)
+	it.finish(there)
+}
+
 // redo completes one object's move, wherever it stopped.
-func (o *Outbox) redo(m moveRecord) error {
+func (o *Outbox) redo(m *moveRecord) error {
 	err := o.redoOnce(m)
 	if isKind(err, s3backend.Stale) {
 		// The earlier process's copy may have been on its way, and have come since.
@@ -375,7 +437,7 @@ func (o *Outbox) redo(m moveRecord) error {
 	return err
 }
 
-func (o *Outbox) redoOnce(m moveRecord) error {
+func (o *Outbox) redoOnce(m *moveRecord) error {
 	there, err := o.current(o.ctx, m.To)
 	if err != nil {
 		return err
@@ -395,6 +457,18 @@ func (o *Outbox) redoOnce(m moveRecord) error {
 		}
 		return s3backend.Stale // the other party's: it stays, and so does ours
 	}
+	if it := m.displaced; it != nil {
+		cur, err := o.current(o.ctx, m.To) // for its time and mode
+		if err != nil {
+			return err
+		}
+		if there.Modified = time.Now(); cur.ETag == there.ETag {
+			there = cur
+		}
+		there.Key, there.Size = m.To, m.From.Size
+		m.displaced = nil
+		it.supersede(there)
+	}
 	there.Key, there.Size = m.To, m.From.Size
 	o.events.Moved(m.From.object(), there)
 	o.removeVersion(m.From.object())
@@ -402,7 +476,7 @@ func (o *Outbox) redoOnce(m moveRecord) error {
 }
 
 // undo takes back one object's move that had failed.
-func (o *Outbox) undo(m moveRecord) error {
+func (o *Outbox) undo(m *moveRecord) error {
 	now, err := o.current(o.ctx, m.From.Key)
 	if err != nil || now.ETag != m.From.ETag {
 		return err // the copy may be all that is left

@@ -241,6 +241,7 @@ func (o *Outbox) inOrder(items []*Item, moves []*record) []*Item {
 		}
 		items = append(slices.DeleteFunc(items, (*Item).isGone), made...)
 	}
+	holdDisplaced(items, moves)
 	o.giveUpTaken(items, moves)
 	return items
 }
