@@ -7,7 +7,8 @@
 // with its key before. A line is written with one write(2), so it survives the end of
 // the process; a last line that was cut short is none. When most lines are old the
 // file is written anew and put in the place of the old one. Nothing in it is owed to
-// anybody: without it, less is shown.
+// anybody: without it, less is shown. So it leaves the floor of free space alone: what
+// is put when the disk is that full is written once there is room again.
 package ledger
 
 import (
@@ -26,7 +27,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/s3share/s3share/cache/filetime"
+	"github.com/s3share/s3share/cache/freespace"
 	"github.com/s3share/s3share/cache/jsonbytes"
 )
 
@@ -70,6 +74,9 @@ func (l line) entry() Entry {
 	return e
 }
 
+// errFloor is why an entry is not written down.
+var errFloor = fmt.Errorf("too little room for the ledger: %w", unix.ENOSPC)
+
 // Ledger is a file of entries. Its methods may be called concurrently.
 type Ledger struct {
 	path string
@@ -81,6 +88,9 @@ type Ledger struct {
 	puts    uint64
 	lines   int
 	torn    bool // the last line was cut short: the file is written anew before the next
+	behind  bool // the file lacks entries, and is written anew as well
+
+	above func(path string, n int64) bool // freespace.Above
 }
 
 // numbered is an entry with its place in the order in which entries were put.
@@ -91,7 +101,7 @@ type numbered struct {
 
 // Open reads the ledger at path, or begins one there with the first entry.
 func Open(path string) (*Ledger, error) {
-	l := &Ledger{path: path, most: MaxEntries, entries: map[string]numbered{}}
+	l := &Ledger{path: path, most: MaxEntries, entries: map[string]numbered{}, above: freespace.Above}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, nil
@@ -278,8 +288,11 @@ func (l *Ledger) Forget(key string) error {
 
 func (l *Ledger) put(e Entry) error {
 	l.apply(e)
-	if len(l.entries) > l.most || l.torn || l.lines > 2*len(l.entries)+slack {
-		return l.compact()
+	if len(l.entries) > l.most || l.torn || l.behind || l.lines > 2*len(l.entries)+slack {
+		err := l.compact()
+		if !errors.Is(err, errFloor) || !e.Gone {
+			return err
+		}
 	}
 	if l.file == nil {
 		f, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -292,8 +305,18 @@ func (l *Ledger) put(e Entry) error {
 	if err != nil {
 		return err
 	}
+	text = append(text, '\n')
+	switch {
+	case e.Gone: // these few bytes keep what was removed from being shown again
+		if l.torn {
+			text = append([]byte("\n"), text...)
+		}
+	case !l.above(l.path, int64(len(text))):
+		l.behind = true
+		return errFloor
+	}
 	l.lines++
-	if _, err := l.file.Write(append(text, '\n')); err != nil {
+	if _, err := l.file.Write(text); err != nil {
 		l.torn = true
 		return fmt.Errorf("write the ledger: %w", err)
 	}
@@ -303,6 +326,11 @@ func (l *Ledger) put(e Entry) error {
 // compact writes the file anew, with the entries alone.
 func (l *Ledger) compact() error {
 	l.drop()
+	dir := filepath.Dir(l.path)
+	if !l.above(dir, 0) { // before the work of it
+		l.behind = true
+		return errFloor
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	for _, e := range l.inOrder() {
@@ -310,7 +338,11 @@ func (l *Ledger) compact() error {
 			return err
 		}
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(l.path), ".ledger-*") // with mode 0600
+	if !l.above(dir, int64(b.Len())) {
+		l.behind = true
+		return errFloor
+	}
+	tmp, err := os.CreateTemp(dir, ".ledger-*") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("write the ledger anew: %w", err)
 	}
@@ -323,7 +355,7 @@ func (l *Ledger) compact() error {
 		return errors.Join(fmt.Errorf("write the ledger anew: %w", err), tmp.Close(), os.Remove(tmp.Name()))
 	}
 	old := l.file
-	l.file, l.lines, l.torn = tmp, len(l.entries), false
+	l.file, l.lines, l.torn, l.behind = tmp, len(l.entries), false, false
 	if old != nil {
 		return old.Close()
 	}

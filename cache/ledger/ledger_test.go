@@ -1,12 +1,15 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func open(t *testing.T, path string) *Ledger {
@@ -199,4 +202,53 @@ func TestWhatWasSentGoesLast(t *testing.T) {
 	if _, ok := l.Get("999", "1"); !ok {
 		t.Error("the mode that was set last is forgotten")
 	}
+}
+
+// TestFullDisk leaves the floor of free space alone. What was removed is forgotten for good
+// all the same, and what was not written is once there is room.
+func TestFullDisk(t *testing.T) {
+	for _, torn := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "ledger")
+		l := open(t, path)
+		now := time.Now()
+		must(t, l.Put(Entry{Key: "Delivery/a", ETag: "1", Sent: now}))
+		must(t, l.Put(Entry{Key: "Delivery/b", ETag: "1", Sent: now}))
+		full := true
+		l.above = func(string, int64) bool { return !full }
+		if torn {
+			_, err := l.file.WriteString(`{"key":"Deliv`)
+			must(t, err)
+			l.torn = true
+		}
+		before := fileSize(t, path)
+		for i := range 100 {
+			if err := l.Put(Entry{Key: fmt.Sprint("Delivery/n", i), ETag: "1", Sent: now}); !errors.Is(err, unix.ENOSPC) {
+				t.Fatalf("Put = %v, want ENOSPC", err)
+			}
+		}
+		if after := fileSize(t, path); after != before {
+			t.Errorf("the ledger grew from %d to %d bytes", before, after)
+		}
+		if _, ok := l.Get("Delivery/n7", "1"); !ok {
+			t.Error("what was not written is not shown")
+		}
+		must(t, l.Forget("Delivery/a"))
+		again := open(t, path)
+		if got := keys(again.Sent("")); got != "Delivery/b" {
+			t.Errorf("after a kill there is %q, want Delivery/b", got)
+		}
+		full = false
+		must(t, l.Put(Entry{Key: "Delivery/c", ETag: "1", Sent: now}))
+		again = open(t, path)
+		if got := len(again.Sent("")); got != 102 {
+			t.Errorf("after there was room again there are %d entries, want 102", got)
+		}
+	}
+}
+
+func fileSize(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	return info.Size()
 }
