@@ -195,11 +195,14 @@ func newRetryer(attempts int) aws.Retryer {
 	})
 }
 
-// checkEndpoint refuses what is no URL, and plain http that would leave this
-// machine.
+// checkEndpoint refuses what is no URL, what has a user name or a password, and plain http
+// that would leave this machine.
 func checkEndpoint(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
+	shown, hasUser := withoutUser(s)
 	switch {
+	case hasUser:
+		return nil, broken("Open", "", "endpoint %q has a user name or a password before it, which S3 does not take", shown)
 	case err != nil:
 		return nil, broken("Open", "", "endpoint %q is not a URL: %w", s, err)
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
@@ -208,6 +211,20 @@ func checkEndpoint(s string) (*url.URL, error) {
 		return nil, broken("Open", "", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
 	}
 	return u, nil
+}
+
+// withoutUser is an endpoint without what a person may have written before its host, which
+// may be a secret: it is not to be shown. It reports whether there was something.
+func withoutUser(endpoint string) (string, bool) {
+	at := strings.LastIndexByte(endpoint, '@')
+	if at < 0 {
+		return endpoint, false
+	}
+	scheme, _, ok := strings.Cut(endpoint[:at], "://")
+	if !ok {
+		return endpoint[at+1:], true
+	}
+	return scheme + "://" + endpoint[at+1:], true
 }
 
 // IsLoopback reports whether a host is this machine, by its name or address.

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go/logging"
 	"golang.org/x/sys/unix"
@@ -57,7 +59,7 @@ func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws
 	if err != nil {
 		var noProfile config.SharedConfigProfileNotExistError
 		if errors.As(err, &noProfile) {
-			err = &loginError{err}
+			err = noLogin(err)
 		}
 		return aws.Config{}, fail(ctx, "Open", "", err)
 	}
@@ -90,6 +92,24 @@ func transportOf(loaded aws.Config) *http.Transport {
 
 // loginError says that no credentials could be had.
 type loginError struct{ err error }
+
+// noLogin is the loginError for what the SDK says. Where credential_process prints what is
+// no JSON, the SDK repeats all of it, the secrets among it.
+func noLogin(err error) error {
+	var (
+		process *processcreds.ProviderError
+		syntax  *json.SyntaxError
+		form    *json.UnmarshalTypeError
+	)
+	switch {
+	case !errors.As(err, &process):
+	case errors.As(err, &syntax):
+		err = fmt.Errorf("what credential_process prints is no JSON: %w", syntax)
+	case errors.As(err, &form):
+		err = fmt.Errorf("what credential_process prints is not what it has to be: %s is a %s", form.Field, form.Value)
+	}
+	return &loginError{err}
+}
 
 func (e *loginError) Error() string { return e.err.Error() }
 func (e *loginError) Unwrap() error { return e.err }

@@ -70,7 +70,7 @@ func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		if ctx.Err() == nil {
 			l.refuse()
 		}
-		return creds, &loginError{err}
+		return creds, noLogin(err)
 	}
 	return creds, nil
 }
@@ -106,7 +106,7 @@ func (l *login) renew(ctx context.Context, code func() (string, error)) error {
 		_, err = from.Retrieve(ctx)
 	}
 	if err != nil {
-		return &loginError{err}
+		return noLogin(err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

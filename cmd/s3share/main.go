@@ -12,6 +12,7 @@ package main
 import "os"
 
 func main() {
+	keepMemory()
 	os.Exit(run(os.Args[1:]))
 }
 

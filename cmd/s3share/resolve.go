@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -60,6 +61,10 @@ func (c said) resolve() (*settings, error) {
 	if s.Bucket == "" {
 		return nil, misuse("write bucket = \"NAME\" into its table, or say --bucket",
 			"the exchange %q of %s names no bucket", s.Exchange, file)
+	}
+	if strings.Contains(s.Endpoint, "@") { // whatever is before it is not to be shown, or kept
+		return nil, misuse("credentials come from the profile or the environment, as the AWS tools take them",
+			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}
 	if _, err := s.privateNames(); err != nil {
 		return nil, misuse("", "%w", err)
