@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"maps"
 	"math/bits"
+	"slices"
 )
 
 // castagnoli is the CRC that processors compute by themselves.
@@ -101,28 +103,27 @@ func (x *index) encode() []byte {
 		b = append(b, s...)
 	}
 	b = binary.AppendUvarint(b, uint64(x.size))
-	n := blocksIn(x.size)
-	for i := int64(0); i < n; {
-		if x.sums.chunks[i>>6] == nil {
-			i = (i>>6 + 1) << 6
-			continue
-		}
-		end := i
-		for end < n {
-			if _, ok := x.sums.crc(end); !ok {
-				break
+	// A file may be of any size, of which little is here.
+	n, i := blocksIn(x.size), int64(0)
+	for _, c := range slices.Sorted(maps.Keys(x.sums.chunks)) {
+		for i = max(i, c<<6); i < min(n, (c+1)<<6); {
+			end := i
+			for end < n {
+				if _, ok := x.sums.crc(end); !ok {
+					break
+				}
+				end++
 			}
-			end++
-		}
-		if end == i {
-			i++
-			continue
-		}
-		b = binary.AppendUvarint(b, uint64(i))
-		b = binary.AppendUvarint(b, uint64(end-i))
-		for ; i < end; i++ {
-			crc, _ := x.sums.crc(i)
-			b = binary.LittleEndian.AppendUint32(b, crc)
+			if end == i {
+				i++
+				continue
+			}
+			b = binary.AppendUvarint(b, uint64(i))
+			b = binary.AppendUvarint(b, uint64(end-i))
+			for ; i < end; i++ {
+				crc, _ := x.sums.crc(i)
+				b = binary.LittleEndian.AppendUint32(b, crc)
+			}
 		}
 	}
 	b = append(b, 0, 0)

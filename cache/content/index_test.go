@@ -55,6 +55,9 @@ func FuzzDecodeIndex(f *testing.F) {
 	x := &index{key: "k", etag: "e", size: 10 * blockSize}
 	x.sums.set(3, 1)
 	f.Add(x.encode())
+	large := &index{key: "k", etag: "e", size: 1<<53 - 1} // of which a block is here
+	large.sums.set(1<<20, 1)
+	f.Add(large.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x, err := decodeIndex(b)
 		if err != nil {
