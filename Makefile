@@ -10,6 +10,14 @@ PREFIX ?= /usr/local
 # The modules of this repository, and the checker of their code.
 MODULES := . integration/localbucket integration/bench integration/faultproxy
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# What looks for weaknesses in the program, and what of its rules is no help here. Any other
+# exception stands in the code, as #nosec with its reason.
+#   G104  errors that are dropped: of closing and removing after a failure, which is what is told
+#   G115  numbers that are narrowed: what others send is bounded where it comes in, and fuzzed
+#   G304  names of files that are variables: they are the user's own, or lie in directories that
+#   G703  nobody else can change (cache/privatedir)
+GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G104,G115,G304,G703 -exclude-dir=cache/buckettest
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Where else the product has to build.
 CROSS := linux/arm64 darwin/arm64
 # A program and the Debian package that has it, for `make needs`. The first ones
@@ -17,7 +25,7 @@ CROSS := linux/arm64 darwin/arm64
 NEEDED := fusermount3=fuse3 cc=gcc
 WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils
 
-.PHONY: build demo test check format lint unit cross integration test-rgw test-servers soak bench install clean needs help
+.PHONY: build demo test check format lint vulnerabilities unit cross integration test-rgw test-servers soak bench install clean needs help
 
 build: ## bin/s3share, and bin/localbucket for the demo and the tests
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/s3share ./cmd/s3share
@@ -40,6 +48,16 @@ format:
 lint:
 	@for module in $(MODULES); do
 	  (cd $$module; set -x; go vet ./... && $(STATICCHECK) ./...)
+	done
+	(set -x; $(GOSEC) ./cmd/... ./fs/... ./cache/... ./s3backend/...)
+
+# The list of what is known is at vuln.go.dev, which not every machine reaches.
+vulnerabilities: ## what is known of the modules that are used, and is called from here
+	@if ! curl --silent --fail --max-time 20 --output /dev/null https://vuln.go.dev/index/db.json; then
+	  echo "vuln.go.dev cannot be reached from here: nothing was looked up" >&2; exit 1
+	fi
+	for module in $(MODULES); do
+	  (cd $$module; set -x; $(GOVULNCHECK) ./...)
 	done
 
 # The race detector needs a C compiler.

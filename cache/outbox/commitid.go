@@ -1,7 +1,7 @@
 package outbox
 
 import (
-	"crypto/md5"
+	"crypto/md5" // #nosec G501 -- S3's ETags are made of it, nothing is proved by it
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -81,7 +81,7 @@ func (it *Item) contentETag() string {
 		return ""
 	}
 	defer it.stage.close()
-	sum := md5.New()
+	sum := md5.New() // #nosec G401 -- see the import
 	if n, err := io.Copy(sum, io.NewSectionReader(it.stage.file, 0, size)); err != nil || n != size {
 		return ""
 	}
@@ -100,7 +100,7 @@ func (up *transfer) etag(size int64) string {
 	if !up.layout.none() {
 		parts = up.layout.plan(size)
 	}
-	sum := md5.New()
+	sum := md5.New() // #nosec G401 -- see the import
 	for _, p := range parts {
 		d, ok := up.done[p.num]
 		part, err := hex.DecodeString(d.s3.ETag)

@@ -281,7 +281,7 @@ func replaceFile(file string, text []byte) error {
 // mountEnlisted mounts an exchange of the config file on dir, which is made if it
 // is not there, in the background.
 func mountEnlisted(config, name, dir string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- a mountpoint, which the mount covers
 		return fmt.Errorf("cannot make %s: %w", dir, rootCause(err))
 	}
 	args := []string{"mount", name, dir}

@@ -83,7 +83,7 @@ func detach(dir string, lazy bool) error {
 	if err != nil {
 		return advise(err, installFuse)
 	}
-	out, err := exec.Command(helper, short, dir).CombinedOutput()
+	out, err := exec.Command(helper, short, dir).CombinedOutput() // #nosec G204 -- fusermount, without a shell
 	if err == nil {
 		return nil
 	}

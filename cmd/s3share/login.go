@@ -160,7 +160,7 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 		return advise(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
 			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
 	}
-	cmd := exec.CommandContext(ctx, aws, args...)
+	cmd := exec.CommandContext(ctx, aws, args...)                                 // #nosec G204 -- without a shell; the profile is that of this user's own daemon
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, unguarded(l.out), unguarded(l.errs) // at the terminal, if there is one
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s failed: %w", said, err)

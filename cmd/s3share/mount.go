@@ -100,7 +100,7 @@ func background(args, env []string) error {
 	}
 	ctx, stop := untilSignalOnce()
 	defer stop()
-	cmd := exec.Command(self, args...)
+	cmd := exec.Command(self, args...) // #nosec G204 G702 -- this very program, without a shell
 	cmd.Env = env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = ownSession()

@@ -58,7 +58,7 @@ func howEnded(fd int) (code int, ok bool) {
 		return 0, false
 	}
 	info := pidfdInfo{mask: pidfdInfoExit}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info))) // #nosec G103 -- an ioctl takes a pointer
 	return int(info.exitCode), errno == 0 && info.mask&pidfdInfoExit != 0
 }
 
