@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -293,5 +294,73 @@ func TestJoinRefused(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(d.home, ".config")); err == nil {
 		t.Error("the config file was written")
+	}
+}
+
+// TestASpoofedClientIsTakenBack lets in a client, whose keys are stolen then: they reach
+// nothing but the two folders and the bucket's names, and nothing at all once the owner has
+// removed the client, of whom the whole policy was. What was delivered stays, and the client
+// can be let in again.
+func TestASpoofedClientIsTakenBack(t *testing.T) {
+	t.Parallel()
+	needTools(t, "bash")
+	x := newPlace(t)
+	d := newDesk(t, x, owner)
+	letIn := "s3share init " + x.Bucket + " --client " + clientName(x) + " --yes"
+	if out, err := d.types(t, letIn); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	x.put(client, delivery+"theirs", []byte("theirs"), true)
+	x.put(owner, submissions+"ours", []byte("ours"), true)
+	x.put(owner, "Private/secret", []byte("secret"), true)
+	thief := x.plainClient(x.Client, 1)
+	reaches := func(key string) (all []string) {
+		t.Helper()
+		for what, do := range map[string]func() error{
+			"read": func() error { _, err := x.get(client, key); return err },
+			"put":  func() error { _, err := x.tryPut(client, key+"-new", []byte("x"), true); return err },
+			"list": func() error {
+				_, err := thief.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &x.Bucket, Prefix: &key})
+				return err
+			},
+			"policy": func() error {
+				_, err := thief.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: aws.String("{}")})
+				return err
+			},
+		} {
+			if err := do(); err == nil {
+				all = append(all, what)
+			} else if status(err) != http.StatusForbidden {
+				t.Errorf("%s of %s: %v, want it refused", what, key, err)
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	if got := reaches("Private/secret"); slices.ContainsFunc(got, func(what string) bool { return what != "list" }) {
+		t.Errorf("outside the folders the client can %s", got)
+	}
+	if got := reaches(submissions + "ours"); !slices.Contains(got, "read") {
+		t.Errorf("inside the folders the client can only %s", got)
+	}
+	remove := "s3share init " + x.Bucket + " --remove " + clientName(x) + " --yes"
+	for range 2 { // nothing is left to be done the second time
+		if out, err := d.types(t, remove); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for _, key := range []string{delivery + "theirs", submissions + "ours", "Private/secret"} {
+		if got := reaches(key); len(got) > 0 {
+			t.Errorf("a client that was removed can %s %s", got, key)
+		}
+	}
+	if got, err := x.get(owner, delivery+"theirs"); err != nil || string(got) != "theirs" {
+		t.Errorf("what was delivered is %q, %v", got, err)
+	}
+	if out, err := d.types(t, letIn); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got, err := x.get(client, submissions+"ours"); err != nil || string(got) != "ours" {
+		t.Errorf("a client that is let in again reads %q, %v", got, err)
 	}
 }
