@@ -62,7 +62,7 @@ func (c *Cache) taken(ctx context.Context, p place) (bool, error) {
 	if c.out.Hides(obj) || removing && !c.removing(p) {
 		return false, nil // it was removed here
 	}
-	c.names.Put(obj)
+	c.learned(obj)
 	return true, nil
 }
 

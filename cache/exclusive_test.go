@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -79,4 +81,39 @@ func TestManyExclusiveCreatesCostFewRequests(t *testing.T) {
 			t.Errorf("a private file, and one in a new directory, cost %d HeadObject, want 0", heads)
 		}
 	})
+}
+
+// TestTheOtherPartysTimeIsTheSameAfterARemount has S3 tell of the other party's file when
+// its name is asked for: what is shown of it since is shown at the next mount, too.
+func TestTheOtherPartysTimeIsTheSameAfterARemount(t *testing.T) {
+	b, cfg := buckettest.New(), Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20}
+	begin := func() *Cache {
+		c, err := New(b, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := begin()
+	if _, err := c.Stat(t.Context(), "Delivery/theirs"); !errors.Is(err, s3backend.NotExist) {
+		t.Fatalf("Stat = %v, want NotExist", err)
+	}
+	want := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC)
+	b.Store("Delivery/theirs", []byte("theirs"), &s3backend.Header{User: map[string]string{"mtime": outbox.FormatMtime(want), "mode": "33152"}})
+	if _, err := c.Create(t.Context(), "Delivery/theirs", nil, true, OpenMode{}); !errors.Is(err, ErrExist) {
+		t.Fatalf("Create with O_EXCL = %v, want ErrExist", err)
+	}
+	for _, when := range []string{"once S3 has told", "after a remount"} {
+		a, err := c.Stat(t.Context(), "Delivery/theirs")
+		if err != nil || !a.Mtime.Equal(want) || !a.HasMode || a.Mode != 0o600 {
+			t.Errorf("%s: Stat = %v %o, %v, want %v 600", when, a.Mtime, a.Mode, err, want)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c = begin()
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

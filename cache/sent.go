@@ -155,6 +155,26 @@ func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	}
 }
 
+// learned notes a version that S3 has told of, and that somebody else may have written.
+// Its time and mode, which no listing has, are kept: they are the same at the next mount.
+func (c *Cache) learned(obj s3backend.Object) {
+	c.names.Put(obj)
+	mtime, hasMtime := outbox.MtimeOf(obj.Header)
+	mode, hasMode := outbox.ModeOf(obj.Header)
+	if e, _ := c.sent.Get(obj.Key, obj.ETag); obj.ETag == e.ETag && (e.Touched || e.HasMode) {
+		return // it is ours, or was learned
+	}
+	if hasMode {
+		c.setMode(obj.Key, obj.ETag, mode)
+	}
+	if !hasMtime {
+		return
+	}
+	if err := c.sent.SetTimes(obj.Key, obj.ETag, mtime, nil); err != nil {
+		c.log.Warn("a time is kept until the mount is undone only", "key", obj.Key, "err", err)
+	}
+}
+
 // forget forgets what is remembered of a key that holds another version, or none.
 func (c *Cache) forget(key string) {
 	if err := c.sent.Forget(key); err != nil {
