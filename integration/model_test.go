@@ -21,9 +21,10 @@ import (
 // MODEL_TIME is how long it goes on, MODEL_MODE lists the modes, MODEL_LANES is how
 // many mounts there are of each, MODEL_FAILURES how many failures end a mode.
 
-// modelTime is how long the model test goes on.
-func modelTime() time.Duration {
-	return modelDuration("MODEL_TIME", soaking(20*time.Second, time.Hour))
+// modelTime is how long the model test goes on in each of so many modes: ten minutes in
+// all, unless told otherwise.
+func modelTime(modes int) time.Duration {
+	return modelDuration("MODEL_TIME", soaking(10*time.Minute/time.Duration(modes), time.Hour))
 }
 
 func modelDuration(variable string, usual time.Duration) time.Duration {
@@ -68,9 +69,10 @@ func TestModel(t *testing.T) {
 	t.Parallel()
 	setRapid(t, "rapid.nofailfile", "true") // a sequence that failed is printed
 	setRapid(t, "rapid.shrinktime", "0s")   // shrink does that
-	end := time.Now().Add(modelTime())
+	some := modelModes(t)
+	end := time.Now().Add(modelTime(len(some)))
 	var all sync.WaitGroup
-	for _, m := range modelModes(t) {
+	for _, m := range some {
 		stats := &modelStats{}
 		failures := modelNumber("MODEL_FAILURES", 1)
 		for i := range modelNumber("MODEL_LANES", max(1, runtime.NumCPU()/2)) {
