@@ -116,11 +116,6 @@ func (it *Item) recall(cur s3backend.Object, h *s3backend.Header, seq uint64) (l
 	return landed, false
 }
 
-// sameMtime tells, to the nanosecond, that two headers are of one commit.
-func sameMtime(a, b *s3backend.Header) bool {
-	return a != nil && b != nil && a.User[metaMtime] != "" && a.User[metaMtime] == b.User[metaMtime]
-}
-
 // replaceEarlier has the next attempt replace what an earlier one left, once that
 // has ended its upload.
 func (it *Item) replaceEarlier(cur s3backend.Object) {

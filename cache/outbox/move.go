@@ -310,7 +310,9 @@ func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs s
 }
 
 // copied tells whether to holds a copy of the version from, and which object that
-// is. When in doubt it is none: the original stays then.
+// is: one with the same ETag, and so the same bytes, or with the same commit ID, which a
+// copy has of its original. When in doubt it is none: the original stays then. Sizes and
+// times are equal of what two parties unpack from one archive.
 func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (s3backend.Object, bool) {
 	there, err := o.current(ctx, to)
 	if err != nil || there.ETag == "" || there.Size != from.Size {
@@ -321,7 +323,7 @@ func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (
 	}
 	// A copy of what was uploaded by parts has another ETag.
 	now, err := o.current(ctx, from.Key)
-	if err != nil || now.ETag != from.ETag || !sameMtime(now.Header, there.Header) {
+	if err != nil || now.ETag != from.ETag || commitIDOf(now.Header) == "" || commitIDOf(now.Header) != commitIDOf(there.Header) {
 		return s3backend.Object{}, false
 	}
 	return there, true

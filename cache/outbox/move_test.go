@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -121,6 +123,66 @@ func TestMoveWhoseReplyWasLost(t *testing.T) {
 				r.drain()
 				r.wantMoved(3)
 				r.wantNothing()
+			})
+		})
+	}
+}
+
+// TestMoveOfParts has S3 copy an object that was uploaded by parts, whose copy has another
+// ETag, and not say so; or does not answer, while the other party puts a file with the same
+// size and time.
+func TestMoveOfParts(t *testing.T) {
+	header := func(commit string) *s3backend.Header {
+		return &s3backend.Header{User: map[string]string{metaMtime: "1700000000.123456789", metaCommit: commit}}
+	}
+	for _, c := range []struct {
+		name   string
+		lost   bool
+		commit string // of the original
+		theirs *s3backend.Header
+		moved  bool
+	}{
+		{name: "the answer was lost", lost: true, commit: "a", moved: true},
+		{name: "without a commit ID", lost: true},
+		{name: "the other party's of the same size and time", commit: "a", theirs: header("b")},
+		{name: "the same without commit IDs", theirs: header("")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fault := func(b buckettest.S3) buckettest.S3 {
+				return buckettest.Fail(b, buckettest.Copy, 1, &s3backend.Error{Op: buckettest.Copy, Kind: s3backend.Other, Err: io.ErrUnexpectedEOF})
+			}
+			if c.lost {
+				fault = func(b buckettest.S3) buckettest.S3 { return buckettest.LoseReply(b, buckettest.Copy, 1) }
+			}
+			bubble(t, Config{}, fault, func(r *rig) {
+				h := header(c.commit)
+				up, err := r.b.CreateUpload(r.Context(), "Delivery/old", h)
+				if err != nil {
+					r.Fatal(err)
+				}
+				part, err := r.b.UploadPart(r.Context(), up, 1, bytes.NewReader([]byte("ours")), 4)
+				if err != nil {
+					r.Fatal(err)
+				}
+				from, err := r.b.Complete(r.Context(), up, []s3backend.Part{part}, 4, s3backend.Condition{})
+				if err != nil {
+					r.Fatal(err)
+				}
+				from.Key, from.Size = "Delivery/old", 4
+				want := "ours"
+				if c.theirs != nil {
+					want = "them"
+					r.b.Store("Delivery/new", []byte(want), c.theirs)
+				}
+				_, err = r.Move(r.Context(), []Move{{From: from, To: "Delivery/new"}}, nil)
+				if (err == nil) != c.moved {
+					r.Errorf("Move = %v", err)
+				}
+				r.drain()
+				r.wantHolds("Delivery/new", []byte(want))
+				if _, there := r.b.Data("Delivery/old"); there == c.moved {
+					r.Errorf("the original is there: %v", there)
+				}
 			})
 		})
 	}
