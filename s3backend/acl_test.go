@@ -112,6 +112,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		return err
 	},
 	"TryUpload": func(t *testing.T, c *Client) error { _, err := c.TryUpload(t.Context(), "Delivery/"); return err },
+	"Sum":       func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
 	"Tagging":   func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Check": func(t *testing.T, c *Client) error {
 		c.contact.tried = time.Time{}

@@ -3,6 +3,10 @@ package buckettest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+	"hash/crc32"
 	"io"
 
 	"github.com/s3share/s3share/s3backend"
@@ -156,4 +160,19 @@ func (b *Bucket) MayDelete(ctx context.Context, prefix string) (err error) {
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: MayDelete, Key: prefix, Err: err}) }()
 	return canceled(ctx, MayDelete, prefix)
+}
+
+// Sum returns the CRC-32 of an object, as S3 keeps it of what was uploaded with one.
+func (b *Bucket) Sum(ctx context.Context, obj s3backend.Object) (s3backend.Sum, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, ok := b.objects[obj.Key]
+	switch {
+	case !ok:
+		return s3backend.Sum{}, refuse(Head, obj.Key, s3backend.NotExist, "NotFound")
+	case obj.ETag != "" && now.ETag != obj.ETag:
+		return s3backend.Sum{}, refuse(Head, obj.Key, s3backend.Stale, "PreconditionFailed")
+	}
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(now.data))
+	return s3backend.Sum{New: func() hash.Hash { return crc32.NewIEEE() }, Value: base64.StdEncoding.EncodeToString(sum)}, nil
 }

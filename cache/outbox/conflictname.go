@@ -121,3 +121,11 @@ func cutAt(s string, n int) string {
 	}
 	return s[:max(n, 0)]
 }
+
+// ConflictName names, as an outbox does, a version of key that goes beside the other
+// party's. who is our name, and private are the names that are never sent. shown returns the
+// name under which an element of a key is shown.
+func ConflictName(key, who string, at time.Time, private *Private, shown func(elem string) string) string {
+	o := &Outbox{cfg: Config{Who: who, Private: private, Shown: shown}}
+	return o.conflictKeyAt(key, at)
+}

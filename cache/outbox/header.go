@@ -170,3 +170,18 @@ func ModeOf(h *s3backend.Header) (uint32, bool) {
 	}
 	return uint32(m & 0o777), true
 }
+
+// NewHeader returns what travels with a new object: a commit ID of its own, the time of the
+// file, and a content type that follows from its name.
+func NewHeader(key string, mtime time.Time) *s3backend.Header {
+	return &s3backend.Header{
+		ContentType: ContentType(key),
+		User:        fitMetadata(nil, metadata{metaCommit, newCommitID()}, metadata{metaMtime, FormatMtime(mtime)}, typeMark(true)),
+	}
+}
+
+// SameCommit reports whether both headers have the same commit ID: then the objects are of
+// one commit. See metaCommit.
+func SameCommit(a, b *s3backend.Header) bool {
+	return commitIDOf(a) != "" && commitIDOf(a) == commitIDOf(b)
+}

@@ -46,7 +46,7 @@ final name, and so that the bucket's owner can read it.
 		return misuse(helpHint(cmd), "%w", err)
 	})
 	root.AddCommand(newInit(), newJoin(), newPolicy())
-	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newLogin(), newDemo(), newVersion())
+	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newLogin(), newDemo(), newVersion())
 	return root
 }
 

@@ -1,0 +1,404 @@
+package transfer
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
+
+// openDir opens a directory below the root, by its elements, none of which may be a symbolic
+// link.
+func openDir(root *os.Root, name string) (*os.Root, error) {
+	for p := name; p != "."; p = path.Dir(p) {
+		if st, err := root.Lstat(p); err != nil {
+			return nil, err
+		} else if !st.IsDir() {
+			return nil, errInTheWay
+		}
+	}
+	return root.OpenRoot(name)
+}
+
+// resumable is the size from which on a download that was cut off goes on where it stopped.
+const resumable = 16 << 20
+
+// fetch downloads a version to a temporary file in the directory and gives it a name that
+// nothing has, or that the file over has. The error is fs.ErrExist if something else has it;
+// then the temporary file stays for another name.
+func (g *get) fetch(ctx context.Context, dir *os.Root, r remote, name string, over os.FileInfo) error {
+	p, err := openPartial(dir, r.obj)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	p.moved = func(n int64) { g.Meter.Moved.Add(n) }
+	err = p.download(ctx, g.Bucket)
+	if err == nil {
+		err = p.finish()
+	}
+	if err != nil {
+		if errors.Is(err, s3backend.Stale) || p.notes == nil {
+			p.remove()
+		}
+		return err
+	}
+	if over != nil {
+		err = p.replace(name, over)
+	} else {
+		err = p.link(name)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		_ = p.file.Chmod(0o600)
+		return err
+	}
+	p.remove()
+	return err
+}
+
+// replace gives the file the name of over, if that is still what has it.
+func (p *partial) replace(name string, over os.FileInfo) error {
+	now, err := p.dir.Lstat(name)
+	if err != nil || !os.SameFile(now, over) || stampOf(now) != stampOf(over) {
+		return fs.ErrExist
+	}
+	return p.dir.Rename(p.name, name)
+}
+
+// link gives the file a name that nothing has: unlike a rename, a link replaces nothing.
+func (p *partial) link(name string) error {
+	err := p.dir.Link(p.name, name)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, there := p.dir.Lstat(name); there == nil {
+		return fs.ErrExist
+	}
+	return p.dir.Rename(p.name, name) // a file system without links
+}
+
+// dropLink removes a temporary name that a process has left which ended between making the
+// link and this.
+func dropLink(dir *os.Root, name string, obj s3backend.Object) {
+	partial := partialStem(obj) + partialSuffix
+	st, err := dir.Lstat(partial)
+	if err != nil {
+		return
+	}
+	if named, err := dir.Lstat(name); err == nil && os.SameFile(st, named) {
+		_ = dir.Remove(partial)
+		_ = dir.Remove(partialStem(obj) + notesSuffix)
+	}
+}
+
+// partial is a temporary file that holds parts of a version. Its name is the version's, so
+// that another version is never mixed in, and it ends in ".part", so that no mount and no Put
+// sends it.
+type partial struct {
+	dir   *os.Root
+	name  string
+	obj   s3backend.Object
+	file  *os.File
+	moved func(int64)
+
+	// notes has a line for each extent that is on the disk; nil for a small file.
+	notes *os.File
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	written extents
+	saved   int64 // bytes of written when the notes were written last
+	saving  bool
+}
+
+// extent is a range of bytes.
+type extent struct {
+	Off int64 `json:"off"`
+	N   int64 `json:"n"`
+}
+
+const (
+	partialPrefix = ".s3share-"
+	partialSuffix = ".part"
+	notesSuffix   = ".notes.part"
+	// saveStep is how many bytes are downloaded before the disk is asked to keep them.
+	saveStep = 64 << 20
+)
+
+// partialStem is what the names of a version's temporary files begin with.
+func partialStem(obj s3backend.Object) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %d", obj.Key, obj.ETag, obj.Size))
+	return partialPrefix + hex.EncodeToString(sum[:12])
+}
+
+var errFetching = errors.New("another s3share get fetches it into this directory")
+
+// openPartial opens the temporary file of a version for this process alone. With that of a
+// large version which an earlier process has left it goes on.
+func openPartial(dir *os.Root, obj s3backend.Object) (*partial, error) {
+	p := &partial{dir: dir, name: partialStem(obj) + partialSuffix, obj: obj}
+	for tries := 0; ; tries++ {
+		if tries == 10 {
+			return nil, errFetching
+		}
+		var err error
+		if p.file, err = openOwn(dir, p.name); err != nil {
+			return nil, err
+		}
+		if unix.Flock(int(p.file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+			_ = p.file.Close()
+			return nil, errFetching
+		}
+		// Whoever had the lock may have given the file its name meanwhile.
+		mine, err := p.file.Stat()
+		there, lerr := dir.Lstat(p.name)
+		if err == nil && lerr == nil && os.SameFile(mine, there) && links(mine) == 1 {
+			break
+		}
+		_ = p.file.Close()
+		if err != nil || lerr != nil && !errors.Is(lerr, fs.ErrNotExist) {
+			return nil, errors.Join(err, lerr)
+		}
+	}
+	if obj.Size < resumable || obj.ETag == "" {
+		return p, p.file.Truncate(0)
+	}
+	var err error
+	if p.notes, err = openOwn(dir, partialStem(obj)+notesSuffix); err != nil {
+		_ = p.file.Close()
+		return nil, err
+	}
+	p.readNotes()
+	return p, nil
+}
+
+// links is how many names a file has.
+func links(st os.FileInfo) uint64 {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return uint64(sys.Nlink)
+	}
+	return 0
+}
+
+// openOwn opens a file that is this user's alone, or makes it. Anything else that has the
+// name is removed, links among it: a root follows those that stay in it.
+func openOwn(dir *os.Root, name string) (*os.File, error) {
+	for range 3 {
+		named, err := dir.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+			if errors.Is(err, fs.ErrExist) {
+				continue
+			}
+			return f, err
+		}
+		if err != nil {
+			return nil, err
+		}
+		if f := openNamed(dir, name, named); f != nil {
+			return f, nil
+		}
+		if err := dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, fs.ErrExist
+}
+
+// openNamed opens the file that has been found under a name, or returns nil if it is not
+// this user's alone.
+func openNamed(dir *os.Root, name string, named os.FileInfo) *os.File {
+	if !named.Mode().IsRegular() || named.Mode().Perm()&0o077 != 0 || links(named) != 1 {
+		return nil
+	}
+	f, err := dir.OpenFile(name, os.O_RDWR|noFollow, 0)
+	if err != nil {
+		return nil
+	}
+	st, err := f.Stat()
+	if sys, ok := named.Sys().(*syscall.Stat_t); err == nil && os.SameFile(st, named) && ok && int(sys.Uid) == os.Geteuid() {
+		return f
+	}
+	_ = f.Close()
+	return nil
+}
+
+// readNotes learns which extents are on the disk.
+func (p *partial) readNotes() {
+	scan := bufio.NewScanner(p.notes)
+	for scan.Scan() {
+		var e extent
+		if json.Unmarshal(scan.Bytes(), &e) != nil || e.Off < 0 || e.N <= 0 || e.Off > p.obj.Size-e.N {
+			break // torn: what was noted before holds
+		}
+		p.written = p.written.add(e)
+	}
+	st, err := p.file.Stat()
+	if err != nil || len(p.written) > 0 && p.written.end() > st.Size() {
+		p.written = nil
+	}
+	p.saved = p.written.bytes()
+	_ = p.notes.Truncate(0)
+	_, _ = p.notes.Seek(0, io.SeekStart)
+	p.note(p.written)
+}
+
+func (p *partial) note(all extents) {
+	for _, e := range all {
+		if line, err := json.Marshal(e); err == nil {
+			_, _ = p.notes.Write(append(line, '\n'))
+		}
+	}
+}
+
+// download fetches what is missing.
+func (p *partial) download(ctx context.Context, from s3backend.Requests) error {
+	p.moved(p.written.bytes())
+	for _, gap := range p.written.gaps(p.obj.Size) {
+		err := s3backend.Download(ctx, from, p.obj, gap.Off, gap.N, p)
+		if err != nil {
+			p.save()
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteAt implements [io.WriterAt].
+func (p *partial) WriteAt(b []byte, off int64) (int, error) {
+	n, err := p.file.WriteAt(b, off)
+	if n > 0 {
+		p.moved(int64(n))
+	}
+	if p.notes == nil || n == 0 {
+		return n, err
+	}
+	p.mu.Lock()
+	p.written = p.written.add(extent{off, int64(n)})
+	due := !p.saving && p.written.bytes()-p.saved >= saveStep
+	p.saving = p.saving || due
+	p.mu.Unlock()
+	if due {
+		p.save()
+	}
+	return n, err
+}
+
+// save notes what was written so far, once the disk has it.
+func (p *partial) save() {
+	if p.notes == nil {
+		return
+	}
+	p.mu.Lock()
+	all := slices.Clone(p.written)
+	p.mu.Unlock()
+	synced := p.file.Sync() == nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if synced {
+		p.note(all)
+		p.saved = all.bytes()
+	}
+	p.saving = false
+}
+
+// finish makes the file complete and readable as any new file is.
+func (p *partial) finish() error {
+	if err := p.file.Truncate(p.obj.Size); err != nil {
+		return err
+	}
+	if err := p.file.Chmod(newFileMode()); err != nil && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	if !p.obj.Modified.IsZero() {
+		if err := p.dir.Chtimes(p.name, time.Now(), p.obj.Modified); err != nil {
+			return err
+		}
+	}
+	return p.file.Sync()
+}
+
+func (p *partial) remove() {
+	_ = p.dir.Remove(p.name) // after a rename there is none
+	if p.notes != nil {
+		_ = p.dir.Remove(partialStem(p.obj) + notesSuffix)
+	}
+}
+
+func (p *partial) close() {
+	_ = p.file.Close()
+	if p.notes != nil {
+		_ = p.notes.Close()
+	}
+}
+
+// newFileMode is the mode of a new file: what the umask leaves of reading and writing.
+var newFileMode = sync.OnceValue(func() fs.FileMode {
+	mask := unix.Umask(0o077)
+	unix.Umask(mask)
+	return 0o666 &^ fs.FileMode(mask)
+})
+
+// extents are ranges in order, none of which touch.
+type extents []extent
+
+func (x extents) bytes() (n int64) {
+	for _, e := range x {
+		n += e.N
+	}
+	return n
+}
+
+func (x extents) end() int64 {
+	if len(x) == 0 {
+		return 0
+	}
+	last := x[len(x)-1]
+	return last.Off + last.N
+}
+
+// add returns x with one more range.
+func (x extents) add(e extent) extents {
+	i, _ := slices.BinarySearchFunc(x, e.Off, func(a extent, off int64) int { return cmp.Compare(a.Off+a.N, off) })
+	j := i // those that e touches
+	for j < len(x) && x[j].Off <= e.Off+e.N {
+		end := max(e.Off+e.N, x[j].Off+x[j].N)
+		e.Off = min(e.Off, x[j].Off)
+		e.N = end - e.Off
+		j++
+	}
+	return slices.Replace(x, i, j, e)
+}
+
+// gaps are the ranges below size that are not in x.
+func (x extents) gaps(size int64) (all []extent) {
+	off := int64(0)
+	for _, e := range x {
+		if e.Off > off {
+			all = append(all, extent{off, e.Off - off})
+		}
+		off = e.Off + e.N
+	}
+	if off < size {
+		all = append(all, extent{off, size - off})
+	}
+	return all
+}

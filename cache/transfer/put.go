@@ -1,0 +1,440 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+var (
+	errChanged    = errors.New("the file was changed while it was read")
+	errNotRegular = errors.New("not a regular file")
+	errLink       = errors.New("a symbolic link, which is not followed")
+	errPrivate    = errors.New("a private name, which is never sent")
+	errTwice      = errors.New("another file was named that would have the same key")
+	errFlapping   = errors.New("the other party changes the object faster than it can be looked at")
+)
+
+// Put delivers files, and directories with all that is in them, into a folder of the
+// exchange: files as folder/NAME. folder is a key without a slash at its end. A symbolic link
+// is followed if it is named, and not if it is found in a directory.
+func Put(ctx context.Context, cfg Config, paths []string, folder string) (Total, error) {
+	r, ctx := newRun(ctx, cfg)
+	p := &put{run: r}
+	return r.end(p.all(ctx, paths, folder+"/"))
+}
+
+type put struct{ *run }
+
+// local is a file that is to be sent.
+type local struct {
+	path, key string
+	size      int64
+	follow    bool // it may be a symbolic link
+}
+
+func (p *put) all(ctx context.Context, paths []string, prefix string) error {
+	var files []local
+	taken := map[string]bool{}
+	for _, path := range paths {
+		name := filepath.Base(path)
+		if abs, err := filepath.Abs(path); err == nil { // of "." and ".."
+			name = filepath.Base(abs)
+		}
+		st, err := os.Stat(path)
+		if err != nil {
+			p.tell(Result{Outcome: Failed, Path: path, Err: plain(err)})
+			continue
+		}
+		key, err := p.key(prefix, name, st.IsDir())
+		if err == nil && taken[key] {
+			err = errTwice
+		}
+		if err != nil {
+			p.tell(Result{Outcome: Failed, Path: path, Key: prefix + name, Err: err})
+			continue
+		}
+		taken[key] = true
+		if st.IsDir() {
+			if err := p.directory(ctx, path, key+"/"); err != nil {
+				return err
+			}
+			continue
+		}
+		files = append(files, local{path, key, st.Size(), true})
+	}
+	return p.batch(ctx, files)
+}
+
+// directory sends what is in a directory, and below it.
+func (p *put) directory(ctx context.Context, dir, prefix string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		p.tell(Result{Outcome: Failed, Path: dir, Key: prefix, Err: plain(err)})
+		return ctx.Err()
+	}
+	var files []local
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		key, err := p.key(prefix, e.Name(), e.IsDir())
+		switch {
+		case errors.Is(err, errPrivate):
+			p.tell(Result{Outcome: Skipped, Path: path, Key: prefix + e.Name(), Err: err})
+		case err != nil:
+			p.tell(Result{Outcome: Failed, Path: path, Key: prefix + e.Name(), Err: err})
+		case e.IsDir():
+			if err := p.directory(ctx, path, key+"/"); err != nil {
+				return err
+			}
+		case e.Type()&fs.ModeSymlink != 0:
+			p.tell(Result{Outcome: Skipped, Path: path, Key: key, Err: errLink})
+		case !e.Type().IsRegular():
+			p.tell(Result{Outcome: Skipped, Path: path, Key: key, Err: errNotRegular})
+		default:
+			st, err := e.Info()
+			if err != nil {
+				p.tell(Result{Outcome: Failed, Path: path, Key: key, Err: plain(err)})
+				continue
+			}
+			files = append(files, local{path, key, st.Size(), false})
+		}
+	}
+	return p.batch(ctx, files)
+}
+
+// key returns the key of a name below prefix, by the rules of a mount.
+func (p *put) key(prefix, name string, dir bool) (string, error) {
+	elem, err := cache.NewKeyElement(name)
+	if err != nil {
+		return "", err
+	}
+	key := prefix + elem
+	if len(key) > cache.MaxKey || len(elem) > unix.NAME_MAX {
+		return "", cache.ErrNameTooLong
+	}
+	if dir && p.Private.Dir(elem) || !dir && p.Private.Key(key) {
+		return "", errPrivate
+	}
+	return key, nil
+}
+
+// batch sends files whose keys differ in their last element alone.
+func (p *put) batch(ctx context.Context, files []local) error {
+	slices.SortFunc(files, func(a, b local) int { return strings.Compare(a.key, b.key) })
+	known, err := lookAhead(ctx, p.Bucket, files)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		look := known.of(f.key)
+		if err := p.start(ctx, f.size, func(ctx context.Context) Result { return p.one(ctx, f, look) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one delivers one file.
+func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucket) (held, error)) Result {
+	res := Result{Path: f.path, Key: f.key, Size: f.size}
+	failed := func(err error) Result {
+		res.Outcome, res.Err = Failed, err
+		return res
+	}
+	src, err := openSource(f)
+	if err != nil {
+		return failed(err)
+	}
+	defer src.file.Close()
+	res.Size = src.size
+	now, err := look(ctx, p.Bucket)
+	if err != nil {
+		return failed(err)
+	}
+	s := &sending{p: p, src: src, key: f.key}
+	if src.size > s3backend.WholePart {
+		s.note = p.Notes.upload(f.key)
+	}
+	defer func() { s.end(ctx, res.Err) }()
+	for range 4 { // each turn that does not return has learnt what S3 holds
+		res.Outcome, res.Beside, err = s.try(ctx, now)
+		if !errors.Is(err, s3backend.Stale) && !errors.Is(err, s3backend.NotExist) && !s3backend.Ambiguous(err) {
+			break
+		}
+		var asked error
+		if now, asked = holds(ctx, p.Bucket, f.key); asked != nil {
+			break
+		}
+		if now.denied && s3backend.Ambiguous(err) && !errors.Is(err, s3backend.Stale) {
+			break // whether it came through cannot be asked
+		}
+		if now.obj.Header != nil && s.header != nil && outbox.SameCommit(now.obj.Header, s.header) {
+			s.remember(now.obj, "")
+			res.Outcome, err = Moved, nil
+			break
+		}
+		now.refused = errors.Is(err, s3backend.Stale)
+	}
+	if errors.Is(err, s3backend.Stale) {
+		err = errFlapping
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return res
+}
+
+// source is a local file that is open.
+type source struct {
+	file  *os.File
+	stat  os.FileInfo
+	size  int64
+	mtime time.Time
+}
+
+func openSource(f local) (*source, error) {
+	flag := os.O_RDONLY | unix.O_NONBLOCK // of a named pipe the open would wait
+	if !f.follow {
+		flag |= unix.O_NOFOLLOW
+	}
+	file, err := os.OpenFile(f.path, flag, 0)
+	if err != nil {
+		return nil, plain(err)
+	}
+	st, err := file.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, plain(err)
+	}
+	return &source{file, st, st.Size(), st.ModTime()}, nil
+}
+
+// unchanged fails if the file is not any more as it was when it was opened.
+func (s *source) unchanged() error {
+	st, err := s.file.Stat()
+	if err != nil {
+		return plain(err)
+	}
+	if st.Size() != s.size || !st.ModTime().Equal(s.mtime) {
+		return errChanged
+	}
+	return nil
+}
+
+// sending is one file on its way.
+type sending struct {
+	p    *put
+	src  *source
+	key  string
+	note *uploadNote
+
+	header   *s3backend.Header // of the last request that was to make an object
+	begun    s3backend.Upload  // an upload that is not complete
+	complete bool              // the last one was completed
+}
+
+// try makes one attempt, given what the key holds.
+func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
+	ours, remembered := s.p.Notes.of(s.key)
+	cond := s3backend.Condition{IfNoneMatch: true}
+	switch {
+	case now.obj.ETag != "":
+		same, err := sameBytes(ctx, s.p.Bucket, s.src.file, s.src.size, now.obj)
+		if err != nil {
+			return 0, "", err
+		}
+		same = same || remembered && ours.Beside == "" && ours.ETag == now.obj.ETag && ours.unchangedSince(s.src.stat)
+		if same {
+			s.p.Meter.Moved.Add(s.src.size)
+			return Present, "", nil
+		}
+		if !remembered || ours.Beside != "" || ours.ETag != now.obj.ETag {
+			return s.beside(ctx, ours)
+		}
+		cond = s3backend.Condition{IfMatch: now.obj.ETag}
+	case now.denied && now.refused: // there is something, and it may not be looked at
+		same := false
+		if remembered && ours.Beside == "" {
+			var err error
+			if same, err = s.sameAs(ctx, ours); err != nil {
+				return 0, "", err
+			}
+		}
+		switch {
+		case same:
+			return Present, "", nil
+		case !remembered || ours.Beside != "":
+			return s.beside(ctx, ours)
+		}
+		cond = s3backend.Condition{IfMatch: ours.ETag}
+		obj, err := s.send(ctx, s.key, cond)
+		if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) { // If-Match takes s3:GetObject on AWS
+			return s.beside(ctx, ours)
+		}
+		s.remember(obj, "")
+		return Moved, "", err
+	}
+	obj, err := s.send(ctx, s.key, cond)
+	if err != nil {
+		return 0, "", err
+	}
+	s.remember(obj, "")
+	return Moved, "", nil
+}
+
+// beside delivers the file beside the other party's version, unless that was done before.
+func (s *sending) beside(ctx context.Context, before version) (Outcome, string, error) {
+	if before.Beside != "" {
+		there, err := holds(ctx, s.p.Bucket, string(before.Beside))
+		if err != nil {
+			return 0, "", err
+		}
+		same := false
+		switch {
+		case there.denied:
+			same, err = s.sameAs(ctx, before)
+		case there.obj.ETag != "":
+			same, err = sameBytes(ctx, s.p.Bucket, s.src.file, s.src.size, there.obj)
+		}
+		if err != nil {
+			return 0, "", err
+		}
+		if same {
+			return Conflict, string(before.Beside), nil
+		}
+	}
+	for at := time.Now().UTC(); ; at = at.Add(time.Millisecond) {
+		key := outbox.ConflictName(s.key, s.p.Who, at, s.p.Private, func(elem string) string { return cache.FileName(elem, false) })
+		obj, err := s.send(ctx, key, s3backend.Condition{IfNoneMatch: true})
+		if errors.Is(err, s3backend.Stale) && time.Since(at) > -100*time.Millisecond {
+			continue // two conflicts in one millisecond
+		}
+		if s3backend.Ambiguous(err) {
+			if there, asked := holds(ctx, s.p.Bucket, key); asked == nil && outbox.SameCommit(there.obj.Header, s.header) {
+				obj, err = there.obj, nil
+			}
+		}
+		if err != nil {
+			return 0, "", err
+		}
+		s.remember(obj, key)
+		return Conflict, key, nil
+	}
+}
+
+// sameAs reports whether the file is what was put before.
+func (s *sending) sameAs(ctx context.Context, v version) (bool, error) {
+	if v.unchangedSince(s.src.stat) {
+		return true, nil
+	}
+	return matchesETag(ctx, s.src.file, s.src.size, v.ETag)
+}
+
+// remember notes that the file is obj, at its key or beside it.
+func (s *sending) remember(obj s3backend.Object, beside string) {
+	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: stampOf(s.src.stat), Beside: jsonString(beside)})
+}
+
+// send makes the file the object at key.
+func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition) (s3backend.Object, error) {
+	w := s3backend.WholeUpload{
+		Key: key, Body: s.src.file, Size: s.src.size, Cond: cond,
+		Header: outbox.NewHeader(key, s.src.mtime),
+		Ready:  s.src.unchanged,
+	}
+	if w.Size > s3backend.WholePart {
+		head, parts := s.note.read()
+		if string(head.Key) == key && head.Size == w.Size && head.Mtime == s.src.mtime.UnixNano() && head.Header != nil {
+			w.Begun, w.BegunParts, w.Header = head.Upload, parts, head.Header
+		} else if head.Upload.ID != "" {
+			_ = s.p.Bucket.Abort(ctx, head.Upload) // of another content: a lifecycle rule ends it otherwise
+		}
+		s.begun = w.Begun
+		had := map[int32]bool{}
+		for _, p := range parts {
+			had[p.Number] = w.Begun.ID != ""
+		}
+		w.Begin = func(up s3backend.Upload) error {
+			s.begun = up
+			had = nil
+			return s.note.begin(uploadHead{Key: jsonString(key), Size: w.Size, Mtime: s.src.mtime.UnixNano(), Header: w.Header, Upload: up})
+		}
+		w.Sent = func(part s3backend.Part) {
+			if !had[part.Number] {
+				s.note.sent(part)
+			}
+			s.p.Meter.Moved.Add(part.Size)
+		}
+	}
+	s.header = w.Header
+	obj, err := w.Upload(ctx, s.p.Bucket)
+	if errors.Is(err, s3backend.NotExist) && w.Begun.ID != "" {
+		// The upload of an earlier process is gone: it was aborted, or it is complete, and then
+		// its object is there.
+		s.begun = s3backend.Upload{}
+		_ = s.note.begin(uploadHead{})
+		return obj, err
+	}
+	if err != nil {
+		return obj, err
+	}
+	if w.Sent == nil {
+		s.p.Meter.Moved.Add(w.Size)
+	}
+	s.begun, s.complete = s3backend.Upload{}, true
+	return obj, nil
+}
+
+// end lets go of an upload that is not complete. One that failed for a reason that passes is
+// kept, for the next Put; else it is aborted.
+func (s *sending) end(ctx context.Context, err error) {
+	if err != nil && s.note != nil && s.begun.ID != "" && passes(ctx, err) {
+		s.note.close(true)
+		return
+	}
+	up := s.begun
+	if up.ID == "" && !s.complete {
+		head, _ := s.note.read()
+		up = head.Upload
+	}
+	if up.ID != "" {
+		_ = s.p.Bucket.Abort(context.WithoutCancel(ctx), up) // else a lifecycle rule does
+	}
+	s.note.close(false)
+}
+
+// passes reports whether the same request may succeed later.
+func passes(ctx context.Context, err error) bool {
+	var e *s3backend.Error
+	if ctx.Err() != nil || !errors.As(err, &e) {
+		return ctx.Err() != nil
+	}
+	switch e.Kind {
+	case s3backend.Other, s3backend.Busy, s3backend.BadLogin:
+		return true
+	}
+	return false
+}
+
+// plain is an error of the local disk without the path, which is told beside it.
+func plain(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,190 @@
+// Package transfer copies whole files between a local directory and a bucket without a
+// mount: [Put] delivers files, [Get] fetches objects.
+//
+// Both keep what a mount promises. An object is made by one request that carries the ACL, on
+// the condition that the key holds what it replaces. A version of the other party is never
+// overwritten: ours goes beside it, under the name of a conflict copy. Every local file
+// appears under its name whole.
+//
+// Both can be run again at any time, and then move only what is missing. What is there
+// already is known by its ETag or its checksum, never by its size and time. A [Notes]
+// directory on this machine remembers the versions that were put and fetched, and the parts
+// of uploads that were begun. Without it less is known, and nothing is wrong.
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Bucket is every request of this package. *s3backend.Client implements it.
+type Bucket interface {
+	s3backend.Requests
+	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
+	Head(ctx context.Context, key string) (s3backend.Object, error)
+	Sum(ctx context.Context, obj s3backend.Object) (s3backend.Sum, error)
+}
+
+var _ Bucket = (*s3backend.Client)(nil)
+
+// Config is what Put and Get have in common.
+type Config struct {
+	Bucket  Bucket
+	Notes   *Notes          // nil: nothing is remembered
+	Who     string          // our name in those of conflict copies
+	Private *outbox.Private // names that are never sent
+	Tell    func(Result)    // called for each file, one at a time; may be nil
+	Meter   *Meter          // nil: nobody looks
+}
+
+// Outcome is what became of a file.
+type Outcome int
+
+// The outcomes.
+const (
+	Moved    Outcome = iota + 1 // delivered or fetched
+	Present                     // it was there already, and nothing was moved
+	Conflict                    // moved, and under another name: see Result.Beside
+	Skipped                     // not a regular file, or a private name: see Result.Err
+	Failed                      // see Result.Err
+)
+
+// Result is what became of one file.
+type Result struct {
+	Outcome Outcome
+	Path    string // of the local file
+	Key     string
+	Size    int64
+	Beside  string // the name of a conflict copy: a key of Put, a path of Get
+	Err     error
+}
+
+// Meter counts while a transfer runs.
+type Meter struct {
+	Files, Bytes atomic.Int64 // found so far
+	Done, Moved  atomic.Int64 // files that have a Result, and bytes moved or found to be there
+}
+
+// Total is the sum of all results.
+type Total struct {
+	Files     int   // moved, conflicts included
+	Bytes     int64 // of those
+	Present   int
+	Conflicts int
+	Skipped   int
+	Failed    int
+}
+
+const (
+	// workers is how many files are in flight at a time. Large ones take more of them, for
+	// they have several requests in flight each.
+	workers      = 16
+	largeFile    = 32 << 20
+	largeWorkers = workers / 2
+)
+
+// run carries out what is common to Put and Get.
+type run struct {
+	Config
+	slots *semaphore.Weighted
+	group *errgroup.Group
+
+	mu    sync.Mutex // guards total, and the calls of Tell
+	total Total
+}
+
+func newRun(ctx context.Context, cfg Config) (*run, context.Context) {
+	if cfg.Meter == nil {
+		cfg.Meter = new(Meter)
+	}
+	if cfg.Private == nil {
+		cfg.Private, _ = outbox.NewPrivate(nil)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	return &run{Config: cfg, slots: semaphore.NewWeighted(workers), group: group}, ctx
+}
+
+// start does one file's work once there is a slot for it. Its error is one that ends all.
+func (r *run) start(ctx context.Context, size int64, work func(ctx context.Context) Result) error {
+	r.Meter.Files.Add(1)
+	r.Meter.Bytes.Add(size)
+	weight := int64(1)
+	if size > largeFile {
+		weight = largeWorkers
+	}
+	if err := r.slots.Acquire(ctx, weight); err != nil {
+		return context.Cause(ctx)
+	}
+	r.group.Go(func() error {
+		defer r.slots.Release(weight)
+		res := work(ctx)
+		if ctx.Err() != nil && res.Outcome == Failed {
+			return context.Cause(ctx) // it was stopped, and says nothing of the file
+		}
+		r.tell(res)
+		if fatal(res.Err) {
+			return res.Err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (r *run) tell(res Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch res.Outcome {
+	case Moved:
+		r.total.Files++
+		r.total.Bytes += res.Size
+	case Conflict:
+		r.total.Files++
+		r.total.Bytes += res.Size
+		r.total.Conflicts++
+	case Present:
+		r.total.Present++
+	case Skipped:
+		r.total.Skipped++
+	case Failed:
+		r.total.Failed++
+	}
+	r.Meter.Done.Add(1)
+	if r.Tell != nil {
+		r.Tell(res)
+	}
+}
+
+// end waits for all files. err is what ended the search for them.
+func (r *run) end(err error) (Total, error) {
+	waited := r.group.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if waited != nil {
+		err = waited
+	}
+	return r.total, err
+}
+
+// fatal reports whether an error is about no file in particular, so that the next would fail
+// alike.
+func fatal(err error) bool {
+	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
+}
+
+// A NameError says that a name cannot be moved.
+type NameError struct {
+	Name string
+	Why  error
+}
+
+func (e *NameError) Error() string { return fmt.Sprintf("%q: %v", e.Name, e.Why) }
+func (e *NameError) Unwrap() error { return e.Why }

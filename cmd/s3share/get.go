@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cache/transfer"
+)
+
+func newGet() *cobra.Command {
+	m := moving{verb: "get", past: "fetched"}
+	cmd := &cobra.Command{
+		Use:   "get KEY|FOLDER DIR",
+		Short: "Fetch a file or a folder, without a mount",
+		Long: `Fetch an object, or all that is in a folder of an exchange, into a directory, without
+a mount: in a container, in CI, or where there is no FUSE. DIR is made if it is not
+there. A file appears in it whole, with bytes of one version only: if the object is
+replaced meanwhile, the new version is fetched from its beginning.
+
+A file in DIR that differs is never changed, unless it is as an earlier get has left it:
+the object is fetched beside it, as "NAME (conflict TIME)", and the exit status is 1.
+Nothing is made outside of DIR, whatever the keys are, and no symbolic link in it is
+followed. Names are those that a mount shows.
+
+It can be stopped and run again at any time: what is there already, by its ETag or
+checksum, is not fetched again, and a large object goes on where it stopped.
+
+KEY and FOLDER are named as in a mount: Submissions/q3.csv, Submissions.
+` + exitCodes + `
+A file that is not fetched, or goes beside another version, is a failure.`,
+		Example: `  s3share get Submissions/q3.csv .
+  s3share get Submissions in --exchange team`,
+		Args: takes(2, 2, "a key or a folder, and a directory"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.run(cmd, func(ctx context.Context, s *settings, cfg transfer.Config) (transfer.Total, error) {
+				key, err := keyOf(s, args[0], false)
+				if err != nil {
+					return transfer.Total{}, err
+				}
+				if strings.HasSuffix(args[0], "/") || !strings.Contains(key, "/") {
+					key += "/"
+				}
+				return transfer.Get(ctx, cfg, key, args[1])
+			})
+		},
+	}
+	m.addFlags(cmd)
+	return cmd
+}

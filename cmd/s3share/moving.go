@@ -1,0 +1,272 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
+)
+
+// moving is what put and get have in common.
+type moving struct {
+	verb, past string // "put", "delivered"
+	says       said
+	exchange   string
+}
+
+func (m *moving) addFlags(cmd *cobra.Command) {
+	m.says.addFlags(cmd.Flags())
+	cmd.Flags().StringVarP(&m.exchange, "exchange", "e", "", "the exchange `NAME` of the config file, or the directory where it is mounted (default: the file's default one)")
+	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size", "uid", "gid", "umask", "log-file", "options"} { // of mounts
+		_ = cmd.Flags().MarkHidden(name)
+	}
+}
+
+// run transfers, tells what went wrong, and ends with one line.
+func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, transfer.Config) (transfer.Total, error)) error {
+	ctx, stop := untilSignalOnce()
+	defer stop()
+	var args []string
+	if m.exchange != "" {
+		args = []string{m.exchange}
+	}
+	s, err := m.says.about(ctx, args)
+	if err != nil {
+		return err
+	}
+	errs := cmd.ErrOrStderr()
+	began := time.Now()
+	client, err := s3backend.Open(ctx, s.backend())
+	if err != nil {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		return explain(s.target(), err)
+	}
+	defer client.CloseIdle()
+	private, err := s.privateNames()
+	if err != nil {
+		return misuse("", "%w", err)
+	}
+	notes := m.openNotes(s, errs)
+	defer notes.Close()
+	bar := newMoveBar(errs, m.past)
+	told := &moveTold{moving: m, target: s.target(), bar: bar}
+	total, err := do(ctx, s, transfer.Config{
+		Bucket: client, Notes: notes, Who: whoWeAre(), Private: private, Meter: &bar.meter, Tell: told.tell,
+	})
+	bar.end()
+	told.end()
+	if total.Files > 0 || total.Present > 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), m.summary(total, time.Since(began)))
+	}
+	const again = "run it again: what is there already is not moved again"
+	switch {
+	case ctx.Err() != nil:
+		return advise(errInterrupted, again)
+	case err != nil:
+		return m.explain(s.target(), err)
+	case total.Failed > 0:
+		return advise(fmt.Errorf("%s not %s", count(total.Failed, "file"), m.past), again)
+	case total.Conflicts > 0:
+		return advise(fmt.Errorf("%s went beside another version", count(total.Conflicts, "file")), besideHint)
+	case total.Files+total.Present == 0:
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
+		return err
+	}
+	return nil
+}
+
+// openNotes opens what earlier transfers have remembered. Without that less is known, which
+// is no failure.
+func (m *moving) openNotes(s *settings, errs io.Writer) *transfer.Notes {
+	err := settlePlaces(s)
+	var notes *transfer.Notes
+	if err == nil {
+		id := strings.Join([]string{cmp.Or(s.at.Endpoint, s.at.Partition), s.Bucket, s.Owner}, " ")
+		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, "transfers"), id)
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", oneLine(rootCause(err).Error()))
+		return nil
+	}
+	return notes
+}
+
+// summary is the final line.
+func (m *moving) summary(t transfer.Total, took time.Duration) string {
+	line := fmt.Sprintf("%s, %s %s in %s", count(t.Files, "file"), sizeText(t.Bytes), m.past, tookText(took))
+	if t.Present > 0 {
+		line += fmt.Sprintf("; %s there already", wasText(t.Present))
+	}
+	if t.Skipped > 0 {
+		line += fmt.Sprintf("; %d skipped", t.Skipped)
+	}
+	return line
+}
+
+func wasText(n int) string {
+	if n == 1 {
+		return "1 was"
+	}
+	return fmt.Sprintf("%d were", n)
+}
+
+func tookText(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	if d < 2*time.Minute {
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// rights are the permissions that requests take.
+var rights = map[string]string{
+	"GetObject": access.GetObject, "HeadObject": access.GetObject, "ListObjectsV2": access.ListBucket,
+	"PutObject": access.PutObject, "CreateMultipartUpload": access.PutObject, "UploadPart": access.PutObject, "CompleteMultipartUpload": access.PutObject,
+}
+
+// explain is the general explain, which names the right that is missing.
+func (m *moving) explain(t target, err error) error {
+	var e *s3backend.Error
+	right := ""
+	if errors.As(err, &e) && e.Kind == s3backend.Denied && !errors.Is(err, s3backend.ErrRequesterPays) {
+		right = rights[e.Op]
+	}
+	if right == "" {
+		return explain(t, err)
+	}
+	folder, _, _ := strings.Cut(e.Key, "/")
+	return advise(&caused{fmt.Sprintf("access denied (%s on %s/)", right, folder), err},
+		"send the owner the statement that s3share doctor prints")
+}
+
+// moveTold tells of the files that need a word, each on a line.
+type moveTold struct {
+	*moving
+	target target
+	bar    *moveBar
+	n      int
+	hints  []string
+}
+
+// maxTold is how many files are told of.
+const maxTold = 50
+
+func (m *moveTold) tell(r transfer.Result) {
+	line := ""
+	switch r.Outcome {
+	case transfer.Failed:
+		err := m.explain(m.target, r.Err)
+		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), oneLine(err.Error()))
+		if _, hint := verdict(err); hint != "" {
+			known := false
+			for _, h := range m.hints {
+				known = known || h == hint
+			}
+			if !known {
+				m.hints = append(m.hints, hint)
+			}
+		}
+	case transfer.Skipped:
+		line = fmt.Sprintf("s3share: note: skipped %s: %s", m.name(r), oneLine(r.Err.Error()))
+	case transfer.Conflict:
+		line = fmt.Sprintf("s3share: conflict: %s differs from what is there, and went beside it, as %q", m.name(r), r.Beside)
+	default:
+		return
+	}
+	if m.n++; m.n <= maxTold {
+		m.bar.line(line)
+	}
+}
+
+// name is what a file is called: where it comes from.
+func (m *moveTold) name(r transfer.Result) string {
+	if m.verb == "get" {
+		return fmt.Sprintf("%q", r.Key)
+	}
+	return fmt.Sprintf("%q", r.Path)
+}
+
+func (m *moveTold) end() {
+	if m.n > maxTold {
+		m.bar.line(fmt.Sprintf("s3share: and %d more", m.n-maxTold))
+	}
+	for _, h := range m.hints {
+		m.bar.line("s3share: hint: " + oneLine(h))
+	}
+}
+
+// moveBar shows on a terminal how far a transfer has come.
+type moveBar struct {
+	w     io.Writer
+	meter transfer.Meter
+	bars  *mpb.Progress // nil where there is no terminal
+	bar   *mpb.Bar
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+func newMoveBar(w io.Writer, past string) *moveBar {
+	b := &moveBar{w: w}
+	if !onTerminal(w) {
+		return b
+	}
+	b.bars = mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
+	b.bar = b.bars.AddBar(0, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+			return fmt.Sprintf("%d of %s %s", b.meter.Done.Load(), count(int(b.meter.Files.Load()), "file"), past)
+		})),
+		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
+	b.stop, b.done = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(b.done)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-b.stop:
+				return
+			case <-tick.C:
+				b.bar.SetTotal(b.meter.Bytes.Load(), false)
+				b.bar.SetCurrent(min(b.meter.Moved.Load(), b.meter.Bytes.Load()))
+			}
+		}
+	}()
+	return b
+}
+
+// line prints a line, above the bar if there is one.
+func (b *moveBar) line(s string) {
+	if b.bars != nil && b.bar != nil {
+		fmt.Fprintln(b.bars, s)
+		return
+	}
+	fmt.Fprintln(b.w, s)
+}
+
+// end takes the bar away.
+func (b *moveBar) end() {
+	if b.bar == nil {
+		return
+	}
+	close(b.stop)
+	<-b.done
+	b.bar.Abort(true)
+	b.bars.Wait()
+	b.bar = nil
+}

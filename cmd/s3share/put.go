@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/transfer"
+)
+
+func newPut() *cobra.Command {
+	m := moving{verb: "put", past: "delivered"}
+	cmd := &cobra.Command{
+		Use:   "put FILE... FOLDER",
+		Short: "Deliver files into a folder, without a mount",
+		Long: `Deliver files, and directories with all that is in them, into a folder of an
+exchange, without a mount: in a container, in CI, or where there is no FUSE. Every
+object carries the ACL with which the bucket's owner can read it.
+
+A name that is new in the bucket stays new: it is not taken from anybody who takes it
+meanwhile. A version that this machine has put is replaced. One of the other party's is
+never: the file is delivered beside it, as "NAME (conflict WHO TIME)", and the exit
+status is 1. Of a file that changes while it is read nothing is delivered.
+
+It can be stopped and run again at any time: what the bucket has already, by its ETag
+or checksum, is not sent again, and a large file goes on at the parts that are missing.
+
+FOLDER is a folder of the exchange, or one below it, as a mount shows it. Symbolic links
+inside of directories are not followed, and private names (*.part, .DS_Store) not sent.
+` + exitCodes + `
+A file that is not delivered, or goes beside another version, is a failure.`,
+		Example: `  s3share put q3.csv Delivery
+  s3share put *.tif photos Delivery/2026 --exchange team`,
+		Args: takes(2, 1<<20, "files and a folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			last := len(args) - 1
+			return m.run(cmd, func(ctx context.Context, s *settings, cfg transfer.Config) (transfer.Total, error) {
+				if s.ReadOnly {
+					return transfer.Total{}, misuse("", "the exchange %s is read-only, by its settings", s.label())
+				}
+				folder, err := keyOf(s, args[last], true)
+				if err != nil {
+					return transfer.Total{}, err
+				}
+				return transfer.Put(ctx, cfg, args[:last], folder)
+			})
+		},
+	}
+	m.addFlags(cmd)
+	return cmd
+}
+
+// keyOf returns the key of a path in the exchange, as a mount shows it, without a slash at
+// its end. If something is to be made there, its name has to be one that can be.
+func keyOf(s *settings, path string, make bool) (string, error) {
+	var elems []string
+	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+		elem, ok := cache.KeyElement(name)
+		if !ok {
+			elem = name
+		}
+		if make {
+			var err error
+			if elem, err = cache.NewKeyElement(name); err != nil {
+				return "", misuse("", "%q cannot be a folder: %w", path, err)
+			}
+		}
+		elems = append(elems, elem)
+	}
+	if !slices.Contains(s.Folders, elems[0]) {
+		return "", misuse("the folders of "+s.label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
+			"%q is in no folder of the exchange %s", path, s.label())
+	}
+	key := strings.Join(elems, "/")
+	if len(key) > cache.MaxKey {
+		return "", misuse("", "%q: %w", path, cache.ErrNameTooLong)
+	}
+	return key, nil
+}

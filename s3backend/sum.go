@@ -1,0 +1,61 @@
+package s3backend
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"hash"
+	"hash/crc32"
+	"hash/crc64"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Sum is a checksum of a whole object that S3 keeps.
+type Sum struct {
+	New   func() hash.Hash // the algorithm; nil if S3 keeps no such checksum
+	Value string           // base64
+}
+
+// Matches reports whether h, which is of the algorithm, has the value.
+func (s Sum) Matches(h hash.Hash) bool {
+	return base64.StdEncoding.EncodeToString(h.Sum(nil)) == s.Value
+}
+
+// crc64NVME is the polynomial of CRC-64/NVME, reversed.
+// Source: NVM Express NVM Command Set Specification, "64b CRC Definition".
+const crc64NVME = 0x9a6c9329ac4bc9b5
+
+// Sum asks for the checksum of the whole object that S3 keeps of this version. It takes
+// s3:GetObject. A checksum of the checksums of parts is none.
+func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
+	in := &s3.HeadObjectInput{Bucket: &c.bucket, Key: &obj.Key, ChecksumMode: types.ChecksumModeEnabled}
+	if obj.ETag != "" {
+		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
+	}
+	out, err := c.s3.HeadObject(ctx, in)
+	if err != nil {
+		return Sum{}, fail(ctx, "HeadObject", obj.Key, err)
+	}
+	if out.ChecksumType == types.ChecksumTypeComposite {
+		return Sum{}, nil
+	}
+	for _, s := range []struct {
+		value *string
+		hash  func() hash.Hash
+	}{
+		{out.ChecksumSHA256, sha256.New},
+		{out.ChecksumSHA1, sha1.New},
+		{out.ChecksumCRC64NVME, func() hash.Hash { return crc64.New(crc64.MakeTable(crc64NVME)) }},
+		{out.ChecksumCRC32C, func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+		{out.ChecksumCRC32, func() hash.Hash { return crc32.NewIEEE() }},
+	} {
+		h := s.hash()
+		if raw, err := base64.StdEncoding.DecodeString(val(s.value)); err == nil && len(raw) == h.Size() {
+			return Sum{s.hash, *s.value}, nil
+		}
+	}
+	return Sum{}, nil
+}
