@@ -70,7 +70,8 @@ unit: needs
 
 cross:
 	@for target in $(CROSS); do
-	  (set -x; CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go build ./cmd/... ./fs/...)
+	  export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}
+	  (set -x; go build ./cmd/... ./fs/... && go vet ./cmd/... ./fs/... ./cache/... ./s3backend/...)
 	done
 
 integration: build needs ## the built binary on real mounts against a real server
