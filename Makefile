@@ -10,12 +10,12 @@ PREFIX ?= /usr/local
 # The modules of this repository, and the checker of their code.
 MODULES := . integration/localbucket integration/bench integration/faultproxy
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-# What looks for weaknesses in the program, and what of its rules is no help here. Any other
-# exception stands in the code, as #nosec with its reason.
-#   G104  errors that are dropped: of closing and removing after a failure, which is what is told
-#   G115  numbers that are narrowed: what others send is bounded where it comes in, and fuzzed
-#   G304  names of files that are variables: they are the user's own, or lie in directories that
-#   G703  nobody else can change (cache/privatedir)
+# gosec looks for weaknesses in the program. These of its rules are off; any other exception is
+# a #nosec comment in the code, with its reason.
+#   G104  dropped errors: of closing and removing after a failure, which is itself returned
+#   G115  integer conversions: what others send is bounded where it is read, and fuzzed
+#   G304, G703  file names that are variables: they are the user's own, or in directories that
+#         nobody else can change (cache/privatedir)
 GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G104,G115,G304,G703 -exclude-dir=cache/buckettest
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Where else the product has to build.
@@ -51,10 +51,10 @@ lint:
 	done
 	(set -x; $(GOSEC) ./cmd/... ./fs/... ./cache/... ./s3backend/...)
 
-# The list of what is known is at vuln.go.dev, which not every machine reaches.
-vulnerabilities: ## what is known of the modules that are used, and is called from here
+# The database of vulnerabilities is at vuln.go.dev, which not every machine can reach.
+vulnerabilities: ## known vulnerabilities of the modules, in functions that are called
 	@if ! curl --silent --fail --max-time 20 --output /dev/null https://vuln.go.dev/index/db.json; then
-	  echo "vuln.go.dev cannot be reached from here: nothing was looked up" >&2; exit 1
+	  echo "cannot reach vuln.go.dev: nothing was checked" >&2; exit 1
 	fi
 	for module in $(MODULES); do
 	  (cd $$module; set -x; $(GOVULNCHECK) ./...)
