@@ -179,8 +179,8 @@ func (c *Cache) Wait(ctx context.Context, path string) error {
 // *outbox.LeftError if all that is left is blocked, or the context's.
 func (c *Cache) Drain(ctx context.Context) error { return leftAt(c.out.Drain(ctx)) }
 
-// DrainLast is Drain when the mount is undone: no program can read any more what was
-// removed while it was open, and so it is deleted.
+// DrainLast is Drain for a mount that is undone. It also deletes the files that were removed
+// while they were open: no program can read them any more.
 func (c *Cache) DrainLast(ctx context.Context) error {
 	c.out.RemoveHeld()
 	return c.Drain(ctx)

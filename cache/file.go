@@ -33,7 +33,7 @@ type File struct {
 	held    bool             // the writers hold item back from delivery
 	handles int
 	writers int    // handles that can write
-	writing int    // those of them that no close has ended, see Handle.closed
+	writing int    // of the writers, those that are not closed, see Handle.closed
 	unnamed bool   // its name was removed while it is open
 	refused error  // of a change that not even an item could be begun for
 	closed  func() // has what S3 holds of it removed, at the last close; nil for nothing

@@ -16,9 +16,9 @@ type Handle struct {
 	write  bool
 	append bool
 	opener outbox.Writer // who opened it; nil if that is not known
-	// closed is set once its opener has closed its last descriptor, until something is
-	// written all the same; the kernel ends the handle at any later time. It is changed
-	// under Cache.mu.
+	// closed is set when the process that opened the handle has closed its last descriptor
+	// of it; the kernel may send RELEASE much later. A write by another process that has
+	// the descriptor clears it. It is changed under Cache.mu.
 	closed atomic.Bool
 	// refused is set once a change was: what the program does next may be to clean up.
 	refused atomic.Bool
@@ -201,7 +201,7 @@ func (h *Handle) Fsync(ctx context.Context) error {
 	return h.commit(ctx)
 }
 
-// setClosed notes whether the handle's opener has closed its last descriptor.
+// setClosed sets closed of a handle that can write.
 func (h *Handle) setClosed(closed bool) {
 	if !h.write {
 		return
@@ -236,7 +236,7 @@ func (h *Handle) lastWriting() *outbox.Item {
 	return f.item
 }
 
-// commit waits for S3 if nobody else is writing the file; otherwise the last one does.
+// commit waits for S3, unless another handle is writing the file: then its close waits.
 func (h *Handle) commit(ctx context.Context) error {
 	h.f.changing.Lock()
 	defer h.f.changing.Unlock()

@@ -155,14 +155,15 @@ func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	}
 }
 
-// learned notes a version that S3 has told of, and that somebody else may have written.
-// Its time and mode, which no listing has, are kept: they are the same at the next mount.
+// learned notes a version that a request about this one key has returned, and that the
+// other party may have written. It keeps the version's time and mode, which no listing has,
+// so that the next mount shows the same.
 func (c *Cache) learned(obj s3backend.Object) {
 	c.names.Put(obj)
 	mtime, hasMtime := outbox.MtimeOf(obj.Header)
 	mode, hasMode := outbox.ModeOf(obj.Header)
 	if e, _ := c.sent.Get(obj.Key, obj.ETag); obj.ETag == e.ETag && (e.Touched || e.HasMode) {
-		return // it is ours, or was learned
+		return // they are known: this machine delivered it, or learned was called before
 	}
 	if hasMode {
 		c.setMode(obj.Key, obj.ETag, mode)

@@ -195,8 +195,8 @@ func newRetryer(attempts int) aws.Retryer {
 	})
 }
 
-// checkEndpoint refuses what is no URL, what has a user name or a password, and plain http
-// that would leave this machine.
+// checkEndpoint refuses an endpoint that is no URL, that has a user name or a password in it,
+// or that is plain http to another machine.
 func checkEndpoint(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	shown, hasUser := withoutUser(s)
@@ -213,8 +213,8 @@ func checkEndpoint(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutUser is an endpoint without what a person may have written before its host, which
-// may be a secret: it is not to be shown. It reports whether there was something.
+// withoutUser returns an endpoint without the user name and password before its host, which
+// must not be printed, and reports whether it had any.
 func withoutUser(endpoint string) (string, bool) {
 	at := strings.LastIndexByte(endpoint, '@')
 	if at < 0 {

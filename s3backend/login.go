@@ -93,8 +93,8 @@ func transportOf(loaded aws.Config) *http.Transport {
 // loginError says that no credentials could be had.
 type loginError struct{ err error }
 
-// noLogin is the loginError for what the SDK says. Where credential_process prints what is
-// no JSON, the SDK repeats all of it, the secrets among it.
+// noLogin returns the loginError for an error of the SDK. If the output of credential_process
+// is not JSON, the SDK's error repeats all of it, with the secrets: noLogin leaves it out.
 func noLogin(err error) error {
 	var (
 		process *processcreds.ProviderError

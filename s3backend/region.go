@@ -18,8 +18,8 @@ const (
 	MinPartSize = manager.MinUploadPartSize // of every part but the last
 )
 
-// UnsignedAnswer is an error of S3's together with what an unsigned request found out about
-// the bucket afterwards: S3 tells everybody whether a bucket exists and in which region.
+// UnsignedAnswer is an error of S3, together with what an unsigned request about the bucket
+// has found out since: S3 answers anybody whether a bucket exists, and in which region.
 type UnsignedAnswer struct {
 	Err    error  // why the signed request failed
 	Exists bool   // the bucket exists; if false, there is no bucket of this name
@@ -41,8 +41,8 @@ func (c *Client) bucketRegion(ctx context.Context) (string, error) {
 	return region, fail(ctx, "HeadBucket", "", err)
 }
 
-// unnoticed keeps the answer to an unsigned request from being taken for the state of the
-// connection, or of the credentials.
+// unnoticed takes the middleware of contact and login off an unsigned request: its answer
+// says nothing of the credentials, and must not count as one of a signed request.
 func unnoticed(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		for _, id := range []string{contactID, loginID} {

@@ -103,7 +103,7 @@ func (x *index) encode() []byte {
 		b = append(b, s...)
 	}
 	b = binary.AppendUvarint(b, uint64(x.size))
-	// A file may be of any size, of which little is here.
+	// Only chunks that are here: a file may be huge, and little of it cached.
 	n, i := blocksIn(x.size), int64(0)
 	for _, c := range slices.Sorted(maps.Keys(x.sums.chunks)) {
 		for i = max(i, c<<6); i < min(n, (c+1)<<6); {

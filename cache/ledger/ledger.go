@@ -6,9 +6,9 @@
 // It is one file of lines, each an [Entry] in JSON that takes the place of the one
 // with its key before. A line is written with one write(2), so it survives the end of
 // the process; a last line that was cut short is none. When most lines are old the
-// file is written anew and put in the place of the old one. Nothing in it is owed to
-// anybody: without it, less is shown. So it leaves the floor of free space alone: what
-// is put when the disk is that full is written once there is room again.
+// file is written anew and put in the place of the old one. Without the ledger nothing is
+// lost, and less is shown. So it leaves the floor of free space (freespace.Floor) free: an
+// entry that is put when the disk is that full is written once there is room again.
 package ledger
 
 import (
@@ -74,7 +74,7 @@ func (l line) entry() Entry {
 	return e
 }
 
-// errFloor is why an entry is not written down.
+// errFloor is the error when writing an entry would go below the floor of free space.
 var errFloor = fmt.Errorf("too little room for the ledger: %w", unix.ENOSPC)
 
 // Ledger is a file of entries. Its methods may be called concurrently.
@@ -307,7 +307,7 @@ func (l *Ledger) put(e Entry) error {
 	}
 	text = append(text, '\n')
 	switch {
-	case e.Gone: // these few bytes keep what was removed from being shown again
+	case e.Gone: // written below the floor too: without it, a removed file would be shown again
 		if l.torn {
 			text = append([]byte("\n"), text...)
 		}
@@ -327,7 +327,7 @@ func (l *Ledger) put(e Entry) error {
 func (l *Ledger) compact() error {
 	l.drop()
 	dir := filepath.Dir(l.path)
-	if !l.above(dir, 0) { // before the work of it
+	if !l.above(dir, 0) { // before the entries are encoded
 		l.behind = true
 		return errFloor
 	}

@@ -26,8 +26,7 @@ var failed atomic.Int64
 
 var atFailpoint atomic.Pointer[func(name string)]
 
-// AtFailpoint has f called at each instant at which the process could be killed; nil
-// ends that.
+// AtFailpoint sets a function that each failpoint calls; nil for none.
 func AtFailpoint(f func(name string)) {
 	if f == nil {
 		atFailpoint.Store(nil)

@@ -6,8 +6,8 @@ const (
 	// removeBatch is how many keys one DeleteObjects takes.
 	// Source: Amazon S3 API Reference, DeleteObjects.
 	removeBatch = 1000
-	// youngestShare is the part of the settle time that a removal has waited at least
-	// when it goes with an older one.
+	// A removal that has waited for 1/youngestShare of the settle time is sent with an
+	// older one.
 	youngestShare = 5
 )
 
@@ -45,9 +45,9 @@ func (r *removals) gather() {
 	r.mu.Unlock()
 }
 
-// awaitOldest returns when the removal that has waited longest has done so for the
-// settle time. A program that replaces a file by removing it first, as tar does, has made
-// it anew by then: one request replaces the version at S3, or none where that is refused.
+// awaitOldest returns when the oldest removal has waited for the settle time. A program that
+// replaces a file by removing it first, as tar does, has made it anew by then: one request
+// replaces the version at S3, and if a write fails, the version stays.
 func (r *removals) awaitOldest() {
 	for {
 		r.mu.Lock()

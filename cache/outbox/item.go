@@ -92,7 +92,7 @@ type Item struct {
 	filling      bool               // the base is being copied here, since a put will need it
 	leave        []s3backend.Object // versions to delete once this is delivered, or has been private for a while
 	aging        bool               // that while has begun
-	asideErr     error              // why they could not be deleted when it had passed
+	asideErr     error              // why they could not be deleted at its end
 	unsure       bool               // of a folder: S3 may have made it unseen
 	copies       []s3backend.Object // versions of which a copy may be at key, see copiedFrom
 	first        []*Item            // that lie over what the commit replaces, and get all of it before
@@ -111,8 +111,8 @@ type closer interface{ Close() }
 // Create stages a file at key: over says what S3 holds there and the commit will
 // replace, base what the content lies upon. Either may be without an ETag, for
 // none. Where a version is being removed at key, that is what the commit replaces.
-// mode are the permission bits that it is made with, nil for none of its own. The caller
-// is its first writer, and calls Release.
+// mode is the permission bits that it is created with, nil for the usual ones. The caller is
+// its first writer, and calls Release.
 func (o *Outbox) Create(key string, over, base s3backend.Object, read Base, mode *uint32) (*Item, error) {
 	return o.create(key, over, base, read, mode, false)
 }
@@ -427,8 +427,8 @@ func (it *Item) HasMode() bool {
 	return it.hasMode
 }
 
-// Permit sets the permission bits that the base of the item had here. Who recovers the
-// item sets them again.
+// Permit sets the permission bits that the item's base is shown with. It does not journal
+// them: the caller sets them again after a recovery.
 func (it *Item) Permit(mode uint32) {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -74,7 +74,7 @@ const (
 	opCreate   = "create"
 	opWrite    = "write"    // staged over a base: which bytes
 	opTruncate = "truncate" // staged over a base
-	opMode     = "mode"     // a program set it of an open file
+	opMode     = "mode"     // a program set the mode of an open file
 	opOpen     = "open"     // sealed before, and being written again
 	opSeal     = "seal"
 	opRefuse   = "refuse" // a program was refused what it meant to be in the file

@@ -152,7 +152,8 @@ func (t *toRemove) means(obj s3backend.Object) bool {
 // before an unmount too, it is the settle time.
 const asideGrace = 30 * time.Second
 
-// awaitAside returns when S3 need not keep any longer what was set aside at that time.
+// awaitAside returns when S3 need not keep an object any longer that was set aside at the
+// time since: after asideGrace, or after the settle time while somebody waits.
 func (o *Outbox) awaitAside(since time.Time) error {
 	for {
 		o.mu.Lock()
@@ -174,7 +175,7 @@ func (o *Outbox) awaitAside(since time.Time) error {
 	}
 }
 
-// waits notes that somebody waits for all to be delivered, until done is called.
+// waits counts a caller of Wait, until done is called.
 func (o *Outbox) waits() (done func()) {
 	count := func(n int) {
 		o.mu.Lock()
@@ -238,8 +239,8 @@ func (it *Item) ageLocked() {
 	})
 }
 
-// asideStatus lists what S3 still holds under a name that the item, which is private now,
-// has no more.
+// asideStatus lists the objects that S3 still holds under earlier names of the item, if it
+// was renamed to a private name.
 func (it *Item) asideStatus() (all []Status) {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -29,8 +29,8 @@ type Move struct {
 	From s3backend.Object
 	To   string
 	Over s3backend.Object
-	// Instead is what waits under that key, and is not delivered once the object has it;
-	// nil for nothing. The caller holds it, and then drops or unnames it.
+	// Instead is the item that is pending under To, and is not delivered if the move is
+	// made; nil for none. The caller holds it, and drops or unnames it afterwards.
 	Instead *Item
 }
 
@@ -41,10 +41,10 @@ type moveRecord struct {
 	Over *version `json:"over,omitempty"`
 	// Freed tells that what it replaces had been removed here.
 	Freed bool `json:"freed,omitempty"`
-	// Instead is the staged file that waits under the new name until the object has it.
+	// Instead is the staged file of Move.Instead.
 	Instead string `json:"instead,omitempty"`
 
-	displaced *Item // that of Instead, recovered, and held
+	displaced *Item // the item of Instead, recovered and held
 }
 
 // moving is moves that are being made. Their journal is there until all is done, or all
@@ -370,7 +370,7 @@ func (o *Outbox) recoverMove(log string) (*record, error) {
 			o.mu.Lock()
 			delete(o.moving, m.From.Key)
 			o.mu.Unlock()
-			if m.displaced != nil { // it has not come to that
+			if m.displaced != nil { // the move was not made
 				m.displaced.Release()
 			}
 		}
@@ -385,8 +385,8 @@ func (o *Outbox) recoverMove(log string) (*record, error) {
 	return rec, nil
 }
 
-// holdDisplaced keeps those items from being delivered whose names moves of an earlier
-// process were about to take, until these are completed.
+// holdDisplaced holds the items that moves of an earlier process were to replace, so that
+// they are not delivered before those moves are completed.
 func holdDisplaced(items []*Item, moves []*record) {
 	byName := map[string]*Item{}
 	for _, it := range items {
@@ -403,16 +403,16 @@ func holdDisplaced(items []*Item, moves []*record) {
 	}
 }
 
-// endSuperseded ends the journal of an item of which S3 holds the successor: what it left
-// under other names is removed by the journal of removals. The caller holds it.
+// endSuperseded ends the journal of an item that a move has replaced. What it left under
+// other names is queued for removal. The caller holds the item.
 func (it *Item) endSuperseded() {
 	it.NameTaken()
 	it.removeLeft()
 	it.eraseLog()
 }
 
-// supersede ends an item that was held for a move which has given its name to there. What
-// was written to it since is newer than the move, and replaces that.
+// supersede ends an item that was held for a move, when the move has put there under its
+// key. If the item was opened for writing since, it stays, and its commit replaces there.
 func (it *Item) supersede(there s3backend.Object) {
 	it.dropLost(there.Key)
 	it.mu.Lock()

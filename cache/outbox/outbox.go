@@ -134,8 +134,8 @@ type Outbox struct {
 	halted  map[string]int              // prefixes below which nothing is delivered for now
 	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
 	changed chan struct{}               // closed and renewed whenever less may be owed
-	waiters int                         // calls of Wait under way
-	// waitersChanged is closed and renewed whenever there are more or fewer of them.
+	waiters int                         // calls of Wait that have not returned
+	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
 }
 

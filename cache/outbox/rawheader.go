@@ -15,8 +15,8 @@ import (
 // UTF-8, which JSON could not keep.
 type rawHeader s3backend.Header
 
-// notText begins a string of other bytes, in hexadecimal digits, and of what begins so
-// itself, which a server may send.
+// notText is the prefix of a string in hexadecimal digits: one that is not UTF-8, or that
+// begins with notText itself, as a server may send it.
 const notText = "\x00"
 
 // MarshalJSON implements json.Marshaler.

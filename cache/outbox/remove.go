@@ -125,7 +125,8 @@ func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	}
 }
 
-// RemoveHeld deletes what RemoveLater has put off: no program can read it any more.
+// RemoveHeld deletes what RemoveLater has put off. The caller knows that no program can read
+// it any more.
 func (o *Outbox) RemoveHeld() {
 	r := o.removals
 	r.mu.Lock()
@@ -135,7 +136,7 @@ func (o *Outbox) RemoveHeld() {
 	}
 }
 
-// closedLocked has a removal sent that was put off, if it is ready otherwise.
+// closedLocked queues a removal that RemoveLater has put off.
 func (r *removals) closedLocked(t *toRemove) {
 	if !t.held {
 		return
@@ -436,7 +437,7 @@ func (r *removals) status() []Status {
 	var all []Status
 	for key, t := range r.owed {
 		if t.leftBy != nil {
-			continue // it is the item that waits
+			continue // listed with its item
 		}
 		st := Status{Key: key, State: Removing, Since: t.since}
 		if t.held {

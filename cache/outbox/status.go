@@ -146,8 +146,8 @@ func (o *Outbox) Drain(ctx context.Context) error {
 	return o.Wait(ctx, func(st Status) bool { return st.State != Open })
 }
 
-// Wait is Drain for what is chosen, files that are still open among it. What was set
-// aside under a private name is deleted as soon as it has settled.
+// Wait is Drain for what is chosen, which may include files that are still open. Until it
+// returns, objects of files that were set aside are deleted after the settle time.
 func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 	defer o.waits()()
 	for {

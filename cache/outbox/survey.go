@@ -54,7 +54,7 @@ type survey struct {
 	inv       *inventory
 	byName    map[string]Status   // by the name of the staged file
 	displaced map[string]bool     // staged files whose names others have taken
-	asides    map[string][]Status // what S3 holds of these under the names before, if they are private
+	asides    map[string][]Status // by the same: what S3 holds under earlier names of a private file
 	others    []Status
 }
 

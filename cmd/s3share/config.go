@@ -120,8 +120,8 @@ func readConfig(file, name string, s *settings) error {
 	return nil
 }
 
-// checkSizes refuses what a number in the config file can be, and no text that is read as
-// a size.
+// checkSizes refuses negative sizes: the config file may have them as numbers, which
+// byteSize does not parse.
 func (s *settings) checkSizes() error {
 	for _, size := range []byteSize{s.CacheSize, s.Memory, s.StageSize} {
 		if size < 0 {

@@ -4,5 +4,5 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// keepMemory keeps what is in memory, credentials among it, out of core files.
+// keepMemory keeps the process's memory, which has credentials in it, out of core files.
 func keepMemory() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }

@@ -62,7 +62,7 @@ func (c said) resolve() (*settings, error) {
 		return nil, misuse("write bucket = \"NAME\" into its table, or say --bucket",
 			"the exchange %q of %s names no bucket", s.Exchange, file)
 	}
-	if strings.Contains(s.Endpoint, "@") { // whatever is before it is not to be shown, or kept
+	if strings.Contains(s.Endpoint, "@") { // what is before it may be secret: do not print or keep it
 		return nil, misuse("credentials come from the profile or the environment, as the AWS tools take them",
 			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}
