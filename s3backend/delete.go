@@ -48,6 +48,10 @@ func (c *Client) isMissing(ctx context.Context, key string) bool {
 	return errors.Is(err, NotExist)
 }
 
+// RemovesVersions reports whether DeleteAll removes an object only while it is the version
+// that was named.
+func (c *Client) RemovesVersions() bool { return !c.custom }
+
 // DeleteAll removes objects, 1000 a request. Where obj has an ETag, AWS removes that
 // version and no other; of another server that is not known, and it removes what the
 // key holds. The map has every key that may still be there, with its reason, Stale

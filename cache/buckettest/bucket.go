@@ -38,6 +38,7 @@ type S3 interface {
 	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
 	Delete(ctx context.Context, key string, cond s3backend.Condition) error
 	DeleteAll(ctx context.Context, objs []s3backend.Object) (map[string]error, error)
+	RemovesVersions() bool
 	MayDelete(ctx context.Context, prefix string) error
 }
 

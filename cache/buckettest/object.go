@@ -131,6 +131,9 @@ func (b *Bucket) Delete(ctx context.Context, key string, cond s3backend.Conditio
 	return nil
 }
 
+// RemovesVersions is true, as of AWS.
+func (b *Bucket) RemovesVersions() bool { return true }
+
 // DeleteAll removes versions, or what keys hold where no version is told.
 func (b *Bucket) DeleteAll(ctx context.Context, objs []s3backend.Object) (failed map[string]error, err error) {
 	b.mu.Lock()

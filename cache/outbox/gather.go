@@ -9,6 +9,14 @@ const (
 	// A removal that has waited for 1/youngestShare of the settle time is sent with an
 	// older one.
 	youngestShare = 5
+
+	// Where the server removes whatever version it holds, a removal waits only for others,
+	// to go with them in one request: for removeDelay; and while more come than
+	// manyRemovals, until none has come for gatherStep, for gatherMost at most.
+	removeDelay  = 20 * time.Millisecond
+	manyRemovals = 8
+	gatherStep   = 50 * time.Millisecond
+	gatherMost   = 250 * time.Millisecond
 )
 
 // startLocked has the removals that wait gathered, by one at a time.
@@ -21,12 +29,18 @@ func (r *removals) startLocked() {
 
 // gather sends one batch; the next one is gathered meanwhile.
 func (r *removals) gather() {
-	r.awaitOldest()
+	youngest := time.Duration(0)
+	if r.o.bucket.RemovesVersions() {
+		youngest = r.o.cfg.Settle / youngestShare
+		r.awaitOldest()
+	} else {
+		r.awaitMore()
+	}
 	r.mu.Lock()
 	r.gathering = false
 	var batch []*toRemove
 	for len(batch) < removeBatch && r.o.ctx.Err() == nil {
-		if len(r.loose) > 0 && time.Since(r.loose[0].since) < r.o.cfg.Settle/youngestShare {
+		if len(r.loose) > 0 && time.Since(r.loose[0].since) < youngest {
 			break
 		}
 		t := r.takeLocked(&r.loose)
@@ -60,6 +74,28 @@ func (r *removals) awaitOldest() {
 			return
 		}
 	}
+}
+
+// awaitMore returns when it is time to send what was gathered, where a later request could
+// remove what the other party has put meanwhile.
+func (r *removals) awaitMore() {
+	began, before := time.Now(), 0
+	for wait := removeDelay; ; wait = gatherStep {
+		if r.gathered() >= removeBatch || sleep(r.o.ctx, wait) != nil {
+			return
+		}
+		n := r.gathered()
+		if n < manyRemovals || n == before || time.Since(began) >= gatherMost {
+			return
+		}
+		before = n
+	}
+}
+
+func (r *removals) gathered() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.loose)
 }
 
 // takeLocked takes the first removal of a queue that is still owed and ready, to send

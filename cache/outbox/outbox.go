@@ -43,6 +43,7 @@ type Bucket interface {
 	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
 	Delete(ctx context.Context, key string, cond s3backend.Condition) error
 	DeleteAll(ctx context.Context, objs []s3backend.Object) (map[string]error, error)
+	RemovesVersions() bool
 }
 
 // Events is told what became of what is owed. Its methods are called without any
