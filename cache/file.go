@@ -144,15 +144,25 @@ func (f *File) change(ctx context.Context) (*outbox.Item, error) {
 	}
 	f.changing.Lock()
 	defer f.changing.Unlock()
+	it, err := f.hold(ctx)
+	if it != nil || err != nil {
+		return it, err
+	}
+	f.c.mu.Lock()
+	obj := f.obj
+	f.c.mu.Unlock()
+	return f.begin(obj, obj, nil)
+}
+
+// hold returns the item, held back from delivery as for change; nil where nothing is
+// pending. The caller holds changing.
+func (f *File) hold(ctx context.Context) (*outbox.Item, error) {
 	for {
 		f.c.mu.Lock()
-		it, held, obj := f.item, f.held, f.obj
+		it, held := f.item, f.held
 		f.c.mu.Unlock()
-		switch {
-		case held:
+		if held || it == nil {
 			return it, nil
-		case it == nil:
-			return f.begin(obj, obj, nil)
 		}
 		err := it.Hold(context.WithoutCancel(ctx)) // see Item.Bring
 		if err == nil {

@@ -261,18 +261,20 @@ func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
 
 // SetMode sets the permission bits, which travel with the file where it is owed.
 func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
-	h.f.c.mu.Lock()
-	owed, obj := h.f.item != nil, h.f.obj
-	h.f.c.mu.Unlock()
-	if !owed {
-		h.f.c.setMode(obj.Key, obj.ETag, mode)
-		return nil
-	}
-	it, err := h.f.change(ctx)
+	h.f.changing.Lock()
+	defer h.f.changing.Unlock()
+	it, err := h.f.hold(ctx)
 	if err != nil {
 		return err
 	}
-	return it.SetMode(mode)
+	if it != nil {
+		return it.SetMode(mode)
+	}
+	h.f.c.mu.Lock()
+	obj := h.f.obj
+	h.f.c.mu.Unlock()
+	h.f.c.setMode(obj.Key, obj.ETag, mode)
+	return nil
 }
 
 // CanWrite tells whether the file was opened for writing.

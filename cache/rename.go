@@ -76,6 +76,9 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 	}
 	dst, err := c.stat(ctx, to, maxAge)
 	if how.noReplace && src.File != nil && errors.Is(err, s3backend.NotExist) {
+		if err := to.checkNew(); err != nil {
+			return Version{}, err
+		}
 		// A file that is owed has its new name without a request.
 		switch taken, err := c.taken(ctx, to); {
 		case err != nil:
