@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -60,8 +62,8 @@ func (r *modelRun) died() {
 	for slot, of := range r.slots {
 		if of.write {
 			of.file.writers = 0
+			cut[of.file] = true // a new mode counts as writing
 			if of.file.dirty && r.plain.fstat(slot).attr.nlink > 0 {
-				cut[of.file] = true
 				if of.file.sealed {
 					of.file.unsure = true
 				} else {
@@ -101,6 +103,13 @@ func (r *modelRun) takeTimes(of map[*modelFile]bool) {
 			r.fail("mtime of a cut file", "%q was being written, and its time is %v", p, t)
 		}
 		r.setPlainTime(p, t)
+	}
+}
+
+// setPlainTimeOf is setPlainTime for an open file, which may have no name.
+func (r *modelRun) setPlainTimeOf(slot int, t time.Time) {
+	if err := os.Chtimes(fmt.Sprintf("/proc/self/fd/%d", r.plain.files[slot]), time.Time{}, t); err != nil {
+		panic(err)
 	}
 }
 

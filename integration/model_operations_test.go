@@ -114,10 +114,15 @@ func init() { // a map that parseStep looks into, too
 		"fallocate": {2, func(g *drawing) step {
 			return step{slot: g.slot(), off: g.offset(), n: g.size() + 1, opt: g.one("", "keep", "punch")}
 		}, onOpen(func(r *modelRun, s step) {
+			was := r.plain.fstat(s.slot).attr.mtime
 			mode := map[string]uint32{"": 0, "keep": unix.FALLOC_FL_KEEP_SIZE, "punch": unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE}[s.opt]
 			_, ok := r.both(fmt.Sprintf("fallocate(%d, %d, %d, %d)", s.slot, mode, s.off, s.n), nil, func(w *world) result {
 				return failed(uninterruptedly(func() error { return unix.Fallocate(w.files[s.slot], mode, s.off, s.n) }))
 			})
+			if s.opt == "keep" { // docs/semantics.md: it does nothing
+				r.setPlainTimeOf(s.slot, was)
+				return
+			}
 			r.wrote(s.slot, ok)
 		})},
 		"fsync": {3, func(g *drawing) step { return step{slot: g.slot()} }, onOpen(func(r *modelRun, s step) { r.fsync(s.slot) })},
@@ -153,6 +158,8 @@ func init() { // a map that parseStep looks into, too
 func onOpen(do func(r *modelRun, s step)) func(r *modelRun, s step) {
 	return func(r *modelRun, s step) {
 		if r.plain.files[s.slot] >= 0 {
+			r.replaced = r.isReplaced(s.slot)
+			defer func() { r.replaced = false }()
 			do(r, s)
 		}
 	}

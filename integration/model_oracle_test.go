@@ -73,7 +73,7 @@ func (r *modelRun) excused(errno unix.Errno, may []excuse) (why string, ok bool)
 	if errno == 0 {
 		return "", false
 	}
-	for _, e := range slices.Concat(may, r.faultExcuses(), r.diskExcuses()) {
+	for _, e := range slices.Concat(may, r.faultExcuses(), r.diskExcuses(), r.replacedExcuses()) {
 		for _, n := range e.errnos {
 			if n == errno && (e.holds == nil || e.holds()) {
 				return e.why, true
@@ -81,6 +81,25 @@ func (r *modelRun) excused(errno unix.Errno, may []excuse) (why string, ok bool)
 		}
 	}
 	return "", false
+}
+
+// isReplaced reports whether another file has taken the name of an open one.
+func (r *modelRun) isReplaced(slot int) bool {
+	st := r.plain.fstat(slot)
+	if st.errno != 0 || st.attr.nlink > 0 {
+		return false
+	}
+	a, ok := r.plainAttr(r.slots[slot].path)
+	return ok && a.ino != st.attr.ino
+}
+
+// replacedExcuses are the errors of an open file that another one has replaced: what was
+// not read of it is gone from S3.
+func (r *modelRun) replacedExcuses() []excuse {
+	if !r.replaced {
+		return nil
+	}
+	return []excuse{{errnos: []unix.Errno{unix.ESTALE}, why: "another file has replaced it at S3"}}
 }
 
 // asideGrace is how long S3 keeps a file that was renamed to a private name, with a

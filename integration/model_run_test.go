@@ -31,6 +31,7 @@ type modelRun struct {
 	slow       time.Duration        // of the slowest call on the mount
 	refused    *faultRule           // by which S3 refuses requests
 	wasExcused bool                 // the last call was refused by the mount alone
+	replaced   bool                 // the call is on an open file whose name another file has taken
 	diskErrno  unix.Errno           // that the disk returns
 	diskFailed int                  // how many operations had failed there when it was told to
 
@@ -54,6 +55,7 @@ type modelFile struct {
 type openFile struct {
 	file  *modelFile
 	write bool
+	path  string // as it was opened
 }
 
 // newModelRun makes a run in the directory of that name.
@@ -214,7 +216,7 @@ func (r *modelRun) open(slot int, p string, flags int, mode uint32) bool {
 		delete(r.files, a.ino) // the number of a file that is gone
 	}
 	f := r.fileOf(a)
-	r.slots[slot] = openFile{file: f, write: flags&unix.O_ACCMODE != unix.O_RDONLY}
+	r.slots[slot] = openFile{file: f, write: flags&unix.O_ACCMODE != unix.O_RDONLY, path: p}
 	if r.slots[slot].write {
 		f.writers++
 	}
@@ -304,19 +306,19 @@ func (r *modelRun) isWhole(b []byte) bool {
 // write writes to an open file in both worlds.
 func (r *modelRun) write(slot int, b []byte) bool {
 	_, ok := r.both(fmt.Sprintf("write(%d, %d bytes)", slot, len(b)), nil, func(w *world) result { return w.write(slot, b) })
-	r.wrote(slot, ok)
+	r.wrote(slot, ok && len(b) > 0)
 	return ok
 }
 
 func (r *modelRun) pwrite(slot int, b []byte, off int64) bool {
 	_, ok := r.both(fmt.Sprintf("pwrite(%d, %d bytes, %d)", slot, len(b), off), nil, func(w *world) result { return w.pwrite(slot, b, off) })
-	r.wrote(slot, ok)
+	r.wrote(slot, ok && len(b) > 0)
 	return ok
 }
 
 // wrote notes that an open file was changed.
 func (r *modelRun) wrote(slot int, ok bool) {
-	if r.wasExcused {
+	if r.wasExcused && !r.replaced {
 		r.refusedWrite(slot)
 	}
 	if of := r.slots[slot]; ok && of.file != nil {
