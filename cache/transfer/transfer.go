@@ -85,12 +85,20 @@ type Total struct {
 }
 
 const (
-	// workers is how many files are in flight at a time. Large ones take more of them, for
-	// they have several requests in flight each.
-	workers      = 16
-	largeFile    = 32 << 20
-	largeWorkers = workers / 2
+	// workers is how many small files are in flight at a time. Others count for several, for
+	// they are held in memory while they are sent: one for each slotSize, and one that goes in
+	// parts, which takes some 130 MiB, for half of all.
+	workers  = 32
+	slotSize = 2 << 20
 )
+
+// slotsFor is how many of the workers a file of this size takes.
+func slotsFor(size int64) int64 {
+	if size > s3backend.WholePart {
+		return workers / 2
+	}
+	return 1 + size/slotSize
+}
 
 // run carries out what is common to Put and Get.
 type run struct {
@@ -117,10 +125,7 @@ func newRun(ctx context.Context, cfg Config) (*run, context.Context) {
 func (r *run) start(ctx context.Context, size int64, work func(ctx context.Context) Result) error {
 	r.Meter.Files.Add(1)
 	r.Meter.Bytes.Add(size)
-	weight := int64(1)
-	if size > largeFile {
-		weight = largeWorkers
-	}
+	weight := slotsFor(size)
 	if err := r.slots.Acquire(ctx, weight); err != nil {
 		return context.Cause(ctx)
 	}

@@ -710,3 +710,17 @@ func (h *hooked) Complete(ctx context.Context, up s3backend.Upload, parts []s3ba
 	obj, err := h.Bucket.Complete(ctx, up, parts, size, cond)
 	return obj, h.leave(buckettest.Complete, err)
 }
+
+// TestMemoryIsBounded: whatever the sizes are, the files in flight fit in 320 MiB.
+func TestMemoryIsBounded(t *testing.T) {
+	const mib = 1 << 20
+	for _, size := range []int64{0, 1, slotSize - 1, slotSize, 5 * mib, s3backend.WholePart, s3backend.WholePart + 1, 5 << 40} {
+		memory := int64(130 * mib) // of parts
+		if size <= s3backend.WholePart {
+			memory = size * 5 / 2 // how io.ReadAll grows
+		}
+		if n := workers / slotsFor(size); n < 1 || n*memory > 320*mib {
+			t.Errorf("%d files of %d bytes in flight", n, size)
+		}
+	}
+}
