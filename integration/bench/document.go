@@ -21,6 +21,7 @@ To measure on your machine:
     make bench                                               # all of it, near and far
     make bench BENCH="--profiles far --workloads ls_10k"     # a part
     make bench BENCH=--list                                  # what there is
+    make bench BENCH=--move                                  # put and get alone, which need no mount
 
 Peers are found in PATH: s3fs and rclone are in Debian. Where geesefs, mount-s3 or goofys are not, BENCH_GEESEFS,
 BENCH_MOUNT_S3 and BENCH_GOOFYS name their programs.

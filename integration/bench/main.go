@@ -5,6 +5,7 @@
 //	bench                                  all that is compared, near and far
 //	bench --profiles far --workloads ls_10k,read_1g --contenders s3share,limit
 //	bench --workloads read_1g --runs 5     one of them, more often
+//	bench --move                           put and get beside rclone copy, without a mount
 //	bench --list                           all workloads and contenders
 //	bench --update docs/benchmarks.md      write the results down, with charts
 //	bench memserver --profile far          only the bucket, to try things on
@@ -78,6 +79,9 @@ func run(ctx context.Context, args []string) error {
 		}
 		return rep.update(o)
 	}
+	if o.move {
+		return o.moves(ctx)
+	}
 	rep, err := o.results(ctx, func(rep *report) error { // an interrupt leaves what was measured until then
 		gs := rep.groups()
 		return errors.Join(rep.table(os.Stdout, gs[len(gs)-1]), rep.save(o.json))
@@ -85,7 +89,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return rep.update(o)
+	if err := rep.update(o); err != nil || !o.all {
+		return err
+	}
+	return o.moves(ctx)
 }
 
 // update writes the document, if one is asked for.
@@ -112,6 +119,9 @@ type options struct {
 	json       string
 	from       string
 	args       []string
+	all        bool // no workload was named
+	move       bool // measure put and get alone
+	moveTo     string
 }
 
 func parse(args []string) (*options, error) {
@@ -129,6 +139,8 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.list, "list", false, "tell what there is and stop")
 	f.StringVar(&o.update, "update", "", "write the results to this Markdown `file`, charts beside it")
 	f.StringVar(&o.json, "json", "", "keep the results in this `file`")
+	f.BoolVar(&o.move, "move", false, "measure put and get beside rclone copy, and no mount")
+	f.StringVar(&o.moveTo, "move-update", "", "write what --move measures to this Markdown `file`")
 	f.StringVar(&o.from, "from", "", "measure nothing, take the results from this `file`")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -145,7 +157,7 @@ func parse(args []string) (*options, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.asked = contenders != ""
+	o.asked, o.all = contenders != "", workloads == ""
 	o.contenders, err = pick("contender", allContenders(o.binary), contenders,
 		func(c *contender) bool { return c.optional == nil || c.optional() }, func(c *contender) string { return c.name })
 	return o, err
