@@ -91,6 +91,21 @@ func socketName(dir string) string {
 	return hex.EncodeToString(sum[:8]) + ".sock"
 }
 
+// copyProgram copies a program to where others may start it. Another process does that: a
+// child that this one starts meanwhile would hold the file open to write, and nobody could
+// start it ("text file busy").
+func copyProgram(t *testing.T, from, to string) string {
+	t.Helper()
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("install", "-m", "755", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("install: %v\n%s", err, out)
+	}
+	return to
+}
+
 // startFakeDaemon has a user answer on the socket of the mount on dir, in the place
 // that is searched last.
 func startFakeDaemon(t *testing.T, uid int, dir string, status map[string]any) {
@@ -99,14 +114,7 @@ func startFakeDaemon(t *testing.T, uid int, dir string, status map[string]any) {
 	if err := errors.Join(os.MkdirAll(run, 0o700), os.Chown(run, uid, uid)); err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.ReadFile("/proc/self/exe")
-	program := filepath.Join(commonDir(t), "daemon")
-	if err == nil {
-		err = os.WriteFile(program, self, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := copyProgram(t, "/proc/self/exe", filepath.Join(commonDir(t), "daemon"))
 	text, err := json.Marshal(status)
 	if err != nil {
 		t.Fatal(err)
@@ -321,14 +329,7 @@ func TestAnotherUsersDirectoriesDoNotKeepFromMounting(t *testing.T) {
 			os.RemoveAll(dir)
 		}
 	})
-	program := filepath.Join(top, "s3share")
-	built, err := os.ReadFile(s3shareBin)
-	if err == nil {
-		err = os.WriteFile(program, built, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	copyProgram(t, s3shareBin, filepath.Join(top, "s3share"))
 	a := x.account(client)
 	// In a mount namespace of its own the user may open /dev/fuse.
 	out := shell(t, `
