@@ -49,6 +49,11 @@ func reads(principal, condition string) string {
 	return statement("Allow", principal, `"s3:GetObject"`, bothFolders, `"Condition": `+condition)
 }
 
+// plainDeny is a statement that refuses requests without TLS.
+func plainDeny(what string) string {
+	return `{"Effect": "Deny", "Principal": "*", ` + what + `, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}`
+}
+
 // TestPolicyCheckTable holds policies that are too wide, and right ones, against what
 // --check finds: each of the first has a finding that is worse than a note, and none of
 // the others has one.
@@ -112,6 +117,9 @@ func TestPolicyCheckTable(t *testing.T) {
 		{"a key of a condition twice", rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": "0.0.0.0/0", "aws:SourceIp": "203.0.113.0/24"}}`))},
 		{"no such operator", rightAnd(reads(partner, `{"StringEqual": {"aws:PrincipalArn": "x"}}`))},
 		{"without TLS", policyOf(rightFor(partner))},
+		{"TLS for getting and putting alone", policyOf(rightFor(partner), plainDeny(`"Action": ["s3:GetObject", "s3:PutObject"], "Resource": [`+bucketARN+`, "arn:aws:s3:::team-exchange/*"]`))},
+		{"TLS but for listing", policyOf(rightFor(partner), plainDeny(`"NotAction": "s3:ListBucket", "Resource": [`+bucketARN+`, "arn:aws:s3:::team-exchange/*"]`))},
+		{"TLS but for a folder", policyOf(rightFor(partner), plainDeny(`"Action": "s3:*", "NotResource": "arn:aws:s3:::team-exchange/Delivery/*"`))},
 	} {
 		t.Run("wide/"+tt.name, func(t *testing.T) { checks(t, tt.policy, true) })
 	}
@@ -149,6 +157,7 @@ func TestPolicyCheckTable(t *testing.T) {
 		{"AWS: no other endpoint", rightAnd(statement("Deny", anybody, `"s3:GetObject"`, bothFolders, `"Condition": {"StringNotEquals": {"aws:SourceVpce": "vpce-1a2b3c4d"}}`))},
 		{"AWS: MFA", rightAnd(statement("Deny", anybody, `"s3:DeleteObject"`, bothFolders, `"Condition": {"Null": {"aws:MultiFactorAuthAge": "true"}}`))},
 		{"AWS: a version of TLS", rightAnd(statement("Deny", anybody, `"s3:*"`, bothFolders, `"Condition": {"NumericLessThan": {"s3:TlsVersion": 1.2}}`))},
+		{"TLS, by two statements", policyOf(rightFor(partner), plainDeny(`"Action": "s3:*", "Resource": `+bucketARN), plainDeny(`"Action": "s3:*Object*", "Resource": "arn:aws:s3:::team-exchange/*"`), plainDeny(`"Action": "s3:*Multipart*", "Resource": "arn:aws:s3:::team-exchange/*"`))},
 		{"AWS: no keys of customers", rightAnd(statement("Deny", anybody, `"s3:PutObject"`, bothFolders, `"Condition": {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}}`))},
 		{"AWS: access logs", rightAnd(statement("Allow", `{"Service": "logging.s3.amazonaws.com"}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/EXAMPLE-LOGS*"`, `"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::source-bucket"}, "StringEquals": {"aws:SourceAccount": "111122223333"}}`))},
 		{"AWS: an inventory", rightAnd(statement("Allow", `{"Service": "s3.amazonaws.com"}`, `"s3:PutObject"`, `["arn:aws:s3:::team-exchange/inventory/*"]`, `"Condition": {"ArnLike": {"aws:SourceArn": ["arn:aws:s3:::source-bucket"]}, "StringEquals": {"aws:SourceAccount": ["111122223333"], "s3:x-amz-acl": ["bucket-owner-full-control"]}}`))},

@@ -226,15 +226,29 @@ func (l Lint) checkWhole() (all []Remark) {
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all
 	}
-	for _, resource := range []string{l.arn(""), l.arn("") + "/" + somewhere} {
-		plain := request{"*", GetObject, resource, map[string]string{"aws:securetransport": "false"}}
-		if !slices.ContainsFunc(l.Statement, func(s Statement) bool {
-			return s.Effect == Deny && s.Principal.Everyone() && s.names(GetObject) && s.names(PutObject) && s.reaches(resource) && s.Condition.holds(plain) == Yes
-		}) {
-			return append(all, Remark{Wide, "", "requests without TLS are not refused (a Deny where aws:SecureTransport is false)"})
-		}
+	if !l.refusesPlain() {
+		all = append(all, Remark{Wide, "", "not all requests without TLS are refused (a Deny of s3:* where aws:SecureTransport is false)"})
 	}
 	return all
+}
+
+// refusesPlain reports whether each request that an exchange needs is refused without TLS, in
+// the folders and outside of them.
+func (l Lint) refusesPlain() bool {
+	objects := []string{l.arn("") + "/" + somewhere}
+	for _, f := range l.Folders {
+		objects = append(objects, l.arn("")+"/"+f+"/"+somewhere)
+	}
+	refused := func(actions Strings, resource string) bool {
+		return all(actions, func(action string) bool {
+			plain := request{"*", action, resource, map[string]string{"aws:securetransport": "false"}}
+			return slices.ContainsFunc(l.Statement, func(s Statement) bool {
+				return s.Effect == Deny && s.Principal.Everyone() && s.names(action) && s.reaches(resource) && s.Condition.holds(plain) == Yes
+			})
+		})
+	}
+	return refused(neededOnBucket, l.arn("")) &&
+		all(objects, func(object string) bool { return refused(neededOnObjects, object) })
 }
 
 // Review is what a policy lets its clients do, and the findings, for scripts.

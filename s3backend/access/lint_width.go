@@ -47,7 +47,7 @@ func (l Lint) checkACLs(s Statement, say func(Level, string, ...any)) {
 	if l.Elsewhere || l.Ownership == Enforced || !s.names(PutObjectACL) {
 		return
 	}
-	for _, acl := range []string{"public-read-write", "public-read", "authenticated-read", "aws-exec-read", "log-delivery-write"} {
+	for _, acl := range givingACLs {
 		for operator, keys := range s.Condition {
 			for key, values := range keys {
 				if strings.EqualFold(key, "s3:x-amz-acl") && !strings.Contains(operator, "Not") && anyMatches(values, acl, false) {
@@ -57,9 +57,24 @@ func (l Lint) checkACLs(s Statement, say func(Level, string, ...any)) {
 			}
 		}
 	}
-	if s.Condition.holds(request{context: map[string]string{"s3:x-amz-acl": "public-read"}}) != No {
-		say(Note, "s3:PutObjectAcl without a condition on s3:x-amz-acl lets the client give objects to others, unless the bucket's ACLs are off")
+	if s.Condition.leavesACLs() {
+		say(Note, "s3:PutObjectAcl without a condition that holds s3:x-amz-acl to one value lets the client give objects to others, unless the bucket's ACLs are off")
 	}
+}
+
+// givingACLs are the canned ACLs that let others than the bucket's owner in.
+// Source: Amazon S3 User Guide, "Access control list (ACL) overview".
+var givingACLs = []string{"public-read-write", "public-read", "authenticated-read", "aws-exec-read", "log-delivery-write"}
+
+// leavesACLs reports whether a request may hold that gives an object to others: by a canned
+// ACL, or by a grant, with which a request can have no canned ACL.
+func (c Condition) leavesACLs() bool {
+	for _, acl := range givingACLs {
+		if c.holds(request{context: map[string]string{"s3:x-amz-acl": acl}}) != No {
+			return true
+		}
+	}
+	return c.holds(request{context: map[string]string{"s3:x-amz-acl": ""}}) != No
 }
 
 // awsNames are the accounts, users and roles, without "*".
