@@ -29,6 +29,7 @@ var (
 // made it: the object is fetched beside it, under the name of a conflict copy.
 func Get(ctx context.Context, cfg Config, source, dir string) (Total, error) {
 	newFileMode()
+	// #nosec G301 -- the user's umask says who may read what is fetched
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return Total{}, err
 	}
