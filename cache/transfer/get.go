@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -54,7 +56,14 @@ type get struct {
 	*run
 	root *os.Root
 	dir  string
+	kept int // bytes of the names of directories that were listed and not fetched yet
 }
+
+const (
+	// mostKept bounds get.kept: some 600,000 directories. A server may list them for ever.
+	mostKept     = 32 << 20
+	stringHeader = 16 // bytes, beside those of the text
+)
 
 // remote is an object that is to be fetched.
 type remote struct {
@@ -108,6 +117,12 @@ func (g *get) directory(ctx context.Context, dir, prefix string) error {
 			return err
 		}
 		below = append(below, page.Prefixes...)
+		for _, p := range page.Prefixes {
+			g.kept += len(p) + stringHeader
+		}
+		if g.kept > mostKept {
+			return fmt.Errorf("%w: more than %d directories in %q", meta.ErrTooMany, len(below), prefix)
+		}
 		reached := ""
 		for _, obj := range page.Objects {
 			reached = obj.Key
@@ -129,6 +144,7 @@ func (g *get) directory(ctx context.Context, dir, prefix string) error {
 		}
 	}
 	for _, p := range below {
+		g.kept -= len(p) + stringHeader
 		name := cache.FileName(strings.TrimSuffix(p[len(prefix):], "/"), false)
 		to := path.Join(dir, name)
 		if err := makeDir(g.root, to); err != nil {

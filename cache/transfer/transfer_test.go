@@ -18,6 +18,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -530,6 +531,32 @@ func list(t *testing.T, dir string) []os.DirEntry {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// endless lists new directories for ever.
+type endless struct {
+	Bucket
+	pages int
+}
+
+func (e *endless) List(_ context.Context, in s3backend.ListInput) (page s3backend.Page, err error) {
+	e.pages++
+	for i := range 1000 {
+		page.Prefixes = append(page.Prefixes, fmt.Sprintf("%s%012d%s/", in.Prefix, 1000*e.pages+i, strings.Repeat("x", 900)))
+	}
+	page.Next = fmt.Sprint(e.pages)
+	return page, nil
+}
+
+// TestGetOfDirectoriesWithoutAnEnd: a server that lists for ever is left with an error,
+// before what it lists takes much memory.
+func TestGetOfDirectoriesWithoutAnEnd(t *testing.T) {
+	r := newRig(t)
+	cfg, notes := r.config(&endless{Bucket: r.b})
+	defer notes.Close()
+	if _, err := Get(t.Context(), cfg, "Submissions/", r.dir); !errors.Is(err, meta.ErrTooMany) {
+		t.Errorf("Get = %v, want %v", err, meta.ErrTooMany)
+	}
 }
 
 // TestGetFollowsNoLink: a link in the directory is neither followed nor replaced.

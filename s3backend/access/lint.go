@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -157,8 +158,11 @@ func (l Lint) Rights(client, folder string) Rights {
 }
 
 // Remarks are what is wrong with the policy, too wide, missing for s3share, or
-// worth knowing: the worst first.
+// worth knowing: the worst first. One that is larger than S3 takes is not judged further.
 func (l Lint) Remarks() []Remark {
+	if size := len(l.Bytes()); size > MaxPolicy {
+		return []Remark{{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)}}
+	}
 	var all []Remark
 	for i := range l.Statement {
 		all = append(all, l.checkForm(i)...)
@@ -193,6 +197,11 @@ func (l Lint) checkForm(i int) (all []Remark) {
 	if (s.Principal == nil) == (s.NotPrincipal == nil) {
 		wrong("it needs a Principal")
 	}
+	for _, p := range []*Principal{s.Principal, s.NotPrincipal} {
+		if p != nil && !p.Any && len(slices.Concat(slices.Collect(maps.Values(p.By))...)) == 0 {
+			wrong("its Principal names nobody")
+		}
+	}
 	if (len(s.Action) == 0) == (len(s.NotAction) == 0) {
 		wrong("it needs an Action")
 	}
@@ -219,9 +228,6 @@ func (l Lint) checkWhole() (all []Remark) {
 	}
 	for _, odd := range oddMembers(l.members, policyMembers) {
 		all = append(all, Remark{Wrong, "", odd})
-	}
-	if size := len(l.Bytes()); size > MaxPolicy {
-		all = append(all, Remark{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)})
 	}
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all

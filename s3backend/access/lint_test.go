@@ -34,3 +34,23 @@ func TestACLsThatAConditionLeavesAreTold(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatS3RefusesIsWrong: S3 would not take these policies.
+func TestWhatS3RefusesIsWrong(t *testing.T) {
+	statement := func(principal string) string {
+		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": ` + principal + `, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Delivery/*"}}`
+	}
+	for _, tt := range []struct{ name, policy, says string }{
+		{"no principal", statement(`{}`), "names nobody"},
+		{"an empty principal", statement(`{"AWS": []}`), "names nobody"},
+		{"too many principals", statement(`{"AWS": ["` + strings.Repeat(`111122223333", "`, 4000) + `444455556666"]}`), "20 KiB"},
+		{"a resource of many wildcards", strings.Replace(statement(`"*"`), "Delivery/*", strings.Repeat("*a", 100_000), 1), "20 KiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := Lint{Document: parse(t, tt.policy), Bucket: "b", Folders: []string{"Submissions", "Delivery"}}
+			if !slices.ContainsFunc(l.Remarks(), func(r Remark) bool { return r.Level == Wrong && strings.Contains(r.Text, tt.says) }) {
+				t.Errorf("nothing is told of %q: %.500v", tt.says, l.Remarks())
+			}
+		})
+	}
+}
