@@ -112,4 +112,4 @@ needs:
 	if [ -n "$$(missing $(NEEDED))" ]; then exit 1; fi
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
