@@ -180,6 +180,11 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 		names := strings.Join(s.Principal.By[kind], ", ")
 		switch kind {
 		case "AWS":
+			for _, name := range s.Principal.By[kind] {
+				if strings.Contains(name, ":iam::cloudfront:") {
+					say(Wide, "it allows %s: a distribution of CloudFront, which can publish what it gets", name)
+				}
+			}
 		case "Service":
 			l.checkService(s, names, say)
 		case "CanonicalUser":

@@ -35,6 +35,17 @@ func TestACLsThatAConditionLeavesAreTold(t *testing.T) {
 	}
 }
 
+// TestADistributionIsTooWide: what CloudFront may get it may publish.
+func TestADistributionIsTooWide(t *testing.T) {
+	const identity = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1"
+	d := parse(t, `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": ["444455556666", "`+identity+`"]},
+		"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Delivery/*"}}`)
+	l := Lint{Document: d, Bucket: "b", Folders: []string{"Submissions", "Delivery"}}
+	if !slices.ContainsFunc(l.Remarks(), func(r Remark) bool { return r.Level == Wide && strings.Contains(r.Text, identity) }) {
+		t.Errorf("nothing is told of %q: %v", identity, l.Remarks())
+	}
+}
+
 // TestWhatS3RefusesIsWrong: S3 would not take these policies.
 func TestWhatS3RefusesIsWrong(t *testing.T) {
 	statement := func(principal string) string {
