@@ -62,8 +62,9 @@ func yes(w http.ResponseWriter, r *http.Request) {
 // everyMethod has a way to call each exported method of Client, so that no
 // later one escapes the tests that go through them all.
 var everyMethod = map[string]func(t *testing.T, c *Client) error{
-	"List": func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListInput{}); return err },
-	"Head": func(t *testing.T, c *Client) error { _, err := c.Head(t.Context(), "k"); return err },
+	"List":            func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListInput{}); return err },
+	"Head":            func(t *testing.T, c *Client) error { _, err := c.Head(t.Context(), "k"); return err },
+	"RemovesVersions": func(_ *testing.T, c *Client) error { _ = c.RemovesVersions(); return nil },
 	// The first goes out through the SDK, the second directly.
 	"Get":          func(t *testing.T, c *Client) error { return errors.Join(get(t.Context(), c), get(t.Context(), c)) },
 	"Put":          func(t *testing.T, c *Client) error { return errors.Join(put(t, c), put(t, c)) },
