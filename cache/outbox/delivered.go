@@ -32,6 +32,9 @@ func (it *Item) findDelivered() {
 
 		it.mu.Lock()
 		it.attempt = nil
+		if a.due { // somebody has it sent as it is meanwhile
+			it.scheduleLocked(0)
+		}
 		it.mu.Unlock()
 		close(a.done)
 		cancel(nil)
