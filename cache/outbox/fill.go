@@ -22,11 +22,11 @@ var fillBuffers = semaphore.NewWeighted(fillAtOnce)
 func (s *stage) fill(ctx context.Context, off, end int64) error {
 	s.mu.Lock()
 	end = min(end, s.baseValid)
-	base, gaps := s.base, s.dirty.gaps(off, end)
+	base, gaps := s.base, s.dirty.Gaps(off, end)
 	s.mu.Unlock()
 	longest := int64(0)
 	for _, g := range gaps {
-		longest = max(longest, g.end-g.off)
+		longest = max(longest, g.End-g.Off)
 	}
 	most := int64(fillForFree)
 	if longest > most && longest <= fillMost {
@@ -38,15 +38,15 @@ func (s *stage) fill(ctx context.Context, off, end int64) error {
 	}
 	buf := make([]byte, min(longest, most))
 	for _, g := range gaps {
-		for g.off < g.end {
-			n := min(g.end-g.off, most)
-			if _, err := base.ReadAt(ctx, buf[:n], g.off); err != nil && err != io.EOF {
+		for g.Off < g.End {
+			n := min(g.End-g.Off, most)
+			if _, err := base.ReadAt(ctx, buf[:n], g.Off); err != nil && err != io.EOF {
 				return err
 			}
-			if err := s.fillOne(buf[:n], g.off); err != nil {
+			if err := s.fillOne(buf[:n], g.Off); err != nil {
 				return err
 			}
-			g.off += n
+			g.Off += n
 		}
 	}
 	return nil
@@ -59,11 +59,11 @@ func (s *stage) fillOne(p []byte, off int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := min(off+int64(len(p)), s.baseValid)
-	for _, g := range s.dirty.gaps(off, end) {
-		if _, err := s.file.WriteAt(p[g.off-off:g.end-off], g.off); err != nil {
+	for _, g := range s.dirty.Gaps(off, end) {
+		if _, err := s.file.WriteAt(p[g.Off-off:g.End-off], g.Off); err != nil {
 			return err
 		}
-		s.dirty.add(g.off, g.end) // where nothing was written: no sum is of it
+		s.dirty.Add(g.Off, g.End) // where nothing was written: no sum is of it
 		s.bytesSeq++
 	}
 	return nil

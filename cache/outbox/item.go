@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -57,11 +58,11 @@ type Item struct {
 	// logMu orders the lines of the journal, and guards the next six.
 	logMu   sync.Mutex
 	logGone bool
-	place   *place   // of the journal and of the staged bytes; nil: they have files
-	logged  extents  // what the journal knows to be staged over the base
-	lines   int      // written so far
-	onDiskN int      // of them, those that are on the disk
-	keys    []string // that lines gave the item or took from it which need not be on the disk yet
+	place   *place     // of the journal and of the staged bytes; nil: they have files
+	logged  extent.Set // what the journal knows to be staged over the base
+	lines   int        // written so far
+	onDiskN int        // of them, those that are on the disk
+	keys    []string   // that lines gave the item or took from it which need not be on the disk yet
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
 	// across a request.

@@ -1,6 +1,9 @@
 package outbox
 
-import "github.com/s3share/s3share/s3backend"
+import (
+	"github.com/s3share/s3share/cache/extent"
+	"github.com/s3share/s3share/s3backend"
+)
 
 // Limits of S3's multipart uploads, in bytes and parts.
 const (
@@ -30,10 +33,10 @@ type part struct {
 // planEdit divides an edited file so that the ranges that the base still has are
 // copied by the server, in parts as long as may be, and only the rest goes up.
 // It returns nil where that saves nothing.
-func planEdit(size, baseValid int64, dirty extents) []part {
+func planEdit(size, baseValid int64, dirty extent.Set) []part {
 	var runs []part // alternating; nums are given at the end
 	for off := int64(0); off < size; {
-		end, in := dirty.next(off, size)
+		end, in := dirty.Next(off, size)
 		clean := !in && off < baseValid
 		if clean {
 			end = min(end, baseValid)

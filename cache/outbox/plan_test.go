@@ -3,6 +3,8 @@ package outbox
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/s3share/s3share/cache/extent"
 )
 
 func TestLayoutHoldsTheLargestObject(t *testing.T) {
@@ -40,12 +42,12 @@ func TestPlanEditMovesOnlyWhatChanged(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		size, baseValid int64
-		dirty           extents
+		dirty           extent.Set
 		up, copies      int64 // bytes that go up at most; copy requests
 	}{
-		{"1 MiB in the middle", 256 * mib, 256 * mib, extents{{100 * mib, 101 * mib}}, 5 * mib, 2},
-		{"1 MiB appended", 257 * mib, 256 * mib, extents{{256 * mib, 257 * mib}}, 1 * mib, 1},
-		{"at the start", 256 * mib, 256 * mib, extents{{0, 1}}, 5 * mib, 1},
+		{"1 MiB in the middle", 256 * mib, 256 * mib, extent.Set{{Off: 100 * mib, End: 101 * mib}}, 5 * mib, 2},
+		{"1 MiB appended", 257 * mib, 256 * mib, extent.Set{{Off: 256 * mib, End: 257 * mib}}, 1 * mib, 1},
+		{"at the start", 256 * mib, 256 * mib, extent.Set{{Off: 0, End: 1}}, 5 * mib, 1},
 		{"shortened", 100 * mib, 100 * mib, nil, 0, 1},
 	} {
 		parts := planEdit(c.size, c.baseValid, c.dirty)
@@ -69,10 +71,10 @@ func TestPlanEditIsAlwaysAccepted(t *testing.T) {
 	for range 2000 {
 		size := rnd.Int64N(200<<20) + 1
 		baseValid := rnd.Int64N(size + 1)
-		var dirty extents
+		var dirty extent.Set
 		for range rnd.IntN(6) {
 			off := rnd.Int64N(size)
-			dirty.add(off, min(size, off+rnd.Int64N(20<<20)+1))
+			dirty.Add(off, min(size, off+rnd.Int64N(20<<20)+1))
 		}
 		parts := planEdit(size, baseValid, dirty)
 		if parts == nil {
@@ -80,7 +82,7 @@ func TestPlanEditIsAlwaysAccepted(t *testing.T) {
 		}
 		checkParts(t, parts, size)
 		for _, p := range parts {
-			if p.copied && (p.off+p.n > baseValid || len(dirty.gaps(p.off, p.off+p.n)) != 1 || dirty.has(p.off, p.off+1)) {
+			if p.copied && (p.off+p.n > baseValid || len(dirty.Gaps(p.off, p.off+p.n)) != 1 || dirty.Has(p.off, p.off+1)) {
 				t.Fatalf("size %d, base %d, dirty %v: part %+v is not all in the base", size, baseValid, dirty, p)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -301,7 +302,7 @@ func (r *recovery) item(f found) error {
 		it.interrupt(interruption{why: why})
 		if it.base.ETag == "" {
 			st.size = size
-			st.dirty.add(0, st.size)
+			st.dirty.Add(0, st.size)
 		} else if size < st.size {
 			// It was being cut when the process ended: the base has these bytes.
 			if err := os.Truncate(f.path, st.size); err != nil {
@@ -319,7 +320,7 @@ func (r *recovery) item(f found) error {
 		st.base = it.opened(o.open(it.base))
 	}
 	for _, x := range st.dirty {
-		st.taken += x.end - x.off
+		st.taken += x.End - x.Off
 	}
 	o.staged.Add(st.taken)
 	it.stage, it.logged = st, slices.Clone(st.dirty)
@@ -379,13 +380,13 @@ func (it *Item) replay(st *stage, r record) {
 		it.lost, it.contentID, it.contentIDSeq = r.Lost, "", 0
 	case opWrite:
 		for _, x := range r.Dirty {
-			st.dirty.add(x[0], x[1])
+			st.dirty.Add(x[0], x[1])
 			st.size = max(st.size, x[1])
 		}
 	case opMode:
 		it.replayMode(r)
 	case opTruncate:
-		st.dirty.cut(r.Size)
+		st.dirty.Cut(r.Size)
 		st.size, st.baseValid = r.Size, r.Valid
 	case opSeal:
 		it.sealed.Store(true)
@@ -396,7 +397,7 @@ func (it *Item) replay(st *stage, r record) {
 		it.replayMode(r)
 		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime.Time, nil
 		for _, x := range r.Dirty {
-			st.dirty.add(x[0], x[1])
+			st.dirty.Add(x[0], x[1])
 		}
 	case opRefuse:
 		it.interrupted = r.interruption()
@@ -513,7 +514,7 @@ func (s *stage) stillFits(parts []part) bool {
 	defer s.mu.Unlock()
 	for _, p := range parts {
 		end := p.off + p.n
-		if p.copied && (end > s.baseValid || !slices.Equal(s.dirty.gaps(p.off, end), []extent{{p.off, end}})) {
+		if p.copied && (end > s.baseValid || !slices.Equal(s.dirty.Gaps(p.off, end), []extent.Range{{Off: p.off, End: end}})) {
 			return false
 		}
 	}
@@ -524,6 +525,6 @@ func (s *stage) stillFits(parts []part) bool {
 func (s *stage) touched(off, end int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.dirty.gaps(off, end)
-	return len(g) != 1 || g[0] != extent{off, end}
+	g := s.dirty.Gaps(off, end)
+	return len(g) != 1 || g[0] != extent.Range{Off: off, End: end}
 }

@@ -93,7 +93,7 @@ func (it *Item) sealRecord(op, boot string) record {
 	defer it.stage.mu.Unlock()
 	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, filetime.Time{Time: it.stage.mtime}
 	for _, x := range it.stage.dirty {
-		r.Dirty = append(r.Dirty, [2]int64{x.off, x.end})
+		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
 	if sum, ok := it.stage.sums.of(0, r.Size); ok && it.small() {
 		r.Sum = &sum // its place may have been another's

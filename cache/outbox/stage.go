@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/extent"
 )
 
 // Base reads the version that a stage lies upon. Its error is Stale once the key
@@ -34,7 +36,7 @@ type stage struct {
 	base      Base // nil without one
 	size      int64
 	baseValid int64 // how much of base's beginning is still in the file
-	dirty     extents
+	dirty     extent.Set
 	mtime     time.Time
 	taken     int64            // bytes that room was asked for
 	seq       uint64           // counts changes of the content, times and modes among it
@@ -85,9 +87,9 @@ func (s *stage) touchDataLocked(off, end int64) {
 	s.bytesSeq++
 	s.mtime = time.Now()
 	data := slices.Clone(s.dirty)
-	data.add(0, s.baseValid)
+	data.Add(0, s.baseValid)
 	for _, x := range data {
-		for u := max(off, x.off) / touchUnit; u*touchUnit < min(end, x.end); u++ {
+		for u := max(off, x.Off) / touchUnit; u*touchUnit < min(end, x.End); u++ {
 			s.written[u] = s.seq
 		}
 	}
@@ -109,7 +111,7 @@ func (s *stage) changed(off, end int64, seq uint64) bool {
 func (s *stage) has(off, end int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dirty.has(off, end)
+	return s.dirty.Has(off, end)
 }
 
 // overBase tells that bytes of the base are still part of the file.
@@ -135,7 +137,7 @@ func (s *stage) writeAt(p []byte, off int64) (int, error) {
 	n, err := s.put(p, off)
 	if n > 0 {
 		s.mu.Lock()
-		s.dirty.add(off, off+int64(n))
+		s.dirty.Add(off, off+int64(n))
 		s.size = max(s.size, off+int64(n))
 		s.touchLocked(off, off+int64(n))
 		s.sums.wrote(p[:n], off)
@@ -165,7 +167,7 @@ func (s *stage) append(p []byte) (off int64, n int, err error) {
 	}
 	n, err = s.put(p, off)
 	if n > 0 {
-		s.dirty.add(off, off+int64(n))
+		s.dirty.Add(off, off+int64(n))
 		s.size += int64(n)
 		s.touchLocked(off, off+int64(n))
 		s.sums.wrote(p[:n], off)
@@ -185,34 +187,34 @@ func (s *stage) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 		p = p[:size-off]
 	}
 	type run struct {
-		extent
+		extent.Range
 		staged bool
 	}
 	var runs []run
 	for at, end := off, off+int64(len(p)); at < end; {
-		to, in := s.dirty.next(at, end)
+		to, in := s.dirty.Next(at, end)
 		if !in && at < baseValid {
 			to = min(to, baseValid)
 		}
-		runs = append(runs, run{extent{at, to}, in || at >= baseValid})
+		runs = append(runs, run{extent.Range{Off: at, End: to}, in || at >= baseValid})
 		at = to
 	}
 	s.mu.Unlock()
 	for _, r := range runs {
-		part := p[r.off-off : r.end-off]
+		part := p[r.Off-off : r.End-off]
 		var n int
 		var err error
 		if r.staged {
-			n, err = s.file.ReadAt(part, r.off)
+			n, err = s.file.ReadAt(part, r.Off)
 		} else {
-			n, err = base.ReadAt(ctx, part, r.off)
+			n, err = base.ReadAt(ctx, part, r.Off)
 		}
 		if err == io.EOF {
 			clear(part[n:]) // a hole at the end of the sparse file
 			err = nil
 		}
 		if err != nil {
-			return int(r.off-off) + n, err
+			return int(r.Off-off) + n, err
 		}
 	}
 	if short {
@@ -237,12 +239,12 @@ func (s *stage) truncate(size int64) error {
 	}
 	s.touchDataLocked(min(size, s.size), max(size, s.size))
 	if size < s.size {
-		before := s.dirty.total()
-		s.dirty.cut(size)
+		before := s.dirty.Total()
+		s.dirty.Cut(size)
 		s.sums.cut(size)
 		s.baseValid = min(s.baseValid, size)
 		// What was filled from the base, or punched, had taken no room.
-		back := min(s.taken, before-s.dirty.total())
+		back := min(s.taken, before-s.dirty.Total())
 		if s.taken -= back; back > 0 {
 			_ = s.room(-back)
 		}
@@ -266,7 +268,7 @@ func (s *stage) punch(off, end int64) error {
 		return err
 	}
 	s.touchDataLocked(off, end)
-	s.dirty.add(off, end)
+	s.dirty.Add(off, end)
 	s.sums.forget(off, end)
 	return nil
 }
@@ -282,7 +284,7 @@ func (s *stage) rebase(base Base) {
 func (s *stage) whole() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dirty.has(0, s.baseValid)
+	return s.dirty.Has(0, s.baseValid)
 }
 
 // seek finds the next data or hole from off on, for SEEK_DATA and SEEK_HOLE.
@@ -293,10 +295,10 @@ func (s *stage) seek(off int64, hole bool) (int64, error) {
 	if off >= s.size {
 		return 0, unix.ENXIO
 	}
-	all := append(extents(nil), s.dirty...)
-	all.add(0, s.baseValid)
+	all := append(extent.Set(nil), s.dirty...)
+	all.Add(0, s.baseValid)
 	for off < s.size {
-		end, data := all.next(off, s.size)
+		end, data := all.Next(off, s.size)
 		if data != hole {
 			return off, nil
 		}
@@ -341,8 +343,8 @@ func (s *stage) charge(off, end int64) error {
 
 func (s *stage) chargeLocked(off, end int64) error {
 	n := int64(0)
-	for _, g := range s.dirty.gaps(off, end) {
-		n += g.end - g.off
+	for _, g := range s.dirty.Gaps(off, end) {
+		n += g.End - g.Off
 	}
 	if n == 0 {
 		return nil

@@ -70,8 +70,8 @@ func (it *Item) beforeWrite() error {
 func (it *Item) afterWrite(off, end int64) error {
 	if it.edits.Load() || it.small() {
 		it.logMu.Lock()
-		known := it.logged.has(off, end)
-		it.logged.add(off, end)
+		known := it.logged.Has(off, end)
+		it.logged.Add(off, end)
 		it.logMu.Unlock()
 		if !known {
 			if err := it.note(record{Op: opWrite, Dirty: [][2]int64{{off, end}}}); err != nil {
@@ -133,7 +133,7 @@ func (it *Item) noteSize() error {
 	size, valid := it.stage.size, it.stage.baseValid
 	it.stage.mu.Unlock()
 	it.logMu.Lock()
-	it.logged.cut(size)
+	it.logged.Cut(size)
 	it.logMu.Unlock()
 	return it.note(record{Op: opTruncate, Size: size, Valid: valid})
 }

@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -119,20 +119,14 @@ type partial struct {
 	file  *os.File
 	moved func(int64)
 
-	// notes has a line for each extent that is on the disk; nil for a small file.
+	// notes has a line for each range that is on the disk; nil for a small file.
 	notes *os.File
 
 	// mu guards the fields below.
 	mu      sync.Mutex
-	written extents
+	written extent.Set
 	saved   int64 // bytes of written when the notes were written last
 	saving  bool
-}
-
-// extent is a range of bytes.
-type extent struct {
-	Off int64 `json:"off"`
-	N   int64 `json:"n"`
 }
 
 const (
@@ -241,29 +235,29 @@ func openNamed(dir *os.Root, name string, named os.FileInfo) *os.File {
 	return nil
 }
 
-// readNotes learns which extents are on the disk.
+// readNotes learns which ranges are on the disk.
 func (p *partial) readNotes() {
 	scan := bufio.NewScanner(p.notes)
 	for scan.Scan() {
-		var e extent
-		if json.Unmarshal(scan.Bytes(), &e) != nil || e.Off < 0 || e.N <= 0 || e.Off > p.obj.Size-e.N {
+		var x extent.Range
+		if json.Unmarshal(scan.Bytes(), &x) != nil || x.Off < 0 || x.End <= x.Off || x.End > p.obj.Size {
 			break // torn: what was noted before holds
 		}
-		p.written = p.written.add(e)
+		p.written.Add(x.Off, x.End)
 	}
 	st, err := p.file.Stat()
-	if err != nil || len(p.written) > 0 && p.written.end() > st.Size() {
+	if n := len(p.written); err != nil || n > 0 && p.written[n-1].End > st.Size() {
 		p.written = nil
 	}
-	p.saved = p.written.bytes()
+	p.saved = p.written.Total()
 	_ = p.notes.Truncate(0)
 	_, _ = p.notes.Seek(0, io.SeekStart)
 	p.note(p.written)
 }
 
-func (p *partial) note(all extents) {
-	for _, e := range all {
-		if line, err := json.Marshal(e); err == nil {
+func (p *partial) note(all extent.Set) {
+	for _, x := range all {
+		if line, err := json.Marshal(x); err == nil {
 			_, _ = p.notes.Write(append(line, '\n'))
 		}
 	}
@@ -271,9 +265,9 @@ func (p *partial) note(all extents) {
 
 // download fetches what is missing.
 func (p *partial) download(ctx context.Context, from s3backend.Requests) error {
-	p.moved(p.written.bytes())
-	for _, gap := range p.written.gaps(p.obj.Size) {
-		err := s3backend.Download(ctx, from, p.obj, gap.Off, gap.N, p)
+	p.moved(p.written.Total())
+	for _, gap := range p.written.Gaps(0, p.obj.Size) {
+		err := s3backend.Download(ctx, from, p.obj, gap.Off, gap.End-gap.Off, p)
 		if err != nil {
 			p.save()
 			return err
@@ -292,8 +286,8 @@ func (p *partial) WriteAt(b []byte, off int64) (int, error) {
 		return n, err
 	}
 	p.mu.Lock()
-	p.written = p.written.add(extent{off, int64(n)})
-	due := !p.saving && p.written.bytes()-p.saved >= saveStep
+	p.written.Add(off, off+int64(n))
+	due := !p.saving && p.written.Total()-p.saved >= saveStep
 	p.saving = p.saving || due
 	p.mu.Unlock()
 	if due {
@@ -315,7 +309,7 @@ func (p *partial) save() {
 	defer p.mu.Unlock()
 	if synced {
 		p.note(all)
-		p.saved = all.bytes()
+		p.saved = all.Total()
 	}
 	p.saving = false
 }
@@ -356,49 +350,3 @@ var newFileMode = sync.OnceValue(func() fs.FileMode {
 	unix.Umask(mask)
 	return 0o666 &^ fs.FileMode(mask)
 })
-
-// extents are ranges in order, none of which touch.
-type extents []extent
-
-func (x extents) bytes() (n int64) {
-	for _, e := range x {
-		n += e.N
-	}
-	return n
-}
-
-func (x extents) end() int64 {
-	if len(x) == 0 {
-		return 0
-	}
-	last := x[len(x)-1]
-	return last.Off + last.N
-}
-
-// add returns x with one more range.
-func (x extents) add(e extent) extents {
-	i, _ := slices.BinarySearchFunc(x, e.Off, func(a extent, off int64) int { return cmp.Compare(a.Off+a.N, off) })
-	j := i // those that e touches
-	for j < len(x) && x[j].Off <= e.Off+e.N {
-		end := max(e.Off+e.N, x[j].Off+x[j].N)
-		e.Off = min(e.Off, x[j].Off)
-		e.N = end - e.Off
-		j++
-	}
-	return slices.Replace(x, i, j, e)
-}
-
-// gaps are the ranges below size that are not in x.
-func (x extents) gaps(size int64) (all []extent) {
-	off := int64(0)
-	for _, e := range x {
-		if e.Off > off {
-			all = append(all, extent{off, e.Off - off})
-		}
-		off = e.Off + e.N
-	}
-	if off < size {
-		all = append(all, extent{off, size - off})
-	}
-	return all
-}

@@ -1,4 +1,4 @@
-package outbox
+package extent
 
 import (
 	"math/rand/v2"
@@ -10,42 +10,42 @@ func TestExtents(t *testing.T) {
 	const size = 64
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
-		var s extents
+		var s Set
 		var want [size]bool
 		for range 20 {
 			a, b := rnd.Int64N(size+1), rnd.Int64N(size+1)
 			a, b = min(a, b), max(a, b)
 			if rnd.IntN(4) == 0 {
-				s.cut(a)
+				s.Cut(a)
 				clear(want[a:])
 			} else {
-				s.add(a, b)
+				s.Add(a, b)
 				for i := a; i < b; i++ {
 					want[i] = true
 				}
 			}
 			for i := 1; i < len(s); i++ {
-				if s[i-1].end >= s[i].off || s[i].off >= s[i].end {
+				if s[i-1].End >= s[i].Off || s[i].Off >= s[i].End {
 					t.Fatalf("%v is not sorted and apart", s)
 				}
 			}
 			for i := range int64(size) {
-				if s.has(i, i+1) != want[i] {
-					t.Fatalf("%v.has(%d) = %v, want %v", s, i, !want[i], want[i])
+				if s.Has(i, i+1) != want[i] {
+					t.Fatalf("%v.Has(%d) = %v, want %v", s, i, !want[i], want[i])
 				}
-				end, in := s.next(i, size)
+				end, in := s.Next(i, size)
 				if in != want[i] || end <= i {
-					t.Fatalf("%v.next(%d) = %d, %v", s, i, end, in)
+					t.Fatalf("%v.Next(%d) = %d, %v", s, i, end, in)
 				}
 				for j := i; j < end; j++ {
 					if want[j] != in {
-						t.Fatalf("%v.next(%d) = %d, %v but byte %d differs", s, i, end, in, j)
+						t.Fatalf("%v.Next(%d) = %d, %v but byte %d differs", s, i, end, in, j)
 					}
 				}
 			}
 			missing := 0
-			for _, g := range s.gaps(0, size) {
-				missing += int(g.end - g.off)
+			for _, g := range s.Gaps(0, size) {
+				missing += int(g.End - g.Off)
 			}
 			for _, w := range want {
 				if w {
@@ -53,7 +53,7 @@ func TestExtents(t *testing.T) {
 				}
 			}
 			if missing != size {
-				t.Fatalf("%v.gaps and its bytes make %d, want %d", s, missing, size)
+				t.Fatalf("%v.Gaps and its bytes make %d, want %d", s, missing, size)
 			}
 		}
 	}
