@@ -7,20 +7,34 @@ import "context"
 // any of it before. What fails is done again by the commit, with all its patience;
 // whoever takes the item back before has only wasted the requests.
 func (it *Item) sendEarly() {
-	it.mu.Lock()
-	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed || it.o.gate.reason() != nil {
-		it.mu.Unlock()
+	if it.o.gate.reason() != nil {
 		return
 	}
-	ctx, cancel := context.WithCancelCause(it.o.ctx)
-	a := &attempt{cancel: cancel, done: make(chan struct{}), early: true}
-	it.attempt = a
-	it.mu.Unlock()
-
+	ctx, a := it.beginEarly(Sealed)
+	if a == nil {
+		return
+	}
 	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
 		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
 	}
+	it.endEarly(a)
+}
 
+// beginEarly begins an attempt that is no delivery yet, of an item that nobody is at work
+// on and that has this state; else it returns no attempt.
+func (it *Item) beginEarly(state State) (context.Context, *attempt) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != state {
+		return nil, nil
+	}
+	ctx, cancel := context.WithCancelCause(it.o.ctx)
+	it.attempt = &attempt{cancel: cancel, done: make(chan struct{}), early: true}
+	return ctx, it.attempt
+}
+
+// endEarly ends it. If the item was to be delivered meanwhile, it is now.
+func (it *Item) endEarly(a *attempt) {
 	it.mu.Lock()
 	it.attempt = nil
 	due := a.due
@@ -29,7 +43,7 @@ func (it *Item) sendEarly() {
 	}
 	it.mu.Unlock()
 	close(a.done)
-	cancel(nil)
+	a.cancel(nil)
 	if due {
 		it.o.enqueue(it)
 	}

@@ -10,7 +10,7 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 	early  bool // commits nothing
-	due    bool // the item has settled while its parts went up early; guarded by Item.mu
+	due    bool // the item was to be delivered during an early one; guarded by Item.mu
 }
 
 // Hold takes the item back from delivery, as one more writer or to give it another

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,9 +102,11 @@ func (g *get) directory(ctx context.Context, dir, prefix string) error {
 	fetch := func(reached string) error {
 		var rest []s3backend.Object
 		for _, obj := range pending {
-			if as := obj.Key + "/"; reached != "" && reached <= as && !contains(below, as) {
+			as := obj.Key + "/"
+			_, beside := slices.BinarySearch(below, as)
+			if reached != "" && reached <= as && !beside {
 				rest = append(rest, obj)
-			} else if err := g.object(ctx, dir, obj, contains(below, as)); err != nil {
+			} else if err := g.object(ctx, dir, obj, beside); err != nil {
 				return err
 			}
 		}
@@ -156,15 +159,6 @@ func (g *get) directory(ctx context.Context, dir, prefix string) error {
 		}
 	}
 	return nil
-}
-
-func contains(sorted []string, s string) bool {
-	for i := len(sorted) - 1; i >= 0 && sorted[i] >= s; i-- {
-		if sorted[i] == s {
-			return true
-		}
-	}
-	return false
 }
 
 // path is where something below the root is, for people.

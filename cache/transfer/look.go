@@ -5,11 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/s3backend"
 )
-
-func jsonString(s string) jsonbytes.String { return jsonbytes.String(s) }
 
 // held is what a key holds, as far as S3 tells.
 type held struct {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -346,7 +347,7 @@ func (s *sending) sameAs(ctx context.Context, v version) (bool, error) {
 
 // remember notes that the file is obj, at its key or beside it.
 func (s *sending) remember(obj s3backend.Object, beside string) {
-	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: stampOf(s.src.stat), Beside: jsonString(beside)})
+	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: stampOf(s.src.stat), Beside: jsonbytes.String(beside)})
 }
 
 // send makes the file the object at key.
@@ -371,7 +372,7 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 		w.Begin = func(up s3backend.Upload) error {
 			s.begun = up
 			had = nil
-			return s.note.begin(uploadHead{Key: jsonString(key), Size: w.Size, Mtime: s.src.mtime.UnixNano(), Header: w.Header, Upload: up})
+			return s.note.begin(uploadHead{Key: jsonbytes.String(key), Size: w.Size, Mtime: s.src.mtime.UnixNano(), Header: w.Header, Upload: up})
 		}
 		w.Sent = func(part s3backend.Part) {
 			if !had[part.Number] {

@@ -15,7 +15,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -184,12 +183,3 @@ func (r *run) end(err error) (Total, error) {
 func fatal(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
-
-// A NameError says that a name cannot be moved.
-type NameError struct {
-	Name string
-	Why  error
-}
-
-func (e *NameError) Error() string { return fmt.Sprintf("%q: %v", e.Name, e.Why) }
-func (e *NameError) Unwrap() error { return e.Why }
