@@ -69,19 +69,8 @@ func (c *Cache) taken(ctx context.Context, p place) (bool, error) {
 // headOrList asks S3 what it holds at a place: by HeadObject, or by a listing where that
 // is refused.
 func (c *Cache) headOrList(ctx context.Context, p place) (s3backend.Object, error) {
-	if !c.grants.refusesRead(folderOf(p.prefix)) {
-		obj, err := c.bucket.Head(ctx, p.key())
-		if !errors.Is(err, s3backend.Denied) {
-			return obj, err
-		}
+	if c.grants.refusesRead(folderOf(p.prefix)) {
+		return s3backend.ListExact(ctx, c.bucket, p.key())
 	}
-	page, err := c.bucket.List(ctx, s3backend.ListInput{Prefix: p.key(), Max: 1})
-	if err != nil {
-		return s3backend.Object{}, err
-	}
-	obj, ok := page.Exact(p.key())
-	if !ok {
-		err = notExist(p.key())
-	}
-	return obj, err
+	return s3backend.HeadOrList(ctx, c.bucket, p.key())
 }

@@ -130,11 +130,11 @@ func (b replacing) replace(ctx context.Context, op, key string, cond s3backend.C
 		b.c.replaced.refuse(kind, err)
 	}
 	if kind.ours {
-		page, err := b.List(ctx, s3backend.ListInput{Prefix: key, Max: 1})
-		if err != nil && !errors.Is(err, s3backend.Denied) {
+		obj, err := s3backend.ListExact(ctx, b, key)
+		if err != nil && !errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.NotExist) {
 			return err
 		}
-		if obj, ok := page.Exact(key); ok && obj.ETag == cond.IfMatch {
+		if err == nil && obj.ETag == cond.IfMatch {
 			return send(s3backend.Condition{})
 		}
 	}

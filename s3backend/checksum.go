@@ -76,11 +76,11 @@ var sumBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return 
 // sum is the body's CRC-32 (IEEE) as S3 writes it: four bytes, big-endian, in base64.
 func (s *sized) sum(ctx context.Context) (string, error) {
 	if known, ok := s.from.(Summed); ok {
-		return sumText(known.CRC32()), nil
+		return FormatCRC32(known.CRC32()), nil
 	}
 	h := crc32.NewIEEE()
 	err := s.hash(ctx, h)
-	return sumText(h.Sum32()), err
+	return FormatCRC32(h.Sum32()), err
 }
 
 // hash reads the body into h. The body then stands at its start again.
@@ -108,7 +108,8 @@ func (s *sized) hash(ctx context.Context, h hash.Hash) error {
 	return err
 }
 
-func sumText(sum uint32) string {
+// FormatCRC32 is a CRC-32 as S3 writes it, in Part.CRC32 and in headers.
+func FormatCRC32(sum uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
 }
 

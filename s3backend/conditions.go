@@ -187,8 +187,9 @@ func (c *Client) look(ctx context.Context, key string) (string, error) {
 			return etag, err
 		}
 	}
-	page, listErr := c.List(ctx, ListInput{Prefix: key, Max: 1})
+	obj, listErr := ListExact(ctx, c, key)
 	switch {
+	case errors.Is(listErr, NotExist):
 	case errors.Is(listErr, Denied):
 		c.quirks.blind.note(key)
 		fallthrough
@@ -198,10 +199,7 @@ func (c *Client) look(ctx context.Context, key string) (string, error) {
 		return "", listErr
 	}
 	c.quirks.headless.note(key)
-	if obj, ok := page.Exact(key); ok {
-		return obj.ETag, nil
-	}
-	return "", &Error{Op: "ListObjectsV2", Key: key, Kind: NotExist}
+	return obj.ETag, listErr
 }
 
 // etagOf asks by HEAD for the ETag of what the key holds.

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -33,6 +34,36 @@ func (p Page) Exact(key string) (Object, bool) {
 		return Object{}, false
 	}
 	return p.Objects[0], true
+}
+
+// Finder are the requests that find what one key holds. *Client implements it.
+type Finder interface {
+	Head(ctx context.Context, key string) (Object, error)
+	List(ctx context.Context, in ListInput) (Page, error)
+}
+
+// HeadOrList finds what a key holds by HeadObject, or where that is refused by a listing,
+// which tells no header. The error is NotExist for nothing, and Denied where both are
+// refused.
+func HeadOrList(ctx context.Context, b Finder, key string) (Object, error) {
+	obj, err := b.Head(ctx, key)
+	if !errors.Is(err, Denied) {
+		return obj, err
+	}
+	return ListExact(ctx, b, key)
+}
+
+// ListExact finds what a key holds by a listing. The error is NotExist for nothing.
+func ListExact(ctx context.Context, b Finder, key string) (Object, error) {
+	page, err := b.List(ctx, ListInput{Prefix: key, Max: 1})
+	if err != nil {
+		return Object{}, err
+	}
+	obj, ok := page.Exact(key)
+	if !ok {
+		err = &Error{Op: "ListObjectsV2", Key: key, Kind: NotExist}
+	}
+	return obj, err
 }
 
 // List returns one page. Keys travel URL-encoded, since XML cannot hold every

@@ -195,7 +195,7 @@ func (c *Client) mayPutPart(ctx context.Context, up Upload) error {
 		Body: bytes.NewReader(nil), ContentLength: &size,
 	}
 	if !c.custom { // a bucket with Object Lock may want one before all else
-		in.ChecksumCRC32 = opt(sumText(0))
+		in.ChecksumCRC32 = opt(FormatCRC32(0))
 	}
 	_, err := c.s3.UploadPart(ctx, in, payload(emptySum)) // a policy may refuse what is not signed
 	if err = fail(ctx, op, up.Key, err); isGone(err) {

@@ -2,8 +2,6 @@ package s3backend
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -98,10 +96,8 @@ func (w WholeUpload) Upload(ctx context.Context, to Requests) (Object, error) {
 		Bucket: aws.String("-"), Key: &w.Key, ContentLength: &w.Size,
 		Body: io.NewSectionReader(w.Body, 0, w.Size),
 	})
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.err != nil {
-		return Object{}, u.err
+	if err := u.first(); err != nil {
+		return Object{}, err
 	}
 	return u.obj, fail(ctx, "PutObject", w.Key, err)
 }
@@ -122,21 +118,35 @@ type upload struct {
 	up    Upload
 	begun map[int32]Part
 
-	// mu guards the fields below.
-	mu    sync.Mutex
+	mu    sync.Mutex // guards parts
 	parts map[int32]Part
-	err   error // the first of a request
+
+	firstError
+	unmade
 }
 
 var _ transfermanager.S3APIClient = (*upload)(nil)
 
-func (u *upload) note(err error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.err == nil {
-		u.err = err
+// firstError keeps the first error of several requests.
+type firstError struct {
+	errMu sync.Mutex // guards err
+	err   error
+}
+
+// note keeps err if it is the first, and returns it.
+func (f *firstError) note(err error) error {
+	f.errMu.Lock()
+	defer f.errMu.Unlock()
+	if f.err == nil {
+		f.err = err
 	}
 	return err
+}
+
+func (f *firstError) first() error {
+	f.errMu.Lock()
+	defer f.errMu.Unlock()
+	return f.err
 }
 
 func (u *upload) ready() error {
@@ -191,7 +201,7 @@ func (u *upload) send(ctx context.Context, n int32, body io.ReadSeeker, size int
 		if _, err := body.Seek(0, io.SeekStart); err != nil {
 			return Part{}, u.note(err)
 		}
-		ok = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum.Sum32())) == had.CRC32
+		ok = FormatCRC32(sum.Sum32()) == had.CRC32
 	} else {
 		ok = false
 	}
@@ -300,21 +310,6 @@ func (u *upload) AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadI
 	return &s3.AbortMultipartUploadOutput{}, nil
 }
 
-func (u *upload) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
-	return nil, errUnused
-}
-
-func (u *upload) HeadObject(context.Context, *s3.HeadObjectInput, ...func(*s3.Options)) (*s3.HeadObjectOutput, error) {
-	return nil, errUnused
-}
-
-func (u *upload) ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
-	return nil, errUnused
-}
-
-// errUnused is returned for requests that transfermanager does not make for one object.
-var errUnused = errors.New("not a request of an upload or a download")
-
 // Download writes the n bytes of obj from off on to the same offsets of w, several ranges
 // at a time and so in any order. Every range carries If-Match: the error is Stale if the
 // key holds another version by now. The range must lie within the object.
@@ -344,8 +339,8 @@ func Download(ctx context.Context, from Requests, obj Object, off, n int64, w io
 		Range:    aws.String(fmt.Sprintf("bytes=%d-%d", off, off+n-1)),
 		WriterAt: io.NewOffsetWriter(w, off),
 	})
-	if d.err != nil {
-		return d.err
+	if err := d.first(); err != nil {
+		return err
 	}
 	if err == nil && aws.ToInt64(out.ContentLength) != n {
 		return broken("GetObject", obj.Key, "%d bytes were asked for, and %d came", n, aws.ToInt64(out.ContentLength))
@@ -355,26 +350,19 @@ func Download(ctx context.Context, from Requests, obj Object, off, n int64, w io
 
 // download is what transfermanager takes for S3 while it downloads obj.
 type download struct {
-	upload // for the requests that a download does not make
-	from   Requests
-	obj    Object
-	mu     sync.Mutex
-	err    error // the first of a request
+	from Requests
+	obj  Object
+
+	firstError
+	unmade
 }
 
-func (d *download) note(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err != nil && err != io.EOF && d.err == nil {
-		d.err = err
-	}
-	return err
-}
+var _ transfermanager.S3APIClient = (*download)(nil)
 
 func (d *download) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	var first, last int64
 	if _, err := fmt.Sscanf(aws.ToString(in.Range), "bytes=%d-%d", &first, &last); err != nil {
-		return nil, d.note(errUnused)
+		return nil, d.note(errUnmade)
 	}
 	n := last - first + 1
 	body, err := d.from.Get(ctx, d.obj, first, n)
@@ -395,5 +383,8 @@ type notedBody struct {
 
 func (b notedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		return n, err
+	}
 	return n, b.d.note(err)
 }

@@ -450,24 +450,14 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	return nil
 }
 
-// current tells what S3 holds at key: no ETag for nothing. Its header is nil where
+// current returns what S3 holds at key: no ETag for nothing. Its header is nil where
 // the policy lets us list, but not read.
 func (o *Outbox) current(ctx context.Context, key string) (s3backend.Object, error) {
-	obj, err := o.bucket.Head(ctx, key)
-	switch {
-	case err == nil:
-		return obj, nil
-	case isKind(err, s3backend.NotExist):
+	obj, err := s3backend.HeadOrList(ctx, o.bucket, key)
+	if isKind(err, s3backend.NotExist) {
 		return s3backend.Object{}, nil
-	case !isKind(err, s3backend.Denied):
-		return s3backend.Object{}, err
 	}
-	page, err := o.bucket.List(ctx, s3backend.ListInput{Prefix: key, Max: 1})
-	if err != nil {
-		return s3backend.Object{}, err
-	}
-	obj, _ = page.Exact(key)
-	return obj, nil
+	return obj, err
 }
 
 // commitFolder makes the folder's own object. That it exists already is as good.

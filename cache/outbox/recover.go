@@ -2,8 +2,6 @@ package outbox
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -504,7 +502,7 @@ func (s *stage) crc32(off, n int64) (string, error) {
 	if _, err := io.Copy(h, s.body(off, n, nil)); err != nil {
 		return "", err
 	}
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), nil
+	return s3backend.FormatCRC32(h.Sum32()), nil
 }
 
 // stillFits tells whether what an earlier process planned to have copied from the

@@ -149,47 +149,26 @@ var errFetching = errors.New("another s3share get fetches it into this directory
 // large version which an earlier process has left it goes on.
 func openPartial(dir *os.Root, obj s3backend.Object) (*partial, error) {
 	p := &partial{dir: dir, name: partialStem(obj) + partialSuffix, obj: obj}
-	for tries := 0; ; tries++ {
-		if tries == 10 {
-			return nil, errFetching
-		}
-		var err error
-		if p.file, err = openOwn(dir, p.name); err != nil {
-			return nil, err
-		}
-		if unix.Flock(int(p.file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-			_ = p.file.Close()
-			return nil, errFetching
-		}
-		// Whoever had the lock may have given the file its name meanwhile.
-		mine, err := p.file.Stat()
-		there, lerr := dir.Lstat(p.name)
-		if err == nil && lerr == nil && os.SameFile(mine, there) && links(mine) == 1 {
-			break
-		}
-		_ = p.file.Close()
-		if err != nil || lerr != nil && !errors.Is(lerr, fs.ErrNotExist) {
-			return nil, errors.Join(err, lerr)
-		}
+	var err error
+	p.file, err = openLocked(
+		func() (*os.File, error) { return openOwn(dir, p.name) },
+		func() (os.FileInfo, error) { return dir.Lstat(p.name) },
+	)
+	if errors.Is(err, errLocked) {
+		err = errFetching
+	}
+	if err != nil {
+		return nil, err
 	}
 	if obj.Size < resumable || obj.ETag == "" {
 		return p, p.file.Truncate(0)
 	}
-	var err error
 	if p.notes, err = openOwn(dir, partialStem(obj)+notesSuffix); err != nil {
 		_ = p.file.Close()
 		return nil, err
 	}
 	p.readNotes()
 	return p, nil
-}
-
-// links is how many names a file has.
-func links(st os.FileInfo) uint64 {
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		return uint64(sys.Nlink)
-	}
-	return 0
 }
 
 // openOwn opens a file that is this user's alone, or makes it. Anything else that has the

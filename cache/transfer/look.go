@@ -17,24 +17,14 @@ type held struct {
 
 // holds asks what a key holds. Whoever may not read it may perhaps list it.
 func holds(ctx context.Context, b Bucket, key string) (held, error) {
-	obj, err := b.Head(ctx, key)
+	obj, err := s3backend.HeadOrList(ctx, b, key)
 	switch {
-	case err == nil:
-		return held{obj: obj}, nil
 	case errors.Is(err, s3backend.NotExist):
 		return held{}, nil
-	case !errors.Is(err, s3backend.Denied):
-		return held{}, err
-	}
-	page, err := b.List(ctx, s3backend.ListInput{Prefix: key, Max: 1})
-	if errors.Is(err, s3backend.Denied) {
+	case errors.Is(err, s3backend.Denied):
 		return held{denied: true}, nil
 	}
-	if err != nil {
-		return held{}, err
-	}
-	obj, _ = page.Exact(key)
-	return held{obj: obj}, nil
+	return held{obj: obj}, err
 }
 
 // ahead is what a listing told of many keys.

@@ -9,13 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/privatedir"
@@ -170,26 +167,14 @@ func (n *Notes) upload(key string) *uploadNote {
 	}
 	sum := sha256.Sum256([]byte(n.name(key)))
 	name := "upload-" + hex.EncodeToString(sum[:16])
-	for {
-		f, err := n.dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND)
-		if err != nil {
-			return nil
-		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-			_ = f.Close()
-			return nil
-		}
-		// Whoever had the lock may have removed the file.
-		mine, err := f.Stat()
-		there, lerr := os.Lstat(filepath.Join(n.dir.Path(), name))
-		if err == nil && lerr == nil && os.SameFile(mine, there) {
-			return &uploadNote{dir: n.dir, name: name, file: f}
-		}
-		_ = f.Close()
-		if lerr != nil && !errors.Is(lerr, fs.ErrNotExist) {
-			return nil
-		}
+	f, err := openLocked(
+		func() (*os.File, error) { return n.dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND) },
+		func() (os.FileInfo, error) { return os.Lstat(filepath.Join(n.dir.Path(), name)) },
+	)
+	if err != nil {
+		return nil
 	}
+	return &uploadNote{dir: n.dir, name: name, file: f}
 }
 
 // read returns what an earlier process has noted.

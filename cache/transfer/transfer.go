@@ -15,6 +15,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 
@@ -182,4 +183,13 @@ func (r *run) end(err error) (Total, error) {
 // alike.
 func fatal(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
+}
+
+// plain is an error of the local disk without the path, which is told beside it.
+func plain(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }

@@ -1,0 +1,300 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// one delivers one file.
+func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucket) (held, error)) Result {
+	res := Result{Path: f.path, Key: f.key, Size: f.size}
+	failed := func(err error) Result {
+		res.Outcome, res.Err = Failed, err
+		return res
+	}
+	src, err := openSource(f)
+	if err != nil {
+		return failed(err)
+	}
+	defer src.file.Close()
+	res.Size = src.size
+	now, err := look(ctx, p.Bucket)
+	if err != nil {
+		return failed(err)
+	}
+	s := &sending{p: p, src: src, key: f.key}
+	if src.size > s3backend.WholePart {
+		s.note = p.Notes.upload(f.key)
+	}
+	defer func() { s.end(ctx, res.Err) }()
+	for range 4 { // each turn that does not return has learnt what S3 holds
+		res.Outcome, res.Beside, err = s.try(ctx, now)
+		if !errors.Is(err, s3backend.Stale) && !errors.Is(err, s3backend.NotExist) && !s3backend.Ambiguous(err) {
+			break
+		}
+		var asked error
+		if now, asked = holds(ctx, p.Bucket, f.key); asked != nil {
+			break
+		}
+		if now.denied && s3backend.Ambiguous(err) && !errors.Is(err, s3backend.Stale) {
+			break // whether it came through cannot be asked
+		}
+		if now.obj.Header != nil && s.header != nil && outbox.SameCommit(now.obj.Header, s.header) {
+			s.remember(now.obj, "")
+			res.Outcome, err = Moved, nil
+			break
+		}
+		now.refused = errors.Is(err, s3backend.Stale)
+	}
+	if errors.Is(err, s3backend.Stale) {
+		err = errFlapping
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return res
+}
+
+// source is a local file that is open.
+type source struct {
+	file  *os.File
+	stat  os.FileInfo
+	size  int64
+	mtime time.Time
+}
+
+func openSource(f local) (*source, error) {
+	flag := os.O_RDONLY | unix.O_NONBLOCK // of a named pipe the open would wait
+	if !f.follow {
+		flag |= unix.O_NOFOLLOW
+	}
+	file, err := os.OpenFile(f.path, flag, 0)
+	if err != nil {
+		return nil, plain(err)
+	}
+	st, err := file.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, plain(err)
+	}
+	return &source{file, st, st.Size(), st.ModTime()}, nil
+}
+
+// unchanged fails if the file is not any more as it was when it was opened.
+func (s *source) unchanged() error {
+	st, err := s.file.Stat()
+	if err != nil {
+		return plain(err)
+	}
+	if st.Size() != s.size || !st.ModTime().Equal(s.mtime) {
+		return errChanged
+	}
+	return nil
+}
+
+// sending is one file on its way.
+type sending struct {
+	p    *put
+	src  *source
+	key  string
+	note *uploadNote
+
+	header   *s3backend.Header // of the last request that was to make an object
+	begun    s3backend.Upload  // an upload that is not complete
+	complete bool              // the last one was completed
+}
+
+// try makes one attempt, given what the key holds.
+func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
+	ours, remembered := s.p.Notes.of(s.key)
+	cond := s3backend.Condition{IfNoneMatch: true}
+	switch {
+	case now.obj.ETag != "":
+		same, err := sameBytes(ctx, s.p.Bucket, s.src.file, s.src.size, now.obj)
+		if err != nil {
+			return 0, "", err
+		}
+		same = same || remembered && ours.Beside == "" && ours.ETag == now.obj.ETag && ours.unchangedSince(s.src.stat)
+		if same {
+			s.p.Meter.Moved.Add(s.src.size)
+			return Present, "", nil
+		}
+		if !remembered || ours.Beside != "" || ours.ETag != now.obj.ETag {
+			return s.beside(ctx, ours)
+		}
+		cond = s3backend.Condition{IfMatch: now.obj.ETag}
+	case now.denied && now.refused: // there is something, and it may not be looked at
+		same := false
+		if remembered && ours.Beside == "" {
+			var err error
+			if same, err = s.sameAs(ctx, ours); err != nil {
+				return 0, "", err
+			}
+		}
+		switch {
+		case same:
+			return Present, "", nil
+		case !remembered || ours.Beside != "":
+			return s.beside(ctx, ours)
+		}
+		cond = s3backend.Condition{IfMatch: ours.ETag}
+		obj, err := s.send(ctx, s.key, cond)
+		if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) { // If-Match takes s3:GetObject on AWS
+			return s.beside(ctx, ours)
+		}
+		s.remember(obj, "")
+		return Moved, "", err
+	}
+	obj, err := s.send(ctx, s.key, cond)
+	if err != nil {
+		return 0, "", err
+	}
+	s.remember(obj, "")
+	return Moved, "", nil
+}
+
+// beside delivers the file beside the other party's version, unless that was done before.
+func (s *sending) beside(ctx context.Context, before version) (Outcome, string, error) {
+	if before.Beside != "" {
+		there, err := holds(ctx, s.p.Bucket, string(before.Beside))
+		if err != nil {
+			return 0, "", err
+		}
+		same := false
+		switch {
+		case there.denied:
+			same, err = s.sameAs(ctx, before)
+		case there.obj.ETag != "":
+			same, err = sameBytes(ctx, s.p.Bucket, s.src.file, s.src.size, there.obj)
+		}
+		if err != nil {
+			return 0, "", err
+		}
+		if same {
+			return Conflict, string(before.Beside), nil
+		}
+	}
+	for at := time.Now().UTC(); ; at = at.Add(time.Millisecond) {
+		key := outbox.ConflictName(s.key, s.p.Who, at, s.p.Private, func(elem string) string { return cache.FileName(elem, false) })
+		obj, err := s.send(ctx, key, s3backend.Condition{IfNoneMatch: true})
+		if errors.Is(err, s3backend.Stale) && time.Since(at) > -100*time.Millisecond {
+			continue // two conflicts in one millisecond
+		}
+		if s3backend.Ambiguous(err) {
+			if there, asked := holds(ctx, s.p.Bucket, key); asked == nil && outbox.SameCommit(there.obj.Header, s.header) {
+				obj, err = there.obj, nil
+			}
+		}
+		if err != nil {
+			return 0, "", err
+		}
+		s.remember(obj, key)
+		return Conflict, key, nil
+	}
+}
+
+// sameAs reports whether the file is what was put before.
+func (s *sending) sameAs(ctx context.Context, v version) (bool, error) {
+	if v.unchangedSince(s.src.stat) {
+		return true, nil
+	}
+	return matchesETag(ctx, s.src.file, s.src.size, v.ETag)
+}
+
+// remember notes that the file is obj, at its key or beside it.
+func (s *sending) remember(obj s3backend.Object, beside string) {
+	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: stampOf(s.src.stat), Beside: jsonbytes.String(beside)})
+}
+
+// send makes the file the object at key.
+func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition) (s3backend.Object, error) {
+	w := s3backend.WholeUpload{
+		Key: key, Body: s.src.file, Size: s.src.size, Cond: cond,
+		Header: outbox.NewHeader(key, s.src.mtime),
+		Ready:  s.src.unchanged,
+	}
+	if w.Size > s3backend.WholePart {
+		head, parts := s.note.read()
+		if string(head.Key) == key && head.Size == w.Size && head.Mtime == s.src.mtime.UnixNano() && head.Header != nil {
+			w.Begun, w.BegunParts, w.Header = head.Upload, parts, head.Header
+		} else if head.Upload.ID != "" {
+			_ = s.p.Bucket.Abort(ctx, head.Upload) // of another content: a lifecycle rule ends it otherwise
+		}
+		s.begun = w.Begun
+		had := map[int32]bool{}
+		for _, p := range parts {
+			had[p.Number] = w.Begun.ID != ""
+		}
+		w.Begin = func(up s3backend.Upload) error {
+			s.begun = up
+			had = nil
+			return s.note.begin(uploadHead{Key: jsonbytes.String(key), Size: w.Size, Mtime: s.src.mtime.UnixNano(), Header: w.Header, Upload: up})
+		}
+		w.Sent = func(part s3backend.Part) {
+			if !had[part.Number] {
+				s.note.sent(part)
+			}
+			s.p.Meter.Moved.Add(part.Size)
+		}
+	}
+	s.header = w.Header
+	obj, err := w.Upload(ctx, s.p.Bucket)
+	if errors.Is(err, s3backend.NotExist) && w.Begun.ID != "" {
+		// The upload of an earlier process is gone: it was aborted, or it is complete, and then
+		// its object is there.
+		s.begun = s3backend.Upload{}
+		_ = s.note.begin(uploadHead{})
+		return obj, err
+	}
+	if err != nil {
+		return obj, err
+	}
+	if w.Sent == nil {
+		s.p.Meter.Moved.Add(w.Size)
+	}
+	s.begun, s.complete = s3backend.Upload{}, true
+	return obj, nil
+}
+
+// end lets go of an upload that is not complete. One that failed for a reason that passes is
+// kept, for the next Put; else it is aborted.
+func (s *sending) end(ctx context.Context, err error) {
+	if err != nil && s.note != nil && s.begun.ID != "" && passes(ctx, err) {
+		s.note.close(true)
+		return
+	}
+	up := s.begun
+	if up.ID == "" && !s.complete {
+		head, _ := s.note.read()
+		up = head.Upload
+	}
+	if up.ID != "" {
+		_ = s.p.Bucket.Abort(context.WithoutCancel(ctx), up) // else a lifecycle rule does
+	}
+	s.note.close(false)
+}
+
+// passes reports whether the same request may succeed later.
+func passes(ctx context.Context, err error) bool {
+	var e *s3backend.Error
+	if ctx.Err() != nil || !errors.As(err, &e) {
+		return ctx.Err() != nil
+	}
+	switch e.Kind {
+	case s3backend.Other, s3backend.Busy, s3backend.BadLogin:
+		return true
+	}
+	return false
+}
