@@ -323,7 +323,7 @@ func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (
 	}
 	// A copy of what was uploaded by parts has another ETag.
 	now, err := o.current(ctx, from.Key)
-	if err != nil || now.ETag != from.ETag || commitIDOf(now.Header) == "" || commitIDOf(now.Header) != commitIDOf(there.Header) {
+	if err != nil || now.ETag != from.ETag || !SameCommit(now.Header, there.Header) {
 		return s3backend.Object{}, false
 	}
 	return there, true

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/s3backend"
@@ -173,14 +172,8 @@ func (m *moveTold) tell(r transfer.Result) {
 	case transfer.Failed:
 		err := m.explain(m.target, r.Err)
 		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), oneLine(err.Error()))
-		if _, hint := verdict(err); hint != "" {
-			known := false
-			for _, h := range m.hints {
-				known = known || h == hint
-			}
-			if !known {
-				m.hints = append(m.hints, hint)
-			}
+		if _, hint := verdict(err); hint != "" && !slices.Contains(m.hints, hint) {
+			m.hints = append(m.hints, hint)
 		}
 	case transfer.Skipped:
 		line = fmt.Sprintf("s3share: note: skipped %s: %s", m.name(r), oneLine(r.Err.Error()))
@@ -213,25 +206,21 @@ func (m *moveTold) end() {
 
 // moveBar shows on a terminal how far a transfer has come.
 type moveBar struct {
-	w     io.Writer
+	*oneBar
 	meter transfer.Meter
-	bars  *mpb.Progress // nil where there is no terminal
-	bar   *mpb.Bar
-	stop  chan struct{}
+	stop  chan struct{} // nil where there is no terminal
 	done  chan struct{}
 }
 
 func newMoveBar(w io.Writer, past string) *moveBar {
-	b := &moveBar{w: w}
-	if !onTerminal(w) {
+	b := &moveBar{}
+	b.oneBar = newOneBar(w, bytesCounters(), func() string {
+		return fmt.Sprintf("%d of %s %s", b.meter.Done.Load(), count(int(b.meter.Files.Load()), "file"), past)
+	})
+	if b.bars == nil {
 		return b
 	}
-	b.bars = mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
-	b.bar = b.bars.AddBar(0, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
-			return fmt.Sprintf("%d of %s %s", b.meter.Done.Load(), count(int(b.meter.Files.Load()), "file"), past)
-		})),
-		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
+	b.set(0, 0)
 	b.stop, b.done = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(b.done)
@@ -242,31 +231,19 @@ func newMoveBar(w io.Writer, past string) *moveBar {
 			case <-b.stop:
 				return
 			case <-tick.C:
-				b.bar.SetTotal(b.meter.Bytes.Load(), false)
-				b.bar.SetCurrent(min(b.meter.Moved.Load(), b.meter.Bytes.Load()))
+				all := b.meter.Bytes.Load()
+				b.set(min(b.meter.Moved.Load(), all), all)
 			}
 		}
 	}()
 	return b
 }
 
-// line prints a line, above the bar if there is one.
-func (b *moveBar) line(s string) {
-	if b.bars != nil && b.bar != nil {
-		fmt.Fprintln(b.bars, s)
-		return
-	}
-	fmt.Fprintln(b.w, s)
-}
-
 // end takes the bar away.
 func (b *moveBar) end() {
-	if b.bar == nil {
-		return
+	if b.stop != nil {
+		close(b.stop)
+		<-b.done
 	}
-	close(b.stop)
-	<-b.done
-	b.bar.Abort(true)
-	b.bars.Wait()
-	b.bar = nil
+	b.oneBar.end()
 }

@@ -3,16 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 )
 
 // progress shows how a delivery goes on: a bar on a terminal, else a line.
 type progress struct {
-	w     io.Writer
-	bars  *mpb.Progress // nil unless w is a terminal
-	bar   *mpb.Bar      // nil until there is something to show
+	*oneBar
 	label string
 	most  int64 // bytes: the greatest total seen, since what is delivered is not listed
 	said  bool
@@ -20,10 +15,8 @@ type progress struct {
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w}
-	if onTerminal(w) {
-		p.bars = mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
-	}
+	p := &progress{}
+	p.oneBar = newOneBar(w, bytesCounters(), func() string { return p.label })
 	return p
 }
 
@@ -45,34 +38,8 @@ func (p *progress) show(e event) {
 		}
 		return
 	}
-	if p.bar == nil {
-		p.bar = p.bars.AddBar(0,
-			mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.label })),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
-	}
 	p.most = max(p.most, e.Bytes-e.Sent)
-	p.bar.SetTotal(p.most, false)
-	p.bar.SetCurrent(p.most - (e.Bytes - e.Sent))
-}
-
-// line prints a line, above the bar if there is one.
-func (p *progress) line(s string) {
-	w := p.w
-	if p.bars != nil {
-		w = p.bars
-	}
-	fmt.Fprintln(w, s)
-}
-
-// end takes the bar away.
-func (p *progress) end() {
-	if p.bar != nil {
-		p.bar.Abort(true)
-	}
-	if p.bars != nil {
-		p.bars.Wait()
-	}
+	p.set(p.most-(e.Bytes-e.Sent), p.most)
 }
 
 // count is n of something, in words.

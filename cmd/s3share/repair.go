@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/s3share/s3share/s3backend"
@@ -168,32 +167,14 @@ func (p repairPlan) tell(out io.Writer, r repaired) {
 }
 
 // countBar shows on a terminal how far a count has come.
-type countBar struct {
-	bars *mpb.Progress // nil where there is no terminal
-	bar  *mpb.Bar
+type countBar struct{ *oneBar }
+
+func newCountBar(w io.Writer, label string) countBar {
+	b := countBar{newOneBar(w, decor.CountersNoUnit("%d / %d"), func() string { return label })}
+	b.at(0)
+	return b
 }
 
-func newCountBar(w io.Writer, label string) *countBar {
-	if !onTerminal(w) {
-		return &countBar{}
-	}
-	bars := mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
-	return &countBar{bars, bars.AddBar(0, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(label)), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))}
-}
+func (b countBar) at(n int) { b.of(n, n) }
 
-func (b *countBar) at(n int) { b.of(n, n) }
-
-func (b *countBar) of(n, all int) {
-	if b.bar != nil {
-		b.bar.SetTotal(int64(all), false)
-		b.bar.SetCurrent(int64(n))
-	}
-}
-
-func (b *countBar) end() {
-	if b.bar != nil {
-		b.bar.Abort(true)
-		b.bars.Wait()
-	}
-}
+func (b countBar) of(n, all int) { b.set(int64(n), int64(all)) }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// oneBar is a progress bar with lines above it. Where there is no terminal it is the lines alone.
+type oneBar struct {
+	w        io.Writer
+	label    func() string
+	counters decor.Decorator
+	bars     *mpb.Progress // nil where there is no terminal, and once it has ended
+	bar      *mpb.Bar      // nil until there is something to show
+}
+
+func newOneBar(w io.Writer, counters decor.Decorator, label func() string) *oneBar {
+	b := &oneBar{w: w, label: label, counters: counters}
+	if onTerminal(w) {
+		b.bars = mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
+	}
+	return b
+}
+
+// bytesCounters shows how many bytes are done, of how many.
+func bytesCounters() decor.Decorator { return decor.CountersKibiByte("% .1f / % .1f") }
+
+// set shows how much is done, of how much.
+func (b *oneBar) set(done, all int64) {
+	if b.bars == nil {
+		return
+	}
+	if b.bar == nil {
+		b.bar = b.bars.AddBar(0, mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.label() })),
+			mpb.AppendDecorators(b.counters))
+	}
+	b.bar.SetTotal(all, false)
+	b.bar.SetCurrent(done)
+}
+
+// line prints a line, above the bar if there is one.
+func (b *oneBar) line(s string) {
+	w := b.w
+	if b.bars != nil {
+		w = b.bars
+	}
+	fmt.Fprintln(w, s)
+}
+
+// end takes the bar away.
+func (b *oneBar) end() {
+	if b.bars == nil {
+		return
+	}
+	if b.bar != nil {
+		b.bar.Abort(true)
+	}
+	b.bars.Wait()
+	b.bars = nil
+}
