@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func on(name string, f func(w http.ResponseWriter, r *http.Request)) func(http.R
 	}
 }
 
-// dribble writes a text a byte at a time until whoever reads has gone.
+// dribble writes a text a byte at a time until whoever reads has gone, or the server is closed.
 func dribble(w http.ResponseWriter, r *http.Request, text string, pause time.Duration) {
 	for i := 0; ; i++ {
 		if _, err := w.Write([]byte{text[i%len(text)]}); err != nil {
@@ -94,10 +95,10 @@ func dribble(w http.ResponseWriter, r *http.Request, text string, pause time.Dur
 	}
 }
 
-// endless writes a text for ever.
-func endless(w http.ResponseWriter, text string) {
+// endless writes a text until whoever reads has gone, or the server is closed.
+func endless(w http.ResponseWriter, r *http.Request, text string) {
 	block := []byte(strings.Repeat(text, 1+(64<<10)/len(text)))
-	for {
+	for r.Context().Err() == nil {
 		if _, err := w.Write(block); err != nil {
 			return
 		}
@@ -174,17 +175,17 @@ var tricks = []trick{
 	{name: "pages with nothing in them", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		listing(w, "", fmt.Sprintf("t%d", number(r)+1))
 	})},
-	{name: "a page without an end", serve: onList(func(w http.ResponseWriter, _ *http.Request) {
+	{name: "a page without an end", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<ListBucketResult><Name>evil</Name>")
-		endless(w, entry(submissions+"file", "1"))
+		endless(w, r, entry(submissions+"file", "1"))
 	})},
-	{name: "a key without an end", serve: onList(func(w http.ResponseWriter, _ *http.Request) {
+	{name: "a key without an end", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<ListBucketResult><Name>evil</Name><Contents><Key>"+submissions)
-		endless(w, "x")
+		endless(w, r, "x")
 	})},
-	{name: "elements in elements without an end", serve: onList(func(w http.ResponseWriter, _ *http.Request) {
+	{name: "elements in elements without an end", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<ListBucketResult>")
-		endless(w, "<a>")
+		endless(w, r, "<a>")
 	})},
 	{name: "a listing that dribbles", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<ListBucketResult><Name>evil</Name>")
@@ -241,7 +242,7 @@ var tricks = []trick{
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, "<Error><Code>Bad</Code><Message>")
-		endless(w, "words ")
+		endless(w, r, "words ")
 		return true
 	}},
 	{name: "an error that dribbles", serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
@@ -283,16 +284,16 @@ var tricks = []trick{
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = w.Write([]byte("other"))
 	})},
-	{name: "a range beyond all", serve: on("GetObject", func(w http.ResponseWriter, _ *http.Request) {
+	{name: "a range beyond all", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"etag"`)
 		w.Header().Set("Content-Range", "bytes 0-9223372036854775806/9223372036854775807")
 		w.WriteHeader(http.StatusPartialContent)
-		endless(w, "x")
+		endless(w, r, "x")
 	})},
-	{name: "a file without an end", serve: on("GetObject", func(w http.ResponseWriter, _ *http.Request) {
+	{name: "a file without an end", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"etag"`)
 		w.WriteHeader(http.StatusOK)
-		endless(w, "x")
+		endless(w, r, "x")
 	})},
 	{name: "another version", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
 		from, to := ranged(w, r)
@@ -366,8 +367,14 @@ func newEvilBucket(t *testing.T) *evilBucket {
 	b := &evilBucket{}
 	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(b.serve))
 	b.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that are cut
+	// A daemon that still asks would open another connection as its old ones are cut, and Close
+	// would wait for an answer that has no end: nobody may connect first, then all answers end.
+	lifetime, end := context.WithCancel(context.Background())
+	b.Config.BaseContext = func(net.Listener) context.Context { return lifetime }
 	b.Start()
 	t.Cleanup(func() {
+		_ = b.Listener.Close()
+		end()
 		b.CloseClientConnections()
 		b.Close()
 	})
