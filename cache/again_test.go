@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
-	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // A folder is not empty when what was renamed away has come back to its name.
@@ -143,7 +143,7 @@ func TestNamesAreTakenAgain(t *testing.T) {
 // TestLargeFilesGoAndComeBack is TestNamesAreTakenAgain for files of several parts, of
 // which a copy has another ETag.
 func TestLargeFilesGoAndComeBack(t *testing.T) {
-	large := strings.Repeat("large ", outbox.PartSize/6+1)
+	large := strings.Repeat("large ", parts.Size/6+1)
 	for _, script := range []string{"mv f g; mv g f", "mv f g; mv g h; mv h f", "mv d e; mkdir d; mv e/1 d/1; rmdir e"} {
 		for _, w := range []weather{{still: true, deletes: 300 * time.Millisecond}, {still: true, refuses: 4 * time.Second}} {
 			s := story{steps: steps(t, "mkdir d; write f x; write d/1 x; drain; "+script), weather: w}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -106,7 +107,7 @@ func (r *rig) conflicts() (names []string) {
 // TestReplaceWithoutGet saves files again and again where the policy grants no get: what
 // is ours is replaced, what is not stays and ours goes beside it, and nothing is blocked.
 func TestReplaceWithoutGet(t *testing.T) {
-	large := strings.Repeat("x", outbox.PartSize+1)
+	large := strings.Repeat("x", parts.Size+1)
 	for _, tt := range []struct {
 		name      string
 		do        func(r *rig, w *writeOnly)
@@ -281,7 +282,7 @@ func TestTouchWithoutGet(t *testing.T) {
 // TestAppendWithoutGet refuses to change a part of what may not be read, small or large,
 // before anything is written.
 func TestAppendWithoutGet(t *testing.T) {
-	for name, size := range map[string]int{"small": 100, "large": outbox.PartSize + 1} {
+	for name, size := range map[string]int{"small": 100, "large": parts.Size + 1} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := buckettest.New()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -75,7 +76,7 @@ func (it *Item) contentETag() string {
 			return ""
 		}
 		return it.base.ETag
-	case size > PartSize:
+	case size > parts.Size:
 		return it.upload().etag(size)
 	case !it.stage.whole() || it.stage.open() != nil:
 		return ""
@@ -96,21 +97,21 @@ func (up *transfer) etag(size int64) string {
 	}
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	parts := up.parts
-	if !up.layout.none() {
-		parts = up.layout.plan(size)
+	list := up.parts
+	if !up.layout.IsZero() {
+		list = up.layout.Plan(size)
 	}
 	sum := md5.New() // #nosec G401 -- see the import
-	for _, p := range parts {
-		d, ok := up.done[p.num]
+	for _, p := range list {
+		d, ok := up.done[p.Num]
 		part, err := hex.DecodeString(d.s3.ETag)
 		if !ok || err != nil || len(part) != md5.Size {
 			return ""
 		}
 		sum.Write(part)
 	}
-	if lastByte(parts) != size {
+	if parts.End(list) != size {
 		return ""
 	}
-	return fmt.Sprintf("%x-%d", sum.Sum(nil), len(parts))
+	return fmt.Sprintf("%x-%d", sum.Sum(nil), len(list))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -98,7 +99,7 @@ func TestCommitOfUnknownOutcomeIsNeitherLostNorDoubled(t *testing.T) {
 	for _, u := range uncertainCommits() {
 		t.Run(u.String(), func(t *testing.T) {
 			small := strings.HasPrefix(u.what, "put") || u.what == "touch"
-			size := map[bool]int{true: 100, false: PartSize + 100}[small]
+			size := map[bool]int{true: 100, false: parts.Size + 100}[small]
 			ours, theirs := random(1, size), []byte(nil)
 			var r *rig
 			rival := func() {

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
 // TestConflict has the other party change a key after a file was staged for it:
 // both versions stay.
 func TestConflict(t *testing.T) {
-	big := random(1, 2*PartSize+100)
+	big := random(1, 2*parts.Size+100)
 	for _, c := range []struct {
 		name string
 		base []byte // nil for a new file
@@ -72,7 +73,7 @@ func TestBaseIsGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, nil, func(r *rig) {
-				r.b.Store("Delivery/a", random(1, 3*PartSize), nil)
+				r.b.Store("Delivery/a", random(1, 3*parts.Size), nil)
 				it := r.edit("Delivery/a")
 				r.write(it, []byte("changed"), 0)
 				gone(r)
@@ -101,7 +102,7 @@ func TestBaseIsGoneButCached(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, nil, func(r *rig) {
-				data := random(1, 3*PartSize)
+				data := random(1, 3*parts.Size)
 				obj := r.b.Store("Delivery/a", data, nil)
 				it, err := r.Create("Delivery/a", obj, obj, cached(data), nil)
 				if err != nil {
@@ -158,14 +159,14 @@ func TestLostReplyIsNoConflict(t *testing.T) {
 	}{
 		{"put", buckettest.Put, 10, false, buckettest.LoseReply},
 		{"put over", buckettest.Put, 10, true, buckettest.LoseReply},
-		{"complete", buckettest.Complete, PartSize + 1, false, buckettest.LoseReply},
-		{"complete over", buckettest.Complete, PartSize + 1, true, buckettest.LoseReply},
+		{"complete", buckettest.Complete, parts.Size + 1, false, buckettest.LoseReply},
+		{"complete over", buckettest.Complete, parts.Size + 1, true, buckettest.LoseReply},
 		{"put tried twice", buckettest.Put, 10, false, buckettest.SeemStale},
 		{"put over tried twice", buckettest.Put, 10, true, buckettest.SeemStale},
-		{"complete tried twice", buckettest.Complete, PartSize + 1, false, buckettest.SeemStale},
-		{"complete over tried twice", buckettest.Complete, PartSize + 1, true, buckettest.SeemStale},
-		{"begin", buckettest.CreateUpload, PartSize + 1, false, buckettest.LoseReply},
-		{"part", buckettest.UploadPart, PartSize + 1, false, buckettest.LoseReply},
+		{"complete tried twice", buckettest.Complete, parts.Size + 1, false, buckettest.SeemStale},
+		{"complete over tried twice", buckettest.Complete, parts.Size + 1, true, buckettest.SeemStale},
+		{"begin", buckettest.CreateUpload, parts.Size + 1, false, buckettest.LoseReply},
+		{"part", buckettest.UploadPart, parts.Size + 1, false, buckettest.LoseReply},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fault := func(b buckettest.S3) buckettest.S3 { return c.lose(b, c.op, 1) }
@@ -255,9 +256,9 @@ func TestDropAfterRename(t *testing.T) {
 // TestNewFileUnderALeftName creates a file where an edit was, which got another name
 // and is still on its way: its base is not the other party's version.
 func TestNewFileUnderALeftName(t *testing.T) {
-	for _, size := range []int{10, 3 * PartSize} {
+	for _, size := range []int{10, 3 * parts.Size} {
 		var held *buckettest.Holder
-		op := map[bool]string{true: buckettest.Put, false: buckettest.CopyPart}[size <= PartSize]
+		op := map[bool]string{true: buckettest.Put, false: buckettest.CopyPart}[size <= parts.Size]
 		fault := func(b buckettest.S3) (s3 buckettest.S3) {
 			s3, held = buckettest.Hold(b, op)
 			return s3

@@ -12,11 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
 func TestSmallFileIsOneRequest(t *testing.T) {
-	for _, size := range []int{0, 1, PartSize} {
+	for _, size := range []int{0, 1, parts.Size} {
 		bubble(t, Config{}, nil, func(r *rig) {
 			data := random(1, size)
 			r.done(r.create("Delivery/q3.csv", data))
@@ -35,7 +36,7 @@ func TestSmallFileIsOneRequest(t *testing.T) {
 
 func TestPartsGoUpWhileAFileIsWritten(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 3*PartSize+100)
+		data := random(1, 3*parts.Size+100)
 		it := r.create("Delivery/big", nil)
 		for off := 0; off < len(data); off += 1 << 20 {
 			r.write(it, data[off:min(len(data), off+1<<20)], int64(off))
@@ -59,11 +60,11 @@ func TestPartsGoUpWhileAFileIsWritten(t *testing.T) {
 
 func TestRewrittenPartGoesUpAgain(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 2*PartSize)
+		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/big", data)
 		synctest.Wait() // both parts are there
-		copy(data[PartSize+5:], "changed")
-		r.write(it, []byte("changed"), PartSize+5)
+		copy(data[parts.Size+5:], "changed")
+		r.write(it, []byte("changed"), parts.Size+5)
 		r.done(it)
 		r.drain()
 		r.wantHolds("Delivery/big", data)
@@ -84,8 +85,8 @@ func TestEditMovesOnlyWhatChanged(t *testing.T) {
 		r.done(it)
 		r.drain()
 		r.wantHolds("Submissions/disk.img", data)
-		if n, copies := r.b.Moved(), r.b.Count(buckettest.CopyPart); n > minPart || copies != 2 {
-			r.Errorf("%d bytes went up beside %d copied ranges, want %d at most, and 2", n, copies, minPart)
+		if n, copies := r.b.Moved(), r.b.Count(buckettest.CopyPart); n > parts.MinSize || copies != 2 {
+			r.Errorf("%d bytes went up beside %d copied ranges, want %d at most, and 2", n, copies, parts.MinSize)
 		}
 		if h := r.b.Object("Submissions/disk.img").Header; h.ContentType != "text/x-a" || h.User["k"] != "v" {
 			r.Errorf("the edit left the header %+v", h)
@@ -103,7 +104,7 @@ func TestTimeAndModeTravelWithTheFile(t *testing.T) {
 	}{
 		{"small", 10, map[string]int{buckettest.Put: 1}},
 		// S3 takes a header at an upload's beginning alone: the server corrects it.
-		{"large", PartSize + 1, map[string]int{buckettest.CreateUpload: 1, buckettest.Complete: 1, buckettest.Copy: 1}},
+		{"large", parts.Size + 1, map[string]int{buckettest.CreateUpload: 1, buckettest.Complete: 1, buckettest.Copy: 1}},
 	} {
 		bubble(t, Config{}, nil, func(r *rig) {
 			it := r.create("Delivery/f", random(1, c.size))
@@ -134,7 +135,7 @@ func TestTimeAndModeTravelWithTheFile(t *testing.T) {
 
 func TestTimeAloneIsACopyOnTheServer(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, PartSize+1)
+		data := random(1, parts.Size+1)
 		r.b.Store("Delivery/f", data, &s3backend.Header{CacheControl: "no-cache"})
 		it := r.edit("Delivery/f")
 		at := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC)
@@ -186,7 +187,7 @@ func TestChangingNoByteMovesTheTime(t *testing.T) {
 
 func TestPrivateNamesMakeNoRequest(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 2*PartSize)
+		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/.report.odt.Xy12Z9", data)
 		r.done(it)
 		time.Sleep(time.Minute)

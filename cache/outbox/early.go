@@ -1,6 +1,10 @@
 package outbox
 
-import "context"
+import (
+	"context"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
+)
 
 // sendEarly sends the parts of a large file that was closed while it settles, so
 // that nothing but the completion of its upload is left to do then. Nobody sees
@@ -62,7 +66,7 @@ func (it *Item) prepare(ctx context.Context) error {
 		return nil
 	}
 	size := it.stage.length()
-	if delivered || size <= PartSize || it.onlyHeader() {
+	if delivered || size <= parts.Size || it.onlyHeader() {
 		return nil
 	}
 	h, err := it.makeHeader(ctx, newCommitID())

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // TestPartsGoUpWhileAFileSettles: when the settle time is over, nothing but the
 // completion is left to do.
 func TestPartsGoUpWhileAFileSettles(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 2*PartSize+100)
+		data := random(1, 2*parts.Size+100)
 		r.done(r.create("Delivery/new", data))
 		synctest.Wait() // no time passes
 		r.wantKeys()
@@ -26,11 +27,11 @@ func TestPartsGoUpWhileAFileSettles(t *testing.T) {
 
 func TestAnEditGoesUpWhileItSettles(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 4*PartSize)
+		data := random(1, 4*parts.Size)
 		r.b.Store("Delivery/f", data, nil)
 		it := r.edit("Delivery/f")
-		r.write(it, []byte("changed"), PartSize)
-		copy(data[PartSize:], "changed")
+		r.write(it, []byte("changed"), parts.Size)
+		copy(data[parts.Size:], "changed")
 		r.done(it)
 		synctest.Wait()
 		before := map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 1, buckettest.CopyPart: 2, buckettest.Complete: 0}
@@ -48,12 +49,12 @@ func TestAnEditGoesUpWhileItSettles(t *testing.T) {
 // the last.
 func TestWritingGoesOnAfterAnEarlyEnd(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 5*PartSize)
-		it := r.create("Delivery/f", data[:2*PartSize+100])
+		data := random(1, 5*parts.Size)
+		it := r.create("Delivery/f", data[:2*parts.Size+100])
 		r.done(it)
 		synctest.Wait()
 		r.hold(it)
-		r.write(it, data[2*PartSize+100:], 2*PartSize+100)
+		r.write(it, data[2*parts.Size+100:], 2*parts.Size+100)
 		synctest.Wait()
 		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3 + 3, buckettest.Complete: 0})
 		r.done(it)
@@ -77,7 +78,7 @@ func TestEarlyPartsAreTakenBack(t *testing.T) {
 			if !hold {
 				held.Release()
 			}
-			it := r.create("Delivery/f", random(1, PartSize+1))
+			it := r.create("Delivery/f", random(1, parts.Size+1))
 			r.done(it)
 			synctest.Wait()
 			r.hold(it)
@@ -101,7 +102,7 @@ func TestSettledWhileItsPartsGoUp(t *testing.T) {
 		return s3
 	}
 	bubble(t, Config{}, fault, func(r *rig) {
-		data := random(1, PartSize+1)
+		data := random(1, parts.Size+1)
 		r.done(r.create("Delivery/f", data))
 		pass(10 * defaultSettle)
 		held.Release()
@@ -121,7 +122,7 @@ func TestSmallFilesPassLargeOnes(t *testing.T) {
 		return s3
 	}
 	bubble(t, Config{Workers: 2, Requests: 2}, fault, func(r *rig) {
-		data := random(1, PartSize+1)
+		data := random(1, parts.Size+1)
 		for _, key := range []string{"Delivery/a", "Delivery/b", "Delivery/c"} {
 			r.done(r.create(key, data))
 		}

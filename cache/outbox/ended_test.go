@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // TestEndedUpload has the bucket's lifecycle end an upload that is not complete: the
@@ -22,8 +23,8 @@ func TestEndedUpload(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			recoverable(t, nil, func(r *rig) {
-				data := random(1, 3*PartSize+5)
-				it := r.create("Delivery/big", data[:2*PartSize+1])
+				data := random(1, 3*parts.Size+5)
+				it := r.create("Delivery/big", data[:2*parts.Size+1])
 				synctest.Wait()
 				up := it.up
 				if up == nil || up.up.ID == "" {
@@ -39,7 +40,7 @@ func TestEndedUpload(t *testing.T) {
 					r.Fatal(err)
 				}
 				time.Sleep(2 * c.known)
-				r.write(it, data[2*PartSize+1:], 2*PartSize+1)
+				r.write(it, data[2*parts.Size+1:], 2*parts.Size+1)
 				r = r.closed(it, c.again)
 				defer r.Close()
 				r.drain()

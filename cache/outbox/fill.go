@@ -5,12 +5,14 @@ import (
 	"io"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // What a part lacks beside what was written is asked for at once: it is less than the
 // smallest part, and one request. fillBuffers bounds the memory for that.
 const (
-	fillMost    = minPart
+	fillMost    = parts.MinSize
 	fillAtOnce  = 4
 	fillForFree = 1 << 20 // bytes at a time that need no place in fillBuffers
 )

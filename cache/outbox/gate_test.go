@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -67,7 +68,7 @@ func TestRefusalOfAnOpenFileFailsItsNextWrite(t *testing.T) {
 						})
 					}
 					bubble(t, Config{}, fault, func(r *rig) {
-						it := r.create("Delivery/a", random(1, 2*PartSize))
+						it := r.create("Delivery/a", random(1, 2*parts.Size))
 						synctest.Wait()
 						if _, err := it.WriteAt([]byte("x"), 0); !errors.Is(err, kind) {
 							r.Errorf("WriteAt = %v, want %v", err, kind)
@@ -95,7 +96,7 @@ func TestOneRefusedPartFailsNoWrite(t *testing.T) {
 			return buckettest.Fail(b, buckettest.UploadPart, nth+1, &s3backend.Error{Op: buckettest.UploadPart, Kind: s3backend.Denied})
 		}
 		bubble(t, Config{}, fault, func(r *rig) {
-			data := random(1, 2*PartSize)
+			data := random(1, 2*parts.Size)
 			it := r.create("Delivery/a", data)
 			synctest.Wait()
 			r.write(it, data[:100], 0)
@@ -208,7 +209,7 @@ func TestOutage(t *testing.T) {
 	}
 	bubble(t, Config{}, fault, func(r *rig) {
 		until = time.Now().Add(2 * time.Hour)
-		small, big := random(1, 100), random(2, 2*PartSize)
+		small, big := random(1, 100), random(2, 2*parts.Size)
 		r.done(r.create("Delivery/small", small))
 		r.done(r.create("Delivery/big", big))
 		time.Sleep(3 * time.Hour)

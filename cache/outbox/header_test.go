@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -208,7 +209,7 @@ func TestTypeFollowsTheName(t *testing.T) {
 		}
 	}
 	bubble(t, Config{}, nil, func(r *rig) {
-		it := r.create("Delivery/a.tmp", random(1, PartSize+1))
+		it := r.create("Delivery/a.tmp", random(1, parts.Size+1))
 		synctest.Wait() // its upload has begun
 		if err := it.Rename("Delivery/a.html", s3backend.Object{}); err != nil {
 			r.Fatal(err)

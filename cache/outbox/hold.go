@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"time"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // attempt is one run of deliver, or of sendEarly.
@@ -99,7 +101,7 @@ func (it *Item) Release() {
 			settle = 0 // there is nothing to wait for
 		}
 		it.restLocked(settle)
-		if it.state == Sealed && it.stage != nil && it.stage.length() > PartSize {
+		if it.state == Sealed && it.stage != nil && it.stage.length() > parts.Size {
 			it.o.work.Go(it.sendEarly)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -60,7 +61,7 @@ func TestHugeSparseFiles(t *testing.T) {
 			}
 			r.done(it)
 			r.drain()
-			if c.bytes.Load() != size || c.size.Load() != size || c.parts.Load() > int64(maxParts) {
+			if c.bytes.Load() != size || c.size.Load() != size || c.parts.Load() > int64(parts.MaxCount) {
 				t.Errorf("%d bytes in %d parts make %d bytes, want %d", c.bytes.Load(), c.parts.Load(), c.size.Load(), size)
 			}
 			if grown := heap() - before; grown > 16<<20 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/filetime"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -61,10 +62,10 @@ type record struct {
 	Layout  int64           `json:"layout,omitempty"`  // upload: the size of the first parts
 	Grows   int             `json:"grows,omitempty"`   // upload: the layout's version
 	Anew    []int32         `json:"anew,omitempty"`    // upload: where the layout begins anew
-	Parts   []part          `json:"parts,omitempty"`   // upload: as planned for an edit
+	Parts   []parts.Part    `json:"parts,omitempty"`   // upload: as planned for an edit
 	Abort   time.Time       `json:"abort,omitzero"`    // upload: when the bucket's lifecycle ends it
 	CRC     bool            `json:"crc,omitempty"`     // upload: its parts carry checksums
-	Part    *part           `json:"part,omitempty"`    // part
+	Part    *parts.Part     `json:"part,omitempty"`    // part
 	S3      *s3backend.Part `json:"s3,omitempty"`      // part
 	Moves   []moveRecord    `json:"moves,omitempty"`   // move
 	Dir     *DirMove        `json:"dir,omitempty"`     // move, of a directory
@@ -121,25 +122,6 @@ func (v *version) object() s3backend.Object {
 		return s3backend.Object{}
 	}
 	return s3backend.Object{Key: v.Key, ETag: v.ETag, Size: v.Size, Class: v.Class}
-}
-
-// MarshalJSON writes a part as its four numbers.
-func (p part) MarshalJSON() ([]byte, error) {
-	copied := int64(0)
-	if p.copied {
-		copied = 1
-	}
-	return json.Marshal([4]int64{int64(p.num), p.off, p.n, copied})
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (p *part) UnmarshalJSON(b []byte) error {
-	var n [4]int64
-	if err := json.Unmarshal(b, &n); err != nil {
-		return err
-	}
-	*p = part{num: int32(n[0]), off: n[1], n: n[2], copied: n[3] == 1}
-	return nil
 }
 
 // appendLog appends records to a journal, all or none: what the disk takes only a

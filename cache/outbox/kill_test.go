@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -178,7 +179,7 @@ func (l *life) newKey() string {
 func (l *life) data() []byte {
 	n := l.rnd.IntN(1000)
 	if l.rnd.IntN(16) == 0 {
-		n = PartSize + l.rnd.IntN(PartSize)
+		n = parts.Size + l.rnd.IntN(parts.Size)
 	}
 	return random(l.rnd.Uint64(), n)
 }

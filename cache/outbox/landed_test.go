@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // TestEditThatS3Has ends the process when S3 has committed an edit and the answer
@@ -23,22 +24,22 @@ func TestEditThatS3Has(t *testing.T) {
 		})
 	}
 	recoverable(t, ended, func(r *rig) {
-		data := random(1, 2*PartSize)
+		data := random(1, 2*parts.Size)
 		r.b.Store("Delivery/big", data, nil)
 		it := r.edit("Delivery/big")
-		if err := it.Truncate(PartSize + 1000); err != nil {
+		if err := it.Truncate(parts.Size + 1000); err != nil {
 			t.Fatal(err)
 		}
 		r.done(it)
 		_ = sleep(r.Context(), defaultSettle)
 		synctest.Wait()
-		r.wantHolds("Delivery/big", data[:PartSize+1000])
+		r.wantHolds("Delivery/big", data[:parts.Size+1000])
 		r = r.again()
 		defer r.Close()
 		r.resume()
 		r.drain()
 		r.wantKeys("Delivery/big")
-		r.wantHolds("Delivery/big", data[:PartSize+1000])
+		r.wantHolds("Delivery/big", data[:parts.Size+1000])
 		r.wantNothing()
 	})
 }

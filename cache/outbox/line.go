@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 	fewestParts = 2
 
 	// untried is how many bytes are on their way while nothing is known of the line.
-	untried = 4 * PartSize
+	untried = 4 * parts.Size
 
 	// slight is the size up to which a request does not wait for the line. As many as
 	// there are workers are less than a few parts.
@@ -29,7 +31,7 @@ const (
 	// takes any: only what was sent behind it tells how fast the line is. The kernel's
 	// has 4 MiB at most, and a proxy has one of its own.
 	// Source: Linux, Documentation/networking/ip-sysctl.rst, tcp_wmem.
-	buffered = PartSize / 2
+	buffered = parts.Size / 2
 
 	// glance is the least time for which a pace is told. A little more that goes into a
 	// buffer at once makes no pace.
@@ -99,7 +101,7 @@ func (t *turn) end(err error) {
 	defer l.mu.Unlock()
 	if err == nil {
 		l.takeLocked(t, t.n)
-		if t.n >= PartSize {
+		if t.n >= parts.Size {
 			each := float64(time.Since(t.began)) / float64(t.n)
 			if l.each == 0 {
 				l.each = each
@@ -152,7 +154,7 @@ func (l *line) admitLocked() {
 		}
 		t := l.next
 		l.pace.tick(l.unsent > 0)
-		if l.laden >= fewestParts && l.unsent+t.n > max(fewestParts*PartSize, l.pace.in(lineSpan)) {
+		if l.laden >= fewestParts && l.unsent+t.n > max(fewestParts*parts.Size, l.pace.in(lineSpan)) {
 			return
 		}
 		l.dropLocked(t)

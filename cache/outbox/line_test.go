@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -86,14 +87,14 @@ func (w *wire) part(ctx context.Context, l *line, it *Item, n int64) error {
 
 // onLine calls test in its own time with a line over a wire, on which a file is sent
 // whose parts all wait from the beginning.
-func onLine(t *testing.T, w func() *wire, parts int, test func(t *testing.T, l *line, w *wire)) {
+func onLine(t *testing.T, w func() *wire, count int, test func(t *testing.T, l *line, w *wire)) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := newLine(defaultRequests), w()
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		it := new(Item)
-		for range parts {
-			all.Go(func() { _ = w.part(ctx, l, it, PartSize) })
+		for range count {
+			all.Go(func() { _ = w.part(ctx, l, it, parts.Size) })
 		}
 		test(t, l, w)
 		cancel()
@@ -112,7 +113,7 @@ func TestLine(t *testing.T) {
 	t.Run("slow", func(t *testing.T) {
 		onLine(t, slow, 64, func(t *testing.T, _ *line, w *wire) {
 			time.Sleep(2 * time.Minute)
-			if most := w.most.Load(); most > untried/PartSize+1 { // the last one begins when four have all but gone
+			if most := w.most.Load(); most > untried/parts.Size+1 { // the last one begins when four have all but gone
 				t.Errorf("%d parts at once, of a line of which nothing was known", most)
 			}
 			w.most.Store(0)
@@ -152,7 +153,7 @@ func TestLine(t *testing.T) {
 		onLine(t, fast, 500, func(t *testing.T, _ *line, w *wire) {
 			time.Sleep(2 * lineSpan)
 			w.rate.Store(mib)
-			time.Sleep(defaultRequests * PartSize / mib * time.Second)
+			time.Sleep(defaultRequests * parts.Size / mib * time.Second)
 			w.most.Store(0)
 			time.Sleep(5 * time.Minute)
 			if most := w.most.Load(); most > fewestParts+1 {
@@ -175,7 +176,7 @@ func TestLine(t *testing.T) {
 			l, w := newLine(defaultRequests), far()
 			it := new(Item)
 			for range 40 {
-				if err := w.part(t.Context(), l, it, PartSize); err != nil {
+				if err := w.part(t.Context(), l, it, parts.Size); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -185,10 +186,10 @@ func TestLine(t *testing.T) {
 			defer cancel()
 			var all sync.WaitGroup
 			for range 32 {
-				all.Go(func() { _ = w.part(ctx, l, it, PartSize) })
+				all.Go(func() { _ = w.part(ctx, l, it, parts.Size) })
 			}
 			all.Wait()
-			if most := w.most.Load(); most > untried/PartSize+1 { // the last one begins when four have all but gone
+			if most := w.most.Load(); most > untried/parts.Size+1 { // the last one begins when four have all but gone
 				t.Errorf("%d parts at once on a line that was fast long ago", most)
 			}
 		})
@@ -221,16 +222,16 @@ func TestLineIsShared(t *testing.T) {
 func TestLineSendsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(1)
-		turn, err := l.wait(t.Context(), new(Item), PartSize)
+		turn, err := l.wait(t.Context(), new(Item), parts.Size)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := outgoing{io.NewSectionReader(zeros{}, 0, PartSize), turn}
+		body := outgoing{io.NewSectionReader(zeros{}, 0, parts.Size), turn}
 		for range 2 {
 			if _, err := io.CopyN(io.Discard, body, 10<<20); err != nil {
 				t.Fatal(err)
 			}
-			if want := int64(PartSize - 10<<20 + buffered); l.unsent != want {
+			if want := int64(parts.Size - 10<<20 + buffered); l.unsent != want {
 				t.Errorf("%d bytes are to go, want %d", l.unsent, want)
 			}
 			for _, whence := range []int{io.SeekEnd, io.SeekStart} { // who asks for the length sends nothing
@@ -277,13 +278,13 @@ func TestASlowLineIsNotCrowded(t *testing.T) {
 		return slowly{b, w}
 	}
 	bubble(t, Config{}, fault, func(r *rig) {
-		data := random(1, 5*PartSize)
+		data := random(1, 5*parts.Size)
 		open := r.create("Delivery/open", data)
 		for _, key := range []string{"Delivery/a", "Delivery/b"} {
-			r.done(r.create(key, data[:2*PartSize]))
+			r.done(r.create(key, data[:2*parts.Size]))
 		}
 		for _, key := range []string{"Delivery/1", "Delivery/2", "Delivery/3", "Delivery/4", "Delivery/5", "Delivery/6"} {
-			r.done(r.create(key, data[:PartSize/2]))
+			r.done(r.create(key, data[:parts.Size/2]))
 		}
 		pass(time.Minute)
 		r.done(r.create("Delivery/small", []byte("small")))
@@ -295,8 +296,8 @@ func TestASlowLineIsNotCrowded(t *testing.T) {
 		r.done(open)
 		r.drain()
 		r.wantHolds("Delivery/open", data)
-		r.wantHolds("Delivery/6", data[:PartSize/2])
-		if most := w.most.Load(); most > 2*untried/PartSize {
+		r.wantHolds("Delivery/6", data[:parts.Size/2])
+		if most := w.most.Load(); most > 2*untried/parts.Size {
 			t.Errorf("%d requests at once", most)
 		}
 		r.wantNothing()

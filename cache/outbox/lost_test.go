@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -16,8 +17,8 @@ import (
 func (r *rig) lostCommit(data []byte) *Item {
 	r.Helper()
 	it := r.create("Delivery/a", nil)
-	for off := int64(0); off < int64(len(data)); off += PartSize {
-		r.write(it, data[off:min(off+PartSize, int64(len(data)))], off)
+	for off := int64(0); off < int64(len(data)); off += parts.Size {
+		r.write(it, data[off:min(off+parts.Size, int64(len(data)))], off)
 		synctest.Wait()
 		time.Sleep(time.Millisecond)
 	}
@@ -35,7 +36,7 @@ func losing(b buckettest.S3) buckettest.S3 {
 
 // bothSizes runs a test with a file of one request and with one of parts.
 func bothSizes(t *testing.T, test func(r *rig, data []byte)) {
-	for name, n := range map[string]int{"put": 100, "parts": 2*PartSize + 100} {
+	for name, n := range map[string]int{"put": 100, "parts": 2*parts.Size + 100} {
 		t.Run(name, func(t *testing.T) {
 			recoverable(t, losing, func(r *rig) { test(r, random(1, n)) })
 		})

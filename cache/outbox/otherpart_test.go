@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -32,7 +33,7 @@ func (b *latePart) Complete(ctx context.Context, up s3backend.Upload, parts []s3
 func TestPartThatCameLate(t *testing.T) {
 	late := func(b buckettest.S3) buckettest.S3 { return &latePart{S3: b} }
 	bubble(t, Config{}, late, func(r *rig) {
-		data := bytes.Repeat([]byte("p"), PartSize+1)
+		data := bytes.Repeat([]byte("p"), parts.Size+1)
 		r.done(r.create("Delivery/a", data))
 		r.drain()
 		r.wantHolds("Delivery/a", data)
@@ -58,7 +59,7 @@ func TestEndedWhileAPartIsOnItsWay(t *testing.T) {
 			fault = nil
 		}
 		bubble(t, Config{}, fault, func(r *rig) {
-			it := r.create("Delivery/a", bytes.Repeat([]byte("p"), 2*PartSize+1))
+			it := r.create("Delivery/a", bytes.Repeat([]byte("p"), 2*parts.Size+1))
 			synctest.Wait()
 			it.Unname()
 			time.Sleep(abortAfter / 2)

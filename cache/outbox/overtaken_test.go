@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // TestANewTimeOfAReplacedVersionIsNoConflict sets times and modes of versions that the
@@ -19,9 +20,9 @@ func TestANewTimeOfAReplacedVersionIsNoConflict(t *testing.T) {
 		"size": func(it *Item) error { return it.Truncate(it.stage.length()) },
 		"both": func(it *Item) error { return errors.Join(it.SetMtime(time.Unix(1e9, 5)), it.SetMode(0o640)) },
 	}
-	for _, size := range []int{0, 1, 100, PartSize + 1} {
+	for _, size := range []int{0, 1, 100, parts.Size + 1} {
 		for _, theirs := range []int{0, 100, 200} {
-			if size > PartSize && theirs != 100 {
+			if size > parts.Size && theirs != 100 {
 				continue // which takes long, and shows nothing else
 			}
 			for name, change := range changes {

@@ -1,6 +1,10 @@
 package outbox
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
+)
 
 // queue holds settled items for its workers.
 type queue struct {
@@ -57,7 +61,7 @@ func (q *queue) work() {
 // enqueue gives a settled item to the workers. Small files do not wait behind
 // large ones, neither for a worker nor for their turn on the line.
 func (o *Outbox) enqueue(it *Item) {
-	if it.stage != nil && it.stage.length() > PartSize {
+	if it.stage != nil && it.stage.length() > parts.Size {
 		o.large.put(it)
 	} else {
 		o.small.put(it)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/extent"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -421,7 +422,7 @@ func (it *Item) replay(st *stage, r record) {
 		if r.Key != it.key {
 			return // S3's answer came when the file had another name already
 		}
-		l := layout{r.Grows, r.Layout, r.Anew}
+		l := parts.Layout{Version: r.Grows, First: r.Layout, Restarts: r.Anew}
 		if it.up != nil && it.up.up.ID == r.Upload {
 			it.up.layout = l // the file was closed
 			return
@@ -433,7 +434,7 @@ func (it *Item) replay(st *stage, r record) {
 		it.up = up
 	case opPart:
 		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {
-			it.up.done[r.Part.num] = sentPart{part: *r.Part, s3: *r.S3}
+			it.up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
 		}
 	case opGiveUp:
 		it.up = nil
@@ -478,12 +479,12 @@ func (it *Item) verify(up *transfer) error {
 	}
 	up.recovered = false
 	for num, d := range up.done {
-		if d.copied && !it.stage.touched(d.off, d.off+d.n) {
+		if d.Copied && !it.stage.touched(d.Off, d.Off+d.N) {
 			continue
 		}
 		same := false
-		if d.s3.CRC32 != "" && !d.copied && it.stage.has(d.off, d.off+d.n) {
-			sum, err := it.stage.crc32(d.off, d.n)
+		if d.s3.CRC32 != "" && !d.Copied && it.stage.has(d.Off, d.Off+d.N) {
+			sum, err := it.stage.crc32(d.Off, d.N)
 			if err != nil {
 				return fmt.Errorf("reading what was staged: %w", err)
 			}
@@ -507,12 +508,12 @@ func (s *stage) crc32(off, n int64) (string, error) {
 
 // stillFits tells whether what an earlier process planned to have copied from the
 // base is still there, and still wanted.
-func (s *stage) stillFits(parts []part) bool {
+func (s *stage) stillFits(list []parts.Part) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range parts {
-		end := p.off + p.n
-		if p.copied && (end > s.baseValid || !slices.Equal(s.dirty.Gaps(p.off, end), []extent.Range{{Off: p.off, End: end}})) {
+	for _, p := range list {
+		end := p.Off + p.N
+		if p.Copied && (end > s.baseValid || !slices.Equal(s.dirty.Gaps(p.Off, end), []extent.Range{{Off: p.Off, End: end}})) {
 			return false
 		}
 	}

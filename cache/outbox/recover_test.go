@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -98,7 +99,7 @@ func recoverable(t *testing.T, fault func(buckettest.S3) buckettest.S3, test fun
 
 func TestSealedFilesAreRecovered(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
-		small, big := random(1, 100), random(2, PartSize+5)
+		small, big := random(1, 100), random(2, parts.Size+5)
 		r.b.Store("Delivery/edit", big, nil)
 		r.done(r.create("Delivery/small", small))
 		r.done(r.create("Delivery/big", big))
@@ -130,9 +131,9 @@ func TestSealedFilesAreRecovered(t *testing.T) {
 
 func TestOpenFilesAreInterrupted(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
-		good := random(1, 2*PartSize)
+		good := random(1, 2*parts.Size)
 		r.b.Store("Delivery/edit", good, nil)
-		r.create("Delivery/new", random(2, 2*PartSize))
+		r.create("Delivery/new", random(2, 2*parts.Size))
 		r.write(r.edit("Delivery/edit"), []byte("half"), 0)
 		again := r.create("Delivery/again", []byte("closed"))
 		r.done(again)
@@ -159,7 +160,7 @@ func TestOpenFilesAreInterrupted(t *testing.T) {
 			}
 		}
 		r.drain()
-		r.wantHolds("Delivery/new", random(2, 2*PartSize))
+		r.wantHolds("Delivery/new", random(2, 2*parts.Size))
 		r.wantHolds("Delivery/edit", append([]byte("half"), good[4:]...))
 		r.wantHolds("Delivery/again", []byte("halfed"))
 		r.wantNothing()
@@ -223,10 +224,10 @@ func TestUploadIsResumed(t *testing.T) {
 				})
 			}
 			recoverable(t, fault, func(r *rig) {
-				data := random(1, 3*PartSize+100)
+				data := random(1, 3*parts.Size+100)
 				it := r.create("Delivery/big", nil)
-				for off := 0; off < len(data); off += PartSize {
-					r.write(it, data[off:min(len(data), off+PartSize)], int64(off))
+				for off := 0; off < len(data); off += parts.Size {
+					r.write(it, data[off:min(len(data), off+parts.Size)], int64(off))
 					synctest.Wait()
 				}
 				again := change(r, it, data)
@@ -254,7 +255,7 @@ func TestPlanOfAnEarlierProcess(t *testing.T) {
 		return buckettest.Answer(b, buckettest.CopyPart, func() error { return s3backend.Busy })
 	}
 	recoverable(t, fault, func(r *rig) {
-		data := random(1, 5*PartSize)
+		data := random(1, 5*parts.Size)
 		r.b.Store("Delivery/f", data, nil)
 		want := slices.Clone(data)
 		it := r.edit("Delivery/f")
@@ -268,11 +269,11 @@ func TestPlanOfAnEarlierProcess(t *testing.T) {
 		defer r.Close()
 		it = r.recover()[0]
 		r.hold(it)
-		r.write(it, []byte("two"), 3*PartSize)
+		r.write(it, []byte("two"), 3*parts.Size)
 		r.done(it)
 		r.drain()
 		copy(want, "one")
-		copy(want[3*PartSize:], "two")
+		copy(want[3*parts.Size:], "two")
 		r.wantHolds("Delivery/f", want)
 		r.wantNothing()
 	})
@@ -313,7 +314,7 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 		return s3
 	}
 	recoverable(t, fault, func(r *rig) {
-		data := random(1, 2*PartSize)
+		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/a", data)
 		<-held.Entered
 		path := it.path + logSuffix
@@ -325,7 +326,7 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := appendLog(path, record{Op: opUpload, Key: up.Key, Upload: up.ID, Layout: PartSize}); err != nil {
+		if err := appendLog(path, record{Op: opUpload, Key: up.Key, Upload: up.ID, Layout: parts.Size}); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)
@@ -342,7 +343,7 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 // begin of the next.
 func TestPartOfAnotherUpload(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
-		data := random(1, 2*PartSize+1)
+		data := random(1, 2*parts.Size+1)
 		it := r.create("Delivery/a", data)
 		synctest.Wait()
 		up := it.upload()
@@ -351,8 +352,8 @@ func TestPartOfAnotherUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := it.note(record{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: PartSize, CRC: true},
-			record{Op: opPart, Upload: up.up.ID, Part: &stale.part, S3: &stale.s3}); err != nil {
+		if err := it.note(record{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
+			record{Op: opPart, Upload: up.up.ID, Part: &stale.Part, S3: &stale.s3}); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -34,10 +35,10 @@ func TestRefusalForGoodBlocksAndEndsWaiting(t *testing.T) {
 		}{
 			{buckettest.Put, 100, false},
 			{buckettest.Put, 100, true},
-			{buckettest.CreateUpload, PartSize + 1, false},
-			{buckettest.UploadPart, PartSize + 1, false},
-			{buckettest.Complete, PartSize + 1, false},
-			{buckettest.Complete, PartSize + 1, true},
+			{buckettest.CreateUpload, parts.Size + 1, false},
+			{buckettest.UploadPart, parts.Size + 1, false},
+			{buckettest.Complete, parts.Size + 1, false},
+			{buckettest.Complete, parts.Size + 1, true},
 		} {
 			if kind == s3backend.Denied && c.edit {
 				continue // may be for want of get: see the cache

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -24,7 +25,7 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq u
 	case it.onlyHeader():
 		obj, err := it.o.bucket.Copy(ctx, it.base, key, h, cond)
 		return obj, it.answered(err, key, h, seq)
-	case size > PartSize:
+	case size > parts.Size:
 		return it.sendParts(ctx, key, size, h, seq, cond)
 	}
 	it.giveUp(it.upload()) // the file was longer once
@@ -102,15 +103,15 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 // upParts sends what S3 lacks of the parts, to the upload that was begun or to a
 // new one, and lists all of them.
 func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []s3backend.Part, error) {
-	up, parts, err := it.uploadFor(ctx, key, size, h)
+	up, planned, err := it.uploadFor(ctx, key, size, h)
 	if err != nil {
 		return nil, nil, err
 	}
-	var todo []part
+	var todo []parts.Part
 	sent := int64(0)
-	for _, p := range parts {
+	for _, p := range planned {
 		if it.has(up, p) {
-			sent += p.n
+			sent += p.N
 		} else {
 			todo = append(todo, p)
 		}
@@ -133,10 +134,10 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 		}
 		return nil, nil, err
 	}
-	list := make([]s3backend.Part, len(parts))
+	list := make([]s3backend.Part, len(planned))
 	up.mu.Lock()
-	for i, p := range parts {
-		list[i] = up.done[p.num].s3
+	for i, p := range planned {
+		list[i] = up.done[p.Num].s3
 	}
 	up.mu.Unlock()
 	return up, list, nil
@@ -149,7 +150,7 @@ func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, wa
 	it.mu.Lock()
 	explicit := it.explicit
 	it.mu.Unlock()
-	if !explicit || obj.Size > maxPart || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
+	if !explicit || obj.Size > parts.MaxSize || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
 		return obj, nil
 	}
 	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want, s3backend.Condition{IfMatch: obj.ETag})
@@ -167,7 +168,7 @@ func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, wa
 
 // uploadFor returns the upload to complete and the parts it has to have: the one
 // that was begun if the content still fits it, else a new one.
-func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []part, error) {
+func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []parts.Part, error) {
 	seq := it.seq()
 	if up := it.upload(); up != nil {
 		if err := up.settle(ctx); err != nil {
@@ -179,28 +180,28 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		}
 		switch {
 		case up.up.ID == "": // S3 could not be asked while the file was written
-		case up.layout.none() && (up.planned == seq || up.recovered && it.stage.stillFits(up.parts)) && lastByte(up.parts) == size:
+		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.stillFits(up.parts)) && parts.End(up.parts) == size:
 			up.planned = seq
 			return up, up.parts, it.verify(up)
-		case !up.layout.none() && up.layout.holds(size):
-			return up, up.layout.plan(size), it.verify(up)
+		case !up.layout.IsZero() && up.layout.Holds(size):
+			return up, up.layout.Plan(size), it.verify(up)
 		}
 		it.giveUp(up)
 	}
-	up := newTransfer(it.o, layoutFor(size))
+	up := newTransfer(it.o, parts.LayoutFor(size))
 	if !it.o.fast() {
 		up.keepSmall(size)
 	}
 	it.stage.mu.Lock()
-	var parts []part
+	var list []parts.Part
 	if !it.wholly() {
-		parts = planEdit(size, it.stage.baseValid, it.stage.dirty)
+		list = parts.PlanEdit(size, it.stage.baseValid, it.stage.dirty)
 	}
 	it.stage.mu.Unlock()
-	if parts != nil {
-		up.layout, up.parts, up.planned = layout{}, parts, seq
+	if list != nil {
+		up.layout, up.parts, up.planned = parts.Layout{}, list, seq
 	} else {
-		parts = up.layout.plan(size)
+		list = up.layout.Plan(size)
 	}
 	var err error
 	h = withCommitID(h, newCommitID())
@@ -216,7 +217,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 	it.mu.Lock()
 	it.up = up
 	it.mu.Unlock()
-	return up, parts, up.settle(ctx)
+	return up, list, up.settle(ctx)
 }
 
 // upload is the upload that was begun, or nil.
@@ -243,25 +244,25 @@ func (it *Item) giveUp(up *transfer) {
 }
 
 // has tells whether S3 has the part as it is here now.
-func (it *Item) has(up *transfer, p part) bool {
+func (it *Item) has(up *transfer, p parts.Part) bool {
 	up.mu.Lock()
-	d, ok := up.done[p.num]
+	d, ok := up.done[p.Num]
 	up.mu.Unlock()
-	return ok && d.part == p && !it.stage.changed(p.off, p.off+p.n, d.seq)
+	return ok && d.Part == p && !it.stage.changed(p.Off, p.Off+p.N, d.seq)
 }
 
 // sendPart sends one part, or has the server copy it.
-func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
-	if !p.copied {
-		if err := it.fill(ctx, p.off, p.off+p.n); err != nil {
+func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error {
+	if !p.Copied {
+		if err := it.fill(ctx, p.Off, p.Off+p.N); err != nil {
 			return err
 		}
 	}
 	if err := it.o.gate.pass(ctx); err != nil {
 		return err
 	}
-	n := p.n
-	if p.copied {
+	n := p.N
+	if p.Copied {
 		n = 0
 	}
 	turn, err := it.o.line.wait(ctx, it, n)
@@ -272,13 +273,13 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	it.meter.begin()
 	seq := it.seq() // what is written from now on goes up again
 	var got s3backend.Part
-	if p.copied {
-		got, err = it.o.bucket.CopyPart(ctx, up.up, p.num, it.base, p.off, p.n)
+	if p.Copied {
+		got, err = it.o.bucket.CopyPart(ctx, up.up, p.Num, it.base, p.Off, p.N)
 		if err != nil && it.refusesCopy(ctx, err) {
 			err = &copyRefusedError{err}
 		}
 	} else {
-		got, err = it.o.bucket.UploadPart(ctx, up.up, p.num, it.stage.body(p.off, p.n, turn), p.n)
+		got, err = it.o.bucket.UploadPart(ctx, up.up, p.Num, it.stage.body(p.Off, p.N, turn), p.N)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -289,10 +290,10 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p part) error {
 	if err := it.note(record{Op: opPart, Upload: up.up.ID, Part: &p, S3: &got}); err != nil {
 		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.up.Key, "err", err)
 	}
-	it.sent.Add(p.n)
-	it.meter.add(p.n)
+	it.sent.Add(p.N)
+	it.meter.add(p.N)
 	up.mu.Lock()
-	up.done[p.num] = sentPart{part: p, seq: seq, s3: got}
+	up.done[p.Num] = sentPart{Part: p, seq: seq, s3: got}
 	up.mu.Unlock()
 	return nil
 }

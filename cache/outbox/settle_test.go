@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -67,7 +68,7 @@ func TestSettle(t *testing.T) {
 
 func TestDropEndsAnUpload(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		it := r.create("Delivery/big", random(1, 2*PartSize))
+		it := r.create("Delivery/big", random(1, 2*parts.Size))
 		synctest.Wait()
 		r.done(it)
 		r.hold(it)
@@ -88,7 +89,7 @@ func TestDropEndsAnUpload(t *testing.T) {
 
 func TestRenameEndsAnUpload(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		data := random(1, 2*PartSize)
+		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/a", data)
 		synctest.Wait()
 		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {

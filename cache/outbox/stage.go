@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/extent"
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // Base reads the version that a stage lies upon. Its error is Stale once the key
@@ -47,7 +48,7 @@ type stage struct {
 
 // touchUnit is the granularity in which a stage remembers when it was changed,
 // so that a part that was sent before the change is sent again.
-const touchUnit = PartSize
+const touchUnit = parts.Size
 
 // writeStep is the most that goes into the staged file at once, in bytes. The
 // kernel keeps what one write brings in one piece of memory if it finds one, and
@@ -125,7 +126,7 @@ func (s *stage) overBase() bool {
 func (s *stage) small() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.baseValid > 0 && s.baseValid <= PartSize
+	return s.baseValid > 0 && s.baseValid <= parts.Size
 }
 
 func (s *stage) writeAt(p []byte, off int64) (int, error) {

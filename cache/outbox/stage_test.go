@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
 // TestFillKeepsWhatIsWrittenMeanwhile writes into a file while its base is being
@@ -61,7 +63,7 @@ func TestEditsAgreeWithAModel(t *testing.T) {
 		bubble(t, Config{}, nil, func(r *rig) {
 			rnd := rand.New(rand.NewPCG(seed, 7))
 			// Around a part's size, where a put turns into parts.
-			want := random(seed, rnd.IntN(3*PartSize))
+			want := random(seed, rnd.IntN(3*parts.Size))
 			if seed%3 == 0 {
 				want = random(seed, rnd.IntN(1000))
 			}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -18,8 +19,8 @@ type transfer struct {
 	up      s3backend.Upload
 	header  *s3backend.Header
 	err     error
-	parts   []part // as planned for an edit; there is no layout then
-	planned uint64 // the stage's seq that they were planned for
+	parts   []parts.Part // as planned for an edit; there is no layout then
+	planned uint64       // the stage's seq that they were planned for
 
 	ctx    context.Context // of the streams; ends when the upload is given up
 	cancel context.CancelFunc
@@ -28,7 +29,7 @@ type transfer struct {
 
 	// mu guards the fields below.
 	mu        sync.Mutex
-	layout    layout
+	layout    parts.Layout
 	noted     bool // the journal has the layout
 	whole     bool // the file is closed: its last part can go up
 	done      map[int32]sentPart
@@ -41,12 +42,12 @@ type transfer struct {
 
 // sentPart is a part that S3 has, as it was at the stage's seq.
 type sentPart struct {
-	part
+	parts.Part
 	seq uint64
 	s3  s3backend.Part
 }
 
-func newTransfer(o *Outbox, l layout) *transfer {
+func newTransfer(o *Outbox, l parts.Layout) *transfer {
 	up := &transfer{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
 	up.ctx, up.cancel = context.WithCancel(o.ctx)
 	return up
@@ -58,7 +59,7 @@ func (up *transfer) record() record {
 	defer up.mu.Unlock()
 	up.noted = true
 	l := up.layout
-	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*rawHeader)(up.header), Layout: l.first, Grows: l.version, Anew: l.anew, Parts: up.parts}
+	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*rawHeader)(up.header), Layout: l.First, Grows: l.Version, Anew: l.Restarts, Parts: up.parts}
 }
 
 // settle begins no more streams, and waits for those under way.
@@ -86,12 +87,12 @@ func (up *transfer) resume() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.whole = false
-	if up.layout.none() || !up.closed || up.running > 0 {
+	if up.layout.IsZero() || !up.closed || up.running > 0 {
 		return
 	}
 	up.closed, up.idle = false, make(chan struct{})
 	// The last part is longer once the file is.
-	for up.next > 1 && up.done[up.next-1].part != up.layout.part(up.next-1) {
+	for up.next > 1 && up.done[up.next-1].Part != up.layout.Part(up.next-1) {
 		up.next--
 	}
 }
@@ -103,7 +104,7 @@ func (it *Item) stream(end int64) {
 		it.fillBehind()
 		return
 	}
-	if it.stage.length() <= PartSize || it.stage.overBase() {
+	if it.stage.length() <= parts.Size || it.stage.overBase() {
 		return // as yet it goes by one PutObject
 	}
 	it.mu.Lock()
@@ -112,28 +113,28 @@ func (it *Item) stream(end int64) {
 		return
 	}
 	if it.up == nil {
-		it.up = newTransfer(it.o, layoutFor(it.stage.length()))
+		it.up = newTransfer(it.o, parts.LayoutFor(it.stage.length()))
 	}
 	up := it.up
 	it.mu.Unlock()
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	for !up.closed && up.running < streams && up.next <= maxParts {
-		p := up.layout.part(up.next)
-		if p.n > up.layout.first && up.next < partsPerTier && !it.o.fast() {
+	for !up.closed && up.running < streams && up.next <= parts.MaxCount {
+		p := up.layout.Part(up.next)
+		if p.N > up.layout.First && up.next < parts.PerTier && !it.o.fast() {
 			up.beginAnewLocked()
-			p = up.layout.part(up.next)
+			p = up.layout.Part(up.next)
 		}
 		if up.whole {
-			p.n = min(p.n, end-p.off)
-		} else if end < p.off+p.n || !it.stage.has(p.off, p.off+p.n) {
+			p.N = min(p.N, end-p.Off)
+		} else if end < p.Off+p.N || !it.stage.has(p.Off, p.Off+p.N) {
 			return
 		}
-		if p.n <= 0 {
+		if p.N <= 0 {
 			return
 		}
 		up.next++
-		if d, ok := up.done[p.num]; ok && d.part == p && !it.stage.changed(p.off, p.off+p.n, d.seq) {
+		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.changed(p.Off, p.Off+p.N, d.seq) {
 			continue // sent when the file was closed before
 		}
 		up.running++
@@ -143,7 +144,7 @@ func (it *Item) stream(end int64) {
 
 // fast tells whether larger parts than the first are there while a file settles: with
 // smaller ones it would not be delivered sooner.
-func (o *Outbox) fast() bool { return o.line.within(firstGrowth*PartSize, o.cfg.Settle) }
+func (o *Outbox) fast() bool { return o.line.within(parts.FirstGrowth*parts.Size, o.cfg.Settle) }
 
 // streamRest sends the rest of a closed file, without waiting for what is under way.
 func (it *Item) streamRest() {
@@ -153,7 +154,7 @@ func (it *Item) streamRest() {
 	}
 	up.mu.Lock()
 	up.beginAnewLocked()
-	up.whole = !up.layout.none()
+	up.whole = !up.layout.IsZero()
 	up.mu.Unlock()
 	it.stream(it.stage.length())
 }
@@ -161,7 +162,7 @@ func (it *Item) streamRest() {
 // beginAnewLocked has the next part be small, if that would be a larger one and S3 has
 // none behind it.
 func (up *transfer) beginAnewLocked() {
-	if l := up.layout; !l.none() && up.fromLocked() == up.next && l.beginAnew(up.next) {
+	if l := up.layout; !l.IsZero() && up.fromLocked() == up.next && l.Restart(up.next) {
 		up.layout, up.noted = l, false
 	}
 }
@@ -172,11 +173,11 @@ func (up *transfer) keepSmall(size int64) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	l := up.layout
-	if l.none() {
+	if l.IsZero() {
 		return
 	}
-	for n := up.fromLocked(); n < partsPerTier && l.part(n).off < size; n++ {
-		up.noted = !l.beginAnew(n) && up.noted
+	for n := up.fromLocked(); n < parts.PerTier && l.Part(n).Off < size; n++ {
+		up.noted = !l.Restart(n) && up.noted
 	}
 	up.layout = l
 }
@@ -204,7 +205,7 @@ func (it *Item) noteLayout(up *transfer) {
 }
 
 // streamPart sends one part early. Whatever fails is done again by the commit.
-func (it *Item) streamPart(up *transfer, p part) {
+func (it *Item) streamPart(up *transfer, p parts.Part) {
 	err := it.begin(up)
 	if err == nil {
 		it.noteLayout(up)
@@ -218,7 +219,7 @@ func (it *Item) streamPart(up *transfer, p part) {
 		it.stage.close()
 	}
 	if err != nil && up.ctx.Err() == nil {
-		it.o.log.Debug("part not sent yet", "key", it.Key(), "part", p.num, "err", err)
+		it.o.log.Debug("part not sent yet", "key", it.Key(), "part", p.Num, "err", err)
 	}
 	up.mu.Lock()
 	up.running--
@@ -236,7 +237,7 @@ func (it *Item) streamPart(up *transfer, p part) {
 // is told by its next write: the file cannot be delivered. One refusal alone does not
 // prove that: right after a policy was changed, some of S3's servers still go by the
 // old one.
-func (it *Item) sendRefusedPart(up *transfer, p part, because error) error {
+func (it *Item) sendRefusedPart(up *transfer, p parts.Part, because error) error {
 	if !up.asking.CompareAndSwap(false, true) {
 		return because
 	}
@@ -300,7 +301,7 @@ func (it *Item) Bring(ctx context.Context) error {
 	}
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), bringWait)
 	defer cancel()
-	switch err := it.stage.fill(short, 0, PartSize); {
+	switch err := it.stage.fill(short, 0, parts.Size); {
 	case err == nil:
 		return nil
 	case passing(err):
@@ -326,7 +327,7 @@ func (it *Item) fillBehind() {
 			return
 		}
 		defer it.stage.close()
-		if err := it.stage.fill(it.o.ctx, 0, PartSize); err != nil {
+		if err := it.stage.fill(it.o.ctx, 0, parts.Size); err != nil {
 			it.o.log.Debug("base not here yet", "key", it.Key(), "err", err)
 		}
 	})

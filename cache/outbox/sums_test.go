@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -24,18 +25,18 @@ func newTestStage(t *testing.T) *stage {
 // read to be summed.
 func TestSumsOfWhatWasWrittenInOrder(t *testing.T) {
 	s := newTestStage(t)
-	data := random(1, 2*PartSize+5)
+	data := random(1, 2*parts.Size+5)
 	for off := 0; off < len(data); off += 1 << 20 {
 		if _, err := s.writeAt(data[off:min(len(data), off+1<<20)], int64(off)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range layoutFor(0).plan(int64(len(data))) {
-		body, ok := s.body(p.off, p.n, nil).(s3backend.Summed)
+	for _, p := range parts.LayoutFor(0).Plan(int64(len(data))) {
+		body, ok := s.body(p.Off, p.N, nil).(s3backend.Summed)
 		if !ok {
-			t.Errorf("the sum of part %d is not known", p.num)
-		} else if want := crc32.ChecksumIEEE(data[p.off : p.off+p.n]); body.CRC32() != want {
-			t.Errorf("the sum of part %d is %08x, want %08x", p.num, body.CRC32(), want)
+			t.Errorf("the sum of part %d is not known", p.Num)
+		} else if want := crc32.ChecksumIEEE(data[p.Off : p.Off+p.N]); body.CRC32() != want {
+			t.Errorf("the sum of part %d is %08x, want %08x", p.Num, body.CRC32(), want)
 		}
 	}
 	if _, ok := s.body(0, 100, nil).(s3backend.Summed); ok {
@@ -55,11 +56,11 @@ func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
 			var err error
 			switch k := rnd.IntN(20); {
 			case k < 12: // mostly forward
-				_, _, err = s.append(random(rnd.Uint64(), rnd.IntN(PartSize/3)))
+				_, _, err = s.append(random(rnd.Uint64(), rnd.IntN(parts.Size/3)))
 			case k < 15 && size > 0:
 				_, err = s.writeAt(random(rnd.Uint64(), rnd.IntN(1<<20)), rnd.Int64N(size))
 			case k < 17:
-				err = s.truncate(rnd.Int64N(3 * PartSize))
+				err = s.truncate(rnd.Int64N(3 * parts.Size))
 			case k < 18:
 				err = s.truncate(0)
 			case size > 0:
@@ -69,10 +70,10 @@ func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range layoutFor(0).plan(s.length()) {
-				body := s.body(p.off, p.n, nil)
+			for _, p := range parts.LayoutFor(0).Plan(s.length()) {
+				body := s.body(p.Off, p.N, nil)
 				sum, ok := body.(s3backend.Summed)
-				if !ok || p.n == 0 {
+				if !ok || p.N == 0 {
 					continue
 				}
 				known++
@@ -81,7 +82,7 @@ func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got, want := sum.CRC32(), crc32.ChecksumIEEE(data); got != want {
-					t.Fatalf("seed %d: the sum of %d bytes at %d is %08x, want %08x", seed, p.n, p.off, got, want)
+					t.Fatalf("seed %d: the sum of %d bytes at %d is %08x, want %08x", seed, p.N, p.Off, got, want)
 				}
 			}
 		}

@@ -178,7 +178,7 @@ func (s *survey) status(name string, recs []record, inPlace bool) Status {
 	}
 	if it.up != nil {
 		for _, p := range it.up.done {
-			found.Sent += p.n
+			found.Sent += p.N
 		}
 		found.Sent = min(found.Sent, found.Size)
 	}

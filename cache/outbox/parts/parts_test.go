@@ -1,4 +1,4 @@
-package outbox
+package parts
 
 import (
 	"math/rand/v2"
@@ -8,31 +8,31 @@ import (
 )
 
 func TestLayoutHoldsTheLargestObject(t *testing.T) {
-	const largest = 10_000 * maxPart // 48.8 TiB
-	for _, size := range []int64{1, PartSize, PartSize + 1, 1 << 30, 50 << 30, 1 << 40, 30 << 40, largest} {
-		l := layoutFor(size)
-		parts := l.plan(size)
+	const largest = 10_000 * MaxSize // 48.8 TiB
+	for _, size := range []int64{1, Size, Size + 1, 1 << 30, 50 << 30, 1 << 40, 30 << 40, largest} {
+		l := LayoutFor(size)
+		parts := l.Plan(size)
 		checkParts(t, parts, size)
-		if size <= 1<<40 && l.first != PartSize {
-			t.Errorf("layoutFor(%d) begins with parts of %d, want %d", size, l.first, PartSize)
+		if size <= 1<<40 && l.First != Size {
+			t.Errorf("layoutFor(%d) begins with parts of %d, want %d", size, l.First, Size)
 		}
 	}
 }
 
 // checkParts fails unless parts make a file of this size that S3 accepts.
-func checkParts(t *testing.T, parts []part, size int64) {
+func checkParts(t *testing.T, parts []Part, size int64) {
 	t.Helper()
 	off := int64(0)
 	for i, p := range parts {
 		switch {
-		case p.num != int32(i+1), p.off != off:
+		case p.Num != int32(i+1), p.Off != off:
 			t.Fatalf("part %d is %+v, want it at %d", i+1, p, off)
-		case p.n > maxPart, p.n < minPart && i != len(parts)-1, p.n <= 0:
+		case p.N > MaxSize, p.N < MinSize && i != len(parts)-1, p.N <= 0:
 			t.Fatalf("part %+v of %d has a size S3 refuses", p, len(parts))
 		}
-		off += p.n
+		off += p.N
 	}
-	if off != size || len(parts) > int(maxParts) {
+	if off != size || len(parts) > int(MaxCount) {
 		t.Fatalf("%d parts make %d bytes, want %d", len(parts), off, size)
 	}
 }
@@ -50,14 +50,14 @@ func TestPlanEditMovesOnlyWhatChanged(t *testing.T) {
 		{"at the start", 256 * mib, 256 * mib, extent.Set{{Off: 0, End: 1}}, 5 * mib, 1},
 		{"shortened", 100 * mib, 100 * mib, nil, 0, 1},
 	} {
-		parts := planEdit(c.size, c.baseValid, c.dirty)
+		parts := PlanEdit(c.size, c.baseValid, c.dirty)
 		checkParts(t, parts, c.size)
 		var up, copies int64
 		for _, p := range parts {
-			if p.copied {
+			if p.Copied {
 				copies++
 			} else {
-				up += p.n
+				up += p.N
 			}
 		}
 		if up > c.up || copies != c.copies {
@@ -76,15 +76,33 @@ func TestPlanEditIsAlwaysAccepted(t *testing.T) {
 			off := rnd.Int64N(size)
 			dirty.Add(off, min(size, off+rnd.Int64N(20<<20)+1))
 		}
-		parts := planEdit(size, baseValid, dirty)
+		parts := PlanEdit(size, baseValid, dirty)
 		if parts == nil {
 			continue
 		}
 		checkParts(t, parts, size)
 		for _, p := range parts {
-			if p.copied && (p.off+p.n > baseValid || len(dirty.Gaps(p.off, p.off+p.n)) != 1 || dirty.Has(p.off, p.off+1)) {
+			if p.Copied && (p.Off+p.N > baseValid || len(dirty.Gaps(p.Off, p.Off+p.N)) != 1 || dirty.Has(p.Off, p.Off+1)) {
 				t.Fatalf("size %d, base %d, dirty %v: part %+v is not all in the base", size, baseValid, dirty, p)
 			}
 		}
+	}
+}
+
+func TestLayoutGrows(t *testing.T) {
+	if n := len(LayoutFor(0).Plan(1 << 30)); n > 48 {
+		t.Errorf("1 GiB goes in %d parts", n)
+	}
+	if p := (Layout{First: Size}).Part(1000); p.N != Size || p.Off != 999*Size {
+		t.Errorf("in the layout that earlier versions journaled, part 1000 is %+v", p)
+	}
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		l := LayoutFor(0)
+		for num := range int32(5) {
+			l.Restart(num*500 + rnd.Int32N(500) + 1)
+		}
+		size := rnd.Int64N(1 << 40)
+		checkParts(t, l.Plan(size), size)
 	}
 }

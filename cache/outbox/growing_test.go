@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -14,26 +13,9 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
-
-func TestLayoutGrows(t *testing.T) {
-	if n := len(layoutFor(0).plan(1 << 30)); n > 48 {
-		t.Errorf("1 GiB goes in %d parts", n)
-	}
-	if p := (layout{first: PartSize}).part(1000); p.n != PartSize || p.off != 999*PartSize {
-		t.Errorf("in the layout that earlier versions journaled, part 1000 is %+v", p)
-	}
-	rnd := rand.New(rand.NewPCG(5, 6))
-	for range 200 {
-		l := layoutFor(0)
-		for num := range int32(5) {
-			l.beginAnew(num*500 + rnd.Int32N(500) + 1)
-		}
-		size := rnd.Int64N(1 << 40)
-		checkParts(t, l.plan(size), size)
-	}
-}
 
 // sinking takes parts of which it keeps the sums alone.
 type sinking struct {
@@ -100,29 +82,29 @@ func TestTheEndOfALargeFile(t *testing.T) {
 		r := newRig(t, buckettest.New(), t.TempDir(), Config{}, fault)
 		r.recover()
 		it := r.create("Delivery/large", nil)
-		piece, crc, size := random(1, PartSize), uint32(0), int64(0)
+		piece, crc, size := random(1, parts.Size), uint32(0), int64(0)
 		write := func(n int64) {
-			for n += size; size < n; size += min(PartSize, n-size) {
-				p := piece[:min(PartSize, n-size)]
+			for n += size; size < n; size += min(parts.Size, n-size) {
+				p := piece[:min(parts.Size, n-size)]
 				r.write(it, p, size)
 				crc = crc32.Update(crc, crc32.IEEETable, p)
 			}
 			synctest.Wait()
 		}
-		const grown = firstParts * PartSize
+		const grown = parts.FirstTier * parts.Size
 		r.line.seems(1e-9)
-		write(grown + 5*PartSize)
-		if nums, _ := s.news(); len(nums) != firstParts+2 {
+		write(grown + 5*parts.Size)
+		if nums, _ := s.news(); len(nums) != parts.FirstTier+2 {
 			t.Errorf("parts %v went up while the file was open, want two of those that are larger", nums)
 		}
 		write(100)
 		r.done(it)
-		if nums, sizes := s.news(); !slices.Equal(nums, []int32{19, 20}) || !slices.Equal(sizes, []int64{PartSize, 100}) {
+		if nums, sizes := s.news(); !slices.Equal(nums, []int32{19, 20}) || !slices.Equal(sizes, []int64{parts.Size, 100}) {
 			t.Errorf("after the close parts %v of %v bytes went up", nums, sizes)
 		}
 		r.hold(it)
-		write(PartSize)
-		if nums, sizes := s.news(); !slices.Equal(nums, []int32{20}) || sizes[0] != PartSize {
+		write(parts.Size)
+		if nums, sizes := s.news(); !slices.Equal(nums, []int32{20}) || sizes[0] != parts.Size {
 			t.Errorf("when it was written again parts %v of %v bytes went up", nums, sizes)
 		}
 		if err := it.Seal(); err != nil {
@@ -153,14 +135,14 @@ func TestPartsStaySmallOnASlowLine(t *testing.T) {
 		defer r.Close()
 		r.recover()
 		it := r.create("Delivery/large", nil)
-		for n := range int64(2*firstParts + 2) {
-			r.line.seems(float64(time.Second) / PartSize)
-			r.write(it, make([]byte, PartSize), n*PartSize)
+		for n := range int64(2*parts.FirstTier + 2) {
+			r.line.seems(float64(time.Second) / parts.Size)
+			r.write(it, make([]byte, parts.Size), n*parts.Size)
 		}
 		r.done(it)
 		r.drain()
 		for n, p := range s.parts {
-			if p.Size > PartSize {
+			if p.Size > parts.Size {
 				t.Errorf("part %d has %d bytes", n, p.Size)
 			}
 		}
@@ -171,16 +153,16 @@ func TestPartsStaySmallOnASlowLine(t *testing.T) {
 // with other bounds: it goes up again.
 func TestPartsOfAnotherPlan(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
-		data := random(1, 2*PartSize+1)
+		data := random(1, 2*parts.Size+1)
 		it := r.create("Delivery/a", data)
 		synctest.Wait()
 		other, err := r.b.CreateUpload(r.Context(), "Delivery/a", nil)
 		if err != nil {
 			r.Fatal(err)
 		}
-		done := []record{{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: PartSize}}
-		for _, p := range []part{{num: 1, n: PartSize}, {num: 2, off: PartSize, n: PartSize / 2}} {
-			got, err := r.b.UploadPart(r.Context(), other, p.num, it.stage.body(p.off, p.n, nil), p.n)
+		done := []record{{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size}}
+		for _, p := range []parts.Part{{Num: 1, N: parts.Size}, {Num: 2, Off: parts.Size, N: parts.Size / 2}} {
+			got, err := r.b.UploadPart(r.Context(), other, p.Num, it.stage.body(p.Off, p.N, nil), p.N)
 			if err != nil {
 				r.Fatal(err)
 			}
