@@ -70,7 +70,9 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 
 // mayGetSome tells by what is there whether it may be read: of some objects of each
 // owner, since everybody may read his own. It is Denied where none of an owner's may.
-// What is archived may be read as far as the policy goes.
+// What is archived may be read as far as the policy goes. The folder's own object counts at
+// AWS alone: versitygw judges "Delivery/" as the key "Delivery", which "Delivery/*" in a
+// policy is not about.
 func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
 	if err != nil {
@@ -78,6 +80,9 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	}
 	refusals, tried, read := map[string]error{}, map[string]int{}, map[string]bool{}
 	for _, o := range page.Objects {
+		if c.custom && o.Key == prefix {
+			continue
+		}
 		if read[o.Owner] || tried[o.Owner] == maxTries || tried[o.Owner] == 0 && len(tried) == maxOwners {
 			continue
 		}

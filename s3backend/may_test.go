@@ -101,6 +101,7 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 		refuses  map[string]string // the code that a read is refused with, by the key's name; "" is read
 		missing  string            // the same for a key that nobody has
 		owner    bool              // the bucket is ours
+		versity  bool              // the server is versitygw, else AWS
 		want     error
 		refusals int // how many requests are refused, at most
 	}{
@@ -114,6 +115,9 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 		{name: "all is archived", list: list("o/f"), refuses: map[string]string{"f": "InvalidObjectState"}, want: nil, refusals: 1},
 		{name: "the key is somebody's, and another object is not", list: list("o/f", "o/g"), refuses: map[string]string{"f": "InvalidRequest"}, want: nil, refusals: 1},
 		{name: "to the bucket's owner only ACLs are closed", list: list("c/f", "me/g"), refuses: map[string]string{"f": "AccessDenied"}, owner: true, want: nil, refusals: 2},
+		{name: "the folder alone is refused", versity: true, list: list("o/"), refuses: map[string]string{"": "AccessDenied"}, missing: "NoSuchKey", want: nil, refusals: 1},
+		{name: "the folder is refused at AWS", list: list("o/"), refuses: map[string]string{"": "AccessDenied"}, want: Denied, refusals: 2},
+		{name: "the folder is refused, what is in it is read", versity: true, list: list("o/", "o/f"), refuses: map[string]string{"": "AccessDenied"}, want: nil, refusals: 0},
 		{name: "who may not list", list: "", want: ErrUntold, refusals: 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,7 +142,10 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 				refusals++
 				refuse(w, map[string]int{"NoSuchKey": 404, "InvalidRequest": 400}[code]+map[bool]int{true: 403}[code == "AccessDenied" || code == "InvalidObjectState"], code)
 			}))
-			c.custom = false
+			c.custom = tt.versity
+			if tt.versity {
+				c.answer.Store(&http.Header{"Server": {"VERSITYGW"}})
+			}
 			c.isOwner.Store(&tt.owner)
 			var mayList error
 			if tt.list == "" {
