@@ -8,7 +8,7 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 
@@ -61,7 +61,7 @@ func sayRefusedLogin(t target, e *s3backend.Error) (cause, hint string) {
 // sayNoLogin tells why there are no credentials to send.
 func sayNoLogin(t target, err error) (cause, hint string) {
 	var (
-		noProfile config.SharedConfigProfileNotExistError
+		noProfile awsconfig.SharedConfigProfileNotExistError
 		staleSSO  *ssocreds.InvalidTokenError
 		request   *smithy.OperationError
 	)

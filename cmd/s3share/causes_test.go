@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 
@@ -45,7 +45,7 @@ func TestExplain(t *testing.T) {
 		{failed(s3backend.BadLogin, &s3backend.UnsignedAnswer{Err: &smithy.GenericAPIError{Code: "ExpiredToken"}, Exists: true}),
 			`https://s3.example.com refused the credentials: expired; the bucket "team" exists | aws sso login --profile p`},
 		{login("InvalidSecurity"), "https://s3.example.com refused the credentials: InvalidSecurity | renew the profile"},
-		{failed(s3backend.BadLogin, config.SharedConfigProfileNotExistError{Profile: "p"}), `there is no AWS profile "p" | list-profiles`},
+		{failed(s3backend.BadLogin, awsconfig.SharedConfigProfileNotExistError{Profile: "p"}), `there is no AWS profile "p" | list-profiles`},
 		{failed(s3backend.BadLogin, &ssocreds.InvalidTokenError{}), `the login of the profile "p" has expired | aws sso login --profile p`},
 		{failed(s3backend.BadLogin, &smithy.OperationError{ServiceID: "ec2imds", Err: errors.New("no route")}),
 			"no credentials are found: not in the environment, not in a profile | --profile"},

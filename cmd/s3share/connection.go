@@ -59,8 +59,8 @@ func isRefusal(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
 
-// print prints a line about a connection that is not online.
-func (c *connection) print(w io.Writer) {
+// printConnection prints a line about a connection that is not online.
+func printConnection(w io.Writer, c *connection) {
 	if c == nil || c.State == online {
 		return
 	}
@@ -81,7 +81,7 @@ func (c *connection) print(w io.Writer) {
 
 // asOf is when S3 answered last, where it does not now: what is delivered then is all
 // that is known to be.
-func (c *connection) asOf() string {
+func asOf(c *connection) string {
 	if c == nil || c.State == online || c.Answered.IsZero() {
 		return ""
 	}

@@ -19,7 +19,7 @@ import (
 // controlPatience is how long a daemon that ends waits for those who ask it.
 const controlPatience = 5 * time.Second
 
-// control is the daemon's side of the control socket: HTTP with JSON, for its own
+// controlServer is the daemon's side of the control socket: HTTP with JSON, for its own
 // user and root alone.
 //
 //	GET  /status   a state; with ?check, after S3 was asked whether it answers
@@ -29,14 +29,14 @@ const controlPatience = 5 * time.Second
 //	POST /wait, /retry, /deliver  a fileRequest, answered by a fileAnswer
 //	POST /outcomes an outcomesRequest, answered by a list of fileStates
 //	POST /login    a loginRequest, answered by a loginAnswer
-type control struct {
+type controlServer struct {
 	listener net.Listener
 	server   *http.Server
 	served   chan struct{} // closed when nothing is served any more; nil until serve
 }
 
 // openControl opens the socket for the mount on dir.
-func openControl(dir string) (*control, error) {
+func openControl(dir string) (*controlServer, error) {
 	path, err := newSocketPath(dir)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func openControl(dir string) (*control, error) {
 	return controlAt(path)
 }
 
-func controlAt(path string) (*control, error) {
+func controlAt(path string) (*controlServer, error) {
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the control socket: %w", err)
@@ -56,7 +56,7 @@ func controlAt(path string) (*control, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return &control{listener: ownListener{l}}, nil
+	return &controlServer{listener: ownListener{l}}, nil
 }
 
 // ownListener lets in this user and root alone, whatever the modes of the socket and
@@ -82,7 +82,7 @@ func (l ownListener) Accept() (net.Conn, error) {
 const mostRequest = 1 << 20
 
 // serve begins to answer for d.
-func (c *control) serve(d *mountDaemon) {
+func (c *controlServer) serve(d *mountDaemon) {
 	c.server = &http.Server{Handler: d.answers(), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 64 << 10}
 	c.served = make(chan struct{})
 	go func() {
@@ -115,7 +115,7 @@ func (d *mountDaemon) answers() http.Handler {
 }
 
 // close ends the answers under way in controlPatience, and removes the socket.
-func (c *control) close() error {
+func (c *controlServer) close() error {
 	if c.served == nil {
 		return c.listener.Close()
 	}

@@ -41,7 +41,7 @@ type mountDaemon struct {
 	bucket   bucket
 	cache    owing
 	server   mounted
-	control  *control
+	control  *controlServer
 	notices  *notices // nil where nobody is to be told
 
 	unmounts unmounts
@@ -152,12 +152,12 @@ func (d *mountDaemon) check(dir string) (err error) {
 		return err
 	}
 	if err := settlePlaces(d.settings); err != nil {
-		return err
+		return explain(d.settings.target(), err)
 	}
 	if err := checkOutside(d.dir, d.settings); err != nil {
 		return err
 	}
-	return checkKernel(d.settings)
+	return checkKernel(d.settings.AllowOther)
 }
 
 // connect opens the bucket, and the cache over it.

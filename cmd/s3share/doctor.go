@@ -45,7 +45,7 @@ Something missing is a failure.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			s, err := says.about(ctx, args)
+			s, err := settingsOf(ctx, &says, args)
 			if err != nil {
 				return err
 			}
@@ -72,9 +72,9 @@ Something missing is a failure.`,
 	return cmd
 }
 
-// about resolves the settings of the exchange that args names, or that is mounted on
+// settingsOf resolves the settings of the exchange that args names, or that is mounted on
 // the directory that they name.
-func (c *said) about(ctx context.Context, args []string) (*settings, error) {
+func settingsOf(ctx context.Context, c *said, args []string) (*settings, error) {
 	if len(args) == 0 {
 		return c.resolve()
 	}
@@ -126,7 +126,7 @@ func notYourMount(dir string, uid int) error {
 		who, as = u.Username, u.Username
 	}
 	return advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
-		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", tomlKey(as)))
+		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", shellWord(as)))
 }
 
 // diagnosis is what doctor tells.

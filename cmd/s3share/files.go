@@ -107,7 +107,7 @@ func sayWhy(out io.Writer, p place) error {
 	rows := p.state.rows()
 	switch {
 	case len(rows) == 0 && p.path == "":
-		_, err := fmt.Fprintf(out, "%s: %s\n", p, p.state.nothingWaits())
+		_, err := fmt.Fprintf(out, "%s: %s\n", p, nothingWaits(&p.state))
 		return err
 	case len(rows) == 0:
 		if err := p.state.File.problem("say why", p); err != nil {
@@ -118,7 +118,7 @@ func sayWhy(out io.Writer, p place) error {
 	}
 	for _, o := range rows {
 		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
-		fmt.Fprintf(out, "  because: %s\n", p.state.reasonText(o))
+		fmt.Fprintf(out, "  because: %s\n", reasonIn(&p.state, o))
 		switch {
 		case o.Code != "" && o.RequestID != "":
 			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", oneLine(o.Code), oneLine(o.RequestID))

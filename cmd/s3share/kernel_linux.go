@@ -15,8 +15,9 @@ import (
 
 const installFuse = "install FUSE 3: apt-get install fuse3, or dnf install fuse3"
 
-// checkKernel proves that FUSE is there and lets this user mount.
-func checkKernel(s *settings) error {
+// checkKernel proves that FUSE is there and lets this user mount, and other users see
+// the mount if allowOther is set.
+func checkKernel(allowOther bool) error {
 	switch _, err := os.Stat("/dev/fuse"); {
 	case errors.Is(err, fs.ErrNotExist):
 		return advise(errors.New("there is no /dev/fuse"),
@@ -33,7 +34,7 @@ func checkKernel(s *settings) error {
 	if _, err := fusermount(); err != nil {
 		return advise(err, installFuse)
 	}
-	if s.AllowOther && !allowedOther("/etc/fuse.conf") {
+	if allowOther && !allowedOther("/etc/fuse.conf") {
 		return advise(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 )
 
 // checkKernel has nothing to look at before the mount itself.
-func checkKernel(*settings) error { return nil }
+func checkKernel(bool) error { return nil }
 
 // How a mount is undone: only when it is idle, or from whoever holds it.
 const (

@@ -41,7 +41,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 	if m.exchange != "" {
 		args = []string{m.exchange}
 	}
-	s, err := m.says.about(ctx, args)
+	s, err := settingsOf(ctx, &m.says, args)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 // openNotes opens what earlier transfers have remembered. Without that less is known, which
 // is no failure.
 func (m *moving) openNotes(s *settings, errs io.Writer) *transfer.Notes {
-	err := settlePlaces(s)
+	err := explain(s.target(), settlePlaces(s))
 	var notes *transfer.Notes
 	if err == nil {
 		id := strings.Join([]string{cmp.Or(s.at.Endpoint, s.at.Partition), s.Bucket, s.Owner}, " ")

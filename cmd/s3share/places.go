@@ -62,7 +62,7 @@ func (s *settings) elsewhere() bool {
 // XDG Base Directory Specification names the variables and their defaults.
 func settlePlaces(s *settings) error {
 	if err := s.locate(); err != nil {
-		return explain(s.target(), err)
+		return err
 	}
 	if s.StateDir == "" {
 		base, err := xdg("XDG_STATE_HOME", ".local/state")

@@ -76,7 +76,7 @@ func delivering(ctx context.Context, by tenant) error {
 // recoverOutbox delivers what waits in the outbox of s. It is a daemon that has no mount.
 func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out, errs io.Writer) (err error) {
 	if err := settlePlaces(s); err != nil {
-		return err
+		return explain(s.target(), err)
 	}
 	nothing := func() error {
 		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.label(), s.StateDir)

@@ -48,7 +48,7 @@ An object left that the owner cannot read is a failure.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := untilSignalOnce()
 			defer stop()
-			s, err := says.about(ctx, args)
+			s, err := settingsOf(ctx, &says, args)
 			if err == nil {
 				err = plan.run(ctx, s, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}

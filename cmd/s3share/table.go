@@ -45,8 +45,8 @@ func reasonText(st outbox.Status) string {
 	return stateWords[st.State]
 }
 
-// reasonText is reasonText, and that nobody delivers what waits.
-func (st *state) reasonText(o outbox.Status) string {
+// reasonIn is the reasonText of a file of st, and that nobody delivers what waits.
+func reasonIn(st *state, o outbox.Status) string {
 	if st.Daemon == daemonEnded && o.Reason == "" && (o.State == outbox.Sealed || o.State == outbox.Removing) {
 		return stateWords[o.State] + ", but its daemon has ended"
 	}
@@ -70,13 +70,13 @@ func printStates(out io.Writer, all []state) error {
 				fmt.Fprintf(w, "  to do:  %s\n", oneLine(st.Paused.Hint))
 			}
 		} else {
-			st.Connection.print(w)
+			printConnection(w, st.Connection)
 		}
 		if do := st.remedy(); do != "" {
 			fmt.Fprintf(w, "  to do:  %s\n", oneLine(do))
 		}
 		if len(st.Owed) == 0 && (st.Path == "" || len(st.Beside) == 0) {
-			fmt.Fprintf(w, "  %s\n", st.nothingWaits())
+			fmt.Fprintf(w, "  %s\n", nothingWaits(&st))
 		}
 		rows := st.rows()
 		if len(rows) == 0 {
@@ -85,14 +85,14 @@ func printStates(out io.Writer, all []state) error {
 		fmt.Fprintln(w, "  FILE\tSTATE\tSIZE\tSENT\tSPEED\tAGE\tREASON")
 		for _, o := range rows {
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				shown(o), stateText(o), sizeText(o.Size), sizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), st.reasonText(o))
+				shown(o), stateText(o), sizeText(o.Size), sizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), reasonIn(&st, o))
 		}
 	}
 	return w.Flush()
 }
 
 // nothingWaits says what is known where nothing waits.
-func (st *state) nothingWaits() string {
+func nothingWaits(st *state) string {
 	switch {
 	case st.Path != "":
 		return st.File.sentence(printable(st.Path))
@@ -101,7 +101,7 @@ func (st *state) nothingWaits() string {
 	case st.Daemon != "" && st.Daemon != daemonRuns:
 		return "nothing waits in its outbox"
 	}
-	return "all is delivered" + st.Connection.asOf()
+	return "all is delivered" + asOf(st.Connection)
 }
 
 // speedText is a speed as people read it, "" for none.
