@@ -11,6 +11,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -61,7 +62,7 @@ func (f *fileState) problem(do string, p place) error {
 	case f.State == cache.Removing:
 		return fmt.Errorf("cannot %s %s: it is removed here, and S3 is told later", do, p)
 	}
-	return advise(fmt.Errorf(unknown, p, errors.New(f.Reason)), f.Hint)
+	return hint.Advise(fmt.Errorf(unknown, p, errors.New(f.Reason)), f.Hint)
 }
 
 // sentence says what is known of what people call name.
@@ -81,10 +82,10 @@ func (f *fileState) sentence(name string) string {
 	case f.Reason == "":
 		return "it is not known whether " + name + " is delivered"
 	default:
-		return "it is not known whether " + name + " is delivered: " + oneLine(f.Reason)
+		return "it is not known whether " + name + " is delivered: " + hint.OneLine(f.Reason)
 	}
 	if f.Reason != "" {
-		what += fmt.Sprintf(", as S3 confirmed at %s; it cannot be asked again now: %s", clockText(f.At), oneLine(f.Reason))
+		what += fmt.Sprintf(", as S3 confirmed at %s; it cannot be asked again now: %s", clockText(f.At), hint.OneLine(f.Reason))
 	}
 	return what
 }
@@ -106,11 +107,11 @@ func (d *mountDaemon) wordsOf(err error) (w words) {
 		w.Code = e.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = advise(errors.New("no answer from "+d.settings.target().where()+" in time"), "check the endpoint and the network")
+		err = hint.Advise(errors.New("no answer from "+d.settings.target().where()+" in time"), "check the endpoint and the network")
 	}
 	err = explain(d.settings.target(), err)
-	w.Reason = oneLine(err.Error())
-	_, w.Hint = verdict(err)
+	w.Reason = hint.OneLine(err.Error())
+	_, w.Hint = hint.Verdict(err)
 	return w
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // errNoDaemon says that nobody answers on a control socket.
@@ -72,7 +73,7 @@ func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, stat
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil, state{}, errInterrupted
+			return nil, state{}, hint.ErrInterrupted
 		case errors.Is(err, context.DeadlineExceeded):
 			return nil, state{}, fmt.Errorf("its daemon gave no answer in %s", statusPatience)
 		}
@@ -144,7 +145,7 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	}
 	resp, err := l.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("the daemon does not answer: %w", innermost(err))
+		return nil, fmt.Errorf("the daemon does not answer: %w", hint.Innermost(err))
 	}
 	if resp.StatusCode == http.StatusNotFound {
 		resp.Body.Close()
@@ -172,7 +173,7 @@ func (l *daemonLink) post(ctx context.Context, path string, body, answer any) er
 const statusPatience = 10 * time.Second
 
 // errOtherVersion says that a daemon does not know a request.
-var errOtherVersion = advise(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
+var errOtherVersion = hint.Advise(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
 
 // status asks what the daemon does.
 func (l *daemonLink) status(ctx context.Context) (state, error) { return l.get(ctx, "/status") }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -59,13 +60,13 @@ func sayRefusedLogin(t target, e *s3backend.Error) (cause, hint string) {
 }
 
 // sayNoLogin tells why there are no credentials to send.
-func sayNoLogin(t target, err error) (cause, hint string) {
+func sayNoLogin(t target, err error) (cause, advice string) {
 	var (
 		noProfile awsconfig.SharedConfigProfileNotExistError
 		staleSSO  *ssocreds.InvalidTokenError
 		request   *smithy.OperationError
 	)
-	hint = "name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	advice = "name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	switch {
 	case errors.Is(err, s3backend.ErrNeedsCode):
 		return "the session has expired, and its role asks for a new MFA code", "s3share mount asks for it at a terminal, and s3share login where it is mounted"
@@ -77,13 +78,13 @@ func sayNoLogin(t target, err error) (cause, hint string) {
 		}
 		return fmt.Sprintf("the login of the profile %q has expired", t.profile), "renew it with aws sso login --profile " + t.profile
 	case errors.As(err, &request) && request.Service() == "ec2imds": // what the chain asks last
-		return "no credentials are found: not in the environment, not in a profile", hint
+		return "no credentials are found: not in the environment, not in a profile", advice
 	}
-	return fmt.Sprintf("no usable credentials: %v", innermost(err)), hint
+	return fmt.Sprintf("no usable credentials: %v", hint.Innermost(err)), advice
 }
 
 // sayOther tells what has no kind: mostly the network.
-func sayOther(t target, e *s3backend.Error) (cause, hint string) {
+func sayOther(t target, e *s3backend.Error) (cause, advice string) {
 	var (
 		dns       *net.DNSError
 		unknownCA x509.UnknownAuthorityError
@@ -110,7 +111,7 @@ func sayOther(t target, e *s3backend.Error) (cause, hint string) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
 		return "no answer from " + t.where() + " in time", "check the endpoint and the network"
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
-		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.where(), innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.where(), hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
 	}
 	if e.Op == "Open" { // in s3backend's own words
 		return err.Error(), ""

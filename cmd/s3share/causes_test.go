@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -69,10 +70,10 @@ func TestExplain(t *testing.T) {
 		{errors.New("plain"), "plain"},
 	} {
 		told := explain(target{"team", "r", "https://s3.example.com", "p", "111122223333"}, tt.err)
-		want, hint, _ := strings.Cut(tt.want, " | ")
-		code, gotHint := verdict(told)
-		if told.Error() != want || !strings.Contains(gotHint, hint) || (hint == "") != (gotHint == "") || code != exitFailed {
-			t.Errorf("explain(%v) = %q, hint %q, exit code %d, want %q, a hint with %q, exit code 1", tt.err, told, gotHint, code, want, hint)
+		want, advice, _ := strings.Cut(tt.want, " | ")
+		code, gotHint := hint.Verdict(told)
+		if told.Error() != want || !strings.Contains(gotHint, advice) || (advice == "") != (gotHint == "") || code != hint.ExitFailed {
+			t.Errorf("explain(%v) = %q, hint %q, exit code %d, want %q, a hint with %q, exit code 1", tt.err, told, gotHint, code, want, advice)
 		}
 		if !errors.Is(told, tt.err) {
 			t.Errorf("explain(%v) lost the error", tt.err)
@@ -86,19 +87,19 @@ func TestTell(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, exitDone, ""},
-		{errors.New("a\nb"), exitFailed, "s3share: a b\n"},
-		{fmt.Errorf("cannot x: %w", advise(errors.New("y"), "do z")), exitFailed, "s3share: cannot x: y\ns3share: hint: do z\n"},
-		{advise(misuse("first", "y"), "second"), exitUsage, "s3share: y\ns3share: hint: first\n"},
-		{advise(misuse("", "y"), "second"), exitUsage, "s3share: y\ns3share: hint: second\n"},
-		{silent(2), exitUsage, ""},
-		{errors.Join(errors.New("x"), errors.Join(advise(errors.New("a\nb"), "do a"), nil), advise(errors.New("c"), "do c")), exitFailed,
+		{nil, hint.ExitDone, ""},
+		{errors.New("a\nb"), hint.ExitFailed, "s3share: a b\n"},
+		{fmt.Errorf("cannot x: %w", hint.Advise(errors.New("y"), "do z")), hint.ExitFailed, "s3share: cannot x: y\ns3share: hint: do z\n"},
+		{hint.Advise(hint.Misuse("first", "y"), "second"), hint.ExitUsage, "s3share: y\ns3share: hint: first\n"},
+		{hint.Advise(hint.Misuse("", "y"), "second"), hint.ExitUsage, "s3share: y\ns3share: hint: second\n"},
+		{hint.Silent(2), hint.ExitUsage, ""},
+		{errors.Join(errors.New("x"), errors.Join(hint.Advise(errors.New("a\nb"), "do a"), nil), hint.Advise(errors.New("c"), "do c")), hint.ExitFailed,
 			"s3share: x\ns3share: a b\ns3share: hint: do a\ns3share: c\ns3share: hint: do c\n"},
-		{fmt.Errorf("cannot x: %w", errors.Join(errors.New("y"), errors.New("z"))), exitFailed, "s3share: cannot x: y z\n"},
-		{fmt.Errorf("%w, and %w", errors.New("y"), errors.New("z")), exitFailed, "s3share: y, and z\n"},
+		{fmt.Errorf("cannot x: %w", errors.Join(errors.New("y"), errors.New("z"))), hint.ExitFailed, "s3share: cannot x: y z\n"},
+		{fmt.Errorf("%w, and %w", errors.New("y"), errors.New("z")), hint.ExitFailed, "s3share: y, and z\n"},
 	} {
 		var out bytes.Buffer
-		if code := tell(&out, tt.err); code != tt.code || out.String() != tt.want {
+		if code := hint.Tell(&out, tt.err); code != tt.code || out.String() != tt.want {
 			t.Errorf("tell(%v) = %d and prints %q, want %d and %q", tt.err, code, &out, tt.code, tt.want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -51,12 +52,12 @@ func (c claim) String() string {
 	text := fmt.Sprintf("the bucket %q", c.Bucket)
 	switch {
 	case c.Endpoint != "":
-		text += " at " + printable(c.Endpoint)
+		text += " at " + hint.Printable(c.Endpoint)
 	case c.Partition != "" && c.Partition != s3backend.Partition(""):
-		text += " of " + printable(c.Partition)
+		text += " of " + hint.Printable(c.Partition)
 	}
 	if c.Owner != "" {
-		text += " of the account " + printable(c.Owner)
+		text += " of the account " + hint.Printable(c.Owner)
 	}
 	return text
 }
@@ -72,10 +73,10 @@ type otherBucketError struct {
 func (e *otherBucketError) Error() string {
 	if e.unknown != "" {
 		return fmt.Sprintf("the state directory %s holds files that wait, and %s: it cannot be told that they are for %s",
-			printable(e.stateDir), e.unknown, e.ours)
+			hint.Printable(e.stateDir), e.unknown, e.ours)
 	}
 	return fmt.Sprintf("the state directory %s holds files that wait for %s; they are not sent to %s",
-		printable(e.stateDir), e.for_, e.ours)
+		hint.Printable(e.stateDir), e.for_, e.ours)
 }
 
 func (e *otherBucketError) hint() string {
@@ -92,7 +93,7 @@ func (e *otherBucketError) hint() string {
 func claimState(s *settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if err != nil {
-		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, rootCause(err))
+		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.RootCause(err))
 	}
 	defer dir.Close()
 	theirs, ours, err := compareClaims(dir, s)
@@ -110,7 +111,7 @@ func claimState(s *settings) error {
 		err = takeBack(s.StateDir, ours) // always: a process may have ended just before it
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, rootCause(err))
+		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, hint.RootCause(err))
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func checkClaim(s *settings) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, rootCause(err))
+		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.RootCause(err))
 	}
 	defer dir.Close()
 	_, _, err = compareClaims(dir, s)
@@ -141,11 +142,11 @@ func compareClaims(dir *privatedir.Dir, s *settings) (theirs, ours claim, err er
 		waits, err = cache.Owes(s.StateDir)
 	}
 	if err != nil {
-		return theirs, ours, fmt.Errorf("cannot read the state directory %s: %w", s.StateDir, rootCause(err))
+		return theirs, ours, fmt.Errorf("cannot read the state directory %s: %w", s.StateDir, hint.RootCause(err))
 	}
 	if waits {
 		e := &otherBucketError{s.StateDir, theirs, ours, unknown}
-		return theirs, ours, advise(e, e.hint())
+		return theirs, ours, hint.Advise(e, e.hint())
 	}
 	if ours.Owner = ""; same {
 		ours.Owner = theirs.Owner

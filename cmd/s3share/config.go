@@ -15,6 +15,8 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // defaultExchange is mounted when nothing says which.
@@ -30,7 +32,7 @@ func configPath(flag string) (file string, asked bool, err error) {
 		flag = os.Getenv("S3SHARE_CONFIG")
 	}
 	if flag != "" {
-		file, err = absolute(flag)
+		file, err = mounts.Absolute(flag)
 		return file, true, err
 	}
 	dir, err := os.UserConfigDir()
@@ -50,7 +52,7 @@ func checkConfig(file string) error {
 	}
 	var unsafe *privatedir.UnsafeError
 	if errors.As(err, &unsafe) {
-		return advise(fmt.Errorf("the config file %w", err), "name the one that is meant with --config, or set HOME to your own home")
+		return hint.Advise(fmt.Errorf("the config file %w", err), "name the one that is meant with --config, or set HOME to your own home")
 	}
 	return err
 }
@@ -62,10 +64,10 @@ func readConfig(file, name string, s *settings) error {
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name != "":
-		return advise(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
+		return hint.Advise(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
 			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it", name))
 	case errors.Is(err, fs.ErrNotExist):
-		return advise(fmt.Errorf("there is no config file %s", file), configHint)
+		return hint.Advise(fmt.Errorf("there is no config file %s", file), configHint)
 	case err != nil:
 		return fmt.Errorf("cannot read the config file: %w", err)
 	}
@@ -90,7 +92,7 @@ func readConfig(file, name string, s *settings) error {
 		return configError(file, err)
 	}
 	if !slices.Contains(named.exchanges, name) {
-		return advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
+		return hint.Advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
 	}
 	for exchange, t := range doc.Exchange {
 		var err error
@@ -113,7 +115,7 @@ func readConfig(file, name string, s *settings) error {
 		if *p == "" {
 			continue
 		}
-		if *p, err = absolute(*p); err != nil {
+		if *p, err = mounts.Absolute(*p); err != nil {
 			return err
 		}
 	}
@@ -158,9 +160,9 @@ func (n named) choose(file string) (string, error) {
 	case len(n.exchanges) == 1:
 		return n.exchanges[0], nil
 	case len(n.exchanges) == 0:
-		return "", advise(fmt.Errorf("%s has no exchange", file), configHint)
+		return "", hint.Advise(fmt.Errorf("%s has no exchange", file), configHint)
 	}
-	return "", misuse(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(n.exchanges, ", "), file),
+	return "", hint.Misuse(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(n.exchanges, ", "), file),
 		"which exchange is meant?")
 }
 
@@ -173,7 +175,7 @@ func configError(file string, err error) error {
 	if errors.As(err, &strict) && len(strict.Errors) > 0 {
 		e := strict.Errors[0]
 		row, _ := e.Position()
-		return advise(fmt.Errorf("%s:%d: unknown key %q", file, row, strings.Join(e.Key(), ".")),
+		return hint.Advise(fmt.Errorf("%s:%d: unknown key %q", file, row, strings.Join(e.Key(), ".")),
 			"known are "+strings.Join(configKeys(), ", "))
 	}
 	if errors.As(err, &decode) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -43,7 +44,7 @@ func FuzzConfig(f *testing.F) {
 		err := readConfig(file, name, s)
 		if err == nil {
 			checkSettings(t, s)
-		} else if visible(err.Error()) == "" {
+		} else if hint.Visible(err.Error()) == "" {
 			t.Errorf("%q is refused without a word", text)
 		}
 		i, err := access.ParseInvitation(checked(line))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -72,10 +73,10 @@ func printConnection(w io.Writer, c *connection) {
 	case noAnswer:
 		fmt.Fprintf(w, "  %s%s\n", c.Reason, last)
 	default:
-		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, clockText(c.Since), oneLine(c.Reason), last)
+		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, clockText(c.Since), hint.OneLine(c.Reason), last)
 	}
 	if c.Hint != "" {
-		fmt.Fprintf(w, "  to do:  %s\n", oneLine(c.Hint))
+		fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(c.Hint))
 	}
 }
 

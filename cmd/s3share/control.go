@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -194,7 +195,7 @@ func (st *state) UnmarshalJSON(b []byte) error {
 func (d *mountDaemon) state() state {
 	s := d.settings
 	st := state{
-		Version: versionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: daemonRuns, Since: d.started,
+		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: daemonRuns, Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.at.Endpoint, s.Endpoint),
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),

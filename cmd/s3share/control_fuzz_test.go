@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -153,10 +154,10 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		link := &daemonLink{uid: os.Getuid(), http: &http.Client{Transport: answering{status, body}}}
 		var printed bytes.Buffer
-		out := guarded(&printed)
+		out := hint.Guarded(&printed)
 		say := func(err error) {
 			if err != nil {
-				tell(out, err)
+				hint.Tell(out, err)
 			}
 		}
 		st, err := link.status(t.Context())
@@ -205,7 +206,7 @@ func FuzzAnswers(f *testing.F) {
 		if say(err); err == nil {
 			say(judge("/nowhere", last, unmountRequest{}, out))
 		}
-		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hidden(r) && r != '\n' && r != '\t' }) {
+		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hint.Hidden(r) && r != '\n' && r != '\t' }) {
 			t.Fatalf("the answer %q is said as %q", body, printed.String())
 		}
 	})

@@ -16,6 +16,8 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/fs"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -105,7 +107,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		err = errInterrupted
+		err = hint.ErrInterrupted
 	}
 	var last func() error
 	if d.server == nil {
@@ -118,7 +120,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	// Last, for it needs what was given back: a start fails for want of descriptors, too.
 	if d.mounting && d.server == nil {
 		if failed := d.undoRefused(); failed != nil {
-			return advise(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
+			return hint.Advise(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
 		}
 	}
 	return err
@@ -126,7 +128,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 
 func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	limitHeap()
-	outliveReaders()
+	hint.OutliveReaders()
 	if err := d.check(dir); err != nil {
 		return err
 	}
@@ -145,10 +147,10 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 
 // check proves what can be proved without taking or asking anything.
 func (d *mountDaemon) check(dir string) (err error) {
-	if d.dir, err = resolveDir(dir); err != nil {
-		return advise(err, "make it first: mkdir -p "+dir)
+	if d.dir, err = mounts.ResolveDir(dir); err != nil {
+		return hint.Advise(err, "make it first: mkdir -p "+dir)
 	}
-	if err := checkMountpoint(d.dir, d.notes); err != nil {
+	if err := mounts.CheckMountpoint(d.dir, d.notes); err != nil {
 		return err
 	}
 	if err := settlePlaces(d.settings); err != nil {
@@ -157,7 +159,7 @@ func (d *mountDaemon) check(dir string) (err error) {
 	if err := checkOutside(d.dir, d.settings); err != nil {
 		return err
 	}
-	return checkKernel(d.settings.AllowOther)
+	return mounts.CheckKernel(d.settings.AllowOther)
 }
 
 // connect opens the bucket, and the cache over it.
@@ -218,11 +220,11 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 // undoRefused undoes what there is of a mount that could not be completed: the kernel
 // may have it already when its first requests fail.
 func (d *mountDaemon) undoRefused() error {
-	m, err := mountAt(d.dir)
-	if err != nil || m == nil || !ours(m) || m.Source != d.settings.source() {
+	m, err := mounts.MountAt(d.dir)
+	if err != nil || m == nil || !mounts.Ours(m) || m.Source != d.settings.source() {
 		return err
 	}
-	return detach(d.dir, lazily)
+	return mounts.Detach(d.dir, mounts.Lazily)
 }
 
 // serve takes a mount that the kernel has.
@@ -240,7 +242,7 @@ func (d *mountDaemon) serve(server mounted) {
 // the mount by now: nothing that fails here ends it.
 func (d *mountDaemon) settle() {
 	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
-		"endpoint", d.settings.Endpoint, "version", versionText(), "pid", os.Getpid())
+		"endpoint", d.settings.Endpoint, "version", hint.VersionText(), "pid", os.Getpid())
 	if d.foreground {
 		if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 			d.log.Warn("cannot tell systemd that the mount serves", "err", err)
@@ -276,8 +278,8 @@ func (d *mountDaemon) run(ctx context.Context) error {
 func (d *mountDaemon) leave() {
 	err := d.server.Unmount()
 	if err != nil {
-		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", sayHolders(holders(d.dir)))
-		err = detach(d.dir, lazily)
+		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.SayHolders(mounts.Holders(d.dir)))
+		err = mounts.Detach(d.dir, mounts.Lazily)
 	}
 	if err != nil {
 		d.log.Error("cannot undo the mount", "err", err)
@@ -297,7 +299,7 @@ func (d *mountDaemon) lastDrain(signalled context.Context) error {
 		case <-ctx.Done():
 		case <-signalled.Done():
 			select {
-			case <-after(drainPatience):
+			case <-hint.After(drainPatience):
 			case <-d.hurry:
 			case <-ctx.Done():
 			}
@@ -346,9 +348,9 @@ func (d *mountDaemon) giveBack(last func() error) error {
 // abandon ends the process at once, and leaves no dead mount.
 func (d *mountDaemon) abandon() {
 	if d.serving.Load() {
-		_ = detach(d.dir, lazily)
+		_ = mounts.Detach(d.dir, mounts.Lazily)
 	}
-	os.Exit(exitFailed)
+	os.Exit(hint.ExitFailed)
 }
 
 // undelivered are the statuses that S3 has yet to confirm. Private names are not

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 func newDemo() *cobra.Command {
@@ -28,7 +31,7 @@ until Ctrl-C ends the demo and removes everything that it made.
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			if err := demo(ctx, dir, once, cmd.OutOrStdout()); err != nil {
 				return fmt.Errorf("the demo failed: %w", err)
@@ -45,7 +48,7 @@ func demo(ctx context.Context, dir string, once bool, out io.Writer) (err error)
 	st, err := raiseStage(ctx, dir)
 	defer func() { err = errors.Join(err, st.strike()) }()
 	if ctx.Err() != nil {
-		return errInterrupted
+		return hint.ErrInterrupted
 	}
 	if err != nil {
 		return err
@@ -60,7 +63,7 @@ func demo(ctx context.Context, dir string, once bool, out io.Writer) (err error)
 	for _, step := range st.steps() {
 		said, err := step(ctx)
 		if ctx.Err() != nil {
-			return errInterrupted
+			return hint.ErrInterrupted
 		}
 		n.step(said, err)
 		if err != nil {
@@ -94,7 +97,7 @@ type stage struct {
 // struck, also with an error.
 func raiseStage(ctx context.Context, dir string) (*stage, error) {
 	st := &stage{}
-	dir, err := absolute(dir)
+	dir, err := mounts.Absolute(dir)
 	if err != nil {
 		return st, err
 	}
@@ -109,7 +112,7 @@ func raiseStage(ctx context.Context, dir string) (*stage, error) {
 		case err == nil:
 			st.made = append(st.made, d)
 		case !errors.Is(err, os.ErrExist):
-			return st, advise(fmt.Errorf("cannot make %s: %w", d, rootCause(err)), "name another directory")
+			return st, hint.Advise(fmt.Errorf("cannot make %s: %w", d, hint.RootCause(err)), "name another directory")
 		}
 	}
 	st.owner, err = startParty(ctx, "owner", dir, st.work, st.bucket, st.bucket.Owner)

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // stopPatience is how long a program of the demo may take to end.
@@ -39,7 +42,7 @@ func (p *process) endsWithin(d time.Duration) bool {
 	select {
 	case <-p.exited:
 		return true
-	case <-after(d):
+	case <-hint.After(d):
 		return false
 	}
 }
@@ -104,11 +107,11 @@ func startBucket(ctx context.Context) (*demoBucket, error) {
 		b.proc = watch(cmd)
 	case <-ctx.Done():
 		b.proc = watch(cmd)
-		err = errInterrupted
+		err = hint.ErrInterrupted
 	}
 	if err != nil {
 		err = errors.Join(err, b.stop())
-		if text := oneLine(strings.TrimSpace(complaint.String())); text != "" {
+		if text := hint.OneLine(strings.TrimSpace(complaint.String())); text != "" {
 			err = errors.New(text)
 		}
 		return nil, fmt.Errorf("%s did not start: %w", program, err)
@@ -132,7 +135,7 @@ func findLocalbucket() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", advise(errors.New("the program localbucket is not there"), "make build puts it beside s3share")
+		return "", hint.Advise(errors.New("the program localbucket is not there"), "make build puts it beside s3share")
 	}
 	return path, nil
 }
@@ -205,5 +208,5 @@ func (p *party) stop() error {
 		}
 	}
 	p.proc.kill()
-	return errors.Join(fmt.Errorf("the mount on %s did not end and was killed", p.dir), detach(p.dir, lazily))
+	return errors.Join(fmt.Errorf("the mount on %s did not end and was killed", p.dir), mounts.Detach(p.dir, mounts.Lazily))
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 const (
@@ -112,7 +114,7 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 			return err
 		}
 		select {
-		case <-after(seenPause):
+		case <-hint.After(seenPause):
 		case <-ctx.Done():
 			return fmt.Errorf("it was not there after %s", seenPatience)
 		}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -43,7 +45,7 @@ Something missing is a failure.`,
   s3share doctor --bucket team-exchange --profile team`,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			s, err := settingsOf(ctx, &says, args)
 			if err != nil {
@@ -51,7 +53,7 @@ Something missing is a failure.`,
 			}
 			d := diagnose(ctx, s)
 			if ctx.Err() != nil {
-				return errInterrupted
+				return hint.ErrInterrupted
 			}
 			if asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
@@ -62,7 +64,7 @@ Something missing is a failure.`,
 				err = d.print(cmd.OutOrStdout())
 			}
 			if err == nil && d.Worst == access.StateMissing {
-				err = silent(exitFailed)
+				err = hint.Silent(hint.ExitFailed)
 			}
 			return err
 		},
@@ -79,12 +81,12 @@ func settingsOf(ctx context.Context, c *said, args []string) (*settings, error) 
 		return c.resolve()
 	}
 	dir, err := filepath.Abs(args[0])
-	m, merr := mountAt(dir)
-	if err != nil || merr != nil || m == nil || !ours(m) {
+	m, merr := mounts.MountAt(dir)
+	if err != nil || merr != nil || m == nil || !mounts.Ours(m) {
 		c.exchange = args[0]
 		return c.resolve()
 	}
-	if uid := ownerOf(m); uid >= 0 && uid != os.Getuid() {
+	if uid := mounts.OwnerOf(m); uid >= 0 && uid != os.Getuid() {
 		return nil, notYourMount(dir, uid)
 	}
 	p, err := placeOf(ctx, dir)
@@ -125,8 +127,8 @@ func notYourMount(dir string, uid int) error {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		who, as = u.Username, u.Username
 	}
-	return advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
-		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", shellWord(as)))
+	return hint.Advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
+		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellWord(as)))
 }
 
 // diagnosis is what doctor tells.
@@ -175,7 +177,7 @@ func diagnose(ctx context.Context, s *settings) diagnosis {
 		t := told{Finding: f}
 		t.Found, t.Hint = sayFinding(s.target(), f)
 		if f.Err != nil {
-			t.Error = oneLine(f.Err.Error())
+			t.Error = hint.OneLine(f.Err.Error())
 		}
 		d.Findings = append(d.Findings, t)
 	}
@@ -206,13 +208,13 @@ func (d diagnosis) print(out io.Writer) error {
 		what += " at " + d.Endpoint
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, oneLine(what))
+	fmt.Fprintln(w, hint.OneLine(what))
 	for _, t := range d.Findings {
 		check := string(t.Check)
 		if t.Folder != "" {
 			check = t.Folder + "/ " + check
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, oneLine(check), oneLine(t.Found), oneLine(t.How))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, hint.OneLine(check), hint.OneLine(t.Found), hint.OneLine(t.How))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -220,7 +222,7 @@ func (d diagnosis) print(out io.Writer) error {
 	hinted := map[string]bool{}
 	for _, t := range d.Findings {
 		if t.Hint != "" && !hinted[t.Hint] {
-			fmt.Fprintf(out, "hint: %s\n", oneLine(t.Hint))
+			fmt.Fprintf(out, "hint: %s\n", hint.OneLine(t.Hint))
 			hinted[t.Hint] = true
 		}
 	}

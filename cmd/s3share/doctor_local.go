@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -41,7 +43,7 @@ const lowDisk = 512 << 20
 // examineHere checks this machine.
 func examineHere(s *settings) []access.Finding {
 	fuse := access.Finding{Check: checkFUSE, State: access.StateOK, Reason: whyThere, How: "/dev/fuse, fusermount3"}
-	if err := checkKernel(s.AllowOther); err != nil {
+	if err := mounts.CheckKernel(s.AllowOther); err != nil {
 		fuse.State, fuse.Reason, fuse.Err = access.StateMissing, whyBroken, err
 	}
 	all := []access.Finding{fuse}
@@ -79,7 +81,7 @@ func writable(dir string, try bool) error {
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:
-		return rootCause(err)
+		return hint.RootCause(err)
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
 	case try:

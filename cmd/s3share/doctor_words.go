@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -57,7 +58,7 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 }
 
 // sayFinding puts a finding into words, with what can be done about it.
-func sayFinding(t target, f access.Finding) (found, hint string) {
+func sayFinding(t target, f access.Finding) (found, advice string) {
 	switch {
 	case f.Reason == access.WhyRefused:
 		return fmt.Sprintf("%s is not granted: %s", action[f.Check], lacking[f.Check]), ""
@@ -67,8 +68,8 @@ func sayFinding(t target, f access.Finding) (found, hint string) {
 		return "not granted: " + lacking[f.Check], ""
 	case f.Reason == whyBroken || f.Reason == access.WhyFailed:
 		err := explain(t, f.Err)
-		_, hint = verdict(err)
-		return err.Error(), hint
+		_, advice = hint.Verdict(err)
+		return err.Error(), advice
 	case f.Check == checkRegion && f.Detail != "":
 		return f.Detail, ""
 	case f.Reason == access.WhySkewed && strings.HasPrefix(f.Detail, "-"):

@@ -16,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -126,7 +127,7 @@ func lookUp(config, name string, t table) (l listed, err error) {
 	}
 	l.file = file
 	if l.text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l, rootCause(err)
+		return l, hint.RootCause(err)
 	}
 	var doc struct {
 		Exchange map[string]table `toml:"exchange"`
@@ -136,7 +137,7 @@ func lookUp(config, name string, t table) (l listed, err error) {
 	}
 	is, there := doc.Exchange[l.name]
 	if there && (is.Bucket != t.Bucket || is.Endpoint != t.Endpoint || is.Owner != "" && t.Owner != "" && is.Owner != t.Owner) {
-		return l, advise(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, tomlKey(l.name), file), "give this one another name with --name")
+		return l, hint.Advise(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, tomlKey(l.name), file), "give this one another name with --name")
 	}
 	if l.there = there; there {
 		l.owner, l.changes = is.Owner, is.changes(t)
@@ -235,7 +236,7 @@ func proveChanged(l listed, text []byte) error {
 			return nil
 		}
 	}
-	return advise(fmt.Errorf("cannot change [exchange.%s] of %s: it is written in another way than one key a line", tomlKey(l.name), l.file),
+	return hint.Advise(fmt.Errorf("cannot change [exchange.%s] of %s: it is written in another way than one key a line", tomlKey(l.name), l.file),
 		"change it by hand, or give this exchange another name with --name")
 }
 
@@ -256,7 +257,7 @@ func proveAdded(file string, old, text []byte, name string) error {
 			}
 		}
 	}
-	return advise(fmt.Errorf("cannot add to %s: its exchanges are written in another way than in tables", file),
+	return hint.Advise(fmt.Errorf("cannot add to %s: its exchanges are written in another way than in tables", file),
 		fmt.Sprintf("add [exchange.%s] by hand, or name another file with --config", tomlKey(name)))
 }
 
@@ -282,7 +283,7 @@ func replaceFile(file string, text []byte) error {
 // is not there, in the background.
 func mountEnlisted(config, name, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- a mountpoint, which the mount covers
-		return fmt.Errorf("cannot make %s: %w", dir, rootCause(err))
+		return fmt.Errorf("cannot make %s: %w", dir, hint.RootCause(err))
 	}
 	args := []string{"mount", name, dir}
 	if config != "" {

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 var team = table{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333", Profile: "team"}
@@ -80,7 +83,7 @@ func TestEnlistRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was added")
 			}
-			_, hint := verdict(err)
+			_, hint := hint.Verdict(err)
 			if !strings.Contains(err.Error()+hint, tt.words) {
 				t.Errorf("%v (%s), want %q in it", err, hint, tt.words)
 			}
@@ -123,8 +126,8 @@ func TestEnlistChanges(t *testing.T) {
 // up, and may be shared.
 func TestEnlistKeepsTheLink(t *testing.T) {
 	dir := inHome(t, "")
-	write(t, dir, "dotfiles/config.toml", "# mine\n")
-	write(t, dir, ".config/s3share/x", "")
+	testhome.Write(t, dir, "dotfiles/config.toml", "# mine\n")
+	testhome.Write(t, dir, ".config/s3share/x", "")
 	link := filepath.Join(dir, ".config/s3share/config.toml")
 	if err := errors.Join(os.Symlink(filepath.Join(dir, "dotfiles/config.toml"), link), os.Chmod(filepath.Join(dir, "dotfiles/config.toml"), 0o640)); err != nil {
 		t.Fatal(err)

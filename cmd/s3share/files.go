@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // The commands about single files: each names a file, a folder or a mountpoint,
@@ -36,11 +37,11 @@ of this user.
 				sayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
 				case len(a.Left) > 0 && p.link == nil:
-					return advise(fmt.Errorf("not all of %s is delivered: %s", p, p.state.daemonText()), p.state.remedy())
+					return hint.Advise(fmt.Errorf("not all of %s is delivered: %s", p, p.state.daemonText()), p.state.remedy())
 				case len(a.Left) > 0:
-					return advise(errors.New(leftText(p.String(), a.Left, timeout)), leftHint(a.Left, ""))
+					return hint.Advise(errors.New(leftText(p.String(), a.Left, timeout)), leftHint(a.Left, ""))
 				case len(a.Beside) > 0:
-					return advise(fmt.Errorf("%s is delivered, but %s", p, besideText(a.Beside)), besideHint)
+					return hint.Advise(fmt.Errorf("%s is delivered, but %s", p, besideText(a.Beside)), besideHint)
 				}
 				if p.link == nil && p.path == "" { // nothing waits there
 					return nil
@@ -91,7 +92,7 @@ id of the request that it refused, and what can be done about it.
 ` + exitCodes,
 		Args: takes(1, 1, "a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			p, err := lookAt(ctx, args[0])
 			if err != nil {
@@ -121,12 +122,12 @@ func sayWhy(out io.Writer, p place) error {
 		fmt.Fprintf(out, "  because: %s\n", reasonIn(&p.state, o))
 		switch {
 		case o.Code != "" && o.RequestID != "":
-			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", oneLine(o.Code), oneLine(o.RequestID))
+			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", hint.OneLine(o.Code), hint.OneLine(o.RequestID))
 		case o.Code != "":
-			fmt.Fprintf(out, "  S3 says: %s\n", oneLine(o.Code))
+			fmt.Fprintf(out, "  S3 says: %s\n", hint.OneLine(o.Code))
 		}
 		if do := remedy(o, p.state); do != "" {
-			fmt.Fprintf(out, "  to do:   %s\n", oneLine(do))
+			fmt.Fprintf(out, "  to do:   %s\n", hint.OneLine(do))
 		}
 	}
 	return nil
@@ -196,14 +197,14 @@ func sayDelivering(out io.Writer, p place, a fileAnswer) error {
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
 func askEach(args []string, what string, timeout time.Duration, say func(p place, a fileAnswer) error) error {
-	ctx, stop := untilSignalOnce()
+	ctx, stop := hint.UntilSignalOnce()
 	defer stop()
 	places, problem := placesToAsk(ctx, args)
 	if len(args) > 0 && problem != nil {
 		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], problem)
 	}
 	if ctx.Err() != nil {
-		return errInterrupted
+		return hint.ErrInterrupted
 	}
 	all := []error{problem}
 	if len(places) == 0 && problem == nil {
@@ -217,7 +218,7 @@ func askEach(args []string, what string, timeout time.Duration, say func(p place
 		a, err := p.link.ask(ctx, what, fileRequest{Path: jsonbytes.String(p.path), Timeout: timeout})
 		switch {
 		case ctx.Err() != nil:
-			return errInterrupted
+			return hint.ErrInterrupted
 		case err == nil && a.Error != "":
 			err = errors.New(a.Error)
 		case err == nil:
@@ -230,14 +231,14 @@ func askEach(args []string, what string, timeout time.Duration, say func(p place
 
 // noDaemon says that nobody can be asked to do something with what waits at p.
 func (p place) noDaemon(do string) error {
-	return advise(fmt.Errorf("cannot %s %s: %s", do, p, p.state.daemonText()), p.state.remedy())
+	return hint.Advise(fmt.Errorf("cannot %s %s: %s", do, p, p.state.daemonText()), p.state.remedy())
 }
 
 // doing says what a request is for.
 var doing = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
 
 // errNothingMounted says that there is nobody to ask.
-var errNothingMounted = advise(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
+var errNothingMounted = hint.Advise(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
 
 // ask sends a request about files.
 func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fileAnswer, error) {

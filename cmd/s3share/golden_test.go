@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 func TestHelp(t *testing.T) {
@@ -29,7 +32,7 @@ func TestHelp(t *testing.T) {
 		{"help-repair", []string{"repair", "--help"}},
 		{"help-demo", []string{"demo", "--help"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })
+		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, testhome.Home(t), nil, tt.args...) })
 	}
 }
 
@@ -68,7 +71,7 @@ func TestMisuse(t *testing.T) {
 		{"allow-root", []string{"mount", "--bucket", "b", "-o", "allow_root", "x"}},
 		{"suid", []string{"mount", "--bucket", "b", "-o", "suid", "x"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, home(t), nil, tt.args...) })
+		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, testhome.Home(t), nil, tt.args...) })
 	}
 }
 
@@ -96,9 +99,9 @@ func TestBadMountpoint(t *testing.T) {
 		{"recover-mounted", []string{"recover", "--bucket", "b", "--state-dir", "used"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := home(t)
-			write(t, dir, "file", "")
-			write(t, dir, "full/file", "")
+			dir := testhome.Home(t)
+			testhome.Write(t, dir, "file", "")
+			testhome.Write(t, dir, "full/file", "")
 			for _, name := range []string{"empty", "used"} {
 				if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 					t.Fatal(err)
@@ -137,9 +140,9 @@ func TestBadConfig(t *testing.T) {
 		{"config-no-bucket", "[exchange.team]\nregion = \"eu-west-1\"\n", []string{"mount", "x"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := home(t)
+			dir := testhome.Home(t)
 			if tt.file != "" {
-				write(t, dir, ".config/s3share/config.toml", tt.file)
+				testhome.Write(t, dir, ".config/s3share/config.toml", tt.file)
 			}
 			golden(t, tt.name, dir, nil, tt.args...)
 		})
@@ -147,15 +150,15 @@ func TestBadConfig(t *testing.T) {
 }
 
 func TestBadEnvironment(t *testing.T) {
-	golden(t, "environment-size", home(t), []string{"S3SHARE_CACHE_SIZE=big"}, "mount", "--bucket", "b", "x")
+	golden(t, "environment-size", testhome.Home(t), []string{"S3SHARE_CACHE_SIZE=big"}, "mount", "--bucket", "b", "x")
 }
 
 // TestLeavesNothing fails a mount at the very last check before the kernel's, the
 // bucket's, and looks for what it has left.
 func TestLeavesNothing(t *testing.T) {
 	_, err := os.Stat("/dev/fuse")
-	need(t, "fuse", err == nil, "no /dev/fuse")
-	dir := home(t)
+	testhome.Need(t, "fuse", err == nil, "no /dev/fuse")
+	dir := testhome.Home(t)
 	if err := os.Mkdir(filepath.Join(dir, "mnt"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +179,8 @@ func TestLeavesNothing(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	out, code := s3share(t, home(t), nil, "version")
-	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) || code != exitDone {
+	out, code := s3share(t, testhome.Home(t), nil, "version")
+	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) || code != hint.ExitDone {
 		t.Errorf("s3share version printed %q and ended with %d", out, code)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -69,7 +70,7 @@ statements of others still let it in, they are named, and the exit status is 1.
 			if len(args) == 2 {
 				in.dir = args[1]
 			}
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
 				if in.remove != "" {
@@ -102,7 +103,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 		return err
 	}
 	if s3backend.IsAccessPoint(s.Bucket) {
-		return misuse("name the bucket behind it", "an access point has no settings of a bucket")
+		return hint.Misuse("name the bucket behind it", "an access point has no settings of a bucket")
 	}
 	if in.remove != "" {
 		return in.takeBack(ctx, s, stdin, out)
@@ -145,7 +146,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 			switch {
 			case in.json:
 			case done.State == access.Left:
-				n.line("- " + oneLine(done.What+": "+done.Detail))
+				n.line("- " + hint.OneLine(done.What+": "+done.Detail))
 			default:
 				n.step(done.What+": "+done.Detail, nil)
 			}
@@ -162,7 +163,7 @@ func (in *initiation) mayWiden(plan *access.Plan) error {
 	if len(plan.Wider) == 0 || in.widen {
 		return nil
 	}
-	return advise(fmt.Errorf("more would be allowed than now, which nobody has asked for: %s", strings.Join(plan.Wider, "; ")),
+	return hint.Advise(fmt.Errorf("more would be allowed than now, which nobody has asked for: %s", strings.Join(plan.Wider, "; ")),
 		"if that is meant, say --widen; --dry-run shows all of it")
 }
 
@@ -198,11 +199,11 @@ func (in *initiation) plan(ctx context.Context, s *settings) (*s3backend.Client,
 		return nil, nil, err
 	}
 	if client.AWS() && setup.Client == accountRoot(setup.Client, found.Owner) {
-		return nil, nil, misuse("name the other party's account", "the account %s is the bucket owner's own", found.Owner)
+		return nil, nil, hint.Misuse("name the other party's account", "the account %s is the bucket owner's own", found.Owner)
 	}
 	if setup.KMSKey != "" {
 		if err := access.CheckKey(setup.KMSKey, found.Region); err != nil {
-			return nil, nil, misuse("", "%w", err)
+			return nil, nil, hint.Misuse("", "%w", err)
 		}
 	}
 	plan, err := access.MakePlan(setup, found)
@@ -238,7 +239,7 @@ func (in *initiation) show(n narrator, plan *access.Plan) error {
 		n.line("")
 		n.line("More is allowed then than now:")
 		for _, more := range plan.Wider {
-			n.line("  " + oneLine(more))
+			n.line("  " + hint.OneLine(more))
 		}
 	}
 	if findings := plan.Remarks(); len(findings) > 0 {
@@ -267,7 +268,7 @@ func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
 	} else {
 		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.name, l.file))
 		for _, c := range l.changes {
-			n.line("  " + oneLine(c.String()))
+			n.line("  " + hint.OneLine(c.String()))
 		}
 	}
 	if in.dir != "" {
@@ -286,12 +287,12 @@ func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
 // explainSetup is explain for an owner: nobody else can let them in.
 func explainSetup(t target, err error) error {
 	if errors.Is(err, access.ErrNotYours) {
-		return advise(access.ErrNotYours, "take another name, or other credentials with --profile")
+		return hint.Advise(access.ErrNotYours, "take another name, or other credentials with --profile")
 	}
 	if errors.Is(err, s3backend.Denied) {
 		var e *s3backend.Error
 		if errors.As(err, &e) {
-			return advise(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
+			return hint.Advise(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
 		}
 	}
 	return explain(t, err)
@@ -301,9 +302,9 @@ func explainSetup(t target, err error) error {
 const lookOnly = "say --yes, or --dry-run only to look"
 
 // confirm asks at the terminal. hint is what to do where nobody can be asked.
-func confirm(stdin io.Reader, out io.Writer, question, hint string) error {
-	if !fromTerminal(stdin) {
-		return misuse(hint, "nobody can be asked: standard input is no terminal")
+func confirm(stdin io.Reader, out io.Writer, question, advice string) error {
+	if !hint.FromTerminal(stdin) {
+		return hint.Misuse(advice, "nobody can be asked: standard input is no terminal")
 	}
 	fmt.Fprint(out, question+" [y/N] ")
 	answer := readLine(stdin)

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"io"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
 // takeBack lets a client in no more.
 func (in *initiation) takeBack(ctx context.Context, s *settings, stdin io.Reader, out io.Writer) error {
 	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
-		return misuse("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
+		return hint.Misuse("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
 	}
 	in.client = in.remove
 	client, err := connect(ctx, s, "")
@@ -49,7 +50,7 @@ func (in *initiation) takeBack(ctx context.Context, s *settings, stdin io.Reader
 		}
 	}
 	if len(left) > 0 {
-		return advise(access.StillIn(setup.Client, left), "take those out of the policy by hand")
+		return hint.Advise(access.StillIn(setup.Client, left), "take those out of the policy by hand")
 	}
 	return nil
 }

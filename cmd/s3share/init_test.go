@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // setUp is a bucket before init comes, and what init is told.
@@ -80,14 +83,14 @@ func (s setUp) command(more ...string) []string {
 func TestInit(t *testing.T) {
 	for _, s := range setUps {
 		t.Run(s.name, func(t *testing.T) {
-			dir := home(t)
+			dir := testhome.Home(t)
 			f := s.aws(t, dir)
 			golden(t, s.name, dir, f.as("OWNER"), s.command("--yes")...)
 			goldenText(t, s.name+"-requests", indentXML(t, f.took())+"\n")
 			// A grant that is not said again is not changed.
 			again := slices.DeleteFunc(s.command("--yes"), func(a string) bool { return a == "--grant" || a == "full" || a == "dropbox" })
 			out, code := s3share(t, dir, f.as("OWNER"), again...)
-			if changed := f.took(); code != exitDone || changed != "" || !strings.Contains(out, "There is nothing to do.") {
+			if changed := f.took(); code != hint.ExitDone || changed != "" || !strings.Contains(out, "There is nothing to do.") {
 				t.Errorf("the second time it sends\n%s\nand says, with exit status %d,\n%s", changed, code, out)
 			}
 		})
@@ -99,7 +102,7 @@ func TestInitDescribes(t *testing.T) {
 	for _, s := range setUps {
 		for _, form := range []string{"terraform", "cloudformation", "json"} {
 			t.Run(s.name+" "+form, func(t *testing.T) {
-				dir := home(t)
+				dir := testhome.Home(t)
 				f := s.aws(t, dir)
 				golden(t, s.name+"-"+form, dir, f.as("OWNER"), s.command("--"+form)...)
 				if changed := f.took(); changed != "" {
@@ -137,7 +140,7 @@ func TestInitRefuses(t *testing.T) {
 			"policy": strings.Replace(foreignPolicy, "theirs", strings.Repeat("x", 20<<10), 1)}}, func(*fakeAWS) {}, setUp{}.command("--yes")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := home(t)
+			dir := testhome.Home(t)
 			f := tt.setUp.aws(t, dir)
 			f.mu.Lock()
 			tt.spoil(f)
@@ -152,16 +155,16 @@ func TestInitRefuses(t *testing.T) {
 
 // TestJoin has the client take the line that init printed.
 func TestJoin(t *testing.T) {
-	dir := home(t)
+	dir := testhome.Home(t)
 	f := setUp{}.aws(t, dir)
 	out, code := s3share(t, dir, f.as("OWNER"), setUp{}.command("--yes")...)
-	if code != exitDone {
+	if code != hint.ExitDone {
 		t.Fatal(out)
 	}
 	f.took()
 	word := out[strings.LastIndex(out, "s3share:"):]
 	line := strings.TrimSpace(word)
-	theirs := home(t)
+	theirs := testhome.Home(t)
 	golden(t, "join", theirs, f.as("CLIENT"), "join", line)
 	if changed := f.took(); changed != "" {
 		t.Errorf("joining changes\n%s", changed)
@@ -175,7 +178,7 @@ func TestJoin(t *testing.T) {
 	f.mu.Lock()
 	f.owner = "999999999999" // who lets everybody in
 	f.mu.Unlock()
-	golden(t, "join-changed-hands", home(t), f.as("CLIENT"), "join", line)
+	golden(t, "join-changed-hands", testhome.Home(t), f.as("CLIENT"), "join", line)
 }
 
 // TestReadme: what the README shows of init and join is what they say.

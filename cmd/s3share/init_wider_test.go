@@ -3,6 +3,9 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // putsPolicy begins a request that replaces the policy.
@@ -12,8 +15,8 @@ const putsPolicy = "PUT /?policy "
 // less: --yes alone does not give back what was taken, and nothing at all is changed then.
 func TestInitAsksBeforeItWidens(t *testing.T) {
 	command := []string{"init", "team-exchange", "--client", "444455556666", "--yes"}
-	made, code := s3share(t, home(t), nil, "policy", "team-exchange", "--client", "444455556666", "--ownership", "writer")
-	if code != exitDone {
+	made, code := s3share(t, testhome.Home(t), nil, "policy", "team-exchange", "--client", "444455556666", "--ownership", "writer")
+	if code != hint.ExitDone {
 		t.Fatal(made)
 	}
 	for _, tt := range []struct {
@@ -36,22 +39,22 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 			if policy == made {
 				t.Fatalf("there is no %s in\n%s", tt.old, made)
 			}
-			dir := home(t)
+			dir := testhome.Home(t)
 			f := setUp{exists: true, before: map[string]string{"policy": policy, "ownershipControls": owned("ObjectWriter")}}.aws(t, dir)
 			asked := append(command[:len(command):len(command)], "--grant", "folders", "--ownership", "writer")
 			for _, how := range [][]string{asked, append(asked, "--json"), append(asked, "--terraform"), append(asked, "--cloudformation")} {
 				out, code := s3share(t, dir, f.as("OWNER"), how...)
-				if changed := f.took(); code != exitFailed || changed != "" || !strings.Contains(out, "--widen") || !strings.Contains(out, tt.more) {
+				if changed := f.took(); code != hint.ExitFailed || changed != "" || !strings.Contains(out, "--widen") || !strings.Contains(out, tt.more) {
 					t.Errorf("%q ends with %d and says\n%s\nand sends\n%s\nwant it to say %q", how, code, out, changed, tt.more)
 				}
 			}
 			// What nobody asks for stays as it is, and the rest is done.
 			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--ownership", "writer", "--versioning")...)
-			if changed := f.took(); tt.name != "a Deny of earlier versions" && (code != exitDone || strings.Contains(changed, putsPolicy) || !strings.Contains(changed, "Versioning")) {
+			if changed := f.took(); tt.name != "a Deny of earlier versions" && (code != hint.ExitDone || strings.Contains(changed, putsPolicy) || !strings.Contains(changed, "Versioning")) {
 				t.Errorf("without --grant it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
 			}
 			out, code = s3share(t, dir, f.as("OWNER"), append(asked, "--widen")...)
-			if changed := f.took(); code != exitDone || !strings.Contains(changed, putsPolicy) {
+			if changed := f.took(); code != hint.ExitDone || !strings.Contains(changed, putsPolicy) {
 				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
 			}
 		})
@@ -61,10 +64,10 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 // TestInitRemove takes back what a client was let do: its statements go, and what others
 // have written stays and is told.
 func TestInitRemove(t *testing.T) {
-	dir := home(t)
+	dir := testhome.Home(t)
 	f := setUp{exists: true, before: map[string]string{"policy": foreignPolicy}}.aws(t, dir)
 	for _, client := range []string{"444455556666", "arn:aws:iam::444455556666:role/delivery", "777788889999"} {
-		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", client, "--yes", "--widen"); code != exitDone {
+		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", client, "--yes", "--widen"); code != hint.ExitDone {
 			t.Fatal(out)
 		}
 	}

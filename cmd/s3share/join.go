@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -44,17 +45,17 @@ ever be another's, it is refused.
 		Args: takes(1, 2, "the line that the owner got from s3share init"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.invitation, err = access.ParseInvitation(args[0]); err != nil {
-				return misuse("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
+				return hint.Misuse("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
 			}
 			for _, f := range in.invitation.Folders {
 				if err := checkFolder(f); err != nil {
-					return misuse("", "cannot read %q: %w", args[0], err)
+					return hint.Misuse("", "cannot read %q: %w", args[0], err)
 				}
 			}
 			if len(args) == 2 {
 				in.dir = args[1]
 			}
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			if err := in.run(ctx, cmd.InOrStdin(), narrator{cmd.OutOrStdout(), colours(cmd.OutOrStdout())}); err != nil {
 				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
@@ -110,14 +111,14 @@ func (in *joining) agree(stdin io.Reader, n narrator, t table, s *settings) erro
 	}
 	if s.Owner == "" && l.owner != "" {
 		s.Owner = l.owner
-		n.line(oneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.owner, l.file)))
+		n.line(hint.OneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.owner, l.file)))
 	}
 	if len(l.changes) == 0 {
 		return nil
 	}
 	n.line(fmt.Sprintf("The exchange %q of %s becomes another:", l.name, l.file))
 	for _, c := range l.changes {
-		n.line("  " + oneLine(c.String()))
+		n.line("  " + hint.OneLine(c.String()))
 	}
 	if in.yes {
 		return nil
@@ -165,11 +166,11 @@ func (in *joining) check(ctx context.Context, n narrator, s *settings) error {
 		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
 	}
 	if odd != nil {
-		n.line("Not all could be told: " + oneLine(explain(s.target(), odd).Error()))
+		n.line("Not all could be told: " + hint.OneLine(explain(s.target(), odd).Error()))
 	}
 	if !granted && odd == nil {
-		hint := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")
-		return advise(errors.New("its policy does not let this account in"), hint)
+		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")
+		return hint.Advise(errors.New("its policy does not let this account in"), advice)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -26,8 +27,8 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *se
 	if err != nil || in.yes || s.Endpoint == "" || !s3backend.IsLoopback(u.Hostname()) || namedHere(s.Endpoint) {
 		return nil // what is no endpoint is told when it is used
 	}
-	n.line(oneLine(fmt.Sprintf("The line names a server on this machine, %s.", s.Endpoint)))
-	if fromTerminal(stdin) {
+	n.line(hint.OneLine(fmt.Sprintf("The line names a server on this machine, %s.", s.Endpoint)))
+	if hint.FromTerminal(stdin) {
 		return confirm(stdin, n.out, "Send it requests with your credentials?", "say --yes, if that is meant")
 	}
 	client, err := connect(ctx, s, s.Owner)
@@ -39,15 +40,15 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *se
 	if err != nil {
 		return explain(s.target(), s3backend.Wrap(ctx, "Open", "", err))
 	}
-	const hint = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
+	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
-		return advise(errors.New("a session token goes to no server on this machine that only the line names"), hint)
+		return hint.Advise(errors.New("a session token goes to no server on this machine that only the line names"), advice)
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:
 		return explain(s.target(), s3backend.Wrap(ctx, "Open", "", err))
 	case !is:
-		return advise(errors.New("what listens there does not answer as S3 does"), hint)
+		return hint.Advise(errors.New("what listens there does not answer as S3 does"), advice)
 	}
 	return nil
 }

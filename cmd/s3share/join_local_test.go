@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -77,12 +79,12 @@ func TestJoinTrustsNoPort(t *testing.T) {
 				for _, e := range tt.env {
 					env = append(env, strings.Replace(e, "HERE", at, 1))
 				}
-				out, code := s3share(t, home(t), append(env, "AWS_EC2_METADATA_DISABLED=true"), args...)
+				out, code := s3share(t, testhome.Home(t), append(env, "AWS_EC2_METADATA_DISABLED=true"), args...)
 				sent := l.took()
 				if got := strings.Contains(sent, "Authorization"); got != tt.signed || strings.Contains(sent, "canary-token") && !tt.signed || strings.Contains(sent, "canary-secret") {
 					t.Errorf("sent was\n%s\nwant it signed: %v; said was\n%s", sent, tt.signed, out)
 				}
-				if code != exitFailed || !tt.signed && !strings.Contains(out, "--yes") {
+				if code != hint.ExitFailed || !tt.signed && !strings.Contains(out, "--yes") {
 					t.Errorf("it ends with %d and says\n%s", code, out)
 				}
 			})
@@ -99,26 +101,26 @@ func TestJoinShowsWhatChanges(t *testing.T) {
 		{"another region", "bucket = \"team-exchange\"\nowner = \"111122223333\"\nregion = \"us-east-1\"\n", `region: "eu-central-1" (now "us-east-1")`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			owners := home(t)
+			owners := testhome.Home(t)
 			f := setUp{}.aws(t, owners)
-			if out, code := s3share(t, owners, f.as("OWNER"), setUp{}.command("--yes")...); code != exitDone {
+			if out, code := s3share(t, owners, f.as("OWNER"), setUp{}.command("--yes")...); code != hint.ExitDone {
 				t.Fatal(out)
 			}
-			dir := home(t)
+			dir := testhome.Home(t)
 			line := access.Invitation{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333"}.String()
 			before := "[exchange.team-exchange]\n" + tt.before
-			write(t, dir, ".config/s3share/config.toml", before)
+			testhome.Write(t, dir, ".config/s3share/config.toml", before)
 			file := filepath.Join(dir, ".config/s3share/config.toml")
 			out, code := s3share(t, dir, f.as("CLIENT"), "join", line)
 			text, err := os.ReadFile(file)
-			if code == exitDone || !strings.Contains(out, tt.says) || err != nil || string(text) != before {
+			if code == hint.ExitDone || !strings.Contains(out, tt.says) || err != nil || string(text) != before {
 				t.Errorf("it ends with %d and says\n%s\nand the file is\n%s", code, out, text)
 			}
 			if strings.Contains(out, "You may") {
 				t.Errorf("S3 was asked before:\n%s", out)
 			}
 			out, code = s3share(t, dir, f.as("CLIENT"), "join", line, "--yes")
-			if text, err = os.ReadFile(file); code != exitDone || err != nil || string(text) == before {
+			if text, err = os.ReadFile(file); code != hint.ExitDone || err != nil || string(text) == before {
 				t.Errorf("with --yes it ends with %d and says\n%s\nand the file is\n%s", code, out, text)
 			}
 		})

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // The phases of an unmount, in their order. All but the last repeat.
@@ -134,7 +136,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) 
 		err := d.server.Unmount()
 		switch {
 		case err == nil || !d.serving.Load():
-		case errors.Is(err, unix.EBUSY) || len(holders(d.dir)) > 0:
+		case errors.Is(err, unix.EBUSY) || len(mounts.Holders(d.dir)) > 0:
 			return event{Phase: phaseEnded, Outcome: outcomeBusy}
 		default:
 			return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: err.Error()}
@@ -159,7 +161,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) 
 				d.mayLeave()
 			}
 			waiting = context.WithoutCancel(ctx)
-		case <-after(eventPause):
+		case <-hint.After(eventPause):
 		}
 	}
 }
@@ -195,7 +197,7 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(ev
 			return d.drainedEvent(ctx, err, worth != nil)
 		case <-d.gone: // somebody else was quicker
 			return event{}, true
-		case <-after(eventPause):
+		case <-hint.After(eventPause):
 		}
 	}
 }

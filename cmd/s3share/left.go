@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // mostSaid is how many files are named to people one by one.
@@ -29,7 +30,7 @@ func sayLeft(w io.Writer, left []outbox.Status) {
 		if why == "" {
 			why = stateWords[st.State]
 		}
-		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), sizeText(st.Size), oneLine(why))
+		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), sizeText(st.Size), hint.OneLine(why))
 	}
 	if n := len(left) - mostSaid; n > 0 {
 		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)

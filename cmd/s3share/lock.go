@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // tenant is who uses a state directory, or used it last, as its lock file says.
@@ -44,7 +45,7 @@ func (t tenant) alive() bool {
 func lockState(stateDir string, t tenant) (*os.File, error) {
 	f, err := openLock(stateDir, os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return nil, advise(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, rootCause(err)), "name another one with --state-dir")
+		return nil, hint.Advise(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, hint.RootCause(err)), "name another one with --state-dir")
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -155,12 +156,12 @@ func inUse(stateDir string, f *os.File) error {
 	if json.NewDecoder(f).Decode(&e.by) != nil {
 		e.by = tenant{}
 	}
-	hint := "give this mount another one with --state-dir"
+	advice := "give this mount another one with --state-dir"
 	switch {
 	case e.by.PID != 0 && e.by.Dir == "":
-		hint = "mount again when it has ended; or " + hint
+		advice = "mount again when it has ended; or " + advice
 	case e.by.PID != 0:
-		hint = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.by.Dir, hint)
+		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.by.Dir, advice)
 	}
-	return advise(e, hint)
+	return hint.Advise(e, advice)
 }

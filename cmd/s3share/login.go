@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -45,7 +46,7 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			places, err := exchangesOf(ctx, args)
 			if err != nil {
@@ -70,11 +71,11 @@ func exchangesOf(ctx context.Context, args []string) ([]place, error) {
 	mounted = slices.DeleteFunc(mounted, func(p place) bool { return p.link == nil && !p.state.Mounted })
 	switch {
 	case ctx.Err() != nil:
-		return nil, errInterrupted
+		return nil, hint.ErrInterrupted
 	case len(args) == 0 && len(mounted) == 0 && problem != nil:
 		return nil, problem
 	case len(args) == 0 && len(mounted) == 0:
-		return nil, advise(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
+		return nil, hint.Advise(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
 	case len(args) == 0:
 		return mounted, nil
 	}
@@ -89,7 +90,7 @@ func exchangesOf(ctx context.Context, args []string) ([]place, error) {
 	}
 	p, err := placeOf(ctx, args[0])
 	if err != nil && !strings.Contains(args[0], "/") {
-		err = advise(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
+		err = hint.Advise(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
 	}
 	if err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ type loginDesk struct {
 // login renews the credentials of one mount.
 func (l *loginDesk) login(ctx context.Context, p place) error {
 	if p.link == nil {
-		return advise(errors.New(p.state.daemonText()), p.state.remedy())
+		return hint.Advise(errors.New(p.state.daemonText()), p.state.remedy())
 	}
 	if p.link.foreign() {
 		return notYourMount(p.state.Dir, p.link.uid)
@@ -140,11 +141,11 @@ func (l *loginDesk) login(ctx context.Context, p place) error {
 	}
 	switch {
 	case a.Error != "" && how.Fixed:
-		return advise(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.state.Dir+", and mount again with new ones")
+		return hint.Advise(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.state.Dir+", and mount again with new ones")
 	case a.Error != "":
-		return advise(errors.New(a.Error), a.Hint)
+		return hint.Advise(errors.New(a.Error), a.Hint)
 	}
-	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", oneLine(p.state.label()), count(a.Files, "file"))
+	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.state.label()), count(a.Files, "file"))
 	return nil
 }
 
@@ -157,11 +158,11 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 	said := "aws " + strings.Join(args, " ")
 	aws, err := exec.LookPath("aws")
 	if err != nil {
-		return advise(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
+		return hint.Advise(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
 			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
 	}
-	cmd := exec.CommandContext(ctx, aws, args...)                                 // #nosec G204 -- without a shell; the profile is that of this user's own daemon
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, unguarded(l.out), unguarded(l.errs) // at the terminal, if there is one
+	cmd := exec.CommandContext(ctx, aws, args...)                                           // #nosec G204 -- without a shell; the profile is that of this user's own daemon
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, hint.Unguarded(l.out), hint.Unguarded(l.errs) // at the terminal, if there is one
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s failed: %w", said, err)
 	}
@@ -171,7 +172,7 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 // code asks for the code of an MFA device.
 func (l *loginDesk) code(device string) (string, error) {
 	if term.IsTerminal(int(l.in.Fd())) {
-		fmt.Fprintf(l.errs, "MFA code of %s: ", oneLine(device))
+		fmt.Fprintf(l.errs, "MFA code of %s: ", hint.OneLine(device))
 	}
 	line, err := bufio.NewReader(l.in).ReadString('\n')
 	code := strings.TrimSpace(line)
@@ -179,7 +180,7 @@ func (l *loginDesk) code(device string) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
-		return "", advise(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
+		return "", hint.Advise(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
 	}
 	return code, nil
 }
@@ -195,7 +196,7 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
 		err = explain(d.settings.target(), err)
 		a.Error = err.Error()
-		_, a.Hint = verdict(err)
+		_, a.Hint = hint.Verdict(err)
 	} else {
 		a.Files = d.cache.Retry("")
 		d.log.Info("logged in")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache/freespace"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 const (
@@ -36,7 +37,7 @@ func openLog(s *settings, foreground bool) (*slog.Logger, *logFile, error) {
 	}
 	f, err := newLogFile(name)
 	if err != nil {
-		return nil, nil, advise(fmt.Errorf("cannot write the log %s: %w", name, rootCause(err)), "name another file with --log-file")
+		return nil, nil, hint.Advise(fmt.Errorf("cannot write the log %s: %w", name, hint.RootCause(err)), "name another file with --log-file")
 	}
 	f.repeats = newRepeats(slog.NewTextHandler(f, options))
 	return slog.New(f.repeats), f, nil

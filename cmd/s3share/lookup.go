@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // place is what a person has named: a mount, and a file or folder in it.
@@ -20,7 +23,7 @@ type place struct {
 }
 
 // String is the place as people write it.
-func (p place) String() string { return printable(filepath.Join(p.state.Dir, p.path)) }
+func (p place) String() string { return hint.Printable(filepath.Join(p.state.Dir, p.path)) }
 
 // placeOf finds the daemon behind the mount that name is in, or on, and asks it what
 // it knows of it.
@@ -43,7 +46,7 @@ func findPlace(ctx context.Context, name string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	if m != nil && !ours(m) {
+	if m != nil && !mounts.Ours(m) {
 		return place{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
 	}
 	link, st, err := findDaemon(ctx, dir, usersOf(m)...)
@@ -53,10 +56,10 @@ func findPlace(ctx context.Context, name string) (place, error) {
 		return place{}, err
 	case m == nil:
 		return place{}, notMounted(dir)
-	case os.Getuid() != 0 && ownerOf(m) >= 0 && ownerOf(m) != os.Getuid():
-		return place{}, notYourMount(dir, ownerOf(m))
+	case os.Getuid() != 0 && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid():
+		return place{}, notYourMount(dir, mounts.OwnerOf(m))
 	default:
-		return place{}, advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
+		return place{}, hint.Advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
 	return place{link, st, path}, nil
 }
@@ -64,8 +67,8 @@ func findPlace(ctx context.Context, name string) (place, error) {
 // usersOf are those whose daemon may be behind a mount: who asks, and who mounted.
 func usersOf(m *mountinfo.Info) []int {
 	uids := []int{os.Getuid()}
-	if m != nil && ownerOf(m) >= 0 && ownerOf(m) != os.Getuid() {
-		uids = append(uids, ownerOf(m))
+	if m != nil && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid() {
+		uids = append(uids, mounts.OwnerOf(m))
 	}
 	return uids
 }
@@ -74,18 +77,18 @@ func usersOf(m *mountinfo.Info) []int {
 // there is none, dir is the name itself, m what is mounted on it, if anything: its
 // daemon may still deliver.
 func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
-	abs, err := absolute(name)
+	abs, err := mounts.Absolute(name)
 	if err != nil {
 		return "", "", nil, err
 	}
-	mounts, err := ourMounts()
+	mounted, err := mounts.OurMounts()
 	if err != nil {
 		return "", "", nil, err
 	}
-	for _, resolve := range []func(string) string{filepath.Clean, realPath} { // a dead mount resolves nothing
+	for _, resolve := range []func(string) string{filepath.Clean, mounts.RealPath} { // a dead mount resolves nothing
 		p := resolve(abs)
-		for _, of := range mounts {
-			if within(p, of.Mountpoint) && len(of.Mountpoint) >= len(dir) {
+		for _, of := range mounted {
+			if mounts.Within(p, of.Mountpoint) && len(of.Mountpoint) >= len(dir) {
 				dir, path, m = of.Mountpoint, strings.TrimPrefix(p[len(of.Mountpoint):], "/"), of
 			}
 		}
@@ -93,21 +96,11 @@ func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
 			return dir, path, m, nil
 		}
 	}
-	if dir, err = resolveDir(name); err != nil {
+	if dir, err = mounts.ResolveDir(name); err != nil {
 		return "", "", nil, err
 	}
-	m, err = mountAt(dir)
+	m, err = mounts.MountAt(dir)
 	return dir, "", m, err
-}
-
-// realPath is a path with the symbolic links resolved of what there is of it.
-func realPath(path string) string {
-	for p := path; p != "/" && p != "."; p = filepath.Dir(p) {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			return filepath.Join(real, path[len(p):])
-		}
-	}
-	return path
 }
 
 // placesToAsk is the place that args name, for who asks something else about it than

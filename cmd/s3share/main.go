@@ -9,9 +9,17 @@
 // there. What goes wrong is told in one sentence and a hint, all in tell.go.
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+)
+
+// version is what git describes, set by make with -X main.version.
+var version string
 
 func main() {
+	hint.Version = version
 	keepMemory()
 	os.Exit(run(os.Args[1:]))
 }
@@ -20,5 +28,5 @@ func main() {
 func run(args []string) int {
 	root := newRoot(os.Stdout, os.Stderr)
 	root.SetArgs(args)
-	return tell(os.Stderr, root.Execute())
+	return hint.Tell(os.Stderr, root.Execute())
 }

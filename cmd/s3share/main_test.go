@@ -25,16 +25,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// home is a fresh home directory in which s3share runs.
-func home(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // s3share runs the program in dir, which is its home as well, with nothing else in
 // its environment but env. It returns all it printed, the home written as $HOME,
 // and its exit code.
@@ -94,31 +84,4 @@ func goldenText(t *testing.T, name, got string) {
 	if got != string(want) {
 		t.Errorf("got\n%s\nwant, from %s,\n%s", got, file, want)
 	}
-}
-
-// write makes a file below dir, and the directories on the way.
-func write(t *testing.T, dir, name, content string) {
-	t.Helper()
-	file := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// need skips a test where it cannot be run, or fails it where S3SHARE_NEED asks
-// for it.
-func need(t *testing.T, what string, have bool, missing string) {
-	t.Helper()
-	if have {
-		return
-	}
-	for asked := range strings.SplitSeq(os.Getenv("S3SHARE_NEED"), ",") {
-		if asked == what {
-			t.Fatal(missing)
-		}
-	}
-	t.Skip(missing)
 }

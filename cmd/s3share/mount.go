@@ -7,6 +7,8 @@ import (
 	"os/exec"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newMount() *cobra.Command {
@@ -63,10 +65,10 @@ func mount(says said, dir string, foreground bool, notes io.Writer) error {
 		return background(os.Args[1:], os.Environ())
 	}
 	d := newDaemon(s, foreground, notes)
-	ctx, cancel, stop := untilSignal(d.abandon)
+	ctx, cancel, stop := hint.UntilSignal(d.abandon)
 	defer stop()
 	if lifeline := inherited(lifelineVariable); lifeline != nil {
-		whenClosed(lifeline, cancel)
+		hint.WhenClosed(lifeline, cancel)
 	}
 	if err == nil {
 		err = d.start(ctx, dir)
@@ -77,8 +79,8 @@ func mount(says said, dir string, foreground bool, notes io.Writer) error {
 			return err
 		}
 		announce(ready, err)
-		code, _ := verdict(err)
-		return silent(code)
+		code, _ := hint.Verdict(err)
+		return hint.Silent(code)
 	}
 	if ready != nil {
 		announce(ready, nil)
@@ -87,7 +89,7 @@ func mount(says said, dir string, foreground bool, notes io.Writer) error {
 		if foreground {
 			return fmt.Errorf("%s is unmounted, but %w", d.dir, err)
 		}
-		return silent(exitFailed) // it is in the log
+		return hint.Silent(hint.ExitFailed) // it is in the log
 	}
 	return nil
 }
@@ -98,7 +100,7 @@ func background(args, env []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program: %w", err)
 	}
-	ctx, stop := untilSignalOnce()
+	ctx, stop := hint.UntilSignalOnce()
 	defer stop()
 	cmd := exec.Command(self, args...) // #nosec G204 G702 -- this very program, without a shell
 	cmd.Env = env

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -35,7 +36,7 @@ func (m *moving) addFlags(cmd *cobra.Command) {
 
 // run transfers, tells what went wrong, and ends with one line.
 func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, transfer.Config) (transfer.Total, error)) error {
-	ctx, stop := untilSignalOnce()
+	ctx, stop := hint.UntilSignalOnce()
 	defer stop()
 	var args []string
 	if m.exchange != "" {
@@ -50,14 +51,14 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 	client, err := s3backend.Open(ctx, s.backend())
 	if err != nil {
 		if ctx.Err() != nil {
-			return errInterrupted
+			return hint.ErrInterrupted
 		}
 		return explain(s.target(), err)
 	}
 	defer client.CloseIdle()
 	private, err := s.privateNames()
 	if err != nil {
-		return misuse("", "%w", err)
+		return hint.Misuse("", "%w", err)
 	}
 	notes := m.openNotes(s, errs)
 	defer notes.Close()
@@ -74,13 +75,13 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 	const again = "run it again: what is there already is not moved again"
 	switch {
 	case ctx.Err() != nil:
-		return advise(errInterrupted, again)
+		return hint.Advise(hint.ErrInterrupted, again)
 	case err != nil:
 		return m.explain(s.target(), err)
 	case total.Failed > 0:
-		return advise(fmt.Errorf("%s not %s", count(total.Failed, "file"), m.past), again)
+		return hint.Advise(fmt.Errorf("%s not %s", count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
-		return advise(fmt.Errorf("%s went beside another version", count(total.Conflicts, "file")), besideHint)
+		return hint.Advise(fmt.Errorf("%s went beside another version", count(total.Conflicts, "file")), besideHint)
 	case total.Files+total.Present == 0:
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
 		return err
@@ -98,7 +99,7 @@ func (m *moving) openNotes(s *settings, errs io.Writer) *transfer.Notes {
 		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, "transfers"), id)
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", oneLine(rootCause(err).Error()))
+		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", hint.OneLine(hint.RootCause(err).Error()))
 		return nil
 	}
 	return notes
@@ -150,7 +151,7 @@ func (m *moving) explain(t target, err error) error {
 		return explain(t, err)
 	}
 	folder, _, _ := strings.Cut(e.Key, "/")
-	return advise(&caused{fmt.Sprintf("access denied (%s on %s/)", right, folder), err},
+	return hint.Advise(&caused{fmt.Sprintf("access denied (%s on %s/)", right, folder), err},
 		"send the owner the statement that s3share doctor prints")
 }
 
@@ -171,12 +172,12 @@ func (m *moveTold) tell(r transfer.Result) {
 	switch r.Outcome {
 	case transfer.Failed:
 		err := m.explain(m.target, r.Err)
-		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), oneLine(err.Error()))
-		if _, hint := verdict(err); hint != "" && !slices.Contains(m.hints, hint) {
+		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), hint.OneLine(err.Error()))
+		if _, hint := hint.Verdict(err); hint != "" && !slices.Contains(m.hints, hint) {
 			m.hints = append(m.hints, hint)
 		}
 	case transfer.Skipped:
-		line = fmt.Sprintf("s3share: note: skipped %s: %s", m.name(r), oneLine(r.Err.Error()))
+		line = fmt.Sprintf("s3share: note: skipped %s: %s", m.name(r), hint.OneLine(r.Err.Error()))
 	case transfer.Conflict:
 		line = fmt.Sprintf("s3share: conflict: %s differs from what is there, and went beside it, as %q", m.name(r), r.Beside)
 	default:
@@ -200,7 +201,7 @@ func (m *moveTold) end() {
 		m.bar.line(fmt.Sprintf("s3share: and %d more", m.n-maxTold))
 	}
 	for _, h := range m.hints {
-		m.bar.line("s3share: hint: " + oneLine(h))
+		m.bar.line("s3share: hint: " + hint.OneLine(h))
 	}
 }
 

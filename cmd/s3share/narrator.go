@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // narrator tells people how the demo goes.
@@ -14,7 +16,7 @@ type narrator struct {
 
 // colours tells whether what goes to w may have colours; see no-color.org.
 func colours(w io.Writer) bool {
-	return onTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return hint.OnTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // The codes of ECMA-48, "select graphic rendition".
@@ -35,13 +37,13 @@ func (n narrator) line(s string) { fmt.Fprintln(n.out, s) }
 
 // lead prints a line that begins with a painted text.
 func (n narrator) lead(code, s, rest string) {
-	fmt.Fprintln(unguarded(n.out), n.paint(code, oneLine(s))+oneLine(rest))
+	fmt.Fprintln(hint.Unguarded(n.out), n.paint(code, hint.OneLine(s))+hint.OneLine(rest))
 }
 
 func (n narrator) title(s string) { n.lead(bold, s, "") }
 
 func (n narrator) fact(name, format string, args ...any) {
-	n.line(fmt.Sprintf("  %-7s %s", name, oneLine(fmt.Sprintf(format, args...))))
+	n.line(fmt.Sprintf("  %-7s %s", name, hint.OneLine(fmt.Sprintf(format, args...))))
 }
 
 func (n narrator) step(said string, err error) {
@@ -50,5 +52,5 @@ func (n narrator) step(said string, err error) {
 		return
 	}
 	n.lead(red, "✗", " "+said)
-	n.line("  but: " + oneLine(err.Error()))
+	n.line("  but: " + hint.OneLine(err.Error()))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 const (
@@ -77,7 +78,7 @@ func sessionBus() string {
 	return "unix:path=" + path
 }
 
-// tell takes news in.
+// Tell takes news in.
 func (n *notices) tell(st outbox.Status) {
 	if n == nil {
 		return
@@ -102,9 +103,9 @@ func (n *notices) tell(st outbox.Status) {
 func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
-		return fmt.Sprintf("%s: ours is %s", printable(st.Theirs), filepath.Base(shown(st)))
+		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(shown(st)))
 	case outbox.Paused:
-		return oneLine(st.Reason)
+		return hint.OneLine(st.Reason)
 	}
 	return shown(st) + ": " + reasonText(st)
 }
@@ -130,7 +131,7 @@ func (n *notices) run(ctx context.Context) {
 				n.show(ctx)
 			}
 			select {
-			case <-after(pause):
+			case <-hint.After(pause):
 			case <-ctx.Done():
 				return
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // desktop is a service that shows notices.
@@ -27,7 +28,7 @@ func (d desktop) Notify(_ string, _ uint32, _, summary, body string, _ []string,
 func newDesktop(t *testing.T) desktop {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
-	need(t, "dbus-daemon", err == nil, "no dbus-daemon")
+	testhome.Need(t, "dbus-daemon", err == nil, "no dbus-daemon")
 	cmd := exec.Command(program, "--session", "--nofork", "--print-address", "--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {

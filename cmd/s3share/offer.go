@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -55,7 +56,7 @@ func reach(flags layer) (*settings, error) {
 			only[name] = l[name]
 		}
 		if err := only.over(s); err != nil {
-			return nil, misuse("", "%w", err)
+			return nil, hint.Misuse("", "%w", err)
 		}
 	}
 	return s, nil
@@ -67,24 +68,24 @@ func (o *offer) setup(region string, elsewhere bool) (access.Setup, error) {
 	s.Bucket, s.Elsewhere = o.bucket, elsewhere
 	var err error
 	if o.client == "" {
-		return s, misuse("name the client's account with --client, 12 digits", "who is to be let in?")
+		return s, hint.Misuse("name the client's account with --client, 12 digits", "who is to be let in?")
 	}
 	if s.Client, err = access.ClientPrincipal(o.client, region, elsewhere); err != nil {
-		return s, misuse("", "cannot read --client: %w", err)
+		return s, hint.Misuse("", "cannot read --client: %w", err)
 	}
 	if o.grant != "" {
 		if s.Grant, err = access.ParseGrant(o.grant); err != nil {
-			return s, misuse("", "cannot read --grant: %w", err)
+			return s, hint.Misuse("", "cannot read --grant: %w", err)
 		}
 	}
 	if o.ownership != "" {
 		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {
-			return s, misuse("", "cannot read --ownership: %w", err)
+			return s, hint.Misuse("", "cannot read --ownership: %w", err)
 		}
 	}
 	if o.kms != "" {
 		if err := access.CheckKey(o.kms, ""); err != nil {
-			return s, misuse("", "cannot read --kms: %w", err)
+			return s, hint.Misuse("", "cannot read --kms: %w", err)
 		}
 	}
 	names, err := o.twoFolders()
@@ -98,23 +99,23 @@ func (o *offer) twoFolders() (names [2]string, err error) {
 		folders = access.DefaultFolders()
 	}
 	if len(folders) != 2 {
-		return names, misuse("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
+		return names, hint.Misuse("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
 	}
 	for i, f := range folders {
 		if err := checkFolder(f); err != nil {
-			return names, misuse("", "cannot read --folder: %w", err)
+			return names, hint.Misuse("", "cannot read --folder: %w", err)
 		}
 		names[i] = f
 	}
 	if names[0] == names[1] {
-		return names, misuse("", "cannot read --folder: both are called %q", names[0])
+		return names, hint.Misuse("", "cannot read --folder: both are called %q", names[0])
 	}
 	return names, nil
 }
 
 // showRights tells what a client may do, in the words of the folders.
 func showRights(n narrator, l access.Lint, client string) {
-	n.line(oneLine(client) + " may")
+	n.line(hint.OneLine(client) + " may")
 	width := 0
 	for _, f := range l.Folders {
 		width = max(width, len(f)+1)
@@ -130,6 +131,6 @@ func showFindings(n narrator, findings []access.Remark) {
 		if f.Statement != "" {
 			where = " " + f.Statement
 		}
-		n.line("  " + oneLine(fmt.Sprintf("%s%s: %s", f.Level, where, f.Text)))
+		n.line("  " + hint.OneLine(fmt.Sprintf("%s%s: %s", f.Level, where, f.Text)))
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // oneBar is a progress bar with lines above it. Where there is no terminal it is the lines alone.
@@ -19,8 +21,8 @@ type oneBar struct {
 
 func newOneBar(w io.Writer, counters decor.Decorator, label func() string) *oneBar {
 	b := &oneBar{w: w, label: label, counters: counters}
-	if onTerminal(w) {
-		b.bars = mpb.New(mpb.WithOutput(unguarded(w)), mpb.WithWidth(40))
+	if hint.OnTerminal(w) {
+		b.bars = mpb.New(mpb.WithOutput(hint.Unguarded(w)), mpb.WithWidth(40))
 	}
 	return b
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // ignoredOptions mean something to mount(8), systemd or the kernel's defaults, and
@@ -38,9 +40,9 @@ func readOptions(lists []string) (layer, []string, error) {
 			kernel = append(kernel, option)
 			continue
 		case option == "allow_root":
-			return nil, nil, misuse("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
+			return nil, nil, hint.Misuse("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
 		case option == "suid" || option == "dev":
-			return nil, nil, misuse("", "-o %s would let the other party bring programs with privileges, or devices", option)
+			return nil, nil, hint.Misuse("", "-o %s would let the other party bring programs with privileges, or devices", option)
 		case isPlain:
 			name, value, hasValue = plain.name, plain.value, true
 		}
@@ -50,10 +52,10 @@ func readOptions(lists []string) (layer, []string, error) {
 		}
 		st, ok := findSetting(name)
 		if !ok || !hasValue {
-			return nil, nil, misuse("s3share mount --help lists the options", "unknown mount option %q", option)
+			return nil, nil, hint.Misuse("s3share mount --help lists the options", "unknown mount option %q", option)
 		}
 		if err := l.say(st, value); err != nil {
-			return nil, nil, misuse("", "cannot read -o %s: %w", option, err)
+			return nil, nil, hint.Misuse("", "cannot read -o %s: %w", option, err)
 		}
 	}
 	return l, kernel, nil

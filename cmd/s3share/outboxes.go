@@ -18,6 +18,8 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // Outboxes for which no daemon answers: what was left by unmount --keep, by a daemon that
@@ -65,11 +67,11 @@ func readOutbox(stateDir string) (state, error) {
 // still. label is what people call its exchange. A mount that ended in order is not: what
 // is mounted there since belongs to another outbox.
 func (t tenant) mounted(label string) bool {
-	m, err := mountAt(t.mountpoint())
-	if err != nil || m == nil || !ours(m) || ownerOf(m) != os.Getuid() {
+	m, err := mounts.MountAt(t.mountpoint())
+	if err != nil || m == nil || !mounts.Ours(m) || mounts.OwnerOf(m) != os.Getuid() {
 		return false
 	}
-	return t.PID != 0 || t.Dir == "" && m.Source == sourcePrefix+label
+	return t.PID != 0 || t.Dir == "" && m.Source == mounts.SourcePrefix+label
 }
 
 // ownDirectory reports why what lies in a directory is not to be believed: because it is
@@ -102,7 +104,7 @@ func everyPlace(ctx context.Context) ([]place, error) {
 	answered := allDaemons(ctx, os.Getuid())
 	kept, err := keptOutboxes(ctx, answered)
 	if ctx.Err() != nil {
-		return nil, errInterrupted
+		return nil, hint.ErrInterrupted
 	}
 	return append(answered, kept...), err
 }
@@ -119,8 +121,8 @@ func keptOutboxes(ctx context.Context, answered []place) ([]place, error) {
 			continue
 		}
 		if dir.missing != "" {
-			errs = append(errs, advise(fmt.Errorf("something may wait in the state directory %s, which is not there", printable(dir.path)),
-				"mount the disk that it is on; if it is gone for good: rm "+shellWord(dir.missing)))
+			errs = append(errs, hint.Advise(fmt.Errorf("something may wait in the state directory %s, which is not there", hint.Printable(dir.path)),
+				"mount the disk that it is on; if it is gone for good: rm "+hint.ShellWord(dir.missing)))
 			continue
 		}
 		st, err := readOutbox(dir.path)
@@ -132,7 +134,7 @@ func keptOutboxes(ctx context.Context, answered []place) ([]place, error) {
 			p = answersNow(ctx, p)
 		}
 		if err != nil && p.link == nil {
-			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w", printable(dir.path), rootCause(err)))
+			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w", hint.Printable(dir.path), hint.RootCause(err)))
 		}
 		if p.link != nil || len(undelivered(st.Owed)) > 0 || st.Mounted {
 			all = append(all, p)
@@ -147,21 +149,21 @@ func keptOutboxes(ctx context.Context, answered []place) ([]place, error) {
 // lostMounts are the mounts of this user that are not among those that are known: nobody
 // knows their outbox.
 func lostMounts(ctx context.Context, known []place) (all []place, err error) {
-	mounts, err := ourMounts()
+	mounted, err := mounts.OurMounts()
 	errs := []error{err}
-	for _, m := range mounts {
-		if ownerOf(m) != os.Getuid() || slices.ContainsFunc(known, func(p place) bool { return p.state.Dir == m.Mountpoint }) {
+	for _, m := range mounted {
+		if mounts.OwnerOf(m) != os.Getuid() || slices.ContainsFunc(known, func(p place) bool { return p.state.Dir == m.Mountpoint }) {
 			continue
 		}
 		p := answersNow(ctx, place{state: state{
 			Dir: m.Mountpoint, Mounted: true, Daemon: daemonUnknown, Owed: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{},
-			Bucket: strings.TrimPrefix(m.Source, sourcePrefix),
+			Bucket: strings.TrimPrefix(m.Source, mounts.SourcePrefix),
 		}})
 		if p.link == nil {
-			if still, err := mountAt(m.Mountpoint); err == nil && still == nil {
+			if still, err := mounts.MountAt(m.Mountpoint); err == nil && still == nil {
 				continue // undone since
 			}
-			errs = append(errs, fmt.Errorf("no daemon answers for the mount on %s, and what waits there is not known", printable(m.Mountpoint)))
+			errs = append(errs, fmt.Errorf("no daemon answers for the mount on %s, and what waits there is not known", hint.Printable(m.Mountpoint)))
 		}
 		all = append(all, p)
 	}
@@ -195,7 +197,7 @@ func sameDir(a, b string) bool {
 // false where nobody knows of one. Of several mounts on one directory it is the one that
 // is there still, else one in which something waits, else the last.
 func keptAt(name string) (p place, ok bool) {
-	abs, err := absolute(name)
+	abs, err := mounts.Absolute(name)
 	if err != nil {
 		return p, false
 	}
@@ -232,8 +234,8 @@ func keptAt(name string) (p place, ok bool) {
 
 // pathIn is the path below dir of what abs names there; in is false if it is elsewhere.
 func pathIn(abs, dir string) (path string, in bool) {
-	for _, path := range []string{filepath.Clean(abs), realPath(abs)} {
-		if within(path, dir) {
+	for _, path := range []string{filepath.Clean(abs), mounts.RealPath(abs)} {
+		if mounts.Within(path, dir) {
 			return strings.TrimPrefix(path[len(dir):], "/"), true
 		}
 	}
@@ -283,28 +285,17 @@ func (st *state) whatDelivers() string {
 	}
 	command := "s3share recover "
 	if st.Exchange != "" {
-		command += shellWord(st.Exchange)
+		command += hint.ShellWord(st.Exchange)
 	} else {
-		command += "--bucket " + shellWord(st.Bucket)
+		command += "--bucket " + hint.ShellWord(st.Bucket)
 		if st.Endpoint != "" {
-			command += " --endpoint-url " + shellWord(st.Endpoint)
+			command += " --endpoint-url " + hint.ShellWord(st.Endpoint)
 		}
 	}
 	if root, err := stateRoot(); err != nil || st.Exchange == "" || filepath.Dir(st.StateDir) != root {
-		command += " --state-dir " + shellWord(st.StateDir)
+		command += " --state-dir " + hint.ShellWord(st.StateDir)
 	}
 	return command + " delivers it, and so does the next mount"
-}
-
-// shellWord is a word as a shell takes it.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,=", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // lookAt is placeOf, and what lies in the outbox where no daemon answers.

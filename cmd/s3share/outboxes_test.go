@@ -13,6 +13,8 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -110,7 +112,7 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 		{"unsigned", func(*testing.T, string, tenant) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := home(t)
+			dir := testhome.Home(t)
 			stateDir := filepath.Join(dir, ".local/state/s3share/team-1")
 			mountpoint := filepath.Join(dir, "mnt")
 			if err := os.Mkdir(mountpoint, 0o755); err != nil {
@@ -180,7 +182,7 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 		}},
 		"environment": {"here", func(_ *testing.T, _, stateDir string) []string { return []string{"S3SHARE_STATE_DIR=" + stateDir} }},
 		"config file": {"here", func(t *testing.T, dir, stateDir string) []string {
-			write(t, dir, ".config/s3share/config.toml", fmt.Sprintf("[exchange.team]\nbucket = \"team\"\nstate-dir = %q\n", stateDir))
+			testhome.Write(t, dir, ".config/s3share/config.toml", fmt.Sprintf("[exchange.team]\nbucket = \"team\"\nstate-dir = %q\n", stateDir))
 			return nil
 		}},
 		"registry": {"here [1]\n\xe9", func(t *testing.T, dir, stateDir string) []string {
@@ -196,7 +198,7 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := home(t)
+			dir := testhome.Home(t)
 			stateDir := filepath.Join(dir, tt.place)
 			fillOutbox(t, stateDir)
 			sign(t, stateDir, tenant{}).Close() // else it counts as removed, for each process that looks
@@ -205,7 +207,7 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 				env = tt.know(t, dir, stateDir)
 			}
 			out, code := s3share(t, dir, env, "status", "--json")
-			if code != exitDone || !strings.Contains(out, `"Delivery/waits"`) {
+			if code != hint.ExitDone || !strings.Contains(out, `"Delivery/waits"`) {
 				t.Errorf("status --json ended with %d and said\n%s", code, out)
 			}
 		})
@@ -230,7 +232,7 @@ func registerIn(t *testing.T, dir, stateDir string) {
 // TestMissingStateDirectory registers a state directory that is not there then: it is
 // missed if its disk may be elsewhere, and not if it was removed.
 func TestMissingStateDirectory(t *testing.T) {
-	dir := home(t)
+	dir := testhome.Home(t)
 	stateDir := filepath.Join(dir, "here")
 	fillOutbox(t, stateDir)
 	sign(t, stateDir, tenant{}).Close()
@@ -259,7 +261,7 @@ func TestMissingStateDirectory(t *testing.T) {
 		t.Error("one that was removed is missing")
 	}
 
-	write(t, "/", file, fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
+	testhome.Write(t, "/", file, fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
 	if err := os.Remove(filepath.Join(filepath.Dir(newSocket(t, stateDir)), registryName, registrationName(stateDir))); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +269,7 @@ func TestMissingStateDirectory(t *testing.T) {
 		t.Errorf("with its disk elsewhere it is found: %v, missing: %v", found, missing)
 	}
 	out, code := s3share(t, dir, nil, "status")
-	if code != exitFailed || !strings.Contains(out, "something may wait in the state directory $HOME/here, which is not there") || !strings.Contains(out, "rm $HOME/.local/state/s3share/outboxes/") {
+	if code != hint.ExitFailed || !strings.Contains(out, "something may wait in the state directory $HOME/here, which is not there") || !strings.Contains(out, "rm $HOME/.local/state/s3share/outboxes/") {
 		t.Errorf("status ended with %d and said\n%s", code, out)
 	}
 	unregister(stateDir)

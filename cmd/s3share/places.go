@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -67,14 +68,14 @@ func settlePlaces(s *settings) error {
 	if s.StateDir == "" {
 		base, err := xdg("XDG_STATE_HOME", ".local/state")
 		if err != nil {
-			return advise(fmt.Errorf("no place for the state directory: %w", err), "name one with --state-dir")
+			return hint.Advise(fmt.Errorf("no place for the state directory: %w", err), "name one with --state-dir")
 		}
 		s.StateDir = placeIn(base, s)
 	}
 	if s.CacheDir == "" && s.CacheSize > 0 {
 		base, err := xdg("XDG_CACHE_HOME", ".cache")
 		if err != nil {
-			return advise(fmt.Errorf("no place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
+			return hint.Advise(fmt.Errorf("no place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
 		}
 		s.CacheDir = placeIn(base, s)
 	}
@@ -138,28 +139,19 @@ func xdg(variable, below string) (string, error) {
 // it. A directory that another user made, or can put another in the place of, is
 // refused.
 func makePrivate(dir, what, flag string) error {
-	hint := "name another one with " + flag
+	advice := "name another one with " + flag
 	private, err := privatedir.Make(dir)
 	var unsafe *privatedir.UnsafeError
 	switch {
 	case errors.As(err, &unsafe):
-		return advise(fmt.Errorf("the %s %w", what, err), hint)
+		return hint.Advise(fmt.Errorf("the %s %w", what, err), advice)
 	case err != nil:
-		return advise(fmt.Errorf("cannot make the %s %s: %w", what, dir, rootCause(err)), hint)
+		return hint.Advise(fmt.Errorf("cannot make the %s %s: %w", what, dir, hint.RootCause(err)), advice)
 	}
 	defer private.Close()
 	probe, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {
-		return advise(fmt.Errorf("cannot write to the %s %s: %w", what, dir, rootCause(err)), hint)
+		return hint.Advise(fmt.Errorf("cannot write to the %s %s: %w", what, dir, hint.RootCause(err)), advice)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-// rootCause drops the path from an error of package os whose sentence has it.
-func rootCause(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -49,9 +50,9 @@ was found that is more than a note.
 			}
 			switch {
 			case in.check != "" && in.iam:
-				return misuse("", "--check is about the bucket's policy, and --iam prints another")
+				return hint.Misuse("", "--check is about the bucket's policy, and --iam prints another")
 			case in.kms != "" && !in.iam:
-				return misuse("", "--kms is for --iam: a bucket policy does not speak of keys")
+				return hint.Misuse("", "--kms is for --iam: a bucket policy does not speak of keys")
 			case in.check != "":
 				return in.look(cmd.InOrStdin(), cmd.OutOrStdout())
 			}
@@ -67,10 +68,10 @@ was found that is more than a note.
 	return cmd
 }
 
-// write prints the policy of the terms.
+// Write prints the policy of the terms.
 func (in *policing) write(out io.Writer) error {
 	if in.bucket == "" {
-		return misuse("", "policy needs a bucket, or --check")
+		return hint.Misuse("", "policy needs a bucket, or --check")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -78,7 +79,7 @@ func (in *policing) write(out io.Writer) error {
 	}
 	elsewhere := s.elsewhere()
 	if in.iam && elsewhere {
-		return misuse("", "--iam is for AWS: other servers ask for the bucket's policy alone")
+		return hint.Misuse("", "--iam is for AWS: other servers ask for the bucket's policy alone")
 	}
 	if in.iam && in.client == "" {
 		in.client = nobody
@@ -129,7 +130,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 		}
 		one, err := access.ClientPrincipal(in.client, s.Region, l.Elsewhere)
 		if err != nil {
-			return misuse("", "cannot read --client: %w", err)
+			return hint.Misuse("", "cannot read --client: %w", err)
 		}
 		clients = []string{one}
 	}
@@ -150,7 +151,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 	}
 	for _, f := range findings {
 		if f.Level != access.Note {
-			return silent(exitFailed)
+			return hint.Silent(hint.ExitFailed)
 		}
 	}
 	return nil
@@ -163,12 +164,12 @@ func (in *policing) read(stdin io.Reader) ([]byte, error) {
 	}
 	f, err := os.Open(in.check)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", in.check, rootCause(err))
+		return nil, fmt.Errorf("cannot read %s: %w", in.check, hint.RootCause(err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", in.check, rootCause(err))
+		return nil, fmt.Errorf("cannot read %s: %w", in.check, hint.RootCause(err))
 	}
 	return text, nil
 }
@@ -180,7 +181,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 		l.Bucket = access.BucketOf(doc)
 	}
 	if l.Bucket == "" {
-		return l, misuse("name the bucket: s3share policy BUCKET --check "+in.check, "the policy does not say which bucket it is for")
+		return l, hint.Misuse("name the bucket: s3share policy BUCKET --check "+in.check, "the policy does not say which bucket it is for")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -194,7 +195,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 	l.Folders = names[:]
 	if in.ownership != "" {
 		if l.Ownership, err = access.ParseOwnership(in.ownership); err != nil {
-			return l, misuse("", "cannot read --ownership: %w", err)
+			return l, hint.Misuse("", "cannot read --ownership: %w", err)
 		}
 	}
 	return l, nil

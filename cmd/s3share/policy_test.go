@@ -3,6 +3,9 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 func TestPolicyOfGrants(t *testing.T) {
@@ -21,7 +24,7 @@ func TestPolicyOfGrants(t *testing.T) {
 		{"policy-china", []string{"--client", "444455556666", "--region", "cn-north-1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			golden(t, tt.name, home(t), nil, append([]string{"policy", "team-exchange"}, tt.args...)...)
+			golden(t, tt.name, testhome.Home(t), nil, append([]string{"policy", "team-exchange"}, tt.args...)...)
 		})
 	}
 }
@@ -36,15 +39,15 @@ func TestPolicyLooksAtItsOwn(t *testing.T) {
 		{"full", "list, get, put, delete", "list, get, put, delete"},
 	} {
 		for ownership, region := range map[string]string{"enforced": "us-east-1", "preferred": "eusc-de-east-1", "writer": "cn-north-1"} {
-			dir := home(t)
+			dir := testhome.Home(t)
 			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666", "--region", region, "--grant", tt.grant, "--ownership", ownership)
-			if code != exitDone {
+			if code != hint.ExitDone {
 				t.Fatalf("policy: %s", text)
 			}
-			write(t, dir, "policy.json", text)
+			testhome.Write(t, dir, "policy.json", text)
 			out, code := s3share(t, dir, nil, "policy", "--check", "policy.json", "--ownership", ownership)
 			want := "  Submissions/  " + tt.submissions + "\n  Delivery/     " + tt.delivery + "\n"
-			if code != exitDone || !strings.Contains(out, want) {
+			if code != hint.ExitDone || !strings.Contains(out, want) {
 				t.Errorf("%s, %s: exit status %d and\n%s\nwant 0 and\n%s", tt.grant, ownership, code, out, want)
 			}
 		}
@@ -88,8 +91,8 @@ func TestPolicyCheck(t *testing.T) {
 		{"check-no-bucket", `{"Statement": []}`, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := home(t)
-			write(t, dir, "policy.json", tt.policy)
+			dir := testhome.Home(t)
+			testhome.Write(t, dir, "policy.json", tt.policy)
 			golden(t, tt.name, dir, nil, append([]string{"policy", "--check", "policy.json"}, tt.args...)...)
 		})
 	}

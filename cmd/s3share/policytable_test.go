@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // statement writes one of the exchange team-exchange; more are further members.
@@ -171,10 +174,10 @@ func TestPolicyCheckTable(t *testing.T) {
 // checks has --check look at a policy.
 func checks(t *testing.T, policy string, wide bool) {
 	t.Helper()
-	dir := home(t)
-	write(t, dir, "policy.json", policy)
+	dir := testhome.Home(t)
+	testhome.Write(t, dir, "policy.json", policy)
 	out, code := s3share(t, dir, nil, "policy", "--check", "policy.json")
-	if (code == exitFailed) != wide || code != exitFailed && code != exitDone {
+	if (code == hint.ExitFailed) != wide || code != hint.ExitFailed && code != hint.ExitDone {
 		t.Errorf("exit status %d for\n%s\n%s", code, policy, out)
 	}
 }

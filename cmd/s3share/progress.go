@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // progress shows how a delivery goes on: a bar on a terminal, else a line.
@@ -28,7 +30,7 @@ func (p *progress) show(e event) {
 	p.label = fmt.Sprintf("delivering %s", count(e.Files, "file"))
 	if e.Waiting != p.why {
 		if p.why = e.Waiting; p.why != "" {
-			p.line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", oneLine(p.why)))
+			p.line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", hint.OneLine(p.why)))
 		}
 	}
 	if p.bars == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newPut() *cobra.Command {
@@ -39,7 +40,7 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 			last := len(args) - 1
 			return m.run(cmd, func(ctx context.Context, s *settings, cfg transfer.Config) (transfer.Total, error) {
 				if s.ReadOnly {
-					return transfer.Total{}, misuse("", "the exchange %s is read-only, by its settings", s.label())
+					return transfer.Total{}, hint.Misuse("", "the exchange %s is read-only, by its settings", s.label())
 				}
 				folder, err := keyOf(s, args[last], true)
 				if err != nil {
@@ -65,18 +66,18 @@ func keyOf(s *settings, path string, make bool) (string, error) {
 		if make {
 			var err error
 			if elem, err = cache.NewKeyElement(name); err != nil {
-				return "", misuse("", "%q cannot be a folder: %w", path, err)
+				return "", hint.Misuse("", "%q cannot be a folder: %w", path, err)
 			}
 		}
 		elems = append(elems, elem)
 	}
 	if !slices.Contains(s.Folders, elems[0]) {
-		return "", misuse("the folders of "+s.label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
+		return "", hint.Misuse("the folders of "+s.label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
 			"%q is in no folder of the exchange %s", path, s.label())
 	}
 	key := strings.Join(elems, "/")
 	if len(key) > cache.MaxKey {
-		return "", misuse("", "%q: %w", path, cache.ErrNameTooLong)
+		return "", hint.Misuse("", "%q: %w", path, cache.ErrNameTooLong)
 	}
 	return key, nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // A daemon that was started by s3share itself finds the numbers of two inherited
@@ -75,7 +77,7 @@ func start(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 			return nil
 		}
 		_ = cmd.Wait() // its exit code is in the report
-		return &trouble{err: errors.New(r.Error), hint: r.Hint, code: r.Code}
+		return &hint.Trouble{Err: errors.New(r.Error), Hint: r.Hint, Code: r.Code}
 	case err := <-silent:
 		if ended := cmd.Wait(); ended != nil {
 			err = ended
@@ -84,20 +86,17 @@ func start(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 	case <-interrupted:
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
-		return errInterrupted
+		return hint.ErrInterrupted
 	}
 }
-
-// errInterrupted is the error of what a signal ended.
-var errInterrupted = errors.New("interrupted")
 
 // announce writes the report about a daemon's start to w and closes it. A starter
 // that is gone does not hinder.
 func announce(w io.WriteCloser, failure error) {
 	var r report
 	if failure != nil {
-		r.Error = oneLine(failure.Error())
-		r.Code, r.Hint = verdict(failure)
+		r.Error = hint.OneLine(failure.Error())
+		r.Code, r.Hint = hint.Verdict(failure)
 	}
 	_ = json.NewEncoder(w).Encode(r)
 	_ = w.Close()

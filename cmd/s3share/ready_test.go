@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // child runs a shell script as a daemon that was started.
@@ -21,11 +23,11 @@ func TestStart(t *testing.T) {
 		code         int
 		hint         string
 	}{
-		{"ready", `echo '{"code":0}' >&3; exec 3>&-; exit 0`, "", exitDone, ""},
-		{"failed", `echo '{"error":"cannot x: y","hint":"do z","code":2}' >&3; exit 2`, "cannot x: y", exitUsage, "do z"},
-		{"silent", `exit 7`, "the daemon ended before it served: exit status 7", exitFailed, ""},
-		{"killed", `kill -9 $$`, "the daemon ended before it served: signal: killed", exitFailed, ""},
-		{"nonsense", `echo hello >&3`, "the daemon ended before it served: invalid character 'h' looking for beginning of value", exitFailed, ""},
+		{"ready", `echo '{"code":0}' >&3; exec 3>&-; exit 0`, "", hint.ExitDone, ""},
+		{"failed", `echo '{"error":"cannot x: y","hint":"do z","code":2}' >&3; exit 2`, "cannot x: y", hint.ExitUsage, "do z"},
+		{"silent", `exit 7`, "the daemon ended before it served: exit status 7", hint.ExitFailed, ""},
+		{"killed", `kill -9 $$`, "the daemon ended before it served: signal: killed", hint.ExitFailed, ""},
+		{"nonsense", `echo hello >&3`, "the daemon ended before it served: invalid character 'h' looking for beginning of value", hint.ExitFailed, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := child(tt.script)
@@ -39,7 +41,7 @@ func TestStart(t *testing.T) {
 			if err == nil {
 				return
 			}
-			if code, hint := verdict(err); code != tt.code || hint != tt.hint {
+			if code, hint := hint.Verdict(err); code != tt.code || hint != tt.hint {
 				t.Errorf("start gives exit code %d and hint %q, want %d and %q", code, hint, tt.code, tt.hint)
 			}
 		})
@@ -50,8 +52,8 @@ func TestStartInterrupted(t *testing.T) {
 	stopped := make(chan struct{})
 	close(stopped)
 	// It holds the descriptor open and says nothing, until the signal.
-	if err := start(exec.Command("sleep", "600"), stopped); !errors.Is(err, errInterrupted) {
-		t.Errorf("start = %v, want %v", err, errInterrupted)
+	if err := start(exec.Command("sleep", "600"), stopped); !errors.Is(err, hint.ErrInterrupted) {
+		t.Errorf("start = %v, want %v", err, hint.ErrInterrupted)
 	}
 }
 
@@ -61,7 +63,7 @@ func TestAnnounce(t *testing.T) {
 		want string
 	}{
 		{nil, `{"code":0}`},
-		{misuse("do z", "cannot\nx"), `{"error":"cannot x","hint":"do z","code":2}`},
+		{hint.Misuse("do z", "cannot\nx"), `{"error":"cannot x","hint":"do z","code":2}`},
 	} {
 		var out closingBuilder
 		announce(&out, tt.err)

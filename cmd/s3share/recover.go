@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newRecover() *cobra.Command {
@@ -45,7 +46,7 @@ EXCHANGE and the settings are those of s3share mount.
 			s, err := says.resolve()
 			if err == nil {
 				s.adopt = adopt
-				ctx, stop := untilSignalOnce()
+				ctx, stop := hint.UntilSignalOnce()
 				defer stop()
 				err = recoverOutbox(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
@@ -66,11 +67,11 @@ EXCHANGE and the settings are those of s3share mount.
 
 // delivering says that another process delivers.
 func delivering(ctx context.Context, by tenant) error {
-	dir := printable(string(by.Dir))
+	dir := hint.Printable(string(by.Dir))
 	if _, st, err := findDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
-		return advise(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
+		return hint.Advise(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
 	}
-	return advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
+	return hint.Advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
 }
 
 // recoverOutbox delivers what waits in the outbox of s. It is a daemon that has no mount.
@@ -100,7 +101,7 @@ func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out,
 	d.registerOutbox()
 	if _, err := d.connect(ctx); err != nil {
 		if ctx.Err() != nil {
-			return errInterrupted
+			return hint.ErrInterrupted
 		}
 		return explain(s.target(), err)
 	}
@@ -119,13 +120,13 @@ func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out,
 	const stays = "what is left stays in the outbox, for the next mount or recover"
 	switch {
 	case ctx.Err() != nil:
-		return advise(errInterrupted, stays)
+		return hint.Advise(hint.ErrInterrupted, stays)
 	case last.Error != "":
 		return errors.New(last.Error)
 	case len(last.Left) > 0:
-		return advise(errors.New(leftText("", last.Left, timeout)), leftHint(last.Left, stays))
+		return hint.Advise(errors.New(leftText("", last.Left, timeout)), leftHint(last.Left, stays))
 	case len(beside) > 0:
-		return advise(errors.New("all is delivered, but "+besideText(beside)), besideHint)
+		return hint.Advise(errors.New("all is delivered, but "+besideText(beside)), besideHint)
 	}
 	fmt.Fprintf(out, "all of %s is delivered\n", s.label())
 	return nil

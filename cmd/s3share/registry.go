@@ -17,6 +17,8 @@ import (
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // Where state directories are. Most lie in one place, the state root. Each that lies
@@ -48,7 +50,7 @@ func (r registration) deleted() bool {
 // fileSystemOf is where the file system is mounted that a directory lies in, or would;
 // "" if that is not known.
 func fileSystemOf(dir string) jsonbytes.String {
-	m, err := mountAround(filepath.Join(realPath(dir), lockName))
+	m, err := mounts.MountAround(filepath.Join(mounts.RealPath(dir), lockName))
 	if err != nil || m == nil {
 		return ""
 	}
@@ -157,7 +159,7 @@ func readRegistry(registry string, each func(file string, r registration)) error
 			err = errors.New("it names no directory")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("the list of outboxes has a bad entry, %s: %w", printable(file), err))
+			errs = append(errs, fmt.Errorf("the list of outboxes has a bad entry, %s: %w", hint.Printable(file), err))
 			continue
 		}
 		each(file, r)
@@ -236,7 +238,7 @@ func configuredStateDirs() []string {
 	}
 	var all []string
 	for _, dir := range dirs {
-		if abs, err := absolute(dir); dir != "" && err == nil {
+		if abs, err := mounts.Absolute(dir); dir != "" && err == nil {
 			all = append(all, abs)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // remedy is what to do about an outbox for which no daemon answers; "" for nothing.
@@ -15,7 +16,7 @@ func (st *state) remedy() string {
 	case len(undelivered(st.Owed)) > 0:
 		return st.whatDelivers()
 	case st.Mounted && st.Daemon == daemonEnded:
-		return "s3share unmount " + shellWord(st.Dir) + " undoes the dead mount"
+		return "s3share unmount " + hint.ShellWord(st.Dir) + " undoes the dead mount"
 	}
 	return ""
 }
@@ -70,7 +71,7 @@ func remedy(o outbox.Status, st state) string {
 		if strings.HasPrefix(o.Code, "KMS.") {
 			return "ask the bucket's owner about the key that encrypts it, then s3share retry"
 		}
-		return "S3 refuses it as it is: ask the bucket's owner what " + oneLine(o.Code) + " means there, then s3share retry"
+		return "S3 refuses it as it is: ask the bucket's owner what " + hint.OneLine(o.Code) + " means there, then s3share retry"
 	}
 	return "the bytes are kept where the reason says: copy them from there, and remove this one if they are not wanted"
 }

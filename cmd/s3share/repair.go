@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -46,14 +47,14 @@ An object left that the owner cannot read is a failure.`,
   s3share repair team`,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			s, err := settingsOf(ctx, &says, args)
 			if err == nil {
 				err = plan.run(ctx, s, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
 			if ctx.Err() != nil {
-				return errInterrupted
+				return hint.ErrInterrupted
 			}
 			return err
 		},
@@ -90,14 +91,14 @@ func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) e
 		return explain(s.target(), err)
 	}
 	if err != nil {
-		return advise(explain(s.target(), err), "without s3:ListBucket nobody can find them")
+		return hint.Advise(explain(s.target(), err), "without s3:ListBucket nobody can find them")
 	}
 	if found.Cut {
 		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")
 	}
 	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
 	if found.Nameless && found.Listed > 0 {
-		return advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", count(found.Listed, "object")),
+		return hint.Advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", count(found.Listed, "object")),
 			"it takes s3:ListAllMyBuckets, which this account's administrator grants by IAM; or the bucket's owner runs s3share repair to see what he cannot read")
 	}
 	if survey.Owner || p.dryRun {
@@ -121,7 +122,7 @@ func (p repairPlan) list(out io.Writer, found access.Result, owner bool) error {
 		}
 	}
 	if n > 0 {
-		return silent(exitFailed)
+		return hint.Silent(hint.ExitFailed)
 	}
 	return nil
 }
@@ -134,7 +135,7 @@ func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found ac
 		r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner, Repaired: err == nil, By: string(way)}
 		if err != nil {
 			failed++
-			r.Error = oneLine(err.Error())
+			r.Error = hint.OneLine(err.Error())
 		}
 		done++
 		p.tell(out, r)
@@ -150,7 +151,7 @@ func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found ac
 	return err
 }
 
-// tell tells of one object, on one line.
+// Tell tells of one object, on one line.
 func (p repairPlan) tell(out io.Writer, r repaired) {
 	if p.asJSON {
 		_ = json.NewEncoder(out).Encode(r)
@@ -163,7 +164,7 @@ func (p repairPlan) tell(out io.Writer, r repaired) {
 	case r.Repaired:
 		what = "repaired"
 	}
-	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", printable(r.Key), sizeText(r.Size), what), " "))
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", hint.Printable(r.Key), sizeText(r.Size), what), " "))
 }
 
 // countBar shows on a terminal how far a count has come.

@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 // said is what the command line says about a mount.
@@ -55,22 +58,22 @@ func (c said) resolve() (*settings, error) {
 	}
 	for _, l := range []layer{env, options, c.flags} {
 		if err := l.over(s); err != nil {
-			return nil, misuse("", "%w", err)
+			return nil, hint.Misuse("", "%w", err)
 		}
 	}
 	if s.Bucket == "" {
-		return nil, misuse("write bucket = \"NAME\" into its table, or say --bucket",
+		return nil, hint.Misuse("write bucket = \"NAME\" into its table, or say --bucket",
 			"the exchange %q of %s names no bucket", s.Exchange, file)
 	}
 	if strings.Contains(s.Endpoint, "@") { // what is before it may be secret: do not print or keep it
-		return nil, misuse("credentials come from the profile or the environment, as the AWS tools take them",
+		return nil, hint.Misuse("credentials come from the profile or the environment, as the AWS tools take them",
 			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}
 	if _, err := s.privateNames(); err != nil {
-		return nil, misuse("", "%w", err)
+		return nil, hint.Misuse("", "%w", err)
 	}
 	if err := s.checkUmask(); err != nil {
-		return nil, misuse("the digits are what the owner, the group and others may not: 022 keeps both others from writing", "%w", err)
+		return nil, hint.Misuse("the digits are what the owner, the group and others may not: 022 keeps both others from writing", "%w", err)
 	}
 	s.Kernel = kernel
 	return s, nil
@@ -105,7 +108,7 @@ func (s *settings) target() target {
 
 // source is how mount(8) shows the mount.
 func (s *settings) source() string {
-	return fmt.Sprintf("%s%s", sourcePrefix, s.label())
+	return fmt.Sprintf("%s%s", mounts.SourcePrefix, s.label())
 }
 
 // label is what people call the exchange.

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 const exitCodes = `
@@ -29,21 +29,21 @@ final name, and so that the bucket's owner can read it.
 			if len(args) == 0 {
 				return nil
 			}
-			hint := "s3share --help lists the commands"
+			advice := "s3share --help lists the commands"
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, " or ") + "?"
+				advice = "did you mean " + strings.Join(near, " or ") + "?"
 			}
-			return misuse(hint, "unknown command %q", args[0])
+			return hint.Misuse(advice, "unknown command %q", args[0])
 		},
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetOut(guarded(out))
-	root.SetErr(guarded(errs))
+	root.SetOut(hint.Guarded(out))
+	root.SetErr(hint.Guarded(errs))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misuse(helpHint(cmd), "%w", err)
+		return hint.Misuse(helpHint(cmd), "%w", err)
 	})
 	root.AddCommand(newInit(), newJoin(), newPolicy())
 	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newLogin(), newDemo(), newVersion())
@@ -55,9 +55,9 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return misuse(helpHint(cmd), "%s needs %s", cmd.Name(), what)
+			return hint.Misuse(helpHint(cmd), "%s needs %s", cmd.Name(), what)
 		case len(args) > most:
-			return misuse(helpHint(cmd), "%s does not know what to do with %q", cmd.Name(), args[most])
+			return hint.Misuse(helpHint(cmd), "%s does not know what to do with %q", cmd.Name(), args[most])
 		}
 		return nil
 	}
@@ -65,22 +65,4 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 
 func helpHint(cmd *cobra.Command) string {
 	return cmd.CommandPath() + " --help tells how it is used"
-}
-
-// misuse is an error of who typed the command: exit code 2.
-func misuse(hint, format string, args ...any) error {
-	return &trouble{err: fmt.Errorf(format, args...), hint: hint, code: exitUsage}
-}
-
-// advise adds a hint to an error. A hint that err already has stays.
-func advise(err error, hint string) error {
-	code := exitFailed
-	var t *trouble
-	if errors.As(err, &t) {
-		code = t.code
-	}
-	if err == nil || t != nil && t.hint != "" {
-		return err
-	}
-	return &trouble{err: err, hint: hint, code: code}
 }

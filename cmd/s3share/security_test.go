@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // testsOf are the tests and fuzz targets of the repository, by name, with their files.
@@ -85,10 +87,10 @@ func TestEveryFuzzTargetHasItsCorpus(t *testing.T) {
 // TestTheControlSocketAnswersItsOwnUser has another user connect, whom the modes of the
 // socket would let.
 func TestTheControlSocketAnswersItsOwnUser(t *testing.T) {
-	need(t, "root", os.Getuid() == 0, "only root can act as another user")
+	testhome.Need(t, "root", os.Getuid() == 0, "only root can act as another user")
 	const python = "/usr/bin/python3" // which others can run, too
 	_, err := os.Stat(python)
-	need(t, "python3", err == nil, python+" is needed to connect as another user")
+	testhome.Need(t, "python3", err == nil, python+" is needed to connect as another user")
 	dir, err := os.MkdirTemp("/tmp", "s3c-")
 	if err != nil {
 		t.Fatal(err)

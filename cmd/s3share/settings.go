@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -64,7 +65,7 @@ func defaults() *settings {
 func (s *settings) backend() s3backend.Config {
 	return s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
-		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + versionText(),
+		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + hint.VersionText(),
 	}
 }
 
@@ -166,7 +167,7 @@ func environment() (layer, error) {
 		}
 		for _, v := range values {
 			if err := l.say(st, v); err != nil {
-				return nil, misuse("", "cannot read $%s: %w", name, err)
+				return nil, hint.Misuse("", "cannot read $%s: %w", name, err)
 			}
 		}
 	}
@@ -220,7 +221,7 @@ func textField(field func(*settings) *string) func(*settings, string) error {
 
 func pathField(field func(*settings) *string) func(*settings, string) error {
 	return func(s *settings, v string) (err error) {
-		*field(s), err = absolute(v)
+		*field(s), err = mounts.Absolute(v)
 		return err
 	}
 }
@@ -346,16 +347,4 @@ func (m *modeBits) UnmarshalTOML(data []byte) error {
 		return fmt.Errorf("umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
 	}
 	return m.UnmarshalText([]byte(quoted))
-}
-
-// absolute makes a path independent of the working directory; ~/ is the home.
-func absolute(p string) (string, error) {
-	if rest, ok := strings.CutPrefix(p, "~"); ok && (rest == "" || rest[0] == '/') {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("cannot tell what %q is: %w", p, err)
-		}
-		p = filepath.Join(home, rest)
-	}
-	return filepath.Abs(p)
 }

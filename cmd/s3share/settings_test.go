@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 const teamConfig = `
@@ -41,7 +44,7 @@ bucket = "other-exchange"
 // inHome makes the test's environment one of a fresh home with a config file.
 func inHome(t *testing.T, config string) string {
 	t.Helper()
-	dir := home(t)
+	dir := testhome.Home(t)
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "S3SHARE_") || strings.HasPrefix(name, "XDG_") {
 			t.Setenv(name, "")
@@ -49,7 +52,7 @@ func inHome(t *testing.T, config string) string {
 	}
 	t.Setenv("HOME", dir)
 	if config != "" {
-		write(t, dir, ".config/s3share/config.toml", config)
+		testhome.Write(t, dir, ".config/s3share/config.toml", config)
 	}
 	return dir
 }
@@ -283,8 +286,8 @@ func TestOptions(t *testing.T) {
 	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner"} {
 		if _, _, err := readOptions([]string{bad}); err == nil {
 			t.Errorf("readOptions(%q) is not refused", bad)
-		} else if code, _ := verdict(err); code != exitUsage {
-			t.Errorf("readOptions(%q) = %v with exit code %d, want %d", bad, err, code, exitUsage)
+		} else if code, _ := hint.Verdict(err); code != hint.ExitUsage {
+			t.Errorf("readOptions(%q) = %v with exit code %d, want %d", bad, err, code, hint.ExitUsage)
 		}
 	}
 }

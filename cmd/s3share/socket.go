@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // Where control sockets lie. Daemon and commands find the place without knowing of each
@@ -108,5 +109,5 @@ func newSocketPath(dir string) (string, error) {
 		}
 		_ = os.Remove(run)
 	}
-	return "", advise(errors.New("no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
+	return "", hint.Advise(errors.New("no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
 }

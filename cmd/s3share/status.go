@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newStatus() *cobra.Command {
@@ -39,16 +40,16 @@ each change, until the mount is undone or Ctrl-C.
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON && watching {
-				return misuse(helpHint(cmd), "--json and --watch do not go together")
+				return hint.Misuse(helpHint(cmd), "--json and --watch do not go together")
 			}
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			places, problem := statesOf(ctx, args)
 			if len(args) > 0 && problem != nil {
 				return fmt.Errorf("cannot tell the status of %s: %w", args[0], problem)
 			}
 			if ctx.Err() != nil {
-				return errInterrupted
+				return hint.ErrInterrupted
 			}
 			if watching && len(places) > 0 {
 				return errors.Join(watchPlaces(ctx, places, cmd.OutOrStdout()), problem)
@@ -116,4 +117,4 @@ func headline(st state) string {
 func nameOf(st outbox.Status) string { return cmp.Or(st.Path, st.Key) }
 
 // shown is how a file is named to people, on one line.
-func shown(st outbox.Status) string { return printable(nameOf(st)) }
+func shown(st outbox.Status) string { return hint.Printable(nameOf(st)) }

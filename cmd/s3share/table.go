@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // stateWords tell people why a file is in a state, where nothing else does.
@@ -26,7 +27,7 @@ func stateText(st outbox.Status) string {
 	if st.State == outbox.Uploading {
 		return fmt.Sprintf("%s %d%%", st.State, percent(st))
 	}
-	return oneLine(string(st.State))
+	return hint.OneLine(string(st.State))
 }
 
 // percent is how much of a file S3 has.
@@ -40,7 +41,7 @@ func percent(st outbox.Status) int64 {
 // reasonText is why a file is where it is, on one line.
 func reasonText(st outbox.Status) string {
 	if st.Reason != "" {
-		return oneLine(st.Reason)
+		return hint.OneLine(st.Reason)
 	}
 	return stateWords[st.State]
 }
@@ -63,17 +64,17 @@ func printStates(out io.Writer, all []state) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s\n", oneLine(headline(st)))
+		fmt.Fprintf(w, "%s\n", hint.OneLine(headline(st)))
 		if st.Paused != nil {
-			fmt.Fprintf(w, "  paused: %s\n", oneLine(st.Paused.Reason))
+			fmt.Fprintf(w, "  paused: %s\n", hint.OneLine(st.Paused.Reason))
 			if st.Paused.Hint != "" {
-				fmt.Fprintf(w, "  to do:  %s\n", oneLine(st.Paused.Hint))
+				fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(st.Paused.Hint))
 			}
 		} else {
 			printConnection(w, st.Connection)
 		}
 		if do := st.remedy(); do != "" {
-			fmt.Fprintf(w, "  to do:  %s\n", oneLine(do))
+			fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(do))
 		}
 		if len(st.Owed) == 0 && (st.Path == "" || len(st.Beside) == 0) {
 			fmt.Fprintf(w, "  %s\n", nothingWaits(&st))
@@ -95,7 +96,7 @@ func printStates(out io.Writer, all []state) error {
 func nothingWaits(st *state) string {
 	switch {
 	case st.Path != "":
-		return st.File.sentence(printable(st.Path))
+		return st.File.sentence(hint.Printable(st.Path))
 	case st.Daemon == daemonUnknown:
 		return "it is not known what waits in its outbox"
 	case st.Daemon != "" && st.Daemon != daemonRuns:

@@ -4,87 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
-
-// The exit codes. Scripts should take an unknown one for a failure.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// trouble is an error with what a person can do about it.
-type trouble struct {
-	err  error
-	hint string // "" if there is nothing to say
-	code int
-}
-
-func (t *trouble) Error() string { return t.err.Error() }
-func (t *trouble) Unwrap() error { return t.err }
-
-// tell prints err as people read it, each of several errors with its hint, and returns the
-// exit code for the first. A nil err prints nothing and returns 0.
-func tell(w io.Writer, err error) int {
-	w = guarded(w)
-	first := exitDone
-	for _, err := range parts(err) {
-		code, hint := verdict(err)
-		if first == exitDone {
-			first = code
-		}
-		if _, said := err.(silent); said {
-			continue
-		}
-		fmt.Fprintf(w, "s3share: %s\n", oneLine(err.Error()))
-		if hint != "" {
-			fmt.Fprintf(w, "s3share: hint: %s\n", oneLine(hint))
-		}
-	}
-	return first
-}
-
-// parts are the errors that [errors.Join] made one of.
-func parts(err error) []error {
-	if err == nil {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, parts(e)...)
-	}
-	if len(all) == 0 || errors.Join(all...).Error() != err.Error() { // several errors in one sentence
-		return []error{err}
-	}
-	return all
-}
-
-// verdict finds the exit code and the hint that belong to err.
-func verdict(err error) (code int, hint string) {
-	var (
-		t *trouble
-		s silent
-	)
-	switch {
-	case errors.As(err, &t):
-		return t.code, t.hint
-	case errors.As(err, &s):
-		return int(s), ""
-	}
-	return exitFailed, ""
-}
-
-// silent is an exit code whose reason was told already.
-type silent int
-
-func (s silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 
 // target is where requests go, for the sentences about them.
 type target struct{ bucket, region, endpoint, profile, owner string }
@@ -163,8 +86,8 @@ func explain(t target, err error) error {
 	}
 	for _, s := range sayings {
 		if errors.Is(e.Kind, s.kind) {
-			cause, hint := s.say(t, e)
-			return &trouble{err: &caused{cause, err}, hint: hint, code: exitFailed}
+			cause, advice := s.say(t, e)
+			return &hint.Trouble{Err: &caused{cause, err}, Hint: advice, Code: hint.ExitFailed}
 		}
 	}
 	return err
@@ -177,15 +100,5 @@ type caused struct {
 }
 
 func (c *caused) Error() string { return c.words }
-func (c *caused) Unwrap() error { return c.err }
 
-// innermost unwraps err to the plain cause at its end.
-func innermost(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
-}
+func (c *caused) Unwrap() error { return c.err }

@@ -12,6 +12,9 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 func newUnmount() *cobra.Command {
@@ -32,7 +35,7 @@ is 1.
 ` + exitCodes,
 		Args: takes(1, 1, "the directory that is mounted on"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignalOnce()
+			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
 			return unmount(ctx, args[0], ask, cmd.ErrOrStderr())
 		},
@@ -43,7 +46,7 @@ is 1.
 }
 
 func unmount(ctx context.Context, name string, ask unmountRequest, errs io.Writer) error {
-	dir, err := resolveDir(name)
+	dir, err := mounts.ResolveDir(name)
 	if err != nil {
 		return fmt.Errorf("cannot unmount %s: %w", name, err)
 	}
@@ -68,12 +71,12 @@ type undone struct{ error }
 func (u *undone) Unwrap() error { return u.error }
 
 func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Writer) error {
-	m, err := mountAt(dir)
+	m, err := mounts.MountAt(dir)
 	if err != nil {
 		return err
 	}
-	if m != nil && !ours(m) {
-		return advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
+	if m != nil && !mounts.Ours(m) {
+		return hint.Advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
 	link, st, err := findDaemon(ctx, dir, usersOf(m)...)
 	switch {
@@ -85,7 +88,7 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 	default:
 		return leaveAlone(dir, m, errs)
 	}
-	if held := holders(dir); st.Mounted && len(held) > 0 {
+	if held := mounts.Holders(dir); st.Mounted && len(held) > 0 {
 		return busy(held)
 	}
 	bar := newProgress(errs)
@@ -95,7 +98,7 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 		return stopped(dir, st, last)
 	}
 	if err != nil {
-		if m, merr := mountAt(dir); m == nil && merr == nil { // it was undone before the daemon ended
+		if m, merr := mounts.MountAt(dir); m == nil && merr == nil { // it was undone before the daemon ended
 			return leftBehind(dir, errs)
 		}
 		return err
@@ -107,16 +110,16 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 // said last, or else what the kernel shows.
 func stopped(dir string, st state, last event) error {
 	goesOn := fmt.Sprintf("its daemon (pid %d) goes on delivering, as s3share status shows", st.PID)
-	m, err := mountAt(dir)
+	m, err := mounts.MountAt(dir)
 	switch {
 	case last.Outcome == outcomeStays || last.Outcome == outcomeLeft || last.Outcome == outcomeBusy:
-		return advise(errInterrupted, "it stays mounted, and goes on delivering")
+		return hint.Advise(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
 	case last.Phase == phaseFinishing || err == nil && m == nil:
-		return &undone{advise(errors.New("not all is delivered yet"), goesOn)}
+		return &undone{hint.Advise(errors.New("not all is delivered yet"), goesOn)}
 	case err != nil:
 		return fmt.Errorf("interrupted, and it is not known whether it is still mounted: %w", err)
 	}
-	return advise(errInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
+	return hint.Advise(hint.ErrInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
 }
 
 // judge tells how an unmount went that the daemon has carried out.
@@ -124,12 +127,12 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 	sayBeside(errs, last.Beside)
 	switch last.Outcome {
 	case outcomeBusy:
-		return busy(holders(dir))
+		return busy(mounts.Holders(dir))
 	case outcomeFailed:
 		return errors.New(last.Error)
 	case outcomeLeft:
 		sayLeft(errs, last.Left)
-		return advise(errors.New(leftText("", last.Left, ask.Timeout)), leftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
+		return hint.Advise(errors.New(leftText("", last.Left, ask.Timeout)), leftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
 	case outcomeUnmounted:
 		if len(last.Left) > 0 {
 			sayLeft(errs, last.Left)
@@ -139,7 +142,7 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 			return &undone{errors.New(last.Error)}
 		}
 		if len(last.Beside) > 0 {
-			return &undone{advise(errors.New(besideText(last.Beside)), besideHint)}
+			return &undone{hint.Advise(errors.New(besideText(last.Beside)), besideHint)}
 		}
 		return nil
 	}
@@ -148,21 +151,21 @@ func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
 
 // leaveAlone undoes a mount whose daemon does not answer.
 func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
-	if dead(dir) {
-		if err := detach(dir, lazily); err != nil {
+	if mounts.Dead(dir) {
+		if err := mounts.Detach(dir, mounts.Lazily); err != nil {
 			return err
 		}
-		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone\n", printable(dir))
+		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone\n", hint.Printable(dir))
 		return leftBehind(dir, errs)
 	}
-	err := detach(dir, whenIdle)
+	err := mounts.Detach(dir, mounts.WhenIdle)
 	if errors.Is(err, unix.EBUSY) {
-		return busy(holders(dir))
+		return busy(mounts.Holders(dir))
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer\n", printable(m.Source), printable(dir))
+	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer\n", hint.Printable(m.Source), hint.Printable(dir))
 	return leftBehind(dir, errs)
 }
 
@@ -177,15 +180,15 @@ func leftBehind(dir string, errs io.Writer) error {
 		return nil
 	}
 	sayLeft(errs, left)
-	return &undone{advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.state.remedy())}
+	return &undone{hint.Advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.state.remedy())}
 }
 
-func busy(held []holder) error {
+func busy(held []mounts.Holder) error {
 	err := errors.New("it is in use")
 	if len(held) > 0 {
-		err = fmt.Errorf("it is in use by %s", sayHolders(held))
+		err = fmt.Errorf("it is in use by %s", mounts.SayHolders(held))
 	}
-	return advise(err, "close what is open there and leave the directory, then try again")
+	return hint.Advise(err, "close what is open there and leave the directory, then try again")
 }
 
 // notMounted says what is wrong with dir, on which nothing is mounted.
@@ -197,29 +200,29 @@ func notMounted(dir string) error {
 		if n == 1 {
 			is = "file is"
 		}
-		return advise(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.state.remedy(), p.state.daemonText()))
+		return hint.Advise(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.state.remedy(), p.state.daemonText()))
 	}
-	mounts, err := ourMounts()
+	mounted, err := mounts.OurMounts()
 	if err != nil {
 		return nothing
 	}
 	var dirs []string
-	for _, m := range mounts {
-		if ownerOf(m) != os.Getuid() {
+	for _, m := range mounted {
+		if mounts.OwnerOf(m) != os.Getuid() {
 			continue
 		}
-		if within(dir, m.Mountpoint) {
-			return advise(fmt.Errorf("it is a directory in the mount on %s", printable(m.Mountpoint)), "s3share unmount "+shellWord(m.Mountpoint))
+		if mounts.Within(dir, m.Mountpoint) {
+			return hint.Advise(fmt.Errorf("it is a directory in the mount on %s", hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellWord(m.Mountpoint))
 		}
-		dirs = append(dirs, printable(m.Mountpoint))
+		dirs = append(dirs, hint.Printable(m.Mountpoint))
 	}
 	const most = 5
-	hint := ""
+	advice := ""
 	if len(dirs) > 0 {
-		hint = "mounted are " + strings.Join(dirs[:min(len(dirs), most)], ", ")
+		advice = "mounted are " + strings.Join(dirs[:min(len(dirs), most)], ", ")
 	}
 	if n := len(dirs) - most; n > 0 {
-		hint += fmt.Sprintf(" and %d more", n)
+		advice += fmt.Sprintf(" and %d more", n)
 	}
-	return advise(nothing, hint)
+	return hint.Advise(nothing, advice)
 }

@@ -3,24 +3,11 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
-
-// version is what git describes, set by make; see versionText.
-var version string
-
-// versionText is the version that make set, else the one that go install knows.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
-}
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
@@ -29,7 +16,7 @@ func newVersion() *cobra.Command {
 		Args:  takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "s3share %s (%s, %s/%s)\n",
-				versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				hint.VersionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 const (
@@ -40,7 +42,7 @@ func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
 		select {
 		case <-ctx.Done():
 			return errors.Join(lost...)
-		case <-after(watchPause):
+		case <-hint.After(watchPause):
 		}
 		places = slices.DeleteFunc(places, func(p place) bool {
 			st, err := p.link.waiting(ctx, p.path)
@@ -83,8 +85,8 @@ func (b *bar) set(o outbox.Status) {
 
 func newWatcher(out io.Writer) *watcher {
 	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: unknownOutcomes}
-	if onTerminal(out) {
-		w.bars = mpb.New(mpb.WithOutput(unguarded(out)), mpb.WithWidth(40))
+	if hint.OnTerminal(out) {
+		w.bars = mpb.New(mpb.WithOutput(hint.Unguarded(out)), mpb.WithWidth(40))
 	}
 	return w
 }
@@ -101,18 +103,18 @@ func unknownOutcomes(paths []string) []fileState {
 // lost says that a mount's daemon answers no more: because the mount was undone, or for
 // the reason that is returned.
 func (w *watcher) lost(p place, err error) error {
-	if m, merr := mountAt(p.state.Dir); m == nil && merr == nil {
+	if m, merr := mounts.MountAt(p.state.Dir); m == nil && merr == nil {
 		st, err := readOutbox(p.state.StateDir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", printable(p.state.Dir), err)
+			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", hint.Printable(p.state.Dir), err)
 		}
 		for _, o := range undelivered(st.Owed) {
-			w.line("%s: not delivered, it stays in the outbox", printable(filepath.Join(p.state.Dir, o.Path)))
+			w.line("%s: not delivered, it stays in the outbox", hint.Printable(filepath.Join(p.state.Dir, o.Path)))
 		}
-		w.line("%s is no longer mounted", printable(p.state.Dir))
+		w.line("%s is no longer mounted", hint.Printable(p.state.Dir))
 		return nil
 	}
-	return fmt.Errorf("cannot watch %s any more: %w", printable(p.state.Dir), err)
+	return fmt.Errorf("cannot watch %s any more: %w", hint.Printable(p.state.Dir), err)
 }
 
 // show takes in what waits at a mount now.
@@ -124,13 +126,13 @@ func (w *watcher) show(st state) {
 		was, known := w.seen[name]
 		w.seen[name] = o
 		if !known || changed(was, o) {
-			w.line("%s: %s, %s", printable(name), stateText(o), detail(o))
+			w.line("%s: %s, %s", hint.Printable(name), stateText(o), detail(o))
 		}
 		w.draw(name, o)
 	}
 	var names, paths []string
 	for name, was := range w.seen {
-		if !waits[name] && within(name, st.Dir) {
+		if !waits[name] && mounts.Within(name, st.Dir) {
 			names, paths = append(names, name), append(paths, was.Path)
 		}
 	}
@@ -139,7 +141,7 @@ func (w *watcher) show(st state) {
 	}
 	for i, became := range w.became(paths) {
 		name := names[i]
-		w.line("%s: %s", printable(name), outcomeText(w.seen[name], became))
+		w.line("%s: %s", hint.Printable(name), outcomeText(w.seen[name], became))
 		delete(w.seen, name)
 		w.undraw(name)
 	}
@@ -170,7 +172,7 @@ func changed(was, is outbox.Status) bool {
 // detail is what a line says of a file besides its state.
 func detail(o outbox.Status) string {
 	if o.Reason != "" {
-		return oneLine(o.Reason)
+		return hint.OneLine(o.Reason)
 	}
 	if o.Speed > 0 {
 		return sizeText(o.Size) + ", " + speedText(o.Speed)
@@ -179,7 +181,7 @@ func detail(o outbox.Status) string {
 }
 
 func (w *watcher) line(format string, args ...any) {
-	text := w.now().Format(time.TimeOnly) + " " + oneLine(fmt.Sprintf(format, args...)) + "\n"
+	text := w.now().Format(time.TimeOnly) + " " + hint.OneLine(fmt.Sprintf(format, args...)) + "\n"
 	if w.bars != nil {
 		_, _ = w.bars.Write([]byte(text))
 		return
@@ -200,7 +202,7 @@ func (w *watcher) draw(name string, o outbox.Status) {
 		}
 		b = &bar{}
 		b.Bar = w.bars.AddBar(o.Size,
-			mpb.PrependDecorators(decor.Name(tail(printable(filepath.Base(name)), 30), decor.WCSyncSpaceR)),
+			mpb.PrependDecorators(decor.Name(tail(hint.Printable(filepath.Base(name)), 30), decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(
 				decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
 				decor.Any(func(decor.Statistics) string { return speedText(b.speed.Load()) }, decor.WCSyncSpace)))

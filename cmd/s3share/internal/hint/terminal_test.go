@@ -1,4 +1,4 @@
-package main
+package hint
 
 import (
 	"bytes"
@@ -26,22 +26,22 @@ func TestWhatCannotBeSeenIsShownAsAnEscape(t *testing.T) {
 		{"tag \U000e0041 \U000e0100", `tag \udb40\udc41 \udb40\udd00`},
 		{"\ue000\ufdd0", `\ue000\ufdd0`}, // private use, and no character at all
 	} {
-		if got := visible(tt.text); got != tt.want {
+		if got := Visible(tt.text); got != tt.want {
 			t.Errorf("visible(%q) = %s, want %s", tt.text, got, tt.want)
 		}
-		if again := visible(tt.want); again != tt.want {
+		if again := Visible(tt.want); again != tt.want {
 			t.Errorf("what is visible, %s, became %s", tt.want, again)
 		}
 	}
-	if got := oneLine("first\r\nsecond\n\nthird\x1b"); got != `first second third\u001b` {
+	if got := OneLine("first\r\nsecond\n\nthird\x1b"); got != `first second third\u001b` {
 		t.Errorf("oneLine: %s", got)
 	}
 }
 
 func TestTheGuardKeepsLinesAndColumns(t *testing.T) {
 	var out bytes.Buffer
-	g := guarded(&out)
-	if guarded(g) != g || unguarded(g) != &out {
+	g := Guarded(&out)
+	if Guarded(g) != g || Unguarded(g) != &out {
 		t.Error("there is a second guard before the first")
 	}
 	const text = "a\tb\n日本\x1b[2J\r\n"
@@ -67,18 +67,18 @@ func FuzzGuard(f *testing.F) {
 			cut = len(s)
 		}
 		var out bytes.Buffer
-		g := guarded(&out)
+		g := Guarded(&out)
 		for _, part := range []string{s[:cut], s[cut:], "."} {
 			if _, err := g.Write([]byte(part)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, r := range out.String() {
-			if hidden(r) && r != '\n' && r != '\t' {
+			if Hidden(r) && r != '\n' && r != '\t' {
 				t.Errorf("%q came out as %q", s, out.String())
 			}
 		}
-		if got := visible(s); !utf8.ValidString(got) || strings.ContainsFunc(got, hidden) || visible(got) != got {
+		if got := Visible(s); !utf8.ValidString(got) || strings.ContainsFunc(got, Hidden) || Visible(got) != got {
 			t.Errorf("visible(%q) = %q", s, got)
 		}
 		out.Reset()

@@ -1,4 +1,4 @@
-package main
+package mounts
 
 import (
 	"os"
@@ -7,23 +7,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // scanPatience is how long the answers of /proc are waited for. Asking about a
 // process that is itself stuck in the kernel can take as long as that is.
 const scanPatience = 2 * time.Second
 
-// holders finds who holds the mount on dir, as far as /proc lets this user see and
+// Holders finds who holds the mount on dir, as far as /proc lets this user see and
 // tells in scanPatience. It only reads links there, so that nothing is asked of the
 // mount. Files that are mapped and closed are not among them: the list of maps
 // cannot be read while their process waits for a page, perhaps of this very mount.
-func holders(dir string) []holder {
+func Holders(dir string) []Holder {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
 	type answer struct {
-		holder
+		Holder
 		ok bool
 	}
 	answers := make(chan answer, len(procs)) // nobody may wait for those who are late
@@ -39,30 +41,30 @@ func holders(dir string) []holder {
 			answers <- answer{h, ok}
 		}()
 	}
-	var all []holder
-	late := after(scanPatience)
+	var all []Holder
+	late := hint.After(scanPatience)
 	for range asked {
 		select {
 		case a := <-answers:
 			if a.ok {
-				all = append(all, a.holder)
+				all = append(all, a.Holder)
 			}
 			continue
 		case <-late:
 		}
 		break
 	}
-	slices.SortFunc(all, func(a, b holder) int { return a.PID - b.PID })
+	slices.SortFunc(all, func(a, b Holder) int { return a.PID - b.PID })
 	return all
 }
 
-func holds(pid int, dir string) (holder, bool) {
+func holds(pid int, dir string) (Holder, bool) {
 	base := filepath.Join("/proc", strconv.Itoa(pid))
 	found := func(link string) (string, bool) {
 		path, err := os.Readlink(filepath.Join(base, link))
-		return path, err == nil && within(path, dir)
+		return path, err == nil && Within(path, dir)
 	}
-	h := holder{PID: pid}
+	h := Holder{PID: pid}
 	ok := false
 	if h.Path, ok = found("cwd"); ok {
 		h.Cwd = true
@@ -81,11 +83,11 @@ func holds(pid int, dir string) (holder, bool) {
 		}
 	}
 	if !ok {
-		return holder{}, false
+		return Holder{}, false
 	}
 	name, err := os.ReadFile(filepath.Join(base, "comm"))
 	if err != nil {
-		return holder{}, false
+		return Holder{}, false
 	}
 	h.Name = strings.TrimSpace(string(name))
 	return h, true

@@ -1,4 +1,4 @@
-package main
+package mounts
 
 import (
 	"bufio"
@@ -11,31 +11,33 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 const installFuse = "install FUSE 3: apt-get install fuse3, or dnf install fuse3"
 
-// checkKernel proves that FUSE is there and lets this user mount, and other users see
+// CheckKernel proves that FUSE is there and lets this user mount, and other users see
 // the mount if allowOther is set.
-func checkKernel(allowOther bool) error {
+func CheckKernel(allowOther bool) error {
 	switch _, err := os.Stat("/dev/fuse"); {
 	case errors.Is(err, fs.ErrNotExist):
-		return advise(errors.New("there is no /dev/fuse"),
+		return hint.Advise(errors.New("there is no /dev/fuse"),
 			"load the kernel's module: modprobe fuse; a container needs --device /dev/fuse --cap-add SYS_ADMIN")
 	case err != nil:
-		return rootCause(err)
+		return hint.RootCause(err)
 	}
 	if os.Geteuid() == 0 {
 		return nil
 	}
 	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
-		return advise(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
+		return hint.Advise(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
 	}
 	if _, err := fusermount(); err != nil {
-		return advise(err, installFuse)
+		return hint.Advise(err, installFuse)
 	}
 	if allowOther && !allowedOther("/etc/fuse.conf") {
-		return advise(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
+		return hint.Advise(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
 	}
 	return nil
 }
@@ -65,13 +67,13 @@ func fusermount() (string, error) {
 
 // How a mount is undone: only when it is idle, or from whoever holds it.
 const (
-	whenIdle = false
-	lazily   = true
+	WhenIdle = false
+	Lazily   = true
 )
 
-// detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
+// Detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
 // is not set.
-func detach(dir string, lazy bool) error {
+func Detach(dir string, lazy bool) error {
 	flags, short := unix.UMOUNT_NOFOLLOW, "-u"
 	if lazy {
 		flags, short = flags|unix.MNT_DETACH, "-uz"
@@ -82,7 +84,7 @@ func detach(dir string, lazy bool) error {
 	}
 	helper, err := fusermount()
 	if err != nil {
-		return advise(err, installFuse)
+		return hint.Advise(err, installFuse)
 	}
 	out, err := exec.Command(helper, short, dir).CombinedOutput() // #nosec G204 -- fusermount, without a shell
 	if err == nil {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package mounts
 
 import (
 	"errors"
@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkKernel has nothing to look at before the mount itself.
-func checkKernel(bool) error { return nil }
+// CheckKernel has nothing to look at before the mount itself.
+func CheckKernel(bool) error { return nil }
 
 // How a mount is undone: only when it is idle, or from whoever holds it.
 const (
-	whenIdle = false
-	lazily   = true
+	WhenIdle = false
+	Lazily   = true
 )
 
-// detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
+// Detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
 // is not set.
-func detach(dir string, lazy bool) error {
+func Detach(dir string, lazy bool) error {
 	args := []string{dir}
 	if lazy {
 		args = []string{"-f", dir}
@@ -37,5 +37,5 @@ func detach(dir string, lazy bool) error {
 	return errors.New(text)
 }
 
-// holders cannot be told here.
-func holders(string) []holder { return nil }
+// Holders cannot be told here.
+func Holders(string) []Holder { return nil }

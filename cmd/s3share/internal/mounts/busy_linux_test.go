@@ -1,4 +1,4 @@
-package main
+package mounts
 
 import (
 	"os"
@@ -7,14 +7,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // TestHolders has one program stand in a directory and another one keep a file of
 // it open.
 func TestHolders(t *testing.T) {
-	dir := home(t)
-	write(t, dir, "in/file", "")
-	write(t, dir, "inside", "") // begins like the directory, and is not in it
+	dir := testhome.Home(t)
+	testhome.Write(t, dir, "in/file", "")
+	testhome.Write(t, dir, "inside", "") // begins like the directory, and is not in it
 	open := func(name string) *os.File {
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
@@ -36,7 +38,7 @@ func TestHolders(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close()
-		got := sayHolders(holders(filepath.Join(dir, "in")))
+		got := SayHolders(Holders(filepath.Join(dir, "in")))
 		pid := cmd.Process.Pid
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -50,7 +52,7 @@ func TestHolders(t *testing.T) {
 }
 
 func TestSayHolders(t *testing.T) {
-	h := holder{PID: 1, Name: "cat", Path: "/m/a"}
+	h := Holder{PID: 1, Name: "cat", Path: "/m/a"}
 	one := "cat (pid 1), which has /m/a open"
 	for n, want := range map[int]string{
 		0: "",
@@ -58,11 +60,11 @@ func TestSayHolders(t *testing.T) {
 		4: strings.Repeat(one+"; ", 3) + one,
 		6: strings.Repeat(one+"; ", 4) + "and 2 more",
 	} {
-		all := make([]holder, n)
+		all := make([]Holder, n)
 		for i := range all {
 			all[i] = h
 		}
-		if got := sayHolders(all); got != want {
+		if got := SayHolders(all); got != want {
 			t.Errorf("sayHolders of %d = %q, want %q", n, got, want)
 		}
 	}

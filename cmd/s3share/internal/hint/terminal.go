@@ -1,4 +1,4 @@
-package main
+package hint
 
 import (
 	"fmt"
@@ -18,9 +18,9 @@ import (
 // characters, and those that cannot be seen or that turn the direction of writing, as
 // escapes. The escapes are those of JSON too, so that JSON stays what it is.
 
-// visible is text as it can be shown on one line.
-func visible(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return hidden(r) || r == utf8.RuneError }) < 0 {
+// Visible is text as it can be shown on one line.
+func Visible(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return Hidden(r) || r == utf8.RuneError }) < 0 {
 		return s
 	}
 	var b strings.Builder
@@ -37,7 +37,7 @@ func writeVisible(b *strings.Builder, r rune, text string) {
 	switch {
 	case r == utf8.RuneError && len(text) == 1:
 		fmt.Fprintf(b, `\x%02x`, text[0])
-	case !hidden(r):
+	case !Hidden(r):
 		b.WriteString(text)
 	case r == '\n':
 		b.WriteString(`\n`)
@@ -53,11 +53,11 @@ func writeVisible(b *strings.Builder, r rune, text string) {
 	}
 }
 
-// hidden reports whether a character cannot be seen by itself: control and format
+// Hidden reports whether a character cannot be seen by itself: control and format
 // characters, line separators, what has no meaning, and what Unicode has be ignored
 // where it is not known. Source: Unicode Standard Annex #44, "General_Category" and
 // "Default_Ignorable_Code_Point".
-func hidden(r rune) bool {
+func Hidden(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r < ' ' || r == 0x7f
 	}
@@ -65,12 +65,12 @@ func hidden(r rune) bool {
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// printable is a name as people are shown it.
-func printable(name string) string { return visible(name) }
+// Printable is a name as people are shown it.
+func Printable(name string) string { return Visible(name) }
 
-// oneLine keeps a sentence on its line, whatever a server put into it.
-func oneLine(s string) string {
-	return visible(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+// OneLine keeps a sentence on its line, whatever a server put into it.
+func OneLine(s string) string {
+	return Visible(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }
 
 // guard passes on what can be shown, line feeds and tabs, and everything else as
@@ -82,17 +82,17 @@ type guard struct {
 	held string // the begin of a character whose end has not come
 }
 
-// guarded is a guard before w.
-func guarded(w io.Writer) io.Writer {
+// Guarded is a guard before w.
+func Guarded(w io.Writer) io.Writer {
 	if _, ok := w.(*guard); ok {
 		return w
 	}
 	return &guard{w: w}
 }
 
-// unguarded is what lies behind a guard: for what this program itself tells a
+// Unguarded is what lies behind a guard: for what this program itself tells a
 // terminal.
-func unguarded(w io.Writer) io.Writer {
+func Unguarded(w io.Writer) io.Writer {
 	if g, ok := w.(*guard); ok {
 		return g.w
 	}
@@ -120,13 +120,24 @@ func (g *guard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func onTerminal(w io.Writer) bool {
-	f, ok := unguarded(w).(*os.File)
+func OnTerminal(w io.Writer) bool {
+	f, ok := Unguarded(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// fromTerminal reports whether a person can be asked.
-func fromTerminal(stdin io.Reader) bool {
+// FromTerminal reports whether a person can be asked.
+func FromTerminal(stdin io.Reader) bool {
 	f, ok := stdin.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// ShellWord is a word as a shell takes it.
+func ShellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,=", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

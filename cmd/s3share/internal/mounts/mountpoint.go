@@ -1,0 +1,82 @@
+package mounts
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+)
+
+// CheckMountpoint proves that an exchange can be mounted on dir, which is as
+// ResolveDir returns it. A dead mount of ours that lies there it undoes, and says
+// so to notes.
+func CheckMountpoint(dir string, notes io.Writer) error {
+	m, err := MountAt(dir)
+	if err != nil {
+		return err
+	}
+	if m != nil && Ours(m) && Dead(dir) {
+		if err := Detach(dir, Lazily); err != nil {
+			return hint.Advise(fmt.Errorf("a dead mount lies there: %w", err), "undo it: s3share unmount "+dir)
+		}
+		fmt.Fprintf(notes, "s3share: note: undid the mount on %s, whose daemon was gone\n", dir)
+		if m, err = MountAt(dir); err != nil {
+			return err
+		}
+	}
+	switch {
+	case m == nil:
+	case m.FSType == "autofs": // it waits for us to mount: nothing may be asked of it
+		return nil
+	case Ours(m):
+		return hint.Advise(fmt.Errorf("%s is mounted there already", m.Source), "undo it: s3share unmount "+dir)
+	default:
+		if Dead(dir) {
+			return hint.Advise(fmt.Errorf("a dead mount of %s (%s) lies there", m.Source, m.FSType), "undo it: umount -l "+dir)
+		}
+		return hint.Advise(fmt.Errorf("%s (%s) is mounted there already", m.Source, m.FSType), "take another directory")
+	}
+	around, err := MountAround(dir)
+	if err != nil {
+		return err
+	}
+	if around != nil && Ours(around) {
+		return hint.Advise(fmt.Errorf("it is inside another exchange, which is mounted on %s", around.Mountpoint), "take a directory outside of it")
+	}
+	return checkDirectory(dir)
+}
+
+// checkDirectory proves that dir is an empty directory that we may mount on.
+func checkDirectory(dir string) error {
+	f, err := os.Open(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return hint.Advise(errors.New("there is no such directory"), "make it first: mkdir -p "+dir)
+	case errors.Is(err, unix.ENOTDIR):
+		return hint.Advise(errors.New("it is not a directory"), "take an empty directory")
+	case err != nil:
+		return hint.Advise(hint.RootCause(err), "take an empty directory of your own")
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return hint.RootCause(err)
+	}
+	if !info.IsDir() {
+		return hint.Advise(errors.New("it is not a directory"), "take an empty directory")
+	}
+	if _, err := f.Readdirnames(1); err == nil {
+		return hint.Advise(errors.New("the directory is not empty"), "what is in it would be hidden; take an empty one")
+	} else if !errors.Is(err, io.EOF) {
+		return hint.RootCause(err)
+	}
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return hint.Advise(errors.New("you may not write to it, so you may not mount on it"), "take an empty directory of your own")
+	}
+	return nil
+}
