@@ -107,9 +107,9 @@ func (d *mountDaemon) wordsOf(err error) (w words) {
 		w.Code = e.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = hint.Advise(errors.New("no answer from "+d.settings.target().where()+" in time"), "check the endpoint and the network")
+		err = hint.Advise(errors.New("no answer from "+d.settings.Target().Where()+" in time"), "check the endpoint and the network")
 	}
-	err = explain(d.settings.target(), err)
+	err = explain(d.settings.Target(), err)
 	w.Reason = hint.OneLine(err.Error())
 	_, w.Hint = hint.Verdict(err)
 	return w

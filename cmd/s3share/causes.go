@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -23,44 +24,44 @@ func isClock(code string) bool { return code == clockCode }
 
 // sayLogin tells why credentials do not do. S3's codes are the ones of the S3 API
 // Reference, "Error responses".
-func sayLogin(t target, e *s3backend.Error) (cause, hint string) {
+func sayLogin(t config.Target, e *s3backend.Error) (cause, hint string) {
 	cause, hint = sayRefusedLogin(t, e)
 	var answer *s3backend.UnsignedAnswer
 	switch {
 	case !errors.As(e, &answer):
 	case !answer.Exists:
-		cause += fmt.Sprintf("; to a request without credentials it answers that there is no bucket %q", t.bucket)
+		cause += fmt.Sprintf("; to a request without credentials it answers that there is no bucket %q", t.Bucket)
 		hint += "; and check the bucket's name"
 	case answer.Region != "":
-		cause += fmt.Sprintf("; the bucket %q exists, in %s", t.bucket, answer.Region)
+		cause += fmt.Sprintf("; the bucket %q exists, in %s", t.Bucket, answer.Region)
 	default:
-		cause += fmt.Sprintf("; the bucket %q exists", t.bucket)
+		cause += fmt.Sprintf("; the bucket %q exists", t.Bucket)
 	}
 	return cause, hint
 }
 
-func sayRefusedLogin(t target, e *s3backend.Error) (cause, hint string) {
+func sayRefusedLogin(t config.Target, e *s3backend.Error) (cause, hint string) {
 	renew := "renew them where they are kept"
-	if t.profile != "" {
-		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.profile, t.profile)
+	if t.Profile != "" {
+		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.Profile, t.Profile)
 	}
 	switch e.Code() {
 	case "ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException":
-		return t.where() + " refused the credentials: expired", renew
+		return t.Where() + " refused the credentials: expired", renew
 	case clockCode:
-		return t.where() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
+		return t.Where() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
 	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken":
-		return t.where() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
+		return t.Where() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
 	case "SignatureDoesNotMatch":
-		return t.where() + " refused the credentials: the secret key is not the access key's", "check the profile, or AWS_SECRET_ACCESS_KEY"
+		return t.Where() + " refused the credentials: the secret key is not the access key's", "check the profile, or AWS_SECRET_ACCESS_KEY"
 	case "":
 		return sayNoLogin(t, e.Err)
 	}
-	return fmt.Sprintf("%s refused the credentials: %s", t.where(), e.Code()), renew
+	return fmt.Sprintf("%s refused the credentials: %s", t.Where(), e.Code()), renew
 }
 
 // sayNoLogin tells why there are no credentials to send.
-func sayNoLogin(t target, err error) (cause, advice string) {
+func sayNoLogin(t config.Target, err error) (cause, advice string) {
 	var (
 		noProfile awsconfig.SharedConfigProfileNotExistError
 		staleSSO  *ssocreds.InvalidTokenError
@@ -73,10 +74,10 @@ func sayNoLogin(t target, err error) (cause, advice string) {
 	case errors.As(err, &noProfile):
 		return fmt.Sprintf("there is no AWS profile %q", noProfile.Profile), "aws configure list-profiles lists them"
 	case errors.As(err, &staleSSO):
-		if t.profile == "" {
+		if t.Profile == "" {
 			return "the login has expired", "renew it with aws sso login"
 		}
-		return fmt.Sprintf("the login of the profile %q has expired", t.profile), "renew it with aws sso login --profile " + t.profile
+		return fmt.Sprintf("the login of the profile %q has expired", t.Profile), "renew it with aws sso login --profile " + t.Profile
 	case errors.As(err, &request) && request.Service() == "ec2imds": // what the chain asks last
 		return "no credentials are found: not in the environment, not in a profile", advice
 	}
@@ -84,7 +85,7 @@ func sayNoLogin(t target, err error) (cause, advice string) {
 }
 
 // sayOther tells what has no kind: mostly the network.
-func sayOther(t target, e *s3backend.Error) (cause, advice string) {
+func sayOther(t config.Target, e *s3backend.Error) (cause, advice string) {
 	var (
 		dns       *net.DNSError
 		unknownCA x509.UnknownAuthorityError
@@ -96,7 +97,7 @@ func sayOther(t target, e *s3backend.Error) (cause, advice string) {
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException":
 		var api smithy.APIError
 		errors.As(err, &api)
-		return fmt.Sprintf("the region %q is not the bucket's: %s", t.region, api.ErrorMessage()),
+		return fmt.Sprintf("the region %q is not the bucket's: %s", t.Region, api.ErrorMessage()),
 			"leave the region out; it is found by itself"
 	}
 	switch {
@@ -105,13 +106,13 @@ func sayOther(t target, e *s3backend.Error) (cause, advice string) {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing answers at " + t.where(), "check the endpoint's address and port, and that the server runs"
+		return "nothing answers at " + t.Where(), "check the endpoint's address and port, and that the server runs"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return t.where() + " cannot be reached", "check the network"
+		return t.Where() + " cannot be reached", "check the network"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
-		return "no answer from " + t.where() + " in time", "check the endpoint and the network"
+		return "no answer from " + t.Where() + " in time", "check the endpoint and the network"
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
-		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.where(), hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.Where(), hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
 	}
 	if e.Op == "Open" { // in s3backend's own words
 		return err.Error(), ""

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -69,7 +70,7 @@ func TestExplain(t *testing.T) {
 		{&s3backend.Error{Op: "Open", Kind: s3backend.Other, Err: errors.New("endpoint is odd")}, "endpoint is odd"},
 		{errors.New("plain"), "plain"},
 	} {
-		told := explain(target{"team", "r", "https://s3.example.com", "p", "111122223333"}, tt.err)
+		told := explain(config.Target{Bucket: "team", Region: "r", Endpoint: "https://s3.example.com", Profile: "p", Owner: "111122223333"}, tt.err)
 		want, advice, _ := strings.Cut(tt.want, " | ")
 		code, gotHint := hint.Verdict(told)
 		if told.Error() != want || !strings.Contains(gotHint, advice) || (advice == "") != (gotHint == "") || code != hint.ExitFailed {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -33,8 +34,8 @@ const (
 	claimVersion = 2
 )
 
-func claimOf(s *settings) claim {
-	return claim{claimVersion, s.Bucket, s.at.Endpoint, s.at.Partition, s.Owner}
+func claimOf(s *config.Settings) claim {
+	return claim{claimVersion, s.Bucket, s.At.Endpoint, s.At.Partition, s.Owner}
 }
 
 // ofOneBucket reports whether two claims are of one bucket. An owner that is not known
@@ -90,7 +91,7 @@ func (e *otherBucketError) hint() string {
 // claimState makes the state directory, which is locked, that of the bucket of s. It
 // refuses one in which something waits for another, or for nobody knows which, unless
 // s.adopt says that it is for this one.
-func claimState(s *settings) error {
+func claimState(s *config.Settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if err != nil {
 		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.RootCause(err))
@@ -101,7 +102,7 @@ func claimState(s *settings) error {
 		return err
 	}
 	s.Owner = cmp.Or(s.Owner, ours.Owner)
-	if !theirs.ofOneBucket(ours) && !s.adopt {
+	if !theirs.ofOneBucket(ours) && !s.Adopt {
 		err = putAside(s.StateDir, theirs)
 	}
 	if err == nil && theirs != ours {
@@ -117,7 +118,7 @@ func claimState(s *settings) error {
 }
 
 // checkClaim is claimState without changing anything.
-func checkClaim(s *settings) error {
+func checkClaim(s *config.Settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -133,12 +134,12 @@ func checkClaim(s *settings) error {
 // compareClaims returns the claim in the state directory, the zero value where it cannot be
 // told, and the one that it may get. The owner that only the settings name is not in it: see
 // noteOwner.
-func compareClaims(dir *privatedir.Dir, s *settings) (theirs, ours claim, err error) {
+func compareClaims(dir *privatedir.Dir, s *config.Settings) (theirs, ours claim, err error) {
 	ours = claimOf(s)
 	theirs, unknown, err := readClaim(dir, s)
 	same := unknown == "" && theirs.ofOneBucket(ours)
 	waits := false
-	if err == nil && !same && !s.adopt {
+	if err == nil && !same && !s.Adopt {
 		waits, err = cache.Owes(s.StateDir)
 	}
 	if err != nil {
@@ -156,7 +157,7 @@ func compareClaims(dir *privatedir.Dir, s *settings) (theirs, ours claim, err er
 
 // readClaim reads the claim in a state directory. unknown is why it cannot be told of
 // which bucket the outbox is; nothing need wait in it.
-func readClaim(dir *privatedir.Dir, s *settings) (c claim, unknown string, err error) {
+func readClaim(dir *privatedir.Dir, s *config.Settings) (c claim, unknown string, err error) {
 	data, err := dir.ReadFile(claimName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -181,16 +182,16 @@ func readClaim(dir *privatedir.Dir, s *settings) (c claim, unknown string, err e
 // can be known: the claim has only the setting. Where that was empty, a default
 // directory has a name that was made of the environment's endpoint. A profile's left no
 // trace; no such outbox is one of AWS's while any profile has an endpoint.
-func earlierLocation(c claim, s *settings) (s3backend.Location, bool) {
+func earlierLocation(c claim, s *config.Settings) (s3backend.Location, bool) {
 	if c.Endpoint != "" {
 		return s3backend.LocationOf(c.Endpoint, s.Region), true
 	}
 	name := filepath.Base(s.StateDir)
-	if e := namedEndpoint(s); e != "" && name == exchangeID(e, c.Bucket) {
+	if e := config.NamedEndpoint(s); e != "" && name == config.ExchangeID(e, c.Bucket) {
 		return s3backend.LocationOf(e, s.Region), true
 	}
 	aws := s3backend.Location{Partition: s3backend.Partition("")}
-	return aws, name == exchangeID("", c.Bucket) && s.at == aws && !anyProfileHasEndpoint()
+	return aws, name == config.ExchangeID("", c.Bucket) && s.At == aws && !config.AnyProfileHasEndpoint()
 }
 
 func writeClaim(dir *privatedir.Dir, c claim) error {
@@ -230,7 +231,7 @@ func aboutBucket() []string { return append(cache.StateFiles(), leftFile) }
 
 // asideName is the name of a file while the state directory is not that of c.
 func asideName(name string, c claim) string {
-	return name + "." + exchangeHash(c.Endpoint+c.Partition, c.Bucket)
+	return name + "." + config.ExchangeHash(c.Endpoint+c.Partition, c.Bucket)
 }
 
 func putAside(stateDir string, c claim) error {

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -25,8 +26,8 @@ var someClaims = []claim{
 	{2, "one", "", "aws", "222222222222"},
 }
 
-func (c claim) settings(dir string) *settings {
-	return &settings{StateDir: dir, Bucket: c.Bucket, Owner: c.Owner, at: s3backend.Location{Endpoint: c.Endpoint, Partition: c.Partition}}
+func (c claim) settings(dir string) *config.Settings {
+	return &config.Settings{StateDir: dir, Bucket: c.Bucket, Owner: c.Owner, At: s3backend.Location{Endpoint: c.Endpoint, Partition: c.Partition}}
 }
 
 // wait leaves something in the outbox of a state directory, or nothing.
@@ -118,12 +119,12 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 		{"another bucket", "chosen", `{"bucket":"c","endpoint":"` + here + `"}`, "", "", s3backend.Location{Endpoint: here}, `"c"`},
 		{"none, in a chosen directory", "chosen", `{"bucket":"b"}`, "", "", aws, "earlier version"},
 		{"none, in a chosen directory, elsewhere", "chosen", `{"bucket":"b"}`, "", here, s3backend.Location{Endpoint: here}, "earlier version"},
-		{"the environment's", exchangeID(here, "b"), `{"bucket":"b"}`, "", here, s3backend.Location{Endpoint: here}, ""},
-		{"the environment's, another", exchangeID("https://other", "b"), `{"bucket":"b"}`, "", here, s3backend.Location{Endpoint: here}, "earlier version"},
-		{"AWS", exchangeID("", "b"), `{"bucket":"b"}`, "[default]\nregion=eu-west-1\n", "", aws, ""},
-		{"AWS, or a profile's", exchangeID("", "b"), `{"bucket":"b"}`, "[profile x]\nendpoint_url = https://other\n", "", aws, "earlier version"},
-		{"a profile's", exchangeID("", "b"), `{"bucket":"b"}`, "[default]\nendpoint_url = " + here + "\n", "", s3backend.Location{Endpoint: here}, "earlier version"},
-		{"AWS in China", exchangeID("", "b"), `{"bucket":"b"}`, "", "", s3backend.Location{Partition: "aws-cn"}, "earlier version"},
+		{"the environment's", config.ExchangeID(here, "b"), `{"bucket":"b"}`, "", here, s3backend.Location{Endpoint: here}, ""},
+		{"the environment's, another", config.ExchangeID("https://other", "b"), `{"bucket":"b"}`, "", here, s3backend.Location{Endpoint: here}, "earlier version"},
+		{"AWS", config.ExchangeID("", "b"), `{"bucket":"b"}`, "[default]\nregion=eu-west-1\n", "", aws, ""},
+		{"AWS, or a profile's", config.ExchangeID("", "b"), `{"bucket":"b"}`, "[profile x]\nendpoint_url = https://other\n", "", aws, "earlier version"},
+		{"a profile's", config.ExchangeID("", "b"), `{"bucket":"b"}`, "[default]\nendpoint_url = " + here + "\n", "", s3backend.Location{Endpoint: here}, "earlier version"},
+		{"AWS in China", config.ExchangeID("", "b"), `{"bucket":"b"}`, "", "", s3backend.Location{Partition: "aws-cn"}, "earlier version"},
 		{"no file", "chosen", "", "", "", aws, "nothing in it says"},
 		{"damaged", "chosen", `{"bucket"`, "", "", aws, "damaged"},
 		{"of no bucket", "chosen", `{}`, "", "", aws, "damaged"},
@@ -148,7 +149,7 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL_S3", c.variable)
 			t.Setenv("AWS_ENDPOINT_URL", "")
 			wait(t, dir, true)
-			s := &settings{StateDir: dir, Bucket: "b", at: c.at}
+			s := &config.Settings{StateDir: dir, Bucket: "b", At: c.at}
 			if err := checkClaim(s); (err == nil) != (c.refused == "") {
 				t.Errorf("checkClaim: %v", err)
 			}
@@ -159,7 +160,7 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 			if data, _ := os.ReadFile(filepath.Join(dir, claimName)); err != nil && string(data) != c.file {
 				t.Errorf("what was refused is now of %s", data)
 			}
-			s.adopt = true
+			s.Adopt = true
 			if err := claimState(s); err != nil {
 				t.Fatalf("claimState, adopting: %v", err)
 			}

@@ -38,7 +38,7 @@ func (d *mountDaemon) checkConnection(ctx context.Context) *connection {
 	c := d.connectionOf(known)
 	if err != nil && c.State == online {
 		c.State = noAnswer
-		c.Reason = fmt.Sprintf("no answer from %s in %s", d.settings.target().where(), checkPatience)
+		c.Reason = fmt.Sprintf("no answer from %s in %s", d.settings.Target().Where(), checkPatience)
 	}
 	return c
 }

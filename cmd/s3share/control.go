@@ -196,7 +196,7 @@ func (d *mountDaemon) state() state {
 	s := d.settings
 	st := state{
 		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: daemonRuns, Since: d.started,
-		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.at.Endpoint, s.Endpoint),
+		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
 		Connection: d.connectionOf(d.bucket.Contact()),

@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -62,7 +63,7 @@ func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
 		}
 		h.Release()
 	}
-	s := defaults()
+	s := config.Defaults()
 	s.Bucket = "team"
 	d := newDaemon(s, true, nil)
 	d.dir, d.log, d.bucket, d.cache = f.TempDir(), slog.New(slog.DiscardHandler), fakeBucket{}, files

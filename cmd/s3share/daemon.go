@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/fs"
@@ -29,7 +30,7 @@ const drainPatience = 75 * time.Second
 // mountDaemon is the process behind one mount. start makes it serve; run holds
 // until the mount is undone, delivers what is owed and gives everything back.
 type mountDaemon struct {
-	settings   *settings
+	settings   *config.Settings
 	notes      io.Writer // for the person who waits for the start
 	foreground bool
 
@@ -91,7 +92,7 @@ type mounted interface {
 }
 
 // newDaemon makes a daemon that has done nothing yet.
-func newDaemon(s *settings, foreground bool, notes io.Writer) *mountDaemon {
+func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemon {
 	return &mountDaemon{
 		settings: s, notes: notes, foreground: foreground, started: time.Now(),
 		gone: make(chan struct{}), hurry: make(chan struct{}, 1), ended: make(chan struct{}),
@@ -140,7 +141,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	}
 	files, err := d.connect(ctx)
 	if err != nil {
-		return explain(d.settings.target(), err)
+		return explain(d.settings.Target(), err)
 	}
 	return d.mount(files)
 }
@@ -153,10 +154,10 @@ func (d *mountDaemon) check(dir string) (err error) {
 	if err := mounts.CheckMountpoint(d.dir, d.notes); err != nil {
 		return err
 	}
-	if err := settlePlaces(d.settings); err != nil {
-		return explain(d.settings.target(), err)
+	if err := config.SettlePlaces(d.settings); err != nil {
+		return explain(d.settings.Target(), err)
 	}
-	if err := checkOutside(d.dir, d.settings); err != nil {
+	if err := config.CheckOutside(d.dir, d.settings); err != nil {
 		return err
 	}
 	return mounts.CheckKernel(d.settings.AllowOther)
@@ -165,13 +166,13 @@ func (d *mountDaemon) check(dir string) (err error) {
 // connect opens the bucket, and the cache over it.
 func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	s := d.settings
-	cfg := s.backend()
+	cfg := s.Backend()
 	cfg.Logger = d.log
 	client, err := s3backend.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	private, err := s.privateNames()
+	private, err := s.PrivateNames()
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
-		Source: s.source(), Options: s.Kernel, Logger: d.log,
+		Source: s.Source(), Options: s.Kernel, Logger: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the kernel refused the mount: %w", err)
@@ -221,7 +222,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 // may have it already when its first requests fail.
 func (d *mountDaemon) undoRefused() error {
 	m, err := mounts.MountAt(d.dir)
-	if err != nil || m == nil || !mounts.Ours(m) || m.Source != d.settings.source() {
+	if err != nil || m == nil || !mounts.Ours(m) || m.Source != d.settings.Source() {
 		return err
 	}
 	return mounts.Detach(d.dir, mounts.Lazily)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
@@ -23,7 +24,7 @@ import (
 
 func newDoctor() *cobra.Command {
 	var (
-		says   said
+		says   config.Said
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -69,22 +70,22 @@ Something missing is a failure.`,
 			return err
 		},
 	}
-	says.addFlags(cmd.Flags())
+	says.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
 // settingsOf resolves the settings of the exchange that args names, or that is mounted on
 // the directory that they name.
-func settingsOf(ctx context.Context, c *said, args []string) (*settings, error) {
+func settingsOf(ctx context.Context, c *config.Said, args []string) (*config.Settings, error) {
 	if len(args) == 0 {
-		return c.resolve()
+		return c.Resolve()
 	}
 	dir, err := filepath.Abs(args[0])
 	m, merr := mounts.MountAt(dir)
 	if err != nil || merr != nil || m == nil || !mounts.Ours(m) {
-		c.exchange = args[0]
-		return c.resolve()
+		c.Exchange = args[0]
+		return c.Resolve()
 	}
 	if uid := mounts.OwnerOf(m); uid >= 0 && uid != os.Getuid() {
 		return nil, notYourMount(dir, uid)
@@ -98,26 +99,26 @@ func settingsOf(ctx context.Context, c *said, args []string) (*settings, error) 
 	}
 	st := p.state
 	if st.Exchange != "" {
-		c.exchange = st.Exchange
-		if s, err := c.resolve(); err == nil {
+		c.Exchange = st.Exchange
+		if s, err := c.Resolve(); err == nil {
 			return s, nil
 		}
-		c.exchange = ""
+		c.Exchange = ""
 	}
 	for name, value := range map[string]string{
 		"bucket": st.Bucket, "endpoint-url": st.Endpoint, "region": st.Region, "state-dir": st.StateDir,
 	} {
-		if value != "" && len(c.flags[name]) == 0 {
-			c.flags[name] = []string{value}
+		if value != "" && len(c.Flags[name]) == 0 {
+			c.Flags[name] = []string{value}
 		}
 	}
-	if len(c.flags[folderSetting]) == 0 {
-		c.flags[folderSetting] = st.Folders
+	if len(c.Flags[config.FolderSetting]) == 0 {
+		c.Flags[config.FolderSetting] = st.Folders
 	}
-	if st.Payer && len(c.flags[payerSetting]) == 0 {
-		c.flags[payerSetting] = []string{"true"}
+	if st.Payer && len(c.Flags[config.PayerSetting]) == 0 {
+		c.Flags[config.PayerSetting] = []string{"true"}
 	}
-	return c.resolve()
+	return c.Resolve()
 }
 
 // notYourMount refuses to take another user's word for settings: root's credentials
@@ -151,10 +152,10 @@ type told struct {
 }
 
 // diagnose checks everything, as far as it gets.
-func diagnose(ctx context.Context, s *settings) diagnosis {
-	d := diagnosis{Exchange: s.label(), Bucket: s.Bucket}
+func diagnose(ctx context.Context, s *config.Settings) diagnosis {
+	d := diagnosis{Exchange: s.Label(), Bucket: s.Bucket}
 	report := access.Report{Findings: examineHere(s)}
-	d.Endpoint = cmp.Or(s.at.Endpoint, s.Endpoint)
+	d.Endpoint = cmp.Or(s.At.Endpoint, s.Endpoint)
 	client, findings := examineDoor(ctx, s)
 	report.Findings = append(report.Findings, findings...)
 	if client != nil {
@@ -175,7 +176,7 @@ func diagnose(ctx context.Context, s *settings) diagnosis {
 	d.Worst = report.Worst()
 	for _, f := range report.Findings {
 		t := told{Finding: f}
-		t.Found, t.Hint = sayFinding(s.target(), f)
+		t.Found, t.Hint = sayFinding(s.Target(), f)
 		if f.Err != nil {
 			t.Error = hint.OneLine(f.Err.Error())
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
@@ -41,17 +42,17 @@ const (
 const lowDisk = 512 << 20
 
 // examineHere checks this machine.
-func examineHere(s *settings) []access.Finding {
+func examineHere(s *config.Settings) []access.Finding {
 	fuse := access.Finding{Check: checkFUSE, State: access.StateOK, Reason: whyThere, How: "/dev/fuse, fusermount3"}
 	if err := mounts.CheckKernel(s.AllowOther); err != nil {
 		fuse.State, fuse.Reason, fuse.Err = access.StateMissing, whyBroken, err
 	}
 	all := []access.Finding{fuse}
-	if s.locate() != nil {
+	if s.Locate() != nil {
 		return all // where the state directory is depends on it; examineDoor says why
 	}
 	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere, How: "a file made and removed there"}
-	if err := settlePlaces(s); err != nil {
+	if err := config.SettlePlaces(s); err != nil {
 		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
 		return append(all, state)
 	}
@@ -85,7 +86,7 @@ func writable(dir string, try bool) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
 	case try:
-		return makePrivate(dir, "state directory", "--state-dir")
+		return config.MakePrivate(dir, "state directory", "--state-dir")
 	}
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("nothing can be made in %s: %w", dir, err)
@@ -129,7 +130,7 @@ func roomAt(dir string) access.Finding {
 
 // examineDoor finds credentials, and proves that the bucket answers. The client is nil
 // where there is nothing more to ask.
-func examineDoor(ctx context.Context, s *settings) (*s3backend.Client, []access.Finding) {
+func examineDoor(ctx context.Context, s *config.Settings) (*s3backend.Client, []access.Finding) {
 	door := func(check access.Check, how string, err error) access.Finding {
 		f := access.Finding{Check: check, State: access.StateOK, Reason: whyThere, How: how, Err: err}
 		if err != nil {
@@ -137,7 +138,7 @@ func examineDoor(ctx context.Context, s *settings) (*s3backend.Client, []access.
 		}
 		return f
 	}
-	client, err := s3backend.Connect(ctx, s.backend())
+	client, err := s3backend.Connect(ctx, s.Backend())
 	if err != nil {
 		check := checkEndpoint
 		if errors.Is(err, s3backend.BadLogin) {

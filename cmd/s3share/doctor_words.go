@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -58,7 +59,7 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 }
 
 // sayFinding puts a finding into words, with what can be done about it.
-func sayFinding(t target, f access.Finding) (found, advice string) {
+func sayFinding(t config.Target, f access.Finding) (found, advice string) {
 	switch {
 	case f.Reason == access.WhyRefused:
 		return fmt.Sprintf("%s is not granted: %s", action[f.Check], lacking[f.Check]), ""

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 )
 
 func newGet() *cobra.Command {
@@ -34,7 +35,7 @@ A file that is not fetched, or goes beside another version, is a failure.`,
   s3share get Submissions in --exchange team`,
 		Args: takes(2, 2, "a key or a folder, and a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return m.run(cmd, func(ctx context.Context, s *settings, cfg transfer.Config) (transfer.Total, error) {
+			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {
 				key, err := keyOf(s, args[0], false)
 				if err != nil {
 					return transfer.Total{}, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -108,12 +109,12 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	if in.remove != "" {
 		return in.takeBack(ctx, s, stdin, out)
 	}
-	if _, err := in.setup(s.Region, s.elsewhere()); err != nil {
+	if _, err := in.setup(s.Region, s.Elsewhere()); err != nil {
 		return err
 	}
 	client, plan, err := in.plan(ctx, s)
 	if err != nil {
-		return explainSetup(s.target(), err)
+		return explainSetup(s.Target(), err)
 	}
 	defer client.CloseIdle()
 	if in.terraform || in.cloudFormation { // whoever applies it is asked nothing of ours
@@ -152,7 +153,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 			}
 		})
 		if err != nil {
-			return explainSetup(s.target(), err)
+			return explainSetup(s.Target(), err)
 		}
 	}
 	return in.finish(n, s, plan)
@@ -182,8 +183,8 @@ func (in *initiation) ask(stdin io.Reader, out io.Writer, plan *access.Plan) err
 }
 
 // plan looks at the bucket and compares.
-func (in *initiation) plan(ctx context.Context, s *settings) (*s3backend.Client, *access.Plan, error) {
-	if s.Region == "" && !s.elsewhere() {
+func (in *initiation) plan(ctx context.Context, s *config.Settings) (*s3backend.Client, *access.Plan, error) {
+	if s.Region == "" && !s.Elsewhere() {
 		s.Region = access.RegionOfName(s.Bucket) // "" for most
 	}
 	client, err := connect(ctx, s, "")
@@ -217,8 +218,8 @@ func accountRoot(principal, account string) string {
 }
 
 // connect reaches the bucket of s without asking it for anything.
-func connect(ctx context.Context, s *settings, owner string) (*s3backend.Client, error) {
-	cfg := s.backend()
+func connect(ctx context.Context, s *config.Settings, owner string) (*s3backend.Client, error) {
+	cfg := s.Backend()
 	cfg.ExpectedOwner = owner
 	return s3backend.Connect(ctx, cfg)
 }
@@ -255,9 +256,9 @@ func (in *initiation) show(n narrator, plan *access.Plan) error {
 }
 
 // finish writes the owner's config, mounts, and tells the client's line.
-func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
+func (in *initiation) finish(n narrator, s *config.Settings, plan *access.Plan) error {
 	i := plan.Invitation()
-	l, err := enlist(in.config, in.name, newTable(i, s.Profile))
+	l, err := config.Enlist(in.config, in.name, config.NewTable(i, s.Profile))
 	if err != nil {
 		return fmt.Errorf("the bucket is set up, but not written down: %w", err)
 	}
@@ -266,13 +267,13 @@ func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
 			return err
 		}
 	} else {
-		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.name, l.file))
-		for _, c := range l.changes {
+		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
+		for _, c := range l.Changes {
 			n.line("  " + hint.OneLine(c.String()))
 		}
 	}
 	if in.dir != "" {
-		if err := mountEnlisted(in.config, l.name, in.dir); err != nil {
+		if err := mountEnlisted(in.config, l.Name, in.dir); err != nil {
 			return err
 		}
 	}
@@ -285,7 +286,7 @@ func (in *initiation) finish(n narrator, s *settings, plan *access.Plan) error {
 }
 
 // explainSetup is explain for an owner: nobody else can let them in.
-func explainSetup(t target, err error) error {
+func explainSetup(t config.Target, err error) error {
 	if errors.Is(err, access.ErrNotYours) {
 		return hint.Advise(access.ErrNotYours, "take another name, or other credentials with --profile")
 	}

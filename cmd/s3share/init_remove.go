@@ -5,19 +5,20 @@ import (
 	"errors"
 	"io"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
 // takeBack lets a client in no more.
-func (in *initiation) takeBack(ctx context.Context, s *settings, stdin io.Reader, out io.Writer) error {
+func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
 	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
 		return hint.Misuse("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
 	}
 	in.client = in.remove
 	client, err := connect(ctx, s, "")
 	if err != nil {
-		return explainSetup(s.target(), err)
+		return explainSetup(s.Target(), err)
 	}
 	defer client.CloseIdle()
 	setup, err := in.setup(client.Region(), !client.AWS())
@@ -27,7 +28,7 @@ func (in *initiation) takeBack(ctx context.Context, s *settings, stdin io.Reader
 	found, err := access.Look(ctx, client, setup)
 	switch {
 	case err != nil:
-		return explainSetup(s.target(), err)
+		return explainSetup(s.Target(), err)
 	case !found.Exists:
 		return errors.New("there is no such bucket")
 	case found.NoPolicies != "":
@@ -46,7 +47,7 @@ func (in *initiation) takeBack(ctx context.Context, s *settings, stdin io.Reader
 			}
 		}
 		if err := plan.Apply(ctx, client, func(done access.Step) { n.step(done.What+": "+done.Detail, nil) }); err != nil {
-			return explainSetup(s.target(), err)
+			return explainSetup(s.Target(), err)
 		}
 	}
 	if len(left) > 0 {

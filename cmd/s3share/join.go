@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -20,7 +21,7 @@ type joining struct {
 	name, config string
 	dir          string // to mount on, "" for not to
 	yes          bool
-	flags        layer
+	flags        config.Layer
 }
 
 func newJoin() *cobra.Command {
@@ -48,7 +49,7 @@ ever be another's, it is refused.
 				return hint.Misuse("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
 			}
 			for _, f := range in.invitation.Folders {
-				if err := checkFolder(f); err != nil {
+				if err := config.CheckFolder(f); err != nil {
 					return hint.Misuse("", "cannot read %q: %w", args[0], err)
 				}
 			}
@@ -64,7 +65,7 @@ ever be another's, it is refused.
 		},
 	}
 	flags := cmd.Flags()
-	in.flags = addFlags(flags, "profile", payerSetting)
+	in.flags = config.AddFlags(flags, "profile", config.PayerSetting)
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
 	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
 	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
@@ -80,44 +81,44 @@ func (in *joining) run(ctx context.Context, stdin io.Reader, n narrator) error {
 	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket, i.Region, i.Endpoint, i.Owner, i.Folders
 	s.Payer = s.Payer || i.RequesterPays
 	i.RequesterPays = s.Payer
-	if err := in.agree(stdin, n, newTable(i, s.Profile), s); err != nil {
+	if err := in.agree(stdin, n, config.NewTable(i, s.Profile), s); err != nil {
 		return err
 	}
 	if err := in.trust(ctx, stdin, n, s); err != nil {
 		return err
 	}
 	if err := in.check(ctx, n, s); err != nil {
-		return explain(s.target(), err)
+		return explain(s.Target(), err)
 	}
-	l, err := enlist(in.config, in.name, newTable(i, s.Profile))
+	l, err := config.Enlist(in.config, in.name, config.NewTable(i, s.Profile))
 	if err != nil {
 		return err
 	}
 	n.line("")
-	n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.name, l.file))
+	n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
 	if in.dir != "" {
-		return mountEnlisted(in.config, l.name, in.dir)
+		return mountEnlisted(in.config, l.Name, in.dir)
 	}
-	n.line("s3share mount " + tomlKey(l.name) + " DIR shows it as the folder DIR.")
+	n.line("s3share mount " + config.TOMLKey(l.Name) + " DIR shows it as the folder DIR.")
 	return nil
 }
 
 // agree asks whether an exchange of the config file is to become another. An owner that it
 // names stays where the line names none, and is asked for.
-func (in *joining) agree(stdin io.Reader, n narrator, t table, s *settings) error {
-	l, err := lookUp(in.config, in.name, t)
+func (in *joining) agree(stdin io.Reader, n narrator, t config.Table, s *config.Settings) error {
+	l, err := config.LookUp(in.config, in.name, t)
 	if err != nil {
 		return err
 	}
-	if s.Owner == "" && l.owner != "" {
-		s.Owner = l.owner
-		n.line(hint.OneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.owner, l.file)))
+	if s.Owner == "" && l.Owner != "" {
+		s.Owner = l.Owner
+		n.line(hint.OneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.Owner, l.File)))
 	}
-	if len(l.changes) == 0 {
+	if len(l.Changes) == 0 {
 		return nil
 	}
-	n.line(fmt.Sprintf("The exchange %q of %s becomes another:", l.name, l.file))
-	for _, c := range l.changes {
+	n.line(fmt.Sprintf("The exchange %q of %s becomes another:", l.Name, l.File))
+	for _, c := range l.Changes {
 		n.line("  " + hint.OneLine(c.String()))
 	}
 	if in.yes {
@@ -127,7 +128,7 @@ func (in *joining) agree(stdin io.Reader, n narrator, t table, s *settings) erro
 }
 
 // check asks S3 what is granted, and changes nothing there.
-func (in *joining) check(ctx context.Context, n narrator, s *settings) error {
+func (in *joining) check(ctx context.Context, n narrator, s *config.Settings) error {
 	client, err := connect(ctx, s, s.Owner)
 	if err != nil {
 		return err
@@ -166,7 +167,7 @@ func (in *joining) check(ctx context.Context, n narrator, s *settings) error {
 		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
 	}
 	if odd != nil {
-		n.line("Not all could be told: " + hint.OneLine(explain(s.target(), odd).Error()))
+		n.line("Not all could be told: " + hint.OneLine(explain(s.Target(), odd).Error()))
 	}
 	if !granted && odd == nil {
 		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")

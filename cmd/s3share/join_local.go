@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -22,7 +23,7 @@ import (
 // trust asks before a server on this machine that only the line names gets requests. Where
 // nobody can be asked, temporary credentials do not go there, and others only if what
 // listens speaks like S3.
-func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *settings) error {
+func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *config.Settings) error {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || in.yes || s.Endpoint == "" || !s3backend.IsLoopback(u.Hostname()) || namedHere(s.Endpoint) {
 		return nil // what is no endpoint is told when it is used
@@ -38,7 +39,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *se
 	defer client.CloseIdle()
 	creds, err := client.API().Options().Credentials.Retrieve(ctx)
 	if err != nil {
-		return explain(s.target(), s3backend.Wrap(ctx, "Open", "", err))
+		return explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
 	}
 	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
@@ -46,7 +47,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *se
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:
-		return explain(s.target(), s3backend.Wrap(ctx, "Open", "", err))
+		return explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
 	case !is:
 		return hint.Advise(errors.New("what listens there does not answer as S3 does"), advice)
 	}

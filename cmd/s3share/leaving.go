@@ -217,7 +217,7 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (e
 	case ctx.Err() != nil:
 		return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: undelivered(d.cache.Status())}, false
 	}
-	return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: explain(d.settings.target(), err).Error()}, false
+	return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: explain(d.settings.Target(), err).Error()}, false
 }
 
 func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -113,7 +114,7 @@ type running struct {
 // runDaemon starts a daemon that runs until the test ends.
 func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running {
 	t.Helper()
-	s := defaults()
+	s := config.Defaults()
 	s.Bucket = "team"
 	d := newDaemon(s, true, nil)
 	d.dir, d.log, d.bucket = filepath.Join(t.TempDir(), "mnt"), slog.New(slog.DiscardHandler), fakeBucket{}

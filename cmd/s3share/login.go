@@ -194,7 +194,7 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	var a loginAnswer
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
-		err = explain(d.settings.target(), err)
+		err = explain(d.settings.Target(), err)
 		a.Error = err.Error()
 		_, a.Hint = hint.Verdict(err)
 	} else {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache/freespace"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // openLog opens the log that s asks for. In the foreground that is standard error,
 // unless a file is named. The file is nil if there is none.
-func openLog(s *settings, foreground bool) (*slog.Logger, *logFile, error) {
+func openLog(s *config.Settings, foreground bool) (*slog.Logger, *logFile, error) {
 	options := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if s.Verbose {
 		options.Level = slog.LevelDebug

@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newMount() *cobra.Command {
 	var (
-		says       said
+		says       config.Said
 		foreground bool
 	)
 	cmd := &cobra.Command{
@@ -47,20 +48,20 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := args[len(args)-1]
 			if len(args) == 2 {
-				says.exchange = args[0]
+				says.Exchange = args[0]
 			}
 			return mount(says, dir, foreground, cmd.ErrOrStderr())
 		},
 	}
-	says.addFlags(cmd.Flags())
+	says.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&foreground, "foreground", "f", false, "stay in the foreground until it is unmounted")
 	return cmd
 }
 
 // mount mounts in this process, or hands over to one in the background.
-func mount(says said, dir string, foreground bool, notes io.Writer) error {
+func mount(says config.Said, dir string, foreground bool, notes io.Writer) error {
 	ready := inherited(readyVariable)
-	s, err := says.resolve()
+	s, err := says.Resolve()
 	if err == nil && !foreground && ready == nil {
 		return background(os.Args[1:], os.Environ())
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -22,12 +23,12 @@ import (
 // moving is what put and get have in common.
 type moving struct {
 	verb, past string // "put", "delivered"
-	says       said
+	says       config.Said
 	exchange   string
 }
 
 func (m *moving) addFlags(cmd *cobra.Command) {
-	m.says.addFlags(cmd.Flags())
+	m.says.AddFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&m.exchange, "exchange", "e", "", "the exchange `NAME` of the config file, or the directory where it is mounted (default: the file's default one)")
 	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size", "uid", "gid", "umask", "log-file", "options"} { // of mounts
 		_ = cmd.Flags().MarkHidden(name)
@@ -35,7 +36,7 @@ func (m *moving) addFlags(cmd *cobra.Command) {
 }
 
 // run transfers, tells what went wrong, and ends with one line.
-func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, transfer.Config) (transfer.Total, error)) error {
+func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settings, transfer.Config) (transfer.Total, error)) error {
 	ctx, stop := hint.UntilSignalOnce()
 	defer stop()
 	var args []string
@@ -48,22 +49,22 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 	}
 	errs := cmd.ErrOrStderr()
 	began := time.Now()
-	client, err := s3backend.Open(ctx, s.backend())
+	client, err := s3backend.Open(ctx, s.Backend())
 	if err != nil {
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return explain(s.target(), err)
+		return explain(s.Target(), err)
 	}
 	defer client.CloseIdle()
-	private, err := s.privateNames()
+	private, err := s.PrivateNames()
 	if err != nil {
 		return hint.Misuse("", "%w", err)
 	}
 	notes := m.openNotes(s, errs)
 	defer notes.Close()
 	bar := newMoveBar(errs, m.past)
-	told := &moveTold{moving: m, target: s.target(), bar: bar}
+	told := &moveTold{moving: m, target: s.Target(), bar: bar}
 	total, err := do(ctx, s, transfer.Config{
 		Bucket: client, Notes: notes, Who: whoWeAre(), Private: private, Meter: &bar.meter, Tell: told.tell,
 	})
@@ -77,7 +78,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 	case ctx.Err() != nil:
 		return hint.Advise(hint.ErrInterrupted, again)
 	case err != nil:
-		return m.explain(s.target(), err)
+		return m.explain(s.Target(), err)
 	case total.Failed > 0:
 		return hint.Advise(fmt.Errorf("%s not %s", count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
@@ -91,11 +92,11 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *settings, tra
 
 // openNotes opens what earlier transfers have remembered. Without that less is known, which
 // is no failure.
-func (m *moving) openNotes(s *settings, errs io.Writer) *transfer.Notes {
-	err := explain(s.target(), settlePlaces(s))
+func (m *moving) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
+	err := explain(s.Target(), config.SettlePlaces(s))
 	var notes *transfer.Notes
 	if err == nil {
-		id := strings.Join([]string{cmp.Or(s.at.Endpoint, s.at.Partition), s.Bucket, s.Owner}, " ")
+		id := strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
 		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, "transfers"), id)
 	}
 	if err != nil {
@@ -141,7 +142,7 @@ var rights = map[string]string{
 }
 
 // explain is the general explain, which names the right that is missing.
-func (m *moving) explain(t target, err error) error {
+func (m *moving) explain(t config.Target, err error) error {
 	var e *s3backend.Error
 	right := ""
 	if errors.As(err, &e) && e.Kind == s3backend.Denied && !errors.Is(err, s3backend.ErrRequesterPays) {
@@ -158,7 +159,7 @@ func (m *moving) explain(t target, err error) error {
 // moveTold tells of the files that need a word, each on a line.
 type moveTold struct {
 	*moving
-	target target
+	target config.Target
 	bar    *moveBar
 	n      int
 	hints  []string

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -19,7 +20,7 @@ type offer struct {
 	versioning bool
 	folders    []string
 
-	flags layer // of where the bucket is, and with which credentials
+	flags config.Layer // of where the bucket is, and with which credentials
 }
 
 // reaching are the settings that say where a bucket is, and as whom to ask.
@@ -30,11 +31,11 @@ func (o *offer) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or what it may already)")
 	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
 	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
-	o.flags = addFlags(flags, reaching...)
+	o.flags = config.AddFlags(flags, reaching...)
 }
 
-// settings are the bucket, and what is said about reaching it.
-func (o *offer) settings() (*settings, error) {
+// Settings are the bucket, and what is said about reaching it.
+func (o *offer) settings() (*config.Settings, error) {
 	s, err := reach(o.flags)
 	if err != nil {
 		return nil, err
@@ -44,18 +45,18 @@ func (o *offer) settings() (*settings, error) {
 }
 
 // reach gathers the settings that say where a bucket is, and as whom to ask.
-func reach(flags layer) (*settings, error) {
-	env, err := environment()
+func reach(flags config.Layer) (*config.Settings, error) {
+	env, err := config.Environment()
 	if err != nil {
 		return nil, err
 	}
-	s := defaults()
-	for _, l := range []layer{env, flags} {
-		only := layer{}
-		for _, name := range append([]string{payerSetting}, reaching...) {
+	s := config.Defaults()
+	for _, l := range []config.Layer{env, flags} {
+		only := config.Layer{}
+		for _, name := range append([]string{config.PayerSetting}, reaching...) {
 			only[name] = l[name]
 		}
-		if err := only.over(s); err != nil {
+		if err := only.Over(s); err != nil {
 			return nil, hint.Misuse("", "%w", err)
 		}
 	}
@@ -102,7 +103,7 @@ func (o *offer) twoFolders() (names [2]string, err error) {
 		return names, hint.Misuse("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
 	}
 	for i, f := range folders {
-		if err := checkFolder(f); err != nil {
+		if err := config.CheckFolder(f); err != nil {
 			return names, hint.Misuse("", "cannot read --folder: %w", err)
 		}
 		names[i] = f

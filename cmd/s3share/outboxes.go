@@ -18,6 +18,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
@@ -292,7 +293,7 @@ func (st *state) whatDelivers() string {
 			command += " --endpoint-url " + hint.ShellWord(st.Endpoint)
 		}
 	}
-	if root, err := stateRoot(); err != nil || st.Exchange == "" || filepath.Dir(st.StateDir) != root {
+	if root, err := config.StateRoot(); err != nil || st.Exchange == "" || filepath.Dir(st.StateDir) != root {
 		command += " --state-dir " + hint.ShellWord(st.StateDir)
 	}
 	return command + " delivers it, and so does the next mount"

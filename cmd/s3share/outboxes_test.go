@@ -13,6 +13,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 	"github.com/s3share/s3share/s3backend"
@@ -22,10 +23,10 @@ import (
 // was open, and one with a private name, all written some hours ago.
 func fillOutbox(t *testing.T, stateDir string) {
 	t.Helper()
-	if err := makePrivate(stateDir, "state directory", "--state-dir"); err != nil {
+	if err := config.MakePrivate(stateDir, "state directory", "--state-dir"); err != nil {
 		t.Fatal(err)
 	}
-	if err := claimState(&settings{StateDir: stateDir, Bucket: "team"}); err != nil {
+	if err := claimState(&config.Settings{StateDir: stateDir, Bucket: "team"}); err != nil {
 		t.Fatal(err)
 	}
 	away := buckettest.Answer(buckettest.New(), buckettest.Put, func() error { return s3backend.Other })

@@ -77,7 +77,7 @@ func (in *policing) write(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	elsewhere := s.elsewhere()
+	elsewhere := s.Elsewhere()
 	if in.iam && elsewhere {
 		return hint.Misuse("", "--iam is for AWS: other servers ask for the bucket's policy alone")
 	}
@@ -187,7 +187,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 	if err != nil {
 		return l, err
 	}
-	l.Elsewhere = s.elsewhere()
+	l.Elsewhere = s.Elsewhere()
 	names, err := in.twoFolders()
 	if err != nil {
 		return l, err

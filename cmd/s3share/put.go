@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -38,9 +39,9 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 		Args: takes(2, 1<<20, "files and a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
-			return m.run(cmd, func(ctx context.Context, s *settings, cfg transfer.Config) (transfer.Total, error) {
+			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {
 				if s.ReadOnly {
-					return transfer.Total{}, hint.Misuse("", "the exchange %s is read-only, by its settings", s.label())
+					return transfer.Total{}, hint.Misuse("", "the exchange %s is read-only, by its settings", s.Label())
 				}
 				folder, err := keyOf(s, args[last], true)
 				if err != nil {
@@ -56,7 +57,7 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 
 // keyOf returns the key of a path in the exchange, as a mount shows it, without a slash at
 // its end. If something is to be made there, its name has to be one that can be.
-func keyOf(s *settings, path string, make bool) (string, error) {
+func keyOf(s *config.Settings, path string, make bool) (string, error) {
 	var elems []string
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		elem, ok := cache.KeyElement(name)
@@ -72,8 +73,8 @@ func keyOf(s *settings, path string, make bool) (string, error) {
 		elems = append(elems, elem)
 	}
 	if !slices.Contains(s.Folders, elems[0]) {
-		return "", hint.Misuse("the folders of "+s.label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
-			"%q is in no folder of the exchange %s", path, s.label())
+		return "", hint.Misuse("the folders of "+s.Label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
+			"%q is in no folder of the exchange %s", path, s.Label())
 	}
 	key := strings.Join(elems, "/")
 	if len(key) > cache.MaxKey {

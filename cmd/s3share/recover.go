@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newRecover() *cobra.Command {
 	var (
-		says    said
+		says    config.Said
 		timeout time.Duration
 		adopt   bool
 	)
@@ -41,11 +42,11 @@ EXCHANGE and the settings are those of s3share mount.
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				says.exchange = args[0]
+				says.Exchange = args[0]
 			}
-			s, err := says.resolve()
+			s, err := says.Resolve()
 			if err == nil {
-				s.adopt = adopt
+				s.Adopt = adopt
 				ctx, stop := hint.UntilSignalOnce()
 				defer stop()
 				err = recoverOutbox(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -56,7 +57,7 @@ EXCHANGE and the settings are those of s3share mount.
 			return nil
 		},
 	}
-	says.addFlags(cmd.Flags())
+	says.AddFlags(cmd.Flags())
 	for _, name := range []string{"read-only", "uid", "gid", "umask"} { // of files that nobody sees
 		_ = cmd.Flags().MarkHidden(name)
 	}
@@ -75,12 +76,12 @@ func delivering(ctx context.Context, by tenant) error {
 }
 
 // recoverOutbox delivers what waits in the outbox of s. It is a daemon that has no mount.
-func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out, errs io.Writer) (err error) {
-	if err := settlePlaces(s); err != nil {
-		return explain(s.target(), err)
+func recoverOutbox(ctx context.Context, s *config.Settings, timeout time.Duration, out, errs io.Writer) (err error) {
+	if err := config.SettlePlaces(s); err != nil {
+		return explain(s.Target(), err)
 	}
 	nothing := func() error {
-		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.label(), s.StateDir)
+		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.Label(), s.StateDir)
 		return err
 	}
 	if _, err := os.Stat(s.StateDir); errors.Is(err, os.ErrNotExist) {
@@ -103,7 +104,7 @@ func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out,
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return explain(s.target(), err)
+		return explain(s.Target(), err)
 	}
 	deadline := ctx
 	if timeout > 0 {
@@ -128,6 +129,6 @@ func recoverOutbox(ctx context.Context, s *settings, timeout time.Duration, out,
 	case len(beside) > 0:
 		return hint.Advise(errors.New("all is delivered, but "+besideText(beside)), besideHint)
 	}
-	fmt.Fprintf(out, "all of %s is delivered\n", s.label())
+	fmt.Fprintf(out, "all of %s is delivered\n", s.Label())
 	return nil
 }

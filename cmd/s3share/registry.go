@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
@@ -57,21 +58,12 @@ func fileSystemOf(dir string) jsonbytes.String {
 	return jsonbytes.String(m.Mountpoint)
 }
 
-// stateRoot is where state directories lie that nothing names.
-func stateRoot() (string, error) {
-	base, err := xdg("XDG_STATE_HOME", ".local/state")
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(base, "s3share"), nil
-}
-
 // registryName is a registry's name, in the state root and beside the sockets.
 const registryName = "outboxes"
 
 // registries are the places where registries may be.
 func registries() (lasting string, passing []string) {
-	if root, err := stateRoot(); err == nil {
+	if root, err := config.StateRoot(); err == nil {
 		lasting = filepath.Join(root, registryName)
 	}
 	for _, run := range socketDirs([]int{os.Getuid()}) {
@@ -96,7 +88,7 @@ func register(stateDir string) error {
 		passing := filepath.Join(filepath.Dir(socket), registryName)
 		err = note(passing, registrationName(stateDir), data)
 	}
-	if root, rerr := stateRoot(); rerr == nil && filepath.Dir(stateDir) != root { // else it is found there
+	if root, rerr := config.StateRoot(); rerr == nil && filepath.Dir(stateDir) != root { // else it is found there
 		return note(filepath.Join(root, registryName), registrationName(stateDir), data)
 	}
 	return err
@@ -188,7 +180,7 @@ func knownDirs() ([]knownDir, error) {
 		all = append(all, knownDir{path, missing})
 	}
 	var errs []error
-	if root, err := stateRoot(); err == nil {
+	if root, err := config.StateRoot(); err == nil {
 		entries, err := os.ReadDir(root)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
@@ -223,7 +215,7 @@ func knownDirs() ([]knownDir, error) {
 // cannot be read hinders nobody here: what was used is in the registry as well.
 func configuredStateDirs() []string {
 	dirs := []string{os.Getenv("S3SHARE_STATE_DIR")}
-	if file, _, err := configPath(""); err == nil {
+	if file, _, err := config.ConfigPath(""); err == nil {
 		var doc struct {
 			Exchange map[string]struct {
 				StateDir string `toml:"state-dir"`

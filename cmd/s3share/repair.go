@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -24,7 +25,7 @@ type repairPlan struct {
 
 func newRepair() *cobra.Command {
 	var (
-		says said
+		says config.Said
 		plan repairPlan
 	)
 	cmd := &cobra.Command{
@@ -59,7 +60,7 @@ An object left that the owner cannot read is a failure.`,
 			return err
 		},
 	}
-	says.addFlags(cmd.Flags())
+	says.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&plan.dryRun, "dry-run", false, "list the objects, change nothing")
 	cmd.Flags().BoolVar(&plan.asJSON, "json", false, "print JSON, a line for each object")
 	return cmd
@@ -75,10 +76,10 @@ type repaired struct {
 	Error    string `json:"error,omitempty"`
 }
 
-func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) error {
-	client, err := s3backend.Open(ctx, s.backend())
+func (p repairPlan) run(ctx context.Context, s *config.Settings, out, errs io.Writer) error {
+	client, err := s3backend.Open(ctx, s.Backend())
 	if err != nil {
-		return explain(s.target(), err)
+		return explain(s.Target(), err)
 	}
 	defer client.CloseIdle()
 	owner, err := client.IsOwner(ctx)
@@ -88,10 +89,10 @@ func (p repairPlan) run(ctx context.Context, s *settings, out, errs io.Writer) e
 	found, err := survey.Run(ctx)
 	bar.end()
 	if err != nil && !errors.Is(err, s3backend.Denied) {
-		return explain(s.target(), err)
+		return explain(s.Target(), err)
 	}
 	if err != nil {
-		return hint.Advise(explain(s.target(), err), "without s3:ListBucket nobody can find them")
+		return hint.Advise(explain(s.Target(), err), "without s3:ListBucket nobody can find them")
 	}
 	if found.Cut {
 		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")

@@ -1,41 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"math"
-	"strconv"
-	"strings"
-)
-
-// parseSize reads a number of bytes as dd(1) does: K, M, G and T, alone or
-// followed by iB, are powers of 1024; KB, MB, GB and TB are powers of 1000.
-func parseSize(text string) (int64, error) {
-	digits := strings.TrimRight(text, "KMGTkmgtiB ")
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-		return 0, fmt.Errorf("%q is no size; write it like 512MiB or 10G", text)
-	}
-	unit := strings.TrimSpace(text[len(digits):])
-	power, base := 0, 1024.0
-	if unit != "" && unit != "B" {
-		power = 1 + strings.IndexByte("KMGT", unit[0]&^0x20)
-		switch unit[1:] {
-		case "", "iB":
-		case "B":
-			base = 1000
-		default:
-			power = 0
-		}
-		if power == 0 {
-			return 0, fmt.Errorf("%q is no size; write it like 512MiB or 10G", text)
-		}
-	}
-	n *= math.Pow(base, float64(power))
-	if n >= math.MaxInt64 {
-		return 0, fmt.Errorf("%q is too large", text)
-	}
-	return int64(n), nil
-}
+import "strconv"
 
 // sizeText is n bytes as people read it.
 func sizeText(n int64) string {

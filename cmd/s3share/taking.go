@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 )
 
 // madeDir is a directory that a start made, and the topmost of its parents that it
@@ -83,7 +84,7 @@ func (d *mountDaemon) leaveOutbox() {
 
 func (d *mountDaemon) take(dir, what, flag string) error {
 	top := firstMissing(dir)
-	err := makePrivate(dir, what, flag)
+	err := config.MakePrivate(dir, what, flag)
 	if top != "" {
 		d.made = append(d.made, madeDir{dir, top})
 	}

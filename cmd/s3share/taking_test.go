@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 )
 
 // TestFailedStartRemovesWhatItMade: its own files go, and anything else keeps the
@@ -24,7 +26,7 @@ func TestFailedStartRemovesWhatItMade(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			top := filepath.Join(t.TempDir(), "top")
 			state := filepath.Join(top, "state")
-			d := &mountDaemon{settings: &settings{StateDir: state}, dir: "/mnt"}
+			d := &mountDaemon{settings: &config.Settings{StateDir: state}, dir: "/mnt"}
 			if err := d.takePlaces(); err != nil {
 				t.Fatal(err)
 			}

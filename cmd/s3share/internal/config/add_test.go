@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -12,28 +12,28 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
-var team = table{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333", Profile: "team"}
+var team = Table{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333", Profile: "team"}
 
 // TestEnlist adds an exchange to config files of all kinds, and mount finds it.
 func TestEnlist(t *testing.T) {
 	for _, tt := range []struct {
 		name, before string
 		as           string // its name
-		table        table
+		table        Table
 	}{
 		{"no file", "", "", team},
 		{"comments and no last line end", "# mine\n[exchange.other] # theirs\nbucket = \"b\"", "", team},
 		{"a default", "default = \"other\"\n[exchange.other]\nbucket = \"b\"\n\n\n", "team", team},
 		{"a name with dots", "", "team.exchange", team},
-		{"folders", "", "", table{Bucket: "b", Folders: []string{"In", `Out "2"`}}},
+		{"folders", "", "", Table{Bucket: "b", Folders: []string{"In", `Out "2"`}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := inHome(t, tt.before)
-			l, err := enlist("", tt.as, tt.table)
+			l, err := Enlist("", tt.as, tt.table)
 			if err != nil {
 				t.Fatal(err)
 			}
-			file, name := l.file, l.name
+			file, name := l.File, l.Name
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -41,19 +41,19 @@ func TestEnlist(t *testing.T) {
 			if !strings.HasPrefix(string(text), strings.TrimRight(tt.before, "\n")) {
 				t.Errorf("what was there is not there any more:\n%s", text)
 			}
-			s, err := said{exchange: name}.resolve()
+			s, err := Said{Exchange: name}.Resolve()
 			if err != nil {
 				t.Fatalf("%v in\n%s", err, text)
 			}
 			folders := tt.table.Folders
 			if folders == nil {
-				folders = defaults().Folders
+				folders = Defaults().Folders
 			}
 			if s.Bucket != tt.table.Bucket || s.Region != tt.table.Region || s.Owner != tt.table.Owner || s.Profile != tt.table.Profile ||
 				strings.Join(s.Folders, "/") != strings.Join(folders, "/") {
 				t.Errorf("mount reads %+v from\n%s", s, text)
 			}
-			if _, err := enlist("", tt.as, tt.table); err != nil {
+			if _, err := Enlist("", tt.as, tt.table); err != nil {
 				t.Errorf("the second time: %v", err)
 			}
 			if again, err := os.ReadFile(file); err != nil || string(again) != string(text) {
@@ -78,8 +78,8 @@ func TestEnlistRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inHome(t, tt.before)
-			l, err := enlist("", "team", team)
-			file := l.file
+			l, err := Enlist("", "team", team)
+			file := l.File
 			if err == nil {
 				t.Fatal("it was added")
 			}
@@ -100,15 +100,15 @@ func TestEnlistChanges(t *testing.T) {
 	const before = "# mine\n[exchange.team-2]\nbucket = \"b\"\n\n [ exchange.\"team\" ] # ours\nbucket = \"team-exchange\"\nttl = \"5s\" # kept\n" +
 		"folders = [\"In\", \"Out\"]\nprofile = \"old\"\n[exchange.team.sub]\nprofile = \"x\"\n[exchange.z]\nprofile = \"y\""
 	inHome(t, before)
-	l, err := enlist("", "team", team)
+	l, err := Enlist("", "team", team)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{`region: "eu-central-1" (now nothing)`, `owner: "111122223333" (now nothing)`, `profile: "team" (now "old")`, `folders: nothing (now ["In", "Out"])`}
-	if got := fmt.Sprint(l.changes); got != fmt.Sprint(want) {
+	if got := fmt.Sprint(l.Changes); got != fmt.Sprint(want) {
 		t.Errorf("the changes are %s, want %s", got, want)
 	}
-	text, err := os.ReadFile(l.file)
+	text, err := os.ReadFile(l.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,8 +117,8 @@ func TestEnlistChanges(t *testing.T) {
 	if string(text) != after {
 		t.Errorf("the file is\n%s\nwant\n%s", text, after)
 	}
-	if l, err := enlist("", "team", team); err != nil || len(l.changes) > 0 {
-		t.Errorf("the second time: %v, %v", l.changes, err)
+	if l, err := Enlist("", "team", team); err != nil || len(l.Changes) > 0 {
+		t.Errorf("the second time: %v, %v", l.Changes, err)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestEnlistKeepsTheLink(t *testing.T) {
 	if err := errors.Join(os.Symlink(filepath.Join(dir, "dotfiles/config.toml"), link), os.Chmod(filepath.Join(dir, "dotfiles/config.toml"), 0o640)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := enlist("", "", team); err != nil {
+	if _, err := Enlist("", "", team); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {

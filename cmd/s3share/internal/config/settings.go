@@ -1,4 +1,10 @@
-package main
+// Package config is what can be said about a mount, and how it is found out: flags go
+// before -o, -o before the environment, the environment before the config file.
+//
+// [Said] is what a command line says; its Resolve returns the [Settings]. [SettlePlaces]
+// fills in where S3, state and cache are. [Enlist] adds an exchange to the config file and
+// leaves all else in it as it is. Nothing here sends a request.
+package config
 
 import (
 	"bytes"
@@ -17,8 +23,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// settings is everything that can be said about a mount.
-type settings struct {
+// Settings is everything that can be said about a mount.
+type Settings struct {
 	Exchange string `toml:"-"` // its name in the config file, "" if it has none
 
 	Bucket     string   `toml:"bucket"`
@@ -44,13 +50,14 @@ type settings struct {
 	Notices    bool     `toml:"notices"`
 	Verbose    bool     `toml:"verbose"`
 
-	at     s3backend.Location // of the bucket, once it is found out
-	adopt  bool               // what waits in the state directory is for this bucket, whatever it says
+	At     s3backend.Location `toml:"-"` // of the bucket, once it is found out
+	Adopt  bool               `toml:"-"` // what waits in the state directory is for this bucket, whatever it says
 	Kernel []string           `toml:"-"` // mount options that the kernel takes as they are
 }
 
-func defaults() *settings {
-	return &settings{
+// Defaults are the settings of which nobody says anything.
+func Defaults() *Settings {
+	return &Settings{
 		Folders:   []string{"Submissions", "Delivery"},
 		Notices:   true,
 		CacheSize: 10 << 30,
@@ -61,8 +68,8 @@ func defaults() *settings {
 	}
 }
 
-// backend is how requests are made to the bucket of s.
-func (s *settings) backend() s3backend.Config {
+// Backend is how requests are made to the bucket of s.
+func (s *Settings) Backend() s3backend.Config {
 	return s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
 		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + hint.VersionText(),
@@ -75,45 +82,45 @@ type setting struct {
 	name  string
 	arg   string // what the flag takes; "" for a switch
 	usage string // "" if there is no flag, only -o and the others
-	set   func(*settings, string) error
+	set   func(*Settings, string) error
 }
 
-// payerSetting is the one by which an account agrees to pay for its requests.
-const payerSetting = "requester-pays"
+// PayerSetting is the one by which an account agrees to pay for its requests.
+const PayerSetting = "requester-pays"
 
-// folderSetting is the one setting whose key in the config file is another.
-const folderSetting = "folder"
+// FolderSetting is the one setting whose key in the config file is another.
+const FolderSetting = "folder"
 
 // listSettings can be said several times. What one source says of them takes the
 // place of what those below it say.
-var listSettings = map[string]func(*settings) *[]string{
-	folderSetting: func(s *settings) *[]string { return &s.Folders },
-	"private":     func(s *settings) *[]string { return &s.Private },
+var listSettings = map[string]func(*Settings) *[]string{
+	FolderSetting: func(s *Settings) *[]string { return &s.Folders },
+	"private":     func(s *Settings) *[]string { return &s.Private },
 }
 
 var settingTable = []setting{
-	{"bucket", "NAME", "the bucket, when the config file does not name it", textField(func(s *settings) *string { return &s.Bucket })},
-	{"endpoint-url", "URL", "where S3 answers, if not at AWS", textField(func(s *settings) *string { return &s.Endpoint })},
-	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *settings) *string { return &s.Region })},
-	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *settings) *string { return &s.Profile })},
-	{"owner", "ACCOUNT", "the account that owns the bucket; another's is refused", func(s *settings, v string) error { s.Owner = v; return checkOwner(v) }},
-	{payerSetting, "", "agree that your account pays for the requests, as the bucket demands", yesNoField(func(s *settings) *bool { return &s.Payer })},
-	{folderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
-	{"read-only", "", "change nothing", yesNoField(func(s *settings) *bool { return &s.ReadOnly })},
-	{"sync", "", "", yesNoField(func(s *settings) *bool { return &s.Sync })},
-	{"allow-other", "", "", yesNoField(func(s *settings) *bool { return &s.AllowOther })},
-	{"state-dir", "DIR", "where the outbox is kept (default: below $XDG_STATE_HOME)", pathField(func(s *settings) *string { return &s.StateDir })},
-	{"cache-dir", "DIR", "where blocks are cached (default: below $XDG_CACHE_HOME)", pathField(func(s *settings) *string { return &s.CacheDir })},
-	{"cache-size", "SIZE", "most bytes of the disk cache, 0 for none (default: 10GiB)", sizeField(func(s *settings) *byteSize { return &s.CacheSize })},
-	{"memory", "SIZE", "most bytes of cached blocks in memory (default: 96MiB)", sizeField(func(s *settings) *byteSize { return &s.Memory })},
-	{"stage-size", "SIZE", "most bytes staged for delivery (default: what the disk has, less a reserve)", sizeField(func(s *settings) *byteSize { return &s.StageSize })},
-	{"uid", "UID", "who owns the files (default: you)", idField(func(s *settings) *uint32 { return &s.UID })},
-	{"gid", "GID", "the files' group (default: yours)", idField(func(s *settings) *uint32 { return &s.GID })},
-	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
-	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *settings) *string { return &s.LogFile })},
+	{"bucket", "NAME", "the bucket, when the config file does not name it", textField(func(s *Settings) *string { return &s.Bucket })},
+	{"endpoint-url", "URL", "where S3 answers, if not at AWS", textField(func(s *Settings) *string { return &s.Endpoint })},
+	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *Settings) *string { return &s.Region })},
+	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *Settings) *string { return &s.Profile })},
+	{"owner", "ACCOUNT", "the account that owns the bucket; another's is refused", func(s *Settings, v string) error { s.Owner = v; return checkOwner(v) }},
+	{PayerSetting, "", "agree that your account pays for the requests, as the bucket demands", yesNoField(func(s *Settings) *bool { return &s.Payer })},
+	{FolderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
+	{"read-only", "", "change nothing", yesNoField(func(s *Settings) *bool { return &s.ReadOnly })},
+	{"sync", "", "", yesNoField(func(s *Settings) *bool { return &s.Sync })},
+	{"allow-other", "", "", yesNoField(func(s *Settings) *bool { return &s.AllowOther })},
+	{"state-dir", "DIR", "where the outbox is kept (default: below $XDG_STATE_HOME)", pathField(func(s *Settings) *string { return &s.StateDir })},
+	{"cache-dir", "DIR", "where blocks are cached (default: below $XDG_CACHE_HOME)", pathField(func(s *Settings) *string { return &s.CacheDir })},
+	{"cache-size", "SIZE", "most bytes of the disk cache, 0 for none (default: 10GiB)", sizeField(func(s *Settings) *byteSize { return &s.CacheSize })},
+	{"memory", "SIZE", "most bytes of cached blocks in memory (default: 96MiB)", sizeField(func(s *Settings) *byteSize { return &s.Memory })},
+	{"stage-size", "SIZE", "most bytes staged for delivery (default: what the disk has, less a reserve)", sizeField(func(s *Settings) *byteSize { return &s.StageSize })},
+	{"uid", "UID", "who owns the files (default: you)", idField(func(s *Settings) *uint32 { return &s.UID })},
+	{"gid", "GID", "the files' group (default: yours)", idField(func(s *Settings) *uint32 { return &s.GID })},
+	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
+	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *Settings) *string { return &s.LogFile })},
 	{"private", "PATTERN", "names that stay on this machine, like *.bak, besides the built-in list; !PATTERN takes one off it; can be repeated", setPrivate},
-	{"notices", "", "", yesNoField(func(s *settings) *bool { return &s.Notices })},
-	{"verbose", "", "log every request", yesNoField(func(s *settings) *bool { return &s.Verbose })},
+	{"notices", "", "", yesNoField(func(s *Settings) *bool { return &s.Notices })},
+	{"verbose", "", "log every request", yesNoField(func(s *Settings) *bool { return &s.Verbose })},
 }
 
 func findSetting(name string) (setting, bool) {
@@ -124,20 +131,20 @@ func findSetting(name string) (setting, bool) {
 	return settingTable[i], true
 }
 
-// A layer is what one source says: values by the setting's name.
-type layer map[string][]string
+// A Layer is what one source says: values by the setting's name.
+type Layer map[string][]string
 
 // say records a value after it was found to be readable.
-func (l layer) say(st setting, value string) error {
-	if err := st.set(new(settings), value); err != nil {
+func (l Layer) say(st setting, value string) error {
+	if err := st.set(new(Settings), value); err != nil {
 		return err
 	}
 	l[st.name] = append(l[st.name], value)
 	return nil
 }
 
-// over lays l over s.
-func (l layer) over(s *settings) error {
+// Over lays l over s.
+func (l Layer) Over(s *Settings) error {
 	for _, st := range settingTable {
 		values := l[st.name]
 		if list := listSettings[st.name]; list != nil && len(values) > 0 {
@@ -152,9 +159,9 @@ func (l layer) over(s *settings) error {
 	return nil
 }
 
-// environment reads the layer of the S3SHARE_ variables.
-func environment() (layer, error) {
-	l := layer{}
+// Environment reads the layer of the S3SHARE_ variables.
+func Environment() (Layer, error) {
+	l := Layer{}
 	for _, st := range settingTable {
 		name := "S3SHARE_" + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
 		value, ok := os.LookupEnv(name)
@@ -174,10 +181,10 @@ func environment() (layer, error) {
 	return l, nil
 }
 
-// addFlags gives flags every setting that has one, or only those that are named;
+// AddFlags gives flags every setting that has one, or only those that are named;
 // what is typed lands in the returned layer.
-func addFlags(flags *pflag.FlagSet, only ...string) layer {
-	typed := layer{}
+func AddFlags(flags *pflag.FlagSet, only ...string) Layer {
+	typed := Layer{}
 	for _, st := range settingTable {
 		if st.usage == "" || len(only) > 0 && !slices.Contains(only, st.name) {
 			continue
@@ -197,7 +204,7 @@ func addFlags(flags *pflag.FlagSet, only ...string) layer {
 // flagValue is a setting as a flag.
 type flagValue struct {
 	st    setting
-	typed layer
+	typed Layer
 }
 
 var _ pflag.Value = (*flagValue)(nil)
@@ -212,22 +219,22 @@ func (f *flagValue) Type() string {
 	return f.st.arg
 }
 
-func textField(field func(*settings) *string) func(*settings, string) error {
-	return func(s *settings, v string) error {
+func textField(field func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
 		*field(s) = v
 		return nil
 	}
 }
 
-func pathField(field func(*settings) *string) func(*settings, string) error {
-	return func(s *settings, v string) (err error) {
+func pathField(field func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) {
 		*field(s), err = mounts.Absolute(v)
 		return err
 	}
 }
 
-func yesNoField(field func(*settings) *bool) func(*settings, string) error {
-	return func(s *settings, v string) error {
+func yesNoField(field func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
 		b, err := strconv.ParseBool(v)
 		if err != nil {
 			return fmt.Errorf("%q is neither true nor false", v)
@@ -237,12 +244,12 @@ func yesNoField(field func(*settings) *bool) func(*settings, string) error {
 	}
 }
 
-func sizeField(field func(*settings) *byteSize) func(*settings, string) error {
-	return func(s *settings, v string) error { return field(s).UnmarshalText([]byte(v)) }
+func sizeField(field func(*Settings) *byteSize) func(*Settings, string) error {
+	return func(s *Settings, v string) error { return field(s).UnmarshalText([]byte(v)) }
 }
 
-func idField(field func(*settings) *uint32) func(*settings, string) error {
-	return func(s *settings, v string) error {
+func idField(field func(*Settings) *uint32) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil {
 			return fmt.Errorf("%q is no numeric id", v)
@@ -253,15 +260,15 @@ func idField(field func(*settings) *uint32) func(*settings, string) error {
 }
 
 // setFolder adds a folder: a name at the root of the exchange, so without slash.
-func setFolder(s *settings, v string) error {
-	if err := checkFolder(v); err != nil {
+func setFolder(s *Settings, v string) error {
+	if err := CheckFolder(v); err != nil {
 		return err
 	}
 	s.Folders = append(s.Folders, v)
 	return nil
 }
 
-func checkFolder(name string) error {
+func CheckFolder(name string) error {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || len(name) > 255 {
 		return fmt.Errorf("%q cannot be a folder's name: it has to be one name without a slash", name)
 	}
@@ -278,7 +285,7 @@ func checkOwner(id string) error {
 }
 
 // setPrivate adds a change to the list of private names.
-func setPrivate(s *settings, v string) error {
+func setPrivate(s *Settings, v string) error {
 	if _, err := outbox.NewPrivate([]string{v}); err != nil {
 		return err
 	}
@@ -286,9 +293,9 @@ func setPrivate(s *settings, v string) error {
 	return nil
 }
 
-// privateNames are the names that are not sent. A pattern for a folder of the
+// PrivateNames are the names that are not sent. A pattern for a folder of the
 // exchange would keep all that is in it.
-func (s *settings) privateNames() (*outbox.Private, error) {
+func (s *Settings) PrivateNames() (*outbox.Private, error) {
 	p, err := outbox.NewPrivate(s.Private)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -88,7 +88,7 @@ func TestUmaskInTheConfigFileIsOctal(t *testing.T) {
 		{`"100"`, 0, "the owner of the files could not open a folder"},
 	} {
 		inHome(t, "[exchange.team]\nbucket = \"b\"\numask = "+tt.written+"\n")
-		s, err := said{}.resolve()
+		s, err := Said{}.Resolve()
 		switch {
 		case tt.refused != "":
 			if err == nil || !strings.Contains(err.Error(), tt.refused) {
@@ -121,7 +121,7 @@ func TestSizesInTheConfigFile(t *testing.T) {
 		{`["1K"]`, 0, "array"},
 	} {
 		inHome(t, "[exchange.team]\nbucket = \"b\"\nmemory = "+tt.written+"\n")
-		s, err := said{}.resolve()
+		s, err := Said{}.Resolve()
 		switch {
 		case tt.refused != "":
 			if err == nil || !strings.Contains(err.Error(), tt.refused) {
@@ -135,7 +135,7 @@ func TestSizesInTheConfigFile(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	dir := inHome(t, teamConfig)
-	s, err := said{}.resolve()
+	s, err := Said{}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,11 +168,11 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s = %v, want %v", tt.name, tt.got, tt.want)
 		}
 	}
-	s, err = said{exchange: "other"}.resolve()
+	s, err = Said{Exchange: "other"}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Bucket != "other-exchange" || s.Memory != defaults().Memory || !slices.Equal(s.Folders, defaults().Folders) {
+	if s.Bucket != "other-exchange" || s.Memory != Defaults().Memory || !slices.Equal(s.Folders, Defaults().Folders) {
 		t.Errorf("exchange other = %+v, want its bucket and the defaults", s)
 	}
 }
@@ -195,13 +195,13 @@ func TestLayers(t *testing.T) {
 			inHome(t, teamConfig)
 			t.Setenv("S3SHARE_MEMORY", tt.env)
 			flags := pflag.NewFlagSet("mount", pflag.ContinueOnError)
-			c := said{flags: addFlags(flags), options: []string{tt.option}}
+			c := Said{Flags: AddFlags(flags), options: []string{tt.option}}
 			if tt.flag != "" {
 				if err := flags.Parse([]string{"--memory", tt.flag}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			s, err := c.resolve()
+			s, err := c.Resolve()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +226,7 @@ func TestFolders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inHome(t, teamConfig)
 			t.Setenv("S3SHARE_FOLDER", tt.env)
-			s, err := said{flags: layer{folderSetting: tt.flags}}.resolve()
+			s, err := Said{Flags: Layer{FolderSetting: tt.flags}}.Resolve()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +244,7 @@ func TestFolders(t *testing.T) {
 // TestBucketNeedsNoConfig names a bucket where there is a config file for another.
 func TestBucketNeedsNoConfig(t *testing.T) {
 	inHome(t, "this is no TOML")
-	s, err := said{flags: layer{"bucket": {"b"}}}.resolve()
+	s, err := Said{Flags: Layer{"bucket": {"b"}}}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,25 +256,25 @@ func TestBucketNeedsNoConfig(t *testing.T) {
 func TestOptions(t *testing.T) {
 	for _, tt := range []struct {
 		lists []string
-		check func(*settings) bool
+		check func(*Settings) bool
 	}{
-		{[]string{"ro"}, func(s *settings) bool { return s.ReadOnly }},
-		{[]string{"ro,rw"}, func(s *settings) bool { return !s.ReadOnly }},
-		{[]string{"ro", "sync"}, func(s *settings) bool { return s.ReadOnly && s.Sync }},
-		{[]string{"sync,async"}, func(s *settings) bool { return !s.Sync }},
-		{[]string{"allow_other,uid=5,gid=6,umask=077"}, func(s *settings) bool {
+		{[]string{"ro"}, func(s *Settings) bool { return s.ReadOnly }},
+		{[]string{"ro,rw"}, func(s *Settings) bool { return !s.ReadOnly }},
+		{[]string{"ro", "sync"}, func(s *Settings) bool { return s.ReadOnly && s.Sync }},
+		{[]string{"sync,async"}, func(s *Settings) bool { return !s.Sync }},
+		{[]string{"allow_other,uid=5,gid=6,umask=077"}, func(s *Settings) bool {
 			return s.AllowOther && s.UID == 5 && s.GID == 6 && s.Umask == 0o077
 		}},
-		{[]string{"profile=p,region=r,endpoint=https://e,owner,owner=1"}, func(s *settings) bool {
+		{[]string{"profile=p,region=r,endpoint=https://e,owner,owner=1"}, func(s *Settings) bool {
 			return s.Profile == "p" && s.Region == "r" && s.Endpoint == "https://e" && s.Owner == "1"
 		}},
-		{[]string{"endpoint_url=https://e,cache_size=1K"}, func(s *settings) bool { return s.Endpoint == "https://e" && s.CacheSize == 1024 }},
-		{[]string{"_netdev,nofail,noauto,user,x-systemd.automount,x-gvfs-show,,nosuid,noatime"}, func(s *settings) bool { return !s.ReadOnly }},
+		{[]string{"endpoint_url=https://e,cache_size=1K"}, func(s *Settings) bool { return s.Endpoint == "https://e" && s.CacheSize == 1024 }},
+		{[]string{"_netdev,nofail,noauto,user,x-systemd.automount,x-gvfs-show,,nosuid,noatime"}, func(s *Settings) bool { return !s.ReadOnly }},
 	} {
 		l, kernel, err := readOptions(tt.lists)
-		s := defaults()
+		s := Defaults()
 		if err == nil {
-			err = l.over(s)
+			err = l.Over(s)
 		}
 		if err != nil || !tt.check(s) || len(kernel) != 0 {
 			t.Errorf("readOptions(%q) gives %+v, kernel options %q and %v", tt.lists, s, kernel, err)

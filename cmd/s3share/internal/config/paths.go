@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -17,52 +17,53 @@ import (
 
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// exchangeID names an exchange on disk: readable, and the same at each mount of
+// ExchangeID names an exchange on disk: readable, and the same at each mount of
 // one bucket at one endpoint.
-func exchangeID(endpoint, bucket string) string {
+func ExchangeID(endpoint, bucket string) string {
 	readable := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
 			return r
 		}
 		return '-' // an access point's ARN has colons and slashes
 	}, bucket)
-	return readable[:min(len(readable), 63)] + "-" + exchangeHash(endpoint, bucket)
+	return readable[:min(len(readable), 63)] + "-" + ExchangeHash(endpoint, bucket)
 }
 
-func exchangeHash(endpoint, bucket string) string {
+func ExchangeHash(endpoint, bucket string) string {
 	sum := sha256.Sum256([]byte(strings.TrimRight(endpoint, "/") + "\n" + bucket))
 	return hex.EncodeToString(sum[:4])
 }
 
-// namedEndpoint is the endpoint that the settings or the environment name.
-func namedEndpoint(s *settings) string {
+// NamedEndpoint is the endpoint that the settings or the environment name.
+func NamedEndpoint(s *Settings) string {
 	return cmp.Or(s.Endpoint, os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL"))
 }
 
-// locate finds out where S3 is: the settings, the environment or the profile say.
-func (s *settings) locate() (err error) {
-	s.at, err = s3backend.Locate(context.Background(), s3backend.Config{
+// Locate finds out where S3 is: the settings, the environment or the profile say.
+func (s *Settings) Locate() (err error) {
+	s.At, err = s3backend.Locate(context.Background(), s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
 	})
 	return err
 }
 
-// elsewhere reports whether S3 is not AWS's. It is asked where nothing is sent, so
+// Elsewhere reports whether S3 is not AWS's. It is asked where nothing is sent, so
 // that a profile need not be there.
-func (s *settings) elsewhere() bool {
-	if err := s.locate(); err != nil {
-		return s3backend.LocationOf(namedEndpoint(s), s.Region).Endpoint != ""
+func (s *Settings) Elsewhere() bool {
+	if err := s.Locate(); err != nil {
+		return s3backend.LocationOf(NamedEndpoint(s), s.Region).Endpoint != ""
 	}
-	return s.at.Endpoint != ""
+	return s.At.Endpoint != ""
 }
 
-// settlePlaces fills in where S3, state and cache are, if nothing said so. The
+// SettlePlaces fills in where S3, state and cache are, if nothing said so. The
 // XDG Base Directory Specification names the variables and their defaults.
-func settlePlaces(s *settings) error {
-	if err := s.locate(); err != nil {
+func SettlePlaces(s *Settings) error {
+	if err := s.Locate(); err != nil {
 		return err
 	}
 	if s.StateDir == "" {
@@ -88,17 +89,17 @@ func settlePlaces(s *settings) error {
 // placeIn is the directory of the exchange in a base directory. One that an earlier
 // version has made is used where there is no other: its name came from the endpoint as
 // it was written, and was of AWS whatever the partition.
-func placeIn(base string, s *settings) string {
-	endpoint := s.at.Endpoint
-	if s.at.Partition != s3backend.Partition("") {
-		endpoint += s.at.Partition
+func placeIn(base string, s *Settings) string {
+	endpoint := s.At.Endpoint
+	if s.At.Partition != s3backend.Partition("") {
+		endpoint += s.At.Partition
 	}
-	dir := filepath.Join(base, "s3share", exchangeID(endpoint, s.Bucket))
-	named := namedEndpoint(s)
-	if named == "" || s3backend.LocationOf(named, s.Region) != s.at {
+	dir := filepath.Join(base, "s3share", ExchangeID(endpoint, s.Bucket))
+	named := NamedEndpoint(s)
+	if named == "" || s3backend.LocationOf(named, s.Region) != s.At {
 		return dir
 	}
-	earlier := filepath.Join(base, "s3share", exchangeID(named, s.Bucket))
+	earlier := filepath.Join(base, "s3share", ExchangeID(named, s.Bucket))
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(earlier); err == nil {
 			return earlier
@@ -107,9 +108,9 @@ func placeIn(base string, s *settings) string {
 	return dir
 }
 
-// anyProfileHasEndpoint reports whether a profile in the files of AWS's tools, which may be
+// AnyProfileHasEndpoint reports whether a profile in the files of AWS's tools, which may be
 // another than ours, names an endpoint, or may: where a file cannot be read.
-func anyProfileHasEndpoint() bool {
+func AnyProfileHasEndpoint() bool {
 	for _, file := range []string{
 		cmp.Or(os.Getenv("AWS_CONFIG_FILE"), config.DefaultSharedConfigFilename()),
 		cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), config.DefaultSharedCredentialsFilename()),
@@ -135,10 +136,10 @@ func xdg(variable, below string) (string, error) {
 	return filepath.Join(home, below), nil
 }
 
-// makePrivate makes dir, for this user alone, and proves that files can be made in
+// MakePrivate makes dir, for this user alone, and proves that files can be made in
 // it. A directory that another user made, or can put another in the place of, is
 // refused.
-func makePrivate(dir, what, flag string) error {
+func MakePrivate(dir, what, flag string) error {
 	advice := "name another one with " + flag
 	private, err := privatedir.Make(dir)
 	var unsafe *privatedir.UnsafeError
@@ -154,4 +155,27 @@ func makePrivate(dir, what, flag string) error {
 		return hint.Advise(fmt.Errorf("cannot write to the %s %s: %w", what, dir, hint.RootCause(err)), advice)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// CheckOutside proves that what the daemon writes does not lie in its own mount.
+func CheckOutside(dir string, s *Settings) error {
+	for _, p := range []struct{ path, what, flag string }{
+		{s.StateDir, "state directory", "--state-dir"},
+		{s.CacheDir, "cache", "--cache-dir"},
+		{s.LogFile, "log", "--log-file"},
+	} {
+		if p.path != "" && mounts.Within(p.path, dir) {
+			return hint.Misuse("name another place with "+p.flag, "the %s %s lies inside the mountpoint", p.what, p.path)
+		}
+	}
+	return nil
+}
+
+// StateRoot is where state directories lie that nothing names.
+func StateRoot() (string, error) {
+	base, err := xdg("XDG_STATE_HOME", ".local/state")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(base, "s3share"), nil
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"slices"
@@ -27,8 +27,8 @@ var otherNames = map[string]string{"endpoint": "endpoint-url", "url": "endpoint-
 
 // readOptions reads what -o says: a list with commas, in the names that fstab
 // knows. It returns the settings among them, and what the kernel is to get.
-func readOptions(lists []string) (layer, []string, error) {
-	l := layer{}
+func readOptions(lists []string) (Layer, []string, error) {
+	l := Layer{}
 	var kernel []string
 	for option := range strings.SplitSeq(strings.Join(lists, ","), ",") {
 		name, value, hasValue := strings.Cut(option, "=")

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -25,9 +25,9 @@ const defaultExchange = "default"
 // configHint shows the least that a config file needs.
 const configHint = `write [exchange.default] and bucket = "NAME" into it, or say --bucket`
 
-// configPath is where the config file is looked for; asked tells that somebody
+// ConfigPath is where the config file is looked for; asked tells that somebody
 // named it, so that it has to be there.
-func configPath(flag string) (file string, asked bool, err error) {
+func ConfigPath(flag string) (file string, asked bool, err error) {
 	if flag == "" {
 		flag = os.Getenv("S3SHARE_CONFIG")
 	}
@@ -60,7 +60,7 @@ func checkConfig(file string) error {
 // readConfig lays the exchange's table of the config file over s. With no name it
 // takes the one that `default = "NAME"` names, else the one called default, else
 // the only one.
-func readConfig(file, name string, s *settings) error {
+func readConfig(file, name string, s *Settings) error {
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name != "":
@@ -83,8 +83,8 @@ func readConfig(file, name string, s *settings) error {
 	// Every table is read, for its typos; the one that is asked for lands in s.
 	doc := struct {
 		Default  string               `toml:"default"`
-		Exchange map[string]*settings `toml:"exchange"`
-	}{Exchange: map[string]*settings{name: s}}
+		Exchange map[string]*Settings `toml:"exchange"`
+	}{Exchange: map[string]*Settings{name: s}}
 	folders := s.Folders
 	s.Folders = nil
 	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().EnableUnmarshalerInterface()
@@ -97,7 +97,7 @@ func readConfig(file, name string, s *settings) error {
 	for exchange, t := range doc.Exchange {
 		var err error
 		for _, folder := range t.Folders {
-			err = errors.Join(err, checkFolder(folder))
+			err = errors.Join(err, CheckFolder(folder))
 		}
 		if t.Owner != "" {
 			err = errors.Join(err, checkOwner(t.Owner))
@@ -124,7 +124,7 @@ func readConfig(file, name string, s *settings) error {
 
 // checkSizes refuses negative sizes: the config file may have them as numbers, which
 // byteSize does not parse.
-func (s *settings) checkSizes() error {
+func (s *Settings) checkSizes() error {
 	for _, size := range []byteSize{s.CacheSize, s.Memory, s.StageSize} {
 		if size < 0 {
 			return fmt.Errorf("%d is no size; write it like \"512MiB\", or as a number of bytes", size)
@@ -195,7 +195,7 @@ func configError(file string, err error) error {
 func configKeys() []string {
 	var keys []string
 	for _, st := range settingTable {
-		if st.name == folderSetting {
+		if st.name == FolderSetting {
 			keys = append(keys, "folders")
 			continue
 		}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -12,26 +12,26 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// said is what the command line says about a mount.
-type said struct {
-	exchange string   // "" for the default one
+// Said is what the command line says about a mount.
+type Said struct {
+	Exchange string   // "" for the default one
 	config   string   // of --config
 	options  []string // of each -o
-	flags    layer
+	Flags    Layer
 }
 
-// addFlags gives flags all that can be said about a mount.
-func (c *said) addFlags(flags *pflag.FlagSet) {
-	c.flags = addFlags(flags)
+// AddFlags gives flags all that can be said about a mount.
+func (c *Said) AddFlags(flags *pflag.FlagSet) {
+	c.Flags = AddFlags(flags)
 	flags.StringVar(&c.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	flags.StringArrayVarP(&c.options, "options", "o", nil, "mount options, a `LIST` with commas")
 }
 
-// resolve gathers the settings: flags go before -o, -o before the environment, the
+// Resolve gathers the settings: flags go before -o, -o before the environment, the
 // environment before the config file. A bucket that is named outside the config
 // file needs none; then its default exchange is not looked at.
-func (c said) resolve() (*settings, error) {
-	env, err := environment()
+func (c Said) Resolve() (*Settings, error) {
+	env, err := Environment()
 	if err != nil {
 		return nil, err
 	}
@@ -39,25 +39,25 @@ func (c said) resolve() (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := defaults()
-	file, asked, err := configPath(c.config)
-	if err != nil && (asked || c.exchange != "") {
+	s := Defaults()
+	file, asked, err := ConfigPath(c.config)
+	if err != nil && (asked || c.Exchange != "") {
 		return nil, err
 	}
-	named := len(env["bucket"])+len(options["bucket"])+len(c.flags["bucket"]) > 0
-	if c.exchange != "" || asked || !named {
+	named := len(env["bucket"])+len(options["bucket"])+len(c.Flags["bucket"]) > 0
+	if c.Exchange != "" || asked || !named {
 		if !asked {
 			err = checkConfig(file)
 		}
 		if err == nil {
-			err = readConfig(file, c.exchange, s)
+			err = readConfig(file, c.Exchange, s)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	for _, l := range []layer{env, options, c.flags} {
-		if err := l.over(s); err != nil {
+	for _, l := range []Layer{env, options, c.Flags} {
+		if err := l.Over(s); err != nil {
 			return nil, hint.Misuse("", "%w", err)
 		}
 	}
@@ -69,7 +69,7 @@ func (c said) resolve() (*settings, error) {
 		return nil, hint.Misuse("credentials come from the profile or the environment, as the AWS tools take them",
 			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}
-	if _, err := s.privateNames(); err != nil {
+	if _, err := s.PrivateNames(); err != nil {
 		return nil, hint.Misuse("", "%w", err)
 	}
 	if err := s.checkUmask(); err != nil {
@@ -81,7 +81,7 @@ func (c said) resolve() (*settings, error) {
 
 // checkUmask refuses a umask with which nobody could use the mount: neither the owner
 // of its files, nor, unless that is root, who mounts it.
-func (s *settings) checkUmask() error {
+func (s *Settings) checkUmask() error {
 	const enter = 0o5 // to read and to search a directory
 	left := 0o777 &^ uint32(s.Umask)
 	if left>>6&enter != enter {
@@ -101,18 +101,18 @@ func (s *settings) checkUmask() error {
 	return nil
 }
 
-// target is where the mount's requests go.
-func (s *settings) target() target {
-	return target{bucket: s.Bucket, region: s.Region, endpoint: s.Endpoint, profile: s.Profile, owner: s.Owner}
+// Target is where the mount's requests go.
+func (s *Settings) Target() Target {
+	return Target{Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, Owner: s.Owner}
 }
 
-// source is how mount(8) shows the mount.
-func (s *settings) source() string {
-	return fmt.Sprintf("%s%s", mounts.SourcePrefix, s.label())
+// Source is how mount(8) shows the mount.
+func (s *Settings) Source() string {
+	return fmt.Sprintf("%s%s", mounts.SourcePrefix, s.Label())
 }
 
-// label is what people call the exchange.
-func (s *settings) label() string {
+// Label is what people call the exchange.
+func (s *Settings) Label() string {
 	if s.Exchange != "" {
 		return s.Exchange
 	}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ func FuzzConfig(f *testing.F) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s := defaults()
+		s := Defaults()
 		err := readConfig(file, name, s)
 		if err == nil {
 			checkSettings(t, s)
@@ -52,7 +52,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		before := exchangesIn(t, file)
-		l, err := enlist(file, name, newTable(i, "profile"))
+		l, err := Enlist(file, name, NewTable(i, "profile"))
 		if err != nil {
 			if now, err := os.ReadFile(file); err != nil || string(now) != string(text) {
 				t.Fatalf("join refused to add %q, and has made %q of %q, %v", line, now, text, err)
@@ -60,9 +60,9 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		after := exchangesIn(t, file)
-		is, ok := after[l.name]
+		is, ok := after[l.Name]
 		if !ok || is.Bucket != i.Bucket || is.Endpoint != i.Endpoint || i.Owner != "" && is.Owner != i.Owner ||
-			!slices.Equal(is.Folders, newTable(i, "").Folders) && !slices.Equal(is.Folders, i.Folders) {
+			!slices.Equal(is.Folders, NewTable(i, "").Folders) && !slices.Equal(is.Folders, i.Folders) {
 			t.Fatalf("join added %q to %q, which is read as %+v, %v", line, text, is, ok)
 		}
 		for other := range before {
@@ -74,10 +74,10 @@ func FuzzConfig(f *testing.F) {
 }
 
 // checkSettings fails unless settings can be what a mount goes by.
-func checkSettings(t *testing.T, s *settings) {
+func checkSettings(t *testing.T, s *Settings) {
 	t.Helper()
 	for _, folder := range s.Folders {
-		if checkFolder(folder) != nil {
+		if CheckFolder(folder) != nil {
 			t.Errorf("the folder %q is taken", folder)
 		}
 	}
@@ -100,18 +100,18 @@ func checkSettings(t *testing.T, s *settings) {
 	if len(s.Folders) == 0 || s.Exchange == "" && s.Bucket == "" {
 		t.Errorf("an exchange without a name or a folder is taken: %+v", s)
 	}
-	_, _ = s.privateNames()
+	_, _ = s.PrivateNames()
 }
 
 // exchangesIn are the exchanges of a config file, nil if it cannot be read.
-func exchangesIn(t *testing.T, file string) map[string]table {
+func exchangesIn(t *testing.T, file string) map[string]Table {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Exchange map[string]table `toml:"exchange"`
+		Exchange map[string]Table `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(data, &doc); err != nil {
 		return nil
