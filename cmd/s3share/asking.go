@@ -41,7 +41,7 @@ func linkTo(path string) *daemonLink { return linkToUser(path, os.Getuid()) }
 // linkToUser opens a link over the socket at path to a daemon of the user uid, and to
 // nobody else: what lies at path may lead to another program's socket.
 func linkToUser(path string, uid int) *daemonLink {
-	return &daemonLink{uid: uid, http: &http.Client{Transport: &http.Transport{
+	return linkOver(uid, &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
 			c, err := dialer.DialContext(ctx, "unix", path)
@@ -55,7 +55,12 @@ func linkToUser(path string, uid int) *daemonLink {
 			return c, nil
 		},
 		MaxResponseHeaderBytes: 64 << 10,
-	}}}
+	})
+}
+
+// linkOver is a link to a daemon of the user uid, whose answers come from transport.
+func linkOver(uid int, transport http.RoundTripper) *daemonLink {
+	return &daemonLink{uid: uid, http: &http.Client{Transport: transport}}
 }
 
 // foreign reports whether the daemon is another user's: what it says is not to be

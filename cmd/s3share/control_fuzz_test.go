@@ -153,7 +153,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(404, []byte("no"))
 	f.Add(500, []byte("\x1b[2J"))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		link := &daemonLink{uid: os.Getuid(), http: &http.Client{Transport: answering{status, body}}}
+		link := linkOver(os.Getuid(), answering{status, body})
 		var printed bytes.Buffer
 		out := hint.Guarded(&printed)
 		say := func(err error) {

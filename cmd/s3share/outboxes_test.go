@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -160,12 +161,11 @@ func sign(t *testing.T, stateDir string, of tenant) *os.File {
 // resign has another's signature in the lock.
 func resign(t *testing.T, stateDir string, of tenant) {
 	t.Helper()
-	f, err := openLock(stateDir, os.O_RDWR)
+	text, err := json.Marshal(of)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if err := signLock(f, of); err != nil {
+	if err := os.WriteFile(filepath.Join(stateDir, "daemon.lock"), append(text, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -230,60 +230,23 @@ func registerIn(t *testing.T, dir, stateDir string) {
 	t.Cleanup(func() { unregister(stateDir) })
 }
 
-// TestMissingStateDirectory registers a state directory that is not there then: it is
-// missed if its disk may be elsewhere, and not if it was removed.
-func TestMissingStateDirectory(t *testing.T) {
+// TestStatusNamesAMissingStateDirectory takes the disk away on which an outbox lies.
+func TestStatusNamesAMissingStateDirectory(t *testing.T) {
 	dir := testhome.Home(t)
 	stateDir := filepath.Join(dir, "here")
 	fillOutbox(t, stateDir)
 	sign(t, stateDir, tenant{}).Close()
 	registerIn(t, dir, stateDir)
-	known := func() (found, missing bool) {
-		all, err := knownDirs()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range all {
-			if d.path == stateDir {
-				found, missing = found || d.missing == "", missing || d.missing != ""
-			}
-		}
-		return found, missing
-	}
-	if found, missing := known(); !found || missing {
-		t.Errorf("it is found: %v, missing: %v", found, missing)
-	}
-	lasting, _ := registries()
-	file := filepath.Join(lasting, registrationName(stateDir))
 	if err := os.RemoveAll(stateDir); err != nil {
 		t.Fatal(err)
 	}
-	if _, missing := known(); missing {
-		t.Error("one that was removed is missing")
+	files, err := filepath.Glob(filepath.Join(dir, ".local/state/s3share/outboxes/*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("it is registered as %q, %v", files, err)
 	}
-
-	testhome.Write(t, "/", file, fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
-	if err := os.Remove(filepath.Join(filepath.Dir(newSocket(t, stateDir)), registryName, registrationName(stateDir))); err != nil {
-		t.Fatal(err)
-	}
-	if found, missing := known(); found || !missing {
-		t.Errorf("with its disk elsewhere it is found: %v, missing: %v", found, missing)
-	}
+	testhome.Write(t, "/", files[0], fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
 	out, code := s3share(t, dir, nil, "status")
 	if code != hint.ExitFailed || !strings.Contains(out, "something may wait in the state directory $HOME/here, which is not there") || !strings.Contains(out, "rm $HOME/.local/state/s3share/outboxes/") {
 		t.Errorf("status ended with %d and said\n%s", code, out)
 	}
-	unregister(stateDir)
-	if found, missing := known(); found || missing {
-		t.Errorf("once it is not registered any more it is found: %v, missing: %v", found, missing)
-	}
-}
-
-func newSocket(t *testing.T, dir string) string {
-	t.Helper()
-	path, err := newSocketPath(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
