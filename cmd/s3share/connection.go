@@ -7,50 +7,35 @@ import (
 	"io"
 	"time"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
-
-// The states of a mount's connection to S3.
-const (
-	online   = "online"  // S3 answers, and takes the credentials
-	offline  = "offline" // requests end without an answer of S3's, or with its own failure
-	refused  = "refused" // S3 refuses the credentials, or the bucket is gone
-	noAnswer = "unknown" // S3 was asked, and has not answered yet
-)
-
-// connection is what a mount knows of its connection to S3.
-type connection struct {
-	State    string    `json:"state"`
-	Answered time.Time `json:"answered,omitzero"` // when S3 took the credentials and answered last
-	Since    time.Time `json:"since,omitzero"`    // when it began not to
-	words
-}
 
 // checkPatience is how long a status waits for S3.
 const checkPatience = 2 * time.Second
 
 // checkConnection asks S3 where it has not answered lately.
-func (d *mountDaemon) checkConnection(ctx context.Context) *connection {
+func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
 	known, err := d.bucket.Check(ctx)
 	c := d.connectionOf(known)
-	if err != nil && c.State == online {
-		c.State = noAnswer
+	if err != nil && c.State == control.Online {
+		c.State = control.NoAnswer
 		c.Reason = fmt.Sprintf("no answer from %s in %s", d.settings.Target().Where(), checkPatience)
 	}
 	return c
 }
 
-func (d *mountDaemon) connectionOf(known s3backend.Contact) *connection {
-	c := &connection{State: online, Answered: known.Answered, Since: known.Failing, words: d.wordsOf(known.Err)}
+func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection {
+	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Failing, Words: d.wordsOf(known.Err)}
 	switch {
 	case known.Failing.IsZero():
 	case isRefusal(known.Err):
-		c.State = refused
+		c.State = control.Refused
 	default:
-		c.State = offline
+		c.State = control.Offline
 	}
 	return c
 }
@@ -61,19 +46,19 @@ func isRefusal(err error) bool {
 }
 
 // printConnection prints a line about a connection that is not online.
-func printConnection(w io.Writer, c *connection) {
-	if c == nil || c.State == online {
+func printConnection(w io.Writer, c *control.Connection) {
+	if c == nil || c.State == control.Online {
 		return
 	}
 	last := ""
 	if !c.Answered.IsZero() {
-		last = fmt.Sprintf("; S3 answered last at %s", clockText(c.Answered))
+		last = fmt.Sprintf("; S3 answered last at %s", control.ClockText(c.Answered))
 	}
 	switch c.State {
-	case noAnswer:
+	case control.NoAnswer:
 		fmt.Fprintf(w, "  %s%s\n", c.Reason, last)
 	default:
-		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, clockText(c.Since), hint.OneLine(c.Reason), last)
+		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, control.ClockText(c.Since), hint.OneLine(c.Reason), last)
 	}
 	if c.Hint != "" {
 		fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(c.Hint))
@@ -82,18 +67,9 @@ func printConnection(w io.Writer, c *connection) {
 
 // asOf is when S3 answered last, where it does not now: what is delivered then is all
 // that is known to be.
-func asOf(c *connection) string {
-	if c == nil || c.State == online || c.Answered.IsZero() {
+func asOf(c *control.Connection) string {
+	if c == nil || c.State == control.Online || c.Answered.IsZero() {
 		return ""
 	}
-	return " as of " + clockText(c.Answered)
-}
-
-// clockText is a time as people read it: the date only where it is not today's.
-func clockText(t time.Time) string {
-	t = t.Local()
-	if now := time.Now(); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
-		return t.Format(time.TimeOnly)
-	}
-	return t.Format("2006-01-02 15:04")
+	return " as of " + control.ClockText(c.Answered)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -153,7 +154,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(404, []byte("no"))
 	f.Add(500, []byte("\x1b[2J"))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		link := linkOver(os.Getuid(), answering{status, body})
+		link := control.LinkOver(os.Getuid(), answering{status, body})
 		var printed bytes.Buffer
 		out := hint.Guarded(&printed)
 		say := func(err error) {
@@ -161,35 +162,35 @@ func FuzzAnswers(f *testing.F) {
 				hint.Tell(out, err)
 			}
 		}
-		st, err := link.status(t.Context())
+		st, err := link.Status(t.Context())
 		say(err)
 		if err == nil {
-			p := place{link: link, state: st, path: "Delivery/a"}
-			say(printStates(out, []state{st, st}))
+			p := control.Place{Link: link, State: st, Path: "Delivery/a"}
+			say(printStates(out, []control.State{st, st}))
 			say(sayWhy(out, p))
 			w := newWatcher(out)
 			w.show(st)
-			w.show(state{})
+			w.show(control.State{})
 			w.end()
 			text, err := json.Marshal(st)
 			if err != nil {
 				t.Fatalf("%q cannot be written as JSON: %v", body, err)
 			}
-			var back state
+			var back control.State
 			if err := json.Unmarshal(text, &back); err != nil {
 				t.Fatalf("%q is written as %q, which cannot be read: %v", body, text, err)
 			}
 		}
-		if file, err := link.file(t.Context(), "Delivery/a"); err == nil {
-			say(file.File.problem("wait for", place{}))
-			say(errors.New(file.File.sentence("it")))
+		if file, err := link.File(t.Context(), "Delivery/a"); err == nil {
+			say(file.File.Problem("wait for", control.Place{}))
+			say(errors.New(file.File.Sentence("it")))
 		}
 		for _, what := range []string{"/wait", "/retry", "/deliver"} {
-			a, err := link.ask(t.Context(), what, fileRequest{})
+			a, err := link.Ask(t.Context(), what, control.FileRequest{})
 			if say(err); err != nil {
 				continue
 			}
-			p := place{link: link, state: st, path: "Delivery/a"}
+			p := control.Place{Link: link, State: st, Path: "Delivery/a"}
 			say(errors.New(a.Error))
 			sayLeft(out, a.Left)
 			sayBeside(out, a.Beside)
@@ -198,14 +199,14 @@ func FuzzAnswers(f *testing.F) {
 			say(sayDelivering(out, p, a))
 		}
 		paths := []string{"a", "b"}
-		if got := link.outcomes(t.Context(), paths); len(got) != len(paths) {
+		if got := link.Outcomes(t.Context(), paths); len(got) != len(paths) {
 			t.Fatalf("%d outcomes of %d", len(got), len(paths))
 		}
 		bar := newProgress(out)
-		last, err := link.unmount(t.Context(), unmountRequest{}, bar.show)
+		last, err := link.Unmount(t.Context(), control.UnmountRequest{}, bar.show)
 		bar.end()
 		if say(err); err == nil {
-			say(judge("/nowhere", last, unmountRequest{}, out))
+			say(judge("/nowhere", last, control.UnmountRequest{}, out))
 		}
 		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hint.Hidden(r) && r != '\n' && r != '\t' }) {
 			t.Fatalf("the answer %q is said as %q", body, printed.String())

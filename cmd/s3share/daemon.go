@@ -17,8 +17,10 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/fs"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -189,9 +191,9 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	return files, nil
 }
 
-// noteOwner notes in the outbox whose the bucket is, as far as S3 has confirmed it.
+// NoteOwner notes in the outbox whose the bucket is, as far as S3 has confirmed it.
 func (d *mountDaemon) noteOwner() {
-	if err := noteOwner(d.settings.StateDir, d.bucket.Owner()); err != nil {
+	if err := statedir.NoteOwner(d.settings.StateDir, d.bucket.Owner()); err != nil {
 		d.log.Warn("the state directory does not say who owns the bucket", "err", err)
 	}
 }
@@ -309,7 +311,7 @@ func (d *mountDaemon) lastDrain(signalled context.Context) error {
 	}()
 	err := d.cache.DrainLast(ctx)
 	if errors.Is(err, context.Canceled) {
-		if left := undelivered(d.cache.Status()); len(left) > 0 {
+		if left := control.Undelivered(d.cache.Status()); len(left) > 0 {
 			return &outbox.LeftError{Left: left}
 		}
 		return nil
@@ -352,18 +354,6 @@ func (d *mountDaemon) abandon() {
 		_ = mounts.Detach(d.dir, mounts.Lazily)
 	}
 	os.Exit(hint.ExitFailed)
-}
-
-// undelivered are the statuses that S3 has yet to confirm. Private names are not
-// among them: they are never sent.
-func undelivered(all []outbox.Status) []outbox.Status {
-	var left []outbox.Status
-	for _, st := range all {
-		if st.State != outbox.Local && st.State != outbox.Conflict && st.State != outbox.Delivered {
-			left = append(left, st)
-		}
-	}
-	return left
 }
 
 // whoWeAre names this party in the names of conflict copies: user@host.

@@ -6,18 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
-	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -48,7 +45,7 @@ Something missing is a failure.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
-			s, err := settingsOf(ctx, &says, args)
+			s, err := control.SettingsOf(ctx, &says, args)
 			if err != nil {
 				return err
 			}
@@ -73,63 +70,6 @@ Something missing is a failure.`,
 	says.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// settingsOf resolves the settings of the exchange that args names, or that is mounted on
-// the directory that they name.
-func settingsOf(ctx context.Context, c *config.Said, args []string) (*config.Settings, error) {
-	if len(args) == 0 {
-		return c.Resolve()
-	}
-	dir, err := filepath.Abs(args[0])
-	m, merr := mounts.MountAt(dir)
-	if err != nil || merr != nil || m == nil || !mounts.Ours(m) {
-		c.Exchange = args[0]
-		return c.Resolve()
-	}
-	if uid := mounts.OwnerOf(m); uid >= 0 && uid != os.Getuid() {
-		return nil, notYourMount(dir, uid)
-	}
-	p, err := placeOf(ctx, dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell what is mounted on %s: %w", dir, err)
-	}
-	if p.link.foreign() {
-		return nil, notYourMount(dir, p.link.uid)
-	}
-	st := p.state
-	if st.Exchange != "" {
-		c.Exchange = st.Exchange
-		if s, err := c.Resolve(); err == nil {
-			return s, nil
-		}
-		c.Exchange = ""
-	}
-	for name, value := range map[string]string{
-		"bucket": st.Bucket, "endpoint-url": st.Endpoint, "region": st.Region, "state-dir": st.StateDir,
-	} {
-		if value != "" && len(c.Flags[name]) == 0 {
-			c.Flags[name] = []string{value}
-		}
-	}
-	if len(c.Flags[config.FolderSetting]) == 0 {
-		c.Flags[config.FolderSetting] = st.Folders
-	}
-	if st.Payer && len(c.Flags[config.PayerSetting]) == 0 {
-		c.Flags[config.PayerSetting] = []string{"true"}
-	}
-	return c.Resolve()
-}
-
-// notYourMount refuses to take another user's word for settings: root's credentials
-// would go where that user wants them.
-func notYourMount(dir string, uid int) error {
-	who, as := fmt.Sprintf("the user %d", uid), fmt.Sprintf("#%d", uid)
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		who, as = u.Username, u.Username
-	}
-	return hint.Advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
-		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellWord(as)))
 }
 
 // diagnosis is what doctor tells.
@@ -160,9 +100,9 @@ func diagnose(ctx context.Context, s *config.Settings) diagnosis {
 	report.Findings = append(report.Findings, findings...)
 	if client != nil {
 		defer client.CloseIdle()
-		left := readLeft(s.StateDir)
+		left := statedir.ReadLeft(s.StateDir)
 		found, _ := access.Examine(ctx, access.Patient{Client: client, Folders: s.Folders, Left: left})
-		writeLeft(s.StateDir, left)
+		statedir.WriteLeft(s.StateDir, left)
 		report.Needs = found.Needs
 		report.Findings = append(report.Findings, found.Findings...)
 		server := client.Server(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -65,7 +66,7 @@ func examineHere(s *config.Settings) []access.Finding {
 		err = writable(parent, parent == s.StateDir)
 	}
 	if err == nil {
-		err = checkClaim(s)
+		err = statedir.CheckClaim(s)
 	}
 	if by, used := tenantOf(s.StateDir); err == nil && used {
 		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"
@@ -97,7 +98,7 @@ func writable(dir string, try bool) error {
 // tenantOf tells who uses the state directory now. A lock file alone tells nothing:
 // the lock ends with the process that had it.
 func tenantOf(stateDir string) (string, bool) {
-	f, err := openLock(stateDir, os.O_RDWR)
+	f, err := statedir.OpenLock(stateDir, os.O_RDWR)
 	if err != nil {
 		return "", false
 	}
@@ -105,7 +106,7 @@ func tenantOf(stateDir string) (string, bool) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 		return "", false
 	}
-	var t tenant
+	var t statedir.Tenant
 	if err := json.NewDecoder(f).Decode(&t); err != nil || t.Dir == "" {
 		return "another s3share", true
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -32,21 +32,21 @@ of this user.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/wait", timeout, func(p place, a fileAnswer) error {
+			return askEach(args, "/wait", timeout, func(p control.Place, a control.FileAnswer) error {
 				sayLeft(cmd.ErrOrStderr(), a.Left)
 				sayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
-				case len(a.Left) > 0 && p.link == nil:
-					return hint.Advise(fmt.Errorf("not all of %s is delivered: %s", p, p.state.daemonText()), p.state.remedy())
+				case len(a.Left) > 0 && p.Link == nil:
+					return hint.Advise(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Remedy())
 				case len(a.Left) > 0:
 					return hint.Advise(errors.New(leftText(p.String(), a.Left, timeout)), leftHint(a.Left, ""))
 				case len(a.Beside) > 0:
 					return hint.Advise(fmt.Errorf("%s is delivered, but %s", p, besideText(a.Beside)), besideHint)
 				}
-				if p.link == nil && p.path == "" { // nothing waits there
+				if p.Link == nil && p.Path == "" { // nothing waits there
 					return nil
 				}
-				return a.File.problem("wait for", p)
+				return a.File.Problem("wait for", p)
 			})
 		},
 	}
@@ -63,7 +63,7 @@ attempt; without an argument, on every mount of this user.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/retry", 0, func(p place, a fileAnswer) error { return sayRetried(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/retry", 0, func(p control.Place, a control.FileAnswer) error { return sayRetried(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }
@@ -78,7 +78,7 @@ that a write failed. It is sent as it is; to write it again resolves it as well.
 ` + exitCodes,
 		Args: takes(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/deliver", 0, func(p place, a fileAnswer) error { return sayDelivering(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/deliver", 0, func(p control.Place, a control.FileAnswer) error { return sayDelivering(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }
@@ -94,7 +94,7 @@ id of the request that it refused, and what can be done about it.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
-			p, err := lookAt(ctx, args[0])
+			p, err := control.LookAt(ctx, args[0])
 			if err != nil {
 				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
 			}
@@ -104,29 +104,29 @@ id of the request that it refused, and what can be done about it.
 }
 
 // sayWhy says of each file at p why it waits, or what is known where none does.
-func sayWhy(out io.Writer, p place) error {
-	rows := p.state.rows()
+func sayWhy(out io.Writer, p control.Place) error {
+	rows := p.State.Rows()
 	switch {
-	case len(rows) == 0 && p.path == "":
-		_, err := fmt.Fprintf(out, "%s: %s\n", p, nothingWaits(&p.state))
+	case len(rows) == 0 && p.Path == "":
+		_, err := fmt.Fprintf(out, "%s: %s\n", p, nothingWaits(&p.State))
 		return err
 	case len(rows) == 0:
-		if err := p.state.File.problem("say why", p); err != nil {
+		if err := p.State.File.Problem("say why", p); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "%s\n", p.state.File.sentence(p.String()))
+		_, err := fmt.Fprintf(out, "%s\n", p.State.File.Sentence(p.String()))
 		return err
 	}
 	for _, o := range rows {
 		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
-		fmt.Fprintf(out, "  because: %s\n", reasonIn(&p.state, o))
+		fmt.Fprintf(out, "  because: %s\n", reasonIn(&p.State, o))
 		switch {
 		case o.Code != "" && o.RequestID != "":
 			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", hint.OneLine(o.Code), hint.OneLine(o.RequestID))
 		case o.Code != "":
 			fmt.Fprintf(out, "  S3 says: %s\n", hint.OneLine(o.Code))
 		}
-		if do := remedy(o, p.state); do != "" {
+		if do := remedy(o, p.State); do != "" {
 			fmt.Fprintf(out, "  to do:   %s\n", hint.OneLine(do))
 		}
 	}
@@ -134,9 +134,9 @@ func sayWhy(out io.Writer, p place) error {
 }
 
 // sayRetried says what is tried again, and what is not.
-func sayRetried(out io.Writer, p place, a fileAnswer) error {
-	if p.link == nil {
-		return p.noDaemon("retry")
+func sayRetried(out io.Writer, p control.Place, a control.FileAnswer) error {
+	if p.Link == nil {
+		return p.NoDaemon("retry")
 	}
 	rest := map[outbox.State]int{}
 	for _, st := range a.Left {
@@ -165,10 +165,10 @@ func sayRetried(out io.Writer, p place, a fileAnswer) error {
 	if len(notes) == 0 {
 		if len(a.Left) > 0 { // private files
 			notes = append(notes, "nothing waits but private files, which are never sent")
-		} else if err := a.File.problem("retry", p); err != nil {
+		} else if err := a.File.Problem("retry", p); err != nil {
 			return err
 		} else {
-			_, err := fmt.Fprintf(out, "%s: there is nothing to try again\n", a.File.sentence(p.String()))
+			_, err := fmt.Fprintf(out, "%s: there is nothing to try again\n", a.File.Sentence(p.String()))
 			return err
 		}
 	}
@@ -177,9 +177,9 @@ func sayRetried(out io.Writer, p place, a fileAnswer) error {
 }
 
 // sayDelivering says what is delivered as it is, or why nothing is.
-func sayDelivering(out io.Writer, p place, a fileAnswer) error {
-	if p.link == nil {
-		return p.noDaemon("deliver")
+func sayDelivering(out io.Writer, p control.Place, a control.FileAnswer) error {
+	if p.Link == nil {
+		return p.NoDaemon("deliver")
 	}
 	if a.Files > 0 {
 		_, err := fmt.Fprintf(out, "%s: delivering %s\n", p, count(a.Files, "file"))
@@ -188,18 +188,18 @@ func sayDelivering(out io.Writer, p place, a fileAnswer) error {
 	if len(a.Left) > 0 {
 		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, shown(a.Left[0]), stateText(a.Left[0]))
 	}
-	if err := a.File.problem("deliver", p); err != nil {
+	if err := a.File.Problem("deliver", p); err != nil {
 		return err
 	}
-	return fmt.Errorf("nothing at %s is interrupted: %s", p, a.File.sentence("it"))
+	return fmt.Errorf("nothing at %s is interrupted: %s", p, a.File.Sentence("it"))
 }
 
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
-func askEach(args []string, what string, timeout time.Duration, say func(p place, a fileAnswer) error) error {
+func askEach(args []string, what string, timeout time.Duration, say func(p control.Place, a control.FileAnswer) error) error {
 	ctx, stop := hint.UntilSignalOnce()
 	defer stop()
-	places, problem := placesToAsk(ctx, args)
+	places, problem := control.PlacesToAsk(ctx, args)
 	if len(args) > 0 && problem != nil {
 		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], problem)
 	}
@@ -211,11 +211,11 @@ func askEach(args []string, what string, timeout time.Duration, say func(p place
 		return errNothingMounted
 	}
 	for _, p := range places {
-		if p.link == nil {
-			all = append(all, say(p, fileAnswer{Left: undelivered(p.state.Owed), Beside: p.state.Beside, File: p.state.File}))
+		if p.Link == nil {
+			all = append(all, say(p, control.FileAnswer{Left: control.Undelivered(p.State.Owed), Beside: p.State.Beside, File: p.State.File}))
 			continue
 		}
-		a, err := p.link.ask(ctx, what, fileRequest{Path: jsonbytes.String(p.path), Timeout: timeout})
+		a, err := p.Link.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
 		switch {
 		case ctx.Err() != nil:
 			return hint.ErrInterrupted
@@ -229,20 +229,8 @@ func askEach(args []string, what string, timeout time.Duration, say func(p place
 	return errors.Join(all...)
 }
 
-// noDaemon says that nobody can be asked to do something with what waits at p.
-func (p place) noDaemon(do string) error {
-	return hint.Advise(fmt.Errorf("cannot %s %s: %s", do, p, p.state.daemonText()), p.state.remedy())
-}
-
 // doing says what a request is for.
 var doing = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
 
 // errNothingMounted says that there is nobody to ask.
 var errNothingMounted = hint.Advise(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
-
-// ask sends a request about files.
-func (l *daemonLink) ask(ctx context.Context, what string, ask fileRequest) (fileAnswer, error) {
-	var a fileAnswer
-	err := l.post(ctx, what, ask, &a)
-	return a, err
-}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
@@ -107,7 +108,7 @@ func TestBadMountpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lock, err := lockState(filepath.Join(dir, "used"), tenant{Dir: "/mnt/team"})
+			lock, err := statedir.LockState(filepath.Join(dir, "used"), statedir.Tenant{Dir: "/mnt/team"})
 			if err != nil {
 				t.Fatal(err)
 			}

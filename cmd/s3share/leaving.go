@@ -11,53 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// The phases of an unmount, in their order. All but the last repeat.
-const (
-	phaseDelivering = "delivering" // what is owed goes out; the mount still serves
-	phaseFinishing  = "finishing"  // the mount is undone; what came last goes out
-	phaseEnded      = "ended"      // the last event; Outcome tells how it went
-)
-
-// How an unmount ended.
-const (
-	outcomeUnmounted = "unmounted" // if Left is not empty, that stays in the outbox
-	outcomeLeft      = "left"      // not all can be delivered; still mounted
-	outcomeStays     = "stays"     // whoever asked has taken it back; still mounted
-	outcomeBusy      = "busy"      // a program holds the mount; still mounted
-	outcomeFailed    = "failed"    // for the reason in Error; still mounted
-)
-
-// event is one line of the answer to POST /unmount.
-type event struct {
-	Phase   string          `json:"phase"`
-	Files   int             `json:"files"`             // not delivered yet
-	Bytes   int64           `json:"bytes"`             // of these files
-	Sent    int64           `json:"sent"`              // bytes of Bytes that S3 has
-	Waiting string          `json:"waiting,omitempty"` // why nothing is delivered at present
-	Outcome string          `json:"outcome,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Left    []outbox.Status `json:"left,omitempty"`
-	Beside  []outbox.Status `json:"beside,omitempty"` // delivered beside the other party's version
-}
-
 // eventPause lies between two events.
 const eventPause = 200 * time.Millisecond
-
-// unmountRequest is the body of POST /unmount.
-type unmountRequest struct {
-	ID      string        `json:"id,omitempty"` // by which it is taken back
-	Keep    bool          `json:"keep"`         // what cannot be delivered may stay in the outbox
-	Timeout time.Duration `json:"timeout"`      // for delivering, in nanoseconds; 0 is without end
-}
-
-// stayRequest takes an unmount back. Its events tell whether it came in time.
-type stayRequest struct {
-	ID string `json:"id"`
-}
 
 // errTakenBack ends an unmount that was taken back.
 var errTakenBack = errors.New("taken back")
@@ -97,7 +57,7 @@ func (u *unmounts) takeBack(id string) {
 // serveUnmount answers with events until d has ended or the mount stays. If whoever asks
 // goes away while the mount serves, it stays.
 func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
-	var ask unmountRequest
+	var ask control.UnmountRequest
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -111,7 +71,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	send := func(e event) {
+	send := func(e control.Event) {
 		_ = json.NewEncoder(w).Encode(e) // whoever asked may be gone
 		_ = http.NewResponseController(w).Flush()
 	}
@@ -124,7 +84,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 
 // unmount delivers, undoes the mount, and waits until the daemon has ended but for
 // this answer. It returns the last event.
-func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) event {
+func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.Event)) control.Event {
 	var worth *patience // nil: what is left may not stay in the outbox
 	if keep {
 		worth = &patience{}
@@ -137,14 +97,14 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) 
 		switch {
 		case err == nil || !d.serving.Load():
 		case errors.Is(err, unix.EBUSY) || len(mounts.Holders(d.dir)) > 0:
-			return event{Phase: phaseEnded, Outcome: outcomeBusy}
+			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeBusy}
 		default:
-			return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: err.Error()}
+			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: err.Error()}
 		}
 	}
 	<-d.gone
 	for waiting := ctx; ; {
-		e, left := d.progress(phaseFinishing)
+		e, left := d.progress(control.PhaseFinishing)
 		send(e)
 		if worth != nil && d.notWorth(worth, left) {
 			d.mayLeave()
@@ -156,7 +116,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) 
 			switch {
 			case context.Cause(waiting) == errTakenBack: // too late, as the next event says
 			case !errors.Is(waiting.Err(), context.DeadlineExceeded):
-				return event{} // nobody reads it
+				return control.Event{} // nobody reads it
 			default:
 				d.mayLeave()
 			}
@@ -167,8 +127,8 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(event)) 
 }
 
 // unmountedEvent is the last event once the daemon has ended.
-func (d *mountDaemon) unmountedEvent() event {
-	e := event{Phase: phaseEnded, Outcome: outcomeUnmounted}
+func (d *mountDaemon) unmountedEvent() control.Event {
+	e := control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeUnmounted}
 	var left *outbox.LeftError
 	if errors.As(d.left, &left) {
 		e.Left = left.Left
@@ -181,43 +141,43 @@ func (d *mountDaemon) unmountedEvent() event {
 // deliver waits until all is delivered and the mount can be undone, or until it is not
 // worth waiting any more, if what is left may stay. Else it returns false and the last
 // event.
-func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(event)) (event, bool) {
+func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(control.Event)) (control.Event, bool) {
 	draining, stop := context.WithCancel(ctx)
 	defer stop()
 	drained := make(chan error, 1)
 	go func() { drained <- d.cache.Drain(draining) }()
 	for {
-		e, left := d.progress(phaseDelivering)
+		e, left := d.progress(control.PhaseDelivering)
 		send(e)
 		if worth != nil && d.notWorth(worth, left) {
-			return event{}, true
+			return control.Event{}, true
 		}
 		select {
 		case err := <-drained:
 			return d.drainedEvent(ctx, err, worth != nil)
 		case <-d.gone: // somebody else was quicker
-			return event{}, true
+			return control.Event{}, true
 		case <-hint.After(eventPause):
 		}
 	}
 }
 
 // drainedEvent is deliver's answer when the drain has ended with err.
-func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (event, bool) {
+func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (control.Event, bool) {
 	var left *outbox.LeftError
 	switch {
 	case err == nil:
-		return event{}, true
+		return control.Event{}, true
 	case errors.Is(ctx.Err(), context.Canceled): // taken back, or whoever asked is gone
-		return event{Phase: phaseEnded, Outcome: outcomeStays, Left: undelivered(d.cache.Status())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeStays, Left: control.Undelivered(d.cache.Status())}, false
 	case keep:
-		return event{}, true
+		return control.Event{}, true
 	case errors.As(err, &left):
-		return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: left.Left}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: left.Left}, false
 	case ctx.Err() != nil:
-		return event{Phase: phaseEnded, Outcome: outcomeLeft, Left: undelivered(d.cache.Status())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.cache.Status())}, false
 	}
-	return event{Phase: phaseEnded, Outcome: outcomeFailed, Error: explain(d.settings.Target(), err).Error()}, false
+	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: explain(d.settings.Target(), err).Error()}, false
 }
 
 func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
@@ -225,9 +185,9 @@ func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
 }
 
 // progress is how the delivery stands, and what is left of it.
-func (d *mountDaemon) progress(phase string) (event, []outbox.Status) {
-	e := event{Phase: phase}
-	left := undelivered(d.cache.Status())
+func (d *mountDaemon) progress(phase string) (control.Event, []outbox.Status) {
+	e := control.Event{Phase: phase}
+	left := control.Undelivered(d.cache.Status())
 	for _, st := range left {
 		e.Files++
 		e.Bytes += st.Size

@@ -18,6 +18,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -107,7 +108,7 @@ type running struct {
 	*mountDaemon
 	owing  *fakeOwing
 	mount  *fakeMount
-	link   *daemonLink
+	link   *control.DaemonLink
 	result chan error // what run returned
 }
 
@@ -130,7 +131,7 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 	}
 	d.serve(r.mount)
 	d.control.serve(d)
-	r.link = linkTo(socket)
+	r.link = control.LinkTo(socket)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { r.result <- d.run(ctx) }()
 	t.Cleanup(func() {
@@ -153,11 +154,11 @@ func TestUnmountDelivers(t *testing.T) {
 	r := runDaemon(t, []outbox.Status{sealed, private}, nil)
 	var phases []string
 	drained := false
-	last, err := r.link.unmount(t.Context(), unmountRequest{}, func(e event) {
+	last, err := r.link.Unmount(t.Context(), control.UnmountRequest{}, func(e control.Event) {
 		if !slices.Contains(phases, e.Phase) {
 			phases = append(phases, e.Phase)
 		}
-		if e.Phase == phaseDelivering && !drained {
+		if e.Phase == control.PhaseDelivering && !drained {
 			if e.Files != 1 || e.Bytes != 10 || e.Sent != 4 {
 				t.Errorf("progress = %+v, want 1 file of 10 bytes, 4 sent", e)
 			}
@@ -165,10 +166,10 @@ func TestUnmountDelivers(t *testing.T) {
 			close(r.owing.drained)
 		}
 	})
-	if err != nil || last.Outcome != outcomeUnmounted || len(last.Left) != 0 || last.Error != "" {
+	if err != nil || last.Outcome != control.OutcomeUnmounted || len(last.Left) != 0 || last.Error != "" {
 		t.Errorf("unmount = %+v, %v, want it unmounted", last, err)
 	}
-	if !slices.Equal(phases, []string{phaseDelivering, phaseFinishing}) {
+	if !slices.Equal(phases, []string{control.PhaseDelivering, control.PhaseFinishing}) {
 		t.Errorf("phases = %q", phases)
 	}
 	if err := <-r.result; err != nil {
@@ -177,7 +178,7 @@ func TestUnmountDelivers(t *testing.T) {
 	if !r.owing.closed {
 		t.Error("the cache was not closed")
 	}
-	if _, err := r.link.status(t.Context()); err == nil {
+	if _, err := r.link.Status(t.Context()); err == nil {
 		t.Error("the daemon still answers")
 	}
 }
@@ -189,24 +190,24 @@ func TestUnmountStays(t *testing.T) {
 		name    string
 		drain   error
 		unmount error
-		ask     unmountRequest
-		want    event
+		ask     control.UnmountRequest
+		want    control.Event
 	}{
-		{"blocked", left, nil, unmountRequest{}, event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}}},
-		{"timeout", nil, nil, unmountRequest{Timeout: time.Millisecond}, event{Outcome: outcomeLeft, Left: []outbox.Status{sealed, blocked}}},
-		{"busy", left, unix.EBUSY, unmountRequest{Keep: true}, event{Outcome: outcomeBusy}},
-		{"failed", left, errors.New("odd"), unmountRequest{Keep: true}, event{Outcome: outcomeFailed, Error: "odd"}},
+		{"blocked", left, nil, control.UnmountRequest{}, control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}}},
+		{"timeout", nil, nil, control.UnmountRequest{Timeout: time.Millisecond}, control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{sealed, blocked}}},
+		{"busy", left, unix.EBUSY, control.UnmountRequest{Keep: true}, control.Event{Outcome: control.OutcomeBusy}},
+		{"failed", left, errors.New("odd"), control.UnmountRequest{Keep: true}, control.Event{Outcome: control.OutcomeFailed, Error: "odd"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := runDaemon(t, []outbox.Status{sealed, blocked}, tt.unmount)
 			if tt.drain != nil {
 				go func() { r.owing.drained <- tt.drain }()
 			}
-			last, err := r.link.unmount(t.Context(), tt.ask, func(event) {})
+			last, err := r.link.Unmount(t.Context(), tt.ask, func(control.Event) {})
 			if err != nil || last.Outcome != tt.want.Outcome || last.Error != tt.want.Error || !slices.Equal(last.Left, tt.want.Left) {
 				t.Errorf("unmount = %+v, %v, want %+v", last, err, tt.want)
 			}
-			st, err := r.link.status(t.Context())
+			st, err := r.link.Status(t.Context())
 			if err != nil || !st.Mounted || len(st.Owed) != 2 || st.Bucket != "team" {
 				t.Errorf("status = %+v, %v, want it mounted and owing 2", st, err)
 			}
@@ -217,8 +218,8 @@ func TestUnmountStays(t *testing.T) {
 // TestUnmountKeep undoes the mount although something is left.
 func TestUnmountKeep(t *testing.T) {
 	r := runDaemon(t, []outbox.Status{sealed, blocked, private}, nil)
-	last, err := r.link.unmount(t.Context(), unmountRequest{Keep: true, Timeout: time.Millisecond}, func(event) {})
-	if err != nil || last.Outcome != outcomeUnmounted || !slices.Equal(last.Left, []outbox.Status{sealed, blocked}) {
+	last, err := r.link.Unmount(t.Context(), control.UnmountRequest{Keep: true, Timeout: time.Millisecond}, func(control.Event) {})
+	if err != nil || last.Outcome != control.OutcomeUnmounted || !slices.Equal(last.Left, []outbox.Status{sealed, blocked}) {
 		t.Errorf("unmount = %+v, %v, want it unmounted with two left", last, err)
 	}
 	var left *outbox.LeftError
@@ -231,23 +232,23 @@ func TestUnmountKeep(t *testing.T) {
 // serves it stays, also with Keep, and afterwards it is not said to.
 func TestUnmountTakenBack(t *testing.T) {
 	for _, keep := range []bool{false, true} {
-		for _, phase := range []string{phaseDelivering, phaseFinishing} {
+		for _, phase := range []string{control.PhaseDelivering, control.PhaseFinishing} {
 			t.Run(fmt.Sprintf("%s, keep: %v", phase, keep), func(t *testing.T) {
 				r := runDaemon(t, []outbox.Status{sealed}, nil)
-				if phase == phaseFinishing {
+				if phase == control.PhaseFinishing {
 					go func() { r.owing.drained <- nil }() // and not the last drain
 				}
 				ctx, interrupt := context.WithCancel(t.Context())
-				last, err := r.link.unmount(ctx, unmountRequest{Keep: keep}, func(e event) {
+				last, err := r.link.Unmount(ctx, control.UnmountRequest{Keep: keep}, func(e control.Event) {
 					if e.Phase == phase {
 						interrupt()
 					}
 				})
-				st, serr := r.link.status(t.Context())
+				st, serr := r.link.Status(t.Context())
 				if err != nil || serr != nil {
 					t.Fatal(err, serr)
 				}
-				if stays := phase == phaseDelivering; st.Mounted != stays || (last.Outcome == outcomeStays) != stays {
+				if stays := phase == control.PhaseDelivering; st.Mounted != stays || (last.Outcome == control.OutcomeStays) != stays {
 					t.Errorf("the last event is %+v, and mounted: %v", last, st.Mounted)
 				}
 				said := stopped(r.dir, st, last)
@@ -262,7 +263,7 @@ func TestUnmountTakenBack(t *testing.T) {
 // TestUnmountOfAnEarlierDaemon is interrupted where the daemon cannot say what became of
 // it.
 func TestUnmountOfAnEarlierDaemon(t *testing.T) {
-	got := errorText(stopped("/no/such/mount", state{PID: 7}, event{}))
+	got := errorText(stopped("/no/such/mount", control.State{PID: 7}, control.Event{}))
 	if got != "not all is delivered yet" {
 		t.Errorf("an unmount that nobody answered for, of what is not mounted, says %q", got)
 	}
@@ -275,7 +276,7 @@ func TestUnmountedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-r.gone
-	st, err := r.link.status(t.Context())
+	st, err := r.link.Status(t.Context())
 	if err != nil || st.Mounted {
 		t.Errorf("status = %+v, %v, want it not mounted", st, err)
 	}
@@ -287,27 +288,27 @@ func TestUnmountedByOthers(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	for _, tt := range []struct {
-		last event
-		ask  unmountRequest
+		last control.Event
+		ask  control.UnmountRequest
 		err  string // "" for none
 		out  string
 	}{
-		{event{Outcome: outcomeUnmounted}, unmountRequest{}, "", ""},
-		{event{Outcome: outcomeUnmounted, Left: []outbox.Status{blocked}}, unmountRequest{Keep: true},
+		{control.Event{Outcome: control.OutcomeUnmounted}, control.UnmountRequest{}, "", ""},
+		{control.Event{Outcome: control.OutcomeUnmounted, Left: []outbox.Status{blocked}}, control.UnmountRequest{Keep: true},
 			"not all was delivered: what is listed stays in the outbox",
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
-		{event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}}, unmountRequest{}, "not all can be delivered",
+		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}}, control.UnmountRequest{}, "not all can be delivered",
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
-		{event{Outcome: outcomeLeft, Left: []outbox.Status{sealed}}, unmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
+		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{sealed}}, control.UnmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
 			"s3share: not delivered: \"Delivery/a\" (10 B): waiting to be sent\n"},
-		{event{Outcome: outcomeUnmounted, Beside: []outbox.Status{beside}}, unmountRequest{}, "1 file went beside the other party's version",
+		{control.Event{Outcome: control.OutcomeUnmounted, Beside: []outbox.Status{beside}}, control.UnmountRequest{}, "1 file went beside the other party's version",
 			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n"},
-		{event{Outcome: outcomeLeft, Left: []outbox.Status{blocked}, Beside: []outbox.Status{beside}}, unmountRequest{}, "not all can be delivered",
+		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}, Beside: []outbox.Status{beside}}, control.UnmountRequest{}, "not all can be delivered",
 			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n" +
 				"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
-		{event{Outcome: outcomeBusy}, unmountRequest{}, "it is in use", ""},
-		{event{Outcome: outcomeFailed, Error: "odd"}, unmountRequest{}, "odd", ""},
-		{event{Outcome: "later"}, unmountRequest{}, `the daemon said "later", which this version does not know`, ""},
+		{control.Event{Outcome: control.OutcomeBusy}, control.UnmountRequest{}, "it is in use", ""},
+		{control.Event{Outcome: control.OutcomeFailed, Error: "odd"}, control.UnmountRequest{}, "odd", ""},
+		{control.Event{Outcome: "later"}, control.UnmountRequest{}, `the daemon said "later", which this version does not know`, ""},
 	} {
 		var out bytes.Buffer
 		err := judge("/no/such/mount", tt.last, tt.ask, &out)
@@ -331,19 +332,19 @@ func TestPrintStates(t *testing.T) {
 	stuck := blocked
 	stuck.Since = now.Add(-3 * time.Hour)
 	var out bytes.Buffer
-	err := printStates(&out, []state{
+	err := printStates(&out, []control.State{
 		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
 		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Owed: []outbox.Status{stuck, moving}, Beside: []outbox.Status{odd}},
-		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &fileState{State: cache.Delivered}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Delivered}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"}, // of an earlier version's daemon
-		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &fileState{State: cache.Unknown, words: words{Reason: "nothing answers"}}},
-		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &fileState{State: cache.Delivered, At: noon, words: words{Reason: "nothing answers"}}},
-		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery", File: &fileState{State: cache.Directory}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: online, Answered: noon}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: offline, Answered: noon, Since: noon.Add(time.Second), words: words{Reason: "nothing answers", Hint: "check it"}}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: noAnswer, Answered: noon, words: words{Reason: "no answer from S3 in 2s"}}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: refused, Answered: noon, Since: noon}, Paused: &pause{words{Reason: "expired", Hint: "s3share login"}}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &connection{State: refused, Answered: noon, Since: noon, words: words{Reason: "no bucket"}}, Owed: []outbox.Status{stuck}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Unknown, Words: control.Words{Reason: "nothing answers"}}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Delivered, At: noon, Words: control.Words{Reason: "nothing answers"}}},
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery", File: &control.FileState{State: cache.Directory}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Online, Answered: noon}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Offline, Answered: noon, Since: noon.Add(time.Second), Words: control.Words{Reason: "nothing answers", Hint: "check it"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.NoAnswer, Answered: noon, Words: control.Words{Reason: "no answer from S3 in 2s"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon}, Paused: &control.Pause{Words: control.Words{Reason: "expired", Hint: "s3share login"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon, Words: control.Words{Reason: "no bucket"}}, Owed: []outbox.Status{stuck}},
 	})
 	want := strings.TrimPrefix(`
 /mnt/a (b)

@@ -16,21 +16,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
-
-// loginRequest is the body of POST /login.
-type loginRequest struct {
-	Code string `json:"code,omitempty"` // of an MFA device
-}
-
-// loginAnswer is what became of it.
-type loginAnswer struct {
-	Files int    `json:"files"` // that are tried again
-	Error string `json:"error,omitempty"`
-	Hint  string `json:"hint,omitempty"`
-}
 
 func newLogin() *cobra.Command {
 	return &cobra.Command{
@@ -56,7 +45,7 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 			var all []error
 			for _, p := range places {
 				if err := l.login(ctx, p); err != nil {
-					all = append(all, fmt.Errorf("cannot log in to %s: %w", p.state.label(), err))
+					all = append(all, fmt.Errorf("cannot log in to %s: %w", p.State.Label(), err))
 				}
 			}
 			return errors.Join(all...)
@@ -66,9 +55,9 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 
 // exchangesOf are the mounts that are meant: by the name of an exchange, by a place
 // in one, or all.
-func exchangesOf(ctx context.Context, args []string) ([]place, error) {
-	mounted, problem := everyPlace(ctx)
-	mounted = slices.DeleteFunc(mounted, func(p place) bool { return p.link == nil && !p.state.Mounted })
+func exchangesOf(ctx context.Context, args []string) ([]control.Place, error) {
+	mounted, problem := control.EveryPlace(ctx)
+	mounted = slices.DeleteFunc(mounted, func(p control.Place) bool { return p.Link == nil && !p.State.Mounted })
 	switch {
 	case ctx.Err() != nil:
 		return nil, hint.ErrInterrupted
@@ -79,31 +68,23 @@ func exchangesOf(ctx context.Context, args []string) ([]place, error) {
 	case len(args) == 0:
 		return mounted, nil
 	}
-	var named []place
+	var named []control.Place
 	for _, p := range mounted {
-		if p.state.Exchange == args[0] || p.state.Bucket == args[0] {
+		if p.State.Exchange == args[0] || p.State.Bucket == args[0] {
 			named = append(named, p)
 		}
 	}
 	if len(named) > 0 {
 		return named, nil
 	}
-	p, err := placeOf(ctx, args[0])
+	p, err := control.PlaceOf(ctx, args[0])
 	if err != nil && !strings.Contains(args[0], "/") {
 		err = hint.Advise(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return []place{p}, nil
-}
-
-// label is what people call the exchange.
-func (st *state) label() string {
-	if st.Exchange != "" {
-		return st.Exchange
-	}
-	return st.Bucket
+	return []control.Place{p}, nil
 }
 
 // loginDesk does what a person has to do with to log in.
@@ -114,38 +95,38 @@ type loginDesk struct {
 }
 
 // login renews the credentials of one mount.
-func (l *loginDesk) login(ctx context.Context, p place) error {
-	if p.link == nil {
-		return hint.Advise(errors.New(p.state.daemonText()), p.state.remedy())
+func (l *loginDesk) login(ctx context.Context, p control.Place) error {
+	if p.Link == nil {
+		return hint.Advise(errors.New(p.State.DaemonText()), p.State.Remedy())
 	}
-	if p.link.foreign() {
-		return notYourMount(p.state.Dir, p.link.uid)
+	if p.Link.Foreign() {
+		return control.NotYourMount(p.State.Dir, p.Link.UID)
 	}
-	how := p.state.Login
+	how := p.State.Login
 	if how.SSO && !l.done[how.Profile] {
 		if err := l.sso(ctx, how.Profile); err != nil {
 			return err
 		}
 		l.done[how.Profile] = true
 	}
-	var ask loginRequest
+	var ask control.LoginRequest
 	if how.MFA != "" {
 		var err error
 		if ask.Code, err = l.code(how.MFA); err != nil {
 			return err
 		}
 	}
-	var a loginAnswer
-	if err := p.link.post(ctx, "/login", ask, &a); err != nil {
+	var a control.LoginAnswer
+	if err := p.Link.Post(ctx, "/login", ask, &a); err != nil {
 		return err
 	}
 	switch {
 	case a.Error != "" && how.Fixed:
-		return hint.Advise(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.state.Dir+", and mount again with new ones")
+		return hint.Advise(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.State.Dir+", and mount again with new ones")
 	case a.Error != "":
 		return hint.Advise(errors.New(a.Error), a.Hint)
 	}
-	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.state.label()), count(a.Files, "file"))
+	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()), count(a.Files, "file"))
 	return nil
 }
 
@@ -187,12 +168,12 @@ func (l *loginDesk) code(device string) (string, error) {
 
 // serveLogin takes new credentials up, and tries again what waits for them.
 func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
-	var ask loginRequest
+	var ask control.LoginRequest
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	var a loginAnswer
+	var a control.LoginAnswer
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
 		err = explain(d.settings.Target(), err)
 		a.Error = err.Error()
@@ -205,11 +186,8 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(a) // whoever asked may be gone
 }
 
-// pause is why everything waits, in a state.
-type pause struct{ words }
-
 // paused tells why everything waits, or nil.
-func (d *mountDaemon) paused() *pause {
+func (d *mountDaemon) paused() *control.Pause {
 	err := d.cache.Paused()
 	if known := d.bucket.Contact(); err == nil && errors.Is(known.Err, s3backend.BadLogin) {
 		err = known.Err // nothing waits, and nothing would be delivered
@@ -217,7 +195,7 @@ func (d *mountDaemon) paused() *pause {
 	if err == nil {
 		return nil
 	}
-	p := &pause{d.wordsOf(err)}
+	p := &control.Pause{Words: d.wordsOf(err)}
 	if errors.Is(err, s3backend.BadLogin) && !isClock(p.Code) {
 		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
 		if d.bucket.LoginMethod().Fixed {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -43,7 +44,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	if m.exchange != "" {
 		args = []string{m.exchange}
 	}
-	s, err := settingsOf(ctx, &m.says, args)
+	s, err := control.SettingsOf(ctx, &m.says, args)
 	if err != nil {
 		return err
 	}

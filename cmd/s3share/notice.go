@@ -171,7 +171,7 @@ func (n *notices) notify(ctx context.Context, news map[outbox.State]*newsOf) err
 	return errors.Join(errs...)
 }
 
-// words are a notice's title and text.
+// Words are a notice's title and text.
 func (n *notices) words(state outbox.State, of *newsOf) (summary, body string) {
 	files := count(of.files, "file")
 	then := "s3share status " + n.dir

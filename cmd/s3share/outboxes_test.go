@@ -15,7 +15,9 @@ import (
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -27,7 +29,7 @@ func fillOutbox(t *testing.T, stateDir string) {
 	if err := config.MakePrivate(stateDir, "state directory", "--state-dir"); err != nil {
 		t.Fatal(err)
 	}
-	if err := claimState(&config.Settings{StateDir: stateDir, Bucket: "team"}); err != nil {
+	if err := statedir.ClaimState(&config.Settings{StateDir: stateDir, Bucket: "team"}); err != nil {
 		t.Fatal(err)
 	}
 	away := buckettest.Answer(buckettest.New(), buckettest.Put, func() error { return s3backend.Other })
@@ -88,30 +90,30 @@ func filesIn(t *testing.T, dir string) map[string]string {
 func TestOutboxWithoutDaemon(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		leave func(t *testing.T, stateDir string, of tenant)
+		leave func(t *testing.T, stateDir string, of statedir.Tenant)
 	}{
-		{"killed", func(t *testing.T, stateDir string, of tenant) {
+		{"killed", func(t *testing.T, stateDir string, of statedir.Tenant) {
 			sign(t, stateDir, of)
 			of.PID, of.Start = os.Getpid(), "before" // another process has its number by now
 			resign(t, stateDir, of)
 		}},
-		{"kept", func(t *testing.T, stateDir string, of tenant) {
+		{"kept", func(t *testing.T, stateDir string, of statedir.Tenant) {
 			lock := sign(t, stateDir, of)
-			if err := leaveLock(lock); err != nil {
+			if err := statedir.LeaveLock(lock); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"silent", func(t *testing.T, stateDir string, of tenant) { sign(t, stateDir, of) }},
-		{"recovering", func(t *testing.T, stateDir string, of tenant) {
+		{"silent", func(t *testing.T, stateDir string, of statedir.Tenant) { sign(t, stateDir, of) }},
+		{"recovering", func(t *testing.T, stateDir string, of statedir.Tenant) {
 			lock := sign(t, stateDir, of)
-			if err := leaveLock(lock); err != nil {
+			if err := statedir.LeaveLock(lock); err != nil {
 				t.Fatal(err)
 			}
 			lock.Close()
 			of.Dir = ""
 			sign(t, stateDir, of)
 		}},
-		{"unsigned", func(*testing.T, string, tenant) {}},
+		{"unsigned", func(*testing.T, string, statedir.Tenant) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := testhome.Home(t)
@@ -121,7 +123,7 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 				t.Fatal(err)
 			}
 			fillOutbox(t, stateDir)
-			tt.leave(t, stateDir, tenant{Dir: jsonbytes.String(mountpoint)})
+			tt.leave(t, stateDir, statedir.Tenant{Dir: jsonbytes.String(mountpoint)})
 			before := filesIn(t, dir)
 			var got strings.Builder
 			for _, args := range [][]string{
@@ -148,9 +150,9 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 }
 
 // sign takes a state directory for this process, until the test ends.
-func sign(t *testing.T, stateDir string, of tenant) *os.File {
+func sign(t *testing.T, stateDir string, of statedir.Tenant) *os.File {
 	t.Helper()
-	lock, err := lockState(stateDir, of)
+	lock, err := statedir.LockState(stateDir, of)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +161,7 @@ func sign(t *testing.T, stateDir string, of tenant) *os.File {
 }
 
 // resign has another's signature in the lock.
-func resign(t *testing.T, stateDir string, of tenant) {
+func resign(t *testing.T, stateDir string, of statedir.Tenant) {
 	t.Helper()
 	text, err := json.Marshal(of)
 	if err != nil {
@@ -202,7 +204,7 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 			dir := testhome.Home(t)
 			stateDir := filepath.Join(dir, tt.place)
 			fillOutbox(t, stateDir)
-			sign(t, stateDir, tenant{}).Close() // else it counts as removed, for each process that looks
+			sign(t, stateDir, statedir.Tenant{}).Close() // else it counts as removed, for each process that looks
 			var env []string
 			if tt.know != nil {
 				env = tt.know(t, dir, stateDir)
@@ -224,10 +226,10 @@ func registerIn(t *testing.T, dir, stateDir string) {
 		t.Fatal(err)
 	}
 	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(dir, "run"))
-	if err := register(stateDir); err != nil {
+	if err := control.Register(stateDir); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unregister(stateDir) })
+	t.Cleanup(func() { control.Unregister(stateDir) })
 }
 
 // TestStatusNamesAMissingStateDirectory takes the disk away on which an outbox lies.
@@ -235,7 +237,7 @@ func TestStatusNamesAMissingStateDirectory(t *testing.T) {
 	dir := testhome.Home(t)
 	stateDir := filepath.Join(dir, "here")
 	fillOutbox(t, stateDir)
-	sign(t, stateDir, tenant{}).Close()
+	sign(t, stateDir, statedir.Tenant{}).Close()
 	registerIn(t, dir, stateDir)
 	if err := os.RemoveAll(stateDir); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -23,7 +24,7 @@ func newProgress(w io.Writer) *progress {
 }
 
 // show takes the next event in.
-func (p *progress) show(e event) {
+func (p *progress) show(e control.Event) {
 	if e.Files == 0 && p.bar == nil {
 		return
 	}

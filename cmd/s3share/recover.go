@@ -12,7 +12,9 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 )
 
 func newRecover() *cobra.Command {
@@ -67,9 +69,9 @@ EXCHANGE and the settings are those of s3share mount.
 }
 
 // delivering says that another process delivers.
-func delivering(ctx context.Context, by tenant) error {
+func delivering(ctx context.Context, by statedir.Tenant) error {
 	dir := hint.Printable(string(by.Dir))
-	if _, st, err := findDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
+	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
 		return hint.Advise(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
 	}
 	return hint.Advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
@@ -89,9 +91,9 @@ func recoverOutbox(ctx context.Context, s *config.Settings, timeout time.Duratio
 	}
 	d := newDaemon(s, false, errs)
 	if err := d.takePlaces(); err != nil {
-		var used *inUseError
-		if errors.As(err, &used) && used.by.Dir != "" {
-			return delivering(ctx, used.by)
+		var used *statedir.InUseError
+		if errors.As(err, &used) && used.By.Dir != "" {
+			return delivering(ctx, used.By)
 		}
 		return errors.Join(err, d.giveBack(nil))
 	}

@@ -5,25 +5,13 @@ import (
 	"strings"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// remedy is what to do about an outbox for which no daemon answers; "" for nothing.
-func (st *state) remedy() string {
-	switch {
-	case st.Daemon == daemonSilent:
-		return fmt.Sprintf("if it hangs, end it: kill -9 %d; what waits stays in the outbox", st.PID)
-	case len(undelivered(st.Owed)) > 0:
-		return st.whatDelivers()
-	case st.Mounted && st.Daemon == daemonEnded:
-		return "s3share unmount " + hint.ShellWord(st.Dir) + " undoes the dead mount"
-	}
-	return ""
-}
-
 // remedy tells people what to do about a file; "" for nothing. S3's codes are those
 // of the S3 API Reference, "Error responses".
-func remedy(o outbox.Status, st state) string {
+func remedy(o outbox.Status, st control.State) string {
 	file := strings.TrimRight(st.Dir, "/") + "/" + o.Path
 	switch o.State {
 	case outbox.Open:
@@ -34,14 +22,14 @@ func remedy(o outbox.Status, st state) string {
 	case outbox.Local:
 		return "give it another name to have it delivered"
 	case outbox.Interrupted:
-		if st.Daemon != "" && st.Daemon != daemonRuns {
+		if st.Daemon != "" && st.Daemon != control.DaemonRuns {
 			return "once it is mounted again, write it again, or send it as it is with s3share deliver"
 		}
 		return fmt.Sprintf("write it again, or send it as it is: s3share deliver %q", file)
 	case outbox.Conflict:
 		return fmt.Sprintf("join it with %q, then remove or rename it", o.Theirs)
 	case outbox.Sealed, outbox.Uploading, outbox.Removing:
-		if do := st.remedy(); do != "" {
+		if do := st.Remedy(); do != "" {
 			return do
 		}
 		if st.Paused != nil {

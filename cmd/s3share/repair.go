@@ -13,6 +13,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -50,7 +51,7 @@ An object left that the owner cannot read is a failure.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
-			s, err := settingsOf(ctx, &says, args)
+			s, err := control.SettingsOf(ctx, &says, args)
 			if err == nil {
 				err = plan.run(ctx, s, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -54,12 +54,12 @@ each change, until the mount is undone or Ctrl-C.
 			if watching && len(places) > 0 {
 				return errors.Join(watchPlaces(ctx, places, cmd.OutOrStdout()), problem)
 			}
-			all := []state{}
+			all := []control.State{}
 			for _, p := range places {
-				if p.path != "" && len(p.state.rows()) == 0 {
-					problem = p.state.File.problem("tell the status of", p)
+				if p.Path != "" && len(p.State.Rows()) == 0 {
+					problem = p.State.File.Problem("tell the status of", p)
 				}
-				all = append(all, p.state)
+				all = append(all, p.State)
 			}
 			var err error
 			if asJSON {
@@ -77,23 +77,20 @@ each change, until the mount is undone or Ctrl-C.
 	return cmd
 }
 
-// rows are the files to tell people of.
-func (st *state) rows() []outbox.Status { return slices.Concat(st.Owed, st.Beside) }
-
 // statesOf are the states of the place that args name, or of all mounts and outboxes of
 // this user. Its error says what could not be looked at.
-func statesOf(ctx context.Context, args []string) ([]place, error) {
+func statesOf(ctx context.Context, args []string) ([]control.Place, error) {
 	if len(args) > 0 {
-		p, err := lookAt(ctx, args[0])
+		p, err := control.LookAt(ctx, args[0])
 		if err != nil {
 			return nil, err
 		}
-		return []place{p}, nil
+		return []control.Place{p}, nil
 	}
-	return everyPlace(ctx)
+	return control.EveryPlace(ctx)
 }
 
-func headline(st state) string {
+func headline(st control.State) string {
 	what := cmp.Or(st.Bucket, "an exchange")
 	if st.Exchange != "" && st.Exchange != st.Bucket {
 		what = st.Exchange + ", the bucket " + st.Bucket
@@ -102,13 +99,13 @@ func headline(st state) string {
 		what += ", read-only"
 	}
 	switch {
-	case (st.Daemon == "" || st.Daemon == daemonRuns) && !st.Mounted:
+	case (st.Daemon == "" || st.Daemon == control.DaemonRuns) && !st.Mounted:
 		what += ", no longer mounted, still delivering"
-	case st.Daemon == "" || st.Daemon == daemonRuns:
-	case st.Daemon == daemonEnded && !st.Mounted:
+	case st.Daemon == "" || st.Daemon == control.DaemonRuns:
+	case st.Daemon == control.DaemonEnded && !st.Mounted:
 		what += ", not mounted"
 	default:
-		what += ", " + st.daemonText()
+		what += ", " + st.DaemonText()
 	}
 	return fmt.Sprintf("%s (%s)", cmp.Or(st.Dir, st.StateDir), what)
 }

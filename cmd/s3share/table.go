@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -47,14 +48,14 @@ func reasonText(st outbox.Status) string {
 }
 
 // reasonIn is the reasonText of a file of st, and that nobody delivers what waits.
-func reasonIn(st *state, o outbox.Status) string {
-	if st.Daemon == daemonEnded && o.Reason == "" && (o.State == outbox.Sealed || o.State == outbox.Removing) {
+func reasonIn(st *control.State, o outbox.Status) string {
+	if st.Daemon == control.DaemonEnded && o.Reason == "" && (o.State == outbox.Sealed || o.State == outbox.Removing) {
 		return stateWords[o.State] + ", but its daemon has ended"
 	}
 	return reasonText(o)
 }
 
-func printStates(out io.Writer, all []state) error {
+func printStates(out io.Writer, all []control.State) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(out, "nothing is mounted")
 		return err
@@ -73,13 +74,13 @@ func printStates(out io.Writer, all []state) error {
 		} else {
 			printConnection(w, st.Connection)
 		}
-		if do := st.remedy(); do != "" {
+		if do := st.Remedy(); do != "" {
 			fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(do))
 		}
 		if len(st.Owed) == 0 && (st.Path == "" || len(st.Beside) == 0) {
 			fmt.Fprintf(w, "  %s\n", nothingWaits(&st))
 		}
-		rows := st.rows()
+		rows := st.Rows()
 		if len(rows) == 0 {
 			continue
 		}
@@ -93,13 +94,13 @@ func printStates(out io.Writer, all []state) error {
 }
 
 // nothingWaits says what is known where nothing waits.
-func nothingWaits(st *state) string {
+func nothingWaits(st *control.State) string {
 	switch {
 	case st.Path != "":
-		return st.File.sentence(hint.Printable(st.Path))
-	case st.Daemon == daemonUnknown:
+		return st.File.Sentence(hint.Printable(st.Path))
+	case st.Daemon == control.DaemonUnknown:
 		return "it is not known what waits in its outbox"
-	case st.Daemon != "" && st.Daemon != daemonRuns:
+	case st.Daemon != "" && st.Daemon != control.DaemonRuns:
 		return "nothing waits in its outbox"
 	}
 	return "all is delivered" + asOf(st.Connection)

@@ -9,6 +9,8 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 )
 
 // madeDir is a directory that a start made, and the topmost of its parents that it
@@ -48,11 +50,11 @@ func (d *mountDaemon) takePlaces() (err error) {
 	if err := d.take(s.StateDir, "state directory", "--state-dir"); err != nil {
 		return err
 	}
-	if d.lock, err = lockState(s.StateDir, tenant{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
+	if d.lock, err = statedir.LockState(s.StateDir, statedir.Tenant{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
 		d.made = nil // it is the other daemon's
 		return err
 	}
-	if err := claimState(s); err != nil {
+	if err := statedir.ClaimState(s); err != nil {
 		return err
 	}
 	if s.CacheDir != "" {
@@ -66,7 +68,7 @@ func (d *mountDaemon) takePlaces() (err error) {
 
 // registerOutbox has the outbox found by status once this process has ended.
 func (d *mountDaemon) registerOutbox() {
-	if err := register(d.settings.StateDir); err != nil {
+	if err := control.Register(d.settings.StateDir); err != nil {
 		d.log.Warn("what this process may leave in the outbox is shown by no status", "err", err)
 	}
 }
@@ -74,11 +76,11 @@ func (d *mountDaemon) registerOutbox() {
 // leaveOutbox notes that this process gives the state directory up, and whether anything
 // waits in it.
 func (d *mountDaemon) leaveOutbox() {
-	if err := leaveLock(d.lock); err != nil && d.log != nil {
+	if err := statedir.LeaveLock(d.lock); err != nil && d.log != nil {
 		d.log.Warn("status may take this process for one that does not answer", "err", err)
 	}
 	if owes, err := cache.Owes(d.settings.StateDir); err == nil && !owes {
-		unregister(d.settings.StateDir)
+		control.Unregister(d.settings.StateDir)
 	}
 }
 

@@ -1,24 +1,23 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
 func newUnmount() *cobra.Command {
-	var ask unmountRequest
+	var ask control.UnmountRequest
 	cmd := &cobra.Command{
 		Use:     "unmount DIR",
 		Aliases: []string{"umount"},
@@ -45,7 +44,7 @@ is 1.
 	return cmd
 }
 
-func unmount(ctx context.Context, name string, ask unmountRequest, errs io.Writer) error {
+func unmount(ctx context.Context, name string, ask control.UnmountRequest, errs io.Writer) error {
 	dir, err := mounts.ResolveDir(name)
 	if err != nil {
 		return fmt.Errorf("cannot unmount %s: %w", name, err)
@@ -70,7 +69,7 @@ type undone struct{ error }
 
 func (u *undone) Unwrap() error { return u.error }
 
-func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Writer) error {
+func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, errs io.Writer) error {
 	m, err := mounts.MountAt(dir)
 	if err != nil {
 		return err
@@ -78,13 +77,13 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 	if m != nil && !mounts.Ours(m) {
 		return hint.Advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
-	link, st, err := findDaemon(ctx, dir, usersOf(m)...)
+	link, st, err := control.FindDaemon(ctx, dir, control.UsersOf(m)...)
 	switch {
 	case err == nil:
-	case !errors.Is(err, errNoDaemon):
+	case !errors.Is(err, control.ErrNoDaemon):
 		return err
 	case m == nil:
-		return notMounted(dir)
+		return control.NotMounted(dir)
 	default:
 		return leaveAlone(dir, m, errs)
 	}
@@ -92,9 +91,9 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 		return busy(held)
 	}
 	bar := newProgress(errs)
-	last, err := link.unmount(ctx, ask, bar.show)
+	last, err := link.Unmount(ctx, ask, bar.show)
 	bar.end()
-	if ctx.Err() != nil && last.Outcome != outcomeUnmounted {
+	if ctx.Err() != nil && last.Outcome != control.OutcomeUnmounted {
 		return stopped(dir, st, last)
 	}
 	if err != nil {
@@ -108,13 +107,13 @@ func leaveMount(ctx context.Context, dir string, ask unmountRequest, errs io.Wri
 
 // stopped says how things stand after an unmount that was interrupted: what the daemon
 // said last, or else what the kernel shows.
-func stopped(dir string, st state, last event) error {
+func stopped(dir string, st control.State, last control.Event) error {
 	goesOn := fmt.Sprintf("its daemon (pid %d) goes on delivering, as s3share status shows", st.PID)
 	m, err := mounts.MountAt(dir)
 	switch {
-	case last.Outcome == outcomeStays || last.Outcome == outcomeLeft || last.Outcome == outcomeBusy:
+	case last.Outcome == control.OutcomeStays || last.Outcome == control.OutcomeLeft || last.Outcome == control.OutcomeBusy:
 		return hint.Advise(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
-	case last.Phase == phaseFinishing || err == nil && m == nil:
+	case last.Phase == control.PhaseFinishing || err == nil && m == nil:
 		return &undone{hint.Advise(errors.New("not all is delivered yet"), goesOn)}
 	case err != nil:
 		return fmt.Errorf("interrupted, and it is not known whether it is still mounted: %w", err)
@@ -123,17 +122,17 @@ func stopped(dir string, st state, last event) error {
 }
 
 // judge tells how an unmount went that the daemon has carried out.
-func judge(dir string, last event, ask unmountRequest, errs io.Writer) error {
+func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.Writer) error {
 	sayBeside(errs, last.Beside)
 	switch last.Outcome {
-	case outcomeBusy:
+	case control.OutcomeBusy:
 		return busy(mounts.Holders(dir))
-	case outcomeFailed:
+	case control.OutcomeFailed:
 		return errors.New(last.Error)
-	case outcomeLeft:
+	case control.OutcomeLeft:
 		sayLeft(errs, last.Left)
 		return hint.Advise(errors.New(leftText("", last.Left, ask.Timeout)), leftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
-	case outcomeUnmounted:
+	case control.OutcomeUnmounted:
 		if len(last.Left) > 0 {
 			sayLeft(errs, last.Left)
 			return &undone{errors.New("not all was delivered: what is listed stays in the outbox")}
@@ -171,16 +170,16 @@ func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
 
 // leftBehind says what a mount has left in its outbox that was undone without its daemon.
 func leftBehind(dir string, errs io.Writer) error {
-	p, ok := keptAt(dir)
-	if !ok || p.path != "" {
+	p, ok := control.KeptAt(dir)
+	if !ok || p.Path != "" {
 		return &undone{errors.New("it is not known whether all was delivered: its outbox was not found")}
 	}
-	left := undelivered(p.state.Owed)
+	left := control.Undelivered(p.State.Owed)
 	if len(left) == 0 {
 		return nil
 	}
 	sayLeft(errs, left)
-	return &undone{hint.Advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.state.remedy())}
+	return &undone{hint.Advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Remedy())}
 }
 
 func busy(held []mounts.Holder) error {
@@ -189,40 +188,4 @@ func busy(held []mounts.Holder) error {
 		err = fmt.Errorf("it is in use by %s", mounts.SayHolders(held))
 	}
 	return hint.Advise(err, "close what is open there and leave the directory, then try again")
-}
-
-// notMounted says what is wrong with dir, on which nothing is mounted.
-func notMounted(dir string) error {
-	nothing := errors.New("nothing is mounted there")
-	if p, ok := keptAt(dir); ok && len(undelivered(p.state.Owed)) > 0 {
-		is := "files are"
-		n := len(undelivered(p.state.Owed))
-		if n == 1 {
-			is = "file is"
-		}
-		return hint.Advise(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.state.remedy(), p.state.daemonText()))
-	}
-	mounted, err := mounts.OurMounts()
-	if err != nil {
-		return nothing
-	}
-	var dirs []string
-	for _, m := range mounted {
-		if mounts.OwnerOf(m) != os.Getuid() {
-			continue
-		}
-		if mounts.Within(dir, m.Mountpoint) {
-			return hint.Advise(fmt.Errorf("it is a directory in the mount on %s", hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellWord(m.Mountpoint))
-		}
-		dirs = append(dirs, hint.Printable(m.Mountpoint))
-	}
-	const most = 5
-	advice := ""
-	if len(dirs) > 0 {
-		advice = "mounted are " + strings.Join(dirs[:min(len(dirs), most)], ", ")
-	}
-	if n := len(dirs) - most; n > 0 {
-		advice += fmt.Sprintf(" and %d more", n)
-	}
-	return hint.Advise(nothing, advice)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
@@ -30,13 +31,13 @@ const (
 
 // watchPlaces shows what becomes of the files at places until ctx ends or all of their
 // mounts have.
-func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
+func watchPlaces(ctx context.Context, places []control.Place, out io.Writer) error {
 	w := newWatcher(out)
 	defer w.end()
 	for _, p := range places {
-		w.show(p.state)
+		w.show(p.State)
 	}
-	places = slices.DeleteFunc(places, func(p place) bool { return p.link == nil }) // nothing changes there
+	places = slices.DeleteFunc(places, func(p control.Place) bool { return p.Link == nil }) // nothing changes there
 	var lost []error
 	for len(places) > 0 {
 		select {
@@ -44,15 +45,15 @@ func watchPlaces(ctx context.Context, places []place, out io.Writer) error {
 			return errors.Join(lost...)
 		case <-hint.After(watchPause):
 		}
-		places = slices.DeleteFunc(places, func(p place) bool {
-			st, err := p.link.waiting(ctx, p.path)
+		places = slices.DeleteFunc(places, func(p control.Place) bool {
+			st, err := p.Link.Waiting(ctx, p.Path)
 			if err != nil {
 				if ctx.Err() == nil {
 					lost = append(lost, w.lost(p, err))
 				}
 				return true
 			}
-			w.became = func(paths []string) []fileState { return p.link.outcomes(ctx, paths) }
+			w.became = func(paths []string) []control.FileState { return p.Link.Outcomes(ctx, paths) }
 			w.show(st)
 			return false
 		})
@@ -68,7 +69,7 @@ type watcher struct {
 	bar  map[string]*bar          // of those that have one
 	now  func() time.Time
 	// became says what became of paths that wait no more, each in its place.
-	became func(paths []string) []fileState
+	became func(paths []string) []control.FileState
 }
 
 // bar is the bar of one file. It is drawn beside the one who sets it.
@@ -84,43 +85,34 @@ func (b *bar) set(o outbox.Status) {
 }
 
 func newWatcher(out io.Writer) *watcher {
-	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: unknownOutcomes}
+	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
 	if hint.OnTerminal(out) {
 		w.bars = mpb.New(mpb.WithOutput(hint.Unguarded(out)), mpb.WithWidth(40))
 	}
 	return w
 }
 
-// unknownOutcomes is for who cannot ask.
-func unknownOutcomes(paths []string) []fileState {
-	all := make([]fileState, len(paths))
-	for i := range all {
-		all[i].State = cache.Unknown
-	}
-	return all
-}
-
 // lost says that a mount's daemon answers no more: because the mount was undone, or for
 // the reason that is returned.
-func (w *watcher) lost(p place, err error) error {
-	if m, merr := mounts.MountAt(p.state.Dir); m == nil && merr == nil {
-		st, err := readOutbox(p.state.StateDir)
+func (w *watcher) lost(p control.Place, err error) error {
+	if m, merr := mounts.MountAt(p.State.Dir); m == nil && merr == nil {
+		st, err := control.ReadOutbox(p.State.StateDir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", hint.Printable(p.state.Dir), err)
+			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", hint.Printable(p.State.Dir), err)
 		}
-		for _, o := range undelivered(st.Owed) {
-			w.line("%s: not delivered, it stays in the outbox", hint.Printable(filepath.Join(p.state.Dir, o.Path)))
+		for _, o := range control.Undelivered(st.Owed) {
+			w.line("%s: not delivered, it stays in the outbox", hint.Printable(filepath.Join(p.State.Dir, o.Path)))
 		}
-		w.line("%s is no longer mounted", hint.Printable(p.state.Dir))
+		w.line("%s is no longer mounted", hint.Printable(p.State.Dir))
 		return nil
 	}
-	return fmt.Errorf("cannot watch %s any more: %w", hint.Printable(p.state.Dir), err)
+	return fmt.Errorf("cannot watch %s any more: %w", hint.Printable(p.State.Dir), err)
 }
 
 // show takes in what waits at a mount now.
-func (w *watcher) show(st state) {
+func (w *watcher) show(st control.State) {
 	waits := map[string]bool{}
-	for _, o := range st.rows() {
+	for _, o := range st.Rows() {
 		name := filepath.Join(st.Dir, o.Path)
 		waits[name] = true
 		was, known := w.seen[name]
@@ -149,7 +141,7 @@ func (w *watcher) show(st state) {
 
 // outcomeText is what became of a file that waits no more. What was confirmed before it
 // waited says nothing of that.
-func outcomeText(was outbox.Status, became fileState) string {
+func outcomeText(was outbox.Status, became control.FileState) string {
 	if became.At.Before(was.Since) {
 		became.State = cache.Unknown
 	}

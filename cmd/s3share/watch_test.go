@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 )
 
 // TestWatcher shows what a mount owes at several looks: a line for each change and
@@ -48,11 +49,11 @@ func TestWatcher(t *testing.T) {
 		var out bytes.Buffer
 		w := newWatcher(&out)
 		w.now = func() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
-		w.became = func(paths []string) []fileState {
-			return slices.Repeat([]fileState{{State: tt.now, At: confirmed}}, len(paths))
+		w.became = func(paths []string) []control.FileState {
+			return slices.Repeat([]control.FileState{{State: tt.now, At: confirmed}}, len(paths))
 		}
 		for _, owed := range tt.looks {
-			w.show(state{Dir: "/mnt", Owed: owed})
+			w.show(control.State{Dir: "/mnt", Owed: owed})
 		}
 		w.end()
 		if out.String() != tt.want {
@@ -66,14 +67,16 @@ func TestWatcher(t *testing.T) {
 func TestWatcherBars(t *testing.T) {
 	var out bytes.Buffer
 	w := newWatcher(nil)
-	w.became = func(paths []string) []fileState { return []fileState{{State: cache.Delivered, At: time.Now()}} }
+	w.became = func(paths []string) []control.FileState {
+		return []control.FileState{{State: cache.Delivered, At: time.Now()}}
+	}
 	refresh := make(chan any)
 	w.bars = mpb.New(mpb.WithOutput(&out), mpb.WithManualRefresh(refresh), mpb.WithWidth(120))
-	w.show(state{Dir: "/mnt", Owed: []outbox.Status{
+	w.show(control.State{Dir: "/mnt", Owed: []outbox.Status{
 		{Path: "Delivery/tape.tar", State: outbox.Uploading, Size: 4 << 20, Sent: 1 << 20, Speed: 1 << 19},
 	}})
 	refresh <- time.Now()
-	w.show(state{Dir: "/mnt"})
+	w.show(control.State{Dir: "/mnt"})
 	w.end()
 	for _, want := range []string{"/mnt/Delivery/tape.tar: uploading 25%", "tape.tar ", "1.0 MiB / 4.0 MiB", "512.0 KiB/s", "/mnt/Delivery/tape.tar: delivered"} {
 		if !strings.Contains(out.String(), want) {

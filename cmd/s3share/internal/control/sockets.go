@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"crypto/sha256"
@@ -84,8 +84,8 @@ func socketName(dir string) string {
 	return hex.EncodeToString(sum[:8]) + ".sock"
 }
 
-// newSocketPath makes the directory for the socket of the mount on dir.
-func newSocketPath(dir string) (string, error) {
+// NewSocketPath makes the directory for the socket of the mount on dir.
+func NewSocketPath(dir string) (string, error) {
 	uid := os.Getuid()
 	name := socketName(dir)
 	for _, run := range runtimeDirs(uid) {

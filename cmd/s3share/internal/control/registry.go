@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"cmp"
@@ -20,6 +20,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 )
 
 // Where state directories are. Most lie in one place, the state root. Each that lies
@@ -38,7 +39,7 @@ type registration struct {
 
 // missing reports whether there is no state directory.
 func (r registration) missing() bool {
-	_, err := os.Lstat(filepath.Join(string(r.StateDir), lockName))
+	_, err := os.Lstat(filepath.Join(string(r.StateDir), statedir.LockName))
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }
 
@@ -51,7 +52,7 @@ func (r registration) deleted() bool {
 // fileSystemOf is where the file system is mounted that a directory lies in, or would;
 // "" if that is not known.
 func fileSystemOf(dir string) jsonbytes.String {
-	m, err := mounts.MountAround(filepath.Join(mounts.RealPath(dir), lockName))
+	m, err := mounts.MountAround(filepath.Join(mounts.RealPath(dir), statedir.LockName))
 	if err != nil || m == nil {
 		return ""
 	}
@@ -77,13 +78,13 @@ func registrationName(stateDir string) string {
 	return hex.EncodeToString(sum[:8]) + ".json"
 }
 
-// register notes that a state directory is used.
-func register(stateDir string) error {
+// Register notes that a state directory is used.
+func Register(stateDir string) error {
 	data, err := json.Marshal(registration{jsonbytes.String(stateDir), fileSystemOf(stateDir)})
 	if err != nil {
 		return err
 	}
-	socket, err := newSocketPath(stateDir)
+	socket, err := NewSocketPath(stateDir)
 	if err == nil {
 		passing := filepath.Join(filepath.Dir(socket), registryName)
 		err = note(passing, registrationName(stateDir), data)
@@ -113,8 +114,8 @@ func prune(registry string) {
 	})
 }
 
-// unregister notes that nothing waits in a state directory, and that nobody uses it.
-func unregister(stateDir string) {
+// Unregister notes that nothing waits in a state directory, and that nobody uses it.
+func Unregister(stateDir string) {
 	lasting, passing := registries()
 	for _, path := range append(passing, lasting) {
 		if err := os.Remove(filepath.Join(path, registrationName(stateDir))); err == nil {
@@ -125,7 +126,7 @@ func unregister(stateDir string) {
 
 // readRegistry reads the files of a registry.
 func readRegistry(registry string, each func(file string, r registration)) error {
-	err := ownDirectory(registry)
+	err := statedir.OwnDirectory(registry)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -140,7 +141,7 @@ func readRegistry(registry string, each func(file string, r registration)) error
 		}
 		var r registration
 		file := filepath.Join(registry, e.Name())
-		data, err := readFile(file)
+		data, err := statedir.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"bufio"
@@ -23,32 +23,32 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// errNoDaemon says that nobody answers on a control socket.
-var errNoDaemon = errors.New("no daemon answers")
+// ErrNoDaemon says that nobody answers on a control socket.
+var ErrNoDaemon = errors.New("no daemon answers")
 
 // mostAnswer bounds an answer of a daemon, in bytes: it may be another user's.
 const mostAnswer = 128 << 20
 
-// daemonLink asks one daemon over its control socket.
-type daemonLink struct {
+// DaemonLink asks one daemon over its control socket.
+type DaemonLink struct {
 	http *http.Client
-	uid  int // who the daemon runs as
+	UID  int // who the daemon runs as
 }
 
-// linkTo opens a link over the socket at path to a daemon of this user.
-func linkTo(path string) *daemonLink { return linkToUser(path, os.Getuid()) }
+// LinkTo opens a link over the socket at path to a daemon of this user.
+func LinkTo(path string) *DaemonLink { return linkToUser(path, os.Getuid()) }
 
 // linkToUser opens a link over the socket at path to a daemon of the user uid, and to
 // nobody else: what lies at path may lead to another program's socket.
-func linkToUser(path string, uid int) *daemonLink {
-	return linkOver(uid, &http.Transport{
+func linkToUser(path string, uid int) *DaemonLink {
+	return LinkOver(uid, &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
 			c, err := dialer.DialContext(ctx, "unix", path)
 			if err != nil {
 				return nil, err
 			}
-			if at, err := peerUID(c.(*net.UnixConn)); err != nil || at != uid {
+			if at, err := PeerUID(c.(*net.UnixConn)); err != nil || at != uid {
 				c.Close()
 				return nil, errors.Join(errors.New("another user's program answers"), err)
 			}
@@ -58,41 +58,41 @@ func linkToUser(path string, uid int) *daemonLink {
 	})
 }
 
-// linkOver is a link to a daemon of the user uid, whose answers come from transport.
-func linkOver(uid int, transport http.RoundTripper) *daemonLink {
-	return &daemonLink{uid: uid, http: &http.Client{Transport: transport}}
+// LinkOver is a link to a daemon of the user uid, whose answers come from transport.
+func LinkOver(uid int, transport http.RoundTripper) *DaemonLink {
+	return &DaemonLink{UID: uid, http: &http.Client{Transport: transport}}
 }
 
-// foreign reports whether the daemon is another user's: what it says is not to be
+// Foreign reports whether the daemon is another user's: what it says is not to be
 // acted upon.
-func (l *daemonLink) foreign() bool { return l.uid != os.Getuid() }
+func (l *DaemonLink) Foreign() bool { return l.UID != os.Getuid() }
 
-// findDaemon links to the daemon behind the mount on dir, which runs as one of
-// uids. It returns errNoDaemon if none answers.
-func findDaemon(ctx context.Context, dir string, uids ...int) (*daemonLink, state, error) {
+// FindDaemon links to the daemon behind the mount on dir, which runs as one of
+// uids. It returns ErrNoDaemon if none answers.
+func FindDaemon(ctx context.Context, dir string, uids ...int) (*DaemonLink, State, error) {
 	for _, run := range socketDirs(uids) {
 		link := linkToUser(filepath.Join(run.path, socketName(dir)), run.uid)
-		st, err := link.status(ctx)
+		st, err := link.Status(ctx)
 		if err == nil && st.Dir == dir {
 			return link, st, nil
 		}
 		switch {
 		case ctx.Err() != nil:
-			return nil, state{}, hint.ErrInterrupted
+			return nil, State{}, hint.ErrInterrupted
 		case errors.Is(err, context.DeadlineExceeded):
-			return nil, state{}, fmt.Errorf("its daemon gave no answer in %s", statusPatience)
+			return nil, State{}, fmt.Errorf("its daemon gave no answer in %s", statusPatience)
 		}
 	}
-	return nil, state{}, errNoDaemon
+	return nil, State{}, ErrNoDaemon
 }
 
 // allDaemons are the mounts of uids whose daemon answers, by mountpoint. All are asked
 // at once, since each may wait for S3.
-func allDaemons(ctx context.Context, uids ...int) []place {
+func allDaemons(ctx context.Context, uids ...int) []Place {
 	var (
 		asked sync.WaitGroup
 		mu    sync.Mutex
-		all   []place
+		all   []Place
 	)
 	for _, run := range socketDirs(uids) {
 		entries, err := os.ReadDir(run.path)
@@ -111,13 +111,13 @@ func allDaemons(ctx context.Context, uids ...int) []place {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				all = append(all, place{link: link, state: st})
+				all = append(all, Place{Link: link, State: st})
 			})
 		}
 	}
 	asked.Wait()
-	slices.SortFunc(all, func(a, b place) int { return strings.Compare(a.state.Dir, b.state.Dir) })
-	return slices.CompactFunc(all, func(a, b place) bool { return a.state.Dir == b.state.Dir && a.state.PID == b.state.PID })
+	slices.SortFunc(all, func(a, b Place) int { return strings.Compare(a.State.Dir, b.State.Dir) })
+	return slices.CompactFunc(all, func(a, b Place) bool { return a.State.Dir == b.State.Dir && a.State.PID == b.State.PID })
 }
 
 // socketDir is a directory of control sockets, and whose.
@@ -139,7 +139,7 @@ func socketDirs(uids []int) []socketDir {
 	return dirs
 }
 
-func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (l *DaemonLink) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -164,8 +164,8 @@ func (l *daemonLink) do(ctx context.Context, method, path string, body any) (*ht
 	return resp, nil
 }
 
-// post sends a request, and reads its answer.
-func (l *daemonLink) post(ctx context.Context, path string, body, answer any) error {
+// Post sends a request, and reads its answer.
+func (l *DaemonLink) Post(ctx context.Context, path string, body, answer any) error {
 	resp, err := l.do(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err
@@ -180,61 +180,61 @@ const statusPatience = 10 * time.Second
 // errOtherVersion says that a daemon does not know a request.
 var errOtherVersion = hint.Advise(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
 
-// status asks what the daemon does.
-func (l *daemonLink) status(ctx context.Context) (state, error) { return l.get(ctx, "/status") }
+// Status asks what the daemon does.
+func (l *DaemonLink) Status(ctx context.Context) (State, error) { return l.get(ctx, "/status") }
 
 // checkedStatus is status after the daemon has asked S3 whether it answers.
-func (l *daemonLink) checkedStatus(ctx context.Context) (state, error) {
+func (l *DaemonLink) checkedStatus(ctx context.Context) (State, error) {
 	return l.get(ctx, "/status?check")
 }
 
-// file asks what is known of the file or directory at path.
-func (l *daemonLink) file(ctx context.Context, path string) (st state, err error) {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience+confirmPatience)
+// File asks what is known of the file or directory at path.
+func (l *DaemonLink) File(ctx context.Context, path string) (st State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience+ConfirmPatience)
 	defer cancel()
-	err = l.post(ctx, "/file", fileRequest{Path: jsonbytes.String(path)}, &st)
+	err = l.Post(ctx, "/file", FileRequest{Path: jsonbytes.String(path)}, &st)
 	return st, err
 }
 
-// waiting asks what waits at path or below it, and no more.
-func (l *daemonLink) waiting(ctx context.Context, path string) (st state, err error) {
+// Waiting asks what waits at path or below it, and no more.
+func (l *DaemonLink) Waiting(ctx context.Context, path string) (st State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
-	err = l.post(ctx, "/file", fileRequest{Path: jsonbytes.String(path), Waiting: true}, &st)
+	err = l.Post(ctx, "/file", FileRequest{Path: jsonbytes.String(path), Waiting: true}, &st)
 	return st, err
 }
 
-// outcomes asks what became of files that wait no more.
-func (l *daemonLink) outcomes(ctx context.Context, paths []string) []fileState {
+// Outcomes asks what became of files that wait no more.
+func (l *DaemonLink) Outcomes(ctx context.Context, paths []string) []FileState {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
-	all := make([]fileState, 0, len(paths))
+	all := make([]FileState, 0, len(paths))
 	for some := range slices.Chunk(paths, maxOutcomes) {
-		ask := outcomesRequest{}
+		ask := OutcomesRequest{}
 		for _, path := range some {
 			ask.Paths = append(ask.Paths, jsonbytes.String(path))
 		}
-		var answer []fileState
-		if err := l.post(ctx, "/outcomes", ask, &answer); err != nil || len(answer) != len(some) {
-			answer = unknownOutcomes(some)
+		var answer []FileState
+		if err := l.Post(ctx, "/outcomes", ask, &answer); err != nil || len(answer) != len(some) {
+			answer = UnknownOutcomes(some)
 		}
 		all = append(all, answer...)
 	}
 	return all
 }
 
-func (l *daemonLink) get(ctx context.Context, path string) (state, error) {
+func (l *DaemonLink) get(ctx context.Context, path string) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusPatience)
 	defer cancel()
 	resp, err := l.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return state{}, err
+		return State{}, err
 	}
 	defer resp.Body.Close()
-	var st state
+	var st State
 	err = json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(&st)
 	if st.Daemon == "" { // of an earlier version
-		st.Daemon = daemonRuns
+		st.Daemon = DaemonRuns
 	}
 	return st, err
 }
@@ -246,8 +246,8 @@ const stayPatience = 3 * time.Second
 // one is returned.
 //
 // When ctx ends, the daemon is asked to take it back. Whether it could is said by the
-// event that is returned then: in phaseFinishing the mount is undone already.
-func (l *daemonLink) unmount(ctx context.Context, ask unmountRequest, seen func(event)) (event, error) {
+// event that is returned then: in PhaseFinishing the mount is undone already.
+func (l *DaemonLink) Unmount(ctx context.Context, ask UnmountRequest, seen func(Event)) (Event, error) {
 	ask.ID = rand.Text()
 	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -255,27 +255,34 @@ func (l *daemonLink) unmount(ctx context.Context, ask unmountRequest, seen func(
 		short, done := context.WithTimeout(asking, stayPatience)
 		defer done()
 		var answer struct{}
-		if l.post(short, "/stay", stayRequest{ask.ID}, &answer) == nil {
+		if l.Post(short, "/stay", StayRequest{ask.ID}, &answer) == nil {
 			<-short.Done() // whoever reads the events cancels asking before
 		}
 		cancel()
 	})()
 	resp, err := l.do(asking, http.MethodPost, "/unmount", ask)
 	if err != nil {
-		return event{}, err
+		return Event{}, err
 	}
 	defer resp.Body.Close()
 	events := bufio.NewScanner(resp.Body)
 	events.Buffer(nil, mostAnswer)
 	for events.Scan() {
-		var e event
+		var e Event
 		if err := json.Unmarshal(events.Bytes(), &e); err != nil {
-			return event{}, fmt.Errorf("the daemon said what this version does not know: %w", err)
+			return Event{}, fmt.Errorf("the daemon said what this version does not know: %w", err)
 		}
-		if e.Phase == phaseEnded || ctx.Err() != nil && e.Phase == phaseFinishing {
+		if e.Phase == PhaseEnded || ctx.Err() != nil && e.Phase == PhaseFinishing {
 			return e, nil
 		}
 		seen(e)
 	}
-	return event{}, fmt.Errorf("the daemon ended without a word: %w", cmp.Or(events.Err(), io.ErrUnexpectedEOF))
+	return Event{}, fmt.Errorf("the daemon ended without a word: %w", cmp.Or(events.Err(), io.ErrUnexpectedEOF))
+}
+
+// Ask sends a request about files.
+func (l *DaemonLink) Ask(ctx context.Context, what string, ask FileRequest) (FileAnswer, error) {
+	var a FileAnswer
+	err := l.Post(ctx, what, ask, &a)
+	return a, err
 }

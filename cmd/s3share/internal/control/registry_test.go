@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
@@ -18,7 +19,7 @@ func TestMissingStateDirectory(t *testing.T) {
 	if err := config.MakePrivate(stateDir, "state directory", "--state-dir"); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := lockState(stateDir, tenant{})
+	lock, err := statedir.LockState(stateDir, statedir.Tenant{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,10 +30,10 @@ func TestMissingStateDirectory(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := register(stateDir); err != nil {
+	if err := Register(stateDir); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unregister(stateDir) })
+	t.Cleanup(func() { Unregister(stateDir) })
 	known := func() (found, missing bool) {
 		all, err := knownDirs()
 		if err != nil {
@@ -64,7 +65,7 @@ func TestMissingStateDirectory(t *testing.T) {
 	if found, missing := known(); found || !missing {
 		t.Errorf("with its disk elsewhere it is found: %v, missing: %v", found, missing)
 	}
-	unregister(stateDir)
+	Unregister(stateDir)
 	if found, missing := known(); found || missing {
 		t.Errorf("once it is not registered any more it is found: %v, missing: %v", found, missing)
 	}
@@ -72,7 +73,7 @@ func TestMissingStateDirectory(t *testing.T) {
 
 func newSocket(t *testing.T, dir string) string {
 	t.Helper()
-	path, err := newSocketPath(dir)
+	path, err := NewSocketPath(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

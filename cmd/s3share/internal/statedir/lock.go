@@ -1,4 +1,4 @@
-package main
+package statedir
 
 import (
 	"bytes"
@@ -16,10 +16,11 @@ import (
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// tenant is who uses a state directory, or used it last, as its lock file says.
-type tenant struct {
+// Tenant is who uses a state directory, or used it last, as its lock file says.
+type Tenant struct {
 	PID      int              `json:"pid"`             // 0 once it has ended in order
 	Dir      jsonbytes.String `json:"dir"`             // the mountpoint; "" for s3share recover
 	Last     jsonbytes.String `json:"last,omitempty"`  // the mountpoint before, for s3share recover
@@ -28,11 +29,11 @@ type tenant struct {
 	Private  []string         `json:"private,omitempty"` // as in the settings
 }
 
-// mountpoint is where what lies in the state directory was shown last.
-func (t tenant) mountpoint() string { return string(cmp.Or(t.Dir, t.Last)) }
+// Mountpoint is where what lies in the state directory was shown last.
+func (t Tenant) Mountpoint() string { return string(cmp.Or(t.Dir, t.Last)) }
 
-// alive reports whether the process still runs.
-func (t tenant) alive() bool {
+// Alive reports whether the process still runs.
+func (t Tenant) Alive() bool {
 	if t.PID == 0 {
 		return false
 	}
@@ -40,10 +41,10 @@ func (t tenant) alive() bool {
 	return start != "" && (t.Start == "" || t.Start == start)
 }
 
-// lockState takes the state directory for this process until the file is closed, and
+// LockState takes the state directory for this process until the file is closed, and
 // signs for it as t. The kernel gives it up when the process ends, however that happens.
-func lockState(stateDir string, t tenant) (*os.File, error) {
-	f, err := openLock(stateDir, os.O_RDWR|os.O_CREATE)
+func LockState(stateDir string, t Tenant) (*os.File, error) {
+	f, err := OpenLock(stateDir, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, hint.Advise(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, hint.RootCause(err)), "name another one with --state-dir")
 	}
@@ -52,13 +53,13 @@ func lockState(stateDir string, t tenant) (*os.File, error) {
 		defer f.Close()
 		return nil, inUse(stateDir, f)
 	}
-	if err == nil && !sameFile(f, filepath.Join(stateDir, lockName)) {
+	if err == nil && !sameFile(f, filepath.Join(stateDir, LockName)) {
 		err = errors.New("it is being removed") // by a start that failed
 	}
 	if err == nil {
-		var before tenant
+		var before Tenant
 		if json.NewDecoder(f).Decode(&before) == nil && t.Dir == "" {
-			t.Last = jsonbytes.String(before.mountpoint())
+			t.Last = jsonbytes.String(before.Mountpoint())
 		}
 		t.PID, t.Start = os.Getpid(), processStart(os.Getpid())
 		err = signLock(f, t)
@@ -69,22 +70,22 @@ func lockState(stateDir string, t tenant) (*os.File, error) {
 	return f, nil
 }
 
-// lockName is the file in a state directory that is locked.
-const lockName = "daemon.lock"
+// LockName is the file in a state directory that is locked.
+const LockName = "daemon.lock"
 
-// openLock opens it, in a directory that is this user's alone.
-func openLock(stateDir string, flag int) (*os.File, error) {
+// OpenLock opens it, in a directory that is this user's alone.
+func OpenLock(stateDir string, flag int) (*os.File, error) {
 	dir, err := privatedir.Open(stateDir)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	return dir.OpenFile(lockName, flag)
+	return dir.OpenFile(LockName, flag)
 }
 
-// leaveLock notes that the process has ended in order, before it gives the lock up.
-func leaveLock(f *os.File) error {
-	var t tenant
+// LeaveLock notes that the process has ended in order, before it gives the lock up.
+func LeaveLock(f *os.File) error {
+	var t Tenant
 	if err := json.NewDecoder(io.NewSectionReader(f, 0, 1<<20)).Decode(&t); err != nil {
 		return err
 	}
@@ -92,21 +93,21 @@ func leaveLock(f *os.File) error {
 	return signLock(f, t)
 }
 
-// readTenant reads who uses a state directory, without taking it.
-func readTenant(stateDir string) (t tenant, err error) {
-	if err := ownDirectory(stateDir); err != nil {
+// ReadTenant reads who uses a state directory, without taking it.
+func ReadTenant(stateDir string) (t Tenant, err error) {
+	if err := OwnDirectory(stateDir); err != nil {
 		return t, err
 	}
-	data, err := readFile(filepath.Join(stateDir, lockName))
+	data, err := ReadFile(filepath.Join(stateDir, LockName))
 	if err == nil {
 		err = json.NewDecoder(bytes.NewReader(data)).Decode(&t) // the end of another may follow
 	}
 	return t, err
 }
 
-// lockTime is when a state directory was taken or given up last.
-func lockTime(stateDir string) time.Time {
-	info, err := os.Lstat(filepath.Join(stateDir, lockName))
+// LockTime is when a state directory was taken or given up last.
+func LockTime(stateDir string) time.Time {
+	info, err := os.Lstat(filepath.Join(stateDir, LockName))
 	if err != nil {
 		return time.Time{}
 	}
@@ -122,7 +123,7 @@ func sameFile(f *os.File, name string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-func signLock(f *os.File, t tenant) error {
+func signLock(f *os.File, t Tenant) error {
 	data, err := json.Marshal(t)
 	if err != nil {
 		return err
@@ -134,34 +135,45 @@ func signLock(f *os.File, t tenant) error {
 	return f.Truncate(int64(len(data))) // last: somebody may read it meanwhile
 }
 
-// inUseError says that another process has the state directory.
-type inUseError struct {
+// InUseError says that another process has the state directory.
+type InUseError struct {
 	stateDir string
-	by       tenant // without a PID if it cannot be told
+	By       Tenant // without a PID if it cannot be told
 }
 
-func (e *inUseError) Error() string {
+func (e *InUseError) Error() string {
 	who := "another daemon"
 	switch {
-	case e.by.PID != 0 && e.by.Dir == "":
-		who = fmt.Sprintf("s3share recover (pid %d)", e.by.PID)
-	case e.by.PID != 0:
-		who = fmt.Sprintf("another daemon (pid %d, mounted on %s)", e.by.PID, e.by.Dir)
+	case e.By.PID != 0 && e.By.Dir == "":
+		who = fmt.Sprintf("s3share recover (pid %d)", e.By.PID)
+	case e.By.PID != 0:
+		who = fmt.Sprintf("another daemon (pid %d, mounted on %s)", e.By.PID, e.By.Dir)
 	}
 	return fmt.Sprintf("the state directory %s is in use by %s", e.stateDir, who)
 }
 
 func inUse(stateDir string, f *os.File) error {
-	e := &inUseError{stateDir: stateDir}
-	if json.NewDecoder(f).Decode(&e.by) != nil {
-		e.by = tenant{}
+	e := &InUseError{stateDir: stateDir}
+	if json.NewDecoder(f).Decode(&e.By) != nil {
+		e.By = Tenant{}
 	}
 	advice := "give this mount another one with --state-dir"
 	switch {
-	case e.by.PID != 0 && e.by.Dir == "":
+	case e.By.PID != 0 && e.By.Dir == "":
 		advice = "mount again when it has ended; or " + advice
-	case e.by.PID != 0:
-		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.by.Dir, advice)
+	case e.By.PID != 0:
+		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.By.Dir, advice)
 	}
 	return hint.Advise(e, advice)
+}
+
+// mounted reports whether the mount of t, or one that s3share recover came after, is there
+// still. label is what people call its exchange. A mount that ended in order is not: what
+// is mounted there since belongs to another outbox.
+func (t Tenant) Mounted(label string) bool {
+	m, err := mounts.MountAt(t.Mountpoint())
+	if err != nil || m == nil || !mounts.Ours(m) || mounts.OwnerOf(m) != os.Getuid() {
+		return false
+	}
+	return t.PID != 0 || t.Dir == "" && m.Source == mounts.SourcePrefix+label
 }

@@ -1,4 +1,4 @@
-package main
+package statedir
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ import (
 )
 
 // someClaims are buckets that differ in one thing each from the first.
-var someClaims = []claim{
+var someClaims = []Claim{
 	{2, "one", "", "aws", ""},
 	{2, "two", "", "aws", ""},
 	{2, "one", "", "aws-cn", ""},
@@ -26,7 +26,7 @@ var someClaims = []claim{
 	{2, "one", "", "aws", "222222222222"},
 }
 
-func (c claim) settings(dir string) *config.Settings {
+func (c Claim) settings(dir string) *config.Settings {
 	return &config.Settings{StateDir: dir, Bucket: c.Bucket, Owner: c.Owner, At: s3backend.Location{Endpoint: c.Endpoint, Partition: c.Partition}}
 }
 
@@ -49,8 +49,8 @@ func wait(t testing.TB, dir string, waits bool) {
 func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		dir := t.TempDir()
-		var is *claim              // whose the directory has to be
-		ledgers := map[claim]int{} // of each bucket, what its ledger says
+		var is *Claim              // whose the directory has to be
+		ledgers := map[Claim]int{} // of each bucket, what its ledger says
 		for step := range rapid.IntRange(1, 12).Draw(r, "steps") {
 			if is != nil {
 				wait(t, dir, rapid.Bool().Draw(r, "waits"))
@@ -59,7 +59,7 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 			waits := err == nil
 			c := rapid.SampledFrom(someClaims).Draw(r, "bucket")
 			s := c.settings(dir)
-			err = claimState(s)
+			err = ClaimState(s)
 			differs := is != nil && (is.Bucket != c.Bucket || is.Endpoint != c.Endpoint || is.Partition != c.Partition ||
 				is.Owner != "" && c.Owner != "" && is.Owner != c.Owner)
 			var other *otherBucketError
@@ -73,18 +73,18 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 				continue
 			}
 			if differs || is == nil {
-				is = &claim{2, c.Bucket, c.Endpoint, c.Partition, ""}
+				is = &Claim{2, c.Bucket, c.Endpoint, c.Partition, ""}
 			}
 			if s.Owner != is.Owner && s.Owner != c.Owner {
 				r.Fatalf("%+v: the owner is %q", c, s.Owner)
 			}
 			if c.Owner != "" && rapid.Bool().Draw(r, "confirmed") {
-				if err := noteOwner(dir, c.Owner); err != nil {
+				if err := NoteOwner(dir, c.Owner); err != nil {
 					r.Fatal(err)
 				}
 				is.Owner = c.Owner
 			}
-			id := claim{0, c.Bucket, c.Endpoint, c.Partition, ""}
+			id := Claim{0, c.Bucket, c.Endpoint, c.Partition, ""}
 			ledger := filepath.Join(dir, "ledger.jsonl")
 			got, _ := os.ReadFile(ledger)
 			if want := ledgers[id]; want != 0 && string(got) != fmt.Sprint(want) || want == 0 && len(got) > 0 {
@@ -136,7 +136,7 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.file != "" {
-				if err := os.WriteFile(filepath.Join(dir, claimName), []byte(c.file), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, ClaimName), []byte(c.file), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -150,22 +150,22 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL", "")
 			wait(t, dir, true)
 			s := &config.Settings{StateDir: dir, Bucket: "b", At: c.at}
-			if err := checkClaim(s); (err == nil) != (c.refused == "") {
+			if err := CheckClaim(s); (err == nil) != (c.refused == "") {
 				t.Errorf("checkClaim: %v", err)
 			}
-			err := claimState(s)
+			err := ClaimState(s)
 			if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
 				t.Fatalf("claimState: %v, want a word of %q", err, c.refused)
 			}
-			if data, _ := os.ReadFile(filepath.Join(dir, claimName)); err != nil && string(data) != c.file {
+			if data, _ := os.ReadFile(filepath.Join(dir, ClaimName)); err != nil && string(data) != c.file {
 				t.Errorf("what was refused is now of %s", data)
 			}
 			s.Adopt = true
-			if err := claimState(s); err != nil {
+			if err := ClaimState(s); err != nil {
 				t.Fatalf("claimState, adopting: %v", err)
 			}
-			data, err := os.ReadFile(filepath.Join(dir, claimName))
-			var got claim
+			data, err := os.ReadFile(filepath.Join(dir, ClaimName))
+			var got Claim
 			if err == nil {
 				err = json.Unmarshal(data, &got)
 			}
@@ -176,14 +176,14 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 	}
 }
 
-// TestEndedWhileTheBucketChanged ends claimState before each of its changes: the next one
+// TestEndedWhileTheBucketChanged ends ClaimState before each of its changes: the next one
 // completes it.
 func TestEndedWhileTheBucketChanged(t *testing.T) {
 	one, two := someClaims[0], someClaims[3]
-	for _, next := range []claim{one, two} {
+	for _, next := range []Claim{one, two} {
 		for ended := range 3 {
 			dir := t.TempDir()
-			if err := claimState(one.settings(dir)); err != nil {
+			if err := ClaimState(one.settings(dir)); err != nil {
 				t.Fatal(err)
 			}
 			for _, name := range aboutBucket() {
@@ -204,14 +204,14 @@ func TestEndedWhileTheBucketChanged(t *testing.T) {
 				if err := putAside(dir, one); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, claimName), []byte(`{"version":2,"bucket":"one","endpoint":"https://s3.example.com"}`), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, ClaimName), []byte(`{"version":2,"bucket":"one","endpoint":"https://s3.example.com"}`), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := claimState(next.settings(dir)); err != nil {
+			if err := ClaimState(next.settings(dir)); err != nil {
 				t.Fatal(err)
 			}
-			want := map[claim]string{one: "one", two: "two"}[next]
+			want := map[Claim]string{one: "one", two: "two"}[next]
 			for _, name := range aboutBucket() {
 				if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
 					t.Errorf("ended after %d, then %s: %s has %q, %v", ended, next, name, got, err)

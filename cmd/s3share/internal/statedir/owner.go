@@ -1,4 +1,4 @@
-package main
+package statedir
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// claim is which bucket the outbox in a state directory belongs to: what was written for
+// Claim is which bucket the outbox in a state directory belongs to: what was written for
 // one is never sent to another that has the same name.
-type claim struct {
+type Claim struct {
 	// Version is claimVersion; 0 in files of earlier versions, whose Endpoint is the
 	// setting, "" also where the environment or the profile named one.
 	Version   int    `json:"version"`
@@ -29,18 +29,18 @@ type claim struct {
 }
 
 const (
-	// claimName is the file in a state directory that has its claim.
-	claimName    = "exchange.json"
+	// ClaimName is the file in a state directory that has its claim.
+	ClaimName    = "exchange.json"
 	claimVersion = 2
 )
 
-func claimOf(s *config.Settings) claim {
-	return claim{claimVersion, s.Bucket, s.At.Endpoint, s.At.Partition, s.Owner}
+func claimOf(s *config.Settings) Claim {
+	return Claim{claimVersion, s.Bucket, s.At.Endpoint, s.At.Partition, s.Owner}
 }
 
 // ofOneBucket reports whether two claims are of one bucket. An owner that is not known
 // makes no difference.
-func (c claim) ofOneBucket(d claim) bool {
+func (c Claim) ofOneBucket(d Claim) bool {
 	if c.Owner == "" || d.Owner == "" {
 		c.Owner, d.Owner = "", ""
 	}
@@ -49,7 +49,7 @@ func (c claim) ofOneBucket(d claim) bool {
 }
 
 // String names the bucket for people.
-func (c claim) String() string {
+func (c Claim) String() string {
 	text := fmt.Sprintf("the bucket %q", c.Bucket)
 	switch {
 	case c.Endpoint != "":
@@ -67,7 +67,7 @@ func (c claim) String() string {
 // than the settings name, or that it cannot be told for which it is.
 type otherBucketError struct {
 	stateDir   string
-	for_, ours claim
+	for_, ours Claim
 	unknown    string // why it cannot be told; "" if it is for_
 }
 
@@ -88,10 +88,10 @@ func (e *otherBucketError) hint() string {
 	return "deliver them with s3share recover and the settings of that bucket, or name another directory with --state-dir; " + adopt
 }
 
-// claimState makes the state directory, which is locked, that of the bucket of s. It
+// ClaimState makes the state directory, which is locked, that of the bucket of s. It
 // refuses one in which something waits for another, or for nobody knows which, unless
 // s.adopt says that it is for this one.
-func claimState(s *config.Settings) error {
+func ClaimState(s *config.Settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if err != nil {
 		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.RootCause(err))
@@ -117,8 +117,8 @@ func claimState(s *config.Settings) error {
 	return nil
 }
 
-// checkClaim is claimState without changing anything.
-func checkClaim(s *config.Settings) error {
+// CheckClaim is ClaimState without changing anything.
+func CheckClaim(s *config.Settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -133,8 +133,8 @@ func checkClaim(s *config.Settings) error {
 
 // compareClaims returns the claim in the state directory, the zero value where it cannot be
 // told, and the one that it may get. The owner that only the settings name is not in it: see
-// noteOwner.
-func compareClaims(dir *privatedir.Dir, s *config.Settings) (theirs, ours claim, err error) {
+// NoteOwner.
+func compareClaims(dir *privatedir.Dir, s *config.Settings) (theirs, ours Claim, err error) {
 	ours = claimOf(s)
 	theirs, unknown, err := readClaim(dir, s)
 	same := unknown == "" && theirs.ofOneBucket(ours)
@@ -157,32 +157,32 @@ func compareClaims(dir *privatedir.Dir, s *config.Settings) (theirs, ours claim,
 
 // readClaim reads the claim in a state directory. unknown is why it cannot be told of
 // which bucket the outbox is; nothing need wait in it.
-func readClaim(dir *privatedir.Dir, s *config.Settings) (c claim, unknown string, err error) {
-	data, err := dir.ReadFile(claimName)
+func readClaim(dir *privatedir.Dir, s *config.Settings) (c Claim, unknown string, err error) {
+	data, err := dir.ReadFile(ClaimName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return claim{}, "nothing in it says which bucket they are for", nil
+		return Claim{}, "nothing in it says which bucket they are for", nil
 	case err != nil:
-		return claim{}, "", err
+		return Claim{}, "", err
 	case json.Unmarshal(data, &c) != nil || c.Bucket == "":
-		return claim{}, claimName + " in it is damaged", nil
+		return Claim{}, ClaimName + " in it is damaged", nil
 	case c.Version > claimVersion:
-		return claim{}, "a later version of s3share has used it", nil
+		return Claim{}, "a later version of s3share has used it", nil
 	case c.Version == claimVersion:
 		return c, "", nil
 	}
 	at, known := earlierLocation(c, s)
 	if !known {
-		return claim{Bucket: c.Bucket}, fmt.Sprintf("an earlier version has only noted that they are for a bucket %q", c.Bucket), nil
+		return Claim{Bucket: c.Bucket}, fmt.Sprintf("an earlier version has only noted that they are for a bucket %q", c.Bucket), nil
 	}
-	return claim{0, c.Bucket, at.Endpoint, at.Partition, ""}, "", nil
+	return Claim{0, c.Bucket, at.Endpoint, at.Partition, ""}, "", nil
 }
 
 // earlierLocation is where the bucket of an earlier version's claim is, as far as that
 // can be known: the claim has only the setting. Where that was empty, a default
 // directory has a name that was made of the environment's endpoint. A profile's left no
 // trace; no such outbox is one of AWS's while any profile has an endpoint.
-func earlierLocation(c claim, s *config.Settings) (s3backend.Location, bool) {
+func earlierLocation(c Claim, s *config.Settings) (s3backend.Location, bool) {
 	if c.Endpoint != "" {
 		return s3backend.LocationOf(c.Endpoint, s.Region), true
 	}
@@ -194,16 +194,16 @@ func earlierLocation(c claim, s *config.Settings) (s3backend.Location, bool) {
 	return aws, name == config.ExchangeID("", c.Bucket) && s.At == aws && !config.AnyProfileHasEndpoint()
 }
 
-func writeClaim(dir *privatedir.Dir, c claim) error {
+func writeClaim(dir *privatedir.Dir, c Claim) error {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	return dir.WriteFile(claimName, append(data, '\n'))
+	return dir.WriteFile(ClaimName, append(data, '\n'))
 }
 
-// noteOwner notes the bucket's owner once S3 has confirmed it.
-func noteOwner(stateDir, owner string) error {
+// NoteOwner notes the bucket's owner once S3 has confirmed it.
+func NoteOwner(stateDir, owner string) error {
 	if owner == "" {
 		return nil
 	}
@@ -212,8 +212,8 @@ func noteOwner(stateDir, owner string) error {
 		return err
 	}
 	defer dir.Close()
-	var c claim
-	data, err := dir.ReadFile(claimName)
+	var c Claim
+	data, err := dir.ReadFile(ClaimName)
 	if err == nil {
 		err = json.Unmarshal(data, &c)
 	}
@@ -230,16 +230,16 @@ func noteOwner(stateDir, owner string) error {
 func aboutBucket() []string { return append(cache.StateFiles(), leftFile) }
 
 // asideName is the name of a file while the state directory is not that of c.
-func asideName(name string, c claim) string {
+func asideName(name string, c Claim) string {
 	return name + "." + config.ExchangeHash(c.Endpoint+c.Partition, c.Bucket)
 }
 
-func putAside(stateDir string, c claim) error {
+func putAside(stateDir string, c Claim) error {
 	return renameAll(stateDir, func(name string) (from, to string) { return name, asideName(name, c) })
 }
 
 // takeBack takes back what was put aside of c, and replaces nothing.
-func takeBack(stateDir string, c claim) error {
+func takeBack(stateDir string, c Claim) error {
 	return renameAll(stateDir, func(name string) (from, to string) {
 		if _, err := os.Lstat(filepath.Join(stateDir, name)); err == nil {
 			return "", ""

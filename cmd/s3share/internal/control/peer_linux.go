@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"net"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUID is the user at the other end of a connection over a socket of this machine,
+// PeerUID is the user at the other end of a connection over a socket of this machine,
 // as the kernel knows it. Source: unix(7), SO_PEERCRED.
-func peerUID(c *net.UnixConn) (int, error) {
+func PeerUID(c *net.UnixConn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return -1, err

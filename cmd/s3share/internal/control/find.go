@@ -1,0 +1,174 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+)
+
+// Place is what a person has named: a mount, and a file or folder in it.
+type Place struct {
+	Link  *DaemonLink
+	State State
+	Path  string // below the mountpoint; "" for all of it
+}
+
+// String is the place as people write it.
+func (p Place) String() string { return hint.Printable(filepath.Join(p.State.Dir, p.Path)) }
+
+// PlaceOf finds the daemon behind the mount that name is in, or on, and asks it what
+// it knows of it.
+func PlaceOf(ctx context.Context, name string) (Place, error) {
+	p, err := findPlace(ctx, name)
+	if err != nil {
+		return Place{}, err
+	}
+	if p.Path == "" {
+		p.State, err = p.Link.checkedStatus(ctx)
+	} else {
+		p.State, err = p.Link.File(ctx, p.Path)
+	}
+	return p, err
+}
+
+// findPlace finds the daemon behind the mount that name is in, or on.
+func findPlace(ctx context.Context, name string) (Place, error) {
+	dir, path, m, err := mountOf(name)
+	if err != nil {
+		return Place{}, err
+	}
+	if m != nil && !mounts.Ours(m) {
+		return Place{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
+	}
+	link, st, err := FindDaemon(ctx, dir, UsersOf(m)...)
+	switch {
+	case err == nil:
+	case !errors.Is(err, ErrNoDaemon):
+		return Place{}, err
+	case m == nil:
+		return Place{}, NotMounted(dir)
+	case os.Getuid() != 0 && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid():
+		return Place{}, NotYourMount(dir, mounts.OwnerOf(m))
+	default:
+		return Place{}, hint.Advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
+	}
+	return Place{link, st, path}, nil
+}
+
+// UsersOf are those whose daemon may be behind a mount: who asks, and who mounted.
+func UsersOf(m *mountinfo.Info) []int {
+	uids := []int{os.Getuid()}
+	if m != nil && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid() {
+		uids = append(uids, mounts.OwnerOf(m))
+	}
+	return uids
+}
+
+// mountOf finds the mount that a file or folder is in, and its path in there. Where
+// there is none, dir is the name itself, m what is mounted on it, if anything: its
+// daemon may still deliver.
+func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
+	abs, err := mounts.Absolute(name)
+	if err != nil {
+		return "", "", nil, err
+	}
+	mounted, err := mounts.OurMounts()
+	if err != nil {
+		return "", "", nil, err
+	}
+	for _, resolve := range []func(string) string{filepath.Clean, mounts.RealPath} { // a dead mount resolves nothing
+		p := resolve(abs)
+		for _, of := range mounted {
+			if mounts.Within(p, of.Mountpoint) && len(of.Mountpoint) >= len(dir) {
+				dir, path, m = of.Mountpoint, strings.TrimPrefix(p[len(of.Mountpoint):], "/"), of
+			}
+		}
+		if m != nil {
+			return dir, path, m, nil
+		}
+	}
+	if dir, err = mounts.ResolveDir(name); err != nil {
+		return "", "", nil, err
+	}
+	m, err = mounts.MountAt(dir)
+	return dir, "", m, err
+}
+
+// PlacesToAsk is the place that args name, for who asks something else about it than
+// PlaceOf does; or every place, but for those of which the error says that nothing is
+// known.
+func PlacesToAsk(ctx context.Context, args []string) ([]Place, error) {
+	if len(args) == 0 {
+		all, err := EveryPlace(ctx)
+		return slices.DeleteFunc(all, func(p Place) bool { return p.State.Daemon == DaemonUnknown }), err
+	}
+	p, err := findPlace(ctx, args[0])
+	if err != nil && ctx.Err() == nil {
+		if kept, ok := KeptAt(args[0]); ok && kept.worthShowing() {
+			return []Place{kept}, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []Place{p}, nil
+}
+
+// NotYourMount refuses to take another user's word for settings: root's credentials
+// would go where that user wants them.
+func NotYourMount(dir string, uid int) error {
+	who, as := fmt.Sprintf("the user %d", uid), fmt.Sprintf("#%d", uid)
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		who, as = u.Username, u.Username
+	}
+	return hint.Advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
+		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellWord(as)))
+}
+
+// NotMounted says what is wrong with dir, on which nothing is mounted.
+func NotMounted(dir string) error {
+	nothing := errors.New("nothing is mounted there")
+	if p, ok := KeptAt(dir); ok && len(Undelivered(p.State.Owed)) > 0 {
+		is := "files are"
+		n := len(Undelivered(p.State.Owed))
+		if n == 1 {
+			is = "file is"
+		}
+		return hint.Advise(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Remedy(), p.State.DaemonText()))
+	}
+	mounted, err := mounts.OurMounts()
+	if err != nil {
+		return nothing
+	}
+	var dirs []string
+	for _, m := range mounted {
+		if mounts.OwnerOf(m) != os.Getuid() {
+			continue
+		}
+		if mounts.Within(dir, m.Mountpoint) {
+			return hint.Advise(fmt.Errorf("it is a directory in the mount on %s", hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellWord(m.Mountpoint))
+		}
+		dirs = append(dirs, hint.Printable(m.Mountpoint))
+	}
+	const most = 5
+	advice := ""
+	if len(dirs) > 0 {
+		advice = "mounted are " + strings.Join(dirs[:min(len(dirs), most)], ", ")
+	}
+	if n := len(dirs) - most; n > 0 {
+		advice += fmt.Sprintf(" and %d more", n)
+	}
+	return hint.Advise(nothing, advice)
+}
