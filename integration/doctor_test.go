@@ -268,3 +268,41 @@ var related = map[string]map[string]bool{
 	"KMS key refused": {"encryption": true},
 	"everything refused that is not encrypted": {"list": true, "get": true, "put": true},
 }
+
+// TestDoctorTellsWhatTheServerDoes works on a server that refuses a copy's condition on its
+// source: doctor has the mount's word on what was tried, and says "not tried" of all else.
+func TestDoctorTellsWhatTheServerDoes(t *testing.T) {
+	t.Parallel()
+	needFuse(t)
+	if server.onRGW() {
+		t.Skip("what Ceph RGW does is its own matter")
+	}
+	x, g := newExchange(t, "full").in(t).through(t)
+	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
+		return r.Header.Get("X-Amz-Copy-Source-If-Match") != "" && refuse(w, r, http.StatusNotImplemented, "NotImplemented")
+	})
+	out, _ := x.as(t, client, nil, "doctor")
+	if !strings.Contains(out, "What this server does (no mount tells):") || strings.Contains(out, ": yes") || strings.Contains(out, ": no,") {
+		t.Errorf("before anything is tried:\n%s", out)
+	}
+	m := x.mount(client)
+	m.deliver(delivery+"a", []byte("first"))
+	m.deliver(delivery+"a", []byte("second"))
+	if err := os.Rename(m.path(delivery+"a"), m.path(delivery+"b")); err != nil {
+		t.Fatal(err)
+	}
+	x.awaitObject(delivery+"b", []byte("second"))
+	x.awaitGone(delivery + "a")
+	out, err := m.run("doctor", m.dir)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"as the mount on " + m.dir + " has learnt", "If-None-Match: yes", "If-Match of the source: no,",
+		"CompleteMultipartUpload  If-None-Match: not tried, If-Match: not tried, checksums of parts, taken: not tried", "DeleteObjects            many keys: not tried",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor does not say %q:\n%s", want, out)
+		}
+	}
+}

@@ -122,6 +122,9 @@ func (c *Client) withChecksum(send func(on bool) error) error {
 		return send(false)
 	}
 	err := send(true)
+	if err == nil {
+		c.quirks.worked.checksum.Store(true)
+	}
 	if !c.custom || !refusesChecksum(err) {
 		return err
 	}

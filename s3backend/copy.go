@@ -37,8 +37,13 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		out, err := c.s3.UploadPartCopy(ctx, in)
 		if err != nil {
-			return c.explainCopy(ctx, fail(ctx, op, up.Key, err), src)
+			err = c.explainCopy(ctx, fail(ctx, op, up.Key, err), src)
+			if errors.Is(err, Refused) {
+				c.quirks.worked.noCopyPart.Store(true)
+			}
+			return err
 		}
+		c.quirks.worked.copyPart.Store(true)
 		if out.CopyPartResult == nil || val(out.CopyPartResult.ETag) == "" {
 			return broken(op, up.Key, "S3 did not confirm part %d", n)
 		}

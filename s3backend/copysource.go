@@ -36,6 +36,9 @@ func (c *Client) matchSource(ctx context.Context, op string, src Object, etag st
 		return send("")
 	}
 	err := send(etag)
+	if err == nil && inParts(etag) {
+		c.quirks.worked.sourceDashes.Store(true)
+	}
 	refused := isRefusedCondition(err)
 	switch {
 	case etag != src.ETag:

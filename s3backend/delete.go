@@ -125,6 +125,7 @@ func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[strin
 	if err != nil {
 		return nil, fail(ctx, op, "", err)
 	}
+	c.quirks.worked.deleteMany.Store(true)
 	for _, e := range out.Errors {
 		key := val(e.Key)
 		api := &smithy.GenericAPIError{Code: val(e.Code), Message: val(e.Message)}

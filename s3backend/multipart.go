@@ -149,6 +149,9 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 			return complete(cond, false)
 		}
 		err := complete(cond, true)
+		if err == nil {
+			c.quirks.worked.partSums.Store(true)
+		}
 		if !refusesSums(err) {
 			return err
 		}

@@ -21,6 +21,8 @@ type quirks struct {
 	put, complete, destination, delete writeTrials
 	source                             trial
 
+	worked worked
+
 	headless folders // HEAD is refused, a listing is not
 	blind    folders // both are refused
 }

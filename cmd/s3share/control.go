@@ -133,6 +133,7 @@ func (d *mountDaemon) state() control.State {
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
+		Server:     d.bucket.Abilities(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}
 	if d.logFile != nil {

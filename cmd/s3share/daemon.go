@@ -69,6 +69,7 @@ type bucket interface {
 	Contact() s3backend.Contact
 	Check(ctx context.Context) (s3backend.Contact, error)
 	Moved() int64
+	Abilities() []s3backend.Ability
 }
 
 // owing is what a daemon asks of its cache; *cache.Cache implements it.

@@ -81,6 +81,7 @@ type diagnosis struct {
 	Findings   []told             `json:"findings"`
 	Statements []access.Statement `json:"statements,omitempty"` // for the bucket policy
 	IAM        *access.Document   `json:"iam,omitempty"`        // for our own user or role
+	Server     *serverTable       `json:"server,omitempty"`     // not of AWS
 }
 
 // told is a finding in words.
@@ -103,6 +104,7 @@ func diagnose(ctx context.Context, s *config.Settings) diagnosis {
 		left := statedir.ReadLeft(s.StateDir)
 		found, _ := access.Examine(ctx, access.Patient{Client: client, Folders: s.Folders, Left: left})
 		statedir.WriteLeft(s.StateDir, left)
+		d.Server = newServerTable(ctx, client, s.StateDir)
 		report.Needs = found.Needs
 		report.Findings = append(report.Findings, found.Findings...)
 		server := client.Server(ctx)
@@ -158,6 +160,9 @@ func (d diagnosis) print(out io.Writer) error {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, hint.OneLine(check), hint.OneLine(t.Found), hint.OneLine(t.How))
 	}
 	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := d.Server.print(out); err != nil {
 		return err
 	}
 	hinted := map[string]bool{}

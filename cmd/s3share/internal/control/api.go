@@ -162,6 +162,7 @@ type State struct {
 	Path     string                `json:"path,omitempty"`   // what was asked for: Owed, Beside and File are about that alone
 	File     *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
 	Requests map[string]int64      `json:"requests"`
+	Server   []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
 }

@@ -1,0 +1,66 @@
+package s3backend
+
+import "sync/atomic"
+
+// Ability is something that S3 does in an operation, and whether this server does it.
+type Ability struct {
+	Operation string    `json:"operation"`
+	Ability   string    `json:"ability"` // a header, or what else the operation takes
+	Known     Knowledge `json:"known"`
+}
+
+// Knowledge is whether a server does something, as its replies have shown.
+type Knowledge string
+
+// What can be known. That a request was carried out says nothing of its condition: a
+// server may not have read that.
+const (
+	Does     Knowledge = "yes"
+	DoesNot  Knowledge = "no"
+	NotTried Knowledge = "not tried"
+)
+
+// worked is what a server has carried out at least once.
+type worked struct {
+	checksum, partSums, sourceDashes, copyPart, deleteMany atomic.Bool
+
+	noCopyPart atomic.Bool // UploadPartCopy was refused
+}
+
+// Abilities returns what the server's replies to this client have shown of what s3share can
+// do without. Of AWS, which is documented to do all of it, it is nil.
+func (c *Client) Abilities() []Ability {
+	if !c.custom {
+		return nil
+	}
+	q := &c.quirks
+	return []Ability{
+		{"PutObject", "If-None-Match", knowledge(q.put.absent.heeded(), q.put.noAbsent.Load() || q.put.absent.ignored())},
+		{"PutObject", "If-Match", knowledge(q.put.match.heeded(), q.put.noMatch.Load() || q.put.match.ignored())},
+		{"PutObject, UploadPart", "checksum, taken", knowledge(q.worked.checksum.Load(), q.noChecksum.Load())},
+		{"CompleteMultipartUpload", "If-None-Match", knowledge(q.complete.absent.heeded(), q.complete.noAbsent.Load() || q.complete.absent.ignored())},
+		{"CompleteMultipartUpload", "If-Match", knowledge(q.complete.match.heeded(), q.complete.noMatch.Load() || q.complete.match.ignored())},
+		{"CompleteMultipartUpload", "checksums of parts, taken", knowledge(q.worked.partSums.Load(), q.noPartSums.Load())},
+		{"UploadPartCopy", "ranges of an object", knowledge(q.worked.copyPart.Load(), q.worked.noCopyPart.Load())},
+		{"CopyObject", "If-None-Match", knowledge(q.destination.absent.heeded(), q.destination.noAbsent.Load() || q.destination.absent.ignored())},
+		{"CopyObject", "If-Match", knowledge(q.destination.match.heeded(), q.destination.noMatch.Load() || q.destination.match.ignored())},
+		{"CopyObject", "If-Match of the source", knowledge(q.source.heeded(), q.noSourceMatch.Load() || q.source.ignored())},
+		{"CopyObject", "If-Match of a source in parts", knowledge(q.source.heeded() && q.worked.sourceDashes.Load(), q.noSourceDashes.Load() || q.source.ignored())},
+		{"DeleteObject", "If-Match", knowledge(q.delete.match.heeded(), q.delete.noMatch.Load() || q.delete.match.ignored())},
+		{"DeleteObjects", "many keys", knowledge(q.worked.deleteMany.Load(), q.noDeleteMany.Load())},
+	}
+}
+
+// knowledge is DoesNot where the server has been found not to do it, though it seemed to.
+func knowledge(does, doesNot bool) Knowledge {
+	switch {
+	case doesNot:
+		return DoesNot
+	case does:
+		return Does
+	}
+	return NotTried
+}
+
+func (t *trial) heeded() bool  { return t.found.Load() == heeded }
+func (t *trial) ignored() bool { return t.found.Load() == ignored }
