@@ -326,8 +326,8 @@ func (c *Client) putACL(ctx context.Context, key string) error {
 	return fail(ctx, op, key, err)
 }
 
-// isCeph and isVersity know a server by its answers: Ceph RGW by its request ids,
-// versitygw by its name.
+// isCeph, isVersity and isMinIO know a server by its answers: Ceph RGW by its request ids,
+// the others by their names.
 func (c *Client) isCeph(ctx context.Context) bool {
 	return strings.HasPrefix(c.header(ctx).Get("X-Amz-Request-Id"), "tx0")
 }
@@ -335,6 +335,8 @@ func (c *Client) isCeph(ctx context.Context) bool {
 func (c *Client) isVersity(ctx context.Context) bool {
 	return strings.Contains(strings.ToLower(c.header(ctx).Get("Server")), "versity")
 }
+
+func (c *Client) isMinIO(ctx context.Context) bool { return c.header(ctx).Get("Server") == "MinIO" }
 
 // header is what a HeadBucket was answered with: that of Prove, or of one sent now.
 func (c *Client) header(ctx context.Context) http.Header {
@@ -353,6 +355,7 @@ const (
 	AmazonS3 Server = "AWS"
 	Ceph     Server = "Ceph RGW"
 	Versity  Server = "versitygw"
+	MinIO    Server = "MinIO"
 	Unknown  Server = ""
 )
 
@@ -365,6 +368,8 @@ func (c *Client) Server(ctx context.Context) Server {
 		return Ceph
 	case c.isVersity(ctx):
 		return Versity
+	case c.isMinIO(ctx):
+		return MinIO
 	}
 	return Unknown
 }

@@ -124,10 +124,13 @@ func (e *exam) checksums() Finding {
 func (e *exam) known(check Check, good, less Reason) Finding {
 	f := Finding{Check: check, State: StateOK, Reason: good, How: "the server: " + string(e.server)}
 	switch e.server {
+	case s3backend.AmazonS3, s3backend.Versity:
 	case s3backend.Ceph:
 		f.State, f.Reason = StateNote, less
 	case s3backend.Unknown:
 		f.State, f.Reason, f.How = StateUnknown, WhyUntold, "the server, which is not known"
+	default:
+		f.State, f.Reason = StateUnknown, WhyUntold
 	}
 	return f
 }

@@ -48,7 +48,11 @@ func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error)
 	}
 	st.Owner = id.Account
 	c.SetExpectedOwner(st.Owner)
-	switch err := c.Prove(ctx); {
+	err = c.Prove(ctx)
+	if (err == nil || errors.Is(err, s3backend.NoBucket)) && c.Server(ctx) == s3backend.MinIO {
+		st.NoPolicies = noPoliciesOfUsers
+	}
+	switch {
 	case errors.Is(err, s3backend.NoBucket):
 		return st, nil
 	case errors.Is(err, s3backend.WrongOwner):
@@ -68,11 +72,13 @@ func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error)
 		}
 		st.Folders[folder] = !errors.Is(err, s3backend.NotExist)
 	}
-	if st.Policy, err = readPolicy(ctx, c); err != nil {
-		if c.AWS() || !knowsNoPolicies(err) {
-			return st, err
+	if st.NoPolicies == "" {
+		if st.Policy, err = readPolicy(ctx, c); err != nil {
+			if c.AWS() || !knowsNoPolicies(err) {
+				return st, err
+			}
+			st.NoPolicies = noPolicies
 		}
-		st.NoPolicies = noPolicies
 	}
 	if !c.AWS() {
 		return st, nil
@@ -96,6 +102,11 @@ func (e *oddPolicyError) Error() string {
 func (e *oddPolicyError) Unwrap() error { return e.err }
 
 const noPolicies = "this server knows no bucket policies"
+
+// noPoliciesOfUsers says why MinIO gets no bucket policy.
+// Source: minio cmd/auth-handler.go, checkRequestAuthTypeCredential: a bucket policy is asked
+// only where a request has no access key.
+const noPoliciesOfUsers = "MinIO applies bucket policies only to requests without credentials; its administrator lets the client in by a policy of its user"
 
 // knowsNoPolicies reports whether a server answered as one that has no bucket policies:
 // it says so, or takes the request for another.
