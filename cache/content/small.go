@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/s3share/s3share/cache/tray"
+	"github.com/s3share/s3share/cache/slotfile"
 )
 
 // small is the part of the disk cache that keeps versions of one block: their bytes
@@ -18,7 +18,7 @@ import (
 // rewritten in place. A record is checked by its own sum, and the bytes by the sum in
 // the record, so that no crash makes one version's bytes another's.
 type small struct {
-	tray *tray.Tray
+	tray *slotfile.File
 	list *os.File
 	// found are the spots of an earlier process that have no entry yet, by the
 	// entry's name; nil once all have. Guarded by disk.mu.
@@ -44,10 +44,10 @@ const (
 // openSmall opens what dir holds of small versions. limit is in bytes.
 func openSmall(dir string, limit int64) (*small, error) {
 	path, places := filepath.Join(dir, trayFile), int(max(1, limit/blockSize))
-	t, err := tray.Open(path, blockSize, places)
+	t, err := slotfile.Open(path, blockSize, places)
 	if err != nil { // among others, the limit was higher: this is but a cache
 		os.Remove(path)
-		t, err = tray.Open(path, blockSize, places)
+		t, err = slotfile.Open(path, blockSize, places)
 	}
 	if err != nil {
 		return nil, err
@@ -66,12 +66,12 @@ func openSmall(dir string, limit int64) (*small, error) {
 	for place := range t.Len() {
 		p := decodeSpot(records[min(place*recordLen, len(records)):])
 		if p == nil {
-			t.Give(place)
+			t.Free(place)
 			continue
 		}
 		p.place = place
 		if twice := s.found[string(p.name[:])]; twice != nil {
-			t.Give(twice.place)
+			t.Free(twice.place)
 		}
 		s.found[string(p.name[:])] = p
 	}
@@ -115,7 +115,7 @@ func (s *small) spotFor(e *entry) *spot {
 	if e.spot != nil {
 		return e.spot // its bytes were found damaged
 	}
-	place, ok := s.tray.Take()
+	place, ok := s.tray.Alloc()
 	if !ok {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (s *small) note(p *spot) error {
 // remove gives up the place of p.
 func (s *small) remove(p *spot) error {
 	_, err := s.list.WriteAt(make([]byte, recordLen), int64(p.place)*recordLen)
-	return cmp.Or(s.tray.Empty(p.place), err)
+	return cmp.Or(s.tray.Punch(p.place), err)
 }
 
 // isSmall tells versions that are kept in the tray.

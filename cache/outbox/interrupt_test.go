@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/buckettest"
-	"github.com/s3share/s3share/cache/tray"
+	"github.com/s3share/s3share/cache/slotfile"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -40,7 +40,7 @@ var spoils = []spoil{
 		full := r.fullDisk()
 		if p := it.place; p != nil {
 			was := p.tray
-			tr, err := tray.Open(full, placeSize, 1)
+			tr, err := slotfile.Open(full, placeSize, 1)
 			if err != nil {
 				r.Fatal(err)
 			}

@@ -26,7 +26,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/privatedir"
-	"github.com/s3share/s3share/cache/tray"
+	"github.com/s3share/s3share/cache/slotfile"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -107,10 +107,10 @@ type Outbox struct {
 	large     *queue // settled files that go by parts
 	removals  *removals
 	spares    spares
-	boot      string      // see bootOf
-	tray      *tray.Tray  // of small new files
-	trayNamed atomic.Bool // its name is on the disk
-	ended     atomic.Bool // journals have ended since the last SyncNames
+	boot      string         // see bootOf
+	tray      *slotfile.File // of small new files
+	trayNamed atomic.Bool    // its name is on the disk
+	ended     atomic.Bool    // journals have ended since the last SyncNames
 	// endsToSync tells that some of these were on the disk; see rested.go.
 	endsToSync atomic.Bool
 	atRest     chan struct{}
@@ -193,7 +193,7 @@ func (o *Outbox) Close() {
 	o.work.Wait()
 	o.syncRested(0)
 	o.spares.clear()
-	if o.tray.Close(); o.tray.Taken() == 0 {
+	if o.tray.Close(); o.tray.InUse() == 0 {
 		os.Remove(o.trayPath())
 	}
 	if owes, err := Owes(o.cfg.Dir); err == nil && !owes {

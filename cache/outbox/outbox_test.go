@@ -252,8 +252,8 @@ func (r *rig) wantNothing() {
 	if err != nil || len(files) > 0 {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
 	}
-	if owes, err := owesInTray(r.dir); owes || err != nil || r.tray.Taken() > 0 {
-		r.Errorf("left in the tray: %d places, journals: %v, %v", r.tray.Taken(), owes, err)
+	if owes, err := owesInTray(r.dir); owes || err != nil || r.tray.InUse() > 0 {
+		r.Errorf("left in the tray: %d places, journals: %v, %v", r.tray.InUse(), owes, err)
 	}
 	if n := r.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/s3share/s3share/cache/tray"
+	"github.com/s3share/s3share/cache/slotfile"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 // two files of its own, until it outgrows it. Of the journal there are the lines, and
 // zeros behind them.
 type place struct {
-	tray *tray.Tray
+	tray *slotfile.File
 	n    int
 	// The fields below are guarded by Item.logMu.
 	logs   int  // bytes of the journal
@@ -37,19 +37,19 @@ type place struct {
 }
 
 // openTray opens the tray in dir, with all that is in it, however much that is.
-func openTray(dir string) (*tray.Tray, error) {
+func openTray(dir string) (*slotfile.File, error) {
 	path, most := filepath.Join(dir, trayName), int64(mostPlaces)
 	if info, err := os.Stat(path); err == nil {
 		most = max(most, (info.Size()+placeSize-1)/placeSize)
 	}
-	return tray.Open(path, placeSize, int(most))
+	return slotfile.Open(path, placeSize, int(most))
 }
 
 func (o *Outbox) trayPath() string { return filepath.Join(o.cfg.Dir, trayName) }
 
 // takePlace returns a place with an empty journal, or nil where there is none.
 func (o *Outbox) takePlace() *place {
-	n, ok := o.tray.Take()
+	n, ok := o.tray.Alloc()
 	if !ok {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (p *place) endLog() error {
 // give gives the place back, if nothing is left of its journal.
 func (p *place) give() {
 	if !p.broken {
-		p.tray.Give(p.n)
+		p.tray.Free(p.n)
 	}
 }
 

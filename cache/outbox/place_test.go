@@ -190,7 +190,7 @@ func TestDamagedPlace(t *testing.T) {
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
 					if c.tells == "newer s3share" { // it stays where that finds it
-						if data, err := os.ReadFile(r.trayPath()); err != nil || !bytes.Contains(data, kept) || r.tray.Taken() != 1 {
+						if data, err := os.ReadFile(r.trayPath()); err != nil || !bytes.Contains(data, kept) || r.tray.InUse() != 1 {
 							r.Errorf("the tray has its bytes no more: %v", err)
 						}
 						continue

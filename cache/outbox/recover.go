@@ -90,7 +90,7 @@ func (r *recovery) places() {
 		case err != nil:
 			r.o.unreadable(Status{Key: trayName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.trayPath()), err)}, r.o.trayPath())
 		case len(lines) == 0:
-			_ = r.o.tray.Empty(n) // what cannot be given back to the disk is used again
+			_ = r.o.tray.Punch(n) // what cannot be given back to the disk is used again
 		default:
 			p.logs = len(lines)
 			r.place(p, lines)

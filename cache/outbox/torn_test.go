@@ -92,7 +92,7 @@ func tear(t *testing.T, dir string) {
 	if left, _ := os.ReadDir(r.dir); len(left) > 1 || left[0].Name() != trayName {
 		t.Errorf("it left %v", left)
 	}
-	if owes, err := Owes(r.dir); owes || err != nil || r.tray.Taken() > 0 {
-		t.Errorf("it left %d places, and owes: %v, %v", r.tray.Taken(), owes, err)
+	if owes, err := Owes(r.dir); owes || err != nil || r.tray.InUse() > 0 {
+		t.Errorf("it left %d places, and owes: %v, %v", r.tray.InUse(), owes, err)
 	}
 }
