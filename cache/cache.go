@@ -28,6 +28,7 @@ import (
 	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -51,10 +52,10 @@ type Config struct {
 	StageSize int64    // most bytes staged, 0 for what the disk has
 	Sync      bool     // close and fsync return when S3 has confirmed
 	ReadOnly  bool
-	Private   *outbox.Private     // names that are not sent; nil for the built-in list
-	Tell      func(outbox.Status) // is told once of what a person should know
-	Who       string              // names us in the name of a conflict copy
-	Prober    Prober              // tells what the policy grants; nil: nothing is known of it
+	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
+	Tell      func(outbox.Status)   // is told once of what a person should know
+	Who       string                // names us in the name of a conflict copy
+	Prober    Prober                // tells what the policy grants; nil: nothing is known of it
 	Logger    *slog.Logger
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatename"
 )
 
 // Kept is what lies in a state directory, whether a process uses it or not.
@@ -20,7 +21,7 @@ type Kept struct {
 // Survey reads what waits in a state directory, without S3, without taking the directory,
 // and without changing anything in it. private are the names that are not sent; nil for
 // the built-in list.
-func Survey(stateDir string, private *outbox.Private) (Kept, error) {
+func Survey(stateDir string, private *privatename.Patterns) (Kept, error) {
 	waiting, err := outbox.Survey(stageDir(stateDir), private)
 	if err != nil {
 		return Kept{}, err

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/s3share/s3share/cache/privatename"
 )
 
 const (
@@ -125,7 +127,7 @@ func cutAt(s string, n int) string {
 // ConflictName names, as an outbox does, a version of key that goes beside the other
 // party's. who is our name, and private are the names that are never sent. shown returns the
 // name under which an element of a key is shown.
-func ConflictName(key, who string, at time.Time, private *Private, shown func(elem string) string) string {
+func ConflictName(key, who string, at time.Time, private *privatename.Patterns, shown func(elem string) string) string {
 	o := &Outbox{cfg: Config{Who: who, Private: private, Shown: shown}}
 	return o.conflictKeyAt(key, at)
 }

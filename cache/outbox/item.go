@@ -451,3 +451,12 @@ func (it *Item) Unname() {
 	it.eraseLog()
 	it.o.abandon(up)
 }
+
+// privateLocked reports whether the item never leaves the outbox under its name. The caller
+// holds mu.
+func (it *Item) privateLocked() bool {
+	if it.stage != nil && it.over.ETag == "" && it.stage.length() == 0 {
+		return it.o.cfg.Private.Probe(it.key)
+	}
+	return it.o.Private(it.key)
+}

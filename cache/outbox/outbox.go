@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cache/slotfile"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -70,15 +71,15 @@ type Events interface {
 
 // Config bounds an Outbox. Dir is required.
 type Config struct {
-	Dir       string        // for staged files; made with mode 0700
-	Conflicts string        // the file that keeps the list of conflict copies; "" for none
-	Settle    time.Duration // quiet time before a closed file is committed
-	Requests  int           // requests that carry more than a little on their way at once
-	Workers   int           // small files being committed at once, and as many large ones
-	Size      int64         // most bytes staged; 0: what the disk has
-	MinFree   int64         // bytes that stay free on Dir's disk
-	Who       string        // names us in the name of a conflict copy
-	Private   *Private      // names that are not sent; nil for the built-in list
+	Dir       string                // for staged files; made with mode 0700
+	Conflicts string                // the file that keeps the list of conflict copies; "" for none
+	Settle    time.Duration         // quiet time before a closed file is committed
+	Requests  int                   // requests that carry more than a little on their way at once
+	Workers   int                   // small files being committed at once, and as many large ones
+	Size      int64                 // most bytes staged; 0: what the disk has
+	MinFree   int64                 // bytes that stay free on Dir's disk
+	Who       string                // names us in the name of a conflict copy
+	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
 	// Shown is the name under which an element of a key is shown; nil where it is itself.
 	Shown  func(elem string) string
 	Tell   func(Status) // is told once of what a person should know; see tell
@@ -152,7 +153,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		cfg.Workers = defaultWorkers
 	}
 	if cfg.Private == nil {
-		cfg.Private, _ = NewPrivate(nil)
+		cfg.Private, _ = privatename.New(nil)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -240,3 +241,6 @@ func (o *Outbox) Items() []*Item {
 
 // Reopen opens the gate that throttling or refused credentials have shut.
 func (o *Outbox) Reopen() { o.gate.open() }
+
+// Private reports whether what has this key never leaves the outbox.
+func (o *Outbox) Private(key string) bool { return o.cfg.Private.Key(key) }

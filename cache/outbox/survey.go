@@ -14,13 +14,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/s3share/s3share/cache/privatename"
 )
 
 // Survey lists what waits in the outbox in dir, the oldest first, as Status would after
 // Recover. It only reads: another process may use the outbox, and what that finishes
 // meanwhile may be listed or not. private are the names that are not sent; nil for the
 // built-in list. What cannot be read is listed as blocked, with the reason.
-func Survey(dir string, private *Private) ([]Status, error) {
+func Survey(dir string, private *privatename.Patterns) ([]Status, error) {
 	inv, err := takeInventory(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -29,7 +31,7 @@ func Survey(dir string, private *Private) ([]Status, error) {
 		return nil, err
 	}
 	if private == nil {
-		private, _ = NewPrivate(nil)
+		private, _ = privatename.New(nil)
 	}
 	s := &survey{
 		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: bootOf(dir)},

@@ -15,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -279,7 +280,7 @@ func conflictTime(obj s3backend.Object) time.Time {
 
 // conflictName is the name beside a local file, as a mount names a conflict copy.
 func conflictName(name string, at time.Time) string {
-	all, _ := outbox.NewPrivate(nil)
+	all, _ := privatename.New(nil)
 	return path.Base(outbox.ConflictName("dir/"+name, "", at, all, func(elem string) string { return elem }))
 }
 

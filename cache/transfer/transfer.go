@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -39,11 +39,11 @@ var _ Bucket = (*s3backend.Client)(nil)
 // Config is what Put and Get have in common.
 type Config struct {
 	Bucket  Bucket
-	Notes   *Notes          // nil: nothing is remembered
-	Who     string          // our name in those of conflict copies
-	Private *outbox.Private // names that are never sent
-	Tell    func(Result)    // called for each file, one at a time; may be nil
-	Meter   *Meter          // nil: nobody looks
+	Notes   *Notes                // nil: nothing is remembered
+	Who     string                // our name in those of conflict copies
+	Private *privatename.Patterns // names that are never sent
+	Tell    func(Result)          // called for each file, one at a time; may be nil
+	Meter   *Meter                // nil: nobody looks
 }
 
 // Outcome is what became of a file.
@@ -115,7 +115,7 @@ func newRun(ctx context.Context, cfg Config) (*run, context.Context) {
 		cfg.Meter = new(Meter)
 	}
 	if cfg.Private == nil {
-		cfg.Private, _ = outbox.NewPrivate(nil)
+		cfg.Private, _ = privatename.New(nil)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	return &run{Config: cfg, slots: semaphore.NewWeighted(workers), group: group}, ctx

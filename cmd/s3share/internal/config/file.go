@@ -13,8 +13,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatedir"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
@@ -102,7 +102,7 @@ func readConfig(file, name string, s *Settings) error {
 		if t.Owner != "" {
 			err = errors.Join(err, checkOwner(t.Owner))
 		}
-		_, badName := outbox.NewPrivate(t.Private)
+		_, badName := privatename.New(t.Private)
 		if err = errors.Join(err, badName, t.checkSizes()); err != nil {
 			return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
 
-	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/s3backend"
@@ -286,7 +286,7 @@ func checkOwner(id string) error {
 
 // setPrivate adds a change to the list of private names.
 func setPrivate(s *Settings, v string) error {
-	if _, err := outbox.NewPrivate([]string{v}); err != nil {
+	if _, err := privatename.New([]string{v}); err != nil {
 		return err
 	}
 	s.Private = append(s.Private, v)
@@ -295,8 +295,8 @@ func setPrivate(s *Settings, v string) error {
 
 // PrivateNames are the names that are not sent. A pattern for a folder of the
 // exchange would keep all that is in it.
-func (s *Settings) PrivateNames() (*outbox.Private, error) {
-	p, err := outbox.NewPrivate(s.Private)
+func (s *Settings) PrivateNames() (*privatename.Patterns, error) {
+	p, err := privatename.New(s.Private)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
@@ -37,7 +38,7 @@ func ReadOutbox(stateDir string) (State, error) {
 		st.Bucket, st.Endpoint = of.Bucket, of.Endpoint
 	}
 	t, err := statedir.ReadTenant(stateDir) // one that cannot be read says nothing
-	private, perr := outbox.NewPrivate(t.Private)
+	private, perr := privatename.New(t.Private)
 	if perr != nil {
 		private = nil
 	}
