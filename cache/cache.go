@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
@@ -67,10 +68,10 @@ var (
 	ErrIsDir       = errors.New("is a folder")
 	ErrNotDir      = errors.New("is no folder")
 	ErrNameTooLong = errors.New("name is longer than S3 takes")
-	ErrNotUTF8     = errors.New("name is not UTF-8, as S3's keys are")
+	ErrNotUTF8     = keyname.ErrNotUTF8
 	ErrNotHere     = errors.New("nothing but the exchange's folders is kept here")
 	ErrReadOnly    = errors.New("mounted read-only")
-	ErrInvalid     = errors.New("not possible on this file")
+	ErrInvalid     = keyname.ErrInvalid
 	ErrPrivate     = errors.New("what S3 has is not moved into a private directory")
 )
 
@@ -135,7 +136,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(sentBucket{b, c}, meta.Config{})
 	c.walks.c = c
-	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: escapeBytes, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -196,9 +197,9 @@ func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
 
 func withPaths(all []outbox.Status) []outbox.Status {
 	for i := range all {
-		all[i].Path = pathOf(all[i].Key)
+		all[i].Path = keyname.Path(all[i].Key)
 		if all[i].Theirs != "" {
-			all[i].Theirs = pathOf(all[i].Theirs)
+			all[i].Theirs = keyname.Path(all[i].Theirs)
 		}
 	}
 	return all
@@ -250,12 +251,12 @@ func (c *Cache) Committed(it *outbox.Item, obj s3backend.Object) {
 
 // Conflicted implements outbox.Events.
 func (c *Cache) Conflicted(it *outbox.Item, beside string) {
-	prefix, _ := splitKey(beside)
+	prefix, _ := keyname.Split(beside)
 	c.names.Drop(prefix) // the other party's version is news
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.owed[it]; f != nil {
-		if theirs, _ := splitKey(f.key); theirs != prefix { // its directory had no room
+		if theirs, _ := keyname.Split(f.key); theirs != prefix { // its directory had no room
 			defer c.names.Drop(theirs)
 		}
 		c.outcomes.note(f.key, Renamed, "")
@@ -273,10 +274,10 @@ func (c *Cache) Removed(key string, err error) {
 		return
 	case errors.Is(err, s3backend.Stale): // another version has come, and stays
 		c.outcomes.forget(key)
-		prefix, _ := splitKey(key)
+		prefix, _ := keyname.Split(key)
 		c.names.Drop(prefix)
 	case errors.Is(err, s3backend.Denied):
-		c.grants.learn(folderOf(key), err)
+		c.grants.learn(keyname.Folder(key), err)
 		fallthrough
 	default:
 		c.log.Warn("not removed", "key", key, "err", err)
@@ -286,7 +287,7 @@ func (c *Cache) Removed(key string, err error) {
 
 // checkFolder refuses what is not in one of the exchange's folders.
 func (c *Cache) checkFolder(key string) error {
-	if !slices.Contains(c.cfg.Folders, folderOf(key)) {
+	if !slices.Contains(c.cfg.Folders, keyname.Folder(key)) {
 		return ErrNotHere
 	}
 	return nil
@@ -303,7 +304,7 @@ func (c *Cache) checkWrite(prefix, elem string) error {
 	if err := c.checkFolder(prefix); err != nil {
 		return err
 	}
-	if len(strings.TrimSuffix(elem, "/")) > maxName || len(prefix)+len(elem) > maxKey {
+	if len(strings.TrimSuffix(elem, "/")) > keyname.MaxName || len(prefix)+len(elem) > keyname.MaxKey {
 		return fmt.Errorf("%w: %d bytes", ErrNameTooLong, len(prefix)+len(elem))
 	}
 	return nil

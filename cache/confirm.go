@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -71,7 +72,7 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 // unlistedSince reports whether an answer about p may be the ledger's that somebody has
 // got who asked at that time.
 func (c *Cache) unlistedSince(p place, asked time.Time) bool {
-	return c.unlisted.since(folderOf(p.key()), asked.Add(-2*fresh)) // a listing counts for as long as fresh
+	return c.unlisted.since(keyname.Folder(p.key()), asked.Add(-2*fresh)) // a listing counts for as long as fresh
 }
 
 // unconfirmed is what Confirm, which began at that time, answers after an error.

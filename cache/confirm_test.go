@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -87,12 +88,12 @@ func TestEveryNameIsAskedForByWhatLeadsToIt(t *testing.T) {
 		{"Delivery/a", "Delivery/a"},
 		{"Delivery/a b", "Delivery/a b"},
 		{"Delivery/a\tb", "Delivery/a\tb"},
-		{"Delivery/a\tb", pathOf("Delivery/a\tb")},
+		{"Delivery/a\tb", keyname.Path("Delivery/a\tb")},
 		{"Delivery/a\nb", "Delivery/a\nb"},
 		{"Delivery/\x1b[31m", "Delivery/\x1b[31m"},
 		{"Delivery/dir\t/a", "Delivery/dir\t"},
 		{"Delivery/dir/", "Delivery/dir"},
-		{"Delivery/caf\xe9", pathOf("Delivery/caf\xe9")},
+		{"Delivery/caf\xe9", keyname.Path("Delivery/caf\xe9")},
 	} {
 		if !Below(tt.path)(outbox.Status{Key: tt.key}) {
 			t.Errorf("what waits at the key %q is not found by the path %q", tt.key, tt.path)
@@ -102,7 +103,7 @@ func TestEveryNameIsAskedForByWhatLeadsToIt(t *testing.T) {
 		{"Delivery/ab", "Delivery/a"},
 		{"Delivery/a", "Delivery/a/b"},
 		{"Delivery/a?b", "Delivery/a\tb"},
-		{"Delivery/caf\xe8", pathOf("Delivery/caf\xe9")},
+		{"Delivery/caf\xe8", keyname.Path("Delivery/caf\xe9")},
 		{"Delivery/dir/a", "Delivery/dir␛"},
 	} {
 		if Below(tt.path)(outbox.Status{Key: tt.key}) {

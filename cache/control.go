@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -20,7 +21,7 @@ func Below(path string) func(outbox.Status) bool {
 	return func(st outbox.Status) bool {
 		switch {
 		case !ok: // a shortened name, which S3 would have to be asked for
-			return atOrBelow(pathOf(st.Key), path)
+			return atOrBelow(keyname.Path(st.Key), path)
 		case beside:
 			return st.Key == key
 		}
@@ -33,7 +34,7 @@ func isAt(path, key string) bool {
 	if of, _, ok := keyOf(path); ok {
 		return of == key
 	}
-	return pathOf(key) == path
+	return keyname.Path(key) == path
 }
 
 // keyOf is the key that a path stands for; beside, if it is the object beside a
@@ -45,7 +46,7 @@ func keyOf(path string) (key string, beside, ok bool) {
 		if beside {
 			return "", false, false // nothing is below an object
 		}
-		if elems[i], beside, ok = unescape(name); !ok {
+		if elems[i], beside, ok = keyname.Unescape(name); !ok {
 			return "", false, false
 		}
 	}
@@ -74,8 +75,8 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 	var all []outbox.Status
 	chosen := Below(path)
 	for _, st := range c.out.Conflicts() {
-		prefix, elem := splitKey(st.Key)
-		folder := folderOf(st.Key)
+		prefix, elem := keyname.Split(st.Key)
+		folder := keyname.Folder(st.Key)
 		found, known := c.names.Known(prefix, elem, c.unlisted.age(folder))
 		if known && !found.IsFile && !c.blind(c.ending, folder, false) {
 			c.out.Resolved(st.Key) // the other party has removed it
@@ -92,9 +93,9 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 // version, and S3 does not hold any more.
 func (c *Cache) reviewConflicts() {
 	for _, st := range c.out.Conflicts() {
-		prefix, elem := splitKey(st.Key)
+		prefix, elem := keyname.Split(st.Key)
 		_, err := c.stat(c.ending, place{prefix: prefix, elem: elem}, -1)
-		if errors.Is(err, s3backend.NotExist) && c.unlisted.age(folderOf(st.Key)) < 0 {
+		if errors.Is(err, s3backend.NotExist) && c.unlisted.age(keyname.Folder(st.Key)) < 0 {
 			c.out.Resolved(st.Key)
 		}
 	}

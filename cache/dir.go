@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 )
 
@@ -58,7 +59,7 @@ func (d *Dir) addOwed() {
 	defer c.mu.Unlock()
 	for elem, f := range c.files.byDir[d.prefix] {
 		if f.item != nil {
-			d.owed = append(d.owed, DirEntry{escape(elem), f.attrLocked()})
+			d.owed = append(d.owed, DirEntry{keyname.Escape(elem), f.attrLocked()})
 			d.hidden[elem] = true
 		}
 	}
@@ -93,7 +94,7 @@ func (d *Dir) addOwedDirLocked(prefix string) {
 	if !ok || below == "" || d.hidden[elem+"/"] {
 		return
 	}
-	d.owed = append(d.owed, DirEntry{escape(elem), d.c.dirAttrLocked(d.prefix + elem + "/")})
+	d.owed = append(d.owed, DirEntry{keyname.Escape(elem), d.c.dirAttrLocked(d.prefix + elem + "/")})
 	d.hidden[elem+"/"] = true
 }
 
@@ -138,18 +139,18 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 		if d.hidden[m.Name+"/"] || !d.c.stands(ctx, prefix) {
 			return DirEntry{}, false, nil
 		}
-		return DirEntry{escape(m.Name), d.c.dirAttr(prefix)}, true, nil
+		return DirEntry{keyname.Escape(m.Name), d.c.dirAttr(prefix)}, true, nil
 	}
 	if d.hidden[m.Name] {
 		return DirEntry{}, false, nil
 	}
-	name := escape(m.Name)
+	name := keyname.Escape(m.Name)
 	beside, err := d.listing.Beside(ctx, m.Name)
 	if err != nil {
 		return DirEntry{}, false, err
 	}
 	if beside {
-		name = escapeBeside(m.Name)
+		name = keyname.EscapeShadowed(m.Name)
 	}
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()

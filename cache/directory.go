@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
@@ -96,7 +97,7 @@ func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err
 // is about to go, is the last in it: S3 would forget the directory, as no local disk
 // does. It seldom has to ask S3 for that.
 func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
-	if _, name := splitKey(prefix); prefix == name {
+	if _, name := keyname.Split(prefix); prefix == name {
 		return // the exchange's own folders are always shown
 	}
 	c.mu.Lock()
@@ -123,7 +124,7 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 // entered notes that there is something again in a directory: it needs no marker for that
 // it had lost its last entry.
 func (c *Cache) entered(key string) {
-	prefix, _ := splitKey(key)
+	prefix, _ := keyname.Split(key)
 	c.marking.Lock()
 	defer c.marking.Unlock()
 	c.mu.Lock()

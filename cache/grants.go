@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -70,7 +71,7 @@ func (g *grants) known(folder string) (error, bool) {
 // done that would need it: nil, or why not. Where the server's answers do not tell,
 // it is nil, and S3 refuses the removal itself.
 func (c *Cache) mayDelete(ctx context.Context, key string) error {
-	folder := folderOf(key)
+	folder := keyname.Folder(key)
 	if err, ok := c.grants.known(folder); ok {
 		return err
 	}
@@ -92,7 +93,7 @@ func (g *grants) of(folder string) *probed { return g.probed[folder] }
 // staged that could not be delivered. The first who asks waits for the answer, for a
 // second at most. Where nothing is known it is nil.
 func (c *Cache) mayPut(ctx context.Context, key string) error {
-	folder := folderOf(key)
+	folder := keyname.Folder(key)
 	p := c.grants.of(folder)
 	if p == nil {
 		return nil
@@ -106,7 +107,7 @@ func (c *Cache) mayPut(ctx context.Context, key string) error {
 
 // refusesPut is mayPut as far as it is known without asking.
 func (c *Cache) refusesPut(key string) error {
-	folder := folderOf(key)
+	folder := keyname.Folder(key)
 	p := c.grants.of(folder)
 	if p == nil {
 		return nil
@@ -153,7 +154,7 @@ const (
 // denies are the permission bits that the policy takes from what is at key. ours
 // tells that it was written here: then its ACL may let us read it still.
 func (c *Cache) denies(key string, ours bool) (bits uint32) {
-	folder := folderOf(key)
+	folder := keyname.Folder(key)
 	c.freshen(folder)
 	p := c.grants.of(folder)
 	if p == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 )
 
@@ -50,13 +51,13 @@ const siblingsMost = 5_000
 // beside returns the prefix of the folder that comes behind the one with this prefix
 // in the folder above, as far as is known, or "".
 func (o order) beside(ws *walks, prefix string) string {
-	above, elem := splitKey(strings.TrimSuffix(prefix, "/"))
+	above, elem := keyname.Split(strings.TrimSuffix(prefix, "/"))
 	if above == "" {
 		return ""
 	}
 	names := ws.c.names.Folders(above, siblingsMost)
 	if o.kind == inoOrder {
-		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(Ino(above+a), Ino(above+b)) })
+		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(keyname.Ino(above+a), keyname.Ino(above+b)) })
 	}
 	if i := slices.Index(names, elem); i >= 0 && i+1 < len(names) {
 		return above + names[i+1] + "/"
@@ -89,7 +90,7 @@ func (ws *walks) byIno(prefix string) order {
 		files := ws.sorted.files
 		i := 0
 		if name != "" {
-			at := numbered{Ino(prefix + name), meta.Entry{Name: name}}
+			at := numbered{keyname.Ino(prefix + name), meta.Entry{Name: name}}
 			var found bool
 			if i, found = slices.BinarySearchFunc(files, at, byNumber); found {
 				i++
@@ -112,26 +113,16 @@ func (ws *walks) sort(prefix string) {
 	s.prefix, s.at, s.files = "", time.Now(), s.files[:0]
 	for _, e := range ws.c.names.Objects(prefix, content.MaxAhead, sortMost) {
 		s.prefix = prefix // else it is not known yet
-		s.files = append(s.files, numbered{Ino(prefix + e.Name), e})
+		s.files = append(s.files, numbered{keyname.Ino(prefix + e.Name), e})
 	}
 	slices.SortFunc(s.files, byNumber)
-}
-
-// Ino is the number of the inode of what has this key, unless another has taken it:
-// the FNV-1a of the key, the same for a folder with and without its slash.
-func Ino(key string) uint64 {
-	h := uint64(14695981039346656037)
-	for _, b := range []byte(strings.TrimSuffix(key, "/")) {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	return h
 }
 
 // related tells whether one of two folders is beside the other, above it or below,
 // or beside one above.
 func related(a, b string) bool {
 	above := func(prefix string) string {
-		p, _ := splitKey(prefix)
+		p, _ := keyname.Split(prefix)
 		return p
 	}
 	return strings.HasPrefix(a, above(b)) || strings.HasPrefix(b, above(a))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -43,7 +44,7 @@ func (c *Cache) standsLocked(prefix string) (there, known bool) {
 	if len(c.removed) == 0 {
 		return true, true
 	}
-	for at := prefix; at != ""; at, _ = splitKey(at) {
+	for at := prefix; at != ""; at, _ = keyname.Split(at) {
 		switch r := c.removed[at]; {
 		case r == nil:
 		case r.again && at == prefix:
@@ -90,7 +91,7 @@ func (c *Cache) forgetRemoved(prefix string) {
 	case r.again:
 		c.names.Drop(prefix) // nobody knows what of it is there again
 	case r.stays || r.at.IsZero():
-		parent, _ := splitKey(prefix)
+		parent, _ := keyname.Split(prefix)
 		c.names.Drop(parent)
 	default:
 		c.names.RemoveDir(prefix)
@@ -120,7 +121,7 @@ func (c *Cache) stays(key string) {
 func (c *Cache) recoverRemovedLocked() {
 	for key := range c.out.Removals("") {
 		for prefix := range outbox.Prefixes(key) {
-			if prefix != folderOf(key)+"/" {
+			if prefix != keyname.Folder(key)+"/" {
 				c.removed[prefix] = &removedDir{}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
@@ -87,7 +88,7 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 	for _, o := range objs {
 		to := r.rename(o.Key)
 		switch {
-		case len(to) > maxKey:
+		case len(to) > keyname.MaxKey:
 			return nil, fmt.Errorf("%w: %q", ErrNameTooLong, to)
 		case strings.HasSuffix(o.Key, "/"):
 			r.markers = append(r.markers, o.Key)
@@ -96,7 +97,7 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 		}
 	}
 	for _, f := range r.owed() {
-		if to := r.rename(f.Attr().Key); len(to) > maxKey {
+		if to := r.rename(f.Attr().Key); len(to) > keyname.MaxKey {
 			return nil, fmt.Errorf("%w: %q", ErrNameTooLong, to)
 		}
 	}
@@ -180,7 +181,7 @@ func (r *dirRename) makeMarkers() (owed []string, err error) {
 
 // renameOwed renames one file that is owed.
 func (r *dirRename) renameOwed(ctx context.Context, f *File, copies map[string]s3backend.Object) error {
-	prefix, elem := splitKey(r.rename(f.Attr().Key))
+	prefix, elem := keyname.Split(r.rename(f.Attr().Key))
 	it := f.pending()
 	if it == nil {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -104,10 +105,10 @@ func (b replacing) Head(ctx context.Context, key string) (s3backend.Object, erro
 
 // unread is why what the key holds may not be read, nil where that is not known.
 func (b replacing) unread(key string) error {
-	if err := b.c.replaced.refusal(replaceKind{folderOf(key), true}); err != nil || b.c.mayBeOurs(key) {
+	if err := b.c.replaced.refusal(replaceKind{keyname.Folder(key), true}); err != nil || b.c.mayBeOurs(key) {
 		return err
 	}
-	return b.c.replaced.refusal(replaceKind{folderOf(key), false})
+	return b.c.replaced.refusal(replaceKind{keyname.Folder(key), false})
 }
 
 // replace sends a request with its condition, or, where that is refused for want of
@@ -116,7 +117,7 @@ func (b replacing) replace(ctx context.Context, op, key string, cond s3backend.C
 	if cond.IfMatch == "" {
 		return send(cond)
 	}
-	kind := replaceKind{folderOf(key), b.c.putLast(key, cond.IfMatch)}
+	kind := replaceKind{keyname.Folder(key), b.c.putLast(key, cond.IfMatch)}
 	why := b.c.replaced.refusal(kind)
 	if why == nil {
 		err := send(cond)
@@ -206,7 +207,7 @@ func (r *replacements) forget() {
 // wasRead forgets what is known of a folder in which nothing may be read, for a version
 // was.
 func (c *Cache) wasRead(key, etag string) {
-	folder := folderOf(key)
+	folder := keyname.Folder(key)
 	c.replaced.mu.Lock()
 	none := len(c.replaced.refused) == 0
 	c.replaced.mu.Unlock()

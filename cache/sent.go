@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
@@ -26,7 +27,7 @@ type sentBucket struct {
 
 // List asks S3, unless it is known that the policy does not let us.
 func (b sentBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
-	folder := folderOf(in.Prefix)
+	folder := keyname.Folder(in.Prefix)
 	if b.c.blind(ctx, folder, false) {
 		b.c.freshen(folder)
 		b.c.unlisted.note(folder)
@@ -132,7 +133,7 @@ func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
 func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	mtime, mode, hasMode := it.StatOf(obj)
 	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true}
-	p := c.grants.of(folderOf(obj.Key))
+	p := c.grants.of(keyname.Folder(obj.Key))
 	told := p == nil
 	if !told {
 		c.grants.mu.Lock()

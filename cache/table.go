@@ -1,6 +1,10 @@
 package cache
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/s3share/s3share/cache/keyname"
+)
 
 // fileTable finds files that are open or owed by their key and by their folder.
 // The Cache's mu guards it.
@@ -17,7 +21,7 @@ func (t *fileTable) get(key string) *File { return t.byKey[key] }
 
 // put makes f the file at its key; whoever was there goes on by its handles alone.
 func (t *fileTable) put(f *File) {
-	prefix, elem := splitKey(f.key)
+	prefix, elem := keyname.Split(f.key)
 	if t.byDir[prefix] == nil {
 		t.byDir[prefix] = map[string]*File{}
 	}
@@ -31,7 +35,7 @@ func (t *fileTable) drop(f *File) {
 		return
 	}
 	delete(t.byKey, f.key)
-	prefix, elem := splitKey(f.key)
+	prefix, elem := keyname.Split(f.key)
 	delete(t.byDir[prefix], elem)
 	if len(t.byDir[prefix]) == 0 {
 		delete(t.byDir, prefix)

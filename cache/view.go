@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
@@ -39,26 +40,8 @@ type place struct {
 func (p place) key() string { return p.prefix + p.elem }
 func (p place) dir() string { return p.prefix + p.elem + "/" }
 
-// splitKey divides a key behind its last slash that is not its end.
-func splitKey(key string) (prefix, elem string) {
-	i := strings.LastIndexByte(strings.TrimSuffix(key, "/"), '/') + 1
-	return key[:i], key[i:]
-}
-
-// folderOf is the exchange's folder that a key is in.
-func folderOf(key string) string {
-	folder, _, _ := strings.Cut(key, "/")
-	return folder
-}
-
-// pathOf is where a key is shown below the mountpoint.
-func pathOf(key string) string {
-	elems := strings.Split(strings.TrimSuffix(key, "/"), "/")
-	for i := range elems {
-		elems[i] = escape(elems[i])
-	}
-	return strings.Join(elems, "/")
-}
+// CheckNew returns an error if nothing may be created here; see [keyname.CheckNew].
+func (p place) checkNew() error { return keyname.CheckNew(p.elem, p.beside) }
 
 // locate finds the place of a path. It asks S3 only for shortened names.
 func (c *Cache) locate(ctx context.Context, path string) (place, error) {
@@ -79,7 +62,7 @@ func (c *Cache) locate(ctx context.Context, path string) (place, error) {
 }
 
 // locateNew is locate for a path at which something is to be made. The error says why a
-// name can be nobody's; see place.checkNew for what is a name and is not to be made.
+// name can be nobody's; see place.CheckNew for what is a name and is not to be made.
 func (c *Cache) locateNew(ctx context.Context, path string) (place, error) {
 	p, err := c.locate(ctx, path)
 	if !errors.Is(err, s3backend.NotExist) {
@@ -88,7 +71,7 @@ func (c *Cache) locateNew(ctx context.Context, path string) (place, error) {
 	switch name := path[strings.LastIndexByte(path, '/')+1:]; {
 	case !utf8.ValidString(name):
 		return p, fmt.Errorf("%w: %q", ErrNotUTF8, name)
-	case !isName(name):
+	case !keyname.IsName(name):
 		return p, fmt.Errorf("%w: %q", ErrInvalid, name)
 	}
 	return p, err
@@ -110,18 +93,10 @@ func (c *Cache) locateToChange(ctx context.Context, path string) (place, Attr, e
 
 // elem is the element of a key that a name in the folder with prefix stands for.
 func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, beside bool, err error) {
-	if elem, beside, ok := unescape(name); ok {
+	if elem, beside, ok := keyname.Unescape(name); ok {
 		return elem, beside, nil
 	}
-	short := strings.TrimSuffix(name, escapeChar)
-	beside, shown := short != name, escape
-	if beside {
-		shown = escapeBeside
-	}
-	if !isLong(short) {
-		return "", false, notExist(prefix + name)
-	}
-	head, ok := longHead(short)
+	head, beside, ok := keyname.LongHead(name)
 	if !ok {
 		return "", false, notExist(prefix + name)
 	}
@@ -135,7 +110,7 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 			page.Prefixes = append(page.Prefixes, o.Key)
 		}
 		for _, key := range page.Prefixes {
-			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); shown(elem) == name {
+			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); keyname.FileName(elem, beside) == name {
 				return elem, beside, nil
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/keyname"
 )
 
 const roundTrip = 20 * time.Millisecond
@@ -66,7 +67,7 @@ func (r *rig) names(dir string) (paths []string) {
 // byIno puts paths into the order of cp.
 func byIno(paths []string) []string {
 	slices.SortFunc(paths, func(a, b string) int {
-		if Ino(a) < Ino(b) {
+		if keyname.Ino(a) < keyname.Ino(b) {
 			return -1
 		}
 		return 1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -32,7 +33,7 @@ func (w watched) UploadPart(ctx context.Context, up s3backend.Upload, num int32,
 
 func (w watched) told(key string, err error) {
 	if errors.Is(err, s3backend.Denied) {
-		w.c.doubt(folderOf(key))
+		w.c.doubt(keyname.Folder(key))
 	}
 }
 

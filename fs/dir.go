@@ -9,6 +9,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -266,7 +267,7 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	if e.Attr.Dir {
 		mode = syscall.S_IFDIR
 	}
-	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: cache.Ino(e.Attr.Key), Off: uint64(pos) + uint64(len(dots))}, 0
+	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: keyname.Ino(e.Attr.Key), Off: uint64(pos) + uint64(len(dots))}, 0
 }
 
 // Lookup answers for the entry read last, without asking again.

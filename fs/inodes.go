@@ -3,7 +3,7 @@ package fs
 import (
 	"sync"
 
-	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/keyname"
 )
 
 // maxInodes is how many inodes are kept before the kernel is made to drop the
@@ -30,7 +30,7 @@ func newInodes(most int) *inodes { return &inodes{max: most, used: map[uint64]bo
 func (s *inodes) take(key string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ino := cache.Ino(key)
+	ino := keyname.Ino(key)
 	for ino < 2 || s.used[ino] {
 		ino++
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatename"
@@ -149,7 +149,7 @@ func (g *get) directory(ctx context.Context, dir, prefix string) error {
 	}
 	for _, p := range below {
 		g.kept -= len(p) + stringHeader
-		name := cache.FileName(strings.TrimSuffix(p[len(prefix):], "/"), false)
+		name := keyname.FileName(strings.TrimSuffix(p[len(prefix):], "/"), false)
 		to := path.Join(dir, name)
 		if err := makeDir(g.root, to); err != nil {
 			g.tell(Result{Outcome: Failed, Path: g.path(to), Key: p, Err: plain(err)})
@@ -168,7 +168,7 @@ func (g *get) path(name string) string { return filepath.Join(g.dir, filepath.Fr
 // object fetches an object into a directory below the root.
 func (g *get) object(ctx context.Context, dir string, obj s3backend.Object, beside bool) error {
 	elem := obj.Key[strings.LastIndexByte(obj.Key, '/')+1:]
-	r := remote{obj: obj, dir: dir, name: cache.FileName(elem, beside)}
+	r := remote{obj: obj, dir: dir, name: keyname.FileName(elem, beside)}
 	return g.start(ctx, obj.Size, func(ctx context.Context) Result { return g.one(ctx, r) })
 }
 

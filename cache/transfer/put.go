@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/keyname"
 )
 
 var (
@@ -112,12 +113,12 @@ func (p *put) directory(ctx context.Context, dir, prefix string) error {
 
 // key returns the key of a name below prefix, by the rules of a mount.
 func (p *put) key(prefix, name string, dir bool) (string, error) {
-	elem, err := cache.NewKeyElement(name)
+	elem, err := keyname.NewElement(name)
 	if err != nil {
 		return "", err
 	}
 	key := prefix + elem
-	if len(key) > cache.MaxKey || len(elem) > unix.NAME_MAX {
+	if len(key) > keyname.MaxKey || len(elem) > unix.NAME_MAX {
 		return "", cache.ErrNameTooLong
 	}
 	if dir && p.Private.Dir(elem) || !dir && p.Private.Key(key) {

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -187,7 +187,7 @@ func (s *sending) beside(ctx context.Context, before version) (Outcome, string, 
 		}
 	}
 	for at := time.Now().UTC(); ; at = at.Add(time.Millisecond) {
-		key := outbox.ConflictName(s.key, s.p.Who, at, s.p.Private, func(elem string) string { return cache.FileName(elem, false) })
+		key := outbox.ConflictName(s.key, s.p.Who, at, s.p.Private, keyname.Escape)
 		obj, err := s.send(ctx, key, s3backend.Condition{IfNoneMatch: true})
 		if errors.Is(err, s3backend.Stale) && time.Since(at) > -100*time.Millisecond {
 			continue // two conflicts in one millisecond

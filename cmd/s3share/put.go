@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -60,13 +61,13 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 func keyOf(s *config.Settings, path string, make bool) (string, error) {
 	var elems []string
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
-		elem, ok := cache.KeyElement(name)
+		elem, _, ok := keyname.Unescape(name)
 		if !ok {
 			elem = name
 		}
 		if make {
 			var err error
-			if elem, err = cache.NewKeyElement(name); err != nil {
+			if elem, err = keyname.NewElement(name); err != nil {
 				return "", hint.Misuse("", "%q cannot be a folder: %w", path, err)
 			}
 		}
@@ -77,7 +78,7 @@ func keyOf(s *config.Settings, path string, make bool) (string, error) {
 			"%q is in no folder of the exchange %s", path, s.Label())
 	}
 	key := strings.Join(elems, "/")
-	if len(key) > cache.MaxKey {
+	if len(key) > keyname.MaxKey {
 		return "", hint.Misuse("", "%q: %w", path, cache.ErrNameTooLong)
 	}
 	return key, nil
