@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/meta"
@@ -38,9 +39,7 @@ type Bucket interface {
 	meta.Bucket
 	content.Source
 	outbox.Bucket
-	// MayDelete tells whether the policy lets objects with this prefix be deleted:
-	// nil, or s3backend.Denied.
-	MayDelete(ctx context.Context, prefix string) error
+	grants.Deleter
 }
 
 // Config says what is shown and where it is kept. Folders and StateDir are required.
@@ -56,7 +55,7 @@ type Config struct {
 	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
 	Tell      func(outbox.Status)   // is told once of what a person should know
 	Who       string                // names us in the name of a conflict copy
-	Prober    Prober                // tells what the policy grants; nil: nothing is known of it
+	Checker   grants.Checker        // asks what the policy grants; nil: nothing is known of it
 	Logger    *slog.Logger
 }
 
@@ -88,12 +87,11 @@ type Cache struct {
 	out       *outbox.Outbox
 	sent      *ledger.Ledger
 	begun     time.Time
-	grants    grants
+	grants    *grants.Policy
 	replaced  replacements
-	traffic   traffic
 	ending    context.Context // ends with Close
 	end       context.CancelFunc
-	probes    sync.WaitGroup
+	work      sync.WaitGroup
 	walks     walks
 	timesKept atomic.Bool // it was told that a time is kept here
 	outcomes  *outcomes
@@ -125,18 +123,19 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		kept: map[string]bool{}, removed: map[string]*removedDir{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
-	b = watched{b, c}
+	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger})
+	watched := c.grants.Watch(b, c.wasRead)
 	var err error
 	if c.sent, err = ledger.Open(ledgerFile(cfg.StateDir)); err != nil {
 		return nil, err
 	}
-	c.blocks, err = content.New(b, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
+	c.blocks, err = content.New(watched, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
-	c.names = meta.New(sentBucket{b, c}, meta.Config{})
+	c.names = meta.New(sentBucket{watched, c}, meta.Config{})
 	c.walks.c = c
-	c.out, err = outbox.New(replacing{b, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -145,9 +144,9 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		c.names.Close()
 		return nil, errors.Join(err, c.blocks.Close())
 	}
-	c.beginProbes()
+	c.grants.Start()
 	if len(c.out.Conflicts()) > 0 {
-		c.probes.Go(c.reviewConflicts)
+		c.work.Go(c.reviewConflicts)
 	}
 	return c, nil
 }
@@ -182,7 +181,8 @@ func (c *Cache) recover() error {
 // Close stops all work and waits for it. What is owed stays in the outbox.
 func (c *Cache) Close() error {
 	c.end()
-	c.probes.Wait()
+	c.work.Wait()
+	c.grants.Wait()
 	c.out.Close()
 	c.names.Close()
 	c.keepDirTimes()
@@ -277,7 +277,7 @@ func (c *Cache) Removed(key string, err error) {
 		prefix, _ := keyname.Split(key)
 		c.names.Drop(prefix)
 	case errors.Is(err, s3backend.Denied):
-		c.grants.learn(keyname.Folder(key), err)
+		c.grants.RecordDelete(keyname.Folder(key), err)
 		fallthrough
 	default:
 		c.log.Warn("not removed", "key", key, "err", err)

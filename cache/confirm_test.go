@@ -205,7 +205,7 @@ func TestUnlistedIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
 		under := buckettest.Deny(buckettest.Deny(b, buckettest.List, ""), buckettest.Get, "")
-		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Prober: p})
+		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Checker: p})
 		if err != nil {
 			t.Fatal(err)
 		}

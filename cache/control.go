@@ -78,7 +78,7 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 		prefix, elem := keyname.Split(st.Key)
 		folder := keyname.Folder(st.Key)
 		found, known := c.names.Known(prefix, elem, c.unlisted.age(folder))
-		if known && !found.IsFile && !c.blind(c.ending, folder, false) {
+		if known && !found.IsFile && !c.grants.WriteOnly(c.ending, folder, false) {
 			c.out.Resolved(st.Key) // the other party has removed it
 			continue
 		}
@@ -115,7 +115,8 @@ func (c *Cache) tell(st outbox.Status) {
 // tells how many files that are.
 func (c *Cache) Retry(path string) int {
 	c.out.Reopen()
-	c.reprobe()
+	c.replaced.forget()
+	c.grants.RefreshAll()
 	n := 0
 	chosen := Below(path)
 	for _, it := range c.out.Items() {

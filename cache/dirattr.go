@@ -17,7 +17,7 @@ func (c *Cache) dirAttr(prefix string) Attr {
 
 func (c *Cache) dirAttrLocked(prefix string) Attr {
 	set := c.sent.Dir(prefix)
-	a := Attr{Dir: true, Mtime: c.begun, Mode: set.Mode, HasMode: set.HasMode, Key: prefix, Deny: c.denies(prefix, true)}
+	a := Attr{Dir: true, Mtime: c.begun, Mode: set.Mode, HasMode: set.HasMode, Key: prefix, Deny: c.grants.Denied(prefix, true)}
 	if t, ok := c.times[prefix]; ok {
 		a.Mtime = t
 	} else if set.Touched {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
@@ -103,7 +104,7 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	c.mu.Lock()
 	owed := c.folders[prefix] != nil
 	c.mu.Unlock()
-	if owed || c.owesBelow(prefix, prefix+elem) || c.denies(prefix, true)&writeBits != 0 {
+	if owed || c.owesBelow(prefix, prefix+elem) || c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
 		return
 	}
 	if n, marker, known := c.names.Count(prefix); known && (marker || n > c.out.RemovingBelow(prefix)+1) {
@@ -160,7 +161,7 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 	if err := p.checkNew(); err != nil {
 		return err
 	}
-	if err := c.mayPut(ctx, p.dir()); err != nil {
+	if err := c.grants.CanPut(ctx, p.dir()); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -223,7 +224,7 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 		return err
 	}
 	if marker {
-		if err := c.mayDelete(ctx, p.dir()); err != nil {
+		if err := c.grants.CanDelete(ctx, p.dir()); err != nil {
 			return err
 		}
 	}
@@ -250,12 +251,12 @@ func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err
 	}
 	if err := it.Hold(ctx); errors.Is(err, outbox.ErrGone) {
 		<-it.Gone()
-		return true, c.mayDelete(ctx, prefix)
+		return true, c.grants.CanDelete(ctx, prefix)
 	} else if err != nil {
 		return false, err
 	}
 	if made = it.MayBeThere(); made {
-		if err := c.mayDelete(ctx, prefix); err != nil {
+		if err := c.grants.CanDelete(ctx, prefix); err != nil {
 			it.Release()
 			return false, err
 		}

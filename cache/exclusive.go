@@ -70,7 +70,7 @@ func (c *Cache) taken(ctx context.Context, p place) (bool, error) {
 // headOrList asks S3 what it holds at a place: by HeadObject, or by a listing where that
 // is refused.
 func (c *Cache) headOrList(ctx context.Context, p place) (s3backend.Object, error) {
-	if c.grants.refusesRead(keyname.Folder(p.prefix)) {
+	if c.grants.ReadDenied(keyname.Folder(p.prefix)) {
 		return s3backend.ListExact(ctx, c.bucket, p.key())
 	}
 	return s3backend.HeadOrList(ctx, c.bucket, p.key())

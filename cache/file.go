@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/s3share/s3share/cache/content"
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -44,7 +45,7 @@ func (f *File) attrLocked() Attr {
 	a := f.c.objectAttrLocked(f.obj)
 	a.Key, a.File, a.Unnamed = f.key, f, f.unnamed
 	if f.item != nil {
-		a.Deny = f.c.denies(f.key, true)
+		a.Deny = f.c.grants.Denied(f.key, true)
 		var hasMode bool
 		var mode uint32
 		a.Size, a.Mtime, mode, hasMode = f.item.Stat()
@@ -201,7 +202,7 @@ func (f *File) bring(ctx context.Context, it *outbox.Item) error {
 	f.c.mu.Lock()
 	under, key := f.under, f.key
 	f.c.mu.Unlock()
-	if under == nil || it.Edited() || f.c.denies(key, false)&readBits == 0 {
+	if under == nil || it.Edited() || f.c.grants.Denied(key, false)&grants.ReadBits == 0 {
 		return nil
 	}
 	if _, err := under.ReadAt(ctx, make([]byte, 1), 0); errors.Is(err, s3backend.Denied) {

@@ -9,7 +9,17 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/s3backend"
+)
+
+// Times of package grants.
+const (
+	rest        = time.Second
+	restless    = 5 * time.Second
+	refusalAge  = 10 * time.Minute
+	maxRefusals = 6
+	firstWait   = time.Second
 )
 
 // policy answers probes as a bucket's policy would.
@@ -54,7 +64,7 @@ func governed(t *testing.T, p *policy, test func(*rig)) {
 			}
 			return nil
 		})
-		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Prober: p})
+		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Checker: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,9 +88,9 @@ func TestGrantsShown(t *testing.T) {
 		folder, file   uint32
 	}{
 		{true, true, true, 0, 0},
-		{true, true, false, writeBits, writeBits},
-		{true, false, true, 0, readBits},
-		{true, false, false, writeBits, readBits | writeBits},
+		{true, true, false, grants.WriteBits, grants.WriteBits},
+		{true, false, true, 0, grants.ReadBits},
+		{true, false, false, grants.WriteBits, grants.ReadBits | grants.WriteBits},
 	} {
 		p := new(policy)
 		p.list.Store(tt.list)
@@ -121,8 +131,8 @@ func TestPutRefused(t *testing.T) {
 			t.Errorf("owed: %+v", left)
 		}
 		p.put.Store(true)
-		time.Sleep(regrant + time.Second)
-		r.wantDenied("Delivery", writeBits) // asks behind us
+		time.Sleep(refusalAge + time.Second)
+		r.wantDenied("Delivery", grants.WriteBits) // asks behind us
 		time.Sleep(time.Second)
 		r.wantDenied("Delivery", 0)
 		r.create("Delivery/f", "ours").Release()
@@ -182,7 +192,7 @@ func TestDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
 		denied := &s3backend.Error{Op: "PutObject", Kind: s3backend.Denied}
-		c, err := New(buckettest.Fail(b, buckettest.Put, 1, denied), Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Prober: p})
+		c, err := New(buckettest.Fail(b, buckettest.Put, 1, denied), Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Checker: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,14 +241,14 @@ func TestFewRefusals(t *testing.T) {
 				}
 			}
 			synctest.Wait()
-			if n := p.asked.Load() + p.read.Load() - before; n > refusals+2 {
-				t.Errorf("%d probes were refused in hour %d, want %d at most", n, hour, refusals+2)
+			if n := p.asked.Load() + p.read.Load() - before; n > maxRefusals+2 {
+				t.Errorf("%d probes were refused in hour %d, want %d at most", n, hour, maxRefusals+2)
 			}
 		}
 		// A person who says that things have changed is believed.
 		p.put.Store(true)
 		p.get.Store(true)
-		r.reprobe()
+		r.Retry("")
 		synctest.Wait()
 		r.create("Delivery/f", "ours").Release()
 		r.wantDenied("Delivery/theirs", 0)
@@ -257,7 +267,7 @@ func TestReadBitsComeBack(t *testing.T) {
 		r.b.Store("Delivery/other", []byte("theirs too"), nil)
 		r.wantShown("Delivery", "other", "theirs")
 		time.Sleep(2 * rest)
-		r.wantDenied("Delivery/other", readBits)
+		r.wantDenied("Delivery/other", grants.ReadBits)
 		r.wantText("Delivery/theirs", "theirs") // as root, whom no bits keep out
 		r.wantDenied("Delivery/other", 0)
 	})

@@ -44,7 +44,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 			return nil, ErrIsDir
 		}
 		if mode.Write {
-			if err := c.mayPut(ctx, p.key()); err != nil {
+			if err := c.grants.CanPut(ctx, p.key()); err != nil {
 				return nil, err
 			}
 		}
@@ -196,7 +196,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 	case p.checkNew() != nil:
 		return nil, p.checkNew()
 	}
-	if err := c.mayPut(ctx, p.key()); err != nil {
+	if err := c.grants.CanPut(ctx, p.key()); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()

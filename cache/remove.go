@@ -20,7 +20,7 @@ func (c *Cache) Remove(ctx context.Context, path string, v Version) error {
 		return ErrIsDir
 	}
 	if c.unseen(a, v) {
-		return c.mayDelete(ctx, p.key()) // v is gone, and the other party has come after us
+		return c.grants.CanDelete(ctx, p.key()) // v is gone, and the other party has come after us
 	}
 	if err := c.vacate(ctx, p, a); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *Cache) vacate(ctx context.Context, p place, a Attr) error {
 	}
 	at.Key = key
 	if at.ETag != "" {
-		if err := c.mayDelete(ctx, key); err != nil {
+		if err := c.grants.CanDelete(ctx, key); err != nil {
 			if it != nil {
 				it.Release()
 			}

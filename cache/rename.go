@@ -105,9 +105,9 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 		dst = Attr{}
 	}
 	if src.Dir || src.File != nil {
-		err = c.mayPut(ctx, to.key())
+		err = c.grants.CanPut(ctx, to.key())
 	} else {
-		err = c.refusesPut(to.key()) // else the copy will tell, before anything has changed
+		err = c.grants.PutDenied(to.key()) // else the copy will tell, before anything has changed
 	}
 	if err != nil {
 		return Version{}, err
@@ -166,7 +166,7 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 	defer it.Release()
 	if it.Over().ETag != "" && !c.out.Private(to.key()) {
 		// S3 has an older version under the old name.
-		if err := c.mayDelete(ctx, it.Key()); err != nil {
+		if err := c.grants.CanDelete(ctx, it.Key()); err != nil {
 			return false, err
 		}
 	}
@@ -285,7 +285,7 @@ func (r room) leave() {
 // that S3 still holds what was looked at. Where the other party has put another
 // version under the new name since, that one stays and ours goes beside it.
 func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr, noReplace bool) (Version, error) {
-	if err := c.mayDelete(ctx, from.key()); err != nil {
+	if err := c.grants.CanDelete(ctx, from.key()); err != nil {
 		return Version{}, err
 	}
 	room, err := c.makeRoom(ctx, to.key(), dst)

@@ -80,7 +80,7 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 		if c.out.Private(r.dir) && !c.out.Private(r.old) {
 			return nil, fmt.Errorf("%w: %q", ErrPrivate, r.dir)
 		}
-		if err := c.mayDelete(ctx, r.old); err != nil {
+		if err := c.grants.CanDelete(ctx, r.old); err != nil {
 			return nil, err
 		}
 	}

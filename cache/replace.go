@@ -20,7 +20,7 @@ import (
 // [outbox.ErrUnread], by which ours becomes a conflict copy.
 // Source: S3 User Guide, "Add preconditions to S3 operations with conditional requests".
 type replacing struct {
-	Bucket
+	outbox.Bucket
 	c *Cache
 }
 
@@ -211,12 +211,12 @@ func (c *Cache) wasRead(key, etag string) {
 	c.replaced.mu.Lock()
 	none := len(c.replaced.refused) == 0
 	c.replaced.mu.Unlock()
-	if none && !c.grants.refusesRead(folder) {
+	if none && !c.grants.ReadDenied(folder) {
 		return
 	}
 	kind := replaceKind{folder, c.putLast(key, etag)}
 	if !kind.ours {
-		c.grants.wasRead(folder)
+		c.grants.RecordRead(folder)
 	}
 	c.replaced.mu.Lock()
 	defer c.replaced.mu.Unlock()

@@ -202,7 +202,7 @@ func TestReplaceAfterRemount(t *testing.T) {
 		p := new(policy)
 		p.put.Store(true)
 		mount := func() *rig {
-			c, err := New(w, Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Prober: p})
+			c, err := New(w, Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Checker: p})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +290,7 @@ func TestAppendWithoutGet(t *testing.T) {
 				p := new(policy)
 				p.put.Store(true)
 				p.list.Store(true)
-				c, err := New(&writeOnly{S3: b}, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Prober: p})
+				c, err := New(&writeOnly{S3: b}, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Checker: p})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -28,13 +28,13 @@ type sentBucket struct {
 // List asks S3, unless it is known that the policy does not let us.
 func (b sentBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
 	folder := keyname.Folder(in.Prefix)
-	if b.c.blind(ctx, folder, false) {
-		b.c.freshen(folder)
+	if b.c.grants.WriteOnly(ctx, folder, false) {
+		b.c.grants.RefreshIfOld(folder)
 		b.c.unlisted.note(folder)
 		return b.c.sentPage(in), nil
 	}
 	page, err := b.Bucket.List(ctx, in)
-	if errors.Is(err, s3backend.Denied) && b.c.blind(ctx, folder, true) {
+	if errors.Is(err, s3backend.Denied) && b.c.grants.WriteOnly(ctx, folder, true) {
 		b.c.unlisted.note(folder)
 		return b.c.sentPage(in), nil
 	}
@@ -75,26 +75,6 @@ func (u *unlisted) age(folder string) time.Duration {
 	return -1
 }
 
-// blind tells whether the folder is one that may be put into and not listed. With
-// refusedNow set, S3 has just refused a listing, and the first probes are waited for.
-func (c *Cache) blind(ctx context.Context, folder string, refusedNow bool) bool {
-	p := c.grants.of(folder)
-	if p == nil {
-		return false
-	}
-	if refusedNow {
-		c.doubt(folder)
-		for _, q := range p.questions() {
-			if q.await(ctx) != nil {
-				return false
-			}
-		}
-	}
-	c.grants.mu.Lock()
-	defer c.grants.mu.Unlock()
-	return !p.putting.at.IsZero() && p.putting.err == nil && (refused(p.reading.list) || refusedNow)
-}
-
 // sentPage lists what we sent as S3 lists what it holds.
 func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
 	var page s3backend.Page
@@ -133,22 +113,16 @@ func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
 func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	mtime, mode, hasMode := it.StatOf(obj)
 	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true}
-	p := c.grants.of(keyname.Folder(obj.Key))
-	told := p == nil
-	if !told {
-		c.grants.mu.Lock()
-		told = !p.reading.at.IsZero() && p.reading.err == nil && !refused(p.reading.list)
-		c.grants.mu.Unlock()
-	}
+	readable := c.grants.CanListAndRead(keyname.Folder(obj.Key))
 	if it.IsFolder() {
-		if told {
+		if readable {
 			return
 		}
 		// What was set of the directory stays.
 		dir := c.sent.Dir(obj.Key)
 		e.Mtime, e.Touched, e.Mode, e.HasMode = dir.Mtime, dir.Touched, dir.Mode, dir.HasMode
 	}
-	if !told {
+	if !readable {
 		e.Size, e.Sent = obj.Size, time.Now()
 	}
 	if err := c.sent.Put(e); err != nil {

@@ -27,7 +27,7 @@ func TestBlindDropbox(t *testing.T) {
 		p := new(policy)
 		p.put.Store(true)
 		mount := func() *rig {
-			c, err := New(dropbox(b), Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Prober: p})
+			c, err := New(dropbox(b), Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Checker: p})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,10 +103,6 @@ func contents(b *buckettest.Bucket) map[string]string {
 func TestSentPages(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
 		for _, key := range []string{"Delivery/a", "Delivery/b/", "Delivery/b/1", "Delivery/b/2", "Delivery/c", "Other/x"} {
-			r.Cache.grants.probed = map[string]*probed{}
-			for _, folder := range []string{"Delivery", "Other"} {
-				r.Cache.grants.probed[folder] = &probed{&question{}, &question{}}
-			}
 			if err := r.sent.Put(ledger.Entry{Key: key, ETag: "e", Size: 1, Sent: time.Now()}); err != nil {
 				r.Fatal(err)
 			}

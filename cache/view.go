@@ -245,6 +245,6 @@ func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
 	if ours = ours && !e.Sent.IsZero(); ours && h == nil {
 		a.Mtime = e.Mtime
 	}
-	a.Deny = c.denies(o.Key, ours)
+	a.Deny = c.grants.Denied(o.Key, ours)
 	return a
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -13,7 +13,7 @@ import (
 // Uploads that probes could not abort are remembered, so that each folder has one at
 // most.
 
-// prober probes for a mount, and remembers what is left of that for the next one.
+// prober is the grants.Checker of a mount. It remembers uploads that could not be aborted for the next one.
 type prober struct {
 	*s3backend.Client
 	stateDir string
@@ -21,7 +21,7 @@ type prober struct {
 	mu sync.Mutex // held while the file is read and written
 }
 
-var _ cache.Prober = (*prober)(nil)
+var _ grants.Checker = (*prober)(nil)
 
 // MayPut is the client's, with an earlier upload of another process.
 func (p *prober) MayPut(ctx context.Context, prefix string, earlier s3backend.Upload) (s3backend.Upload, error) {
