@@ -31,6 +31,7 @@ import (
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatename"
+	"github.com/s3share/s3share/cache/readahead"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -92,7 +93,7 @@ type Cache struct {
 	ending    context.Context // ends with Close
 	end       context.CancelFunc
 	work      sync.WaitGroup
-	walks     walks
+	readahead *readahead.Tracker
 	timesKept atomic.Bool // it was told that a time is kept here
 	outcomes  *outcomes
 	unlisted  unlisted
@@ -134,7 +135,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(sentBucket{watched, c}, meta.Config{})
-	c.walks.c = c
+	c.readahead = readahead.New(c.names, content.MaxAhead, fresh)
 	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()

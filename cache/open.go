@@ -56,7 +56,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 			return nil, err
 		}
 		if !mode.Write && a.File == nil {
-			c.walked(p, a.Size)
+			c.readAhead(p, a.Size)
 		}
 		if maxAge != fresh {
 			switch ok, err := c.prove(ctx, p, h.f); {

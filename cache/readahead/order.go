@@ -1,4 +1,4 @@
-package cache
+package readahead
 
 import (
 	"cmp"
@@ -6,15 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/s3share/s3share/cache/content"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 )
 
-// order is an order in which programs read the small files of a folder.
+// order is an order in which programs read the small files of a directory.
 type order struct {
 	kind orderKind
-	// after returns the n files behind the one of this name, as far as is known.
+	// after returns the n files that come after the one of this name, as far as is known.
 	after func(name string, n int) []meta.Entry
 }
 
@@ -25,37 +24,37 @@ const (
 	inoOrder                   // by inode number, for disks where this is faster: cp
 )
 
-// first tells whether the file elem is the first of them.
-func (o order) first(elem string) bool {
+// first reports whether the file is the first of them.
+func (o order) first(name string) bool {
 	e := o.after("", 1)
-	return len(e) > 0 && e[0].Name == elem
+	return len(e) > 0 && e[0].Name == name
 }
 
-func (ws *walks) byName(prefix string) order {
+func (t *Tracker) byName(prefix string) order {
 	return order{nameOrder, func(name string, n int) []meta.Entry {
-		return ws.c.names.After(prefix, name, content.MaxAhead, n)
+		return t.names.After(prefix, name, t.maxSize, n)
 	}}
 }
 
-// in returns the same order of the files of another folder.
-func (o order) in(ws *walks, prefix string) order {
-	if o.kind == inoOrder {
-		return ws.byIno(prefix)
+// orderOf returns the order of this kind of the files of a directory.
+func (t *Tracker) orderOf(kind orderKind, prefix string) order {
+	if kind == inoOrder {
+		return t.byIno(prefix)
 	}
-	return ws.byName(prefix)
+	return t.byName(prefix)
 }
 
-// siblingsMost is the most entries of a folder of which the next folder is looked for.
-const siblingsMost = 5_000
+// maxSiblings is the most entries of a directory of which the next sibling is looked for.
+const maxSiblings = 5_000
 
-// beside returns the prefix of the folder that comes behind the one with this prefix
-// in the folder above, as far as is known, or "".
-func (o order) beside(ws *walks, prefix string) string {
+// nextSibling returns the prefix of the directory that comes after the one with this prefix
+// in the directory above, in this order and as far as is known, or "".
+func (t *Tracker) nextSibling(o order, prefix string) string {
 	above, elem := keyname.Split(strings.TrimSuffix(prefix, "/"))
 	if above == "" {
 		return ""
 	}
-	names := ws.c.names.Folders(above, siblingsMost)
+	names := t.names.Folders(above, maxSiblings)
 	if o.kind == inoOrder {
 		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(keyname.Ino(above+a), keyname.Ino(above+b)) })
 	}
@@ -65,10 +64,10 @@ func (o order) beside(ws *walks, prefix string) string {
 	return ""
 }
 
-// sortMost is the most entries of a folder that is sorted by inode number.
-const sortMost = 20_000
+// maxSorted is the most entries of a directory that is sorted by inode number.
+const maxSorted = 20_000
 
-// sorted is a folder's files, sorted by inode number.
+// sorted is a directory's files, sorted by inode number.
 type sorted struct {
 	prefix string
 	at     time.Time
@@ -84,10 +83,10 @@ func byNumber(a, b numbered) int {
 	return cmp.Or(cmp.Compare(a.ino, b.ino), strings.Compare(a.Name, b.Name))
 }
 
-func (ws *walks) byIno(prefix string) order {
+func (t *Tracker) byIno(prefix string) order {
 	return order{inoOrder, func(name string, n int) []meta.Entry {
-		ws.sort(prefix)
-		files := ws.sorted.files
+		t.sort(prefix)
+		files := t.sorted.files
 		i := 0
 		if name != "" {
 			at := numbered{keyname.Ino(prefix + name), meta.Entry{Name: name}}
@@ -104,21 +103,21 @@ func (ws *walks) byIno(prefix string) order {
 	}}
 }
 
-// sort sorts the files of a folder, if that was not done just now.
-func (ws *walks) sort(prefix string) {
-	s := &ws.sorted
-	if s.prefix == prefix && time.Since(s.at) < walkPause {
+// sort sorts the files of a directory, if that was not done just now.
+func (t *Tracker) sort(prefix string) {
+	s := &t.sorted
+	if s.prefix == prefix && time.Since(s.at) < idleAfter {
 		return
 	}
 	s.prefix, s.at, s.files = "", time.Now(), s.files[:0]
-	for _, e := range ws.c.names.Objects(prefix, content.MaxAhead, sortMost) {
+	for _, e := range t.names.Objects(prefix, t.maxSize, maxSorted) {
 		s.prefix = prefix // else it is not known yet
 		s.files = append(s.files, numbered{keyname.Ino(prefix + e.Name), e})
 	}
 	slices.SortFunc(s.files, byNumber)
 }
 
-// related tells whether one of two folders is beside the other, above it or below,
+// related reports whether one of two directories is beside the other, above it or below,
 // or beside one above.
 func related(a, b string) bool {
 	above := func(prefix string) string {
