@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/s3share/s3share/cache/content/diskcache"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -15,10 +16,10 @@ type version struct {
 	obj     s3backend.Object
 	blocks  map[int64]*block // by index: in flight or full
 	readers int
-	private bool   // known to its Readers only: without ETag, or forgotten
-	disk    *entry // nil: not kept on disk
-	proven  int64  // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
-	whole   bool   // fetchWhole is at work, or has given up
+	private bool             // known to its Readers only: without ETag, or forgotten
+	disk    *diskcache.Entry // nil: not kept on disk
+	proven  int64            // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
+	whole   bool             // fetchWhole is at work, or has given up
 
 	missed int64         // requests for what random reads found missing
 	answer time.Duration // the shortest that the source has taken to answer for them
@@ -32,7 +33,7 @@ func (v *version) count() int64 { return (v.obj.Size + blockSize - 1) / blockSiz
 func (v *version) length(i int64) int64 { return min(blockSize, v.obj.Size-i*blockSize) }
 
 // onDisk reports whether block i can be read from the disk cache.
-func (v *version) onDisk(i int64) bool { return v.disk != nil && v.disk.has(i) }
+func (v *version) onDisk(i int64) bool { return v.disk != nil && v.disk.Has(i) }
 
 // block is an aligned range of a version. It is in version.blocks from the
 // start of its fetch until it is evicted, or its fetch fails or is cancelled.

@@ -34,12 +34,12 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/s3share/s3share/cache/content/diskcache"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// blockSize is the cache's unit in bytes. It is the largest read that the
-// kernel sends to a FUSE mount unless told otherwise.
-const blockSize = 128 << 10
+// blockSize is the cache's unit in bytes.
+const blockSize = diskcache.BlockSize
 
 // ErrClosed is the error of every call on a closed Cache or Reader.
 var ErrClosed = errors.New("content: closed")
@@ -67,7 +67,7 @@ type Cache struct {
 	src     Source
 	log     *slog.Logger
 	mem     *arena
-	disk    *disk // nil: none
+	disk    *diskcache.Cache // nil: none
 	streams int
 	born    time.Time
 
@@ -77,7 +77,7 @@ type Cache struct {
 
 	// mu guards the fields below and those of versions, blocks, fetches and
 	// Readers. Nothing is read, written or awaited while it is held. Take it
-	// before disk.mu.
+	// before the disk cache's.
 	mu       sync.Mutex
 	closed   bool
 	versions map[versionID]*version
@@ -134,15 +134,18 @@ func New(src Source, cfg Config) (*Cache, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	d, err := openDisk(cfg, log)
-	if err != nil {
-		return nil, err
+	var d *diskcache.Cache
+	if cfg.Dir != "" {
+		var err error
+		if d, err = diskcache.Open(diskcache.Config{Dir: cfg.Dir, Size: cfg.DiskSize, MinFree: cfg.MinFree, Logger: log}); err != nil {
+			return nil, err
+		}
 	}
 	n := int(memory / blockSize)
 	mem, err := newArena(n)
 	if err != nil {
 		if d != nil {
-			d.unlock()
+			d.Close()
 		}
 		return nil, fmt.Errorf("content: %d bytes of memory: %w", memory, err)
 	}
@@ -180,7 +183,7 @@ func (c *Cache) Close() error {
 	c.cancel(ErrClosed)
 	c.g.Wait()
 	if c.disk != nil {
-		c.disk.unlock()
+		c.disk.Close()
 	}
 	return c.mem.close()
 }
@@ -193,7 +196,7 @@ func (c *Cache) Stats() Stats {
 	s.MemoryLimit = int64(c.mem.slots) * blockSize
 	s.Memory = s.MemoryLimit - int64(len(c.warm)+len(c.cold))*blockSize
 	if c.disk != nil {
-		s.Disk, s.DiskLimit = c.disk.size()
+		s.Disk, s.DiskLimit = c.disk.Size()
 	}
 	return s
 }
@@ -213,7 +216,7 @@ func (c *Cache) Forget(obj s3backend.Object) {
 	}
 	c.mu.Unlock()
 	if c.disk != nil {
-		c.disk.forget(obj)
+		c.disk.Forget(obj)
 	}
 }
 

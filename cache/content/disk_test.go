@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/content/diskcache"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -57,11 +58,9 @@ func fillDisk(t *testing.T, dir string, objs ...s3backend.Object) {
 func settle(c *Cache) {
 	for more := true; more; {
 		done := make(chan struct{})
-		c.disk.do(func() {
+		c.disk.Do(func() {
 			c.mu.Lock()
-			c.disk.mu.Lock()
-			more = len(c.saving)+len(c.disk.unsummed)+len(c.disk.jobs) > 0
-			c.disk.mu.Unlock()
+			more = len(c.saving) > 0 || c.disk.Pending()
 			c.mu.Unlock()
 			close(done)
 		})
@@ -172,7 +171,7 @@ func TestDiskDamage(t *testing.T) {
 }
 
 // fullFile is a file on a full file system.
-type fullFile struct{ blockFile }
+type fullFile struct{ diskcache.DataFile }
 
 func (fullFile) WriteAt([]byte, int64) (int, error) { return 0, unix.ENOSPC }
 
@@ -183,7 +182,8 @@ func TestDiskFull(t *testing.T) {
 	settle(c)
 	var full atomic.Bool
 	full.Store(true)
-	c.disk.create = func(path string, flag int) (blockFile, error) {
+	openFile := c.disk.OpenFile
+	c.disk.OpenFile = func(path string, flag int) (diskcache.DataFile, error) {
 		f, err := openFile(path, flag)
 		if err == nil && full.Load() {
 			return fullFile{f}, nil
@@ -315,7 +315,7 @@ func TestDiskKilled(t *testing.T) {
 		if off == 2<<20 {
 			flushed := make(chan struct{})
 			settle(c)
-			c.disk.do(func() { c.disk.flush(func(f func()) { f() }); close(flushed) })
+			c.disk.Do(func() { c.disk.Flush(func(f func()) { f() }); close(flushed) })
 			<-flushed
 		}
 	}

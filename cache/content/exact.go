@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/s3share/s3share/cache/content/diskcache"
 )
 
 // A read of a large object that follows no other gets the bytes that it asks for and no
@@ -24,7 +26,7 @@ func (r *Reader) exactLocked(q *sequence, off, end int64) bool {
 	if q != nil || end-off > maxExact || v.obj.Size <= minWindow || c.running >= c.streams || len(c.pending) > 0 {
 		return false
 	}
-	from, to := off/blockSize, blocksIn(end)
+	from, to := off/blockSize, diskcache.BlocksIn(end)
 	for i := from; i < to; i++ {
 		if v.blocks[i] != nil || v.onDisk(i) || slices.Contains(v.exact, i) {
 			return false

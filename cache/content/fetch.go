@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/s3share/s3share/cache/content/diskcache"
 )
 
 const (
@@ -21,9 +23,9 @@ const (
 // fields are guarded by Cache.mu, but for those that never change.
 type fetch struct {
 	v      *version
-	blocks []*block // may become shorter: see cutLocked
-	stream bool     // never changes; see stream.go
-	disk   *entry   // never changes; where to read, or nil: ask the source
+	blocks []*block         // may become shorter: see cutLocked
+	stream bool             // never changes; see stream.go
+	disk   *diskcache.Entry // never changes; where to read, or nil: ask the source
 	ctx    context.Context
 	cancel context.CancelFunc
 

@@ -10,6 +10,3 @@ const adviceFree = unix.MADV_FREE
 
 // advise does nothing: there is nothing to ask for.
 func advise([]byte) {}
-
-// background does nothing: a thread's priority is Linux's idea.
-func background() {}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/s3share/s3share/cache/content/diskcache"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -13,7 +14,7 @@ import (
 type Reader struct {
 	c      *Cache
 	v      *version
-	disk   *entry // nil: none
+	disk   *diskcache.Entry // nil: none
 	closed bool
 
 	sequences []*sequence
@@ -26,7 +27,7 @@ type Reader struct {
 func (c *Cache) Open(obj s3backend.Object) *Reader {
 	r := &Reader{c: c}
 	if c.disk != nil && obj.ETag != "" {
-		r.disk = c.disk.open(obj)
+		r.disk = c.disk.Open(obj)
 	}
 	id := versionID{obj.Key, obj.ETag}
 	c.mu.Lock()
@@ -67,7 +68,7 @@ func (r *Reader) Close() {
 	c.retireLocked(v)
 	c.mu.Unlock()
 	if r.disk != nil {
-		c.disk.close(r.disk)
+		c.disk.Release(r.disk)
 	}
 }
 
@@ -124,21 +125,18 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 // startLocked starts fetching what a read of [off, end) needs, which belongs to q or to
 // none, and what will be read next.
 func (r *Reader) startLocked(q *sequence, off, end int64) {
-	r.prepareLocked(q, off/blockSize, blocksIn(end))
+	r.prepareLocked(q, off/blockSize, diskcache.BlocksIn(end))
 	if q != nil {
 		r.c.prefetchLocked(q)
 	}
 }
-
-// blocksIn returns how many blocks n bytes fill or begin.
-func blocksIn(n int64) int64 { return (n + blockSize - 1) / blockSize }
 
 // nextLocked copies the full blocks at off to p, at least one, for a read that
 // belongs to q, or to none. It gives up Cache.mu while it waits for the first
 // and while it copies.
 func (r *Reader) nextLocked(ctx context.Context, q *sequence, p []byte, off int64) (int, error) {
 	c, v := r.c, r.v
-	from, end := off/blockSize, blocksIn(off+int64(len(p)))
+	from, end := off/blockSize, diskcache.BlocksIn(off+int64(len(p)))
 	b, err := r.pinnedLocked(ctx, q, from, end)
 	if err != nil {
 		return 0, err

@@ -9,6 +9,12 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
+// Of package diskcache: the files that small versions share.
+const (
+	trayFile, listFile = "small.tray", "small.list"
+	recordLen          = 72
+)
+
 // smalls are objects of one block and less.
 func smalls(n int) (objs []s3backend.Object) {
 	for i := range n {

@@ -3,6 +3,8 @@ package content
 import (
 	"context"
 	"sync"
+
+	"github.com/s3share/s3share/cache/content/diskcache"
 )
 
 // View is a part of an object where it lies in the Cache's memory, which keeps it
@@ -30,7 +32,7 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	if off < 0 || off >= end {
 		return nil, nil
 	}
-	from, to := off/blockSize, blocksIn(end)
+	from, to := off/blockSize, diskcache.BlocksIn(end)
 	count := int(to - from)
 	// The rest of the memory is for what the viewed blocks wait for.
 	if c.viewed+count > c.mem.slots/4 {

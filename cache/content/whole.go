@@ -28,7 +28,7 @@ func (c *Cache) missedLocked(v *version) {
 	}
 	room := int64(c.mem.slots) * blockSize / 2
 	if v.disk != nil {
-		room = max(room, c.disk.limit/2)
+		room = max(room, c.disk.Limit()/2)
 	}
 	if v.obj.Size > room {
 		return

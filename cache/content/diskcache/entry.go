@@ -1,4 +1,4 @@
-package content
+package diskcache
 
 import (
 	"crypto/sha256"
@@ -10,23 +10,23 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// entry is a version on disk. Its fields but the first three are guarded by disk.mu.
-type entry struct {
-	d    *disk
+// Entry is a version on disk. Its fields but the first three are guarded by Cache.mu.
+type Entry struct {
+	d    *Cache
 	name string
 	load sync.Once // reads the index
 
 	obj    s3backend.Object // zero until it is opened
 	sums   sums
-	file   blockFile // nil while nobody uses it
-	spot   *spot     // where it is in the tray; nil for nowhere
-	made   bool      // the data file is this version's, or the spot
-	users  int       // Readers, blocks on their way here, reads and writes
-	used   int64     // disk.uses at the last use
+	file   DataFile    // nil while nobody uses it
+	slot   *slotRecord // of the slot file; nil for none
+	made   bool        // the data file is this version's, or the spot
+	users  int         // see Cache.Hold
+	used   int64       // Cache.uses at the last use
 	bytes  int64
 	summed int64 // blocks before it have been summed; for an adopted file
 	dirty  bool  // the index file does not say what sums says
-	dead   bool  // no longer in disk.entries
+	dead   bool  // no longer in Cache.entries
 }
 
 // nameOf returns the name of obj's files, without their extension.
@@ -43,15 +43,16 @@ func keyName(key string) string {
 
 const dataExt, indexExt = ".data", ".index"
 
-func (d *disk) path(e *entry, ext string) string { return filepath.Join(d.dir, e.name+ext) }
+func (d *Cache) path(e *Entry, ext string) string { return filepath.Join(d.dir, e.name+ext) }
 
-// open returns the entry of obj, its index read. It must be closed, if it is not nil.
-func (d *disk) open(obj s3backend.Object) *entry {
+// Open returns the entry of obj, its index read, which the caller uses from now on; nil if
+// there can be none. It must be released.
+func (d *Cache) Open(obj s3backend.Object) *Entry {
 	name := nameOf(obj)
 	d.mu.Lock()
 	e, _ := d.entries.Get(name)
 	if e == nil {
-		e = &entry{d: d, name: name}
+		e = &Entry{d: d, name: name}
 		if d.scanned {
 			e.load.Do(func() {}) // it would have been found
 		}
@@ -71,7 +72,7 @@ func (d *disk) open(obj s3backend.Object) *entry {
 }
 
 // useLocked notes a use of e by a reader.
-func (d *disk) useLocked(e *entry) {
+func (d *Cache) useLocked(e *Entry) {
 	d.uses++
 	e.used = d.uses
 	d.entries.Add(e.name, e)
@@ -79,25 +80,25 @@ func (d *disk) useLocked(e *entry) {
 }
 
 // dirtyLocked notes that the index of e must be written.
-func (d *disk) dirtyLocked(e *entry) {
+func (d *Cache) dirtyLocked(e *Entry) {
 	if !e.dead {
 		e.dirty = true
 		d.changed[e] = struct{}{}
 	}
 }
 
-// hold makes one more user of e.
-func (d *disk) hold(e *entry) {
+// Hold makes one more user of e: a reader, or a block that is to be written.
+func (d *Cache) Hold(e *Entry) {
 	d.mu.Lock()
 	e.users++
 	d.mu.Unlock()
 }
 
-// close ends a use of e.
-func (d *disk) close(e *entry) {
+// Release ends a use of e.
+func (d *Cache) Release(e *Entry) {
 	d.mu.Lock()
 	e.users--
-	var f blockFile
+	var f DataFile
 	if e.users == 0 {
 		f, e.file = e.file, nil
 		if e.bytes == 0 && !e.made && !e.dead {
@@ -111,8 +112,8 @@ func (d *disk) close(e *entry) {
 }
 
 // readIndex loads what the index file says, if it is obj's and sound.
-func (d *disk) readIndex(e *entry) {
-	if e.isSmall() && d.readSpot(e) {
+func (d *Cache) readIndex(e *Entry) {
+	if e.IsSmall() && d.readSlot(e) {
 		return
 	}
 	b, err := os.ReadFile(d.path(e, indexExt))
@@ -130,19 +131,19 @@ func (d *disk) readIndex(e *entry) {
 		return
 	}
 	e.sums, e.made = x.sums, true
-	d.resizeLocked(e, e.sums.count()*blockSize)
+	d.resizeLocked(e, e.sums.count()*BlockSize)
 }
 
 // resizeLocked notes that e takes n bytes.
-func (d *disk) resizeLocked(e *entry, n int64) {
+func (d *Cache) resizeLocked(e *Entry, n int64) {
 	if !e.dead {
 		d.bytes += n - e.bytes
 	}
 	e.bytes = n
 }
 
-// has reports whether block i can be read.
-func (e *entry) has(i int64) bool {
+// Has reports whether block i can be read.
+func (e *Entry) Has(i int64) bool {
 	e.d.mu.Lock()
 	defer e.d.mu.Unlock()
 	return !e.dead && e.sums.has(i)

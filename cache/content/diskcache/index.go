@@ -1,4 +1,4 @@
-package content
+package diskcache
 
 import (
 	"encoding/binary"
@@ -104,7 +104,7 @@ func (x *index) encode() []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(x.size))
 	// Only chunks that are here: a file may be huge, and little of it cached.
-	n, i := blocksIn(x.size), int64(0)
+	n, i := BlocksIn(x.size), int64(0)
 	for _, c := range slices.Sorted(maps.Keys(x.sums.chunks)) {
 		for i = max(i, c<<6); i < min(n, (c+1)<<6); {
 			end := i
@@ -166,7 +166,7 @@ func decodeIndex(b []byte) (*index, error) {
 		if n == 0 {
 			break
 		}
-		if n > int64(len(b))/4 || i+n > blocksIn(x.size) {
+		if n > int64(len(b))/4 || i+n > BlocksIn(x.size) {
 			return nil, errIndex
 		}
 		for ; n > 0; n-- {

@@ -1,4 +1,4 @@
-package content
+package diskcache
 
 import (
 	"cmp"
@@ -17,21 +17,21 @@ import (
 	"github.com/s3share/s3share/cache/freespace"
 )
 
-// What follows changes the disk cache's directory: only keep may call it.
+// What follows changes the directory: only the writer may call it.
 
 // failed pauses writing after err.
-func (d *disk) failed(err error) {
+func (d *Cache) failed(err error) {
 	d.log.Warn("disk cache: cannot write; reads go on without", "dir", d.dir, "error", err)
 	d.mu.Lock()
 	d.paused = time.Now().Add(pauseAfter)
 	d.mu.Unlock()
 	if errors.Is(err, unix.ENOSPC) {
-		d.evict(batchMax * blockSize)
+		d.evict(MaxBatch * BlockSize)
 	}
 }
 
 // room reports whether n more bytes of e may be written.
-func (d *disk) room(e *entry, n int64) bool {
+func (d *Cache) room(e *Entry, n int64) bool {
 	d.mu.Lock()
 	no := e.dead || d.pausedLocked()
 	d.mu.Unlock()
@@ -39,11 +39,11 @@ func (d *disk) room(e *entry, n int64) bool {
 }
 
 // pausedLocked tells that writing has failed just now.
-func (d *disk) pausedLocked() bool { return time.Now().Before(d.paused) }
+func (d *Cache) pausedLocked() bool { return time.Now().Before(d.paused) }
 
 // fits reports whether there is room for n more bytes. It evicts what was used
 // longest ago to make it so.
-func (d *disk) fits(n int64) bool {
+func (d *Cache) fits(n int64) bool {
 	d.mu.Lock()
 	over := d.bytes + n - d.limit
 	d.mu.Unlock()
@@ -55,7 +55,7 @@ func (d *disk) fits(n int64) bool {
 
 // floor returns how many bytes stay free on the cache's disk, which has so many: twice what
 // the outbox leaves, so that files can be written however much was read.
-func (d *disk) floor(total int64) int64 {
+func (d *Cache) floor(total int64) int64 {
 	if d.minFree > 0 {
 		return d.minFree
 	}
@@ -64,8 +64,8 @@ func (d *disk) floor(total int64) int64 {
 
 // evict removes entries that nobody uses until n bytes are free of them, oldest
 // use first, and reports whether there were enough.
-func (d *disk) evict(n int64) bool {
-	var gone []*entry
+func (d *Cache) evict(n int64) bool {
+	var gone []*Entry
 	d.mu.Lock()
 	for range d.entries.Len() {
 		if n <= 0 {
@@ -87,15 +87,15 @@ func (d *disk) evict(n int64) bool {
 	return n <= 0
 }
 
-// flush writes the indexes that do not say what they could, and notes in the
+// Flush writes the indexes that do not say what they could, and notes in the
 // times of the others when they were used, for the next scan. Files are written by lowly.
-func (d *disk) flush(lowly func(func())) {
+func (d *Cache) Flush(lowly func(func())) {
 	d.mu.Lock()
-	changed := slices.SortedFunc(maps.Keys(d.changed), func(a, b *entry) int { return cmp.Compare(a.used, b.used) })
+	changed := slices.SortedFunc(maps.Keys(d.changed), func(a, b *Entry) int { return cmp.Compare(a.used, b.used) })
 	clear(d.changed)
 	d.mu.Unlock()
 	now := time.Now().Add(-time.Duration(len(changed)))
-	for some := range slices.Chunk(changed, batchMax) {
+	for some := range slices.Chunk(changed, MaxBatch) {
 		lowly(func() {
 			for _, e := range some {
 				now = now.Add(1)
@@ -105,15 +105,15 @@ func (d *disk) flush(lowly func(func())) {
 	}
 }
 
-// flushOne is flush for e, which was used at that time.
-func (d *disk) flushOne(e *entry, used time.Time) {
+// flushOne is Flush for e, which was used at that time.
+func (d *Cache) flushOne(e *Entry, used time.Time) {
 	var b []byte
 	d.mu.Lock()
-	spot := e.spot
+	rec := e.slot
 	switch {
 	case e.dead:
-	case spot != nil:
-		spot.used = used.UnixNano()
+	case rec != nil:
+		rec.used = used.UnixNano()
 	case e.dirty:
 		x := index{e.obj.Key, e.obj.ETag, e.obj.Size, e.sums}
 		b = x.encode()
@@ -124,8 +124,8 @@ func (d *disk) flushOne(e *entry, used time.Time) {
 	switch {
 	case dead:
 		return
-	case spot != nil:
-		if err := d.small.note(spot); err != nil {
+	case rec != nil:
+		if err := d.slots.writeRecord(rec); err != nil {
 			d.log.Warn("disk cache: cannot write", "file", listFile, "error", err)
 		}
 		return
@@ -137,7 +137,7 @@ func (d *disk) flushOne(e *entry, used time.Time) {
 
 // writeIndex replaces the index file of e. A crash leaves the old one or the
 // new; that neither is synced is no harm, as all bytes are checked by their sums.
-func (d *disk) writeIndex(e *entry, b []byte) {
+func (d *Cache) writeIndex(e *Entry, b []byte) {
 	temp := d.path(e, tempExt)
 	err := os.WriteFile(temp, b, 0o600)
 	if err == nil {
@@ -150,7 +150,7 @@ func (d *disk) writeIndex(e *entry, b []byte) {
 }
 
 // closeFiles closes the data files that Readers left open.
-func (d *disk) closeFiles() {
+func (d *Cache) closeFiles() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.entries.Values() {
@@ -161,8 +161,14 @@ func (d *disk) closeFiles() {
 	}
 }
 
-// scan finds what an earlier process left. It reads names and sizes only.
-func (d *disk) scan() {
+// Scan finds what an earlier process left, and removes of it what is more than the limits
+// allow. It reads names and sizes only. Only the writer may call it, once, before all else.
+func (d *Cache) Scan() {
+	d.scan()
+	d.fits(0) // the limits may be others than last time
+}
+
+func (d *Cache) scan() {
 	names, err := os.ReadDir(d.dir)
 	if err != nil {
 		d.log.Warn("disk cache: cannot list its directory", "error", err)
@@ -195,19 +201,19 @@ func (d *disk) scan() {
 	}
 
 	d.mu.Lock()
-	for name, p := range d.small.found {
-		all = append(all, found{name, blockSize, time.Unix(0, p.used)})
+	for name, p := range d.slots.found {
+		all = append(all, found{name, BlockSize, time.Unix(0, p.used)})
 	}
 	slices.SortFunc(all, func(a, b found) int { return a.used.Compare(b.used) })
 	opened := d.entries.Keys()
 	for _, f := range all {
 		if !d.entries.Contains(f.name) {
-			e := &entry{d: d, name: f.name, spot: d.small.found[f.name]}
+			e := &Entry{d: d, name: f.name, slot: d.slots.found[f.name]}
 			d.entries.Add(f.name, e)
 			d.resizeLocked(e, f.bytes)
 		}
 	}
-	d.small.found = nil
+	d.slots.found = nil
 	d.scanned = true
 	for _, name := range opened {
 		d.entries.Get(name) // used after all that was found

@@ -1,4 +1,4 @@
-package content
+package diskcache
 
 import (
 	"reflect"
@@ -13,7 +13,7 @@ func TestIndex(t *testing.T) {
 	}{
 		{"", "", 0, nil},
 		{"a/b", "e", 100, []int64{0}},
-		{"key with \x00 and ü", "e-5", 100 * blockSize, []int64{0, 1, 2, 5, 62, 63, 64, 65, 99}},
+		{"key with \x00 and ü", "e-5", 100 * BlockSize, []int64{0, 1, 2, 5, 62, 63, 64, 65, 99}},
 		{"large", "e", 1 << 40, []int64{7, 1 << 20, 1<<23 - 1}},
 	} {
 		x := &index{key: tt.key, etag: tt.etag, size: tt.size}
@@ -52,7 +52,7 @@ func TestSumsFill(t *testing.T) {
 }
 
 func FuzzDecodeIndex(f *testing.F) {
-	x := &index{key: "k", etag: "e", size: 10 * blockSize}
+	x := &index{key: "k", etag: "e", size: 10 * BlockSize}
 	x.sums.set(3, 1)
 	f.Add(x.encode())
 	large := &index{key: "k", etag: "e", size: 1<<53 - 1} // of which a block is here
