@@ -17,7 +17,7 @@
 // and gives its slot up when others need it, least recently used first.
 //
 // A single read in the midst of a large object is no such life: its bytes go from the
-// source to whoever asked, past the blocks (exact.go).
+// source to whoever asked, past the blocks (bypass.go).
 //
 // Any block may be evicted at any time: this package forgets, it never owes.
 package content

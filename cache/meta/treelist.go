@@ -27,7 +27,7 @@ type parent struct {
 	children int
 	last     time.Time
 	large    time.Time // when a tour was given up
-	deep     time.Time // when there was more below it than a page, see below.go
+	deep     time.Time // when there was more below it than a page, see subtree.go
 }
 
 // tour is one walk over all keys below prefix. The Cache's mu guards it.
