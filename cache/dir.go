@@ -145,7 +145,7 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 		return DirEntry{}, false, nil
 	}
 	name := keyname.Escape(m.Name)
-	beside, err := d.listing.Beside(ctx, m.Name)
+	beside, err := d.listing.HasDirNamed(ctx, m.Name)
 	if err != nil {
 		return DirEntry{}, false, err
 	}

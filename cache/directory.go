@@ -171,7 +171,7 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 		return err
 	}
 	c.entered(p.dir())
-	c.names.Made(p.dir())
+	c.names.NewDir(p.dir())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)

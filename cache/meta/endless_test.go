@@ -75,7 +75,7 @@ func TestAFolderWithoutAnEndIsAnError(t *testing.T) {
 				b.mu.Lock()
 				pages := b.pages
 				b.mu.Unlock()
-				if pages > 60+maxAhead/(1000*2000)+3*walks {
+				if pages > 60+maxAhead/(1000*2000)+3*maxParallel {
 					t.Errorf("%d pages were asked for", pages)
 				}
 				// A name behind all that was read is asked for by itself.

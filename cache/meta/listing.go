@@ -23,27 +23,27 @@ const maxListing = 96 << 20
 // Positions stay valid: entries are added at the end or marked as gone, so a
 // directory stream can go on while pages arrive.
 type Listing struct {
-	prefix string
-	tour   *tour // that has found it, nil if it was asked for; set before it is shown
-	below  *tour // that it began, nil for none; the Cache's mu guards it
+	prefix   string
+	treeList *treeList // that has found it, nil if it was asked for; set before it is shown
+	subtree  *treeList // that it began, nil for none; the Cache's mu guards it
 
 	// mu guards the fields below.
-	mu       sync.Mutex
-	begun    time.Time
-	entries  entries        // as listed
-	extra    []Entry        // put here, and not in entries
-	extraAt  map[string]int // where in extra; a folder's name ends in "/"
-	gone     int            // of the entries and of extra
-	removed  map[string]bool
-	last     string // the greatest key element seen, "/" included
-	pages    int
-	complete bool
-	brief    bool // see short
-	marker   bool // the folder's own object "prefix" exists
-	marked   bool // it was made or removed here
-	err      error
-	wanted   int           // pages
-	changed  chan struct{} // closed and renewed at each change of the fields above
+	mu             sync.Mutex
+	begun          time.Time
+	entries        entries        // as listed
+	extra          []Entry        // put here, and not in entries
+	extraAt        map[string]int // where in extra; a folder's name ends in "/"
+	gone           int            // of the entries and of extra
+	removed        map[string]bool
+	last           string // the greatest key element seen, "/" included
+	pages          int
+	complete       bool
+	shortFirstPage bool // see markShortFirstPage
+	marker         bool // the folder's own object "prefix" exists
+	marked         bool // it was made or removed here
+	err            error
+	wanted         int           // pages
+	changed        chan struct{} // closed and renewed at each change of the fields above
 }
 
 func newListing(prefix string, wanted int) *Listing {
@@ -137,11 +137,11 @@ func (l *Listing) extend(wanted int) {
 	}
 }
 
-// short notes that the first page has fewer names than a page: one more is wanted.
-func (l *Listing) short() {
+// markShortFirstPage records that the first page has fewer names than a page: one more is wanted.
+func (l *Listing) markShortFirstPage() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.brief = true
+	l.shortFirstPage = true
 	if l.wanted < allPages {
 		l.wanted++
 	}
@@ -177,11 +177,12 @@ func (l *Listing) wantMore(ctx context.Context) bool {
 	}
 }
 
-// spreads tells a folder that is large enough to be worth several walks, and wanted whole.
-func (l *Listing) spreads() bool {
+// worthParallel reports whether the directory is large enough to be listed in several ranges,
+// and wanted whole.
+func (l *Listing) worthParallel() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pages >= pagesInARow && l.wanted == allPages
+	return l.pages >= pagesBeforeParallel && l.wanted == allPages
 }
 
 // Pages is how many requests the listing has taken so far.
@@ -191,15 +192,15 @@ func (l *Listing) Pages() int {
 	return l.pages
 }
 
-// large tells that the folder takes more than one request to list.
+// large reports whether the directory takes more than one request to list.
 func (l *Listing) large() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pages > 1 || l.pages == 1 && !l.complete
 }
 
-// whole tells that the listing has been read to its end.
-func (l *Listing) whole() bool {
+// isComplete reports whether the listing has been read to its end.
+func (l *Listing) isComplete() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.complete
@@ -384,9 +385,9 @@ func (l *Listing) remove(name string, folder bool) {
 	}
 }
 
-// Beside waits until it is known, and tells, whether there is a folder of the same
+// HasDirNamed waits until it is known, and reports, whether there is a directory of the same
 // name as an object.
-func (l *Listing) Beside(ctx context.Context, name string) (bool, error) {
+func (l *Listing) HasDirNamed(ctx context.Context, name string) (bool, error) {
 	f, _, err := l.lookup(ctx, name, allPages)
 	return f.IsDir, err
 }

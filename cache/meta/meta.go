@@ -72,16 +72,16 @@ type Cache struct {
 	flight singleflight.Group // point lookups under way, by key
 
 	// mu guards the fields below; it is taken before a Listing's.
-	mu      sync.Mutex
-	dirs    *simplelru.LRU[string, *dir]
-	read    map[string][]weak.Pointer[Listing] // all that somebody may read still, by prefix
-	total   int                                // entries over all dirs
-	points  *simplelru.LRU[string, point]
-	headers *simplelru.LRU[string, *s3backend.Header]
-	tours   []*tour
-	parents *simplelru.LRU[string, parent]
-	forget  *time.Timer // of what is too old, nil while there is nothing
-	changes uint64      // counts Put and Remove: an answer asked for before is not kept
+	mu        sync.Mutex
+	dirs      *simplelru.LRU[string, *dir]
+	read      map[string][]weak.Pointer[Listing] // all that somebody may read still, by prefix
+	total     int                                // entries over all dirs
+	points    *simplelru.LRU[string, point]
+	headers   *simplelru.LRU[string, *s3backend.Header]
+	treeLists []*treeList
+	parents   *simplelru.LRU[string, parent]
+	forget    *time.Timer // of what is too old, nil while there is nothing
+	changes   uint64      // counts Put and Remove: an answer asked for before is not kept
 }
 
 // dir is what is known of one folder: the listing in use, and the one that is
@@ -144,8 +144,8 @@ func (c *Cache) listLocked(prefix string, maxAge time.Duration, wanted int) *Lis
 	}
 	if l := d.cur; l != nil && l.usable(c.age(l, maxAge)) {
 		l.extend(wanted)
-		if l.tour != nil {
-			l.tour.follow()
+		if l.treeList != nil {
+			l.treeList.use()
 		}
 		return l
 	}
@@ -159,8 +159,8 @@ func (c *Cache) listLocked(prefix string, maxAge time.Duration, wanted int) *Lis
 		d.cur = l
 	}
 	switch {
-	case maxAge < 0 && wanted == allPages && c.tourLocked(d, l):
-	case c.belowLocked(d, l):
+	case maxAge < 0 && wanted == allPages && c.treeListLocked(d, l):
+	case c.subtreeLocked(d, l):
 	default:
 		c.loads.Go(func() { c.load(d, l, "") })
 	}
@@ -188,15 +188,15 @@ func (c *Cache) load(d *dir, l *Listing, from string) {
 		if from != "" {
 			// Who does not begin there begins anew, and who does may tell once more of
 			// the folder that the key is in.
-			_, page = divide(page, from)
+			_, page = splitPage(page, from)
 		}
 		c.take(d, l, page, err)
 		if err != nil || page.Next == "" || !l.wantMore(c.ctx) {
 			return
 		}
 		in.Token, in.StartAfter = page.Next, ""
-		if l.spreads() {
-			c.spread(l, in.Token, func(p s3backend.Page, err error) { c.take(d, l, p, err) })
+		if l.worthParallel() {
+			c.parallelList(l, in.Token, func(p s3backend.Page, err error) { c.take(d, l, p, err) })
 			return
 		}
 	}

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Made notes that this program makes the folder with this prefix where there was none
+// NewDir records that this program makes the directory with this prefix where there was none
 // when S3 was asked last: then nothing was in it either. Its names need no request
-// until that answer is too old, so that a tree is unpacked without one for each folder.
-func (c *Cache) Made(prefix string) {
+// until that answer is too old, so that a tree is unpacked without one for each directory.
+func (c *Cache) NewDir(prefix string) {
 	parent, name := split(strings.TrimSuffix(prefix, "/"))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -22,8 +22,8 @@ func (c *Cache) Made(prefix string) {
 	c.forgetSoonLocked()
 }
 
-// absentLocked tells when S3 was asked last, if it was then that it held neither an
-// object nor a folder of this name.
+// absentLocked returns when S3 was asked last, if it was then that it held neither an
+// object nor a directory of this name.
 func (c *Cache) absentLocked(prefix, name string) (asked time.Time, ok bool) {
 	if d, known := c.dirs.Peek(prefix); known {
 		for _, l := range []*Listing{d.next, d.cur} {

@@ -7,15 +7,15 @@ import (
 	"github.com/s3share/s3share/cache/buckettest"
 )
 
-// TestMadeFoldersAreNotAsked makes a tree of folders, and looks for what is not in
+// TestNewDirsAreNotAsked makes a tree of folders, and looks for what is not in
 // them, by one request; what the other party puts there is seen in time.
-func TestMadeFoldersAreNotAsked(t *testing.T) {
+func TestNewDirsAreNotAsked(t *testing.T) {
 	bubble(t, 1000, Config{}, nil, func(r *rig) {
 		prefix := "Delivery/"
 		for _, name := range []string{"a", "b", "c"} {
 			r.want(prefix, name, -1, "")
 			prefix += name + "/"
-			r.Made(prefix)
+			r.NewDir(prefix)
 			r.want(prefix, "file", -1, "")
 		}
 		if n := r.b.Count(buckettest.List); n != 1 {
@@ -31,10 +31,10 @@ func TestMadeFoldersAreNotAsked(t *testing.T) {
 func TestFolderThatIsThereIsAsked(t *testing.T) {
 	bubble(t, 1000, Config{}, nil, func(r *rig) {
 		r.store("Delivery/there/file")
-		r.Made("Delivery/there/")
+		r.NewDir("Delivery/there/")
 		r.want("Delivery/there/", "file", -1, "file")
 		r.want("Delivery/", "there", -1, "dir")
-		r.Made("Delivery/there/")
+		r.NewDir("Delivery/there/")
 		r.want("Delivery/there/", "file", -1, "file")
 	})
 }

@@ -11,31 +11,30 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// A folder of many pages is read by several walks at once. Each has a span of the
-// names, and a long one is cut in two at a guess: a name that is likely to have
-// names on both sides of it. What is behind a cut is listed by start-after. Pages
-// are given on in the order of keys, so a reader gets the first names as early as
-// if there was one walk.
+// A directory of many pages is listed in several ranges of names at once. A long range is
+// split in two at a guess: a name that is likely to have names on both sides of it. The
+// second half is listed by start-after. Pages are given on in the order of keys, so a reader
+// gets the first names as early as from one listing.
 //
-// A cut costs one request at most, whatever the names are: the walk before it ends
-// with a page that is not full, or there is nothing behind it. One is made for
-// every pagesACut pages of names that were found, so the whole takes at most a
-// fifth more requests than a plain walk.
+// A split costs one request at most, whatever the names are: the range before it ends with a
+// page that is not full, or nothing comes after it. There is one for every pagesPerSplit pages
+// of names that were found, so the whole takes at most a fifth more requests than a plain
+// listing.
 const (
-	pagesInARow = 12 // before the folder is taken for a large one
-	pagesACut   = 5
-	walks       = 8  // at once
-	letters     = 64 // that cuts are made at
+	pagesBeforeParallel = 12 // before the directory is taken for a large one
+	pagesPerSplit       = 5
+	maxParallel         = 8  // at once
+	maxLetters          = 64 // that ranges are split at
 
-	// maxAhead is how much of the names waits for those before them, in bytes, about. A span
+	// maxAhead is how much of the names waits for those before them, in bytes, about. A range
 	// that has no end would have the others be read to theirs meanwhile.
 	maxAhead = 48 << 20
 	// nameSize is what such a name takes beside its text.
 	nameSize = 160
 )
 
-// span is a range of names that one walk reads.
-type span struct {
+// keyRange is a range of names that is listed by itself.
+type keyRange struct {
 	after, to string // what is behind after, up to to; "" is no end
 	token     string // for the next page, "" for the first
 	last      string // the greatest name read, or after
@@ -48,43 +47,43 @@ type span struct {
 	asking    bool
 }
 
-// spreading is one listing by many walks. One goroutine owns it.
-type spreading struct {
-	prefix  string
-	list    func(context.Context, s3backend.ListInput) (s3backend.Page, error)
-	give    func(s3backend.Page, error)
-	failed  func() bool // whether what was given is not taken any more
-	spans   []*span     // in the order of names, of which the first is being given
-	asking  int
-	page    int // names in a full page
-	found   int // names
-	cuts    int
-	uncut   bool // no more cuts: the server does not list from there on
-	first   string
-	letters []rune // of names, sorted
+// parallelLister is one listing in several ranges. One goroutine owns it.
+type parallelLister struct {
+	prefix   string
+	list     func(context.Context, s3backend.ListInput) (s3backend.Page, error)
+	give     func(s3backend.Page, error)
+	failed   func() bool // reports whether what was given is not taken any more
+	ranges   []*keyRange // in the order of names, of which the first is being given
+	asking   int
+	page     int // names in a full page
+	found    int // names
+	cuts     int
+	uncut    bool // no more cuts: the server does not list from there on
+	first    string
+	alphabet []rune // of names, sorted
 }
 
 type answer struct {
-	sp   *span
+	sp   *keyRange
 	page s3backend.Page
 	err  error
 }
 
-// spread reads on behind the pages that l has.
-func (c *Cache) spread(l *Listing, token string, give func(s3backend.Page, error)) {
-	s := &spreading{prefix: l.prefix, list: c.bucket.List, give: give, failed: l.failed}
-	first, last, n := l.sample(s.learn)
+// parallelList reads on behind the pages that l has.
+func (c *Cache) parallelList(l *Listing, token string, give func(s3backend.Page, error)) {
+	s := &parallelLister{prefix: l.prefix, list: c.bucket.List, give: give, failed: l.failed}
+	first, last, n := l.sample(s.addLetters)
 	full := l.Pages()
-	if l.brief {
+	if l.shortFirstPage {
 		full--
 		s.cuts++ // its request has been spent
 	}
 	s.first, s.found, s.page = first, n, max(1, n/full)
-	s.spans = []*span{{after: last, last: last, token: token, proven: true, read: 1}}
+	s.ranges = []*keyRange{{after: last, last: last, token: token, proven: true, read: 1}}
 	s.run(c.ctx)
 }
 
-// sample tells the first name, the last and how many there are, and some to learn of.
+// sample returns the first name, the last and how many there are, and calls learn with some.
 func (l *Listing) sample(learn func(string)) (first, last string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,16 +99,16 @@ func (l *Listing) sample(learn func(string)) (first, last string, n int) {
 	return first, l.last, l.entries.n
 }
 
-func (s *spreading) run(ctx context.Context) {
+func (s *parallelLister) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	var asked sync.WaitGroup
 	defer asked.Wait()
 	defer cancel()
-	answers := make(chan answer, walks)
+	answers := make(chan answer, maxParallel)
 	for {
 		s.cut()
-		for i, sp := range s.spans {
-			if sp.done || sp.asking || s.asking == walks || i > 0 && sp.proven && s.ahead() >= maxAhead {
+		for i, sp := range s.ranges {
+			if sp.done || sp.asking || s.asking == maxParallel || i > 0 && sp.proven && s.ahead() >= maxAhead {
 				continue
 			}
 			in := s3backend.ListInput{Prefix: s.prefix, Delimiter: "/", Token: sp.token}
@@ -136,10 +135,10 @@ func (s *spreading) run(ctx context.Context) {
 	}
 }
 
-// ahead is how much was read that cannot be given on yet: the first span is not read to
+// ahead is how much was read that cannot be given on yet: the first range is not read to
 // its end.
-func (s *spreading) ahead() (bytes int) {
-	for _, sp := range s.spans[1:] {
+func (s *parallelLister) ahead() (bytes int) {
+	for _, sp := range s.ranges[1:] {
 		bytes += sp.held
 	}
 	return bytes
@@ -158,15 +157,15 @@ func sizeOf(p s3backend.Page) int {
 }
 
 // take puts an answer where it belongs.
-func (s *spreading) take(a answer) error {
+func (s *parallelLister) take(a answer) error {
 	sp := a.sp
-	i := slices.Index(s.spans, sp)
-	if first := !sp.proven; first && (a.err != nil || !s.behind(a.page, sp.after)) {
-		// This server cannot begin there, or not now. The walk before goes on instead.
+	i := slices.Index(s.ranges, sp)
+	if first := !sp.proven; first && (a.err != nil || !s.allAfter(a.page, sp.after)) {
+		// This server cannot begin there, or not now. The range before goes on instead.
 		s.uncut = true
-		before := s.spans[i-1]
+		before := s.ranges[i-1]
 		before.to = sp.to
-		s.spans = slices.Delete(s.spans, i, i+1)
+		s.ranges = slices.Delete(s.ranges, i, i+1)
 		if over := before.over; over != nil {
 			before.over, before.done = nil, false
 			s.store(before, *over)
@@ -182,8 +181,8 @@ func (s *spreading) take(a answer) error {
 	return nil
 }
 
-// store keeps what is in the span of a page that was read.
-func (s *spreading) store(sp *span, page s3backend.Page) {
+// store keeps what is in the range of a page that was read.
+func (s *parallelLister) store(sp *keyRange, page s3backend.Page) {
 	in, over, all := s.split(page, sp.to)
 	sp.token = page.Next
 	sp.done = page.Next == "" || !all
@@ -196,15 +195,15 @@ func (s *spreading) store(sp *span, page s3backend.Page) {
 		sp.pages = append(sp.pages, in)
 		sp.held += sizeOf(in)
 		sp.last = max(sp.last, s.greatest(in))
-		s.learn(strings.TrimSuffix(sp.last, "/"))
+		s.addLetters(strings.TrimSuffix(sp.last, "/"))
 	}
 }
 
-// publish gives on what is complete up to there, and tells whether that is all.
-func (s *spreading) publish() bool {
+// publish gives on what is complete up to there, and reports whether that is all.
+func (s *parallelLister) publish() bool {
 	for {
-		sp := s.spans[0]
-		last := len(s.spans) == 1
+		sp := s.ranges[0]
+		last := len(s.ranges) == 1
 		for i, page := range sp.pages {
 			page.Next = "more"
 			if last && sp.done && i == len(sp.pages)-1 {
@@ -222,18 +221,18 @@ func (s *spreading) publish() bool {
 		case last:
 			s.give(s3backend.Page{}, nil)
 			return true
-		case !s.spans[1].proven: // sp may have to go on in its place
+		case !s.ranges[1].proven: // sp may have to go on in its place
 			return false
 		}
-		s.spans = s.spans[1:]
+		s.ranges = s.ranges[1:]
 	}
 }
 
-// cut makes new spans while that may be worth its request.
-func (s *spreading) cut() {
-	for !s.uncut && len(s.spans) < 2*walks && s.asking < walks && (s.cuts+1)*pagesACut*s.page <= s.found {
-		var long *span
-		for _, sp := range s.spans {
+// cut splits ranges while that may be worth its request.
+func (s *parallelLister) cut() {
+	for !s.uncut && len(s.ranges) < 2*maxParallel && s.asking < maxParallel && (s.cuts+1)*pagesPerSplit*s.page <= s.found {
+		var long *keyRange
+		for _, sp := range s.ranges {
 			if !sp.done && sp.proven && sp.read > 0 && (long == nil || sp.read > long.read) {
 				long = sp
 			}
@@ -242,22 +241,22 @@ func (s *spreading) cut() {
 			return
 		}
 		long.read = 0
-		at := s.between(long.last, long.to)
+		at := s.splitPoint(long.last, long.to)
 		if at == "" {
 			continue
 		}
-		i := slices.Index(s.spans, long)
-		s.spans = slices.Insert(s.spans, i+1, &span{after: at, to: long.to, last: at})
+		i := slices.Index(s.ranges, long)
+		s.ranges = slices.Insert(s.ranges, i+1, &keyRange{after: at, to: long.to, last: at})
 		long.to = at
 		s.cuts++
 	}
 }
 
-// between guesses a name behind one and before another, "" for none. It changes the
+// splitPoint guesses a name after one and before another, "" for none. It changes the
 // first letter in which names differ, or the digit before it, since numbers go on.
-func (s *spreading) between(after, to string) string {
+func (s *parallelLister) splitPoint(after, to string) string {
 	greatest := after
-	for _, sp := range s.spans {
+	for _, sp := range s.ranges {
 		if sp.proven {
 			greatest = max(greatest, sp.last)
 		}
@@ -272,7 +271,7 @@ func (s *spreading) between(after, to string) string {
 	for _, alike := range []bool{true, false} {
 		for i := p; i < len(a); i++ {
 			var fit []string
-			for _, r := range s.letters {
+			for _, r := range s.alphabet {
 				at := string(a[:i]) + string(r)
 				if r > a[i] && at > after && (to == "" || at < to) && (!alike || unicode.IsDigit(r) == unicode.IsDigit(a[i]) && unicode.IsUpper(r) == unicode.IsUpper(a[i])) {
 					fit = append(fit, at)
@@ -286,23 +285,23 @@ func (s *spreading) between(after, to string) string {
 	return ""
 }
 
-// learn takes the letters of a name.
-func (s *spreading) learn(name string) {
+// addLetters adds the letters of a name to the alphabet.
+func (s *parallelLister) addLetters(name string) {
 	for _, r := range name {
-		if len(s.letters) == letters {
+		if len(s.alphabet) == maxLetters {
 			return
 		}
-		if i, ok := slices.BinarySearch(s.letters, r); !ok && r != '/' && r > ' ' && r != unicode.ReplacementChar {
-			s.letters = slices.Insert(s.letters, i, r)
+		if i, ok := slices.BinarySearch(s.alphabet, r); !ok && r != '/' && r > ' ' && r != unicode.ReplacementChar {
+			s.alphabet = slices.Insert(s.alphabet, i, r)
 		}
 	}
 }
 
 // name is what is left of a key in the folder.
-func (s *spreading) name(key string) string { return strings.TrimPrefix(key, s.prefix) }
+func (s *parallelLister) name(key string) string { return strings.TrimPrefix(key, s.prefix) }
 
-// behind tells that all of a page is.
-func (s *spreading) behind(p s3backend.Page, after string) bool {
+// allAfter reports whether all names of a page come after one.
+func (s *parallelLister) allAfter(p s3backend.Page, after string) bool {
 	for i := range p.Objects {
 		if s.name(p.Objects[i].Key) <= after {
 			return false
@@ -316,17 +315,17 @@ func (s *spreading) behind(p s3backend.Page, after string) bool {
 	return true
 }
 
-// split divides a page behind to; all tells that nothing is there.
-func (s *spreading) split(p s3backend.Page, to string) (in, over s3backend.Page, all bool) {
+// split splits a page after to; all is set if nothing comes after it.
+func (s *parallelLister) split(p s3backend.Page, to string) (in, over s3backend.Page, all bool) {
 	if to == "" {
 		return p, over, true
 	}
-	in, over = divide(p, s.prefix+to)
+	in, over = splitPage(p, s.prefix+to)
 	return in, over, len(over.Objects)+len(over.Prefixes) == 0
 }
 
-// divide divides a page behind a key, which is in the first part.
-func divide(p s3backend.Page, key string) (in, over s3backend.Page) {
+// splitPage splits a page after a key, which is in the first part.
+func splitPage(p s3backend.Page, key string) (in, over s3backend.Page) {
 	before := func(k, key string) int { return cmp.Or(cmp.Compare(k, key), -1) }
 	o, _ := slices.BinarySearchFunc(p.Objects, key, func(o s3backend.Object, key string) int { return before(o.Key, key) })
 	d, _ := slices.BinarySearchFunc(p.Prefixes, key, before)
@@ -336,7 +335,7 @@ func divide(p s3backend.Page, key string) (in, over s3backend.Page) {
 	return in, over
 }
 
-func (s *spreading) greatest(p s3backend.Page) (last string) {
+func (s *parallelLister) greatest(p s3backend.Page) (last string) {
 	if n := len(p.Objects); n > 0 {
 		last = s.name(p.Objects[n-1].Key)
 	}

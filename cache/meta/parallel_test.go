@@ -57,9 +57,9 @@ func shuffled(r *rand.Rand) func(buckettest.S3) buckettest.S3 {
 	}
 }
 
-// TestSpread holds listings by many walks against the keys themselves, whatever the
+// TestParallelList compares listings in several ranges with the keys themselves, whatever the
 // names and the order of answers, and counts what they cost.
-func TestSpread(t *testing.T) {
+func TestParallelList(t *testing.T) {
 	for kind, name := range kindsOfNames {
 		t.Run(kind, func(t *testing.T) {
 			for seed := range uint64(12) {
@@ -93,7 +93,7 @@ func TestSpread(t *testing.T) {
 					}
 					plain := max(1, (len(got)+size-1)/size)
 					if n := b.Count(buckettest.List); n*5 > plain*6 {
-						t.Errorf("seed %d: %d requests, a plain walk takes %d", seed, n, plain)
+						t.Errorf("seed %d: %d requests, a plain listing takes %d", seed, n, plain)
 					}
 				})
 			}

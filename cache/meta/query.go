@@ -27,7 +27,7 @@ func (c *Cache) After(prefix, name string, size int64, n int) []Entry {
 // no more than n entries.
 func (c *Cache) Objects(prefix string, size int64, n int) []Entry {
 	l := c.current(prefix)
-	if l == nil || !l.whole() || l.size() > n {
+	if l == nil || !l.isComplete() || l.size() > n {
 		return nil
 	}
 	return c.After(prefix, "", size, n)
@@ -37,7 +37,7 @@ func (c *Cache) Objects(prefix string, size int64, n int) []Entry {
 // is complete and has no more than n entries.
 func (c *Cache) Folders(prefix string, n int) (names []string) {
 	l := c.current(prefix)
-	if l == nil || !l.whole() || l.size() > n {
+	if l == nil || !l.isComplete() || l.size() > n {
 		return nil
 	}
 	l.mu.Lock()

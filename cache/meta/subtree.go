@@ -7,42 +7,42 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// The first look at a folder asks for all keys below it, without a delimiter. Where
-// one page holds them, it is the listings of all folders there, and who goes on into
-// them costs no request: most exchanges are no larger. Where there is more, the page is
-// the begin of the folder's own listing, which goes on behind it with a delimiter. That
-// may be one request more than without the look, so it is not tried there again for a
-// while. What was seen of the folders below is kept, and a tour goes on from there once
-// somebody follows.
+// The first listing of a directory asks for all keys below it, without a delimiter. Where
+// one page holds them, it is the listings of all directories there, and to go on into them
+// costs no request: most exchanges are no larger. Where there is more, the page is the begin
+// of the directory's own listing, which goes on after it with a delimiter. That may be one
+// request more than a plain listing, so it is not tried there again for a while. What was
+// seen of the directories below is kept, and a treeList goes on from there once somebody
+// reads on.
 
-// belowAgain is how long neither a folder that had more below it than a page, nor its
-// children, are looked at so again.
-const belowAgain = 10 * time.Minute
+// subtreePause is how long neither a directory that had more below it than a page, nor its
+// children, are listed so again.
+const subtreePause = 10 * time.Minute
 
-// belowLocked has a new listing of a folder filled by a look at all that is below it;
+// subtreeLocked has a new listing of a directory filled by listing all that is below it;
 // false if it is to be fetched by itself: there was more, or nobody went on into it
 // since the last time.
-func (c *Cache) belowLocked(d *dir, l *Listing) bool {
-	if d.cur != l && (d.cur.below == nil || !d.cur.below.used) {
+func (c *Cache) subtreeLocked(d *dir, l *Listing) bool {
+	if d.cur != l && (d.cur.subtree == nil || !d.cur.subtree.used) {
 		return false
 	}
 	above, _ := splitDir(l.prefix)
 	for _, prefix := range []string{above, l.prefix} {
-		if p, ok := c.parents.Get(prefix); ok && time.Since(p.deep) < belowAgain {
+		if p, ok := c.parents.Get(prefix); ok && time.Since(p.deep) < subtreePause {
 			return false
 		}
 	}
-	t := newTour(l.prefix, l.prefix)
-	t.open = []*folder{{prefix: l.prefix, asked: time.Now()}}
+	t := newTreeList(l.prefix, l.prefix)
+	t.open = []*treeDir{{prefix: l.prefix, asked: time.Now()}}
 	t.waiting[l.prefix] = &waiting{d: d, l: l}
-	l.below = t
-	c.tours = append(c.tours, t)
-	c.loads.Go(func() { c.look(t, d, l) })
+	l.subtree = t
+	c.treeLists = append(c.treeLists, t)
+	c.loads.Go(func() { c.listSubtree(t, d, l) })
 	return true
 }
 
-// look takes the first page of all that is below l's folder.
-func (c *Cache) look(t *tour, d *dir, l *Listing) {
+// listSubtree lists the first page of all that is below l's directory.
+func (c *Cache) listSubtree(t *treeList, d *dir, l *Listing) {
 	asked := time.Now()
 	page, err := c.bucket.List(c.ctx, s3backend.ListInput{Prefix: l.prefix})
 	c.mu.Lock()
@@ -72,10 +72,10 @@ func (c *Cache) look(t *tour, d *dir, l *Listing) {
 	t.open = t.open[1:]
 	if len(own.Prefixes) > 0 {
 		c.deepLocked(l.prefix)
-		l.short()
+		l.markShortFirstPage()
 		c.loads.Go(func() {
-			if c.goOn(t) {
-				c.lead(t, s3backend.ListInput{Prefix: l.prefix, Token: page.Next}, folders)
+			if c.awaitCredit(t) {
+				c.runTreeList(t, s3backend.ListInput{Prefix: l.prefix, Token: page.Next}, folders)
 			}
 		})
 	} else {
@@ -88,7 +88,7 @@ func (c *Cache) look(t *tour, d *dir, l *Listing) {
 	}
 }
 
-// deepLocked notes that there is more below a folder than a page.
+// deepLocked records that there is more below a directory than a page.
 func (c *Cache) deepLocked(prefix string) {
 	p, _ := c.parents.Get(prefix)
 	p.deep = time.Now()

@@ -77,8 +77,8 @@ func TestListWithADelimiterAlone(t *testing.T) {
 	})
 }
 
-// TestLookIsRight shows, whatever is below and however long pages are, what S3 holds.
-func TestLookIsRight(t *testing.T) {
+// TestSubtreeListingIsRight shows, whatever is below and however long pages are, what S3 holds.
+func TestSubtreeListingIsRight(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 5))
 	for range 200 {
 		bubble(t, 1+rnd.IntN(12), Config{}, nil, func(r *rig) {

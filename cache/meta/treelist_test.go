@@ -58,7 +58,7 @@ func (r *rig) walk(prefix string) {
 	}
 }
 
-func TestTourOfATree(t *testing.T) {
+func TestTreeListOfATree(t *testing.T) {
 	bubble(t, 1000, Config{}, slowlyAll(20*time.Millisecond), func(r *rig) {
 		for d := range 200 {
 			r.store(fmt.Sprintf("D/%03d/", d)) // as mkdir makes them
@@ -87,8 +87,8 @@ func slowlyAll(d time.Duration) func(buckettest.S3) buckettest.S3 {
 	}
 }
 
-// TestTourWithoutFollowers lists a little ahead and no further.
-func TestTourWithoutFollowers(t *testing.T) {
+// TestTreeListWithoutReaders lists a little ahead and no further.
+func TestTreeListWithoutReaders(t *testing.T) {
 	bubble(t, 10, Config{}, nil, func(r *rig) {
 		for d := range 100 {
 			for f := range 5 {
@@ -98,20 +98,20 @@ func TestTourWithoutFollowers(t *testing.T) {
 		for d := range 3 {
 			r.wantFolder(fmt.Sprintf("D/%03d/", d))
 		}
-		time.Sleep(2 * tourIdle)
-		if n := r.b.Count(buckettest.List); n > 2+tourAhead+1 {
+		time.Sleep(2 * treeListIdle)
+		if n := r.b.Count(buckettest.List); n > 2+maxPagesAhead+1 {
 			r.Errorf("three folders took %d requests", n)
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if len(r.tours) != 0 {
-			r.Errorf("a tour goes on that nobody follows")
+		if len(r.treeLists) != 0 {
+			r.Errorf("a treeList goes on that nobody reads")
 		}
 	})
 }
 
-// TestTourOfLargeFolders gives up where a folder is more than some pages.
-func TestTourOfLargeFolders(t *testing.T) {
+// TestTreeListOfLargeDirectories gives up where a folder is more than some pages.
+func TestTreeListOfLargeDirectories(t *testing.T) {
 	bubble(t, 10, Config{}, nil, func(r *rig) {
 		for d := range 10 {
 			for f := range 200 {
@@ -119,15 +119,15 @@ func TestTourOfLargeFolders(t *testing.T) {
 			}
 		}
 		r.walk("D/")
-		if n := r.b.Count(buckettest.List); n > 10*24+tourLoss+3 {
+		if n := r.b.Count(buckettest.List); n > 10*24+maxExtraPages+3 {
 			r.Errorf("10 folders of 20 pages took %d requests", n)
 		}
 	})
 }
 
-// TestTourAndChanges walks random trees in any order while this program changes
+// TestTreeListAndChanges reads random trees in any order while this program changes
 // them, with answers that are late: what is shown is always what S3 holds.
-func TestTourAndChanges(t *testing.T) {
+func TestTreeListAndChanges(t *testing.T) {
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 3))
