@@ -135,7 +135,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(sentBucket{watched, c}, meta.Config{})
-	c.readahead = readahead.New(c.names, content.MaxAhead, fresh)
+	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
 	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()

@@ -96,7 +96,7 @@ func (c *Cache) prove(ctx context.Context, p place, f *File) (bool, error) {
 	if r == nil {
 		return false, nil
 	}
-	ok, err := r.Prove(ctx, fresh)
+	ok, err := r.Revalidate(ctx, fresh)
 	switch {
 	case errors.Is(err, s3backend.Stale), errors.Is(err, s3backend.NotExist), errors.Is(err, content.ErrClosed):
 		return false, nil // replaced, here or by the other party

@@ -19,7 +19,7 @@ const (
 // readAhead records that the file at p is opened to be read, and begins to fetch the next
 // files if a program opens them one after the other.
 func (c *Cache) readAhead(p place, size int64) {
-	if size <= 0 || size > content.MaxAhead {
+	if size <= 0 || size > content.MaxPrefetch {
 		return
 	}
 	for _, next := range c.readahead.Observe(p.prefix, p.elem, time.Now()) {
@@ -29,10 +29,10 @@ func (c *Cache) readAhead(p place, size int64) {
 			if !c.shows(obj) {
 				continue
 			}
-			switch c.blocks.Ahead(obj) {
-			case content.Here:
+			switch c.blocks.Prefetch(obj) {
+			case content.Cached:
 				age = prefetchLead // no request for its bytes will tell that it is fresh
-			case content.Busy:
+			case content.Refused:
 				c.readahead.GiveBack(next, len(next.Files)-i)
 				return
 			}

@@ -13,17 +13,17 @@ type versionID struct{ key, etag string }
 // version is one object version of which there are Readers or blocks. All
 // fields but obj are guarded by Cache.mu.
 type version struct {
-	obj     s3backend.Object
-	blocks  map[int64]*block // by index: in flight or full
-	readers int
-	private bool             // known to its Readers only: without ETag, or forgotten
-	disk    *diskcache.Entry // nil: not kept on disk
-	proven  int64            // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
-	whole   bool             // fetchWhole is at work, or has given up
+	obj         s3backend.Object
+	blocks      map[int64]*block // by index: in flight or full
+	readers     int
+	private     bool             // known to its Readers only: without ETag, or forgotten
+	disk        *diskcache.Entry // nil: not kept on disk
+	validated   int64            // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
+	fetchingAll bool             // fetchAll is at work, or has given up
 
-	missed int64         // requests for what random reads found missing
-	answer time.Duration // the shortest that the source has taken to answer for them
-	exact  []int64       // the blocks of the latest reads that were exact
+	missed   int64         // requests for what random reads found missing
+	answer   time.Duration // the shortest that the source has taken to answer for them
+	bypassed []int64       // the blocks of the latest reads that bypassed them
 }
 
 // count is the number of the version's blocks.
@@ -67,7 +67,7 @@ const staleAhead = int64(2 * time.Second)
 // takeLocked returns a slot nobody uses, or false where only a more urgent
 // block could have one.
 func (c *Cache) takeLocked(u urgency) (slot, bool) {
-	if u < first && slices.ContainsFunc(c.parked, func(f *fetch) bool { return f.waiters > 0 }) {
+	if u < first && slices.ContainsFunc(c.waitingForSlot, func(f *fetch) bool { return f.waiters > 0 }) {
 		return noSlot, false
 	}
 	if u == idle && !c.roomAheadLocked(0, 1) {
@@ -112,18 +112,18 @@ func (c *Cache) roomAheadLocked(n, m int) bool {
 	return true
 }
 
-// staleLocked tells that nobody is on his way to b, which was fetched ahead: on a slow
-// line it may lie here for long before its reader comes to it.
+// staleLocked reports whether no reader is on its way to b, which was fetched ahead: on a slow
+// connection it may lie here for long before its reader comes to it.
 func (c *Cache) staleLocked(b *block) bool {
 	return c.now()-b.time >= staleAhead && (b.owner == nil || c.pausedLocked(b.owner))
 }
 
-// aheadLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
+// prefetchObjectLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
 func (c *Cache) aheadLocked(b *block, n int) {
 	switch {
 	case b.slot != noSlot:
 		c.ahead += n
-	case !b.fetch.stream: // which takes what there is
+	case !b.fetch.long: // which takes what there is
 		c.promised += n
 	}
 }
@@ -224,20 +224,20 @@ func (c *Cache) touchLocked(b *block) {
 // or else the one whose reader comes to it first. So the requests under way do not
 // all stand still half done: the next one ends while the last ones begin.
 func (c *Cache) wakeLocked() {
-	if len(c.parked) == 0 {
+	if len(c.waitingForSlot) == 0 {
 		return
 	}
 	best := -1
-	for i, f := range c.parked {
-		if !c.heldLocked(f) && (best < 0 || c.distanceLocked(f) < c.distanceLocked(c.parked[best])) {
+	for i, f := range c.waitingForSlot {
+		if !c.heldLocked(f) && (best < 0 || c.distanceLocked(f) < c.distanceLocked(c.waitingForSlot[best])) {
 			best = i
 		}
 	}
 	if best < 0 {
 		return
 	}
-	c.parked[best].unparkLocked()
-	c.parked = slices.Delete(c.parked, best, best+1)
+	c.waitingForSlot[best].retryLocked()
+	c.waitingForSlot = slices.Delete(c.waitingForSlot, best, best+1)
 }
 
 // dropLocked evicts the full blocks of v.

@@ -15,47 +15,47 @@ import (
 // more, past the blocks: most of those would never be read, and the kernel keeps what
 // was. Whoever reads there again, or meanwhile, gets whole blocks.
 const (
-	maxExact = 2 * blockSize // of longer reads, blocks bring little else
-	recent   = 64            // blocks of a version of which it is known that a read was exact
+	maxBypass    = 2 * blockSize // bytes; of longer reads, blocks bring little else
+	keptBypassed = 64            // blocks of a version of which it is known that a read bypassed them
 )
 
-// exactLocked tells whether a read of [off, end), which belongs to q or to none, is to
+// bypassLocked reports whether a read of [off, end), which belongs to q or to none, is to
 // be one request of its own, and takes a stream for it if so.
-func (r *Reader) exactLocked(q *sequence, off, end int64) bool {
+func (r *Reader) bypassLocked(q *sequence, off, end int64) bool {
 	c, v := r.c, r.v
-	if q != nil || end-off > maxExact || v.obj.Size <= minWindow || c.running >= c.streams || len(c.pending) > 0 {
+	if q != nil || end-off > maxBypass || v.obj.Size <= minWindow || c.running >= c.streams || len(c.pending) > 0 {
 		return false
 	}
 	from, to := off/blockSize, diskcache.BlocksIn(end)
 	for i := from; i < to; i++ {
-		if v.blocks[i] != nil || v.onDisk(i) || slices.Contains(v.exact, i) {
+		if v.blocks[i] != nil || v.onDisk(i) || slices.Contains(v.bypassed, i) {
 			return false
 		}
 	}
 	for i := from; i < to; i++ {
-		if len(v.exact) == recent {
-			v.exact = slices.Delete(v.exact, 0, recent/4)
+		if len(v.bypassed) == keptBypassed {
+			v.bypassed = slices.Delete(v.bypassed, 0, keptBypassed/4)
 		}
-		v.exact = append(v.exact, i)
+		v.bypassed = append(v.bypassed, i)
 	}
 	c.running++
 	return true
 }
 
-// fetchExactLocked fills p with the bytes from off on, by the stream that exactLocked
+// fetchBypassLocked fills p with the bytes from off on, by the stream that bypassLocked
 // took. It gives up Cache.mu meanwhile.
-func (r *Reader) fetchExactLocked(ctx context.Context, p []byte, off int64) error {
+func (r *Reader) fetchBypassLocked(ctx context.Context, p []byte, off int64) error {
 	c, v := r.c, r.v
 	c.stats.Gets++
 	c.stats.Misses++
 	c.missedLocked(v)
 	c.mu.Unlock()
-	err := r.getExact(ctx, p, off)
+	err := r.getBypass(ctx, p, off)
 	c.mu.Lock()
 	c.nextLocked()
 	switch {
 	case err == nil:
-		c.cameLocked(int64(len(p)))
+		c.receivedLocked(int64(len(p)))
 		return nil
 	case c.closed:
 		return ErrClosed
@@ -65,8 +65,8 @@ func (r *Reader) fetchExactLocked(ctx context.Context, p []byte, off int64) erro
 	return err
 }
 
-// getExact asks the source for the bytes from off on, until ctx or the Cache ends.
-func (r *Reader) getExact(ctx context.Context, p []byte, off int64) error {
+// getBypass asks the source for the bytes from off on, until ctx or the Cache ends.
+func (r *Reader) getBypass(ctx context.Context, p []byte, off int64) error {
 	c, v := r.c, r.v
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -93,5 +93,5 @@ func (r *Reader) getExact(ctx context.Context, p []byte, off int64) error {
 	return nil
 }
 
-// exactBuffers holds the memory of Views of what was read so.
-var exactBuffers = sync.Pool{New: func() any { return new([maxExact]byte) }}
+// bypassBuffers holds the memory of Views of what was read so.
+var bypassBuffers = sync.Pool{New: func() any { return new([maxBypass]byte) }}

@@ -82,28 +82,28 @@ type Cache struct {
 	closed   bool
 	versions map[versionID]*version
 
-	warm     []slot // free slots that hold memory, last freed last
-	cold     []slot // free slots that do not
-	warmLow  int    // the fewest warm slots since the last sweep
-	used     *blockLRU
-	unread   *blockLRU // fetched ahead of a reader and not read yet
-	ahead    int       // slots of blocks fetched ahead and not read yet, those in flight included
-	promised int       // blocks in flight ahead that have no slot yet
-	aheadMax int
-	viewed   int      // blocks that Views have pinned
-	parked   []*fetch // those that wait for a slot, first come first
+	warm           []slot // free slots that hold memory, last freed last
+	cold           []slot // free slots that do not
+	warmLow        int    // the fewest warm slots since the last sweep
+	used           *blockLRU
+	unread         *blockLRU // fetched ahead of a reader and not read yet
+	ahead          int       // slots of blocks fetched ahead and not read yet, those in flight included
+	promised       int       // blocks in flight ahead that have no slot yet
+	aheadMax       int
+	viewed         int      // blocks that Views have pinned
+	waitingForSlot []*fetch // those that wait for a slot, first come first
 
-	running   int      // requests under way
-	pending   []*fetch // fetches of demand reads that wait for a stream
-	speed     speed
-	came      arrivals
-	sequences map[*sequence]struct{} // of all Readers
-	active    int                    // of them, those read lately; see activeLocked
-	counted   int64                  // when active was counted
-	saving    []saving               // full blocks on their way to the disk, oldest first
-	saved     chan struct{}          // closed when these are fewer; nil if nobody waits
-	wholes    int                    // objects that are fetched as a whole, for random reads to come
-	stats     Stats
+	running     int      // requests under way
+	pending     []*fetch // fetches of demand reads that wait for a stream
+	speed       speed
+	bandwidth   bandwidth
+	sequences   map[*sequence]struct{} // of all Readers
+	active      int                    // of them, those read lately; see activeLocked
+	counted     int64                  // when active was counted
+	saving      []saving               // full blocks on their way to the disk, oldest first
+	saved       chan struct{}          // closed when these are fewer; nil if nobody waits
+	fetchingAll int                    // objects that are fetched as a whole, for random reads to come
+	stats       Stats
 }
 
 type blockLRU = simplelru.LRU[*block, struct{}]

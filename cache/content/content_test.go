@@ -171,8 +171,8 @@ func TestManyRandomReadsFetchTheWhole(t *testing.T) {
 			obj := object("a", 20<<20)
 			r := c.Open(obj)
 			defer r.Close()
-			for i := range int64(wholeAfter) {
-				check(t, r, (i*7%wholeAfter)<<20+1<<19, 4096)
+			for i := range int64(fetchAllAfter) {
+				check(t, r, (i*7%fetchAllAfter)<<20+1<<19, 4096)
 			}
 			time.Sleep(time.Second) // for as long as it may take
 			gets := b.gets.Load()
@@ -196,7 +196,7 @@ func TestLongReadsAreFew(t *testing.T) {
 		c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{})
 		r := c.Open(object("a", 40<<20)) // for which there is room
 		defer r.Close()
-		const reads = wholeAfter / 4
+		const reads = fetchAllAfter / 4
 		for i := range int64(reads) {
 			check(t, r, (i*7%reads)*10<<20+2<<20, 4<<20)
 		}
@@ -337,7 +337,7 @@ func TestErrors(t *testing.T) {
 		b := new(bucket)
 		c := newCache(t, failing(b, 1, want), Config{})
 		r := c.Open(obj)
-		check(t, r, 4<<20, maxExact+1)
+		check(t, r, 4<<20, maxBypass+1)
 		for _, off := range []int64{0, 7 << 20} { // by a block, and what was asked for alone
 			if _, err := r.ReadAt(t.Context(), make([]byte, 10), off); !errors.Is(err, want) {
 				t.Errorf("ReadAt = %v, want %v", err, want)

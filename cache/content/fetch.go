@@ -23,8 +23,8 @@ const (
 // fields are guarded by Cache.mu, but for those that never change.
 type fetch struct {
 	v      *version
-	blocks []*block         // may become shorter: see cutLocked
-	stream bool             // never changes; see longfetch.go
+	blocks []*block         // may become shorter: see shortenLocked
+	long   bool             // it is a long fetch; never changes
 	disk   *diskcache.Entry // never changes; where to read, or nil: ask the source
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -34,7 +34,7 @@ type fetch struct {
 	filled    int           // blocks that are full: the first of them
 	waiters   int           // reads that wait for a block
 	owner     *sequence     // which it is ahead of, until that ends; nil for a random read
-	parked    chan struct{} // closed to have it try again for a slot; nil while it does not wait for one
+	retry     chan struct{} // closed to have it try again for a slot; nil while it does not wait for one
 	since     int64         // Cache.now when it began to wait for the slot it waits for
 	reader    *Reader       // closed when the fetch ends; nil for none
 	cancelled bool
@@ -44,9 +44,9 @@ type fetch struct {
 // before end at most, and returns it; from is missing. The blocks before soon are
 // going to be read at once.
 func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) *fetch {
-	f := &fetch{v: v, owner: owner, stream: end-from > maxFetchNear/blockSize}
+	f := &fetch{v: v, owner: owner, long: end-from > maxFetchNear/blockSize}
 	if v.onDisk(from) {
-		f.disk, f.stream = v.disk, false
+		f.disk, f.long = v.disk, false
 	}
 	for i := from; i < end; i++ {
 		if v.blocks[i] != nil || i > from && v.onDisk(i) != (f.disk != nil) {
@@ -72,8 +72,8 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) 
 		c.g.Go(func() { c.run(f) })
 	default:
 		c.pending = append(c.pending, f)
-		for _, p := range c.parked {
-			p.unparkLocked() // to leave their streams to those that are waited for
+		for _, p := range c.waitingForSlot {
+			p.retryLocked() // to leave their streams to those that are waited for
 		}
 	}
 	return f
@@ -139,7 +139,7 @@ func (c *Cache) fill(f *fetch) error {
 	asked := time.Since(start)
 	c.mu.Lock()
 	f.v.answeredLocked(c, start)
-	f.tellLocked()
+	f.answerLocked()
 	c.mu.Unlock()
 
 	pace := pace{asked: asked, since: time.Now()}
@@ -148,7 +148,7 @@ func (c *Cache) fill(f *fetch) error {
 		if b == nil {
 			return nil
 		}
-		if parked, err := c.awaitOwnSlot(f, b); err != nil {
+		if parked, err := c.waitForSlot(f, b); err != nil {
 			return err
 		} else if parked {
 			pace.since, pace.bytes, pace.broken = time.Now(), 0, true
@@ -162,7 +162,7 @@ func (c *Cache) fill(f *fetch) error {
 		}
 		c.mu.Lock()
 		f.filled++
-		c.cameLocked(int64(len(p)))
+		c.receivedLocked(int64(len(p)))
 		c.fullLocked(b)
 		c.saveLocked(b)
 		pace.bytes += int64(len(p))
@@ -171,10 +171,10 @@ func (c *Cache) fill(f *fetch) error {
 	}
 }
 
-// cameLocked counts bytes that came from the source.
-func (c *Cache) cameLocked(n int64) {
+// receivedLocked counts bytes that came from the source.
+func (c *Cache) receivedLocked(n int64) {
 	c.stats.Fetched += n
-	c.came.add(c.now(), n)
+	c.bandwidth.add(c.now(), n)
 }
 
 // nextBlock is the one that f fills next, nil for none.
@@ -213,7 +213,7 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 	}
 	f.v.failedLocked(err)
 	f.err = err
-	f.tellLocked()
+	f.answerLocked()
 	for _, b := range f.blocks[f.filled:] {
 		c.abandonLocked(b)
 		b.err = err
@@ -279,7 +279,7 @@ func (c *Cache) awaitLocked(ctx context.Context, b *block) error {
 	}
 	done := b.done
 	f.waiters++
-	f.unparkLocked()
+	f.retryLocked()
 	c.mu.Unlock()
 	var err error
 	select {

@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	wholeAfter = 16 // the fewest random reads that waited for which the whole object is fetched
-	// wholeRate is what a good line gives a second, in bytes. When random reads have
+	fetchAllAfter = 16 // the fewest random reads that waited for which the whole object is fetched
+	// fetchAllRate is what a good connection gives a second, in bytes. When random reads have
 	// waited about half as long as the whole object would take, the whole is fetched:
 	// 1 GiB after 64 reads at 20 ms, and not at all where an answer takes no time.
-	wholeRate = 800 << 20
-	// wholeMost is how long that may take, as seen after wholeTrial. On a slower line it
+	fetchAllRate = 800 << 20
+	// maxFetchAll is how long that may take, as seen after fetchAllTrial. On a slower connection it
 	// is given up for good: it would take from those who read.
-	wholeMost  = 30 * time.Second
-	wholeTrial = time.Second
+	maxFetchAll   = 30 * time.Second
+	fetchAllTrial = time.Second
 )
 
 // missedLocked counts a request for what a random read of v found missing, and starts
@@ -23,7 +23,7 @@ const (
 func (c *Cache) missedLocked(v *version) {
 	v.missed++
 	waited := time.Duration(v.missed) * v.answer
-	if v.missed < wholeAfter || waited.Seconds()*wholeRate < float64(v.obj.Size) || v.whole || v.private {
+	if v.missed < fetchAllAfter || waited.Seconds()*fetchAllRate < float64(v.obj.Size) || v.fetchingAll || v.private {
 		return
 	}
 	room := int64(c.mem.slots) * blockSize / 2
@@ -33,9 +33,9 @@ func (c *Cache) missedLocked(v *version) {
 	if v.obj.Size > room {
 		return
 	}
-	v.whole = true
-	c.wholes++
-	c.g.Go(func() { c.fetchWhole(v) })
+	v.fetchingAll = true
+	c.fetchingAll++
+	c.g.Go(func() { c.fetchAll(v) })
 }
 
 // awaitSaved waits until the disk cache has most of what it is to keep: what left memory
@@ -61,9 +61,9 @@ func (c *Cache) awaitSaved() error {
 	return nil
 }
 
-// fetchWhole reads v from its beginning to its end, what is on the disk already left
+// fetchAll reads v from its beginning to its end, what is on the disk already left
 // out, until nobody else has it open or it turns out to take too long.
-func (c *Cache) fetchWhole(v *version) {
+func (c *Cache) fetchAll(v *version) {
 	r := c.Open(v.obj)
 	defer r.Close()
 	p := make([]byte, minWindow)
@@ -90,11 +90,11 @@ func (c *Cache) fetchWhole(v *version) {
 		}
 		got += int64(n)
 		took := time.Since(begun)
-		slow = took >= wholeTrial && took.Seconds()/float64(got)*float64(v.obj.Size-off) > wholeMost.Seconds()
+		slow = took >= fetchAllTrial && took.Seconds()/float64(got)*float64(v.obj.Size-off) > maxFetchAll.Seconds()
 	}
 	c.mu.Lock()
-	v.whole = slow
-	c.wholes--
+	v.fetchingAll = slow
+	c.fetchingAll--
 	v.missed = 0
 	c.mu.Unlock()
 }

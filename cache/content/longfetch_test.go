@@ -44,9 +44,9 @@ func TestStream(t *testing.T) {
 	})
 }
 
-// TestStreamHeld has a stream be ahead of a reader that takes its time by no more than
+// TestLongFetchIsHeld has a long fetch be ahead of a reader that takes its time by no more than
 // its share, and end with the reader.
-func TestStreamHeld(t *testing.T) {
+func TestLongFetchIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := new(bucket)
 		c := newCache(t, near(src), Config{Memory: 32 << 20})
@@ -64,9 +64,9 @@ func TestStreamHeld(t *testing.T) {
 	})
 }
 
-// TestStreamPassed reads far ahead of a stream without waiting for it, at one place and
-// on from there, and then goes on where the stream is.
-func TestStreamPassed(t *testing.T) {
+// TestLongFetchIsPassed reads far ahead of a long fetch without waiting for it, at one place and
+// on from there, and then goes on where the long fetch is.
+func TestLongFetchIsPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := new(bucket)
 		c := newCache(t, near(src), Config{Memory: 32 << 20})
@@ -95,7 +95,7 @@ func TestStreamPassed(t *testing.T) {
 }
 
 // TestStreamSlows goes on with many requests where the connection becomes slow in the
-// midst of a stream.
+// midst of a long fetch.
 func TestStreamSlows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := new(bucket)

@@ -2,47 +2,47 @@ package content
 
 import "github.com/s3share/s3share/s3backend"
 
-// MaxAhead is the most bytes that Ahead takes an object of.
-const MaxAhead = minWindow
+// MaxPrefetch is the size of the largest object that Prefetch takes, in bytes.
+const MaxPrefetch = minWindow
 
-// Readiness is what Ahead says of an object.
-type Readiness int
+// PrefetchResult is what Prefetch returns.
+type PrefetchResult int
 
 const (
-	Busy     Readiness = iota // nothing was begun: memory and requests are for those who wait
-	Fetching                  // it is on its way
-	Here                      // all of it is here
+	Refused PrefetchResult = iota // nothing was begun: the object is too large, or memory and requests are for those who wait
+	Started                       // it is on its way
+	Cached                        // all of it is here
 )
 
-// Ahead fetches obj, of MaxAhead bytes at most, for a reader to come. What comes
-// proves the version as any answer does.
-func (c *Cache) Ahead(obj s3backend.Object) Readiness {
+// Prefetch starts to fetch obj, of MaxPrefetch bytes at most, for a reader to come. What comes
+// validates the version as any answer does.
+func (c *Cache) Prefetch(obj s3backend.Object) PrefetchResult {
 	r := c.Open(obj)
 	c.mu.Lock()
-	state := r.aheadLocked()
+	state := r.prefetchObjectLocked()
 	c.mu.Unlock()
-	if state != Fetching {
+	if state != Started {
 		r.Close()
 	}
 	return state
 }
 
-// aheadLocked starts fetching what is missing of r's object. The fetch closes r.
-func (r *Reader) aheadLocked() Readiness {
+// prefetchObjectLocked starts fetching what is missing of r's object. The fetch closes r.
+func (r *Reader) prefetchObjectLocked() PrefetchResult {
 	c, v := r.c, r.v
-	if c.closed || v.private || v.obj.Size > MaxAhead {
-		return Busy
+	if c.closed || v.private || v.obj.Size > MaxPrefetch {
+		return Refused
 	}
 	from, n := int64(0), v.count()
 	for from < n && (v.blocks[from] != nil || v.onDisk(from)) {
 		from++
 	}
 	if from == n {
-		return Here
+		return Cached
 	}
 	if !c.spareLocked() || !c.roomAheadLocked(int(n-from), 0) {
-		return Busy
+		return Refused
 	}
 	c.startLocked(v, nil, from, from, n).reader = r
-	return Fetching
+	return Started
 }

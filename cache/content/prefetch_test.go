@@ -81,55 +81,55 @@ func TestPausedReaderLeavesItsStream(t *testing.T) {
 		other := c.Open(object("b", 4<<20))
 		defer other.Close()
 		check(t, other, 1<<20, 100)
-		if took := time.Since(start); took >= parkMost {
-			t.Errorf("took %v, want less than %v", took, parkMost)
+		if took := time.Since(start); took >= maxSlotWait {
+			t.Errorf("took %v, want less than %v", took, maxSlotWait)
 		}
 	})
 }
 
-func TestAhead(t *testing.T) {
+func TestPrefetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(bucket)
 		c := newCache(t, slow(b, 20*time.Millisecond, 80<<20), Config{Memory: 8 << 20, Streams: 16})
 		obj := object("a", 300_000)
-		if got := c.Ahead(obj); got != Fetching {
-			t.Errorf("Ahead = %v, want Fetching", got)
+		if got := c.Prefetch(obj); got != Started {
+			t.Errorf("Prefetch = %v, want Started", got)
 		}
-		if got := c.Ahead(obj); got != Here {
-			t.Errorf("Ahead of what is on its way = %v, want Here", got)
+		if got := c.Prefetch(obj); got != Cached {
+			t.Errorf("Prefetch of what is on its way = %v, want Cached", got)
 		}
 		time.Sleep(time.Second / 2)
 		r := c.Open(obj)
-		if ok, err := r.Prove(t.Context(), time.Second); !ok || err != nil {
-			t.Errorf("Prove = %v, %v, want that what came ahead has proven it", ok, err)
+		if ok, err := r.Revalidate(t.Context(), time.Second); !ok || err != nil {
+			t.Errorf("Revalidate = %v, %v, want that what was prefetched has validated it", ok, err)
 		}
 		checkAll(t, r, 100_000)
 		time.Sleep(time.Second)
-		if ok, err := r.Prove(t.Context(), time.Second); ok || err != nil {
-			t.Errorf("Prove = %v, %v, want nothing of what is here and old", ok, err)
+		if ok, err := r.Revalidate(t.Context(), time.Second); ok || err != nil {
+			t.Errorf("Revalidate = %v, %v, want nothing of what is here and old", ok, err)
 		}
 		r.Close()
 		if got := b.gets.Load(); got != 1 {
 			t.Errorf("%d requests, want 1", got)
 		}
 		for i := range 16 {
-			want := Fetching
+			want := Started
 			if i == 15 {
-				want = Busy // a stream is for who waits
+				want = Refused // a stream is for who waits
 			}
-			if got := c.Ahead(object(string(rune('b'+i)), 1000)); got != want {
-				t.Errorf("Ahead number %d = %v, want %v", i, got, want)
+			if got := c.Prefetch(object(string(rune('b'+i)), 1000)); got != want {
+				t.Errorf("Prefetch number %d = %v, want %v", i, got, want)
 			}
 		}
-		if got := c.Ahead(object("large", MaxAhead+1)); got != Busy {
-			t.Errorf("Ahead of too large an object = %v, want Busy", got)
+		if got := c.Prefetch(object("large", MaxPrefetch+1)); got != Refused {
+			t.Errorf("Prefetch of too large an object = %v, want Refused", got)
 		}
 	})
 }
 
-// Prove takes the request that reading begins with, and ends it where reading
+// TestRevalidate takes the request that reading begins with, and ends it where reading
 // begins elsewhere.
-func TestProve(t *testing.T) {
+func TestRevalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(bucket)
 		var answer atomic.Value
@@ -143,15 +143,15 @@ func TestProve(t *testing.T) {
 		prove := func(key string, size int64) (*Reader, bool, error) {
 			r := c.Open(object(key, size))
 			start := time.Now()
-			ok, err := r.Prove(t.Context(), time.Second)
+			ok, err := r.Revalidate(t.Context(), time.Second)
 			if took := time.Since(start); took > 20*time.Millisecond {
-				t.Errorf("Prove took %v, want one round trip", took)
+				t.Errorf("Revalidate took %v, want one round trip", took)
 			}
 			return r, ok, err
 		}
 		r, ok, err := prove("a", 64<<20)
 		if !ok || err != nil {
-			t.Errorf("Prove = %v, %v", ok, err)
+			t.Errorf("Revalidate = %v, %v", ok, err)
 		}
 		check(t, r, 0, 1000)
 		if got := b.gets.Load(); got != 1 {
@@ -161,7 +161,7 @@ func TestProve(t *testing.T) {
 
 		r, ok, err = prove("b", 64<<20)
 		if !ok || err != nil {
-			t.Errorf("Prove = %v, %v", ok, err)
+			t.Errorf("Revalidate = %v, %v", ok, err)
 		}
 		check(t, r, 32<<20, 1000)
 		synctest.Wait()
@@ -173,7 +173,7 @@ func TestProve(t *testing.T) {
 		answer.Store(error(s3backend.Stale))
 		r, ok, err = prove("c", 1000)
 		if ok || !errors.Is(err, s3backend.Stale) {
-			t.Errorf("Prove of what was replaced = %v, %v, want Stale", ok, err)
+			t.Errorf("Revalidate of what was replaced = %v, %v, want Stale", ok, err)
 		}
 		r.Close()
 	})

@@ -98,8 +98,8 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 
 	end := off + int64(len(want))
 	q := r.noteLocked(off, end)
-	if r.exactLocked(q, off, end) {
-		if err := r.fetchExactLocked(ctx, want, off); err != nil {
+	if r.bypassLocked(q, off, end) {
+		if err := r.fetchBypassLocked(ctx, want, off); err != nil {
 			return 0, err
 		}
 		if len(want) < len(p) {
@@ -200,7 +200,7 @@ func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 		from, end = 0, v.count()
 	}
 	for i := from; i < end; i++ {
-		r.c.passLocked(v, q, i)
+		r.c.skipLongFetchLocked(v, q, i)
 		if v.blocks[i] == nil {
 			r.demandLocked(q, i, end)
 		}
@@ -227,7 +227,7 @@ func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	} else {
 		_, request := c.sharesLocked(q)
 		if c.singleLocked() && q.next > q.begin {
-			request = q.stream()
+			request = q.longFetchSize()
 			most = request
 		}
 		limit = max(limit, min(v.count(), from+request/blockSize))

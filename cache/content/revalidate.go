@@ -9,22 +9,22 @@ import (
 )
 
 // The source answers a request for a version's bytes only while it holds that
-// version. So each such answer proves it, and who has to know before a read
+// version. So each such answer validates it, and who has to know before a read
 // begins need not ask for anything else.
 
-// Prove makes sure that the source held r's version at most maxAge ago, if that
-// can be had for the request with which reading r from its begin starts anyway:
-// it sends that and returns with the answer, the bytes come behind. It returns
+// Revalidate makes sure that the source held r's version at most maxAge ago, if the request
+// with which reading r from its begin starts anyway can tell: it sends that and returns with
+// the answer, and the bytes come later. It returns
 // false where there is nothing to fetch, and the source's error, s3backend.Stale
 // or NotExist where it holds another version or none.
-func (r *Reader) Prove(ctx context.Context, maxAge time.Duration) (bool, error) {
+func (r *Reader) Revalidate(ctx context.Context, maxAge time.Duration) (bool, error) {
 	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || r.closed {
 		return false, ErrClosed
 	}
-	if r.v.provenLocked(c, maxAge) {
+	if r.v.validatedLocked(c, maxAge) {
 		return true, nil
 	}
 	f := r.headLocked()
@@ -34,19 +34,12 @@ func (r *Reader) Prove(ctx context.Context, maxAge time.Duration) (bool, error) 
 	if err := c.awaitAnswerLocked(ctx, f); err != nil {
 		return false, err
 	}
-	return r.v.provenLocked(c, maxAge), nil
+	return r.v.validatedLocked(c, maxAge), nil
 }
 
-// Proven tells whether the source is known to have held obj at most maxAge ago.
-func (c *Cache) Proven(obj s3backend.Object, maxAge time.Duration) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v := c.versions[versionID{obj.Key, obj.ETag}]
-	return v != nil && v.provenLocked(c, maxAge)
-}
-
-func (v *version) provenLocked(c *Cache, maxAge time.Duration) bool {
-	return v.proven > 0 && c.now()-v.proven <= int64(maxAge)
+// validatedLocked reports whether the source is known to have held v at most maxAge ago.
+func (v *version) validatedLocked(c *Cache, maxAge time.Duration) bool {
+	return v.validated > 0 && c.now()-v.validated <= int64(maxAge)
 }
 
 // headLocked returns the fetch of r's first block, which it starts as a read from
@@ -87,23 +80,23 @@ func (c *Cache) awaitAnswerLocked(ctx context.Context, f *fetch) error {
 	return f.err
 }
 
-// answeredLocked notes that the source, asked at the time start, sends bytes of v.
+// answeredLocked records that the source, asked at the time start, sends bytes of v.
 func (v *version) answeredLocked(c *Cache, start time.Time) {
-	v.proven = max(v.proven, int64(start.Sub(c.born)), 1)
+	v.validated = max(v.validated, int64(start.Sub(c.born)), 1)
 	if took := time.Since(start); v.answer == 0 || took < v.answer {
 		v.answer = took
 	}
 }
 
-// failedLocked notes that the source was asked for bytes of v, and failed.
+// failedLocked records that the source was asked for bytes of v, and failed.
 func (v *version) failedLocked(err error) {
 	if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.NotExist) {
-		v.proven = 0
+		v.validated = 0
 	}
 }
 
-// tellLocked wakes who waits for the answer to f.
-func (f *fetch) tellLocked() {
+// answerLocked wakes those who wait for the answer to f.
+func (f *fetch) answerLocked() {
 	if f.answered == nil {
 		f.answered = make(chan struct{})
 	}

@@ -36,7 +36,7 @@ type sequence struct {
 
 // covers reports whether a read at off belongs to q.
 func (q *sequence) covers(off int64) bool {
-	far := min(q.ahead, q.next+q.size+streamPassed)
+	far := min(q.ahead, q.next+q.size+longFetchPassed)
 	return off >= q.next-min(reach, q.size) && off <= max(far, q.next+minWindow)
 }
 
@@ -144,7 +144,7 @@ func (c *Cache) pausedLocked(q *sequence) bool {
 
 // prefetchLocked starts requests ahead of q until its window is full.
 func (c *Cache) prefetchLocked(q *sequence) {
-	if c.streamLocked(q) {
+	if c.longFetchLocked(q) {
 		return
 	}
 	v := q.r.v
@@ -178,7 +178,7 @@ func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
 		largest = maxFetchNear
 	}
 	parts := int64(4) // so many at a time at least
-	if rate := c.came.rate(c.now()); rate > 0 {
+	if rate := c.bandwidth.rate(c.now()); rate > 0 {
 		if brings := max(2*minWindow, rate*aheadSeconds); brings < most {
 			most, parts = brings, aheadParts
 		}

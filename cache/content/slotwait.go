@@ -10,11 +10,11 @@ import (
 // requests far ahead of a reader then hold memory for what they have brought, not
 // for what they will bring, and twice as many fit into it.
 
-// parkMost is how long a fetch that nobody waits for waits for room before it is
+// maxSlotWait is how long a fetch that nobody waits for waits for a slot before it is
 // given up: its reader has paused, and servers close connections that do not move.
-const parkMost = 5 * time.Second
+const maxSlotWait = 5 * time.Second
 
-var errParked = errors.New("content: no room for what nobody waits for")
+var errNoSlot = errors.New("content: no room for what nobody waits for")
 
 // urgencyLocked says what may be evicted for b, which is next in f.
 func (f *fetch) urgencyLocked(b *block) urgency {
@@ -27,8 +27,8 @@ func (f *fetch) urgencyLocked(b *block) urgency {
 	return soft
 }
 
-// parkLong is how long a fetch waits for room until its turn comes before nearer ones.
-const parkLong = int64(2 * time.Second)
+// longSlotWait is how long a fetch waits for room until its turn comes before nearer ones.
+const longSlotWait = int64(2 * time.Second)
 
 // distanceLocked is how many bytes a reader has to read before it comes to what f
 // fills next; less than none where it waits there, or f has waited for long.
@@ -36,7 +36,7 @@ func (c *Cache) distanceLocked(f *fetch) int64 {
 	switch {
 	case f.waiters > 0:
 		return -2
-	case c.now()-f.since > parkLong:
+	case c.now()-f.since > longSlotWait:
 		return -1
 	case f.owner == nil:
 		return 0
@@ -44,8 +44,8 @@ func (c *Cache) distanceLocked(f *fetch) int64 {
 	return max(0, f.blocks[f.filled].index*blockSize-f.owner.next)
 }
 
-// awaitOwnSlot gives b, the next block of f, a slot. It tells whether that had to wait.
-func (c *Cache) awaitOwnSlot(f *fetch, b *block) (parked bool, err error) {
+// waitForSlot gives b, the next block of f, a slot. parked reports whether it had to wait.
+func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var patience *time.Timer
@@ -65,14 +65,14 @@ func (c *Cache) awaitOwnSlot(f *fetch, b *block) (parked bool, err error) {
 			return parked, c.giveUpLocked(f) // others are waited for, and need the stream
 		}
 		if patience == nil {
-			patience = time.NewTimer(parkMost)
+			patience = time.NewTimer(maxSlotWait)
 			defer patience.Stop()
 		}
-		if f.parked = make(chan struct{}); !parked {
+		if f.retry = make(chan struct{}); !parked {
 			parked, f.since = true, c.now()
 		}
-		woken := f.parked
-		c.parked = append(c.parked, f)
+		woken := f.retry
+		c.waitingForSlot = append(c.waitingForSlot, f)
 		c.mu.Unlock()
 		select {
 		case <-woken:
@@ -81,15 +81,15 @@ func (c *Cache) awaitOwnSlot(f *fetch, b *block) (parked bool, err error) {
 		case <-f.ctx.Done():
 		}
 		c.mu.Lock()
-		f.parked = nil
-		c.parked = slices.DeleteFunc(c.parked, func(p *fetch) bool { return p == f })
+		f.retry = nil
+		c.waitingForSlot = slices.DeleteFunc(c.waitingForSlot, func(p *fetch) bool { return p == f })
 		switch {
 		case f.ctx.Err() != nil:
 			return parked, f.ctx.Err()
 		case late && f.waiters == 0 && (f.owner == nil || c.pausedLocked(f.owner)):
 			return parked, c.giveUpLocked(f)
 		case late:
-			patience.Reset(parkMost)
+			patience.Reset(maxSlotWait)
 			late = false
 		}
 	}
@@ -111,16 +111,16 @@ func (c *Cache) giveUpLocked(f *fetch) error {
 	for _, b := range f.blocks[f.filled:] {
 		c.abandonLocked(b)
 	}
-	return errParked
+	return errNoSlot
 }
 
-// unparkLocked has f try again for a slot, if it waits for one.
-func (f *fetch) unparkLocked() {
-	if f.parked != nil {
+// retryLocked has f try again for a slot, if it waits for one.
+func (f *fetch) retryLocked() {
+	if f.retry != nil {
 		select {
-		case <-f.parked:
+		case <-f.retry:
 		default:
-			close(f.parked)
+			close(f.retry)
 		}
 	}
 }

@@ -13,7 +13,7 @@ type View struct {
 	c       *Cache
 	count   int // blocks that it was counted for
 	blocks  []*block
-	exact   *[maxExact]byte // instead of blocks, of a read that got what it asked for
+	bypass  *[maxBypass]byte // instead of blocks, of a read that got what it asked for
 	slices  [][]byte
 	release sync.Once
 }
@@ -42,10 +42,10 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	c.g.Add(1)
 	v := &View{c: c, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count)}
 	q := r.noteLocked(off, end)
-	if r.exactLocked(q, off, end) {
-		v.exact = exactBuffers.Get().(*[maxExact]byte)
-		v.slices = append(v.slices, v.exact[:end-off])
-		if err := r.fetchExactLocked(ctx, v.slices[0], off); err != nil {
+	if r.bypassLocked(q, off, end) {
+		v.bypass = bypassBuffers.Get().(*[maxBypass]byte)
+		v.slices = append(v.slices, v.bypass[:end-off])
+		if err := r.fetchBypassLocked(ctx, v.slices[0], off); err != nil {
 			v.releaseLocked()
 			return nil, err
 		}
@@ -91,8 +91,8 @@ func (v *View) releaseLocked() {
 	for _, b := range v.blocks {
 		v.c.unpinLocked(b)
 	}
-	if v.exact != nil {
-		exactBuffers.Put(v.exact)
+	if v.bypass != nil {
+		bypassBuffers.Put(v.bypass)
 	}
 	v.c.g.Done()
 }

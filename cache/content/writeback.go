@@ -48,7 +48,7 @@ func (c *Cache) keep() {
 	})
 	lowly := func(f func()) {
 		c.mu.Lock()
-		whole := c.wholes > 0
+		whole := c.fetchingAll > 0
 		c.mu.Unlock()
 		if whole {
 			f() // the fetch waits for it
@@ -159,7 +159,7 @@ func (c *Cache) fillFromDisk(f *fetch) bool {
 		if f.ctx.Err() != nil {
 			return false
 		}
-		if _, err := c.awaitOwnSlot(f, b); err != nil {
+		if _, err := c.waitForSlot(f, b); err != nil {
 			return false
 		}
 		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
