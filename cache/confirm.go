@@ -105,7 +105,7 @@ func (c *Cache) stillKnown(p place, last outcome) bool {
 	return !known || found.IsFile && found.File.ETag == last.etag
 }
 
-// Outcomes says what became of paths that were waiting lately, without asking S3:
+// Outcomes returns what became of paths that were waiting lately, without asking S3:
 // Unknown where that was forgotten.
 func (c *Cache) Outcomes(paths []string) []Confirmed {
 	all := make([]Confirmed, len(paths))
@@ -208,7 +208,7 @@ func (c *Cache) StatusAt(path string) []outbox.Status {
 	return all
 }
 
-// StatusOf says where a file is on its way to S3, as far as a says when S3 was asked.
+// StatusOf returns where a file is on its way to S3, as far as a says when S3 was asked.
 // The state is "" for a file that has no name any more.
 func (c *Cache) StatusOf(a Attr) outbox.Status {
 	var st outbox.Status

@@ -56,14 +56,14 @@ func (f *File) attrLocked() Attr {
 	return a
 }
 
-// Attr tells what is shown of the file, also when it has no name any more.
+// Attr returns what is shown of the file, also when it has no name any more.
 func (f *File) Attr() Attr {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	return f.attrLocked()
 }
 
-// status says where the file is on its way to S3. The state is "" for a file that has
+// status returns where the file is on its way to S3. The state is "" for a file that has
 // no name any more, and for one of which S3 was never told.
 func (f *File) status() outbox.Status {
 	f.c.mu.Lock()
@@ -366,7 +366,7 @@ func (f *File) dropItem(it *outbox.Item) {
 	}
 }
 
-// Same tells whether g has the bytes that f had when it was closed, or has now.
+// Same reports whether g has the bytes that f had when it was closed, or has now.
 func (f *File) Same(g *File) bool {
 	if f == g {
 		return true

@@ -277,7 +277,7 @@ func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
 	return nil
 }
 
-// CanWrite tells whether the file was opened for writing.
+// CanWrite reports whether the file was opened for writing.
 func (h *Handle) CanWrite() bool { return h.write }
 
 type writerKey struct{}

@@ -80,7 +80,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 	}
 }
 
-// prove tells whether f, which is open, is what S3 holds at the place p, by an
+// prove reports whether f, which is open, is what S3 holds at the place p, by an
 // answer that is fresh. It asks for no more than the bytes that reading f begins
 // with; false means that S3 has to be asked for the name.
 func (c *Cache) prove(ctx context.Context, p place, f *File) (bool, error) {

@@ -57,7 +57,7 @@ func atOrBelow(p, path string) bool {
 	return path == "" || p == path || strings.HasPrefix(p, path+"/")
 }
 
-// Owes tells whether an outbox in this state directory owes anything, or keeps
+// Owes reports whether an outbox in this state directory owes anything, or keeps
 // private files. Nobody else may use the directory meanwhile.
 func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)) }
 
@@ -104,7 +104,7 @@ func (c *Cache) reviewConflicts() {
 // Paused tells why all that is owed waits, or nil.
 func (c *Cache) Paused() error { return c.out.Paused() }
 
-// tell hands the outbox's news on.
+// notify hands the outbox's news on.
 func (c *Cache) tell(st outbox.Status) {
 	if c.cfg.Tell != nil {
 		c.cfg.Tell(withPaths([]outbox.Status{st})[0])
@@ -112,7 +112,7 @@ func (c *Cache) tell(st outbox.Status) {
 }
 
 // Retry tries what is blocked or waiting, at path or below it, again at once, and
-// tells how many files that are.
+// returns how many files that are.
 func (c *Cache) Retry(path string) int {
 	c.out.Reopen()
 	c.replaced.forget()
@@ -128,7 +128,7 @@ func (c *Cache) Retry(path string) int {
 }
 
 // Deliver sends the interrupted file at path as it is, or all such files below the
-// folder at path, and tells how many there were.
+// folder at path, and returns how many there were.
 func (c *Cache) Deliver(path string) (int, error) {
 	n := 0
 	chosen := Below(path)

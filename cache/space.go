@@ -9,7 +9,7 @@ import (
 // Space is room for what is written, in bytes.
 type Space struct{ Total, Free int64 }
 
-// Statfs tells how much can be written before the outbox is full.
+// Statfs returns how much can be written before the outbox is full.
 func (c *Cache) Statfs() (Space, error) {
 	total, free, err := c.out.Space()
 	return Space{total, free}, err

@@ -17,7 +17,7 @@ func (a Attr) Version() Version {
 // Version is what f holds, now and when it is delivered.
 func (f *File) Version() Version { return Version{file: f} }
 
-// unseen tells whether a is of a version that the other party has put there since v
+// unseen reports whether a is of a version that the other party has put there since v
 // was shown. What is owed here never is.
 func (c *Cache) unseen(a Attr, v Version) bool {
 	c.mu.Lock()

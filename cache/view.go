@@ -27,7 +27,7 @@ type Attr struct {
 	Class   string // S3's storage class, "" where it is not known
 	// File is set for a file that is open or owed.
 	File *File
-	// Unnamed tells that the name of an open file was removed.
+	// Unnamed is set if the name of an open file was removed.
 	Unnamed bool
 }
 
@@ -127,7 +127,7 @@ const maxLongPages = 100
 
 func notExist(key string) error { return fmt.Errorf("%q: %w", key, s3backend.NotExist) }
 
-// Stat tells what is at path ("" is the root). Its error is NotExist if nothing is.
+// Stat returns what is at path ("" is the root). Its error is NotExist if nothing is.
 func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
 	if path == "" {
 		return Attr{Dir: true, Mtime: c.begun}, nil

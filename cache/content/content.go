@@ -108,7 +108,7 @@ type Cache struct {
 
 type blockLRU = simplelru.LRU[*block, struct{}]
 
-// Stats tells what a Cache holds and what it did since it was made.
+// Stats is what a Cache holds and what it did since it was made.
 type Stats struct {
 	Memory, MemoryLimit int64 // bytes of the slots in use, and of all
 	Disk, DiskLimit     int64 // bytes kept on disk, and the most that may be; 0, 0 without a disk cache

@@ -132,7 +132,7 @@ func (c *Cache) endLocked(q *sequence) {
 	}
 }
 
-// pausedLocked tells that q is not read any more: not lately, and nobody waits there.
+// pausedLocked reports whether q is not read any more: not lately, and nobody waits there.
 func (c *Cache) pausedLocked(q *sequence) bool {
 	for f := range q.fetches {
 		if f.waiters > 0 {

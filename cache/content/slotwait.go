@@ -16,7 +16,7 @@ const maxSlotWait = 5 * time.Second
 
 var errNoSlot = errors.New("content: no room for what nobody waits for")
 
-// urgencyLocked says what may be evicted for b, which is next in f.
+// urgencyLocked returns what may be evicted for b, which is next in f.
 func (f *fetch) urgencyLocked(b *block) urgency {
 	switch {
 	case f.waiters > 0:

@@ -4,7 +4,7 @@
 //
 // [New] returns a [Policy], which asks in the background through a [Checker]. The bucket that
 // [Policy.Watch] returns reports to it what S3 refuses and what was read. Before a program's
-// change is staged, [Policy.CanPut] and [Policy.CanDelete] tell whether it could be delivered;
+// change is staged, [Policy.CanPut] and [Policy.CanDelete] report whether it could be delivered;
 // [Policy.Denied] is what the mount shows of it, as permission bits.
 package grants
 

@@ -21,7 +21,7 @@ type Entry struct {
 	Class    string
 }
 
-// IsDir tells a folder from an object.
+// IsDir reports whether it is a directory, not an object.
 func (e Entry) IsDir() bool { return e.Size == isDir }
 
 // Object is the version that the entry names, in the folder with prefix.
@@ -29,7 +29,7 @@ func (e Entry) Object(prefix string) s3backend.Object {
 	return s3backend.Object{Key: prefix + e.Name, Size: e.Size, ETag: e.ETag, Modified: time.Unix(0, e.Modified), Class: e.Class}
 }
 
-// Gone tells an entry that was removed since it was listed.
+// Gone reports whether it was removed since it was listed.
 func (e Entry) Gone() bool { return e.Size == isGone }
 
 func entryOf(name string, o s3backend.Object) Entry {
@@ -44,7 +44,7 @@ func sortName(e Entry) string {
 	return e.Name
 }
 
-// key tells files from folders in a map.
+// key is a key for maps that is not the same for a file and a directory.
 func key(name string, folder bool) string {
 	if folder {
 		return name + "/"

@@ -90,7 +90,7 @@ func (l *Listing) add(p s3backend.Page, err error) {
 	l.entries.append(page)
 }
 
-// usable tells whether the listing was begun at most age ago and has not failed.
+// usable reports whether the listing was begun at most age ago and has not failed.
 func (l *Listing) usable(age time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +106,7 @@ func (l *Listing) start() time.Time {
 	return l.begun
 }
 
-// since tells that the listing shows what S3 held at that time.
+// since records that the listing shows what S3 held at that time.
 func (l *Listing) since(asked time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -339,7 +339,7 @@ func (l *Listing) At(ctx context.Context, i int) (e Entry, ok bool, err error) {
 	}
 }
 
-// HasMarker waits for the first page and tells whether the folder has an object
+// HasMarker waits for the first page and reports whether the folder has an object
 // of its own, as consoles and mkdir make it.
 func (l *Listing) HasMarker(ctx context.Context) (bool, error) {
 	if _, _, err := l.At(ctx, 0); err != nil {

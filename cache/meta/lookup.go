@@ -13,11 +13,11 @@ import (
 type Found struct {
 	File  Entry // valid if IsFile
 	IsDir bool
-	// IsFile tells that there is an object of exactly this name.
+	// IsFile is set if there is an object of exactly this name.
 	IsFile bool
 }
 
-// None tells that the name is not taken.
+// None reports whether the name is not taken.
 func (f Found) None() bool { return !f.IsFile && !f.IsDir }
 
 type point struct {
@@ -25,7 +25,7 @@ type point struct {
 	asked time.Time
 }
 
-// Lookup tells what prefix+name is, from an answer at most maxAge old (negative:
+// Lookup returns what prefix+name is, from an answer at most maxAge old (negative:
 // the cache's own time to live).
 func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Duration) (Found, error) {
 	if f, ok := c.Known(prefix, name, maxAge); ok {
@@ -174,7 +174,7 @@ func (c *Cache) ask(ctx context.Context, key, name string) (f Found, err error) 
 	return f, err
 }
 
-// Count tells from memory how many entries a folder has at least, and whether it has an
+// Count returns from memory how many entries a folder has at least, and whether it has an
 // object of its own; known is false where S3 would have to be asked.
 func (c *Cache) Count(prefix string) (n int, marker, known bool) {
 	c.mu.Lock()

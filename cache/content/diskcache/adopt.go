@@ -81,7 +81,7 @@ func (d *Cache) SumSome(lowly func(func())) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		d.log.Warn("disk cache: an adopted file cannot be read", "key", e.obj.Key, "error", err)
+		d.log.Warn("disk cache: an adopted file cannot be read", "key", e.obj.Key, "err", err)
 		d.killLocked(e)
 		return true
 	}

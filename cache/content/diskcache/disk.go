@@ -98,7 +98,7 @@ func Open(cfg Config) (*Cache, error) {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			log.Warn("no disk cache: another process uses its directory", "dir", cfg.Dir)
 		} else {
-			log.Warn("no disk cache: its directory cannot be locked", "dir", cfg.Dir, "error", err)
+			log.Warn("no disk cache: its directory cannot be locked", "dir", cfg.Dir, "err", err)
 		}
 		return nil, nil
 	}

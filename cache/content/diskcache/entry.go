@@ -122,7 +122,7 @@ func (d *Cache) readIndex(e *Entry) {
 	}
 	x, err := decodeIndex(b)
 	if err != nil {
-		d.log.Warn("disk cache: file dropped", "file", e.name+indexExt, "error", err)
+		d.log.Warn("disk cache: file dropped", "file", e.name+indexExt, "err", err)
 		return
 	}
 	d.mu.Lock()

@@ -12,7 +12,7 @@ import (
 // castagnoli is the CRC that processors compute by themselves.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sums tells which blocks of a version a data file holds, and their CRC32C.
+// sums is which blocks of a version a data file holds, and their CRC32C.
 // The zero sums holds none.
 type sums struct {
 	chunks map[int64]*chunk

@@ -21,7 +21,7 @@ import (
 
 // failed pauses writing after err.
 func (d *Cache) failed(err error) {
-	d.log.Warn("disk cache: cannot write; reads go on without", "dir", d.dir, "error", err)
+	d.log.Warn("disk cache: cannot write; reads go on without", "dir", d.dir, "err", err)
 	d.mu.Lock()
 	d.paused = time.Now().Add(pauseAfter)
 	d.mu.Unlock()
@@ -38,7 +38,7 @@ func (d *Cache) room(e *Entry, n int64) bool {
 	return !no && d.fits(n)
 }
 
-// pausedLocked tells that writing has failed just now.
+// pausedLocked reports whether writing has failed just now.
 func (d *Cache) pausedLocked() bool { return time.Now().Before(d.paused) }
 
 // fits reports whether there is room for n more bytes. It evicts what was used
@@ -126,7 +126,7 @@ func (d *Cache) flushOne(e *Entry, used time.Time) {
 		return
 	case rec != nil:
 		if err := d.slots.writeRecord(rec); err != nil {
-			d.log.Warn("disk cache: cannot write", "file", listFile, "error", err)
+			d.log.Warn("disk cache: cannot write", "file", listFile, "err", err)
 		}
 		return
 	case b != nil:
@@ -145,7 +145,7 @@ func (d *Cache) writeIndex(e *Entry, b []byte) {
 	}
 	if err != nil {
 		os.Remove(temp)
-		d.log.Warn("disk cache: cannot write an index", "error", err)
+		d.log.Warn("disk cache: cannot write an index", "err", err)
 	}
 }
 
@@ -171,7 +171,7 @@ func (d *Cache) Scan() {
 func (d *Cache) scan() {
 	names, err := os.ReadDir(d.dir)
 	if err != nil {
-		d.log.Warn("disk cache: cannot list its directory", "error", err)
+		d.log.Warn("disk cache: cannot list its directory", "err", err)
 		return
 	}
 	type found struct {

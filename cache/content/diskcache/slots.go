@@ -178,7 +178,7 @@ func (d *Cache) readSlot(e *Entry) bool {
 // freeSlot frees the slot of p. Only the writer may call it.
 func (d *Cache) freeSlot(p *slotRecord) {
 	if err := d.slots.remove(p); err != nil {
-		d.log.Warn("disk cache: cannot remove", "file", slotsFile, "error", err)
+		d.log.Warn("disk cache: cannot remove", "file", slotsFile, "err", err)
 	}
 }
 
