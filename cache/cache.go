@@ -1,11 +1,11 @@
 // Package cache is the one view of an exchange that the file system sees: what
-// the bucket holds, overlaid with what is owed to it.
+// the bucket holds, overlaid with what is pending.
 //
 // It joins three rooms. meta keeps what is known of names and may be forgotten,
 // content keeps bytes of immutable versions and may be evicted, outbox keeps what
 // was written here until S3 has confirmed it. A [Cache] speaks of paths below the
 // mountpoint, "Delivery/q3.csv", and of a [File] for each file that is open or
-// owed; a [Handle] is one open of it.
+// pending; a [Handle] is one open of it.
 //
 // The life of a write: Handle.WriteAt stages the bytes in an outbox item over the
 // version that was opened; the last Release seals it; when S3 has confirmed the
@@ -46,7 +46,7 @@ type Bucket interface {
 // Config says what is shown and where it is kept. Folders and StateDir are required.
 type Config struct {
 	Folders   []string // at the root of the mount; single names
-	StateDir  string   // for what is owed
+	StateDir  string   // for what is pending
 	CacheDir  string   // for cached content; "" for memory alone
 	CacheSize int64    // most bytes in CacheDir, 0 for content's default
 	Memory    int64    // most bytes of content in memory, 0 for content's default
@@ -54,7 +54,7 @@ type Config struct {
 	Sync      bool     // close and fsync return when S3 has confirmed
 	ReadOnly  bool
 	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
-	Tell      func(outbox.Status)   // is told once of what a person should know
+	OnStatus  func(outbox.Status)   // is told once of what a person should know
 	Who       string                // names us in the name of a conflict copy
 	Checker   grants.Checker        // asks what the policy grants; nil: nothing is known of it
 	Logger    *slog.Logger
@@ -104,8 +104,8 @@ type Cache struct {
 	mu      sync.Mutex
 	nextID  uint64
 	files   fileTable
-	owed    map[*outbox.Item]*File
-	folders map[string]*outbox.Item // folders that are owed, by prefix
+	pending map[*outbox.Item]*File
+	folders map[string]*outbox.Item // folders that are pending, by prefix
 	kept    map[string]bool         // those of them that keepDir has made
 	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
 	times   map[string]time.Time    // when a folder's entries changed here, by prefix
@@ -120,7 +120,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c := &Cache{
 		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
-		files: newFileTable(), owed: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
+		files: newFileTable(), pending: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
 		kept: map[string]bool{}, removed: map[string]*removedDir{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
@@ -134,9 +134,9 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.names = meta.New(sentBucket{watched, c}, meta.Config{})
+	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.tell, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.notify, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -152,7 +152,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	return c, nil
 }
 
-// recover shows what an earlier process owed, and goes on with it.
+// recover shows what an earlier process left pending, and goes on with it.
 func (c *Cache) recover() error {
 	items, err := c.out.Recover(func(o s3backend.Object) outbox.Base { return c.blocks.Open(o) })
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *Cache) recover() error {
 		f.obj, f.item = it.Over(), it
 		c.keepMode(it, f.obj)
 		c.files.put(f)
-		c.owed[it] = f
+		c.pending[it] = f
 	}
 	c.mu.Unlock()
 	for _, it := range items {
@@ -179,7 +179,7 @@ func (c *Cache) recover() error {
 	return nil
 }
 
-// Close stops all work and waits for it. What is owed stays in the outbox.
+// Close stops all work and waits for it. What is pending stays in the outbox.
 func (c *Cache) Close() error {
 	c.end()
 	c.work.Wait()
@@ -193,7 +193,7 @@ func (c *Cache) Close() error {
 // Syncs reports whether close and fsync wait until S3 has confirmed.
 func (c *Cache) Syncs() bool { return c.cfg.Sync }
 
-// Status lists what is owed, the oldest first.
+// Status lists what is pending, the oldest first.
 func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
 
 func withPaths(all []outbox.Status) []outbox.Status {
@@ -226,8 +226,8 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	}
 	c.names.Put(obj)
 	c.mu.Lock()
-	if f := c.owed[it]; f != nil {
-		delete(c.owed, it)
+	if f := c.pending[it]; f != nil {
+		delete(c.pending, it)
 		f.deliveredLocked(it, obj)
 		c.log.Info("delivered", "key", obj.Key, "bytes", obj.Size)
 	}
@@ -256,7 +256,7 @@ func (c *Cache) Conflicted(it *outbox.Item, beside string) {
 	c.names.Drop(prefix) // the other party's version is news
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.owed[it]; f != nil {
+	if f := c.pending[it]; f != nil {
 		if theirs, _ := keyname.Split(f.key); theirs != prefix { // its directory had no room
 			defer c.names.Drop(theirs)
 		}

@@ -74,7 +74,7 @@ func (r *rig) edit(path, data string) {
 }
 
 // shown is what a program knows that looks at path now.
-func (r *rig) shown(path string) Version {
+func (r *rig) shown(path string) ShownVersion {
 	a, _ := r.Stat(r.Context(), path)
 	return a.Version()
 }
@@ -202,9 +202,9 @@ func TestNamesThatAreTaken(t *testing.T) {
 			"Mkdir":              {r.Mkdir(r.Context(), "Delivery/f", nil), ErrExist},
 			"Rmdir of a file":    {r.Rmdir(r.Context(), "Delivery/f"), ErrNotDir},
 			"Rmdir":              {r.Rmdir(r.Context(), "Delivery/d"), ErrNotEmpty},
-			"Remove of a folder": {r.Remove(r.Context(), "Delivery/d", Version{}), ErrIsDir},
+			"Remove of a folder": {r.Remove(r.Context(), "Delivery/d", ShownVersion{}), ErrIsDir},
 			"Rename onto a file": {second(r.RenameNew(r.Context(), "Delivery/d/x", "Delivery/f")), ErrExist},
-			"Rename into itself": {second(r.Rename(r.Context(), "Delivery/d", "Delivery/d/e", Version{})), ErrInvalid},
+			"Rename into itself": {second(r.Rename(r.Context(), "Delivery/d", "Delivery/d/e", ShownVersion{})), ErrInvalid},
 		} {
 			if !errors.Is(c.got, c.want) {
 				r.Errorf("%s: %v, want %v", what, c.got, c.want)
@@ -364,7 +364,7 @@ func TestRemoveIsRefused(t *testing.T) {
 		if err := r.Remove(r.Context(), "Delivery/f", r.shown("Delivery/f")); !errors.Is(err, s3backend.Denied) {
 			r.Errorf("Remove = %v, want Denied", err)
 		}
-		if _, err := r.Rename(r.Context(), "Delivery/f", "Delivery/g", Version{}); !errors.Is(err, s3backend.Denied) || r.b.Count(buckettest.Copy) > 0 {
+		if _, err := r.Rename(r.Context(), "Delivery/f", "Delivery/g", ShownVersion{}); !errors.Is(err, s3backend.Denied) || r.b.Count(buckettest.Copy) > 0 {
 			r.Errorf("Rename = %v, want Denied before anything is copied", err)
 		}
 		r.wantText("Delivery/f", "f")

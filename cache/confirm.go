@@ -71,12 +71,12 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 
 // unlistedSince reports whether an answer about p may be the ledger's that somebody has
 // got who asked at that time.
-func (c *Cache) unlistedSince(p place, asked time.Time) bool {
+func (c *Cache) unlistedSince(p location, asked time.Time) bool {
 	return c.unlisted.since(keyname.Folder(p.key()), asked.Add(-2*fresh)) // a listing counts for as long as fresh
 }
 
 // unconfirmed is what Confirm, which began at that time, answers after an error.
-func (c *Cache) unconfirmed(p place, began time.Time, err error) Confirmed {
+func (c *Cache) unconfirmed(p location, began time.Time, err error) Confirmed {
 	now := time.Now()
 	last, recorded := c.outcomes.get(p.key())
 	if !errors.Is(err, s3backend.NotExist) {
@@ -100,7 +100,7 @@ func (c *Cache) unconfirmed(p place, began time.Time, err error) Confirmed {
 }
 
 // stillKnown reports whether no later answer of S3 contradicts a delivery.
-func (c *Cache) stillKnown(p place, last outcome) bool {
+func (c *Cache) stillKnown(p location, last outcome) bool {
 	found, known := c.names.Known(p.prefix, p.elem, time.Since(last.At)+fresh)
 	return !known || found.IsFile && found.File.ETag == last.etag
 }

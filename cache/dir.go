@@ -19,8 +19,8 @@ type DirEntry struct {
 type Dir struct {
 	c       *Cache
 	prefix  string
-	owed    []DirEntry      // what is owed here, read first
-	hidden  map[string]bool // elements in owed
+	pending []DirEntry      // what is pending here, read first
+	hidden  map[string]bool // elements in pending
 	listing *meta.Listing   // what S3 holds; nil in the root
 	next    int64
 }
@@ -30,7 +30,7 @@ func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
 	d := &Dir{c: c, hidden: map[string]bool{}}
 	if path == "" {
 		for _, folder := range c.cfg.Folders {
-			d.owed = append(d.owed, DirEntry{folder, c.dirAttr(folder + "/")})
+			d.pending = append(d.pending, DirEntry{folder, c.dirAttr(folder + "/")})
 		}
 		return d, nil
 	}
@@ -46,32 +46,32 @@ func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
 		return nil, ErrNotDir
 	}
 	d.prefix = p.dir()
-	d.addOwed()
+	d.addPending()
 	d.listing = c.names.List(d.prefix, -1)
 	return d, nil
 }
 
-// addOwed takes what is owed in the folder, once: it may be delivered while the
+// addPending takes what is pending in the folder, once: it may be delivered while the
 // listing is read, and must not be missed then.
-func (d *Dir) addOwed() {
+func (d *Dir) addPending() {
 	c := d.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for elem, f := range c.files.byDir[d.prefix] {
 		if f.item != nil {
-			d.owed = append(d.owed, DirEntry{keyname.Escape(elem), f.attrLocked()})
+			d.pending = append(d.pending, DirEntry{keyname.Escape(elem), f.attrLocked()})
 			d.hidden[elem] = true
 		}
 	}
 	for prefix := range c.folders {
-		d.addOwedDirLocked(prefix)
+		d.addPendingDirLocked(prefix)
 	}
 	for prefix, files := range c.files.byDir {
-		if len(prefix) > len(d.prefix) && anyOwed(files, "") {
-			d.addOwedDirLocked(prefix)
+		if len(prefix) > len(d.prefix) && anyPending(files, "") {
+			d.addPendingDirLocked(prefix)
 		}
 	}
-	slices.SortFunc(d.owed, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(d.pending, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // SyncDir returns when what was created, renamed or removed in the folder at path is on
@@ -86,15 +86,15 @@ func (c *Cache) SyncDir(ctx context.Context, path string) error {
 	return c.out.SyncNames(prefix)
 }
 
-// addOwedDirLocked adds the directory that leads to the one with this prefix, which waits
+// addPendingDirLocked adds the directory that leads to the one with this prefix, which waits
 // for delivery, or has something in it that does.
-func (d *Dir) addOwedDirLocked(prefix string) {
+func (d *Dir) addPendingDirLocked(prefix string) {
 	below, ok := strings.CutPrefix(prefix, d.prefix)
 	elem, _, _ := strings.Cut(below, "/")
 	if !ok || below == "" || d.hidden[elem+"/"] {
 		return
 	}
-	d.owed = append(d.owed, DirEntry{keyname.Escape(elem), d.c.dirAttrLocked(d.prefix + elem + "/")})
+	d.pending = append(d.pending, DirEntry{keyname.Escape(elem), d.c.dirAttrLocked(d.prefix + elem + "/")})
 	d.hidden[elem+"/"] = true
 }
 
@@ -103,8 +103,8 @@ func (d *Dir) GoTo(pos int64) { d.next = pos }
 
 // Next returns the next entry and the position behind it; false at the end.
 func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err error) {
-	for d.next < int64(len(d.owed)) {
-		e = d.owed[d.next]
+	for d.next < int64(len(d.pending)) {
+		e = d.pending[d.next]
 		d.next++
 		return e, d.next, true, nil
 	}
@@ -112,7 +112,7 @@ func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err err
 		return e, d.next, false, nil
 	}
 	for {
-		i := int(d.next) - len(d.owed)
+		i := int(d.next) - len(d.pending)
 		m, ok, err := d.listing.At(ctx, i)
 		if err != nil || !ok {
 			return e, d.next, false, err

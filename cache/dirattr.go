@@ -54,9 +54,9 @@ func (c *Cache) SetDirMode(ctx context.Context, path string, mode uint32) error 
 
 // locateDir finds the place of a directory that is there. The root has no attributes of
 // its own.
-func (c *Cache) locateDir(ctx context.Context, path string) (place, error) {
+func (c *Cache) locateDir(ctx context.Context, path string) (location, error) {
 	if path == "" {
-		return place{}, ErrNotHere
+		return location{}, ErrNotHere
 	}
 	p, err := c.locate(ctx, path)
 	if err != nil {

@@ -62,21 +62,21 @@ func (c *Cache) showsEntry(ctx context.Context, prefix string, e meta.Entry) boo
 	return !c.out.Hides(e.Object(prefix))
 }
 
-// owesBelow reports whether anything below a directory is pending, except at the key but
+// pendingBelow reports whether anything below a directory is pending, except at the key but
 // and below it.
-func (c *Cache) owesBelow(prefix, but string) bool {
+func (c *Cache) pendingBelow(prefix, but string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owesBelowLocked(prefix, but)
+	return c.pendingBelowLocked(prefix, but)
 }
 
-func (c *Cache) owesBelowLocked(prefix, but string) bool {
+func (c *Cache) pendingBelowLocked(prefix, but string) bool {
 	for p := range c.folders {
 		if p != prefix && strings.HasPrefix(p, prefix) && (but == "" || !strings.HasPrefix(p, but)) {
 			return true
 		}
 	}
-	return c.files.anyOwedUnder(prefix, but)
+	return c.files.anyPendingUnder(prefix, but)
 }
 
 // checkEmpty reports whether an empty directory has a marker, by a fresh listing:
@@ -84,7 +84,7 @@ func (c *Cache) owesBelowLocked(prefix, but string) bool {
 // empty. A file that the other party has put there since stays, and the directory with
 // it.
 func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err error) {
-	if c.owesBelow(prefix, "") {
+	if c.pendingBelow(prefix, "") {
 		return false, ErrNotEmpty
 	}
 	entry, marker, err := c.holds(ctx, prefix, "", fresh)
@@ -104,7 +104,7 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	c.mu.Lock()
 	owed := c.folders[prefix] != nil
 	c.mu.Unlock()
-	if owed || c.owesBelow(prefix, prefix+elem) || c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
+	if owed || c.pendingBelow(prefix, prefix+elem) || c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
 		return
 	}
 	if n, marker, known := c.names.Count(prefix); known && (marker || n > c.out.RemovingBelow(prefix)+1) {
@@ -112,7 +112,7 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	}
 	entry, marker, err := c.holds(ctx, prefix, elem, -1)
 	if err == nil && !entry && !marker {
-		err = c.oweFolder(prefix)
+		err = c.createDirMarker(prefix)
 		c.mu.Lock()
 		c.kept[prefix] = c.folders[prefix] != nil
 		c.mu.Unlock()
@@ -167,7 +167,7 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 	c.mu.Lock()
 	c.madeDirLocked(p.dir(), perm)
 	c.mu.Unlock()
-	if err := c.oweFolder(p.dir()); err != nil {
+	if err := c.createDirMarker(p.dir()); err != nil {
 		return err
 	}
 	c.entered(p.dir())
@@ -178,8 +178,8 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 	return nil
 }
 
-// oweFolder makes a directory's marker.
-func (c *Cache) oweFolder(prefix string) error {
+// createDirMarker makes a directory's marker.
+func (c *Cache) createDirMarker(prefix string) error {
 	c.marking.Lock()
 	defer c.marking.Unlock()
 	c.mu.Lock()

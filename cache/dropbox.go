@@ -18,25 +18,25 @@ import (
 
 func ledgerFile(stateDir string) string { return filepath.Join(stateDir, "ledger.jsonl") }
 
-// sentBucket is the bucket as names are looked up in it: where the policy lets us put
+// dropboxBucket is the bucket as names are looked up in it: where the policy lets us put
 // and not list, as in a dropbox, what we sent is listed from the ledger.
-type sentBucket struct {
+type dropboxBucket struct {
 	meta.Bucket
 	c *Cache
 }
 
 // List asks S3, unless it is known that the policy does not let us.
-func (b sentBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
+func (b dropboxBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
 	folder := keyname.Folder(in.Prefix)
 	if b.c.grants.WriteOnly(ctx, folder, false) {
 		b.c.grants.RefreshIfOld(folder)
 		b.c.unlisted.note(folder)
-		return b.c.sentPage(in), nil
+		return b.c.listSent(in), nil
 	}
 	page, err := b.Bucket.List(ctx, in)
 	if errors.Is(err, s3backend.Denied) && b.c.grants.WriteOnly(ctx, folder, true) {
 		b.c.unlisted.note(folder)
-		return b.c.sentPage(in), nil
+		return b.c.listSent(in), nil
 	}
 	return page, err
 }
@@ -75,8 +75,8 @@ func (u *unlisted) age(folder string) time.Duration {
 	return -1
 }
 
-// sentPage lists what we sent as S3 lists what it holds.
-func (c *Cache) sentPage(in s3backend.ListInput) s3backend.Page {
+// listSent lists what we sent as S3 lists what it holds.
+func (c *Cache) listSent(in s3backend.ListInput) s3backend.Page {
 	var page s3backend.Page
 	most := int(in.Max)
 	if most == 0 {

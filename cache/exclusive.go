@@ -41,9 +41,9 @@ func (e *exclusives) createdLocked(opener outbox.Writer) {
 	e.last = time.Now()
 }
 
-// taken reports whether S3 holds a file at a place that was free when it was looked up:
+// taken reports whether S3 holds a file at a location that was free when it was looked up:
 // the other party has put it there since.
-func (c *Cache) taken(ctx context.Context, p place) (bool, error) {
+func (c *Cache) taken(ctx context.Context, p location) (bool, error) {
 	key := p.key()
 	c.mu.Lock()
 	ours := c.folders[p.prefix] != nil // S3 does not even have the directory yet
@@ -67,9 +67,9 @@ func (c *Cache) taken(ctx context.Context, p place) (bool, error) {
 	return true, nil
 }
 
-// headOrList asks S3 what it holds at a place: by HeadObject, or by a listing where that
+// headOrList asks S3 what it holds at a location: by HeadObject, or by a listing where that
 // is refused.
-func (c *Cache) headOrList(ctx context.Context, p place) (s3backend.Object, error) {
+func (c *Cache) headOrList(ctx context.Context, p location) (s3backend.Object, error) {
 	if c.grants.ReadDenied(keyname.Folder(p.prefix)) {
 		return s3backend.ListExact(ctx, c.bucket, p.key())
 	}

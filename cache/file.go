@@ -13,7 +13,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// File is a file that is open or owed: the identity behind an inode. It follows
+// File is a file that is open or pending: the identity behind an inode. It follows
 // its content when it is renamed, and keeps it when its name is removed or taken
 // by another while it is open.
 type File struct {
@@ -26,9 +26,9 @@ type File struct {
 
 	// The fields below are guarded by Cache.mu.
 	key     string
-	obj     s3backend.Object // the version opened, or under what is owed; no ETag for none
+	obj     s3backend.Object // the version opened, or under what is pending; no ETag for none
 	reader  *content.Reader  // of obj, while there are handles and no item
-	item    *outbox.Item     // nil while nothing is owed
+	item    *outbox.Item     // nil while nothing is pending
 	under   *content.Reader  // what item's content lies upon
 	staged  bool             // item's staged file is open for the handles
 	held    bool             // the writers hold item back from delivery
@@ -89,7 +89,7 @@ func (f *File) deliveredLocked(it *outbox.Item, obj s3backend.Object) {
 	f.c.files.drop(f)
 }
 
-// endItemLocked lets go of an item that is owed no more.
+// endItemLocked lets go of an item that is no longer pending.
 func (f *File) endItemLocked(it *outbox.Item) {
 	if f.item != it {
 		return
@@ -124,7 +124,7 @@ func (f *File) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 		if !errors.Is(err, os.ErrClosed) && !errors.Is(err, content.ErrClosed) {
 			return n, err
 		}
-		// It was delivered, or renamed, between the two: read its new place.
+		// It was delivered, or renamed, between the two: read its new location.
 		f.c.mu.Lock()
 		same := f.item == it && f.reader == r
 		f.c.mu.Unlock()
@@ -263,7 +263,7 @@ func (f *File) beginOn(base s3backend.Object, create func(s3backend.Object, outb
 		f.reader.Close()
 		f.reader = nil
 	}
-	f.c.owed[it] = f
+	f.c.pending[it] = f
 	if f.unnamed {
 		it.Unname()
 	} else {
@@ -346,7 +346,7 @@ func (f *File) close(h *Handle) {
 	}
 }
 
-// dropItem ends what is owed of the file, which is then as S3 holds it. The caller
+// dropItem ends the file's pending item: the file is then as S3 holds it. The caller
 // holds changing.
 func (f *File) dropItem(it *outbox.Item) {
 	it.Drop()
@@ -356,7 +356,7 @@ func (f *File) dropItem(it *outbox.Item) {
 	if f.unnamed {
 		f.c.outcomes.note(f.key, Removed, "")
 	}
-	delete(f.c.owed, it)
+	delete(f.c.pending, it)
 	f.endItemLocked(it)
 	switch {
 	case f.handles == 0:
@@ -376,7 +376,7 @@ func (f *File) Same(g *File) bool {
 	return f.item == nil && g.item == nil && f.obj.ETag != "" && f.obj.ETag == g.obj.ETag && f.obj.Key == g.obj.Key
 }
 
-// pending is the item that is owed of the file, or nil.
+// pending returns the file's pending item, or nil.
 func (f *File) pending() *outbox.Item {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()

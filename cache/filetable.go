@@ -6,7 +6,7 @@ import (
 	"github.com/s3share/s3share/cache/keyname"
 )
 
-// fileTable finds files that are open or owed by their key and by their folder.
+// fileTable finds files that are open or pending by their key and by their folder.
 // The Cache's mu guards it.
 type fileTable struct {
 	byKey map[string]*File
@@ -49,22 +49,22 @@ func (t *fileTable) move(f *File, key string) {
 	t.put(f)
 }
 
-// anyOwedUnder reports whether a file is owed anywhere below prefix, except at the key
+// anyPendingUnder reports whether a file is pending anywhere below prefix, except at the key
 // but and below it.
-func (t *fileTable) anyOwedUnder(prefix, but string) bool {
+func (t *fileTable) anyPendingUnder(prefix, but string) bool {
 	for dir, files := range t.byDir {
 		if !strings.HasPrefix(dir, prefix) || strings.HasSuffix(but, "/") && strings.HasPrefix(dir, but) {
 			continue
 		}
-		if anyOwed(files, but) {
+		if anyPending(files, but) {
 			return true
 		}
 	}
 	return false
 }
 
-// anyOwed reports whether one of some files is owed, except at the key but.
-func anyOwed(files map[string]*File, but string) bool {
+// anyPending reports whether one of some files is pending, except at the key but.
+func anyPending(files map[string]*File, but string) bool {
 	for _, f := range files {
 		if f.item != nil && f.key != but {
 			return true

@@ -121,7 +121,7 @@ func TestPutRefused(t *testing.T) {
 			"Open":     func() error { return second(r.Open(r.Context(), "Delivery/theirs", OpenMode{Write: true})) },
 			"Truncate": func() error { return r.Truncate(r.Context(), "Delivery/theirs", 0) },
 			"Mkdir":    func() error { return r.Mkdir(r.Context(), "Delivery/dir", nil) },
-			"Rename":   func() error { return second(r.Rename(r.Context(), "Delivery/theirs", "Delivery/f", Version{})) },
+			"Rename":   func() error { return second(r.Rename(r.Context(), "Delivery/theirs", "Delivery/f", ShownVersion{})) },
 		} {
 			if err := do(); !errors.Is(err, s3backend.Denied) {
 				t.Errorf("%s = %v, want Denied", call, err)

@@ -47,7 +47,7 @@ func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 	}
 	v, err := r.View(ctx, off, n)
 	if errors.Is(err, content.ErrClosed) {
-		return nil, nil // it has another place by now
+		return nil, nil // it has another location by now
 	}
 	return v, err
 }
@@ -259,7 +259,7 @@ func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
 	return it.SetMtime(t)
 }
 
-// SetMode sets the permission bits, which travel with the file where it is owed.
+// SetMode sets the permission bits, which travel with the file where it is pending.
 func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
 	h.f.changing.Lock()
 	defer h.f.changing.Unlock()

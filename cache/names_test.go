@@ -27,12 +27,12 @@ func TestNamesThatAreRefused(t *testing.T) {
 				"Create, exclusive":       second(r.Create(r.Context(), path, nil, true, OpenMode{})),
 				"Create, truncating":      second(r.Create(r.Context(), path, nil, false, OpenMode{Truncate: true})),
 				"Mkdir":                   r.Mkdir(r.Context(), path, nil),
-				"Rename of a file":        second(r.Rename(r.Context(), "Delivery/f", path, Version{})),
-				"Rename of an owed file":  second(r.Rename(r.Context(), "Delivery/owed", path, Version{})),
-				"Rename of a folder":      second(r.Rename(r.Context(), "Delivery/d", path, Version{})),
+				"Rename of a file":        second(r.Rename(r.Context(), "Delivery/f", path, ShownVersion{})),
+				"Rename of an owed file":  second(r.Rename(r.Context(), "Delivery/owed", path, ShownVersion{})),
+				"Rename of a folder":      second(r.Rename(r.Context(), "Delivery/d", path, ShownVersion{})),
 				"Rename to what is free":  second(r.RenameNew(r.Context(), "Delivery/f", path)),
 				"Create below a folder":   second(r.Create(r.Context(), "Delivery/d/"+name, nil, false, OpenMode{})),
-				"Rename into the folder":  second(r.Rename(r.Context(), "Delivery/f", "Delivery/d/"+name, Version{})),
+				"Rename into the folder":  second(r.Rename(r.Context(), "Delivery/f", "Delivery/d/"+name, ShownVersion{})),
 				"RenameNew to the folder": second(r.RenameNew(r.Context(), "Delivery/d/x", "Delivery/d/"+name)),
 			} {
 				if !errors.Is(got, want) {

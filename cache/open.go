@@ -20,7 +20,7 @@ type OpenMode struct {
 }
 
 // Open opens the file at path, in the version that S3 holds now, or in what is
-// owed. Its error is NotExist, ErrIsDir, or why S3 did not answer.
+// pending. Its error is NotExist, ErrIsDir, or why S3 did not answer.
 func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, error) {
 	p, err := c.locate(ctx, path)
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 	}
 	maxAge := fresh
 	if !mode.Write {
-		maxAge = -1 // the first of its bytes prove the version
+		maxAge = -1 // the answer with the first of its bytes validates the version
 	}
 	for {
 		a, err := c.stat(ctx, p, maxAge)
@@ -59,7 +59,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 			c.readAhead(p, a.Size)
 		}
 		if maxAge != fresh {
-			switch ok, err := c.prove(ctx, p, h.f); {
+			switch ok, err := c.revalidate(ctx, p, h.f); {
 			case err != nil:
 				h.Release()
 				return nil, err
@@ -80,10 +80,10 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 	}
 }
 
-// prove reports whether f, which is open, is what S3 holds at the place p, by an
+// revalidate reports whether f, which is open, is what S3 holds at the location p, by an
 // answer that is fresh. It asks for no more than the bytes that reading f begins
 // with; false means that S3 has to be asked for the name.
-func (c *Cache) prove(ctx context.Context, p place, f *File) (bool, error) {
+func (c *Cache) revalidate(ctx context.Context, p location, f *File) (bool, error) {
 	c.mu.Lock()
 	it, r, etag := f.item, f.reader, f.obj.ETag
 	c.mu.Unlock()
@@ -188,7 +188,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 		return nil, ErrExist
 	case err == nil && a.Dir:
 		return nil, ErrIsDir
-	case err == nil && mode.Truncate && c.unseen(a, Version{}):
+	case err == nil && mode.Truncate && c.changedSinceShown(a, ShownVersion{}):
 	case err == nil:
 		return c.Open(ctx, path, mode)
 	case !errors.Is(err, s3backend.NotExist):

@@ -57,7 +57,7 @@ func atOrBelow(p, path string) bool {
 	return path == "" || p == path || strings.HasPrefix(p, path+"/")
 }
 
-// Owes reports whether an outbox in this state directory owes anything, or keeps
+// Owes reports whether an outbox in this state directory has anything pending, or keeps
 // private files. Nobody else may use the directory meanwhile.
 func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)) }
 
@@ -94,20 +94,20 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 func (c *Cache) reviewConflicts() {
 	for _, st := range c.out.Conflicts() {
 		prefix, elem := keyname.Split(st.Key)
-		_, err := c.stat(c.ending, place{prefix: prefix, elem: elem}, -1)
+		_, err := c.stat(c.ending, location{prefix: prefix, elem: elem}, -1)
 		if errors.Is(err, s3backend.NotExist) && c.unlisted.age(keyname.Folder(st.Key)) < 0 {
 			c.out.Resolved(st.Key)
 		}
 	}
 }
 
-// Paused tells why all that is owed waits, or nil.
+// Paused returns why all that is pending waits, or nil.
 func (c *Cache) Paused() error { return c.out.Paused() }
 
 // notify hands the outbox's news on.
-func (c *Cache) tell(st outbox.Status) {
-	if c.cfg.Tell != nil {
-		c.cfg.Tell(withPaths([]outbox.Status{st})[0])
+func (c *Cache) notify(st outbox.Status) {
+	if c.cfg.OnStatus != nil {
+		c.cfg.OnStatus(withPaths([]outbox.Status{st})[0])
 	}
 }
 

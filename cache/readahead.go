@@ -18,7 +18,7 @@ const (
 
 // readAhead records that the file at p is opened to be read, and begins to fetch the next
 // files if a program opens them one after the other.
-func (c *Cache) readAhead(p place, size int64) {
+func (c *Cache) readAhead(p location, size int64) {
 	if size <= 0 || size > content.MaxPrefetch {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // Remove removes the file at path, which was shown to lead to v. A version that the
 // other party has put there since stays. The error is Denied where the policy grants
 // no delete; then nothing has changed.
-func (c *Cache) Remove(ctx context.Context, path string, v Version) error {
+func (c *Cache) Remove(ctx context.Context, path string, v ShownVersion) error {
 	p, a, err := c.locateToChange(ctx, path)
 	if err != nil {
 		return err
@@ -19,7 +19,7 @@ func (c *Cache) Remove(ctx context.Context, path string, v Version) error {
 	if a.Dir {
 		return ErrIsDir
 	}
-	if c.unseen(a, v) {
+	if c.changedSinceShown(a, v) {
 		return c.grants.CanDelete(ctx, p.key()) // v is gone, and the other party has come after us
 	}
 	if err := c.vacate(ctx, p, a); err != nil {
@@ -34,7 +34,7 @@ func (c *Cache) Remove(ctx context.Context, path string, v Version) error {
 // vacate takes the file at p out of the view. Who has it open keeps it, and what S3
 // holds of it is removed, at its last close where it is open. Where the policy refuses
 // that, nothing is changed and the error is Denied.
-func (c *Cache) vacate(ctx context.Context, p place, a Attr) error {
+func (c *Cache) vacate(ctx context.Context, p location, a Attr) error {
 	key := p.key()
 	c.mu.Lock()
 	f := c.files.get(key)
@@ -73,7 +73,7 @@ func (c *Cache) vacate(ctx context.Context, p place, a Attr) error {
 		}
 	}
 	c.keepDir(ctx, p.prefix, p.elem)
-	// The removal is journaled before what is owed ends: a process that is killed in
+	// The removal is journaled before what is pending ends: a process that is killed in
 	// between has not removed the file.
 	closed := func() {}
 	if at.ETag != "" {
@@ -95,7 +95,7 @@ func (c *Cache) vacate(ctx context.Context, p place, a Attr) error {
 		return nil
 	}
 	if it != nil {
-		delete(c.owed, it)
+		delete(c.pending, it)
 		f.endItemLocked(it)
 		it.Drop()
 	}

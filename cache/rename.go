@@ -10,7 +10,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Rename moves a file or a folder. What is owed moves here, without a request; what
+// Rename moves a file or a folder. What is pending moves here, without a request; what
 // S3 holds is copied there, on the server, and then deleted, so that at each moment
 // it is whole under one name at least.
 //
@@ -18,32 +18,32 @@ import (
 // has put there since. Where the other party has put another version, or the first,
 // that one stays and the file goes beside it as a conflict copy. What of a file newPath
 // leads to then is returned.
-func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, over Version) (Version, error) {
+func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, over ShownVersion) (ShownVersion, error) {
 	return c.renameAs(ctx, oldPath, newPath, renaming{over: over})
 }
 
 // RenameNew is Rename to a name that is free. Its error is ErrExist where it is taken.
-func (c *Cache) RenameNew(ctx context.Context, oldPath, newPath string) (Version, error) {
+func (c *Cache) RenameNew(ctx context.Context, oldPath, newPath string) (ShownVersion, error) {
 	return c.renameAs(ctx, oldPath, newPath, renaming{noReplace: true})
 }
 
 // renaming says what a rename may replace.
 type renaming struct {
-	over      Version
+	over      ShownVersion
 	noReplace bool
 }
 
-func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renaming) (Version, error) {
+func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renaming) (ShownVersion, error) {
 	from, err := c.locate(ctx, oldPath)
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	to, err := c.locateNew(ctx, newPath)
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	if err := errors.Join(c.checkWrite(from.prefix, ""), c.checkWrite(to.prefix, to.elem)); err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	v, err := c.rename(ctx, from, to, how, -1)
 	if errors.Is(err, s3backend.Stale) {
@@ -51,7 +51,7 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 		v, err = c.rename(ctx, from, to, how, 0)
 	}
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	c.entered(to.key())
 	c.mu.Lock()
@@ -63,10 +63,10 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 
 // rename renames with answers of S3 at most maxAge old. Its error is Stale where
 // they were too old; then nothing has changed.
-func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge time.Duration) (Version, error) {
+func (c *Cache) rename(ctx context.Context, from, to location, how renaming, maxAge time.Duration) (ShownVersion, error) {
 	src, err := c.stat(ctx, from, maxAge)
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	if src.File != nil {
 		// Not to be delivered under its first name while S3 is asked of the other.
@@ -77,31 +77,31 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 	dst, err := c.stat(ctx, to, maxAge)
 	if how.noReplace && src.File != nil && errors.Is(err, s3backend.NotExist) {
 		if err := to.checkNew(); err != nil {
-			return Version{}, err
+			return ShownVersion{}, err
 		}
-		// A file that is owed has its new name without a request.
+		// A file that is pending has its new name without a request.
 		switch taken, err := c.taken(ctx, to); {
 		case err != nil:
-			return Version{}, err
+			return ShownVersion{}, err
 		case taken:
-			return Version{}, ErrExist
+			return ShownVersion{}, ErrExist
 		}
 	}
 	switch {
 	case errors.Is(err, s3backend.NotExist):
 		if err := to.checkNew(); err != nil {
-			return Version{}, err
+			return ShownVersion{}, err
 		}
 		dst = Attr{}
 	case err != nil:
-		return Version{}, err
+		return ShownVersion{}, err
 	case how.noReplace:
-		return Version{}, ErrExist
+		return ShownVersion{}, ErrExist
 	case dst.Dir && !src.Dir:
-		return Version{}, ErrIsDir
+		return ShownVersion{}, ErrIsDir
 	case !dst.Dir && src.Dir:
-		return Version{}, ErrNotDir
-	case c.unseen(dst, how.over):
+		return ShownVersion{}, ErrNotDir
+	case c.changedSinceShown(dst, how.over):
 		dst = Attr{}
 	}
 	if src.Dir || src.File != nil {
@@ -110,7 +110,7 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 		err = c.grants.PutDenied(to.key()) // else the copy will tell, before anything has changed
 	}
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	if from.prefix != to.prefix {
 		elem := from.elem
@@ -120,35 +120,35 @@ func (c *Cache) rename(ctx context.Context, from, to place, how renaming, maxAge
 		c.keepDir(ctx, from.prefix, elem)
 	}
 	if src.Dir {
-		return Version{}, c.renameDir(ctx, from, to, dst.Dir)
+		return ShownVersion{}, c.renameDir(ctx, from, to, dst.Dir)
 	}
 	return c.renameFile(ctx, from, to, src, dst, how.noReplace)
 }
 
 // renameFile renames a file over what dst shows, or to a name that is free.
-func (c *Cache) renameFile(ctx context.Context, from, to place, src, dst Attr, noReplace bool) (Version, error) {
+func (c *Cache) renameFile(ctx context.Context, from, to location, src, dst Attr, noReplace bool) (ShownVersion, error) {
 	if from.key() == to.key() {
 		return src.Version(), nil
 	}
 	if src.File != nil {
-		switch done, err := c.renameOwed(ctx, src.File, to, dst); {
+		switch done, err := c.renamePending(ctx, src.File, to, dst); {
 		case err != nil || done:
 			return src.File.Version(), err
 		}
 		// It was delivered in this moment; S3 holds it now.
 		var err error
 		if src, err = c.stat(ctx, from, -1); err != nil {
-			return Version{}, err
+			return ShownVersion{}, err
 		}
 	}
 	if c.out.Private(to.key()) {
-		return c.setAside(ctx, from, to, src, dst)
+		return c.renameToPrivate(ctx, from, to, src, dst)
 	}
 	return c.renameObject(ctx, from, to, src, dst, noReplace)
 }
 
-// renameOwed moves a file that is owed; false where nothing is owed any more.
-func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bool, error) {
+// renamePending moves a file that is pending; false where nothing is pending any more.
+func (c *Cache) renamePending(ctx context.Context, f *File, to location, dst Attr) (bool, error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	c.mu.Lock()
@@ -170,39 +170,39 @@ func (c *Cache) renameOwed(ctx context.Context, f *File, to place, dst Attr) (bo
 			return false, err
 		}
 	}
-	room, err := c.makeRoom(ctx, to.key(), dst)
+	dest, err := c.claimDestination(ctx, to.key(), dst)
 	if err != nil {
 		return false, err
 	}
-	if err := it.Rename(to.key(), room.over, room.it); err != nil {
-		room.leave()
+	if err := it.Rename(to.key(), dest.over, dest.it); err != nil {
+		dest.abort()
 		return false, err
 	}
 	c.mu.Lock()
-	room.takeLocked()
+	dest.commitLocked()
 	c.files.move(f, to.key())
 	f.obj.Key = to.key()
 	c.mu.Unlock()
-	room.taken()
+	dest.committed()
 	return true, nil
 }
 
-// room is a name that something is about to take. Whoever makes it ends it: by
-// takeLocked and taken, or by leave.
-type room struct {
+// destination is a name that something is about to take. Whoever makes it ends it: by
+// commitLocked and committed, or by abort.
+type destination struct {
 	c    *Cache
 	over s3backend.Object // S3 holds it there, and what comes replaces it
 	f    *File            // has the name now, and its changing is held; or nil
-	it   *outbox.Item     // is owed of f, and held; or nil
+	it   *outbox.Item     // f's, pending and held; or nil
 }
 
-// makeRoom holds back what is owed at key. S3 has nothing to remove there, since
+// claimDestination holds back what is pending at key. S3 has nothing to remove there, since
 // the name is taken at once, and the policy need not grant it.
-func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (room, error) {
+func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (destination, error) {
 	if dst.Key == "" {
-		return room{c: c}, nil // the outbox knows of what is being removed there
+		return destination{c: c}, nil // the outbox knows of what is being removed there
 	}
-	r := room{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
+	r := destination{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
 	if r.f == nil {
 		return r, nil
 	}
@@ -228,10 +228,10 @@ func (c *Cache) makeRoom(ctx context.Context, key string, dst Attr) (room, error
 	return r, nil
 }
 
-// takeLocked gives the name away, in the moment in which it leads to something else:
+// commitLocked gives the name away, in the moment in which it leads to something else:
 // who has the old file open keeps it, without a name. The caller holds mu, and calls
-// taken afterwards.
-func (r room) takeLocked() {
+// committed afterwards.
+func (r destination) commitLocked() {
 	if r.f == nil {
 		return
 	}
@@ -241,13 +241,13 @@ func (r room) takeLocked() {
 		r.f.unnamed = true
 		r.f.held = r.f.held || r.it != nil
 	case r.it != nil:
-		delete(r.c.owed, r.it)
+		delete(r.c.pending, r.it)
 		r.f.endItemLocked(r.it)
 	}
 }
 
-// taken ends what was owed under the name that was given away.
-func (r room) taken() {
+// committed ends what was pending under the name that was given away.
+func (r destination) committed() {
 	if r.f == nil {
 		return
 	}
@@ -267,8 +267,8 @@ func (r room) taken() {
 	}
 }
 
-// leave lets the old file go its way: nothing has taken its name.
-func (r room) leave() {
+// abort lets the old file go its way: nothing has taken its name.
+func (r destination) abort() {
 	if r.f == nil {
 		return
 	}
@@ -284,43 +284,43 @@ func (r room) leave() {
 // renameObject moves what S3 holds: a copy, then a delete, each on the condition
 // that S3 still holds what was looked at. Where the other party has put another
 // version under the new name since, that one stays and ours goes beside it.
-func (c *Cache) renameObject(ctx context.Context, from, to place, src, dst Attr, noReplace bool) (Version, error) {
+func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst Attr, noReplace bool) (ShownVersion, error) {
 	if err := c.grants.CanDelete(ctx, from.key()); err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
-	room, err := c.makeRoom(ctx, to.key(), dst)
+	dest, err := c.claimDestination(ctx, to.key(), dst)
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
-	if room.it != nil {
-		if room.over, err = room.it.Made(ctx); err != nil {
-			room.leave()
-			return Version{}, err
+	if dest.it != nil {
+		if dest.over, err = dest.it.Made(ctx); err != nil {
+			dest.abort()
+			return ShownVersion{}, err
 		}
 	}
-	var v Version
+	var v ShownVersion
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: room.over, Instead: room.it}}, func(made []s3backend.Object) {
-		c.renamed(old, made[0], room.takeLocked)
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Instead: dest.it}}, func(made []s3backend.Object) {
+		c.renamed(old, made[0], dest.commitLocked)
 		v.etag = made[0].ETag
 	})
 	if err == nil {
-		room.taken()
+		dest.committed()
 		return v, nil
 	}
-	room.leave()
+	dest.abort()
 	if noReplace || !errors.Is(err, s3backend.Stale) {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	there, serr := c.names.Lookup(ctx, to.prefix, to.elem, 0)
-	if serr != nil || !there.IsFile || there.File.ETag == room.over.ETag {
-		return Version{}, err // it is the old name that has changed
+	if serr != nil || !there.IsFile || there.File.ETag == dest.over.ETag {
+		return ShownVersion{}, err // it is the old name that has changed
 	}
-	return Version{}, c.renameBeside(ctx, from, to, src)
+	return ShownVersion{}, c.renameBeside(ctx, from, to, src)
 }
 
 // renameBeside ends a rename whose new name the other party has taken.
-func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) error {
+func (c *Cache) renameBeside(ctx context.Context, from, to location, src Attr) error {
 	for {
 		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
 		err := c.out.MoveBeside(ctx, old, to.key(), func(made []s3backend.Object) {
@@ -343,7 +343,7 @@ func (c *Cache) renameBeside(ctx context.Context, from, to place, src Attr) erro
 	}
 }
 
-// renamed notes that S3 has moved a version, before it removes the original. takeLocked
+// renamed notes that S3 has moved a version, before it removes the original. commitLocked
 // is called in the moment in which the new name leads to it.
 func (c *Cache) renamed(old, obj s3backend.Object, takeLocked func()) {
 	c.noteMoved(old, &obj)

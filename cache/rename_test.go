@@ -31,7 +31,7 @@ func TestRenamedFolderIsNotMadeAnew(t *testing.T) {
 		}
 		<-held.Entered // it is on its way, and the rename waits for it
 		renamed := make(chan error)
-		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", Version{})) }()
+		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{})) }()
 		synctest.Wait()
 		held.Release()
 		if err := <-renamed; err != nil {
@@ -87,7 +87,7 @@ func TestFolderIsRenamedWhileItsFilesGoUp(t *testing.T) {
 		<-puts.Entered
 		r.create("Delivery/old/closed", "closed").Release()
 		renamed := make(chan error)
-		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", Version{})) }()
+		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{})) }()
 		puts.Release()
 		<-copies.Entered
 		time.Sleep(time.Minute)
@@ -111,7 +111,7 @@ func TestRenameOfAFolderIsTakenBack(t *testing.T) {
 			r.b.Store(key, []byte("data"), nil)
 		}
 		r.wantShown("Delivery", "old")
-		if _, err := r.Rename(r.Context(), "Delivery/old", "Delivery/new", Version{}); !errors.Is(err, s3backend.Denied) {
+		if _, err := r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{}); !errors.Is(err, s3backend.Denied) {
 			r.Fatalf("Rename = %v, want Denied", err)
 		}
 		r.drain()
@@ -153,7 +153,7 @@ func TestDeliveredDirectoryIsNotMovedToATrash(t *testing.T) {
 					r.Fatal(err)
 				}
 			}
-			if _, err := r.Rename(r.Context(), "Delivery/d", trash, Version{}); !errors.Is(err, ErrPrivate) {
+			if _, err := r.Rename(r.Context(), "Delivery/d", trash, ShownVersion{}); !errors.Is(err, ErrPrivate) {
 				r.Errorf("rename to %s = %v, want %v", trash, err, ErrPrivate)
 			}
 			r.drain()

@@ -21,10 +21,10 @@ type dirRename struct {
 }
 
 // renameDir moves all that is below a directory, as one operation: first every object is
-// copied, then what is owed gets its new name, and only then the old objects are deleted.
+// copied, then what is pending gets its new name, and only then the old objects are deleted.
 // What S3 refuses to copy for what it is stays where it is, and is told at the end as an
 // *outbox.StayedError.
-func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) error {
+func (c *Cache) renameDir(ctx context.Context, from, to location, replace bool) error {
 	r := &dirRename{c: c, old: from.dir(), dir: to.dir()}
 	if strings.HasPrefix(r.dir, r.old) {
 		if r.dir == r.old {
@@ -55,12 +55,12 @@ func (c *Cache) renameDir(ctx context.Context, from, to place, replace bool) err
 	return nil
 }
 
-// plan lists what S3 has to copy. What a file that is owed will replace is not copied: it
+// plan lists what S3 has to copy. What a file that is pending will replace is not copied: it
 // is deleted once that file is delivered under its new name.
 func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 	c := r.c
 	replaced := map[string]string{} // ETags by key
-	for _, f := range r.owed() {
+	for _, f := range r.pendingFiles() {
 		it := f.pending()
 		if it == nil {
 			continue
@@ -96,7 +96,7 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 			moves = append(moves, outbox.Move{From: o, To: to})
 		}
 	}
-	for _, f := range r.owed() {
+	for _, f := range r.pendingFiles() {
 		if to := r.rename(f.Attr().Key); len(to) > keyname.MaxKey {
 			return nil, fmt.Errorf("%w: %q", ErrNameTooLong, to)
 		}
@@ -106,8 +106,8 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 
 func (r *dirRename) rename(key string) string { return r.dir + strings.TrimPrefix(key, r.old) }
 
-// owed are the files below the old name of which something is owed.
-func (r *dirRename) owed() (all []*File) {
+// pendingFiles returns the files below the old name that are pending.
+func (r *dirRename) pendingFiles() (all []*File) {
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	for _, f := range r.c.files.under(r.old) {
@@ -118,7 +118,7 @@ func (r *dirRename) owed() (all []*File) {
 	return all
 }
 
-// copied gives what is owed its new name, and shows all under it, in the end in one
+// copied gives what is pending its new name, and shows all under it, in the end in one
 // moment.
 func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3backend.Object) error {
 	copies := map[string]s3backend.Object{} // by the old key
@@ -130,12 +130,12 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 	var done []*File
 	folders, err := r.makeMarkers()
 	for err == nil {
-		files := r.owed()
+		files := r.pendingFiles()
 		if len(files) == 0 && r.show(moves, made) {
 			break
 		}
 		for _, f := range files {
-			if err = r.renameOwed(ctx, f, copies); err != nil {
+			if err = r.renamePending(ctx, f, copies); err != nil {
 				break
 			}
 			done = append(done, f)
@@ -160,7 +160,7 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 	return nil
 }
 
-// makeMarkers makes the directories' own objects anew, and returns those that are owed
+// makeMarkers makes the directories' own objects anew, and returns those that are pending
 // under the old name.
 func (r *dirRename) makeMarkers() (owed []string, err error) {
 	c := r.c
@@ -172,22 +172,22 @@ func (r *dirRename) makeMarkers() (owed []string, err error) {
 	}
 	c.mu.Unlock()
 	for _, prefix := range slices.Concat(r.markers, owed) {
-		if err := c.oweFolder(r.rename(prefix)); err != nil {
+		if err := c.createDirMarker(r.rename(prefix)); err != nil {
 			return nil, err
 		}
 	}
 	return owed, nil
 }
 
-// renameOwed renames one file that is owed.
-func (r *dirRename) renameOwed(ctx context.Context, f *File, copies map[string]s3backend.Object) error {
+// renamePending renames one file that is pending.
+func (r *dirRename) renamePending(ctx context.Context, f *File, copies map[string]s3backend.Object) error {
 	prefix, elem := keyname.Split(r.rename(f.Attr().Key))
 	it := f.pending()
 	if it == nil {
 		return nil
 	}
 	over := it.Over()
-	if _, err := r.c.renameOwed(ctx, f, place{prefix: prefix, elem: elem}, Attr{}); err != nil {
+	if _, err := r.c.renamePending(ctx, f, location{prefix: prefix, elem: elem}, Attr{}); err != nil {
 		return err
 	}
 	if made, ok := copies[over.Key]; ok {
@@ -197,7 +197,7 @@ func (r *dirRename) renameOwed(ctx context.Context, f *File, copies map[string]s
 }
 
 // show moves all files that are open, and what is known of them. It reports false where
-// something has come to be owed under the old name since the caller looked.
+// something has become pending under the old name since the caller looked.
 func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 	c := r.c
 	c.names.Drop(r.dir)
@@ -234,7 +234,7 @@ func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 func (r *dirRename) takeBack(ctx context.Context, done []*File) {
 	back := dirRename{c: r.c, old: r.dir, dir: r.old}
 	for _, f := range done {
-		if err := back.renameOwed(ctx, f, nil); err != nil {
+		if err := back.renamePending(ctx, f, nil); err != nil {
 			r.c.log.Error("a file that is owed has kept its new name, though the rename of its directory has failed", "key", f.Attr().Key, "err", err)
 		}
 	}

@@ -6,19 +6,19 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// setAside moves a file that S3 holds to a name that stays on this machine: its
+// renameToPrivate moves a file that S3 holds to a name that stays on this machine: its
 // bytes are brought here, and S3 keeps the object until a new file of its name
 // replaces it, or for a while.
-func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) (Version, error) {
+func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst Attr) (ShownVersion, error) {
 	f := c.fileOf(from.key(), src)
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if f.pending() != nil || f.Attr().ETag != src.ETag {
-		return Version{}, s3backend.Stale // it was written to in this moment
+		return ShownVersion{}, s3backend.Stale // it was written to in this moment
 	}
-	room, err := c.makeRoom(ctx, to.key(), dst)
+	dest, err := c.claimDestination(ctx, to.key(), dst)
 	if err != nil {
-		return Version{}, err
+		return ShownVersion{}, err
 	}
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
 	it, err := f.beginAside(to.key(), old)
@@ -31,11 +31,11 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) (Ve
 		}
 	}
 	if err != nil {
-		room.leave()
-		return Version{}, err
+		dest.abort()
+		return ShownVersion{}, err
 	}
 	c.mu.Lock()
-	room.takeLocked()
+	dest.commitLocked()
 	c.files.move(f, to.key())
 	f.obj = s3backend.Object{Key: to.key()}
 	release := f.writers == 0
@@ -47,7 +47,7 @@ func (c *Cache) setAside(ctx context.Context, from, to place, src, dst Attr) (Ve
 		defer it.Close()
 	}
 	c.mu.Unlock()
-	room.taken()
+	dest.committed()
 	if release {
 		it.Release()
 	}

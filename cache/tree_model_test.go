@@ -160,7 +160,7 @@ type mind struct {
 // do does a step as a kernel would have it done.
 func (m mind) do(s treeStep) error {
 	c, ctx := m.c, m.ctx
-	shown := func(p string) Version {
+	shown := func(p string) ShownVersion {
 		a, _ := c.Stat(ctx, p)
 		return a.Version()
 	}

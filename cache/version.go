@@ -2,24 +2,24 @@ package cache
 
 import "strings"
 
-// Version is a file's content as somebody was shown it. The zero Version is of a
+// ShownVersion is a file's content as somebody was shown it. The zero Version is of a
 // name that led to nothing.
-type Version struct {
+type ShownVersion struct {
 	etag string
-	file *File // open or owed then: what it is delivered as is that content
+	file *File // open or pending then: what it is delivered as is that content
 }
 
 // Version is what a shows.
-func (a Attr) Version() Version {
-	return Version{etag: strings.Clone(a.ETag), file: a.File} // not to keep the listing that it is cut from
+func (a Attr) Version() ShownVersion {
+	return ShownVersion{etag: strings.Clone(a.ETag), file: a.File} // not to keep the listing that it is cut from
 }
 
 // Version is what f holds, now and when it is delivered.
-func (f *File) Version() Version { return Version{file: f} }
+func (f *File) Version() ShownVersion { return ShownVersion{file: f} }
 
-// unseen reports whether a is of a version that the other party has put there since v
-// was shown. What is owed here never is.
-func (c *Cache) unseen(a Attr, v Version) bool {
+// changedSinceShown reports whether a is of a version that the other party has put there since v
+// was shown. What is pending here never is.
+func (c *Cache) changedSinceShown(a Attr, v ShownVersion) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

@@ -9,24 +9,24 @@ import (
 // TestUnseenVersionStays has a program look at a name, the other party put a version
 // there, and the program take the name: what it did not see is not replaced.
 func TestUnseenVersionStays(t *testing.T) {
-	rename := func(r *rig, seen Version) error {
+	rename := func(r *rig, seen ShownVersion) error {
 		return second(r.Rename(r.Context(), "Delivery/mine", "Delivery/f", seen))
 	}
 	for name, c := range map[string]struct {
 		before string // what the program saw; "" for a name that was free
-		take   func(*rig, Version) error
+		take   func(*rig, ShownVersion) error
 		want   []string // contents in the end
 	}{
 		"rename to a free name": {"", rename, []string{"mine", "theirs"}},
 		"rename over a file":    {"before", rename, []string{"mine", "theirs"}},
-		"rename of what is owed": {"before", func(r *rig, seen Version) error {
+		"rename of what is owed": {"before", func(r *rig, seen ShownVersion) error {
 			r.edit("Delivery/mine", "M")
 			return rename(r, seen)
 		}, []string{"Mine", "theirs"}},
-		"remove": {"before", func(r *rig, seen Version) error {
+		"remove": {"before", func(r *rig, seen ShownVersion) error {
 			return r.Remove(r.Context(), "Delivery/f", seen)
 		}, []string{"mine", "theirs"}},
-		"create and truncate": {"", func(r *rig, _ Version) error {
+		"create and truncate": {"", func(r *rig, _ ShownVersion) error {
 			h, err := r.Create(r.Context(), "Delivery/f", nil, false, OpenMode{Truncate: true})
 			if err == nil {
 				r.writeAt(h, "new", 0)

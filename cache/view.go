@@ -25,36 +25,36 @@ type Attr struct {
 	Key     string // S3's name for it; a folder's ends in "/"
 	ETag    string // of the version that S3 holds; "" for none yet
 	Class   string // S3's storage class, "" where it is not known
-	// File is set for a file that is open or owed.
+	// File is set for a file that is open or pending.
 	File *File
 	// Unnamed is set if the name of an open file was removed.
 	Unnamed bool
 }
 
-// place is where a path leads: an element of the folder with this prefix.
-type place struct {
+// location is where a path leads: an element of the folder with this prefix.
+type location struct {
 	prefix, elem string
-	beside       bool // the object beside a folder of the same name
+	shadowed     bool // the object beside a folder of the same name
 }
 
-func (p place) key() string { return p.prefix + p.elem }
-func (p place) dir() string { return p.prefix + p.elem + "/" }
+func (p location) key() string { return p.prefix + p.elem }
+func (p location) dir() string { return p.prefix + p.elem + "/" }
 
 // CheckNew returns an error if nothing may be created here; see [keyname.CheckNew].
-func (p place) checkNew() error { return keyname.CheckNew(p.elem, p.beside) }
+func (p location) checkNew() error { return keyname.CheckNew(p.elem, p.shadowed) }
 
-// locate finds the place of a path. It asks S3 only for shortened names.
-func (c *Cache) locate(ctx context.Context, path string) (place, error) {
-	var p place
+// locate finds the location of a path. It asks S3 only for shortened names.
+func (c *Cache) locate(ctx context.Context, path string) (location, error) {
+	var p location
 	for i, name := range strings.Split(path, "/") {
-		if p.beside {
+		if p.shadowed {
 			return p, notExist(p.dir() + name) // nothing is below an object
 		}
 		if i > 0 {
 			p.prefix = p.dir()
 		}
 		var err error
-		if p.elem, p.beside, err = c.elem(ctx, p.prefix, name); err != nil {
+		if p.elem, p.shadowed, err = c.elem(ctx, p.prefix, name); err != nil {
 			return p, err
 		}
 	}
@@ -62,8 +62,8 @@ func (c *Cache) locate(ctx context.Context, path string) (place, error) {
 }
 
 // locateNew is locate for a path at which something is to be made. The error says why a
-// name can be nobody's; see place.CheckNew for what is a name and is not to be made.
-func (c *Cache) locateNew(ctx context.Context, path string) (place, error) {
+// name can be nobody's; see location.checkNew for what is a name and is not to be made.
+func (c *Cache) locateNew(ctx context.Context, path string) (location, error) {
 	p, err := c.locate(ctx, path)
 	if !errors.Is(err, s3backend.NotExist) {
 		return p, err
@@ -77,9 +77,9 @@ func (c *Cache) locateNew(ctx context.Context, path string) (place, error) {
 	return p, err
 }
 
-// locateToChange finds the place of a path where something is to be changed or removed, and
+// locateToChange finds the location of a path where something is to be changed or removed, and
 // what is shown there.
-func (c *Cache) locateToChange(ctx context.Context, path string) (place, Attr, error) {
+func (c *Cache) locateToChange(ctx context.Context, path string) (location, Attr, error) {
 	p, err := c.locate(ctx, path)
 	if err != nil {
 		return p, Attr{}, err
@@ -141,7 +141,7 @@ func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
 
 // stat is Stat with an answer of S3 at most maxAge old, negative for the cache's
 // own time to live.
-func (c *Cache) stat(ctx context.Context, p place, maxAge time.Duration) (Attr, error) {
+func (c *Cache) stat(ctx context.Context, p location, maxAge time.Duration) (Attr, error) {
 	if p.prefix == "" {
 		if c.checkFolder(p.elem) != nil {
 			return Attr{}, notExist(p.elem)
@@ -152,18 +152,18 @@ func (c *Cache) stat(ctx context.Context, p place, maxAge time.Duration) (Attr, 
 	switch {
 	case err != nil:
 		return Attr{}, err
-	case dir && !p.beside:
+	case dir && !p.shadowed:
 		return c.dirAttr(p.dir()), nil
-	case file != nil && p.beside == dir:
+	case file != nil && p.shadowed == dir:
 		return *file, nil
 	}
 	return Attr{}, notExist(p.key())
 }
 
-// look tells of the object and the folder at a place, this side's changes included.
-func (c *Cache) look(ctx context.Context, p place, maxAge time.Duration) (file *Attr, dir bool, err error) {
+// look returns the object and the folder at a location, this side's changes included.
+func (c *Cache) look(ctx context.Context, p location, maxAge time.Duration) (file *Attr, dir bool, err error) {
 	for {
-		file, dir, known := c.owedAt(p)
+		file, dir, known := c.pendingAt(p)
 		if known {
 			return file, dir, nil
 		}
@@ -185,8 +185,8 @@ func (c *Cache) look(ctx context.Context, p place, maxAge time.Duration) (file *
 	}
 }
 
-// removing reports whether what was at a place is being removed.
-func (c *Cache) removing(p place) bool {
+// removing reports whether what was at a location is being removed.
+func (c *Cache) removing(p location) bool {
 	_, file := c.out.Removing(p.key())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,15 +194,15 @@ func (c *Cache) removing(p place) bool {
 	return file || !there
 }
 
-// owedAt answers from what is owed alone, where that settles it.
-func (c *Cache) owedAt(p place) (file *Attr, dir, known bool) {
+// pendingAt answers from what is pending alone, where that settles it.
+func (c *Cache) pendingAt(p location) (file *Attr, dir, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.files.get(p.key()); f != nil && f.item != nil {
 		a := f.attrLocked()
 		return &a, false, true
 	}
-	if c.folders[p.dir()] != nil || c.owesBelowLocked(p.dir(), "") {
+	if c.folders[p.dir()] != nil || c.pendingBelowLocked(p.dir(), "") {
 		return nil, true, true
 	}
 	return nil, false, false

@@ -36,7 +36,7 @@ func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fus
 	a, err := d.s.cache.Stat(ctx, d.join(name))
 	if err != nil {
 		if f := d.file(name); f != nil {
-			f.show(cache.Version{})
+			f.show(cache.ShownVersion{})
 		}
 		return nil, d.s.told("lookup", d.join(name), err)
 	}
@@ -53,11 +53,11 @@ func (d *dir) file(name string) *file {
 }
 
 // shown is the version that was shown under a name.
-func (d *dir) shown(name string) cache.Version {
+func (d *dir) shown(name string) cache.ShownVersion {
 	if f := d.file(name); f != nil {
 		return f.version()
 	}
-	return cache.Version{}
+	return cache.ShownVersion{}
 }
 
 func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -188,7 +188,7 @@ func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmb
 		return syscall.EINVAL
 	}
 	from, dest := d.join(name), to.join(newName)
-	var v cache.Version
+	var v cache.ShownVersion
 	var err error
 	if flags&renameNoReplace != 0 {
 		v, err = d.s.cache.RenameNew(ctx, from, dest)

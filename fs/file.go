@@ -25,8 +25,8 @@ type file struct {
 	mu    sync.Mutex
 	of    *cache.File // what was opened last; the kernel's cached pages are of it
 	opens int
-	seen  cache.Version // what the name was shown to lead to
-	vain  error         // of the last read that S3 did not answer, until the time below
+	seen  cache.ShownVersion // what the name was shown to lead to
+	vain  error              // of the last read that S3 did not answer, until the time below
 	till  time.Time
 	in    *dir // where it was renamed to, or another over it; nil for none
 	as    string
@@ -50,14 +50,14 @@ func (f *file) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 }
 
 // show remembers the version that the kernel, and so some program, knows of.
-func (f *file) show(v cache.Version) {
+func (f *file) show(v cache.ShownVersion) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = v
 }
 
 // version is what was shown last.
-func (f *file) version() cache.Version {
+func (f *file) version() cache.ShownVersion {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen

@@ -17,7 +17,7 @@ type entries struct {
 	starts  []int // the position of each page's first entry
 	n       int
 	bytes   int      // that the pages take, about
-	classes []string // of storage: S3 has a dozen, and no more than mostClasses are kept
+	classes []string // of storage: S3 has a dozen, and no more than maxClasses are kept
 }
 
 // page is kept in few bytes, since there may be a million names: some 60 for each.
@@ -47,8 +47,8 @@ const (
 // hexETag stands for an ETag of 32 hexadecimal digits, which are packed.
 const hexETag = 255
 
-// mostClasses is how many storage classes a rec can name.
-const mostClasses = 256
+// maxClasses is how many storage classes a rec can name.
+const maxClasses = 256
 
 // append packs entries that stand behind all others.
 func (s *entries) append(all []Entry) {
@@ -83,7 +83,7 @@ func (s *entries) class(name string) (i uint8, ok bool) {
 	if i := slices.Index(s.classes, name); i >= 0 {
 		return uint8(i), true
 	}
-	if len(s.classes) == mostClasses {
+	if len(s.classes) == maxClasses {
 		return 0, false
 	}
 	s.classes = append(s.classes, strings.Clone(name))

@@ -39,8 +39,8 @@ func TestEntriesAreKeptAsTheyWere(t *testing.T) {
 	if s.n != len(want) {
 		t.Fatalf("%d entries, want %d", s.n, len(want))
 	}
-	if len(s.classes) > mostClasses {
-		t.Errorf("%d storage classes are kept, want %d at most", len(s.classes), mostClasses)
+	if len(s.classes) > maxClasses {
+		t.Errorf("%d storage classes are kept, want %d at most", len(s.classes), maxClasses)
 	}
 	for i, e := range want {
 		if got := s.at(i); got != e {
