@@ -41,6 +41,7 @@ func (c *Client) Abilities() []Ability {
 		{"CompleteMultipartUpload", "If-None-Match", knowledge(q.complete.absent.heeded(), q.complete.noAbsent.Load() || q.complete.absent.ignored())},
 		{"CompleteMultipartUpload", "If-Match", knowledge(q.complete.match.heeded(), q.complete.noMatch.Load() || q.complete.match.ignored())},
 		{"CompleteMultipartUpload", "checksums of parts, taken", knowledge(q.worked.partSums.Load(), q.noPartSums.Load())},
+		{"CompleteMultipartUpload", "tells the ETag", knowledge(q.completeETag.heeded(), q.completeETag.ignored())},
 		{"UploadPartCopy", "ranges of an object", knowledge(q.worked.copyPart.Load(), q.worked.noCopyPart.Load())},
 		{"CopyObject", "If-None-Match", knowledge(q.destination.absent.heeded(), q.destination.noAbsent.Load() || q.destination.absent.ignored())},
 		{"CopyObject", "If-Match", knowledge(q.destination.match.heeded(), q.destination.noMatch.Load() || q.destination.match.ignored())},

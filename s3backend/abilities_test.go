@@ -23,6 +23,7 @@ func TestAbilitiesAreTrue(t *testing.T) {
 			{"PutObject, UploadPart", "checksum, taken"}:             !f.noChecksum,
 			{"CompleteMultipartUpload", "If-None-Match"}:             !f.ignoreComplete && !f.completeAbsent,
 			{"CompleteMultipartUpload", "If-Match"}:                  !f.ignoreComplete,
+			{"CompleteMultipartUpload", "tells the ETag"}:            true,
 			{"UploadPartCopy", "ranges of an object"}:                true,
 			{"CopyObject", "If-None-Match"}:                          !f.ignoreCopy,
 			{"CopyObject", "If-Match"}:                               !f.ignoreCopy,

@@ -126,6 +126,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
 	"Owner":       func(t *testing.T, c *Client) error { c.Owner(); return nil },
 	"Region":      func(t *testing.T, c *Client) error { c.Region(); return nil },
+	"Abilities":   func(t *testing.T, c *Client) error { c.Abilities(); return nil },
 	"Conditional": func(t *testing.T, c *Client) error { c.Conditional(); return nil },
 	"Prove":       func(t *testing.T, c *Client) error { return c.Prove(t.Context()) },
 	"Identity":    func(t *testing.T, c *Client) error { _, err := c.Identity(t.Context()); return err },

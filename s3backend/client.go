@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,6 +63,7 @@ type Client struct {
 	retryer   aws.Retryer           // judges those that go directly
 	route     atomic.Pointer[route] // of these; nil until it is learnt
 	quirks    quirks
+	begun     sync.Map // the metadata of uploads that this client has begun, by their ids: see confirmETag
 	payloads  payloads
 	copyTags  copyTags
 	lately    lately

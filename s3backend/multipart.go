@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -56,7 +57,37 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 		up = Upload{Key: key, ID: *out.UploadId, AbortDate: val(out.AbortDate), CRC32: on}
 		return nil
 	})
+	if err == nil && c.custom && h != nil && len(h.User) > 0 && !c.quirks.completeETag.heeded() {
+		c.begun.Store(up.ID, h.User)
+	}
 	return up, err
+}
+
+// confirmETag returns the ETag of what Complete has made of the upload: some servers tell
+// another one than the object has from then on. So the first upload of each client is looked
+// at once it is complete, and all are where that differed. Only what has the metadata of
+// the upload is its object, and not what somebody else has put since: the metadata of s3share
+// names each version. Of an upload that an earlier process began nothing is known.
+func (c *Client) confirmETag(ctx context.Context, up Upload, told string) string {
+	user, ok := c.begun.LoadAndDelete(up.ID)
+	if !ok || c.quirks.completeETag.heeded() || c.quirks.headless.has(up.Key) {
+		return told
+	}
+	now, err := c.Head(ctx, up.Key)
+	switch {
+	case errors.Is(err, Denied):
+		c.quirks.headless.note(up.Key)
+		return told
+	case err != nil || now.Header == nil || !maps.Equal(now.Header.User, user.(map[string]string)):
+		return told
+	case now.ETag == told:
+		c.quirks.completeETag.found.CompareAndSwap(unknown, heeded)
+		return told
+	}
+	if told != "" && c.quirks.completeETag.found.Swap(ignored) != ignored {
+		c.log.Warn("this server does not tell the ETag of an upload that is complete; a HEAD follows each", "told", told, "is", now.ETag)
+	}
+	return now.ETag
 }
 
 func (h *Header) toCreate(in *s3.CreateMultipartUploadInput) []func(*s3.Options) {
@@ -165,6 +196,9 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		return afterAttempt(err, again)
 	}
 	err := c.conditionally(ctx, w, cond)
+	if err == nil {
+		obj.ETag = c.confirmETag(ctx, up, obj.ETag)
+	}
 	if err == nil && obj.ETag == "" { // one server confirms the object and leaves its ETag empty
 		if now, look := c.Head(ctx, up.Key); look == nil && now.Size == size {
 			obj.ETag = now.ETag
@@ -204,6 +238,7 @@ func completed(parts []Part, sums bool) []types.CompletedPart {
 // Abort forgets the upload and its parts. An upload that is gone is success.
 func (c *Client) Abort(ctx context.Context, up Upload) error {
 	const op = "AbortMultipartUpload"
+	c.begun.Delete(up.ID)
 	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID,
 	})

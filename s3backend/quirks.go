@@ -21,6 +21,8 @@ type quirks struct {
 	put, complete, destination, delete writeTrials
 	source                             trial
 
+	completeETag trial // whether CompleteMultipartUpload tells the ETag that the object has
+
 	worked worked
 
 	headless folders // HEAD is refused, a listing is not
