@@ -55,7 +55,7 @@ func TestAWSOtherHalf(t *testing.T) {
 	x := exchangeOf(t, l)
 	for _, grant := range []string{"dropbox", "folders", "article", "full"} {
 		attach(nobodyIAM)
-		if out, code := x.init(t, "--grant", grant); code != 0 {
+		if out, code := x.init(t, "--grant", grant, "--widen"); code != 0 {
 			t.Fatalf("init ends with %d:\n%s", code, out)
 		}
 		d := x.doctor(t, client, nil)

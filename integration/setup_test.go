@@ -204,7 +204,7 @@ func TestSetUpAgain(t *testing.T) {
 	before := statements(t, x)
 	d := newDesk(t, x, owner)
 	for _, grant := range []string{"dropbox", "full", "folders"} {
-		command := "s3share init " + x.Bucket + " --yes --client " + principal + " --grant " + grant
+		command := "s3share init " + x.Bucket + " --yes --widen --client " + principal + " --grant " + grant
 		if out, err := d.types(t, command); err != nil {
 			t.Fatalf("%s\n%s%v", command, out, err)
 		}

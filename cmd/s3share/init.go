@@ -40,10 +40,9 @@ are off, new objects are encrypted, requests without TLS are refused, uploads
 that were given up end after seven days, and the client is let in by the bucket
 policy. What is to be changed is shown first. Running it again changes nothing
 but what is not so any more; statements, rules and settings of others stay, and
-none is loosened. Where a client that is let in already would be allowed more than now,
-that is asked by itself, and needs --widen beside --yes; a --grant that says another
-one is asked for by that. Without --grant, statements of a client that somebody has
-changed stay as they are.
+none is loosened. Where a client that is let in already, by whatever statement, would be
+allowed more than now, that is shown and asked about by itself, and needs --widen beside
+--yes. Without --grant, statements of a client that somebody has changed stay as they are.
 
 --grant says what the client may do:
 
@@ -164,7 +163,7 @@ func (in *initiation) mayWiden(plan *access.Plan) error {
 	if len(plan.Wider) == 0 || in.widen {
 		return nil
 	}
-	return hint.Advise(fmt.Errorf("more would be allowed than now, which nobody has asked for: %s", strings.Join(plan.Wider, "; ")),
+	return hint.Advise(fmt.Errorf("more would be allowed than now: %s", strings.Join(plan.Wider, "; ")),
 		"if that is meant, say --widen; --dry-run shows all of it")
 }
 

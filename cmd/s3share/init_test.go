@@ -45,11 +45,11 @@ var setUps = []setUp{
 	{name: "init-new"},
 	{name: "init-kms", args: []string{"--kms", teamKey, "--versioning", "--grant", "full"}},
 	{name: "init-writer", args: []string{"--ownership", "writer", "--grant", "dropbox", "--folder", "In", "--folder", "Out"}},
-	{name: "init-adopt", exists: true, before: map[string]string{
+	{name: "init-adopt", exists: true, args: []string{"--widen"}, before: map[string]string{
 		"policy": foreignPolicy, "lifecycle": foreignRules, "ownershipControls": owned("BucketOwnerPreferred"),
 		"encryption": encrypted("<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>"),
 	}},
-	{name: "init-public", exists: true, before: map[string]string{
+	{name: "init-public", exists: true, args: []string{"--widen"}, before: map[string]string{
 		"policy":            publicPolicy,
 		"publicAccessBlock": "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
 	}},

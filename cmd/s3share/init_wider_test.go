@@ -61,6 +61,53 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 	}
 }
 
+// TestInitWidensNoClientUnderAnotherName lets a client in whom statements of somebody else
+// let in already, under another name, or whose grant is to be a wider one: --yes alone does
+// not agree to what it could do in addition, which is shown.
+func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
+	grant := func(flags ...string) string {
+		out, code := s3share(t, testhome.Home(t), nil, append([]string{"policy", "team-exchange"}, flags...)...)
+		if code != hint.ExitDone {
+			t.Fatal(out)
+		}
+		return out
+	}
+	narrow := func(principal, condition string) string {
+		return policyOf(statement("Allow", principal, `"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Submissions/q1/*"`, `"Condition": {`+condition+`}`))
+	}
+	const office = `"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}`
+	for _, tt := range []struct {
+		name, policy string
+		args         []string
+	}{
+		{"a role of an account", narrow(partner, office), []string{"--client", "arn:aws:iam::444455556666:role/delivery", "--grant", "full"}},
+		{"the account of a role", narrow(`{"AWS": "arn:aws:iam::444455556666:role/delivery"}`, office), []string{"--client", "444455556666"}},
+		{"an account among everybody", narrow(anybody, `"StringEquals": {"aws:PrincipalAccount": "444455556666"}`), []string{"--client", "444455556666"}},
+		{"a role of an account that s3share let in", grant("--client", "444455556666", "--grant", "dropbox"), []string{"--client", "arn:aws:iam::444455556666:role/delivery"}},
+		{"a wider grant", grant("--client", "444455556666"), []string{"--client", "444455556666", "--grant", "full"}},
+		{"the widest grant", grant("--client", "444455556666", "--grant", "dropbox"), []string{"--client", "444455556666", "--grant", "full"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := testhome.Home(t)
+			f := setUp{exists: true, before: map[string]string{"policy": tt.policy}}.aws(t, dir)
+			command := append([]string{"init", "team-exchange"}, tt.args...)
+			for _, how := range []string{"--yes", "--terraform", "--cloudformation"} {
+				out, code := s3share(t, dir, f.as("OWNER"), append(command, how)...)
+				if changed := f.took(); code != hint.ExitFailed || changed != "" || !strings.Contains(out, "--widen") {
+					t.Errorf("with %s it ends with %d and says\n%s\nand sends\n%s", how, code, out, changed)
+				}
+			}
+			if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--dry-run")...); code != hint.ExitDone || !strings.Contains(out, "More is allowed then than now:\n") {
+				t.Errorf("--dry-run ends with %d and says\n%s", code, out)
+			}
+			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--yes", "--widen")...)
+			if changed := f.took(); code != hint.ExitDone || !strings.Contains(changed, putsPolicy) {
+				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
+			}
+		})
+	}
+}
+
 // TestInitRemove takes back what a client was let do: its statements go, and what others
 // have written stays and is told.
 func TestInitRemove(t *testing.T) {

@@ -139,11 +139,12 @@ func (c Condition) holds(r request) Answer {
 	return answer
 }
 
-// holds judges the operators that texts are compared with; all others, and keys
-// that the context does not have, it leaves open.
+// holds judges the operators that texts are compared with; all others, keys that the
+// context does not have, and values with policy variables it leaves open.
 func holds(operator, key string, values Strings, context map[string]string) Answer {
 	have, known := context[key]
-	if !known || strings.Contains(operator, ":") { // ForAllValues:, ForAnyValue:
+	variable := slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") })
+	if !known || variable || strings.Contains(operator, ":") { // ForAllValues:, ForAnyValue:
 		return Maybe
 	}
 	operator, ifExists := strings.CutSuffix(operator, "IfExists")

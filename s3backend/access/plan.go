@@ -50,7 +50,7 @@ type Plan struct {
 	Found  Bucket
 	Policy Document // as it will be
 	Steps  []Step
-	Wider  []string // what is allowed then that is not now, and was not asked for, in words
+	Wider  []string // what is allowed then that is not now, but to a new client, in words
 
 	// As they will be, on AWS.
 	encryption types.ServerSideEncryptionRule
@@ -104,8 +104,7 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 		return nil, err
 	}
 	if now := found.Policy; now != nil && found.NoPolicies == "" {
-		meant := !now.letsIn(want.Terms) || ours && has != "" && said != "" && said != has
-		p.Wider = now.wider(p.Policy, want.Terms, meant)
+		p.Wider = now.wider(p.Policy, want.Terms, found.Owner)
 	}
 	return p, nil
 }

@@ -37,6 +37,55 @@ func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 	return "", fmt.Errorf("%q is no account, user or role", name)
 }
 
+// mayBe reports whether a name in a policy may mean a client, or somebody of it: all of its
+// account, a user or role of an account that is the client, a session of a role, and any
+// name of which that cannot be read off.
+func mayBe(name, client string) bool {
+	if accountOf(name) == accountOf(client) || strings.ContainsAny(name, "*?$") {
+		return true
+	}
+	n, isARN := identityOf(name)
+	c, clientIsARN := identityOf(client)
+	switch {
+	case !isARN || !clientIsARN:
+		return isARN != clientIsARN // two access keys of another server are two users
+	case n.account != c.account:
+		return false
+	case n.kind == "root" || c.kind == "root":
+		return true
+	case n.kind == "role" && c.kind == "assumed-role", n.kind == "assumed-role" && c.kind == "role":
+		return n.role() == c.role()
+	case n.kind == "user", n.kind == "role", n.kind == "assumed-role":
+		return false
+	}
+	return true // a federated user has rights of the user who asked for the session
+}
+
+// arnParts are what the ARN of an account, a user or a role says of it.
+type arnParts struct{ account, kind, name string } // 444455556666, "role", "path/delivery"
+
+func identityOf(principal string) (p arnParts, found bool) {
+	if IsAccountID(principal) {
+		return arnParts{account: principal, kind: "root"}, true
+	}
+	f := strings.SplitN(principal, ":", 6)
+	if len(f) != 6 || f[0] != "arn" {
+		return p, false
+	}
+	p.account = f[4]
+	p.kind, p.name, _ = strings.Cut(f[5], "/")
+	return p, true
+}
+
+// role is the name of a role, or of the one that a session is of, without its path.
+func (p arnParts) role() string {
+	if p.kind == "assumed-role" {
+		role, _, _ := strings.Cut(p.name, "/")
+		return role
+	}
+	return p.name[strings.LastIndexByte(p.name, '/')+1:]
+}
+
 // partitionOfARN is the partition in an ARN, "" for what is none.
 func partitionOfARN(arn string) string {
 	if f := strings.SplitN(arn, ":", 3); len(f) == 3 && f[0] == "arn" {

@@ -2,7 +2,6 @@ package access
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -12,15 +11,16 @@ import (
 // statements, not by trying requests out, so what is not seen to be as narrow counts as
 // wider.
 
-// Wider are what somebody could do under the policy after, and not under that before, in
-// words. Whom the terms newly let in is meant to do what they grant, and so is a client
-// whose grant is to be another one, if nobody has changed the statements that it had.
-func (d Document) wider(after Document, t Terms, meant bool) (all []string) {
+// wider are what somebody could do under the policy after, and not under that before, in
+// words. A client that no Allow reached before is new: it is meant to do what the terms
+// grant. owner is the account of the bucket, "" where it is not known.
+func (d Document) wider(after Document, t Terms, owner string) (all []string) {
+	isNew := !d.letsIn(t)
 	for _, s := range after.Statement {
-		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.SameEffect) || meant && t.grants(s) {
+		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.SameEffect) || isNew && t.grants(s) {
 			continue
 		}
-		all = append(all, d.more(s)...)
+		all = append(all, d.more(s, owner)...)
 	}
 	for i, s := range d.Statement {
 		if s.Effect == Deny && !after.refuses(s) {
@@ -34,7 +34,7 @@ func (d Document) wider(after Document, t Terms, meant bool) (all []string) {
 func (t Terms) grants(s Statement) bool { return slices.ContainsFunc(t.Statements(), s.Equal) }
 
 // more are what an Allow lets its principals do, in words, and the policy does not.
-func (d Document) more(s Statement) (all []string) {
+func (d Document) more(s Statement, owner string) (all []string) {
 	who := s.Principal.words()
 	if s.Principal == nil || len(s.Action) == 0 || len(s.Resource) == 0 {
 		return []string{who + " may do what is allowed but for exceptions"}
@@ -45,7 +45,7 @@ func (d Document) more(s Statement) (all []string) {
 		for _, action := range s.Action {
 			one := s
 			one.Action, one.Resource = Strings{action}, Strings{resource}
-			covered, narrowed := d.covers(one)
+			covered, narrowed := d.covers(one, owner)
 			switch {
 			case covered:
 			case narrowed != "":
@@ -66,9 +66,9 @@ func (d Document) more(s Statement) (all []string) {
 
 // covers reports whether one Allow of the policy allows all of what s, which has one
 // action and one resource, allows. narrowed is one that does so on another condition.
-func (d Document) covers(s Statement) (covered bool, narrowed string) {
+func (d Document) covers(s Statement, owner string) (covered bool, narrowed string) {
 	for i, o := range d.Statement {
-		if o.Effect != Allow || !o.includesAll(s) {
+		if o.Effect != Allow || !o.includesAll(s, owner) {
 			continue
 		}
 		if o.Condition.within(s.Condition) {
@@ -82,20 +82,27 @@ func (d Document) covers(s Statement) (covered bool, narrowed string) {
 // refuses reports whether one Deny of the policy refuses all of what s refuses.
 func (d Document) refuses(s Statement) bool {
 	return slices.ContainsFunc(d.Statement, func(o Statement) bool {
-		return o.Effect == Deny && (o.SameEffect(s) || o.includesAll(s) && o.Condition.within(s.Condition))
+		return o.Effect == Deny && (o.SameEffect(s) || o.includesAll(s, unknownOwner) && o.Condition.within(s.Condition))
 	})
 }
 
 // includesAll reports whether the statement is about all principals, actions and resources
 // that s is about, as far as their texts show.
-func (o Statement) includesAll(s Statement) bool {
+func (o Statement) includesAll(s Statement, owner string) bool {
 	if o.Principal == nil || s.Principal == nil || len(o.Action) == 0 || len(o.Resource) == 0 || len(s.Action) == 0 || len(s.Resource) == 0 {
 		return false
 	}
-	return o.Principal.includesAll(s.Principal) && includeAll(o.Action, s.Action, true) && includeAll(o.Resource, s.Resource, false)
+	return o.Principal.includesAll(s.Principal, owner) && includeAll(o.Action, s.Action, true) && includeAll(o.Resource, s.Resource, false)
 }
 
-func (p *Principal) includesAll(o *Principal) bool {
+// unknownOwner is for policies of which the bucket's owner is not known.
+const unknownOwner = ""
+
+// includesAll reports whether the principal means all whom another one means. An account
+// means its users and roles, but not in the owner's own account: there a policy that names
+// the account leaves it to IAM what they may do, and one that names a role does not.
+// Source: IAM User Guide, "Policy evaluation for requests within a single account".
+func (p *Principal) includesAll(o *Principal, owner string) bool {
 	if p.Everyone() {
 		return true
 	}
@@ -104,7 +111,11 @@ func (p *Principal) includesAll(o *Principal) bool {
 	}
 	for kind, names := range o.By {
 		for _, name := range names {
-			if !slices.ContainsFunc(p.By[kind], func(n string) bool { return accountOf(n) == accountOf(name) }) {
+			account := PrincipalAccount(name)
+			if !slices.ContainsFunc(p.By[kind], func(n string) bool {
+				return accountOf(n) == accountOf(name) ||
+					kind == "AWS" && owner != unknownOwner && account != "" && account != owner && accountOf(n) == account
+			}) {
 				return false
 			}
 		}
@@ -182,11 +193,46 @@ func (t Terms) allowsOf(statements []Statement) (all []Statement) {
 	return all
 }
 
-// letsIn reports whether the policy allows the client of the terms something, by a
-// statement that names it or that is of ours.
+// letsIn reports whether the policy allows the client of the terms something, as far as
+// that can be ruled out: by a statement of ours for it, or by any Allow that may reach it
+// under another name, such as its account, a role of it, or everybody.
 func (d Document) letsIn(t Terms) bool {
 	return slices.ContainsFunc(d.Statement, func(s Statement) bool {
-		return s.Effect == Allow && (t.owns(s.Sid) || s.Principal != nil && slices.ContainsFunc(
-			slices.Concat(slices.Collect(maps.Values(s.Principal.By))...), func(n string) bool { return accountOf(n) == accountOf(t.Client) }))
+		return s.Effect == Allow && (t.owns(s.Sid) || s.mayReach(t))
 	})
+}
+
+// mayReach reports whether the statement may be about the client, or somebody of it.
+func (s Statement) mayReach(t Terms) bool {
+	if !t.Elsewhere && s.Condition.holds(request{context: identity(t.Client)}) == No {
+		return false
+	}
+	if s.Principal == nil || s.Principal.Any {
+		return true
+	}
+	for kind, names := range s.Principal.By {
+		switch kind {
+		case "AWS":
+			if slices.ContainsFunc(names, func(n string) bool { return mayBe(n, t.Client) }) {
+				return true
+			}
+		case "Service":
+		default: // whose canonical or federated user that is cannot be read off
+			return true
+		}
+	}
+	return false
+}
+
+// identity are the condition keys that are known of each request of a client.
+func identity(client string) map[string]string {
+	account := PrincipalAccount(client)
+	if account == "" {
+		return nil
+	}
+	known := map[string]string{"aws:principalaccount": account}
+	if f := strings.SplitN(client, ":", 6); len(f) == 6 && f[2] == "iam" && f[5] != "root" {
+		known["aws:principalarn"] = client
+	}
+	return known
 }

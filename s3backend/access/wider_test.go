@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,9 +14,17 @@ import (
 
 // try is a request, and what S3 knows of it.
 type try struct {
-	account, arn     string // "" for a request without credentials
+	who
 	action, resource string
 	context          map[string]string // condition keys in lower case
+}
+
+// who is who asks, as AWS knows him.
+type who struct {
+	account, arn string // "" for a request without credentials
+	role         string // of which arn is a session
+	canonical    string // the account's canonical ID
+	org          string
 }
 
 // lets is an evaluator of policies that shares nothing with the one under test: it reads
@@ -29,7 +38,7 @@ func lets(t *testing.T, policy []map[string]any, r try) bool {
 				return anyOf(v, func(p string) bool { return globs(strings.ToLower(p), strings.ToLower(r.action)) })
 			}) ||
 			!concerns(s, "Resource", func(v any) bool { return anyOf(v, func(p string) bool { return globs(p, r.resource) }) }) ||
-			!fulfilled(t, s["Condition"], r.context) {
+			!fulfilled(t, s["Condition"], r) {
 			continue
 		}
 		if s["Effect"] == "Deny" {
@@ -71,12 +80,13 @@ func anyOf(v any, is func(string) bool) bool {
 }
 
 func namesWho(v any, r try) bool {
-	if by, ok := v.(map[string]any); ok {
-		v = by["AWS"]
+	if v == "*" {
+		return true
 	}
-	return anyOf(v, func(name string) bool {
-		return name == "*" || r.arn != "" && (name == r.arn || name == r.account || name == "arn:aws:iam::"+r.account+":root")
-	})
+	by, _ := v.(map[string]any)
+	return anyOf(by["AWS"], func(name string) bool {
+		return name == "*" || r.arn != "" && (name == r.arn || name == r.role || name == r.account || name == "arn:aws:iam::"+r.account+":root")
+	}) || r.canonical != "" && anyOf(by["CanonicalUser"], func(id string) bool { return id == r.canonical })
 }
 
 // globs matches * and ?, one letter at a time.
@@ -90,20 +100,24 @@ func globs(pattern, text string) bool {
 	return text != "" && (pattern[0] == '?' || pattern[0] == text[0]) && globs(pattern[1:], text[1:])
 }
 
-func fulfilled(t *testing.T, conditions any, context map[string]string) bool {
+func fulfilled(t *testing.T, conditions any, r try) bool {
 	operators, _ := conditions.(map[string]any)
+	ofWho := map[string]string{"aws:principalaccount": r.account, "aws:principalarn": cmp.Or(r.role, r.arn), "aws:principalorgid": r.org}
 	for operator, keys := range operators {
 		for key, values := range keys.(map[string]any) {
-			have, present := context[strings.ToLower(key)]
+			have, present := r.context[strings.ToLower(key)]
+			if of := ofWho[strings.ToLower(key)]; of != "" {
+				have, present = of, true
+			}
 			ok := false
 			switch operator {
-			case "StringEquals", "Bool":
+			case "StringEquals", "Bool", "ArnEquals":
 				ok = present && anyOf(values, func(v string) bool { return v == have })
 			case "StringEqualsIfExists":
 				ok = !present || anyOf(values, func(v string) bool { return v == have })
 			case "StringNotEquals":
 				ok = !present || !anyOf(values, func(v string) bool { return v == have })
-			case "StringLike":
+			case "StringLike", "ArnLike":
 				ok = present && anyOf(values, func(v string) bool { return globs(v, have) })
 			case "Null":
 				ok = anyOf(values, func(v string) bool { return (v == "true") != present })
@@ -135,22 +149,73 @@ func tries() (all []try) {
 			}
 		}
 	}
-	for _, who := range [][2]string{
-		{"", ""}, {"444455556666", "arn:aws:iam::444455556666:user/ann"}, {"444455556666", "arn:aws:iam::444455556666:role/x"},
-		{"777788889999", "arn:aws:iam::777788889999:role/x"}, {"222233334444", "arn:aws:iam::222233334444:user/bob"},
-	} {
+	for _, who := range people {
 		for _, resource := range []string{"", "/Submissions/a", "/Delivery/a", "/Delivery/deep/a", "/Other/a"} {
 			for _, action := range []string{ListBucket, GetObject, PutObject, PutObjectACL, DeleteObject, AbortUpload, "s3:PutBucketPolicy"} {
 				if onBucket(action) != (resource == "") {
 					continue
 				}
 				for _, c := range contexts {
-					all = append(all, try{who[0], who[1], action, "arn:aws:s3:::b" + resource, c})
+					all = append(all, try{who, action, "arn:aws:s3:::b" + resource, c})
 				}
 			}
 		}
 	}
 	return all
+}
+
+// people are those who may ask. 444455556666 is the client in most tests.
+var people = []who{
+	{},
+	{"444455556666", "arn:aws:iam::444455556666:user/ann", "", "c444", "o-client"},
+	{"444455556666", "arn:aws:iam::444455556666:role/x", "", "c444", "o-client"},
+	{"444455556666", "arn:aws:sts::444455556666:assumed-role/x/session", "arn:aws:iam::444455556666:role/x", "c444", "o-client"},
+	{"777788889999", "arn:aws:iam::777788889999:role/x", "", "c777", "o-other"},
+	{"222233334444", "arn:aws:iam::222233334444:user/bob", "", "c222", ""},
+	{"111122223333", "arn:aws:iam::111122223333:role/x", "", "c111", ""}, // of the bucket's owner
+}
+
+// underAnyName makes of a statement one that reaches people of the client's account, or
+// others, in any of the ways in which a policy can name them.
+func underAnyName(r *rand.Rand, s map[string]any) {
+	by := func(kind string, name any) { s["Principal"] = map[string]any{kind: name} }
+	everybody := func(operator, key string, value any) {
+		if r.IntN(2) == 0 {
+			s["Principal"] = "*"
+		} else {
+			by("AWS", "*")
+		}
+		c, _ := s["Condition"].(map[string]any)
+		if c == nil {
+			c = map[string]any{}
+		}
+		c[operator] = map[string]any{key: value}
+		s["Condition"] = c
+	}
+	names := []string{
+		"444455556666", "arn:aws:iam::444455556666:root", "arn:aws:iam::444455556666:role/x", "arn:aws:iam::444455556666:user/ann",
+		"arn:aws:sts::444455556666:assumed-role/x/session", "arn:aws:iam::777788889999:role/x",
+	}
+	one := names[r.IntN(len(names))]
+	switch r.IntN(10) {
+	case 0, 1, 2:
+		by("AWS", one)
+	case 3:
+		by("AWS", []any{"222233334444", one})
+	case 4:
+		everybody("StringEquals", "aws:PrincipalAccount", []any{"444455556666", "777788889999"}[r.IntN(2)])
+	case 5:
+		everybody([]string{"StringEquals", "StringLike", "ArnLike", "ArnEquals"}[r.IntN(4)], "aws:PrincipalArn", names[2+r.IntN(2)])
+	case 6:
+		everybody("StringEquals", "aws:PrincipalOrgID", []any{"o-client", "o-other"}[r.IntN(2)])
+	case 7:
+		by("CanonicalUser", []any{"c444", "c777"}[r.IntN(2)])
+	case 8:
+		delete(s, "Principal")
+		s["NotPrincipal"] = map[string]any{"AWS": []any{"777788889999", "arn:aws:iam::444455556666:user/ann"}[r.IntN(2)]}
+	case 9:
+		everybody("StringNotEquals", "aws:PrincipalAccount", "222233334444")
+	}
 }
 
 // earlier is a policy that init may find.
@@ -210,9 +275,12 @@ var narrowings = []func(*rand.Rand, map[string]any) bool{
 func randomEarlier(t *testing.T, r *rand.Rand) earlier {
 	t.Helper()
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
-	e := earlier{grant: Grants()[r.IntN(4)], client: "arn:aws:iam::444455556666:root", untouched: true}
+	e := earlier{grant: Grants()[r.IntN(4)], client: pick(clients...), untouched: true}
 	terms := Terms{Bucket: "b", Client: e.client, Shared: "Submissions", Delivered: "Delivery", Grant: e.grant, Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
-	doc := Document{}.With(terms)
+	doc := Document{}
+	if r.IntN(3) > 0 {
+		doc = doc.With(terms)
+	}
 	if r.IntN(3) == 0 {
 		other := terms
 		other.Client, other.Grant = "arn:aws:iam::777788889999:root", Grants()[r.IntN(4)]
@@ -248,6 +316,9 @@ func randomEarlier(t *testing.T, r *rand.Rand) earlier {
 		if r.IntN(2) == 0 {
 			narrowings[0](r, s)
 		}
+		if r.IntN(3) > 0 {
+			underAnyName(r, s)
+		}
 		all = append(all, s)
 	}
 	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": all})
@@ -258,20 +329,21 @@ func randomEarlier(t *testing.T, r *rand.Rand) earlier {
 	return e
 }
 
-// named reports whether a policy's Allows name a principal, or one has a Sid of its account.
-func named(policy []map[string]any, client string) bool {
-	account := strings.Split(client, ":")[4]
-	return slices.ContainsFunc(policy, func(s map[string]any) bool {
-		sid, _ := s["Sid"].(string)
-		by, _ := s["Principal"].(map[string]any)
-		return s["Effect"] == "Allow" && (strings.HasPrefix(sid, "S3share") && strings.HasSuffix(sid, account) ||
-			anyOf(by["AWS"], func(n string) bool { return n == client || n == account }))
-	})
+// clients are those that init lets in, under each kind of name.
+var clients = []string{
+	"arn:aws:iam::444455556666:root", "arn:aws:iam::444455556666:role/x", "arn:aws:iam::444455556666:user/ann",
+	"arn:aws:sts::444455556666:assumed-role/x/session", "arn:aws:iam::777788889999:root", "arn:aws:iam::222233334444:root",
+	"arn:aws:iam::111122223333:role/x",
+}
+
+// isOf reports whether who asks is the client, or somebody of it.
+func (w who) isOf(client string) bool {
+	return namesWho(map[string]any{"AWS": client}, try{who: w})
 }
 
 // TestInitNeverWidensUnasked sets buckets up again, on any terms, that have random earlier
-// policies: unless that is told, nobody may do then what he may not do now, but who is let
-// in for the first time, and whose untouched grant is to be another one.
+// policies, in which the client is let in under any name: unless that is told, nobody may
+// do then what he may not do now, but a client of whom nobody could do anything before.
 func TestInitNeverWidensUnasked(t *testing.T) {
 	requests := tries()
 	told, quiet, meant := 0, 0, 0
@@ -280,11 +352,11 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 		e := randomEarlier(t, r)
 		before := parse(t, string(e.text))
 		want := Setup{Terms: Terms{
-			Bucket: "b", Client: []string{e.client, e.client, "arn:aws:iam::777788889999:root", "arn:aws:iam::222233334444:root"}[r.IntN(4)],
+			Bucket: "b", Client: []string{e.client, clients[r.IntN(len(clients))]}[r.IntN(2)],
 			Shared: "Submissions", Delivered: "Delivery", Grant: append(Grants(), "", "", "")[r.IntN(7)],
 			Ownership: []Ownership{"", "", Enforced, Preferred, Writer}[r.IntN(5)],
 		}}
-		found := Bucket{Exists: true, Policy: &before, Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
+		found := Bucket{Exists: true, Policy: &before, Owner: "111122223333", Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
 		if r.IntN(4) == 0 {
 			found.Endpoint = "http://127.0.0.1:1"
 		}
@@ -294,31 +366,118 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 		}
 		if len(plan.Wider) > 0 {
 			told++
-			if want.Client == e.client && e.untouched && want.Grant == "" && found.Endpoint == "" && !strings.Contains(string(e.text), `"StringNotEquals"`) {
-				t.Errorf("seed %d: nothing was changed, and it would be wider:\n%q", seed, plan.Wider)
-			}
 			continue
 		}
 		quiet++
 		now, then := read(t, e.text), read(t, plan.Policy.Bytes())
-		exempt := ""
-		switch {
-		case !named(now, want.Client), want.Client == e.client && e.untouched && want.Grant != "" && want.Grant != e.grant,
-			want.Client != e.client && want.Grant != "": // the other's statements may be untouched
-			exempt = strings.Split(want.Client, ":")[4]
-		}
+		allows := slices.DeleteFunc(slices.Clone(now), func(s map[string]any) bool { return s["Effect"] != "Allow" })
+		isNew := !slices.ContainsFunc(requests, func(q try) bool { return q.isOf(want.Client) && lets(t, allows, q) })
 		for _, q := range requests {
 			if !lets(t, then, q) || lets(t, now, q) {
 				continue
 			}
-			if q.account == exempt && exempt != "" {
+			if isNew && q.isOf(want.Client) {
 				meant++
 				continue
 			}
-			t.Fatalf("seed %d: %+v is allowed by\n%s\nand not by\n%s", seed, q, plan.Policy, e.text)
+			t.Fatalf("seed %d: init lets %s in, and %+v is allowed by\n%s\nand not by\n%s", seed, want.Client, q, plan.Policy, e.text)
 		}
 	}
-	if told < 50 || quiet < 50 || meant == 0 {
+	if told < 100 || quiet < 50 || meant == 0 {
 		t.Errorf("%d plans told of more, %d did not, and %d requests were meant to be allowed", told, quiet, meant)
+	}
+}
+
+// TestInitAgainIsNotWider sets an exchange up again of which nobody has changed anything:
+// there is nothing to ask.
+func TestInitAgainIsNotWider(t *testing.T) {
+	for _, client := range clients {
+		for _, grant := range Grants() {
+			terms := Terms{Bucket: "b", Client: client, Shared: "Submissions", Delivered: "Delivery", Grant: grant, Ownership: Enforced}
+			before := Document{}.With(terms)
+			for i, g := range append(Grants(), "") {
+				terms.Grant = g
+				plan, err := MakePlan(Setup{Terms: terms}, Bucket{Exists: true, Policy: &before, Ownership: Enforced})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if wider := i < len(Grants()) && i > slices.Index(Grants(), grant); (len(plan.Wider) > 0) != wider {
+					t.Errorf("%s has %s and is to have %q: told is %q, want something: %t", client, grant, g, plan.Wider, wider)
+				}
+			}
+		}
+	}
+}
+
+// TestWhomAPolicyMayReach asks of principals and conditions whether a client may have been
+// let in by them. Nobody may, and init asks nothing of what a new client may do then.
+func TestWhomAPolicyMayReach(t *testing.T) {
+	const (
+		account, role = "arn:aws:iam::444455556666:root", "arn:aws:iam::444455556666:role/path/delivery"
+		session, user = "arn:aws:sts::444455556666:assumed-role/delivery/ann", "arn:aws:iam::444455556666:user/ann"
+	)
+	aws := func(name string) string { return `"Principal": {"AWS": "` + name + `"}` }
+	for _, tt := range []struct {
+		client, statement string
+		want              bool
+	}{
+		{account, aws("444455556666"), true},
+		{account, aws(account), true},
+		{account, aws(role), true},
+		{account, aws(session), true},
+		{account, aws(user), true},
+		{account, aws("arn:aws:sts::444455556666:federated-user/bob"), true},
+		{account, aws("arn:aws:iam::777788889999:root"), false},
+		{account, aws("arn:aws:iam::777788889999:role/path/delivery"), false},
+		{account, aws("AIDAQ3EGTHXXXXEXAMPLE"), true},
+		{account, aws("arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1"), false},
+		{role, aws("444455556666"), true},
+		{role, aws(account), true},
+		{role, aws(role), true},
+		{role, aws(session), true},
+		{role, aws("arn:aws:sts::444455556666:assumed-role/other/ann"), false},
+		{role, aws("arn:aws:iam::444455556666:role/other"), false},
+		{role, aws(user), false},
+		{session, aws(role), true},
+		{session, aws(account), true},
+		{session, aws("arn:aws:iam::444455556666:role/other"), false},
+		{user, aws(account), true},
+		{user, aws("arn:aws:sts::444455556666:federated-user/bob"), true},
+		{user, aws("arn:aws:iam::444455556666:user/bob"), false},
+		{role, `"Principal": "*"`, true},
+		{role, aws("*"), true},
+		{role, `"NotPrincipal": {"AWS": "777788889999"}`, true},
+		{role, `"Principal": {"CanonicalUser": "79a5"}`, true},
+		{role, `"Principal": {"Federated": "cognito-identity.amazonaws.com"}`, true},
+		{role, `"Principal": {"Service": "logging.s3.amazonaws.com"}`, false},
+		{role, `"Principal": {"Service": "logging.s3.amazonaws.com", "AWS": "444455556666"}`, true},
+		{role, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": "444455556666"}}`, true},
+		{role, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": "777788889999"}}`, false},
+		{role, `"Principal": "*", "Condition": {"StringEqualsIfExists": {"aws:principalaccount": "777788889999"}}`, false},
+		{role, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}}`, true},
+		{role, `"Principal": "*", "Condition": {"StringNotEquals": {"aws:PrincipalAccount": "777788889999"}}`, true},
+		{role, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalArn": "` + role + `"}}`, true},
+		{role, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalArn": "` + user + `"}}`, false},
+		{session, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalArn": "` + role + `"}}`, true},
+		{account, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalArn": "` + role + `"}}`, true},
+		{role, `"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}`, true},
+		{role, aws("444455556666") + `, "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}`, true},
+		// Other servers.
+		{"arn:aws:iam:::user/ann", aws("arn:aws:iam:::user/ann"), true},
+		{"arn:aws:iam:::user/ann", aws("arn:aws:iam:::user/bob"), false},
+		{"arn:aws:iam::tenant:user/ann", aws("arn:aws:iam::tenant:root"), true},
+		{"arn:aws:iam::tenant:user/ann", aws("arn:aws:iam::tenant:user/*"), true},
+		{"access-key", aws("another-key"), false},
+		{"access-key", aws("arn:aws:iam::444455556666:user/ann"), true},
+	} {
+		d := parse(t, `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", `+tt.statement+`, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Submissions/q1/*"}}`)
+		terms := Terms{Bucket: "b", Client: tt.client, Shared: "Submissions", Delivered: "Delivery", Grant: Full}
+		plan, err := MakePlan(Setup{Terms: terms}, Bucket{Exists: true, Policy: &d, Owner: "111122223333", Ownership: Enforced})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(plan.Wider) > 0; got != tt.want {
+			t.Errorf("init lets %s in, and there is %s: told is %q, want something: %t", tt.client, tt.statement, plan.Wider, tt.want)
+		}
 	}
 }
