@@ -146,7 +146,7 @@ func killedBetweenSteps(t *testing.T, files, steps string, start nameStart, weat
 	k := &nameKills{t: t, b: b, dir: dir, seen: map[uint64]bool{}}
 	outbox.AtFailpoint(k.take)
 	defer outbox.AtFailpoint(nil)
-	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 4 << 20})
+	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 4 << 20, Sync: start.sync})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,8 +126,10 @@ func (r namesRig) put(name, data string) error {
 		return err
 	}
 	defer h.Release()
-	_, err = h.WriteAt(r.Context(), []byte(data), 0)
-	return err
+	if _, err = h.WriteAt(r.Context(), []byte(data), 0); err != nil {
+		return err
+	}
+	return h.Flush(r.Context(), Closing{Last: true})
 }
 
 func (r namesRig) do(s nameStep) error {
@@ -237,6 +239,7 @@ type nameStart struct {
 	deliver bool // all is delivered
 	edit    bool // and written again
 	same    bool // all contents are equal
+	sync    bool // each close waits for S3
 }
 
 var nameStarts = []nameStart{
@@ -244,6 +247,7 @@ var nameStarts = []nameStart{
 	{name: "delivered, of equal contents", deliver: true, same: true},
 	{name: "pending"},
 	{name: "pending edits", deliver: true, edit: true},
+	{name: "written under -o sync", sync: true},
 }
 
 // begin makes the files.
@@ -385,7 +389,7 @@ func orderOfSteps(t *testing.T, files, steps string, start nameStart, weather na
 	if weather.around != nil {
 		s3 = buckettest.Wrap(b, weather.around(rand.New(rand.NewPCG(seed, 6))))
 	}
-	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20})
+	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Sync: start.sync})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,9 @@ func (it *Item) recoverLost() {
 	if it.interrupted != nil {
 		seq = 0 // what is here may not be all that was sent
 	}
-	it.noteLost(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}}, seq)
+	if it.contentID != "" { // else nothing of it was sent
+		it.noteLost(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}}, seq)
+	}
 	if it.up != nil && it.up.header != nil {
 		it.noteLost(it.key, it.up.header, seq)
 	}

@@ -414,7 +414,10 @@ func (it *Item) replay(st *stage, r record) {
 	case opLeave:
 		it.leave = objects(r.Leave)
 	case opCommit:
-		it.over, it.up, it.contentID, it.contentIDSeq = r.Over.object(), nil, "", 0
+		it.over, it.up = r.Over.object(), nil
+		if !it.sealed.Load() {
+			it.contentID, it.contentIDSeq = "", 0 // what is written since gets another
+		}
 		if it.base.ETag != "" {
 			it.base = it.over
 		}
