@@ -167,7 +167,7 @@ func (c *Cache) recover() error {
 		}
 		f := c.newFileLocked(it.Key())
 		f.obj, f.item = it.Over(), it
-		c.keepMode(it, f.obj)
+		c.keepMode(it, it.Base())
 		c.files.put(f)
 		c.pending[it] = f
 	}

@@ -49,8 +49,8 @@ func (f *File) attrLocked() Attr {
 		var hasMode bool
 		var mode uint32
 		a.Size, a.Mtime, mode, hasMode = f.item.Stat()
-		if hasMode {
-			a.Mode, a.HasMode = mode, true
+		if hasMode || f.item.Base().ETag == "" { // a new file has nothing of what it replaces
+			a.Mode, a.HasMode = mode, hasMode
 		}
 	}
 	return a

@@ -317,6 +317,13 @@ func (it *Item) Over() s3backend.Object {
 	return it.over
 }
 
+// Base is the version that the item's content lies upon; without an ETag if none.
+func (it *Item) Base() s3backend.Object {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.base
+}
+
 // Bytes are all that the item holds where it is small and has no file, else nil: for
 // Events.Delivered, which is told no path then.
 func (it *Item) Bytes() []byte {

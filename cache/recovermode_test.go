@@ -1,0 +1,69 @@
+package cache
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/s3share/s3share/cache/buckettest"
+)
+
+// TestNewFileKeepsItsModeAfterAKill makes a file under a name that had another file, whose
+// mode only this machine knows: the next process shows the new file's mode. A file that is
+// only changed keeps its mode.
+func TestNewFileKeepsItsModeAfterAKill(t *testing.T) {
+	given := uint32(0o600)
+	for _, how := range []string{"removed", "renamed", "changed"} {
+		for _, mode := range []*uint32{nil, &given} { // nil: the usual mode, which is not noted
+			t.Run(fmt.Sprint(how, " ", mode != nil), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b, dir := buckettest.New(), t.TempDir()
+					begin := func() *rig {
+						c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
+						if err != nil {
+							t.Fatal(err)
+						}
+						return &rig{t, c, b}
+					}
+					b.Store("Delivery/f", []byte("before"), nil)
+					r := begin()
+					if err := r.SetMode(r.Context(), "Delivery/f", 0o755); err != nil {
+						t.Fatal(err)
+					}
+					want := mode
+					switch how {
+					case "removed":
+						r.remove("Delivery/f")
+					case "renamed":
+						r.rename("Delivery/f", "Delivery/g")
+					}
+					if how == "changed" {
+						executable := uint32(0o755)
+						want = &executable
+						r.edit("Delivery/f", "B")
+					} else {
+						h, err := r.Create(r.Context(), "Delivery/f", mode, true, OpenMode{})
+						if err != nil {
+							t.Fatal(err)
+						}
+						r.writeAt(h, "new", 0)
+						h.Release()
+					}
+					r.Close()
+					r = begin()
+					defer r.Close()
+					for _, when := range []string{"before its delivery", "after it"} {
+						a, err := r.Stat(r.Context(), "Delivery/f")
+						if err != nil {
+							t.Fatal(err)
+						}
+						if a.HasMode != (want != nil) || want != nil && a.Mode != *want {
+							t.Errorf("%s the mode is %o, %v", when, a.Mode, a.HasMode)
+						}
+						r.drain()
+					}
+				})
+			})
+		}
+	}
+}
