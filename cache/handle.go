@@ -110,7 +110,8 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 	})
 }
 
-// Allocate makes sure that the file is at least size bytes long.
+// Allocate makes sure that the file is at least size bytes long. Its time changes in any
+// case, as that of a local file does.
 func (h *Handle) Allocate(ctx context.Context, size int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
 		if err := h.f.bring(ctx, it); err != nil {
@@ -120,7 +121,7 @@ func (h *Handle) Allocate(ctx context.Context, size int64) error {
 	})
 }
 
-// Punch makes [off, off+n) read as zero; the size stays.
+// Punch makes [off, off+n) read as zero; the size stays. The time changes also where n is 0.
 func (h *Handle) Punch(ctx context.Context, off, n int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
 		if err := h.f.bring(ctx, it); err != nil {

@@ -164,7 +164,8 @@ func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) sy
 	switch mode {
 	case 0:
 		err = h.h.Allocate(ctx, int64(off+size))
-	case keepSize: // there is nothing to set aside
+	case keepSize: // there is nothing to set aside, but the file's time changes
+		err = h.h.Punch(ctx, int64(off), 0)
 	case punchHole | keepSize, zeroRange | keepSize:
 		err = h.h.Punch(ctx, int64(off), int64(size))
 	case zeroRange:

@@ -162,6 +162,8 @@ func TestChangingNoByteMovesTheTime(t *testing.T) {
 		"truncate to the same size": func(it *Item, size int64) error { return it.Truncate(size) },
 		"punch behind the end":      func(it *Item, size int64) error { return it.Punch(size+4, size+5) },
 		"punch nothing":             func(it *Item, size int64) error { return it.Punch(size, size) },
+		"grow to the same size":     func(it *Item, size int64) error { return it.Grow(size) },
+		"grow to less":              func(it *Item, size int64) error { return it.Grow(size / 2) },
 	}
 	for name, change := range changes {
 		for _, size := range []int{0, 10} {

@@ -229,6 +229,19 @@ func (s *stage) truncate(size int64) error {
 	defer s.filling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.truncateLocked(size)
+}
+
+// grow makes the file at least size bytes long.
+func (s *stage) grow(size int64) error {
+	s.filling.Lock()
+	defer s.filling.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.truncateLocked(max(size, s.size))
+}
+
+func (s *stage) truncateLocked(size int64) error {
 	if size == s.size { // no byte is another, and the time moves: ftruncate(2)
 		s.seq++
 		s.mtime = time.Now()

@@ -105,15 +105,17 @@ func (it *Item) Truncate(size int64) error {
 	})
 }
 
-// Grow makes the file at least size bytes long.
+// Grow makes the file at least size bytes long. Its time changes in any case.
 func (it *Item) Grow(size int64) error {
-	if size <= it.stage.length() {
-		return nil
-	}
-	return it.Truncate(size)
+	return it.change(func() error {
+		if err := it.stage.grow(size); err != nil {
+			return err
+		}
+		return it.noteSize()
+	})
 }
 
-// Punch makes [off, end) read as zero, within the file's size.
+// Punch makes [off, end) read as zero, within the file's size. Its time changes in any case.
 func (it *Item) Punch(off, end int64) error {
 	return it.change(func() error {
 		if err := it.stage.punch(off, end); err != nil {
