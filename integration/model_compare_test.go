@@ -90,6 +90,7 @@ func (r *modelRun) awaitDelivery() {
 	out, err := r.l.m.run("wait", "--timeout", patience.String(), r.l.m.dir)
 	r.note("s3share wait: %v %s", err, strings.TrimSpace(out))
 	r.exitFits("wait", out, err)
+	r.shownAgain()
 }
 
 // exitFits fails unless the exit status fits what is interrupted.

@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -12,9 +14,9 @@ import (
 // lifeOperations end the daemon, and mount again.
 var lifeOperations = map[string]modelOperation{
 	"wait": {1, func(g *drawing) step { return step{} }, func(r *modelRun, s step) {
-		for _, of := range r.slots {
-			if of.write {
-				return // it would wait for the close
+		for slot, of := range r.slots {
+			if of.write || of.file != nil && r.plain.fstat(slot).attr.nlink == 0 {
+				return // it would wait for the close, also of what was removed
 			}
 		}
 		r.heal()
@@ -79,8 +81,45 @@ func (r *modelRun) died() {
 	if err := r.l.remount(); err != nil {
 		r.fail("mount", "mount again: %v", err)
 	}
+	r.shownAgain()
 	r.takeTimes(cut)
 	r.compareTrees("after the mount")
+}
+
+// asideFile is a file that was renamed to a private name, as it was.
+type asideFile struct {
+	at   time.Time
+	data []byte
+}
+
+// shownAgain has the plain directory show what the mount shows again. docs/semantics.md,
+// rename: S3 has refused to delete what was renamed to a private name.
+func (r *modelRun) shownAgain() {
+	if r.l.rights.delete {
+		return
+	}
+	for p, was := range r.aside {
+		got := r.real.lstat(p)
+		if got.errno != 0 || got.attr.kind != unix.S_IFREG || r.plain.lstat(p).errno == 0 {
+			continue
+		}
+		if now := r.real.readAll(p); now.errno == 0 && !bytes.Equal(now.data, was.data) {
+			r.fail("bytes shown again", "%q, which S3 did not let be deleted, reads %s", p, difference(now.data, was.data))
+		}
+		path := r.plain.path(p)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, was.data, 0o600)
+		}
+		if err == nil {
+			err = os.Chmod(path, os.FileMode(got.attr.perm))
+		}
+		if err != nil {
+			panic(err)
+		}
+		r.setPlainTime(p, got.attr.mtime)
+		delete(r.aside, p)
+	}
 }
 
 // takeTimes gives plain files the times that the mount shows of them. docs/semantics.md,

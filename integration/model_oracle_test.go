@@ -108,6 +108,6 @@ const asideGrace = 35 * time.Second
 
 // mayBeKept reports whether S3 may still have what was at p: it is set aside.
 func (r *modelRun) mayBeKept(p string) bool {
-	at, ok := r.aside[p]
-	return ok && (!r.l.rights.delete || time.Since(at) < asideGrace)
+	f, ok := r.aside[p]
+	return ok && (!r.l.rights.delete || time.Since(f.at) < asideGrace)
 }

@@ -27,7 +27,7 @@ type modelRun struct {
 
 	files      map[uint64]*modelFile // by inode number of the plain file
 	slots      [modelSlots + 1]openFile
-	aside      map[string]time.Time // when the file of this name was renamed to a private one
+	aside      map[string]asideFile // by the names that the files had before
 	slow       time.Duration        // of the slowest call on the mount
 	refused    *faultRule           // by which S3 refuses requests
 	wasExcused bool                 // the last call was refused by the mount alone
@@ -61,7 +61,7 @@ type openFile struct {
 // newModelRun makes a run in the directory of that name.
 func (l *lane) newModelRun(name string) *modelRun {
 	return &modelRun{
-		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{}, aside: map[string]time.Time{},
+		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{}, aside: map[string]asideFile{},
 		real: newWorld("mount", l.m.path(delivery+name)), plain: newWorld("plain", filepath.Join(l.plain, name)),
 		whole: map[[sha256.Size]byte]bool{},
 	}
@@ -336,7 +336,7 @@ func (r *modelRun) rename(from, to string, flags uint) bool {
 		}))
 	})
 	if ok && setAside {
-		r.aside[from] = time.Now()
+		r.aside[from] = asideFile{time.Now(), r.plain.readAll(to).data}
 	}
 	return ok
 }

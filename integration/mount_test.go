@@ -177,12 +177,17 @@ func needFuse(t *testing.T) {
 	}
 }
 
-// run runs another command of s3share in the mount's environment.
+// run runs another command of s3share in the mount's environment. If the command hangs, it
+// and the daemon print what their goroutines wait for, and end.
 func (m *mount) run(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s3shareBin, args...)
 	cmd.Env = m.env
+	cmd.Cancel = func() error {
+		return errors.Join(m.cmd.Process.Signal(unix.SIGQUIT), cmd.Process.Signal(unix.SIGQUIT))
+	}
+	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
