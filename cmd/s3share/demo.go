@@ -53,7 +53,7 @@ func demo(ctx context.Context, dir string, once bool, out io.Writer) (err error)
 	if err != nil {
 		return err
 	}
-	n := narrator{out, colours(out)}
+	n := newNarrator(out)
 	n.title("An exchange between two accounts, all on this machine")
 	n.fact("bucket", "%s at %s, gone with the demo", st.bucket.Bucket, st.bucket.Endpoint)
 	n.fact("owner", "account %s, mounted on %s", st.bucket.Owner.Account, nearby(st.owner.dir))

@@ -129,7 +129,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	case in.json && (in.dryRun || !in.yes):
 		return writeJSON(out, plan)
 	}
-	n := narrator{out, colours(out)}
+	n := newNarrator(out)
 	if !in.json {
 		if err := in.show(n, plan); err != nil {
 			return err

@@ -35,7 +35,7 @@ func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io
 		return errors.New(found.NoPolicies)
 	}
 	plan, left := access.PlanRemoval(setup, found)
-	n := narrator{out, colours(out)}
+	n := newNarrator(out)
 	n.title("The exchange " + plan.Setup.Bucket)
 	if err := plan.Write(n.out); err != nil {
 		return err

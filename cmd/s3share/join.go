@@ -58,7 +58,7 @@ ever be another's, it is refused.
 			}
 			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
-			if err := in.run(ctx, cmd.InOrStdin(), narrator{cmd.OutOrStdout(), colours(cmd.OutOrStdout())}); err != nil {
+			if err := in.run(ctx, cmd.InOrStdin(), newNarrator(cmd.OutOrStdout())); err != nil {
 				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
 			}
 			return nil

@@ -153,7 +153,7 @@ func (m *moving) explain(t config.Target, err error) error {
 		return explain(t, err)
 	}
 	folder, _, _ := strings.Cut(e.Key, "/")
-	return hint.Advise(&caused{fmt.Sprintf("access denied (%s on %s/)", right, folder), err},
+	return hint.Advise(inOtherWords(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
 		"send the owner the statement that s3share doctor prints")
 }
 

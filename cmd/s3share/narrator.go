@@ -14,6 +14,9 @@ type narrator struct {
 	colour bool
 }
 
+// newNarrator returns a narrator that writes to out, in colours where those may be.
+func newNarrator(out io.Writer) narrator { return narrator{out, colours(out)} }
+
 // colours tells whether what goes to w may have colours; see no-color.org.
 func colours(w io.Writer) bool {
 	return hint.OnTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

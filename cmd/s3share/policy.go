@@ -140,7 +140,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 			return err
 		}
 	} else {
-		n := narrator{out, colours(out)}
+		n := newNarrator(out)
 		for _, c := range clients {
 			showRights(n, l, c)
 		}

@@ -78,7 +78,7 @@ func explain(t config.Target, err error) error {
 	for _, s := range sayings {
 		if errors.Is(e.Kind, s.kind) {
 			cause, advice := s.say(t, e)
-			return &hint.Trouble{Err: &caused{cause, err}, Hint: advice, Code: hint.ExitFailed}
+			return &hint.Trouble{Err: inOtherWords(cause, err), Hint: advice, Code: hint.ExitFailed}
 		}
 	}
 	return err
@@ -89,6 +89,9 @@ type caused struct {
 	words string
 	err   error
 }
+
+// inOtherWords returns an error that wraps err and says words in its place.
+func inOtherWords(words string, err error) error { return &caused{words, err} }
 
 func (c *caused) Error() string { return c.words }
 

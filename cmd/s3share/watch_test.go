@@ -17,6 +17,10 @@ import (
 // TestWatcher shows what a mount owes at several looks: a line for each change and
 // for nothing else.
 func TestWatcher(t *testing.T) {
+	var (
+		sealed  = outbox.Status{Path: "Delivery/a", State: outbox.Sealed, Size: 10, Sent: 4}
+		blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
+	)
 	up := func(sent int64) outbox.Status {
 		return outbox.Status{Path: "Delivery/big", State: outbox.Uploading, Size: 1000, Sent: sent, Speed: 100}
 	}
