@@ -10,6 +10,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -28,7 +29,7 @@ func (d *mountDaemon) wordsOf(err error) (w control.Words) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = hint.Advise(errors.New("no answer from "+d.settings.Target().Where()+" in time"), "check the endpoint and the network")
 	}
-	err = explain(d.settings.Target(), err)
+	err = ui.Explain(d.settings.Target(), err)
 	w.Reason = hint.OneLine(err.Error())
 	_, w.Hint = hint.Verdict(err)
 	return w

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
-	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -43,33 +41,4 @@ func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection 
 // isRefusal reports whether an error needs a person: time alone does not mend it.
 func isRefusal(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
-}
-
-// printConnection prints a line about a connection that is not online.
-func printConnection(w io.Writer, c *control.Connection) {
-	if c == nil || c.State == control.Online {
-		return
-	}
-	last := ""
-	if !c.Answered.IsZero() {
-		last = fmt.Sprintf("; S3 answered last at %s", control.ClockText(c.Answered))
-	}
-	switch c.State {
-	case control.NoAnswer:
-		fmt.Fprintf(w, "  %s%s\n", c.Reason, last)
-	default:
-		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, control.ClockText(c.Since), hint.OneLine(c.Reason), last)
-	}
-	if c.Hint != "" {
-		fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(c.Hint))
-	}
-}
-
-// asOf is when S3 answered last, where it does not now: what is delivered then is all
-// that is known to be.
-func asOf(c *control.Connection) string {
-	if c == nil || c.State == control.Online || c.Answered.IsZero() {
-		return ""
-	}
-	return " as of " + control.ClockText(c.Answered)
 }

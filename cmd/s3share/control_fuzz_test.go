@@ -22,6 +22,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -166,12 +167,12 @@ func FuzzAnswers(f *testing.F) {
 		say(err)
 		if err == nil {
 			p := control.Place{Link: link, State: st, Path: "Delivery/a"}
-			say(printStates(out, []control.State{st, st}))
+			say(ui.PrintStates(out, []control.State{st, st}))
 			say(sayWhy(out, p))
-			w := newWatcher(out)
-			w.show(st)
-			w.show(control.State{})
-			w.end()
+			w := ui.NewWatcher(out)
+			w.Show(st)
+			w.Show(control.State{})
+			w.End()
 			text, err := json.Marshal(st)
 			if err != nil {
 				t.Fatalf("%q cannot be written as JSON: %v", body, err)
@@ -192,9 +193,9 @@ func FuzzAnswers(f *testing.F) {
 			}
 			p := control.Place{Link: link, State: st, Path: "Delivery/a"}
 			say(errors.New(a.Error))
-			sayLeft(out, a.Left)
-			sayBeside(out, a.Beside)
-			say(errors.New(leftText("x", a.Left, time.Second) + leftHint(a.Left, "")))
+			ui.SayLeft(out, a.Left)
+			ui.SayBeside(out, a.Beside)
+			say(errors.New(ui.LeftText("x", a.Left, time.Second) + ui.LeftHint(a.Left, "")))
 			say(sayRetried(out, p, a))
 			say(sayDelivering(out, p, a))
 		}
@@ -202,9 +203,9 @@ func FuzzAnswers(f *testing.F) {
 		if got := link.Outcomes(t.Context(), paths); len(got) != len(paths) {
 			t.Fatalf("%d outcomes of %d", len(got), len(paths))
 		}
-		bar := newProgress(out)
-		last, err := link.Unmount(t.Context(), control.UnmountRequest{}, bar.show)
-		bar.end()
+		bar := ui.NewProgress(out)
+		last, err := link.Unmount(t.Context(), control.UnmountRequest{}, bar.Show)
+		bar.End()
 		if say(err); err == nil {
 			say(judge("/nowhere", last, control.UnmountRequest{}, out))
 		}

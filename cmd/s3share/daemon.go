@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/user"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/fs"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -102,7 +101,7 @@ func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemo
 	}
 }
 
-// start does everything up to a mount that serves. If it fails, nothing of what it
+// StartProcess does everything up to a mount that serves. If it fails, nothing of what it
 // did is left; once the kernel had the mount, everything is: files may have been
 // closed in it.
 func (d *mountDaemon) start(ctx context.Context, dir string) error {
@@ -144,7 +143,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	}
 	files, err := d.connect(ctx)
 	if err != nil {
-		return explain(d.settings.Target(), err)
+		return ui.Explain(d.settings.Target(), err)
 	}
 	return d.mount(files)
 }
@@ -158,7 +157,7 @@ func (d *mountDaemon) check(dir string) (err error) {
 		return err
 	}
 	if err := config.SettlePlaces(d.settings); err != nil {
-		return explain(d.settings.Target(), err)
+		return ui.Explain(d.settings.Target(), err)
 	}
 	if err := config.CheckOutside(d.dir, d.settings); err != nil {
 		return err
@@ -182,7 +181,7 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.notices.tell, Who: whoWeAre(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.notices.tell, Who: config.WhoWeAre(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
@@ -355,21 +354,4 @@ func (d *mountDaemon) abandon() {
 		_ = mounts.Detach(d.dir, mounts.Lazily)
 	}
 	os.Exit(hint.ExitFailed)
-}
-
-// whoWeAre names this party in the names of conflict copies: user@host.
-func whoWeAre() string {
-	name, host := "someone", "somewhere"
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil && h != "" {
-		host, _, _ = strings.Cut(h, ".")
-	}
-	return strings.Map(func(r rune) rune {
-		if r == '/' || r < ' ' {
-			return '-'
-		}
-		return r
-	}, name+"@"+host)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 func newDemo() *cobra.Command {
@@ -33,7 +34,7 @@ until Ctrl-C ends the demo and removes everything that it made.
 			}
 			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
-			if err := demo(ctx, dir, once, cmd.OutOrStdout()); err != nil {
+			if err := Run(ctx, dir, once, cmd.OutOrStdout()); err != nil {
 				return fmt.Errorf("the demo failed: %w", err)
 			}
 			return nil
@@ -43,8 +44,8 @@ until Ctrl-C ends the demo and removes everything that it made.
 	return cmd
 }
 
-// demo plays the exchange in dir. What it made is gone when it returns.
-func demo(ctx context.Context, dir string, once bool, out io.Writer) (err error) {
+// Run plays the exchange in dir. What it made is gone when it returns.
+func Run(ctx context.Context, dir string, once bool, out io.Writer) (err error) {
 	st, err := raiseStage(ctx, dir)
 	defer func() { err = errors.Join(err, st.strike()) }()
 	if ctx.Err() != nil {
@@ -53,33 +54,33 @@ func demo(ctx context.Context, dir string, once bool, out io.Writer) (err error)
 	if err != nil {
 		return err
 	}
-	n := newNarrator(out)
-	n.title("An exchange between two accounts, all on this machine")
-	n.fact("bucket", "%s at %s, gone with the demo", st.bucket.Bucket, st.bucket.Endpoint)
-	n.fact("owner", "account %s, mounted on %s", st.bucket.Owner.Account, nearby(st.owner.dir))
-	n.fact("client", "account %s, mounted on %s", st.bucket.Client.Account, nearby(st.client.dir))
-	n.line("")
+	n := ui.NewNarrator(out)
+	n.Title("An exchange between two accounts, all on this machine")
+	n.Fact("bucket", "%s at %s, gone with the demo", st.bucket.Bucket, st.bucket.Endpoint)
+	n.Fact("owner", "account %s, mounted on %s", st.bucket.Owner.Account, nearby(st.owner.dir))
+	n.Fact("client", "account %s, mounted on %s", st.bucket.Client.Account, nearby(st.client.dir))
+	n.Line("")
 	failed := 0
 	for _, step := range st.steps() {
 		said, err := step(ctx)
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		n.step(said, err)
+		n.Step(said, err)
 		if err != nil {
 			failed++
 		}
 	}
 	if !once {
-		n.line("")
-		n.line("Both mounts are yours to play with; s3share status tells what is under way.")
-		n.line("Ctrl-C ends the demo and removes everything.")
+		n.Line("")
+		n.Line("Both mounts are yours to play with; s3share status tells what is under way.")
+		n.Line("Ctrl-C ends the demo and removes everything.")
 		if err := st.hold(ctx); err != nil {
 			return err
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s went wrong", count(failed, "step"))
+		return fmt.Errorf("%s went wrong", ui.Count(failed, "step"))
 	}
 	return nil
 }

@@ -178,7 +178,7 @@ func startParty(ctx context.Context, name, dir, work string, b *demoBucket, who 
 	cmd.ExtraFiles = []*os.File{hold}
 	cmd.Env = append(cmd.Env, lifelineVariable+"=3")
 	p.lifeline = lifeline
-	if err := start(cmd, ctx.Done()); err != nil {
+	if err := StartProcess(cmd, ctx.Done()); err != nil {
 		return nil, errors.Join(err, lifeline.Close())
 	}
 	p.proc = watch(cmd)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 const (
@@ -51,7 +52,7 @@ func (st *stage) steps() []step {
 // pass writes a file on one side and reads it on the other, where it has to appear
 // whole or not at all.
 func pass(ctx context.Context, from, to *party, name string, content []byte) (string, error) {
-	said := fmt.Sprintf("the %s drops %s (%s), and the %s reads the same bytes", from.name(), name, sizeText(int64(len(content))), to.name())
+	said := fmt.Sprintf("the %s drops %s (%s), and the %s reads the same bytes", from.name(), name, ui.SizeText(int64(len(content))), to.name())
 	if err := os.WriteFile(filepath.Join(from.dir, name), content, 0o644); err != nil { // #nosec G306 -- of the demo's own exchange
 		return said, err
 	}

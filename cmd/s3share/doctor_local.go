@@ -15,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -58,7 +59,7 @@ func examineHere(s *config.Settings) []access.Finding {
 		return append(all, state)
 	}
 	parent := s.StateDir
-	if top := firstMissing(s.StateDir); top != "" {
+	if top := config.FirstMissing(s.StateDir); top != "" {
 		parent, state.How = filepath.Dir(top), "it will be made"
 	}
 	err := privatedir.Check(s.StateDir)
@@ -122,7 +123,7 @@ func roomAt(dir string) access.Finding {
 		return f
 	}
 	free := int64(st.Bavail) * int64(st.Bsize)
-	f.Detail = sizeText(free)
+	f.Detail = ui.SizeText(free)
 	if free < lowDisk {
 		f.State, f.Reason = access.StateMissing, whyNoRoom
 	}

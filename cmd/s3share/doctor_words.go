@@ -6,6 +6,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -68,7 +69,7 @@ func sayFinding(t config.Target, f access.Finding) (found, advice string) {
 	case f.Reason == access.WhyNotNeeded && (f.Check == access.CheckDelete || f.Check == access.CheckAbort):
 		return "not granted: " + lacking[f.Check], ""
 	case f.Reason == whyBroken || f.Reason == access.WhyFailed:
-		err := explain(t, f.Err)
+		err := ui.Explain(t, f.Err)
 		_, advice = hint.Verdict(err)
 		return err.Error(), advice
 	case f.Check == checkRegion && f.Detail != "":

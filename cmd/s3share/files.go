@@ -13,6 +13,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 // The commands about single files: each names a file, a folder or a mountpoint,
@@ -33,15 +34,15 @@ of this user.
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return askEach(args, "/wait", timeout, func(p control.Place, a control.FileAnswer) error {
-				sayLeft(cmd.ErrOrStderr(), a.Left)
-				sayBeside(cmd.ErrOrStderr(), a.Beside)
+				ui.SayLeft(cmd.ErrOrStderr(), a.Left)
+				ui.SayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
 				case len(a.Left) > 0 && p.Link == nil:
 					return hint.Advise(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Remedy())
 				case len(a.Left) > 0:
-					return hint.Advise(errors.New(leftText(p.String(), a.Left, timeout)), leftHint(a.Left, ""))
+					return hint.Advise(errors.New(ui.LeftText(p.String(), a.Left, timeout)), ui.LeftHint(a.Left, ""))
 				case len(a.Beside) > 0:
-					return hint.Advise(fmt.Errorf("%s is delivered, but %s", p, besideText(a.Beside)), besideHint)
+					return hint.Advise(fmt.Errorf("%s is delivered, but %s", p, ui.BesideText(a.Beside)), ui.BesideHint)
 				}
 				if p.Link == nil && p.Path == "" { // nothing waits there
 					return nil
@@ -108,7 +109,7 @@ func sayWhy(out io.Writer, p control.Place) error {
 	rows := p.State.Rows()
 	switch {
 	case len(rows) == 0 && p.Path == "":
-		_, err := fmt.Fprintf(out, "%s: %s\n", p, nothingWaits(&p.State))
+		_, err := fmt.Fprintf(out, "%s: %s\n", p, ui.NothingWaits(&p.State))
 		return err
 	case len(rows) == 0:
 		if err := p.State.File.Problem("say why", p); err != nil {
@@ -118,15 +119,15 @@ func sayWhy(out io.Writer, p control.Place) error {
 		return err
 	}
 	for _, o := range rows {
-		fmt.Fprintf(out, "%s: %s\n", shown(o), stateText(o))
-		fmt.Fprintf(out, "  because: %s\n", reasonIn(&p.State, o))
+		fmt.Fprintf(out, "%s: %s\n", ui.Shown(o), ui.StateText(o))
+		fmt.Fprintf(out, "  because: %s\n", ui.ReasonIn(&p.State, o))
 		switch {
 		case o.Code != "" && o.RequestID != "":
 			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", hint.OneLine(o.Code), hint.OneLine(o.RequestID))
 		case o.Code != "":
 			fmt.Fprintf(out, "  S3 says: %s\n", hint.OneLine(o.Code))
 		}
-		if do := remedy(o, p.State); do != "" {
+		if do := ui.Remedy(o, p.State); do != "" {
 			fmt.Fprintf(out, "  to do:   %s\n", hint.OneLine(do))
 		}
 	}
@@ -144,7 +145,7 @@ func sayRetried(out io.Writer, p control.Place, a control.FileAnswer) error {
 	}
 	notes := []string{}
 	if a.Files > 0 {
-		notes = append(notes, "trying "+count(a.Files, "file")+" again")
+		notes = append(notes, "trying "+ui.Count(a.Files, "file")+" again")
 	}
 	for _, of := range []struct {
 		state outbox.State
@@ -156,11 +157,11 @@ func sayRetried(out io.Writer, p control.Place, a control.FileAnswer) error {
 		{outbox.Interrupted, "%s interrupted, which s3share deliver sends"},
 	} {
 		if n := rest[of.state]; n > 0 {
-			notes = append(notes, fmt.Sprintf(of.say, count(n, "file")))
+			notes = append(notes, fmt.Sprintf(of.say, ui.Count(n, "file")))
 		}
 	}
 	if waiting := rest[outbox.Sealed] + rest[outbox.Blocked] - a.Files; waiting > 0 { // begun since
-		notes = append(notes, count(waiting, "file")+" being sent already")
+		notes = append(notes, ui.Count(waiting, "file")+" being sent already")
 	}
 	if len(notes) == 0 {
 		if len(a.Left) > 0 { // private files
@@ -182,11 +183,11 @@ func sayDelivering(out io.Writer, p control.Place, a control.FileAnswer) error {
 		return p.NoDaemon("deliver")
 	}
 	if a.Files > 0 {
-		_, err := fmt.Fprintf(out, "%s: delivering %s\n", p, count(a.Files, "file"))
+		_, err := fmt.Fprintf(out, "%s: delivering %s\n", p, ui.Count(a.Files, "file"))
 		return err
 	}
 	if len(a.Left) > 0 {
-		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, shown(a.Left[0]), stateText(a.Left[0]))
+		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, ui.Shown(a.Left[0]), ui.StateText(a.Left[0]))
 	}
 	if err := a.File.Problem("deliver", p); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -129,7 +130,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	case in.json && (in.dryRun || !in.yes):
 		return writeJSON(out, plan)
 	}
-	n := newNarrator(out)
+	n := ui.NewNarrator(out)
 	if !in.json {
 		if err := in.show(n, plan); err != nil {
 			return err
@@ -146,9 +147,9 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 			switch {
 			case in.json:
 			case done.State == access.Left:
-				n.line("- " + hint.OneLine(done.What+": "+done.Detail))
+				n.Line("- " + hint.OneLine(done.What+": "+done.Detail))
 			default:
-				n.step(done.What+": "+done.Detail, nil)
+				n.Step(done.What+": "+done.Detail, nil)
 			}
 		})
 		if err != nil {
@@ -224,51 +225,51 @@ func connect(ctx context.Context, s *config.Settings, owner string) (*s3backend.
 }
 
 // show tells the plan to people.
-func (in *initiation) show(n narrator, plan *access.Plan) error {
+func (in *initiation) show(n ui.Narrator, plan *access.Plan) error {
 	who := ""
 	if plan.Found.Owner != "" {
 		who = ", of the account " + plan.Found.Owner
 	}
-	n.title("The exchange " + plan.Setup.Bucket + who)
-	if err := plan.Write(n.out); err != nil {
+	n.Title("The exchange " + plan.Setup.Bucket + who)
+	if err := plan.Write(n.Out); err != nil {
 		return err
 	}
-	n.line("")
+	n.Line("")
 	showRights(n, access.LintTerms(plan.Policy, plan.Setup.Terms), plan.Setup.Client)
 	if len(plan.Wider) > 0 {
-		n.line("")
-		n.line("More is allowed then than now:")
+		n.Line("")
+		n.Line("More is allowed then than now:")
 		for _, more := range plan.Wider {
-			n.line("  " + hint.OneLine(more))
+			n.Line("  " + hint.OneLine(more))
 		}
 	}
 	if findings := plan.Remarks(); len(findings) > 0 {
-		n.line("")
-		n.line("Of the statements of others, which stay as they are:")
+		n.Line("")
+		n.Line("Of the statements of others, which stay as they are:")
 		showFindings(n, findings)
 	}
-	n.line("")
+	n.Line("")
 	if plan.Nothing() {
-		n.line("There is nothing to do.")
+		n.Line("There is nothing to do.")
 	}
 	return nil
 }
 
 // finish writes the owner's config, mounts, and tells the client's line.
-func (in *initiation) finish(n narrator, s *config.Settings, plan *access.Plan) error {
+func (in *initiation) finish(n ui.Narrator, s *config.Settings, plan *access.Plan) error {
 	i := plan.Invitation()
 	l, err := config.Enlist(in.config, in.name, config.NewTable(i, s.Profile))
 	if err != nil {
 		return fmt.Errorf("the bucket is set up, but not written down: %w", err)
 	}
 	if in.json {
-		if err := writeJSON(n.out, plan); err != nil {
+		if err := writeJSON(n.Out, plan); err != nil {
 			return err
 		}
 	} else {
-		n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
+		n.Line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
 		for _, c := range l.Changes {
-			n.line("  " + hint.OneLine(c.String()))
+			n.Line("  " + hint.OneLine(c.String()))
 		}
 	}
 	if in.dir != "" {
@@ -277,9 +278,9 @@ func (in *initiation) finish(n narrator, s *config.Settings, plan *access.Plan) 
 		}
 	}
 	if !in.json {
-		n.line("The client runs")
-		n.line("")
-		n.line("    s3share join " + i.String())
+		n.Line("The client runs")
+		n.Line("")
+		n.Line("    s3share join " + i.String())
 	}
 	return nil
 }
@@ -295,7 +296,7 @@ func explainSetup(t config.Target, err error) error {
 			return hint.Advise(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
 		}
 	}
-	return explain(t, err)
+	return ui.Explain(t, err)
 }
 
 // lookOnly is what to do where nobody can be asked.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -35,9 +36,9 @@ func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io
 		return errors.New(found.NoPolicies)
 	}
 	plan, left := access.PlanRemoval(setup, found)
-	n := newNarrator(out)
-	n.title("The exchange " + plan.Setup.Bucket)
-	if err := plan.Write(n.out); err != nil {
+	n := ui.NewNarrator(out)
+	n.Title("The exchange " + plan.Setup.Bucket)
+	if err := plan.Write(n.Out); err != nil {
 		return err
 	}
 	if !in.dryRun && !plan.Nothing() {
@@ -46,7 +47,7 @@ func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io
 				return err
 			}
 		}
-		if err := plan.Apply(ctx, client, func(done access.Step) { n.step(done.What+": "+done.Detail, nil) }); err != nil {
+		if err := plan.Apply(ctx, client, func(done access.Step) { n.Step(done.What+": "+done.Detail, nil) }); err != nil {
 			return explainSetup(s.Target(), err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -58,7 +59,7 @@ ever be another's, it is refused.
 			}
 			ctx, stop := hint.UntilSignalOnce()
 			defer stop()
-			if err := in.run(ctx, cmd.InOrStdin(), newNarrator(cmd.OutOrStdout())); err != nil {
+			if err := in.run(ctx, cmd.InOrStdin(), ui.NewNarrator(cmd.OutOrStdout())); err != nil {
 				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
 			}
 			return nil
@@ -72,7 +73,7 @@ ever be another's, it is refused.
 	return cmd
 }
 
-func (in *joining) run(ctx context.Context, stdin io.Reader, n narrator) error {
+func (in *joining) run(ctx context.Context, stdin io.Reader, n ui.Narrator) error {
 	s, err := reach(in.flags)
 	if err != nil {
 		return err
@@ -88,47 +89,47 @@ func (in *joining) run(ctx context.Context, stdin io.Reader, n narrator) error {
 		return err
 	}
 	if err := in.check(ctx, n, s); err != nil {
-		return explain(s.Target(), err)
+		return ui.Explain(s.Target(), err)
 	}
 	l, err := config.Enlist(in.config, in.name, config.NewTable(i, s.Profile))
 	if err != nil {
 		return err
 	}
-	n.line("")
-	n.line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
+	n.Line("")
+	n.Line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
 	if in.dir != "" {
 		return mountEnlisted(in.config, l.Name, in.dir)
 	}
-	n.line("s3share mount " + config.TOMLKey(l.Name) + " DIR shows it as the folder DIR.")
+	n.Line("s3share mount " + config.TOMLKey(l.Name) + " DIR shows it as the folder DIR.")
 	return nil
 }
 
 // agree asks whether an exchange of the config file is to become another. An owner that it
 // names stays where the line names none, and is asked for.
-func (in *joining) agree(stdin io.Reader, n narrator, t config.Table, s *config.Settings) error {
+func (in *joining) agree(stdin io.Reader, n ui.Narrator, t config.Table, s *config.Settings) error {
 	l, err := config.LookUp(in.config, in.name, t)
 	if err != nil {
 		return err
 	}
 	if s.Owner == "" && l.Owner != "" {
 		s.Owner = l.Owner
-		n.line(hint.OneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.Owner, l.File)))
+		n.Line(hint.OneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.Owner, l.File)))
 	}
 	if len(l.Changes) == 0 {
 		return nil
 	}
-	n.line(fmt.Sprintf("The exchange %q of %s becomes another:", l.Name, l.File))
+	n.Line(fmt.Sprintf("The exchange %q of %s becomes another:", l.Name, l.File))
 	for _, c := range l.Changes {
-		n.line("  " + hint.OneLine(c.String()))
+		n.Line("  " + hint.OneLine(c.String()))
 	}
 	if in.yes {
 		return nil
 	}
-	return confirm(stdin, n.out, "Change this?", "say --yes, if that is meant")
+	return confirm(stdin, n.Out, "Change this?", "say --yes, if that is meant")
 }
 
 // check asks S3 what is granted, and changes nothing there.
-func (in *joining) check(ctx context.Context, n narrator, s *config.Settings) error {
+func (in *joining) check(ctx context.Context, n ui.Narrator, s *config.Settings) error {
 	client, err := connect(ctx, s, s.Owner)
 	if err != nil {
 		return err
@@ -141,18 +142,18 @@ func (in *joining) check(ctx context.Context, n narrator, s *config.Settings) er
 	if where == "" {
 		where = client.Region()
 	}
-	n.title("The exchange " + s.Bucket + " in " + where)
-	n.fact("owner", "%s", orUnknown(s.Owner))
+	n.Title("The exchange " + s.Bucket + " in " + where)
+	n.Fact("owner", "%s", orUnknown(s.Owner))
 	if s.Payer {
-		n.fact("payer", "%s", "you: your account pays for its requests and for what it downloads")
+		n.Fact("payer", "%s", "you: your account pays for its requests and for what it downloads")
 	}
 	id, err := client.Identity(ctx)
 	if err == nil { // else it is not told: nothing depends on it
-		n.fact("you", "%s", orUnknown(cmp.Or(id.ARN, id.Account)))
+		n.Fact("you", "%s", orUnknown(cmp.Or(id.ARN, id.Account)))
 	}
 	granted := false
 	var odd error // an answer by which nothing can be told
-	n.line("You may")
+	n.Line("You may")
 	width := 0
 	for _, f := range s.Folders {
 		width = max(width, len(f)+1)
@@ -164,10 +165,10 @@ func (in *joining) check(ctx context.Context, n narrator, s *config.Settings) er
 		}
 		odd = cmp.Or(odd, err)
 		granted = granted || max(r.List, r.Get, r.Put) == access.Yes
-		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
+		n.Line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
 	}
 	if odd != nil {
-		n.line("Not all could be told: " + hint.OneLine(explain(s.Target(), odd).Error()))
+		n.Line("Not all could be told: " + hint.OneLine(ui.Explain(s.Target(), odd).Error()))
 	}
 	if !granted && odd == nil {
 		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -23,14 +24,14 @@ import (
 // trust asks before a server on this machine that only the line names gets requests. Where
 // nobody can be asked, temporary credentials do not go there, and others only if what
 // listens speaks like S3.
-func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *config.Settings) error {
+func (in *joining) trust(ctx context.Context, stdin io.Reader, n ui.Narrator, s *config.Settings) error {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || in.yes || s.Endpoint == "" || !s3backend.IsLoopback(u.Hostname()) || namedHere(s.Endpoint) {
 		return nil // what is no endpoint is told when it is used
 	}
-	n.line(hint.OneLine(fmt.Sprintf("The line names a server on this machine, %s.", s.Endpoint)))
+	n.Line(hint.OneLine(fmt.Sprintf("The line names a server on this machine, %s.", s.Endpoint)))
 	if hint.FromTerminal(stdin) {
-		return confirm(stdin, n.out, "Send it requests with your credentials?", "say --yes, if that is meant")
+		return confirm(stdin, n.Out, "Send it requests with your credentials?", "say --yes, if that is meant")
 	}
 	client, err := connect(ctx, s, s.Owner)
 	if err != nil {
@@ -39,7 +40,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *co
 	defer client.CloseIdle()
 	creds, err := client.API().Options().Credentials.Retrieve(ctx)
 	if err != nil {
-		return explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
+		return ui.Explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
 	}
 	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
@@ -47,7 +48,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n narrator, s *co
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:
-		return explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
+		return ui.Explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
 	case !is:
 		return hint.Advise(errors.New("what listens there does not answer as S3 does"), advice)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 // eventPause lies between two events.
@@ -177,7 +178,7 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (c
 	case ctx.Err() != nil:
 		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.cache.Status())}, false
 	}
-	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: explain(d.settings.Target(), err).Error()}, false
+	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Target(), err).Error()}, false
 }
 
 func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -126,7 +127,7 @@ func (l *loginDesk) login(ctx context.Context, p control.Place) error {
 	case a.Error != "":
 		return hint.Advise(errors.New(a.Error), a.Hint)
 	}
-	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()), count(a.Files, "file"))
+	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()), ui.Count(a.Files, "file"))
 	return nil
 }
 
@@ -175,7 +176,7 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	var a control.LoginAnswer
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
-		err = explain(d.settings.Target(), err)
+		err = ui.Explain(d.settings.Target(), err)
 		a.Error = err.Error()
 		_, a.Hint = hint.Verdict(err)
 	} else {
@@ -196,7 +197,7 @@ func (d *mountDaemon) paused() *control.Pause {
 		return nil
 	}
 	p := &control.Pause{Words: d.wordsOf(err)}
-	if errors.Is(err, s3backend.BadLogin) && !isClock(p.Code) {
+	if errors.Is(err, s3backend.BadLogin) && !ui.IsClock(p.Code) {
 		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
 		if d.bucket.LoginMethod().Fixed {
 			p.Hint = "they come from the environment: s3share unmount --keep " + d.dir + ", and mount again with new ones"

@@ -107,5 +107,5 @@ func background(args, env []string) error {
 	cmd.Env = env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = ownSession()
-	return start(cmd, ctx.Done())
+	return StartProcess(cmd, ctx.Done())
 }

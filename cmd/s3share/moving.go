@@ -17,6 +17,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -55,7 +56,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return explain(s.Target(), err)
+		return ui.Explain(s.Target(), err)
 	}
 	defer client.CloseIdle()
 	private, err := s.PrivateNames()
@@ -64,12 +65,12 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	}
 	notes := m.openNotes(s, errs)
 	defer notes.Close()
-	bar := newMoveBar(errs, m.past)
+	bar := ui.NewMoveBar(errs, m.past)
 	told := &moveTold{moving: m, target: s.Target(), bar: bar}
 	total, err := do(ctx, s, transfer.Config{
-		Bucket: client, Notes: notes, Who: whoWeAre(), Private: private, Meter: &bar.meter, Tell: told.tell,
+		Bucket: client, Notes: notes, Who: config.WhoWeAre(), Private: private, Meter: &bar.Meter, Tell: told.tell,
 	})
-	bar.end()
+	bar.End()
 	told.end()
 	if total.Files > 0 || total.Present > 0 {
 		fmt.Fprintln(cmd.OutOrStdout(), m.summary(total, time.Since(began)))
@@ -81,9 +82,9 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	case err != nil:
 		return m.explain(s.Target(), err)
 	case total.Failed > 0:
-		return hint.Advise(fmt.Errorf("%s not %s", count(total.Failed, "file"), m.past), again)
+		return hint.Advise(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
-		return hint.Advise(fmt.Errorf("%s went beside another version", count(total.Conflicts, "file")), besideHint)
+		return hint.Advise(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.BesideHint)
 	case total.Files+total.Present == 0:
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
 		return err
@@ -94,7 +95,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 // openNotes opens what earlier transfers have remembered. Without that less is known, which
 // is no failure.
 func (m *moving) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
-	err := explain(s.Target(), config.SettlePlaces(s))
+	err := ui.Explain(s.Target(), config.SettlePlaces(s))
 	var notes *transfer.Notes
 	if err == nil {
 		id := strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
@@ -109,7 +110,7 @@ func (m *moving) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
 
 // summary is the final line.
 func (m *moving) summary(t transfer.Total, took time.Duration) string {
-	line := fmt.Sprintf("%s, %s %s in %s", count(t.Files, "file"), sizeText(t.Bytes), m.past, tookText(took))
+	line := fmt.Sprintf("%s, %s %s in %s", ui.Count(t.Files, "file"), ui.SizeText(t.Bytes), m.past, tookText(took))
 	if t.Present > 0 {
 		line += fmt.Sprintf("; %s there already", wasText(t.Present))
 	}
@@ -142,7 +143,7 @@ var rights = map[string]string{
 	"PutObject": access.PutObject, "CreateMultipartUpload": access.PutObject, "UploadPart": access.PutObject, "CompleteMultipartUpload": access.PutObject,
 }
 
-// explain is the general explain, which names the right that is missing.
+// Explain is the general explain, which names the right that is missing.
 func (m *moving) explain(t config.Target, err error) error {
 	var e *s3backend.Error
 	right := ""
@@ -150,10 +151,10 @@ func (m *moving) explain(t config.Target, err error) error {
 		right = rights[e.Op]
 	}
 	if right == "" {
-		return explain(t, err)
+		return ui.Explain(t, err)
 	}
 	folder, _, _ := strings.Cut(e.Key, "/")
-	return hint.Advise(inOtherWords(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
+	return hint.Advise(ui.InOtherWords(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
 		"send the owner the statement that s3share doctor prints")
 }
 
@@ -161,7 +162,7 @@ func (m *moving) explain(t config.Target, err error) error {
 type moveTold struct {
 	*moving
 	target config.Target
-	bar    *moveBar
+	bar    *ui.MoveBar
 	n      int
 	hints  []string
 }
@@ -186,7 +187,7 @@ func (m *moveTold) tell(r transfer.Result) {
 		return
 	}
 	if m.n++; m.n <= maxTold {
-		m.bar.line(line)
+		m.bar.Line(line)
 	}
 }
 
@@ -200,53 +201,9 @@ func (m *moveTold) name(r transfer.Result) string {
 
 func (m *moveTold) end() {
 	if m.n > maxTold {
-		m.bar.line(fmt.Sprintf("s3share: and %d more", m.n-maxTold))
+		m.bar.Line(fmt.Sprintf("s3share: and %d more", m.n-maxTold))
 	}
 	for _, h := range m.hints {
-		m.bar.line("s3share: hint: " + hint.OneLine(h))
+		m.bar.Line("s3share: hint: " + hint.OneLine(h))
 	}
-}
-
-// moveBar shows on a terminal how far a transfer has come.
-type moveBar struct {
-	*oneBar
-	meter transfer.Meter
-	stop  chan struct{} // nil where there is no terminal
-	done  chan struct{}
-}
-
-func newMoveBar(w io.Writer, past string) *moveBar {
-	b := &moveBar{}
-	b.oneBar = newOneBar(w, bytesCounters(), func() string {
-		return fmt.Sprintf("%d of %s %s", b.meter.Done.Load(), count(int(b.meter.Files.Load()), "file"), past)
-	})
-	if b.bars == nil {
-		return b
-	}
-	b.set(0, 0)
-	b.stop, b.done = make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(b.done)
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-b.stop:
-				return
-			case <-tick.C:
-				all := b.meter.Bytes.Load()
-				b.set(min(b.meter.Moved.Load(), all), all)
-			}
-		}
-	}()
-	return b
-}
-
-// end takes the bar away.
-func (b *moveBar) end() {
-	if b.stop != nil {
-		close(b.stop)
-		<-b.done
-	}
-	b.oneBar.end()
 }

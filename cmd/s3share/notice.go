@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 const (
@@ -103,11 +104,11 @@ func (n *notices) tell(st outbox.Status) {
 func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
-		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(shown(st)))
+		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.Shown(st)))
 	case outbox.Paused:
 		return hint.OneLine(st.Reason)
 	}
-	return shown(st) + ": " + reasonText(st)
+	return ui.Shown(st) + ": " + ui.ReasonText(st)
 }
 
 // close ends the notices; what was not told yet is in status.
@@ -173,7 +174,7 @@ func (n *notices) notify(ctx context.Context, news map[outbox.State]*newsOf) err
 
 // Words are a notice's title and text.
 func (n *notices) words(state outbox.State, of *newsOf) (summary, body string) {
-	files := count(of.files, "file")
+	files := ui.Count(of.files, "file")
 	then := "s3share status " + n.dir
 	switch state {
 	case outbox.Blocked:

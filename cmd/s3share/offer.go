@@ -7,6 +7,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -115,23 +116,23 @@ func (o *offer) twoFolders() (names [2]string, err error) {
 }
 
 // showRights tells what a client may do, in the words of the folders.
-func showRights(n narrator, l access.Lint, client string) {
-	n.line(hint.OneLine(client) + " may")
+func showRights(n ui.Narrator, l access.Lint, client string) {
+	n.Line(hint.OneLine(client) + " may")
 	width := 0
 	for _, f := range l.Folders {
 		width = max(width, len(f)+1)
 	}
 	for _, f := range l.Folders {
-		n.line(fmt.Sprintf("  %-*s  %s", width, f+"/", l.Rights(client, f).Words(access.OnCondition)))
+		n.Line(fmt.Sprintf("  %-*s  %s", width, f+"/", l.Rights(client, f).Words(access.OnCondition)))
 	}
 }
 
-func showFindings(n narrator, findings []access.Remark) {
+func showFindings(n ui.Narrator, findings []access.Remark) {
 	for _, f := range findings {
 		where := ""
 		if f.Statement != "" {
 			where = " " + f.Statement
 		}
-		n.line("  " + hint.OneLine(fmt.Sprintf("%s%s: %s", f.Level, where, f.Text)))
+		n.Line("  " + hint.OneLine(fmt.Sprintf("%s%s: %s", f.Level, where, f.Text)))
 	}
 }

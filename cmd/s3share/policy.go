@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -140,12 +141,12 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 			return err
 		}
 	} else {
-		n := newNarrator(out)
+		n := ui.NewNarrator(out)
 		for _, c := range clients {
 			showRights(n, l, c)
 		}
 		if len(findings) > 0 {
-			n.line("")
+			n.Line("")
 			showFindings(n, findings)
 		}
 	}

@@ -42,9 +42,9 @@ func inherited(variable string) *os.File {
 	return os.NewFile(uintptr(fd), variable)
 }
 
-// start runs cmd, a daemon, until it reports. Then it serves in the background, or
+// StartProcess runs cmd, a daemon, until it reports. Then it serves in the background, or
 // its error is returned and it has ended. interrupted ends the wait and the daemon.
-func start(cmd *exec.Cmd, interrupted <-chan struct{}) error {
+func StartProcess(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func TestStart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := child(tt.script)
-			err := start(cmd, nil)
+			err := StartProcess(cmd, nil)
 			if err == nil {
 				defer cmd.Wait()
 			}
@@ -52,7 +52,7 @@ func TestStartInterrupted(t *testing.T) {
 	stopped := make(chan struct{})
 	close(stopped)
 	// It holds the descriptor open and says nothing, until the signal.
-	if err := start(exec.Command("sleep", "600"), stopped); !errors.Is(err, hint.ErrInterrupted) {
+	if err := StartProcess(exec.Command("sleep", "600"), stopped); !errors.Is(err, hint.ErrInterrupted) {
 		t.Errorf("start = %v, want %v", err, hint.ErrInterrupted)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 func newRecover() *cobra.Command {
@@ -51,7 +52,7 @@ EXCHANGE and the settings are those of s3share mount.
 				s.Adopt = adopt
 				ctx, stop := hint.UntilSignalOnce()
 				defer stop()
-				err = recoverOutbox(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				err = Recover(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
 			if err != nil {
 				return fmt.Errorf("cannot recover: %w", err)
@@ -77,10 +78,10 @@ func delivering(ctx context.Context, by statedir.Tenant) error {
 	return hint.Advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
 }
 
-// recoverOutbox delivers what waits in the outbox of s. It is a daemon that has no mount.
-func recoverOutbox(ctx context.Context, s *config.Settings, timeout time.Duration, out, errs io.Writer) (err error) {
+// Recover delivers what waits in the outbox of s. It is a daemon that has no mount.
+func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out, errs io.Writer) (err error) {
 	if err := config.SettlePlaces(s); err != nil {
-		return explain(s.Target(), err)
+		return ui.Explain(s.Target(), err)
 	}
 	nothing := func() error {
 		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.Label(), s.StateDir)
@@ -106,7 +107,7 @@ func recoverOutbox(ctx context.Context, s *config.Settings, timeout time.Duratio
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return explain(s.Target(), err)
+		return ui.Explain(s.Target(), err)
 	}
 	deadline := ctx
 	if timeout > 0 {
@@ -114,12 +115,12 @@ func recoverOutbox(ctx context.Context, s *config.Settings, timeout time.Duratio
 		deadline, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	bar := newProgress(errs)
-	last, _ := d.deliver(deadline, nil, bar.show)
-	bar.end()
+	bar := ui.NewProgress(errs)
+	last, _ := d.deliver(deadline, nil, bar.Show)
+	bar.End()
 	beside := d.cache.Conflicts("")
-	sayLeft(errs, last.Left)
-	sayBeside(errs, beside)
+	ui.SayLeft(errs, last.Left)
+	ui.SayBeside(errs, beside)
 	const stays = "what is left stays in the outbox, for the next mount or recover"
 	switch {
 	case ctx.Err() != nil:
@@ -127,9 +128,9 @@ func recoverOutbox(ctx context.Context, s *config.Settings, timeout time.Duratio
 	case last.Error != "":
 		return errors.New(last.Error)
 	case len(last.Left) > 0:
-		return hint.Advise(errors.New(leftText("", last.Left, timeout)), leftHint(last.Left, stays))
+		return hint.Advise(errors.New(ui.LeftText("", last.Left, timeout)), ui.LeftHint(last.Left, stays))
 	case len(beside) > 0:
-		return hint.Advise(errors.New("all is delivered, but "+besideText(beside)), besideHint)
+		return hint.Advise(errors.New("all is delivered, but "+ui.BesideText(beside)), ui.BesideHint)
 	}
 	fmt.Fprintf(out, "all of %s is delivered\n", s.Label())
 	return nil

@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
@@ -80,27 +80,27 @@ type repaired struct {
 func (p repairPlan) run(ctx context.Context, s *config.Settings, out, errs io.Writer) error {
 	client, err := s3backend.Open(ctx, s.Backend())
 	if err != nil {
-		return explain(s.Target(), err)
+		return ui.Explain(s.Target(), err)
 	}
 	defer client.CloseIdle()
 	owner, err := client.IsOwner(ctx)
 	survey := access.Survey{Client: client, Folders: s.Folders, Owner: err == nil && owner}
-	bar := newCountBar(errs, "looking at objects")
-	survey.Looked = bar.at
+	bar := ui.NewCountBar(errs, "looking at objects")
+	survey.Looked = bar.At
 	found, err := survey.Run(ctx)
-	bar.end()
+	bar.End()
 	if err != nil && !errors.Is(err, s3backend.Denied) {
-		return explain(s.Target(), err)
+		return ui.Explain(s.Target(), err)
 	}
 	if err != nil {
-		return hint.Advise(explain(s.Target(), err), "without s3:ListBucket nobody can find them")
+		return hint.Advise(ui.Explain(s.Target(), err), "without s3:ListBucket nobody can find them")
 	}
 	if found.Cut {
 		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")
 	}
 	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
 	if found.Nameless && found.Listed > 0 {
-		return hint.Advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", count(found.Listed, "object")),
+		return hint.Advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", ui.Count(found.Listed, "object")),
 			"it takes s3:ListAllMyBuckets, which this account's administrator grants by IAM; or the bucket's owner runs s3share repair to see what he cannot read")
 	}
 	if survey.Owner || p.dryRun {
@@ -116,7 +116,7 @@ func (p repairPlan) list(out io.Writer, found access.Result, owner bool) error {
 	}
 	n := len(found.Unreadable)
 	if !p.asJSON {
-		fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n", count(n, "object"), found.Listed)
+		fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n", ui.Count(n, "object"), found.Listed)
 		if n > 0 && owner {
 			fmt.Fprintf(out, "\nOnly the account that uploaded them can mend that. Send this to the other party:\n\n"+
 				"  Objects that you uploaded are closed to us, for they came without the ACL\n"+
@@ -131,7 +131,7 @@ func (p repairPlan) list(out io.Writer, found access.Result, owner bool) error {
 
 // mend grants the ACL on each object.
 func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
-	bar := newCountBar(errs, "granting the ACL")
+	bar := ui.NewCountBar(errs, "granting the ACL")
 	failed, done := 0, 0
 	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {
 		r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner, Repaired: err == nil, By: string(way)}
@@ -141,14 +141,14 @@ func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found ac
 		}
 		done++
 		p.tell(out, r)
-		bar.of(done, len(found.Unreadable))
+		bar.Of(done, len(found.Unreadable))
 	})
-	bar.end()
+	bar.End()
 	if !p.asJSON {
-		fmt.Fprintf(out, "%s of %d granted to the bucket's owner\n", count(done-failed, "object"), len(found.Unreadable))
+		fmt.Fprintf(out, "%s of %d granted to the bucket's owner\n", ui.Count(done-failed, "object"), len(found.Unreadable))
 	}
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%s could not be repaired", count(failed, "object"))
+		err = fmt.Errorf("%s could not be repaired", ui.Count(failed, "object"))
 	}
 	return err
 }
@@ -166,18 +166,5 @@ func (p repairPlan) tell(out io.Writer, r repaired) {
 	case r.Repaired:
 		what = "repaired"
 	}
-	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", hint.Printable(r.Key), sizeText(r.Size), what), " "))
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", hint.Printable(r.Key), ui.SizeText(r.Size), what), " "))
 }
-
-// countBar shows on a terminal how far a count has come.
-type countBar struct{ *oneBar }
-
-func newCountBar(w io.Writer, label string) countBar {
-	b := countBar{newOneBar(w, decor.CountersNoUnit("%d / %d"), func() string { return label })}
-	b.at(0)
-	return b
-}
-
-func (b countBar) at(n int) { b.of(n, n) }
-
-func (b countBar) of(n, all int) { b.set(int64(n), int64(all)) }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 func newStatus() *cobra.Command {
@@ -52,7 +51,7 @@ each change, until the mount is undone or Ctrl-C.
 				return hint.ErrInterrupted
 			}
 			if watching && len(places) > 0 {
-				return errors.Join(watchPlaces(ctx, places, cmd.OutOrStdout()), problem)
+				return errors.Join(ui.WatchPlaces(ctx, places, cmd.OutOrStdout()), problem)
 			}
 			all := []control.State{}
 			for _, p := range places {
@@ -67,7 +66,7 @@ each change, until the mount is undone or Ctrl-C.
 				enc.SetIndent("", "  ")
 				err = enc.Encode(all)
 			} else if problem == nil || len(args) == 0 && len(all) > 0 {
-				err = printStates(cmd.OutOrStdout(), all)
+				err = ui.PrintStates(cmd.OutOrStdout(), all)
 			}
 			return errors.Join(problem, err)
 		},
@@ -89,29 +88,3 @@ func statesOf(ctx context.Context, args []string) ([]control.Place, error) {
 	}
 	return control.EveryPlace(ctx)
 }
-
-func headline(st control.State) string {
-	what := cmp.Or(st.Bucket, "an exchange")
-	if st.Exchange != "" && st.Exchange != st.Bucket {
-		what = st.Exchange + ", the bucket " + st.Bucket
-	}
-	if st.ReadOnly {
-		what += ", read-only"
-	}
-	switch {
-	case (st.Daemon == "" || st.Daemon == control.DaemonRuns) && !st.Mounted:
-		what += ", no longer mounted, still delivering"
-	case st.Daemon == "" || st.Daemon == control.DaemonRuns:
-	case st.Daemon == control.DaemonEnded && !st.Mounted:
-		what += ", not mounted"
-	default:
-		what += ", " + st.DaemonText()
-	}
-	return fmt.Sprintf("%s (%s)", cmp.Or(st.Dir, st.StateDir), what)
-}
-
-// nameOf is how a file is called.
-func nameOf(st outbox.Status) string { return cmp.Or(st.Path, st.Key) }
-
-// shown is how a file is named to people, on one line.
-func shown(st outbox.Status) string { return hint.Printable(nameOf(st)) }

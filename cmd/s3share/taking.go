@@ -85,22 +85,10 @@ func (d *mountDaemon) leaveOutbox() {
 }
 
 func (d *mountDaemon) take(dir, what, flag string) error {
-	top := firstMissing(dir)
+	top := config.FirstMissing(dir)
 	err := config.MakePrivate(dir, what, flag)
 	if top != "" {
 		d.made = append(d.made, madeDir{dir, top})
 	}
 	return err
-}
-
-// firstMissing is the topmost directory on the way to dir that is not there, "" if
-// all are.
-func firstMissing(dir string) string {
-	missing := ""
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
-			return missing
-		}
-		missing = dir
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 func newUnmount() *cobra.Command {
@@ -90,9 +91,9 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 	if held := mounts.Holders(dir); st.Mounted && len(held) > 0 {
 		return busy(held)
 	}
-	bar := newProgress(errs)
-	last, err := link.Unmount(ctx, ask, bar.show)
-	bar.end()
+	bar := ui.NewProgress(errs)
+	last, err := link.Unmount(ctx, ask, bar.Show)
+	bar.End()
 	if ctx.Err() != nil && last.Outcome != control.OutcomeUnmounted {
 		return stopped(dir, st, last)
 	}
@@ -123,25 +124,25 @@ func stopped(dir string, st control.State, last control.Event) error {
 
 // judge tells how an unmount went that the daemon has carried out.
 func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.Writer) error {
-	sayBeside(errs, last.Beside)
+	ui.SayBeside(errs, last.Beside)
 	switch last.Outcome {
 	case control.OutcomeBusy:
 		return busy(mounts.Holders(dir))
 	case control.OutcomeFailed:
 		return errors.New(last.Error)
 	case control.OutcomeLeft:
-		sayLeft(errs, last.Left)
-		return hint.Advise(errors.New(leftText("", last.Left, ask.Timeout)), leftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
+		ui.SayLeft(errs, last.Left)
+		return hint.Advise(errors.New(ui.LeftText("", last.Left, ask.Timeout)), ui.LeftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
 	case control.OutcomeUnmounted:
 		if len(last.Left) > 0 {
-			sayLeft(errs, last.Left)
+			ui.SayLeft(errs, last.Left)
 			return &undone{errors.New("not all was delivered: what is listed stays in the outbox")}
 		}
 		if last.Error != "" {
 			return &undone{errors.New(last.Error)}
 		}
 		if len(last.Beside) > 0 {
-			return &undone{hint.Advise(errors.New(besideText(last.Beside)), besideHint)}
+			return &undone{hint.Advise(errors.New(ui.BesideText(last.Beside)), ui.BesideHint)}
 		}
 		return nil
 	}
@@ -178,7 +179,7 @@ func leftBehind(dir string, errs io.Writer) error {
 	if len(left) == 0 {
 		return nil
 	}
-	sayLeft(errs, left)
+	ui.SayLeft(errs, left)
 	return &undone{hint.Advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Remedy())}
 }
 

@@ -179,3 +179,15 @@ func StateRoot() (string, error) {
 	}
 	return filepath.Join(base, "s3share"), nil
 }
+
+// FirstMissing is the topmost directory on the way to dir that is not there, "" if
+// all are.
+func FirstMissing(dir string) string {
+	missing := ""
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
+			return missing
+		}
+		missing = dir
+	}
+}

@@ -1,8 +1,10 @@
-package main
+package ui
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -23,8 +25,8 @@ var stateWords = map[outbox.State]string{
 	outbox.Conflict:    "delivered beside the other party's version",
 }
 
-// stateText is a file's state, as docs/semantics.md names it.
-func stateText(st outbox.Status) string {
+// StateText is a file's state, as docs/semantics.md names it.
+func StateText(st outbox.Status) string {
 	if st.State == outbox.Uploading {
 		return fmt.Sprintf("%s %d%%", st.State, percent(st))
 	}
@@ -39,23 +41,23 @@ func percent(st outbox.Status) int64 {
 	return min(100, 100*st.Sent/st.Size)
 }
 
-// reasonText is why a file is where it is, on one line.
-func reasonText(st outbox.Status) string {
+// ReasonText is why a file is where it is, on one line.
+func ReasonText(st outbox.Status) string {
 	if st.Reason != "" {
 		return hint.OneLine(st.Reason)
 	}
 	return stateWords[st.State]
 }
 
-// reasonIn is the reasonText of a file of st, and that nobody delivers what waits.
-func reasonIn(st *control.State, o outbox.Status) string {
+// ReasonIn is the ReasonText of a file of st, and that nobody delivers what waits.
+func ReasonIn(st *control.State, o outbox.Status) string {
 	if st.Daemon == control.DaemonEnded && o.Reason == "" && (o.State == outbox.Sealed || o.State == outbox.Removing) {
 		return stateWords[o.State] + ", but its daemon has ended"
 	}
-	return reasonText(o)
+	return ReasonText(o)
 }
 
-func printStates(out io.Writer, all []control.State) error {
+func PrintStates(out io.Writer, all []control.State) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(out, "nothing is mounted")
 		return err
@@ -78,7 +80,7 @@ func printStates(out io.Writer, all []control.State) error {
 			fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(do))
 		}
 		if len(st.Owed) == 0 && (st.Path == "" || len(st.Beside) == 0) {
-			fmt.Fprintf(w, "  %s\n", nothingWaits(&st))
+			fmt.Fprintf(w, "  %s\n", NothingWaits(&st))
 		}
 		rows := st.Rows()
 		if len(rows) == 0 {
@@ -87,14 +89,14 @@ func printStates(out io.Writer, all []control.State) error {
 		fmt.Fprintln(w, "  FILE\tSTATE\tSIZE\tSENT\tSPEED\tAGE\tREASON")
 		for _, o := range rows {
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				shown(o), stateText(o), sizeText(o.Size), sizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), reasonIn(&st, o))
+				Shown(o), StateText(o), SizeText(o.Size), SizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), ReasonIn(&st, o))
 		}
 	}
 	return w.Flush()
 }
 
-// nothingWaits says what is known where nothing waits.
-func nothingWaits(st *control.State) string {
+// NothingWaits says what is known where nothing waits.
+func NothingWaits(st *control.State) string {
 	switch {
 	case st.Path != "":
 		return st.File.Sentence(hint.Printable(st.Path))
@@ -111,7 +113,7 @@ func speedText(rate int64) string {
 	if rate <= 0 {
 		return ""
 	}
-	return sizeText(rate) + "/s"
+	return SizeText(rate) + "/s"
 }
 
 // ageText is a time as people say it, in its largest unit.
@@ -128,3 +130,72 @@ func ageText(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
+
+// printConnection prints a line about a connection that is not online.
+func printConnection(w io.Writer, c *control.Connection) {
+	if c == nil || c.State == control.Online {
+		return
+	}
+	last := ""
+	if !c.Answered.IsZero() {
+		last = fmt.Sprintf("; S3 answered last at %s", control.ClockText(c.Answered))
+	}
+	switch c.State {
+	case control.NoAnswer:
+		fmt.Fprintf(w, "  %s%s\n", c.Reason, last)
+	default:
+		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, control.ClockText(c.Since), hint.OneLine(c.Reason), last)
+	}
+	if c.Hint != "" {
+		fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(c.Hint))
+	}
+}
+
+// asOf is when S3 answered last, where it does not now: what is delivered then is all
+// that is known to be.
+func asOf(c *control.Connection) string {
+	if c == nil || c.State == control.Online || c.Answered.IsZero() {
+		return ""
+	}
+	return " as of " + control.ClockText(c.Answered)
+}
+
+// SizeText is n bytes as people read it.
+func SizeText(n int64) string {
+	if n < 1<<10 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	x, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if x /= 1024; x < 1023.95 {
+			break
+		}
+	}
+	return strconv.FormatFloat(x, 'f', 1, 64) + " " + unit
+}
+
+func headline(st control.State) string {
+	what := cmp.Or(st.Bucket, "an exchange")
+	if st.Exchange != "" && st.Exchange != st.Bucket {
+		what = st.Exchange + ", the bucket " + st.Bucket
+	}
+	if st.ReadOnly {
+		what += ", read-only"
+	}
+	switch {
+	case (st.Daemon == "" || st.Daemon == control.DaemonRuns) && !st.Mounted:
+		what += ", no longer mounted, still delivering"
+	case st.Daemon == "" || st.Daemon == control.DaemonRuns:
+	case st.Daemon == control.DaemonEnded && !st.Mounted:
+		what += ", not mounted"
+	default:
+		what += ", " + st.DaemonText()
+	}
+	return fmt.Sprintf("%s (%s)", cmp.Or(st.Dir, st.StateDir), what)
+}
+
+// nameOf is how a file is called.
+func nameOf(st outbox.Status) string { return cmp.Or(st.Path, st.Key) }
+
+// Shown is how a file is named to people, on one line.
+func Shown(st outbox.Status) string { return hint.Printable(nameOf(st)) }

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 // clockCode is S3's code for a request that was signed at another time than its own.
 const clockCode = "RequestTimeTooSkewed"
 
-func isClock(code string) bool { return code == clockCode }
+func IsClock(code string) bool { return code == clockCode }
 
 // sayLogin tells why credentials do not do. S3's codes are the ones of the S3 API
 // Reference, "Error responses".

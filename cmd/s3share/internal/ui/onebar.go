@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -44,8 +44,8 @@ func (b *oneBar) set(done, all int64) {
 	b.bar.SetCurrent(done)
 }
 
-// line prints a line, above the bar if there is one.
-func (b *oneBar) line(s string) {
+// Line prints a line, above the bar if there is one.
+func (b *oneBar) Line(s string) {
 	w := b.w
 	if b.bars != nil {
 		w = b.bars
@@ -53,8 +53,8 @@ func (b *oneBar) line(s string) {
 	fmt.Fprintln(w, s)
 }
 
-// end takes the bar away.
-func (b *oneBar) end() {
+// End takes the bar away.
+func (b *oneBar) End() {
 	if b.bars == nil {
 		return
 	}
@@ -64,3 +64,16 @@ func (b *oneBar) end() {
 	b.bars.Wait()
 	b.bars = nil
 }
+
+// countBar shows on a terminal how far a count has come.
+type countBar struct{ *oneBar }
+
+func NewCountBar(w io.Writer, label string) countBar {
+	b := countBar{newOneBar(w, decor.CountersNoUnit("%d / %d"), func() string { return label })}
+	b.At(0)
+	return b
+}
+
+func (b countBar) At(n int) { b.Of(n, n) }
+
+func (b countBar) Of(n, all int) { b.set(int64(n), int64(all)) }

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -17,26 +17,26 @@ type progress struct {
 	why   string // what was said of why nothing is delivered
 }
 
-func newProgress(w io.Writer) *progress {
+func NewProgress(w io.Writer) *progress {
 	p := &progress{}
 	p.oneBar = newOneBar(w, bytesCounters(), func() string { return p.label })
 	return p
 }
 
-// show takes the next event in.
-func (p *progress) show(e control.Event) {
+// Show takes the next event in.
+func (p *progress) Show(e control.Event) {
 	if e.Files == 0 && p.bar == nil {
 		return
 	}
-	p.label = fmt.Sprintf("delivering %s", count(e.Files, "file"))
+	p.label = fmt.Sprintf("delivering %s", Count(e.Files, "file"))
 	if e.Waiting != p.why {
 		if p.why = e.Waiting; p.why != "" {
-			p.line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", hint.OneLine(p.why)))
+			p.Line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", hint.OneLine(p.why)))
 		}
 	}
 	if p.bars == nil {
 		if !p.said {
-			fmt.Fprintf(p.w, "%s, %s\n", p.label, sizeText(e.Bytes-e.Sent))
+			fmt.Fprintf(p.w, "%s, %s\n", p.label, SizeText(e.Bytes-e.Sent))
 			p.said = true
 		}
 		return
@@ -45,8 +45,8 @@ func (p *progress) show(e control.Event) {
 	p.set(p.most-(e.Bytes-e.Sent), p.most)
 }
 
-// count is n of something, in words.
-func count(n int, what string) string {
+// Count is n of something, in words.
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

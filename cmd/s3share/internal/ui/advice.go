@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// remedy tells people what to do about a file; "" for nothing. S3's codes are those
+// Remedy tells people what to do about a file; "" for nothing. S3's codes are those
 // of the S3 API Reference, "Error responses".
-func remedy(o outbox.Status, st control.State) string {
+func Remedy(o outbox.Status, st control.State) string {
 	file := strings.TrimRight(st.Dir, "/") + "/" + o.Path
 	switch o.State {
 	case outbox.Open:

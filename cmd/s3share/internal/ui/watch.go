@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"context"
@@ -29,13 +29,13 @@ const (
 	mostBars = 10
 )
 
-// watchPlaces shows what becomes of the files at places until ctx ends or all of their
+// WatchPlaces shows what becomes of the files at places until ctx ends or all of their
 // mounts have.
-func watchPlaces(ctx context.Context, places []control.Place, out io.Writer) error {
-	w := newWatcher(out)
-	defer w.end()
+func WatchPlaces(ctx context.Context, places []control.Place, out io.Writer) error {
+	w := NewWatcher(out)
+	defer w.End()
 	for _, p := range places {
-		w.show(p.State)
+		w.Show(p.State)
 	}
 	places = slices.DeleteFunc(places, func(p control.Place) bool { return p.Link == nil }) // nothing changes there
 	var lost []error
@@ -54,7 +54,7 @@ func watchPlaces(ctx context.Context, places []control.Place, out io.Writer) err
 				return true
 			}
 			w.became = func(paths []string) []control.FileState { return p.Link.Outcomes(ctx, paths) }
-			w.show(st)
+			w.Show(st)
 			return false
 		})
 	}
@@ -84,7 +84,7 @@ func (b *bar) set(o outbox.Status) {
 	b.SetCurrent(o.Sent)
 }
 
-func newWatcher(out io.Writer) *watcher {
+func NewWatcher(out io.Writer) *watcher {
 	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
 	if hint.OnTerminal(out) {
 		w.bars = mpb.New(mpb.WithOutput(hint.Unguarded(out)), mpb.WithWidth(40))
@@ -109,8 +109,8 @@ func (w *watcher) lost(p control.Place, err error) error {
 	return fmt.Errorf("cannot watch %s any more: %w", hint.Printable(p.State.Dir), err)
 }
 
-// show takes in what waits at a mount now.
-func (w *watcher) show(st control.State) {
+// Show takes in what waits at a mount now.
+func (w *watcher) Show(st control.State) {
 	waits := map[string]bool{}
 	for _, o := range st.Rows() {
 		name := filepath.Join(st.Dir, o.Path)
@@ -118,7 +118,7 @@ func (w *watcher) show(st control.State) {
 		was, known := w.seen[name]
 		w.seen[name] = o
 		if !known || changed(was, o) {
-			w.line("%s: %s, %s", hint.Printable(name), stateText(o), detail(o))
+			w.line("%s: %s, %s", hint.Printable(name), StateText(o), detail(o))
 		}
 		w.draw(name, o)
 	}
@@ -167,9 +167,9 @@ func detail(o outbox.Status) string {
 		return hint.OneLine(o.Reason)
 	}
 	if o.Speed > 0 {
-		return sizeText(o.Size) + ", " + speedText(o.Speed)
+		return SizeText(o.Size) + ", " + speedText(o.Speed)
 	}
-	return sizeText(o.Size)
+	return SizeText(o.Size)
 }
 
 func (w *watcher) line(format string, args ...any) {
@@ -210,8 +210,8 @@ func (w *watcher) undraw(name string) {
 	}
 }
 
-// end takes the bars away.
-func (w *watcher) end() {
+// End takes the bars away.
+func (w *watcher) End() {
 	for name := range w.bar {
 		w.undraw(name)
 	}

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"bytes"
@@ -51,15 +51,15 @@ func TestWatcher(t *testing.T) {
 			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
 	} {
 		var out bytes.Buffer
-		w := newWatcher(&out)
+		w := NewWatcher(&out)
 		w.now = func() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
 		w.became = func(paths []string) []control.FileState {
 			return slices.Repeat([]control.FileState{{State: tt.now, At: confirmed}}, len(paths))
 		}
 		for _, owed := range tt.looks {
-			w.show(control.State{Dir: "/mnt", Owed: owed})
+			w.Show(control.State{Dir: "/mnt", Owed: owed})
 		}
-		w.end()
+		w.End()
 		if out.String() != tt.want {
 			t.Errorf("watching %v prints\n%swant\n%s", tt.looks, &out, tt.want)
 		}
@@ -70,18 +70,18 @@ func TestWatcher(t *testing.T) {
 // with it.
 func TestWatcherBars(t *testing.T) {
 	var out bytes.Buffer
-	w := newWatcher(nil)
+	w := NewWatcher(nil)
 	w.became = func(paths []string) []control.FileState {
 		return []control.FileState{{State: cache.Delivered, At: time.Now()}}
 	}
 	refresh := make(chan any)
 	w.bars = mpb.New(mpb.WithOutput(&out), mpb.WithManualRefresh(refresh), mpb.WithWidth(120))
-	w.show(control.State{Dir: "/mnt", Owed: []outbox.Status{
+	w.Show(control.State{Dir: "/mnt", Owed: []outbox.Status{
 		{Path: "Delivery/tape.tar", State: outbox.Uploading, Size: 4 << 20, Sent: 1 << 20, Speed: 1 << 19},
 	}})
 	refresh <- time.Now()
-	w.show(control.State{Dir: "/mnt"})
-	w.end()
+	w.Show(control.State{Dir: "/mnt"})
+	w.End()
 	for _, want := range []string{"/mnt/Delivery/tape.tar: uploading 25%", "tape.tar ", "1.0 MiB / 4.0 MiB", "512.0 KiB/s", "/mnt/Delivery/tape.tar: delivered"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("watching prints\n%q\nwant %q in it", &out, want)

@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"fmt"
@@ -23,23 +23,23 @@ func hasMoving(left []outbox.Status) bool {
 	return false
 }
 
-// sayLeft lists what is not delivered, and why.
-func sayLeft(w io.Writer, left []outbox.Status) {
+// SayLeft lists what is not delivered, and why.
+func SayLeft(w io.Writer, left []outbox.Status) {
 	for _, st := range left[:min(len(left), mostSaid)] {
 		why := st.Reason
 		if why == "" {
 			why = stateWords[st.State]
 		}
-		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), sizeText(st.Size), hint.OneLine(why))
+		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), SizeText(st.Size), hint.OneLine(why))
 	}
 	if n := len(left) - mostSaid; n > 0 {
 		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
 	}
 }
 
-// leftText says that a delivery that was given this time, 0 for any, did not deliver
+// LeftText says that a delivery that was given this time, 0 for any, did not deliver
 // all of what people call where; "" for a whole mount.
-func leftText(where string, left []outbox.Status, timeout time.Duration) string {
+func LeftText(where string, left []outbox.Status, timeout time.Duration) string {
 	late := timeout > 0 && hasMoving(left)
 	switch {
 	case where != "" && late:
@@ -52,8 +52,8 @@ func leftText(where string, left []outbox.Status, timeout time.Duration) string 
 	return "not all can be delivered"
 }
 
-// leftHint says what a person can do about what is left, and then what becomes of it.
-func leftHint(left []outbox.Status, then string) string {
+// LeftHint says what a person can do about what is left, and then what becomes of it.
+func LeftHint(left []outbox.Status, then string) string {
 	has := map[outbox.State]bool{}
 	for _, st := range left {
 		has[st.State] = true
@@ -71,8 +71,8 @@ func leftHint(left []outbox.Status, then string) string {
 	return strings.Join(hints, "; ")
 }
 
-// sayBeside lists what was delivered beside the other party's version.
-func sayBeside(w io.Writer, beside []outbox.Status) {
+// SayBeside lists what was delivered beside the other party's version.
+func SayBeside(w io.Writer, beside []outbox.Status) {
 	for _, st := range beside[:min(len(beside), mostSaid)] {
 		fmt.Fprintf(w, "s3share: conflict: the other party changed %q too; ours is %q\n", st.Theirs, nameOf(st))
 	}
@@ -81,9 +81,9 @@ func sayBeside(w io.Writer, beside []outbox.Status) {
 	}
 }
 
-// besideText and besideHint complete a sentence about them.
-func besideText(beside []outbox.Status) string {
-	return count(len(beside), "file") + " went beside the other party's version"
+// BesideText and BesideHint complete a sentence about them.
+func BesideText(beside []outbox.Status) string {
+	return Count(len(beside), "file") + " went beside the other party's version"
 }
 
-const besideHint = "join the two versions, then remove or rename the one named conflict"
+const BesideHint = "join the two versions, then remove or rename the one named conflict"
