@@ -1,21 +1,14 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
-	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/doctor"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
-	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
-	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
 )
 
@@ -49,7 +42,7 @@ Something missing is a failure.`,
 			if err != nil {
 				return err
 			}
-			d := diagnose(ctx, s)
+			d := doctor.Diagnose(ctx, s)
 			if ctx.Err() != nil {
 				return hint.ErrInterrupted
 			}
@@ -59,7 +52,7 @@ Something missing is a failure.`,
 				enc.SetEscapeHTML(false)
 				err = enc.Encode(d)
 			} else {
-				err = d.print(cmd.OutOrStdout())
+				err = d.Print(cmd.OutOrStdout())
 			}
 			if err == nil && d.Worst == access.StateMissing {
 				err = hint.Silent(hint.ExitFailed)
@@ -70,116 +63,4 @@ Something missing is a failure.`,
 	says.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// diagnosis is what doctor tells.
-type diagnosis struct {
-	Exchange   string             `json:"exchange"`
-	Bucket     string             `json:"bucket"`
-	Endpoint   string             `json:"endpoint,omitempty"`
-	Worst      access.State       `json:"worst"`
-	Findings   []told             `json:"findings"`
-	Statements []access.Statement `json:"statements,omitempty"` // for the bucket policy
-	IAM        *access.Document   `json:"iam,omitempty"`        // for our own user or role
-	Server     *serverTable       `json:"server,omitempty"`     // not of AWS
-}
-
-// told is a finding in words.
-type told struct {
-	access.Finding
-	Found string `json:"found"`
-	Hint  string `json:"hint,omitempty"`
-	Error string `json:"error,omitempty"`
-}
-
-// diagnose checks everything, as far as it gets.
-func diagnose(ctx context.Context, s *config.Settings) diagnosis {
-	d := diagnosis{Exchange: s.Label(), Bucket: s.Bucket}
-	report := access.Report{Findings: examineHere(s)}
-	d.Endpoint = cmp.Or(s.At.Endpoint, s.Endpoint)
-	client, findings := examineDoor(ctx, s)
-	report.Findings = append(report.Findings, findings...)
-	if client != nil {
-		defer client.CloseIdle()
-		left := statedir.ReadLeft(s.StateDir)
-		found, _ := access.Examine(ctx, access.Patient{Client: client, Folders: s.Folders, Left: left})
-		statedir.WriteLeft(s.StateDir, left)
-		d.Server = newServerTable(ctx, client, s.StateDir)
-		report.Needs = found.Needs
-		report.Findings = append(report.Findings, found.Findings...)
-		server := client.Server(ctx)
-		us := principalOf(found.Who, server, client.Region())
-		d.Statements = report.Statements(s.Bucket, us)
-		if server == s3backend.AmazonS3 && len(d.Statements) > 0 {
-			iam := access.MountIAM(s.Bucket, us, s.Folders)
-			d.IAM = &iam
-		}
-	}
-	d.Worst = report.Worst()
-	for _, f := range report.Findings {
-		t := told{Finding: f}
-		t.Found, t.Hint = sayFinding(s.Target(), f)
-		if f.Err != nil {
-			t.Error = hint.OneLine(f.Err.Error())
-		}
-		d.Findings = append(d.Findings, t)
-	}
-	return d
-}
-
-// principalOf is how a policy names who we are.
-func principalOf(who s3backend.Identity, server s3backend.Server, region string) string {
-	partition := s3backend.Partition(region)
-	switch {
-	case who.Account == "":
-		return "arn:" + partition + ":iam::YOUR-ACCOUNT:root"
-	case server == s3backend.Ceph:
-		return "arn:aws:iam:::user/" + who.Account
-	}
-	if f := strings.SplitN(who.ARN, ":", 3); len(f) == 3 {
-		partition = f[1]
-	}
-	return "arn:" + partition + ":iam::" + who.Account + ":root"
-}
-
-func (d diagnosis) print(out io.Writer) error {
-	what := "the bucket " + d.Bucket
-	if d.Exchange != d.Bucket {
-		what = d.Exchange + ", " + what
-	}
-	if d.Endpoint != "" {
-		what += " at " + d.Endpoint
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, hint.OneLine(what))
-	for _, t := range d.Findings {
-		check := string(t.Check)
-		if t.Folder != "" {
-			check = t.Folder + "/ " + check
-		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t(%s)\n", t.State, hint.OneLine(check), hint.OneLine(t.Found), hint.OneLine(t.How))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := d.Server.print(out); err != nil {
-		return err
-	}
-	hinted := map[string]bool{}
-	for _, t := range d.Findings {
-		if t.Hint != "" && !hinted[t.Hint] {
-			fmt.Fprintf(out, "hint: %s\n", hint.OneLine(t.Hint))
-			hinted[t.Hint] = true
-		}
-	}
-	if len(d.Statements) > 0 {
-		fmt.Fprintf(out, "\nSend this to the bucket's owner, for the bucket policy:\n\n")
-		for _, s := range d.Statements {
-			fmt.Fprintln(out, s)
-		}
-	}
-	if d.IAM != nil {
-		fmt.Fprintf(out, "\nYour own account has to allow it as well. Its administrator attaches this to your user or role,\nunless an IAM policy allows it already:\n\n%s\n", d.IAM)
-	}
-	return nil
 }
