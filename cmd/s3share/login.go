@@ -3,11 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -19,7 +17,6 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
-	"github.com/s3share/s3share/s3backend"
 )
 
 func newLogin() *cobra.Command {
@@ -165,43 +162,4 @@ func (l *loginDesk) code(device string) (string, error) {
 		return "", hint.Advise(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
 	}
 	return code, nil
-}
-
-// serveLogin takes new credentials up, and tries again what waits for them.
-func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
-	var ask control.LoginRequest
-	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	var a control.LoginAnswer
-	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
-		err = ui.Explain(d.settings.Target(), err)
-		a.Error = err.Error()
-		_, a.Hint = hint.Verdict(err)
-	} else {
-		a.Files = d.cache.Retry("")
-		d.log.Info("logged in")
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(a) // whoever asked may be gone
-}
-
-// paused tells why everything waits, or nil.
-func (d *mountDaemon) paused() *control.Pause {
-	err := d.cache.Paused()
-	if known := d.bucket.Contact(); err == nil && errors.Is(known.Err, s3backend.BadLogin) {
-		err = known.Err // nothing waits, and nothing would be delivered
-	}
-	if err == nil {
-		return nil
-	}
-	p := &control.Pause{Words: d.wordsOf(err)}
-	if errors.Is(err, s3backend.BadLogin) && !ui.IsClock(p.Code) {
-		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
-		if d.bucket.LoginMethod().Fixed {
-			p.Hint = "they come from the environment: s3share unmount --keep " + d.dir + ", and mount again with new ones"
-		}
-	}
-	return p
 }

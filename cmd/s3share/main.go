@@ -1,17 +1,25 @@
 // Command s3share mounts an exchange, the S3 bucket through which two parties
 // pass each other files, as a folder.
 //
-// [settings] are gathered from the config file, the environment and the command
-// line. mount runs itself again in the background as a [mountDaemon], which holds the
-// state directory's lock, the bucket, the cache and the kernel's mount, and passes
-// on to the waiting parent whether it serves or why it does not. A running daemon
-// answers on a socket named after its mountpoint: unmount and status speak to it
-// there. What goes wrong is told in one sentence and a hint, all in tell.go.
+// There is one command a file here, and what several share: the flags of an owner, of a
+// transfer and of a timeout. How things are done is in the packages below internal, of which
+// each imports only those before it:
+//
+//	hint      an error, what to do about it, and its exit code
+//	mounts    what the kernel shows of mounts, and lets us do with them
+//	config    what can be said about a mount: flags, environment, config file
+//	statedir  the lock, the owner and the leftovers in a state directory
+//	control   what commands and daemons say to each other, and who is to be asked
+//	ui        what people see: sentences, tables, bars
+//	daemon    the process behind a mount
+//	doctor    the check of an exchange
+//	demo      an exchange between two accounts on this machine
 package main
 
 import (
 	"os"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -20,7 +28,7 @@ var version string
 
 func main() {
 	hint.Version = version
-	keepMemory()
+	daemon.KeepMemory()
 	os.Exit(run(os.Args[1:]))
 }
 

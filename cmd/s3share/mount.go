@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
-	"os/exec"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -50,7 +53,7 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 			if len(args) == 2 {
 				says.Exchange = args[0]
 			}
-			return mount(says, dir, foreground, cmd.ErrOrStderr())
+			return daemon.Mount(says, dir, foreground, cmd.ErrOrStderr())
 		},
 	}
 	says.AddFlags(cmd.Flags())
@@ -58,54 +61,24 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 	return cmd
 }
 
-// mount mounts in this process, or hands over to one in the background.
-func mount(says config.Said, dir string, foreground bool, notes io.Writer) error {
-	ready := inherited(readyVariable)
-	s, err := says.Resolve()
-	if err == nil && !foreground && ready == nil {
-		return background(os.Args[1:], os.Environ())
+// mountEnlisted mounts an exchange of the config file on dir, which is made if it
+// is not there, in the background.
+func mountEnlisted(config, name, dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- a mountpoint, which the mount covers
+		return fmt.Errorf("cannot make %s: %w", dir, hint.RootCause(err))
 	}
-	d := newDaemon(s, foreground, notes)
-	ctx, cancel, stop := hint.UntilSignal(d.abandon)
-	defer stop()
-	if lifeline := inherited(lifelineVariable); lifeline != nil {
-		hint.WhenClosed(lifeline, cancel)
+	args := []string{"mount", name, dir}
+	if config != "" {
+		args = []string{"mount", "--config", config, name, dir}
 	}
-	if err == nil {
-		err = d.start(ctx, dir)
-	}
-	if err != nil {
-		err = fmt.Errorf("cannot mount %s: %w", dir, err)
-		if ready == nil {
-			return err
-		}
-		announce(ready, err)
-		code, _ := hint.Verdict(err)
-		return hint.Silent(code)
-	}
-	if ready != nil {
-		announce(ready, nil)
-	}
-	if err := d.run(ctx); err != nil {
-		if foreground {
-			return fmt.Errorf("%s is unmounted, but %w", d.dir, err)
-		}
-		return hint.Silent(hint.ExitFailed) // it is in the log
-	}
-	return nil
+	return daemon.Background(args, notOfMounts(os.Environ()))
 }
 
-// background runs this program with args, detached, and waits until it serves.
-func background(args, env []string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("cannot find this program: %w", err)
-	}
-	ctx, stop := hint.UntilSignalOnce()
-	defer stop()
-	cmd := exec.Command(self, args...) // #nosec G204 G702 -- this very program, without a shell
-	cmd.Env = env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = ownSession()
-	return StartProcess(cmd, ctx.Done())
+// notOfMounts is env without what would stand before the config file, and was meant
+// for another exchange.
+func notOfMounts(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"S3SHARE_BUCKET", "S3SHARE_ENDPOINT_URL", "S3SHARE_REGION", "S3SHARE_OWNER", "S3SHARE_FOLDER"}, name)
+	})
 }

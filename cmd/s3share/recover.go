@@ -1,21 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
-	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
-	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
-	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 func newRecover() *cobra.Command {
@@ -52,7 +45,7 @@ EXCHANGE and the settings are those of s3share mount.
 				s.Adopt = adopt
 				ctx, stop := hint.UntilSignalOnce()
 				defer stop()
-				err = Recover(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				err = daemon.Recover(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
 			if err != nil {
 				return fmt.Errorf("cannot recover: %w", err)
@@ -67,71 +60,4 @@ EXCHANGE and the settings are those of s3share mount.
 	addTimeout(cmd.Flags(), &timeout, " for delivery")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "send what waits to this bucket, though it was written for another or does not say for which")
 	return cmd
-}
-
-// delivering says that another process delivers.
-func delivering(ctx context.Context, by statedir.Tenant) error {
-	dir := hint.Printable(string(by.Dir))
-	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
-		return hint.Advise(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
-	}
-	return hint.Advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
-}
-
-// Recover delivers what waits in the outbox of s. It is a daemon that has no mount.
-func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out, errs io.Writer) (err error) {
-	if err := config.SettlePlaces(s); err != nil {
-		return ui.Explain(s.Target(), err)
-	}
-	nothing := func() error {
-		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.Label(), s.StateDir)
-		return err
-	}
-	if _, err := os.Stat(s.StateDir); errors.Is(err, os.ErrNotExist) {
-		return nothing()
-	}
-	d := newDaemon(s, false, errs)
-	if err := d.takePlaces(); err != nil {
-		var used *statedir.InUseError
-		if errors.As(err, &used) && used.By.Dir != "" {
-			return delivering(ctx, used.By)
-		}
-		return errors.Join(err, d.giveBack(nil))
-	}
-	defer func() { err = errors.Join(err, d.giveBack(nil)) }()
-	if owes, err := cache.Owes(s.StateDir); err != nil || !owes {
-		return errors.Join(err, nothing())
-	}
-	d.registerOutbox()
-	if _, err := d.connect(ctx); err != nil {
-		if ctx.Err() != nil {
-			return hint.ErrInterrupted
-		}
-		return ui.Explain(s.Target(), err)
-	}
-	deadline := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		deadline, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	bar := ui.NewProgress(errs)
-	last, _ := d.deliver(deadline, nil, bar.Show)
-	bar.End()
-	beside := d.cache.Conflicts("")
-	ui.SayLeft(errs, last.Left)
-	ui.SayBeside(errs, beside)
-	const stays = "what is left stays in the outbox, for the next mount or recover"
-	switch {
-	case ctx.Err() != nil:
-		return hint.Advise(hint.ErrInterrupted, stays)
-	case last.Error != "":
-		return errors.New(last.Error)
-	case len(last.Left) > 0:
-		return hint.Advise(errors.New(ui.LeftText("", last.Left, timeout)), ui.LeftHint(last.Left, stays))
-	case len(beside) > 0:
-		return hint.Advise(errors.New("all is delivered, but "+ui.BesideText(beside)), ui.BesideHint)
-	}
-	fmt.Fprintf(out, "all of %s is delivered\n", s.Label())
-	return nil
 }

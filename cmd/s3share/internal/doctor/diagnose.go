@@ -18,8 +18,8 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// diagnosis is what doctor tells.
-type diagnosis struct {
+// Diagnosis is what doctor tells.
+type Diagnosis struct {
 	Exchange   string             `json:"exchange"`
 	Bucket     string             `json:"bucket"`
 	Endpoint   string             `json:"endpoint,omitempty"`
@@ -39,8 +39,8 @@ type told struct {
 }
 
 // Diagnose checks everything, as far as it gets.
-func Diagnose(ctx context.Context, s *config.Settings) diagnosis {
-	d := diagnosis{Exchange: s.Label(), Bucket: s.Bucket}
+func Diagnose(ctx context.Context, s *config.Settings) Diagnosis {
+	d := Diagnosis{Exchange: s.Label(), Bucket: s.Bucket}
 	report := access.Report{Findings: examineHere(s)}
 	d.Endpoint = cmp.Or(s.At.Endpoint, s.Endpoint)
 	client, findings := examineDoor(ctx, s)
@@ -88,7 +88,7 @@ func principalOf(who s3backend.Identity, server s3backend.Server, region string)
 	return "arn:" + partition + ":iam::" + who.Account + ":root"
 }
 
-func (d diagnosis) Print(out io.Writer) error {
+func (d Diagnosis) Print(out io.Writer) error {
 	what := "the bucket " + d.Bucket
 	if d.Exchange != d.Bucket {
 		what = d.Exchange + ", " + what

@@ -65,15 +65,15 @@ func (b *oneBar) End() {
 	b.bars = nil
 }
 
-// countBar shows on a terminal how far a count has come.
-type countBar struct{ *oneBar }
+// CountBar shows on a terminal how far a count has come.
+type CountBar struct{ *oneBar }
 
-func NewCountBar(w io.Writer, label string) countBar {
-	b := countBar{newOneBar(w, decor.CountersNoUnit("%d / %d"), func() string { return label })}
+func NewCountBar(w io.Writer, label string) CountBar {
+	b := CountBar{newOneBar(w, decor.CountersNoUnit("%d / %d"), func() string { return label })}
 	b.At(0)
 	return b
 }
 
-func (b countBar) At(n int) { b.Of(n, n) }
+func (b CountBar) At(n int) { b.Of(n, n) }
 
-func (b countBar) Of(n, all int) { b.set(int64(n), int64(all)) }
+func (b CountBar) Of(n, all int) { b.set(int64(n), int64(all)) }

@@ -8,8 +8,8 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// progress shows how a delivery goes on: a bar on a terminal, else a line.
-type progress struct {
+// Progress shows how a delivery goes on: a bar on a terminal, else a line.
+type Progress struct {
 	*oneBar
 	label string
 	most  int64 // bytes: the greatest total seen, since what is delivered is not listed
@@ -17,14 +17,14 @@ type progress struct {
 	why   string // what was said of why nothing is delivered
 }
 
-func NewProgress(w io.Writer) *progress {
-	p := &progress{}
+func NewProgress(w io.Writer) *Progress {
+	p := &Progress{}
 	p.oneBar = newOneBar(w, bytesCounters(), func() string { return p.label })
 	return p
 }
 
 // Show takes the next event in.
-func (p *progress) Show(e control.Event) {
+func (p *Progress) Show(e control.Event) {
 	if e.Files == 0 && p.bar == nil {
 		return
 	}

@@ -61,8 +61,8 @@ func WatchPlaces(ctx context.Context, places []control.Place, out io.Writer) err
 	return errors.Join(lost...)
 }
 
-// watcher prints a line for each change, and on a terminal bars below them.
-type watcher struct {
+// Watcher prints a line for each change, and on a terminal bars below them.
+type Watcher struct {
 	out  io.Writer
 	bars *mpb.Progress            // nil unless out is a terminal
 	seen map[string]outbox.Status // by where the file is
@@ -84,8 +84,8 @@ func (b *bar) set(o outbox.Status) {
 	b.SetCurrent(o.Sent)
 }
 
-func NewWatcher(out io.Writer) *watcher {
-	w := &watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
+func NewWatcher(out io.Writer) *Watcher {
+	w := &Watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
 	if hint.OnTerminal(out) {
 		w.bars = mpb.New(mpb.WithOutput(hint.Unguarded(out)), mpb.WithWidth(40))
 	}
@@ -94,7 +94,7 @@ func NewWatcher(out io.Writer) *watcher {
 
 // lost says that a mount's daemon answers no more: because the mount was undone, or for
 // the reason that is returned.
-func (w *watcher) lost(p control.Place, err error) error {
+func (w *Watcher) lost(p control.Place, err error) error {
 	if m, merr := mounts.MountAt(p.State.Dir); m == nil && merr == nil {
 		st, err := control.ReadOutbox(p.State.StateDir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -110,7 +110,7 @@ func (w *watcher) lost(p control.Place, err error) error {
 }
 
 // Show takes in what waits at a mount now.
-func (w *watcher) Show(st control.State) {
+func (w *Watcher) Show(st control.State) {
 	waits := map[string]bool{}
 	for _, o := range st.Rows() {
 		name := filepath.Join(st.Dir, o.Path)
@@ -172,7 +172,7 @@ func detail(o outbox.Status) string {
 	return SizeText(o.Size)
 }
 
-func (w *watcher) line(format string, args ...any) {
+func (w *Watcher) line(format string, args ...any) {
 	text := w.now().Format(time.TimeOnly) + " " + hint.OneLine(fmt.Sprintf(format, args...)) + "\n"
 	if w.bars != nil {
 		_, _ = w.bars.Write([]byte(text))
@@ -182,7 +182,7 @@ func (w *watcher) line(format string, args ...any) {
 }
 
 // draw gives a file that is on its way a bar.
-func (w *watcher) draw(name string, o outbox.Status) {
+func (w *Watcher) draw(name string, o outbox.Status) {
 	b := w.bar[name]
 	if w.bars == nil || o.State != outbox.Uploading {
 		w.undraw(name)
@@ -203,7 +203,7 @@ func (w *watcher) draw(name string, o outbox.Status) {
 	b.set(o)
 }
 
-func (w *watcher) undraw(name string) {
+func (w *Watcher) undraw(name string) {
 	if b := w.bar[name]; b != nil {
 		b.Abort(true)
 		delete(w.bar, name)
@@ -211,7 +211,7 @@ func (w *watcher) undraw(name string) {
 }
 
 // End takes the bars away.
-func (w *watcher) End() {
+func (w *Watcher) End() {
 	for name := range w.bar {
 		w.undraw(name)
 	}

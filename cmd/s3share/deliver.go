@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+)
+
+func newDeliver() *cobra.Command {
+	return &cobra.Command{
+		Use:   "deliver FILE|DIR",
+		Short: "Deliver an interrupted file as it is",
+		Long: `Deliver FILE, or every such file below DIR, that was not sent because the program
+that wrote it was ended by a signal, was still writing when s3share ended, or was told
+that a write failed. It is sent as it is; to write it again resolves it as well.
+` + exitCodes,
+		Args: takes(1, 1, "a file or a folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askEach(args, "/deliver", 0, func(p control.Place, a control.FileAnswer) error { return sayDelivering(cmd.OutOrStdout(), p, a) })
+		},
+	}
+}
+
+// sayDelivering says what is delivered as it is, or why nothing is.
+func sayDelivering(out io.Writer, p control.Place, a control.FileAnswer) error {
+	if p.Link == nil {
+		return p.NoDaemon("deliver")
+	}
+	if a.Files > 0 {
+		_, err := fmt.Fprintf(out, "%s: delivering %s\n", p, ui.Count(a.Files, "file"))
+		return err
+	}
+	if len(a.Left) > 0 {
+		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, ui.Shown(a.Left[0]), ui.StateText(a.Left[0]))
+	}
+	if err := a.File.Problem("deliver", p); err != nil {
+		return err
+	}
+	return fmt.Errorf("nothing at %s is interrupted: %s", p, a.File.Sentence("it"))
+}

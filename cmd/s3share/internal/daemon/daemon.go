@@ -1,0 +1,364 @@
+// Package daemon is the process behind one mount: its start, what it holds while it serves,
+// the answers on its control socket, and its end, when all is delivered.
+//
+// [Mount] is that process, or starts it in the background; [Recover] is the same without a
+// mount. A daemon holds the state directory's lock, the bucket, the cache and the kernel's
+// mount, and gives them back in the reverse order. Commands speak to it through package
+// control alone.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+	"github.com/s3share/s3share/fs"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// drainPatience is how long a signal leaves for delivering. systemd kills 90 s
+// after its signal: DefaultTimeoutStopSec in systemd-system.conf(5).
+const drainPatience = 75 * time.Second
+
+// mountDaemon is the process behind one mount. start makes it serve; run holds
+// until the mount is undone, delivers what is owed and gives everything back.
+type mountDaemon struct {
+	settings   *config.Settings
+	notes      io.Writer // for the person who waits for the start
+	foreground bool
+
+	dir      string // the mountpoint, as the kernel's list names it
+	started  time.Time
+	made     []madeDir // what a start that fails removes again
+	mounting bool      // the kernel was asked for the mount
+	lock     *os.File
+	log      *slog.Logger
+	logFile  *logFile // nil for standard error
+	bucket   bucket
+	cache    owing
+	server   mounted
+	control  *controlServer
+	notices  *notices // nil where nobody is to be told
+
+	unmounts unmounts
+
+	serving atomic.Bool   // the kernel has the mount
+	gone    chan struct{} // closed when the kernel has given the mount up
+	hurry   chan struct{} // has a token when what is left may stay in the outbox
+	ended   chan struct{} // closed when all is given back but the control socket
+	left    error         // of the last drain; read it after ended
+}
+
+// bucket is what a daemon tells of its bucket; *s3backend.Client implements it.
+type bucket interface {
+	Bucket() string
+	Region() string
+	Owner() string
+	Counts() map[string]int64
+	Login(ctx context.Context, code string) error
+	LoginMethod() s3backend.LoginMethod
+	Contact() s3backend.Contact
+	Check(ctx context.Context) (s3backend.Contact, error)
+	Moved() int64
+	Abilities() []s3backend.Ability
+}
+
+// owing is what a daemon asks of its cache; *cache.Cache implements it.
+type owing interface {
+	Status() []outbox.Status
+	StatusAt(path string) []outbox.Status
+	Conflicts(path string) []outbox.Status
+	Paused() error
+	Confirm(ctx context.Context, path string) cache.Confirmed
+	Outcomes(paths []string) []cache.Confirmed
+	Wait(ctx context.Context, path string) error
+	Retry(path string) int
+	Deliver(path string) (int, error)
+	Drain(context.Context) error
+	DrainLast(context.Context) error
+	Close() error
+}
+
+// mounted is what a daemon asks of its mount; *fs.Server implements it.
+type mounted interface {
+	Unmount() error
+	Wait()
+}
+
+// newDaemon makes a daemon that has done nothing yet.
+func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemon {
+	return &mountDaemon{
+		settings: s, notes: notes, foreground: foreground, started: time.Now(),
+		gone: make(chan struct{}), hurry: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+// StartProcess does everything up to a mount that serves. If it fails, nothing of what it
+// did is left; once the kernel had the mount, everything is: files may have been
+// closed in it.
+func (d *mountDaemon) start(ctx context.Context, dir string) error {
+	err := d.open(ctx, dir)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = hint.ErrInterrupted
+	}
+	var last func() error
+	if d.server == nil {
+		last = func() error { return unmake(d.made) }
+	}
+	failed := d.giveBack(last)
+	if failed != nil && d.log != nil {
+		d.log.Error("could not clean up after a start that failed", "err", failed)
+	}
+	// Last, for it needs what was given back: a start fails for want of descriptors, too.
+	if d.mounting && d.server == nil {
+		if failed := d.undoRefused(); failed != nil {
+			return hint.Advise(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
+		}
+	}
+	return err
+}
+
+func (d *mountDaemon) open(ctx context.Context, dir string) error {
+	limitHeap()
+	hint.OutliveReaders()
+	if err := d.check(dir); err != nil {
+		return err
+	}
+	if err := d.takePlaces(); err != nil {
+		return err
+	}
+	if d.settings.Notices {
+		d.notices = newNotices(d.dir, d.log)
+	}
+	files, err := d.connect(ctx)
+	if err != nil {
+		return ui.Explain(d.settings.Target(), err)
+	}
+	return d.mount(files)
+}
+
+// check proves what can be proved without taking or asking anything.
+func (d *mountDaemon) check(dir string) (err error) {
+	if d.dir, err = mounts.ResolveDir(dir); err != nil {
+		return hint.Advise(err, "make it first: mkdir -p "+dir)
+	}
+	if err := mounts.CheckMountpoint(d.dir, d.notes); err != nil {
+		return err
+	}
+	if err := config.SettlePlaces(d.settings); err != nil {
+		return ui.Explain(d.settings.Target(), err)
+	}
+	if err := config.CheckOutside(d.dir, d.settings); err != nil {
+		return err
+	}
+	return mounts.CheckKernel(d.settings.AllowOther)
+}
+
+// connect opens the bucket, and the cache over it.
+func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
+	s := d.settings
+	cfg := s.Backend()
+	cfg.Logger = d.log
+	client, err := s3backend.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	private, err := s.PrivateNames()
+	if err != nil {
+		return nil, err
+	}
+	files, err := cache.New(client, cache.Config{
+		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
+		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.notices.tell, Who: config.WhoWeAre(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.bucket, d.cache = client, files
+	d.noteOwner()
+	return files, nil
+}
+
+// NoteOwner notes in the outbox whose the bucket is, as far as S3 has confirmed it.
+func (d *mountDaemon) noteOwner() {
+	if err := statedir.NoteOwner(d.settings.StateDir, d.bucket.Owner()); err != nil {
+		d.log.Warn("the state directory does not say who owns the bucket", "err", err)
+	}
+}
+
+// Mount makes the kernel show files. Whoever sees the mount can reach the control
+// socket too: it waits there for its server.
+func (d *mountDaemon) mount(files *cache.Cache) (err error) {
+	s := d.settings
+	if d.control, err = openControl(d.dir); err != nil {
+		return err
+	}
+	d.registerOutbox()
+	d.mounting = true
+	server, err := fs.Mount(d.dir, files, fs.Config{
+		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
+		Source: s.Source(), Options: s.Kernel, Logger: d.log,
+	})
+	if err != nil {
+		return fmt.Errorf("the kernel refused the mount: %w", err)
+	}
+	d.serve(server)
+	d.control.serve(d)
+	d.settle()
+	return nil
+}
+
+// undoRefused undoes what there is of a mount that could not be completed: the kernel
+// may have it already when its first requests fail.
+func (d *mountDaemon) undoRefused() error {
+	m, err := mounts.MountAt(d.dir)
+	if err != nil || m == nil || !mounts.Ours(m) || m.Source != d.settings.Source() {
+		return err
+	}
+	return mounts.Detach(d.dir, mounts.Lazily)
+}
+
+// serve takes a mount that the kernel has.
+func (d *mountDaemon) serve(server mounted) {
+	d.server = server
+	d.serving.Store(true)
+	go func() {
+		server.Wait()
+		d.serving.Store(false)
+		close(d.gone)
+	}()
+}
+
+// settle turns a process that somebody waits for into a daemon. Files are written to
+// the mount by now: nothing that fails here ends it.
+func (d *mountDaemon) settle() {
+	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
+		"endpoint", d.settings.Endpoint, "version", hint.VersionText(), "pid", os.Getpid())
+	if d.foreground {
+		if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
+			d.log.Warn("cannot tell systemd that the mount serves", "err", err)
+		}
+		return
+	}
+	if err := errors.Join(os.Chdir("/"), d.logFile.takeStderr()); err != nil {
+		d.log.Warn("the mount still uses the terminal that it was started from", "err", err)
+	}
+}
+
+// run holds until the mount is undone, by whomever, or ctx ends; then it delivers
+// what is owed. If something is left undelivered, its error is a *outbox.LeftError.
+func (d *mountDaemon) run(ctx context.Context) error {
+	select {
+	case <-d.gone:
+	case <-ctx.Done():
+		d.log.Info("ending, as a signal asks for")
+		d.leave()
+	}
+	if d.foreground {
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) // nobody may listen any more
+	}
+	d.left = d.lastDrain(ctx)
+	if d.left != nil {
+		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.left)
+	}
+	d.log.Info("unmounted", "dir", d.dir)
+	return errors.Join(d.left, d.giveBack(nil))
+}
+
+// leave undoes the mount for good: if programs hold it, from under them.
+func (d *mountDaemon) leave() {
+	err := d.server.Unmount()
+	if err != nil {
+		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.SayHolders(mounts.Holders(d.dir)))
+		err = mounts.Detach(d.dir, mounts.Lazily)
+	}
+	if err != nil {
+		d.log.Error("cannot undo the mount", "err", err)
+		return
+	}
+	d.serving.Store(false) // though programs may hold it still, and gone stay open
+}
+
+// lastDrain delivers what is owed once the kernel can bring nothing more. It takes
+// as long as that takes, but after a signal only drainPatience.
+func (d *mountDaemon) lastDrain(signalled context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-d.hurry:
+		case <-ctx.Done():
+		case <-signalled.Done():
+			select {
+			case <-hint.After(drainPatience):
+			case <-d.hurry:
+			case <-ctx.Done():
+			}
+		}
+		cancel()
+	}()
+	err := d.cache.DrainLast(ctx)
+	if errors.Is(err, context.Canceled) {
+		if left := control.Undelivered(d.cache.Status()); len(left) > 0 {
+			return &outbox.LeftError{Left: left}
+		}
+		return nil
+	}
+	return err
+}
+
+// giveBack returns all that start took, as far as it got. last is called before the
+// state directory is free for another daemon.
+func (d *mountDaemon) giveBack(last func() error) error {
+	var errs []error
+	if d.serving.Load() {
+		d.leave()
+	}
+	if d.cache != nil {
+		errs = append(errs, d.cache.Close())
+		d.noteOwner() // who is found out to be it while the mount serves
+	}
+	d.notices.close()
+	if last != nil {
+		errs = append(errs, last())
+	}
+	if d.lock != nil {
+		d.leaveOutbox()
+		errs = append(errs, d.lock.Close())
+	}
+	close(d.ended)
+	if d.control != nil {
+		errs = append(errs, d.control.close())
+	}
+	if d.logFile != nil {
+		errs = append(errs, d.logFile.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// abandon ends the process at once, and leaves no dead mount.
+func (d *mountDaemon) abandon() {
+	if d.serving.Load() {
+		_ = mounts.Detach(d.dir, mounts.Lazily)
+	}
+	os.Exit(hint.ExitFailed)
+}

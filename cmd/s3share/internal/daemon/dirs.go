@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+)
+
+// madeDir is a directory that a start made, and the topmost of its parents that it
+// had to make for it.
+type madeDir struct{ dir, top string }
+
+// startFiles are what a start makes in its state and cache directories. The outbox's
+// directory is the first: while there is anything in it, all the rest stays as well.
+var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray", "small.list", "lock", "daemon.lock"}
+
+// unmake removes the directories of a start that failed, as far as there is nothing
+// in them but what the start made. What else came into them stays, and so do they.
+func unmake(all []madeDir) error {
+	var errs []error
+	for _, m := range all {
+		errs = append(errs, m.unmake())
+	}
+	return errors.Join(errs...)
+}
+
+func (m madeDir) unmake() error {
+	for _, name := range startFiles {
+		if err := os.Remove(filepath.Join(m.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for dir := m.dir; ; dir = filepath.Dir(dir) {
+		if err := os.Remove(dir); err != nil || dir == m.top {
+			return nil // a parent may be in use by others
+		}
+	}
+}
+
+// takePlaces takes the state directory, makes the cache's, and opens the log.
+func (d *mountDaemon) takePlaces() (err error) {
+	s := d.settings
+	if err := d.take(s.StateDir, "state directory", "--state-dir"); err != nil {
+		return err
+	}
+	if d.lock, err = statedir.LockState(s.StateDir, statedir.Tenant{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
+		d.made = nil // it is the other daemon's
+		return err
+	}
+	if err := statedir.ClaimState(s); err != nil {
+		return err
+	}
+	if s.CacheDir != "" {
+		if err := d.take(s.CacheDir, "cache directory", "--cache-dir"); err != nil {
+			return err
+		}
+	}
+	d.log, d.logFile, err = openLog(s, d.foreground)
+	return err
+}
+
+// registerOutbox has the outbox found by status once this process has ended.
+func (d *mountDaemon) registerOutbox() {
+	if err := control.Register(d.settings.StateDir); err != nil {
+		d.log.Warn("what this process may leave in the outbox is shown by no status", "err", err)
+	}
+}
+
+// leaveOutbox notes that this process gives the state directory up, and whether anything
+// waits in it.
+func (d *mountDaemon) leaveOutbox() {
+	if err := statedir.LeaveLock(d.lock); err != nil && d.log != nil {
+		d.log.Warn("status may take this process for one that does not answer", "err", err)
+	}
+	if owes, err := cache.Owes(d.settings.StateDir); err == nil && !owes {
+		control.Unregister(d.settings.StateDir)
+	}
+}
+
+func (d *mountDaemon) take(dir, what, flag string) error {
+	top := config.FirstMissing(dir)
+	err := config.MakePrivate(dir, what, flag)
+	if top != "" {
+		d.made = append(d.made, madeDir{dir, top})
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// What a daemon answers to questions about files. An answer says what was confirmed; an
+// error on the way to one is a third answer, with its reason.
+
+// wordsOf are the words for an error of the exchange; none for nil.
+func (d *mountDaemon) wordsOf(err error) (w control.Words) {
+	if err == nil {
+		return w
+	}
+	var e *s3backend.Error
+	if errors.As(err, &e) {
+		w.Code = e.Code()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = hint.Advise(errors.New("no answer from "+d.settings.Target().Where()+" in time"), "check the endpoint and the network")
+	}
+	err = ui.Explain(d.settings.Target(), err)
+	w.Reason = hint.OneLine(err.Error())
+	_, w.Hint = hint.Verdict(err)
+	return w
+}
+
+func (d *mountDaemon) fileState(found cache.Confirmed) *control.FileState {
+	return &control.FileState{State: found.Is, At: found.At, Words: d.wordsOf(found.Err)}
+}
+
+// confirm asks S3 what it holds at path.
+func (d *mountDaemon) confirm(ctx context.Context, path string) *control.FileState {
+	ctx, cancel := context.WithTimeout(ctx, control.ConfirmPatience)
+	defer cancel()
+	found := d.cache.Confirm(ctx, path)
+	if known := d.bucket.Contact(); errors.Is(found.Err, context.DeadlineExceeded) && known.Err != nil {
+		found.Err = known.Err // why there was none, if that was told meanwhile
+	}
+	return d.fileState(found)
+}
+
+// stateAt is the state of a file or directory alone.
+func (d *mountDaemon) stateAt(ctx context.Context, ask control.FileRequest) control.State {
+	path := string(ask.Path)
+	for {
+		owed, file := d.cache.StatusAt(path), (*control.FileState)(nil)
+		if len(owed) == 0 {
+			owed = []outbox.Status{}
+			if ask.Waiting {
+				file = &control.FileState{State: cache.Unknown}
+			} else if file = d.confirm(ctx, path); file.State == cache.Waiting {
+				continue // since just now
+			}
+		}
+		st := d.state()
+		st.Path, st.File, st.Owed, st.Beside = path, file, owed, d.cache.Conflicts(path)
+		return st
+	}
+}
+
+// serveFiles answers the commands about files.
+func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
+	serveJSON(mux, "/file", d.stateAt)
+	serveJSON(mux, "/wait", d.wait)
+	serveJSON(mux, "/retry", d.retry)
+	serveJSON(mux, "/deliver", d.deliverFiles)
+	serveJSON(mux, "/stay", func(_ context.Context, ask control.StayRequest) struct{} {
+		d.unmounts.takeBack(ask.ID)
+		return struct{}{}
+	})
+	serveJSON(mux, "/outcomes", func(_ context.Context, ask control.OutcomesRequest) []control.FileState {
+		paths := make([]string, len(ask.Paths))
+		for i, p := range ask.Paths {
+			paths[i] = string(p)
+		}
+		all := make([]control.FileState, len(paths))
+		for i, found := range d.cache.Outcomes(paths) {
+			all[i] = *d.fileState(found)
+		}
+		return all
+	})
+}
+
+// serveJSON has requests to what answered by do.
+func serveJSON[Q, A any](mux *http.ServeMux, what string, do func(context.Context, Q) A) {
+	mux.HandleFunc("POST "+what, func(w http.ResponseWriter, r *http.Request) {
+		var ask Q
+		if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(do(r.Context(), ask)) // whoever asked may be gone
+	})
+}
+
+// wait answers POST /wait.
+func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control.FileAnswer {
+	path := string(ask.Path)
+	waiting := ctx
+	if ask.Timeout > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, ask.Timeout)
+		defer cancel()
+	}
+	var a control.FileAnswer
+	for a.File == nil || a.File.State == cache.Waiting { // since just now
+		err := d.cache.Wait(waiting, path)
+		var left *outbox.LeftError
+		switch {
+		case errors.As(err, &left):
+			a.Left = left.Left
+		case errors.Is(err, context.DeadlineExceeded):
+			a.Left = control.Undelivered(d.cache.StatusAt(path))
+		case err != nil:
+			a.Error = d.wordsOf(err).Reason
+		}
+		if len(a.Left) > 0 || a.Error != "" {
+			break
+		}
+		a.File = d.confirm(ctx, path)
+	}
+	a.Beside = d.cache.Conflicts(path)
+	return a
+}
+
+// retry answers POST /retry.
+func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) control.FileAnswer {
+	path := string(ask.Path)
+	a := control.FileAnswer{Left: d.cache.StatusAt(path)}
+	a.Files = d.cache.Retry(path)
+	if a.Files == 0 && len(a.Left) == 0 {
+		a.File = d.confirm(ctx, path)
+	}
+	return a
+}
+
+// deliverFiles answers POST /deliver.
+func (d *mountDaemon) deliverFiles(ctx context.Context, ask control.FileRequest) control.FileAnswer {
+	path := string(ask.Path)
+	a := control.FileAnswer{Left: d.cache.StatusAt(path)}
+	var err error
+	if a.Files, err = d.cache.Deliver(path); err != nil {
+		a.Error = d.wordsOf(err).Reason
+	}
+	if a.Files == 0 && len(a.Left) == 0 {
+		a.File = d.confirm(ctx, path)
+	}
+	return a
+}

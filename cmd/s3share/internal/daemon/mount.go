@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+)
+
+// Mount mounts in this process, or hands over to one in the background.
+func Mount(says config.Said, dir string, foreground bool, notes io.Writer) error {
+	ready := inherited(readyVariable)
+	s, err := says.Resolve()
+	if err == nil && !foreground && ready == nil {
+		return Background(os.Args[1:], os.Environ())
+	}
+	d := newDaemon(s, foreground, notes)
+	ctx, cancel, stop := hint.UntilSignal(d.abandon)
+	defer stop()
+	if lifeline := inherited(LifelineVariable); lifeline != nil {
+		hint.WhenClosed(lifeline, cancel)
+	}
+	if err == nil {
+		err = d.start(ctx, dir)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot mount %s: %w", dir, err)
+		if ready == nil {
+			return err
+		}
+		announce(ready, err)
+		code, _ := hint.Verdict(err)
+		return hint.Silent(code)
+	}
+	if ready != nil {
+		announce(ready, nil)
+	}
+	if err := d.run(ctx); err != nil {
+		if foreground {
+			return fmt.Errorf("%s is unmounted, but %w", d.dir, err)
+		}
+		return hint.Silent(hint.ExitFailed) // it is in the log
+	}
+	return nil
+}
+
+// Background runs this program with args, detached, and waits until it serves.
+func Background(args, env []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find this program: %w", err)
+	}
+	ctx, stop := hint.UntilSignalOnce()
+	defer stop()
+	cmd := exec.Command(self, args...) // #nosec G204 G702 -- this very program, without a shell
+	cmd.Env = env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = ownSession()
+	return StartProcess(cmd, ctx.Done())
+}

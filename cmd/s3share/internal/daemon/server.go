@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+)
+
+// controlPatience is how long a daemon that ends waits for those who ask it.
+const controlPatience = 5 * time.Second
+
+// controlServer is the daemon's side of the control socket: HTTP with JSON, for its own
+// user and root alone.
+//
+//	GET  /status   a state; with ?check, after S3 was asked whether it answers
+//	POST /unmount  events, a line each, until the mount is undone or stays
+//	POST /stay     takes an unmount back
+//	POST /file     a control.FileRequest, answered by a state of that alone
+//	POST /wait, /retry, /deliver  a control.FileRequest, answered by a control.FileAnswer
+//	POST /outcomes an control.OutcomesRequest, answered by a list of fileStates
+//	POST /login    a control.LoginRequest, answered by a control.LoginAnswer
+type controlServer struct {
+	listener net.Listener
+	server   *http.Server
+	served   chan struct{} // closed when nothing is served any more; nil until serve
+}
+
+// openControl opens the socket for the mount on dir.
+func openControl(dir string) (*controlServer, error) {
+	path, err := control.NewSocketPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	// Whoever left a socket of this name is gone: the mountpoint was free.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
+	}
+	return controlAt(path)
+}
+
+func controlAt(path string) (*controlServer, error) {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &controlServer{listener: ownListener{l}}, nil
+}
+
+// ownListener lets in this user and root alone, whatever the modes of the socket and
+// its directory are.
+type ownListener struct{ net.Listener }
+
+func (l ownListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if u, ok := c.(*net.UnixConn); ok {
+			if uid, err := control.PeerUID(u); err == nil && (uid == 0 || uid == os.Getuid()) {
+				return c, nil
+			}
+		}
+		c.Close()
+	}
+}
+
+// serve begins to answer for d.
+func (c *controlServer) serve(d *mountDaemon) {
+	c.server = &http.Server{Handler: d.answers(), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 64 << 10}
+	c.served = make(chan struct{})
+	go func() {
+		defer close(c.served)
+		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("the control socket is closed", "err", err)
+		}
+	}()
+}
+
+// answers returns the handler of what is asked over the control socket.
+func (d *mountDaemon) answers() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		var checked *control.Connection
+		if r.URL.Query().Has("check") {
+			checked = d.checkConnection(r.Context())
+		}
+		st := d.state()
+		if checked != nil {
+			st.Connection = checked
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(st) // whoever asked may be gone
+	})
+	mux.HandleFunc("POST /unmount", d.serveUnmount)
+	mux.HandleFunc("POST /login", d.serveLogin)
+	d.serveFiles(mux)
+	return http.MaxBytesHandler(mux, control.MostRequest)
+}
+
+// close ends the answers under way in controlPatience, and removes the socket.
+func (c *controlServer) close() error {
+	if c.served == nil {
+		return c.listener.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), controlPatience)
+	defer cancel()
+	err := c.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = c.server.Close()
+	}
+	<-c.served
+	return err
+}
+
+func (d *mountDaemon) state() control.State {
+	s := d.settings
+	st := control.State{
+		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: control.DaemonRuns, Since: d.started,
+		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
+		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
+		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
+		Server:     d.bucket.Abilities(),
+		Connection: d.connectionOf(d.bucket.Contact()),
+	}
+	if d.logFile != nil {
+		st.LogFile = d.logFile.Name()
+	}
+	if st.Owed == nil {
+		st.Owed = []outbox.Status{}
+	}
+	return st
+}

@@ -1,0 +1,220 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+)
+
+// eventPause lies between two events.
+const eventPause = 200 * time.Millisecond
+
+// errTakenBack ends an unmount that was taken back.
+var errTakenBack = errors.New("taken back")
+
+// unmounts are the unmounts that are asked for at present, by id.
+type unmounts struct {
+	mu   sync.Mutex
+	byID map[string]context.CancelCauseFunc
+}
+
+// add registers an unmount until done is called.
+func (u *unmounts) add(id string, cancel context.CancelCauseFunc) (done func()) {
+	if id == "" {
+		return func() {}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.byID == nil {
+		u.byID = map[string]context.CancelCauseFunc{}
+	}
+	u.byID[id] = cancel
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.byID, id)
+	}
+}
+
+func (u *unmounts) takeBack(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if cancel := u.byID[id]; cancel != nil {
+		cancel(errTakenBack)
+	}
+}
+
+// serveUnmount answers with events until d has ended or the mount stays. If whoever asks
+// goes away while the mount serves, it stays.
+func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
+	var ask control.UnmountRequest
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	defer d.unmounts.add(ask.ID, cancel)()
+	if ask.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
+		defer cancel()
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	send := func(e control.Event) {
+		_ = json.NewEncoder(w).Encode(e) // whoever asked may be gone
+		_ = http.NewResponseController(w).Flush()
+	}
+	last := d.unmount(ctx, ask.Keep, send)
+	last.Beside = d.cache.Conflicts("")
+	if r.Context().Err() == nil {
+		send(last)
+	}
+}
+
+// unmount delivers, undoes the mount, and waits until the daemon has ended but for
+// this answer. It returns the last event.
+func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.Event)) control.Event {
+	var worth *patience // nil: what is left may not stay in the outbox
+	if keep {
+		worth = &patience{}
+	}
+	if d.serving.Load() {
+		if e, ok := d.deliver(ctx, worth, send); !ok {
+			return e
+		}
+		err := d.server.Unmount()
+		switch {
+		case err == nil || !d.serving.Load():
+		case errors.Is(err, unix.EBUSY) || len(mounts.Holders(d.dir)) > 0:
+			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeBusy}
+		default:
+			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: err.Error()}
+		}
+	}
+	<-d.gone
+	for waiting := ctx; ; {
+		e, left := d.progress(control.PhaseFinishing)
+		send(e)
+		if worth != nil && d.notWorth(worth, left) {
+			d.mayLeave()
+		}
+		select {
+		case <-d.ended:
+			return d.unmountedEvent()
+		case <-waiting.Done():
+			switch {
+			case context.Cause(waiting) == errTakenBack: // too late, as the next event says
+			case !errors.Is(waiting.Err(), context.DeadlineExceeded):
+				return control.Event{} // nobody reads it
+			default:
+				d.mayLeave()
+			}
+			waiting = context.WithoutCancel(ctx)
+		case <-hint.After(eventPause):
+		}
+	}
+}
+
+// unmountedEvent is the last event once the daemon has ended.
+func (d *mountDaemon) unmountedEvent() control.Event {
+	e := control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeUnmounted}
+	var left *outbox.LeftError
+	if errors.As(d.left, &left) {
+		e.Left = left.Left
+	} else if d.left != nil {
+		e.Error = d.left.Error()
+	}
+	return e
+}
+
+// deliver waits until all is delivered and the mount can be undone, or until it is not
+// worth waiting any more, if what is left may stay. Else it returns false and the last
+// event.
+func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(control.Event)) (control.Event, bool) {
+	draining, stop := context.WithCancel(ctx)
+	defer stop()
+	drained := make(chan error, 1)
+	go func() { drained <- d.cache.Drain(draining) }()
+	for {
+		e, left := d.progress(control.PhaseDelivering)
+		send(e)
+		if worth != nil && d.notWorth(worth, left) {
+			return control.Event{}, true
+		}
+		select {
+		case err := <-drained:
+			return d.drainedEvent(ctx, err, worth != nil)
+		case <-d.gone: // somebody else was quicker
+			return control.Event{}, true
+		case <-hint.After(eventPause):
+		}
+	}
+}
+
+// drainedEvent is deliver's answer when the drain has ended with err.
+func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (control.Event, bool) {
+	var left *outbox.LeftError
+	switch {
+	case err == nil:
+		return control.Event{}, true
+	case errors.Is(ctx.Err(), context.Canceled): // taken back, or whoever asked is gone
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeStays, Left: control.Undelivered(d.cache.Status())}, false
+	case keep:
+		return control.Event{}, true
+	case errors.As(err, &left):
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: left.Left}, false
+	case ctx.Err() != nil:
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.cache.Status())}, false
+	}
+	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Target(), err).Error()}, false
+}
+
+func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
+	return worth.over(time.Now(), left, d.bucket.Contact(), d.bucket.Moved())
+}
+
+// progress is how the delivery stands, and what is left of it.
+func (d *mountDaemon) progress(phase string) (control.Event, []outbox.Status) {
+	e := control.Event{Phase: phase}
+	left := control.Undelivered(d.cache.Status())
+	for _, st := range left {
+		e.Files++
+		e.Bytes += st.Size
+		e.Sent += st.Sent
+	}
+	if e.Files > 0 {
+		e.Waiting = d.whyWaiting()
+	}
+	return e, left
+}
+
+// whyWaiting is why nothing is delivered at present, "" where something may be.
+func (d *mountDaemon) whyWaiting() string {
+	if p := d.paused(); p != nil {
+		return p.Reason
+	}
+	if known := d.bucket.Contact(); !known.Failing.IsZero() && time.Since(known.Failing) > eventPause {
+		return d.wordsOf(known.Err).Reason
+	}
+	return ""
+}
+
+// mayLeave lets the last drain end with something undelivered.
+func (d *mountDaemon) mayLeave() {
+	select {
+	case d.hurry <- struct{}{}:
+	default:
+	}
+}

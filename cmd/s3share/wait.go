@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+)
+
+func newWait() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "wait [FILE|DIR]",
+		Short: "Wait until S3 has confirmed a file, or all below a folder",
+		Long: `Wait until S3 has confirmed FILE, or all that was written below DIR: then the
+other party can read it. What cannot be delivered by waiting is listed with its
+reason, and so is what went beside the other party's version because both have
+changed it: then the exit status is 1. It is 1 as well where there is no such file, or
+where S3 cannot say whether it is delivered. Without an argument, wait for every mount
+of this user.
+` + exitCodes,
+		Args: takes(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askEach(args, "/wait", timeout, func(p control.Place, a control.FileAnswer) error {
+				ui.SayLeft(cmd.ErrOrStderr(), a.Left)
+				ui.SayBeside(cmd.ErrOrStderr(), a.Beside)
+				switch {
+				case len(a.Left) > 0 && p.Link == nil:
+					return hint.Advise(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Remedy())
+				case len(a.Left) > 0:
+					return hint.Advise(errors.New(ui.LeftText(p.String(), a.Left, timeout)), ui.LeftHint(a.Left, ""))
+				case len(a.Beside) > 0:
+					return hint.Advise(fmt.Errorf("%s is delivered, but %s", p, ui.BesideText(a.Beside)), ui.BesideHint)
+				}
+				if p.Link == nil && p.Path == "" { // nothing waits there
+					return nil
+				}
+				return a.File.Problem("wait for", p)
+			})
+		},
+	}
+	addTimeout(cmd.Flags(), &timeout, "")
+	return cmd
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+)
+
+func newWhy() *cobra.Command {
+	return &cobra.Command{
+		Use:   "why FILE",
+		Short: "Tell why a file is not delivered, and what to do",
+		Long: `Tell where FILE is on its way, why it is not delivered, S3's own code and the
+id of the request that it refused, and what can be done about it.
+` + exitCodes,
+		Args: takes(1, 1, "a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := hint.UntilSignalOnce()
+			defer stop()
+			p, err := control.LookAt(ctx, args[0])
+			if err != nil {
+				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
+			}
+			return sayWhy(cmd.OutOrStdout(), p)
+		},
+	}
+}
+
+// sayWhy says of each file at p why it waits, or what is known where none does.
+func sayWhy(out io.Writer, p control.Place) error {
+	rows := p.State.Rows()
+	switch {
+	case len(rows) == 0 && p.Path == "":
+		_, err := fmt.Fprintf(out, "%s: %s\n", p, ui.NothingWaits(&p.State))
+		return err
+	case len(rows) == 0:
+		if err := p.State.File.Problem("say why", p); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "%s\n", p.State.File.Sentence(p.String()))
+		return err
+	}
+	for _, o := range rows {
+		fmt.Fprintf(out, "%s: %s\n", ui.Shown(o), ui.StateText(o))
+		fmt.Fprintf(out, "  because: %s\n", ui.ReasonIn(&p.State, o))
+		switch {
+		case o.Code != "" && o.RequestID != "":
+			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", hint.OneLine(o.Code), hint.OneLine(o.RequestID))
+		case o.Code != "":
+			fmt.Fprintf(out, "  S3 says: %s\n", hint.OneLine(o.Code))
+		}
+		if do := ui.Remedy(o, p.State); do != "" {
+			fmt.Fprintf(out, "  to do:   %s\n", hint.OneLine(do))
+		}
+	}
+	return nil
+}
