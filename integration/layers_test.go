@@ -28,6 +28,19 @@ var layers = []layer{
 	{"integration", nil, nil},
 }
 
+// rooms are the packages of the command, below those that import them: each may import only
+// those before it.
+var rooms = []string{"hint", "testhome", "mounts", "config", "statedir", "control", "ui", "daemon", "doctor", "demo"}
+
+// roomOf is the place of a package of the command among the rooms, -1 for any other.
+func roomOf(pkg string) int {
+	name, ok := strings.CutPrefix(pkg, "cmd/s3share/internal/")
+	if !ok {
+		return -1
+	}
+	return slices.Index(rooms, name)
+}
+
 func within(pkg string, roots []string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool { return pkg == root || strings.HasPrefix(pkg, root+"/") })
 }
@@ -59,8 +72,14 @@ func TestLayers(t *testing.T) {
 			t.Errorf("%s is in no layer", pkg)
 			continue
 		}
+		if strings.HasPrefix(pkg, "cmd/s3share/internal/") && roomOf(pkg) < 0 {
+			t.Errorf("%s has no place among the rooms", pkg)
+		}
 		for _, imported := range p.Imports {
 			ours, is := strings.CutPrefix(imported, module+"/")
+			if room := roomOf(pkg); room >= 0 && roomOf(ours) >= room {
+				t.Errorf("%s imports %s, which comes after it", pkg, ours)
+			}
 			if is && !within(ours, layers[i].ours) {
 				t.Errorf("%s imports %s", pkg, ours)
 			}
