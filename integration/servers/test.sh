@@ -109,7 +109,7 @@ run_SeaweedFS() {
   accounts="$OWNER $CLIENT arn:aws:iam::000000000000:user/client"
 }
 
-(($#)) || set -- gofakes3 versitygw
+(($#)) || set -- gofakes3 MinIO versitygw
 failed=0
 for name in "$@"; do
   if [[ $(type -t "run_$name") != function ]]; then echo "test.sh: no server is called $name" >&2; exit 2; fi
