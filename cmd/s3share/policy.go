@@ -134,6 +134,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 			return hint.Misuse("", "cannot read --client: %w", err)
 		}
 		clients = []string{one}
+		l.Client = one
 	}
 	findings := l.Remarks()
 	if in.json {

@@ -126,8 +126,95 @@ func TestPolicyCheckTable(t *testing.T) {
 	} {
 		t.Run("wide/"+tt.name, func(t *testing.T) { checks(t, tt.policy, true) })
 	}
+	const (
+		wholeBucket = `["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/*"]`
+		stranger    = `{"AWS": "arn:aws:iam::999988887777:root"}`
+		forService  = `"Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}`
+		needsACL    = `"Condition": {"StringNotEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}`
+	)
+	acl := func(condition string) string {
+		return rightAnd(statement("Allow", partner, `"s3:PutObjectAcl"`, theDelivery, `"Condition": {`+condition+`}`))
+	}
+	from := func(ranges string) string {
+		return rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": `+ranges+`}}`))
+	}
+	except := func(condition string) string {
+		return rightAnd(statement("Deny", anybody, `"s3:*"`, wholeBucket, `"Condition": {`+condition+`}`))
+	}
+	deny := func(principal, actions, resources string, more ...string) string {
+		return rightAnd(statement("Deny", principal, actions, resources, more...))
+	}
+	withoutVersion := func(version, policy string) string {
+		return strings.Replace(policy, `"Version": "2012-10-17", `, version, 1)
+	}
+	for _, tt := range []struct {
+		name, policy, says string
+		args               []string
+	}{
+		// What s3share cannot do its work under.
+		{"no part of an upload", deny(anybody, `"s3:PutObject"`, theDelivery, needsACL), "missing: arn:aws:iam::444455556666:root may not put parts", nil},
+		{"no part of an upload, by the Allow", policyOf(strings.Replace(rightFor(partner), theDelivery+`}`, theDelivery+`, `+ownersACL+`}`, 1), tlsOnly), "may not put parts", nil},
+		{"everything refused", deny(anybody, `"s3:*"`, `"*"`), "missing", nil},
+		{"everything refused to the client", deny(partner, `"s3:*"`, wholeBucket), "missing: arn:aws:iam::444455556666:root may do nothing", nil},
+		{"with TLS and without", policyOf(rightFor(partner), strings.Replace(tlsOnly, `"false"`, `["false", "true"]`, 1)), "missing: arn:aws:iam::444455556666:root may do nothing", nil},
+		{"nobody let in", policyOf(tlsOnly), "missing: it lets no account", nil},
+		{"a service alone", policyOf(tlsOnly, statement("Allow", `{"Service": "logging.s3.amazonaws.com"}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/logs/*"`, forService)), "missing: it lets no account", nil},
+		{"nothing for one of two clients", rightAnd(rightFor(stranger), statement("Deny", stranger, `"s3:*"`, wholeBucket)), "missing: arn:aws:iam::999988887777:root may do nothing", nil},
+		{"another client", rightAnd(), "missing: arn:aws:iam::999988887777:root may do nothing", []string{"--client", "999988887777"}},
+		{"a client that is not let list", policyOf(rightFor(partner), tlsOnly, statement("Allow", stranger, `"s3:GetObject"`, bothFolders)), "missing: arn:aws:iam::999988887777:root may not list", []string{"--client", "999988887777"}},
+		{"the owner, by the account", except(`"StringNotEquals": {"aws:PrincipalAccount": "444455556666"}`), "to the bucket's owner too", nil},
+		{"the owner, by a name", except(`"ArnNotEquals": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/delivery"}`), "to the bucket's owner too", nil},
+		{"the owner, by a pattern of names", except(`"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:*"}`), "to the bucket's owner too", nil},
+		{"the owner, by NotPrincipal", rightAnd(strings.Replace(statement("Deny", partner, `"s3:*"`, wholeBucket), `"Principal"`, `"NotPrincipal"`, 1)), "to the bucket's owner too", nil},
+		// What S3 refuses.
+		{"an object's action on the bucket alone", policyOf(statement("Allow", partner, `"s3:GetObject"`, bucketARN), tlsOnly), "wrong number 1: s3:GetObject is about objects", nil},
+		{"an object's action on the bucket", rightAnd(allow(`"s3:PutObject"`, bucketARN)), "wrong", nil},
+		{"the bucket's action on objects", rightAnd(allow(`"s3:ListBucket"`, theDelivery)), "wrong", nil},
+		{"the bucket's action on objects, beside an object's", rightAnd(allow(`["s3:GetObject", "s3:GetBucketLocation"]`, bothFolders)), "wrong", nil},
+		{"the bucket's action refused on objects", deny(partner, `"s3:ListBucket"`, theDelivery), "wrong", nil},
+		{"another version", withoutVersion(`"Version": "2020-01-01", `, rightAnd()), `wrong: there is no Version "2020-01-01"`, nil},
+		{"a version that is a number", withoutVersion(`"Version": 2012, `, rightAnd()), "wrong: there is no Version", nil},
+		{"a variable in an old version", withoutVersion(`"Version": "2008-10-17", `, rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Delivery/${aws:username}/*"`))), "wrong", nil},
+		{"a variable without a version", withoutVersion("", rightAnd(allow(`"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Delivery/${aws:username}/*"`))), "wrong", nil},
+		{"a service in another bucket", rightAnd(statement("Allow", `{"Service": "logging.s3.amazonaws.com"}`, `"s3:PutObject"`, `"arn:aws:s3:::other/*"`, forService)), "wrong", nil},
+		{"another bucket refused", deny(partner, `"s3:GetObject"`, `"arn:aws:s3:::other/*"`), "wrong", nil},
+		{"any service", rightAnd(statement("Allow", `{"Service": "*"}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/logs/*"`, forService)), "wrong", nil},
+		{"a service of somebody", rightAnd(statement("Allow", `{"Service": ["s3.amazonaws.com", "evil.example.com"]}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/logs/*"`, forService)), "wrong", nil},
+		{"a service whose name begins like one", rightAnd(statement("Allow", `{"Service": "s3.amazonaws.com.example.com"}`, `"s3:PutObject"`, `"arn:aws:s3:::team-exchange/logs/*"`, forService)), "wrong", nil},
+		// Whom and what an exchange has no need of.
+		{"all of IPv4 among IPv6, /32", from(`"::/32"`), "wide", nil},
+		{"all of IPv4 among IPv6, /64", from(`["203.0.113.0/24", "::/64"]`), "wide", nil},
+		{"all of IPv4 among IPv6, /95", from(`"::ffff:0:0/95"`), "wide", nil},
+		{"half of IPv4 as IPv6", from(`"::ffff:0:0/97"`), "wide", nil},
+		{"a federated user by STS", rightAnd(statement("Allow", `{"AWS": "arn:aws:sts::444455556666:federated-user/bob"}`, `"s3:GetObject"`, bothFolders)), "wide", nil},
+		{"a public ACL elsewhere", acl(`"StringEquals": {"s3:x-amz-acl": "public-read"}`), "wide", []string{"--endpoint-url", "http://127.0.0.1:1"}},
+		{"a public ACL in capitals", acl(`"StringEqualsIgnoreCase": {"s3:x-amz-acl": "PUBLIC-READ"}`), "the ACL public-read", nil},
+		{"a public ACL by a pattern", acl(`"StringLike": {"s3:x-amz-acl": "public-*"}`), "the ACL public-read", nil},
+		{"a grant to all users", acl(`"StringEquals": {"s3:x-amz-grant-read": "uri=http://acs.amazonaws.com/groups/global/AllUsers"}`), "wide", nil},
+		{"a grant to all users, by a word", acl(`"StringEquals": {"s3:x-amz-grant-full-control": "AllUsers"}`), "wide", nil},
+		{"a grant to anybody", acl(`"StringLike": {"s3:x-amz-grant-read-acp": "id=*"}`), "wide", nil},
+		{"an ACL by which the owner only reads", acl(`"StringEquals": {"s3:x-amz-acl": "bucket-owner-read"}`), "wide", nil},
+		{"an ACL that keeps the owner out", acl(`"StringEquals": {"s3:x-amz-acl": ["bucket-owner-full-control", "private"]}`), "wide", nil},
+		{"any ACL where they are on", rightAnd(allow(`"s3:PutObjectAcl"`, theDelivery)), "wide", []string{"--ownership", "writer"}},
+		{"any ACL but one where they are on", acl(`"StringNotEquals": {"s3:x-amz-acl": "private"}`), "wide", []string{"--ownership", "preferred"}},
+	} {
+		t.Run("told/"+tt.name, func(t *testing.T) {
+			out := checks(t, tt.policy, true, tt.args...)
+			if !strings.Contains(out, tt.says) {
+				t.Errorf("it does not say %q of\n%s\n%s", tt.says, tt.policy, out)
+			}
+		})
+	}
 	for _, tt := range []struct{ name, policy string }{
 		{"an account", rightAnd()},
+		{"the earlier version", withoutVersion(`"Version": "2008-10-17", `, rightAnd())},
+		{"no version", withoutVersion("", rightAnd())},
+		{"nobody but the owner and the client", except(`"StringNotEquals": {"aws:PrincipalAccount": ["444455556666", "111122223333"]}`)},
+		{"nobody but names of the owner and the client", except(`"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::444455556666:*", "arn:aws:iam::111122223333:*"]}`)},
+		{"nobody but an organization", except(`"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}`)},
+		{"actions of both on both", rightAnd(allow(`["s3:ListBucket", "s3:GetObject"]`, `["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/Delivery/*"]`))},
+		{"an account that reads the settings alone", rightAnd(statement("Allow", stranger, `"s3:GetBucketPolicy"`, bucketARN))},
+		{"IPv6 beside IPv4 as IPv6", from(`["::ffff:203.0.113.0/120", "2001:db8::/32"]`)},
 		{"an account by its id", policyOf(rightFor(`{"AWS": "444455556666"}`), tlsOnly)},
 		{"a role", policyOf(rightFor(`{"AWS": "arn:aws:iam::444455556666:role/delivery"}`), tlsOnly)},
 		{"a user", policyOf(rightFor(`{"AWS": "arn:aws:iam::444455556666:user/path/ann"}`), tlsOnly)},
@@ -172,12 +259,13 @@ func TestPolicyCheckTable(t *testing.T) {
 }
 
 // checks has --check look at a policy.
-func checks(t *testing.T, policy string, wide bool) {
+func checks(t *testing.T, policy string, wide bool, args ...string) string {
 	t.Helper()
 	dir := testhome.Home(t)
 	testhome.Write(t, dir, "policy.json", policy)
-	out, code := s3share(t, dir, nil, "policy", "--check", "policy.json")
+	out, code := s3share(t, dir, nil, append([]string{"policy", "--check", "policy.json"}, args...)...)
 	if (code == hint.ExitFailed) != wide || code != hint.ExitFailed && code != hint.ExitDone {
 		t.Errorf("exit status %d for\n%s\n%s", code, policy, out)
 	}
+	return out
 }

@@ -66,11 +66,14 @@ type Lint struct {
 	Ownership Ownership
 	// Elsewhere is for a server that is not AWS: see Terms.
 	Elsewhere bool
+	// Client is the one whom the policy has to let in, whether it names it or not; "" is
+	// for all those whom it names.
+	Client string
 }
 
 // LintTerms looks at a policy for the exchange of these terms.
 func LintTerms(d Document, t Terms) Lint {
-	return Lint{d, t.Bucket, []string{t.Shared, t.Delivered}, t.Ownership, t.Elsewhere}
+	return Lint{Document: d, Bucket: t.Bucket, Folders: []string{t.Shared, t.Delivered}, Ownership: t.Ownership, Elsewhere: t.Elsewhere}
 }
 
 // BucketOf is the bucket that the first of the policy's resources is about, ""
@@ -118,6 +121,10 @@ const somewhere = "s3share-some-name"
 // ask asks the policy about an action of the client on a key, or on the bucket
 // where key is "".
 func (l Lint) ask(client, action, key string, context map[string]string) (Answer, []string) {
+	return l.allows(l.request(client, action, key, context))
+}
+
+func (l Lint) request(client, action, key string, context map[string]string) request {
 	r := request{client, action, l.arn(client), map[string]string{
 		"aws:securetransport":  "true",
 		"aws:principalaccount": PrincipalAccount(client),
@@ -128,7 +135,7 @@ func (l Lint) ask(client, action, key string, context map[string]string) (Answer
 	for k, v := range context {
 		r.context[k] = v
 	}
-	return l.allows(r)
+	return r
 }
 
 var (
@@ -138,6 +145,12 @@ var (
 		"s3:x-amz-acl": ownerACL, "s3:x-amz-server-side-encryption": "", "s3:x-amz-server-side-encryption-aws-kms-key-id": "",
 		"s3:x-amz-storage-class": "", "s3:x-amz-grant-full-control": "", "s3:x-amz-grant-read": "", "s3:x-amz-tagging": "",
 	}
+	// A part of an upload, and its completion, cannot carry the ACL.
+	partContext = func() map[string]string {
+		c := maps.Clone(uploadContext)
+		c["s3:x-amz-acl"] = ""
+		return c
+	}()
 	listContext = func(folder string) map[string]string {
 		return map[string]string{"s3:prefix": folder + "/", "s3:delimiter": "/"}
 	}
@@ -173,9 +186,8 @@ func (l Lint) Remarks() []Remark {
 			all = append(all, l.checkWidth(i)...)
 		}
 	}
-	for _, client := range l.Clients() {
-		all = append(all, l.checkClient(client)...)
-	}
+	all = append(all, l.checkClients()...)
+	all = append(all, l.checkOwner()...)
 	order := []Level{Wrong, Wide, Lacks, Note}
 	slices.SortStableFunc(all, func(a, b Remark) int {
 		return slices.Index(order, a.Level) - slices.Index(order, b.Level)
@@ -210,6 +222,10 @@ func (l Lint) checkForm(i int) (all []Remark) {
 	}
 	l.checkNames(s.Principal, wrong)
 	l.checkNames(s.NotPrincipal, wrong)
+	l.checkFit(s, wrong)
+	if l.policyVersion() == oldPolicyVersion && s.hasVariables() {
+		wrong("policy variables (${...}) mean something in policies of the Version " + policyVersion + " alone")
+	}
 	for _, odd := range s.oddities() {
 		wrong(odd)
 	}
@@ -228,6 +244,9 @@ func (l Lint) checkWhole() (all []Remark) {
 	}
 	for _, odd := range oddMembers(l.members, policyMembers) {
 		all = append(all, Remark{Wrong, "", odd})
+	}
+	if v := l.policyVersion(); v != policyVersion && v != oldPolicyVersion {
+		all = append(all, Remark{Wrong, "", fmt.Sprintf("there is no Version %q of policies, but %s", v, policyVersion)})
 	}
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all

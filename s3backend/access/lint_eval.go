@@ -175,6 +175,11 @@ func holds(operator, key string, values Strings, context map[string]string) Answ
 		return yes(equal(false, true))
 	case "StringNotLike":
 		return yes(!equal(false, true))
+	case "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike":
+		if equal(false, true) && !equal(false, false) { // * and ? mean no colon, which is not judged here
+			return Maybe
+		}
+		return yes(equal(false, false) != strings.Contains(operator, "Not"))
 	}
 	return Maybe
 }

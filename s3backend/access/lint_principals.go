@@ -96,13 +96,14 @@ var private = []netip.Prefix{
 // fewAddresses reports whether ranges are, together, no larger than a /8 of IPv4 or a /32
 // of IPv6: S3 takes larger ones for everybody. Source: as above.
 func fewAddresses(ranges Strings) bool {
+	allOf4 := netip.MustParsePrefix("::ffff:0:0/96") // as IPv6
 	var nets []netip.Prefix
 	for _, text := range ranges {
 		p, err := netip.ParsePrefix(text)
 		if addr, aerr := netip.ParseAddr(text); aerr == nil {
 			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
-		if err != nil {
+		if err != nil || p.Addr().Is6() && p.Bits() <= allOf4.Bits() && p.Contains(allOf4.Addr()) {
 			return false
 		}
 		if p.Addr().Is4In6() && p.Bits() >= 96 {
@@ -181,8 +182,11 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 		switch kind {
 		case "AWS":
 			for _, name := range s.Principal.By[kind] {
-				if strings.Contains(name, ":iam::cloudfront:") {
+				switch {
+				case strings.Contains(name, ":iam::cloudfront:"):
 					say(Wide, "it allows %s: a distribution of CloudFront, which can publish what it gets", name)
+				case strings.Contains(name, ":federated-user/"):
+					say(Wide, "it allows %s, a federated user, which an exchange has no need of", name)
 				}
 			}
 		case "Service":
@@ -211,8 +215,19 @@ func (l Lint) checkService(s Statement, names string, say func(Level, string, ..
 // Source: IAM User Guide, "AWS JSON policy elements: Principal".
 var principalForm = regexp.MustCompile(`^(\d{12}|arn:aws[a-z-]*:(iam::(\d{12}:(root|(user|role)/.+)|cloudfront:user/.+)|sts::\d{12}:(assumed-role|federated-user)/.+))$`)
 
+// serviceForm is what S3 takes for a service: s3.amazonaws.com, or of a region or partition.
+// Source: as above, "AWS service principals".
+var serviceForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.(com|com\.cn|eu)$`)
+
 // checkNames finds principals that S3 would refuse.
 func (l Lint) checkNames(p *Principal, wrong func(string)) {
+	if p != nil {
+		for _, name := range p.By["Service"] {
+			if !serviceForm.MatchString(name) {
+				wrong(fmt.Sprintf("the service %q is none of AWS", name))
+			}
+		}
+	}
 	for _, name := range p.awsNames() {
 		switch {
 		case deleted.MatchString(name):

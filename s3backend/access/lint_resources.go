@@ -25,6 +25,74 @@ func beginning(pattern string) (text string, open bool) {
 	return b.String(), false
 }
 
+// checkFit finds resources of other buckets, and actions that none of the resources fits:
+// S3 refuses both.
+func (l Lint) checkFit(s Statement, wrong func(string)) {
+	hasBucket, hasObjects := len(s.NotResource) > 0, len(s.NotResource) > 0
+	arn := l.arn("")
+	others := false
+	for _, r := range s.Resource {
+		text, open := beginning(r)
+		inBucket := strings.HasPrefix(text, arn+"/") || open && strings.HasPrefix(arn+"/", text)
+		whole := matchesPattern(r, arn, false) || open && strings.HasPrefix(arn, text)
+		if !inBucket && !whole {
+			wrong(fmt.Sprintf("the resource %q is not of the bucket %s", r, l.Bucket))
+			others = true
+		}
+		hasBucket, hasObjects = hasBucket || whole, hasObjects || inBucket
+	}
+	if l.Elsewhere || others || len(s.Resource)+len(s.NotResource) == 0 {
+		return
+	}
+	for _, action := range s.Action {
+		switch forBucket, forObjects := fits(action); {
+		case forBucket && !forObjects && !hasBucket:
+			wrong(fmt.Sprintf("%s is about the bucket, and none of the resources is the bucket", action))
+		case forObjects && !forBucket && !hasObjects:
+			wrong(fmt.Sprintf("%s is about objects, and none of the resources means objects", action))
+		}
+	}
+}
+
+// fits reports what the actions of a pattern are about: the bucket, objects, or, where that
+// is not known, both.
+func fits(pattern string) (bucket, objects bool) {
+	known := false
+	for _, of := range []struct {
+		actions         Strings
+		bucket, objects bool
+	}{
+		{neededOnBucket, true, false}, {readsBucket, true, false}, {neededOnObjects, false, true}, {readsObjects, false, true},
+	} {
+		for _, a := range of.actions {
+			if matchesPattern(pattern, a, true) {
+				known, bucket, objects = true, bucket || of.bucket, objects || of.objects
+			}
+		}
+	}
+	for _, d := range dangerous {
+		if matchesPattern(pattern, d.action, true) {
+			known, bucket, objects = true, true, true // each kind is among them
+		}
+	}
+	return bucket || !known, objects || !known
+}
+
+// hasVariables reports whether a resource or a condition has a policy variable.
+func (s Statement) hasVariables() bool {
+	has := func(values Strings) bool {
+		return slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") })
+	}
+	for _, keys := range s.Condition {
+		for _, values := range keys {
+			if has(values) {
+				return true
+			}
+		}
+	}
+	return has(s.Resource) || has(s.NotResource)
+}
+
 // checkResources tells of what a statement reaches beside the two folders.
 func (l Lint) checkResources(s Statement, onObjects bool, say func(Level, string, ...any)) {
 	if len(s.NotResource) > 0 {
@@ -34,11 +102,9 @@ func (l Lint) checkResources(s Statement, onObjects bool, say func(Level, string
 	beyond := Strings{}
 	arn := l.arn("")
 	for _, r := range s.Resource {
-		switch text, open := beginning(r); {
-		case !open && text == arn, l.within(text):
-		case !open && !strings.HasPrefix(text, arn+"/"), open && !strings.HasPrefix(arn+"/", text) && !strings.HasPrefix(text, arn+"/"):
-			say(Wrong, "the resource %q is not of the bucket %s", r, l.Bucket)
-		case onObjects:
+		text, open := beginning(r)
+		inBucket := strings.HasPrefix(text, arn+"/") || open && strings.HasPrefix(arn+"/", text)
+		if onObjects && inBucket && !l.within(text) {
 			beyond = append(beyond, r)
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // policyVersion is the only one in which policy variables work.
 const policyVersion = "2012-10-17"
 
+// oldPolicyVersion is the earlier one, and that of policies that name none.
+const oldPolicyVersion = "2008-10-17"
+
 // MaxPolicy is the largest bucket policy that S3 takes, in bytes.
 // Source: Amazon S3 User Guide, "Bucket policies".
 const MaxPolicy = 20 << 10
@@ -193,6 +196,23 @@ func (d Document) With(t Terms) Document {
 	}
 	out.Statement = append(out.Statement, want...)
 	return out
+}
+
+// policyVersion is the version that the policy says it is of.
+func (d Document) policyVersion() string {
+	if d.members == nil {
+		return policyVersion
+	}
+	for _, m := range d.members {
+		if m.name == "Version" {
+			var v string
+			if json.Unmarshal(m.value, &v) != nil {
+				return string(m.value)
+			}
+			return v
+		}
+	}
+	return oldPolicyVersion
 }
 
 // Partition is that of the policy's resources, "" where they tell none.
