@@ -66,11 +66,15 @@ func (s *sinking) news() (nums []int32, sizes []int64) {
 	return nums, sizes
 }
 
-// seems has requests have taken so many nanoseconds for a byte.
-func (l *line) seems(each float64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.each = each
+// took has a request of the size of a part take d.
+func (r *rig) took(d time.Duration) {
+	r.Helper()
+	ticket, err := r.uplink.Acquire(r.Context(), r, parts.Size)
+	if err != nil {
+		r.Fatal(err)
+	}
+	time.Sleep(d)
+	ticket.Done(nil)
 }
 
 // TestTheEndOfALargeFile: what is written last goes up in small parts at once, though
@@ -92,7 +96,7 @@ func TestTheEndOfALargeFile(t *testing.T) {
 			synctest.Wait()
 		}
 		const grown = parts.FirstTier * parts.Size
-		r.line.seems(1e-9)
+		r.took(time.Millisecond)
 		write(grown + 5*parts.Size)
 		if nums, _ := s.news(); len(nums) != parts.FirstTier+2 {
 			t.Errorf("parts %v went up while the file was open, want two of those that are larger", nums)
@@ -136,7 +140,7 @@ func TestPartsStaySmallOnASlowLine(t *testing.T) {
 		r.recover()
 		it := r.create("Delivery/large", nil)
 		for n := range int64(2*parts.FirstTier + 2) {
-			r.line.seems(float64(time.Second) / parts.Size)
+			r.took(4 * time.Second)
 			r.write(it, make([]byte, parts.Size), n*parts.Size)
 		}
 		r.done(it)

@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cache/slotfile"
@@ -103,7 +104,7 @@ type Outbox struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	line      *line
+	uplink    *uplink.Limiter
 	small     *queue // settled files, and folders, that are one request
 	large     *queue // settled files that go by parts
 	removals  *removals
@@ -170,7 +171,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	o := &Outbox{
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places, boot: bootOf(cfg.Dir),
-		line:    newLine(cfg.Requests),
+		uplink:  uplink.New(cfg.Requests),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
 		halted:  map[string]int{},

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -32,15 +33,15 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq u
 	if err := it.fill(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
-	var turn *turn
-	if size > slight {
+	var ticket *uplink.Ticket
+	if size > uplink.UnmeteredSize {
 		var err error
-		if turn, err = it.o.line.wait(ctx, it, size); err != nil {
+		if ticket, err = it.o.uplink.Acquire(ctx, it, size); err != nil {
 			return s3backend.Object{}, err
 		}
 	}
-	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size, turn), size, h, cond)
-	turn.end(err)
+	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size, ticket), size, h, cond)
+	ticket.Done(err)
 	if err == nil {
 		it.sent.Store(size)
 	}
@@ -118,7 +119,7 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 	}
 	it.sent.Store(sent)
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(it.o.line.most)
+	g.SetLimit(it.o.uplink.Max())
 	for _, p := range todo {
 		if gctx.Err() != nil {
 			break
@@ -265,11 +266,11 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error 
 	if p.Copied {
 		n = 0
 	}
-	turn, err := it.o.line.wait(ctx, it, n)
+	ticket, err := it.o.uplink.Acquire(ctx, it, n)
 	if err != nil {
 		return err
 	}
-	defer func() { turn.end(err) }()
+	defer func() { ticket.Done(err) }()
 	it.meter.begin()
 	seq := it.seq() // what is written from now on goes up again
 	var got s3backend.Part
@@ -279,7 +280,7 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error 
 			err = &copyRefusedError{err}
 		}
 	} else {
-		got, err = it.o.bucket.UploadPart(ctx, up.up, p.Num, it.stage.body(p.Off, p.N, turn), p.N)
+		got, err = it.o.bucket.UploadPart(ctx, up.up, p.Num, it.stage.body(p.Off, p.N, ticket), p.N)
 	}
 	if err != nil {
 		if ctx.Err() != nil {

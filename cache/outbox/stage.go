@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/uplink"
 )
 
 // Base reads the version that a stage lies upon. Its error is Stale once the key
@@ -337,11 +338,11 @@ func (s *stage) length() int64 {
 	return s.size
 }
 
-// body reads [off, off+n) of the file for one request, whose turn it is; t may be nil.
-func (s *stage) body(off, n int64, t *turn) io.ReadSeeker {
+// body reads [off, off+n) of the file for one request; t may be nil.
+func (s *stage) body(off, n int64, t *uplink.Ticket) io.ReadSeeker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := outgoing{io.NewSectionReader(s.file, off, n), t}
+	r := uplink.Body{SectionReader: io.NewSectionReader(s.file, off, n), Ticket: t}
 	if sum, ok := s.sums.of(off, n); ok {
 		return summed{r, sum}
 	}

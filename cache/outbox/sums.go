@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"hash/crc32"
+
+	"github.com/s3share/s3share/cache/outbox/uplink"
 )
 
 // sums are the CRC-32s (IEEE) of the units of a staged file, of touchUnit bytes
@@ -71,7 +73,7 @@ func (s sums) of(off, n int64) (crc uint32, ok bool) {
 
 // summed is a body that knows its checksum; see s3backend.Summed.
 type summed struct {
-	outgoing
+	uplink.Body
 	sum uint32
 }
 
