@@ -122,13 +122,10 @@ func Check(path string) error {
 
 // CheckFile reports why what path holds may be another user's words, nil if it may not:
 // nobody but this user and root can write to the file, or put another in its place. The
-// error is fs.ErrNotExist where there is none.
+// error is fs.ErrNotExist where there is none, and nobody else can put one there.
 func CheckFile(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(path); err != nil {
 		return err
 	}
 	real, rest, err := walk(path)
@@ -143,6 +140,8 @@ func CheckFile(path string) error {
 		return refuse(path, "belongs to %s", userName(st.Uid))
 	case writableByOthers(&st):
 		return refuse(path, "can be written to by others (mode %04o)", st.Mode&0o7777)
+	case st.Mode&unix.S_IFMT != unix.S_IFREG: // reading a pipe would wait for its other end
+		return refuse(path, "is not a regular file")
 	}
 	return nil
 }

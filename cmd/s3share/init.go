@@ -109,6 +109,9 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	if in.remove != "" {
 		return in.takeBack(ctx, s, stdin, out)
 	}
+	if _, _, err := config.CheckedPath(in.config); err != nil { // before anything is changed
+		return err
+	}
 	if _, err := in.setup(s.Region, s.Elsewhere()); err != nil {
 		return err
 	}

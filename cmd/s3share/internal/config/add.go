@@ -115,10 +115,7 @@ func (c change) String() string {
 // there is none.
 func LookUp(config, name string, t Table) (l listed, err error) {
 	l.Name = cmp.Or(name, t.Bucket)
-	file, asked, err := ConfigPath(config)
-	if err == nil && !asked {
-		err = checkConfig(file)
-	}
+	file, _, err := CheckedPath(config)
 	if err != nil {
 		return l, err
 	}
@@ -174,6 +171,12 @@ func Enlist(config, name string, t Table) (l listed, err error) {
 		text = append(text, "[exchange."+TOMLKey(l.Name)+"]\n"...)
 		text = append(text, t.lines()...)
 		err = proveAdded(l.File, l.text, text, l.Name)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(l.File), 0o700)
+	}
+	if err == nil {
+		_, _, err = CheckedPath(config) // the directories were made after it was checked
 	}
 	if err != nil {
 		return l, err
@@ -273,8 +276,5 @@ func TOMLKey(name string) string {
 
 // replaceFile puts text in the place of file, all or nothing.
 func replaceFile(file string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
 	return renameio.WriteFile(file, text, 0o600, renameio.WithExistingPermissions())
 }

@@ -42,6 +42,16 @@ func ConfigPath(flag string) (file string, asked bool, err error) {
 	return filepath.Join(dir, "s3share", "config.toml"), false, nil
 }
 
+// CheckedPath is ConfigPath for a file that is read or written: one that nobody named has
+// to be in a place that no other user can change, whether it is there or not.
+func CheckedPath(flag string) (file string, asked bool, err error) {
+	file, asked, err = ConfigPath(flag)
+	if err == nil && !asked {
+		err = checkConfig(file)
+	}
+	return file, asked, err
+}
+
 // checkConfig refuses the config file that nobody named if it is another user's, or
 // they can change it: it says where our credentials go. That is so where a program
 // that became another user still has the home of the first.

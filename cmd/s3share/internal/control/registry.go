@@ -213,10 +213,11 @@ func knownDirs() ([]knownDir, error) {
 }
 
 // configuredStateDirs are the state directories that settings name. A config file that
-// cannot be read hinders nobody here: what was used is in the registry as well.
+// cannot be read, or that another user can change, hinders nobody here: what was used is in
+// the registry as well.
 func configuredStateDirs() []string {
 	dirs := []string{os.Getenv("S3SHARE_STATE_DIR")}
-	if file, _, err := config.ConfigPath(""); err == nil {
+	if file, _, err := config.CheckedPath(""); err == nil {
 		var doc struct {
 			Exchange map[string]struct {
 				StateDir string `toml:"state-dir"`
