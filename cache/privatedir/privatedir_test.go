@@ -456,3 +456,76 @@ func TestAppendWritesToNothingOfAnotherUser(t *testing.T) {
 		f.Close()
 	}
 }
+
+// TestAPathThroughAnotherUsersPlaceIsRefused looks at files that are there, and at such that
+// are yet to be made, alone or with directories above them, below what another user has made.
+func TestAPathThroughAnotherUsersPlaceIsRefused(t *testing.T) {
+	needRoot(t)
+	for name, plant := range map[string]func(t *testing.T, dir, real string) string{
+		"directory": func(t *testing.T, dir, _ string) string {
+			own := mkdir(t, dir, "theirs", 0o755)
+			chown(t, own, attacker)
+			return own
+		},
+		"link": func(t *testing.T, dir, real string) string {
+			link := filepath.Join(dir, "theirs")
+			if err := os.Symlink(real, link); err != nil {
+				t.Fatal(err)
+			}
+			chown(t, link, attacker)
+			return link
+		},
+		"directory behind a link of ours": func(t *testing.T, dir, _ string) string {
+			own := mkdir(t, dir, "behind", 0o755)
+			chown(t, own, attacker)
+			if err := os.Symlink("behind", filepath.Join(dir, "theirs")); err != nil {
+				t.Fatal(err)
+			}
+			return filepath.Join(dir, "theirs")
+		},
+	} {
+		for _, below := range []string{"file", "there/file", "missing/file", "missing/too/file"} {
+			for _, there := range []bool{false, true} {
+				dir := worldDir(t)
+				real := mkdir(t, dir, "real", 0o700)
+				path := filepath.Join(plant(t, dir, real), below)
+				if strings.HasPrefix(below, "there/") || there {
+					if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if there {
+					if err := os.WriteFile(path, nil, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var unsafe *UnsafeError
+				if err := CheckFile(path); !errors.As(err, &unsafe) {
+					t.Errorf("another's %s, %s, there %t: CheckFile says %v", name, below, there, err)
+				}
+				f, err := Append(path)
+				if err == nil {
+					f.Close()
+				}
+				if !errors.As(err, &unsafe) {
+					t.Errorf("another's %s, %s, there %t: Append says %v", name, below, there, err)
+				}
+			}
+		}
+	}
+}
+
+// TestAFileThatIsNoneIsRefused: reading a pipe would wait for its other end.
+func TestAFileThatIsNoneIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	if err := CheckFile(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("CheckFile of nothing says %v", err)
+	}
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var unsafe *UnsafeError
+	if err := CheckFile(path); !errors.As(err, &unsafe) {
+		t.Errorf("CheckFile of a pipe says %v", err)
+	}
+}
