@@ -26,8 +26,15 @@ import (
 // ErrNoDaemon says that nobody answers on a control socket.
 var ErrNoDaemon = errors.New("no daemon answers")
 
-// mostAnswer bounds an answer of a daemon, in bytes: it may be another user's.
-const mostAnswer = 128 << 20
+// maxAnswer and maxForeignAnswer bound an answer of a daemon of this user, and of another
+// one, in bytes. Reading one takes some three times as much memory.
+const (
+	maxAnswer        = 128 << 20
+	maxForeignAnswer = 8 << 20
+)
+
+// errAnswerTooLong says that a daemon's answer does not end.
+var errAnswerTooLong = errors.New("its daemon sends a longer answer than one can be")
 
 // DaemonLink asks one daemon over its control socket.
 type DaemonLink struct {
@@ -67,6 +74,31 @@ func LinkOver(uid int, transport http.RoundTripper) *DaemonLink {
 // acted upon.
 func (l *DaemonLink) Foreign() bool { return l.UID != os.Getuid() }
 
+// answer is the body of an answer, up to its bound.
+func (l *DaemonLink) answer(body io.Reader) io.Reader { return &boundedReader{body, l.maxAnswer()} }
+
+func (l *DaemonLink) maxAnswer() int64 {
+	if l.Foreign() {
+		return maxForeignAnswer
+	}
+	return maxAnswer
+}
+
+// boundedReader reads from r, and fails with errAnswerTooLong after left bytes.
+type boundedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errAnswerTooLong
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
 // FindDaemon links to the daemon behind the mount on dir, which runs as one of
 // uids. It returns ErrNoDaemon if none answers.
 func FindDaemon(ctx context.Context, dir string, uids ...int) (*DaemonLink, State, error) {
@@ -81,6 +113,8 @@ func FindDaemon(ctx context.Context, dir string, uids ...int) (*DaemonLink, Stat
 			return nil, State{}, hint.ErrInterrupted
 		case errors.Is(err, context.DeadlineExceeded):
 			return nil, State{}, fmt.Errorf("its daemon gave no answer in %s", statusPatience)
+		case errors.Is(err, errAnswerTooLong):
+			return nil, State{}, err
 		}
 	}
 	return nil, State{}, ErrNoDaemon
@@ -171,7 +205,7 @@ func (l *DaemonLink) Post(ctx context.Context, path string, body, answer any) er
 		return err
 	}
 	defer resp.Body.Close()
-	return json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(answer)
+	return json.NewDecoder(l.answer(resp.Body)).Decode(answer)
 }
 
 // statusPatience is how long a daemon may take to tell what it does.
@@ -232,7 +266,7 @@ func (l *DaemonLink) get(ctx context.Context, path string) (State, error) {
 	}
 	defer resp.Body.Close()
 	var st State
-	err = json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(&st)
+	err = json.NewDecoder(l.answer(resp.Body)).Decode(&st)
 	if st.Daemon == "" { // of an earlier version
 		st.Daemon = DaemonRuns
 	}
@@ -265,8 +299,8 @@ func (l *DaemonLink) Unmount(ctx context.Context, ask UnmountRequest, seen func(
 		return Event{}, err
 	}
 	defer resp.Body.Close()
-	events := bufio.NewScanner(resp.Body)
-	events.Buffer(nil, mostAnswer)
+	events := bufio.NewScanner(l.answer(resp.Body))
+	events.Buffer(nil, int(l.maxAnswer()))
 	for events.Scan() {
 		var e Event
 		if err := json.Unmarshal(events.Bytes(), &e); err != nil {
