@@ -109,8 +109,12 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	if in.remove != "" {
 		return in.takeBack(ctx, s, stdin, out)
 	}
-	if _, _, err := config.CheckedPath(in.config); err != nil { // before anything is changed
+	folders, err := config.FoldersOf(in.config, in.name, in.bucket) // before anything is changed
+	if err != nil {
 		return err
+	}
+	if len(in.folders) == 0 { // what was chosen before stays
+		in.folders = folders
 	}
 	if _, err := in.setup(s.Region, s.Elsewhere()); err != nil {
 		return err

@@ -244,3 +244,25 @@ func indentXML(t *testing.T, text string) string {
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
+
+// TestInitKeepsTheFolders sets an exchange with other folders up again without naming them:
+// its folders stay those that the config file has, there and in the client's line.
+func TestInitKeepsTheFolders(t *testing.T) {
+	dir := testhome.Home(t)
+	f := setUp{}.aws(t, dir)
+	command := setUp{}.command("--yes")
+	if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--folder", "In", "--folder", "Out")...); code != hint.ExitDone {
+		t.Fatal(out)
+	}
+	f.took()
+	file := filepath.Join(dir, ".config", "s3share", "config.toml")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, code := s3share(t, dir, f.as("OWNER"), append(command, "--grant", "folders")...)
+	after, err := os.ReadFile(file)
+	if changed := f.took(); code != hint.ExitDone || changed != "" || err != nil || string(after) != string(before) || !strings.Contains(out, "There is nothing to do.") {
+		t.Errorf("it ends with %d and says\n%s\nand sends\n%s\nand the config file is, %v,\n%s", code, out, changed, err, after)
+	}
+}

@@ -142,6 +142,29 @@ func LookUp(config, name string, t Table) (l listed, err error) {
 	return l, nil
 }
 
+// FoldersOf returns the folders that the config file has for the exchange of a bucket, nil
+// where it names none. name is the bucket's if there is none.
+func FoldersOf(config, name, bucket string) ([]string, error) {
+	file, _, err := CheckedPath(config)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, hint.RootCause(err)
+	}
+	var doc struct {
+		Exchange map[string]Table `toml:"exchange"`
+	}
+	if err := toml.Unmarshal(text, &doc); err != nil {
+		return nil, configError(file, err)
+	}
+	if t := doc.Exchange[cmp.Or(name, bucket)]; t.Bucket == bucket {
+		return t.Folders, nil
+	}
+	return nil, nil
+}
+
 // changes are what becomes another in the table. What t does not know stays, but for the
 // folders, of which there is a default.
 func (t Table) changes(to Table) (all []change) {
