@@ -50,10 +50,10 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		link := control.LinkOver(os.Getuid(), answering{status, body})
 		var printed bytes.Buffer
-		out := hint.Guarded(&printed)
+		out := hint.EscapingWriter(&printed)
 		say := func(err error) {
 			if err != nil {
-				hint.Tell(out, err)
+				hint.PrintError(out, err)
 			}
 		}
 		st, err := link.Status(t.Context())
@@ -102,7 +102,7 @@ func FuzzAnswers(f *testing.F) {
 		if say(err); err == nil {
 			say(judge("/nowhere", last, control.UnmountRequest{}, out))
 		}
-		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hint.Hidden(r) && r != '\n' && r != '\t' }) {
+		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hint.NeedsEscape(r) && r != '\n' && r != '\t' }) {
 			t.Fatalf("the answer %q is said as %q", body, printed.String())
 		}
 	})

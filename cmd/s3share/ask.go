@@ -16,7 +16,7 @@ import (
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
 func askEach(args []string, what string, timeout time.Duration, say func(p control.Place, a control.FileAnswer) error) error {
-	ctx, stop := hint.UntilSignalOnce()
+	ctx, stop := hint.SignalContext()
 	defer stop()
 	places, problem := control.PlacesToAsk(ctx, args)
 	if len(args) > 0 && problem != nil {
@@ -52,4 +52,4 @@ func askEach(args []string, what string, timeout time.Duration, say func(p contr
 var doing = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
 
 // errNothingMounted says that there is nobody to ask.
-var errNothingMounted = hint.Advise(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
+var errNothingMounted = hint.With(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")

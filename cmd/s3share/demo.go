@@ -26,7 +26,7 @@ until Ctrl-C ends the demo and removes everything that it made.
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			if err := demo.Run(ctx, dir, once, cmd.OutOrStdout()); err != nil {
 				return fmt.Errorf("the demo failed: %w", err)

@@ -36,7 +36,7 @@ Something missing is a failure.`,
   s3share doctor --bucket team-exchange --profile team`,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			s, err := control.SettingsOf(ctx, &says, args)
 			if err != nil {

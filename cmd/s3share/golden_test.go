@@ -181,7 +181,7 @@ func TestLeavesNothing(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	out, code := s3share(t, testhome.Home(t), nil, "version")
-	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) || code != hint.ExitDone {
+	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) || code != hint.ExitOK {
 		t.Errorf("s3share version printed %q and ended with %d", out, code)
 	}
 }

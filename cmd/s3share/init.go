@@ -71,7 +71,7 @@ statements of others still let it in, they are named, and the exit status is 1.
 			if len(args) == 2 {
 				in.dir = args[1]
 			}
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
 				if in.remove != "" {
@@ -104,7 +104,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 		return err
 	}
 	if s3backend.IsAccessPoint(s.Bucket) {
-		return hint.Misuse("name the bucket behind it", "an access point has no settings of a bucket")
+		return hint.Usage("name the bucket behind it", "an access point has no settings of a bucket")
 	}
 	if in.remove != "" {
 		return in.takeBack(ctx, s, stdin, out)
@@ -171,7 +171,7 @@ func (in *initiation) mayWiden(plan *access.Plan) error {
 	if len(plan.Wider) == 0 || in.widen {
 		return nil
 	}
-	return hint.Advise(fmt.Errorf("more would be allowed than now: %s", strings.Join(plan.Wider, "; ")),
+	return hint.With(fmt.Errorf("more would be allowed than now: %s", strings.Join(plan.Wider, "; ")),
 		"if that is meant, say --widen; --dry-run shows all of it")
 }
 
@@ -207,11 +207,11 @@ func (in *initiation) plan(ctx context.Context, s *config.Settings) (*s3backend.
 		return nil, nil, err
 	}
 	if client.AWS() && setup.Client == accountRoot(setup.Client, found.Owner) {
-		return nil, nil, hint.Misuse("name the other party's account", "the account %s is the bucket owner's own", found.Owner)
+		return nil, nil, hint.Usage("name the other party's account", "the account %s is the bucket owner's own", found.Owner)
 	}
 	if setup.KMSKey != "" {
 		if err := access.CheckKey(setup.KMSKey, found.Region); err != nil {
-			return nil, nil, hint.Misuse("", "%w", err)
+			return nil, nil, hint.Usage("", "%w", err)
 		}
 	}
 	plan, err := access.MakePlan(setup, found)
@@ -295,12 +295,12 @@ func (in *initiation) finish(n ui.Narrator, s *config.Settings, plan *access.Pla
 // explainSetup is explain for an owner: nobody else can let them in.
 func explainSetup(t config.Target, err error) error {
 	if errors.Is(err, access.ErrNotYours) {
-		return hint.Advise(access.ErrNotYours, "take another name, or other credentials with --profile")
+		return hint.With(access.ErrNotYours, "take another name, or other credentials with --profile")
 	}
 	if errors.Is(err, s3backend.Denied) {
 		var e *s3backend.Error
 		if errors.As(err, &e) {
-			return hint.Advise(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
+			return hint.With(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
 		}
 	}
 	return ui.Explain(t, err)
@@ -311,8 +311,8 @@ const lookOnly = "say --yes, or --dry-run only to look"
 
 // confirm asks at the terminal. hint is what to do where nobody can be asked.
 func confirm(stdin io.Reader, out io.Writer, question, advice string) error {
-	if !hint.FromTerminal(stdin) {
-		return hint.Misuse(advice, "nobody can be asked: standard input is no terminal")
+	if !hint.ReadsFromTerminal(stdin) {
+		return hint.Usage(advice, "nobody can be asked: standard input is no terminal")
 	}
 	fmt.Fprint(out, question+" [y/N] ")
 	answer := readLine(stdin)

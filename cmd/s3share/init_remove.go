@@ -14,7 +14,7 @@ import (
 // takeBack lets a client in no more.
 func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
 	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
-		return hint.Misuse("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
+		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
 	}
 	in.client = in.remove
 	client, err := connect(ctx, s, "")
@@ -52,7 +52,7 @@ func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io
 		}
 	}
 	if len(left) > 0 {
-		return hint.Advise(access.StillIn(setup.Client, left), "take those out of the policy by hand")
+		return hint.With(access.StillIn(setup.Client, left), "take those out of the policy by hand")
 	}
 	return nil
 }

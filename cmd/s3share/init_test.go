@@ -90,7 +90,7 @@ func TestInit(t *testing.T) {
 			// A grant that is not said again is not changed.
 			again := slices.DeleteFunc(s.command("--yes"), func(a string) bool { return a == "--grant" || a == "full" || a == "dropbox" })
 			out, code := s3share(t, dir, f.as("OWNER"), again...)
-			if changed := f.took(); code != hint.ExitDone || changed != "" || !strings.Contains(out, "There is nothing to do.") {
+			if changed := f.took(); code != hint.ExitOK || changed != "" || !strings.Contains(out, "There is nothing to do.") {
 				t.Errorf("the second time it sends\n%s\nand says, with exit status %d,\n%s", changed, code, out)
 			}
 		})
@@ -158,7 +158,7 @@ func TestJoin(t *testing.T) {
 	dir := testhome.Home(t)
 	f := setUp{}.aws(t, dir)
 	out, code := s3share(t, dir, f.as("OWNER"), setUp{}.command("--yes")...)
-	if code != hint.ExitDone {
+	if code != hint.ExitOK {
 		t.Fatal(out)
 	}
 	f.took()

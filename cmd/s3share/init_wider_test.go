@@ -16,7 +16,7 @@ const putsPolicy = "PUT /?policy "
 func TestInitAsksBeforeItWidens(t *testing.T) {
 	command := []string{"init", "team-exchange", "--client", "444455556666", "--yes"}
 	made, code := s3share(t, testhome.Home(t), nil, "policy", "team-exchange", "--client", "444455556666", "--ownership", "writer")
-	if code != hint.ExitDone {
+	if code != hint.ExitOK {
 		t.Fatal(made)
 	}
 	for _, tt := range []struct {
@@ -50,11 +50,11 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 			}
 			// What nobody asks for stays as it is, and the rest is done.
 			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--ownership", "writer", "--versioning")...)
-			if changed := f.took(); tt.name != "a Deny of earlier versions" && (code != hint.ExitDone || strings.Contains(changed, putsPolicy) || !strings.Contains(changed, "Versioning")) {
+			if changed := f.took(); tt.name != "a Deny of earlier versions" && (code != hint.ExitOK || strings.Contains(changed, putsPolicy) || !strings.Contains(changed, "Versioning")) {
 				t.Errorf("without --grant it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
 			}
 			out, code = s3share(t, dir, f.as("OWNER"), append(asked, "--widen")...)
-			if changed := f.took(); code != hint.ExitDone || !strings.Contains(changed, putsPolicy) {
+			if changed := f.took(); code != hint.ExitOK || !strings.Contains(changed, putsPolicy) {
 				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
 			}
 		})
@@ -67,7 +67,7 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
 	grant := func(flags ...string) string {
 		out, code := s3share(t, testhome.Home(t), nil, append([]string{"policy", "team-exchange"}, flags...)...)
-		if code != hint.ExitDone {
+		if code != hint.ExitOK {
 			t.Fatal(out)
 		}
 		return out
@@ -97,11 +97,11 @@ func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
 					t.Errorf("with %s it ends with %d and says\n%s\nand sends\n%s", how, code, out, changed)
 				}
 			}
-			if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--dry-run")...); code != hint.ExitDone || !strings.Contains(out, "More is allowed then than now:\n") {
+			if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--dry-run")...); code != hint.ExitOK || !strings.Contains(out, "More is allowed then than now:\n") {
 				t.Errorf("--dry-run ends with %d and says\n%s", code, out)
 			}
 			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--yes", "--widen")...)
-			if changed := f.took(); code != hint.ExitDone || !strings.Contains(changed, putsPolicy) {
+			if changed := f.took(); code != hint.ExitOK || !strings.Contains(changed, putsPolicy) {
 				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
 			}
 		})
@@ -114,7 +114,7 @@ func TestInitRemove(t *testing.T) {
 	dir := testhome.Home(t)
 	f := setUp{exists: true, before: map[string]string{"policy": foreignPolicy}}.aws(t, dir)
 	for _, client := range []string{"444455556666", "arn:aws:iam::444455556666:role/delivery", "777788889999"} {
-		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", client, "--yes", "--widen"); code != hint.ExitDone {
+		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", client, "--yes", "--widen"); code != hint.ExitOK {
 			t.Fatal(out)
 		}
 	}

@@ -47,17 +47,17 @@ ever be another's, it is refused.
 		Args: takes(1, 2, "the line that the owner got from s3share init"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.invitation, err = access.ParseInvitation(args[0]); err != nil {
-				return hint.Misuse("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
+				return hint.Usage("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
 			}
 			for _, f := range in.invitation.Folders {
 				if err := config.CheckFolder(f); err != nil {
-					return hint.Misuse("", "cannot read %q: %w", args[0], err)
+					return hint.Usage("", "cannot read %q: %w", args[0], err)
 				}
 			}
 			if len(args) == 2 {
 				in.dir = args[1]
 			}
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			if err := in.run(ctx, cmd.InOrStdin(), ui.NewNarrator(cmd.OutOrStdout())); err != nil {
 				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
@@ -172,7 +172,7 @@ func (in *joining) check(ctx context.Context, n ui.Narrator, s *config.Settings)
 	}
 	if !granted && odd == nil {
 		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")
-		return hint.Advise(errors.New("its policy does not let this account in"), advice)
+		return hint.With(errors.New("its policy does not let this account in"), advice)
 	}
 	return nil
 }

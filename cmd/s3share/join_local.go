@@ -30,7 +30,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n ui.Narrator, s 
 		return nil // what is no endpoint is told when it is used
 	}
 	n.Line(hint.OneLine(fmt.Sprintf("The line names a server on this machine, %s.", s.Endpoint)))
-	if hint.FromTerminal(stdin) {
+	if hint.ReadsFromTerminal(stdin) {
 		return confirm(stdin, n.Out, "Send it requests with your credentials?", "say --yes, if that is meant")
 	}
 	client, err := connect(ctx, s, s.Owner)
@@ -44,13 +44,13 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n ui.Narrator, s 
 	}
 	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
-		return hint.Advise(errors.New("a session token goes to no server on this machine that only the line names"), advice)
+		return hint.With(errors.New("a session token goes to no server on this machine that only the line names"), advice)
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:
 		return ui.Explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
 	case !is:
-		return hint.Advise(errors.New("what listens there does not answer as S3 does"), advice)
+		return hint.With(errors.New("what listens there does not answer as S3 does"), advice)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func TestJoinShowsWhatChanges(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			owners := testhome.Home(t)
 			f := setUp{}.aws(t, owners)
-			if out, code := s3share(t, owners, f.as("OWNER"), setUp{}.command("--yes")...); code != hint.ExitDone {
+			if out, code := s3share(t, owners, f.as("OWNER"), setUp{}.command("--yes")...); code != hint.ExitOK {
 				t.Fatal(out)
 			}
 			dir := testhome.Home(t)
@@ -113,14 +113,14 @@ func TestJoinShowsWhatChanges(t *testing.T) {
 			file := filepath.Join(dir, ".config/s3share/config.toml")
 			out, code := s3share(t, dir, f.as("CLIENT"), "join", line)
 			text, err := os.ReadFile(file)
-			if code == hint.ExitDone || !strings.Contains(out, tt.says) || err != nil || string(text) != before {
+			if code == hint.ExitOK || !strings.Contains(out, tt.says) || err != nil || string(text) != before {
 				t.Errorf("it ends with %d and says\n%s\nand the file is\n%s", code, out, text)
 			}
 			if strings.Contains(out, "You may") {
 				t.Errorf("S3 was asked before:\n%s", out)
 			}
 			out, code = s3share(t, dir, f.as("CLIENT"), "join", line, "--yes")
-			if text, err = os.ReadFile(file); code != hint.ExitDone || err != nil || string(text) == before {
+			if text, err = os.ReadFile(file); code != hint.ExitOK || err != nil || string(text) == before {
 				t.Errorf("with --yes it ends with %d and says\n%s\nand the file is\n%s", code, out, text)
 			}
 		})

@@ -33,7 +33,7 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 ` + exitCodes,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			places, err := exchangesOf(ctx, args)
 			if err != nil {
@@ -62,7 +62,7 @@ func exchangesOf(ctx context.Context, args []string) ([]control.Place, error) {
 	case len(args) == 0 && len(mounted) == 0 && problem != nil:
 		return nil, problem
 	case len(args) == 0 && len(mounted) == 0:
-		return nil, hint.Advise(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
+		return nil, hint.With(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
 	case len(args) == 0:
 		return mounted, nil
 	}
@@ -77,7 +77,7 @@ func exchangesOf(ctx context.Context, args []string) ([]control.Place, error) {
 	}
 	p, err := control.PlaceOf(ctx, args[0])
 	if err != nil && !strings.Contains(args[0], "/") {
-		err = hint.Advise(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
+		err = hint.With(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
 	}
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ type loginDesk struct {
 // login renews the credentials of one mount.
 func (l *loginDesk) login(ctx context.Context, p control.Place) error {
 	if p.Link == nil {
-		return hint.Advise(errors.New(p.State.DaemonText()), p.State.Remedy())
+		return hint.With(errors.New(p.State.DaemonText()), p.State.Remedy())
 	}
 	if p.Link.Foreign() {
 		return control.NotYourMount(p.State.Dir, p.Link.UID)
@@ -120,9 +120,9 @@ func (l *loginDesk) login(ctx context.Context, p control.Place) error {
 	}
 	switch {
 	case a.Error != "" && how.Fixed:
-		return hint.Advise(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.State.Dir+", and mount again with new ones")
+		return hint.With(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.State.Dir+", and mount again with new ones")
 	case a.Error != "":
-		return hint.Advise(errors.New(a.Error), a.Hint)
+		return hint.With(errors.New(a.Error), a.Hint)
 	}
 	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()), ui.Count(a.Files, "file"))
 	return nil
@@ -137,11 +137,11 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 	said := "aws " + strings.Join(args, " ")
 	aws, err := exec.LookPath("aws")
 	if err != nil {
-		return hint.Advise(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
+		return hint.With(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
 			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
 	}
 	cmd := exec.CommandContext(ctx, aws, args...)                                           // #nosec G204 -- without a shell; the profile is that of this user's own daemon
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, hint.Unguarded(l.out), hint.Unguarded(l.errs) // at the terminal, if there is one
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, hint.RawWriter(l.out), hint.RawWriter(l.errs) // at the terminal, if there is one
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s failed: %w", said, err)
 	}
@@ -159,7 +159,7 @@ func (l *loginDesk) code(device string) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
-		return "", hint.Advise(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
+		return "", hint.With(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
 	}
 	return code, nil
 }

@@ -36,5 +36,5 @@ func main() {
 func run(args []string) int {
 	root := newRoot(os.Stdout, os.Stderr)
 	root.SetArgs(args)
-	return hint.Tell(os.Stderr, root.Execute())
+	return hint.PrintError(os.Stderr, root.Execute())
 }

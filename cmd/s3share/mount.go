@@ -65,7 +65,7 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 // is not there, in the background.
 func mountEnlisted(config, name, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- a mountpoint, which the mount covers
-		return fmt.Errorf("cannot make %s: %w", dir, hint.RootCause(err))
+		return fmt.Errorf("cannot make %s: %w", dir, hint.WithoutPath(err))
 	}
 	args := []string{"mount", name, dir}
 	if config != "" {

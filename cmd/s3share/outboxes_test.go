@@ -210,7 +210,7 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 				env = tt.know(t, dir, stateDir)
 			}
 			out, code := s3share(t, dir, env, "status", "--json")
-			if code != hint.ExitDone || !strings.Contains(out, `"Delivery/waits"`) {
+			if code != hint.ExitOK || !strings.Contains(out, `"Delivery/waits"`) {
 				t.Errorf("status --json ended with %d and said\n%s", code, out)
 			}
 		})

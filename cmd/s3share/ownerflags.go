@@ -58,7 +58,7 @@ func reach(flags config.Layer) (*config.Settings, error) {
 			only[name] = l[name]
 		}
 		if err := only.Over(s); err != nil {
-			return nil, hint.Misuse("", "%w", err)
+			return nil, hint.Usage("", "%w", err)
 		}
 	}
 	return s, nil
@@ -70,24 +70,24 @@ func (o *offer) setup(region string, elsewhere bool) (access.Setup, error) {
 	s.Bucket, s.Elsewhere = o.bucket, elsewhere
 	var err error
 	if o.client == "" {
-		return s, hint.Misuse("name the client's account with --client, 12 digits", "who is to be let in?")
+		return s, hint.Usage("name the client's account with --client, 12 digits", "who is to be let in?")
 	}
 	if s.Client, err = access.ClientPrincipal(o.client, region, elsewhere); err != nil {
-		return s, hint.Misuse("", "cannot read --client: %w", err)
+		return s, hint.Usage("", "cannot read --client: %w", err)
 	}
 	if o.grant != "" {
 		if s.Grant, err = access.ParseGrant(o.grant); err != nil {
-			return s, hint.Misuse("", "cannot read --grant: %w", err)
+			return s, hint.Usage("", "cannot read --grant: %w", err)
 		}
 	}
 	if o.ownership != "" {
 		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {
-			return s, hint.Misuse("", "cannot read --ownership: %w", err)
+			return s, hint.Usage("", "cannot read --ownership: %w", err)
 		}
 	}
 	if o.kms != "" {
 		if err := access.CheckKey(o.kms, ""); err != nil {
-			return s, hint.Misuse("", "cannot read --kms: %w", err)
+			return s, hint.Usage("", "cannot read --kms: %w", err)
 		}
 	}
 	names, err := o.twoFolders()
@@ -101,16 +101,16 @@ func (o *offer) twoFolders() (names [2]string, err error) {
 		folders = access.DefaultFolders()
 	}
 	if len(folders) != 2 {
-		return names, hint.Misuse("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
+		return names, hint.Usage("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
 	}
 	for i, f := range folders {
 		if err := config.CheckFolder(f); err != nil {
-			return names, hint.Misuse("", "cannot read --folder: %w", err)
+			return names, hint.Usage("", "cannot read --folder: %w", err)
 		}
 		names[i] = f
 	}
 	if names[0] == names[1] {
-		return names, hint.Misuse("", "cannot read --folder: both are called %q", names[0])
+		return names, hint.Usage("", "cannot read --folder: both are called %q", names[0])
 	}
 	return names, nil
 }

@@ -51,9 +51,9 @@ was found that is more than a note.
 			}
 			switch {
 			case in.check != "" && in.iam:
-				return hint.Misuse("", "--check is about the bucket's policy, and --iam prints another")
+				return hint.Usage("", "--check is about the bucket's policy, and --iam prints another")
 			case in.kms != "" && !in.iam:
-				return hint.Misuse("", "--kms is for --iam: a bucket policy does not speak of keys")
+				return hint.Usage("", "--kms is for --iam: a bucket policy does not speak of keys")
 			case in.check != "":
 				return in.look(cmd.InOrStdin(), cmd.OutOrStdout())
 			}
@@ -72,7 +72,7 @@ was found that is more than a note.
 // Write prints the policy of the terms.
 func (in *policing) write(out io.Writer) error {
 	if in.bucket == "" {
-		return hint.Misuse("", "policy needs a bucket, or --check")
+		return hint.Usage("", "policy needs a bucket, or --check")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -80,7 +80,7 @@ func (in *policing) write(out io.Writer) error {
 	}
 	elsewhere := s.Elsewhere()
 	if in.iam && elsewhere {
-		return hint.Misuse("", "--iam is for AWS: other servers ask for the bucket's policy alone")
+		return hint.Usage("", "--iam is for AWS: other servers ask for the bucket's policy alone")
 	}
 	if in.iam && in.client == "" {
 		in.client = nobody
@@ -131,7 +131,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 		}
 		one, err := access.ClientPrincipal(in.client, s.Region, l.Elsewhere)
 		if err != nil {
-			return hint.Misuse("", "cannot read --client: %w", err)
+			return hint.Usage("", "cannot read --client: %w", err)
 		}
 		clients = []string{one}
 		l.Client = one
@@ -166,12 +166,12 @@ func (in *policing) read(stdin io.Reader) ([]byte, error) {
 	}
 	f, err := os.Open(in.check)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", in.check, hint.RootCause(err))
+		return nil, fmt.Errorf("cannot read %s: %w", in.check, hint.WithoutPath(err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", in.check, hint.RootCause(err))
+		return nil, fmt.Errorf("cannot read %s: %w", in.check, hint.WithoutPath(err))
 	}
 	return text, nil
 }
@@ -183,7 +183,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 		l.Bucket = access.BucketOf(doc)
 	}
 	if l.Bucket == "" {
-		return l, hint.Misuse("name the bucket: s3share policy BUCKET --check "+in.check, "the policy does not say which bucket it is for")
+		return l, hint.Usage("name the bucket: s3share policy BUCKET --check "+in.check, "the policy does not say which bucket it is for")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -197,7 +197,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 	l.Folders = names[:]
 	if in.ownership != "" {
 		if l.Ownership, err = access.ParseOwnership(in.ownership); err != nil {
-			return l, hint.Misuse("", "cannot read --ownership: %w", err)
+			return l, hint.Usage("", "cannot read --ownership: %w", err)
 		}
 	}
 	return l, nil

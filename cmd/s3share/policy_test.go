@@ -41,13 +41,13 @@ func TestPolicyLooksAtItsOwn(t *testing.T) {
 		for ownership, region := range map[string]string{"enforced": "us-east-1", "preferred": "eusc-de-east-1", "writer": "cn-north-1"} {
 			dir := testhome.Home(t)
 			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666", "--region", region, "--grant", tt.grant, "--ownership", ownership)
-			if code != hint.ExitDone {
+			if code != hint.ExitOK {
 				t.Fatalf("policy: %s", text)
 			}
 			testhome.Write(t, dir, "policy.json", text)
 			out, code := s3share(t, dir, nil, "policy", "--check", "policy.json", "--ownership", ownership)
 			want := "  Submissions/  " + tt.submissions + "\n  Delivery/     " + tt.delivery + "\n"
-			if code != hint.ExitDone || !strings.Contains(out, want) {
+			if code != hint.ExitOK || !strings.Contains(out, want) {
 				t.Errorf("%s, %s: exit status %d and\n%s\nwant 0 and\n%s", tt.grant, ownership, code, out, want)
 			}
 		}

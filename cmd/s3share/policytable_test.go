@@ -264,7 +264,7 @@ func checks(t *testing.T, policy string, wide bool, args ...string) string {
 	dir := testhome.Home(t)
 	testhome.Write(t, dir, "policy.json", policy)
 	out, code := s3share(t, dir, nil, append([]string{"policy", "--check", "policy.json"}, args...)...)
-	if (code == hint.ExitFailed) != wide || code != hint.ExitFailed && code != hint.ExitDone {
+	if (code == hint.ExitFailed) != wide || code != hint.ExitFailed && code != hint.ExitOK {
 		t.Errorf("exit status %d for\n%s\n%s", code, policy, out)
 	}
 	return out

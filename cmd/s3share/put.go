@@ -42,7 +42,7 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 			last := len(args) - 1
 			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {
 				if s.ReadOnly {
-					return transfer.Total{}, hint.Misuse("", "the exchange %s is read-only, by its settings", s.Label())
+					return transfer.Total{}, hint.Usage("", "the exchange %s is read-only, by its settings", s.Label())
 				}
 				folder, err := keyOf(s, args[last], true)
 				if err != nil {
@@ -68,18 +68,18 @@ func keyOf(s *config.Settings, path string, make bool) (string, error) {
 		if make {
 			var err error
 			if elem, err = keyname.NewElement(name); err != nil {
-				return "", hint.Misuse("", "%q cannot be a folder: %w", path, err)
+				return "", hint.Usage("", "%q cannot be a folder: %w", path, err)
 			}
 		}
 		elems = append(elems, elem)
 	}
 	if !slices.Contains(s.Folders, elems[0]) {
-		return "", hint.Misuse("the folders of "+s.Label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
+		return "", hint.Usage("the folders of "+s.Label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
 			"%q is in no folder of the exchange %s", path, s.Label())
 	}
 	key := strings.Join(elems, "/")
 	if len(key) > keyname.MaxKey {
-		return "", hint.Misuse("", "%q: %w", path, cache.ErrNameTooLong)
+		return "", hint.Usage("", "%q: %w", path, cache.ErrNameTooLong)
 	}
 	return key, nil
 }

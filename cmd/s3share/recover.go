@@ -43,7 +43,7 @@ EXCHANGE and the settings are those of s3share mount.
 			s, err := says.Resolve()
 			if err == nil {
 				s.Adopt = adopt
-				ctx, stop := hint.UntilSignalOnce()
+				ctx, stop := hint.SignalContext()
 				defer stop()
 				err = daemon.Recover(ctx, s, timeout, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}

@@ -49,7 +49,7 @@ An object left that the owner cannot read is a failure.`,
   s3share repair team`,
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			s, err := control.SettingsOf(ctx, &says, args)
 			if err == nil {
@@ -93,14 +93,14 @@ func (p repairPlan) run(ctx context.Context, s *config.Settings, out, errs io.Wr
 		return ui.Explain(s.Target(), err)
 	}
 	if err != nil {
-		return hint.Advise(ui.Explain(s.Target(), err), "without s3:ListBucket nobody can find them")
+		return hint.With(ui.Explain(s.Target(), err), "without s3:ListBucket nobody can find them")
 	}
 	if found.Cut {
 		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")
 	}
 	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
 	if found.Nameless && found.Listed > 0 {
-		return hint.Advise(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", ui.Count(found.Listed, "object")),
+		return hint.With(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", ui.Count(found.Listed, "object")),
 			"it takes s3:ListAllMyBuckets, which this account's administrator grants by IAM; or the bucket's owner runs s3share repair to see what he cannot read")
 	}
 	if survey.Owner || p.dryRun {

@@ -33,17 +33,17 @@ final name, and so that the bucket's owner can read it.
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				advice = "did you mean " + strings.Join(near, " or ") + "?"
 			}
-			return hint.Misuse(advice, "unknown command %q", args[0])
+			return hint.Usage(advice, "unknown command %q", args[0])
 		},
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetOut(hint.Guarded(out))
-	root.SetErr(hint.Guarded(errs))
+	root.SetOut(hint.EscapingWriter(out))
+	root.SetErr(hint.EscapingWriter(errs))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint.Misuse(helpHint(cmd), "%w", err)
+		return hint.Usage(helpHint(cmd), "%w", err)
 	})
 	root.AddCommand(newInit(), newJoin(), newPolicy())
 	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newLogin(), newDemo(), newVersion())
@@ -55,9 +55,9 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return hint.Misuse(helpHint(cmd), "%s needs %s", cmd.Name(), what)
+			return hint.Usage(helpHint(cmd), "%s needs %s", cmd.Name(), what)
 		case len(args) > most:
-			return hint.Misuse(helpHint(cmd), "%s does not know what to do with %q", cmd.Name(), args[most])
+			return hint.Usage(helpHint(cmd), "%s does not know what to do with %q", cmd.Name(), args[most])
 		}
 		return nil
 	}

@@ -39,9 +39,9 @@ each change, until the mount is undone or Ctrl-C.
 		Args: takes(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON && watching {
-				return hint.Misuse(helpHint(cmd), "--json and --watch do not go together")
+				return hint.Usage(helpHint(cmd), "--json and --watch do not go together")
 			}
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			places, problem := statesOf(ctx, args)
 			if len(args) > 0 && problem != nil {

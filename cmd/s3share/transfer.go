@@ -39,7 +39,7 @@ func (m *moving) addFlags(cmd *cobra.Command) {
 
 // run transfers, tells what went wrong, and ends with one line.
 func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settings, transfer.Config) (transfer.Total, error)) error {
-	ctx, stop := hint.UntilSignalOnce()
+	ctx, stop := hint.SignalContext()
 	defer stop()
 	var args []string
 	if m.exchange != "" {
@@ -61,7 +61,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	defer client.CloseIdle()
 	private, err := s.PrivateNames()
 	if err != nil {
-		return hint.Misuse("", "%w", err)
+		return hint.Usage("", "%w", err)
 	}
 	notes := m.openNotes(s, errs)
 	defer notes.Close()
@@ -78,13 +78,13 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	const again = "run it again: what is there already is not moved again"
 	switch {
 	case ctx.Err() != nil:
-		return hint.Advise(hint.ErrInterrupted, again)
+		return hint.With(hint.ErrInterrupted, again)
 	case err != nil:
 		return m.explain(s.Target(), err)
 	case total.Failed > 0:
-		return hint.Advise(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
+		return hint.With(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
-		return hint.Advise(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.BesideHint)
+		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.BesideHint)
 	case total.Files+total.Present == 0:
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
 		return err
@@ -102,7 +102,7 @@ func (m *moving) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
 		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, "transfers"), id)
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", hint.OneLine(hint.RootCause(err).Error()))
+		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", hint.OneLine(hint.WithoutPath(err).Error()))
 		return nil
 	}
 	return notes
@@ -154,7 +154,7 @@ func (m *moving) explain(t config.Target, err error) error {
 		return ui.Explain(t, err)
 	}
 	folder, _, _ := strings.Cut(e.Key, "/")
-	return hint.Advise(ui.InOtherWords(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
+	return hint.With(ui.InOtherWords(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
 		"send the owner the statement that s3share doctor prints")
 }
 
@@ -176,7 +176,7 @@ func (m *moveTold) tell(r transfer.Result) {
 	case transfer.Failed:
 		err := m.explain(m.target, r.Err)
 		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), hint.OneLine(err.Error()))
-		if _, hint := hint.Verdict(err); hint != "" && !slices.Contains(m.hints, hint) {
+		if _, hint := hint.ExitCode(err); hint != "" && !slices.Contains(m.hints, hint) {
 			m.hints = append(m.hints, hint)
 		}
 	case transfer.Skipped:

@@ -35,7 +35,7 @@ is 1.
 ` + exitCodes,
 		Args: takes(1, 1, "the directory that is mounted on"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			return unmount(ctx, args[0], ask, cmd.ErrOrStderr())
 		},
@@ -76,7 +76,7 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 		return err
 	}
 	if m != nil && !mounts.Ours(m) {
-		return hint.Advise(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
+		return hint.With(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
 	link, st, err := control.FindDaemon(ctx, dir, control.UsersOf(m)...)
 	switch {
@@ -113,13 +113,13 @@ func stopped(dir string, st control.State, last control.Event) error {
 	m, err := mounts.MountAt(dir)
 	switch {
 	case last.Outcome == control.OutcomeStays || last.Outcome == control.OutcomeLeft || last.Outcome == control.OutcomeBusy:
-		return hint.Advise(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
+		return hint.With(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
 	case last.Phase == control.PhaseFinishing || err == nil && m == nil:
-		return &undone{hint.Advise(errors.New("not all is delivered yet"), goesOn)}
+		return &undone{hint.With(errors.New("not all is delivered yet"), goesOn)}
 	case err != nil:
 		return fmt.Errorf("interrupted, and it is not known whether it is still mounted: %w", err)
 	}
-	return hint.Advise(hint.ErrInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
+	return hint.With(hint.ErrInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
 }
 
 // judge tells how an unmount went that the daemon has carried out.
@@ -132,7 +132,7 @@ func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.W
 		return errors.New(last.Error)
 	case control.OutcomeLeft:
 		ui.SayLeft(errs, last.Left)
-		return hint.Advise(errors.New(ui.LeftText("", last.Left, ask.Timeout)), ui.LeftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
+		return hint.With(errors.New(ui.LeftText("", last.Left, ask.Timeout)), ui.LeftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
 	case control.OutcomeUnmounted:
 		if len(last.Left) > 0 {
 			ui.SayLeft(errs, last.Left)
@@ -142,7 +142,7 @@ func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.W
 			return &undone{errors.New(last.Error)}
 		}
 		if len(last.Beside) > 0 {
-			return &undone{hint.Advise(errors.New(ui.BesideText(last.Beside)), ui.BesideHint)}
+			return &undone{hint.With(errors.New(ui.BesideText(last.Beside)), ui.BesideHint)}
 		}
 		return nil
 	}
@@ -180,7 +180,7 @@ func leftBehind(dir string, errs io.Writer) error {
 		return nil
 	}
 	ui.SayLeft(errs, left)
-	return &undone{hint.Advise(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Remedy())}
+	return &undone{hint.With(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Remedy())}
 }
 
 func busy(held []mounts.Holder) error {
@@ -188,5 +188,5 @@ func busy(held []mounts.Holder) error {
 	if len(held) > 0 {
 		err = fmt.Errorf("it is in use by %s", mounts.SayHolders(held))
 	}
-	return hint.Advise(err, "close what is open there and leave the directory, then try again")
+	return hint.With(err, "close what is open there and leave the directory, then try again")
 }

@@ -31,11 +31,11 @@ of this user.
 				ui.SayBeside(cmd.ErrOrStderr(), a.Beside)
 				switch {
 				case len(a.Left) > 0 && p.Link == nil:
-					return hint.Advise(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Remedy())
+					return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Remedy())
 				case len(a.Left) > 0:
-					return hint.Advise(errors.New(ui.LeftText(p.String(), a.Left, timeout)), ui.LeftHint(a.Left, ""))
+					return hint.With(errors.New(ui.LeftText(p.String(), a.Left, timeout)), ui.LeftHint(a.Left, ""))
 				case len(a.Beside) > 0:
-					return hint.Advise(fmt.Errorf("%s is delivered, but %s", p, ui.BesideText(a.Beside)), ui.BesideHint)
+					return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.BesideText(a.Beside)), ui.BesideHint)
 				}
 				if p.Link == nil && p.Path == "" { // nothing waits there
 					return nil

@@ -20,7 +20,7 @@ id of the request that it refused, and what can be done about it.
 ` + exitCodes,
 		Args: takes(1, 1, "a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := hint.UntilSignalOnce()
+			ctx, stop := hint.SignalContext()
 			defer stop()
 			p, err := control.LookAt(ctx, args[0])
 			if err != nil {

@@ -124,7 +124,7 @@ func LookUp(config, name string, t Table) (l listed, err error) {
 	}
 	l.File = file
 	if l.text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l, hint.RootCause(err)
+		return l, hint.WithoutPath(err)
 	}
 	var doc struct {
 		Exchange map[string]Table `toml:"exchange"`
@@ -134,7 +134,7 @@ func LookUp(config, name string, t Table) (l listed, err error) {
 	}
 	is, there := doc.Exchange[l.Name]
 	if there && (is.Bucket != t.Bucket || is.Endpoint != t.Endpoint || is.Owner != "" && t.Owner != "" && is.Owner != t.Owner) {
-		return l, hint.Advise(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, TOMLKey(l.Name), file), "give this one another name with --name")
+		return l, hint.With(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, TOMLKey(l.Name), file), "give this one another name with --name")
 	}
 	if l.there = there; there {
 		l.Owner, l.Changes = is.Owner, is.changes(t)
@@ -262,7 +262,7 @@ func proveChanged(l listed, text []byte) error {
 			return nil
 		}
 	}
-	return hint.Advise(fmt.Errorf("cannot change [exchange.%s] of %s: it is written in another way than one key a line", TOMLKey(l.Name), l.File),
+	return hint.With(fmt.Errorf("cannot change [exchange.%s] of %s: it is written in another way than one key a line", TOMLKey(l.Name), l.File),
 		"change it by hand, or give this exchange another name with --name")
 }
 
@@ -283,7 +283,7 @@ func proveAdded(file string, old, text []byte, name string) error {
 			}
 		}
 	}
-	return hint.Advise(fmt.Errorf("cannot add to %s: its exchanges are written in another way than in tables", file),
+	return hint.With(fmt.Errorf("cannot add to %s: its exchanges are written in another way than in tables", file),
 		fmt.Sprintf("add [exchange.%s] by hand, or name another file with --config", TOMLKey(name)))
 }
 

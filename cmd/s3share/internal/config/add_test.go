@@ -83,7 +83,7 @@ func TestEnlistRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was added")
 			}
-			_, hint := hint.Verdict(err)
+			_, hint := hint.ExitCode(err)
 			if !strings.Contains(err.Error()+hint, tt.words) {
 				t.Errorf("%v (%s), want %q in it", err, hint, tt.words)
 			}

@@ -62,7 +62,7 @@ func checkConfig(file string) error {
 	}
 	var unsafe *privatedir.UnsafeError
 	if errors.As(err, &unsafe) {
-		return hint.Advise(fmt.Errorf("the config file %w", err), "name the one that is meant with --config, or set HOME to your own home")
+		return hint.With(fmt.Errorf("the config file %w", err), "name the one that is meant with --config, or set HOME to your own home")
 	}
 	return err
 }
@@ -74,10 +74,10 @@ func readConfig(file, name string, s *Settings) error {
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name != "":
-		return hint.Advise(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
+		return hint.With(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
 			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it", name))
 	case errors.Is(err, fs.ErrNotExist):
-		return hint.Advise(fmt.Errorf("there is no config file %s", file), configHint)
+		return hint.With(fmt.Errorf("there is no config file %s", file), configHint)
 	case err != nil:
 		return fmt.Errorf("cannot read the config file: %w", err)
 	}
@@ -102,7 +102,7 @@ func readConfig(file, name string, s *Settings) error {
 		return configError(file, err)
 	}
 	if !slices.Contains(named.exchanges, name) {
-		return hint.Advise(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
+		return hint.With(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
 	}
 	for exchange, t := range doc.Exchange {
 		var err error
@@ -170,9 +170,9 @@ func (n named) choose(file string) (string, error) {
 	case len(n.exchanges) == 1:
 		return n.exchanges[0], nil
 	case len(n.exchanges) == 0:
-		return "", hint.Advise(fmt.Errorf("%s has no exchange", file), configHint)
+		return "", hint.With(fmt.Errorf("%s has no exchange", file), configHint)
 	}
-	return "", hint.Misuse(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(n.exchanges, ", "), file),
+	return "", hint.Usage(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(n.exchanges, ", "), file),
 		"which exchange is meant?")
 }
 
@@ -185,7 +185,7 @@ func configError(file string, err error) error {
 	if errors.As(err, &strict) && len(strict.Errors) > 0 {
 		e := strict.Errors[0]
 		row, _ := e.Position()
-		return hint.Advise(fmt.Errorf("%s:%d: unknown key %q", file, row, strings.Join(e.Key(), ".")),
+		return hint.With(fmt.Errorf("%s:%d: unknown key %q", file, row, strings.Join(e.Key(), ".")),
 			"known are "+strings.Join(configKeys(), ", "))
 	}
 	if errors.As(err, &decode) {

@@ -44,7 +44,7 @@ func FuzzConfig(f *testing.F) {
 		err := readConfig(file, name, s)
 		if err == nil {
 			checkSettings(t, s)
-		} else if hint.Visible(err.Error()) == "" {
+		} else if hint.Printable(err.Error()) == "" {
 			t.Errorf("%q is refused without a word", text)
 		}
 		i, err := access.ParseInvitation(checked(line))

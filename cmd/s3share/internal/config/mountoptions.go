@@ -40,9 +40,9 @@ func readOptions(lists []string) (Layer, []string, error) {
 			kernel = append(kernel, option)
 			continue
 		case option == "allow_root":
-			return nil, nil, hint.Misuse("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
+			return nil, nil, hint.Usage("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
 		case option == "suid" || option == "dev":
-			return nil, nil, hint.Misuse("", "-o %s would let the other party bring programs with privileges, or devices", option)
+			return nil, nil, hint.Usage("", "-o %s would let the other party bring programs with privileges, or devices", option)
 		case isPlain:
 			name, value, hasValue = plain.name, plain.value, true
 		}
@@ -52,10 +52,10 @@ func readOptions(lists []string) (Layer, []string, error) {
 		}
 		st, ok := findSetting(name)
 		if !ok || !hasValue {
-			return nil, nil, hint.Misuse("s3share mount --help lists the options", "unknown mount option %q", option)
+			return nil, nil, hint.Usage("s3share mount --help lists the options", "unknown mount option %q", option)
 		}
 		if err := l.say(st, value); err != nil {
-			return nil, nil, hint.Misuse("", "cannot read -o %s: %w", option, err)
+			return nil, nil, hint.Usage("", "cannot read -o %s: %w", option, err)
 		}
 	}
 	return l, kernel, nil

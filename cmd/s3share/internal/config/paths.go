@@ -69,14 +69,14 @@ func SettlePlaces(s *Settings) error {
 	if s.StateDir == "" {
 		base, err := xdg("XDG_STATE_HOME", ".local/state")
 		if err != nil {
-			return hint.Advise(fmt.Errorf("no place for the state directory: %w", err), "name one with --state-dir")
+			return hint.With(fmt.Errorf("no place for the state directory: %w", err), "name one with --state-dir")
 		}
 		s.StateDir = placeIn(base, s)
 	}
 	if s.CacheDir == "" && s.CacheSize > 0 {
 		base, err := xdg("XDG_CACHE_HOME", ".cache")
 		if err != nil {
-			return hint.Advise(fmt.Errorf("no place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
+			return hint.With(fmt.Errorf("no place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
 		}
 		s.CacheDir = placeIn(base, s)
 	}
@@ -145,14 +145,14 @@ func MakePrivate(dir, what, flag string) error {
 	var unsafe *privatedir.UnsafeError
 	switch {
 	case errors.As(err, &unsafe):
-		return hint.Advise(fmt.Errorf("the %s %w", what, err), advice)
+		return hint.With(fmt.Errorf("the %s %w", what, err), advice)
 	case err != nil:
-		return hint.Advise(fmt.Errorf("cannot make the %s %s: %w", what, dir, hint.RootCause(err)), advice)
+		return hint.With(fmt.Errorf("cannot make the %s %s: %w", what, dir, hint.WithoutPath(err)), advice)
 	}
 	defer private.Close()
 	probe, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {
-		return hint.Advise(fmt.Errorf("cannot write to the %s %s: %w", what, dir, hint.RootCause(err)), advice)
+		return hint.With(fmt.Errorf("cannot write to the %s %s: %w", what, dir, hint.WithoutPath(err)), advice)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
@@ -165,7 +165,7 @@ func CheckOutside(dir string, s *Settings) error {
 		{s.LogFile, "log", "--log-file"},
 	} {
 		if p.path != "" && mounts.Within(p.path, dir) {
-			return hint.Misuse("name another place with "+p.flag, "the %s %s lies inside the mountpoint", p.what, p.path)
+			return hint.Usage("name another place with "+p.flag, "the %s %s lies inside the mountpoint", p.what, p.path)
 		}
 	}
 	return nil

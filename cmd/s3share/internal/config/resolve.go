@@ -58,22 +58,22 @@ func (c Said) Resolve() (*Settings, error) {
 	}
 	for _, l := range []Layer{env, options, c.Flags} {
 		if err := l.Over(s); err != nil {
-			return nil, hint.Misuse("", "%w", err)
+			return nil, hint.Usage("", "%w", err)
 		}
 	}
 	if s.Bucket == "" {
-		return nil, hint.Misuse("write bucket = \"NAME\" into its table, or say --bucket",
+		return nil, hint.Usage("write bucket = \"NAME\" into its table, or say --bucket",
 			"the exchange %q of %s names no bucket", s.Exchange, file)
 	}
 	if strings.Contains(s.Endpoint, "@") { // what is before it may be secret: do not print or keep it
-		return nil, hint.Misuse("credentials come from the profile or the environment, as the AWS tools take them",
+		return nil, hint.Usage("credentials come from the profile or the environment, as the AWS tools take them",
 			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}
 	if _, err := s.PrivateNames(); err != nil {
-		return nil, hint.Misuse("", "%w", err)
+		return nil, hint.Usage("", "%w", err)
 	}
 	if err := s.checkUmask(); err != nil {
-		return nil, hint.Misuse("the digits are what the owner, the group and others may not: 022 keeps both others from writing", "%w", err)
+		return nil, hint.Usage("the digits are what the owner, the group and others may not: 022 keeps both others from writing", "%w", err)
 	}
 	s.Kernel = kernel
 	return s, nil

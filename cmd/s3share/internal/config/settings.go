@@ -174,7 +174,7 @@ func Environment() (Layer, error) {
 		}
 		for _, v := range values {
 			if err := l.say(st, v); err != nil {
-				return nil, hint.Misuse("", "cannot read $%s: %w", name, err)
+				return nil, hint.Usage("", "cannot read $%s: %w", name, err)
 			}
 		}
 	}

@@ -286,7 +286,7 @@ func TestOptions(t *testing.T) {
 	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner"} {
 		if _, _, err := readOptions([]string{bad}); err == nil {
 			t.Errorf("readOptions(%q) is not refused", bad)
-		} else if code, _ := hint.Verdict(err); code != hint.ExitUsage {
+		} else if code, _ := hint.ExitCode(err); code != hint.ExitUsage {
 			t.Errorf("readOptions(%q) = %v with exit code %d, want %d", bad, err, code, hint.ExitUsage)
 		}
 	}

@@ -66,7 +66,7 @@ func (f *FileState) Problem(do string, p Place) error {
 	case f.State == cache.Removing:
 		return fmt.Errorf("cannot %s %s: it is removed here, and S3 is told later", do, p)
 	}
-	return hint.Advise(fmt.Errorf(unknown, p, errors.New(f.Reason)), f.Hint)
+	return hint.With(fmt.Errorf(unknown, p, errors.New(f.Reason)), f.Hint)
 }
 
 // Sentence says what is known of what people call name.

@@ -212,7 +212,7 @@ func (l *DaemonLink) Post(ctx context.Context, path string, body, answer any) er
 const statusPatience = 10 * time.Second
 
 // errOtherVersion says that a daemon does not know a request.
-var errOtherVersion = hint.Advise(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
+var errOtherVersion = hint.With(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
 
 // Status asks what the daemon does.
 func (l *DaemonLink) Status(ctx context.Context) (State, error) { return l.get(ctx, "/status") }

@@ -62,7 +62,7 @@ func findPlace(ctx context.Context, name string) (Place, error) {
 	case os.Getuid() != 0 && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid():
 		return Place{}, NotYourMount(dir, mounts.OwnerOf(m))
 	default:
-		return Place{}, hint.Advise(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
+		return Place{}, hint.With(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
 	return Place{link, st, path}, nil
 }
@@ -133,8 +133,8 @@ func NotYourMount(dir string, uid int) error {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		who, as = u.Username, u.Username
 	}
-	return hint.Advise(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
-		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellWord(as)))
+	return hint.With(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
+		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellQuote(as)))
 }
 
 // NotMounted says what is wrong with dir, on which nothing is mounted.
@@ -146,7 +146,7 @@ func NotMounted(dir string) error {
 		if n == 1 {
 			is = "file is"
 		}
-		return hint.Advise(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Remedy(), p.State.DaemonText()))
+		return hint.With(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Remedy(), p.State.DaemonText()))
 	}
 	mounted, err := mounts.OurMounts()
 	if err != nil {
@@ -158,7 +158,7 @@ func NotMounted(dir string) error {
 			continue
 		}
 		if mounts.Within(dir, m.Mountpoint) {
-			return hint.Advise(fmt.Errorf("it is a directory in the mount on %s", hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellWord(m.Mountpoint))
+			return hint.With(fmt.Errorf("it is a directory in the mount on %s", hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellQuote(m.Mountpoint))
 		}
 		dirs = append(dirs, hint.Printable(m.Mountpoint))
 	}
@@ -170,5 +170,5 @@ func NotMounted(dir string) error {
 	if n := len(dirs) - most; n > 0 {
 		advice += fmt.Sprintf(" and %d more", n)
 	}
-	return hint.Advise(nothing, advice)
+	return hint.With(nothing, advice)
 }

@@ -79,8 +79,8 @@ func keptOutboxes(ctx context.Context, answered []Place) ([]Place, error) {
 			continue
 		}
 		if dir.missing != "" {
-			errs = append(errs, hint.Advise(fmt.Errorf("something may wait in the state directory %s, which is not there", hint.Printable(dir.path)),
-				"mount the disk that it is on; if it is gone for good: rm "+hint.ShellWord(dir.missing)))
+			errs = append(errs, hint.With(fmt.Errorf("something may wait in the state directory %s, which is not there", hint.Printable(dir.path)),
+				"mount the disk that it is on; if it is gone for good: rm "+hint.ShellQuote(dir.missing)))
 			continue
 		}
 		st, err := ReadOutbox(dir.path)
@@ -92,7 +92,7 @@ func keptOutboxes(ctx context.Context, answered []Place) ([]Place, error) {
 			p = answersNow(ctx, p)
 		}
 		if err != nil && p.Link == nil {
-			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w", hint.Printable(dir.path), hint.RootCause(err)))
+			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w", hint.Printable(dir.path), hint.WithoutPath(err)))
 		}
 		if p.Link != nil || len(Undelivered(st.Owed)) > 0 || st.Mounted {
 			all = append(all, p)
@@ -231,15 +231,15 @@ func (st *State) whatDelivers() string {
 	}
 	command := "s3share recover "
 	if st.Exchange != "" {
-		command += hint.ShellWord(st.Exchange)
+		command += hint.ShellQuote(st.Exchange)
 	} else {
-		command += "--bucket " + hint.ShellWord(st.Bucket)
+		command += "--bucket " + hint.ShellQuote(st.Bucket)
 		if st.Endpoint != "" {
-			command += " --endpoint-url " + hint.ShellWord(st.Endpoint)
+			command += " --endpoint-url " + hint.ShellQuote(st.Endpoint)
 		}
 	}
 	if root, err := config.StateRoot(); err != nil || st.Exchange == "" || filepath.Dir(st.StateDir) != root {
-		command += " --state-dir " + hint.ShellWord(st.StateDir)
+		command += " --state-dir " + hint.ShellQuote(st.StateDir)
 	}
 	return command + " delivers it, and so does the next mount"
 }
@@ -262,7 +262,7 @@ func (p Place) worthShowing() bool { return len(p.State.Rows()) > 0 || p.State.M
 
 // NoDaemon says that nobody can be asked to do something with what waits at p.
 func (p Place) NoDaemon(do string) error {
-	return hint.Advise(fmt.Errorf("cannot %s %s: %s", do, p, p.State.DaemonText()), p.State.Remedy())
+	return hint.With(fmt.Errorf("cannot %s %s: %s", do, p, p.State.DaemonText()), p.State.Remedy())
 }
 
 // remedy is what to do about an outbox for which no daemon answers; "" for nothing.
@@ -273,7 +273,7 @@ func (st *State) Remedy() string {
 	case len(Undelivered(st.Owed)) > 0:
 		return st.whatDelivers()
 	case st.Mounted && st.Daemon == DaemonEnded:
-		return "s3share unmount " + hint.ShellWord(st.Dir) + " undoes the dead mount"
+		return "s3share unmount " + hint.ShellQuote(st.Dir) + " undoes the dead mount"
 	}
 	return ""
 }

@@ -130,7 +130,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	// Last, for it needs what was given back: a start fails for want of descriptors, too.
 	if d.mounting && d.server == nil {
 		if failed := d.undoRefused(); failed != nil {
-			return hint.Advise(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
+			return hint.With(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
 		}
 	}
 	return err
@@ -138,7 +138,7 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 
 func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	limitHeap()
-	hint.OutliveReaders()
+	hint.SurviveSIGPIPE()
 	if err := d.check(dir); err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 // check proves what can be proved without taking or asking anything.
 func (d *mountDaemon) check(dir string) (err error) {
 	if d.dir, err = mounts.ResolveDir(dir); err != nil {
-		return hint.Advise(err, "make it first: mkdir -p "+dir)
+		return hint.With(err, "make it first: mkdir -p "+dir)
 	}
 	if err := mounts.CheckMountpoint(d.dir, d.notes); err != nil {
 		return err
@@ -309,7 +309,7 @@ func (d *mountDaemon) lastDrain(signalled context.Context) error {
 		case <-ctx.Done():
 		case <-signalled.Done():
 			select {
-			case <-hint.After(drainPatience):
+			case <-time.After(drainPatience):
 			case <-d.hurry:
 			case <-ctx.Done():
 			}

@@ -132,7 +132,7 @@ func (n *notices) run(ctx context.Context) {
 				n.show(ctx)
 			}
 			select {
-			case <-hint.After(pause):
+			case <-time.After(pause):
 			case <-ctx.Done():
 				return
 			}

@@ -27,11 +27,11 @@ func (d *mountDaemon) wordsOf(err error) (w control.Words) {
 		w.Code = e.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = hint.Advise(errors.New("no answer from "+d.settings.Target().Where()+" in time"), "check the endpoint and the network")
+		err = hint.With(errors.New("no answer from "+d.settings.Target().Where()+" in time"), "check the endpoint and the network")
 	}
 	err = ui.Explain(d.settings.Target(), err)
 	w.Reason = hint.OneLine(err.Error())
-	_, w.Hint = hint.Verdict(err)
+	_, w.Hint = hint.ExitCode(err)
 	return w
 }
 

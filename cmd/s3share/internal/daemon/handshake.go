@@ -77,7 +77,7 @@ func StartProcess(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 			return nil
 		}
 		_ = cmd.Wait() // its exit code is in the report
-		return &hint.Trouble{Err: errors.New(r.Error), Hint: r.Hint, Code: r.Code}
+		return &hint.Error{Err: errors.New(r.Error), Hint: r.Hint, Code: r.Code}
 	case err := <-silent:
 		if ended := cmd.Wait(); ended != nil {
 			err = ended
@@ -96,7 +96,7 @@ func announce(w io.WriteCloser, failure error) {
 	var r report
 	if failure != nil {
 		r.Error = hint.OneLine(failure.Error())
-		r.Code, r.Hint = hint.Verdict(failure)
+		r.Code, r.Hint = hint.ExitCode(failure)
 	}
 	_ = json.NewEncoder(w).Encode(r)
 	_ = w.Close()

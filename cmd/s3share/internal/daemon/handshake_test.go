@@ -23,7 +23,7 @@ func TestStart(t *testing.T) {
 		code         int
 		hint         string
 	}{
-		{"ready", `echo '{"code":0}' >&3; exec 3>&-; exit 0`, "", hint.ExitDone, ""},
+		{"ready", `echo '{"code":0}' >&3; exec 3>&-; exit 0`, "", hint.ExitOK, ""},
 		{"failed", `echo '{"error":"cannot x: y","hint":"do z","code":2}' >&3; exit 2`, "cannot x: y", hint.ExitUsage, "do z"},
 		{"silent", `exit 7`, "the daemon ended before it served: exit status 7", hint.ExitFailed, ""},
 		{"killed", `kill -9 $$`, "the daemon ended before it served: signal: killed", hint.ExitFailed, ""},
@@ -41,7 +41,7 @@ func TestStart(t *testing.T) {
 			if err == nil {
 				return
 			}
-			if code, hint := hint.Verdict(err); code != tt.code || hint != tt.hint {
+			if code, hint := hint.ExitCode(err); code != tt.code || hint != tt.hint {
 				t.Errorf("start gives exit code %d and hint %q, want %d and %q", code, hint, tt.code, tt.hint)
 			}
 		})
@@ -63,7 +63,7 @@ func TestAnnounce(t *testing.T) {
 		want string
 	}{
 		{nil, `{"code":0}`},
-		{hint.Misuse("do z", "cannot\nx"), `{"error":"cannot x","hint":"do z","code":2}`},
+		{hint.Usage("do z", "cannot\nx"), `{"error":"cannot x","hint":"do z","code":2}`},
 	} {
 		var out closingBuilder
 		announce(&out, tt.err)

@@ -38,7 +38,7 @@ func openLog(s *config.Settings, foreground bool) (*slog.Logger, *logFile, error
 	}
 	f, err := newLogFile(name)
 	if err != nil {
-		return nil, nil, hint.Advise(fmt.Errorf("cannot write the log %s: %w", name, hint.RootCause(err)), "name another file with --log-file")
+		return nil, nil, hint.With(fmt.Errorf("cannot write the log %s: %w", name, hint.WithoutPath(err)), "name another file with --log-file")
 	}
 	f.repeats = newRepeats(slog.NewTextHandler(f, options))
 	return slog.New(f.repeats), f, nil

@@ -22,7 +22,7 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
 		err = ui.Explain(d.settings.Target(), err)
 		a.Error = err.Error()
-		_, a.Hint = hint.Verdict(err)
+		_, a.Hint = hint.ExitCode(err)
 	} else {
 		a.Files = d.cache.Retry("")
 		d.log.Info("logged in")

@@ -18,10 +18,10 @@ func Mount(says config.Said, dir string, foreground bool, notes io.Writer) error
 		return Background(os.Args[1:], os.Environ())
 	}
 	d := newDaemon(s, foreground, notes)
-	ctx, cancel, stop := hint.UntilSignal(d.abandon)
+	ctx, cancel, stop := hint.SignalContextFunc(d.abandon)
 	defer stop()
 	if lifeline := inherited(LifelineVariable); lifeline != nil {
-		hint.WhenClosed(lifeline, cancel)
+		hint.OnEOF(lifeline, cancel)
 	}
 	if err == nil {
 		err = d.start(ctx, dir)
@@ -32,7 +32,7 @@ func Mount(says config.Said, dir string, foreground bool, notes io.Writer) error
 			return err
 		}
 		announce(ready, err)
-		code, _ := hint.Verdict(err)
+		code, _ := hint.ExitCode(err)
 		return hint.Silent(code)
 	}
 	if ready != nil {
@@ -53,7 +53,7 @@ func Background(args, env []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program: %w", err)
 	}
-	ctx, stop := hint.UntilSignalOnce()
+	ctx, stop := hint.SignalContext()
 	defer stop()
 	cmd := exec.Command(self, args...) // #nosec G204 G702 -- this very program, without a shell
 	cmd.Env = env

@@ -20,9 +20,9 @@ import (
 func delivering(ctx context.Context, by statedir.Tenant) error {
 	dir := hint.Printable(string(by.Dir))
 	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
-		return hint.Advise(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
+		return hint.With(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
 	}
-	return hint.Advise(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
+	return hint.With(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
 }
 
 // Recover delivers what waits in the outbox of s. It is a daemon that has no mount.
@@ -71,13 +71,13 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	const stays = "what is left stays in the outbox, for the next mount or recover"
 	switch {
 	case ctx.Err() != nil:
-		return hint.Advise(hint.ErrInterrupted, stays)
+		return hint.With(hint.ErrInterrupted, stays)
 	case last.Error != "":
 		return errors.New(last.Error)
 	case len(last.Left) > 0:
-		return hint.Advise(errors.New(ui.LeftText("", last.Left, timeout)), ui.LeftHint(last.Left, stays))
+		return hint.With(errors.New(ui.LeftText("", last.Left, timeout)), ui.LeftHint(last.Left, stays))
 	case len(beside) > 0:
-		return hint.Advise(errors.New("all is delivered, but "+ui.BesideText(beside)), ui.BesideHint)
+		return hint.With(errors.New("all is delivered, but "+ui.BesideText(beside)), ui.BesideHint)
 	}
 	fmt.Fprintf(out, "all of %s is delivered\n", s.Label())
 	return nil

@@ -12,7 +12,6 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
-	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
@@ -122,7 +121,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.
 				d.mayLeave()
 			}
 			waiting = context.WithoutCancel(ctx)
-		case <-hint.After(eventPause):
+		case <-time.After(eventPause):
 		}
 	}
 }
@@ -158,7 +157,7 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(co
 			return d.drainedEvent(ctx, err, worth != nil)
 		case <-d.gone: // somebody else was quicker
 			return control.Event{}, true
-		case <-hint.After(eventPause):
+		case <-time.After(eventPause):
 		}
 	}
 }

@@ -85,7 +85,7 @@ func raiseStage(ctx context.Context, dir string) (*stage, error) {
 		case err == nil:
 			st.made = append(st.made, d)
 		case !errors.Is(err, os.ErrExist):
-			return st, hint.Advise(fmt.Errorf("cannot make %s: %w", d, hint.RootCause(err)), "name another directory")
+			return st, hint.With(fmt.Errorf("cannot make %s: %w", d, hint.WithoutPath(err)), "name another directory")
 		}
 	}
 	st.owner, err = startParty(ctx, "owner", dir, st.work, st.bucket, st.bucket.Owner)

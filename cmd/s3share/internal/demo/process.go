@@ -43,7 +43,7 @@ func (p *process) endsWithin(d time.Duration) bool {
 	select {
 	case <-p.exited:
 		return true
-	case <-hint.After(d):
+	case <-time.After(d):
 		return false
 	}
 }
@@ -136,7 +136,7 @@ func findLocalbucket() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", hint.Advise(errors.New("the program localbucket is not there"), "make build puts it beside s3share")
+		return "", hint.With(errors.New("the program localbucket is not there"), "make build puts it beside s3share")
 	}
 	return path, nil
 }

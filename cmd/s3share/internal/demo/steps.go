@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
@@ -115,7 +114,7 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 			return err
 		}
 		select {
-		case <-hint.After(seenPause):
+		case <-time.After(seenPause):
 		case <-ctx.Done():
 			return fmt.Errorf("it was not there after %s", seenPatience)
 		}

@@ -84,7 +84,7 @@ func writable(dir string, try bool) error {
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:
-		return hint.RootCause(err)
+		return hint.WithoutPath(err)
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
 	case try:

@@ -70,7 +70,7 @@ func sayFinding(t config.Target, f access.Finding) (found, advice string) {
 		return "not granted: " + lacking[f.Check], ""
 	case f.Reason == whyBroken || f.Reason == access.WhyFailed:
 		err := ui.Explain(t, f.Err)
-		_, advice = hint.Verdict(err)
+		_, advice = hint.ExitCode(err)
 		return err.Error(), advice
 	case f.Check == checkRegion && f.Detail != "":
 		return f.Detail, ""

@@ -1,11 +1,11 @@
-// Package hint is how s3share tells a person that something failed: one sentence, a hint
-// of what to do about it, and the exit code.
+// Package hint prints errors for people: one sentence, a hint what to do about it, and the
+// exit code of the process.
 //
-// Every error that reaches a person ends in [Tell]. A [Trouble] carries the hint and the
-// code through the packages; [Misuse] and [Advise] make one. What other parties wrote,
-// such as names and reasons, goes through [OneLine], [Printable] or a [Guarded] writer,
-// so that no terminal takes it for a command. The package imports no other one of
-// s3share.
+// [PrintError] prints every error that reaches a person. An [Error] carries the hint and
+// the exit code through the packages; [Usage] and [With] make one. Text that others wrote,
+// such as file names and the reasons of a server, goes through [OneLine], [Printable] or
+// an [EscapingWriter], so that no terminal runs it as a command. The package imports no
+// other package of s3share.
 package hint
 
 import (
@@ -15,34 +15,39 @@ import (
 	"io/fs"
 )
 
-// The exit codes. Scripts should take an unknown one for a failure.
+// The exit codes. Scripts should treat an unknown code as a failure.
 const (
-	ExitDone   = 0 // all that was asked for is done
+	ExitOK     = 0 // everything asked for is done
 	ExitFailed = 1 // it failed, or something is missing
-	ExitUsage  = 2 // the command line cannot be understood
+	ExitUsage  = 2 // the command line is wrong
 )
 
-// Trouble is an error with what a person can do about it.
-type Trouble struct {
+// Error is an error with a hint what a person can do about it, and an exit code.
+type Error struct {
 	Err  error
-	Hint string // "" if there is nothing to say
+	Hint string // "" for none
 	Code int    // ExitFailed or ExitUsage
 }
 
-func (t *Trouble) Error() string { return t.Err.Error() }
-func (t *Trouble) Unwrap() error { return t.Err }
+// Error returns the sentence of Err, without the hint.
+func (e *Error) Error() string { return e.Err.Error() }
 
-// Tell prints err as people read it, each of several errors with its hint, and returns the
-// exit code for the first. A nil err prints nothing and returns 0.
-func Tell(w io.Writer, err error) int {
-	w = Guarded(w)
-	first := ExitDone
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// PrintError writes err and its hint to w, each on a line of its own, and returns the exit
+// code. Of errors that [errors.Join] joined it writes each with its own hint, and returns
+// the code of the first. A [Silent] writes nothing. If err is nil, it writes nothing and
+// returns ExitOK.
+func PrintError(w io.Writer, err error) int {
+	w = EscapingWriter(w)
+	first := ExitOK
 	for _, err := range parts(err) {
-		code, hint := Verdict(err)
-		if first == ExitDone {
+		code, hint := ExitCode(err)
+		if first == ExitOK {
 			first = code
 		}
-		if _, said := err.(Silent); said {
+		if _, silent := err.(Silent); silent {
 			continue
 		}
 		fmt.Fprintf(w, "s3share: %s\n", OneLine(err.Error()))
@@ -53,7 +58,7 @@ func Tell(w io.Writer, err error) int {
 	return first
 }
 
-// parts are the errors that [errors.Join] made one of.
+// parts returns the errors that [errors.Join] joined, or err alone.
 func parts(err error) []error {
 	if err == nil {
 		return nil
@@ -66,33 +71,35 @@ func parts(err error) []error {
 	for _, e := range joined.Unwrap() {
 		all = append(all, parts(e)...)
 	}
-	if len(all) == 0 || errors.Join(all...).Error() != err.Error() { // several errors in one sentence
+	if len(all) == 0 || errors.Join(all...).Error() != err.Error() { // one sentence wraps several errors
 		return []error{err}
 	}
 	return all
 }
 
-// Verdict finds the exit code and the hint that belong to err.
-func Verdict(err error) (code int, hint string) {
+// ExitCode returns the exit code and the hint of err: those of the first [Error] or
+// [Silent] that err wraps, else ExitFailed and no hint. err must not be nil.
+func ExitCode(err error) (code int, hint string) {
 	var (
-		t *Trouble
+		e *Error
 		s Silent
 	)
 	switch {
-	case errors.As(err, &t):
-		return t.Code, t.Hint
+	case errors.As(err, &e):
+		return e.Code, e.Hint
 	case errors.As(err, &s):
 		return int(s), ""
 	}
 	return ExitFailed, ""
 }
 
-// Silent is an exit code whose reason was told already.
+// Silent is an error that is an exit code alone: the command has printed the reason.
 type Silent int
 
+// Error names the exit code, for logs.
 func (s Silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 
-// Innermost unwraps err to the plain cause at its end.
+// Innermost returns the last error of the chain that err wraps: its cause.
 func Innermost(err error) error {
 	for {
 		next := errors.Unwrap(err)
@@ -103,8 +110,9 @@ func Innermost(err error) error {
 	}
 }
 
-// RootCause drops the path from an error of package os whose sentence has it.
-func RootCause(err error) error {
+// WithoutPath returns the cause of a [fs.PathError] that err wraps, for a sentence that names
+// the path already. Any other err it returns as it is.
+func WithoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err
@@ -112,23 +120,25 @@ func RootCause(err error) error {
 	return err
 }
 
-// ErrInterrupted is the error of what a signal ended.
+// ErrInterrupted is the error of a command that a signal ended.
 var ErrInterrupted = errors.New("interrupted")
 
-// Misuse is an error of who typed the command: exit code 2.
-func Misuse(hint, format string, args ...any) error {
-	return &Trouble{Err: fmt.Errorf(format, args...), Hint: hint, Code: ExitUsage}
+// Usage returns an error about the command line, with the exit code ExitUsage. format and
+// args are as in [fmt.Errorf]; hint is "" for none.
+func Usage(hint, format string, args ...any) error {
+	return &Error{Err: fmt.Errorf(format, args...), Hint: hint, Code: ExitUsage}
 }
 
-// Advise adds a hint to an error. A hint that err already has stays.
-func Advise(err error, hint string) error {
+// With adds a hint to err and keeps its exit code. If err is nil or has a hint, it returns
+// err as it is.
+func With(err error, hint string) error {
 	code := ExitFailed
-	var t *Trouble
-	if errors.As(err, &t) {
-		code = t.Code
+	var e *Error
+	if errors.As(err, &e) {
+		code = e.Code
 	}
-	if err == nil || t != nil && t.Hint != "" {
+	if err == nil || e != nil && e.Hint != "" {
 		return err
 	}
-	return &Trouble{Err: err, Hint: hint, Code: code}
+	return &Error{Err: err, Hint: hint, Code: code}
 }

@@ -6,12 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 )
 
-// UntilSignal returns a context that the first signal to end cancels. Second is
-// called at each further one. stop gives the signals back.
-func UntilSignal(second func()) (ctx context.Context, cancel, stop func()) {
+// SignalContextFunc returns a context that the first SIGINT, SIGTERM or SIGHUP cancels. Each
+// further one calls second, from another goroutine. cancel ends the context as a signal
+// does. stop ends it too, and restores the default action of the signals; the caller calls
+// it once.
+func SignalContextFunc(second func()) (ctx context.Context, cancel, stop func()) {
 	ctx, cancelCtx := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -36,24 +37,22 @@ func UntilSignal(second func()) (ctx context.Context, cancel, stop func()) {
 	}
 }
 
-// UntilSignalOnce is UntilSignal for what needs no care: the second signal ends
-// the process.
-func UntilSignalOnce() (ctx context.Context, stop func()) {
-	ctx, _, stop = UntilSignal(func() { os.Exit(ExitFailed) })
+// SignalContext is [SignalContextFunc] for commands that may end at any time: the second
+// signal ends the process with ExitFailed.
+func SignalContext() (ctx context.Context, stop func()) {
+	ctx, _, stop = SignalContextFunc(func() { os.Exit(ExitFailed) })
 	return ctx, stop
 }
 
-// WhenClosed calls f once r ends.
-func WhenClosed(r io.Reader, f func()) {
+// OnEOF reads r to its end in a goroutine, and then calls f.
+func OnEOF(r io.Reader, f func()) {
 	go func() {
 		_, _ = io.Copy(io.Discard, r)
 		f()
 	}()
 }
 
-// OutliveReaders keeps this process from ending when whoever read its standard output
-// or error is gone. Programs that it starts get the signal as usual, which Ignore
-// would take from them.
-func OutliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
-
-func After(d time.Duration) <-chan time.Time { return time.After(d) }
+// SurviveSIGPIPE keeps this process running when the reader of its standard output or error
+// is gone: writes then return EPIPE. It catches the signal and does not ignore it, since
+// the programs that this process starts would inherit that.
+func SurviveSIGPIPE() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/term"
 )
 
-// Names, reasons and policies are the other party's words, or a server's, or another
-// user's: a terminal must take none of them for a command, and a reader for nothing
-// that is not there. So all that is printed goes through a [guard], which shows control
-// characters, and those that cannot be seen or that turn the direction of writing, as
-// escapes. The escapes are those of JSON too, so that JSON stays what it is.
+// The other party, a server or another user wrote the names, reasons and policies that are
+// printed. No terminal may run them as commands, and no reader may be misled by them. So
+// everything goes through an [escapingWriter]. It writes control characters, invisible
+// characters and those that change the writing direction as escapes. JSON has the same
+// escapes, so JSON that passes through stays the same.
 
-// Visible is text as it can be shown on one line.
-func Visible(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return Hidden(r) || r == utf8.RuneError }) < 0 {
+// Printable returns s on one line, with every character escaped that [NeedsEscape] reports.
+// A byte that is not UTF-8 becomes \xNN.
+func Printable(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return NeedsEscape(r) || r == utf8.RuneError }) < 0 {
 		return s
 	}
 	var b strings.Builder
@@ -32,12 +33,12 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// writeVisible writes a character, whose bytes are text, as it can be shown.
+// writeVisible writes the character r, whose bytes are text, escaped if need be.
 func writeVisible(b *strings.Builder, r rune, text string) {
 	switch {
 	case r == utf8.RuneError && len(text) == 1:
 		fmt.Fprintf(b, `\x%02x`, text[0])
-	case !Hidden(r):
+	case !NeedsEscape(r):
 		b.WriteString(text)
 	case r == '\n':
 		b.WriteString(`\n`)
@@ -53,11 +54,11 @@ func writeVisible(b *strings.Builder, r rune, text string) {
 	}
 }
 
-// Hidden reports whether a character cannot be seen by itself: control and format
-// characters, line separators, what has no meaning, and what Unicode has be ignored
-// where it is not known. Source: Unicode Standard Annex #44, "General_Category" and
-// "Default_Ignorable_Code_Point".
-func Hidden(r rune) bool {
+// NeedsEscape reports whether r is invisible or changes how other text is shown: control
+// and format characters, line separators, unassigned characters, and those that Unicode
+// says to ignore where they are not supported. Source: Unicode Standard Annex #44,
+// "General_Category" and "Default_Ignorable_Code_Point".
+func NeedsEscape(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r < ' ' || r == 0x7f
 	}
@@ -65,44 +66,45 @@ func Hidden(r rune) bool {
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// Printable is a name as people are shown it.
-func Printable(name string) string { return Visible(name) }
-
-// OneLine keeps a sentence on its line, whatever a server put into it.
+// OneLine returns s like [Printable], with line ends as blanks: for a sentence that may
+// contain the text of a server.
 func OneLine(s string) string {
-	return Visible(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+	return Printable(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }
 
-// guard passes on what can be shown, line feeds and tabs, and everything else as
-// escapes. It is safe for concurrent use.
-type guard struct {
+// escapingWriter passes visible characters, line feeds and tabs on to w, and everything
+// else as escapes. It is safe for concurrent use.
+type escapingWriter struct {
 	w io.Writer
 
-	mu   sync.Mutex
-	held string // the begin of a character whose end has not come
+	mu      sync.Mutex
+	partial string // the first bytes of a character whose other bytes have not come yet
 }
 
-// Guarded is a guard before w.
-func Guarded(w io.Writer) io.Writer {
-	if _, ok := w.(*guard); ok {
+// EscapingWriter returns a writer that passes text on to w, with every character escaped
+// that [NeedsEscape] reports, but for line feeds and tabs. It is safe for concurrent use.
+// An EscapingWriter it returns as it is.
+func EscapingWriter(w io.Writer) io.Writer {
+	if _, ok := w.(*escapingWriter); ok {
 		return w
 	}
-	return &guard{w: w}
+	return &escapingWriter{w: w}
 }
 
-// Unguarded is what lies behind a guard: for what this program itself tells a
-// terminal.
-func Unguarded(w io.Writer) io.Writer {
-	if g, ok := w.(*guard); ok {
-		return g.w
+// RawWriter returns the writer below an [EscapingWriter], else w: for colours and progress
+// bars, which are escape sequences that s3share itself sends to a terminal.
+func RawWriter(w io.Writer) io.Writer {
+	if e, ok := w.(*escapingWriter); ok {
+		return e.w
 	}
 	return w
 }
 
-func (g *guard) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	text := g.held + string(p)
+// Write implements [io.Writer].
+func (e *escapingWriter) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := e.partial + string(p)
 	var b strings.Builder
 	for text != "" && utf8.FullRuneInString(text) {
 		r, n := utf8.DecodeRuneInString(text)
@@ -113,26 +115,27 @@ func (g *guard) Write(p []byte) (int, error) {
 		}
 		text = text[n:]
 	}
-	g.held = text
-	if _, err := io.WriteString(g.w, b.String()); err != nil {
+	e.partial = text
+	if _, err := io.WriteString(e.w, b.String()); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-func OnTerminal(w io.Writer) bool {
-	f, ok := Unguarded(w).(*os.File)
+// WritesToTerminal reports whether w, or the writer below an [EscapingWriter], is a terminal.
+func WritesToTerminal(w io.Writer) bool {
+	f, ok := RawWriter(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// FromTerminal reports whether a person can be asked.
-func FromTerminal(stdin io.Reader) bool {
+// ReadsFromTerminal reports whether stdin is a terminal, so that a person can answer.
+func ReadsFromTerminal(stdin io.Reader) bool {
 	f, ok := stdin.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// ShellWord is a word as a shell takes it.
-func ShellWord(s string) string {
+// ShellQuote returns s as one word for a POSIX shell, in quotes if it needs them.
+func ShellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,=", r)
 	}

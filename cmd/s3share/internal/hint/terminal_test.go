@@ -26,10 +26,10 @@ func TestWhatCannotBeSeenIsShownAsAnEscape(t *testing.T) {
 		{"tag \U000e0041 \U000e0100", `tag \udb40\udc41 \udb40\udd00`},
 		{"\ue000\ufdd0", `\ue000\ufdd0`}, // private use, and no character at all
 	} {
-		if got := Visible(tt.text); got != tt.want {
-			t.Errorf("visible(%q) = %s, want %s", tt.text, got, tt.want)
+		if got := Printable(tt.text); got != tt.want {
+			t.Errorf("printable(%q) = %s, want %s", tt.text, got, tt.want)
 		}
-		if again := Visible(tt.want); again != tt.want {
+		if again := Printable(tt.want); again != tt.want {
 			t.Errorf("what is visible, %s, became %s", tt.want, again)
 		}
 	}
@@ -40,9 +40,9 @@ func TestWhatCannotBeSeenIsShownAsAnEscape(t *testing.T) {
 
 func TestTheGuardKeepsLinesAndColumns(t *testing.T) {
 	var out bytes.Buffer
-	g := Guarded(&out)
-	if Guarded(g) != g || Unguarded(g) != &out {
-		t.Error("there is a second guard before the first")
+	g := EscapingWriter(&out)
+	if EscapingWriter(g) != g || RawWriter(g) != &out {
+		t.Error("there is a second escaping writer before the first")
 	}
 	const text = "a\tb\n日本\x1b[2J\r\n"
 	// Characters come in pieces.
@@ -67,19 +67,19 @@ func FuzzGuard(f *testing.F) {
 			cut = len(s)
 		}
 		var out bytes.Buffer
-		g := Guarded(&out)
+		g := EscapingWriter(&out)
 		for _, part := range []string{s[:cut], s[cut:], "."} {
 			if _, err := g.Write([]byte(part)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, r := range out.String() {
-			if Hidden(r) && r != '\n' && r != '\t' {
+			if NeedsEscape(r) && r != '\n' && r != '\t' {
 				t.Errorf("%q came out as %q", s, out.String())
 			}
 		}
-		if got := Visible(s); !utf8.ValidString(got) || strings.ContainsFunc(got, Hidden) || Visible(got) != got {
-			t.Errorf("visible(%q) = %q", s, got)
+		if got := Printable(s); !utf8.ValidString(got) || strings.ContainsFunc(got, NeedsEscape) || Printable(got) != got {
+			t.Errorf("printable(%q) = %q", s, got)
 		}
 		out.Reset()
 		if err := json.NewEncoder(g).Encode(s); err != nil {

@@ -2,11 +2,12 @@ package hint
 
 import "runtime/debug"
 
-// Version is what git describes, as make sets it in package main, which hands it on here
-// before anything else; see [VersionText].
+// Version is the output of git describe. make sets it in package main, which copies it
+// here before anything else. It is "" in other builds; see [VersionText].
 var Version string
 
-// VersionText is the version that make set, else the one that go install knows.
+// VersionText returns [Version], else the module version that go install records, else
+// "(unknown)".
 func VersionText() string {
 	if Version != "" {
 		return Version

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // scanPatience is how long the answers of /proc are waited for. Asking about a
@@ -42,7 +40,7 @@ func Holders(dir string) []Holder {
 		}()
 	}
 	var all []Holder
-	late := hint.After(scanPatience)
+	late := time.After(scanPatience)
 	for range asked {
 		select {
 		case a := <-answers:

@@ -22,22 +22,22 @@ const installFuse = "install FUSE 3: apt-get install fuse3, or dnf install fuse3
 func CheckKernel(allowOther bool) error {
 	switch _, err := os.Stat("/dev/fuse"); {
 	case errors.Is(err, fs.ErrNotExist):
-		return hint.Advise(errors.New("there is no /dev/fuse"),
+		return hint.With(errors.New("there is no /dev/fuse"),
 			"load the kernel's module: modprobe fuse; a container needs --device /dev/fuse --cap-add SYS_ADMIN")
 	case err != nil:
-		return hint.RootCause(err)
+		return hint.WithoutPath(err)
 	}
 	if os.Geteuid() == 0 {
 		return nil
 	}
 	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
-		return hint.Advise(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
+		return hint.With(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
 	}
 	if _, err := fusermount(); err != nil {
-		return hint.Advise(err, installFuse)
+		return hint.With(err, installFuse)
 	}
 	if allowOther && !allowedOther("/etc/fuse.conf") {
-		return hint.Advise(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
+		return hint.With(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func Detach(dir string, lazy bool) error {
 	}
 	helper, err := fusermount()
 	if err != nil {
-		return hint.Advise(err, installFuse)
+		return hint.With(err, installFuse)
 	}
 	out, err := exec.Command(helper, short, dir).CombinedOutput() // #nosec G204 -- fusermount, without a shell
 	if err == nil {

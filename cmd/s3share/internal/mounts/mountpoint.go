@@ -22,7 +22,7 @@ func CheckMountpoint(dir string, notes io.Writer) error {
 	}
 	if m != nil && Ours(m) && Dead(dir) {
 		if err := Detach(dir, Lazily); err != nil {
-			return hint.Advise(fmt.Errorf("a dead mount lies there: %w", err), "undo it: s3share unmount "+dir)
+			return hint.With(fmt.Errorf("a dead mount lies there: %w", err), "undo it: s3share unmount "+dir)
 		}
 		fmt.Fprintf(notes, "s3share: note: undid the mount on %s, whose daemon was gone\n", dir)
 		if m, err = MountAt(dir); err != nil {
@@ -34,19 +34,19 @@ func CheckMountpoint(dir string, notes io.Writer) error {
 	case m.FSType == "autofs": // it waits for us to mount: nothing may be asked of it
 		return nil
 	case Ours(m):
-		return hint.Advise(fmt.Errorf("%s is mounted there already", m.Source), "undo it: s3share unmount "+dir)
+		return hint.With(fmt.Errorf("%s is mounted there already", m.Source), "undo it: s3share unmount "+dir)
 	default:
 		if Dead(dir) {
-			return hint.Advise(fmt.Errorf("a dead mount of %s (%s) lies there", m.Source, m.FSType), "undo it: umount -l "+dir)
+			return hint.With(fmt.Errorf("a dead mount of %s (%s) lies there", m.Source, m.FSType), "undo it: umount -l "+dir)
 		}
-		return hint.Advise(fmt.Errorf("%s (%s) is mounted there already", m.Source, m.FSType), "take another directory")
+		return hint.With(fmt.Errorf("%s (%s) is mounted there already", m.Source, m.FSType), "take another directory")
 	}
 	around, err := MountAround(dir)
 	if err != nil {
 		return err
 	}
 	if around != nil && Ours(around) {
-		return hint.Advise(fmt.Errorf("it is inside another exchange, which is mounted on %s", around.Mountpoint), "take a directory outside of it")
+		return hint.With(fmt.Errorf("it is inside another exchange, which is mounted on %s", around.Mountpoint), "take a directory outside of it")
 	}
 	return checkDirectory(dir)
 }
@@ -56,27 +56,27 @@ func checkDirectory(dir string) error {
 	f, err := os.Open(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return hint.Advise(errors.New("there is no such directory"), "make it first: mkdir -p "+dir)
+		return hint.With(errors.New("there is no such directory"), "make it first: mkdir -p "+dir)
 	case errors.Is(err, unix.ENOTDIR):
-		return hint.Advise(errors.New("it is not a directory"), "take an empty directory")
+		return hint.With(errors.New("it is not a directory"), "take an empty directory")
 	case err != nil:
-		return hint.Advise(hint.RootCause(err), "take an empty directory of your own")
+		return hint.With(hint.WithoutPath(err), "take an empty directory of your own")
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return hint.RootCause(err)
+		return hint.WithoutPath(err)
 	}
 	if !info.IsDir() {
-		return hint.Advise(errors.New("it is not a directory"), "take an empty directory")
+		return hint.With(errors.New("it is not a directory"), "take an empty directory")
 	}
 	if _, err := f.Readdirnames(1); err == nil {
-		return hint.Advise(errors.New("the directory is not empty"), "what is in it would be hidden; take an empty one")
+		return hint.With(errors.New("the directory is not empty"), "what is in it would be hidden; take an empty one")
 	} else if !errors.Is(err, io.EOF) {
-		return hint.RootCause(err)
+		return hint.WithoutPath(err)
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return hint.Advise(errors.New("you may not write to it, so you may not mount on it"), "take an empty directory of your own")
+		return hint.With(errors.New("you may not write to it, so you may not mount on it"), "take an empty directory of your own")
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func Dead(dir string) bool {
 	select {
 	case err := <-answer:
 		return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
-	case <-hint.After(deadPatience):
+	case <-time.After(deadPatience):
 		return false
 	}
 }
@@ -111,7 +111,7 @@ func ResolveDir(dir string) (string, error) {
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", abs, hint.RootCause(err))
+		return "", fmt.Errorf("%s: %w", abs, hint.WithoutPath(err))
 	}
 	direct := filepath.Join(parent, filepath.Base(abs))
 	if m, err := MountAt(direct); err != nil || m != nil {

@@ -46,7 +46,7 @@ func (t Tenant) Alive() bool {
 func LockState(stateDir string, t Tenant) (*os.File, error) {
 	f, err := OpenLock(stateDir, os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return nil, hint.Advise(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, hint.RootCause(err)), "name another one with --state-dir")
+		return nil, hint.With(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, hint.WithoutPath(err)), "name another one with --state-dir")
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -164,7 +164,7 @@ func inUse(stateDir string, f *os.File) error {
 	case e.By.PID != 0:
 		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.By.Dir, advice)
 	}
-	return hint.Advise(e, advice)
+	return hint.With(e, advice)
 }
 
 // mounted reports whether the mount of t, or one that s3share recover came after, is there

@@ -20,7 +20,7 @@ func TestLockState(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("locked twice: %v, want %s", err, want)
 	}
-	if _, hint := hint.Verdict(err); !strings.Contains(hint, "s3share unmount /mnt/one") {
+	if _, hint := hint.ExitCode(err); !strings.Contains(hint, "s3share unmount /mnt/one") {
 		t.Errorf("the hint %q does not name the other mount", hint)
 	}
 	if err := lock.Close(); err != nil {

@@ -94,7 +94,7 @@ func (e *otherBucketError) hint() string {
 func ClaimState(s *config.Settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if err != nil {
-		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.RootCause(err))
+		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
 	}
 	defer dir.Close()
 	theirs, ours, err := compareClaims(dir, s)
@@ -112,7 +112,7 @@ func ClaimState(s *config.Settings) error {
 		err = takeBack(s.StateDir, ours) // always: a process may have ended just before it
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, hint.RootCause(err))
+		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func CheckClaim(s *config.Settings) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.RootCause(err))
+		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
 	}
 	defer dir.Close()
 	_, _, err = compareClaims(dir, s)
@@ -143,11 +143,11 @@ func compareClaims(dir *privatedir.Dir, s *config.Settings) (theirs, ours Claim,
 		waits, err = cache.Owes(s.StateDir)
 	}
 	if err != nil {
-		return theirs, ours, fmt.Errorf("cannot read the state directory %s: %w", s.StateDir, hint.RootCause(err))
+		return theirs, ours, fmt.Errorf("cannot read the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
 	}
 	if waits {
 		e := &otherBucketError{s.StateDir, theirs, ours, unknown}
-		return theirs, ours, hint.Advise(e, e.hint())
+		return theirs, ours, hint.With(e, e.hint())
 	}
 	if ours.Owner = ""; same {
 		ours.Owner = theirs.Owner

@@ -82,7 +82,7 @@ func Explain(t config.Target, err error) error {
 	for _, s := range sayings {
 		if errors.Is(e.Kind, s.kind) {
 			cause, advice := s.say(t, e)
-			return &hint.Trouble{Err: InOtherWords(cause, err), Hint: advice, Code: hint.ExitFailed}
+			return &hint.Error{Err: InOtherWords(cause, err), Hint: advice, Code: hint.ExitFailed}
 		}
 	}
 	return err

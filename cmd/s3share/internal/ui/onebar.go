@@ -21,8 +21,8 @@ type oneBar struct {
 
 func newOneBar(w io.Writer, counters decor.Decorator, label func() string) *oneBar {
 	b := &oneBar{w: w, label: label, counters: counters}
-	if hint.OnTerminal(w) {
-		b.bars = mpb.New(mpb.WithOutput(hint.Unguarded(w)), mpb.WithWidth(40))
+	if hint.WritesToTerminal(w) {
+		b.bars = mpb.New(mpb.WithOutput(hint.RawWriter(w)), mpb.WithWidth(40))
 	}
 	return b
 }

@@ -19,7 +19,7 @@ func NewNarrator(out io.Writer) Narrator { return Narrator{out, colours(out)} }
 
 // colours tells whether what goes to w may have colours; see no-color.org.
 func colours(w io.Writer) bool {
-	return hint.OnTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return hint.WritesToTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // The codes of ECMA-48, "select graphic rendition".
@@ -40,7 +40,7 @@ func (n Narrator) Line(s string) { fmt.Fprintln(n.Out, s) }
 
 // lead prints a line that begins with a painted text.
 func (n Narrator) lead(code, s, rest string) {
-	fmt.Fprintln(hint.Unguarded(n.Out), n.paint(code, hint.OneLine(s))+hint.OneLine(rest))
+	fmt.Fprintln(hint.RawWriter(n.Out), n.paint(code, hint.OneLine(s))+hint.OneLine(rest))
 }
 
 func (n Narrator) Title(s string) { n.lead(bold, s, "") }

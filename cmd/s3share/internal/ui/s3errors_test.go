@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 	} {
 		told := Explain(config.Target{Bucket: "team", Region: "r", Endpoint: "https://s3.example.com", Profile: "p", Owner: "111122223333"}, tt.err)
 		want, advice, _ := strings.Cut(tt.want, " | ")
-		code, gotHint := hint.Verdict(told)
+		code, gotHint := hint.ExitCode(told)
 		if told.Error() != want || !strings.Contains(gotHint, advice) || (advice == "") != (gotHint == "") || code != hint.ExitFailed {
 			t.Errorf("explain(%v) = %q, hint %q, exit code %d, want %q, a hint with %q, exit code 1", tt.err, told, gotHint, code, want, advice)
 		}
@@ -88,19 +88,19 @@ func TestTell(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, hint.ExitDone, ""},
+		{nil, hint.ExitOK, ""},
 		{errors.New("a\nb"), hint.ExitFailed, "s3share: a b\n"},
-		{fmt.Errorf("cannot x: %w", hint.Advise(errors.New("y"), "do z")), hint.ExitFailed, "s3share: cannot x: y\ns3share: hint: do z\n"},
-		{hint.Advise(hint.Misuse("first", "y"), "second"), hint.ExitUsage, "s3share: y\ns3share: hint: first\n"},
-		{hint.Advise(hint.Misuse("", "y"), "second"), hint.ExitUsage, "s3share: y\ns3share: hint: second\n"},
+		{fmt.Errorf("cannot x: %w", hint.With(errors.New("y"), "do z")), hint.ExitFailed, "s3share: cannot x: y\ns3share: hint: do z\n"},
+		{hint.With(hint.Usage("first", "y"), "second"), hint.ExitUsage, "s3share: y\ns3share: hint: first\n"},
+		{hint.With(hint.Usage("", "y"), "second"), hint.ExitUsage, "s3share: y\ns3share: hint: second\n"},
 		{hint.Silent(2), hint.ExitUsage, ""},
-		{errors.Join(errors.New("x"), errors.Join(hint.Advise(errors.New("a\nb"), "do a"), nil), hint.Advise(errors.New("c"), "do c")), hint.ExitFailed,
+		{errors.Join(errors.New("x"), errors.Join(hint.With(errors.New("a\nb"), "do a"), nil), hint.With(errors.New("c"), "do c")), hint.ExitFailed,
 			"s3share: x\ns3share: a b\ns3share: hint: do a\ns3share: c\ns3share: hint: do c\n"},
 		{fmt.Errorf("cannot x: %w", errors.Join(errors.New("y"), errors.New("z"))), hint.ExitFailed, "s3share: cannot x: y z\n"},
 		{fmt.Errorf("%w, and %w", errors.New("y"), errors.New("z")), hint.ExitFailed, "s3share: y, and z\n"},
 	} {
 		var out bytes.Buffer
-		if code := hint.Tell(&out, tt.err); code != tt.code || out.String() != tt.want {
+		if code := hint.PrintError(&out, tt.err); code != tt.code || out.String() != tt.want {
 			t.Errorf("tell(%v) = %d and prints %q, want %d and %q", tt.err, code, &out, tt.code, tt.want)
 		}
 	}

@@ -43,7 +43,7 @@ func WatchPlaces(ctx context.Context, places []control.Place, out io.Writer) err
 		select {
 		case <-ctx.Done():
 			return errors.Join(lost...)
-		case <-hint.After(watchPause):
+		case <-time.After(watchPause):
 		}
 		places = slices.DeleteFunc(places, func(p control.Place) bool {
 			st, err := p.Link.Waiting(ctx, p.Path)
@@ -86,8 +86,8 @@ func (b *bar) set(o outbox.Status) {
 
 func NewWatcher(out io.Writer) *Watcher {
 	w := &Watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
-	if hint.OnTerminal(out) {
-		w.bars = mpb.New(mpb.WithOutput(hint.Unguarded(out)), mpb.WithWidth(40))
+	if hint.WritesToTerminal(out) {
+		w.bars = mpb.New(mpb.WithOutput(hint.RawWriter(out)), mpb.WithWidth(40))
 	}
 	return w
 }
