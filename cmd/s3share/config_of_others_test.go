@@ -87,7 +87,7 @@ func TestStatusReadsNoConfigOfAnotherUser(t *testing.T) {
 	}
 	<-ended
 	f.Close()
-	if code != hint.ExitDone {
+	if code != hint.ExitOK {
 		t.Errorf("it ends with %d:\n%s", code, out)
 	}
 }

@@ -108,7 +108,7 @@ func TestBadMountpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lock, err := statedir.LockState(filepath.Join(dir, "used"), statedir.Tenant{Dir: "/mnt/team"})
+			lock, err := statedir.Lock(filepath.Join(dir, "used"), statedir.LockInfo{Dir: "/mnt/team"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -251,7 +251,7 @@ func TestInitKeepsTheFolders(t *testing.T) {
 	dir := testhome.Home(t)
 	f := setUp{}.aws(t, dir)
 	command := setUp{}.command("--yes")
-	if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--folder", "In", "--folder", "Out")...); code != hint.ExitDone {
+	if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--folder", "In", "--folder", "Out")...); code != hint.ExitOK {
 		t.Fatal(out)
 	}
 	f.took()
@@ -262,7 +262,7 @@ func TestInitKeepsTheFolders(t *testing.T) {
 	}
 	out, code := s3share(t, dir, f.as("OWNER"), append(command, "--grant", "folders")...)
 	after, err := os.ReadFile(file)
-	if changed := f.took(); code != hint.ExitDone || changed != "" || err != nil || string(after) != string(before) || !strings.Contains(out, "There is nothing to do.") {
+	if changed := f.took(); code != hint.ExitOK || changed != "" || err != nil || string(after) != string(before) || !strings.Contains(out, "There is nothing to do.") {
 		t.Errorf("it ends with %d and says\n%s\nand sends\n%s\nand the config file is, %v,\n%s", code, out, changed, err, after)
 	}
 }

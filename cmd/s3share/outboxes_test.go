@@ -29,7 +29,7 @@ func fillOutbox(t *testing.T, stateDir string) {
 	if err := config.MakePrivate(stateDir, "state directory", "--state-dir"); err != nil {
 		t.Fatal(err)
 	}
-	if err := statedir.ClaimState(&config.Settings{StateDir: stateDir, Bucket: "team"}); err != nil {
+	if err := statedir.Bind(&config.Settings{StateDir: stateDir, Bucket: "team"}); err != nil {
 		t.Fatal(err)
 	}
 	away := buckettest.Answer(buckettest.New(), buckettest.Put, func() error { return s3backend.Other })
@@ -90,30 +90,30 @@ func filesIn(t *testing.T, dir string) map[string]string {
 func TestOutboxWithoutDaemon(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		leave func(t *testing.T, stateDir string, of statedir.Tenant)
+		leave func(t *testing.T, stateDir string, of statedir.LockInfo)
 	}{
-		{"killed", func(t *testing.T, stateDir string, of statedir.Tenant) {
+		{"killed", func(t *testing.T, stateDir string, of statedir.LockInfo) {
 			sign(t, stateDir, of)
 			of.PID, of.Start = os.Getpid(), "before" // another process has its number by now
 			resign(t, stateDir, of)
 		}},
-		{"kept", func(t *testing.T, stateDir string, of statedir.Tenant) {
+		{"kept", func(t *testing.T, stateDir string, of statedir.LockInfo) {
 			lock := sign(t, stateDir, of)
-			if err := statedir.LeaveLock(lock); err != nil {
+			if err := statedir.NoteEnd(lock); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"silent", func(t *testing.T, stateDir string, of statedir.Tenant) { sign(t, stateDir, of) }},
-		{"recovering", func(t *testing.T, stateDir string, of statedir.Tenant) {
+		{"silent", func(t *testing.T, stateDir string, of statedir.LockInfo) { sign(t, stateDir, of) }},
+		{"recovering", func(t *testing.T, stateDir string, of statedir.LockInfo) {
 			lock := sign(t, stateDir, of)
-			if err := statedir.LeaveLock(lock); err != nil {
+			if err := statedir.NoteEnd(lock); err != nil {
 				t.Fatal(err)
 			}
 			lock.Close()
 			of.Dir = ""
 			sign(t, stateDir, of)
 		}},
-		{"unsigned", func(*testing.T, string, statedir.Tenant) {}},
+		{"unsigned", func(*testing.T, string, statedir.LockInfo) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := testhome.Home(t)
@@ -123,7 +123,7 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 				t.Fatal(err)
 			}
 			fillOutbox(t, stateDir)
-			tt.leave(t, stateDir, statedir.Tenant{Dir: jsonbytes.String(mountpoint)})
+			tt.leave(t, stateDir, statedir.LockInfo{Dir: jsonbytes.String(mountpoint)})
 			before := filesIn(t, dir)
 			var got strings.Builder
 			for _, args := range [][]string{
@@ -150,9 +150,9 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 }
 
 // sign takes a state directory for this process, until the test ends.
-func sign(t *testing.T, stateDir string, of statedir.Tenant) *os.File {
+func sign(t *testing.T, stateDir string, of statedir.LockInfo) *os.File {
 	t.Helper()
-	lock, err := statedir.LockState(stateDir, of)
+	lock, err := statedir.Lock(stateDir, of)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func sign(t *testing.T, stateDir string, of statedir.Tenant) *os.File {
 }
 
 // resign has another's signature in the lock.
-func resign(t *testing.T, stateDir string, of statedir.Tenant) {
+func resign(t *testing.T, stateDir string, of statedir.LockInfo) {
 	t.Helper()
 	text, err := json.Marshal(of)
 	if err != nil {
@@ -204,7 +204,7 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 			dir := testhome.Home(t)
 			stateDir := filepath.Join(dir, tt.place)
 			fillOutbox(t, stateDir)
-			sign(t, stateDir, statedir.Tenant{}).Close() // else it counts as removed, for each process that looks
+			sign(t, stateDir, statedir.LockInfo{}).Close() // else it counts as removed, for each process that looks
 			var env []string
 			if tt.know != nil {
 				env = tt.know(t, dir, stateDir)
@@ -237,7 +237,7 @@ func TestStatusNamesAMissingStateDirectory(t *testing.T) {
 	dir := testhome.Home(t)
 	stateDir := filepath.Join(dir, "here")
 	fillOutbox(t, stateDir)
-	sign(t, stateDir, statedir.Tenant{}).Close()
+	sign(t, stateDir, statedir.LockInfo{}).Close()
 	registerIn(t, dir, stateDir)
 	if err := os.RemoveAll(stateDir); err != nil {
 		t.Fatal(err)

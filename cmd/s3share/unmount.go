@@ -71,11 +71,11 @@ type undone struct{ error }
 func (u *undone) Unwrap() error { return u.error }
 
 func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, errs io.Writer) error {
-	m, err := mounts.MountAt(dir)
+	m, err := mounts.At(dir)
 	if err != nil {
 		return err
 	}
-	if m != nil && !mounts.Ours(m) {
+	if m != nil && !mounts.IsOurs(m) {
 		return hint.With(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
 	link, st, err := control.FindDaemon(ctx, dir, control.UsersOf(m)...)
@@ -88,7 +88,7 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 	default:
 		return leaveAlone(dir, m, errs)
 	}
-	if held := mounts.Holders(dir); st.Mounted && len(held) > 0 {
+	if held := mounts.Users(dir); st.Mounted && len(held) > 0 {
 		return busy(held)
 	}
 	bar := ui.NewProgress(errs)
@@ -98,7 +98,7 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 		return stopped(dir, st, last)
 	}
 	if err != nil {
-		if m, merr := mounts.MountAt(dir); m == nil && merr == nil { // it was undone before the daemon ended
+		if m, merr := mounts.At(dir); m == nil && merr == nil { // it was undone before the daemon ended
 			return leftBehind(dir, errs)
 		}
 		return err
@@ -110,7 +110,7 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 // said last, or else what the kernel shows.
 func stopped(dir string, st control.State, last control.Event) error {
 	goesOn := fmt.Sprintf("its daemon (pid %d) goes on delivering, as s3share status shows", st.PID)
-	m, err := mounts.MountAt(dir)
+	m, err := mounts.At(dir)
 	switch {
 	case last.Outcome == control.OutcomeStays || last.Outcome == control.OutcomeLeft || last.Outcome == control.OutcomeBusy:
 		return hint.With(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
@@ -127,7 +127,7 @@ func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.W
 	ui.SayBeside(errs, last.Beside)
 	switch last.Outcome {
 	case control.OutcomeBusy:
-		return busy(mounts.Holders(dir))
+		return busy(mounts.Users(dir))
 	case control.OutcomeFailed:
 		return errors.New(last.Error)
 	case control.OutcomeLeft:
@@ -151,16 +151,16 @@ func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.W
 
 // leaveAlone undoes a mount whose daemon does not answer.
 func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
-	if mounts.Dead(dir) {
-		if err := mounts.Detach(dir, mounts.Lazily); err != nil {
+	if mounts.IsDead(dir) {
+		if err := mounts.Unmount(dir, mounts.Lazy); err != nil {
 			return err
 		}
 		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone\n", hint.Printable(dir))
 		return leftBehind(dir, errs)
 	}
-	err := mounts.Detach(dir, mounts.WhenIdle)
+	err := mounts.Unmount(dir, mounts.IfIdle)
 	if errors.Is(err, unix.EBUSY) {
-		return busy(mounts.Holders(dir))
+		return busy(mounts.Users(dir))
 	}
 	if err != nil {
 		return err
@@ -183,10 +183,10 @@ func leftBehind(dir string, errs io.Writer) error {
 	return &undone{hint.With(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Remedy())}
 }
 
-func busy(held []mounts.Holder) error {
+func busy(held []mounts.User) error {
 	err := errors.New("it is in use")
 	if len(held) > 0 {
-		err = fmt.Errorf("it is in use by %s", mounts.SayHolders(held))
+		err = fmt.Errorf("it is in use by %s", mounts.UsersText(held))
 	}
 	return hint.With(err, "close what is open there and leave the directory, then try again")
 }

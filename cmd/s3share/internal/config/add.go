@@ -151,7 +151,7 @@ func FoldersOf(config, name, bucket string) ([]string, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, hint.RootCause(err)
+		return nil, hint.WithoutPath(err)
 	}
 	var doc struct {
 		Exchange map[string]Table `toml:"exchange"`

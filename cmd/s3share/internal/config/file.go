@@ -32,7 +32,7 @@ func ConfigPath(flag string) (file string, asked bool, err error) {
 		flag = os.Getenv("S3SHARE_CONFIG")
 	}
 	if flag != "" {
-		file, err = mounts.Absolute(flag)
+		file, err = mounts.AbsPath(flag)
 		return file, true, err
 	}
 	dir, err := os.UserConfigDir()
@@ -125,7 +125,7 @@ func readConfig(file, name string, s *Settings) error {
 		if *p == "" {
 			continue
 		}
-		if *p, err = mounts.Absolute(*p); err != nil {
+		if *p, err = mounts.AbsPath(*p); err != nil {
 			return err
 		}
 	}

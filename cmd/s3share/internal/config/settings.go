@@ -228,7 +228,7 @@ func textField(field func(*Settings) *string) func(*Settings, string) error {
 
 func pathField(field func(*Settings) *string) func(*Settings, string) error {
 	return func(s *Settings, v string) (err error) {
-		*field(s), err = mounts.Absolute(v)
+		*field(s), err = mounts.AbsPath(v)
 		return err
 	}
 }

@@ -49,7 +49,7 @@ func findPlace(ctx context.Context, name string) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	if m != nil && !mounts.Ours(m) {
+	if m != nil && !mounts.IsOurs(m) {
 		return Place{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
 	}
 	link, st, err := FindDaemon(ctx, dir, UsersOf(m)...)
@@ -59,8 +59,8 @@ func findPlace(ctx context.Context, name string) (Place, error) {
 		return Place{}, err
 	case m == nil:
 		return Place{}, NotMounted(dir)
-	case os.Getuid() != 0 && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid():
-		return Place{}, NotYourMount(dir, mounts.OwnerOf(m))
+	case os.Getuid() != 0 && mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid():
+		return Place{}, NotYourMount(dir, mounts.Owner(m))
 	default:
 		return Place{}, hint.With(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
@@ -70,8 +70,8 @@ func findPlace(ctx context.Context, name string) (Place, error) {
 // UsersOf are those whose daemon may be behind a mount: who asks, and who mounted.
 func UsersOf(m *mountinfo.Info) []int {
 	uids := []int{os.Getuid()}
-	if m != nil && mounts.OwnerOf(m) >= 0 && mounts.OwnerOf(m) != os.Getuid() {
-		uids = append(uids, mounts.OwnerOf(m))
+	if m != nil && mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid() {
+		uids = append(uids, mounts.Owner(m))
 	}
 	return uids
 }
@@ -80,15 +80,15 @@ func UsersOf(m *mountinfo.Info) []int {
 // there is none, dir is the name itself, m what is mounted on it, if anything: its
 // daemon may still deliver.
 func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
-	abs, err := mounts.Absolute(name)
+	abs, err := mounts.AbsPath(name)
 	if err != nil {
 		return "", "", nil, err
 	}
-	mounted, err := mounts.OurMounts()
+	mounted, err := mounts.All()
 	if err != nil {
 		return "", "", nil, err
 	}
-	for _, resolve := range []func(string) string{filepath.Clean, mounts.RealPath} { // a dead mount resolves nothing
+	for _, resolve := range []func(string) string{filepath.Clean, mounts.ResolveExisting} { // a dead mount resolves nothing
 		p := resolve(abs)
 		for _, of := range mounted {
 			if mounts.Within(p, of.Mountpoint) && len(of.Mountpoint) >= len(dir) {
@@ -102,7 +102,7 @@ func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
 	if dir, err = mounts.ResolveDir(name); err != nil {
 		return "", "", nil, err
 	}
-	m, err = mounts.MountAt(dir)
+	m, err = mounts.At(dir)
 	return dir, "", m, err
 }
 
@@ -148,13 +148,13 @@ func NotMounted(dir string) error {
 		}
 		return hint.With(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Remedy(), p.State.DaemonText()))
 	}
-	mounted, err := mounts.OurMounts()
+	mounted, err := mounts.All()
 	if err != nil {
 		return nothing
 	}
 	var dirs []string
 	for _, m := range mounted {
-		if mounts.OwnerOf(m) != os.Getuid() {
+		if mounts.Owner(m) != os.Getuid() {
 			continue
 		}
 		if mounts.Within(dir, m.Mountpoint) {

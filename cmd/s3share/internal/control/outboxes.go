@@ -30,14 +30,14 @@ import (
 // ReadOutbox is the state of what lies in a state directory.
 func ReadOutbox(stateDir string) (State, error) {
 	st := State{StateDir: stateDir, Daemon: DaemonEnded, Owed: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{}}
-	if err := statedir.OwnDirectory(stateDir); err != nil {
+	if err := statedir.CheckPrivate(stateDir); err != nil {
 		return st, err
 	}
-	var of statedir.Claim
-	if data, err := statedir.ReadFile(filepath.Join(stateDir, statedir.ClaimName)); err == nil && json.Unmarshal(data, &of) == nil {
+	var of statedir.BucketID
+	if data, err := statedir.ReadFile(filepath.Join(stateDir, statedir.BucketFile)); err == nil && json.Unmarshal(data, &of) == nil {
 		st.Bucket, st.Endpoint = of.Bucket, of.Endpoint
 	}
-	t, err := statedir.ReadTenant(stateDir) // one that cannot be read says nothing
+	t, err := statedir.ReadLock(stateDir) // one that cannot be read says nothing
 	private, perr := privatename.New(t.Private)
 	if perr != nil {
 		private = nil
@@ -107,10 +107,10 @@ func keptOutboxes(ctx context.Context, answered []Place) ([]Place, error) {
 // lostMounts are the mounts of this user that are not among those that are known: nobody
 // knows their outbox.
 func lostMounts(ctx context.Context, known []Place) (all []Place, err error) {
-	mounted, err := mounts.OurMounts()
+	mounted, err := mounts.All()
 	errs := []error{err}
 	for _, m := range mounted {
-		if mounts.OwnerOf(m) != os.Getuid() || slices.ContainsFunc(known, func(p Place) bool { return p.State.Dir == m.Mountpoint }) {
+		if mounts.Owner(m) != os.Getuid() || slices.ContainsFunc(known, func(p Place) bool { return p.State.Dir == m.Mountpoint }) {
 			continue
 		}
 		p := answersNow(ctx, Place{State: State{
@@ -118,7 +118,7 @@ func lostMounts(ctx context.Context, known []Place) (all []Place, err error) {
 			Bucket: strings.TrimPrefix(m.Source, mounts.SourcePrefix),
 		}})
 		if p.Link == nil {
-			if still, err := mounts.MountAt(m.Mountpoint); err == nil && still == nil {
+			if still, err := mounts.At(m.Mountpoint); err == nil && still == nil {
 				continue // undone since
 			}
 			errs = append(errs, fmt.Errorf("no daemon answers for the mount on %s, and what waits there is not known", hint.Printable(m.Mountpoint)))
@@ -155,7 +155,7 @@ func sameDir(a, b string) bool {
 // false where nobody knows of one. Of several mounts on one directory it is the one that
 // is there still, else one in which something waits, else the last.
 func KeptAt(name string) (p Place, ok bool) {
-	abs, err := mounts.Absolute(name)
+	abs, err := mounts.AbsPath(name)
 	if err != nil {
 		return p, false
 	}
@@ -166,14 +166,14 @@ func KeptAt(name string) (p Place, ok bool) {
 	var all []candidate
 	dirs, _ := knownDirs() // what cannot be looked at has no answer either
 	for _, dir := range dirs {
-		t, err := statedir.ReadTenant(dir.path)
+		t, err := statedir.ReadLock(dir.path)
 		at := t.Mountpoint()
 		path, in := pathIn(abs, at)
 		if err != nil || at == "" || !in {
 			continue
 		}
 		if st, err := ReadOutbox(dir.path); err == nil {
-			all = append(all, candidate{Place{State: st, Path: path}, statedir.LockTime(dir.path)})
+			all = append(all, candidate{Place{State: st, Path: path}, statedir.LockModTime(dir.path)})
 		}
 	}
 	if len(all) == 0 {
@@ -192,7 +192,7 @@ func KeptAt(name string) (p Place, ok bool) {
 
 // pathIn is the path below dir of what abs names there; in is false if it is elsewhere.
 func pathIn(abs, dir string) (path string, in bool) {
-	for _, path := range []string{filepath.Clean(abs), mounts.RealPath(abs)} {
+	for _, path := range []string{filepath.Clean(abs), mounts.ResolveExisting(abs)} {
 		if mounts.Within(path, dir) {
 			return strings.TrimPrefix(path[len(dir):], "/"), true
 		}

@@ -39,7 +39,7 @@ type registration struct {
 
 // missing reports whether there is no state directory.
 func (r registration) missing() bool {
-	_, err := os.Lstat(filepath.Join(string(r.StateDir), statedir.LockName))
+	_, err := os.Lstat(filepath.Join(string(r.StateDir), statedir.LockFile))
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }
 
@@ -52,7 +52,7 @@ func (r registration) deleted() bool {
 // fileSystemOf is where the file system is mounted that a directory lies in, or would;
 // "" if that is not known.
 func fileSystemOf(dir string) jsonbytes.String {
-	m, err := mounts.MountAround(filepath.Join(mounts.RealPath(dir), statedir.LockName))
+	m, err := mounts.Around(filepath.Join(mounts.ResolveExisting(dir), statedir.LockFile))
 	if err != nil || m == nil {
 		return ""
 	}
@@ -126,7 +126,7 @@ func Unregister(stateDir string) {
 
 // readRegistry reads the files of a registry.
 func readRegistry(registry string, each func(file string, r registration)) error {
-	err := statedir.OwnDirectory(registry)
+	err := statedir.CheckPrivate(registry)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -232,7 +232,7 @@ func configuredStateDirs() []string {
 	}
 	var all []string
 	for _, dir := range dirs {
-		if abs, err := mounts.Absolute(dir); dir != "" && err == nil {
+		if abs, err := mounts.AbsPath(dir); dir != "" && err == nil {
 			all = append(all, abs)
 		}
 	}

@@ -19,7 +19,7 @@ func TestMissingStateDirectory(t *testing.T) {
 	if err := config.MakePrivate(stateDir, "state directory", "--state-dir"); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := statedir.LockState(stateDir, statedir.Tenant{})
+	lock, err := statedir.Lock(stateDir, statedir.LockInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}

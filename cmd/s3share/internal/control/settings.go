@@ -17,12 +17,12 @@ func SettingsOf(ctx context.Context, c *config.Said, args []string) (*config.Set
 		return c.Resolve()
 	}
 	dir, err := filepath.Abs(args[0])
-	m, merr := mounts.MountAt(dir)
-	if err != nil || merr != nil || m == nil || !mounts.Ours(m) {
+	m, merr := mounts.At(dir)
+	if err != nil || merr != nil || m == nil || !mounts.IsOurs(m) {
 		c.Exchange = args[0]
 		return c.Resolve()
 	}
-	if uid := mounts.OwnerOf(m); uid >= 0 && uid != os.Getuid() {
+	if uid := mounts.Owner(m); uid >= 0 && uid != os.Getuid() {
 		return nil, NotYourMount(dir, uid)
 	}
 	p, err := PlaceOf(ctx, dir)

@@ -230,11 +230,11 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 // undoRefused undoes what there is of a mount that could not be completed: the kernel
 // may have it already when its first requests fail.
 func (d *mountDaemon) undoRefused() error {
-	m, err := mounts.MountAt(d.dir)
-	if err != nil || m == nil || !mounts.Ours(m) || m.Source != d.settings.Source() {
+	m, err := mounts.At(d.dir)
+	if err != nil || m == nil || !mounts.IsOurs(m) || m.Source != d.settings.Source() {
 		return err
 	}
-	return mounts.Detach(d.dir, mounts.Lazily)
+	return mounts.Unmount(d.dir, mounts.Lazy)
 }
 
 // serve takes a mount that the kernel has.
@@ -288,8 +288,8 @@ func (d *mountDaemon) run(ctx context.Context) error {
 func (d *mountDaemon) leave() {
 	err := d.server.Unmount()
 	if err != nil {
-		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.SayHolders(mounts.Holders(d.dir)))
-		err = mounts.Detach(d.dir, mounts.Lazily)
+		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
+		err = mounts.Unmount(d.dir, mounts.Lazy)
 	}
 	if err != nil {
 		d.log.Error("cannot undo the mount", "err", err)
@@ -358,7 +358,7 @@ func (d *mountDaemon) giveBack(last func() error) error {
 // abandon ends the process at once, and leaves no dead mount.
 func (d *mountDaemon) abandon() {
 	if d.serving.Load() {
-		_ = mounts.Detach(d.dir, mounts.Lazily)
+		_ = mounts.Unmount(d.dir, mounts.Lazy)
 	}
 	os.Exit(hint.ExitFailed)
 }

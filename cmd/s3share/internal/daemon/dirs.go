@@ -50,11 +50,11 @@ func (d *mountDaemon) takePlaces() (err error) {
 	if err := d.take(s.StateDir, "state directory", "--state-dir"); err != nil {
 		return err
 	}
-	if d.lock, err = statedir.LockState(s.StateDir, statedir.Tenant{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
+	if d.lock, err = statedir.Lock(s.StateDir, statedir.LockInfo{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
 		d.made = nil // it is the other daemon's
 		return err
 	}
-	if err := statedir.ClaimState(s); err != nil {
+	if err := statedir.Bind(s); err != nil {
 		return err
 	}
 	if s.CacheDir != "" {
@@ -76,7 +76,7 @@ func (d *mountDaemon) registerOutbox() {
 // leaveOutbox notes that this process gives the state directory up, and whether anything
 // waits in it.
 func (d *mountDaemon) leaveOutbox() {
-	if err := statedir.LeaveLock(d.lock); err != nil && d.log != nil {
+	if err := statedir.NoteEnd(d.lock); err != nil && d.log != nil {
 		d.log.Warn("status may take this process for one that does not answer", "err", err)
 	}
 	if owes, err := cache.Owes(d.settings.StateDir); err == nil && !owes {

@@ -27,7 +27,7 @@ var _ grants.Checker = (*prober)(nil)
 func (p *prober) MayPut(ctx context.Context, prefix string, earlier s3backend.Upload) (s3backend.Upload, error) {
 	folder := strings.TrimSuffix(prefix, "/")
 	p.mu.Lock()
-	before := statedir.ReadLeft(p.stateDir)[folder]
+	before := statedir.ReadLeftovers(p.stateDir)[folder]
 	p.mu.Unlock()
 	if earlier.ID == "" {
 		earlier = before
@@ -38,10 +38,10 @@ func (p *prober) MayPut(ctx context.Context, prefix string, earlier s3backend.Up
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := statedir.ReadLeft(p.stateDir)
+	all := statedir.ReadLeftovers(p.stateDir)
 	if all[folder] = left; left.ID == "" {
 		delete(all, folder)
 	}
-	statedir.WriteLeft(p.stateDir, all)
+	statedir.WriteLeftovers(p.stateDir, all)
 	return left, err
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // delivering says that another process delivers.
-func delivering(ctx context.Context, by statedir.Tenant) error {
+func delivering(ctx context.Context, by statedir.LockInfo) error {
 	dir := hint.Printable(string(by.Dir))
 	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
 		return hint.With(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
@@ -40,8 +40,8 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	d := newDaemon(s, false, errs)
 	if err := d.takePlaces(); err != nil {
 		var used *statedir.InUseError
-		if errors.As(err, &used) && used.By.Dir != "" {
-			return delivering(ctx, used.By)
+		if errors.As(err, &used) && used.Holder.Dir != "" {
+			return delivering(ctx, used.Holder)
 		}
 		return errors.Join(err, d.giveBack(nil))
 	}

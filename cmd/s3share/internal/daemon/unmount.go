@@ -96,7 +96,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.
 		err := d.server.Unmount()
 		switch {
 		case err == nil || !d.serving.Load():
-		case errors.Is(err, unix.EBUSY) || len(mounts.Holders(d.dir)) > 0:
+		case errors.Is(err, unix.EBUSY) || len(mounts.Users(d.dir)) > 0:
 			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeBusy}
 		default:
 			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: err.Error()}

@@ -70,7 +70,7 @@ type stage struct {
 // struck, also with an error.
 func raiseStage(ctx context.Context, dir string) (*stage, error) {
 	st := &stage{}
-	dir, err := mounts.Absolute(dir)
+	dir, err := mounts.AbsPath(dir)
 	if err != nil {
 		return st, err
 	}

@@ -209,7 +209,7 @@ func (p *party) stop() error {
 		}
 	}
 	p.proc.kill()
-	return errors.Join(fmt.Errorf("the mount on %s did not end and was killed", p.dir), mounts.Detach(p.dir, mounts.Lazily))
+	return errors.Join(fmt.Errorf("the mount on %s did not end and was killed", p.dir), mounts.Unmount(p.dir, mounts.Lazy))
 }
 
 // ownGroup keeps the terminal's Ctrl-C from a process.

@@ -47,9 +47,9 @@ func Diagnose(ctx context.Context, s *config.Settings) Diagnosis {
 	report.Findings = append(report.Findings, findings...)
 	if client != nil {
 		defer client.CloseIdle()
-		left := statedir.ReadLeft(s.StateDir)
+		left := statedir.ReadLeftovers(s.StateDir)
 		found, _ := access.Examine(ctx, access.Patient{Client: client, Folders: s.Folders, Left: left})
-		statedir.WriteLeft(s.StateDir, left)
+		statedir.WriteLeftovers(s.StateDir, left)
 		d.Server = newServerTable(ctx, client, s.StateDir)
 		report.Needs = found.Needs
 		report.Findings = append(report.Findings, found.Findings...)

@@ -67,7 +67,7 @@ func examineHere(s *config.Settings) []access.Finding {
 		err = writable(parent, parent == s.StateDir)
 	}
 	if err == nil {
-		err = statedir.CheckClaim(s)
+		err = statedir.CheckBucket(s)
 	}
 	if by, used := tenantOf(s.StateDir); err == nil && used {
 		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"
@@ -107,7 +107,7 @@ func tenantOf(stateDir string) (string, bool) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 		return "", false
 	}
-	var t statedir.Tenant
+	var t statedir.LockInfo
 	if err := json.NewDecoder(f).Decode(&t); err != nil || t.Dir == "" {
 		return "another s3share", true
 	}

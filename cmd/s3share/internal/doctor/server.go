@@ -28,7 +28,7 @@ func newServerTable(ctx context.Context, client *s3backend.Client, stateDir stri
 	if t.Abilities == nil {
 		return nil
 	}
-	tenant, err := statedir.ReadTenant(stateDir)
+	tenant, err := statedir.ReadLock(stateDir)
 	if err != nil {
 		return t
 	}

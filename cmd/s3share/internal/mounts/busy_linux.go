@@ -9,24 +9,26 @@ import (
 	"time"
 )
 
-// scanPatience is how long the answers of /proc are waited for. Asking about a
-// process that is itself stuck in the kernel can take as long as that is.
-const scanPatience = 2 * time.Second
+// scanTimeout bounds the wait for answers from /proc. A question about a process that is
+// stuck in the kernel may take as long as the process is stuck.
+const scanTimeout = 2 * time.Second
 
-// Holders finds who holds the mount on dir, as far as /proc lets this user see and
-// tells in scanPatience. It only reads links there, so that nothing is asked of the
-// mount. Files that are mapped and closed are not among them: the list of maps
-// cannot be read while their process waits for a page, perhaps of this very mount.
-func Holders(dir string) []Holder {
+// Users returns the processes that use the mount on dir, by PID, without this one: those that
+// /proc shows to this user within scanTimeout. It reads only links in /proc and asks
+// nothing of the mount, so it returns even if the mount hangs. It does not find files that
+// are mapped and closed: the maps of a process cannot be read while the process waits for
+// a page, perhaps of this mount.
+func Users(dir string) []User {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
 	type answer struct {
-		Holder
+		User
 		ok bool
 	}
-	answers := make(chan answer, len(procs)) // nobody may wait for those who are late
+	// With room for all: nobody receives the answers that come after the timeout.
+	answers := make(chan answer, len(procs))
 	asked := 0
 	for _, p := range procs {
 		pid, err := strconv.Atoi(p.Name())
@@ -35,34 +37,35 @@ func Holders(dir string) []Holder {
 		}
 		asked++
 		go func() {
-			h, ok := holds(pid, dir)
+			h, ok := userOf(pid, dir)
 			answers <- answer{h, ok}
 		}()
 	}
-	var all []Holder
-	late := time.After(scanPatience)
+	var all []User
+	late := time.After(scanTimeout)
 	for range asked {
 		select {
 		case a := <-answers:
 			if a.ok {
-				all = append(all, a.Holder)
+				all = append(all, a.User)
 			}
 			continue
 		case <-late:
 		}
 		break
 	}
-	slices.SortFunc(all, func(a, b Holder) int { return a.PID - b.PID })
+	slices.SortFunc(all, func(a, b User) int { return a.PID - b.PID })
 	return all
 }
 
-func holds(pid int, dir string) (Holder, bool) {
+// userOf returns how the process pid uses the mount on dir; false if it does not.
+func userOf(pid int, dir string) (User, bool) {
 	base := filepath.Join("/proc", strconv.Itoa(pid))
 	found := func(link string) (string, bool) {
 		path, err := os.Readlink(filepath.Join(base, link))
 		return path, err == nil && Within(path, dir)
 	}
-	h := Holder{PID: pid}
+	h := User{PID: pid}
 	ok := false
 	if h.Path, ok = found("cwd"); ok {
 		h.Cwd = true
@@ -81,11 +84,11 @@ func holds(pid int, dir string) (Holder, bool) {
 		}
 	}
 	if !ok {
-		return Holder{}, false
+		return User{}, false
 	}
 	name, err := os.ReadFile(filepath.Join(base, "comm"))
 	if err != nil {
-		return Holder{}, false
+		return User{}, false
 	}
 	h.Name = strings.TrimSpace(string(name))
 	return h, true

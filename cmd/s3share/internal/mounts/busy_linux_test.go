@@ -11,9 +11,9 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
-// TestHolders has one program stand in a directory and another one keep a file of
+// TestUsers has one program stand in a directory and another one keep a file of
 // it open.
-func TestHolders(t *testing.T) {
+func TestUsers(t *testing.T) {
 	dir := testhome.Home(t)
 	testhome.Write(t, dir, "in/file", "")
 	testhome.Write(t, dir, "inside", "") // begins like the directory, and is not in it
@@ -38,7 +38,7 @@ func TestHolders(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close()
-		got := SayHolders(Holders(filepath.Join(dir, "in")))
+		got := UsersText(Users(filepath.Join(dir, "in")))
 		pid := cmd.Process.Pid
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -46,13 +46,13 @@ func TestHolders(t *testing.T) {
 		_ = cmd.Wait() // killed
 		want := strings.NewReplacer("PID", strconv.Itoa(pid), "DIR", dir).Replace(tt.want)
 		if got != want {
-			t.Errorf("%s: holders are %q, want %q", tt.name, got, want)
+			t.Errorf("%s: users are %q, want %q", tt.name, got, want)
 		}
 	}
 }
 
-func TestSayHolders(t *testing.T) {
-	h := Holder{PID: 1, Name: "cat", Path: "/m/a"}
+func TestUsersText(t *testing.T) {
+	h := User{PID: 1, Name: "cat", Path: "/m/a"}
 	one := "cat (pid 1), which has /m/a open"
 	for n, want := range map[int]string{
 		0: "",
@@ -60,12 +60,12 @@ func TestSayHolders(t *testing.T) {
 		4: strings.Repeat(one+"; ", 3) + one,
 		6: strings.Repeat(one+"; ", 4) + "and 2 more",
 	} {
-		all := make([]Holder, n)
+		all := make([]User, n)
 		for i := range all {
 			all[i] = h
 		}
-		if got := SayHolders(all); got != want {
-			t.Errorf("sayHolders of %d = %q, want %q", n, got, want)
+		if got := UsersText(all); got != want {
+			t.Errorf("UsersText of %d = %q, want %q", n, got, want)
 		}
 	}
 }

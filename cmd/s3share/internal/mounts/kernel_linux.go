@@ -15,10 +15,10 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-const installFuse = "install FUSE 3: apt-get install fuse3, or dnf install fuse3"
+const installHint = "install FUSE 3: apt-get install fuse3, or dnf install fuse3"
 
-// CheckKernel proves that FUSE is there and lets this user mount, and other users see
-// the mount if allowOther is set.
+// CheckKernel returns an error with a hint if this user cannot mount by FUSE here, or, with
+// allowOther, cannot let other users see the mount.
 func CheckKernel(allowOther bool) error {
 	switch _, err := os.Stat("/dev/fuse"); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -34,15 +34,16 @@ func CheckKernel(allowOther bool) error {
 		return hint.With(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
 	}
 	if _, err := fusermount(); err != nil {
-		return hint.With(err, installFuse)
+		return hint.With(err, installHint)
 	}
-	if allowOther && !allowedOther("/etc/fuse.conf") {
+	if allowOther && !allowsOther("/etc/fuse.conf") {
 		return hint.With(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
 	}
 	return nil
 }
 
-func allowedOther(file string) bool {
+// allowsOther reports whether the configuration of fusermount in file permits allow_other.
+func allowsOther(file string) bool {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return false
@@ -55,7 +56,7 @@ func allowedOther(file string) bool {
 	return false
 }
 
-// fusermount finds the helper that lets users mount.
+// fusermount returns the path of the set-user-ID helper that mounts for users.
 func fusermount() (string, error) {
 	for _, name := range []string{"fusermount3", "fusermount"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -65,15 +66,15 @@ func fusermount() (string, error) {
 	return "", errors.New("there is no fusermount3, without which only root can mount")
 }
 
-// How a mount is undone: only when it is idle, or from whoever holds it.
+// How [Unmount] treats a mount that is in use: it fails, or takes the mount from its users.
 const (
-	WhenIdle = false
-	Lazily   = true
+	IfIdle = false
+	Lazy   = true
 )
 
-// Detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
-// is not set.
-func Detach(dir string, lazy bool) error {
+// Unmount undoes the mount on dir, a resolved path. If lazy is [IfIdle] and the mount is in
+// use, it returns unix.EBUSY.
+func Unmount(dir string, lazy bool) error {
 	flags, short := unix.UMOUNT_NOFOLLOW, "-u"
 	if lazy {
 		flags, short = flags|unix.MNT_DETACH, "-uz"
@@ -84,7 +85,7 @@ func Detach(dir string, lazy bool) error {
 	}
 	helper, err := fusermount()
 	if err != nil {
-		return hint.With(err, installFuse)
+		return hint.With(err, installHint)
 	}
 	out, err := exec.Command(helper, short, dir).CombinedOutput() // #nosec G204 -- fusermount, without a shell
 	if err == nil {

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CheckKernel has nothing to look at before the mount itself.
+// CheckKernel returns nil: nothing can be checked before the mount itself.
 func CheckKernel(bool) error { return nil }
 
-// How a mount is undone: only when it is idle, or from whoever holds it.
+// How [Unmount] treats a mount that is in use: it fails, or takes the mount from its users.
 const (
-	WhenIdle = false
-	Lazily   = true
+	IfIdle = false
+	Lazy   = true
 )
 
-// Detach undoes the mount on dir. It returns unix.EBUSY if it is in use and lazy
-// is not set.
-func Detach(dir string, lazy bool) error {
+// Unmount undoes the mount on dir, a resolved path. If lazy is [IfIdle] and the mount is in
+// use, it returns unix.EBUSY.
+func Unmount(dir string, lazy bool) error {
 	args := []string{dir}
 	if lazy {
 		args = []string{"-f", dir}
@@ -37,5 +37,5 @@ func Detach(dir string, lazy bool) error {
 	return errors.New(text)
 }
 
-// Holders cannot be told here.
-func Holders(string) []Holder { return nil }
+// Users returns nil: this system does not show who uses a mount.
+func Users(string) []User { return nil }

@@ -12,47 +12,47 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// CheckMountpoint proves that an exchange can be mounted on dir, which is as
-// ResolveDir returns it. A dead mount of ours that lies there it undoes, and says
-// so to notes.
+// CheckMountpoint returns an error with a hint if no exchange can be mounted on dir, a path
+// from [ResolveDir]. If a dead mount of s3share is there, it undoes it and writes a note
+// for people to notes.
 func CheckMountpoint(dir string, notes io.Writer) error {
-	m, err := MountAt(dir)
+	m, err := At(dir)
 	if err != nil {
 		return err
 	}
-	if m != nil && Ours(m) && Dead(dir) {
-		if err := Detach(dir, Lazily); err != nil {
+	if m != nil && IsOurs(m) && IsDead(dir) {
+		if err := Unmount(dir, Lazy); err != nil {
 			return hint.With(fmt.Errorf("a dead mount lies there: %w", err), "undo it: s3share unmount "+dir)
 		}
 		fmt.Fprintf(notes, "s3share: note: undid the mount on %s, whose daemon was gone\n", dir)
-		if m, err = MountAt(dir); err != nil {
+		if m, err = At(dir); err != nil {
 			return err
 		}
 	}
 	switch {
 	case m == nil:
-	case m.FSType == "autofs": // it waits for us to mount: nothing may be asked of it
+	case m.FSType == "autofs": // it waits for our mount: any access would hang
 		return nil
-	case Ours(m):
+	case IsOurs(m):
 		return hint.With(fmt.Errorf("%s is mounted there already", m.Source), "undo it: s3share unmount "+dir)
 	default:
-		if Dead(dir) {
+		if IsDead(dir) {
 			return hint.With(fmt.Errorf("a dead mount of %s (%s) lies there", m.Source, m.FSType), "undo it: umount -l "+dir)
 		}
 		return hint.With(fmt.Errorf("%s (%s) is mounted there already", m.Source, m.FSType), "take another directory")
 	}
-	around, err := MountAround(dir)
+	around, err := Around(dir)
 	if err != nil {
 		return err
 	}
-	if around != nil && Ours(around) {
+	if around != nil && IsOurs(around) {
 		return hint.With(fmt.Errorf("it is inside another exchange, which is mounted on %s", around.Mountpoint), "take a directory outside of it")
 	}
-	return checkDirectory(dir)
+	return checkDir(dir)
 }
 
-// checkDirectory proves that dir is an empty directory that we may mount on.
-func checkDirectory(dir string) error {
+// checkDir returns an error unless dir is an empty directory that this user may write to.
+func checkDir(dir string) error {
 	f, err := os.Open(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -1,7 +1,7 @@
-// Package mounts is what the kernel shows of mounts and what it lets us do with them: which
-// are ours, which are dead, who keeps one busy, whether one can be made on a directory,
-// and how one is undone. It neither knows settings nor asks a daemon. What it asks about
-// a mount comes back even where the mount is dead.
+// Package mounts reads the kernel's list of mounts and undoes mounts: which are mounts of
+// s3share, which are dead, which processes keep one busy, and whether a directory can be a
+// mountpoint. It knows no settings and asks no daemon. Its functions return even if the
+// daemon of a mount is gone or hangs.
 package mounts
 
 import (
@@ -20,19 +20,19 @@ import (
 )
 
 const (
-	// ourType is how mount(8) shows the type of our mounts.
-	ourType = "fuse.s3share"
-	// SourcePrefix begins the source of our mounts, also where types are not shown.
+	// fsType is how mount(8) shows the type of our mounts.
+	fsType = "fuse.s3share"
+	// SourcePrefix begins the source of our mounts. It marks them where the type is not shown.
 	SourcePrefix = "s3share:"
 )
 
-// Ours tells whether m is a mount of s3share.
-func Ours(m *mountinfo.Info) bool {
-	return m.FSType == ourType || strings.HasPrefix(m.Source, SourcePrefix)
+// IsOurs reports whether m is a mount of s3share.
+func IsOurs(m *mountinfo.Info) bool {
+	return m.FSType == fsType || strings.HasPrefix(m.Source, SourcePrefix)
 }
 
-// OwnerOf is the user who mounted m, -1 if the kernel does not tell.
-func OwnerOf(m *mountinfo.Info) int {
+// Owner returns the UID of the user who mounted m, -1 if the kernel does not show it.
+func Owner(m *mountinfo.Info) int {
 	for option := range strings.SplitSeq(m.VFSOptions, ",") {
 		if id, ok := strings.CutPrefix(option, "user_id="); ok {
 			if n, err := strconv.Atoi(id); err == nil {
@@ -43,17 +43,17 @@ func OwnerOf(m *mountinfo.Info) int {
 	return -1
 }
 
-// MountAt is the topmost mount exactly on dir, nil if there is none. It asks
-// nothing of what is mounted, so that it returns on a dead mount as well.
-func MountAt(dir string) (*mountinfo.Info, error) {
-	return lastMount(func(m *mountinfo.Info) (skip, stop bool) { return m.Mountpoint != dir, false })
+// At returns the topmost mount exactly on dir, nil if there is none. It asks nothing of the
+// mounted file system, so it returns even if that is dead.
+func At(dir string) (*mountinfo.Info, error) {
+	return topMount(func(m *mountinfo.Info) (skip, stop bool) { return m.Mountpoint != dir, false })
 }
 
-// MountAround is the mount that holds the directory above dir.
-func MountAround(dir string) (*mountinfo.Info, error) {
+// Around returns the mount that contains the parent directory of dir, nil if there is none.
+func Around(dir string) (*mountinfo.Info, error) {
 	parent := filepath.Dir(dir)
 	var longest string
-	_, err := lastMount(func(m *mountinfo.Info) (skip, stop bool) {
+	_, err := topMount(func(m *mountinfo.Info) (skip, stop bool) {
 		if Within(parent, m.Mountpoint) && len(m.Mountpoint) >= len(longest) {
 			longest = m.Mountpoint
 		}
@@ -62,15 +62,16 @@ func MountAround(dir string) (*mountinfo.Info, error) {
 	if err != nil || longest == "" {
 		return nil, err
 	}
-	return MountAt(longest)
+	return At(longest)
 }
 
-// OurMounts are all mounts of s3share.
-func OurMounts() ([]*mountinfo.Info, error) {
-	return mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !Ours(m), false })
+// All returns all mounts of s3share, of all users.
+func All() ([]*mountinfo.Info, error) {
+	return mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !IsOurs(m), false })
 }
 
-func lastMount(filter mountinfo.FilterFunc) (*mountinfo.Info, error) {
+// topMount returns the last mount in the kernel's list that filter does not skip, nil for none.
+func topMount(filter mountinfo.FilterFunc) (*mountinfo.Info, error) {
 	found, err := mountinfo.GetMounts(filter)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the list of mounts: %w", err)
@@ -81,14 +82,14 @@ func lastMount(filter mountinfo.FilterFunc) (*mountinfo.Info, error) {
 	return found[len(found)-1], nil
 }
 
-// Within tells whether path is dir or below it.
+// Within reports whether path is dir or below it. Both are clean absolute paths.
 func Within(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
 }
 
-// Dead tells whether the daemon behind the mount on dir is gone: the kernel says
-// so to whoever asks for anything. Only a live daemon can keep the answer waiting.
-func Dead(dir string) bool {
+// IsDead reports whether the daemon behind the mount on dir is gone: the kernel then refuses
+// every request. Only a live daemon can delay the answer, so after deadTimeout it is false.
+func IsDead(dir string) bool {
 	answer := make(chan error, 1)
 	go func() {
 		var st unix.Statfs_t // the attributes of a Stat may come from the kernel's cache
@@ -97,15 +98,16 @@ func Dead(dir string) bool {
 	select {
 	case err := <-answer:
 		return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
-	case <-time.After(deadPatience):
+	case <-time.After(deadTimeout):
 		return false
 	}
 }
 
-// ResolveDir is dir as the list of mounts names it. The last element is looked at
-// only as far as a dead mount there does not hinder.
+// ResolveDir returns dir as the kernel's list of mounts names it: absolute, with symbolic
+// links resolved. It does not resolve the last element if a mount is on it, since that
+// mount may be dead.
 func ResolveDir(dir string) (string, error) {
-	abs, err := Absolute(dir)
+	abs, err := AbsPath(dir)
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +116,7 @@ func ResolveDir(dir string) (string, error) {
 		return "", fmt.Errorf("%s: %w", abs, hint.WithoutPath(err))
 	}
 	direct := filepath.Join(parent, filepath.Base(abs))
-	if m, err := MountAt(direct); err != nil || m != nil {
+	if m, err := At(direct); err != nil || m != nil {
 		return direct, err
 	}
 	if real, err := filepath.EvalSymlinks(direct); err == nil {
@@ -123,8 +125,8 @@ func ResolveDir(dir string) (string, error) {
 	return direct, nil
 }
 
-// RealPath is a path with the symbolic links resolved of what there is of it.
-func RealPath(path string) string {
+// ResolveExisting resolves the symbolic links in the longest part of path that exists.
+func ResolveExisting(path string) string {
 	for p := path; p != "/" && p != "."; p = filepath.Dir(p) {
 		if real, err := filepath.EvalSymlinks(p); err == nil {
 			return filepath.Join(real, path[len(p):])
@@ -133,8 +135,9 @@ func RealPath(path string) string {
 	return path
 }
 
-// Absolute makes a path independent of the working directory; ~/ is the home.
-func Absolute(p string) (string, error) {
+// AbsPath returns p as an absolute path. A ~ at its start, alone or before a slash, is the
+// home directory.
+func AbsPath(p string) (string, error) {
 	if rest, ok := strings.CutPrefix(p, "~"); ok && (rest == "" || rest[0] == '/') {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -145,5 +148,5 @@ func Absolute(p string) (string, error) {
 	return filepath.Abs(p)
 }
 
-// deadPatience is how long a live mount may take to show that it lives.
-const deadPatience = 3 * time.Second
+// deadTimeout bounds the wait of [IsDead] for an answer.
+const deadTimeout = 3 * time.Second

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// processStart is when a process began, in the kernel's own count, by which it is told
-// from a later one with the same pid; "" where there is none. Source: proc_pid_stat(5),
+// processStart returns when a process began, in the kernel's clock ticks since boot; "" if
+// there is none. It tells apart two processes with the same PID. Source: proc_pid_stat(5),
 // starttime.
 func processStart(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processStart is the same for each process that runs, and "" where there is none.
+// processStart returns the same text for every process that runs, and "" if there is none.
 func processStart(pid int) string {
 	if err := unix.Kill(pid, 0); err == nil || errors.Is(err, unix.EPERM) {
 		return "runs"

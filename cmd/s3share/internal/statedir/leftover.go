@@ -7,26 +7,27 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// leftFile has them, in the state directory.
-const leftFile = "probes.json"
+// leftoverFile is the file in a state directory that lists the uploads.
+const leftoverFile = "probes.json"
 
-// ReadLeft returns the uploads that probes could not abort, by folder; none where nothing
-// can be read.
-func ReadLeft(stateDir string) map[string]s3backend.Upload {
+// ReadLeftovers returns the multipart uploads that checks of permissions began and could not
+// abort, by folder. A file that cannot be read counts as empty. The result is never nil.
+func ReadLeftovers(stateDir string) map[string]s3backend.Upload {
 	left := map[string]s3backend.Upload{}
 	dir, err := privatedir.Open(stateDir)
 	if err != nil {
 		return left
 	}
 	defer dir.Close()
-	if data, err := dir.ReadFile(leftFile); err == nil {
+	if data, err := dir.ReadFile(leftoverFile); err == nil {
 		_ = json.Unmarshal(data, &left) // a damaged file is as good as none
 	}
 	return left
 }
 
-// WriteLeft keeps what is left. Where it cannot be kept, one more upload is left.
-func WriteLeft(stateDir string, left map[string]s3backend.Upload) {
+// WriteLeftovers replaces the list that [ReadLeftovers] reads; an empty one removes the file.
+// Errors are ignored: the uploads then stay until a lifecycle rule ends them.
+func WriteLeftovers(stateDir string, left map[string]s3backend.Upload) {
 	open := privatedir.Make
 	if len(left) == 0 {
 		open = privatedir.Open
@@ -37,10 +38,10 @@ func WriteLeft(stateDir string, left map[string]s3backend.Upload) {
 	}
 	defer dir.Close()
 	if len(left) == 0 {
-		_ = dir.Remove(leftFile) // it may not be there
+		_ = dir.Remove(leftoverFile) // it may not be there
 		return
 	}
 	if data, err := json.Marshal(left); err == nil {
-		_ = dir.WriteFile(leftFile, data)
+		_ = dir.WriteFile(leftoverFile, data)
 	}
 }

@@ -19,21 +19,24 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// Tenant is who uses a state directory, or used it last, as its lock file says.
-type Tenant struct {
-	PID      int              `json:"pid"`             // 0 once it has ended in order
+// LockInfo is the content of the lock file: the process that uses the state directory, or
+// that used it last.
+type LockInfo struct {
+	PID      int              `json:"pid"`             // 0 once the process has ended cleanly
 	Dir      jsonbytes.String `json:"dir"`             // the mountpoint; "" for s3share recover
-	Last     jsonbytes.String `json:"last,omitempty"`  // the mountpoint before, for s3share recover
-	Start    string           `json:"start,omitempty"` // when the process began, as the kernel counts
+	Last     jsonbytes.String `json:"last,omitempty"`  // for s3share recover: of the mount before
+	Start    string           `json:"start,omitempty"` // start time of the process, see processStart
 	Exchange string           `json:"exchange,omitempty"`
-	Private  []string         `json:"private,omitempty"` // as in the settings
+	Private  []string         `json:"private,omitempty"` // the private patterns of the settings
 }
 
-// Mountpoint is where what lies in the state directory was shown last.
-func (t Tenant) Mountpoint() string { return string(cmp.Or(t.Dir, t.Last)) }
+// Mountpoint returns the directory on which the files of the state directory were mounted
+// last, "" if it is not known.
+func (t LockInfo) Mountpoint() string { return string(cmp.Or(t.Dir, t.Last)) }
 
-// Alive reports whether the process still runs.
-func (t Tenant) Alive() bool {
+// Alive reports whether the process still runs. Another process with the same PID does not
+// count.
+func (t LockInfo) Alive() bool {
 	if t.PID == 0 {
 		return false
 	}
@@ -41,9 +44,10 @@ func (t Tenant) Alive() bool {
 	return start != "" && (t.Start == "" || t.Start == start)
 }
 
-// LockState takes the state directory for this process until the file is closed, and
-// signs for it as t. The kernel gives it up when the process ends, however that happens.
-func LockState(stateDir string, t Tenant) (*os.File, error) {
+// Lock locks a state directory for this process until the caller closes the file, and writes
+// t into it, with the PID of this process. If another process has the lock, it returns an
+// [InUseError] at once. The kernel releases the lock when the process ends, even by a crash.
+func Lock(stateDir string, t LockInfo) (*os.File, error) {
 	f, err := OpenLock(stateDir, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, hint.With(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, hint.WithoutPath(err)), "name another one with --state-dir")
@@ -53,16 +57,16 @@ func LockState(stateDir string, t Tenant) (*os.File, error) {
 		defer f.Close()
 		return nil, inUse(stateDir, f)
 	}
-	if err == nil && !sameFile(f, filepath.Join(stateDir, LockName)) {
-		err = errors.New("it is being removed") // by a start that failed
+	if err == nil && !sameFile(f, filepath.Join(stateDir, LockFile)) {
+		err = errors.New("it is being removed") // by a mount that failed to start
 	}
 	if err == nil {
-		var before Tenant
+		var before LockInfo
 		if json.NewDecoder(f).Decode(&before) == nil && t.Dir == "" {
 			t.Last = jsonbytes.String(before.Mountpoint())
 		}
 		t.PID, t.Start = os.Getpid(), processStart(os.Getpid())
-		err = signLock(f, t)
+		err = writeLock(f, t)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, err), f.Close())
@@ -70,44 +74,48 @@ func LockState(stateDir string, t Tenant) (*os.File, error) {
 	return f, nil
 }
 
-// LockName is the file in a state directory that is locked.
-const LockName = "daemon.lock"
+// LockFile is the name of the lock file in a state directory.
+const LockFile = "daemon.lock"
 
-// OpenLock opens it, in a directory that is this user's alone.
+// OpenLock opens the lock file with the flags of [os.OpenFile], and does not lock it. It
+// refuses a directory that another user can change.
 func OpenLock(stateDir string, flag int) (*os.File, error) {
 	dir, err := privatedir.Open(stateDir)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	return dir.OpenFile(LockName, flag)
+	return dir.OpenFile(LockFile, flag)
 }
 
-// LeaveLock notes that the process has ended in order, before it gives the lock up.
-func LeaveLock(f *os.File) error {
-	var t Tenant
+// NoteEnd records in the lock file f that the process ends cleanly. The caller holds the lock
+// and closes f afterwards.
+func NoteEnd(f *os.File) error {
+	var t LockInfo
 	if err := json.NewDecoder(io.NewSectionReader(f, 0, 1<<20)).Decode(&t); err != nil {
 		return err
 	}
 	t.PID, t.Start = 0, ""
-	return signLock(f, t)
+	return writeLock(f, t)
 }
 
-// ReadTenant reads who uses a state directory, without taking it.
-func ReadTenant(stateDir string) (t Tenant, err error) {
-	if err := OwnDirectory(stateDir); err != nil {
+// ReadLock reads the lock file of a state directory, without locking it. A process that
+// LockInfo names need not run any more; see [LockInfo.Alive].
+func ReadLock(stateDir string) (t LockInfo, err error) {
+	if err := CheckPrivate(stateDir); err != nil {
 		return t, err
 	}
-	data, err := ReadFile(filepath.Join(stateDir, LockName))
+	data, err := ReadFile(filepath.Join(stateDir, LockFile))
 	if err == nil {
-		err = json.NewDecoder(bytes.NewReader(data)).Decode(&t) // the end of another may follow
+		err = json.NewDecoder(bytes.NewReader(data)).Decode(&t) // the rest of an older, longer text may follow
 	}
 	return t, err
 }
 
-// LockTime is when a state directory was taken or given up last.
-func LockTime(stateDir string) time.Time {
-	info, err := os.Lstat(filepath.Join(stateDir, LockName))
+// LockModTime returns when a state directory was locked, or released cleanly, last; the zero
+// time if there is no lock file.
+func LockModTime(stateDir string) time.Time {
+	info, err := os.Lstat(filepath.Join(stateDir, LockFile))
 	if err != nil {
 		return time.Time{}
 	}
@@ -123,7 +131,7 @@ func sameFile(f *os.File, name string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-func signLock(f *os.File, t Tenant) error {
+func writeLock(f *os.File, t LockInfo) error {
 	data, err := json.Marshal(t)
 	if err != nil {
 		return err
@@ -132,47 +140,48 @@ func signLock(f *os.File, t Tenant) error {
 	if _, err := f.WriteAt(data, 0); err != nil {
 		return err
 	}
-	return f.Truncate(int64(len(data))) // last: somebody may read it meanwhile
+	return f.Truncate(int64(len(data))) // last, since others read the file without the lock
 }
 
-// InUseError says that another process has the state directory.
+// InUseError is the error of [Lock] when another process has the state directory.
 type InUseError struct {
 	stateDir string
-	By       Tenant // without a PID if it cannot be told
+	Holder   LockInfo // the zero value if it is not known
 }
 
+// Error names the directory and the process.
 func (e *InUseError) Error() string {
 	who := "another daemon"
 	switch {
-	case e.By.PID != 0 && e.By.Dir == "":
-		who = fmt.Sprintf("s3share recover (pid %d)", e.By.PID)
-	case e.By.PID != 0:
-		who = fmt.Sprintf("another daemon (pid %d, mounted on %s)", e.By.PID, e.By.Dir)
+	case e.Holder.PID != 0 && e.Holder.Dir == "":
+		who = fmt.Sprintf("s3share recover (pid %d)", e.Holder.PID)
+	case e.Holder.PID != 0:
+		who = fmt.Sprintf("another daemon (pid %d, mounted on %s)", e.Holder.PID, e.Holder.Dir)
 	}
 	return fmt.Sprintf("the state directory %s is in use by %s", e.stateDir, who)
 }
 
 func inUse(stateDir string, f *os.File) error {
 	e := &InUseError{stateDir: stateDir}
-	if json.NewDecoder(f).Decode(&e.By) != nil {
-		e.By = Tenant{}
+	if json.NewDecoder(f).Decode(&e.Holder) != nil {
+		e.Holder = LockInfo{}
 	}
 	advice := "give this mount another one with --state-dir"
 	switch {
-	case e.By.PID != 0 && e.By.Dir == "":
+	case e.Holder.PID != 0 && e.Holder.Dir == "":
 		advice = "mount again when it has ended; or " + advice
-	case e.By.PID != 0:
-		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.By.Dir, advice)
+	case e.Holder.PID != 0:
+		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.Holder.Dir, advice)
 	}
 	return hint.With(e, advice)
 }
 
-// mounted reports whether the mount of t, or one that s3share recover came after, is there
-// still. label is what people call its exchange. A mount that ended in order is not: what
-// is mounted there since belongs to another outbox.
-func (t Tenant) Mounted(label string) bool {
-	m, err := mounts.MountAt(t.Mountpoint())
-	if err != nil || m == nil || !mounts.Ours(m) || mounts.OwnerOf(m) != os.Getuid() {
+// Mounted reports whether the mount of t still exists; for s3share recover, the mount that it
+// recovers. label is the name of its exchange. After a clean end it is false: a mount on the
+// same directory belongs to another outbox then.
+func (t LockInfo) Mounted(label string) bool {
+	m, err := mounts.At(t.Mountpoint())
+	if err != nil || m == nil || !mounts.IsOurs(m) || mounts.Owner(m) != os.Getuid() {
 		return false
 	}
 	return t.PID != 0 || t.Dir == "" && m.Source == mounts.SourcePrefix+label

@@ -11,11 +11,11 @@ import (
 
 func TestLockState(t *testing.T) {
 	dir := t.TempDir()
-	lock, err := LockState(dir, Tenant{Dir: "/mnt/one"})
+	lock, err := Lock(dir, LockInfo{Dir: "/mnt/one"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = LockState(dir, Tenant{Dir: "/mnt/two"})
+	_, err = Lock(dir, LockInfo{Dir: "/mnt/two"})
 	want := fmt.Sprintf("the state directory %s is in use by another daemon (pid %d, mounted on /mnt/one)", dir, os.Getpid())
 	if err == nil || err.Error() != want {
 		t.Errorf("locked twice: %v, want %s", err, want)
@@ -26,7 +26,7 @@ func TestLockState(t *testing.T) {
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := LockState(dir, Tenant{Dir: "/mnt/two"})
+	again, err := Lock(dir, LockInfo{Dir: "/mnt/two"})
 	if err != nil {
 		t.Fatalf("not free after it was given back: %v", err)
 	}

@@ -1,7 +1,8 @@
-// Package statedir is what the program itself keeps in a state directory beside the outbox:
-// the lock, with who holds it ([LockState], [Tenant]); which bucket the outbox belongs to
-// ([ClaimState]); and the uploads that a check of permissions left ([ReadLeft]). The
-// daemon and s3share recover write them under the lock; everybody else only reads.
+// Package statedir keeps the files of a state directory that are not the outbox: the lock
+// and who holds it ([Lock], [LockInfo]), which bucket the outbox is for ([Bind],
+// [BucketID]), and the uploads that a check of permissions could not abort
+// ([ReadLeftovers]). The daemon and s3share recover write them while they hold the lock.
+// All other commands only read.
 package statedir
 
 import (
@@ -13,9 +14,9 @@ import (
 	"github.com/s3share/s3share/cache/privatedir"
 )
 
-// OwnDirectory reports why what lies in a directory is not to be believed: because it is
-// none, or another user can change it. Unlike privatedir.Open it changes nothing.
-func OwnDirectory(path string) error {
+// CheckPrivate returns an error if path is no directory, or if another user can change it: the
+// files in it cannot be trusted then. Unlike privatedir.Open it changes nothing.
+func CheckPrivate(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -26,7 +27,8 @@ func OwnDirectory(path string) error {
 	return privatedir.Check(path)
 }
 
-// ReadFile reads a small file, and follows no link.
+// ReadFile reads the file at path, at most 1 MiB of it. It follows no symbolic link at the
+// end of path.
 func ReadFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -95,7 +95,7 @@ func NewWatcher(out io.Writer) *Watcher {
 // lost says that a mount's daemon answers no more: because the mount was undone, or for
 // the reason that is returned.
 func (w *Watcher) lost(p control.Place, err error) error {
-	if m, merr := mounts.MountAt(p.State.Dir); m == nil && merr == nil {
+	if m, merr := mounts.At(p.State.Dir); m == nil && merr == nil {
 		st, err := control.ReadOutbox(p.State.StateDir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", hint.Printable(p.State.Dir), err)

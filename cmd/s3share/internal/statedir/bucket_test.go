@@ -15,8 +15,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// someClaims are buckets that differ in one thing each from the first.
-var someClaims = []Claim{
+// someBuckets are buckets that differ in one thing each from the first.
+var someBuckets = []BucketID{
 	{2, "one", "", "aws", ""},
 	{2, "two", "", "aws", ""},
 	{2, "one", "", "aws-cn", ""},
@@ -26,7 +26,7 @@ var someClaims = []Claim{
 	{2, "one", "", "aws", "222222222222"},
 }
 
-func (c Claim) settings(dir string) *config.Settings {
+func (c BucketID) settings(dir string) *config.Settings {
 	return &config.Settings{StateDir: dir, Bucket: c.Bucket, Owner: c.Owner, At: s3backend.Location{Endpoint: c.Endpoint, Partition: c.Partition}}
 }
 
@@ -49,17 +49,17 @@ func wait(t testing.TB, dir string, waits bool) {
 func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		dir := t.TempDir()
-		var is *Claim              // whose the directory has to be
-		ledgers := map[Claim]int{} // of each bucket, what its ledger says
+		var is *BucketID              // whose the directory has to be
+		ledgers := map[BucketID]int{} // of each bucket, what its ledger says
 		for step := range rapid.IntRange(1, 12).Draw(r, "steps") {
 			if is != nil {
 				wait(t, dir, rapid.Bool().Draw(r, "waits"))
 			}
 			_, err := os.Stat(filepath.Join(dir, "stage"))
 			waits := err == nil
-			c := rapid.SampledFrom(someClaims).Draw(r, "bucket")
+			c := rapid.SampledFrom(someBuckets).Draw(r, "bucket")
 			s := c.settings(dir)
-			err = ClaimState(s)
+			err = Bind(s)
 			differs := is != nil && (is.Bucket != c.Bucket || is.Endpoint != c.Endpoint || is.Partition != c.Partition ||
 				is.Owner != "" && c.Owner != "" && is.Owner != c.Owner)
 			var other *otherBucketError
@@ -73,7 +73,7 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 				continue
 			}
 			if differs || is == nil {
-				is = &Claim{2, c.Bucket, c.Endpoint, c.Partition, ""}
+				is = &BucketID{2, c.Bucket, c.Endpoint, c.Partition, ""}
 			}
 			if s.Owner != is.Owner && s.Owner != c.Owner {
 				r.Fatalf("%+v: the owner is %q", c, s.Owner)
@@ -84,7 +84,7 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 				}
 				is.Owner = c.Owner
 			}
-			id := Claim{0, c.Bucket, c.Endpoint, c.Partition, ""}
+			id := BucketID{0, c.Bucket, c.Endpoint, c.Partition, ""}
 			ledger := filepath.Join(dir, "ledger.jsonl")
 			got, _ := os.ReadFile(ledger)
 			if want := ledgers[id]; want != 0 && string(got) != fmt.Sprint(want) || want == 0 && len(got) > 0 {
@@ -98,9 +98,9 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 	})
 }
 
-// TestClaimsOfEarlierVersions: what an earlier version left is taken up if it can be known
+// TestBucketFilesOfEarlierVersions: what an earlier version left is taken up if it can be known
 // for which bucket it is.
-func TestClaimsOfEarlierVersions(t *testing.T) {
+func TestBucketFilesOfEarlierVersions(t *testing.T) {
 	const here = "https://s3.example.com"
 	aws := s3backend.Location{Partition: "aws"}
 	for _, c := range []struct {
@@ -136,7 +136,7 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.file != "" {
-				if err := os.WriteFile(filepath.Join(dir, ClaimName), []byte(c.file), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, BucketFile), []byte(c.file), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -150,69 +150,69 @@ func TestClaimsOfEarlierVersions(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL", "")
 			wait(t, dir, true)
 			s := &config.Settings{StateDir: dir, Bucket: "b", At: c.at}
-			if err := CheckClaim(s); (err == nil) != (c.refused == "") {
-				t.Errorf("checkClaim: %v", err)
+			if err := CheckBucket(s); (err == nil) != (c.refused == "") {
+				t.Errorf("CheckBucket: %v", err)
 			}
-			err := ClaimState(s)
+			err := Bind(s)
 			if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
-				t.Fatalf("claimState: %v, want a word of %q", err, c.refused)
+				t.Fatalf("Bind: %v, want a word of %q", err, c.refused)
 			}
-			if data, _ := os.ReadFile(filepath.Join(dir, ClaimName)); err != nil && string(data) != c.file {
+			if data, _ := os.ReadFile(filepath.Join(dir, BucketFile)); err != nil && string(data) != c.file {
 				t.Errorf("what was refused is now of %s", data)
 			}
 			s.Adopt = true
-			if err := ClaimState(s); err != nil {
-				t.Fatalf("claimState, adopting: %v", err)
+			if err := Bind(s); err != nil {
+				t.Fatalf("Bind, adopting: %v", err)
 			}
-			data, err := os.ReadFile(filepath.Join(dir, ClaimName))
-			var got Claim
+			data, err := os.ReadFile(filepath.Join(dir, BucketFile))
+			var got BucketID
 			if err == nil {
 				err = json.Unmarshal(data, &got)
 			}
-			if want := claimOf(s); err != nil || got != want {
+			if want := bucketOf(s); err != nil || got != want {
 				t.Errorf("the state directory is of %+v, %v, want %+v", got, err, want)
 			}
 		})
 	}
 }
 
-// TestEndedWhileTheBucketChanged ends ClaimState before each of its changes: the next one
+// TestEndedWhileTheBucketChanged ends Bind before each of its changes: the next one
 // completes it.
 func TestEndedWhileTheBucketChanged(t *testing.T) {
-	one, two := someClaims[0], someClaims[3]
-	for _, next := range []Claim{one, two} {
+	one, two := someBuckets[0], someBuckets[3]
+	for _, next := range []BucketID{one, two} {
 		for ended := range 3 {
 			dir := t.TempDir()
-			if err := ClaimState(one.settings(dir)); err != nil {
+			if err := Bind(one.settings(dir)); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range aboutBucket() {
+			for _, name := range bucketFiles() {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte("one"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, asideName(name, two)), []byte("two"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, nameFor(name, two)), []byte("two"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if ended >= 1 {
-				first := aboutBucket()[0]
-				if err := os.Rename(filepath.Join(dir, first), filepath.Join(dir, asideName(first, one))); err != nil {
+				first := bucketFiles()[0]
+				if err := os.Rename(filepath.Join(dir, first), filepath.Join(dir, nameFor(first, one))); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if ended >= 2 {
-				if err := putAside(dir, one); err != nil {
+				if err := stow(dir, one); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, ClaimName), []byte(`{"version":2,"bucket":"one","endpoint":"https://s3.example.com"}`), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, BucketFile), []byte(`{"version":2,"bucket":"one","endpoint":"https://s3.example.com"}`), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := ClaimState(next.settings(dir)); err != nil {
+			if err := Bind(next.settings(dir)); err != nil {
 				t.Fatal(err)
 			}
-			want := map[Claim]string{one: "one", two: "two"}[next]
-			for _, name := range aboutBucket() {
+			want := map[BucketID]string{one: "one", two: "two"}[next]
+			for _, name := range bucketFiles() {
 				if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
 					t.Errorf("ended after %d, then %s: %s has %q, %v", ended, next, name, got, err)
 				}
