@@ -309,6 +309,8 @@ func (f *File) close(h *Handle) {
 	if release {
 		f.held = false
 	}
+	// The others that could write are closed, and the kernel ends them a little later.
+	seal := h.write && f.held && f.writing == 0 && !f.unnamed
 	if f.writers == 0 {
 		f.refused = nil
 	}
@@ -339,6 +341,9 @@ func (f *File) close(h *Handle) {
 	case release:
 		it.Release()
 	case h.write && it != nil:
+		if seal && !it.Untouched() {
+			_ = it.Seal() // the next to open the file is told of its error
+		}
 		it.AskLater()
 	}
 	if drop && closed != nil {

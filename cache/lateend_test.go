@@ -1,10 +1,12 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
 )
@@ -82,5 +84,70 @@ func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other str
 		t.Errorf("a file that another program was writing counts as complete, and S3 holds %q", got)
 	case other == "" && (err != nil || got != want):
 		t.Errorf("what was closed is not delivered by the next process: %v; S3 holds %q, want %q", err, got, want)
+	}
+}
+
+// TestChangeOfAClosedFileBeforeItsHandlesEnd has a program set the time, the mode or the size
+// of a file that it has closed, while the kernel has not yet told that the handle has ended.
+// The change outlives the daemon, and the file is still closed.
+func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	changes := map[string]func(c *Cache, key string) error{
+		"time": func(c *Cache, key string) error { return c.SetMtime(t.Context(), key, at) },
+		"mode": func(c *Cache, key string) error { return c.SetMode(t.Context(), key, 0o600) },
+		"size": func(c *Cache, key string) error { return c.Truncate(t.Context(), key, 1) },
+		"all": func(c *Cache, key string) error {
+			return errors.Join(c.Truncate(t.Context(), key, 1), c.SetMtime(t.Context(), key, at), c.SetMode(t.Context(), key, 0o600))
+		},
+	}
+	for name, change := range changes {
+		for _, before := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s, %d handles", name, before), func(t *testing.T) {
+				const key = "Delivery/f"
+				dir, b := t.TempDir(), buckettest.New()
+				cfg := Config{Folders: []string{"Delivery"}, StateDir: filepath.Join(dir, "state"), Memory: 16 << 20}
+				c, err := New(b, cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				r := &rig{t, c, b}
+				h := r.create(key, "data")
+				for range before {
+					if err := h.Flush(t.Context(), Closing{Last: true}); err != nil {
+						t.Fatal(err)
+					}
+					defer h.Release()
+					h = r.open(key, OpenMode{})
+				}
+				h.Release()
+				if err := change(c, key); err != nil {
+					t.Fatal(err)
+				}
+				want, err := c.Stat(t.Context(), key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg.StateDir = filepath.Join(dir, "killed")
+				if err := os.CopyFS(cfg.StateDir, os.DirFS(filepath.Join(dir, "state"))); err != nil {
+					t.Fatal(err)
+				}
+				next, err := New(b, cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer next.Close()
+				got, err := next.Stat(t.Context(), key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Size != want.Size || !got.Mtime.Equal(want.Mtime) || got.Mode != want.Mode || got.HasMode != want.HasMode {
+					t.Errorf("the next process shows %d bytes, %v, mode %o; want %d, %v, %o", got.Size, got.Mtime, got.Mode, want.Size, want.Mtime, want.Mode)
+				}
+				if err := next.Drain(t.Context()); err != nil {
+					t.Errorf("Drain in the next process: %v", err)
+				}
+			})
+		}
 	}
 }
