@@ -227,9 +227,7 @@ func (it *Item) seq() uint64 {
 	if it.stage == nil {
 		return 0
 	}
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	return it.stage.seq
+	return it.stage.changes()
 }
 
 // commit makes the item's content the object at its key, on the condition that

@@ -69,10 +69,7 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 
 // newBytes reports whether the item has other bytes than its base.
 func (it *Item) newBytes() bool {
-	s := it.stage
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return it.base.ETag == "" || len(s.dirty) > 0 || s.size != it.base.Size || s.baseValid != s.size
+	return !it.sameBytes()
 }
 
 // metadata is one pair of user metadata.

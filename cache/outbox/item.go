@@ -357,9 +357,8 @@ func (it *Item) Edited() bool {
 	if it.stage == nil {
 		return false
 	}
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	return len(it.stage.dirty) > 0 || it.stage.baseValid == 0
+	now := it.stage.snapshot()
+	return len(now.dirty) > 0 || now.baseValid == 0
 }
 
 // Gone is closed when the item is owed no more.
@@ -377,9 +376,8 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 	if it.stage == nil {
 		return 0, time.Now(), mode, hasMode
 	}
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	return it.stage.size, it.stage.mtime, mode, hasMode
+	size, mtime = it.stage.stat()
+	return size, mtime, mode, hasMode
 }
 
 // StatOf is Stat of obj, as which the item was delivered: of a version that the other

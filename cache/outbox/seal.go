@@ -89,13 +89,12 @@ func (it *Item) sealRecord(op, boot string) record {
 		r.Mode = &it.mode
 	}
 	it.mu.Unlock()
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	r.Size, r.Valid, r.Mtime = it.stage.size, it.stage.baseValid, filetime.Time{Time: it.stage.mtime}
-	for _, x := range it.stage.dirty {
+	now := it.stage.snapshot()
+	r.Size, r.Valid, r.Mtime = now.size, now.baseValid, filetime.Time{Time: now.mtime}
+	for _, x := range now.dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
-	if sum, ok := it.stage.sums.of(0, r.Size); ok && it.small() {
+	if sum, ok := it.stage.sum(); ok && it.small() {
 		r.Sum = &sum // its place may have been another's
 	}
 	return r

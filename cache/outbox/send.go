@@ -63,10 +63,7 @@ func (it *Item) onlyHeader() bool { return it.base.Size > 0 && it.sameBytes() }
 
 // sameBytes reports whether the item holds what its base does.
 func (it *Item) sameBytes() bool {
-	s := it.stage
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return it.base.ETag != "" && len(s.dirty) == 0 && s.size == it.base.Size && s.baseValid == s.size
+	return it.base.ETag != "" && it.stage.snapshot().isBase(it.base.Size)
 }
 
 // fill brings the base's bytes here that the staged file lacks in [off, end).
@@ -193,12 +190,11 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 	if !it.o.fast() {
 		up.keepSmall(size)
 	}
-	it.stage.mu.Lock()
 	var list []parts.Part
 	if !it.wholly() {
-		list = parts.PlanEdit(size, it.stage.baseValid, it.stage.dirty)
+		now := it.stage.snapshot()
+		list = parts.PlanEdit(size, now.baseValid, now.dirty)
 	}
-	it.stage.mu.Unlock()
 	if list != nil {
 		up.layout, up.parts, up.planned = parts.Layout{}, list, seq
 	} else {
@@ -249,7 +245,7 @@ func (it *Item) has(up *transfer, p parts.Part) bool {
 	up.mu.Lock()
 	d, ok := up.done[p.Num]
 	up.mu.Unlock()
-	return ok && d.Part == p && !it.stage.changed(p.Off, p.Off+p.N, d.seq)
+	return ok && d.Part == p && !it.stage.changedSince(p.Off, p.Off+p.N, d.seq)
 }
 
 // sendPart sends one part, or has the server copy it.

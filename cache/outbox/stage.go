@@ -97,8 +97,62 @@ func (s *stage) touchDataLocked(off, end int64) {
 	}
 }
 
-// changed tells whether [off, end) was changed after seq.
-func (s *stage) changed(off, end int64, seq uint64) bool {
+// stageSnapshot is what a stage holds at an instant.
+type stageSnapshot struct {
+	size, baseValid int64
+	dirty           extent.Set
+	mtime           time.Time
+	bytesSeq        uint64
+}
+
+// isBase reports whether it holds nothing but a base of size bytes, and all of it.
+func (n stageSnapshot) isBase(size int64) bool {
+	return len(n.dirty) == 0 && n.size == size && n.baseValid == size
+}
+
+func (s *stage) snapshot() stageSnapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return stageSnapshot{size: s.size, baseValid: s.baseValid, dirty: slices.Clone(s.dirty), mtime: s.mtime, bytesSeq: s.bytesSeq}
+}
+
+// sum returns the CRC-32 of all bytes, if it is known.
+func (s *stage) sum() (crc uint32, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sums.of(0, s.size)
+}
+
+// stat returns the size and the time of the last change.
+func (s *stage) stat() (size int64, mtime time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size, s.mtime
+}
+
+// changes counts the changes of the content, of times and modes among it.
+func (s *stage) changes() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq
+}
+
+// changed notes that something besides bytes and time was changed.
+func (s *stage) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq++
+}
+
+func (s *stage) setMtime(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mtime = t
+	s.seq++
+}
+
+// changedSince reports whether [off, end) was changed after seq.
+func (s *stage) changedSince(off, end int64, seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for u := off / touchUnit; u*touchUnit < end; u++ {

@@ -173,7 +173,7 @@ func TestZerosAreAChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		for u, want := range c.want {
-			if got := s.changed(int64(u)*touchUnit, int64(u+1)*touchUnit, seq); got != want {
+			if got := s.changedSince(int64(u)*touchUnit, int64(u+1)*touchUnit, seq); got != want {
 				t.Errorf("%s: unit %d changed = %v, want %v", c.name, u, got, want)
 			}
 		}

@@ -134,7 +134,7 @@ func (it *Item) stream(end int64) {
 			return
 		}
 		up.next++
-		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.changed(p.Off, p.Off+p.N, d.seq) {
+		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.changedSince(p.Off, p.Off+p.N, d.seq) {
 			continue // sent when the file was closed before
 		}
 		up.running++

@@ -53,11 +53,7 @@ func (it *Item) syncHeld() error {
 	return it.sync()
 }
 
-func (it *Item) bytesSeq() uint64 {
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	return it.stage.bytesSeq
-}
+func (it *Item) bytesSeq() uint64 { return it.stage.snapshot().bytesSeq }
 
 // noteSynced has the journal say what is staged, which is on the disk but for what was
 // changed since bytesSeq was seq.

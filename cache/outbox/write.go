@@ -131,13 +131,11 @@ func (it *Item) noteSize() error {
 	if !it.edits.Load() && !it.small() {
 		return nil
 	}
-	it.stage.mu.Lock()
-	size, valid := it.stage.size, it.stage.baseValid
-	it.stage.mu.Unlock()
+	now := it.stage.snapshot()
 	it.logMu.Lock()
-	it.logged.Cut(size)
+	it.logged.Cut(now.size)
 	it.logMu.Unlock()
-	return it.note(record{Op: opTruncate, Size: size, Valid: valid})
+	return it.note(record{Op: opTruncate, Size: now.size, Valid: now.baseValid})
 }
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
@@ -160,10 +158,7 @@ func (it *Item) SetMtime(t time.Time) error {
 	it.mu.Lock()
 	it.explicit = true
 	it.mu.Unlock()
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	it.stage.mtime = t
-	it.stage.seq++
+	it.stage.setMtime(t)
 	return nil
 }
 
@@ -180,9 +175,7 @@ func (it *Item) SetMode(mode uint32) error {
 	it.mu.Lock()
 	it.mode, it.hasMode, it.explicit = mode, true, true
 	it.mu.Unlock()
-	it.stage.mu.Lock()
-	defer it.stage.mu.Unlock()
-	it.stage.seq++
+	it.stage.changed()
 	return nil
 }
 
