@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -44,13 +45,14 @@ func (r *modelRun) closeAll() {
 
 // compareTrees compares names, attributes and bytes of both worlds.
 func (r *modelRun) compareTrees(when string) {
-	want, err := r.plain.tree()
-	if err != nil {
-		panic(err)
-	}
 	got, err := r.real.tree()
 	if err != nil {
 		r.fail("tree", "%s: %v", when, err)
+	}
+	r.shownAgain(got)
+	want, err := r.plain.tree()
+	if err != nil {
+		panic(err)
 	}
 	for _, p := range slices.Sorted(maps.Keys(want)) {
 		if got[p] == nil {
@@ -90,7 +92,6 @@ func (r *modelRun) awaitDelivery() {
 	out, err := r.l.m.run("wait", "--timeout", patience.String(), r.l.m.dir)
 	r.note("s3share wait: %v %s", err, strings.TrimSpace(out))
 	r.exitFits("wait", out, err)
-	r.shownAgain()
 }
 
 // exitFits fails unless the exit status fits what is interrupted.
@@ -187,8 +188,15 @@ func (r *modelRun) compareBucket(when string) {
 	if len(got) > 0 {
 		r.fail("left at S3", "%s: S3 has %q, which should not be there; there is %q", when, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
-	if ups := r.l.direct.uploadsUnder(r.dir + "/"); len(ups) > 0 {
-		r.fail("uploads", "%s: uploads of %q are neither complete nor aborted", when, ups)
+	// An upload that was given up is aborted a second after its last part, in the background.
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		ups := r.l.direct.uploadsUnder(r.dir + "/")
+		if len(ups) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			r.fail("uploads", "%s: uploads of %q are neither complete nor aborted", when, ups)
+		}
 	}
 	r.mu.Lock()
 	halves := slices.Clone(r.halves)

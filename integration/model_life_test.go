@@ -81,7 +81,6 @@ func (r *modelRun) died() {
 	if err := r.l.remount(); err != nil {
 		r.fail("mount", "mount again: %v", err)
 	}
-	r.shownAgain()
 	r.takeTimes(cut)
 	r.compareTrees("after the mount")
 }
@@ -92,15 +91,29 @@ type asideFile struct {
 	data []byte
 }
 
+// lookAgain is shownAgain for what the mount shows now.
+func (r *modelRun) lookAgain() {
+	if r.l.rights.delete || len(r.aside) == 0 {
+		return
+	}
+	got := map[string]*attr{}
+	for p := range r.aside {
+		if a := r.real.lstat(p); a.errno == 0 {
+			got[p] = a.attr
+		}
+	}
+	r.shownAgain(got)
+}
+
 // shownAgain has the plain directory show what the mount shows again. docs/semantics.md,
 // rename: S3 has refused to delete what was renamed to a private name.
-func (r *modelRun) shownAgain() {
+func (r *modelRun) shownAgain(got map[string]*attr) {
 	if r.l.rights.delete {
 		return
 	}
 	for p, was := range r.aside {
-		got := r.real.lstat(p)
-		if got.errno != 0 || got.attr.kind != unix.S_IFREG || r.plain.lstat(p).errno == 0 {
+		a := got[p]
+		if a == nil || a.kind != unix.S_IFREG || r.plain.lstat(p).errno == 0 {
 			continue
 		}
 		if now := r.real.readAll(p); now.errno == 0 && !bytes.Equal(now.data, was.data) {
@@ -112,12 +125,12 @@ func (r *modelRun) shownAgain() {
 			err = os.WriteFile(path, was.data, 0o600)
 		}
 		if err == nil {
-			err = os.Chmod(path, os.FileMode(got.attr.perm))
+			err = os.Chmod(path, os.FileMode(a.perm))
 		}
 		if err != nil {
 			panic(err)
 		}
-		r.setPlainTime(p, got.attr.mtime)
+		r.setPlainTime(p, a.mtime)
 		delete(r.aside, p)
 	}
 }

@@ -77,7 +77,10 @@ func (r *modelRun) begin() {
 	}
 }
 
-func (r *modelRun) do(s step) { operations[s.op].do(r, s) }
+func (r *modelRun) do(s step) {
+	r.lookAgain()
+	operations[s.op].do(r, s)
+}
 
 func (r *modelRun) end() {
 	r.l.watch.Store(nil)
