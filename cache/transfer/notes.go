@@ -48,6 +48,9 @@ type version struct {
 	ETag   string           `json:"etag"`
 	Stamp  string           `json:"stamp,omitempty"`  // of the local file then; see stampOf
 	Beside jsonbytes.String `json:"beside,omitempty"` // where the version went, if not under its name
+	// Sending is of the commit that Put has begun since. An object that has its commit ID is
+	// ours, though the process ended before it could note the ETag.
+	Sending *s3backend.Header `json:"sending,omitempty"`
 }
 
 // OpenNotes opens the notes in a directory, which is made if it is not there. id tells the
@@ -109,22 +112,35 @@ func (n *Notes) read() (err error) {
 // name is how a key or a path is remembered of this bucket.
 func (n *Notes) name(s string) string { return n.id + " " + s }
 
-// of returns what is remembered.
+// of returns what is remembered, and reports whether a version is.
 func (n *Notes) of(name string) (version, bool) {
 	if n == nil {
 		return version{}, false
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	v, ok := n.known[n.name(name)]
-	return v, ok
+	v := n.known[n.name(name)]
+	return v, v.ETag != ""
+}
+
+// sending notes that a commit is about to be sent, beside what is remembered.
+func (n *Notes) sending(name string, h *s3backend.Header) {
+	if n == nil {
+		return
+	}
+	v, _ := n.of(name)
+	v.Sending = h
+	n.write(name, v)
 }
 
 // remember notes a version under a name. An error is none of the transfer's.
 func (n *Notes) remember(name string, v version) {
-	if n == nil || v.ETag == "" {
-		return
+	if n != nil && v.ETag != "" {
+		n.write(name, v)
 	}
+}
+
+func (n *Notes) write(name string, v version) {
 	v.Name = jsonbytes.String(n.name(name))
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -119,6 +119,17 @@ type sending struct {
 // try makes one attempt, given what the key holds.
 func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 	ours, remembered := s.p.Notes.of(s.key)
+	if ours.Sending != nil && now.obj.ETag != "" && now.obj.ETag != ours.ETag {
+		if now.obj.Header == nil { // it was listed
+			if obj, err := s.p.Bucket.Head(ctx, s.key); err == nil {
+				now.obj = obj
+			}
+		}
+		if outbox.SameCommit(now.obj.Header, ours.Sending) {
+			ours, remembered = version{ETag: now.obj.ETag}, true
+			s.p.Notes.remember(s.key, ours)
+		}
+	}
 	cond := s3backend.Condition{IfNoneMatch: true}
 	switch {
 	case now.obj.ETag != "":
@@ -250,6 +261,9 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 		}
 	}
 	s.header = w.Header
+	if key == s.key {
+		s.p.Notes.sending(key, w.Header)
+	}
 	obj, err := w.Upload(ctx, s.p.Bucket)
 	if errors.Is(err, s3backend.NotExist) && w.Begun.ID != "" {
 		// The upload of an earlier process is gone: it was aborted, or it is complete, and then

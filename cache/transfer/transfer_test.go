@@ -355,6 +355,67 @@ func TestPutOfALostReply(t *testing.T) {
 	}
 }
 
+// TestPutEndedBeforeItNotedItsVersion: S3 has the object, and the process ended before it knew.
+// The object is ours: what the file holds then, or later, goes in its place.
+func TestPutEndedBeforeItNotedItsVersion(t *testing.T) {
+	for _, n := range []int{5, s3backend.WholePart + 1} {
+		for _, before := range []bool{false, true} { // there is a version that is noted
+			for _, changed := range []bool{false, true} { // when it is run again
+				for _, files := range []int{1, fewFiles} { // they are asked for one by one, or listed
+					if files > 1 && n > 5 {
+						continue
+					}
+					r := newRig(t)
+					paths := make([]string, files)
+					write := func(version int) {
+						for i := range paths {
+							paths[i] = r.file(fmt.Sprint(i), content(n+version))
+						}
+					}
+					want := func(what string, version int) {
+						t.Helper()
+						for i := range paths {
+							r.wantObject(fmt.Sprint("Delivery/", i), content(n+version))
+						}
+						if keys := r.b.Keys(); len(keys) != files {
+							t.Errorf("%d files of %d bytes, one before %v, changed %v, %s: the keys are %q", files, n, before, changed, what, keys)
+						}
+					}
+					if write(0); before {
+						r.put(r.b, paths...)
+					}
+					write(1)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					b := &hooked{Bucket: r.b, after: func(op string, err error) error {
+						if op == buckettest.Put || op == buckettest.Complete {
+							cancel()
+							return ctx.Err()
+						}
+						return err
+					}}
+					cfg, notes := r.config(b)
+					if _, err := Put(ctx, cfg, paths, "Delivery"); err == nil {
+						t.Error("Put that was ended has no error")
+					}
+					_ = notes.Close()
+					if changed {
+						write(2)
+						r.put(r.b, paths...)
+						want("run again", 2)
+					} else {
+						r.put(r.b, paths...)
+						want("run again", 1)
+					}
+					write(3)
+					r.put(r.b, paths...)
+					want("with another version", 3)
+				}
+			}
+		}
+	}
+}
+
 // TestGetAgainMovesOnlyWhatIsMissing: a second run moves nothing; a new version replaces the
 // one that was fetched, if nobody has changed that.
 func TestGetAgainMovesOnlyWhatIsMissing(t *testing.T) {
