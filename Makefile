@@ -78,7 +78,7 @@ integration: build needs ## the built binary on real mounts against a real serve
 	S3SHARE_NEED=fuse,s3 go test -count=1 -p 1 -timeout 40m ./integration/...
 
 test-rgw: build ## the tests of access, and of requests, against Ceph RGW
-	integration/rgw/test.sh -timeout 15m -run "Live|TestAccess|TestDoctor|TestRepair|TestDropbox|TestPrefixLimited|TestProbes|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile|TestResume|TestSetUp|TestJoinRefused" ./s3backend ./integration
+	integration/rgw/test.sh -timeout 20m -run "Live|TestAccess|TestDoctor|TestRepair|TestDropbox|TestPrefixLimited|TestProbes|TestParties|TestRefused|TestThird|TestWriteOnly|TestWithoutACL|TestConflict|TestHostile|TestResume|TestSetUp|TestJoinRefused|TestPut|TestGet|TestMove" ./s3backend ./integration
 
 test-servers: build needs ## what a mount does on servers that others have written
 	integration/servers/test.sh
