@@ -216,9 +216,12 @@ func (f *File) bring(ctx context.Context, it *outbox.Item) error {
 // for none. The caller holds changing, or f is new.
 func (f *File) begin(over, base s3backend.Object, mode *uint32) (*outbox.Item, error) {
 	f.c.mu.Lock()
-	key := f.key
+	key, unnamed := f.key, f.unnamed
 	f.c.mu.Unlock()
 	return f.beginOn(base, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
+		if unnamed {
+			return f.c.out.CreateUnnamed(key, base, read)
+		}
 		return f.c.out.Create(key, over, base, read, mode)
 	})
 }
@@ -264,9 +267,7 @@ func (f *File) beginOn(base s3backend.Object, create func(s3backend.Object, outb
 		f.reader = nil
 	}
 	f.c.pending[it] = f
-	if f.unnamed {
-		it.Unname()
-	} else {
+	if !f.unnamed {
 		f.c.files.put(f)
 	}
 	return it, nil

@@ -161,6 +161,29 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	return it, nil
 }
 
+// CreateUnnamed is Create of a file whose name was removed while a program has it open: it is
+// never delivered, no later process knows of it, and what has the name now is left alone. The
+// caller is its first writer, and calls Drop.
+func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*Item, error) {
+	size := base.Size
+	if base.ETag == "" {
+		size, read = 0, nil
+	}
+	path := o.newPath()
+	st, err := newStage(path, nil, read, size)
+	if err != nil {
+		return nil, err
+	}
+	st.room = o.room
+	st.file.done() // a later process removes it
+	it := &Item{o: o, path: path, stage: st, key: key, base: base, header: base.Header, writers: 1, logGone: true, offline: true, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	it.edits.Store(base.ETag != "")
+	it.nameless.Store(true)
+	st.file.outgrow = it.outgrow
+	o.add(it)
+	return it, nil
+}
+
 // CreateFolder owes the object "name/" that makes a folder stay; key ends in a
 // slash. The caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
