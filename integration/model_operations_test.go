@@ -114,15 +114,10 @@ func init() { // a map that parseStep looks into, too
 		"fallocate": {2, func(g *drawing) step {
 			return step{slot: g.slot(), off: g.offset(), n: g.size() + 1, opt: g.one("", "keep", "punch")}
 		}, onOpen(func(r *modelRun, s step) {
-			was := r.plain.fstat(s.slot).attr.mtime
 			mode := map[string]uint32{"": 0, "keep": unix.FALLOC_FL_KEEP_SIZE, "punch": unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE}[s.opt]
 			_, ok := r.both(fmt.Sprintf("fallocate(%d, %d, %d, %d)", s.slot, mode, s.off, s.n), nil, func(w *world) result {
 				return failed(uninterruptedly(func() error { return unix.Fallocate(w.files[s.slot], mode, s.off, s.n) }))
 			})
-			if s.opt == "keep" { // docs/semantics.md: it does nothing
-				r.setPlainTimeOf(s.slot, was)
-				return
-			}
 			r.wrote(s.slot, ok)
 		})},
 		"fsync": {3, func(g *drawing) step { return step{slot: g.slot()} }, onOpen(func(r *modelRun, s step) { r.fsync(s.slot) })},
@@ -250,7 +245,7 @@ func (r *modelRun) doMap(s step) {
 		copy(whole[s.off:], b)
 		r.complete(whole)
 	}
-	r.both(fmt.Sprintf("mmap(%d, %d to %d)", shortSlot, start, end), nil, func(w *world) result {
+	_, ok = r.both(fmt.Sprintf("mmap(%d, %d to %d)", shortSlot, start, end), nil, func(w *world) result {
 		var err error
 		w.maps, err = unix.Mmap(w.files[shortSlot], start, int(end-start), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err == nil {
@@ -261,6 +256,7 @@ func (r *modelRun) doMap(s step) {
 		}
 		return failed(err)
 	})
+	r.wrote(shortSlot, ok)
 	unmap := func() {
 		r.both("munmap()", nil, func(w *world) result { return failed(unix.Munmap(w.maps)) })
 	}
