@@ -48,7 +48,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(404, []byte("no"))
 	f.Add(500, []byte("\x1b[2J"))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		link := control.LinkOver(os.Getuid(), answering{status, body})
+		link := control.NewClient(os.Getuid(), answering{status, body})
 		var printed bytes.Buffer
 		out := hint.EscapingWriter(&printed)
 		say := func(err error) {
@@ -59,9 +59,9 @@ func FuzzAnswers(f *testing.F) {
 		st, err := link.Status(t.Context())
 		say(err)
 		if err == nil {
-			p := control.Place{Link: link, State: st, Path: "Delivery/a"}
+			p := control.Target{Client: link, State: st, Path: "Delivery/a"}
 			say(ui.PrintStates(out, []control.State{st, st}))
-			say(sayWhy(out, p))
+			say(printWhy(out, p))
 			w := ui.NewWatcher(out)
 			w.Show(st)
 			w.Show(control.State{})
@@ -76,7 +76,7 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 		if file, err := link.File(t.Context(), "Delivery/a"); err == nil {
-			say(file.File.Problem("wait for", control.Place{}))
+			say(file.File.Problem("wait for", control.Target{}))
 			say(errors.New(file.File.Sentence("it")))
 		}
 		for _, what := range []string{"/wait", "/retry", "/deliver"} {
@@ -84,13 +84,13 @@ func FuzzAnswers(f *testing.F) {
 			if say(err); err != nil {
 				continue
 			}
-			p := control.Place{Link: link, State: st, Path: "Delivery/a"}
+			p := control.Target{Client: link, State: st, Path: "Delivery/a"}
 			say(errors.New(a.Error))
-			ui.SayLeft(out, a.Left)
-			ui.SayBeside(out, a.Beside)
-			say(errors.New(ui.LeftText("x", a.Left, time.Second) + ui.LeftHint(a.Left, "")))
-			say(sayRetried(out, p, a))
-			say(sayDelivering(out, p, a))
+			ui.PrintUndelivered(out, a.Left)
+			ui.PrintConflicts(out, a.Conflicts)
+			say(errors.New(ui.UndeliveredText("x", a.Left, time.Second) + ui.UndeliveredHint(a.Left, "")))
+			say(printRetried(out, p, a))
+			say(printDelivering(out, p, a))
 		}
 		paths := []string{"a", "b"}
 		if got := link.Outcomes(t.Context(), paths); len(got) != len(paths) {
@@ -100,7 +100,7 @@ func FuzzAnswers(f *testing.F) {
 		last, err := link.Unmount(t.Context(), control.UnmountRequest{}, bar.Show)
 		bar.End()
 		if say(err); err == nil {
-			say(judge("/nowhere", last, control.UnmountRequest{}, out))
+			say(unmountOutcome("/nowhere", last, control.UnmountRequest{}, out))
 		}
 		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hint.NeedsEscape(r) && r != '\n' && r != '\t' }) {
 			t.Fatalf("the answer %q is said as %q", body, printed.String())

@@ -15,12 +15,12 @@ import (
 
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
-func askEach(args []string, what string, timeout time.Duration, say func(p control.Place, a control.FileAnswer) error) error {
+func askEach(args []string, what string, timeout time.Duration, say func(p control.Target, a control.FileAnswer) error) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
-	places, problem := control.PlacesToAsk(ctx, args)
+	places, problem := control.TargetsToAsk(ctx, args)
 	if len(args) > 0 && problem != nil {
-		return fmt.Errorf("cannot %s %s: %w", doing[what], args[0], problem)
+		return fmt.Errorf("cannot %s %s: %w", requestVerbs[what], args[0], problem)
 	}
 	if ctx.Err() != nil {
 		return hint.ErrInterrupted
@@ -30,11 +30,11 @@ func askEach(args []string, what string, timeout time.Duration, say func(p contr
 		return errNothingMounted
 	}
 	for _, p := range places {
-		if p.Link == nil {
-			all = append(all, say(p, control.FileAnswer{Left: control.Undelivered(p.State.Owed), Beside: p.State.Beside, File: p.State.File}))
+		if p.Client == nil {
+			all = append(all, say(p, control.FileAnswer{Left: control.Undelivered(p.State.Pending), Conflicts: p.State.Conflicts, File: p.State.File}))
 			continue
 		}
-		a, err := p.Link.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
+		a, err := p.Client.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
 		switch {
 		case ctx.Err() != nil:
 			return hint.ErrInterrupted
@@ -48,8 +48,8 @@ func askEach(args []string, what string, timeout time.Duration, say func(p contr
 	return errors.Join(all...)
 }
 
-// doing says what a request is for.
-var doing = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
+// requestVerbs says what a request is for.
+var requestVerbs = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
 
 // errNothingMounted says that there is nobody to ask.
 var errNothingMounted = hint.With(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")

@@ -18,16 +18,16 @@ func newDeliver() *cobra.Command {
 that wrote it was ended by a signal, was still writing when s3share ended, or was told
 that a write failed. It is sent as it is; to write it again resolves it as well.
 ` + exitCodes,
-		Args: takes(1, 1, "a file or a folder"),
+		Args: argRange(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/deliver", 0, func(p control.Place, a control.FileAnswer) error { return sayDelivering(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/deliver", 0, func(p control.Target, a control.FileAnswer) error { return printDelivering(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }
 
-// sayDelivering says what is delivered as it is, or why nothing is.
-func sayDelivering(out io.Writer, p control.Place, a control.FileAnswer) error {
-	if p.Link == nil {
+// printDelivering says what is delivered as it is, or why nothing is.
+func printDelivering(out io.Writer, p control.Target, a control.FileAnswer) error {
+	if p.Client == nil {
 		return p.NoDaemon("deliver")
 	}
 	if a.Files > 0 {
@@ -35,7 +35,7 @@ func sayDelivering(out io.Writer, p control.Place, a control.FileAnswer) error {
 		return err
 	}
 	if len(a.Left) > 0 {
-		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, ui.Shown(a.Left[0]), ui.StateText(a.Left[0]))
+		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, ui.NameText(a.Left[0]), ui.StateText(a.Left[0]))
 	}
 	if err := a.File.Problem("deliver", p); err != nil {
 		return err

@@ -20,7 +20,7 @@ side in DIR (default: ./exchange-demo). Files go both ways, and what happens to
 an upload without the ACL is shown. Then both mounts are there to play with,
 until Ctrl-C ends the demo and removes everything that it made.
 ` + exitCodes,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "exchange-demo"
 			if len(args) == 1 {

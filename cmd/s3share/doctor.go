@@ -14,7 +14,7 @@ import (
 
 func newDoctor() *cobra.Command {
 	var (
-		says   config.Said
+		cl     config.CommandLine
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -34,11 +34,11 @@ Something missing is a failure.`,
 		Example: `  s3share doctor
   s3share doctor team --json
   s3share doctor --bucket team-exchange --profile team`,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			s, err := control.SettingsOf(ctx, &says, args)
+			s, err := control.SettingsOf(ctx, &cl, args)
 			if err != nil {
 				return err
 			}
@@ -60,7 +60,7 @@ Something missing is a failure.`,
 			return err
 		},
 	}
-	says.AddFlags(cmd.Flags())
+	cl.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

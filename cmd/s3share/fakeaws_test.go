@@ -137,7 +137,7 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// grants tells whether the policy lets an account read or write an object. That is
+// grants reports whether the policy lets an account read or write an object. That is
 // judged by the code that is under test, which is held against real servers elsewhere.
 func (f *fakeAWS) grants(account, method, key string) bool {
 	doc, err := access.ParseDocument([]byte(f.settings["policy"]))

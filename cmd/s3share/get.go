@@ -11,7 +11,7 @@ import (
 )
 
 func newGet() *cobra.Command {
-	m := moving{verb: "get", past: "fetched"}
+	m := transferCmd{verb: "get", past: "fetched"}
 	cmd := &cobra.Command{
 		Use:   "get KEY|FOLDER DIR",
 		Short: "Fetch a file or a folder, without a mount",
@@ -33,7 +33,7 @@ KEY and FOLDER are named as in a mount: Submissions/q3.csv, Submissions.
 A file that is not fetched, or goes beside another version, is a failure.`,
 		Example: `  s3share get Submissions/q3.csv .
   s3share get Submissions in --exchange team`,
-		Args: takes(2, 2, "a key or a folder, and a directory"),
+		Args: argRange(2, 2, "a key or a folder, and a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {
 				key, err := keyOf(s, args[0], false)

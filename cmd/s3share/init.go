@@ -17,9 +17,9 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// initiation is what s3share init is asked for.
-type initiation struct {
-	offer
+// initCmd is what s3share init is asked for.
+type initCmd struct {
+	ownerFlags
 	yes, widen, dryRun, json  bool
 	terraform, cloudFormation bool
 	name, config              string
@@ -28,7 +28,7 @@ type initiation struct {
 }
 
 func newInit() *cobra.Command {
-	var in initiation
+	var in initCmd
 	cmd := &cobra.Command{
 		Use:   "init BUCKET [DIR] --client ACCOUNT",
 		Short: "Make an exchange, and let a client in",
@@ -65,7 +65,7 @@ statements of others still let it in, they are named, and the exit status is 1.
   s3share init team-exchange --client arn:aws:iam::444455556666:role/delivery --grant dropbox --dry-run
   s3share init team-exchange --client 444455556666 --terraform > exchange.tf
   s3share init team-exchange --remove 444455556666`,
-		Args: takes(1, 2, "a bucket"),
+		Args: argRange(1, 2, "a bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.bucket = args[0]
 			if len(args) == 2 {
@@ -83,7 +83,7 @@ statements of others still let it in, they are named, and the exit status is 1.
 		},
 	}
 	flags := cmd.Flags()
-	in.offer.register(flags)
+	in.ownerFlags.register(flags)
 	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
 	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
@@ -98,7 +98,7 @@ statements of others still let it in, they are named, and the exit status is 1.
 	return cmd
 }
 
-func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) error {
+func (in *initCmd) run(ctx context.Context, stdin io.Reader, out io.Writer) error {
 	s, err := in.settings()
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 		return hint.Usage("name the bucket behind it", "an access point has no settings of a bucket")
 	}
 	if in.remove != "" {
-		return in.takeBack(ctx, s, stdin, out)
+		return in.revoke(ctx, s, stdin, out)
 	}
 	folders, err := config.FoldersOf(in.config, in.name, in.bucket) // before anything is changed
 	if err != nil {
@@ -116,16 +116,16 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	if len(in.folders) == 0 { // what was chosen before stays
 		in.folders = folders
 	}
-	if _, err := in.setup(s.Region, s.Elsewhere()); err != nil {
+	if _, err := in.setup(s.Region, s.NotAWS()); err != nil {
 		return err
 	}
 	client, plan, err := in.plan(ctx, s)
 	if err != nil {
-		return explainSetup(s.Target(), err)
+		return explainSetup(s.Destination(), err)
 	}
 	defer client.CloseIdle()
 	if in.terraform || in.cloudFormation { // whoever applies it is asked nothing of ours
-		if err := in.mayWiden(plan); err != nil {
+		if err := in.checkWidening(plan); err != nil {
 			return err
 		}
 	}
@@ -137,7 +137,7 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 	case in.json && (in.dryRun || !in.yes):
 		return writeJSON(out, plan)
 	}
-	n := ui.NewNarrator(out)
+	n := ui.NewPrinter(out)
 	if !in.json {
 		if err := in.show(n, plan); err != nil {
 			return err
@@ -160,14 +160,14 @@ func (in *initiation) run(ctx context.Context, stdin io.Reader, out io.Writer) e
 			}
 		})
 		if err != nil {
-			return explainSetup(s.Target(), err)
+			return explainSetup(s.Destination(), err)
 		}
 	}
 	return in.finish(n, s, plan)
 }
 
-// mayWiden refuses a plan by which somebody may do more than now, unless that is wanted.
-func (in *initiation) mayWiden(plan *access.Plan) error {
+// checkWidening refuses a plan by which somebody may do more than now, unless that is wanted.
+func (in *initCmd) checkWidening(plan *access.Plan) error {
 	if len(plan.Wider) == 0 || in.widen {
 		return nil
 	}
@@ -177,9 +177,9 @@ func (in *initiation) mayWiden(plan *access.Plan) error {
 
 // ask has the owner agree to the plan, and by itself to what it allows beyond what is
 // allowed now.
-func (in *initiation) ask(stdin io.Reader, out io.Writer, plan *access.Plan) error {
+func (in *initCmd) ask(stdin io.Reader, out io.Writer, plan *access.Plan) error {
 	if in.yes {
-		return in.mayWiden(plan)
+		return in.checkWidening(plan)
 	}
 	if len(plan.Wider) > 0 && !in.widen {
 		if err := confirm(stdin, out, "Allow more than now?", lookOnly); err != nil {
@@ -190,8 +190,8 @@ func (in *initiation) ask(stdin io.Reader, out io.Writer, plan *access.Plan) err
 }
 
 // plan looks at the bucket and compares.
-func (in *initiation) plan(ctx context.Context, s *config.Settings) (*s3backend.Client, *access.Plan, error) {
-	if s.Region == "" && !s.Elsewhere() {
+func (in *initCmd) plan(ctx context.Context, s *config.Settings) (*s3backend.Client, *access.Plan, error) {
+	if s.Region == "" && !s.NotAWS() {
 		s.Region = access.RegionOfName(s.Bucket) // "" for most
 	}
 	client, err := connect(ctx, s, "")
@@ -232,7 +232,7 @@ func connect(ctx context.Context, s *config.Settings, owner string) (*s3backend.
 }
 
 // show tells the plan to people.
-func (in *initiation) show(n ui.Narrator, plan *access.Plan) error {
+func (in *initCmd) show(n ui.Printer, plan *access.Plan) error {
 	who := ""
 	if plan.Found.Owner != "" {
 		who = ", of the account " + plan.Found.Owner
@@ -263,9 +263,9 @@ func (in *initiation) show(n ui.Narrator, plan *access.Plan) error {
 }
 
 // finish writes the owner's config, mounts, and tells the client's line.
-func (in *initiation) finish(n ui.Narrator, s *config.Settings, plan *access.Plan) error {
+func (in *initCmd) finish(n ui.Printer, s *config.Settings, plan *access.Plan) error {
 	i := plan.Invitation()
-	l, err := config.Enlist(in.config, in.name, config.NewTable(i, s.Profile))
+	l, err := config.AddExchange(in.config, in.name, config.NewEntry(i, s.Profile))
 	if err != nil {
 		return fmt.Errorf("the bucket is set up, but not written down: %w", err)
 	}
@@ -280,7 +280,7 @@ func (in *initiation) finish(n ui.Narrator, s *config.Settings, plan *access.Pla
 		}
 	}
 	if in.dir != "" {
-		if err := mountEnlisted(in.config, l.Name, in.dir); err != nil {
+		if err := mountAdded(in.config, l.Name, in.dir); err != nil {
 			return err
 		}
 	}
@@ -293,7 +293,7 @@ func (in *initiation) finish(n ui.Narrator, s *config.Settings, plan *access.Pla
 }
 
 // explainSetup is explain for an owner: nobody else can let them in.
-func explainSetup(t config.Target, err error) error {
+func explainSetup(t config.Destination, err error) error {
 	if errors.Is(err, access.ErrNotYours) {
 		return hint.With(access.ErrNotYours, "take another name, or other credentials with --profile")
 	}

@@ -11,15 +11,15 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// takeBack lets a client in no more.
-func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
+// remove lets a client in no more.
+func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
 	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
 		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
 	}
 	in.client = in.remove
 	client, err := connect(ctx, s, "")
 	if err != nil {
-		return explainSetup(s.Target(), err)
+		return explainSetup(s.Destination(), err)
 	}
 	defer client.CloseIdle()
 	setup, err := in.setup(client.Region(), !client.AWS())
@@ -29,14 +29,14 @@ func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io
 	found, err := access.Look(ctx, client, setup)
 	switch {
 	case err != nil:
-		return explainSetup(s.Target(), err)
+		return explainSetup(s.Destination(), err)
 	case !found.Exists:
 		return errors.New("there is no such bucket")
 	case found.NoPolicies != "":
 		return errors.New(found.NoPolicies)
 	}
 	plan, left := access.PlanRemoval(setup, found)
-	n := ui.NewNarrator(out)
+	n := ui.NewPrinter(out)
 	n.Title("The exchange " + plan.Setup.Bucket)
 	if err := plan.Write(n.Out); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (in *initiation) takeBack(ctx context.Context, s *config.Settings, stdin io
 			}
 		}
 		if err := plan.Apply(ctx, client, func(done access.Step) { n.Step(done.What+": "+done.Detail, nil) }); err != nil {
-			return explainSetup(s.Target(), err)
+			return explainSetup(s.Destination(), err)
 		}
 	}
 	if len(left) > 0 {

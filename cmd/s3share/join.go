@@ -16,8 +16,8 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// joining is what s3share join is asked for.
-type joining struct {
+// joinCmd is what s3share join is asked for.
+type joinCmd struct {
 	invitation   access.Invitation
 	name, config string
 	dir          string // to mount on, "" for not to
@@ -26,7 +26,7 @@ type joining struct {
 }
 
 func newJoin() *cobra.Command {
-	var in joining
+	var in joinCmd
 	cmd := &cobra.Command{
 		Use:   "join LINE [DIR]",
 		Short: "Join an exchange that another party has made",
@@ -44,7 +44,7 @@ ever be another's, it is refused.
 ` + exitCodes,
 		Example: `  s3share join s3share:team-exchange,owner=111122223333,region=eu-central-1,check=2db4a5e6 ~/exchange
   s3share join --profile team --name team s3share:team-exchange,owner=111122223333,region=eu-central-1,check=2db4a5e6`,
-		Args: takes(1, 2, "the line that the owner got from s3share init"),
+		Args: argRange(1, 2, "the line that the owner got from s3share init"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.invitation, err = access.ParseInvitation(args[0]); err != nil {
 				return hint.Usage("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
@@ -59,7 +59,7 @@ ever be another's, it is refused.
 			}
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			if err := in.run(ctx, cmd.InOrStdin(), ui.NewNarrator(cmd.OutOrStdout())); err != nil {
+			if err := in.run(ctx, cmd.InOrStdin(), ui.NewPrinter(cmd.OutOrStdout())); err != nil {
 				return fmt.Errorf("cannot join %s: %w", in.invitation.Bucket, err)
 			}
 			return nil
@@ -73,8 +73,8 @@ ever be another's, it is refused.
 	return cmd
 }
 
-func (in *joining) run(ctx context.Context, stdin io.Reader, n ui.Narrator) error {
-	s, err := reach(in.flags)
+func (in *joinCmd) run(ctx context.Context, stdin io.Reader, n ui.Printer) error {
+	s, err := connectionFrom(in.flags)
 	if err != nil {
 		return err
 	}
@@ -82,23 +82,23 @@ func (in *joining) run(ctx context.Context, stdin io.Reader, n ui.Narrator) erro
 	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket, i.Region, i.Endpoint, i.Owner, i.Folders
 	s.Payer = s.Payer || i.RequesterPays
 	i.RequesterPays = s.Payer
-	if err := in.agree(stdin, n, config.NewTable(i, s.Profile), s); err != nil {
+	if err := in.agree(stdin, n, config.NewEntry(i, s.Profile), s); err != nil {
 		return err
 	}
 	if err := in.trust(ctx, stdin, n, s); err != nil {
 		return err
 	}
 	if err := in.check(ctx, n, s); err != nil {
-		return ui.Explain(s.Target(), err)
+		return ui.Explain(s.Destination(), err)
 	}
-	l, err := config.Enlist(in.config, in.name, config.NewTable(i, s.Profile))
+	l, err := config.AddExchange(in.config, in.name, config.NewEntry(i, s.Profile))
 	if err != nil {
 		return err
 	}
 	n.Line("")
 	n.Line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
 	if in.dir != "" {
-		return mountEnlisted(in.config, l.Name, in.dir)
+		return mountAdded(in.config, l.Name, in.dir)
 	}
 	n.Line("s3share mount " + config.TOMLKey(l.Name) + " DIR shows it as the folder DIR.")
 	return nil
@@ -106,8 +106,8 @@ func (in *joining) run(ctx context.Context, stdin io.Reader, n ui.Narrator) erro
 
 // agree asks whether an exchange of the config file is to become another. An owner that it
 // names stays where the line names none, and is asked for.
-func (in *joining) agree(stdin io.Reader, n ui.Narrator, t config.Table, s *config.Settings) error {
-	l, err := config.LookUp(in.config, in.name, t)
+func (in *joinCmd) agree(stdin io.Reader, n ui.Printer, t config.Entry, s *config.Settings) error {
+	l, err := config.FindExchange(in.config, in.name, t)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (in *joining) agree(stdin io.Reader, n ui.Narrator, t config.Table, s *conf
 }
 
 // check asks S3 what is granted, and changes nothing there.
-func (in *joining) check(ctx context.Context, n ui.Narrator, s *config.Settings) error {
+func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) error {
 	client, err := connect(ctx, s, s.Owner)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (in *joining) check(ctx context.Context, n ui.Narrator, s *config.Settings)
 		n.Line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
 	}
 	if odd != nil {
-		n.Line("Not all could be told: " + hint.OneLine(ui.Explain(s.Target(), odd).Error()))
+		n.Line("Not all could be told: " + hint.OneLine(ui.Explain(s.Destination(), odd).Error()))
 	}
 	if !granted && odd == nil {
 		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")

@@ -24,7 +24,7 @@ import (
 // trust asks before a server on this machine that only the line names gets requests. Where
 // nobody can be asked, temporary credentials do not go there, and others only if what
 // listens speaks like S3.
-func (in *joining) trust(ctx context.Context, stdin io.Reader, n ui.Narrator, s *config.Settings) error {
+func (in *joinCmd) trust(ctx context.Context, stdin io.Reader, n ui.Printer, s *config.Settings) error {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || in.yes || s.Endpoint == "" || !s3backend.IsLoopback(u.Hostname()) || namedHere(s.Endpoint) {
 		return nil // what is no endpoint is told when it is used
@@ -40,7 +40,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n ui.Narrator, s 
 	defer client.CloseIdle()
 	creds, err := client.API().Options().Credentials.Retrieve(ctx)
 	if err != nil {
-		return ui.Explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
+		return ui.Explain(s.Destination(), s3backend.Wrap(ctx, "Open", "", err))
 	}
 	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
@@ -48,7 +48,7 @@ func (in *joining) trust(ctx context.Context, stdin io.Reader, n ui.Narrator, s 
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:
-		return ui.Explain(s.Target(), s3backend.Wrap(ctx, "Open", "", err))
+		return ui.Explain(s.Destination(), s3backend.Wrap(ctx, "Open", "", err))
 	case !is:
 		return hint.With(errors.New("what listens there does not answer as S3 does"), advice)
 	}

@@ -31,7 +31,7 @@ does by itself while S3 refuses those it has.
 
 No secret is kept: the code goes to the mount's process and from there to AWS.
 ` + exitCodes,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
@@ -39,7 +39,7 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 			if err != nil {
 				return fmt.Errorf("cannot log in: %w", err)
 			}
-			l := loginDesk{in: os.Stdin, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), done: map[string]bool{}}
+			l := loginPrompter{in: os.Stdin, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), done: map[string]bool{}}
 			var all []error
 			for _, p := range places {
 				if err := l.login(ctx, p); err != nil {
@@ -53,9 +53,9 @@ No secret is kept: the code goes to the mount's process and from there to AWS.
 
 // exchangesOf are the mounts that are meant: by the name of an exchange, by a place
 // in one, or all.
-func exchangesOf(ctx context.Context, args []string) ([]control.Place, error) {
-	mounted, problem := control.EveryPlace(ctx)
-	mounted = slices.DeleteFunc(mounted, func(p control.Place) bool { return p.Link == nil && !p.State.Mounted })
+func exchangesOf(ctx context.Context, args []string) ([]control.Target, error) {
+	mounted, problem := control.AllTargets(ctx)
+	mounted = slices.DeleteFunc(mounted, func(p control.Target) bool { return p.Client == nil && !p.State.Mounted })
 	switch {
 	case ctx.Err() != nil:
 		return nil, hint.ErrInterrupted
@@ -66,7 +66,7 @@ func exchangesOf(ctx context.Context, args []string) ([]control.Place, error) {
 	case len(args) == 0:
 		return mounted, nil
 	}
-	var named []control.Place
+	var named []control.Target
 	for _, p := range mounted {
 		if p.State.Exchange == args[0] || p.State.Bucket == args[0] {
 			named = append(named, p)
@@ -75,30 +75,30 @@ func exchangesOf(ctx context.Context, args []string) ([]control.Place, error) {
 	if len(named) > 0 {
 		return named, nil
 	}
-	p, err := control.PlaceOf(ctx, args[0])
+	p, err := control.FindTarget(ctx, args[0])
 	if err != nil && !strings.Contains(args[0], "/") {
 		err = hint.With(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return []control.Place{p}, nil
+	return []control.Target{p}, nil
 }
 
-// loginDesk does what a person has to do with to log in.
-type loginDesk struct {
+// loginPrompter does what a person has to do with to log in.
+type loginPrompter struct {
 	in        *os.File
 	out, errs io.Writer
 	done      map[string]bool // profiles whose SSO login was done
 }
 
 // login renews the credentials of one mount.
-func (l *loginDesk) login(ctx context.Context, p control.Place) error {
-	if p.Link == nil {
-		return hint.With(errors.New(p.State.DaemonText()), p.State.Remedy())
+func (l *loginPrompter) login(ctx context.Context, p control.Target) error {
+	if p.Client == nil {
+		return hint.With(errors.New(p.State.DaemonText()), p.State.Advice())
 	}
-	if p.Link.Foreign() {
-		return control.NotYourMount(p.State.Dir, p.Link.UID)
+	if p.Client.Foreign() {
+		return control.NotYourMount(p.State.Dir, p.Client.UID)
 	}
 	how := p.State.Login
 	if how.SSO && !l.done[how.Profile] {
@@ -115,7 +115,7 @@ func (l *loginDesk) login(ctx context.Context, p control.Place) error {
 		}
 	}
 	var a control.LoginAnswer
-	if err := p.Link.Post(ctx, "/login", ask, &a); err != nil {
+	if err := p.Client.Post(ctx, "/login", ask, &a); err != nil {
 		return err
 	}
 	switch {
@@ -129,7 +129,7 @@ func (l *loginDesk) login(ctx context.Context, p control.Place) error {
 }
 
 // sso runs the command of AWS, which opens a browser.
-func (l *loginDesk) sso(ctx context.Context, profile string) error {
+func (l *loginPrompter) sso(ctx context.Context, profile string) error {
 	args := []string{"sso", "login"}
 	if profile != "" {
 		args = append(args, "--profile", profile)
@@ -149,7 +149,7 @@ func (l *loginDesk) sso(ctx context.Context, profile string) error {
 }
 
 // code asks for the code of an MFA device.
-func (l *loginDesk) code(device string) (string, error) {
+func (l *loginPrompter) code(device string) (string, error) {
 	if term.IsTerminal(int(l.in.Fd())) {
 		fmt.Fprintf(l.errs, "MFA code of %s: ", hint.OneLine(device))
 	}

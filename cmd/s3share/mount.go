@@ -17,7 +17,7 @@ import (
 
 func newMount() *cobra.Command {
 	var (
-		says       config.Said
+		cl         config.CommandLine
 		foreground bool
 	)
 	cmd := &cobra.Command{
@@ -47,23 +47,23 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 		Example: `  s3share mount ~/exchange
   s3share mount team ~/team -o ro
   s3share mount --bucket team-exchange --profile team ~/team`,
-		Args: takes(1, 2, "a directory to mount on"),
+		Args: argRange(1, 2, "a directory to mount on"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := args[len(args)-1]
 			if len(args) == 2 {
-				says.Exchange = args[0]
+				cl.Exchange = args[0]
 			}
-			return daemon.Mount(says, dir, foreground, cmd.ErrOrStderr())
+			return daemon.Mount(cl, dir, foreground, cmd.ErrOrStderr())
 		},
 	}
-	says.AddFlags(cmd.Flags())
+	cl.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&foreground, "foreground", "f", false, "stay in the foreground until it is unmounted")
 	return cmd
 }
 
-// mountEnlisted mounts an exchange of the config file on dir, which is made if it
+// mountAdded mounts an exchange of the config file on dir, which is made if it
 // is not there, in the background.
-func mountEnlisted(config, name, dir string) error {
+func mountAdded(config, name, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- a mountpoint, which the mount covers
 		return fmt.Errorf("cannot make %s: %w", dir, hint.WithoutPath(err))
 	}
@@ -71,12 +71,12 @@ func mountEnlisted(config, name, dir string) error {
 	if config != "" {
 		args = []string{"mount", "--config", config, name, dir}
 	}
-	return daemon.Background(args, notOfMounts(os.Environ()))
+	return daemon.Background(args, withoutMountEnv(os.Environ()))
 }
 
-// notOfMounts is env without what would stand before the config file, and was meant
+// withoutMountEnv is env without what would stand before the config file, and was meant
 // for another exchange.
-func notOfMounts(env []string) []string {
+func withoutMountEnv(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains([]string{"S3SHARE_BUCKET", "S3SHARE_ENDPOINT_URL", "S3SHARE_REGION", "S3SHARE_OWNER", "S3SHARE_FOLDER"}, name)

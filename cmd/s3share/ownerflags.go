@@ -11,8 +11,8 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// offer is what init and policy let an owner say.
-type offer struct {
+// ownerFlags is what init and policy let an owner say.
+type ownerFlags struct {
 	bucket     string
 	client     string
 	grant      string
@@ -24,20 +24,20 @@ type offer struct {
 	flags config.Layer // of where the bucket is, and with which credentials
 }
 
-// reaching are the settings that say where a bucket is, and as whom to ask.
-var reaching = []string{"endpoint-url", "region", "profile"}
+// connectionSettings are the settings that say where a bucket is, and as whom to ask.
+var connectionSettings = []string{"endpoint-url", "region", "profile"}
 
-func (o *offer) register(flags *pflag.FlagSet) {
+func (o *ownerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.client, "client", "", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
 	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or what it may already)")
 	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
 	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
-	o.flags = config.AddFlags(flags, reaching...)
+	o.flags = config.AddFlags(flags, connectionSettings...)
 }
 
 // Settings are the bucket, and what is said about reaching it.
-func (o *offer) settings() (*config.Settings, error) {
-	s, err := reach(o.flags)
+func (o *ownerFlags) settings() (*config.Settings, error) {
+	s, err := connectionFrom(o.flags)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,8 @@ func (o *offer) settings() (*config.Settings, error) {
 	return s, nil
 }
 
-// reach gathers the settings that say where a bucket is, and as whom to ask.
-func reach(flags config.Layer) (*config.Settings, error) {
+// connectionFrom gathers the settings that say where a bucket is, and as whom to ask.
+func connectionFrom(flags config.Layer) (*config.Settings, error) {
 	env, err := config.Environment()
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func reach(flags config.Layer) (*config.Settings, error) {
 	s := config.Defaults()
 	for _, l := range []config.Layer{env, flags} {
 		only := config.Layer{}
-		for _, name := range append([]string{config.PayerSetting}, reaching...) {
+		for _, name := range append([]string{config.PayerSetting}, connectionSettings...) {
 			only[name] = l[name]
 		}
 		if err := only.Over(s); err != nil {
@@ -65,7 +65,7 @@ func reach(flags config.Layer) (*config.Settings, error) {
 }
 
 // setup is what the owner wants, for a bucket in a region, or elsewhere than AWS.
-func (o *offer) setup(region string, elsewhere bool) (access.Setup, error) {
+func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) {
 	s := access.Setup{KMSKey: o.kms, Versioning: o.versioning}
 	s.Bucket, s.Elsewhere = o.bucket, elsewhere
 	var err error
@@ -95,7 +95,7 @@ func (o *offer) setup(region string, elsewhere bool) (access.Setup, error) {
 	return s, err
 }
 
-func (o *offer) twoFolders() (names [2]string, err error) {
+func (o *ownerFlags) twoFolders() (names [2]string, err error) {
 	folders := o.folders
 	if len(folders) == 0 {
 		folders = access.DefaultFolders()
@@ -116,7 +116,7 @@ func (o *offer) twoFolders() (names [2]string, err error) {
 }
 
 // showRights tells what a client may do, in the words of the folders.
-func showRights(n ui.Narrator, l access.Lint, client string) {
+func showRights(n ui.Printer, l access.Lint, client string) {
 	n.Line(hint.OneLine(client) + " may")
 	width := 0
 	for _, f := range l.Folders {
@@ -127,7 +127,7 @@ func showRights(n ui.Narrator, l access.Lint, client string) {
 	}
 }
 
-func showFindings(n ui.Narrator, findings []access.Remark) {
+func showFindings(n ui.Printer, findings []access.Remark) {
 	for _, f := range findings {
 		where := ""
 		if f.Statement != "" {

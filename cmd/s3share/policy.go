@@ -12,16 +12,16 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// policing is what s3share policy is asked for.
-type policing struct {
-	offer
+// policyCmd is what s3share policy is asked for.
+type policyCmd struct {
+	ownerFlags
 	check string // the file to look at, - for standard input
 	json  bool
 	iam   bool
 }
 
 func newPolicy() *cobra.Command {
-	var in policing
+	var in policyCmd
 	cmd := &cobra.Command{
 		Use:   "policy [BUCKET]",
 		Short: "Print the bucket policy of an exchange, or look at one",
@@ -44,7 +44,7 @@ was found that is more than a note.
 		Example: `  s3share policy team-exchange --client 444455556666 --grant dropbox
   s3share policy team-exchange --iam --grant dropbox
   aws s3api get-bucket-policy --bucket team-exchange --query Policy --output text | s3share policy --check -`,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				in.bucket = args[0]
@@ -61,7 +61,7 @@ was found that is more than a note.
 		},
 	}
 	flags := cmd.Flags()
-	in.offer.register(flags)
+	in.ownerFlags.register(flags)
 	flags.StringVar(&in.check, "check", "", "look at the policy in this `FILE`; - is standard input")
 	flags.BoolVar(&in.iam, "iam", false, "print the client's own half, for its user or role")
 	flags.StringVar(&in.kms, "kms", "", "with --iam, the full `ARN` of the KMS key that objects are encrypted with")
@@ -70,7 +70,7 @@ was found that is more than a note.
 }
 
 // Write prints the policy of the terms.
-func (in *policing) write(out io.Writer) error {
+func (in *policyCmd) write(out io.Writer) error {
 	if in.bucket == "" {
 		return hint.Usage("", "policy needs a bucket, or --check")
 	}
@@ -78,7 +78,7 @@ func (in *policing) write(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	elsewhere := s.Elsewhere()
+	elsewhere := s.NotAWS()
 	if in.iam && elsewhere {
 		return hint.Usage("", "--iam is for AWS: other servers ask for the bucket's policy alone")
 	}
@@ -110,7 +110,7 @@ func (in *policing) write(out io.Writer) error {
 const nobody = "000000000000"
 
 // look checks a policy.
-func (in *policing) look(stdin io.Reader, out io.Writer) error {
+func (in *policyCmd) look(stdin io.Reader, out io.Writer) error {
 	text, err := in.read(stdin)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 			return err
 		}
 	} else {
-		n := ui.NewNarrator(out)
+		n := ui.NewPrinter(out)
 		for _, c := range clients {
 			showRights(n, l, c)
 		}
@@ -159,7 +159,7 @@ func (in *policing) look(stdin io.Reader, out io.Writer) error {
 	return nil
 }
 
-func (in *policing) read(stdin io.Reader) ([]byte, error) {
+func (in *policyCmd) read(stdin io.Reader) ([]byte, error) {
 	const most = 1 << 20 // S3 takes 20 KiB
 	if in.check == "-" {
 		return io.ReadAll(io.LimitReader(stdin, most))
@@ -177,7 +177,7 @@ func (in *policing) read(stdin io.Reader) ([]byte, error) {
 }
 
 // lint is the policy, and what it is looked at for.
-func (in *policing) lint(doc access.Document) (access.Lint, error) {
+func (in *policyCmd) lint(doc access.Document) (access.Lint, error) {
 	l := access.Lint{Document: doc, Bucket: in.bucket}
 	if l.Bucket == "" {
 		l.Bucket = access.BucketOf(doc)
@@ -189,7 +189,7 @@ func (in *policing) lint(doc access.Document) (access.Lint, error) {
 	if err != nil {
 		return l, err
 	}
-	l.Elsewhere = s.Elsewhere()
+	l.Elsewhere = s.NotAWS()
 	names, err := in.twoFolders()
 	if err != nil {
 		return l, err

@@ -15,7 +15,7 @@ import (
 )
 
 func newPut() *cobra.Command {
-	m := moving{verb: "put", past: "delivered"}
+	m := transferCmd{verb: "put", past: "delivered"}
 	cmd := &cobra.Command{
 		Use:   "put FILE... FOLDER",
 		Short: "Deliver files into a folder, without a mount",
@@ -37,7 +37,7 @@ inside of directories are not followed, and private names (*.part, .DS_Store) no
 A file that is not delivered, or goes beside another version, is a failure.`,
 		Example: `  s3share put q3.csv Delivery
   s3share put *.tif photos Delivery/2026 --exchange team`,
-		Args: takes(2, 1<<20, "files and a folder"),
+		Args: argRange(2, 1<<20, "files and a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
 			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {

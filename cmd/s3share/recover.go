@@ -13,7 +13,7 @@ import (
 
 func newRecover() *cobra.Command {
 	var (
-		says    config.Said
+		cl      config.CommandLine
 		timeout time.Duration
 		adopt   bool
 	)
@@ -35,12 +35,12 @@ EXCHANGE and the settings are those of s3share mount.
 ` + exitCodes,
 		Example: `  s3share recover
   s3share recover team --timeout 10m`,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				says.Exchange = args[0]
+				cl.Exchange = args[0]
 			}
-			s, err := says.Resolve()
+			s, err := cl.Resolve()
 			if err == nil {
 				s.Adopt = adopt
 				ctx, stop := hint.SignalContext()
@@ -53,7 +53,7 @@ EXCHANGE and the settings are those of s3share mount.
 			return nil
 		},
 	}
-	says.AddFlags(cmd.Flags())
+	cl.AddFlags(cmd.Flags())
 	for _, name := range []string{"read-only", "uid", "gid", "umask"} { // of files that nobody sees
 		_ = cmd.Flags().MarkHidden(name)
 	}

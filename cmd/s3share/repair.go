@@ -19,15 +19,15 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// repairPlan is what repair was asked for.
-type repairPlan struct {
+// repairCmd is what repair was asked for.
+type repairCmd struct {
 	dryRun, asJSON bool
 }
 
 func newRepair() *cobra.Command {
 	var (
-		says config.Said
-		plan repairPlan
+		cl   config.CommandLine
+		plan repairCmd
 	)
 	cmd := &cobra.Command{
 		Use:   "repair [EXCHANGE|DIR]",
@@ -47,11 +47,11 @@ EXCHANGE and the settings are those of s3share mount; DIR is where one is mounte
 An object left that the owner cannot read is a failure.`,
 		Example: `  s3share repair --dry-run
   s3share repair team`,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			s, err := control.SettingsOf(ctx, &says, args)
+			s, err := control.SettingsOf(ctx, &cl, args)
 			if err == nil {
 				err = plan.run(ctx, s, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
@@ -61,7 +61,7 @@ An object left that the owner cannot read is a failure.`,
 			return err
 		},
 	}
-	says.AddFlags(cmd.Flags())
+	cl.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&plan.dryRun, "dry-run", false, "list the objects, change nothing")
 	cmd.Flags().BoolVar(&plan.asJSON, "json", false, "print JSON, a line for each object")
 	return cmd
@@ -77,10 +77,10 @@ type repaired struct {
 	Error    string `json:"error,omitempty"`
 }
 
-func (p repairPlan) run(ctx context.Context, s *config.Settings, out, errs io.Writer) error {
+func (p repairCmd) run(ctx context.Context, s *config.Settings, out, errs io.Writer) error {
 	client, err := s3backend.Open(ctx, s.Backend())
 	if err != nil {
-		return ui.Explain(s.Target(), err)
+		return ui.Explain(s.Destination(), err)
 	}
 	defer client.CloseIdle()
 	owner, err := client.IsOwner(ctx)
@@ -90,10 +90,10 @@ func (p repairPlan) run(ctx context.Context, s *config.Settings, out, errs io.Wr
 	found, err := survey.Run(ctx)
 	bar.End()
 	if err != nil && !errors.Is(err, s3backend.Denied) {
-		return ui.Explain(s.Target(), err)
+		return ui.Explain(s.Destination(), err)
 	}
 	if err != nil {
-		return hint.With(ui.Explain(s.Target(), err), "without s3:ListBucket nobody can find them")
+		return hint.With(ui.Explain(s.Destination(), err), "without s3:ListBucket nobody can find them")
 	}
 	if found.Cut {
 		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")
@@ -110,7 +110,7 @@ func (p repairPlan) run(ctx context.Context, s *config.Settings, out, errs io.Wr
 }
 
 // list tells what cannot be read; it fails if that is anything.
-func (p repairPlan) list(out io.Writer, found access.Result, owner bool) error {
+func (p repairCmd) list(out io.Writer, found access.Result, owner bool) error {
 	for _, o := range found.Unreadable {
 		p.tell(out, repaired{Key: o.Key, Size: o.Size, Owner: o.Owner})
 	}
@@ -130,7 +130,7 @@ func (p repairPlan) list(out io.Writer, found access.Result, owner bool) error {
 }
 
 // mend grants the ACL on each object.
-func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
+func (p repairCmd) mend(ctx context.Context, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
 	bar := ui.NewCountBar(errs, "granting the ACL")
 	failed, done := 0, 0
 	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {
@@ -141,7 +141,7 @@ func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found ac
 		}
 		done++
 		p.tell(out, r)
-		bar.Of(done, len(found.Unreadable))
+		bar.Set(done, len(found.Unreadable))
 	})
 	bar.End()
 	if !p.asJSON {
@@ -154,7 +154,7 @@ func (p repairPlan) mend(ctx context.Context, client *s3backend.Client, found ac
 }
 
 // Tell tells of one object, on one line.
-func (p repairPlan) tell(out io.Writer, r repaired) {
+func (p repairCmd) tell(out io.Writer, r repaired) {
 	if p.asJSON {
 		_ = json.NewEncoder(out).Encode(r)
 		return

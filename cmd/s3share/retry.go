@@ -19,16 +19,16 @@ func newRetry() *cobra.Command {
 		Long: `Try now to deliver FILE, or all below DIR, that is blocked or waits for its next
 attempt; without an argument, on every mount of this user.
 ` + exitCodes,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/retry", 0, func(p control.Place, a control.FileAnswer) error { return sayRetried(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/retry", 0, func(p control.Target, a control.FileAnswer) error { return printRetried(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }
 
-// sayRetried says what is tried again, and what is not.
-func sayRetried(out io.Writer, p control.Place, a control.FileAnswer) error {
-	if p.Link == nil {
+// printRetried says what is tried again, and what is not.
+func printRetried(out io.Writer, p control.Target, a control.FileAnswer) error {
+	if p.Client == nil {
 		return p.NoDaemon("retry")
 	}
 	rest := map[outbox.State]int{}

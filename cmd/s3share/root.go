@@ -50,8 +50,8 @@ final name, and so that the bucket's owner can read it.
 	return root
 }
 
-// takes accepts from least to most arguments; what names them for the message.
-func takes(least, most int, what string) cobra.PositionalArgs {
+// argRange accepts from least to most arguments; what names them for the message.
+func argRange(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:

@@ -36,14 +36,14 @@ bytes a second, and a byte of a name that is no UTF-8 is a lone surrogate, as Py
 reads it. --watch goes on, with bars on a terminal and else with a line for
 each change, until the mount is undone or Ctrl-C.
 ` + exitCodes,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON && watching {
 				return hint.Usage(helpHint(cmd), "--json and --watch do not go together")
 			}
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			places, problem := statesOf(ctx, args)
+			places, problem := targetsFor(ctx, args)
 			if len(args) > 0 && problem != nil {
 				return fmt.Errorf("cannot tell the status of %s: %w", args[0], problem)
 			}
@@ -51,7 +51,7 @@ each change, until the mount is undone or Ctrl-C.
 				return hint.ErrInterrupted
 			}
 			if watching && len(places) > 0 {
-				return errors.Join(ui.WatchPlaces(ctx, places, cmd.OutOrStdout()), problem)
+				return errors.Join(ui.Watch(ctx, places, cmd.OutOrStdout()), problem)
 			}
 			all := []control.State{}
 			for _, p := range places {
@@ -76,15 +76,15 @@ each change, until the mount is undone or Ctrl-C.
 	return cmd
 }
 
-// statesOf are the states of the place that args name, or of all mounts and outboxes of
+// targetsFor are the states of the place that args name, or of all mounts and outboxes of
 // this user. Its error says what could not be looked at.
-func statesOf(ctx context.Context, args []string) ([]control.Place, error) {
+func targetsFor(ctx context.Context, args []string) ([]control.Target, error) {
 	if len(args) > 0 {
-		p, err := control.LookAt(ctx, args[0])
+		p, err := control.FindTargetOrOutbox(ctx, args[0])
 		if err != nil {
 			return nil, err
 		}
-		return []control.Place{p}, nil
+		return []control.Target{p}, nil
 	}
-	return control.EveryPlace(ctx)
+	return control.AllTargets(ctx)
 }

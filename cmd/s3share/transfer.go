@@ -22,15 +22,15 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// moving is what put and get have in common.
-type moving struct {
+// transferCmd is what put and get have in common.
+type transferCmd struct {
 	verb, past string // "put", "delivered"
-	says       config.Said
+	cl         config.CommandLine
 	exchange   string
 }
 
-func (m *moving) addFlags(cmd *cobra.Command) {
-	m.says.AddFlags(cmd.Flags())
+func (m *transferCmd) addFlags(cmd *cobra.Command) {
+	m.cl.AddFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&m.exchange, "exchange", "e", "", "the exchange `NAME` of the config file, or the directory where it is mounted (default: the file's default one)")
 	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size", "uid", "gid", "umask", "log-file", "options"} { // of mounts
 		_ = cmd.Flags().MarkHidden(name)
@@ -38,14 +38,14 @@ func (m *moving) addFlags(cmd *cobra.Command) {
 }
 
 // run transfers, tells what went wrong, and ends with one line.
-func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settings, transfer.Config) (transfer.Total, error)) error {
+func (m *transferCmd) run(cmd *cobra.Command, do func(context.Context, *config.Settings, transfer.Config) (transfer.Total, error)) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
 	var args []string
 	if m.exchange != "" {
 		args = []string{m.exchange}
 	}
-	s, err := control.SettingsOf(ctx, &m.says, args)
+	s, err := control.SettingsOf(ctx, &m.cl, args)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return ui.Explain(s.Target(), err)
+		return ui.Explain(s.Destination(), err)
 	}
 	defer client.CloseIdle()
 	private, err := s.PrivateNames()
@@ -65,10 +65,10 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	}
 	notes := m.openNotes(s, errs)
 	defer notes.Close()
-	bar := ui.NewMoveBar(errs, m.past)
-	told := &moveTold{moving: m, target: s.Target(), bar: bar}
+	bar := ui.NewTransferBar(errs, m.past)
+	told := &transferReport{transferCmd: m, target: s.Destination(), bar: bar}
 	total, err := do(ctx, s, transfer.Config{
-		Bucket: client, Notes: notes, Who: config.WhoWeAre(), Private: private, Meter: &bar.Meter, Tell: told.tell,
+		Bucket: client, Notes: notes, Who: config.UserAtHost(), Private: private, Meter: &bar.Meter, Tell: told.tell,
 	})
 	bar.End()
 	told.end()
@@ -80,11 +80,11 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 	case ctx.Err() != nil:
 		return hint.With(hint.ErrInterrupted, again)
 	case err != nil:
-		return m.explain(s.Target(), err)
+		return m.explain(s.Destination(), err)
 	case total.Failed > 0:
 		return hint.With(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
-		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.BesideHint)
+		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.ConflictsHint)
 	case total.Files+total.Present == 0:
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
 		return err
@@ -94,8 +94,8 @@ func (m *moving) run(cmd *cobra.Command, do func(context.Context, *config.Settin
 
 // openNotes opens what earlier transfers have remembered. Without that less is known, which
 // is no failure.
-func (m *moving) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
-	err := ui.Explain(s.Target(), config.SettlePlaces(s))
+func (m *transferCmd) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
+	err := ui.Explain(s.Destination(), config.FillPaths(s))
 	var notes *transfer.Notes
 	if err == nil {
 		id := strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
@@ -109,7 +109,7 @@ func (m *moving) openNotes(s *config.Settings, errs io.Writer) *transfer.Notes {
 }
 
 // summary is the final line.
-func (m *moving) summary(t transfer.Total, took time.Duration) string {
+func (m *transferCmd) summary(t transfer.Total, took time.Duration) string {
 	line := fmt.Sprintf("%s, %s %s in %s", ui.Count(t.Files, "file"), ui.SizeText(t.Bytes), m.past, tookText(took))
 	if t.Present > 0 {
 		line += fmt.Sprintf("; %s there already", wasText(t.Present))
@@ -144,7 +144,7 @@ var rights = map[string]string{
 }
 
 // Explain is the general explain, which names the right that is missing.
-func (m *moving) explain(t config.Target, err error) error {
+func (m *transferCmd) explain(t config.Destination, err error) error {
 	var e *s3backend.Error
 	right := ""
 	if errors.As(err, &e) && e.Kind == s3backend.Denied && !errors.Is(err, s3backend.ErrRequesterPays) {
@@ -154,23 +154,23 @@ func (m *moving) explain(t config.Target, err error) error {
 		return ui.Explain(t, err)
 	}
 	folder, _, _ := strings.Cut(e.Key, "/")
-	return hint.With(ui.InOtherWords(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
+	return hint.With(ui.Reword(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
 		"send the owner the statement that s3share doctor prints")
 }
 
-// moveTold tells of the files that need a word, each on a line.
-type moveTold struct {
-	*moving
-	target config.Target
-	bar    *ui.MoveBar
+// transferReport tells of the files that need a word, each on a line.
+type transferReport struct {
+	*transferCmd
+	target config.Destination
+	bar    *ui.TransferBar
 	n      int
 	hints  []string
 }
 
-// maxTold is how many files are told of.
-const maxTold = 50
+// maxReported is how many files are told of.
+const maxReported = 50
 
-func (m *moveTold) tell(r transfer.Result) {
+func (m *transferReport) tell(r transfer.Result) {
 	line := ""
 	switch r.Outcome {
 	case transfer.Failed:
@@ -186,22 +186,22 @@ func (m *moveTold) tell(r transfer.Result) {
 	default:
 		return
 	}
-	if m.n++; m.n <= maxTold {
+	if m.n++; m.n <= maxReported {
 		m.bar.Line(line)
 	}
 }
 
 // name is what a file is called: where it comes from.
-func (m *moveTold) name(r transfer.Result) string {
+func (m *transferReport) name(r transfer.Result) string {
 	if m.verb == "get" {
 		return fmt.Sprintf("%q", r.Key)
 	}
 	return fmt.Sprintf("%q", r.Path)
 }
 
-func (m *moveTold) end() {
-	if m.n > maxTold {
-		m.bar.Line(fmt.Sprintf("s3share: and %d more", m.n-maxTold))
+func (m *transferReport) end() {
+	if m.n > maxReported {
+		m.bar.Line(fmt.Sprintf("s3share: and %d more", m.n-maxReported))
 	}
 	for _, h := range m.hints {
 		m.bar.Line("s3share: hint: " + hint.OneLine(h))

@@ -33,7 +33,7 @@ Files that both parties have changed are listed too: both versions are in the
 bucket, ours under a name of its own. The mount is undone, and the exit status
 is 1.
 ` + exitCodes,
-		Args: takes(1, 1, "the directory that is mounted on"),
+		Args: argRange(1, 1, "the directory that is mounted on"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
@@ -54,8 +54,8 @@ func unmount(ctx context.Context, name string, ask control.UnmountRequest, errs 
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	err = leaveMount(ctx, dir, ask, errs)
-	var un *undone
+	err = askUnmount(ctx, dir, ask, errs)
+	var un *unmountedError
 	switch {
 	case err == nil:
 		return nil
@@ -65,12 +65,12 @@ func unmount(ctx context.Context, name string, ask control.UnmountRequest, errs 
 	return fmt.Errorf("cannot unmount %s: %w", dir, err)
 }
 
-// undone is an error beside which the mount was undone.
-type undone struct{ error }
+// unmountedError is an error beside which the mount was undone.
+type unmountedError struct{ error }
 
-func (u *undone) Unwrap() error { return u.error }
+func (u *unmountedError) Unwrap() error { return u.error }
 
-func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, errs io.Writer) error {
+func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest, errs io.Writer) error {
 	m, err := mounts.At(dir)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 	if m != nil && !mounts.IsOurs(m) {
 		return hint.With(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
 	}
-	link, st, err := control.FindDaemon(ctx, dir, control.UsersOf(m)...)
+	link, st, err := control.FindDaemon(ctx, dir, control.DaemonUIDs(m)...)
 	switch {
 	case err == nil:
 	case !errors.Is(err, control.ErrNoDaemon):
@@ -86,104 +86,104 @@ func leaveMount(ctx context.Context, dir string, ask control.UnmountRequest, err
 	case m == nil:
 		return control.NotMounted(dir)
 	default:
-		return leaveAlone(dir, m, errs)
+		return unmountWithoutDaemon(dir, m, errs)
 	}
 	if held := mounts.Users(dir); st.Mounted && len(held) > 0 {
-		return busy(held)
+		return busyError(held)
 	}
 	bar := ui.NewProgress(errs)
 	last, err := link.Unmount(ctx, ask, bar.Show)
 	bar.End()
 	if ctx.Err() != nil && last.Outcome != control.OutcomeUnmounted {
-		return stopped(dir, st, last)
+		return interruptedOutcome(dir, st, last)
 	}
 	if err != nil {
 		if m, merr := mounts.At(dir); m == nil && merr == nil { // it was undone before the daemon ended
-			return leftBehind(dir, errs)
+			return outboxLeftover(dir, errs)
 		}
 		return err
 	}
-	return judge(dir, last, ask, errs)
+	return unmountOutcome(dir, last, ask, errs)
 }
 
-// stopped says how things stand after an unmount that was interrupted: what the daemon
+// interruptedOutcome says how things stand after an unmount that was interrupted: what the daemon
 // said last, or else what the kernel shows.
-func stopped(dir string, st control.State, last control.Event) error {
+func interruptedOutcome(dir string, st control.State, last control.Event) error {
 	goesOn := fmt.Sprintf("its daemon (pid %d) goes on delivering, as s3share status shows", st.PID)
 	m, err := mounts.At(dir)
 	switch {
-	case last.Outcome == control.OutcomeStays || last.Outcome == control.OutcomeLeft || last.Outcome == control.OutcomeBusy:
+	case last.Outcome == control.OutcomeCancelled || last.Outcome == control.OutcomeLeft || last.Outcome == control.OutcomeBusy:
 		return hint.With(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
 	case last.Phase == control.PhaseFinishing || err == nil && m == nil:
-		return &undone{hint.With(errors.New("not all is delivered yet"), goesOn)}
+		return &unmountedError{hint.With(errors.New("not all is delivered yet"), goesOn)}
 	case err != nil:
 		return fmt.Errorf("interrupted, and it is not known whether it is still mounted: %w", err)
 	}
 	return hint.With(hint.ErrInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
 }
 
-// judge tells how an unmount went that the daemon has carried out.
-func judge(dir string, last control.Event, ask control.UnmountRequest, errs io.Writer) error {
-	ui.SayBeside(errs, last.Beside)
+// unmountOutcome tells how an unmount went that the daemon has carried out.
+func unmountOutcome(dir string, last control.Event, ask control.UnmountRequest, errs io.Writer) error {
+	ui.PrintConflicts(errs, last.Conflicts)
 	switch last.Outcome {
 	case control.OutcomeBusy:
-		return busy(mounts.Users(dir))
+		return busyError(mounts.Users(dir))
 	case control.OutcomeFailed:
 		return errors.New(last.Error)
 	case control.OutcomeLeft:
-		ui.SayLeft(errs, last.Left)
-		return hint.With(errors.New(ui.LeftText("", last.Left, ask.Timeout)), ui.LeftHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
+		ui.PrintUndelivered(errs, last.Left)
+		return hint.With(errors.New(ui.UndeliveredText("", last.Left, ask.Timeout)), ui.UndeliveredHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
 	case control.OutcomeUnmounted:
 		if len(last.Left) > 0 {
-			ui.SayLeft(errs, last.Left)
-			return &undone{errors.New("not all was delivered: what is listed stays in the outbox")}
+			ui.PrintUndelivered(errs, last.Left)
+			return &unmountedError{errors.New("not all was delivered: what is listed stays in the outbox")}
 		}
 		if last.Error != "" {
-			return &undone{errors.New(last.Error)}
+			return &unmountedError{errors.New(last.Error)}
 		}
-		if len(last.Beside) > 0 {
-			return &undone{hint.With(errors.New(ui.BesideText(last.Beside)), ui.BesideHint)}
+		if len(last.Conflicts) > 0 {
+			return &unmountedError{hint.With(errors.New(ui.ConflictsText(last.Conflicts)), ui.ConflictsHint)}
 		}
 		return nil
 	}
 	return fmt.Errorf("the daemon said %q, which this version does not know", last.Outcome)
 }
 
-// leaveAlone undoes a mount whose daemon does not answer.
-func leaveAlone(dir string, m *mountinfo.Info, errs io.Writer) error {
+// unmountWithoutDaemon undoes a mount whose daemon does not answer.
+func unmountWithoutDaemon(dir string, m *mountinfo.Info, errs io.Writer) error {
 	if mounts.IsDead(dir) {
 		if err := mounts.Unmount(dir, mounts.Lazy); err != nil {
 			return err
 		}
 		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone\n", hint.Printable(dir))
-		return leftBehind(dir, errs)
+		return outboxLeftover(dir, errs)
 	}
 	err := mounts.Unmount(dir, mounts.IfIdle)
 	if errors.Is(err, unix.EBUSY) {
-		return busy(mounts.Users(dir))
+		return busyError(mounts.Users(dir))
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer\n", hint.Printable(m.Source), hint.Printable(dir))
-	return leftBehind(dir, errs)
+	return outboxLeftover(dir, errs)
 }
 
-// leftBehind says what a mount has left in its outbox that was undone without its daemon.
-func leftBehind(dir string, errs io.Writer) error {
-	p, ok := control.KeptAt(dir)
+// outboxLeftover says what a mount has left in its outbox that was undone without its daemon.
+func outboxLeftover(dir string, errs io.Writer) error {
+	p, ok := control.OutboxAt(dir)
 	if !ok || p.Path != "" {
-		return &undone{errors.New("it is not known whether all was delivered: its outbox was not found")}
+		return &unmountedError{errors.New("it is not known whether all was delivered: its outbox was not found")}
 	}
-	left := control.Undelivered(p.State.Owed)
+	left := control.Undelivered(p.State.Pending)
 	if len(left) == 0 {
 		return nil
 	}
-	ui.SayLeft(errs, left)
-	return &undone{hint.With(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Remedy())}
+	ui.PrintUndelivered(errs, left)
+	return &unmountedError{hint.With(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Advice())}
 }
 
-func busy(held []mounts.User) error {
+func busyError(held []mounts.User) error {
 	err := errors.New("it is in use")
 	if len(held) > 0 {
 		err = fmt.Errorf("it is in use by %s", mounts.UsersText(held))

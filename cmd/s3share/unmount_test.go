@@ -16,13 +16,13 @@ func TestStoppedUnmount(t *testing.T) {
 		last control.Event
 		want string
 	}{
-		{control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeStays}, "interrupted"},
+		{control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled}, "interrupted"},
 		{control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft}, "interrupted"},
 		{control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeBusy}, "interrupted"},
 		{control.Event{Phase: control.PhaseFinishing}, "not all is delivered yet"},
 		{control.Event{}, "not all is delivered yet"},
 	} {
-		if got := errorText(stopped("/no/such/mount", control.State{PID: 7}, tt.last)); got != tt.want {
+		if got := errorText(interruptedOutcome("/no/such/mount", control.State{PID: 7}, tt.last)); got != tt.want {
 			t.Errorf("an unmount that ends with %+v says %q, want %q", tt.last, got, tt.want)
 		}
 	}
@@ -48,9 +48,9 @@ func TestJudge(t *testing.T) {
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{sealed}}, control.UnmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
 			"s3share: not delivered: \"Delivery/a\" (10 B): waiting to be sent\n"},
-		{control.Event{Outcome: control.OutcomeUnmounted, Beside: []outbox.Status{beside}}, control.UnmountRequest{}, "1 file went beside the other party's version",
+		{control.Event{Outcome: control.OutcomeUnmounted, Conflicts: []outbox.Status{beside}}, control.UnmountRequest{}, "1 file went beside the other party's version",
 			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n"},
-		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}, Beside: []outbox.Status{beside}}, control.UnmountRequest{}, "not all can be delivered",
+		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}, Conflicts: []outbox.Status{beside}}, control.UnmountRequest{}, "not all can be delivered",
 			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n" +
 				"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{control.Event{Outcome: control.OutcomeBusy}, control.UnmountRequest{}, "it is in use", ""},
@@ -58,7 +58,7 @@ func TestJudge(t *testing.T) {
 		{control.Event{Outcome: "later"}, control.UnmountRequest{}, `the daemon said "later", which this version does not know`, ""},
 	} {
 		var out bytes.Buffer
-		err := judge("/no/such/mount", tt.last, tt.ask, &out)
+		err := unmountOutcome("/no/such/mount", tt.last, tt.ask, &out)
 		if got := errorText(err); got != tt.err || out.String() != tt.out {
 			t.Errorf("judge(%+v) = %q and prints %q, want %q and %q", tt.last, got, &out, tt.err, tt.out)
 		}

@@ -13,7 +13,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Tell which s3share this is",
-		Args:  takes(0, 0, ""),
+		Args:  argRange(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "s3share %s (%s, %s/%s)\n",
 				hint.VersionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

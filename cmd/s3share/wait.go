@@ -24,20 +24,20 @@ changed it: then the exit status is 1. It is 1 as well where there is no such fi
 where S3 cannot say whether it is delivered. Without an argument, wait for every mount
 of this user.
 ` + exitCodes,
-		Args: takes(0, 1, ""),
+		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/wait", timeout, func(p control.Place, a control.FileAnswer) error {
-				ui.SayLeft(cmd.ErrOrStderr(), a.Left)
-				ui.SayBeside(cmd.ErrOrStderr(), a.Beside)
+			return askEach(args, "/wait", timeout, func(p control.Target, a control.FileAnswer) error {
+				ui.PrintUndelivered(cmd.ErrOrStderr(), a.Left)
+				ui.PrintConflicts(cmd.ErrOrStderr(), a.Conflicts)
 				switch {
-				case len(a.Left) > 0 && p.Link == nil:
-					return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Remedy())
+				case len(a.Left) > 0 && p.Client == nil:
+					return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Advice())
 				case len(a.Left) > 0:
-					return hint.With(errors.New(ui.LeftText(p.String(), a.Left, timeout)), ui.LeftHint(a.Left, ""))
-				case len(a.Beside) > 0:
-					return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.BesideText(a.Beside)), ui.BesideHint)
+					return hint.With(errors.New(ui.UndeliveredText(p.String(), a.Left, timeout)), ui.UndeliveredHint(a.Left, ""))
+				case len(a.Conflicts) > 0:
+					return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.ConflictsText(a.Conflicts)), ui.ConflictsHint)
 				}
-				if p.Link == nil && p.Path == "" { // nothing waits there
+				if p.Client == nil && p.Path == "" { // nothing waits there
 					return nil
 				}
 				return a.File.Problem("wait for", p)

@@ -18,25 +18,25 @@ func newWhy() *cobra.Command {
 		Long: `Tell where FILE is on its way, why it is not delivered, S3's own code and the
 id of the request that it refused, and what can be done about it.
 ` + exitCodes,
-		Args: takes(1, 1, "a file"),
+		Args: argRange(1, 1, "a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			p, err := control.LookAt(ctx, args[0])
+			p, err := control.FindTargetOrOutbox(ctx, args[0])
 			if err != nil {
 				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
 			}
-			return sayWhy(cmd.OutOrStdout(), p)
+			return printWhy(cmd.OutOrStdout(), p)
 		},
 	}
 }
 
-// sayWhy says of each file at p why it waits, or what is known where none does.
-func sayWhy(out io.Writer, p control.Place) error {
+// printWhy says of each file at p why it waits, or what is known where none does.
+func printWhy(out io.Writer, p control.Target) error {
 	rows := p.State.Rows()
 	switch {
 	case len(rows) == 0 && p.Path == "":
-		_, err := fmt.Fprintf(out, "%s: %s\n", p, ui.NothingWaits(&p.State))
+		_, err := fmt.Fprintf(out, "%s: %s\n", p, ui.NothingPendingText(&p.State))
 		return err
 	case len(rows) == 0:
 		if err := p.State.File.Problem("say why", p); err != nil {
@@ -46,7 +46,7 @@ func sayWhy(out io.Writer, p control.Place) error {
 		return err
 	}
 	for _, o := range rows {
-		fmt.Fprintf(out, "%s: %s\n", ui.Shown(o), ui.StateText(o))
+		fmt.Fprintf(out, "%s: %s\n", ui.NameText(o), ui.StateText(o))
 		fmt.Fprintf(out, "  because: %s\n", ui.ReasonIn(&p.State, o))
 		switch {
 		case o.Code != "" && o.RequestID != "":
@@ -54,7 +54,7 @@ func sayWhy(out io.Writer, p control.Place) error {
 		case o.Code != "":
 			fmt.Fprintf(out, "  S3 says: %s\n", hint.OneLine(o.Code))
 		}
-		if do := ui.Remedy(o, p.State); do != "" {
+		if do := ui.Advice(o, p.State); do != "" {
 			fmt.Fprintf(out, "  to do:   %s\n", hint.OneLine(do))
 		}
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// Table is what the config file is to say about an exchange.
-type Table struct {
+// Entry is what the config file is to say about an exchange.
+type Entry struct {
 	Bucket   string   `toml:"bucket"`
 	Endpoint string   `toml:"endpoint-url"`
 	Region   string   `toml:"region"`
@@ -31,20 +31,22 @@ type Table struct {
 	Folders  []string `toml:"folders"`
 }
 
-func NewTable(i access.Invitation, profile string) Table {
-	t := Table{Bucket: i.Bucket, Endpoint: i.Endpoint, Region: i.Region, Owner: i.Owner, Profile: profile, Payer: i.RequesterPays}
+// NewEntry returns the entry for an invitation, with the AWS profile to use. Default folders
+// are left out.
+func NewEntry(i access.Invitation, profile string) Entry {
+	t := Entry{Bucket: i.Bucket, Endpoint: i.Endpoint, Region: i.Region, Owner: i.Owner, Profile: profile, Payer: i.RequesterPays}
 	if !slices.Equal(i.Folders, access.DefaultFolders()) {
 		t.Folders = i.Folders
 	}
 	return t
 }
 
-// entry is a key of a table, and its value as the file has it, "" for none.
-type entry struct{ key, value string }
+// keyValue is a key of a table, and its value as the file has it, "" for none.
+type keyValue struct{ key, value string }
 
-// entries are what the table says, in the order in which the file has it. JSON's strings
+// keyValues are what the table says, in the order in which the file has it. JSON's strings
 // are TOML's.
-func (t Table) entries() []entry {
+func (t Entry) keyValues() []keyValue {
 	quoted := func(v string) string {
 		if v == "" {
 			return ""
@@ -62,16 +64,16 @@ func (t Table) entries() []entry {
 		}
 		folders = "[" + strings.Join(list, ", ") + "]"
 	}
-	return []entry{
+	return []keyValue{
 		{"bucket", quoted(t.Bucket)}, {"endpoint-url", quoted(t.Endpoint)}, {"region", quoted(t.Region)}, {"owner", quoted(t.Owner)},
 		{"profile", quoted(t.Profile)}, {PayerSetting, payer}, {"folders", folders},
 	}
 }
 
 // lines are the table as the file has it.
-func (t Table) lines() string {
+func (t Entry) lines() string {
 	var b strings.Builder
-	for _, e := range t.entries() {
+	for _, e := range t.keyValues() {
 		if e.value != "" {
 			fmt.Fprintf(&b, "%s = %s\n", e.key, e.value)
 		}
@@ -91,8 +93,8 @@ func tomlString(s string) string {
 // errOtherExchange says that a name is taken.
 var errOtherExchange = errors.New("an exchange of that name is there already, and it is another")
 
-// listed is what the config file says of an exchange.
-type listed struct {
+// exchangeEntry is what the config file says of an exchange.
+type exchangeEntry struct {
 	File    string
 	text    []byte
 	Name    string   // of the exchange
@@ -111,9 +113,9 @@ func (c change) String() string {
 	return fmt.Sprintf("%s: %s (now %s)", c.key, cmp.Or(c.is, "nothing"), cmp.Or(c.was, "nothing"))
 }
 
-// LookUp finds out what the config file says of an exchange. name is the bucket's if
+// FindExchange finds out what the config file says of an exchange. name is the bucket's if
 // there is none.
-func LookUp(config, name string, t Table) (l listed, err error) {
+func FindExchange(config, name string, t Entry) (l exchangeEntry, err error) {
 	l.Name = cmp.Or(name, t.Bucket)
 	file, _, err := CheckedPath(config)
 	if err != nil {
@@ -127,7 +129,7 @@ func LookUp(config, name string, t Table) (l listed, err error) {
 		return l, hint.WithoutPath(err)
 	}
 	var doc struct {
-		Exchange map[string]Table `toml:"exchange"`
+		Exchange map[string]Entry `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(l.text, &doc); err != nil {
 		return l, configError(file, err)
@@ -154,7 +156,7 @@ func FoldersOf(config, name, bucket string) ([]string, error) {
 		return nil, hint.WithoutPath(err)
 	}
 	var doc struct {
-		Exchange map[string]Table `toml:"exchange"`
+		Exchange map[string]Entry `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(text, &doc); err != nil {
 		return nil, configError(file, err)
@@ -167,9 +169,9 @@ func FoldersOf(config, name, bucket string) ([]string, error) {
 
 // changes are what becomes another in the table. What t does not know stays, but for the
 // folders, of which there is a default.
-func (t Table) changes(to Table) (all []change) {
-	was := t.entries()
-	for i, e := range to.entries() {
+func (t Entry) changes(to Entry) (all []change) {
+	was := t.keyValues()
+	for i, e := range to.keyValues() {
 		if e.value != was[i].value && (e.value != "" || e.key == "folders" && !slices.Equal(t.Folders, access.DefaultFolders())) {
 			all = append(all, change{e.key, was[i].value, e.value})
 		}
@@ -177,23 +179,23 @@ func (t Table) changes(to Table) (all []change) {
 	return all
 }
 
-// Enlist writes a table into the config file, at its end, and leaves all else in it as
+// AddExchange writes a table into the config file, at its end, and leaves all else in it as
 // it is. An exchange of that name that is the same one gets its changes alone.
-func Enlist(config, name string, t Table) (l listed, err error) {
-	if l, err = LookUp(config, name, t); err != nil || l.there && len(l.Changes) == 0 {
+func AddExchange(config, name string, t Entry) (l exchangeEntry, err error) {
+	if l, err = FindExchange(config, name, t); err != nil || l.there && len(l.Changes) == 0 {
 		return l, err
 	}
 	var text []byte
 	if l.there {
 		text = withChanges(l.text, l.Name, l.Changes)
-		err = proveChanged(l, text)
+		err = verifyChanged(l, text)
 	} else {
 		if text = slices.Clone(l.text); len(text) > 0 {
 			text = append(bytes.TrimRight(text, "\n"), "\n\n"...)
 		}
 		text = append(text, "[exchange."+TOMLKey(l.Name)+"]\n"...)
 		text = append(text, t.lines()...)
-		err = proveAdded(l.File, l.text, text, l.Name)
+		err = verifyAdded(l.File, l.text, text, l.Name)
 	}
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(l.File), 0o700)
@@ -242,9 +244,9 @@ func withChanges(text []byte, name string, changes []change) []byte {
 	return out
 }
 
-// proveChanged reads what is to be written: all that was there has to be there, but for
+// verifyChanged reads what is to be written: all that was there has to be there, but for
 // the changes.
-func proveChanged(l listed, text []byte) error {
+func verifyChanged(l exchangeEntry, text []byte) error {
 	var before, after map[string]any
 	err := errors.Join(toml.Unmarshal(l.text, &before), toml.Unmarshal(text, &after))
 	if err == nil {
@@ -266,9 +268,9 @@ func proveChanged(l listed, text []byte) error {
 		"change it by hand, or give this exchange another name with --name")
 }
 
-// proveAdded reads what is to be written: all that was there has to be there, and
+// verifyAdded reads what is to be written: all that was there has to be there, and
 // the new exchange.
-func proveAdded(file string, old, text []byte, name string) error {
+func verifyAdded(file string, old, text []byte, name string) error {
 	var before, after map[string]any
 	err := errors.Join(toml.Unmarshal(old, &before), toml.Unmarshal(text, &after))
 	if err == nil {

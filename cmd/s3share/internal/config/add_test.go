@@ -12,24 +12,24 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
-var team = Table{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333", Profile: "team"}
+var team = Entry{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333", Profile: "team"}
 
-// TestEnlist adds an exchange to config files of all kinds, and mount finds it.
-func TestEnlist(t *testing.T) {
+// TestAddExchange adds an exchange to config files of all kinds, and mount finds it.
+func TestAddExchange(t *testing.T) {
 	for _, tt := range []struct {
 		name, before string
 		as           string // its name
-		table        Table
+		table        Entry
 	}{
 		{"no file", "", "", team},
 		{"comments and no last line end", "# mine\n[exchange.other] # theirs\nbucket = \"b\"", "", team},
 		{"a default", "default = \"other\"\n[exchange.other]\nbucket = \"b\"\n\n\n", "team", team},
 		{"a name with dots", "", "team.exchange", team},
-		{"folders", "", "", Table{Bucket: "b", Folders: []string{"In", `Out "2"`}}},
+		{"folders", "", "", Entry{Bucket: "b", Folders: []string{"In", `Out "2"`}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := inHome(t, tt.before)
-			l, err := Enlist("", tt.as, tt.table)
+			l, err := AddExchange("", tt.as, tt.table)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,7 +41,7 @@ func TestEnlist(t *testing.T) {
 			if !strings.HasPrefix(string(text), strings.TrimRight(tt.before, "\n")) {
 				t.Errorf("what was there is not there any more:\n%s", text)
 			}
-			s, err := Said{Exchange: name}.Resolve()
+			s, err := CommandLine{Exchange: name}.Resolve()
 			if err != nil {
 				t.Fatalf("%v in\n%s", err, text)
 			}
@@ -53,7 +53,7 @@ func TestEnlist(t *testing.T) {
 				strings.Join(s.Folders, "/") != strings.Join(folders, "/") {
 				t.Errorf("mount reads %+v from\n%s", s, text)
 			}
-			if _, err := Enlist("", tt.as, tt.table); err != nil {
+			if _, err := AddExchange("", tt.as, tt.table); err != nil {
 				t.Errorf("the second time: %v", err)
 			}
 			if again, err := os.ReadFile(file); err != nil || string(again) != string(text) {
@@ -67,7 +67,7 @@ func TestEnlist(t *testing.T) {
 	}
 }
 
-func TestEnlistRefuses(t *testing.T) {
+func TestAddExchangeRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, before, words string }{
 		{"another exchange", "[exchange.team]\nbucket = \"b\"\n", "another"},
 		{"another owner", "[exchange.team]\nbucket = \"team-exchange\"\nowner = \"999999999999\"\n", "another"},
@@ -78,7 +78,7 @@ func TestEnlistRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inHome(t, tt.before)
-			l, err := Enlist("", "team", team)
+			l, err := AddExchange("", "team", team)
 			file := l.File
 			if err == nil {
 				t.Fatal("it was added")
@@ -94,13 +94,13 @@ func TestEnlistRefuses(t *testing.T) {
 	}
 }
 
-// TestEnlistChanges changes an exchange that is there: what becomes another is told, and
+// TestAddExchangeChanges changes an exchange that is there: what becomes another is told, and
 // nothing else is touched.
-func TestEnlistChanges(t *testing.T) {
+func TestAddExchangeChanges(t *testing.T) {
 	const before = "# mine\n[exchange.team-2]\nbucket = \"b\"\n\n [ exchange.\"team\" ] # ours\nbucket = \"team-exchange\"\nttl = \"5s\" # kept\n" +
 		"folders = [\"In\", \"Out\"]\nprofile = \"old\"\n[exchange.team.sub]\nprofile = \"x\"\n[exchange.z]\nprofile = \"y\""
 	inHome(t, before)
-	l, err := Enlist("", "team", team)
+	l, err := AddExchange("", "team", team)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,14 +117,14 @@ func TestEnlistChanges(t *testing.T) {
 	if string(text) != after {
 		t.Errorf("the file is\n%s\nwant\n%s", text, after)
 	}
-	if l, err := Enlist("", "team", team); err != nil || len(l.Changes) > 0 {
+	if l, err := AddExchange("", "team", team); err != nil || len(l.Changes) > 0 {
 		t.Errorf("the second time: %v, %v", l.Changes, err)
 	}
 }
 
-// TestEnlistKeepsTheLink: the config file may be a link into a place that is backed
+// TestAddExchangeKeepsTheLink: the config file may be a link into a place that is backed
 // up, and may be shared.
-func TestEnlistKeepsTheLink(t *testing.T) {
+func TestAddExchangeKeepsTheLink(t *testing.T) {
 	dir := inHome(t, "")
 	testhome.Write(t, dir, "dotfiles/config.toml", "# mine\n")
 	testhome.Write(t, dir, ".config/s3share/x", "")
@@ -132,7 +132,7 @@ func TestEnlistKeepsTheLink(t *testing.T) {
 	if err := errors.Join(os.Symlink(filepath.Join(dir, "dotfiles/config.toml"), link), os.Chmod(filepath.Join(dir, "dotfiles/config.toml"), 0o640)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Enlist("", "", team); err != nil {
+	if _, err := AddExchange("", "", team); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {

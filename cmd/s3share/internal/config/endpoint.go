@@ -1,10 +1,10 @@
 package config
 
-// Target is where requests go, for the sentences about them.
-type Target struct{ Bucket, Region, Endpoint, Profile, Owner string }
+// Destination is where requests go, for the sentences about them.
+type Destination struct{ Bucket, Region, Endpoint, Profile, Owner string }
 
-// Where names the server for people.
-func (t Target) Where() string {
+// ServerName names the server for people.
+func (t Destination) ServerName() string {
 	if t.Endpoint != "" {
 		return t.Endpoint
 	}

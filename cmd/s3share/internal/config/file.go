@@ -25,9 +25,9 @@ const defaultExchange = "default"
 // configHint shows the least that a config file needs.
 const configHint = `write [exchange.default] and bucket = "NAME" into it, or say --bucket`
 
-// ConfigPath is where the config file is looked for; asked tells that somebody
+// Path is where the config file is looked for; asked tells that somebody
 // named it, so that it has to be there.
-func ConfigPath(flag string) (file string, asked bool, err error) {
+func Path(flag string) (file string, asked bool, err error) {
 	if flag == "" {
 		flag = os.Getenv("S3SHARE_CONFIG")
 	}
@@ -42,10 +42,10 @@ func ConfigPath(flag string) (file string, asked bool, err error) {
 	return filepath.Join(dir, "s3share", "config.toml"), false, nil
 }
 
-// CheckedPath is ConfigPath for a file that is read or written: one that nobody named has
+// CheckedPath is Path for a file that is read or written: one that nobody named has
 // to be in a place that no other user can change, whether it is there or not.
 func CheckedPath(flag string) (file string, asked bool, err error) {
-	file, asked, err = ConfigPath(flag)
+	file, asked, err = Path(flag)
 	if err == nil && !asked {
 		err = checkConfig(file)
 	}

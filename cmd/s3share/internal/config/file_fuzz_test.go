@@ -52,7 +52,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		before := exchangesIn(t, file)
-		l, err := Enlist(file, name, NewTable(i, "profile"))
+		l, err := AddExchange(file, name, NewEntry(i, "profile"))
 		if err != nil {
 			if now, err := os.ReadFile(file); err != nil || string(now) != string(text) {
 				t.Fatalf("join refused to add %q, and has made %q of %q, %v", line, now, text, err)
@@ -62,7 +62,7 @@ func FuzzConfig(f *testing.F) {
 		after := exchangesIn(t, file)
 		is, ok := after[l.Name]
 		if !ok || is.Bucket != i.Bucket || is.Endpoint != i.Endpoint || i.Owner != "" && is.Owner != i.Owner ||
-			!slices.Equal(is.Folders, NewTable(i, "").Folders) && !slices.Equal(is.Folders, i.Folders) {
+			!slices.Equal(is.Folders, NewEntry(i, "").Folders) && !slices.Equal(is.Folders, i.Folders) {
 			t.Fatalf("join added %q to %q, which is read as %+v, %v", line, text, is, ok)
 		}
 		for other := range before {
@@ -104,14 +104,14 @@ func checkSettings(t *testing.T, s *Settings) {
 }
 
 // exchangesIn are the exchanges of a config file, nil if it cannot be read.
-func exchangesIn(t *testing.T, file string) map[string]Table {
+func exchangesIn(t *testing.T, file string) map[string]Entry {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Exchange map[string]Table `toml:"exchange"`
+		Exchange map[string]Entry `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(data, &doc); err != nil {
 		return nil

@@ -54,7 +54,7 @@ func readOptions(lists []string) (Layer, []string, error) {
 		if !ok || !hasValue {
 			return nil, nil, hint.Usage("s3share mount --help lists the options", "unknown mount option %q", option)
 		}
-		if err := l.say(st, value); err != nil {
+		if err := l.add(st, value); err != nil {
 			return nil, nil, hint.Usage("", "cannot read -o %s: %w", option, err)
 		}
 	}

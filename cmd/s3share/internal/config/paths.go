@@ -33,6 +33,8 @@ func ExchangeID(endpoint, bucket string) string {
 	return readable[:min(len(readable), 63)] + "-" + ExchangeHash(endpoint, bucket)
 }
 
+// ExchangeHash returns eight hexadecimal digits that depend on endpoint and bucket. They are
+// part of file names on disk, and do not change between versions.
 func ExchangeHash(endpoint, bucket string) string {
 	sum := sha256.Sum256([]byte(strings.TrimRight(endpoint, "/") + "\n" + bucket))
 	return hex.EncodeToString(sum[:4])
@@ -51,18 +53,18 @@ func (s *Settings) Locate() (err error) {
 	return err
 }
 
-// Elsewhere reports whether S3 is not AWS's. It is asked where nothing is sent, so
+// NotAWS reports whether S3 is not AWS's. It is asked where nothing is sent, so
 // that a profile need not be there.
-func (s *Settings) Elsewhere() bool {
+func (s *Settings) NotAWS() bool {
 	if err := s.Locate(); err != nil {
 		return s3backend.LocationOf(NamedEndpoint(s), s.Region).Endpoint != ""
 	}
 	return s.At.Endpoint != ""
 }
 
-// SettlePlaces fills in where S3, state and cache are, if nothing said so. The
+// FillPaths fills in where S3, state and cache are, if nothing said so. The
 // XDG Base Directory Specification names the variables and their defaults.
-func SettlePlaces(s *Settings) error {
+func FillPaths(s *Settings) error {
 	if err := s.Locate(); err != nil {
 		return err
 	}
@@ -71,14 +73,14 @@ func SettlePlaces(s *Settings) error {
 		if err != nil {
 			return hint.With(fmt.Errorf("no place for the state directory: %w", err), "name one with --state-dir")
 		}
-		s.StateDir = placeIn(base, s)
+		s.StateDir = exchangeDir(base, s)
 	}
 	if s.CacheDir == "" && s.CacheSize > 0 {
 		base, err := xdg("XDG_CACHE_HOME", ".cache")
 		if err != nil {
 			return hint.With(fmt.Errorf("no place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
 		}
-		s.CacheDir = placeIn(base, s)
+		s.CacheDir = exchangeDir(base, s)
 	}
 	if s.CacheSize == 0 {
 		s.CacheDir = ""
@@ -86,10 +88,10 @@ func SettlePlaces(s *Settings) error {
 	return nil
 }
 
-// placeIn is the directory of the exchange in a base directory. One that an earlier
+// exchangeDir is the directory of the exchange in a base directory. One that an earlier
 // version has made is used where there is no other: its name came from the endpoint as
 // it was written, and was of AWS whatever the partition.
-func placeIn(base string, s *Settings) string {
+func exchangeDir(base string, s *Settings) string {
 	endpoint := s.At.Endpoint
 	if s.At.Partition != s3backend.Partition("") {
 		endpoint += s.At.Partition

@@ -12,8 +12,8 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// Said is what the command line says about a mount.
-type Said struct {
+// CommandLine is what the command line says about a mount.
+type CommandLine struct {
 	Exchange string   // "" for the default one
 	config   string   // of --config
 	options  []string // of each -o
@@ -21,7 +21,7 @@ type Said struct {
 }
 
 // AddFlags gives flags all that can be said about a mount.
-func (c *Said) AddFlags(flags *pflag.FlagSet) {
+func (c *CommandLine) AddFlags(flags *pflag.FlagSet) {
 	c.Flags = AddFlags(flags)
 	flags.StringVar(&c.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	flags.StringArrayVarP(&c.options, "options", "o", nil, "mount options, a `LIST` with commas")
@@ -30,7 +30,7 @@ func (c *Said) AddFlags(flags *pflag.FlagSet) {
 // Resolve gathers the settings: flags go before -o, -o before the environment, the
 // environment before the config file. A bucket that is named outside the config
 // file needs none; then its default exchange is not looked at.
-func (c Said) Resolve() (*Settings, error) {
+func (c CommandLine) Resolve() (*Settings, error) {
 	env, err := Environment()
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (c Said) Resolve() (*Settings, error) {
 		return nil, err
 	}
 	s := Defaults()
-	file, asked, err := ConfigPath(c.config)
+	file, asked, err := Path(c.config)
 	if err != nil && (asked || c.Exchange != "") {
 		return nil, err
 	}
@@ -101,9 +101,9 @@ func (s *Settings) checkUmask() error {
 	return nil
 }
 
-// Target is where the mount's requests go.
-func (s *Settings) Target() Target {
-	return Target{Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, Owner: s.Owner}
+// Destination is where the mount's requests go.
+func (s *Settings) Destination() Destination {
+	return Destination{Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, Owner: s.Owner}
 }
 
 // Source is how mount(8) shows the mount.

@@ -1,8 +1,8 @@
 // Package config is what can be said about a mount, and how it is found out: flags go
 // before -o, -o before the environment, the environment before the config file.
 //
-// [Said] is what a command line says; its Resolve returns the [Settings]. [SettlePlaces]
-// fills in where S3, state and cache are. [Enlist] adds an exchange to the config file and
+// [CommandLine] is what a command line says; its Resolve returns the [Settings]. [FillPaths]
+// fills in where S3, state and cache are. [AddExchange] adds an exchange to the config file and
 // leaves all else in it as it is. Nothing here sends a request.
 package config
 
@@ -104,11 +104,11 @@ var settingTable = []setting{
 	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *Settings) *string { return &s.Region })},
 	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *Settings) *string { return &s.Profile })},
 	{"owner", "ACCOUNT", "the account that owns the bucket; another's is refused", func(s *Settings, v string) error { s.Owner = v; return checkOwner(v) }},
-	{PayerSetting, "", "agree that your account pays for the requests, as the bucket demands", yesNoField(func(s *Settings) *bool { return &s.Payer })},
+	{PayerSetting, "", "agree that your account pays for the requests, as the bucket demands", boolField(func(s *Settings) *bool { return &s.Payer })},
 	{FolderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
-	{"read-only", "", "change nothing", yesNoField(func(s *Settings) *bool { return &s.ReadOnly })},
-	{"sync", "", "", yesNoField(func(s *Settings) *bool { return &s.Sync })},
-	{"allow-other", "", "", yesNoField(func(s *Settings) *bool { return &s.AllowOther })},
+	{"read-only", "", "change nothing", boolField(func(s *Settings) *bool { return &s.ReadOnly })},
+	{"sync", "", "", boolField(func(s *Settings) *bool { return &s.Sync })},
+	{"allow-other", "", "", boolField(func(s *Settings) *bool { return &s.AllowOther })},
 	{"state-dir", "DIR", "where the outbox is kept (default: below $XDG_STATE_HOME)", pathField(func(s *Settings) *string { return &s.StateDir })},
 	{"cache-dir", "DIR", "where blocks are cached (default: below $XDG_CACHE_HOME)", pathField(func(s *Settings) *string { return &s.CacheDir })},
 	{"cache-size", "SIZE", "most bytes of the disk cache, 0 for none (default: 10GiB)", sizeField(func(s *Settings) *byteSize { return &s.CacheSize })},
@@ -119,8 +119,8 @@ var settingTable = []setting{
 	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
 	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *Settings) *string { return &s.LogFile })},
 	{"private", "PATTERN", "names that stay on this machine, like *.bak, besides the built-in list; !PATTERN takes one off it; can be repeated", setPrivate},
-	{"notices", "", "", yesNoField(func(s *Settings) *bool { return &s.Notices })},
-	{"verbose", "", "log every request", yesNoField(func(s *Settings) *bool { return &s.Verbose })},
+	{"notices", "", "", boolField(func(s *Settings) *bool { return &s.Notices })},
+	{"verbose", "", "log every request", boolField(func(s *Settings) *bool { return &s.Verbose })},
 }
 
 func findSetting(name string) (setting, bool) {
@@ -134,8 +134,8 @@ func findSetting(name string) (setting, bool) {
 // A Layer is what one source says: values by the setting's name.
 type Layer map[string][]string
 
-// say records a value after it was found to be readable.
-func (l Layer) say(st setting, value string) error {
+// add records a value after it was found to be readable.
+func (l Layer) add(st setting, value string) error {
 	if err := st.set(new(Settings), value); err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func Environment() (Layer, error) {
 			values = strings.Split(value, ",")
 		}
 		for _, v := range values {
-			if err := l.say(st, v); err != nil {
+			if err := l.add(st, v); err != nil {
 				return nil, hint.Usage("", "cannot read $%s: %w", name, err)
 			}
 		}
@@ -209,7 +209,7 @@ type flagValue struct {
 
 var _ pflag.Value = (*flagValue)(nil)
 
-func (f *flagValue) Set(v string) error { return f.typed.say(f.st, v) }
+func (f *flagValue) Set(v string) error { return f.typed.add(f.st, v) }
 func (f *flagValue) String() string     { return "" }
 
 func (f *flagValue) Type() string {
@@ -233,7 +233,7 @@ func pathField(field func(*Settings) *string) func(*Settings, string) error {
 	}
 }
 
-func yesNoField(field func(*Settings) *bool) func(*Settings, string) error {
+func boolField(field func(*Settings) *bool) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
 		b, err := strconv.ParseBool(v)
 		if err != nil {
@@ -268,6 +268,7 @@ func setFolder(s *Settings, v string) error {
 	return nil
 }
 
+// CheckFolder returns an error if name cannot be a folder of an exchange.
 func CheckFolder(name string) error {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || len(name) > 255 {
 		return fmt.Errorf("%q cannot be a folder's name: it has to be one name without a slash", name)

@@ -88,7 +88,7 @@ func TestUmaskInTheConfigFileIsOctal(t *testing.T) {
 		{`"100"`, 0, "the owner of the files could not open a folder"},
 	} {
 		inHome(t, "[exchange.team]\nbucket = \"b\"\numask = "+tt.written+"\n")
-		s, err := Said{}.Resolve()
+		s, err := CommandLine{}.Resolve()
 		switch {
 		case tt.refused != "":
 			if err == nil || !strings.Contains(err.Error(), tt.refused) {
@@ -121,7 +121,7 @@ func TestSizesInTheConfigFile(t *testing.T) {
 		{`["1K"]`, 0, "array"},
 	} {
 		inHome(t, "[exchange.team]\nbucket = \"b\"\nmemory = "+tt.written+"\n")
-		s, err := Said{}.Resolve()
+		s, err := CommandLine{}.Resolve()
 		switch {
 		case tt.refused != "":
 			if err == nil || !strings.Contains(err.Error(), tt.refused) {
@@ -135,7 +135,7 @@ func TestSizesInTheConfigFile(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	dir := inHome(t, teamConfig)
-	s, err := Said{}.Resolve()
+	s, err := CommandLine{}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s = %v, want %v", tt.name, tt.got, tt.want)
 		}
 	}
-	s, err = Said{Exchange: "other"}.Resolve()
+	s, err = CommandLine{Exchange: "other"}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestLayers(t *testing.T) {
 			inHome(t, teamConfig)
 			t.Setenv("S3SHARE_MEMORY", tt.env)
 			flags := pflag.NewFlagSet("mount", pflag.ContinueOnError)
-			c := Said{Flags: AddFlags(flags), options: []string{tt.option}}
+			c := CommandLine{Flags: AddFlags(flags), options: []string{tt.option}}
 			if tt.flag != "" {
 				if err := flags.Parse([]string{"--memory", tt.flag}); err != nil {
 					t.Fatal(err)
@@ -226,7 +226,7 @@ func TestFolders(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inHome(t, teamConfig)
 			t.Setenv("S3SHARE_FOLDER", tt.env)
-			s, err := Said{Flags: Layer{FolderSetting: tt.flags}}.Resolve()
+			s, err := CommandLine{Flags: Layer{FolderSetting: tt.flags}}.Resolve()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +244,7 @@ func TestFolders(t *testing.T) {
 // TestBucketNeedsNoConfig names a bucket where there is a config file for another.
 func TestBucketNeedsNoConfig(t *testing.T) {
 	inHome(t, "this is no TOML")
-	s, err := Said{Flags: Layer{"bucket": {"b"}}}.Resolve()
+	s, err := CommandLine{Flags: Layer{"bucket": {"b"}}}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// WhoWeAre names this party in the names of conflict copies: user@host.
-func WhoWeAre() string {
+// UserAtHost names this party in the names of conflict copies: user@host.
+func UserAtHost() string {
 	name, host := "someone", "somewhere"
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name = u.Username

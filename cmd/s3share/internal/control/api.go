@@ -1,11 +1,11 @@
-// Package control is how commands and daemons speak: the types that go over a daemon's
-// control socket as JSON, the client of it, and the search for the daemon that is meant.
+// Package control connects commands and daemons: the JSON types of a daemon's control socket,
+// the client, and the search for the daemon of a file or mount that a person named.
 //
-// [State] is what a daemon says about itself. [PlaceOf] and [LookAt] find who answers for
-// what a person has named; [EveryPlace] finds all of this user. Where no daemon answers,
-// [ReadOutbox] reads the outbox where it lies, and [Register] lets one be found again.
-// The server is package daemon's. What the types look like as JSON stays: daemons and
-// commands of different versions meet.
+// [State] is the status of a daemon. [FindTarget] and [FindTargetOrOutbox] return the mount
+// that a name is in; [AllTargets] returns all mounts of this user. If no daemon answers,
+// [ReadOutbox] reads the outbox from disk. [Register] records where an outbox is. The server
+// is in package daemon. The JSON stays as it is, since daemons and commands of different
+// versions speak to each other.
 package control
 
 import (
@@ -22,8 +22,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// ConfirmPatience is how long S3 may take to say what it holds.
-const ConfirmPatience = 5 * time.Second
+// ConfirmTimeout is how long S3 may take to say what it holds.
+const ConfirmTimeout = 5 * time.Second
 
 // FileRequest names a file or a directory, and says how long its asker waits.
 type FileRequest struct {
@@ -36,10 +36,10 @@ type FileRequest struct {
 type FileAnswer struct {
 	Files int             `json:"files"`          // how many it was done to
 	Left  []outbox.Status `json:"left,omitempty"` // what it was not done to
-	// Beside is what was delivered beside the other party's version.
-	Beside []outbox.Status `json:"beside,omitempty"`
-	File   *FileState      `json:"file,omitempty"`  // what is known of the path, where nothing of it waits
-	Error  string          `json:"error,omitempty"` // why it ended otherwise
+	// Conflicts is what was delivered beside the other party's version.
+	Conflicts []outbox.Status `json:"beside,omitempty"`
+	File      *FileState      `json:"file,omitempty"`  // what is known of the path, where nothing of it waits
+	Error     string          `json:"error,omitempty"` // why it ended otherwise
 }
 
 // FileState is what is known of a path of which nothing waits. The daemon of an earlier
@@ -52,7 +52,7 @@ type FileState struct {
 
 // Problem is why f is no answer to somebody who wants to do something with the file at
 // p: that it is not known, or that there is none. It is nil where S3 holds it.
-func (f *FileState) Problem(do string, p Place) error {
+func (f *FileState) Problem(do string, p Target) error {
 	const unknown = "it is not known whether %s is delivered: %w"
 	switch {
 	case f == nil:
@@ -106,7 +106,7 @@ type OutcomesRequest struct {
 	Paths []jsonbytes.String `json:"paths"`
 }
 
-// maxOutcomes is how many paths one request names: it must not be longer than MostRequest.
+// maxOutcomes is how many paths one request names: it must not be longer than MaxRequest.
 const maxOutcomes = 200
 
 // The states of a mount's connection to S3.
@@ -134,35 +134,35 @@ func ClockText(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// MostRequest bounds what a request brings, in bytes.
-const MostRequest = 1 << 20
+// MaxRequest bounds what a request brings, in bytes.
+const MaxRequest = 1 << 20
 
 // State is what a daemon tells about itself.
 type State struct {
-	Version  string                `json:"version"`
-	PID      int                   `json:"pid"`
-	Dir      string                `json:"dir"` // the mountpoint
-	Mounted  bool                  `json:"mounted"`
-	Daemon   string                `json:"daemon"` // whether a process delivers: see outboxes.go
-	Since    time.Time             `json:"since"`
-	Exchange string                `json:"exchange,omitempty"`
-	Bucket   string                `json:"bucket"`
-	Region   string                `json:"region"`
-	Endpoint string                `json:"endpoint,omitempty"`
-	Folders  []string              `json:"folders"`
-	ReadOnly bool                  `json:"read_only"`
-	Payer    bool                  `json:"requester_pays,omitempty"`
-	StateDir string                `json:"state_dir"`
-	CacheDir string                `json:"cache_dir,omitempty"`
-	LogFile  string                `json:"log_file,omitempty"`
-	Login    s3backend.LoginMethod `json:"login"`
-	Paused   *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
-	Owed     []outbox.Status       `json:"owed"`             // the oldest first
-	Beside   []outbox.Status       `json:"beside,omitempty"` // conflict copies that this mount made
-	Path     string                `json:"path,omitempty"`   // what was asked for: Owed, Beside and File are about that alone
-	File     *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
-	Requests map[string]int64      `json:"requests"`
-	Server   []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
+	Version   string                `json:"version"`
+	PID       int                   `json:"pid"`
+	Dir       string                `json:"dir"` // the mountpoint
+	Mounted   bool                  `json:"mounted"`
+	Daemon    string                `json:"daemon"` // whether a process delivers: see outboxes.go
+	Since     time.Time             `json:"since"`
+	Exchange  string                `json:"exchange,omitempty"`
+	Bucket    string                `json:"bucket"`
+	Region    string                `json:"region"`
+	Endpoint  string                `json:"endpoint,omitempty"`
+	Folders   []string              `json:"folders"`
+	ReadOnly  bool                  `json:"read_only"`
+	Payer     bool                  `json:"requester_pays,omitempty"`
+	StateDir  string                `json:"state_dir"`
+	CacheDir  string                `json:"cache_dir,omitempty"`
+	LogFile   string                `json:"log_file,omitempty"`
+	Login     s3backend.LoginMethod `json:"login"`
+	Paused    *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
+	Pending   []outbox.Status       `json:"owed"`             // the oldest first
+	Conflicts []outbox.Status       `json:"beside,omitempty"` // conflict copies that this mount made
+	Path      string                `json:"path,omitempty"`   // what was asked for: Owed, Beside and File are about that alone
+	File      *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
+	Requests  map[string]int64      `json:"requests"`
+	Server    []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
 }
@@ -223,22 +223,22 @@ const (
 const (
 	OutcomeUnmounted = "unmounted" // if Left is not empty, that stays in the outbox
 	OutcomeLeft      = "left"      // not all can be delivered; still mounted
-	OutcomeStays     = "stays"     // whoever asked has taken it back; still mounted
+	OutcomeCancelled = "stays"     // whoever asked has taken it back; still mounted
 	OutcomeBusy      = "busy"      // a program holds the mount; still mounted
 	OutcomeFailed    = "failed"    // for the reason in Error; still mounted
 )
 
 // Event is one line of the answer to POST /unmount.
 type Event struct {
-	Phase   string          `json:"phase"`
-	Files   int             `json:"files"`             // not delivered yet
-	Bytes   int64           `json:"bytes"`             // of these files
-	Sent    int64           `json:"sent"`              // bytes of Bytes that S3 has
-	Waiting string          `json:"waiting,omitempty"` // why nothing is delivered at present
-	Outcome string          `json:"outcome,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Left    []outbox.Status `json:"left,omitempty"`
-	Beside  []outbox.Status `json:"beside,omitempty"` // delivered beside the other party's version
+	Phase     string          `json:"phase"`
+	Files     int             `json:"files"`             // not delivered yet
+	Bytes     int64           `json:"bytes"`             // of these files
+	Sent      int64           `json:"sent"`              // bytes of Bytes that S3 has
+	Waiting   string          `json:"waiting,omitempty"` // why nothing is delivered at present
+	Outcome   string          `json:"outcome,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	Left      []outbox.Status `json:"left,omitempty"`
+	Conflicts []outbox.Status `json:"beside,omitempty"` // delivered beside the other party's version
 }
 
 // UnmountRequest is the body of POST /unmount.
@@ -248,8 +248,8 @@ type UnmountRequest struct {
 	Timeout time.Duration `json:"timeout"`      // for delivering, in nanoseconds; 0 is without end
 }
 
-// StayRequest takes an unmount back. Its events tell whether it came in time.
-type StayRequest struct {
+// CancelUnmountRequest takes an unmount back. Its events tell whether it came in time.
+type CancelUnmountRequest struct {
 	ID string `json:"id"`
 }
 
@@ -285,20 +285,20 @@ const (
 	DaemonUnknown  = "unknown"    // a mount of which nobody knows the outbox
 )
 
-// keep leaves in a state that was read from an outbox what is at path or below it.
-func (st *State) keep(path string) {
+// limitTo leaves in a state that was read from an outbox what is at path or below it.
+func (st *State) limitTo(path string) {
 	if path == "" {
 		return
 	}
 	other := func(o outbox.Status) bool { return !cache.Below(path)(o) }
 	st.Path = path
-	st.Owed = slices.DeleteFunc(st.Owed, other)
-	st.Beside = slices.DeleteFunc(st.Beside, other)
+	st.Pending = slices.DeleteFunc(st.Pending, other)
+	st.Conflicts = slices.DeleteFunc(st.Conflicts, other)
 	st.File = &FileState{State: cache.Unknown, Words: Words{Reason: st.DaemonText() + ", and nothing of it waits in the outbox"}}
 }
 
 // Rows are the files to tell people of.
-func (st *State) Rows() []outbox.Status { return slices.Concat(st.Owed, st.Beside) }
+func (st *State) Rows() []outbox.Status { return slices.Concat(st.Pending, st.Conflicts) }
 
 // UnknownOutcomes is for who cannot ask.
 func UnknownOutcomes(paths []string) []FileState {

@@ -36,19 +36,19 @@ const (
 // errAnswerTooLong says that a daemon's answer does not end.
 var errAnswerTooLong = errors.New("its daemon sends a longer answer than one can be")
 
-// DaemonLink asks one daemon over its control socket.
-type DaemonLink struct {
+// Client asks one daemon over its control socket.
+type Client struct {
 	http *http.Client
 	UID  int // who the daemon runs as
 }
 
-// LinkTo opens a link over the socket at path to a daemon of this user.
-func LinkTo(path string) *DaemonLink { return linkToUser(path, os.Getuid()) }
+// Dial opens a link over the socket at path to a daemon of this user.
+func Dial(path string) *Client { return dialUser(path, os.Getuid()) }
 
-// linkToUser opens a link over the socket at path to a daemon of the user uid, and to
+// dialUser opens a link over the socket at path to a daemon of the user uid, and to
 // nobody else: what lies at path may lead to another program's socket.
-func linkToUser(path string, uid int) *DaemonLink {
-	return LinkOver(uid, &http.Transport{
+func dialUser(path string, uid int) *Client {
+	return NewClient(uid, &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
 			c, err := dialer.DialContext(ctx, "unix", path)
@@ -65,19 +65,19 @@ func linkToUser(path string, uid int) *DaemonLink {
 	})
 }
 
-// LinkOver is a link to a daemon of the user uid, whose answers come from transport.
-func LinkOver(uid int, transport http.RoundTripper) *DaemonLink {
-	return &DaemonLink{UID: uid, http: &http.Client{Transport: transport}}
+// NewClient is a link to a daemon of the user uid, whose answers come from transport.
+func NewClient(uid int, transport http.RoundTripper) *Client {
+	return &Client{UID: uid, http: &http.Client{Transport: transport}}
 }
 
 // Foreign reports whether the daemon is another user's: what it says is not to be
 // acted upon.
-func (l *DaemonLink) Foreign() bool { return l.UID != os.Getuid() }
+func (l *Client) Foreign() bool { return l.UID != os.Getuid() }
 
 // answer is the body of an answer, up to its bound.
-func (l *DaemonLink) answer(body io.Reader) io.Reader { return &boundedReader{body, l.maxAnswer()} }
+func (l *Client) answer(body io.Reader) io.Reader { return &boundedReader{body, l.maxAnswer()} }
 
-func (l *DaemonLink) maxAnswer() int64 {
+func (l *Client) maxAnswer() int64 {
 	if l.Foreign() {
 		return maxForeignAnswer
 	}
@@ -101,9 +101,9 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 
 // FindDaemon links to the daemon behind the mount on dir, which runs as one of
 // uids. It returns ErrNoDaemon if none answers.
-func FindDaemon(ctx context.Context, dir string, uids ...int) (*DaemonLink, State, error) {
+func FindDaemon(ctx context.Context, dir string, uids ...int) (*Client, State, error) {
 	for _, run := range socketDirs(uids) {
-		link := linkToUser(filepath.Join(run.path, socketName(dir)), run.uid)
+		link := dialUser(filepath.Join(run.path, socketName(dir)), run.uid)
 		st, err := link.Status(ctx)
 		if err == nil && st.Dir == dir {
 			return link, st, nil
@@ -112,7 +112,7 @@ func FindDaemon(ctx context.Context, dir string, uids ...int) (*DaemonLink, Stat
 		case ctx.Err() != nil:
 			return nil, State{}, hint.ErrInterrupted
 		case errors.Is(err, context.DeadlineExceeded):
-			return nil, State{}, fmt.Errorf("its daemon gave no answer in %s", statusPatience)
+			return nil, State{}, fmt.Errorf("its daemon gave no answer in %s", statusTimeout)
 		case errors.Is(err, errAnswerTooLong):
 			return nil, State{}, err
 		}
@@ -122,11 +122,11 @@ func FindDaemon(ctx context.Context, dir string, uids ...int) (*DaemonLink, Stat
 
 // allDaemons are the mounts of uids whose daemon answers, by mountpoint. All are asked
 // at once, since each may wait for S3.
-func allDaemons(ctx context.Context, uids ...int) []Place {
+func allDaemons(ctx context.Context, uids ...int) []Target {
 	var (
 		asked sync.WaitGroup
 		mu    sync.Mutex
-		all   []Place
+		all   []Target
 	)
 	for _, run := range socketDirs(uids) {
 		entries, err := os.ReadDir(run.path)
@@ -138,20 +138,20 @@ func allDaemons(ctx context.Context, uids ...int) []Place {
 				continue
 			}
 			asked.Go(func() {
-				link := linkToUser(filepath.Join(run.path, e.Name()), run.uid)
+				link := dialUser(filepath.Join(run.path, e.Name()), run.uid)
 				st, err := link.checkedStatus(ctx)
 				if err != nil {
 					return
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				all = append(all, Place{Link: link, State: st})
+				all = append(all, Target{Client: link, State: st})
 			})
 		}
 	}
 	asked.Wait()
-	slices.SortFunc(all, func(a, b Place) int { return strings.Compare(a.State.Dir, b.State.Dir) })
-	return slices.CompactFunc(all, func(a, b Place) bool { return a.State.Dir == b.State.Dir && a.State.PID == b.State.PID })
+	slices.SortFunc(all, func(a, b Target) int { return strings.Compare(a.State.Dir, b.State.Dir) })
+	return slices.CompactFunc(all, func(a, b Target) bool { return a.State.Dir == b.State.Dir && a.State.PID == b.State.PID })
 }
 
 // socketDir is a directory of control sockets, and whose.
@@ -173,7 +173,7 @@ func socketDirs(uids []int) []socketDir {
 	return dirs
 }
 
-func (l *DaemonLink) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (l *Client) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func (l *DaemonLink) do(ctx context.Context, method, path string, body any) (*ht
 }
 
 // Post sends a request, and reads its answer.
-func (l *DaemonLink) Post(ctx context.Context, path string, body, answer any) error {
+func (l *Client) Post(ctx context.Context, path string, body, answer any) error {
 	resp, err := l.do(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err
@@ -208,39 +208,39 @@ func (l *DaemonLink) Post(ctx context.Context, path string, body, answer any) er
 	return json.NewDecoder(l.answer(resp.Body)).Decode(answer)
 }
 
-// statusPatience is how long a daemon may take to tell what it does.
-const statusPatience = 10 * time.Second
+// statusTimeout is how long a daemon may take to tell what it does.
+const statusTimeout = 10 * time.Second
 
 // errOtherVersion says that a daemon does not know a request.
 var errOtherVersion = hint.With(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
 
 // Status asks what the daemon does.
-func (l *DaemonLink) Status(ctx context.Context) (State, error) { return l.get(ctx, "/status") }
+func (l *Client) Status(ctx context.Context) (State, error) { return l.get(ctx, "/status") }
 
 // checkedStatus is status after the daemon has asked S3 whether it answers.
-func (l *DaemonLink) checkedStatus(ctx context.Context) (State, error) {
+func (l *Client) checkedStatus(ctx context.Context) (State, error) {
 	return l.get(ctx, "/status?check")
 }
 
 // File asks what is known of the file or directory at path.
-func (l *DaemonLink) File(ctx context.Context, path string) (st State, err error) {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience+ConfirmPatience)
+func (l *Client) File(ctx context.Context, path string) (st State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout+ConfirmTimeout)
 	defer cancel()
 	err = l.Post(ctx, "/file", FileRequest{Path: jsonbytes.String(path)}, &st)
 	return st, err
 }
 
 // Waiting asks what waits at path or below it, and no more.
-func (l *DaemonLink) Waiting(ctx context.Context, path string) (st State, err error) {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+func (l *Client) Waiting(ctx context.Context, path string) (st State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	err = l.Post(ctx, "/file", FileRequest{Path: jsonbytes.String(path), Waiting: true}, &st)
 	return st, err
 }
 
 // Outcomes asks what became of files that wait no more.
-func (l *DaemonLink) Outcomes(ctx context.Context, paths []string) []FileState {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+func (l *Client) Outcomes(ctx context.Context, paths []string) []FileState {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	all := make([]FileState, 0, len(paths))
 	for some := range slices.Chunk(paths, maxOutcomes) {
@@ -257,8 +257,8 @@ func (l *DaemonLink) Outcomes(ctx context.Context, paths []string) []FileState {
 	return all
 }
 
-func (l *DaemonLink) get(ctx context.Context, path string) (State, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+func (l *Client) get(ctx context.Context, path string) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	resp, err := l.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -273,23 +273,23 @@ func (l *DaemonLink) get(ctx context.Context, path string) (State, error) {
 	return st, err
 }
 
-// stayPatience is how long a daemon may take to say whether an unmount was taken back.
-const stayPatience = 3 * time.Second
+// cancelTimeout is how long a daemon may take to say whether an unmount was taken back.
+const cancelTimeout = 3 * time.Second
 
 // unmount asks the daemon to deliver and to end. Each event goes to seen; the last
 // one is returned.
 //
 // When ctx ends, the daemon is asked to take it back. Whether it could is said by the
 // event that is returned then: in PhaseFinishing the mount is undone already.
-func (l *DaemonLink) Unmount(ctx context.Context, ask UnmountRequest, seen func(Event)) (Event, error) {
+func (l *Client) Unmount(ctx context.Context, ask UnmountRequest, seen func(Event)) (Event, error) {
 	ask.ID = rand.Text()
 	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		short, done := context.WithTimeout(asking, stayPatience)
+		short, done := context.WithTimeout(asking, cancelTimeout)
 		defer done()
 		var answer struct{}
-		if l.Post(short, "/stay", StayRequest{ask.ID}, &answer) == nil {
+		if l.Post(short, "/stay", CancelUnmountRequest{ask.ID}, &answer) == nil {
 			<-short.Done() // whoever reads the events cancels asking before
 		}
 		cancel()
@@ -315,7 +315,7 @@ func (l *DaemonLink) Unmount(ctx context.Context, ask UnmountRequest, seen func(
 }
 
 // Ask sends a request about files.
-func (l *DaemonLink) Ask(ctx context.Context, what string, ask FileRequest) (FileAnswer, error) {
+func (l *Client) Ask(ctx context.Context, what string, ask FileRequest) (FileAnswer, error) {
 	var a FileAnswer
 	err := l.Post(ctx, what, ask, &a)
 	return a, err

@@ -31,22 +31,22 @@ func (e *endless) Read(p []byte) (int, error) {
 // TestAnotherUsersDaemonCostsLittleMemory has the daemon of another user answer each request
 // without an end: it is read no further than an answer can be long.
 func TestAnotherUsersDaemonCostsLittleMemory(t *testing.T) {
-	for name, ask := range map[string]func(context.Context, *DaemonLink) error{
-		"status":  func(ctx context.Context, l *DaemonLink) error { _, err := l.Status(ctx); return err },
-		"check":   func(ctx context.Context, l *DaemonLink) error { _, err := l.checkedStatus(ctx); return err },
-		"file":    func(ctx context.Context, l *DaemonLink) error { _, err := l.File(ctx, "f"); return err },
-		"waiting": func(ctx context.Context, l *DaemonLink) error { _, err := l.Waiting(ctx, "f"); return err },
-		"ask": func(ctx context.Context, l *DaemonLink) error {
+	for name, ask := range map[string]func(context.Context, *Client) error{
+		"status":  func(ctx context.Context, l *Client) error { _, err := l.Status(ctx); return err },
+		"check":   func(ctx context.Context, l *Client) error { _, err := l.checkedStatus(ctx); return err },
+		"file":    func(ctx context.Context, l *Client) error { _, err := l.File(ctx, "f"); return err },
+		"waiting": func(ctx context.Context, l *Client) error { _, err := l.Waiting(ctx, "f"); return err },
+		"ask": func(ctx context.Context, l *Client) error {
 			_, err := l.Ask(ctx, "/deliver", FileRequest{})
 			return err
 		},
-		"unmount": func(ctx context.Context, l *DaemonLink) error {
+		"unmount": func(ctx context.Context, l *Client) error {
 			_, err := l.Unmount(ctx, UnmountRequest{}, func(Event) {})
 			return err
 		},
 	} {
 		daemon := &endless{}
-		if err := ask(t.Context(), LinkOver(os.Getuid()+1, daemon)); err == nil || daemon.sent > 16<<20 {
+		if err := ask(t.Context(), NewClient(os.Getuid()+1, daemon)); err == nil || daemon.sent > 16<<20 {
 			t.Errorf("%s ends with %v after %d bytes, want an error after some %d", name, err, daemon.sent, maxForeignAnswer)
 		}
 	}

@@ -18,57 +18,57 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// Place is what a person has named: a mount, and a file or folder in it.
-type Place struct {
-	Link  *DaemonLink
-	State State
-	Path  string // below the mountpoint; "" for all of it
+// Target is what a person has named: a mount, and a file or folder in it.
+type Target struct {
+	Client *Client
+	State  State
+	Path   string // below the mountpoint; "" for all of it
 }
 
 // String is the place as people write it.
-func (p Place) String() string { return hint.Printable(filepath.Join(p.State.Dir, p.Path)) }
+func (p Target) String() string { return hint.Printable(filepath.Join(p.State.Dir, p.Path)) }
 
-// PlaceOf finds the daemon behind the mount that name is in, or on, and asks it what
+// FindTarget finds the daemon behind the mount that name is in, or on, and asks it what
 // it knows of it.
-func PlaceOf(ctx context.Context, name string) (Place, error) {
-	p, err := findPlace(ctx, name)
+func FindTarget(ctx context.Context, name string) (Target, error) {
+	p, err := findMount(ctx, name)
 	if err != nil {
-		return Place{}, err
+		return Target{}, err
 	}
 	if p.Path == "" {
-		p.State, err = p.Link.checkedStatus(ctx)
+		p.State, err = p.Client.checkedStatus(ctx)
 	} else {
-		p.State, err = p.Link.File(ctx, p.Path)
+		p.State, err = p.Client.File(ctx, p.Path)
 	}
 	return p, err
 }
 
-// findPlace finds the daemon behind the mount that name is in, or on.
-func findPlace(ctx context.Context, name string) (Place, error) {
+// findMount finds the daemon behind the mount that name is in, or on.
+func findMount(ctx context.Context, name string) (Target, error) {
 	dir, path, m, err := mountOf(name)
 	if err != nil {
-		return Place{}, err
+		return Target{}, err
 	}
 	if m != nil && !mounts.IsOurs(m) {
-		return Place{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
+		return Target{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
 	}
-	link, st, err := FindDaemon(ctx, dir, UsersOf(m)...)
+	link, st, err := FindDaemon(ctx, dir, DaemonUIDs(m)...)
 	switch {
 	case err == nil:
 	case !errors.Is(err, ErrNoDaemon):
-		return Place{}, err
+		return Target{}, err
 	case m == nil:
-		return Place{}, NotMounted(dir)
+		return Target{}, NotMounted(dir)
 	case os.Getuid() != 0 && mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid():
-		return Place{}, NotYourMount(dir, mounts.Owner(m))
+		return Target{}, NotYourMount(dir, mounts.Owner(m))
 	default:
-		return Place{}, hint.With(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
+		return Target{}, hint.With(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
-	return Place{link, st, path}, nil
+	return Target{link, st, path}, nil
 }
 
-// UsersOf are those whose daemon may be behind a mount: who asks, and who mounted.
-func UsersOf(m *mountinfo.Info) []int {
+// DaemonUIDs are those whose daemon may be behind a mount: who asks, and who mounted.
+func DaemonUIDs(m *mountinfo.Info) []int {
 	uids := []int{os.Getuid()}
 	if m != nil && mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid() {
 		uids = append(uids, mounts.Owner(m))
@@ -106,24 +106,24 @@ func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
 	return dir, "", m, err
 }
 
-// PlacesToAsk is the place that args name, for who asks something else about it than
-// PlaceOf does; or every place, but for those of which the error says that nothing is
+// TargetsToAsk is the place that args name, for who asks something else about it than
+// FindTarget does; or every place, but for those of which the error says that nothing is
 // known.
-func PlacesToAsk(ctx context.Context, args []string) ([]Place, error) {
+func TargetsToAsk(ctx context.Context, args []string) ([]Target, error) {
 	if len(args) == 0 {
-		all, err := EveryPlace(ctx)
-		return slices.DeleteFunc(all, func(p Place) bool { return p.State.Daemon == DaemonUnknown }), err
+		all, err := AllTargets(ctx)
+		return slices.DeleteFunc(all, func(p Target) bool { return p.State.Daemon == DaemonUnknown }), err
 	}
-	p, err := findPlace(ctx, args[0])
+	p, err := findMount(ctx, args[0])
 	if err != nil && ctx.Err() == nil {
-		if kept, ok := KeptAt(args[0]); ok && kept.worthShowing() {
-			return []Place{kept}, nil
+		if kept, ok := OutboxAt(args[0]); ok && kept.worthShowing() {
+			return []Target{kept}, nil
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return []Place{p}, nil
+	return []Target{p}, nil
 }
 
 // NotYourMount refuses to take another user's word for settings: root's credentials
@@ -140,13 +140,13 @@ func NotYourMount(dir string, uid int) error {
 // NotMounted says what is wrong with dir, on which nothing is mounted.
 func NotMounted(dir string) error {
 	nothing := errors.New("nothing is mounted there")
-	if p, ok := KeptAt(dir); ok && len(Undelivered(p.State.Owed)) > 0 {
+	if p, ok := OutboxAt(dir); ok && len(Undelivered(p.State.Pending)) > 0 {
 		is := "files are"
-		n := len(Undelivered(p.State.Owed))
+		n := len(Undelivered(p.State.Pending))
 		if n == 1 {
 			is = "file is"
 		}
-		return hint.With(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Remedy(), p.State.DaemonText()))
+		return hint.With(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Advice(), p.State.DaemonText()))
 	}
 	mounted, err := mounts.All()
 	if err != nil {

@@ -29,7 +29,7 @@ import (
 
 // ReadOutbox is the state of what lies in a state directory.
 func ReadOutbox(stateDir string) (State, error) {
-	st := State{StateDir: stateDir, Daemon: DaemonEnded, Owed: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{}}
+	st := State{StateDir: stateDir, Daemon: DaemonEnded, Pending: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{}}
 	if err := statedir.CheckPrivate(stateDir); err != nil {
 		return st, err
 	}
@@ -50,31 +50,31 @@ func ReadOutbox(stateDir string) (State, error) {
 		}
 	}
 	kept, err := cache.Survey(stateDir, private)
-	st.Owed, st.Beside = append(st.Owed, kept.Waiting...), kept.Conflicts
+	st.Pending, st.Conflicts = append(st.Pending, kept.Waiting...), kept.Conflicts
 	st.Mounted = t.Mounted(st.Label())
 	return st, err
 }
 
-// EveryPlace are the mounts of this user, and the outboxes in which something waits though
+// AllTargets are the mounts of this user, and the outboxes in which something waits though
 // no daemon answers for them. The error says what could not be looked at: then it is not
 // known what waits there.
-func EveryPlace(ctx context.Context) ([]Place, error) {
+func AllTargets(ctx context.Context) ([]Target, error) {
 	answered := allDaemons(ctx, os.Getuid())
-	kept, err := keptOutboxes(ctx, answered)
+	kept, err := unservedOutboxes(ctx, answered)
 	if ctx.Err() != nil {
 		return nil, hint.ErrInterrupted
 	}
 	return append(answered, kept...), err
 }
 
-// keptOutboxes are the outboxes of this user in which something waits, or that belong to
+// unservedOutboxes are the outboxes of this user in which something waits, or that belong to
 // a mount, but for those of the daemons that have answered.
-func keptOutboxes(ctx context.Context, answered []Place) ([]Place, error) {
+func unservedOutboxes(ctx context.Context, answered []Target) ([]Target, error) {
 	dirs, err := knownDirs()
 	errs := []error{err}
-	var all []Place
+	var all []Target
 	for _, dir := range dirs {
-		same := func(p Place) bool { return sameDir(p.State.StateDir, dir.path) }
+		same := func(p Target) bool { return sameDir(p.State.StateDir, dir.path) }
 		if slices.ContainsFunc(answered, same) || slices.ContainsFunc(all, same) {
 			continue
 		}
@@ -87,37 +87,37 @@ func keptOutboxes(ctx context.Context, answered []Place) ([]Place, error) {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 			continue
 		}
-		p := Place{State: st}
+		p := Target{State: st}
 		if st.Daemon == daemonSilent {
-			p = answersNow(ctx, p)
+			p = askAgain(ctx, p)
 		}
-		if err != nil && p.Link == nil {
+		if err != nil && p.Client == nil {
 			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w", hint.Printable(dir.path), hint.WithoutPath(err)))
 		}
-		if p.Link != nil || len(Undelivered(st.Owed)) > 0 || st.Mounted {
+		if p.Client != nil || len(Undelivered(st.Pending)) > 0 || st.Mounted {
 			all = append(all, p)
 		}
 	}
-	lost, err := lostMounts(ctx, append(slices.Clip(answered), all...))
+	lost, err := unservedMounts(ctx, append(slices.Clip(answered), all...))
 	all = append(all, lost...)
-	slices.SortStableFunc(all, func(a, b Place) int { return strings.Compare(a.State.Dir, b.State.Dir) })
+	slices.SortStableFunc(all, func(a, b Target) int { return strings.Compare(a.State.Dir, b.State.Dir) })
 	return all, errors.Join(append(errs, err)...)
 }
 
-// lostMounts are the mounts of this user that are not among those that are known: nobody
+// unservedMounts are the mounts of this user that are not among those that are known: nobody
 // knows their outbox.
-func lostMounts(ctx context.Context, known []Place) (all []Place, err error) {
+func unservedMounts(ctx context.Context, known []Target) (all []Target, err error) {
 	mounted, err := mounts.All()
 	errs := []error{err}
 	for _, m := range mounted {
-		if mounts.Owner(m) != os.Getuid() || slices.ContainsFunc(known, func(p Place) bool { return p.State.Dir == m.Mountpoint }) {
+		if mounts.Owner(m) != os.Getuid() || slices.ContainsFunc(known, func(p Target) bool { return p.State.Dir == m.Mountpoint }) {
 			continue
 		}
-		p := answersNow(ctx, Place{State: State{
-			Dir: m.Mountpoint, Mounted: true, Daemon: DaemonUnknown, Owed: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{},
+		p := askAgain(ctx, Target{State: State{
+			Dir: m.Mountpoint, Mounted: true, Daemon: DaemonUnknown, Pending: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{},
 			Bucket: strings.TrimPrefix(m.Source, mounts.SourcePrefix),
 		}})
-		if p.Link == nil {
+		if p.Client == nil {
 			if still, err := mounts.At(m.Mountpoint); err == nil && still == nil {
 				continue // undone since
 			}
@@ -128,16 +128,16 @@ func lostMounts(ctx context.Context, known []Place) (all []Place, err error) {
 	return all, errors.Join(errs...)
 }
 
-// latePatience is how long a daemon may take to answer that did not when all were asked:
+// lateTimeout is how long a daemon may take to answer that did not when all were asked:
 // it has begun since, or it hangs.
-const latePatience = 2 * time.Second
+const lateTimeout = 2 * time.Second
 
-// answersNow asks for p again, of which nobody told anything before.
-func answersNow(ctx context.Context, p Place) Place {
-	ctx, cancel := context.WithTimeout(ctx, latePatience)
+// askAgain asks for p again, of which nobody told anything before.
+func askAgain(ctx context.Context, p Target) Target {
+	ctx, cancel := context.WithTimeout(ctx, lateTimeout)
 	defer cancel()
 	if link, st, err := FindDaemon(ctx, p.State.Dir, os.Getuid()); err == nil {
-		return Place{Link: link, State: st}
+		return Target{Client: link, State: st}
 	}
 	return p
 }
@@ -151,16 +151,16 @@ func sameDir(a, b string) bool {
 	return aerr == nil && berr == nil && os.SameFile(ai, bi)
 }
 
-// KeptAt is the outbox of the mount that name was in, or on, and the path in there. ok is
+// OutboxAt is the outbox of the mount that name was in, or on, and the path in there. ok is
 // false where nobody knows of one. Of several mounts on one directory it is the one that
 // is there still, else one in which something waits, else the last.
-func KeptAt(name string) (p Place, ok bool) {
+func OutboxAt(name string) (p Target, ok bool) {
 	abs, err := mounts.AbsPath(name)
 	if err != nil {
 		return p, false
 	}
 	type candidate struct {
-		Place
+		Target
 		used time.Time
 	}
 	var all []candidate
@@ -173,7 +173,7 @@ func KeptAt(name string) (p Place, ok bool) {
 			continue
 		}
 		if st, err := ReadOutbox(dir.path); err == nil {
-			all = append(all, candidate{Place{State: st, Path: path}, statedir.LockModTime(dir.path)})
+			all = append(all, candidate{Target{State: st, Path: path}, statedir.LockModTime(dir.path)})
 		}
 	}
 	if len(all) == 0 {
@@ -183,10 +183,10 @@ func KeptAt(name string) (p Place, ok bool) {
 		return cmp.Or(
 			cmp.Compare(len(a.State.Dir), len(b.State.Dir)),
 			compareBool(a.State.Mounted, b.State.Mounted),
-			compareBool(len(Undelivered(a.State.Owed)) > 0, len(Undelivered(b.State.Owed)) > 0),
+			compareBool(len(Undelivered(a.State.Pending)) > 0, len(Undelivered(b.State.Pending)) > 0),
 			a.used.Compare(b.used))
-	}).Place
-	p.State.keep(p.Path)
+	}).Target
+	p.State.limitTo(p.Path)
 	return p, true
 }
 
@@ -224,8 +224,8 @@ func (st *State) DaemonText() string {
 	return "its daemon has ended"
 }
 
-// whatDelivers is what a person does to have delivered what waits; "" for nothing.
-func (st *State) whatDelivers() string {
+// recoverAdvice is what a person does to have delivered what waits; "" for nothing.
+func (st *State) recoverAdvice() string {
 	if st.Daemon != DaemonEnded {
 		return ""
 	}
@@ -244,13 +244,13 @@ func (st *State) whatDelivers() string {
 	return command + " delivers it, and so does the next mount"
 }
 
-// LookAt is PlaceOf, and what lies in the outbox where no daemon answers.
-func LookAt(ctx context.Context, name string) (Place, error) {
-	p, err := PlaceOf(ctx, name)
+// FindTargetOrOutbox is FindTarget, and what lies in the outbox where no daemon answers.
+func FindTargetOrOutbox(ctx context.Context, name string) (Target, error) {
+	p, err := FindTarget(ctx, name)
 	if err == nil || ctx.Err() != nil {
 		return p, err
 	}
-	if kept, ok := KeptAt(name); ok && kept.worthShowing() {
+	if kept, ok := OutboxAt(name); ok && kept.worthShowing() {
 		return kept, nil
 	}
 	return p, err
@@ -258,20 +258,20 @@ func LookAt(ctx context.Context, name string) (Place, error) {
 
 // worthShowing reports whether an outbox for which no daemon answers says more than that
 // there is none.
-func (p Place) worthShowing() bool { return len(p.State.Rows()) > 0 || p.State.Mounted }
+func (p Target) worthShowing() bool { return len(p.State.Rows()) > 0 || p.State.Mounted }
 
 // NoDaemon says that nobody can be asked to do something with what waits at p.
-func (p Place) NoDaemon(do string) error {
-	return hint.With(fmt.Errorf("cannot %s %s: %s", do, p, p.State.DaemonText()), p.State.Remedy())
+func (p Target) NoDaemon(do string) error {
+	return hint.With(fmt.Errorf("cannot %s %s: %s", do, p, p.State.DaemonText()), p.State.Advice())
 }
 
 // remedy is what to do about an outbox for which no daemon answers; "" for nothing.
-func (st *State) Remedy() string {
+func (st *State) Advice() string {
 	switch {
 	case st.Daemon == daemonSilent:
 		return fmt.Sprintf("if it hangs, end it: kill -9 %d; what waits stays in the outbox", st.PID)
-	case len(Undelivered(st.Owed)) > 0:
-		return st.whatDelivers()
+	case len(Undelivered(st.Pending)) > 0:
+		return st.recoverAdvice()
 	case st.Mounted && st.Daemon == DaemonEnded:
 		return "s3share unmount " + hint.ShellQuote(st.Dir) + " undoes the dead mount"
 	}

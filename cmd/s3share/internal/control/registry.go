@@ -87,15 +87,15 @@ func Register(stateDir string) error {
 	socket, err := NewSocketPath(stateDir)
 	if err == nil {
 		passing := filepath.Join(filepath.Dir(socket), registryName)
-		err = note(passing, registrationName(stateDir), data)
+		err = writeRegistration(passing, registrationName(stateDir), data)
 	}
 	if root, rerr := config.StateRoot(); rerr == nil && filepath.Dir(stateDir) != root { // else it is found there
-		return note(filepath.Join(root, registryName), registrationName(stateDir), data)
+		return writeRegistration(filepath.Join(root, registryName), registrationName(stateDir), data)
 	}
 	return err
 }
 
-func note(registry, name string, data []byte) error {
+func writeRegistration(registry, name string, data []byte) error {
 	prune(registry)
 	dir, err := privatedir.Make(registry)
 	if err != nil {

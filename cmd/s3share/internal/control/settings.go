@@ -12,7 +12,7 @@ import (
 
 // SettingsOf resolves the settings of the exchange that args names, or that is mounted on
 // the directory that they name.
-func SettingsOf(ctx context.Context, c *config.Said, args []string) (*config.Settings, error) {
+func SettingsOf(ctx context.Context, c *config.CommandLine, args []string) (*config.Settings, error) {
 	if len(args) == 0 {
 		return c.Resolve()
 	}
@@ -25,12 +25,12 @@ func SettingsOf(ctx context.Context, c *config.Said, args []string) (*config.Set
 	if uid := mounts.Owner(m); uid >= 0 && uid != os.Getuid() {
 		return nil, NotYourMount(dir, uid)
 	}
-	p, err := PlaceOf(ctx, dir)
+	p, err := FindTarget(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell what is mounted on %s: %w", dir, err)
 	}
-	if p.Link.Foreign() {
-		return nil, NotYourMount(dir, p.Link.UID)
+	if p.Client.Foreign() {
+		return nil, NotYourMount(dir, p.Client.UID)
 	}
 	st := p.State
 	if st.Exchange != "" {

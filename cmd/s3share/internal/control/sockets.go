@@ -38,22 +38,22 @@ func runtimeDirs(uid int) []string {
 	for _, temp := range tempDirs() {
 		add(filepath.Join(temp, "s3share-"+id))
 	}
-	return append(dirs, spareDirs(uid)...)
+	return append(dirs, fallbackDirs(uid)...)
 }
 
 // tempDirs are the places of temporary files.
 func tempDirs() []string { return slices.Compact([]string{os.TempDir(), "/tmp"}) }
 
-// spareDirs are a user's directories in them that got random names, because another
+// fallbackDirs are a user's directories in them that got random names, because another
 // user had taken the usual one. What others call so is among them, too.
-func spareDirs(uid int) (dirs []string) {
+func fallbackDirs(uid int) (dirs []string) {
 	for _, temp := range tempDirs() {
 		entries, err := os.ReadDir(temp)
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
-			if ok, _ := filepath.Match(spareName(uid), e.Name()); ok && e.IsDir() {
+			if ok, _ := filepath.Match(fallbackPattern(uid), e.Name()); ok && e.IsDir() {
 				dirs = append(dirs, filepath.Join(temp, e.Name()))
 			}
 		}
@@ -61,8 +61,8 @@ func spareDirs(uid int) (dirs []string) {
 	return dirs
 }
 
-// spareName is a pattern of os.MkdirTemp, and of filepath.Match.
-func spareName(uid int) string { return "s3share-" + strconv.Itoa(uid) + "-*" }
+// fallbackPattern is a pattern of os.MkdirTemp, and of filepath.Match.
+func fallbackPattern(uid int) string { return "s3share-" + strconv.Itoa(uid) + "-*" }
 
 // trusted reports whether dir is a directory that only uid can change.
 func trusted(dir string, uid int) bool {
@@ -100,7 +100,7 @@ func NewSocketPath(dir string) (string, error) {
 		}
 	}
 	for _, temp := range tempDirs() {
-		run, err := os.MkdirTemp(temp, spareName(uid))
+		run, err := os.MkdirTemp(temp, fallbackPattern(uid))
 		if err != nil {
 			continue
 		}

@@ -10,24 +10,24 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// checkPatience is how long a status waits for S3.
-const checkPatience = 2 * time.Second
+// connectionTimeout is how long a status waits for S3.
+const connectionTimeout = 2 * time.Second
 
 // checkConnection asks S3 where it has not answered lately.
 func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
-	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	ctx, cancel := context.WithTimeout(ctx, connectionTimeout)
 	defer cancel()
 	known, err := d.bucket.Check(ctx)
 	c := d.connectionOf(known)
 	if err != nil && c.State == control.Online {
 		c.State = control.NoAnswer
-		c.Reason = fmt.Sprintf("no answer from %s in %s", d.settings.Target().Where(), checkPatience)
+		c.Reason = fmt.Sprintf("no answer from %s in %s", d.settings.Destination().ServerName(), connectionTimeout)
 	}
 	return c
 }
 
 func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection {
-	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Failing, Words: d.wordsOf(known.Err)}
+	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Failing, Words: d.errorText(known.Err)}
 	switch {
 	case known.Failing.IsZero():
 	case isRefusal(known.Err):

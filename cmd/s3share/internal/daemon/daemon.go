@@ -31,9 +31,9 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// drainPatience is how long a signal leaves for delivering. systemd kills 90 s
+// drainTimeout is how long a signal leaves for delivering. systemd kills 90 s
 // after its signal: DefaultTimeoutStopSec in systemd-system.conf(5).
-const drainPatience = 75 * time.Second
+const drainTimeout = 75 * time.Second
 
 // mountDaemon is the process behind one mount. start makes it serve; run holds
 // until the mount is undone, delivers what is owed and gives everything back.
@@ -50,18 +50,18 @@ type mountDaemon struct {
 	log      *slog.Logger
 	logFile  *logFile // nil for standard error
 	bucket   bucket
-	cache    owing
-	server   mounted
+	cache    fileCache
+	server   mountServer
 	control  *controlServer
 	notices  *notices // nil where nobody is to be told
 
 	unmounts unmounts
 
-	serving atomic.Bool   // the kernel has the mount
-	gone    chan struct{} // closed when the kernel has given the mount up
-	hurry   chan struct{} // has a token when what is left may stay in the outbox
-	ended   chan struct{} // closed when all is given back but the control socket
-	left    error         // of the last drain; read it after ended
+	serving   atomic.Bool   // the kernel has the mount
+	gone      chan struct{} // closed when the kernel has given the mount up
+	skipDrain chan struct{} // has a token when what is left may stay in the outbox
+	ended     chan struct{} // closed when all is given back but the control socket
+	drainErr  error         // of the last drain; read it after ended
 }
 
 // bucket is what a daemon tells of its bucket; *s3backend.Client implements it.
@@ -78,8 +78,8 @@ type bucket interface {
 	Abilities() []s3backend.Ability
 }
 
-// owing is what a daemon asks of its cache; *cache.Cache implements it.
-type owing interface {
+// fileCache is what a daemon asks of its cache; *cache.Cache implements it.
+type fileCache interface {
 	Status() []outbox.Status
 	StatusAt(path string) []outbox.Status
 	Conflicts(path string) []outbox.Status
@@ -94,8 +94,8 @@ type owing interface {
 	Close() error
 }
 
-// mounted is what a daemon asks of its mount; *fs.Server implements it.
-type mounted interface {
+// mountServer is what a daemon asks of its mount; *fs.Server implements it.
+type mountServer interface {
 	Unmount() error
 	Wait()
 }
@@ -104,7 +104,7 @@ type mounted interface {
 func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemon {
 	return &mountDaemon{
 		settings: s, notes: notes, foreground: foreground, started: time.Now(),
-		gone: make(chan struct{}), hurry: make(chan struct{}, 1), ended: make(chan struct{}),
+		gone: make(chan struct{}), skipDrain: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
 
@@ -121,9 +121,9 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	}
 	var last func() error
 	if d.server == nil {
-		last = func() error { return unmake(d.made) }
+		last = func() error { return removeMade(d.made) }
 	}
-	failed := d.giveBack(last)
+	failed := d.release(last)
 	if failed != nil && d.log != nil {
 		d.log.Error("could not clean up after a start that failed", "err", failed)
 	}
@@ -142,7 +142,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	if err := d.check(dir); err != nil {
 		return err
 	}
-	if err := d.takePlaces(); err != nil {
+	if err := d.acquireDirs(); err != nil {
 		return err
 	}
 	if d.settings.Notices {
@@ -150,7 +150,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	}
 	files, err := d.connect(ctx)
 	if err != nil {
-		return ui.Explain(d.settings.Target(), err)
+		return ui.Explain(d.settings.Destination(), err)
 	}
 	return d.mount(files)
 }
@@ -163,8 +163,8 @@ func (d *mountDaemon) check(dir string) (err error) {
 	if err := mounts.CheckMountpoint(d.dir, d.notes); err != nil {
 		return err
 	}
-	if err := config.SettlePlaces(d.settings); err != nil {
-		return ui.Explain(d.settings.Target(), err)
+	if err := config.FillPaths(d.settings); err != nil {
+		return ui.Explain(d.settings.Destination(), err)
 	}
 	if err := config.CheckOutside(d.dir, d.settings); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.notices.tell, Who: config.WhoWeAre(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.notices.add, Who: config.UserAtHost(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
@@ -238,7 +238,7 @@ func (d *mountDaemon) undoRefused() error {
 }
 
 // serve takes a mount that the kernel has.
-func (d *mountDaemon) serve(server mounted) {
+func (d *mountDaemon) serve(server mountServer) {
 	d.server = server
 	d.serving.Store(true)
 	go func() {
@@ -271,21 +271,21 @@ func (d *mountDaemon) run(ctx context.Context) error {
 	case <-d.gone:
 	case <-ctx.Done():
 		d.log.Info("ending, as a signal asks for")
-		d.leave()
+		d.forceUnmount()
 	}
 	if d.foreground {
 		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) // nobody may listen any more
 	}
-	d.left = d.lastDrain(ctx)
-	if d.left != nil {
-		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.left)
+	d.drainErr = d.finalDrain(ctx)
+	if d.drainErr != nil {
+		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.drainErr)
 	}
 	d.log.Info("unmounted", "dir", d.dir)
-	return errors.Join(d.left, d.giveBack(nil))
+	return errors.Join(d.drainErr, d.release(nil))
 }
 
-// leave undoes the mount for good: if programs hold it, from under them.
-func (d *mountDaemon) leave() {
+// forceUnmount undoes the mount for good: if programs hold it, from under them.
+func (d *mountDaemon) forceUnmount() {
 	err := d.server.Unmount()
 	if err != nil {
 		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
@@ -298,19 +298,19 @@ func (d *mountDaemon) leave() {
 	d.serving.Store(false) // though programs may hold it still, and gone stay open
 }
 
-// lastDrain delivers what is owed once the kernel can bring nothing more. It takes
+// finalDrain delivers what is owed once the kernel can bring nothing more. It takes
 // as long as that takes, but after a signal only drainPatience.
-func (d *mountDaemon) lastDrain(signalled context.Context) error {
+func (d *mountDaemon) finalDrain(signalled context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
 		select {
-		case <-d.hurry:
+		case <-d.skipDrain:
 		case <-ctx.Done():
 		case <-signalled.Done():
 			select {
-			case <-time.After(drainPatience):
-			case <-d.hurry:
+			case <-time.After(drainTimeout):
+			case <-d.skipDrain:
 			case <-ctx.Done():
 			}
 		}
@@ -326,12 +326,12 @@ func (d *mountDaemon) lastDrain(signalled context.Context) error {
 	return err
 }
 
-// giveBack returns all that start took, as far as it got. last is called before the
+// release returns all that start took, as far as it got. last is called before the
 // state directory is free for another daemon.
-func (d *mountDaemon) giveBack(last func() error) error {
+func (d *mountDaemon) release(last func() error) error {
 	var errs []error
 	if d.serving.Load() {
-		d.leave()
+		d.forceUnmount()
 	}
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())
@@ -342,7 +342,7 @@ func (d *mountDaemon) giveBack(last func() error) error {
 		errs = append(errs, last())
 	}
 	if d.lock != nil {
-		d.leaveOutbox()
+		d.releaseOutbox()
 		errs = append(errs, d.lock.Close())
 	}
 	close(d.ended)
@@ -355,8 +355,8 @@ func (d *mountDaemon) giveBack(last func() error) error {
 	return errors.Join(errs...)
 }
 
-// abandon ends the process at once, and leaves no dead mount.
-func (d *mountDaemon) abandon() {
+// exitNow ends the process at once, and leaves no dead mount.
+func (d *mountDaemon) exitNow() {
 	if d.serving.Load() {
 		_ = mounts.Unmount(d.dir, mounts.Lazy)
 	}

@@ -24,8 +24,8 @@ const (
 	noticeDelay = time.Second
 	// noticePause lies between two times that the desktop is told something.
 	noticePause = 20 * time.Second
-	// noticePatience is how long the desktop may take to show it.
-	noticePatience = 5 * time.Second
+	// noticeTimeout is how long the desktop may take to show it.
+	noticeTimeout = 5 * time.Second
 	// noticeNames is how many files a notice names.
 	noticeNames = 3
 )
@@ -41,11 +41,11 @@ type notices struct {
 	wake   chan struct{}
 
 	mu   sync.Mutex
-	news map[outbox.State]*newsOf // not told yet
+	news map[outbox.State]*stateNews // not told yet
 }
 
-// newsOf is what there is to tell of one state.
-type newsOf struct {
+// stateNews is what there is to tell of one state.
+type stateNews struct {
 	files int
 	names []string // the first of them, with what there is to say
 }
@@ -60,7 +60,7 @@ func newNotices(dir string, log *slog.Logger) *notices {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &notices{
 		dir: dir, bus: bus, log: log, cancel: cancel, ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		news: map[outbox.State]*newsOf{},
+		news: map[outbox.State]*stateNews{},
 	}
 	go n.run(ctx)
 	return n
@@ -80,7 +80,7 @@ func sessionBus() string {
 }
 
 // Tell takes news in.
-func (n *notices) tell(st outbox.Status) {
+func (n *notices) add(st outbox.Status) {
 	if n == nil {
 		return
 	}
@@ -88,7 +88,7 @@ func (n *notices) tell(st outbox.Status) {
 	defer n.mu.Unlock()
 	of := n.news[st.State]
 	if of == nil {
-		of = &newsOf{}
+		of = &stateNews{}
 		n.news[st.State] = of
 	}
 	of.files++
@@ -104,11 +104,11 @@ func (n *notices) tell(st outbox.Status) {
 func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
-		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.Shown(st)))
+		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.NameText(st)))
 	case outbox.Paused:
 		return hint.OneLine(st.Reason)
 	}
-	return ui.Shown(st) + ": " + ui.ReasonText(st)
+	return ui.NameText(st) + ": " + ui.ReasonText(st)
 }
 
 // close ends the notices; what was not told yet is in status.
@@ -144,9 +144,9 @@ func (n *notices) run(ctx context.Context) {
 func (n *notices) show(ctx context.Context) {
 	n.mu.Lock()
 	news := n.news
-	n.news = map[outbox.State]*newsOf{}
+	n.news = map[outbox.State]*stateNews{}
 	n.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, noticePatience)
+	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
 	defer cancel()
 	err := n.notify(ctx, news)
 	if err != nil && ctx.Err() == nil {
@@ -154,7 +154,7 @@ func (n *notices) show(ctx context.Context) {
 	}
 }
 
-func (n *notices) notify(ctx context.Context, news map[outbox.State]*newsOf) error {
+func (n *notices) notify(ctx context.Context, news map[outbox.State]*stateNews) error {
 	conn, err := dbus.Connect(n.bus, dbus.WithContext(ctx))
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (n *notices) notify(ctx context.Context, news map[outbox.State]*newsOf) err
 }
 
 // Words are a notice's title and text.
-func (n *notices) words(state outbox.State, of *newsOf) (summary, body string) {
+func (n *notices) words(state outbox.State, of *stateNews) (summary, body string) {
 	files := ui.Count(of.files, "file")
 	then := "s3share status " + n.dir
 	switch state {

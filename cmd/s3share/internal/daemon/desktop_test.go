@@ -68,9 +68,9 @@ func TestNotices(t *testing.T) {
 	n := newNotices("/mnt/team", slog.New(slog.DiscardHandler))
 	defer n.close()
 	for range 100 {
-		n.tell(blocked)
+		n.add(blocked)
 	}
-	n.tell(beside)
+	n.add(beside)
 	got := map[string]string{}
 	for range 2 {
 		select {
@@ -99,10 +99,10 @@ func TestNoDesktop(t *testing.T) {
 	if n != nil {
 		t.Error("there is a desktop without a bus")
 	}
-	n.tell(blocked)
+	n.add(blocked)
 	n.close()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(os.TempDir(), "no-such-bus"))
 	n = newNotices("/mnt", slog.New(slog.DiscardHandler))
-	n.tell(outbox.Status{State: outbox.Paused})
+	n.add(outbox.Status{State: outbox.Paused})
 	n.close()
 }

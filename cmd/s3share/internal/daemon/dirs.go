@@ -21,17 +21,17 @@ type madeDir struct{ dir, top string }
 // directory is the first: while there is anything in it, all the rest stays as well.
 var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray", "small.list", "lock", "daemon.lock"}
 
-// unmake removes the directories of a start that failed, as far as there is nothing
+// removeMade removes the directories of a start that failed, as far as there is nothing
 // in them but what the start made. What else came into them stays, and so do they.
-func unmake(all []madeDir) error {
+func removeMade(all []madeDir) error {
 	var errs []error
 	for _, m := range all {
-		errs = append(errs, m.unmake())
+		errs = append(errs, m.remove())
 	}
 	return errors.Join(errs...)
 }
 
-func (m madeDir) unmake() error {
+func (m madeDir) remove() error {
 	for _, name := range startFiles {
 		if err := os.Remove(filepath.Join(m.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -44,10 +44,10 @@ func (m madeDir) unmake() error {
 	}
 }
 
-// takePlaces takes the state directory, makes the cache's, and opens the log.
-func (d *mountDaemon) takePlaces() (err error) {
+// acquireDirs takes the state directory, makes the cache's, and opens the log.
+func (d *mountDaemon) acquireDirs() (err error) {
 	s := d.settings
-	if err := d.take(s.StateDir, "state directory", "--state-dir"); err != nil {
+	if err := d.acquireDir(s.StateDir, "state directory", "--state-dir"); err != nil {
 		return err
 	}
 	if d.lock, err = statedir.Lock(s.StateDir, statedir.LockInfo{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
@@ -58,7 +58,7 @@ func (d *mountDaemon) takePlaces() (err error) {
 		return err
 	}
 	if s.CacheDir != "" {
-		if err := d.take(s.CacheDir, "cache directory", "--cache-dir"); err != nil {
+		if err := d.acquireDir(s.CacheDir, "cache directory", "--cache-dir"); err != nil {
 			return err
 		}
 	}
@@ -73,9 +73,9 @@ func (d *mountDaemon) registerOutbox() {
 	}
 }
 
-// leaveOutbox notes that this process gives the state directory up, and whether anything
+// releaseOutbox notes that this process gives the state directory up, and whether anything
 // waits in it.
-func (d *mountDaemon) leaveOutbox() {
+func (d *mountDaemon) releaseOutbox() {
 	if err := statedir.NoteEnd(d.lock); err != nil && d.log != nil {
 		d.log.Warn("status may take this process for one that does not answer", "err", err)
 	}
@@ -84,7 +84,7 @@ func (d *mountDaemon) leaveOutbox() {
 	}
 }
 
-func (d *mountDaemon) take(dir, what, flag string) error {
+func (d *mountDaemon) acquireDir(dir, what, flag string) error {
 	top := config.FirstMissing(dir)
 	err := config.MakePrivate(dir, what, flag)
 	if top != "" {

@@ -27,7 +27,7 @@ func TestFailedStartRemovesWhatItMade(t *testing.T) {
 			top := filepath.Join(t.TempDir(), "top")
 			state := filepath.Join(top, "state")
 			d := &mountDaemon{settings: &config.Settings{StateDir: state}, dir: "/mnt"}
-			if err := d.takePlaces(); err != nil {
+			if err := d.acquireDirs(); err != nil {
 				t.Fatal(err)
 			}
 			defer d.lock.Close()
@@ -40,7 +40,7 @@ func TestFailedStartRemovesWhatItMade(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			err := unmake(d.made)
+			err := removeMade(d.made)
 			if !c.kept {
 				if _, serr := os.Stat(top); err != nil || !os.IsNotExist(serr) {
 					t.Errorf("unmake = %v, and %s is there: %v", err, top, serr)

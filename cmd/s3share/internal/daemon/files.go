@@ -17,8 +17,8 @@ import (
 // What a daemon answers to questions about files. An answer says what was confirmed; an
 // error on the way to one is a third answer, with its reason.
 
-// wordsOf are the words for an error of the exchange; none for nil.
-func (d *mountDaemon) wordsOf(err error) (w control.Words) {
+// errorText are the words for an error of the exchange; none for nil.
+func (d *mountDaemon) errorText(err error) (w control.Words) {
 	if err == nil {
 		return w
 	}
@@ -27,21 +27,21 @@ func (d *mountDaemon) wordsOf(err error) (w control.Words) {
 		w.Code = e.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = hint.With(errors.New("no answer from "+d.settings.Target().Where()+" in time"), "check the endpoint and the network")
+		err = hint.With(errors.New("no answer from "+d.settings.Destination().ServerName()+" in time"), "check the endpoint and the network")
 	}
-	err = ui.Explain(d.settings.Target(), err)
+	err = ui.Explain(d.settings.Destination(), err)
 	w.Reason = hint.OneLine(err.Error())
 	_, w.Hint = hint.ExitCode(err)
 	return w
 }
 
 func (d *mountDaemon) fileState(found cache.Confirmed) *control.FileState {
-	return &control.FileState{State: found.Is, At: found.At, Words: d.wordsOf(found.Err)}
+	return &control.FileState{State: found.Is, At: found.At, Words: d.errorText(found.Err)}
 }
 
 // confirm asks S3 what it holds at path.
 func (d *mountDaemon) confirm(ctx context.Context, path string) *control.FileState {
-	ctx, cancel := context.WithTimeout(ctx, control.ConfirmPatience)
+	ctx, cancel := context.WithTimeout(ctx, control.ConfirmTimeout)
 	defer cancel()
 	found := d.cache.Confirm(ctx, path)
 	if known := d.bucket.Contact(); errors.Is(found.Err, context.DeadlineExceeded) && known.Err != nil {
@@ -64,7 +64,7 @@ func (d *mountDaemon) stateAt(ctx context.Context, ask control.FileRequest) cont
 			}
 		}
 		st := d.state()
-		st.Path, st.File, st.Owed, st.Beside = path, file, owed, d.cache.Conflicts(path)
+		st.Path, st.File, st.Pending, st.Conflicts = path, file, owed, d.cache.Conflicts(path)
 		return st
 	}
 }
@@ -75,8 +75,8 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 	serveJSON(mux, "/wait", d.wait)
 	serveJSON(mux, "/retry", d.retry)
 	serveJSON(mux, "/deliver", d.deliverFiles)
-	serveJSON(mux, "/stay", func(_ context.Context, ask control.StayRequest) struct{} {
-		d.unmounts.takeBack(ask.ID)
+	serveJSON(mux, "/stay", func(_ context.Context, ask control.CancelUnmountRequest) struct{} {
+		d.unmounts.cancel(ask.ID)
 		return struct{}{}
 	})
 	serveJSON(mux, "/outcomes", func(_ context.Context, ask control.OutcomesRequest) []control.FileState {
@@ -124,14 +124,14 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 		case errors.Is(err, context.DeadlineExceeded):
 			a.Left = control.Undelivered(d.cache.StatusAt(path))
 		case err != nil:
-			a.Error = d.wordsOf(err).Reason
+			a.Error = d.errorText(err).Reason
 		}
 		if len(a.Left) > 0 || a.Error != "" {
 			break
 		}
 		a.File = d.confirm(ctx, path)
 	}
-	a.Beside = d.cache.Conflicts(path)
+	a.Conflicts = d.cache.Conflicts(path)
 	return a
 }
 
@@ -152,7 +152,7 @@ func (d *mountDaemon) deliverFiles(ctx context.Context, ask control.FileRequest)
 	a := control.FileAnswer{Left: d.cache.StatusAt(path)}
 	var err error
 	if a.Files, err = d.cache.Deliver(path); err != nil {
-		a.Error = d.wordsOf(err).Reason
+		a.Error = d.errorText(err).Reason
 	}
 	if a.Files == 0 && len(a.Left) == 0 {
 		a.File = d.confirm(ctx, path)

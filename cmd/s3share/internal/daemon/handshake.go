@@ -22,8 +22,8 @@ const (
 	LifelineVariable = "S3SHARE_LIFELINE_FD"
 )
 
-// report is what a daemon says once about its start: ready, or an error.
-type report struct {
+// startReport is what a daemon says once about its start: ready, or an error.
+type startReport struct {
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
 	Code  int    `json:"code"`
@@ -57,10 +57,10 @@ func StartProcess(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 	if err != nil {
 		return fmt.Errorf("cannot run %s: %w", cmd.Path, err)
 	}
-	answer := make(chan report, 1)
+	answer := make(chan startReport, 1)
 	silent := make(chan error, 1)
 	go func() {
-		var r report
+		var r startReport
 		line, err := bufio.NewReader(read).ReadBytes('\n')
 		if err == nil {
 			err = json.Unmarshal(line, &r)
@@ -90,10 +90,10 @@ func StartProcess(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 	}
 }
 
-// announce writes the report about a daemon's start to w and closes it. A starter
+// reportStart writes the report about a daemon's start to w and closes it. A starter
 // that is gone does not hinder.
-func announce(w io.WriteCloser, failure error) {
-	var r report
+func reportStart(w io.WriteCloser, failure error) {
+	var r startReport
 	if failure != nil {
 		r.Error = hint.OneLine(failure.Error())
 		r.Code, r.Hint = hint.ExitCode(failure)

@@ -66,7 +66,7 @@ func TestAnnounce(t *testing.T) {
 		{hint.Usage("do z", "cannot\nx"), `{"error":"cannot x","hint":"do z","code":2}`},
 	} {
 		var out closingBuilder
-		announce(&out, tt.err)
+		reportStart(&out, tt.err)
 		if got := strings.TrimSpace(out.String()); got != tt.want || !out.closed {
 			t.Errorf("announce(%v) writes %s, closed %v, want %s", tt.err, got, out.closed, tt.want)
 		}

@@ -20,7 +20,7 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	var a control.LoginAnswer
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
-		err = ui.Explain(d.settings.Target(), err)
+		err = ui.Explain(d.settings.Destination(), err)
 		a.Error = err.Error()
 		_, a.Hint = hint.ExitCode(err)
 	} else {
@@ -40,8 +40,8 @@ func (d *mountDaemon) paused() *control.Pause {
 	if err == nil {
 		return nil
 	}
-	p := &control.Pause{Words: d.wordsOf(err)}
-	if errors.Is(err, s3backend.BadLogin) && !ui.IsClock(p.Code) {
+	p := &control.Pause{Words: d.errorText(err)}
+	if errors.Is(err, s3backend.BadLogin) && !ui.IsClockSkew(p.Code) {
 		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
 		if d.bucket.LoginMethod().Fixed {
 			p.Hint = "they come from the environment: s3share unmount --keep " + d.dir + ", and mount again with new ones"

@@ -11,14 +11,14 @@ import (
 )
 
 // Mount mounts in this process, or hands over to one in the background.
-func Mount(says config.Said, dir string, foreground bool, notes io.Writer) error {
+func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer) error {
 	ready := inherited(readyVariable)
 	s, err := says.Resolve()
 	if err == nil && !foreground && ready == nil {
 		return Background(os.Args[1:], os.Environ())
 	}
 	d := newDaemon(s, foreground, notes)
-	ctx, cancel, stop := hint.SignalContextFunc(d.abandon)
+	ctx, cancel, stop := hint.SignalContextFunc(d.exitNow)
 	defer stop()
 	if lifeline := inherited(LifelineVariable); lifeline != nil {
 		hint.OnEOF(lifeline, cancel)
@@ -31,12 +31,12 @@ func Mount(says config.Said, dir string, foreground bool, notes io.Writer) error
 		if ready == nil {
 			return err
 		}
-		announce(ready, err)
+		reportStart(ready, err)
 		code, _ := hint.ExitCode(err)
 		return hint.Silent(code)
 	}
 	if ready != nil {
-		announce(ready, nil)
+		reportStart(ready, nil)
 	}
 	if err := d.run(ctx); err != nil {
 		if foreground {

@@ -27,8 +27,8 @@ func delivering(ctx context.Context, by statedir.LockInfo) error {
 
 // Recover delivers what waits in the outbox of s. It is a daemon that has no mount.
 func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out, errs io.Writer) (err error) {
-	if err := config.SettlePlaces(s); err != nil {
-		return ui.Explain(s.Target(), err)
+	if err := config.FillPaths(s); err != nil {
+		return ui.Explain(s.Destination(), err)
 	}
 	nothing := func() error {
 		_, err := fmt.Fprintf(out, "nothing waits for %s in %s\n", s.Label(), s.StateDir)
@@ -38,14 +38,14 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 		return nothing()
 	}
 	d := newDaemon(s, false, errs)
-	if err := d.takePlaces(); err != nil {
+	if err := d.acquireDirs(); err != nil {
 		var used *statedir.InUseError
 		if errors.As(err, &used) && used.Holder.Dir != "" {
 			return delivering(ctx, used.Holder)
 		}
-		return errors.Join(err, d.giveBack(nil))
+		return errors.Join(err, d.release(nil))
 	}
-	defer func() { err = errors.Join(err, d.giveBack(nil)) }()
+	defer func() { err = errors.Join(err, d.release(nil)) }()
 	if owes, err := cache.Owes(s.StateDir); err != nil || !owes {
 		return errors.Join(err, nothing())
 	}
@@ -54,7 +54,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return ui.Explain(s.Target(), err)
+		return ui.Explain(s.Destination(), err)
 	}
 	deadline := ctx
 	if timeout > 0 {
@@ -66,8 +66,8 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	last, _ := d.deliver(deadline, nil, bar.Show)
 	bar.End()
 	beside := d.cache.Conflicts("")
-	ui.SayLeft(errs, last.Left)
-	ui.SayBeside(errs, beside)
+	ui.PrintUndelivered(errs, last.Left)
+	ui.PrintConflicts(errs, beside)
 	const stays = "what is left stays in the outbox, for the next mount or recover"
 	switch {
 	case ctx.Err() != nil:
@@ -75,9 +75,9 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	case last.Error != "":
 		return errors.New(last.Error)
 	case len(last.Left) > 0:
-		return hint.With(errors.New(ui.LeftText("", last.Left, timeout)), ui.LeftHint(last.Left, stays))
+		return hint.With(errors.New(ui.UndeliveredText("", last.Left, timeout)), ui.UndeliveredHint(last.Left, stays))
 	case len(beside) > 0:
-		return hint.With(errors.New("all is delivered, but "+ui.BesideText(beside)), ui.BesideHint)
+		return hint.With(errors.New("all is delivered, but "+ui.ConflictsText(beside)), ui.ConflictsHint)
 	}
 	fmt.Fprintf(out, "all of %s is delivered\n", s.Label())
 	return nil

@@ -16,8 +16,8 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// controlPatience is how long a daemon that ends waits for those who ask it.
-const controlPatience = 5 * time.Second
+// controlTimeout is how long a daemon that ends waits for those who ask it.
+const controlTimeout = 5 * time.Second
 
 // controlServer is the daemon's side of the control socket: HTTP with JSON, for its own
 // user and root alone.
@@ -80,7 +80,7 @@ func (l ownListener) Accept() (net.Conn, error) {
 
 // serve begins to answer for d.
 func (c *controlServer) serve(d *mountDaemon) {
-	c.server = &http.Server{Handler: d.answers(), ReadHeaderTimeout: controlPatience, MaxHeaderBytes: 64 << 10}
+	c.server = &http.Server{Handler: d.handler(), ReadHeaderTimeout: controlTimeout, MaxHeaderBytes: 64 << 10}
 	c.served = make(chan struct{})
 	go func() {
 		defer close(c.served)
@@ -90,8 +90,8 @@ func (c *controlServer) serve(d *mountDaemon) {
 	}()
 }
 
-// answers returns the handler of what is asked over the control socket.
-func (d *mountDaemon) answers() http.Handler {
+// handler returns the handler of what is asked over the control socket.
+func (d *mountDaemon) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		var checked *control.Connection
@@ -108,7 +108,7 @@ func (d *mountDaemon) answers() http.Handler {
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
 	mux.HandleFunc("POST /login", d.serveLogin)
 	d.serveFiles(mux)
-	return http.MaxBytesHandler(mux, control.MostRequest)
+	return http.MaxBytesHandler(mux, control.MaxRequest)
 }
 
 // close ends the answers under way in controlPatience, and removes the socket.
@@ -116,7 +116,7 @@ func (c *controlServer) close() error {
 	if c.served == nil {
 		return c.listener.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), controlPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
 	defer cancel()
 	err := c.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -132,15 +132,15 @@ func (d *mountDaemon) state() control.State {
 		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: control.DaemonRuns, Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Login: d.bucket.LoginMethod(), Paused: d.paused(), Owed: d.cache.Status(), Beside: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
+		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.cache.Status(), Conflicts: d.cache.Conflicts(""), Requests: d.bucket.Counts(),
 		Server:     d.bucket.Abilities(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()
 	}
-	if st.Owed == nil {
-		st.Owed = []outbox.Status{}
+	if st.Pending == nil {
+		st.Pending = []outbox.Status{}
 	}
 	return st
 }

@@ -78,7 +78,7 @@ func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
 // and no request makes it lose a file that waits.
 func FuzzRequests(f *testing.F) {
 	d, files := refusingDaemon(f)
-	handler, want := d.answers(), len(files.Status())
+	handler, want := d.handler(), len(files.Status())
 	for _, seed := range []struct{ target, body string }{
 		{"GET /status", ""}, {"GET /status?check", ""}, {"POST /status", "{}"}, {"GET /file", "{}"}, {"DELETE /", ""},
 		{"POST /file", `{"path":"Delivery/plain"}`}, {"POST /file", `{"path":"","waiting":true}`}, {"POST /file", `{"path":"Delivery/caf\udce9"}`},

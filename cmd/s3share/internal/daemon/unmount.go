@@ -16,11 +16,11 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
-// eventPause lies between two events.
-const eventPause = 200 * time.Millisecond
+// eventInterval lies between two events.
+const eventInterval = 200 * time.Millisecond
 
-// errTakenBack ends an unmount that was taken back.
-var errTakenBack = errors.New("taken back")
+// errCancelled ends an unmount that was taken back.
+var errCancelled = errors.New("taken back")
 
 // unmounts are the unmounts that are asked for at present, by id.
 type unmounts struct {
@@ -46,11 +46,11 @@ func (u *unmounts) add(id string, cancel context.CancelCauseFunc) (done func()) 
 	}
 }
 
-func (u *unmounts) takeBack(id string) {
+func (u *unmounts) cancel(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if cancel := u.byID[id]; cancel != nil {
-		cancel(errTakenBack)
+		cancel(errCancelled)
 	}
 }
 
@@ -76,7 +76,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	last := d.unmount(ctx, ask.Keep, send)
-	last.Beside = d.cache.Conflicts("")
+	last.Conflicts = d.cache.Conflicts("")
 	if r.Context().Err() == nil {
 		send(last)
 	}
@@ -107,21 +107,21 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.
 		e, left := d.progress(control.PhaseFinishing)
 		send(e)
 		if worth != nil && d.notWorth(worth, left) {
-			d.mayLeave()
+			d.allowLeftovers()
 		}
 		select {
 		case <-d.ended:
 			return d.unmountedEvent()
 		case <-waiting.Done():
 			switch {
-			case context.Cause(waiting) == errTakenBack: // too late, as the next event says
+			case context.Cause(waiting) == errCancelled: // too late, as the next event says
 			case !errors.Is(waiting.Err(), context.DeadlineExceeded):
 				return control.Event{} // nobody reads it
 			default:
-				d.mayLeave()
+				d.allowLeftovers()
 			}
 			waiting = context.WithoutCancel(ctx)
-		case <-time.After(eventPause):
+		case <-time.After(eventInterval):
 		}
 	}
 }
@@ -130,10 +130,10 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.
 func (d *mountDaemon) unmountedEvent() control.Event {
 	e := control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeUnmounted}
 	var left *outbox.LeftError
-	if errors.As(d.left, &left) {
+	if errors.As(d.drainErr, &left) {
 		e.Left = left.Left
-	} else if d.left != nil {
-		e.Error = d.left.Error()
+	} else if d.drainErr != nil {
+		e.Error = d.drainErr.Error()
 	}
 	return e
 }
@@ -157,7 +157,7 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(co
 			return d.drainedEvent(ctx, err, worth != nil)
 		case <-d.gone: // somebody else was quicker
 			return control.Event{}, true
-		case <-time.After(eventPause):
+		case <-time.After(eventInterval):
 		}
 	}
 }
@@ -169,7 +169,7 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (c
 	case err == nil:
 		return control.Event{}, true
 	case errors.Is(ctx.Err(), context.Canceled): // taken back, or whoever asked is gone
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeStays, Left: control.Undelivered(d.cache.Status())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled, Left: control.Undelivered(d.cache.Status())}, false
 	case keep:
 		return control.Event{}, true
 	case errors.As(err, &left):
@@ -177,7 +177,7 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (c
 	case ctx.Err() != nil:
 		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.cache.Status())}, false
 	}
-	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Target(), err).Error()}, false
+	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Destination(), err).Error()}, false
 }
 
 func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
@@ -204,16 +204,16 @@ func (d *mountDaemon) whyWaiting() string {
 	if p := d.paused(); p != nil {
 		return p.Reason
 	}
-	if known := d.bucket.Contact(); !known.Failing.IsZero() && time.Since(known.Failing) > eventPause {
-		return d.wordsOf(known.Err).Reason
+	if known := d.bucket.Contact(); !known.Failing.IsZero() && time.Since(known.Failing) > eventInterval {
+		return d.errorText(known.Err).Reason
 	}
 	return ""
 }
 
-// mayLeave lets the last drain end with something undelivered.
-func (d *mountDaemon) mayLeave() {
+// allowLeftovers lets the last drain end with something undelivered.
+func (d *mountDaemon) allowLeftovers() {
 	select {
-	case d.hurry <- struct{}{}:
+	case d.skipDrain <- struct{}{}:
 	default:
 	}
 }

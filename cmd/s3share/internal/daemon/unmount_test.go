@@ -107,7 +107,7 @@ type running struct {
 	*mountDaemon
 	owing  *fakeOwing
 	mount  *fakeMount
-	link   *control.DaemonLink
+	link   *control.Client
 	result chan error // what run returned
 }
 
@@ -130,13 +130,13 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 	}
 	d.serve(r.mount)
 	d.control.serve(d)
-	r.link = control.LinkTo(socket)
+	r.link = control.Dial(socket)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { r.result <- d.run(ctx) }()
 	t.Cleanup(func() {
 		r.mount.err = nil
 		cancel()
-		d.mayLeave()
+		d.allowLeftovers()
 		<-d.ended
 	})
 	return r
@@ -207,7 +207,7 @@ func TestUnmountStays(t *testing.T) {
 				t.Errorf("unmount = %+v, %v, want %+v", last, err, tt.want)
 			}
 			st, err := r.link.Status(t.Context())
-			if err != nil || !st.Mounted || len(st.Owed) != 2 || st.Bucket != "team" {
+			if err != nil || !st.Mounted || len(st.Pending) != 2 || st.Bucket != "team" {
 				t.Errorf("status = %+v, %v, want it mounted and owing 2", st, err)
 			}
 		})
@@ -247,7 +247,7 @@ func TestUnmountTakenBack(t *testing.T) {
 				if err != nil || serr != nil {
 					t.Fatal(err, serr)
 				}
-				if stays := phase == control.PhaseDelivering; st.Mounted != stays || (last.Outcome == control.OutcomeStays) != stays {
+				if stays := phase == control.PhaseDelivering; st.Mounted != stays || (last.Outcome == control.OutcomeCancelled) != stays {
 					t.Errorf("the last event is %+v, and mounted: %v", last, st.Mounted)
 				}
 			})

@@ -18,15 +18,15 @@ import (
 
 // Run plays the exchange in dir. What it made is gone when it returns.
 func Run(ctx context.Context, dir string, once bool, out io.Writer) (err error) {
-	st, err := raiseStage(ctx, dir)
-	defer func() { err = errors.Join(err, st.strike()) }()
+	st, err := newSetting(ctx, dir)
+	defer func() { err = errors.Join(err, st.teardown()) }()
 	if ctx.Err() != nil {
 		return hint.ErrInterrupted
 	}
 	if err != nil {
 		return err
 	}
-	n := ui.NewNarrator(out)
+	n := ui.NewPrinter(out)
 	n.Title("An exchange between two accounts, all on this machine")
 	n.Fact("bucket", "%s at %s, gone with the demo", st.bucket.Bucket, st.bucket.Endpoint)
 	n.Fact("owner", "account %s, mounted on %s", st.bucket.Owner.Account, nearby(st.owner.dir))
@@ -57,8 +57,8 @@ func Run(ctx context.Context, dir string, once bool, out io.Writer) (err error) 
 	return nil
 }
 
-// stage is what the demo plays on.
-type stage struct {
+// setting is what the demo plays on.
+type setting struct {
 	made   []string // directories, to be removed in reverse
 	work   string   // for state and caches
 	bucket *demoBucket
@@ -66,10 +66,10 @@ type stage struct {
 	client *party
 }
 
-// raiseStage starts the bucket and both parties' mounts. What it returns has to be
+// newSetting starts the bucket and both parties' mounts. What it returns has to be
 // struck, also with an error.
-func raiseStage(ctx context.Context, dir string) (*stage, error) {
-	st := &stage{}
+func newSetting(ctx context.Context, dir string) (*setting, error) {
+	st := &setting{}
 	dir, err := mounts.AbsPath(dir)
 	if err != nil {
 		return st, err
@@ -97,7 +97,7 @@ func raiseStage(ctx context.Context, dir string) (*stage, error) {
 }
 
 // hold waits until ctx ends, or one of the programs does.
-func (st *stage) hold(ctx context.Context) error {
+func (st *setting) hold(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -110,8 +110,8 @@ func (st *stage) hold(ctx context.Context) error {
 	}
 }
 
-// strike ends the programs and removes what raiseStage made, as far as it came.
-func (st *stage) strike() error {
+// teardown ends the programs and removes what raiseStage made, as far as it came.
+func (st *setting) teardown() error {
 	var errs []error
 	for _, p := range []*party{st.client, st.owner} {
 		if p != nil {

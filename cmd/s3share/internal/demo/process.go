@@ -19,8 +19,8 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// stopPatience is how long a program of the demo may take to end.
-const stopPatience = 20 * time.Second
+// stopTimeout is how long a program of the demo may take to end.
+const stopTimeout = 20 * time.Second
 
 // process is a program of the demo that runs.
 type process struct {
@@ -38,7 +38,7 @@ func watch(cmd *exec.Cmd) *process {
 	return p
 }
 
-// endsWithin tells whether the process ends in that time.
+// endsWithin reports whether the process ends in that time.
 func (p *process) endsWithin(d time.Duration) bool {
 	select {
 	case <-p.exited:
@@ -143,7 +143,7 @@ func findLocalbucket() (string, error) {
 
 func (b *demoBucket) stop() error {
 	_ = b.stdin.Close() // it may have ended before
-	if b.proc.endsWithin(stopPatience) {
+	if b.proc.endsWithin(stopTimeout) {
 		return nil
 	}
 	b.proc.kill()
@@ -204,7 +204,7 @@ func (p *party) stop() error {
 	defer p.lifeline.Close()
 	for range 2 {
 		_ = p.proc.cmd.Process.Signal(syscall.SIGTERM) // it may have ended before
-		if p.proc.endsWithin(stopPatience) {
+		if p.proc.endsWithin(stopTimeout) {
 			return nil
 		}
 	}

@@ -30,7 +30,7 @@ const (
 // A step of the demo does something and says what it has shown.
 type step func(context.Context) (said string, err error)
 
-func (st *stage) steps() []step {
+func (st *setting) steps() []step {
 	report := []byte("quarter,units\nQ1,120\nQ2,135\nQ3,150\n")
 	large := make([]byte, manyParts)
 	_, _ = rand.Read(large) // it never fails
@@ -72,7 +72,7 @@ func pass(ctx context.Context, from, to *party, name string, content []byte) (st
 
 // trap uploads a file as the client, the way other tools do: without the ACL. The
 // bucket's owner then sees it and cannot read it.
-func (st *stage) trap(ctx context.Context, name string, content []byte) (string, error) {
+func (st *setting) trap(ctx context.Context, name string, content []byte) (string, error) {
 	said := fmt.Sprintf("another tool uploads %s as the client, without the ACL: the owner sees it and may not read it", name)
 	plain := s3.New(s3.Options{
 		BaseEndpoint: &st.bucket.Endpoint, Region: st.bucket.Region, UsePathStyle: true,

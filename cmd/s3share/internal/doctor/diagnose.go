@@ -24,14 +24,14 @@ type Diagnosis struct {
 	Bucket     string             `json:"bucket"`
 	Endpoint   string             `json:"endpoint,omitempty"`
 	Worst      access.State       `json:"worst"`
-	Findings   []told             `json:"findings"`
+	Findings   []reportedCheck    `json:"findings"`
 	Statements []access.Statement `json:"statements,omitempty"` // for the bucket policy
 	IAM        *access.Document   `json:"iam,omitempty"`        // for our own user or role
 	Server     *serverTable       `json:"server,omitempty"`     // not of AWS
 }
 
-// told is a finding in words.
-type told struct {
+// reportedCheck is a finding in words.
+type reportedCheck struct {
 	access.Finding
 	Found string `json:"found"`
 	Hint  string `json:"hint,omitempty"`
@@ -41,9 +41,9 @@ type told struct {
 // Diagnose checks everything, as far as it gets.
 func Diagnose(ctx context.Context, s *config.Settings) Diagnosis {
 	d := Diagnosis{Exchange: s.Label(), Bucket: s.Bucket}
-	report := access.Report{Findings: examineHere(s)}
+	report := access.Report{Findings: checkMachine(s)}
 	d.Endpoint = cmp.Or(s.At.Endpoint, s.Endpoint)
-	client, findings := examineDoor(ctx, s)
+	client, findings := checkBucketAccess(ctx, s)
 	report.Findings = append(report.Findings, findings...)
 	if client != nil {
 		defer client.CloseIdle()
@@ -63,8 +63,8 @@ func Diagnose(ctx context.Context, s *config.Settings) Diagnosis {
 	}
 	d.Worst = report.Worst()
 	for _, f := range report.Findings {
-		t := told{Finding: f}
-		t.Found, t.Hint = sayFinding(s.Target(), f)
+		t := reportedCheck{Finding: f}
+		t.Found, t.Hint = findingText(s.Destination(), f)
 		if f.Err != nil {
 			t.Error = hint.OneLine(f.Err.Error())
 		}

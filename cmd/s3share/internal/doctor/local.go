@@ -43,8 +43,8 @@ const (
 // lowDisk is how much free disk is worth a word: the outbox leaves as much free.
 const lowDisk = 512 << 20
 
-// examineHere checks this machine.
-func examineHere(s *config.Settings) []access.Finding {
+// checkMachine checks this machine.
+func checkMachine(s *config.Settings) []access.Finding {
 	fuse := access.Finding{Check: checkFUSE, State: access.StateOK, Reason: whyThere, How: "/dev/fuse, fusermount3"}
 	if err := mounts.CheckKernel(s.AllowOther); err != nil {
 		fuse.State, fuse.Reason, fuse.Err = access.StateMissing, whyBroken, err
@@ -54,7 +54,7 @@ func examineHere(s *config.Settings) []access.Finding {
 		return all // where the state directory is depends on it; examineDoor says why
 	}
 	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere, How: "a file made and removed there"}
-	if err := config.SettlePlaces(s); err != nil {
+	if err := config.FillPaths(s); err != nil {
 		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
 		return append(all, state)
 	}
@@ -69,14 +69,14 @@ func examineHere(s *config.Settings) []access.Finding {
 	if err == nil {
 		err = statedir.CheckBucket(s)
 	}
-	if by, used := tenantOf(s.StateDir); err == nil && used {
+	if by, used := lockHolder(s.StateDir); err == nil && used {
 		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"
 	}
 	if err != nil {
 		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
 		return append(all, state)
 	}
-	return append(all, state, roomAt(parent))
+	return append(all, state, freeSpaceAt(parent))
 }
 
 // writable proves that files can be made in a directory.
@@ -96,9 +96,9 @@ func writable(dir string, try bool) error {
 	return nil
 }
 
-// tenantOf tells who uses the state directory now. A lock file alone tells nothing:
+// lockHolder tells who uses the state directory now. A lock file alone tells nothing:
 // the lock ends with the process that had it.
-func tenantOf(stateDir string) (string, bool) {
+func lockHolder(stateDir string) (string, bool) {
 	f, err := statedir.OpenLock(stateDir, os.O_RDWR)
 	if err != nil {
 		return "", false
@@ -114,8 +114,8 @@ func tenantOf(stateDir string) (string, bool) {
 	return fmt.Sprintf("the mount on %s (pid %d)", t.Dir, t.PID), true
 }
 
-// roomAt tells how much can be staged on the disk of dir.
-func roomAt(dir string) access.Finding {
+// freeSpaceAt tells how much can be staged on the disk of dir.
+func freeSpaceAt(dir string) access.Finding {
 	f := access.Finding{Check: checkDisk, State: access.StateOK, Reason: whyRoom, How: "statfs " + dir}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -130,9 +130,9 @@ func roomAt(dir string) access.Finding {
 	return f
 }
 
-// examineDoor finds credentials, and proves that the bucket answers. The client is nil
+// checkBucketAccess finds credentials, and proves that the bucket answers. The client is nil
 // where there is nothing more to ask.
-func examineDoor(ctx context.Context, s *config.Settings) (*s3backend.Client, []access.Finding) {
+func checkBucketAccess(ctx context.Context, s *config.Settings) (*s3backend.Client, []access.Finding) {
 	door := func(check access.Check, how string, err error) access.Finding {
 		f := access.Finding{Check: check, State: access.StateOK, Reason: whyThere, How: how, Err: err}
 		if err != nil {
@@ -159,7 +159,7 @@ func examineDoor(ctx context.Context, s *config.Settings) (*s3backend.Client, []
 		what = checkCredentials
 	case errors.Is(err, s3backend.NoBucket), errors.Is(err, s3backend.WrongOwner), errors.Is(err, s3backend.ErrRequesterPays):
 		what = checkBucket
-	case errors.As(err, &region), sayRegion(err):
+	case errors.As(err, &region), isRegionError(err):
 		what = checkRegion
 	}
 	var all []access.Finding
@@ -176,8 +176,8 @@ func examineDoor(ctx context.Context, s *config.Settings) (*s3backend.Client, []
 	return client, all
 }
 
-// sayRegion tells a refusal that is about the region.
-func sayRegion(err error) bool {
+// isRegionError tells a refusal that is about the region.
+func isRegionError(err error) bool {
 	var e *s3backend.Error
 	if !errors.As(err, &e) {
 		return false

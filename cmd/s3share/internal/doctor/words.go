@@ -12,8 +12,8 @@ import (
 
 // The sentences of doctor: this is their one place.
 
-// lacking tells what a party cannot do without a permission.
-var lacking = map[access.Check]string{
+// consequences tells what a party cannot do without a permission.
+var consequences = map[access.Check]string{
 	access.CheckList:   "what is there cannot be seen",
 	access.CheckGet:    "what is there cannot be read",
 	access.CheckPut:    "nothing can be delivered there",
@@ -59,15 +59,15 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 	whyNoRoom:              {"only %s free", "make room, or name another disk with --state-dir"},
 }
 
-// sayFinding puts a finding into words, with what can be done about it.
-func sayFinding(t config.Target, f access.Finding) (found, advice string) {
+// findingText puts a finding into words, with what can be done about it.
+func findingText(t config.Destination, f access.Finding) (found, advice string) {
 	switch {
 	case f.Reason == access.WhyRefused:
-		return fmt.Sprintf("%s is not granted: %s", action[f.Check], lacking[f.Check]), ""
+		return fmt.Sprintf("%s is not granted: %s", action[f.Check], consequences[f.Check]), ""
 	case f.Reason == access.WhyNotNeeded && f.Check == access.CheckChecksums:
 		return "not checked by this server", ""
 	case f.Reason == access.WhyNotNeeded && (f.Check == access.CheckDelete || f.Check == access.CheckAbort):
-		return "not granted: " + lacking[f.Check], ""
+		return "not granted: " + consequences[f.Check], ""
 	case f.Reason == whyBroken || f.Reason == access.WhyFailed:
 		err := ui.Explain(t, f.Err)
 		_, advice = hint.ExitCode(err)

@@ -9,9 +9,9 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// Remedy tells people what to do about a file; "" for nothing. S3's codes are those
+// Advice tells people what to do about a file; "" for nothing. S3's codes are those
 // of the S3 API Reference, "Error responses".
-func Remedy(o outbox.Status, st control.State) string {
+func Advice(o outbox.Status, st control.State) string {
 	file := strings.TrimRight(st.Dir, "/") + "/" + o.Path
 	switch o.State {
 	case outbox.Open:
@@ -29,7 +29,7 @@ func Remedy(o outbox.Status, st control.State) string {
 	case outbox.Conflict:
 		return fmt.Sprintf("join it with %q, then remove or rename it", o.Theirs)
 	case outbox.Sealed, outbox.Uploading, outbox.Removing:
-		if do := st.Remedy(); do != "" {
+		if do := st.Advice(); do != "" {
 			return do
 		}
 		if st.Paused != nil {

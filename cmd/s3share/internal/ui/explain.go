@@ -1,6 +1,6 @@
 // Package ui is what people see: sentences and advice for each kind of error ([Explain] and
 // the tables that it reads), the table of status ([PrintStates]), what is not delivered
-// ([SayLeft]), and bars and lines while something goes on. It shows the values of package
+// ([PrintUndelivered]), and bars and lines while something goes on. It shows the values of package
 // control and decides nothing. Tests compare its texts with what the documentation quotes.
 package ui
 
@@ -15,20 +15,20 @@ import (
 )
 
 // A saying turns an error of one kind into a cause and a hint.
-type saying struct {
-	kind s3backend.Kind
-	say  func(config.Target, *s3backend.Error) (cause, hint string)
+type kindSentence struct {
+	kind     s3backend.Kind
+	sentence func(config.Destination, *s3backend.Error) (cause, hint string)
 }
 
-// sayings is the one table from kinds to sentences.
-var sayings = []saying{
-	{s3backend.NotExist, func(_ config.Target, e *s3backend.Error) (string, string) {
+// kindSentences is the one table from kinds to sentences.
+var kindSentences = []kindSentence{
+	{s3backend.NotExist, func(_ config.Destination, e *s3backend.Error) (string, string) {
 		return fmt.Sprintf("no object %q", e.Key), ""
 	}},
-	{s3backend.NoBucket, func(t config.Target, _ *s3backend.Error) (string, string) {
-		return fmt.Sprintf("no bucket %q at %s", t.Bucket, t.Where()), "check its name, its region and the endpoint"
+	{s3backend.NoBucket, func(t config.Destination, _ *s3backend.Error) (string, string) {
+		return fmt.Sprintf("no bucket %q at %s", t.Bucket, t.ServerName()), "check its name, its region and the endpoint"
 	}},
-	{s3backend.Denied, func(t config.Target, e *s3backend.Error) (string, string) {
+	{s3backend.Denied, func(t config.Destination, e *s3backend.Error) (string, string) {
 		if errors.Is(e, s3backend.ErrTagsRefused) {
 			return fmt.Sprintf("%q cannot be copied: it has tags, or may have some", e.Key),
 				"the bucket's owner has to grant s3:GetObjectTagging and s3:PutObjectTagging"
@@ -44,59 +44,59 @@ var sayings = []saying{
 		return fmt.Sprintf("access denied to %s (%s)", what, e.Op),
 			"the bucket's owner has to let this account in, by the bucket policy"
 	}},
-	{s3backend.WrongOwner, func(t config.Target, _ *s3backend.Error) (string, string) {
+	{s3backend.WrongOwner, func(t config.Destination, _ *s3backend.Error) (string, string) {
 		return fmt.Sprintf("the bucket %q does not belong to the account %s any more", t.Bucket, t.Owner),
 			"nothing was written to it; ask the owner, and change the owner in the config file only if they say so"
 	}},
-	{s3backend.BadLogin, sayLogin},
-	{s3backend.Stale, func(_ config.Target, e *s3backend.Error) (string, string) {
+	{s3backend.BadLogin, loginSentence},
+	{s3backend.Stale, func(_ config.Destination, e *s3backend.Error) (string, string) {
 		return fmt.Sprintf("%q was changed by the other party", e.Key), ""
 	}},
-	{s3backend.Archived, func(_ config.Target, e *s3backend.Error) (string, string) {
+	{s3backend.Archived, func(_ config.Destination, e *s3backend.Error) (string, string) {
 		var at *s3backend.ArchivedError
 		if !errors.As(e, &at) {
 			return fmt.Sprintf("%q is archived", e.Key), "restore it in S3 first"
 		}
 		return fmt.Sprintf("%q is archived in the storage class %s", at.Key, cmp.Or(at.Class, "of archives")), "it can be read once it is restored: " + at.Command()
 	}},
-	{s3backend.CustomerKey, func(_ config.Target, e *s3backend.Error) (string, string) {
+	{s3backend.CustomerKey, func(_ config.Destination, e *s3backend.Error) (string, string) {
 		return fmt.Sprintf("%q is encrypted with a key that whoever put it keeps (SSE-C)", e.Key), "ask them to put it without; s3share has no such keys"
 	}},
-	{s3backend.TooLarge, func(_ config.Target, e *s3backend.Error) (string, string) {
+	{s3backend.TooLarge, func(_ config.Destination, e *s3backend.Error) (string, string) {
 		return fmt.Sprintf("%q is larger than S3 takes", e.Key), ""
 	}},
-	{s3backend.Busy, func(t config.Target, _ *s3backend.Error) (string, string) {
-		return t.Where() + " is throttling, and did so at each attempt", "try again later"
+	{s3backend.Busy, func(t config.Destination, _ *s3backend.Error) (string, string) {
+		return t.ServerName() + " is throttling, and did so at each attempt", "try again later"
 	}},
-	{s3backend.Refused, sayOther},
-	{s3backend.Other, sayOther},
+	{s3backend.Refused, otherSentence},
+	{s3backend.Other, otherSentence},
 }
 
 // Explain makes an error of s3backend one that people can act on. Any other error
 // it returns as it is.
-func Explain(t config.Target, err error) error {
+func Explain(t config.Destination, err error) error {
 	var e *s3backend.Error
 	if !errors.As(err, &e) {
 		return err
 	}
-	for _, s := range sayings {
+	for _, s := range kindSentences {
 		if errors.Is(e.Kind, s.kind) {
-			cause, advice := s.say(t, e)
-			return &hint.Error{Err: InOtherWords(cause, err), Hint: advice, Code: hint.ExitFailed}
+			cause, advice := s.sentence(t, e)
+			return &hint.Error{Err: Reword(cause, err), Hint: advice, Code: hint.ExitFailed}
 		}
 	}
 	return err
 }
 
-// caused is err in other words.
-type caused struct {
+// reworded is err in other words.
+type reworded struct {
 	words string
 	err   error
 }
 
-// InOtherWords returns an error that wraps err and says words in its place.
-func InOtherWords(words string, err error) error { return &caused{words, err} }
+// Reword returns an error that wraps err and says words in its place.
+func Reword(words string, err error) error { return &reworded{words, err} }
 
-func (c *caused) Error() string { return c.words }
+func (c *reworded) Error() string { return c.words }
 
-func (c *caused) Unwrap() error { return c.err }
+func (c *reworded) Unwrap() error { return c.err }

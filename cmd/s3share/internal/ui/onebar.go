@@ -68,12 +68,15 @@ func (b *oneBar) End() {
 // CountBar shows on a terminal how far a count has come.
 type CountBar struct{ *oneBar }
 
+// NewCountBar returns a bar for a count, with label before it. The caller calls End.
 func NewCountBar(w io.Writer, label string) CountBar {
 	b := CountBar{newOneBar(w, decor.CountersNoUnit("%d / %d"), func() string { return label })}
 	b.At(0)
 	return b
 }
 
-func (b CountBar) At(n int) { b.Of(n, n) }
+// At shows n where the total is not known.
+func (b CountBar) At(n int) { b.Set(n, n) }
 
-func (b CountBar) Of(n, all int) { b.set(int64(n), int64(all)) }
+// Set shows n of all.
+func (b CountBar) Set(n, all int) { b.set(int64(n), int64(all)) }

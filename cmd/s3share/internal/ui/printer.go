@@ -8,16 +8,16 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// Narrator tells people how the demo goes.
-type Narrator struct {
+// Printer prints the steps and facts of demo, init and join for people.
+type Printer struct {
 	Out    io.Writer
 	colour bool
 }
 
-// NewNarrator returns a narrator that writes to out, in colours where those may be.
-func NewNarrator(out io.Writer) Narrator { return Narrator{out, colours(out)} }
+// NewPrinter returns a printer to out, with colours if out is a terminal that may have them.
+func NewPrinter(out io.Writer) Printer { return Printer{out, colours(out)} }
 
-// colours tells whether what goes to w may have colours; see no-color.org.
+// colours reports whether text to w may have colours; see no-color.org.
 func colours(w io.Writer) bool {
 	return hint.WritesToTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
@@ -29,31 +29,35 @@ const (
 	green = "32"
 )
 
-func (n Narrator) paint(code, s string) string {
+func (n Printer) paint(code, s string) string {
 	if !n.colour {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-func (n Narrator) Line(s string) { fmt.Fprintln(n.Out, s) }
+// Line prints s on a line of its own.
+func (n Printer) Line(s string) { fmt.Fprintln(n.Out, s) }
 
-// lead prints a line that begins with a painted text.
-func (n Narrator) lead(code, s, rest string) {
+// paintedLine prints a line that begins with a painted text.
+func (n Printer) paintedLine(code, s, rest string) {
 	fmt.Fprintln(hint.RawWriter(n.Out), n.paint(code, hint.OneLine(s))+hint.OneLine(rest))
 }
 
-func (n Narrator) Title(s string) { n.lead(bold, s, "") }
+// Title prints a heading.
+func (n Printer) Title(s string) { n.paintedLine(bold, s, "") }
 
-func (n Narrator) Fact(name, format string, args ...any) {
+// Fact prints a name and a value, in columns.
+func (n Printer) Fact(name, format string, args ...any) {
 	n.Line(fmt.Sprintf("  %-7s %s", name, hint.OneLine(fmt.Sprintf(format, args...))))
 }
 
-func (n Narrator) Step(said string, err error) {
+// Step prints what a step has done, and the error if it failed.
+func (n Printer) Step(said string, err error) {
 	if err == nil {
-		n.lead(green, "✓", " "+said)
+		n.paintedLine(green, "✓", " "+said)
 		return
 	}
-	n.lead(red, "✗", " "+said)
+	n.paintedLine(red, "✗", " "+said)
 	n.Line("  but: " + hint.OneLine(err.Error()))
 }

@@ -11,12 +11,13 @@ import (
 // Progress shows how a delivery goes on: a bar on a terminal, else a line.
 type Progress struct {
 	*oneBar
-	label string
-	most  int64 // bytes: the greatest total seen, since what is delivered is not listed
-	said  bool
-	why   string // what was said of why nothing is delivered
+	label    string
+	maxBytes int64 // bytes: the greatest total seen, since what is delivered is not listed
+	printed  bool
+	why      string // what was said of why nothing is delivered
 }
 
+// NewProgress returns a bar that writes to w. The caller calls End.
 func NewProgress(w io.Writer) *Progress {
 	p := &Progress{}
 	p.oneBar = newOneBar(w, bytesCounters(), func() string { return p.label })
@@ -35,14 +36,14 @@ func (p *Progress) Show(e control.Event) {
 		}
 	}
 	if p.bars == nil {
-		if !p.said {
+		if !p.printed {
 			fmt.Fprintf(p.w, "%s, %s\n", p.label, SizeText(e.Bytes-e.Sent))
-			p.said = true
+			p.printed = true
 		}
 		return
 	}
-	p.most = max(p.most, e.Bytes-e.Sent)
-	p.set(p.most-(e.Bytes-e.Sent), p.most)
+	p.maxBytes = max(p.maxBytes, e.Bytes-e.Sent)
+	p.set(p.maxBytes-(e.Bytes-e.Sent), p.maxBytes)
 }
 
 // Count is n of something, in words.

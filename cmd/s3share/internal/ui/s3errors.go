@@ -17,15 +17,16 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// clockCode is S3's code for a request that was signed at another time than its own.
-const clockCode = "RequestTimeTooSkewed"
+// clockSkewCode is S3's code for a request that was signed at another time than its own.
+const clockSkewCode = "RequestTimeTooSkewed"
 
-func IsClock(code string) bool { return code == clockCode }
+// IsClockSkew reports whether an S3 error code means that the clock of this machine is wrong.
+func IsClockSkew(code string) bool { return code == clockSkewCode }
 
-// sayLogin tells why credentials do not do. S3's codes are the ones of the S3 API
+// loginSentence returns why S3 refuses the credentials. S3's codes are the ones of the S3 API
 // Reference, "Error responses".
-func sayLogin(t config.Target, e *s3backend.Error) (cause, hint string) {
-	cause, hint = sayRefusedLogin(t, e)
+func loginSentence(t config.Destination, e *s3backend.Error) (cause, hint string) {
+	cause, hint = refusedLoginSentence(t, e)
 	var answer *s3backend.UnsignedAnswer
 	switch {
 	case !errors.As(e, &answer):
@@ -40,28 +41,28 @@ func sayLogin(t config.Target, e *s3backend.Error) (cause, hint string) {
 	return cause, hint
 }
 
-func sayRefusedLogin(t config.Target, e *s3backend.Error) (cause, hint string) {
+func refusedLoginSentence(t config.Destination, e *s3backend.Error) (cause, hint string) {
 	renew := "renew them where they are kept"
 	if t.Profile != "" {
 		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.Profile, t.Profile)
 	}
 	switch e.Code() {
 	case "ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException":
-		return t.Where() + " refused the credentials: expired", renew
-	case clockCode:
-		return t.Where() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
+		return t.ServerName() + " refused the credentials: expired", renew
+	case clockSkewCode:
+		return t.ServerName() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
 	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken":
-		return t.Where() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
+		return t.ServerName() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
 	case "SignatureDoesNotMatch":
-		return t.Where() + " refused the credentials: the secret key is not the access key's", "check the profile, or AWS_SECRET_ACCESS_KEY"
+		return t.ServerName() + " refused the credentials: the secret key is not the access key's", "check the profile, or AWS_SECRET_ACCESS_KEY"
 	case "":
-		return sayNoLogin(t, e.Err)
+		return noLoginSentence(t, e.Err)
 	}
-	return fmt.Sprintf("%s refused the credentials: %s", t.Where(), e.Code()), renew
+	return fmt.Sprintf("%s refused the credentials: %s", t.ServerName(), e.Code()), renew
 }
 
-// sayNoLogin tells why there are no credentials to send.
-func sayNoLogin(t config.Target, err error) (cause, advice string) {
+// noLoginSentence returns why there are no credentials to send.
+func noLoginSentence(t config.Destination, err error) (cause, advice string) {
 	var (
 		noProfile awsconfig.SharedConfigProfileNotExistError
 		staleSSO  *ssocreds.InvalidTokenError
@@ -84,8 +85,8 @@ func sayNoLogin(t config.Target, err error) (cause, advice string) {
 	return fmt.Sprintf("no usable credentials: %v", hint.Innermost(err)), advice
 }
 
-// sayOther tells what has no kind: mostly the network.
-func sayOther(t config.Target, e *s3backend.Error) (cause, advice string) {
+// otherSentence returns the cause of an error without a kind: mostly the network.
+func otherSentence(t config.Destination, e *s3backend.Error) (cause, advice string) {
 	var (
 		dns       *net.DNSError
 		unknownCA x509.UnknownAuthorityError
@@ -106,13 +107,13 @@ func sayOther(t config.Target, e *s3backend.Error) (cause, advice string) {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing answers at " + t.Where(), "check the endpoint's address and port, and that the server runs"
+		return "nothing answers at " + t.ServerName(), "check the endpoint's address and port, and that the server runs"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return t.Where() + " cannot be reached", "check the network"
+		return t.ServerName() + " cannot be reached", "check the network"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
-		return "no answer from " + t.Where() + " in time", "check the endpoint and the network"
+		return "no answer from " + t.ServerName() + " in time", "check the endpoint and the network"
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
-		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.Where(), hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.ServerName(), hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
 	}
 	if e.Op == "Open" { // in s3backend's own words
 		return err.Error(), ""

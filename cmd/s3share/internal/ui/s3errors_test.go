@@ -70,7 +70,7 @@ func TestExplain(t *testing.T) {
 		{&s3backend.Error{Op: "Open", Kind: s3backend.Other, Err: errors.New("endpoint is odd")}, "endpoint is odd"},
 		{errors.New("plain"), "plain"},
 	} {
-		told := Explain(config.Target{Bucket: "team", Region: "r", Endpoint: "https://s3.example.com", Profile: "p", Owner: "111122223333"}, tt.err)
+		told := Explain(config.Destination{Bucket: "team", Region: "r", Endpoint: "https://s3.example.com", Profile: "p", Owner: "111122223333"}, tt.err)
 		want, advice, _ := strings.Cut(tt.want, " | ")
 		code, gotHint := hint.ExitCode(told)
 		if told.Error() != want || !strings.Contains(gotHint, advice) || (advice == "") != (gotHint == "") || code != hint.ExitFailed {

@@ -57,6 +57,7 @@ func ReasonIn(st *control.State, o outbox.Status) string {
 	return ReasonText(o)
 }
 
+// PrintStates writes the table of s3share status to out.
 func PrintStates(out io.Writer, all []control.State) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(out, "nothing is mounted")
@@ -76,11 +77,11 @@ func PrintStates(out io.Writer, all []control.State) error {
 		} else {
 			printConnection(w, st.Connection)
 		}
-		if do := st.Remedy(); do != "" {
+		if do := st.Advice(); do != "" {
 			fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(do))
 		}
-		if len(st.Owed) == 0 && (st.Path == "" || len(st.Beside) == 0) {
-			fmt.Fprintf(w, "  %s\n", NothingWaits(&st))
+		if len(st.Pending) == 0 && (st.Path == "" || len(st.Conflicts) == 0) {
+			fmt.Fprintf(w, "  %s\n", NothingPendingText(&st))
 		}
 		rows := st.Rows()
 		if len(rows) == 0 {
@@ -89,14 +90,14 @@ func PrintStates(out io.Writer, all []control.State) error {
 		fmt.Fprintln(w, "  FILE\tSTATE\tSIZE\tSENT\tSPEED\tAGE\tREASON")
 		for _, o := range rows {
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				Shown(o), StateText(o), SizeText(o.Size), SizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), ReasonIn(&st, o))
+				NameText(o), StateText(o), SizeText(o.Size), SizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), ReasonIn(&st, o))
 		}
 	}
 	return w.Flush()
 }
 
-// NothingWaits says what is known where nothing waits.
-func NothingWaits(st *control.State) string {
+// NothingPendingText says what is known where nothing waits.
+func NothingPendingText(st *control.State) string {
 	switch {
 	case st.Path != "":
 		return st.File.Sentence(hint.Printable(st.Path))
@@ -197,5 +198,5 @@ func headline(st control.State) string {
 // nameOf is how a file is called.
 func nameOf(st outbox.Status) string { return cmp.Or(st.Path, st.Key) }
 
-// Shown is how a file is named to people, on one line.
-func Shown(st outbox.Status) string { return hint.Printable(nameOf(st)) }
+// NameText is how a file is named to people, on one line.
+func NameText(st outbox.Status) string { return hint.Printable(nameOf(st)) }

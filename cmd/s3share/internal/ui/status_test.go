@@ -21,7 +21,7 @@ func TestPrintStates(t *testing.T) {
 	var out bytes.Buffer
 	err := PrintStates(&out, []control.State{
 		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
-		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Owed: []outbox.Status{stuck, moving}, Beside: []outbox.Status{odd}},
+		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Pending: []outbox.Status{stuck, moving}, Conflicts: []outbox.Status{odd}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Delivered}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"}, // of an earlier version's daemon
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Unknown, Words: control.Words{Reason: "nothing answers"}}},
@@ -31,7 +31,7 @@ func TestPrintStates(t *testing.T) {
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Offline, Answered: noon, Since: noon.Add(time.Second), Words: control.Words{Reason: "nothing answers", Hint: "check it"}}},
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.NoAnswer, Answered: noon, Words: control.Words{Reason: "no answer from S3 in 2s"}}},
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon}, Paused: &control.Pause{Words: control.Words{Reason: "expired", Hint: "s3share login"}}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon, Words: control.Words{Reason: "no bucket"}}, Owed: []outbox.Status{stuck}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon, Words: control.Words{Reason: "no bucket"}}, Pending: []outbox.Status{stuck}},
 	})
 	want := strings.TrimPrefix(`
 /mnt/a (b)

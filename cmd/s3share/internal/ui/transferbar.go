@@ -8,16 +8,18 @@ import (
 	"github.com/s3share/s3share/cache/transfer"
 )
 
-// MoveBar shows on a terminal how far a transfer has come.
-type MoveBar struct {
+// TransferBar shows on a terminal how far a transfer has come.
+type TransferBar struct {
 	*oneBar
 	Meter transfer.Meter
 	stop  chan struct{} // nil where there is no terminal
 	done  chan struct{}
 }
 
-func NewMoveBar(w io.Writer, past string) *MoveBar {
-	b := &MoveBar{}
+// NewTransferBar returns a bar that shows its Meter. past is the verb in the past tense, such
+// as "fetched". The caller calls End.
+func NewTransferBar(w io.Writer, past string) *TransferBar {
+	b := &TransferBar{}
 	b.oneBar = newOneBar(w, bytesCounters(), func() string {
 		return fmt.Sprintf("%d of %s %s", b.Meter.Done.Load(), Count(int(b.Meter.Files.Load()), "file"), past)
 	})
@@ -44,7 +46,7 @@ func NewMoveBar(w io.Writer, past string) *MoveBar {
 }
 
 // End takes the bar away.
-func (b *MoveBar) End() {
+func (b *TransferBar) End() {
 	if b.stop != nil {
 		close(b.stop)
 		<-b.done

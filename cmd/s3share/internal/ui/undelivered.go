@@ -10,11 +10,11 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// mostSaid is how many files are named to people one by one.
-const mostSaid = 20
+// maxListed is how many files are named to people one by one.
+const maxListed = 20
 
-// hasMoving tells whether waiting longer could help with something in left.
-func hasMoving(left []outbox.Status) bool {
+// anyInProgress reports whether waiting longer could help with something in left.
+func anyInProgress(left []outbox.Status) bool {
 	for _, st := range left {
 		if st.State == outbox.Open || st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
 			return true
@@ -23,24 +23,24 @@ func hasMoving(left []outbox.Status) bool {
 	return false
 }
 
-// SayLeft lists what is not delivered, and why.
-func SayLeft(w io.Writer, left []outbox.Status) {
-	for _, st := range left[:min(len(left), mostSaid)] {
+// PrintUndelivered lists what is not delivered, and why.
+func PrintUndelivered(w io.Writer, left []outbox.Status) {
+	for _, st := range left[:min(len(left), maxListed)] {
 		why := st.Reason
 		if why == "" {
 			why = stateWords[st.State]
 		}
 		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), SizeText(st.Size), hint.OneLine(why))
 	}
-	if n := len(left) - mostSaid; n > 0 {
+	if n := len(left) - maxListed; n > 0 {
 		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
 	}
 }
 
-// LeftText says that a delivery that was given this time, 0 for any, did not deliver
+// UndeliveredText says that a delivery that was given this time, 0 for any, did not deliver
 // all of what people call where; "" for a whole mount.
-func LeftText(where string, left []outbox.Status, timeout time.Duration) string {
-	late := timeout > 0 && hasMoving(left)
+func UndeliveredText(where string, left []outbox.Status, timeout time.Duration) string {
+	late := timeout > 0 && anyInProgress(left)
 	switch {
 	case where != "" && late:
 		return fmt.Sprintf("not all of %s was delivered in %s", where, timeout)
@@ -52,8 +52,8 @@ func LeftText(where string, left []outbox.Status, timeout time.Duration) string 
 	return "not all can be delivered"
 }
 
-// LeftHint says what a person can do about what is left, and then what becomes of it.
-func LeftHint(left []outbox.Status, then string) string {
+// UndeliveredHint says what a person can do about what is left, and then what becomes of it.
+func UndeliveredHint(left []outbox.Status, then string) string {
 	has := map[outbox.State]bool{}
 	for _, st := range left {
 		has[st.State] = true
@@ -71,19 +71,20 @@ func LeftHint(left []outbox.Status, then string) string {
 	return strings.Join(hints, "; ")
 }
 
-// SayBeside lists what was delivered beside the other party's version.
-func SayBeside(w io.Writer, beside []outbox.Status) {
-	for _, st := range beside[:min(len(beside), mostSaid)] {
+// PrintConflicts lists what was delivered beside the other party's version.
+func PrintConflicts(w io.Writer, beside []outbox.Status) {
+	for _, st := range beside[:min(len(beside), maxListed)] {
 		fmt.Fprintf(w, "s3share: conflict: the other party changed %q too; ours is %q\n", st.Theirs, nameOf(st))
 	}
-	if n := len(beside) - mostSaid; n > 0 {
+	if n := len(beside) - maxListed; n > 0 {
 		fmt.Fprintf(w, "s3share: conflict: %d more\n", n)
 	}
 }
 
-// BesideText and BesideHint complete a sentence about them.
-func BesideText(beside []outbox.Status) string {
+// ConflictsText returns how many files were delivered as conflict copies, for a sentence.
+func ConflictsText(beside []outbox.Status) string {
 	return Count(len(beside), "file") + " went beside the other party's version"
 }
 
-const BesideHint = "join the two versions, then remove or rename the one named conflict"
+// ConflictsHint is the hint for an error with [ConflictsText].
+const ConflictsHint = "join the two versions, then remove or rename the one named conflict"

@@ -23,37 +23,37 @@ import (
 )
 
 const (
-	// watchPause lies between two looks.
-	watchPause = 500 * time.Millisecond
-	// mostBars is how many files have a bar at once.
-	mostBars = 10
+	// watchInterval lies between two looks.
+	watchInterval = 500 * time.Millisecond
+	// maxBars is how many files have a bar at once.
+	maxBars = 10
 )
 
-// WatchPlaces shows what becomes of the files at places until ctx ends or all of their
+// Watch shows what becomes of the files at places until ctx ends or all of their
 // mounts have.
-func WatchPlaces(ctx context.Context, places []control.Place, out io.Writer) error {
+func Watch(ctx context.Context, places []control.Target, out io.Writer) error {
 	w := NewWatcher(out)
 	defer w.End()
 	for _, p := range places {
 		w.Show(p.State)
 	}
-	places = slices.DeleteFunc(places, func(p control.Place) bool { return p.Link == nil }) // nothing changes there
+	places = slices.DeleteFunc(places, func(p control.Target) bool { return p.Client == nil }) // nothing changes there
 	var lost []error
 	for len(places) > 0 {
 		select {
 		case <-ctx.Done():
 			return errors.Join(lost...)
-		case <-time.After(watchPause):
+		case <-time.After(watchInterval):
 		}
-		places = slices.DeleteFunc(places, func(p control.Place) bool {
-			st, err := p.Link.Waiting(ctx, p.Path)
+		places = slices.DeleteFunc(places, func(p control.Target) bool {
+			st, err := p.Client.Waiting(ctx, p.Path)
 			if err != nil {
 				if ctx.Err() == nil {
 					lost = append(lost, w.lost(p, err))
 				}
 				return true
 			}
-			w.became = func(paths []string) []control.FileState { return p.Link.Outcomes(ctx, paths) }
+			w.became = func(paths []string) []control.FileState { return p.Client.Outcomes(ctx, paths) }
 			w.Show(st)
 			return false
 		})
@@ -84,6 +84,7 @@ func (b *bar) set(o outbox.Status) {
 	b.SetCurrent(o.Sent)
 }
 
+// NewWatcher returns a watcher that writes to out. The caller calls End.
 func NewWatcher(out io.Writer) *Watcher {
 	w := &Watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
 	if hint.WritesToTerminal(out) {
@@ -94,13 +95,13 @@ func NewWatcher(out io.Writer) *Watcher {
 
 // lost says that a mount's daemon answers no more: because the mount was undone, or for
 // the reason that is returned.
-func (w *Watcher) lost(p control.Place, err error) error {
+func (w *Watcher) lost(p control.Target, err error) error {
 	if m, merr := mounts.At(p.State.Dir); m == nil && merr == nil {
 		st, err := control.ReadOutbox(p.State.StateDir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", hint.Printable(p.State.Dir), err)
 		}
-		for _, o := range control.Undelivered(st.Owed) {
+		for _, o := range control.Undelivered(st.Pending) {
 			w.line("%s: not delivered, it stays in the outbox", hint.Printable(filepath.Join(p.State.Dir, o.Path)))
 		}
 		w.line("%s is no longer mounted", hint.Printable(p.State.Dir))
@@ -154,7 +155,7 @@ func outcomeText(was outbox.Status, became control.FileState) string {
 	return "waits no more; what became of it is not known here"
 }
 
-// changed tells whether there is news for people: another state or reason, or a
+// changed reports whether there is news for people: another state or reason, or a
 // further tenth of the file at S3.
 func changed(was, is outbox.Status) bool {
 	return was.State != is.State || was.Code != is.Code || was.Reason != is.Reason ||
@@ -189,7 +190,7 @@ func (w *Watcher) draw(name string, o outbox.Status) {
 		return
 	}
 	if b == nil {
-		if len(w.bar) == mostBars {
+		if len(w.bar) == maxBars {
 			return
 		}
 		b = &bar{}

@@ -57,7 +57,7 @@ func TestWatcher(t *testing.T) {
 			return slices.Repeat([]control.FileState{{State: tt.now, At: confirmed}}, len(paths))
 		}
 		for _, owed := range tt.looks {
-			w.Show(control.State{Dir: "/mnt", Owed: owed})
+			w.Show(control.State{Dir: "/mnt", Pending: owed})
 		}
 		w.End()
 		if out.String() != tt.want {
@@ -76,7 +76,7 @@ func TestWatcherBars(t *testing.T) {
 	}
 	refresh := make(chan any)
 	w.bars = mpb.New(mpb.WithOutput(&out), mpb.WithManualRefresh(refresh), mpb.WithWidth(120))
-	w.Show(control.State{Dir: "/mnt", Owed: []outbox.Status{
+	w.Show(control.State{Dir: "/mnt", Pending: []outbox.Status{
 		{Path: "Delivery/tape.tar", State: outbox.Uploading, Size: 4 << 20, Sent: 1 << 20, Speed: 1 << 19},
 	}})
 	refresh <- time.Now()
