@@ -83,7 +83,7 @@ func (s *Server) told(op, path string, err error) syscall.Errno {
 	return n
 }
 
-// news tells whether to log what failed: not once more within a second, since a
+// news reports whether to log what failed: not once more within a second, since a
 // program that reads on, or a page fault, meets the same failure for every page.
 func (s *Server) news(what string) bool {
 	s.newsMu.Lock()

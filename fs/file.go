@@ -117,7 +117,7 @@ var (
 	_ = (fusefs.NodeGetxattrer)((*file)(nil))
 )
 
-// isOf tells whether a name that leads to a may lead to this inode: not while
+// isOf reports whether a name that leads to a may lead to this inode: not while
 // another file is open as it.
 func (f *file) isOf(a cache.Attr) bool {
 	f.mu.Lock()

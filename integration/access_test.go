@@ -135,7 +135,7 @@ func accessRow(t *testing.T, want map[string]string) {
 		says = append(says, d.find(check, want["folder"]).State)
 	}
 	if x.onRGW() && says[1] != "ok" && says[3] == "unknown" {
-		// Only what doctor reads there tells whether the bucket keeps versions, and where it
+		// Only what doctor reads there reports whether the bucket keeps versions, and where it
 		// may keep them delete is not asked.
 		says[3] = "note"
 	}

@@ -201,7 +201,7 @@ func TestKilledAt(t *testing.T) {
 	}
 }
 
-// run kills the daemon once, and tells whether it came to that instant.
+// run kills the daemon once, and reports whether it came to that instant.
 func (k killing) run(t *testing.T, program, at string) bool {
 	x := newExchange(t, k.policy)
 	h := hand{model: newModel(), prefix: delivery + rand.Text()[:8] + "-"}

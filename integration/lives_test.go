@@ -53,7 +53,7 @@ func (m *mount) bury() {
 	}
 }
 
-// dead tells whether the process has ended.
+// dead reports whether the process has ended.
 func (m *mount) dead() bool {
 	select {
 	case <-m.ended:

@@ -160,7 +160,7 @@ func TestReadCut(t *testing.T) {
 	w.heal()
 }
 
-// says tells whether a program complains of the errno.
+// says reports whether a program complains of the errno.
 func says(out []byte, n unix.Errno) bool {
 	return bytes.Contains(bytes.ToLower(out), []byte(n.Error()))
 }

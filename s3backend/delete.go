@@ -169,7 +169,7 @@ func (c *Client) deleteEach(ctx context.Context, objs []Object, failed map[strin
 	g.Wait()
 }
 
-// inXML tells whether the key survives a trip through XML, in which control
+// inXML reports whether the key survives a trip through XML, in which control
 // characters and what is not UTF-8 would become another key.
 func inXML(key string) bool {
 	for _, r := range key {

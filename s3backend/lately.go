@@ -51,7 +51,7 @@ func (l *lately) forget(key string) {
 	delete(l.seen, key)
 }
 
-// held tells whether the key was seen just now to hold the version etag.
+// held reports whether the key was seen just now to hold the version etag.
 func (l *lately) held(key, etag string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

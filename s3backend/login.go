@@ -123,7 +123,7 @@ func askMFA() (string, error) {
 	return code, err
 }
 
-// atTerminal tells whether somebody can be asked: not any more once a daemon has
+// atTerminal reports whether somebody can be asked: not any more once a daemon has
 // left its terminal.
 func atTerminal() bool {
 	_, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)

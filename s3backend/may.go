@@ -38,13 +38,13 @@ func nobody(prefix string) string { return prefix + ".s3share-" + rand.Text() }
 // noUpload is an upload id that no upload has.
 const noUpload = "s3share-no-such-upload"
 
-// MayList tells whether the folder with this prefix may be listed, as a mount does.
+// MayList reports whether the folder with this prefix may be listed, as a mount does.
 func (c *Client) MayList(ctx context.Context, prefix string) error {
 	_, err := c.List(ctx, ListInput{Prefix: prefix, Delimiter: "/", Max: 1})
 	return err
 }
 
-// MayGet tells whether objects with this prefix may be read, as far as the policy
+// MayGet reports whether objects with this prefix may be read, as far as the policy
 // goes: the ACL of an object may refuse it still. It reads a byte of some that are there;
 // where there are none, only an answer that a key is missing tells, since who may not get
 // is refused that. mayList is what MayList told of the same prefix: who may not list is
@@ -140,7 +140,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 	return out.Body.Close()
 }
 
-// MayPut tells whether objects with this prefix may be made. It sends a part of an
+// MayPut reports whether objects with this prefix may be made. It sends a part of an
 // upload that nobody has. Where the policy demands the ACL of each upload, a server
 // may refuse that part for having none; so a refusal is proved by beginning an upload
 // with the ACL, which is aborted at once. left is an upload that could not be
@@ -238,7 +238,7 @@ func (c *Client) TryUpload(ctx context.Context, prefix string) (Trial, error) {
 	return t, nil
 }
 
-// MayAbort tells whether the policy lets uploads be aborted. AWS lets whoever began
+// MayAbort reports whether the policy lets uploads be aborted. AWS lets whoever began
 // an upload abort it all the same.
 func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 	const op = "AbortMultipartUpload"
@@ -250,7 +250,7 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 	return err
 }
 
-// MayDelete tells whether the policy lets objects with this prefix be deleted: it
+// MayDelete reports whether the policy lets objects with this prefix be deleted: it
 // asks to delete a key that nobody has, in a version that nobody has. A server that does
 // not heed the version, as Ceph RGW 16, would leave a delete marker in a bucket that
 // keeps versions: there it is not asked.
@@ -296,7 +296,7 @@ func (c *Client) noteVersion(id string) {
 	}
 }
 
-// MayPutACL tells whether the policy lets the ACL of objects with this prefix be
+// MayPutACL reports whether the policy lets the ACL of objects with this prefix be
 // set, which AWS asks for where an upload carries one. A server that does not know
 // the request might take it for an upload, and Ceph RGW 16 tells nothing by its
 // answer: of others than AWS and versitygw the error is ErrUntold. AWS's refusal of a key

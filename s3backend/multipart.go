@@ -207,7 +207,7 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 	return obj, err
 }
 
-// refusesSums tells whether it was the parts' checksums that Complete did not
+// refusesSums reports whether it was the parts' checksums that Complete did not
 // like. That is so where none were promised at the start, perhaps by an earlier
 // process; and some servers tell a copied part's checksum wrongly, want all
 // or none, or do not know the element (MalformedXML). Without them the ETags still name the parts, and each part's bytes

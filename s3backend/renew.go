@@ -75,7 +75,7 @@ func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// due tells whether it is time to look for other credentials.
+// due reports whether it is time to look for other credentials.
 func (l *login) due() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 // asks about a bucket and sets one up.
 func (c *Client) API() *s3.Client { return c.s3 }
 
-// AWS tells whether the endpoint is Amazon's. Elsewhere a request that names a
+// AWS reports whether the endpoint is Amazon's. Elsewhere a request that names a
 // subresource of the bucket may be taken for one on the bucket itself.
 func (c *Client) AWS() bool { return !c.custom }
 

@@ -157,7 +157,7 @@ func (b *Bucket) DeleteAll(ctx context.Context, objs []s3backend.Object) (failed
 	return failed, nil
 }
 
-// MayDelete tells whether the policy grants it: always, unless a fault says no.
+// MayDelete reports whether the policy grants it: always, unless a fault says no.
 func (b *Bucket) MayDelete(ctx context.Context, prefix string) (err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

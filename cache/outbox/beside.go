@@ -37,7 +37,7 @@ func (o *Outbox) Conflicts() []Status {
 	return slices.Clone(o.beside)
 }
 
-// IsConflict tells whether key holds a file that went beside the other party's
+// IsConflict reports whether key holds a file that went beside the other party's
 // version.
 func (o *Outbox) IsConflict(key string) bool {
 	o.besideMu.Lock()

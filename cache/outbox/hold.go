@@ -148,7 +148,7 @@ func (it *Item) scheduleLocked(d time.Duration) {
 	it.timer.Reset(d)
 }
 
-// Retry commits a blocked or waiting item now, and tells whether it is one.
+// Retry commits a blocked or waiting item now, and reports whether it is one.
 func (it *Item) Retry() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 )
 
 // succeed handles that the key still holds what another item, which has got another
-// name since, left there: that is no conflict. It tells whether it was so, and the
+// name since, left there: that is no conflict. It reports whether it was so, and the
 // next try will do.
 func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (bool, error) {
 	if cur.ETag == "" {

@@ -309,7 +309,7 @@ func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs s
 	return nil
 }
 
-// copied tells whether to holds a copy of the version from, and which object that
+// copied reports whether to holds a copy of the version from, and which object that
 // is: one with the same ETag, and so the same bytes, or with the same commit ID, which a
 // copy has of its original. When in doubt it is none: the original stays then. Sizes and
 // times are equal of what two parties unpack from one archive.

@@ -117,7 +117,7 @@ func (p *place) give() {
 	}
 }
 
-// owesInTray tells whether a place in dir's tray has a journal.
+// owesInTray reports whether a place in dir's tray has a journal.
 func owesInTray(dir string) (bool, error) {
 	f, err := os.Open(filepath.Join(dir, trayName))
 	if os.IsNotExist(err) {

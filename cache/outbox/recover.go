@@ -509,7 +509,7 @@ func (s *stage) crc32(off, n int64) (string, error) {
 	return s3backend.FormatCRC32(h.Sum32()), nil
 }
 
-// stillFits tells whether what an earlier process planned to have copied from the
+// stillFits reports whether what an earlier process planned to have copied from the
 // base is still there, and still wanted.
 func (s *stage) stillFits(list []parts.Part) bool {
 	s.mu.Lock()
@@ -523,7 +523,7 @@ func (s *stage) stillFits(list []parts.Part) bool {
 	return true
 }
 
-// touched tells whether any byte of [off, end) was staged.
+// touched reports whether any byte of [off, end) was staged.
 func (s *stage) touched(off, end int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

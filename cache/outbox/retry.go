@@ -118,7 +118,7 @@ func (g *gate) pass(ctx context.Context) error {
 	}
 }
 
-// met notes how a request ended, and tells whether that opened or shut the gate.
+// met notes how a request ended, and reports whether that opened or shut the gate.
 func (g *gate) met(err error) (opened, shut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

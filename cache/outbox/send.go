@@ -240,7 +240,7 @@ func (it *Item) giveUp(up *transfer) {
 	it.o.abandon(up)
 }
 
-// has tells whether S3 has the part as it is here now.
+// has reports whether S3 has the part as it is here now.
 func (it *Item) has(up *transfer, p parts.Part) bool {
 	up.mu.Lock()
 	d, ok := up.done[p.Num]

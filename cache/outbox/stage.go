@@ -163,7 +163,7 @@ func (s *stage) changedSince(off, end int64, seq uint64) bool {
 	return false
 }
 
-// has tells whether the file alone holds all of [off, end).
+// has reports whether the file alone holds all of [off, end).
 func (s *stage) has(off, end int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -349,7 +349,7 @@ func (s *stage) rebase(base Base) {
 	s.base = base
 }
 
-// whole tells whether the staged file alone holds every byte.
+// whole reports whether the staged file alone holds every byte.
 func (s *stage) whole() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

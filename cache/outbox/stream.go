@@ -142,7 +142,7 @@ func (it *Item) stream(end int64) {
 	}
 }
 
-// fast tells whether larger parts than the first are there while a file settles: with
+// fast reports whether larger parts than the first are there while a file settles: with
 // smaller ones it would not be delivered sooner.
 func (o *Outbox) fast() bool { return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, o.cfg.Settle) }
 

@@ -256,7 +256,7 @@ func (u *uploadNote) close(keep bool) {
 }
 
 // stampOf changes with every change of a local file: the kernel sets the time of the last
-// change, and no program can. It tells whether a file is as it was where neither the ETag
+// change, and no program can. It reports whether a file is as it was where neither the ETag
 // nor a checksum can, as with encryption keys of KMS.
 func stampOf(st os.FileInfo) string {
 	sys, ok := st.Sys().(*syscall.Stat_t)

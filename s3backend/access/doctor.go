@@ -230,7 +230,7 @@ func (e *exam) clock(ctx context.Context) Finding {
 	return f
 }
 
-// tls tells whether requests are encrypted; a policy may refuse those that are not,
+// tls reports whether requests are encrypted; a policy may refuse those that are not,
 // and then refuses everything.
 func (e *exam) tls() Finding {
 	f := Finding{Check: CheckTLS, State: StateOK, Reason: WhyEncrypting, How: "the endpoint"}

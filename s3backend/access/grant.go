@@ -101,10 +101,10 @@ const (
 	sidMissing = "Needs"
 )
 
-// Ours tells whether the statement bears a Sid of ours.
+// Ours reports whether the statement bears a Sid of ours.
 func (s Statement) Ours() bool { return strings.HasPrefix(s.Sid, sidPrefix) }
 
-// owns tells whether a Sid is of terms with this client, whatever they were.
+// owns reports whether a Sid is of terms with this client, whatever they were.
 func (t Terms) owns(sid string) bool {
 	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL} {
 		if sid == t.sid(what) {

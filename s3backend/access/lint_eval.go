@@ -25,7 +25,7 @@ type request struct {
 	context   map[string]string // condition keys in lower case; "" for one that is absent
 }
 
-// allows tells whether the policy lets a request through. because are the Sids of
+// allows reports whether the policy lets a request through. because are the Sids of
 // what refuses it, or makes it depend.
 func (d Document) allows(r request) (answer Answer, because []string) {
 	for i, s := range d.Statement {
@@ -63,7 +63,7 @@ func (d Document) name(i int) string {
 	return "number " + strconv.Itoa(i+1)
 }
 
-// matches tells whether the statement is about the request.
+// matches reports whether the statement is about the request.
 func (s Statement) matches(r request) Answer {
 	if !s.about(r.principal) || !s.names(r.action) || !s.reaches(r.resource) {
 		return No
@@ -78,7 +78,7 @@ func (s Statement) about(principal string) bool {
 	return s.Principal.includes(principal)
 }
 
-// includes tells whether a principal is meant. An account means all of its users.
+// includes reports whether a principal is meant. An account means all of its users.
 func (p *Principal) includes(principal string) bool {
 	if p == nil {
 		return false
@@ -116,7 +116,7 @@ var wildcards = strings.NewReplacer(
 	`\$\{\*\}`, `\*`, `\$\{\?\}`, `\?`, `\$\{\$\}`, `\$`,
 	`\*`, `.*`, `\?`, `.`)
 
-// matchesPattern tells whether text is as pattern says.
+// matchesPattern reports whether text is as pattern says.
 func matchesPattern(pattern, text string, fold bool) bool {
 	if fold {
 		pattern, text = strings.ToLower(pattern), strings.ToLower(text)
@@ -128,7 +128,7 @@ func matchesPattern(pattern, text string, fold bool) bool {
 	return err == nil && re.MatchString(text)
 }
 
-// holds tells whether all of the conditions hold for the request.
+// holds reports whether all of the conditions hold for the request.
 func (c Condition) holds(r request) Answer {
 	answer := Yes
 	for operator, keys := range c {

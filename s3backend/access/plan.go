@@ -57,7 +57,7 @@ type Plan struct {
 	lifecycle  []types.LifecycleRule
 }
 
-// Nothing tells whether all is as it should be.
+// Nothing reports whether all is as it should be.
 func (p *Plan) Nothing() bool {
 	for _, s := range p.Steps {
 		if s.State == Change {
@@ -171,7 +171,7 @@ func (p *Plan) planPublicAccess() {
 	p.step(what, Change, blockPublicAccess, "all four blocks")
 }
 
-// staysPublic tells whether Block Public Access is left off for a statement of others.
+// staysPublic reports whether Block Public Access is left off for a statement of others.
 func (p *Plan) staysPublic() bool { return len(p.Policy.public()) > 0 }
 
 // ErrPublic says that S3 would refuse the policy.

@@ -144,7 +144,7 @@ func (s Setup) KeyStatement(region string) Statement {
 	}
 }
 
-// NeedsKey tells whether the plan is about a KMS key, whose policy needs KeyStatement.
+// NeedsKey reports whether the plan is about a KMS key, whose policy needs KeyStatement.
 func (p *Plan) NeedsKey() bool {
 	for _, s := range p.Steps {
 		if s.State == ByHand {

@@ -227,7 +227,7 @@ func (d Document) Partition() string {
 	return ""
 }
 
-// Equal tells whether both policies have the same statements in the same order.
+// Equal reports whether both policies have the same statements in the same order.
 func (d Document) Equal(o Document) bool {
 	return slices.EqualFunc(d.Statement, o.Statement, Statement.Equal)
 }

@@ -58,7 +58,7 @@ func (s Statement) MarshalJSON() ([]byte, error) {
 	return unescaped(plain(s))
 }
 
-// Equal tells whether both statements say the same: a value alone is a list of
+// Equal reports whether both statements say the same: a value alone is a list of
 // one, and the order in a list means nothing. S3 returns a policy written in
 // another way than it was put.
 func (s Statement) Equal(o Statement) bool {
@@ -89,7 +89,7 @@ func AWS(names ...string) *Principal {
 	return &Principal{By: map[string]Strings{"AWS": names}}
 }
 
-// Everyone tells whether it is anybody at all, by either way of writing that.
+// Everyone reports whether it is anybody at all, by either way of writing that.
 func (p *Principal) Everyone() bool {
 	return p != nil && (p.Any || slices.Contains(p.By["AWS"], "*"))
 }
