@@ -58,10 +58,10 @@ m.flush()
 				if out, err := tryShell(t, c.script, big, m.path(key)); err == nil {
 					t.Fatalf("there is no room, and it ended with 0\n%s", out)
 				}
-				m.wantKept(key, old)
+				m.wantKept(key, old, c.tool)
 				m.kill()
 				m = m.revive(t)
-				m.wantKept(key, old)
+				m.wantKept(key, old, c.tool)
 				m.deliver(key, []byte("all of it"))
 				x.awaitObject(key, []byte("all of it"))
 			})
@@ -70,8 +70,8 @@ m.flush()
 }
 
 // wantKept fails the test unless S3 holds old, or nothing for "", when nothing is on its
-// way any more, and what else is here is interrupted.
-func (m *mount) wantKept(key, old string) {
+// way any more, and what else is here is interrupted. by is the program that failed.
+func (m *mount) wantKept(key, old, by string) {
 	m.t.Helper()
 	for _, f := range m.awaitRest() {
 		if f.State != "interrupted" && f.State != "private" {
@@ -84,7 +84,9 @@ func (m *mount) wantKept(key, old string) {
 	if old == "" && m.x.head(key) != nil {
 		m.t.Errorf("%s is in the bucket", key)
 	}
-	if old != "" {
+	// tar removes the file before it makes it anew. A server other than AWS is asked to at once.
+	removed := by == "tar" && m.x.head(key) == nil
+	if old != "" && !removed {
 		if got, err := m.x.get(owner, key); err != nil || string(got) != old {
 			m.t.Errorf("the bucket holds %s, %v, want the older version", brief(got), err)
 		}

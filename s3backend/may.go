@@ -70,9 +70,9 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 
 // mayGetSome tells by what is there whether it may be read: of some objects of each
 // owner, since everybody may read his own. It is Denied where none of an owner's may.
-// What is archived may be read as far as the policy goes. The folder's own object counts at
-// AWS alone: versitygw judges "Delivery/" as the key "Delivery", which "Delivery/*" in a
-// policy is not about.
+// What is archived may be read as far as the policy goes. That the folder's own object may not
+// be read counts at AWS alone: versitygw judges "Delivery/" as the key "Delivery", which
+// "Delivery/*" in a policy is not about.
 func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
 	if err != nil {
@@ -80,7 +80,8 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	}
 	refusals, tried, read := map[string]error{}, map[string]int{}, map[string]bool{}
 	for _, o := range page.Objects {
-		if c.custom && o.Key == prefix {
+		own := c.custom && o.Key == prefix
+		if own && len(page.Objects) > 1 {
 			continue
 		}
 		if read[o.Owner] || tried[o.Owner] == maxTries || tried[o.Owner] == 0 && len(tried) == maxOwners {
@@ -90,6 +91,7 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 		switch err := c.readByte(ctx, o.Key); {
 		case err == nil, errors.Is(err, Archived):
 			read[o.Owner] = true
+		case errors.Is(err, Denied) && own:
 		case errors.Is(err, Denied):
 			refusals[o.Owner] = err
 		case isGone(err), statusOf(err) == http.StatusBadRequest: // encrypted with a key of somebody's
