@@ -51,7 +51,7 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 	if h != nil {
 		out = *h
 	}
-	if it.newBytes() {
+	if !it.sameBytes() {
 		out = withoutDerived(out)
 	}
 	byName := h == nil || typeByName(h, from.Key)
@@ -65,11 +65,6 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 	}
 	out.User = fitMetadata(out.User, append(own, typeMark(byName))...)
 	return &out, nil
-}
-
-// newBytes reports whether the item has other bytes than its base.
-func (it *Item) newBytes() bool {
-	return !it.sameBytes()
 }
 
 // metadata is one pair of user metadata.

@@ -125,35 +125,27 @@ func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Ite
 }
 
 func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32, aside bool) (*Item, error) {
-	size := base.Size
-	if base.ETag == "" {
-		size, read = 0, nil
-	}
-	path := o.newPath()
 	var p *place
-	name := ""
 	if base.ETag == "" {
-		if p = o.takePlace(); p != nil {
-			name = filepath.Base(path)
-		}
+		p = o.takePlace()
 	}
-	st, err := newStage(path, p, read, size)
+	it, err := o.newItem(key, p, base, read)
 	if err != nil {
 		return nil, err
 	}
-	st.room = o.room
+	name := ""
+	if p != nil {
+		name = filepath.Base(it.path)
+	}
 	removing := o.removals.at(key)
-	over, lost := removing.replaced(over)
-	it := &Item{o: o, path: path, stage: st, place: p, key: key, over: over, base: base, header: base.Header, lost: lost, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	it.over, it.lost = removing.replaced(over)
 	if mode != nil {
 		it.mode, it.hasMode = *mode, true
 	}
-	it.edits.Store(base.ETag != "")
-	st.file.outgrow = it.outgrow
-	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: lost, Mode: mode, Aside: aside}); err != nil {
-		st.close()
+	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(it.over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: it.lost, Mode: mode, Aside: aside}); err != nil {
+		it.stage.close()
 		it.eraseLog()
-		st.file.remove()
+		it.stage.file.remove()
 		return nil, err
 	}
 	o.add(it)
@@ -165,22 +157,32 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 // never delivered, no later process knows of it, and what has the name now is left alone. The
 // caller is its first writer, and calls Drop.
 func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*Item, error) {
+	it, err := o.newItem(key, nil, base, read)
+	if err != nil {
+		return nil, err
+	}
+	it.stage.file.done() // a later process removes it
+	it.logGone, it.offline = true, true
+	it.nameless.Store(true)
+	o.add(it)
+	return it, nil
+}
+
+// newItem returns an item of a file that nobody knows of yet, in p where that is not nil.
+func (o *Outbox) newItem(key string, p *place, base s3backend.Object, read Base) (*Item, error) {
 	size := base.Size
 	if base.ETag == "" {
 		size, read = 0, nil
 	}
 	path := o.newPath()
-	st, err := newStage(path, nil, read, size)
+	st, err := newStage(path, p, read, size)
 	if err != nil {
 		return nil, err
 	}
 	st.room = o.room
-	st.file.done() // a later process removes it
-	it := &Item{o: o, path: path, stage: st, key: key, base: base, header: base.Header, writers: 1, logGone: true, offline: true, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	it := &Item{o: o, path: path, stage: st, place: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
-	it.nameless.Store(true)
 	st.file.outgrow = it.outgrow
-	o.add(it)
 	return it, nil
 }
 
@@ -377,11 +379,7 @@ func (it *Item) KeptHere() error {
 
 // Edited reports whether anything lies over the base, or all of the base is here.
 func (it *Item) Edited() bool {
-	if it.stage == nil {
-		return false
-	}
-	now := it.stage.snapshot()
-	return len(now.dirty) > 0 || now.baseValid == 0
+	return it.stage != nil && it.stage.edited()
 }
 
 // Gone is closed when the item is owed no more.

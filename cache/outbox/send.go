@@ -63,7 +63,7 @@ func (it *Item) onlyHeader() bool { return it.base.Size > 0 && it.sameBytes() }
 
 // sameBytes reports whether the item holds what its base does.
 func (it *Item) sameBytes() bool {
-	return it.base.ETag != "" && it.stage.snapshot().isBase(it.base.Size)
+	return it.base.ETag != "" && it.stage.isBase(it.base.Size)
 }
 
 // fill brings the base's bytes here that the staged file lacks in [off, end).

@@ -102,18 +102,41 @@ type stageSnapshot struct {
 	size, baseValid int64
 	dirty           extent.Set
 	mtime           time.Time
-	bytesSeq        uint64
 }
 
-// isBase reports whether it holds nothing but a base of size bytes, and all of it.
-func (n stageSnapshot) isBase(size int64) bool {
-	return len(n.dirty) == 0 && n.size == size && n.baseValid == size
-}
-
+// snapshot copies all ranges: it is for what happens once a file, not once a write.
 func (s *stage) snapshot() stageSnapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return stageSnapshot{size: s.size, baseValid: s.baseValid, dirty: slices.Clone(s.dirty), mtime: s.mtime, bytesSeq: s.bytesSeq}
+	return stageSnapshot{s.size, s.baseValid, slices.Clone(s.dirty), s.mtime}
+}
+
+// isBase reports whether the stage holds nothing but a base of size bytes, and all of it.
+func (s *stage) isBase(size int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.dirty) == 0 && s.size == size && s.baseValid == size
+}
+
+// edited reports whether anything lies over the base, or none of it is left.
+func (s *stage) edited() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.dirty) > 0 || s.baseValid == 0
+}
+
+// bounds returns the size, and how much of the base's beginning is left.
+func (s *stage) bounds() (size, baseValid int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size, s.baseValid
+}
+
+// bytesChanges counts the changes of what the file holds, copies of the base among them.
+func (s *stage) bytesChanges() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytesSeq
 }
 
 // sum returns the CRC-32 of all bytes, if it is known.

@@ -53,7 +53,7 @@ func (it *Item) syncHeld() error {
 	return it.sync()
 }
 
-func (it *Item) bytesSeq() uint64 { return it.stage.snapshot().bytesSeq }
+func (it *Item) bytesSeq() uint64 { return it.stage.bytesChanges() }
 
 // noteSynced has the journal say what is staged, which is on the disk but for what was
 // changed since bytesSeq was seq.

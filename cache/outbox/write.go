@@ -131,11 +131,11 @@ func (it *Item) noteSize() error {
 	if !it.edits.Load() && !it.small() {
 		return nil
 	}
-	now := it.stage.snapshot()
+	size, valid := it.stage.bounds()
 	it.logMu.Lock()
-	it.logged.Cut(now.size)
+	it.logged.Cut(size)
 	it.logMu.Unlock()
-	return it.note(record{Op: opTruncate, Size: now.size, Valid: now.baseValid})
+	return it.note(record{Op: opTruncate, Size: size, Valid: valid})
 }
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
