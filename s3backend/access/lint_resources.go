@@ -33,7 +33,7 @@ func (l Lint) checkFit(s Statement, wrong func(string)) {
 	others := false
 	for _, r := range s.Resource {
 		text, open := beginning(r)
-		inBucket := strings.HasPrefix(text, arn+"/") || open && strings.HasPrefix(arn+"/", text)
+		inBucket := l.hasObjects(r)
 		whole := matchesPattern(r, arn, false) || open && strings.HasPrefix(arn, text)
 		if !inBucket && !whole {
 			wrong(fmt.Sprintf("the resource %q is not of the bucket %s", r, l.Bucket))
@@ -52,6 +52,12 @@ func (l Lint) checkFit(s Statement, wrong func(string)) {
 			wrong(fmt.Sprintf("%s is about objects, and none of the resources means objects", action))
 		}
 	}
+}
+
+// hasObjects reports whether a resource means objects of the bucket.
+func (l Lint) hasObjects(resource string) bool {
+	text, open := beginning(resource)
+	return strings.HasPrefix(text, l.arn("")+"/") || open && strings.HasPrefix(l.arn("")+"/", text)
 }
 
 // fits reports what the actions of a pattern are about: the bucket, objects, or, where that
@@ -100,11 +106,8 @@ func (l Lint) checkResources(s Statement, onObjects bool, say func(Level, string
 		return
 	}
 	beyond := Strings{}
-	arn := l.arn("")
 	for _, r := range s.Resource {
-		text, open := beginning(r)
-		inBucket := strings.HasPrefix(text, arn+"/") || open && strings.HasPrefix(arn+"/", text)
-		if onObjects && inBucket && !l.within(text) {
+		if text, _ := beginning(r); onObjects && l.hasObjects(r) && !l.within(text) {
 			beyond = append(beyond, r)
 		}
 	}

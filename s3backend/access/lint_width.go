@@ -81,8 +81,7 @@ func (c Condition) givenACL() string {
 			}
 		}
 	})
-	slices.Sort(found)
-	return strings.Join(found[:min(1, len(found))], "")
+	return least(found)
 }
 
 // otherACL is an ACL that the condition names and that is not the one of s3share, "" for none.
@@ -93,8 +92,15 @@ func (c Condition) otherACL() string {
 			found = append(found, value)
 		}
 	})
-	slices.Sort(found)
-	return strings.Join(found[:min(1, len(found))], "")
+	return least(found)
+}
+
+// least is the first of texts by their order, "" of none.
+func least(texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	return slices.Min(texts)
 }
 
 // named calls f with each value that a condition asks for, and the key in lower case.
@@ -192,36 +198,30 @@ func (l Lint) checkClient(client string) (all []Remark) {
 	say := func(level Level, format string, args ...any) {
 		all = append(all, Remark{level, "", fmt.Sprintf(format, args...)})
 	}
-	refused := func(because []string) string {
-		if len(because) == 0 {
-			return ""
-		}
-		return ", because of the statement " + strings.Join(because, ", ")
-	}
 	for _, folder := range l.Folders {
 		if got, because := l.ask(client, ListBucket, "", listContext(folder)); got == No {
-			say(Lacks, "%s may not list %s/ (s3:ListBucket)%s", client, folder, refused(because))
+			say(Lacks, "%s may not list %s/ (s3:ListBucket)%s", client, folder, refusing(because))
 		}
 	}
 	shared, delivered := l.Folders[0], l.Folders[len(l.Folders)-1]
 	if got, because := l.ask(client, GetObject, shared+"/"+somewhere, nil); got == No {
-		say(Note, "%s may not read %s/ (s3:GetObject)%s", client, shared, refused(because))
+		say(Note, "%s may not read %s/ (s3:GetObject)%s", client, shared, refusing(because))
 	}
 	key := delivered + "/" + somewhere
 	put, because := l.ask(client, PutObject, key, uploadContext)
 	if put == No {
-		say(Lacks, "%s may not put into %s/ (s3:PutObject)%s", client, delivered, refused(because))
+		say(Lacks, "%s may not put into %s/ (s3:PutObject)%s", client, delivered, refusing(because))
 		return all
 	}
 	if got, because := l.ask(client, PutObjectACL, key, uploadContext); got == No && !l.Elsewhere {
-		say(Lacks, "%s may not send the ACL with what it puts into %s/ (s3:PutObjectAcl)%s", client, delivered, refused(because))
+		say(Lacks, "%s may not send the ACL with what it puts into %s/ (s3:PutObjectAcl)%s", client, delivered, refusing(because))
 	}
 	if got, _ := l.ask(client, AbortUpload, key, nil); got == No {
 		say(Note, "%s may not abort uploads (s3:AbortMultipartUpload): AWS allows that to who began one, other servers do not", client)
 	}
 	part, because := l.ask(client, PutObject, key, partContext)
 	if part == No {
-		say(Lacks, "%s may not put parts of an upload into %s/, which carry no ACL, as all above 16 MiB takes (s3:PutObject)%s", client, delivered, refused(because))
+		say(Lacks, "%s may not put parts of an upload into %s/, which carry no ACL, as all above 16 MiB takes (s3:PutObject)%s", client, delivered, refusing(because))
 	}
 	if part == Yes && l.Ownership != Enforced {
 		say(Note, "other tools of %s may upload without the ACL, what the owner then cannot read, unless the bucket's ACLs are off", client)
@@ -260,10 +260,16 @@ func (l Lint) refusedBy(client string) string {
 			names = append(names, because...)
 		}
 	}
-	if slices.Sort(names); len(names) == 0 {
+	slices.Sort(names)
+	return refusing(slices.Compact(names))
+}
+
+// refusing names the statements that refuse something, for the end of a sentence; "" of none.
+func refusing(statements []string) string {
+	if len(statements) == 0 {
 		return ""
 	}
-	return ", because of the statement " + strings.Join(slices.Compact(names), ", ")
+	return ", because of the statement " + strings.Join(statements, ", ")
 }
 
 // checkOwner finds a Deny that refuses the bucket's owner what s3share does for it: one that
