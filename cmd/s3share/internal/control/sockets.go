@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/s3share/s3share/cache/privatedir"
@@ -53,7 +54,7 @@ func fallbackDirs(uid int) (dirs []string) {
 			continue
 		}
 		for _, e := range entries {
-			if ok, _ := filepath.Match(fallbackPattern(uid), e.Name()); ok && e.IsDir() {
+			if e.IsDir() && strings.HasPrefix(e.Name(), fallbackPrefix(uid)) {
 				dirs = append(dirs, filepath.Join(temp, e.Name()))
 			}
 		}
@@ -61,8 +62,8 @@ func fallbackDirs(uid int) (dirs []string) {
 	return dirs
 }
 
-// fallbackPattern is a pattern of os.MkdirTemp, and of filepath.Match.
-func fallbackPattern(uid int) string { return "s3share-" + strconv.Itoa(uid) + "-*" }
+// fallbackPrefix begins their names; os.MkdirTemp adds the rest.
+func fallbackPrefix(uid int) string { return "s3share-" + strconv.Itoa(uid) + "-" }
 
 // trusted reports whether dir is a directory that only uid can change.
 func trusted(dir string, uid int) bool {
@@ -100,7 +101,7 @@ func NewSocketPath(dir string) (string, error) {
 		}
 	}
 	for _, temp := range tempDirs() {
-		run, err := os.MkdirTemp(temp, fallbackPattern(uid))
+		run, err := os.MkdirTemp(temp, fallbackPrefix(uid))
 		if err != nil {
 			continue
 		}
