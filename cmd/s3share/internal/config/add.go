@@ -117,26 +117,13 @@ func (c change) String() string {
 // there is none.
 func FindExchange(config, name string, t Entry) (l exchangeEntry, err error) {
 	l.Name = cmp.Or(name, t.Bucket)
-	file, _, err := CheckedPath(config)
-	if err != nil {
+	var entries map[string]Entry
+	if l.File, l.text, entries, err = readEntries(config); err != nil {
 		return l, err
 	}
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real // the link stays, and what it leads to is changed
-	}
-	l.File = file
-	if l.text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l, hint.WithoutPath(err)
-	}
-	var doc struct {
-		Exchange map[string]Entry `toml:"exchange"`
-	}
-	if err := toml.Unmarshal(l.text, &doc); err != nil {
-		return l, configError(file, err)
-	}
-	is, there := doc.Exchange[l.Name]
+	is, there := entries[l.Name]
 	if there && (is.Bucket != t.Bucket || is.Endpoint != t.Endpoint || is.Owner != "" && t.Owner != "" && is.Owner != t.Owner) {
-		return l, hint.With(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, TOMLKey(l.Name), file), "give this one another name with --name")
+		return l, hint.With(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, TOMLKey(l.Name), l.File), "give this one another name with --name")
 	}
 	if l.there = there; there {
 		l.Owner, l.Changes = is.Owner, is.changes(t)
@@ -147,24 +134,32 @@ func FindExchange(config, name string, t Entry) (l exchangeEntry, err error) {
 // FoldersOf returns the folders that the config file has for the exchange of a bucket, nil
 // where it names none. name is the bucket's if there is none.
 func FoldersOf(config, name, bucket string) ([]string, error) {
-	file, _, err := CheckedPath(config)
-	if err != nil {
-		return nil, err
+	_, _, entries, err := readEntries(config)
+	if t := entries[cmp.Or(name, bucket)]; t.Bucket == bucket {
+		return t.Folders, err
 	}
-	text, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, hint.WithoutPath(err)
+	return nil, err
+}
+
+// readEntries returns the exchanges of the config file, its text, and where it is: what a
+// link leads to is changed, and the link stays. A file that is not there has none.
+func readEntries(config string) (file string, text []byte, entries map[string]Entry, err error) {
+	if file, _, err = CheckedPath(config); err != nil {
+		return "", nil, nil, err
+	}
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real
+	}
+	if text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return file, nil, nil, hint.WithoutPath(err)
 	}
 	var doc struct {
 		Exchange map[string]Entry `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(text, &doc); err != nil {
-		return nil, configError(file, err)
+		return file, text, nil, configError(file, err)
 	}
-	if t := doc.Exchange[cmp.Or(name, bucket)]; t.Bucket == bucket {
-		return t.Folders, nil
-	}
-	return nil, nil
+	return file, text, doc.Exchange, nil
 }
 
 // changes are what becomes another in the table. What t does not know stays, but for the
