@@ -109,99 +109,6 @@ type Item struct {
 
 type closer interface{ Close() }
 
-// Create stages a file at key: over says what S3 holds there and the commit will
-// replace, base what the content lies upon. Either may be without an ETag, for
-// none. Where a version is being removed at key, that is what the commit replaces.
-// mode is the permission bits that it is created with, nil for the usual ones. The caller is
-// its first writer, and calls Release.
-func (o *Outbox) Create(key string, over, base s3backend.Object, read Base, mode *uint32) (*Item, error) {
-	return o.create(key, over, base, read, mode, false)
-}
-
-// CreateAside is Create of what is to become a file that S3 holds, under a private name,
-// once SetAside has brought its bytes here. A process that ends before leaves nothing.
-func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Item, error) {
-	return o.create(key, s3backend.Object{}, base, read, nil, true)
-}
-
-func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32, aside bool) (*Item, error) {
-	var p *place
-	if base.ETag == "" {
-		p = o.takePlace()
-	}
-	it, err := o.newItem(key, p, base, read)
-	if err != nil {
-		return nil, err
-	}
-	name := ""
-	if p != nil {
-		name = filepath.Base(it.path)
-	}
-	removing := o.removals.at(key)
-	it.over, it.lost = removing.replaced(over)
-	if mode != nil {
-		it.mode, it.hasMode = *mode, true
-	}
-	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(it.over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: it.lost, Mode: mode, Aside: aside}); err != nil {
-		it.stage.close()
-		it.eraseLog()
-		it.stage.file.remove()
-		return nil, err
-	}
-	o.add(it)
-	o.removals.yield(it, removing)
-	return it, nil
-}
-
-// CreateUnnamed is Create of a file whose name was removed while a program has it open: it is
-// never delivered, no later process knows of it, and what has the name now is left alone. The
-// caller is its first writer, and calls Drop.
-func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*Item, error) {
-	it, err := o.newItem(key, nil, base, read)
-	if err != nil {
-		return nil, err
-	}
-	it.stage.file.done() // a later process removes it
-	it.logGone, it.offline = true, true
-	it.nameless.Store(true)
-	o.add(it)
-	return it, nil
-}
-
-// newItem returns an item of a file that nobody knows of yet, in p where that is not nil.
-func (o *Outbox) newItem(key string, p *place, base s3backend.Object, read Base) (*Item, error) {
-	size := base.Size
-	if base.ETag == "" {
-		size, read = 0, nil
-	}
-	path := o.newPath()
-	st, err := newStage(path, p, read, size)
-	if err != nil {
-		return nil, err
-	}
-	st.room = o.room
-	it := &Item{o: o, path: path, stage: st, place: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
-	it.edits.Store(base.ETag != "")
-	st.file.outgrow = it.outgrow
-	return it, nil
-}
-
-// CreateFolder owes the object "name/" that makes a folder stay; key ends in a
-// slash. The caller calls Release.
-func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
-	if err := it.note(record{Op: opCreate, Key: key, Folder: true}); err != nil {
-		removeLog(it.path + logSuffix)
-		return nil, err
-	}
-	it.sealed.Store(true)
-	removing := o.removals.at(key)
-	it.unsure = removing != nil // S3 may hold the one that is being removed
-	o.add(it)
-	o.removals.yield(it, removing)
-	return it, nil
-}
-
 // Rename gives the item another key; over is what S3 holds there, or what is being
 // removed there. The caller holds the item. What S3 holds under the old key, because
 // the item replaced it, is deleted after the delivery. What is owed there already, if
@@ -414,36 +321,6 @@ func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasM
 	}
 	mode, hasMode = ModeOf(obj.Header)
 	return mtime, mode, hasMode
-}
-
-// Status says where the item is on its way. The state is "" for one that will not be
-// delivered.
-func (it *Item) Status() Status {
-	size, _, _, _ := it.Stat()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: it.since, Theirs: it.theirs}
-	if it.state == Sealed && it.attempt != nil {
-		st.State = Uploading // its parts, while it settles
-	}
-	if st.State == Open || st.State == Uploading {
-		st.Speed = it.meter.rate()
-	}
-	switch {
-	case it.nameless.Load():
-		st.State = ""
-	case it.goneLocked():
-		st.State = Delivered
-		if it.theirs != "" {
-			st.State = Conflict
-		}
-	}
-	reason := it.reason
-	if gate := it.o.gate.reason(); gate != nil && (st.State == Sealed || st.State == Uploading) {
-		reason = gate // it waits with all the others
-	}
-	st.fail(reason)
-	return st
 }
 
 // HasMode reports whether the item has permission bits of its own, and not only those of

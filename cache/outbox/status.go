@@ -180,3 +180,33 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 		}
 	}
 }
+
+// Status says where the item is on its way. The state is "" for one that will not be
+// delivered.
+func (it *Item) Status() Status {
+	size, _, _, _ := it.Stat()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: it.since, Theirs: it.theirs}
+	if it.state == Sealed && it.attempt != nil {
+		st.State = Uploading // its parts, while it settles
+	}
+	if st.State == Open || st.State == Uploading {
+		st.Speed = it.meter.rate()
+	}
+	switch {
+	case it.nameless.Load():
+		st.State = ""
+	case it.goneLocked():
+		st.State = Delivered
+		if it.theirs != "" {
+			st.State = Conflict
+		}
+	}
+	reason := it.reason
+	if gate := it.o.gate.reason(); gate != nil && (st.State == Sealed || st.State == Uploading) {
+		reason = gate // it waits with all the others
+	}
+	st.fail(reason)
+	return st
+}

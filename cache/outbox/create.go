@@ -1,0 +1,101 @@
+package outbox
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Create stages a file at key: over says what S3 holds there and the commit will
+// replace, base what the content lies upon. Either may be without an ETag, for
+// none. Where a version is being removed at key, that is what the commit replaces.
+// mode is the permission bits that it is created with, nil for the usual ones. The caller is
+// its first writer, and calls Release.
+func (o *Outbox) Create(key string, over, base s3backend.Object, read Base, mode *uint32) (*Item, error) {
+	return o.create(key, over, base, read, mode, false)
+}
+
+// CreateAside is Create of what is to become a file that S3 holds, under a private name,
+// once SetAside has brought its bytes here. A process that ends before leaves nothing.
+func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Item, error) {
+	return o.create(key, s3backend.Object{}, base, read, nil, true)
+}
+
+func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32, aside bool) (*Item, error) {
+	var p *place
+	if base.ETag == "" {
+		p = o.takePlace()
+	}
+	it, err := o.newItem(key, p, base, read)
+	if err != nil {
+		return nil, err
+	}
+	name := ""
+	if p != nil {
+		name = filepath.Base(it.path)
+	}
+	removing := o.removals.at(key)
+	it.over, it.lost = removing.replaced(over)
+	if mode != nil {
+		it.mode, it.hasMode = *mode, true
+	}
+	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(it.over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: it.lost, Mode: mode, Aside: aside}); err != nil {
+		it.stage.close()
+		it.eraseLog()
+		it.stage.file.remove()
+		return nil, err
+	}
+	o.add(it)
+	o.removals.yield(it, removing)
+	return it, nil
+}
+
+// CreateUnnamed is Create of a file whose name was removed while a program has it open: it is
+// never delivered, no later process knows of it, and what has the name now is left alone. The
+// caller is its first writer, and calls Drop.
+func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*Item, error) {
+	it, err := o.newItem(key, nil, base, read)
+	if err != nil {
+		return nil, err
+	}
+	it.stage.file.done() // a later process removes it
+	it.logGone, it.offline = true, true
+	it.nameless.Store(true)
+	o.add(it)
+	return it, nil
+}
+
+// newItem returns an item of a file that nobody knows of yet, in p where that is not nil.
+func (o *Outbox) newItem(key string, p *place, base s3backend.Object, read Base) (*Item, error) {
+	size := base.Size
+	if base.ETag == "" {
+		size, read = 0, nil
+	}
+	path := o.newPath()
+	st, err := newStage(path, p, read, size)
+	if err != nil {
+		return nil, err
+	}
+	st.room = o.room
+	it := &Item{o: o, path: path, stage: st, place: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	it.edits.Store(base.ETag != "")
+	st.file.outgrow = it.outgrow
+	return it, nil
+}
+
+// CreateFolder owes the object "name/" that makes a folder stay; key ends in a
+// slash. The caller calls Release.
+func (o *Outbox) CreateFolder(key string) (*Item, error) {
+	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
+	if err := it.note(record{Op: opCreate, Key: key, Folder: true}); err != nil {
+		removeLog(it.path + logSuffix)
+		return nil, err
+	}
+	it.sealed.Store(true)
+	removing := o.removals.at(key)
+	it.unsure = removing != nil // S3 may hold the one that is being removed
+	o.add(it)
+	o.removals.yield(it, removing)
+	return it, nil
+}

@@ -1,0 +1,171 @@
+package outbox
+
+import (
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// recoverMove reads moves of an earlier process, for Resume to go on with, and returns
+// them; nil where they had failed, and are taken back.
+func (o *Outbox) recoverMove(log string) (*record, error) {
+	recs, err := readLog(log)
+	if err != nil || len(recs) == 0 {
+		return nil, err
+	}
+	rec, back := &recs[0], recs[len(recs)-1].Op == opTakeBack
+	if back && rec.Dir != nil {
+		rec.Dir = &DirMove{From: rec.Dir.To, To: rec.Dir.From}
+	}
+	o.mu.Lock()
+	for _, m := range rec.Moves {
+		if !back {
+			o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
+		}
+	}
+	o.mu.Unlock()
+	o.resumed = append(o.resumed, func() {
+		do := o.redo
+		if back {
+			do = o.undo
+		}
+		for i := range rec.Moves {
+			m := &rec.Moves[i]
+			for try := 0; ; try++ {
+				err := do(m)
+				if err == nil {
+					break
+				}
+				if !passing(err) {
+					o.log.Warn("a rename was not completed: the file keeps its old name", "key", m.From.Key, "err", err)
+					break
+				}
+				if sleep(o.ctx, backoff(try)) != nil {
+					return // the next process goes on
+				}
+			}
+			o.mu.Lock()
+			delete(o.moving, m.From.Key)
+			o.mu.Unlock()
+			if m.displaced != nil { // the move was not made
+				m.displaced.Release()
+			}
+		}
+		if rec.Dir == nil || !rec.Dir.failed {
+			o.endMove(log)
+		}
+		o.wake()
+	})
+	if back {
+		return &record{Dir: rec.Dir}, nil
+	}
+	return rec, nil
+}
+
+// holdDisplaced holds the items that moves of an earlier process were to replace, so that
+// they are not delivered before those moves are completed.
+func holdDisplaced(items []*Item, moves []*record) {
+	byName := map[string]*Item{}
+	for _, it := range items {
+		byName[filepath.Base(it.path)] = it
+	}
+	for _, rec := range moves {
+		for i := range rec.Moves {
+			m := &rec.Moves[i]
+			if it := byName[m.Instead]; it != nil && it.key == m.To {
+				it.writers++
+				m.displaced = it
+			}
+		}
+	}
+}
+
+// endSuperseded ends the journal of an item that a move has replaced. What it left under
+// other names is queued for removal. The caller holds the item.
+func (it *Item) endSuperseded() {
+	it.NameTaken()
+	it.removeLeft()
+	it.eraseLog()
+}
+
+// supersede ends an item that was held for a move, when the move has put there under its
+// key. If the item was opened for writing since, it stays, and its commit replaces there.
+func (it *Item) supersede(there s3backend.Object) {
+	it.dropLost(there.Key)
+	it.mu.Lock()
+	alone := it.writers == 1
+	if !alone {
+		it.over = there
+	}
+	it.mu.Unlock()
+	if !alone {
+		it.Release()
+		return
+	}
+	it.unlike.Store(true)
+	it.finish(there)
+}
+
+// redo completes one object's move, wherever it stopped.
+func (o *Outbox) redo(m *moveRecord) error {
+	err := o.redoOnce(m)
+	if isKind(err, s3backend.Stale) {
+		// The earlier process's copy may have been on its way, and have come since.
+		err = o.redoOnce(m)
+	}
+	return err
+}
+
+func (o *Outbox) redoOnce(m *moveRecord) error {
+	there, err := o.current(o.ctx, m.To)
+	if err != nil {
+		return err
+	}
+	if there.ETag == "" || m.Over != nil && there.ETag == m.Over.ETag {
+		made, err := o.bucket.Copy(o.ctx, m.From.object(), m.To, nil, condition(there))
+		if errors.Is(err, s3backend.NotExist) {
+			return nil // neither the one nor the other: removed since
+		}
+		if err != nil {
+			return err
+		}
+		there = made
+	} else if _, ours := o.copied(o.ctx, m.From.object(), m.To); !ours {
+		if now, err := o.current(o.ctx, m.From.Key); err != nil || now.ETag != m.From.ETag {
+			return err // the original was removed or replaced: there is no more to do
+		}
+		return s3backend.Stale // the other party's: it stays, and so does ours
+	}
+	if it := m.displaced; it != nil {
+		cur, err := o.current(o.ctx, m.To) // for its time and mode
+		if err != nil {
+			return err
+		}
+		if there.Modified = time.Now(); cur.ETag == there.ETag {
+			there = cur
+		}
+		there.Key, there.Size = m.To, m.From.Size
+		m.displaced = nil
+		it.supersede(there)
+	}
+	there.Key, there.Size = m.To, m.From.Size
+	o.events.Moved(m.From.object(), there)
+	o.removeVersion(m.From.object())
+	return nil
+}
+
+// undo takes back one object's move that had failed.
+func (o *Outbox) undo(m *moveRecord) error {
+	now, err := o.current(o.ctx, m.From.Key)
+	if err != nil || now.ETag != m.From.ETag {
+		return err // the copy may be all that is left
+	}
+	there, ours := o.copied(o.ctx, m.From.object(), m.To)
+	if ours && (m.Over == nil || m.Freed) {
+		there.Key = m.To
+		o.removeVersion(there)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package outbox
+
+import (
+	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// replay takes one step of the journal.
+func (it *Item) replay(st *stage, r record) {
+	switch r.Op {
+	case opCreate:
+		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.object(), r.Base.object(), (*s3backend.Header)(r.Header), r.Lost
+		it.edits.Store(it.base.ETag != "")
+		st.size, st.baseValid = it.base.Size, it.base.Size
+		it.replayMode(r)
+	case opOpen:
+		it.sealed.Store(false)
+		it.lost, it.contentID, it.contentIDSeq = r.Lost, "", 0
+	case opWrite:
+		for _, x := range r.Dirty {
+			st.dirty.Add(x[0], x[1])
+			st.size = max(st.size, x[1])
+		}
+	case opMode:
+		it.replayMode(r)
+	case opTruncate:
+		st.dirty.Cut(r.Size)
+		st.size, st.baseValid = r.Size, r.Valid
+	case opSeal:
+		it.sealed.Store(true)
+		it.explicit, it.interrupted = r.Set, r.interruption()
+		if !r.Killed { // else it was not sent
+			it.contentID, it.contentIDSeq = r.Commit, st.seq
+		}
+		it.replayMode(r)
+		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime.Time, nil
+		for _, x := range r.Dirty {
+			st.dirty.Add(x[0], x[1])
+		}
+	case opRefuse:
+		it.interrupted = r.interruption()
+	case opTry:
+		it.contentID, it.contentIDSeq = r.Commit, 0 // it may have been written since
+	case opRename:
+		switch {
+		case !r.Beside:
+			it.theirs = theirsAfter(it.theirs, it.key, r.Key)
+		case it.theirs == "":
+			it.theirs = it.key
+		}
+		it.key, it.over, it.leave, it.lost = r.Key, r.Over.object(), objects(r.Leave), r.Lost
+		it.up = nil
+	case opLeave:
+		it.leave = objects(r.Leave)
+	case opCommit:
+		it.over, it.up = r.Over.object(), nil
+		if !it.sealed.Load() {
+			it.contentID, it.contentIDSeq = "", 0 // what is written since gets another
+		}
+		if it.base.ETag != "" {
+			it.base = it.over
+		}
+	case opUpload:
+		if r.Key != it.key {
+			return // S3's answer came when the file had another name already
+		}
+		l := parts.Layout{Version: r.Grows, First: r.Layout, Restarts: r.Anew}
+		if it.up != nil && it.up.up.ID == r.Upload {
+			it.up.layout = l // the file was closed
+			return
+		}
+		up := newTransfer(it.o, l)
+		up.create.Do(func() {})
+		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
+		up.header, up.parts, up.recovered, up.noted = (*s3backend.Header)(r.Header), r.Parts, true, true
+		it.up = up
+	case opPart:
+		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {
+			it.up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
+		}
+	case opGiveUp:
+		it.up = nil
+	}
+}
+
+func (it *Item) replayMode(r record) {
+	if r.Mode != nil {
+		it.mode, it.hasMode = *r.Mode, true
+	}
+}
