@@ -98,7 +98,7 @@ func (s *source) unchanged() error {
 	if err != nil {
 		return plain(err)
 	}
-	if st.Size() != s.size || !st.ModTime().Equal(s.mtime) {
+	if stampOf(st) != stampOf(s.stat) {
 		return errChanged
 	}
 	return nil

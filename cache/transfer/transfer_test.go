@@ -285,6 +285,38 @@ func TestPutOfAFileThatChanges(t *testing.T) {
 	}
 }
 
+// TestPutOfAFileThatHidesAChange has a file get other bytes of the same number while its parts
+// are sent, and then its old time back.
+func TestPutOfAFileThatHidesAChange(t *testing.T) {
+	r := newRig(t)
+	path := r.file("f", content(2*s3backend.WholePart+1))
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		if _, err := f.WriteAt([]byte("other"), 0); err != nil {
+			t.Error(err)
+		}
+		if err := os.Chtimes(path, st.ModTime(), st.ModTime()); err != nil {
+			t.Error(err)
+		}
+	}
+	b := &hooked{Bucket: r.b, before: map[string]func(){buckettest.CreateUpload: change}}
+	if got := r.put(b, path); got.Failed != 1 {
+		t.Errorf("put = %+v, want a failure", got)
+	}
+	if _, ok := r.b.Data("Delivery/f"); ok || r.b.Uploads() != 0 {
+		t.Errorf("it was delivered: %t; %d uploads are left", ok, r.b.Uploads())
+	}
+}
+
 // TestPutADirectory follows no link, sends no private name, and keeps the tree.
 func TestPutADirectory(t *testing.T) {
 	r := newRig(t)
