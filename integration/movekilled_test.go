@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -59,7 +60,7 @@ func TestMoveKilled(t *testing.T) {
 			if err != nil || len(files) != 1 {
 				t.Errorf("the owner has %v, error %v, want one file", files, err)
 			}
-			if left, err := filepath.Glob(filepath.Join(ours.state, "transfers", "upload-*")); err != nil || len(left) > 0 {
+			if left, err := fs.Glob(os.DirFS(filepath.Join(ours.state, "transfers")), "upload-*"); err != nil || len(left) > 0 {
 				t.Errorf("notes of uploads are left: %q, error %v", left, err)
 			}
 		})

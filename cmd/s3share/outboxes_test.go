@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -242,11 +243,11 @@ func TestStatusNamesAMissingStateDirectory(t *testing.T) {
 	if err := os.RemoveAll(stateDir); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, ".local/state/s3share/outboxes/*.json"))
+	files, err := fs.Glob(os.DirFS(dir), ".local/state/s3share/outboxes/*.json")
 	if err != nil || len(files) != 1 {
 		t.Fatalf("it is registered as %q, %v", files, err)
 	}
-	testhome.Write(t, "/", files[0], fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
+	testhome.Write(t, dir, files[0], fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
 	out, code := s3share(t, dir, nil, "status")
 	if code != hint.ExitFailed || !strings.Contains(out, "something may wait in the state directory $HOME/here, which is not there") || !strings.Contains(out, "rm $HOME/.local/state/s3share/outboxes/") {
 		t.Errorf("status ended with %d and said\n%s", code, out)
