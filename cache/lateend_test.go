@@ -30,8 +30,8 @@ func TestCloseBeforeTheHandlesBeforeEnd(t *testing.T) {
 
 func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other string) {
 	const key = "Delivery/f"
-	dir, b := t.TempDir(), buckettest.New()
-	cfg := Config{Folders: []string{"Delivery"}, StateDir: filepath.Join(dir, "state"), Memory: 16 << 20, Sync: sync}
+	b := buckettest.New()
+	cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20, Sync: sync}
 	c, err := New(b, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -68,15 +68,7 @@ func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other str
 			t.Errorf("S3 holds %q after close has waited for it, want %q", got, want)
 		}
 	}
-	cfg.StateDir = filepath.Join(dir, "killed")
-	if err := os.CopyFS(cfg.StateDir, os.DirFS(filepath.Join(dir, "state"))); err != nil {
-		t.Fatal(err)
-	}
-	next, err := New(b, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer next.Close()
+	next := afterKill(t, b, cfg)
 	err = next.Drain(t.Context())
 	data, _ := b.Data(key)
 	switch got := string(data); {
@@ -85,6 +77,22 @@ func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other str
 	case other == "" && (err != nil || got != want):
 		t.Errorf("what was closed is not delivered by the next process: %v; S3 holds %q, want %q", err, got, want)
 	}
+}
+
+// afterKill is the next process, where the one with this configuration is killed now.
+func afterKill(t *testing.T, b Bucket, cfg Config) *Cache {
+	t.Helper()
+	state := cfg.StateDir
+	cfg.StateDir = filepath.Join(t.TempDir(), "state")
+	if err := os.CopyFS(cfg.StateDir, os.DirFS(state)); err != nil {
+		t.Fatal(err)
+	}
+	next, err := New(b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { next.Close() })
+	return next
 }
 
 // TestChangeOfAClosedFileBeforeItsHandlesEnd has a program set the time, the mode or the size
@@ -104,8 +112,8 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 		for _, before := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s, %d handles", name, before), func(t *testing.T) {
 				const key = "Delivery/f"
-				dir, b := t.TempDir(), buckettest.New()
-				cfg := Config{Folders: []string{"Delivery"}, StateDir: filepath.Join(dir, "state"), Memory: 16 << 20}
+				b := buckettest.New()
+				cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20}
 				c, err := New(b, cfg)
 				if err != nil {
 					t.Fatal(err)
@@ -128,15 +136,7 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				cfg.StateDir = filepath.Join(dir, "killed")
-				if err := os.CopyFS(cfg.StateDir, os.DirFS(filepath.Join(dir, "state"))); err != nil {
-					t.Fatal(err)
-				}
-				next, err := New(b, cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer next.Close()
+				next := afterKill(t, b, cfg)
 				got, err := next.Stat(t.Context(), key)
 				if err != nil {
 					t.Fatal(err)
