@@ -89,7 +89,7 @@ func (f *File) deliveredLocked(it *outbox.Item, obj s3backend.Object) {
 	f.c.files.drop(f)
 }
 
-// endItemLocked lets go of an item that is no longer pending.
+// endItemLocked detaches an item that is no longer pending.
 func (f *File) endItemLocked(it *outbox.Item) {
 	if f.item != it {
 		return
@@ -343,7 +343,9 @@ func (f *File) close(h *Handle) {
 		it.Release()
 	case h.write && it != nil:
 		if seal && !it.Untouched() {
-			_ = it.Seal() // the next to open the file is told of its error
+			// No program is left to return an error to. Seal notes it, and the file is not
+			// delivered.
+			_ = it.Seal()
 		}
 		it.AskLater()
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// What the policy grants is found out by requests that can change nothing on any
-// server: they are about a key, a version or an upload that nobody has, or they read what
-// is there. A refusal of a key that nobody has proves nothing, though: who may not list
+// What the policy grants is found out by requests that make and change no object on any
+// server: they are about a key, a version or an upload that nobody has, read what is there,
+// or begin an upload, which is aborted at once. A refusal of a key that nobody has proves nothing, though: who may not list
 // that key is refused in any case, and so is everybody by a condition on an object's tags.
 // Each May... returns nil for granted, Denied for refused, [ErrUntold] where the server's
 // answers do not tell, and any other error for that it could not be asked.

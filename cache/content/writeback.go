@@ -10,7 +10,7 @@ import (
 
 const (
 	flushAfter = 2 * time.Second // how long an index may wait to be written
-	lastWork   = 2 * time.Second // how long Close goes on writing what the disk is owed
+	lastWork   = 2 * time.Second // how long Close goes on writing blocks to the disk cache
 )
 
 // saveLocked has block b, which is full, written to the disk cache if it is

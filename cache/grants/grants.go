@@ -1,6 +1,6 @@
 // Package grants knows what the bucket's policy allows in each folder of an exchange, as far
-// as it can be found out: by requests that change nothing, and by what S3 answers to the
-// requests of the mount. What is not known counts as granted: S3 refuses the request itself.
+// as it can be found out: by requests that make and change no object, and by what S3 answers to
+// the requests of the mount. What is not known counts as granted: S3 refuses the request itself.
 //
 // [New] returns a [Policy], which asks in the background through a [Checker]. The bucket that
 // [Policy.Watch] returns reports to it what S3 refuses and what was read. Before a program's
@@ -21,7 +21,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Config says what a Policy asks, and of which folders. Only Checker may be nil: then nothing
+// Config is the configuration of a [Policy]. Only Checker may be nil: then nothing
 // is asked, and all but deletes counts as granted.
 type Config struct {
 	Folders  []string // the exchange's

@@ -9,7 +9,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Checker asks what the policy grants in a folder, by requests that change nothing;
+// Checker asks what the policy grants in a folder, by requests that make and change no object;
 // *s3backend.Client implements it. Each answer is nil, s3backend.Denied, or why it cannot
 // be told.
 type Checker interface {
@@ -148,7 +148,7 @@ func (p *Policy) RefreshIfOld(folder string) { p.refreshFolder(folder, (*query).
 // request in it.
 func (p *Policy) refreshAfterDenial(folder string) { p.refreshFolder(folder, (*query).dueAfterDenial) }
 
-// RefreshAll has everything asked again, since a person says that things have changed.
+// RefreshAll asks everything again. It is called when a person says that things have changed.
 func (p *Policy) RefreshAll() {
 	p.mu.Lock()
 	p.refusals = nil

@@ -11,7 +11,7 @@
 //	a\xffb      a␛FFb      bytes that are NUL or no UTF-8
 //	50␛         50␛E2␛90␛9B   the escape character itself
 //	(empty)     ␛          what stands between the slashes of "a//b"
-//	a beside a/ a␛         the object that has the name of a directory: it is shadowed
+//	a, and a/   a␛         the object that has the name of a directory: it is shadowed
 //	(too long)  head␛~hash  found again by listing what begins with head
 package keyname
 

@@ -76,7 +76,7 @@ func checkElem(t interface{ Fatalf(string, ...any) }, elem string) {
 		}
 	}
 	if elem == "" {
-		return // beside "" would be the folder's own object, which is not shown
+		return // the empty element with a directory of its name is the folder's own object, which is not shown
 	}
 	for name, beside := range map[string]bool{Escape(elem): false, EscapeShadowed(elem): true} {
 		if short := strings.TrimSuffix(name, escapeChar); isLong(short) {

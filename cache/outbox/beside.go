@@ -37,8 +37,7 @@ func (o *Outbox) Conflicts() []Status {
 	return slices.Clone(o.beside)
 }
 
-// IsConflict reports whether key holds a file that went beside the other party's
-// version.
+// IsConflict reports whether key holds a conflict copy.
 func (o *Outbox) IsConflict(key string) bool {
 	o.besideMu.Lock()
 	defer o.besideMu.Unlock()

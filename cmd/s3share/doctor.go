@@ -21,9 +21,10 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor [EXCHANGE|DIR]",
 		Short: "Check an exchange, and tell what is missing",
 		Long: `Check an exchange from where you stand: this machine, the credentials, the clock,
-the endpoint, and in each folder what the bucket's policy grants. Nothing is
-written to find that out: the requests are about objects and uploads that nobody
-has. Each line tells how it was found out.
+the endpoint, and in each folder what the bucket's policy grants. No object is made
+or changed to find that out: it asks about objects and uploads that nobody has, looks
+at those that are there, reads a byte of some, and may begin an upload that it aborts
+at once. Each line tells how it was found out.
 
 If the policy lacks something, the statement to send to the bucket's owner follows,
 ready to be put into the bucket policy.

@@ -39,11 +39,11 @@ The bucket is made, in the region that --region or the profile names, or if it i
 yours, adopted. Public access is blocked, ACLs
 are off, new objects are encrypted, requests without TLS are refused, uploads
 that were given up end after seven days, and the client is let in by the bucket
-policy. What is to be changed is shown first. Running it again changes nothing
-but what is not so any more; statements, rules and settings of others stay, and
-none is loosened. Where a client that is let in already, by whatever statement, would be
-allowed more than now, that is shown and asked about by itself, and needs --widen beside
---yes. Without --grant, statements of a client that somebody has changed stay as they are.
+policy. The plan is shown first (with --json --yes, afterwards). Run again, init changes
+only what is no longer as it should be. Statements and rules of others stay, and no setting
+is loosened. If a client that is let in already, by whatever statement, could do more than
+now, init shows that and asks about it separately; with --yes it needs --widen too. Without
+--grant, statements of a client that somebody has changed stay as they are.
 
 --grant says what the client may do:
 
@@ -309,7 +309,7 @@ func explainSetup(t config.Destination, err error) error {
 // lookOnly is what to do where nobody can be asked.
 const lookOnly = "say --yes, or --dry-run only to look"
 
-// confirm asks at the terminal. hint is what to do where nobody can be asked.
+// confirm asks at the terminal. advice is what to do where nobody can be asked.
 func confirm(stdin io.Reader, out io.Writer, question, advice string) error {
 	if !hint.ReadsFromTerminal(stdin) {
 		return hint.Usage(advice, "nobody can be asked: standard input is no terminal")

@@ -11,7 +11,7 @@ import (
 	"github.com/s3share/s3share/s3backend/access"
 )
 
-// remove lets a client in no more.
+// revoke takes the statements of s3share for a client out of the policy.
 func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
 	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
 		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")

@@ -128,7 +128,7 @@ func (in *joinCmd) agree(stdin io.Reader, n ui.Printer, t config.Entry, s *confi
 	return confirm(stdin, n.Out, "Change this?", "say --yes, if that is meant")
 }
 
-// check asks S3 what is granted, and changes nothing there.
+// check asks S3 what is granted, and makes and changes no object there.
 func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) error {
 	client, err := connect(ctx, s, s.Owner)
 	if err != nil {
@@ -184,8 +184,8 @@ func unreachable(err error) bool {
 	return !errors.As(err, &e) || e.Status() == 0 || errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket)
 }
 
-// askRights finds out by requests that change nothing what may be done in a folder. Beside
-// an error are the rights that could be told.
+// askRights finds out what may be done in a folder, by requests that make and change no
+// object. Beside an error are the rights that could be told.
 func askRights(ctx context.Context, c *s3backend.Client, folder string) (r access.Rights, err error) {
 	prefix := folder + "/"
 	r.Folder = folder

@@ -35,7 +35,7 @@ func (o *ownerFlags) register(flags *pflag.FlagSet) {
 	o.flags = config.AddFlags(flags, connectionSettings...)
 }
 
-// Settings are the bucket, and what is said about reaching it.
+// settings are the bucket, and what is said about reaching it.
 func (o *ownerFlags) settings() (*config.Settings, error) {
 	s, err := connectionFrom(o.flags)
 	if err != nil {

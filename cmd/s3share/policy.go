@@ -69,7 +69,7 @@ was found that is more than a note.
 	return cmd
 }
 
-// Write prints the policy of the terms.
+// write prints the policy of the terms.
 func (in *policyCmd) write(out io.Writer) error {
 	if in.bucket == "" {
 		return hint.Usage("", "policy needs a bucket, or --check")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -95,5 +96,34 @@ func TestPolicyCheck(t *testing.T) {
 			testhome.Write(t, dir, "policy.json", tt.policy)
 			golden(t, tt.name, dir, nil, append([]string{"policy", "--check", "policy.json"}, tt.args...)...)
 		})
+	}
+}
+
+// TestPageShowsWhatCheckPrints runs the example in docs/access.md.
+func TestPageShowsWhatCheckPrints(t *testing.T) {
+	page, err := os.ReadFile("../../docs/access.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const command = "    $ aws s3api get-bucket-policy --bucket team-exchange --query Policy --output text | s3share policy --check -\n"
+	_, example, found := strings.Cut(string(page), command)
+	if !found {
+		t.Fatalf("docs/access.md lacks the example\n%s", command)
+	}
+	var want strings.Builder
+	for line := range strings.Lines(example) {
+		text, indented := strings.CutPrefix(line, "    ")
+		if !indented && line != "\n" {
+			break
+		}
+		want.WriteString(text)
+	}
+	dir := testhome.Home(t)
+	testhome.Write(t, dir, "policy.json", `{"Statement": [
+		{"Sid": "Names", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::team-exchange"},
+		{"Sid": "Files", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], "Resource": "arn:aws:s3:::team-exchange/*"}]}`)
+	got, _ := s3share(t, dir, nil, "policy", "--check", "policy.json")
+	if strings.TrimRight(got, "\n") != strings.TrimRight(want.String(), "\n") {
+		t.Errorf("policy --check prints\n%s\nand docs/access.md has\n%s", got, want.String())
 	}
 }

@@ -153,7 +153,7 @@ func (p repairCmd) mend(ctx context.Context, client *s3backend.Client, found acc
 	return err
 }
 
-// Tell tells of one object, on one line.
+// tell prints what was done about one object, on one line.
 func (p repairCmd) tell(out io.Writer, r repaired) {
 	if p.asJSON {
 		_ = json.NewEncoder(out).Encode(r)

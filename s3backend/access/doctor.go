@@ -230,7 +230,7 @@ func (e *exam) clock(ctx context.Context) Finding {
 	return f
 }
 
-// tls reports whether requests are encrypted; a policy may refuse those that are not,
+// tls finds out whether requests are encrypted; a policy may refuse those that are not,
 // and then refuses everything.
 func (e *exam) tls() Finding {
 	f := Finding{Check: CheckTLS, State: StateOK, Reason: WhyEncrypting, How: "the endpoint"}
@@ -248,7 +248,7 @@ func (e *exam) tls() Finding {
 	return f
 }
 
-// denied tells a refusal from what cannot be told.
+// denied reports whether err is a refusal, and not an answer that does not tell.
 func denied(err error) bool {
 	return errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold)
 }

@@ -56,7 +56,7 @@ func (e *exam) ownership(ctx context.Context) Finding {
 	return f
 }
 
-// readable reports whether the bucket's owner can read all that is there.
+// readable finds out whether the bucket's owner can read all that is there.
 func (e *exam) readable(ctx context.Context) Finding {
 	f := Finding{Check: CheckReadable, State: StateOK, Reason: WhyAllReadable, How: "ListObjectsV2 with owners, then HeadObject or GetObjectAcl"}
 	s := Survey{Client: e.Client, Folders: e.Folders, Owner: e.owner, Most: surveyed}
@@ -111,7 +111,7 @@ func (e *exam) encryption(ctx context.Context) Finding {
 	return f
 }
 
-// conditions reports whether S3 itself keeps one party from overwriting the other's
+// conditions finds out whether S3 itself keeps one party from overwriting the other's
 // change unseen. It is known of servers, not tried out: that would take an object.
 func (e *exam) conditions() Finding {
 	return e.known(CheckConditions, WhyHeeded, WhyHeadFirst)
@@ -135,7 +135,7 @@ func (e *exam) known(check Check, good, less Reason) Finding {
 	return f
 }
 
-// lifecycle reports whether uploads that are given up are ended.
+// lifecycle finds out whether uploads that are given up are ended.
 func (e *exam) lifecycle(ctx context.Context) Finding {
 	f := Finding{Check: CheckLifecycle, State: StateOK, Reason: WhyAbortsAfter, How: "CreateMultipartUpload"}
 	tried := false

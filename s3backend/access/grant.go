@@ -193,8 +193,8 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 	return all
 }
 
-// withoutACL is the policy for a server that refuses one with s3:PutObjectAcl, as MinIO
-// does: our statements do not grant it. Their order stays.
+// withoutACL is the policy for a server that refuses one with s3:PutObjectAcl: our statements
+// do not grant it. Their order stays.
 func (d Document) withoutACL() Document {
 	d.Statement = slices.Clone(d.Statement)
 	for i, s := range d.Statement {
@@ -281,7 +281,7 @@ func Missing(bucket, principal string, actions, folders []string) Statement {
 	return s
 }
 
-// onBucket tells actions on the bucket from those on objects.
+// onBucket reports whether an action is on the bucket, and not on objects.
 func onBucket(action string) bool {
 	switch action {
 	case ListBucket, BucketLocation, "s3:ListBucketMultipartUploads", "s3:ListBucketVersions":

@@ -42,7 +42,7 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 	return all
 }
 
-// checkACLs reports whether a statement lets objects be given to others, or be put with an
+// checkACLs finds a statement that lets objects be given to others, or be put with an
 // ACL by which the owner cannot do all with them. Where ACLs are off no ACL does either.
 func (l Lint) checkACLs(s Statement, say func(Level, string, ...any)) {
 	if !l.Elsewhere && l.Ownership == Enforced || !s.names(PutObjectACL) {
@@ -313,7 +313,7 @@ func (s Statement) spared() (all []string) {
 	return all
 }
 
-// mayNothing tells that a client may do nothing at all in the folders.
+// mayNothing reports whether a client may do nothing at all in the folders.
 func (l Lint) mayNothing(client string) bool {
 	for _, folder := range l.Folders {
 		if r := l.Rights(client, folder); r.List+r.Get+r.Put+r.Delete > No {

@@ -193,9 +193,9 @@ func (t Terms) allowsOf(statements []Statement) (all []Statement) {
 	return all
 }
 
-// letsIn reports whether the policy allows the client of the terms something, as far as
-// that can be ruled out: by a statement of ours for it, or by any Allow that may reach it
-// under another name, such as its account, a role of it, or everybody.
+// letsIn reports whether the policy may allow the client of the terms something: by a statement
+// of ours for it, or by any Allow that may reach it under another name, such as its account, a
+// role of it, or everybody. It is false only if that can be ruled out.
 func (d Document) letsIn(t Terms) bool {
 	return slices.ContainsFunc(d.Statement, func(s Statement) bool {
 		return s.Effect == Allow && (t.owns(s.Sid) || s.mayReach(t))

@@ -28,7 +28,7 @@ func (d *Cache) Adopt(obj s3backend.Object, path string) (*Entry, error) {
 	if bytes > d.limit || !d.fits(bytes) || os.Chmod(path, 0o600) != nil {
 		return nil, os.Remove(path)
 	}
-	// First the index, so that none is ever beside another's data.
+	// The index is removed first, so that an index never describes the data of another file.
 	os.Remove(d.path(e, indexExt))
 	if os.Rename(path, d.path(e, dataExt)) != nil {
 		return nil, os.Remove(path)

@@ -1,7 +1,7 @@
 // Package diskcache keeps blocks of immutable object versions in a directory, across mounts.
 //
 // A version of more than one block has a sparse data file and an index, named by hashes of key
-// and ETag. Versions of one block share a slot file, with a list beside it that says which
+// and ETag. Versions of one block share a slot file; an index file next to it lists which
 // slot holds which version. Every block is checked by a CRC32C when it is read, so that a crash
 // can lose bytes and never makes one version's bytes another's. What was used longest ago goes
 // first when there is no room.

@@ -87,7 +87,7 @@ func (d *Cache) evict(n int64) bool {
 	return n <= 0
 }
 
-// Flush writes the indexes that do not say what they could, and notes in the
+// Flush writes the indexes that are out of date, and notes in the
 // times of the others when they were used, for the next scan. Files are written by lowly.
 func (d *Cache) Flush(lowly func(func())) {
 	d.mu.Lock()

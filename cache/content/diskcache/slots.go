@@ -14,7 +14,7 @@ import (
 )
 
 // slots is the part of the disk cache that keeps versions of one block: their bytes in a
-// slot file, and what is where in a list beside it, both of them files that are rewritten
+// slot file, and an index file next to it that lists the slots. Both files are rewritten
 // in place. A record is checked by its own sum, and the bytes by the sum in
 // the record, so that no crash makes one version's bytes another's.
 type slots struct {

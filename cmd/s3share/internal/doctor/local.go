@@ -51,7 +51,7 @@ func checkMachine(s *config.Settings) []access.Finding {
 	}
 	all := []access.Finding{fuse}
 	if s.Locate() != nil {
-		return all // where the state directory is depends on it; examineDoor says why
+		return all // where the state directory is depends on it; checkBucketAccess says why
 	}
 	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere, How: "a file made and removed there"}
 	if err := config.FillPaths(s); err != nil {
@@ -176,7 +176,7 @@ func checkBucketAccess(ctx context.Context, s *config.Settings) (*s3backend.Clie
 	return client, all
 }
 
-// isRegionError tells a refusal that is about the region.
+// isRegionError reports whether a refusal is about the region.
 func isRegionError(err error) bool {
 	var e *s3backend.Error
 	if !errors.As(err, &e) {

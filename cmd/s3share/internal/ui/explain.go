@@ -14,7 +14,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// A saying turns an error of one kind into a cause and a hint.
+// A kindSentence turns an error of one kind into a cause and a hint.
 type kindSentence struct {
 	kind     s3backend.Kind
 	sentence func(config.Destination, *s3backend.Error) (cause, hint string)
