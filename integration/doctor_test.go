@@ -78,7 +78,6 @@ type fault struct {
 	party                party
 	check, folder, state string
 	says                 string // in the finding, its hint or the error
-	onRGW                string // what it says on Ceph RGW, where it cannot tell
 	mends                bool   // by the statements that are printed
 	local                bool   // Ceph RGW does not have it, or cannot show it
 }
@@ -129,7 +128,7 @@ var faults = []fault{
 				"Condition": map[string]any{"StringEquals": map[string]any{"s3:x-amz-acl": "bucket-owner-full-control"}},
 			})
 		})},
-	{name: "no delete", party: client, check: "delete", folder: "Delivery", state: "note", says: "removed or renamed", onRGW: "cannot be told",
+	{name: "no delete", party: client, check: "delete", folder: "Delivery", state: "note", says: "removed or renamed",
 		plant: func(*exchange, *gateway) (args, env []string) { return nil, nil }},
 	{name: "KMS key refused", party: client, check: "put", folder: "Delivery", says: "kms:GenerateDataKey",
 		plant: answering(403, "AccessDenied", "User is not authorized to perform: kms:GenerateDataKey on this resource", "CreateMultipartUpload", "PutObject")},
@@ -227,16 +226,13 @@ func TestDoctor(t *testing.T) {
 			args, env := f.plant(x, g)
 			before := direct.list()
 			d := x.doctor(t, f.party, env, args...)
-			state, code, says := "missing", 1, f.says
+			state, code := "missing", 1
 			if f.state != "" {
 				state, code = f.state, 0
 			}
-			if f.onRGW != "" && server.onRGW() {
-				state, says = "unknown", f.onRGW
-			}
 			got := d.find(f.check, f.folder)
-			if got.State != state || !strings.Contains(got.Found+" "+got.Hint+" "+got.Error, says) || d.code != code {
-				t.Errorf("doctor ends with %d and finds %+v; want %d, %s, %q\n%+v", d.code, got, code, state, says, d)
+			if got.State != state || !strings.Contains(got.Found+" "+got.Hint+" "+got.Error, f.says) || d.code != code {
+				t.Errorf("doctor ends with %d and finds %+v; want %d, %s, %q\n%+v", d.code, got, code, state, f.says, d)
 			}
 			for _, other := range d.Findings {
 				if other.State == "missing" && other.Check != f.check && !related[f.name][other.Check] {

@@ -164,6 +164,7 @@ func Examine(ctx context.Context, p Patient) (Report, error) {
 		return nil
 	})
 	_ = g.Wait() // none of them returns an error
+	e.askDeletes(ctx)
 	e.report.Findings = append(e.report.Findings, who, clock, e.tls())
 	for i, f := range e.folders {
 		if f.left.ID != "" {

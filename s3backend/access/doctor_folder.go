@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -30,12 +31,22 @@ func (f *folderExam) ask(ctx context.Context) {
 	f.abort = c.MayAbort(ctx, f.prefix)
 	f.left, f.put = c.MayPut(ctx, f.prefix, f.left)
 	f.acl = c.MayPutACL(ctx, f.prefix, f.list)
-	f.delete = c.MayDelete(ctx, f.prefix)
 	if f.put == nil && f.left.ID == "" && (f.abort == nil || c.AWS()) || c.AWS() && s3backend.IsOfKey(f.put) {
 		f.tried = true
 		f.trial, f.begin = c.TryUpload(ctx, f.prefix)
 		f.left = f.trial.Left
 	}
+}
+
+// askDeletes sends the folders' probes for deletes. It is called after ask has returned for all
+// of them: what a server may be asked depends on whether the bucket keeps versions, which any
+// object of any folder tells.
+func (e *exam) askDeletes(ctx context.Context) {
+	var g sync.WaitGroup
+	for _, f := range e.folders {
+		g.Go(func() { f.delete = e.Client.MayDelete(ctx, f.prefix) })
+	}
+	g.Wait()
 }
 
 // findings judges the answers. shared tells that the folder is the one that the owner
