@@ -40,7 +40,7 @@ type location struct {
 func (p location) key() string { return p.prefix + p.elem }
 func (p location) dir() string { return p.prefix + p.elem + "/" }
 
-// CheckNew returns an error if nothing may be created here; see [keyname.CheckNew].
+// checkNew returns an error if nothing may be created here; see [keyname.CheckNew].
 func (p location) checkNew() error { return keyname.CheckNew(p.elem, p.shadowed) }
 
 // locate finds the location of a path. It asks S3 only for shortened names.

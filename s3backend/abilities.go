@@ -30,24 +30,24 @@ type worked struct {
 // Abilities returns what the server's replies to this client have shown of what s3share can
 // do without. Of AWS, which is documented to do all of it, it is nil.
 func (c *Client) Abilities() []Ability {
-	if !c.custom {
+	if !c.notAWS {
 		return nil
 	}
 	q := &c.quirks
 	return []Ability{
-		{"PutObject", "If-None-Match", knowledge(q.put.absent.heeded(), q.put.noAbsent.Load() || q.put.absent.ignored())},
-		{"PutObject", "If-Match", knowledge(q.put.match.heeded(), q.put.noMatch.Load() || q.put.match.ignored())},
+		{"PutObject", "If-None-Match", knowledge(q.put.absent.isChecked(), q.put.noAbsent.Load() || q.put.absent.isIgnored())},
+		{"PutObject", "If-Match", knowledge(q.put.match.isChecked(), q.put.noMatch.Load() || q.put.match.isIgnored())},
 		{"PutObject, UploadPart", "checksum, taken", knowledge(q.worked.checksum.Load(), q.noChecksum.Load())},
-		{"CompleteMultipartUpload", "If-None-Match", knowledge(q.complete.absent.heeded(), q.complete.noAbsent.Load() || q.complete.absent.ignored())},
-		{"CompleteMultipartUpload", "If-Match", knowledge(q.complete.match.heeded(), q.complete.noMatch.Load() || q.complete.match.ignored())},
+		{"CompleteMultipartUpload", "If-None-Match", knowledge(q.complete.absent.isChecked(), q.complete.noAbsent.Load() || q.complete.absent.isIgnored())},
+		{"CompleteMultipartUpload", "If-Match", knowledge(q.complete.match.isChecked(), q.complete.noMatch.Load() || q.complete.match.isIgnored())},
 		{"CompleteMultipartUpload", "checksums of parts, taken", knowledge(q.worked.partSums.Load(), q.noPartSums.Load())},
-		{"CompleteMultipartUpload", "tells the ETag", knowledge(q.completeETag.heeded(), q.completeETag.ignored())},
+		{"CompleteMultipartUpload", "tells the ETag", knowledge(q.completeETag.isChecked(), q.completeETag.isIgnored())},
 		{"UploadPartCopy", "ranges of an object", knowledge(q.worked.copyPart.Load(), q.worked.noCopyPart.Load())},
-		{"CopyObject", "If-None-Match", knowledge(q.destination.absent.heeded(), q.destination.noAbsent.Load() || q.destination.absent.ignored())},
-		{"CopyObject", "If-Match", knowledge(q.destination.match.heeded(), q.destination.noMatch.Load() || q.destination.match.ignored())},
-		{"CopyObject", "If-Match of the source", knowledge(q.source.heeded(), q.noSourceMatch.Load() || q.source.ignored())},
-		{"CopyObject", "If-Match of a source in parts", knowledge(q.source.heeded() && q.worked.sourceDashes.Load(), q.noSourceDashes.Load() || q.source.ignored())},
-		{"DeleteObject", "If-Match", knowledge(q.delete.match.heeded(), q.delete.noMatch.Load() || q.delete.match.ignored())},
+		{"CopyObject", "If-None-Match", knowledge(q.destination.absent.isChecked(), q.destination.noAbsent.Load() || q.destination.absent.isIgnored())},
+		{"CopyObject", "If-Match", knowledge(q.destination.match.isChecked(), q.destination.noMatch.Load() || q.destination.match.isIgnored())},
+		{"CopyObject", "If-Match of the source", knowledge(q.source.isChecked(), q.noSourceMatch.Load() || q.source.isIgnored())},
+		{"CopyObject", "If-Match of a source in parts", knowledge(q.source.isChecked() && q.worked.sourceDashes.Load(), q.noSourceDashes.Load() || q.source.isIgnored())},
+		{"DeleteObject", "If-Match", knowledge(q.delete.match.isChecked(), q.delete.noMatch.Load() || q.delete.match.isIgnored())},
 		{"DeleteObjects", "many keys", knowledge(q.worked.deleteMany.Load(), q.noDeleteMany.Load())},
 	}
 }
@@ -62,6 +62,3 @@ func knowledge(does, doesNot bool) Knowledge {
 	}
 	return NotTried
 }
-
-func (t *trial) heeded() bool  { return t.found.Load() == heeded }
-func (t *trial) ignored() bool { return t.found.Load() == ignored }

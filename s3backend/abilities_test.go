@@ -34,7 +34,7 @@ func TestAbilitiesAreTrue(t *testing.T) {
 			{"CompleteMultipartUpload", "checksums of parts, taken"}: true,
 		}
 		c := once(against(t, f.ServeHTTP))
-		c.lately.age = 0
+		c.recentHeads.age = 0
 		for _, a := range c.Abilities() {
 			if a.Known != NotTried {
 				t.Errorf("%s, %s: %q before any request", a.Operation, a.Ability, a.Known)
@@ -58,7 +58,7 @@ func TestAbilitiesAreTrue(t *testing.T) {
 			}
 			seen[a.Known]++
 		}
-		c.custom = false
+		c.notAWS = false
 		if a := c.Abilities(); a != nil {
 			t.Errorf("of AWS %v is told", a)
 		}

@@ -34,7 +34,7 @@ func TestAccessPoints(t *testing.T) {
 		{"team", "eu-west-1", "team.s3.eu-west-1.amazonaws.com", "team/s"},
 	} {
 		c, err := newClient(Config{Bucket: tt.bucket},
-			aws.Config{Region: tt.region, Credentials: &login{from: credentials.NewStaticCredentialsProvider("id", "secret", "")}})
+			aws.Config{Region: tt.region, Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id", "secret", "")}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -112,29 +112,29 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		_, err := c.Rewrite(t.Context(), Object{Key: "k", ETag: "e"})
 		return err
 	},
-	"TryUpload": func(t *testing.T, c *Client) error { _, err := c.TryUpload(t.Context(), "Delivery/"); return err },
-	"Sum":       func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
-	"Tagging":   func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
+	"ProbeUpload": func(t *testing.T, c *Client) error { _, err := c.ProbeUpload(t.Context(), "Delivery/"); return err },
+	"Sum":         func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
+	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Check": func(t *testing.T, c *Client) error {
 		c.contact.tried = time.Time{}
 		_, err := c.Check(t.Context())
 		return err
 	},
-	"Contact":     func(t *testing.T, c *Client) error { return c.Contact().Err },
-	"Moved":       func(t *testing.T, c *Client) error { c.Moved(); return nil },
-	"Counts":      func(t *testing.T, c *Client) error { c.Counts(); return nil },
-	"Bucket":      func(t *testing.T, c *Client) error { c.Bucket(); return nil },
-	"Owner":       func(t *testing.T, c *Client) error { c.Owner(); return nil },
-	"Region":      func(t *testing.T, c *Client) error { c.Region(); return nil },
-	"Abilities":   func(t *testing.T, c *Client) error { c.Abilities(); return nil },
-	"Conditional": func(t *testing.T, c *Client) error { c.Conditional(); return nil },
-	"Prove":       func(t *testing.T, c *Client) error { return c.Prove(t.Context()) },
-	"Identity":    func(t *testing.T, c *Client) error { _, err := c.Identity(t.Context()); return err },
-	"API":         func(t *testing.T, c *Client) error { c.API(); return nil },
-	"AWS":         func(t *testing.T, c *Client) error { c.AWS(); return nil },
-	"Endpoint":    func(t *testing.T, c *Client) error { c.Endpoint(); return nil },
-	"LoginMethod": func(t *testing.T, c *Client) error { c.LoginMethod(); return nil },
-	"Login":       func(t *testing.T, c *Client) error { return c.Login(t.Context(), "") },
+	"Contact":      func(t *testing.T, c *Client) error { return c.Contact().Err },
+	"Moved":        func(t *testing.T, c *Client) error { c.Moved(); return nil },
+	"Counts":       func(t *testing.T, c *Client) error { c.Counts(); return nil },
+	"Bucket":       func(t *testing.T, c *Client) error { c.Bucket(); return nil },
+	"Owner":        func(t *testing.T, c *Client) error { c.Owner(); return nil },
+	"Region":       func(t *testing.T, c *Client) error { c.Region(); return nil },
+	"Abilities":    func(t *testing.T, c *Client) error { c.Abilities(); return nil },
+	"Conditional":  func(t *testing.T, c *Client) error { c.Conditional(); return nil },
+	"VerifyBucket": func(t *testing.T, c *Client) error { return c.VerifyBucket(t.Context()) },
+	"Identity":     func(t *testing.T, c *Client) error { _, err := c.Identity(t.Context()); return err },
+	"API":          func(t *testing.T, c *Client) error { c.API(); return nil },
+	"AWS":          func(t *testing.T, c *Client) error { c.AWS(); return nil },
+	"Endpoint":     func(t *testing.T, c *Client) error { c.Endpoint(); return nil },
+	"LoginMethod":  func(t *testing.T, c *Client) error { c.LoginMethod(); return nil },
+	"Login":        func(t *testing.T, c *Client) error { return c.Login(t.Context(), "") },
 	// What it sends is unsigned, and names no owner: TestBucketWithBadCredentials.
 	"ExplainLogin": func(t *testing.T, c *Client) error { return c.ExplainLogin(t.Context(), nil) },
 	"CloseIdle":    func(t *testing.T, c *Client) error { c.CloseIdle(); return nil },
@@ -194,7 +194,7 @@ func TestEveryRequest(t *testing.T) {
 			t.Errorf("Client.%s: %v", name, err)
 		}
 	}
-	if want := 7; created != want { // Put twice, CreateUpload, TryUpload, Rewrite, Copy, and Copy by parts
+	if want := 7; created != want { // Put twice, CreateUpload, ProbeUpload, Rewrite, Copy, and Copy by parts
 		t.Errorf("%d requests created objects, want %d", created, want)
 	}
 	counts := c.Counts()

@@ -47,7 +47,7 @@ func TestRefusalIsAmbiguousOnlyIfAReplyWasLost(t *testing.T) {
 				client := new(t, func(w http.ResponseWriter, r *http.Request) {
 					c.attempts[min(int(n.Add(1)), len(c.attempts))-1](w)
 				})
-				client.custom = false // no look goes before
+				client.notAWS = false // no look goes before
 				_, err := client.Put(t.Context(), "k", strings.NewReader("abc"), 3, nil, Condition{IfNoneMatch: true})
 				if c.kind != Other && !errors.Is(err, c.kind) {
 					t.Errorf("Put: %v, want %v", err, c.kind)
@@ -68,7 +68,7 @@ func TestRefusalIsAmbiguousOnlyIfAReplyWasLost(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := fail(ctx, "PutObject", "k", ctx.Err()); !Ambiguous(err) {
+	if err := wrapError(ctx, "PutObject", "k", ctx.Err()); !Ambiguous(err) {
 		t.Errorf("Ambiguous(%v) = false, of a request that was cut off", err)
 	}
 	if Ambiguous(nil) {

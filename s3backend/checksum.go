@@ -125,7 +125,7 @@ func (c *Client) withChecksum(send func(on bool) error) error {
 	if err == nil {
 		c.quirks.worked.checksum.Store(true)
 	}
-	if !c.custom || !refusesChecksum(err) {
+	if !c.notAWS || !refusesChecksum(err) {
 		return err
 	}
 	if send(false) != nil {

@@ -46,33 +46,33 @@ type Config struct {
 
 // Client makes requests to one bucket. It is safe for concurrent use.
 type Client struct {
-	s3        *s3.Client
-	loaded    aws.Config // what s3 was made of, for the other services of AWS
-	bucket    string
-	region    string
-	given     bool // the region is given, not found out
-	payer     bool // every request says that we pay for it
-	prefix    string
-	profiled  bool // the profile is named by who opened it
-	custom    bool // an endpoint that is not AWS
-	log       *slog.Logger
-	owner     atomic.Pointer[string]
-	answer    atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
-	counts    counter
-	http      *watched              // sends all requests
-	retryer   aws.Retryer           // judges those that go directly
-	route     atomic.Pointer[route] // of these; nil until it is learnt
-	quirks    quirks
-	begun     sync.Map // the metadata of uploads that this client has begun, by their ids: see confirmETag
-	payloads  payloads
-	copyTags  copyTags
-	lately    lately
-	contact   contact
-	confirmed atomic.Pointer[string] // see Owner
-	isOwner   atomic.Pointer[bool]   // as IsOwner found out; nil until it has
-	versions  atomic.Int32           // whether the bucket keeps versions: see mayKeepVersions
-	trails    trails
-	away      away
+	s3           *s3.Client
+	loaded       aws.Config // what s3 was made of, for the other services of AWS
+	bucket       string
+	region       string
+	regionGiven  bool // the region is given, not found out
+	payer        bool // every request says that we pay for it
+	prefix       string
+	profileGiven bool // the profile is named by who opened it
+	notAWS       bool // an endpoint that is not AWS
+	log          *slog.Logger
+	owner        atomic.Pointer[string]
+	answer       atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
+	counts       counter
+	http         *watched                    // sends all requests
+	retryer      aws.Retryer                 // judges those that go directly
+	route        atomic.Pointer[signedRoute] // of these; nil until it is learnt
+	quirks       quirks
+	begun        sync.Map // the metadata of uploads that this client has begun, by their ids: see confirmETag
+	payloads     payloads
+	copyTags     copyTags
+	recentHeads  recentHeads
+	contact      contact
+	confirmed    atomic.Pointer[string] // see Owner
+	isOwner      atomic.Pointer[bool]   // as IsOwner found out; nil until it has
+	versions     atomic.Int32           // whether the bucket keeps versions: see mayKeepVersions
+	listingGuard listingGuard
+	away         away
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -87,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Prove(ctx); err != nil {
+	if err := c.VerifyBucket(ctx); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -97,7 +97,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 // there. Its errors are among those of Open.
 func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Bucket == "" {
-		return nil, broken("Open", "", "no bucket is named")
+		return nil, protocolError("Open", "", "no bucket is named")
 	}
 	loaded, err := load(ctx, cfg)
 	if err != nil {
@@ -108,19 +108,19 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	if _, err := loaded.Credentials.Retrieve(ctx); err != nil {
-		return nil, fail(ctx, "Open", "", err)
+		return nil, wrapError(ctx, "Open", "", err)
 	}
 	return c, nil
 }
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, given: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, profiled: cfg.Profile != "", log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, regionGiven: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, profileGiven: cfg.Profile != "", log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.counts.log = c.log
-	c.lately.age = justNow
+	c.recentHeads.age = recentWindow
 	c.SetExpectedOwner(cfg.ExpectedOwner)
 	var bad error
 	c.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {
@@ -133,7 +133,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 				bad = err
 				return
 			}
-			c.custom = !isAWSHost(u.Hostname())
+			c.notAWS = !isAWSHost(u.Hostname())
 			o.UsePathStyle = o.UsePathStyle || isIPOrLoopback(u.Hostname())
 		}
 		if cfg.PathStyle != nil {
@@ -161,7 +161,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 	o.DisableLogOutputChecksumValidationSkipped = true
 	c.retryer = newRetryer(cfg.Attempts)
 	o.Retryer = c.retryer
-	if l, ok := loaded.Credentials.(*login); ok {
+	if l, ok := loaded.Credentials.(*credentialSource); ok {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
@@ -204,13 +204,13 @@ func checkEndpoint(s string) (*url.URL, error) {
 	shown, hasUser := withoutUser(s)
 	switch {
 	case hasUser:
-		return nil, broken("Open", "", "endpoint %q has a user name or a password before it, which S3 does not take", shown)
+		return nil, protocolError("Open", "", "endpoint %q has a user name or a password before it, which S3 does not take", shown)
 	case err != nil:
-		return nil, broken("Open", "", "endpoint %q is not a URL: %w", s, err)
+		return nil, protocolError("Open", "", "endpoint %q is not a URL: %w", s, err)
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return nil, broken("Open", "", "endpoint %q must begin with https://", s)
+		return nil, protocolError("Open", "", "endpoint %q must begin with https://", s)
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
-		return nil, broken("Open", "", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
+		return nil, protocolError("Open", "", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
 	}
 	return u, nil
 }

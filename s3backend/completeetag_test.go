@@ -43,7 +43,7 @@ func TestCompleteReturnsTheETagOfItsObject(t *testing.T) {
 				fmt.Fprintf(w, `<CompleteMultipartUploadResult><Key>k</Key><ETag>"%s"</ETag></CompleteMultipartUploadResult>`, told)
 			}
 		}))
-		c.custom = !amazon
+		c.notAWS = !amazon
 		const uploads = 3
 		for i := range uploads {
 			up, err := c.CreateUpload(t.Context(), "k", &Header{User: map[string]string{"commit": fmt.Sprint(i)}})

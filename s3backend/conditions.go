@@ -36,11 +36,11 @@ func (c *Client) Conditional() bool { return c.quirks.put.trusted() }
 // conditional is a write that S3 is to carry out on a condition only.
 type conditional struct {
 	op, key string
-	trials  *writeTrials
+	probes  *writeProbes
 	send    func(Condition) error // the request, with these conditions in its headers
 
-	// How many requests go out before the condition is tried out, see trial; 0: this
-	// request is not for trying, since it would send many bytes twice.
+	// The number of the use that is the probe, see conditionProbe; 0: this request must not be
+	// one, since it would send many bytes twice.
 	absentUse, matchUse int32
 	// A 412 may be due to another condition in the request, that on a copy's source.
 	sourced bool
@@ -48,22 +48,19 @@ type conditional struct {
 
 // conditionally sends the write w, to be carried out if cond holds.
 //
-// Three kinds of server are coped with. One that carries conditions out: one
-// request. One that refuses them (501), or whose If-Match matches nothing: the
-// first such failure is found out by a HEAD, remembered, and from then on a
-// HEAD checks. And one that takes the header on this operation and does
-// nothing with it: that is found out as trial says, and a HEAD goes first until
-// it is known.
+// There are three kinds of server. One checks conditions: that takes one request. One refuses them
+// (501), or its If-Match matches nothing: a HEAD confirms the first such failure, and from then on
+// a HEAD checks instead. One accepts the header in this operation and ignores it: a
+// conditionProbe finds that out, and a HEAD goes first until it is known.
 //
-// A 412 after a reply that was lost, where the attempt that failed was really
-// carried out, is Stale as well, and Ambiguous: only the caller can know its own
-// bytes again.
+// If a reply was lost and the attempt was carried out, the next attempt gets a 412. That is Stale
+// as well, and Ambiguous: only the caller can recognise its own bytes.
 func (c *Client) conditionally(ctx context.Context, w conditional, cond Condition) error {
 	if cond.zero() {
 		return w.send(cond)
 	}
 	check := func() error { return c.check(ctx, w.op, w.key, cond) }
-	if w.trials.useless(cond).Load() {
+	if w.probes.unsupported(cond).Load() {
 		if err := check(); err != nil {
 			return err
 		}
@@ -71,21 +68,21 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	}
 	var err error
 	switch {
-	case !c.custom:
+	case !c.notAWS:
 		err = w.send(cond)
 	case cond.IfNoneMatch:
-		err = c.createHeeded(w, cond, check)
+		err = c.createChecked(w, cond, check)
 	default:
-		err = c.replaceHeeded(w, cond, check)
+		err = c.replaceChecked(w, cond, check)
 	}
 	if isRefusedCondition(err) {
 		return c.withoutConditions(ctx, w, cond, err)
 	}
-	if cond.IfMatch == "" || !isUnmet(err) || !c.custom {
+	if cond.IfMatch == "" || !isUnmet(err) || !c.notAWS {
 		return err
 	}
-	// Does If-Match match nothing here? Twice in a row, with our ETag still
-	// there, is more than a change and its undoing.
+	// Does this server's If-Match never match? A second 412, with our ETag still there, is not
+	// a change that was undone.
 	if check() != nil {
 		return err
 	}
@@ -95,31 +92,31 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	return c.withoutConditions(ctx, w, cond, err)
 }
 
-// createHeeded sends a write of a new object to a server that may not read If-None-Match.
-func (c *Client) createHeeded(w conditional, cond Condition, check func() error) error {
-	if w.trials.absent.found.Load() != heeded && !c.quirks.blind.has(w.key) {
+// createChecked sends a write of a new object to a server that may ignore If-None-Match.
+func (c *Client) createChecked(w conditional, cond Condition, check func() error) error {
+	if w.probes.absent.result.Load() != probeChecked && !c.quirks.noHeadNoList.has(w.key) {
 		if err := check(); err != nil {
 			return err
 		}
 	}
 	err := w.send(cond)
 	if isUnmet(err) && !w.sourced {
-		w.trials.absent.found.Store(heeded)
+		w.probes.absent.result.Store(probeChecked)
 	}
 	return err
 }
 
-// replaceHeeded sends a write that replaces a version to a server that may not read
-// If-Match, and tries out If-None-Match where that is due.
-func (c *Client) replaceHeeded(w conditional, cond Condition, check func() error) error {
-	if w.absentUse > 0 && !w.trials.noAbsent.Load() && w.trials.absent.due(w.absentUse) {
+// replaceChecked sends a write that replaces a version to a server that may ignore If-Match. It
+// probes If-None-Match if that is due.
+func (c *Client) replaceChecked(w conditional, cond Condition, check func() error) error {
+	if w.absentUse > 0 && !w.probes.noAbsent.Load() && w.probes.absent.due(w.absentUse) {
 		if err := check(); err != nil {
 			return err
 		}
-		done, err := w.trials.absent.try(func() error { return w.send(Condition{IfNoneMatch: true}) })
+		done, err := w.probes.absent.try(func() error { return w.send(Condition{IfNoneMatch: true}) })
 		switch {
 		case isRefusedCondition(err): // If-Match may be taken
-			w.trials.noAbsent.Store(true)
+			w.probes.noAbsent.Store(true)
 		case done && err == nil:
 			c.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", w.op)
 			return nil
@@ -127,7 +124,7 @@ func (c *Client) replaceHeeded(w conditional, cond Condition, check func() error
 			return err
 		}
 	}
-	return w.trials.match.run(w.matchUse, check,
+	return w.probes.match.run(w.matchUse, check,
 		func() error { return w.send(Condition{IfMatch: noETag}) },
 		func() error { return w.send(cond) })
 }
@@ -141,7 +138,7 @@ func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Cond
 	if err := w.send(Condition{}); err != nil {
 		return err
 	}
-	if w.trials.useless(cond).CompareAndSwap(false, true) {
+	if w.probes.unsupported(cond).CompareAndSwap(false, true) {
 		c.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
 			"op", w.op, "if_match", cond.IfMatch != "", "reply", because)
 	}
@@ -181,7 +178,7 @@ func (c *Client) check(ctx context.Context, op, key string, cond Condition) erro
 // refused by a listing, whose first key with the key as prefix is the key.
 func (c *Client) look(ctx context.Context, key string) (string, error) {
 	var err error
-	if !c.quirks.headless.has(key) {
+	if !c.quirks.noHead.has(key) {
 		var etag string
 		if etag, err = c.etagOf(ctx, key); !errors.Is(err, Denied) {
 			return etag, err
@@ -191,14 +188,14 @@ func (c *Client) look(ctx context.Context, key string) (string, error) {
 	switch {
 	case errors.Is(listErr, NotExist):
 	case errors.Is(listErr, Denied):
-		c.quirks.blind.note(key)
+		c.quirks.noHeadNoList.note(key)
 		fallthrough
 	case listErr != nil && err != nil:
 		return "", err
 	case listErr != nil:
 		return "", listErr
 	}
-	c.quirks.headless.note(key)
+	c.quirks.noHead.note(key)
 	return obj.ETag, listErr
 }
 
@@ -213,10 +210,10 @@ func (c *Client) etagOf(ctx context.Context, key string) (string, error) {
 	return obj.ETag, err
 }
 
-// twice sends again after 409 ConditionalRequestConflict, which S3 answers
-// when another write of the key was under way: only once, for then the other
-// one has won and the error is Stale.
-func twice(send func() error) error {
+// retryConflictOnce sends again after 409 ConditionalRequestConflict, S3's reply if another write
+// of the key was in progress. It does so once: by then the other write has won, and the error is
+// Stale.
+func retryConflictOnce(send func() error) error {
 	err := send()
 	if codeOf(err) == "ConditionalRequestConflict" {
 		return afterAttempt(err, send())

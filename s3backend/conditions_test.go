@@ -182,7 +182,7 @@ func TestConditions(t *testing.T) {
 				f.etag["k"] = tt.k
 			}
 			c := once(against(t, f.ServeHTTP))
-			c.lately.age = 0 // TestLately is about that
+			c.recentHeads.age = 0 // TestLately is about that
 			if !f.untried {
 				c.tryNow()
 			}
@@ -216,10 +216,10 @@ func sortHeads(log []string) {
 // tryNow has each operation tried out at its next use.
 func (c *Client) tryNow() {
 	q := &c.quirks
-	q.source.uses.Store(trialUse - 1)
-	for _, t := range []*writeTrials{&q.put, &q.complete, &q.destination, &q.delete} {
-		t.match.uses.Store(trialUse - 1)
-		t.absent.uses.Store(trialUse - 1)
+	q.source.uses.Store(probeAfterUses - 1)
+	for _, t := range []*writeProbes{&q.put, &q.complete, &q.destination, &q.delete} {
+		t.match.uses.Store(probeAfterUses - 1)
+		t.absent.uses.Store(probeAfterUses - 1)
 	}
 }
 
@@ -227,7 +227,7 @@ func (c *Client) tryNow() {
 func TestNoTrialOnAWS(t *testing.T) {
 	f := &fake{etag: map[string]string{"s": "se"}}
 	c := once(against(t, f.ServeHTTP))
-	c.custom = false
+	c.notAWS = false
 	for _, s := range []step{
 		{"complete", Condition{IfNoneMatch: true}, nil, []string{"POST k If-None-Match"}},
 		{"copy", Condition{IfMatch: "e"}, nil, []string{"PUT k If-Match X-Amz-Copy-Source-If-Match"}},
@@ -287,7 +287,7 @@ func TestChangedSourceIsNoTrial(t *testing.T) {
 			t.Errorf("Copy = %v, want Stale", err)
 		}
 	}
-	if f.etag["k"] != "" || c.quirks.source.found.Load() != unknown || c.quirks.destination.match.found.Load() != unknown || c.quirks.destination.absent.found.Load() != unknown {
+	if f.etag["k"] != "" || c.quirks.source.result.Load() != probeUnknown || c.quirks.destination.match.result.Load() != probeUnknown || c.quirks.destination.absent.result.Load() != probeUnknown {
 		t.Errorf("after copies that were refused, S3 holds %q, and the server is judged", f.etag["k"])
 	}
 }

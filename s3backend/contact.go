@@ -34,7 +34,7 @@ func (c *contact) met(ctx context.Context, op string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	err = fail(ctx, op, "", err)
+	err = wrapError(ctx, op, "", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()

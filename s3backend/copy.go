@@ -37,7 +37,7 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		out, err := c.s3.UploadPartCopy(ctx, in)
 		if err != nil {
-			err = c.explainCopy(ctx, fail(ctx, op, up.Key, err), src)
+			err = c.explainCopy(ctx, wrapError(ctx, op, up.Key, err), src)
 			if errors.Is(err, Refused) {
 				c.quirks.worked.noCopyPart.Store(true)
 			}
@@ -45,17 +45,17 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 		}
 		c.quirks.worked.copyPart.Store(true)
 		if out.CopyPartResult == nil || val(out.CopyPartResult.ETag) == "" {
-			return broken(op, up.Key, "S3 did not confirm part %d", n)
+			return protocolError(op, up.Key, "S3 did not confirm part %d", n)
 		}
 		r := out.CopyPartResult
 		part = Part{Number: n, ETag: unquote(r.ETag), CRC32: partSum(r.ChecksumCRC32), Size: size}
 		return nil
 	}
-	if src.ETag == "" || !c.custom {
+	if src.ETag == "" || !c.notAWS {
 		err := send(src.ETag)
 		return part, err
 	}
-	err := c.quirks.source.run(trialUse,
+	err := c.quirks.source.run(probeAfterUses,
 		func() error { return c.checkSource(ctx, op, src) },
 		func() error { return send(noETag) },
 		func() error { return send(src.ETag) })
@@ -96,12 +96,12 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 			in.TaggingDirective = types.TaggingDirectiveReplace
 		}
 		out, err := c.s3.CopyObject(ctx, in, opts...)
-		c.lately.forget(key)
+		c.recentHeads.forget(key)
 		if err != nil {
-			return c.whichMissing(ctx, c.explainCopy(ctx, fail(ctx, op, key, err), src), key, cond)
+			return c.whichMissing(ctx, c.explainCopy(ctx, wrapError(ctx, op, key, err), src), key, cond)
 		}
 		if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
-			return broken(op, key, "S3 did not confirm the copy")
+			return protocolError(op, key, "S3 did not confirm the copy")
 		}
 		r := out.CopyObjectResult
 		obj = Object{
@@ -118,25 +118,24 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
 	real := func() error {
-		w := conditional{op: op, key: key, trials: &c.quirks.destination, absentUse: trialUse, matchUse: trialUse, sourced: true}
+		w := conditional{op: op, key: key, probes: &c.quirks.destination, absentUse: probeAfterUses, matchUse: probeAfterUses, sourced: true}
 		w.send = func(cond Condition) error {
 			if err := checked(); err != nil {
 				return &checkError{err}
 			}
-			return twice(func() error { return send(src.ETag, cond) })
+			return retryConflictOnce(func() error { return send(src.ETag, cond) })
 		}
 		return c.conditionally(ctx, w, cond)
 	}
-	if src.ETag == "" || !c.custom {
+	if src.ETag == "" || !c.notAWS {
 		err := real()
 		return obj, err
 	}
-	// The two conditions are tried one after the other, or a 412 would not say
-	// which of them is heeded; so both are checked before the first trial. The two
-	// HEADs go out at once.
-	err = c.quirks.source.run(trialUse,
+	// The two conditions are probed one after the other, or a 412 would not show which of them
+	// was checked. So HEADs check both before the first probe. The two HEADs are sent at once.
+	err = c.quirks.source.run(probeAfterUses,
 		func() error {
-			checked = beside(func() error { return c.checkSource(ctx, op, src) })
+			checked = async(func() error { return c.checkSource(ctx, op, src) })
 			return nil
 		},
 		func() error {
@@ -151,7 +150,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 			return send(noETag, Condition{})
 		},
 		real)
-	_ = checked() // nothing goes on when this returns; its error was told if it counts
+	_ = checked() // the goroutine ends before this returns; its error was returned if it counts
 	var seen *checkError
 	if errors.As(err, &seen) {
 		err = seen.err
@@ -166,7 +165,7 @@ func (c *Client) classToKeep(ctx context.Context, src Object, h *Header) (*Heade
 	switch {
 	case h != nil:
 		return h, nil
-	case src.Class != "" || c.custom:
+	case src.Class != "" || c.notAWS:
 		return &Header{Class: src.Class}, nil
 	}
 	now, err := c.Head(ctx, src.Key)
@@ -181,14 +180,14 @@ func (c *Client) classToKeep(ctx context.Context, src Object, h *Header) (*Heade
 	return now.Header, nil
 }
 
-// beside calls f beside its caller, and returns what waits for it.
-func beside(f func() error) func() error {
+// async calls f in a goroutine, and returns a function that waits for its result.
+func async(f func() error) func() error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	return sync.OnceValue(func() error { return <-done })
 }
 
-// checkError keeps what a check found apart from what S3 answers to a trial.
+// checkError keeps the error of a check apart from S3's reply to a probe.
 type checkError struct{ err error }
 
 func (e *checkError) Error() string { return e.err.Error() }
@@ -196,7 +195,7 @@ func (e *checkError) Error() string { return e.err.Error() }
 // checkSource asks whether src is still what its key holds. What may not be
 // asked counts as holding, as in check.
 func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
-	if c.lately.held(src.Key, src.ETag) {
+	if c.recentHeads.has(src.Key, src.ETag) {
 		return nil
 	}
 	etag, err := c.look(ctx, src.Key)
@@ -286,7 +285,7 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 	}
 	if err != nil {
 		c.abortLate(ctx, up)
-		return Object{}, fail(ctx, "CopyObject", key, err)
+		return Object{}, wrapError(ctx, "CopyObject", key, err)
 	}
 	return obj, nil
 }

@@ -25,7 +25,7 @@ func inParts(etag string) bool { return strings.Contains(etag, "-") }
 // the destination, is known to hold. An ETag that no object has is tried out: that it is
 // refused counts as unmet, and the copy that follows goes without.
 func (c *Client) matchSource(ctx context.Context, op string, src Object, etag string, holds func() bool, send func(etag string) error) error {
-	if !c.custom || etag == "" {
+	if !c.notAWS || etag == "" {
 		return send(etag)
 	}
 	useless := c.quirks.sourceUseless(src.ETag)

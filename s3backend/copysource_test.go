@@ -62,7 +62,7 @@ func TestCopyIsMadeIfItsConditionsHold(t *testing.T) {
 		}
 		changed, taken, replaces := bit(4), bit(5), bit(6)
 		c := once(against(t, s.ServeHTTP))
-		c.lately.age = 0
+		c.recentHeads.age = 0
 		for round := range 5 {
 			s.etag = map[string]string{"s": etag}
 			if changed {

@@ -86,7 +86,7 @@ func (c *Client) hasTags(ctx context.Context, src Object) (tagged, unknown bool,
 		return true, false, nil
 	}
 	if c.copyTags.recent(&c.copyTags.unreadable) {
-		return false, !c.custom, nil
+		return false, !c.notAWS, nil
 	}
 	tags, err := c.Tagging(ctx, src.Key)
 	switch {
@@ -94,7 +94,7 @@ func (c *Client) hasTags(ctx context.Context, src Object) (tagged, unknown bool,
 		return tags != "", false, nil
 	case errors.Is(err, Denied):
 		c.copyTags.note(&c.copyTags.unreadable)
-		return false, !c.custom, nil
+		return false, !c.notAWS, nil
 	case errors.Is(err, NotExist), errors.Is(err, Refused), statusOf(err) == http.StatusNotImplemented:
 		return false, false, nil // this server has no tags
 	}

@@ -69,8 +69,8 @@ func TestTagsAreKeptOrTheCopyIsRefused(t *testing.T) {
 			continue
 		}
 		c := once(against(t, s.ServeHTTP))
-		c.custom = !onAWS
-		c.quirks.source.found.Store(heeded)
+		c.notAWS = !onAWS
+		c.quirks.source.result.Store(probeChecked)
 		for round := range 3 {
 			s.log = nil
 			_, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Class: ClassStandard}, "k", nil, Condition{})

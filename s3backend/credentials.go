@@ -33,7 +33,7 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 	if err != nil {
 		return loaded, err
 	}
-	loaded.Credentials = &login{from: loaded.Credentials, load: func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
+	loaded.Credentials = &credentialSource{provider: loaded.Credentials, load: func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
 		again, err := loadOnce(ctx, cfg, code)
 		return again.Credentials, err
 	}}
@@ -61,7 +61,7 @@ func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws
 		if errors.As(err, &noProfile) {
 			err = noLogin(err)
 		}
-		return aws.Config{}, fail(ctx, "Open", "", err)
+		return aws.Config{}, wrapError(ctx, "Open", "", err)
 	}
 	if loaded.Region == "" {
 		loaded.Region = fallbackRegion

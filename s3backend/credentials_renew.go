@@ -15,25 +15,25 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// renewPause is the least time between two looks for other credentials, each of
-// which reads the profile and may run its credential_process.
-const renewPause = 5 * time.Second
+// minRefreshInterval is the least time between two searches for other credentials. Each reads the
+// profile and may run its credential_process.
+const minRefreshInterval = 5 * time.Second
 
-// login is where credentials come from. Once S3 has refused them, or there were
-// none, their sources are looked at anew: a profile that was renewed meanwhile is
-// taken up without anybody asking for it. It marks its failures, which are many and
-// of many types, as what they are.
-type login struct {
-	// load makes a provider of what the environment and the profile say now; code
-	// gives the code for a role that asks for one. nil: there is but one provider.
+// credentialSource returns the credentials. Once S3 has refused them, or if there were none, it
+// reads the environment and the profile again: a profile that was renewed meanwhile is used
+// without anybody asking for it. It returns its failures, which have many types, as a
+// *loginError.
+type credentialSource struct {
+	// load returns a provider by the environment and the profile as they are now; code returns
+	// the MFA code for a role that asks for one. nil: the provider never changes.
 	load func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error)
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	from    aws.CredentialsProvider
-	refused bool      // what from gave, or that it gave nothing
-	next    time.Time // not looked for others before
-	signer  *v4.Signer
+	mu          sync.Mutex
+	provider    aws.CredentialsProvider
+	refused     bool      // what from gave, or that it gave nothing
+	nextRefresh time.Time // not looked for others before
+	signer      *v4.Signer
 }
 
 // newSigner makes a signer. It signs with a key that it derives once for each access key, of which
@@ -44,7 +44,7 @@ func newSigner() *v4.Signer {
 }
 
 // SignHTTP implements s3.HTTPSignerV4.
-func (l *login) SignHTTP(ctx context.Context, creds aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions)) error {
+func (l *credentialSource) SignHTTP(ctx context.Context, creds aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions)) error {
 	l.mu.Lock()
 	if l.signer == nil {
 		l.signer = newSigner()
@@ -55,12 +55,12 @@ func (l *login) SignHTTP(ctx context.Context, creds aws.Credentials, r *http.Req
 }
 
 // Retrieve implements aws.CredentialsProvider.
-func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if l.due() {
-		_ = l.renew(ctx, mfaCode) // what there was stays, and says what is wrong
+func (l *credentialSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if l.refreshDue() {
+		_ = l.refresh(ctx, mfaCode) // what there was stays, and says what is wrong
 	}
 	l.mu.Lock()
-	from := l.from
+	from := l.provider
 	l.mu.Unlock()
 	if from == nil {
 		return aws.Credentials{}, &loginError{errors.New("no credentials are configured")}
@@ -68,33 +68,33 @@ func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := from.Retrieve(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.refuse()
+			l.markRefused()
 		}
 		return creds, noLogin(err)
 	}
 	return creds, nil
 }
 
-// due reports whether it is time to look for other credentials.
-func (l *login) due() bool {
+// refreshDue reports whether it is time to look for other credentials.
+func (l *credentialSource) refreshDue() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if !l.refused || l.load == nil || now.Before(l.next) {
+	if !l.refused || l.load == nil || now.Before(l.nextRefresh) {
 		return false
 	}
-	l.next = now.Add(renewPause)
+	l.nextRefresh = now.Add(minRefreshInterval)
 	return true
 }
 
-func (l *login) refuse() {
+func (l *credentialSource) markRefused() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refused = true
 }
 
-// renew takes what the sources give now, if they give anything.
-func (l *login) renew(ctx context.Context, code func() (string, error)) error {
+// refresh takes the credentials that the environment and the profile have now, if there are any.
+func (l *credentialSource) refresh(ctx context.Context, code func() (string, error)) error {
 	if l.load == nil {
 		return nil
 	}
@@ -110,21 +110,21 @@ func (l *login) renew(ctx context.Context, code func() (string, error)) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.from, l.refused, l.signer = from, false, nil
+	l.provider, l.refused, l.signer = from, false, nil
 	return nil
 }
 
 const loginID = "s3share:login"
 
 // middleware notes that S3 has refused credentials.
-func (l *login) middleware(stack *middleware.Stack) error {
+func (l *credentialSource) middleware(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(loginID,
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
 			out, meta, err := next.HandleInitialize(ctx, in)
 			if refusesLogin(err) {
-				l.refuse()
+				l.markRefused()
 			}
 			return out, meta, err
 		}), middleware.Before)
@@ -166,23 +166,23 @@ func (c *Client) Login(ctx context.Context, code string) error {
 			return once, nil
 		}
 	}
-	l, ok := c.loaded.Credentials.(*login)
+	l, ok := c.loaded.Credentials.(*credentialSource)
 	if !ok {
-		return broken("Open", "", "the credentials cannot be renewed")
+		return protocolError("Open", "", "the credentials cannot be renewed")
 	}
 	l.mu.Lock()
-	before := l.from
+	before := l.provider
 	l.mu.Unlock()
-	if err := l.renew(ctx, give); err != nil {
-		return fail(ctx, "Open", "", err)
+	if err := l.refresh(ctx, give); err != nil {
+		return wrapError(ctx, "Open", "", err)
 	}
 	max := int32(1)
 	_, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
-	err = fail(ctx, "ListObjectsV2", "", err)
+	err = wrapError(ctx, "ListObjectsV2", "", err)
 	switch {
 	case errors.Is(err, BadLogin): // those that there were may be good still
 		l.mu.Lock()
-		l.from, l.signer = before, nil
+		l.provider, l.signer = before, nil
 		l.mu.Unlock()
 		return err
 	case !judged(err): // S3 has not said whether it takes them
@@ -205,7 +205,7 @@ func (c *Client) LoginMethod() LoginMethod {
 	for _, source := range c.loaded.ConfigSources {
 		switch s := source.(type) {
 		case config.EnvConfig:
-			if s.Credentials.HasKeys() && !c.profiled {
+			if s.Credentials.HasKeys() && !c.profileGiven {
 				return LoginMethod{Fixed: true}
 			}
 		case config.SharedConfig:

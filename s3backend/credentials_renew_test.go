@@ -71,7 +71,7 @@ func TestRenewed(t *testing.T) {
 func TestRenewedRarely(t *testing.T) {
 	looks := 0
 	from := credentials.NewStaticCredentialsProvider("id", "secret", "")
-	l := &login{from: from, load: func(context.Context, func() (string, error)) (aws.CredentialsProvider, error) {
+	l := &credentialSource{provider: from, load: func(context.Context, func() (string, error)) (aws.CredentialsProvider, error) {
 		looks++
 		return from, nil
 	}}
@@ -87,13 +87,13 @@ func TestRenewedRarely(t *testing.T) {
 		t.Errorf("%d looks while all was well", looks)
 	}
 	for range 10 {
-		l.refuse()
+		l.markRefused()
 		get(10)
 	}
 	if looks != 1 {
 		t.Errorf("%d looks within a moment, want 1", looks)
 	}
-	l.next = time.Now()
+	l.nextRefresh = time.Now()
 	get(1)
 	if looks != 2 {
 		t.Errorf("%d looks after the pause, want 2", looks)
@@ -118,7 +118,7 @@ func (r roleWithCode) Retrieve(context.Context) (aws.Credentials, error) {
 func TestLoginWithCode(t *testing.T) {
 	isolate(t)
 	c := against(t, takes("NEW"))
-	l := &login{from: credentials.NewStaticCredentialsProvider("OLD", "s", ""), load: func(_ context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
+	l := &credentialSource{provider: credentials.NewStaticCredentialsProvider("OLD", "s", ""), load: func(_ context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
 		return roleWithCode{code, "123456"}, nil
 	}}
 	c, err := newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, aws.Config{Region: "r", Credentials: l})
@@ -131,7 +131,7 @@ func TestLoginWithCode(t *testing.T) {
 	if creds, err := l.Retrieve(t.Context()); err != nil || creds.AccessKeyID != "OLD" {
 		t.Errorf("after a wrong code there are %v, %v, want those there were", creds.AccessKeyID, err)
 	}
-	if err := l.renew(t.Context(), mfaCode); !atTerminal() && !errors.Is(err, ErrNeedsCode) {
+	if err := l.refresh(t.Context(), mfaCode); !atTerminal() && !errors.Is(err, ErrNeedsCode) {
 		t.Errorf("without a code: %v, want ErrNeedsCode", err)
 	}
 	once := ""

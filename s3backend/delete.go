@@ -24,13 +24,13 @@ const (
 func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 	const op = "DeleteObject"
 	cond.IfNoneMatch = false
-	w := conditional{op: op, key: key, trials: &c.quirks.delete, matchUse: trialUse}
+	w := conditional{op: op, key: key, probes: &c.quirks.delete, matchUse: probeAfterUses}
 	w.send = func(cond Condition) error {
 		in := &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key}
 		_, in.IfMatch = cond.headers()
 		_, err := c.s3.DeleteObject(ctx, in)
-		c.lately.forget(key)
-		return fail(ctx, op, key, err)
+		c.recentHeads.forget(key)
+		return wrapError(ctx, op, key, err)
 	}
 	err := c.conditionally(ctx, w, cond)
 	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
@@ -50,7 +50,7 @@ func (c *Client) isMissing(ctx context.Context, key string) bool {
 
 // RemovesVersions reports whether DeleteAll removes an object only while it is the version
 // that was named.
-func (c *Client) RemovesVersions() bool { return !c.custom }
+func (c *Client) RemovesVersions() bool { return !c.notAWS }
 
 // DeleteAll removes objects, 1000 a request. Where obj has an ETag, AWS removes that
 // version and no other; of another server that is not known, and it removes what the
@@ -61,7 +61,7 @@ func (c *Client) DeleteAll(ctx context.Context, objs []Object) (map[string]error
 	failed := map[string]error{}
 	var batch, single []Object
 	for _, o := range objs {
-		if c.custom {
+		if c.notAWS {
 			o.ETag = ""
 		}
 		if inXML(o.Key) {
@@ -120,16 +120,16 @@ func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[strin
 		Bucket: &c.bucket, Delete: &types.Delete{Objects: ids, Quiet: &quietly},
 	})
 	for _, o := range objs {
-		c.lately.forget(o.Key)
+		c.recentHeads.forget(o.Key)
 	}
 	if err != nil {
-		return nil, fail(ctx, op, "", err)
+		return nil, wrapError(ctx, op, "", err)
 	}
 	c.quirks.worked.deleteMany.Store(true)
 	for _, e := range out.Errors {
 		key := val(e.Key)
 		api := &smithy.GenericAPIError{Code: val(e.Code), Message: val(e.Message)}
-		switch err := fail(context.WithoutCancel(ctx), op, key, api); {
+		switch err := wrapError(context.WithoutCancel(ctx), op, key, api); {
 		case isGone(err):
 		case errors.Is(err, Stale) && etags[key] != "":
 			changed = append(changed, Object{Key: key, ETag: etags[key]})

@@ -142,7 +142,7 @@ func TestDeleteAllVersions(t *testing.T) {
 	} {
 		asked = nil
 		c := once(against(t, server))
-		c.custom = tt.custom
+		c.notAWS = tt.custom
 		failed, err := c.DeleteAll(t.Context(), objs)
 		if err != nil || len(failed) != 1 || !isKind(failed["changed"], Stale) {
 			t.Errorf("custom %v: DeleteAll = %v, %v; want changed alone, Stale", tt.custom, failed, err)

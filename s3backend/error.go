@@ -287,9 +287,9 @@ func (e *Error) Status() int {
 	return 0
 }
 
-// fail makes an *Error of what the SDK returned. An error of the caller's own
+// wrapError returns an *Error for what the SDK returned. An error of the caller's own
 // context stays one: errors.Is(err, context.Canceled) holds, and no kind does.
-func fail(ctx context.Context, op, key string, err error) error {
+func wrapError(ctx context.Context, op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -323,8 +323,8 @@ func (e *Error) kind() Kind {
 	return kindOfStatus(e.Status())
 }
 
-// broken makes an Other of a reply that S3 must not send.
-func broken(op, key, format string, args ...any) error {
+// protocolError returns an error of kind Other for a reply that S3 must not send.
+func protocolError(op, key, format string, args ...any) error {
 	return &Error{Op: op, Key: key, Kind: Other, Err: fmt.Errorf(format, args...)}
 }
 

@@ -32,8 +32,8 @@ import (
 // What is not plain is the SDK's: the first request, whatever is worth another attempt,
 // and all that S3 says of credentials.
 
-// route is where the SDK sends requests about objects, and what it signs them for.
-type route struct {
+// signedRoute is where the SDK sends requests about objects, and what it signs them for.
+type signedRoute struct {
 	base      url.URL // without the key
 	service   string
 	region    string
@@ -45,7 +45,7 @@ type route struct {
 const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // url is where the request op about key goes.
-func (r *route) url(op, key string) *url.URL {
+func (r *signedRoute) url(op, key string) *url.URL {
 	u := r.base
 	u.RawPath = r.base.EscapedPath() + httpbinding.EscapePath(key, false)
 	u.Path += key
@@ -55,8 +55,9 @@ func (r *route) url(op, key string) *url.URL {
 	return &u
 }
 
-// learn is an option of the SDK's request op about key, by which the route is learnt.
-func (c *Client) learn(op, key string) func(*s3.Options) {
+// captureRoute returns an option for the SDK's request op about key, which stores the route that
+// the request takes.
+func (c *Client) captureRoute(op, key string) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("s3share:learn",
@@ -78,13 +79,13 @@ func (c *Client) learn(op, key string) func(*s3.Options) {
 var signedFor = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=[^,]*/\d{8}/([^/,]+)/([^/,]+)/aws4_request,`)
 
 // routeOf returns the way that a request has gone, or nil if another could not go so.
-func routeOf(op, key string, req *http.Request) *route {
+func routeOf(op, key string, req *http.Request) *signedRoute {
 	prefix, ok := strings.CutSuffix(req.URL.Path, key)
 	scope := signedFor.FindStringSubmatch(req.Header.Get("Authorization"))
 	if !ok || scope == nil || req.Header.Get("X-Amz-S3session-Token") != "" {
 		return nil
 	}
-	r := &route{
+	r := &signedRoute{
 		base:   url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: prefix},
 		region: scope[1], service: scope[2], userAgent: req.Header.Get("User-Agent"),
 	}
@@ -108,12 +109,12 @@ func (e *notDirect) Error() string { return "left to the SDK" }
 
 var errNotDirect error = &notDirect{}
 
-// direct sends one attempt of op about key, with these headers and body, which the
-// signature covers if signed says so, and returns the reply if it is one of success. Its error is a *notDirect, or an *Error, as
-// of the SDK's requests.
-func (c *Client) direct(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
+// sendFast sends one attempt of op about key, with these headers and body; the signature covers
+// the body if signed is true. It returns the reply if that is a success. Its error is a
+// *notDirect, or an *Error as of the SDK's requests.
+func (c *Client) sendFast(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
 	r := c.route.Load()
-	l, ok := c.loaded.Credentials.(*login)
+	l, ok := c.loaded.Credentials.(*credentialSource)
 	if r == nil || !ok {
 		return nil, errNotDirect
 	}
@@ -164,7 +165,7 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 	if err == nil {
 		return resp, nil
 	}
-	failed := fail(ctx, op, key, err)
+	failed := wrapError(ctx, op, key, err)
 	switch {
 	case ctx.Err() != nil:
 		return nil, failed
@@ -184,7 +185,7 @@ func (c *Client) direct(ctx context.Context, op, method, key string, h http.Head
 	case <-t.C:
 		return nil, &notDirect{failed, max(1, c.retryer.MaxAttempts()-1)}
 	case <-ctx.Done():
-		return nil, fail(ctx, op, key, ctx.Err())
+		return nil, wrapError(ctx, op, key, ctx.Err())
 	}
 }
 
@@ -255,7 +256,7 @@ func (c *Client) directGet(ctx context.Context, key, ranged string, match *strin
 	if match != nil {
 		h.Set("If-Match", *match)
 	}
-	resp, err := c.direct(ctx, "GetObject", http.MethodGet, key, h, nil, false)
+	resp, err := c.sendFast(ctx, "GetObject", http.MethodGet, key, h, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +270,7 @@ func (c *Client) directGet(ctx context.Context, key, ranged string, match *strin
 // directHead returns the ETag of what the key holds.
 func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 	asked := time.Now()
-	resp, err := c.direct(ctx, "HeadObject", http.MethodHead, key, http.Header{}, nil, false)
+	resp, err := c.sendFast(ctx, "HeadObject", http.MethodHead, key, http.Header{}, nil, false)
 	if statusOf(err) == http.StatusBadRequest {
 		return "", errNotDirect // Head asks why
 	}
@@ -278,7 +279,7 @@ func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 	}
 	resp.Body.Close()
 	etag := unquote(text(resp, "ETag"))
-	c.lately.note(key, etag, asked)
+	c.recentHeads.note(key, etag, asked)
 	return etag, nil
 }
 
@@ -319,14 +320,14 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	if _, err := io.ReadFull(s, body); err != nil {
 		return Object{}, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
 	}
-	resp, err := c.direct(ctx, "PutObject", http.MethodPut, *in.Key, h, body, signed)
+	resp, err := c.sendFast(ctx, "PutObject", http.MethodPut, *in.Key, h, body, signed)
 	if err != nil {
 		return Object{}, err
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, mostRefusal)) // for the connection's next request
 	resp.Body.Close()
 	if err != nil {
-		return Object{}, fail(ctx, "PutObject", *in.Key, err)
+		return Object{}, wrapError(ctx, "PutObject", *in.Key, err)
 	}
 	return Object{
 		Key: *in.Key, Size: s.size, ETag: unquote(text(resp, "ETag")),

@@ -62,7 +62,7 @@ func TestDirectIsAsTheSDK(t *testing.T) {
 		yes(w, r)
 	})
 	c.SetExpectedOwner("123456789012")
-	c.custom = false // no look goes before
+	c.notAWS = false // no look goes before
 	all := &Header{
 		ContentType: "text/plain", ContentEncoding: "gzip", ContentDisposition: "inline", ContentLanguage: "en",
 		CacheControl: "no-store", Expires: "0", User: map[string]string{"mtime": "1.5", "a-b": "c"}, Tagging: "a=1&b=2",

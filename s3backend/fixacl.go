@@ -12,7 +12,7 @@ import (
 // uploaded without the ACL. Its error is ErrUntold, and nothing is sent, where the
 // server is not known to have the request: another might take it for an upload.
 func (c *Client) GrantOwner(ctx context.Context, key string) error {
-	if c.custom && !c.isVersity(ctx) && !c.isCeph(ctx) {
+	if c.notAWS && !c.isVersity(ctx) && !c.isCeph(ctx) {
 		return ErrUntold
 	}
 	return c.putACL(ctx, key)
@@ -43,10 +43,10 @@ func (c *Client) objectACL(ctx context.Context, key string) (*s3.GetObjectAclOut
 	const op = "GetObjectAcl"
 	out, err := c.s3.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
-		return nil, fail(ctx, op, key, err)
+		return nil, wrapError(ctx, op, key, err)
 	}
 	if out.Owner == nil || val(out.Owner.ID) == "" {
-		return nil, errors.Join(ErrUntold, broken(op, key, "S3 told no owner"))
+		return nil, errors.Join(ErrUntold, protocolError(op, key, "S3 told no owner"))
 	}
 	return out, nil
 }
@@ -76,7 +76,7 @@ func (c *Client) BucketOwner(ctx context.Context) (string, error) {
 	const op = "GetBucketAcl"
 	out, err := c.s3.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: &c.bucket})
 	if err != nil {
-		return "", fail(ctx, op, "", err)
+		return "", wrapError(ctx, op, "", err)
 	}
 	if out.Owner == nil {
 		return "", ErrUntold
@@ -109,7 +109,7 @@ func (c *Client) findOwner(ctx context.Context) (bool, error) {
 	if expected := *c.owner.Load(); expected != "" && IsAccountID(expected) && IsAccountID(who.Account) {
 		return expected == who.Account, nil
 	}
-	if c.custom && !c.isVersity(ctx) {
+	if c.notAWS && !c.isVersity(ctx) {
 		owner, err := c.BucketOwner(ctx)
 		if errors.Is(err, Denied) {
 			return false, nil
@@ -117,7 +117,7 @@ func (c *Client) findOwner(ctx context.Context) (bool, error) {
 		return owner == who.Account, err
 	}
 	_, err = c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.bucket, ExpectedBucketOwner: &who.Account}, withoutOwner)
-	if err = fail(ctx, "HeadBucket", "", err); errors.Is(err, Denied) {
+	if err = wrapError(ctx, "HeadBucket", "", err); errors.Is(err, Denied) {
 		return false, nil
 	}
 	if err == nil {
@@ -133,7 +133,7 @@ func (c *Client) CanonicalID(ctx context.Context) (string, error) {
 	one := int32(1)
 	out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: &one})
 	if err != nil {
-		return "", fail(ctx, op, "", err)
+		return "", wrapError(ctx, op, "", err)
 	}
 	if out.Owner == nil || val(out.Owner.ID) == "" {
 		return "", ErrUntold

@@ -19,7 +19,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	asked := time.Now()
 	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
-		err = fail(ctx, op, key, err)
+		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusBadRequest {
 			return Object{}, c.why(ctx, key, err)
 		}
@@ -28,7 +28,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	if err := checkHead(key, out); err != nil {
 		return Object{}, err
 	}
-	c.lately.note(key, unquote(out.ETag), asked)
+	c.recentHeads.note(key, unquote(out.ETag), asked)
 	c.noteVersion(val(out.VersionId))
 	return Object{
 		Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
@@ -53,17 +53,17 @@ const mostMetadata = 16 << 10
 // checkHead refuses what S3 could not have said of an object.
 func checkHead(key string, out *s3.HeadObjectOutput) error {
 	if size := val(out.ContentLength); size < 0 || size > maxSize {
-		return broken("HeadObject", key, "S3 gave it a size of %d", size)
+		return protocolError("HeadObject", key, "S3 gave it a size of %d", size)
 	}
-	if len(val(out.ETag)) > longestText+2 {
-		return broken("HeadObject", key, "S3 sent an ETag of %d bytes", len(val(out.ETag)))
+	if len(val(out.ETag)) > maxTextBytes+2 {
+		return protocolError("HeadObject", key, "S3 sent an ETag of %d bytes", len(val(out.ETag)))
 	}
 	size := 0
 	for name, value := range out.Metadata {
 		size += len(name) + len(value)
 	}
 	if size > mostMetadata {
-		return broken("HeadObject", key, "S3 sent %d bytes of metadata", size)
+		return protocolError("HeadObject", key, "S3 sent %d bytes of metadata", size)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (c *Client) why(ctx context.Context, key string, headErr error) error {
 // fails. Where the reply breaks off, the rest is asked for. Close it.
 func (c *Client) Get(ctx context.Context, obj Object, off, n int64) (io.ReadCloser, error) {
 	if off < 0 || n < 0 {
-		return nil, broken("GetObject", obj.Key, "%d bytes from %d on: not a range", n, off)
+		return nil, protocolError("GetObject", obj.Key, "%d bytes from %d on: not a range", n, off)
 	}
 	if n == 0 {
 		return http.NoBody, nil
@@ -114,10 +114,10 @@ func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 	out, err := c.directGet(ctx, obj.Key, want, in.IfMatch)
 	var sdk *notDirect
 	if errors.As(err, &sdk) {
-		out, err = c.s3.GetObject(ctx, in, c.learn("GetObject", obj.Key), sdk.option)
+		out, err = c.s3.GetObject(ctx, in, c.captureRoute("GetObject", obj.Key), sdk.option)
 	}
 	if err != nil {
-		return nil, "", c.explainRead(ctx, fail(ctx, "GetObject", obj.Key, err), obj)
+		return nil, "", c.explainRead(ctx, wrapError(ctx, "GetObject", obj.Key, err), obj)
 	}
 	if err := checkRange(obj, off, n, out); err != nil {
 		out.Body.Close()
@@ -142,13 +142,13 @@ func checkRange(obj Object, off, n int64, out *s3.GetObjectOutput) error {
 		if off == 0 && length == n {
 			return nil
 		}
-		return broken(op, obj.Key, "S3 ignored the range: %d bytes from %d on were asked for, %d came", n, off, length)
+		return protocolError(op, obj.Key, "S3 ignored the range: %d bytes from %d on were asked for, %d came", n, off, length)
 	}
 	var first, last, total int64
 	if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/%d", &first, &last, &total); err != nil {
 		total = -1 // "/*": the size is not told
 		if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/", &first, &last); err != nil {
-			return broken(op, obj.Key, "S3 sent the range %q", *out.ContentRange)
+			return protocolError(op, obj.Key, "S3 sent the range %q", *out.ContentRange)
 		}
 	}
 	if obj.ETag == "" && obj.Size > 0 && total >= 0 && total != obj.Size {
@@ -156,7 +156,7 @@ func checkRange(obj Object, off, n int64, out *s3.GetObjectOutput) error {
 			Err: fmt.Errorf("the object has %d bytes, not %d", total, obj.Size)}
 	}
 	if first != off || last != off+n-1 || length >= 0 && length != n {
-		return broken(op, obj.Key, "S3 sent %q in %d bytes where bytes %d-%d were asked for",
+		return protocolError(op, obj.Key, "S3 sent %q in %d bytes where bytes %d-%d were asked for",
 			*out.ContentRange, length, off, off+n-1)
 	}
 	return nil
@@ -189,7 +189,7 @@ func (b *body) open() error {
 	b.waited += time.Since(began)
 	if err = p.met(err); err != nil {
 		p.end()
-		return fail(b.ctx, "GetObject", b.obj.Key, err)
+		return wrapError(b.ctx, "GetObject", b.obj.Key, err)
 	}
 	b.from, b.patience = from, p
 	b.obj.ETag = etag // the rest is to be of the version that has begun
@@ -235,7 +235,7 @@ func (b *body) resume(err error) error {
 		err = errStalled
 	}
 	if b.vain++; b.vain > resumes || b.obj.ETag == "" || b.ctx.Err() != nil || errors.Is(err, errStalled) {
-		return fail(b.ctx, "GetObject", b.obj.Key, err)
+		return wrapError(b.ctx, "GetObject", b.obj.Key, err)
 	}
 	b.close()
 	return b.open()

@@ -15,11 +15,11 @@ func (c *Client) API() *s3.Client { return c.s3 }
 
 // AWS reports whether the endpoint is Amazon's. Elsewhere a request that names a
 // subresource of the bucket may be taken for one on the bucket itself.
-func (c *Client) AWS() bool { return !c.custom }
+func (c *Client) AWS() bool { return !c.notAWS }
 
 // Endpoint is where a server that is not AWS answers, "" for AWS.
 func (c *Client) Endpoint() string {
-	if u := c.s3.Options().BaseEndpoint; c.custom && u != nil {
+	if u := c.s3.Options().BaseEndpoint; c.notAWS && u != nil {
 		return *u
 	}
 	return ""
@@ -34,11 +34,11 @@ type Identity struct {
 // Identity asks who we are: STS, or at a server that is not AWS, which need not
 // have that, a list of our buckets.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
-	if c.custom {
+	if c.notAWS {
 		one := int32(1)
 		out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: &one})
 		if err != nil {
-			return Identity{}, fail(ctx, "ListBuckets", "", err)
+			return Identity{}, wrapError(ctx, "ListBuckets", "", err)
 		}
 		if out.Owner == nil {
 			return Identity{}, nil
@@ -47,7 +47,7 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	}
 	out, err := sts.NewFromConfig(c.loaded).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return Identity{}, fail(ctx, "GetCallerIdentity", "", err)
+		return Identity{}, wrapError(ctx, "GetCallerIdentity", "", err)
 	}
 	return Identity{Account: val(out.Account), ARN: val(out.Arn)}, nil
 }
@@ -60,5 +60,5 @@ func IsAccountID(s string) bool {
 // Wrap makes an *Error of what a call of API returned, in the kinds that this
 // package's own requests have.
 func Wrap(ctx context.Context, op, key string, err error) error {
-	return fail(ctx, op, key, err)
+	return wrapError(ctx, op, key, err)
 }

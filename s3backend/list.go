@@ -72,7 +72,7 @@ func ListExact(ctx context.Context, b Finder, key string) (Object, error) {
 func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 	const op = "ListObjectsV2"
 	asked := time.Now()
-	var plain plainReply
+	var plain fastListDecoder
 	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket:            &c.bucket,
 		EncodingType:      types.EncodingTypeUrl,
@@ -84,7 +84,7 @@ func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 		FetchOwner:        opt(in.Owner),
 	}, plain.instead)
 	if err != nil {
-		return Page{}, fail(ctx, op, in.Prefix, err)
+		return Page{}, wrapError(ctx, op, in.Prefix, err)
 	}
 	l := plain.listing
 	if l == nil {
@@ -100,9 +100,9 @@ func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 	if !l.truncated {
 		l.page.Next = ""
 	} else if l.page.Next == "" || l.page.Next == in.Token {
-		return Page{}, broken(op, in.Prefix, "the listing is cut off and does not say how to go on")
+		return Page{}, protocolError(op, in.Prefix, "the listing is cut off and does not say how to go on")
 	}
-	if err := c.trails.follow(in, l.page, time.Since(asked), c.http.quiet); err != nil {
+	if err := c.listingGuard.observe(in, l.page, time.Since(asked), c.http.quiet); err != nil {
 		return Page{}, err
 	}
 	return l.page, nil
@@ -141,12 +141,12 @@ func (l *listing) unescape(prefix string) (err error) {
 	for i := range l.page.Objects {
 		o := &l.page.Objects[i]
 		if o.Key, err = url.QueryUnescape(o.Key); err != nil {
-			return broken("ListObjectsV2", prefix, "a key is not encoded as asked: %w", err)
+			return protocolError("ListObjectsV2", prefix, "a key is not encoded as asked: %w", err)
 		}
 	}
 	for i, p := range l.page.Prefixes {
 		if l.page.Prefixes[i], err = url.QueryUnescape(p); err != nil {
-			return broken("ListObjectsV2", prefix, "a prefix is not encoded as asked: %w", err)
+			return protocolError("ListObjectsV2", prefix, "a prefix is not encoded as asked: %w", err)
 		}
 	}
 	return nil

@@ -49,15 +49,15 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 		}
 		out, err := c.s3.CreateMultipartUpload(ctx, in, h.toCreate(in)...)
 		if err != nil {
-			return fail(ctx, op, key, err)
+			return wrapError(ctx, op, key, err)
 		}
 		if val(out.UploadId) == "" {
-			return broken(op, key, "S3 told no upload id")
+			return protocolError(op, key, "S3 sent no upload ID")
 		}
 		up = Upload{Key: key, ID: *out.UploadId, AbortDate: val(out.AbortDate), CRC32: on}
 		return nil
 	})
-	if err == nil && c.custom && h != nil && len(h.User) > 0 && !c.quirks.completeETag.heeded() {
+	if err == nil && c.notAWS && h != nil && len(h.User) > 0 && !c.quirks.completeETag.isChecked() {
 		c.begun.Store(up.ID, h.User)
 	}
 	return up, err
@@ -70,21 +70,21 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 // names each version. Of an upload that an earlier process began nothing is known.
 func (c *Client) confirmETag(ctx context.Context, up Upload, told string) string {
 	user, ok := c.begun.LoadAndDelete(up.ID)
-	if !ok || c.quirks.completeETag.heeded() || c.quirks.headless.has(up.Key) {
+	if !ok || c.quirks.completeETag.isChecked() || c.quirks.noHead.has(up.Key) {
 		return told
 	}
 	now, err := c.Head(ctx, up.Key)
 	switch {
 	case errors.Is(err, Denied):
-		c.quirks.headless.note(up.Key)
+		c.quirks.noHead.note(up.Key)
 		return told
 	case err != nil || now.Header == nil || !maps.Equal(now.Header.User, user.(map[string]string)):
 		return told
 	case now.ETag == told:
-		c.quirks.completeETag.found.CompareAndSwap(unknown, heeded)
+		c.quirks.completeETag.result.CompareAndSwap(probeUnknown, probeChecked)
 		return told
 	}
-	if told != "" && c.quirks.completeETag.found.Swap(ignored) != ignored {
+	if told != "" && c.quirks.completeETag.result.Swap(probeIgnored) != probeIgnored {
 		c.log.Warn("this server does not tell the ETag of an upload that is complete; a HEAD follows each", "told", told, "is", now.ETag)
 	}
 	return now.ETag
@@ -125,17 +125,17 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 		}
 		hash, err := s.payloadSum(ctx, signed)
 		if err != nil {
-			return fail(ctx, op, up.Key, err)
+			return wrapError(ctx, op, up.Key, err)
 		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return fail(ctx, op, up.Key, err)
+			return wrapError(ctx, op, up.Key, err)
 		}
 		out, err := c.s3.UploadPart(ctx, in, payload(hash), expectOnRetry)
 		if err != nil {
-			return fail(ctx, op, up.Key, err)
+			return wrapError(ctx, op, up.Key, err)
 		}
 		if part.ETag = unquote(out.ETag); part.ETag == "" {
-			return broken(op, up.Key, "S3 told no ETag of part %d", n)
+			return protocolError(op, up.Key, "S3 told no ETag of part %d", n)
 		}
 		return nil
 	}
@@ -161,12 +161,12 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		in.IfNoneMatch, in.IfMatch = cond.headers()
 		out, err := c.s3.CompleteMultipartUpload(ctx, in)
-		c.lately.forget(up.Key)
+		c.recentHeads.forget(up.Key)
 		if err != nil {
-			return missingIsStale(fail(ctx, op, up.Key, err), cond)
+			return missingIsStale(wrapError(ctx, op, up.Key, err), cond)
 		}
 		if val(out.ETag) == "" && val(out.Key) == "" { // the reply began with 200 and broke off
-			return broken(op, up.Key, "S3 did not confirm the object")
+			return protocolError(op, up.Key, "S3 did not confirm the object")
 		}
 		obj = Object{
 			Key: up.Key, Size: size, ETag: unquote(out.ETag),
@@ -174,7 +174,7 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		return nil
 	}
-	w := conditional{op: op, key: up.Key, trials: &c.quirks.complete, absentUse: trialUse, matchUse: trialUse}
+	w := conditional{op: op, key: up.Key, probes: &c.quirks.complete, absentUse: probeAfterUses, matchUse: probeAfterUses}
 	w.send = func(cond Condition) error {
 		if !sums || c.quirks.noPartSums.Load() {
 			return complete(cond, false)
@@ -242,7 +242,7 @@ func (c *Client) Abort(ctx context.Context, up Upload) error {
 	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID,
 	})
-	if err = fail(ctx, op, up.Key, err); isGone(err) {
+	if err = wrapError(ctx, op, up.Key, err); isGone(err) {
 		return nil
 	}
 	return err

@@ -43,7 +43,7 @@ func TestUnconfirmed(t *testing.T) {
 				w.WriteHeader(http.StatusOK)
 				io.WriteString(w, tt.body)
 			}))
-			c.custom = false
+			c.notAWS = false
 			var obj Object
 			var err error
 			switch tt.op {
@@ -185,7 +185,7 @@ func TestCopyLarge(t *testing.T) {
 				}
 				yes(w, r)
 			}))
-			c.custom = false
+			c.notAWS = false
 			obj, err := c.Copy(ctx, src, "k", nil, Condition{IfNoneMatch: true})
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("Copy = %v, want %v", err, tt.want)

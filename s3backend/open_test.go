@@ -106,8 +106,8 @@ func TestRegionFound(t *testing.T) {
 		t.Error(err)
 	}
 	want := []string{"us-east-1", "eu-central-1", "eu-central-1"}
-	if !slices.Equal(signed, want) || c.Region() != "eu-central-1" || !c.custom {
-		t.Errorf("signed for %q, Region() = %q, custom %v, want %q", signed, c.Region(), c.custom, want)
+	if !slices.Equal(signed, want) || c.Region() != "eu-central-1" || !c.notAWS {
+		t.Errorf("signed for %q, Region() = %q, custom %v, want %q", signed, c.Region(), c.notAWS, want)
 	}
 }
 
@@ -248,8 +248,8 @@ func TestStyle(t *testing.T) {
 		c, err := newClient(cfg, loaded)
 		if err != nil {
 			t.Errorf("%q: %v", tt.endpoint, err)
-		} else if got := c.s3.Options().UsePathStyle; got != tt.want || c.custom != tt.custom {
-			t.Errorf("%q: path style %v, custom %v, want %v, %v", tt.endpoint, got, c.custom, tt.want, tt.custom)
+		} else if got := c.s3.Options().UsePathStyle; got != tt.want || c.notAWS != tt.custom {
+			t.Errorf("%q: path style %v, custom %v, want %v, %v", tt.endpoint, got, c.notAWS, tt.want, tt.custom)
 		}
 	}
 }
@@ -263,7 +263,7 @@ func TestServerIsKnown(t *testing.T) {
 			refuse(w, http.StatusNotFound, "NoSuchKey")
 		}
 	})
-	if err := c.Prove(t.Context()); err != nil {
+	if err := c.VerifyBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.MayGet(t.Context(), "Delivery/", nil); err != nil {

@@ -29,7 +29,7 @@ func (c *Client) agreeToPay(stack *middleware.Stack) error {
 // checkPayer finds out whether a listing was refused only because we do not agree to pay:
 // it asks once more, with the header, for one name, which we pay for. Only AWS is asked.
 func (c *Client) checkPayer(ctx context.Context) error {
-	if c.payer || c.custom {
+	if c.payer || c.notAWS {
 		return nil
 	}
 	one := int32(1)

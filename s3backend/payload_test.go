@@ -73,7 +73,7 @@ func TestBodyIsSignedWhereThePolicyDemandsIt(t *testing.T) {
 	for _, first := range uploads {
 		s := &signer{}
 		c := once(against(t, s.ServeHTTP))
-		c.custom = false       // no look goes before
+		c.notAWS = false       // no look goes before
 		for round := range 2 { // the second goes directly where it can
 			for _, u := range append([]uploading{first}, uploads...) {
 				for _, size := range []int{0, 1, 4096, 300 << 10} {

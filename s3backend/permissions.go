@@ -7,17 +7,17 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// What the policy grants is found out by requests that make and change no object on any
-// server: they are about a key, a version or an upload that nobody has, read what is there,
-// or begin an upload, which is aborted at once. A refusal of a key that nobody has proves nothing, though: who may not list
-// that key is refused in any case, and so is everybody by a condition on an object's tags.
+// What the policy grants is found out by requests that make and change no object on any server:
+// they are about a key, a version or an upload that does not exist, read what is there, or begin
+// an upload, which is aborted at once. The refusal of a key that does not exist proves nothing,
+// though: a client that may not list is refused in any case, and a condition on an object's tags
+// refuses everybody.
 // Each May... returns nil for granted, Denied for refused, [ErrUntold] where the server's
 // answers do not tell, and any other error for that it could not be asked.
 
@@ -60,7 +60,7 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 	}
 	missing := c.readByte(ctx, nobody(prefix))
 	switch {
-	case isGone(missing) && (!c.custom || c.isVersity(ctx)): // Ceph RGW 16 says so to whoever may list
+	case isGone(missing) && (!c.notAWS || c.isVersity(ctx)): // Ceph RGW 16 says so to whoever may list
 		return nil
 	case missing == nil, isGone(missing), errors.Is(missing, Denied):
 		return errors.Join(ErrUntold, missing)
@@ -80,7 +80,7 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	}
 	refusals, tried, read := map[string]error{}, map[string]int{}, map[string]bool{}
 	for _, o := range page.Objects {
-		own := c.custom && o.Key == prefix
+		own := c.notAWS && o.Key == prefix
 		if own && len(page.Objects) > 1 {
 			continue
 		}
@@ -133,7 +133,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 	first := "bytes=0-0"
 	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, Range: &first})
 	if err != nil {
-		err = fail(ctx, op, key, err)
+		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
 			return nil // it is empty
 		}
@@ -152,7 +152,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 // AWS asks for the permission to send the ACL, which no part carries, when an upload
 // begins: so there one is begun in any case. ErrACLRefused where it is the ACL alone.
 func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
-	if c.custom {
+	if c.notAWS {
 		err = c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload})
 		if !errors.Is(err, Denied) {
 			return earlier, err
@@ -167,16 +167,16 @@ func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (lef
 			return earlier, nil
 		}
 	}
-	try, err := c.TryUpload(ctx, prefix)
+	try, err := c.ProbeUpload(ctx, prefix)
 	switch {
 	case !errors.Is(err, Denied):
-	case c.custom && c.isCeph(ctx):
+	case c.notAWS && c.isCeph(ctx):
 		// Ceph RGW 16 does not see the ACL of an upload that begins.
 		err = c.mayPutSpoilt(ctx, prefix)
-	case !c.custom && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload}) == nil:
+	case !c.notAWS && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload}) == nil:
 		err = errors.Join(ErrACLRefused, err)
 	}
-	return try.Left, err
+	return try.Leftover, err
 }
 
 // mayPutSpoilt sends an object whose bytes are not those of its MD5, which no server
@@ -187,7 +187,7 @@ func (c *Client) mayPutSpoilt(ctx context.Context, prefix string) error {
 	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
 	}, payload(""))
-	if err = fail(ctx, op, key, err); codeOf(err) == "BadDigest" {
+	if err = wrapError(ctx, op, key, err); codeOf(err) == "BadDigest" {
 		return nil
 	}
 	return err
@@ -201,41 +201,41 @@ func (c *Client) mayPutPart(ctx context.Context, up Upload) error {
 		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &number,
 		Body: bytes.NewReader(nil), ContentLength: &size,
 	}
-	if !c.custom { // a bucket with Object Lock may want one before all else
+	if !c.notAWS { // a bucket with Object Lock may want one before all else
 		in.ChecksumCRC32 = opt(FormatCRC32(0))
 	}
 	_, err := c.s3.UploadPart(ctx, in, payload(emptySum)) // a policy may refuse what is not signed
-	if err = fail(ctx, op, up.Key, err); isGone(err) {
+	if err = wrapError(ctx, op, up.Key, err); isGone(err) {
 		return nil
 	}
 	return err
 }
 
-// Trial is what beginning an upload told of the bucket.
-type Trial struct {
+// UploadProbe is what the reply to CreateMultipartUpload shows of the bucket.
+type UploadProbe struct {
 	Encryption string    // as objects are stored: "AES256", "aws:kms"; "" where it is not told
 	KMSKey     string    // the key's ARN, for aws:kms
 	AbortDate  time.Time // when a lifecycle rule would end the upload; zero where none does
-	Left       Upload    // the upload, where it could not be aborted
+	Leftover   Upload    // the upload, where it could not be aborted
 	Abort      error     // why not
 }
 
-// TryUpload begins an upload with the ACL, as every large file does, and aborts it.
+// ProbeUpload begins an upload with the ACL, as every large file does, and aborts it.
 // Its error is why it could not begin: Denied also where the encryption key refuses
 // this account.
-func (c *Client) TryUpload(ctx context.Context, prefix string) (Trial, error) {
+func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, error) {
 	const op = "CreateMultipartUpload"
 	key := nobody(prefix)
 	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
-		return Trial{}, fail(ctx, op, key, err)
+		return UploadProbe{}, wrapError(ctx, op, key, err)
 	}
 	up := Upload{Key: key, ID: val(out.UploadId)}
-	t := Trial{Encryption: string(out.ServerSideEncryption), KMSKey: val(out.SSEKMSKeyId), AbortDate: val(out.AbortDate)}
+	t := UploadProbe{Encryption: string(out.ServerSideEncryption), KMSKey: val(out.SSEKMSKeyId), AbortDate: val(out.AbortDate)}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if t.Abort = c.Abort(late, up); t.Abort != nil {
-		t.Left = up
+		t.Leftover = up
 	}
 	return t, nil
 }
@@ -246,7 +246,7 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 	const op = "AbortMultipartUpload"
 	key, id := nobody(prefix), noUpload
 	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id})
-	if err = fail(ctx, op, key, err); isGone(err) {
+	if err = wrapError(ctx, op, key, err); isGone(err) {
 		return nil
 	}
 	return err
@@ -258,12 +258,12 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 // keeps versions: there it is not asked.
 func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 	const op = "DeleteObject"
-	if c.custom && !c.isVersity(ctx) && c.mayKeepVersions(ctx, prefix) {
+	if c.notAWS && !c.isVersity(ctx) && c.mayKeepVersions(ctx, prefix) {
 		return ErrUntold
 	}
 	key, etag := nobody(prefix), strconv.Quote(noETag)
 	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
-	err = fail(ctx, op, key, err)
+	err = wrapError(ctx, op, key, err)
 	if isGone(err) || isUnmet(err) {
 		return nil
 	}
@@ -305,7 +305,7 @@ func (c *Client) noteVersion(id string) {
 // that nobody has tells nothing either: MayPut does. ErrACLsOff where
 // the bucket has none. mayList is what MayList told of the same prefix.
 func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
-	if c.custom && !c.isVersity(ctx) {
+	if c.notAWS && !c.isVersity(ctx) {
 		return ErrUntold
 	}
 	err := c.putACL(ctx, nobody(prefix))
@@ -314,7 +314,7 @@ func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) er
 		return nil
 	case codeOf(err) == "AccessControlListNotSupported":
 		return ErrACLsOff
-	case err == nil || errors.Is(err, Denied) && (mayList != nil || !c.custom):
+	case err == nil || errors.Is(err, Denied) && (mayList != nil || !c.notAWS):
 		return errors.Join(ErrUntold, err)
 	}
 	return err
@@ -325,66 +325,5 @@ func (c *Client) putACL(ctx context.Context, key string) error {
 	_, err := c.s3.PutObjectAcl(ctx, &s3.PutObjectAclInput{
 		Bucket: &c.bucket, Key: &key, ACL: types.ObjectCannedACLBucketOwnerFullControl,
 	})
-	return fail(ctx, op, key, err)
-}
-
-// isCeph, isVersity and isMinIO know a server by its answers: Ceph RGW by its request ids,
-// the others by their names.
-func (c *Client) isCeph(ctx context.Context) bool {
-	return strings.HasPrefix(c.header(ctx).Get("X-Amz-Request-Id"), "tx0")
-}
-
-func (c *Client) isVersity(ctx context.Context) bool {
-	return strings.Contains(strings.ToLower(c.header(ctx).Get("Server")), "versity")
-}
-
-func (c *Client) isMinIO(ctx context.Context) bool { return c.header(ctx).Get("Server") == "MinIO" }
-
-// header is what a HeadBucket was answered with: that of Prove, or of one sent now.
-func (c *Client) header(ctx context.Context) http.Header {
-	if h := c.answer.Load(); h != nil {
-		return *h
-	}
-	header, _ := c.headBucket(ctx)
-	return header
-}
-
-// Server is what is known of a server by its answers.
-type Server string
-
-// The servers that are known.
-const (
-	AmazonS3 Server = "AWS"
-	Ceph     Server = "Ceph RGW"
-	Versity  Server = "versitygw"
-	MinIO    Server = "MinIO"
-	Unknown  Server = ""
-)
-
-// Server tells which server answers.
-func (c *Client) Server(ctx context.Context) Server {
-	switch {
-	case !c.custom:
-		return AmazonS3
-	case c.isCeph(ctx):
-		return Ceph
-	case c.isVersity(ctx):
-		return Versity
-	case c.isMinIO(ctx):
-		return MinIO
-	}
-	return Unknown
-}
-
-// Skew is how far this machine's clock is ahead of the server's, which tells whole
-// seconds; false where the server does not tell its time.
-func (c *Client) Skew(ctx context.Context) (time.Duration, bool) {
-	before := time.Now()
-	header, _ := c.headBucket(ctx)
-	took := time.Since(before)
-	at, err := http.ParseTime(header.Get("Date"))
-	if err != nil {
-		return 0, false
-	}
-	return before.Add(took / 2).Sub(at), true
+	return wrapError(ctx, op, key, err)
 }

@@ -143,7 +143,7 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 				refusals++
 				refuse(w, map[string]int{"NoSuchKey": 404, "InvalidRequest": 400}[code]+map[bool]int{true: 403}[code == "AccessDenied" || code == "InvalidObjectState"], code)
 			}))
-			c.custom = tt.versity
+			c.notAWS = tt.versity
 			if tt.versity {
 				c.answer.Store(&http.Header{"Server": {"VERSITYGW"}})
 			}
@@ -194,7 +194,7 @@ func TestMayPutOnAWS(t *testing.T) {
 					w.WriteHeader(http.StatusNoContent)
 				}
 			}))
-			c.custom = false
+			c.notAWS = false
 			err := mayPut(c)
 			if !errors.Is(err, tt.want) || tt.want != nil && !errors.Is(err, BadLogin) && !errors.Is(err, Denied) {
 				t.Errorf("MayPut = %v, want %v", err, tt.want)

@@ -33,14 +33,14 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	}
 	var obj Object
 	put := func(cond Condition, checksum, signed bool) error {
-		defer c.lately.forget(key)
+		defer c.recentHeads.forget(key)
 		in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: s, ContentLength: &size}
 		in.IfNoneMatch, in.IfMatch = cond.headers()
 		if checksum {
 			in.ChecksumCRC32 = opt(sum)
 		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return fail(ctx, op, key, err)
+			return wrapError(ctx, op, key, err)
 		}
 		opts := h.toPut(in)
 		done, err := c.directPut(ctx, in, h, s, signed)
@@ -53,14 +53,14 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		}
 		hash, err := s.payloadSum(ctx, signed)
 		if err != nil {
-			return fail(ctx, op, key, err)
+			return wrapError(ctx, op, key, err)
 		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return fail(ctx, op, key, err)
+			return wrapError(ctx, op, key, err)
 		}
-		out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.learn(op, key), sdk.option)...)
+		out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.captureRoute(op, key), sdk.option)...)
 		if err != nil {
-			return afterAttempt(sdk.first, missingIsStale(fail(ctx, op, key, err), cond))
+			return afterAttempt(sdk.first, missingIsStale(wrapError(ctx, op, key, err), cond))
 		}
 		c.noteVersion(val(out.VersionId))
 		obj = Object{
@@ -69,15 +69,15 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		}
 		return nil
 	}
-	w := conditional{op: op, key: key, trials: &c.quirks.put, send: func(cond Condition) error {
+	w := conditional{op: op, key: key, probes: &c.quirks.put, send: func(cond Condition) error {
 		return c.withChecksum(func(on bool) error {
 			return c.withPayload(key, cond, func(signed bool) error {
-				return twice(func() error { return put(cond, on, signed) })
+				return retryConflictOnce(func() error { return put(cond, on, signed) })
 			})
 		})
 	}}
 	if size <= mostDirect {
-		w.absentUse, w.matchUse = putTrialUse, trialUse
+		w.absentUse, w.matchUse = probePutAfterUses, probeAfterUses
 	}
 	err = c.conditionally(ctx, w, cond)
 	return obj, err
@@ -87,13 +87,13 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 func (c *Client) prepare(ctx context.Context, op, key string, body io.ReadSeeker, size int64) (*sized, string, error) {
 	s, err := newSized(body, size)
 	if err != nil {
-		return nil, "", fail(ctx, op, key, err)
+		return nil, "", wrapError(ctx, op, key, err)
 	}
 	if c.quirks.noChecksum.Load() {
 		return s, "", nil
 	}
 	sum, err := s.sum(ctx)
-	return s, sum, fail(ctx, op, key, err)
+	return s, sum, wrapError(ctx, op, key, err)
 }
 
 // toPut fills in what h says, and returns what the SDK's input cannot say.

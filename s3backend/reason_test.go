@@ -24,7 +24,7 @@ func TestArchivedNamesTheRestoreCommand(t *testing.T) {
 						refuse(w, http.StatusForbidden, "InvalidObjectState")
 					}
 				}))
-				c.custom = custom
+				c.notAWS = custom
 				obj := Object{Key: "old report's.csv", ETag: "e", Size: 3, Class: known}
 				for name, do := range map[string]func() error{
 					"get":  func() error { _, err := c.Get(t.Context(), obj, 0, 3); return err },
@@ -66,7 +66,7 @@ func TestCustomerKey(t *testing.T) {
 			}
 		}))
 		obj := Object{Key: "s", ETag: "e", Size: 3, Class: ClassStandard}
-		c.quirks.source.found.Store(heeded)
+		c.quirks.source.result.Store(probeChecked)
 		want := map[bool]Kind{false: Refused, true: CustomerKey}[encrypted]
 		if _, err := c.Copy(t.Context(), obj, "k", nil, Condition{}); !isKind(err, want) {
 			t.Errorf("copy of what is encrypted (%v): %v, want %v", encrypted, err, want)
@@ -102,7 +102,7 @@ func TestStorageClassIsKept(t *testing.T) {
 				yes(w, r)
 			}
 		}))
-		c.custom = false
+		c.notAWS = false
 		now, err := c.Head(t.Context(), "s")
 		if err != nil {
 			t.Fatal(err)

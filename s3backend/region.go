@@ -38,7 +38,7 @@ func (c *Client) bucketRegion(ctx context.Context) (string, error) {
 	if errors.As(err, &notFound) {
 		return "", &Error{Op: "HeadBucket", Kind: NoBucket, Err: err}
 	}
-	return region, fail(ctx, "HeadBucket", "", err)
+	return region, wrapError(ctx, "HeadBucket", "", err)
 }
 
 // unnoticed takes the middleware of contact and login off an unsigned request: its answer

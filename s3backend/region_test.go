@@ -42,7 +42,7 @@ func TestBucketWithBadCredentials(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, log := regionServer(t, regionReply{tt.list.status, "", ""}, tt.list, tt.unsigned)
-			err := c.Prove(t.Context())
+			err := c.VerifyBucket(t.Context())
 			if !errors.Is(err, tt.kind) {
 				t.Fatalf("Prove = %v, want %v", err, tt.kind)
 			}
@@ -72,14 +72,14 @@ func TestRegionOfARedirect(t *testing.T) {
 	for _, given := range []bool{false, true} {
 		for _, code := range []string{"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"} {
 			c, log := regionServer(t, regionReply{400, "", ""}, regionReply{400, "", code}, regionReply{403, "eu-central-1", ""})
-			c.given = given
-			err := c.Prove(t.Context())
+			c.regionGiven = given
+			err := c.VerifyBucket(t.Context())
 			var region *RegionError
 			switch {
 			case given && (!errors.As(err, &region) || region.Is != "eu-central-1" || region.Said != "us-east-1"):
-				t.Errorf("%s: Prove = %v, want the bucket's region in the error", code, err)
+				t.Errorf("%s: VerifyBucket = %v, want the bucket's region in the error", code, err)
 			case !given && (err != nil || c.Region() != "eu-central-1"):
-				t.Errorf("%s: Prove = %v, region %q, requests %q", code, err, c.Region(), *log)
+				t.Errorf("%s: VerifyBucket = %v, region %q, requests %q", code, err, c.Region(), *log)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func regionServer(t *testing.T, head, list, unsigned regionReply) (*Client, *[]s
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 	c, err := newClient(
 		Config{Bucket: "bkt", Endpoint: srv.URL, Attempts: 1, ExpectedOwner: "111122223333"},
-		aws.Config{Region: "us-east-1", Credentials: &login{from: credentials.NewStaticCredentialsProvider("id", "secret", "")}},
+		aws.Config{Region: "us-east-1", Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id", "secret", "")}},
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func clientOf(t testing.TB, endpoint string) *Client {
 	t.Helper()
 	c, err := newClient(
 		Config{Bucket: "bkt", Endpoint: endpoint, Attempts: 2, Logger: slog.New(slog.DiscardHandler)},
-		aws.Config{Region: "us-east-1", Credentials: &login{from: credentials.NewStaticCredentialsProvider("id", "secret", "")}},
+		aws.Config{Region: "us-east-1", Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id", "secret", "")}},
 	)
 	if err != nil {
 		t.Fatal(err)

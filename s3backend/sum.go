@@ -37,7 +37,7 @@ func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
 	}
 	out, err := c.s3.HeadObject(ctx, in)
 	if err != nil {
-		return Sum{}, fail(ctx, "HeadObject", obj.Key, err)
+		return Sum{}, wrapError(ctx, "HeadObject", obj.Key, err)
 	}
 	if out.ChecksumType == types.ChecksumTypeComposite {
 		return Sum{}, nil

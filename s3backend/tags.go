@@ -14,7 +14,7 @@ func (c *Client) Tagging(ctx context.Context, key string) (string, error) {
 	const op = "GetObjectTagging"
 	out, err := c.s3.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
-		return "", fail(ctx, op, key, err)
+		return "", wrapError(ctx, op, key, err)
 	}
 	pairs := make([]string, len(out.TagSet))
 	for i, t := range out.TagSet {

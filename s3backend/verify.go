@@ -11,12 +11,11 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Prove finds out that the bucket answers, and in which region it is. It costs
-// one HeadBucket; a reply to a HEAD has no body, so where that says no, or does
-// not look like S3's, one listing asks again to learn why. Where neither tells the
-// region, or the credentials are refused, an unsigned HeadBucket follows. Its errors are
-// those of Open. Nothing else may use the client meanwhile.
-func (c *Client) Prove(ctx context.Context) error {
+// VerifyBucket checks that the bucket answers, and finds its region. It costs one HeadBucket. A
+// reply to a HEAD has no body, so if that is a refusal, or does not look like S3's, a listing
+// finds out why. If neither names the region, or the credentials are refused, an unsigned
+// HeadBucket follows. Its errors are those of Open. Nothing else may use the client meanwhile.
+func (c *Client) VerifyBucket(ctx context.Context) error {
 	for range 3 { // the region is found at most once; no server can make it endless
 		header, err := c.headBucket(ctx)
 		if err == nil && fromS3(header) {
@@ -37,12 +36,12 @@ func (c *Client) Prove(ctx context.Context) error {
 				return err
 			}
 		}
-		if c.given {
+		if c.regionGiven {
 			return regionError(c.bucket, is, c.region)
 		}
 		c.setRegion(is)
 	}
-	return broken("Open", "", "bucket %q names a new region each time it is asked", c.bucket)
+	return protocolError("Open", "", "bucket %q names a new region each time it is asked", c.bucket)
 }
 
 func (c *Client) headBucket(ctx context.Context, options ...func(*s3.Options)) (http.Header, error) {
@@ -51,9 +50,9 @@ func (c *Client) headBucket(ctx context.Context, options ...func(*s3.Options)) (
 		var reply *smithyhttp.ResponseError
 		if errors.As(err, &reply) && reply.Response != nil {
 			c.answer.Store(&reply.Response.Header)
-			return reply.Response.Header, fail(ctx, "HeadBucket", "", err)
+			return reply.Response.Header, wrapError(ctx, "HeadBucket", "", err)
 		}
-		return http.Header{}, fail(ctx, "HeadBucket", "", err)
+		return http.Header{}, wrapError(ctx, "HeadBucket", "", err)
 	}
 	reply, _ := rawReply(out.ResultMetadata)
 	c.answer.Store(&reply)
@@ -68,7 +67,7 @@ func (c *Client) ask(ctx context.Context, headErr error) error {
 	}
 	max := int32(1)
 	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max, Prefix: opt(c.prefix)})
-	err = fail(ctx, "ListObjectsV2", "", err)
+	err = wrapError(ctx, "ListObjectsV2", "", err)
 	var e *Error
 	switch {
 	case err == nil && val(out.Name) == "":
@@ -107,7 +106,7 @@ func (c *Client) notS3() error {
 	if u := c.s3.Options().BaseEndpoint; u != nil {
 		where = *u
 	}
-	return broken("Open", "", "%s answers, but does not speak S3", where)
+	return protocolError("Open", "", "%s answers, but does not speak S3", where)
 }
 
 // fromS3 tells by the headers whether an S3 server answered: all that are

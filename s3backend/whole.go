@@ -99,7 +99,7 @@ func (w WholeUpload) Upload(ctx context.Context, to Requests) (Object, error) {
 	if err := u.first(); err != nil {
 		return Object{}, err
 	}
-	return u.obj, fail(ctx, "PutObject", w.Key, err)
+	return u.obj, wrapError(ctx, "PutObject", w.Key, err)
 }
 
 // wholePartSize is the size of all parts of an upload but the last: whole MiB.
@@ -122,7 +122,7 @@ type upload struct {
 	parts map[int32]Part
 
 	firstError
-	unmade
+	unusedCalls
 }
 
 var _ transfermanager.S3APIClient = (*upload)(nil)
@@ -343,9 +343,9 @@ func Download(ctx context.Context, from Requests, obj Object, off, n int64, w io
 		return err
 	}
 	if err == nil && aws.ToInt64(out.ContentLength) != n {
-		return broken("GetObject", obj.Key, "%d bytes were asked for, and %d came", n, aws.ToInt64(out.ContentLength))
+		return protocolError("GetObject", obj.Key, "%d bytes were asked for, and %d came", n, aws.ToInt64(out.ContentLength))
 	}
-	return fail(ctx, "GetObject", obj.Key, err)
+	return wrapError(ctx, "GetObject", obj.Key, err)
 }
 
 // download is what transfermanager takes for S3 while it downloads obj.
@@ -354,7 +354,7 @@ type download struct {
 	obj  Object
 
 	firstError
-	unmade
+	unusedCalls
 }
 
 var _ transfermanager.S3APIClient = (*download)(nil)
@@ -362,7 +362,7 @@ var _ transfermanager.S3APIClient = (*download)(nil)
 func (d *download) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	var first, last int64
 	if _, err := fmt.Sscanf(aws.ToString(in.Range), "bytes=%d-%d", &first, &last); err != nil {
-		return nil, d.note(errUnmade)
+		return nil, d.note(errUnusedCall)
 	}
 	n := last - first + 1
 	body, err := d.from.Get(ctx, d.obj, first, n)

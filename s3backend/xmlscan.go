@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// scanner walks through XML of the kind that S3 servers write: elements and their
-// text, with no mixture of the two, no comments, sections or name spaces of note.
-// What it meets beyond that makes it bad, and from then on it finds nothing.
-type scanner struct {
+// xmlScanner reads XML of the kind that S3 servers write: elements that contain elements or text,
+// without comments, CDATA sections, or name spaces that matter. Anything else sets bad, and from
+// then on it finds nothing.
+type xmlScanner struct {
 	rest  []byte
 	last  []byte // the text read last
 	empty bool   // the element entered last was <name/>
@@ -18,7 +18,7 @@ type scanner struct {
 
 // child enters the next element in parent ("" for the document) and returns its
 // name, nil where there is none and parent has been left.
-func (s *scanner) child(parent string) []byte {
+func (s *xmlScanner) child(parent string) []byte {
 	if s.empty {
 		s.empty = false
 		return nil
@@ -45,7 +45,7 @@ func (s *scanner) child(parent string) []byte {
 }
 
 // text leaves the element entered last, and returns its text.
-func (s *scanner) text(name []byte) []byte {
+func (s *xmlScanner) text(name []byte) []byte {
 	s.last = nil
 	if s.empty {
 		s.empty = false
@@ -61,7 +61,7 @@ func (s *scanner) text(name []byte) []byte {
 }
 
 // skip leaves the element entered last, whatever is in it.
-func (s *scanner) skip(name []byte) {
+func (s *xmlScanner) skip(name []byte) {
 	if s.empty {
 		s.empty = false
 		return
@@ -79,13 +79,13 @@ func (s *scanner) skip(name []byte) {
 }
 
 // ended tells that the document was read to its end, and nothing was bad.
-func (s *scanner) ended() bool {
+func (s *xmlScanner) ended() bool {
 	return !s.bad && len(bytes.TrimSpace(s.rest)) == 0
 }
 
 // tag returns the text up to the next tag, and what stands between its brackets:
 // at least one byte, unless the scanner is bad.
-func (s *scanner) tag() (text, tag []byte) {
+func (s *xmlScanner) tag() (text, tag []byte) {
 	i := bytes.IndexByte(s.rest, '<')
 	if s.bad || i < 0 {
 		s.bad = true
@@ -103,7 +103,7 @@ func (s *scanner) tag() (text, tag []byte) {
 }
 
 // unescape puts characters in the place of the references to them.
-func (s *scanner) unescape(text []byte) []byte {
+func (s *xmlScanner) unescape(text []byte) []byte {
 	for _, c := range text {
 		if c < ' ' { // XML allows only three, and changes one of them
 			s.bad = true

@@ -118,7 +118,7 @@ func (c *Cache) staleLocked(b *block) bool {
 	return c.now()-b.time >= staleAhead && (b.owner == nil || c.pausedLocked(b.owner))
 }
 
-// prefetchObjectLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
+// aheadLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
 func (c *Cache) aheadLocked(b *block, n int) {
 	switch {
 	case b.slot != noSlot:

@@ -88,8 +88,8 @@ func (c *Cache) endLongFetchesLocked(q *sequence) {
 	}
 }
 
-// endLongFetchesLocked takes from f what it has not come to from block i on, unless somebody
-// waits for it.
+// shortenLocked removes from f the blocks from i on that it has not reached, unless somebody
+// waits for them.
 func (c *Cache) shortenLocked(f *fetch, i int64) {
 	n := max(int(i-f.blocks[0].index), f.filled+1)
 	if n >= len(f.blocks) {

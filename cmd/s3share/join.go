@@ -135,7 +135,7 @@ func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) 
 		return err
 	}
 	defer client.CloseIdle()
-	if err := client.Prove(ctx); err != nil {
+	if err := client.VerifyBucket(ctx); err != nil {
 		return err
 	}
 	where := s.Endpoint

@@ -152,7 +152,7 @@ func Examine(ctx context.Context, p Patient) (Report, error) {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, folder := range p.Folders {
-		e.folders[i] = &folderExam{exam: e, name: folder, prefix: folder + "/", left: e.Left[folder]}
+		e.folders[i] = &folderExam{exam: e, name: folder, prefix: folder + "/", leftover: e.Left[folder]}
 		g.Go(func() error { e.folders[i].ask(gctx); return nil })
 	}
 	var who, clock Finding
@@ -167,8 +167,8 @@ func Examine(ctx context.Context, p Patient) (Report, error) {
 	e.askDeletes(ctx)
 	e.report.Findings = append(e.report.Findings, who, clock, e.tls())
 	for i, f := range e.folders {
-		if f.left.ID != "" {
-			e.Left[f.name] = f.left
+		if f.leftover.ID != "" {
+			e.Left[f.name] = f.leftover
 		} else {
 			delete(e.Left, f.name)
 		}

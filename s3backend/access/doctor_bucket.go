@@ -86,10 +86,10 @@ func (e *exam) encryption(ctx context.Context) Finding {
 		case s3backend.IsOfKey(d.begin):
 			f.State, f.Reason, f.Err = StateMissing, WhyKeyRefused, d.begin
 			return f
-		case d.trial.Encryption != "":
-			f.Detail = d.trial.Encryption
-			if d.trial.KMSKey != "" {
-				f.Detail += " with the key " + d.trial.KMSKey
+		case d.probe.Encryption != "":
+			f.Detail = d.probe.Encryption
+			if d.probe.KMSKey != "" {
+				f.Detail += " with the key " + d.probe.KMSKey
 			}
 			return f
 		}
@@ -141,7 +141,7 @@ func (e *exam) lifecycle(ctx context.Context) Finding {
 	tried := false
 	for _, d := range e.folders {
 		tried = tried || d.tried && d.begin == nil
-		if at := d.trial.AbortDate; !at.IsZero() {
+		if at := d.probe.AbortDate; !at.IsZero() {
 			f.Detail = at.Format(time.DateOnly)
 			return f
 		}

@@ -16,10 +16,10 @@ type folderExam struct {
 
 	list, get, put, delete, abort, acl error
 
-	left  s3backend.Upload
-	tried bool // an upload was begun, or refused
-	trial s3backend.Trial
-	begin error // of the upload
+	leftover s3backend.Upload
+	tried    bool // an upload was begun, or refused
+	probe    s3backend.UploadProbe
+	begin    error // of the upload
 }
 
 // ask sends the probes. A large upload is begun, and aborted at once, where that
@@ -29,12 +29,12 @@ func (f *folderExam) ask(ctx context.Context) {
 	f.list = c.MayList(ctx, f.prefix)
 	f.get = c.MayGet(ctx, f.prefix, f.list)
 	f.abort = c.MayAbort(ctx, f.prefix)
-	f.left, f.put = c.MayPut(ctx, f.prefix, f.left)
+	f.leftover, f.put = c.MayPut(ctx, f.prefix, f.leftover)
 	f.acl = c.MayPutACL(ctx, f.prefix, f.list)
-	if f.put == nil && f.left.ID == "" && (f.abort == nil || c.AWS()) || c.AWS() && s3backend.IsOfKey(f.put) {
+	if f.put == nil && f.leftover.ID == "" && (f.abort == nil || c.AWS()) || c.AWS() && s3backend.IsOfKey(f.put) {
 		f.tried = true
-		f.trial, f.begin = c.TryUpload(ctx, f.prefix)
-		f.left = f.trial.Left
+		f.probe, f.begin = c.ProbeUpload(ctx, f.prefix)
+		f.leftover = f.probe.Leftover
 	}
 }
 

@@ -48,7 +48,7 @@ func Look(ctx context.Context, c *s3backend.Client, setup Setup) (Bucket, error)
 	}
 	st.Owner = id.Account
 	c.SetExpectedOwner(st.Owner)
-	err = c.Prove(ctx)
+	err = c.VerifyBucket(ctx)
 	if (err == nil || errors.Is(err, s3backend.NoBucket)) && c.Server(ctx) == s3backend.MinIO {
 		st.NoPolicies = noPoliciesOfUsers
 	}

@@ -276,11 +276,11 @@ func (l *Client) get(ctx context.Context, path string) (State, error) {
 // cancelTimeout is how long a daemon may take to say whether an unmount was taken back.
 const cancelTimeout = 3 * time.Second
 
-// unmount asks the daemon to deliver and to end. Each event goes to seen; the last
-// one is returned.
+// Unmount asks the daemon to deliver and to end. It calls seen with each event, and returns the
+// last one.
 //
-// When ctx ends, the daemon is asked to take it back. Whether it could is said by the
-// event that is returned then: in PhaseFinishing the mount is undone already.
+// When ctx ends, the daemon is asked to stay mounted. The event that is returned then shows
+// whether it could: in PhaseFinishing the mount is undone already.
 func (l *Client) Unmount(ctx context.Context, ask UnmountRequest, seen func(Event)) (Event, error) {
 	ask.ID = rand.Text()
 	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))

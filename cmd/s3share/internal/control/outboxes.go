@@ -265,7 +265,7 @@ func (p Target) NoDaemon(do string) error {
 	return hint.With(fmt.Errorf("cannot %s %s: %s", do, p, p.State.DaemonText()), p.State.Advice())
 }
 
-// remedy is what to do about an outbox for which no daemon answers; "" for nothing.
+// Advice returns what to do about an outbox for which no daemon answers, "" for nothing.
 func (st *State) Advice() string {
 	switch {
 	case st.Daemon == daemonSilent:

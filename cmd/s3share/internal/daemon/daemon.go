@@ -108,9 +108,9 @@ func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemo
 	}
 }
 
-// StartProcess does everything up to a mount that serves. If it fails, nothing of what it
-// did is left; once the kernel had the mount, everything is: files may have been
-// closed in it.
+// start does everything up to a mount that serves. If it fails before the kernel has the mount,
+// it undoes everything. After that it leaves the outbox as it is: files may have been closed in
+// the mount.
 func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	err := d.open(ctx, dir)
 	if err == nil {
@@ -198,7 +198,7 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	return files, nil
 }
 
-// NoteOwner notes in the outbox whose the bucket is, as far as S3 has confirmed it.
+// noteOwner notes the bucket's owner in the state directory, if S3 has confirmed it.
 func (d *mountDaemon) noteOwner() {
 	if err := statedir.NoteOwner(d.settings.StateDir, d.bucket.Owner()); err != nil {
 		d.log.Warn("the state directory does not say who owns the bucket", "err", err)

@@ -79,7 +79,7 @@ func sessionBus() string {
 	return "unix:path=" + path
 }
 
-// Tell takes news in.
+// add takes the news of one status.
 func (n *notices) add(st outbox.Status) {
 	if n == nil {
 		return
@@ -172,7 +172,7 @@ func (n *notices) notify(ctx context.Context, news map[outbox.State]*stateNews) 
 	return errors.Join(errs...)
 }
 
-// Words are a notice's title and text.
+// words returns a notice's title and text.
 func (n *notices) words(state outbox.State, of *stateNews) (summary, body string) {
 	files := ui.Count(of.files, "file")
 	then := "s3share status " + n.dir

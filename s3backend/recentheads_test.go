@@ -12,14 +12,14 @@ import (
 func TestLately(t *testing.T) {
 	f := &fake{etag: map[string]string{"s": "se"}, ignoreSource: true}
 	c := once(against(t, f.ServeHTTP))
-	c.quirks.source.found.Store(ignored)
-	c.lately.age = time.Hour
+	c.quirks.source.result.Store(probeIgnored)
+	c.recentHeads.age = time.Hour
 	part := func(etag string) error {
 		_, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, Object{Key: "s", ETag: etag, Size: 3}, 0, 3)
 		return err
 	}
 	seen := func(age time.Duration) {
-		c.lately.age = age
+		c.recentHeads.age = age
 		if _, err := c.Head(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
