@@ -1,4 +1,4 @@
-# make help tells what can be made.
+# make help lists the targets.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
@@ -25,7 +25,7 @@ CROSS := linux/arm64 darwin/arm64
 NEEDED := fusermount3=fuse3 cc=gcc
 WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils
 
-.PHONY: build demo test check format lint vulnerabilities unit cross integration test-rgw test-servers soak bench install clean needs help
+.PHONY: build demo test check format lint vulnerabilities unit cross integration test-rgw test-servers soak bench install uninstall clean needs help
 
 build: ## bin/s3share, and bin/localbucket for the demo and the tests
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/s3share ./cmd/s3share
@@ -37,9 +37,9 @@ demo: build ## an exchange on this machine; DEMO=--once ends it by itself
 	fi
 	bin/s3share demo $(DEMO)
 
-test: check integration ## all tests but those against Ceph: what a change has to pass
+test: needs check integration ## all tests but those against Ceph: what a change has to pass
 
-check: format lint unit cross ## what needs neither a mount nor root
+check: format lint unit cross ## what needs neither a mount nor root; installs nothing
 
 format:
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l)
@@ -60,9 +60,9 @@ vulnerabilities: ## known vulnerabilities of the modules, in functions that are 
 	  (cd $$module; set -x; $(GOVULNCHECK) ./...)
 	done
 
-# The race detector needs a C compiler.
-unit: needs
-	@for module in $(MODULES); do
+unit:
+	@command -v cc >/dev/null || { echo "the race detector needs a C compiler: sudo apt-get install gcc libc6-dev" >&2; exit 1; }
+	for module in $(MODULES); do
 	  packages=$$(cd $$module && go list ./... | { grep -v '/s3share/integration$$' || true; })
 	  (cd $$module; set -x; go test -race -timeout 30m $$packages)
 	done
@@ -92,15 +92,23 @@ bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--lis
 	(cd integration/bench && go build -o ../../bin/bench .)
 	bin/bench --binary bin/s3share --json bin/bench.json $(BENCH)
 
-install: build ## into PREFIX, below DESTDIR if that is set
+# It does not build: with sudo's PATH, go may not be found.
+install: ## copy what `make build` has built into PREFIX, below DESTDIR if that is set
+	@for built in s3share localbucket; do
+	  test -x bin/$$built || { echo "bin/$$built is not built yet: run make build first" >&2; exit 1; }
+	done
+	set -x
 	install -D -m 755 bin/s3share $(DESTDIR)$(PREFIX)/bin/s3share
 	install -D -m 755 bin/localbucket $(DESTDIR)$(PREFIX)/libexec/s3share/localbucket
 
-clean: ## away with what was built
+uninstall: ## remove what `make install` has copied
+	rm -f $(DESTDIR)$(PREFIX)/bin/s3share $(DESTDIR)$(PREFIX)/libexec/s3share/localbucket
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/s3share 2>/dev/null || true
+
+clean: ## remove what was built
 	rm -rf bin
 
-# As root on Debian what is missing is installed, else it is named.
-needs:
+needs: ## install what the tests need, as root on Debian; else say what is missing
 	@missing() { for need; do command -v $${need%=*} >/dev/null || printf '%s ' $${need#*=}; done; }
 	absent=$$(missing $(NEEDED) $(WANTED))
 	if [ -n "$$absent" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
