@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -297,6 +298,9 @@ func TestReport(t *testing.T) {
 	want, err := os.ReadFile("testdata/results.md")
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the document differs from testdata/results.md (renew it with -update): %v\n%s", err, got)
+	}
+	if kept, err := load(strings.TrimSuffix(path, ".md") + ".json"); err != nil || !reflect.DeepEqual(kept, rep) {
+		t.Errorf("the rows beside the document are %+v, %v; want the report's", kept, err)
 	}
 	svg, err := os.ReadFile(strings.TrimSuffix(path, ".md") + "-fast.svg")
 	if err != nil || !bytes.HasPrefix(svg, []byte("<svg")) {

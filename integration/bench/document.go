@@ -54,11 +54,15 @@ is a tie.
   it took. In the profile "far" it is as slow as a bucket in another region. It speaks TLS where the workload says so.
 `
 
-// document writes the report as Markdown to path, with charts in files beside it.
+// document writes a summary of the report as Markdown to path, and charts and all rows, as JSON,
+// to files of the same name beside it.
 func (rep *report) document(path string) error {
 	var b bytes.Buffer
 	b.WriteString(preface)
 	fmt.Fprintf(&b, "\nMeasured on %s with `%s`, in %.0f minutes, on %s.\n\n", rep.Date, rep.Command, rep.Seconds/60, rep.Machine)
+	name := strings.TrimSuffix(filepath.Base(path), ".md")
+	fmt.Fprintf(&b, "All rows are in [%s.json](%[1]s.json): `bench --from docs/%[1]s.json` prints them as tables, with memory, bytes moved,\n"+
+		"and the requests of each contender by operation.\n\n", name)
 	b.WriteString("| contender | version | set up |\n|---|---|---|\n")
 	for _, c := range rep.Contenders {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", c.Name, cell(c.Version), cell(c.What))
@@ -78,16 +82,18 @@ func (rep *report) document(path string) error {
 		if err != nil {
 			return err
 		}
-		image := strings.TrimSuffix(filepath.Base(path), ".md") + "-" + p.name + ".svg"
+		image := name + "-" + p.name + ".svg"
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), image), svg, 0o644); err != nil {
 			return err
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n", rep.Profiles[p.name])
 		overview(&b, of)
 		fmt.Fprintf(&b, "\n![times of each contender](%s)\n", image)
-		rep.details(&b, of)
 	}
 	rep.costs(&b, all)
+	if err := rep.save(strings.TrimSuffix(path, ".md") + ".json"); err != nil {
+		return err
+	}
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
 
@@ -179,24 +185,6 @@ func (rep *report) costs(b *bytes.Buffer, groups []group) {
 		}
 		fmt.Fprintf(b, "- %s, %s: %s times the processor time of %s, goal %g %s\n", g.profile, g.workload, ratio(x), best.Contender, goal, mark)
 	}
-}
-
-// details are all rows of a profile, folded away.
-func (rep *report) details(b *bytes.Buffer, groups []group) {
-	heads := slices.Clone(columns)
-	heads[0] = "contender"
-	b.WriteString("\n<details><summary>All figures</summary>\n")
-	for _, g := range groups {
-		fmt.Fprintf(b, "\n**%s**: %s\n\n| %s |\n|%s\n", g.workload, rep.Workloads[g.workload], strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
-		for _, r := range g.rows {
-			cells := padded(g.cells(r), len(heads))
-			for i := range cells {
-				cells[i] = cell(cells[i])
-			}
-			fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
-		}
-	}
-	b.WriteString("\n</details>\n")
 }
 
 // cell is s as it may stand in a table of Markdown.

@@ -350,16 +350,33 @@ func requests(c memserver.Counts) string {
 	return strings.Join(out, ", ")
 }
 
-// save keeps the report in a file, unless that has no name.
+// save writes the report to a file as JSON, one row a line, unless path is empty.
 func (rep *report) save(path string) error {
 	if path == "" {
 		return nil
 	}
-	b, err := json.MarshalIndent(rep, "", "\t")
+	head := *rep
+	head.Rows = nil
+	b, err := json.MarshalIndent(&head, "", "\t")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
+	b, ok := bytes.CutSuffix(b, []byte("null\n}"))
+	if !ok {
+		panic("rows are not the last field of a report")
+	}
+	b = append(b, '[')
+	for i, r := range rep.Rows {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, "\n\t\t"...), line...)
+	}
+	return os.WriteFile(path, append(b, "\n\t]\n}\n"...), 0o644)
 }
 
 func load(path string) (*report, error) {
