@@ -196,11 +196,11 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 	private.retry = answer{0, []string{"private"}, nil}
 	interrupted := waitsFor("interrupted", "ended by a signal")
 	interrupted.deliver = answer{}
-	blocked := waitsFor("blocked", "AccessDenied")
+	blocked := waitsFor("blocked", "access denied (s3:PutObject on Delivery/)")
 	removing := waitsFor("removing", "being removed")
 	removing.state = unix.ENOENT.Error()
 	conflict := isThere()
-	conflict.status, conflict.why = says0("conflict", "the other party"), says0("conflict", "join it with")
+	conflict.status, conflict.why = says0("conflict", "it changed in the bucket too"), says0("conflict", "join it with")
 	conflict.wait = answer{1, []string{"conflict: ", "went beside the other party's version"}, nil}
 	theirs := isThere()
 	theirs.status, theirs.why, theirs.wait = conflict.status, conflict.why, conflict.wait
@@ -298,8 +298,8 @@ func TestEveryNameCanBeAskedAbout(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, "a refusal", func() bool { return m.fileState(key) == "blocked" })
-			m.ask(t, key, waitsFor("blocked", "AccessDenied"), "status", "wait", "why")
-			m.holdJSON(t, key, waitsFor("blocked", "AccessDenied"))
+			m.ask(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"), "status", "wait", "why")
+			m.holdJSON(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"))
 			m.ask(t, key+"?", isNot(""), "status")
 		})
 	}
@@ -373,9 +373,9 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 				errno = c.errno.Error()
 			}
 
-			waits := waitsFor(moving, c.waiting)
+			waits := waitsFor(moving, c.reason)
 			if c.name == "everything denied" {
-				waits = waitsFor("blocked", c.waiting)
+				waits = waitsFor("blocked", "access denied (s3:PutObject on Delivery/)")
 			}
 			m.hold(t, delivery+"waits", waits)
 			m.hold(t, delivery+"theirs", notKnown(errno, c.reason))

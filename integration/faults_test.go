@@ -38,10 +38,10 @@ func TestRefusals(t *testing.T) {
 		reason string   // is told by status
 		then   []string // what a person does about it; nothing where it goes on by itself
 	}{
-		{"throttled", 503, "SlowDown", "sealed", "SlowDown", nil},
+		{"throttled", 503, "SlowDown", "sealed", "throttling", nil},
 		{"denied", 403, "AccessDenied", "blocked", "denied", []string{"retry"}},
-		{"expired", 403, "ExpiredToken", "sealed", "ExpiredToken", nil},
-		{"clock", 403, "RequestTimeTooSkewed", "sealed", "RequestTimeTooSkewed", nil},
+		{"expired", 403, "ExpiredToken", "sealed", "refused the credentials: expired", nil},
+		{"clock", 403, "RequestTimeTooSkewed", "sealed", "clock is wrong", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

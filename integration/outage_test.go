@@ -27,7 +27,7 @@ type outage struct {
 }
 
 var outages = []outage{
-	{"server down", func(w *wire) { w.cut() }, false, "connection refused"},
+	{"server down", func(w *wire) { w.cut() }, false, "nothing answers at "},
 	{"latency of 500 ms", func(w *wire) {
 		w.spoil("latency", "upstream", map[string]any{"latency": 250, "jitter": 50})
 		w.spoil("latency", "downstream", map[string]any{"latency": 250, "jitter": 50})
@@ -45,7 +45,7 @@ var outages = []outage{
 	{"half-open", func(w *wire) {
 		w.spoil("timeout", "upstream", map[string]any{"timeout": 0})
 		w.spoil("timeout", "downstream", map[string]any{"timeout": 0})
-	}, false, "no answer from S3 in 30s"},
+	}, false, "no answer from "},
 }
 
 // TestOutages spoils the line in the midst of an upload, and copies more files

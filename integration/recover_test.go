@@ -33,7 +33,7 @@ func TestRecover(t *testing.T) {
 	m.kill()
 
 	if out, err := m.recover(); exitCode(t, err) != 1 ||
-		!containsAll(out, []string{`not delivered: "` + small + `"`, "AccessDenied", "not all can be delivered"}) {
+		!containsAll(out, []string{`not delivered: "` + small + `"`, "access denied (s3:PutObject on Delivery/)", "not all can be delivered"}) {
 		t.Errorf("recover while S3 refuses: %v\n%s", err, out)
 	}
 	g.when(nil)

@@ -131,7 +131,7 @@ func TestRefusedByS3InTheMiddle(t *testing.T) {
 		t.Fatalf("retry: %v\n%s", err, out)
 	}
 	left := m.awaitRest()
-	if len(left) != 1 || left[0].State != "interrupted" || !strings.Contains(left[0].Reason, "AccessDenied") {
+	if len(left) != 1 || left[0].State != "interrupted" || !strings.Contains(left[0].Reason, "access denied (s3:PutObject on ") {
 		t.Errorf("what is left is %v", left)
 	}
 	if got, err := direct.get(owner, key); err != nil || !bytes.Equal(got, []byte("old")) {

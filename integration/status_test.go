@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 		name      string
 		has, lack []string
 	}{
-		{"", []string{"a.txt", "b.txt", "c.part", "private", "blocked", "AccessDenied"}, []string{"theirs"}},
+		{"", []string{"a.txt", "b.txt", "c.part", "private", "blocked", "access denied (s3:PutObject on Delivery/)"}, []string{"theirs"}},
 		{"Delivery", []string{"a.txt", "c.part"}, []string{"b.txt"}},
 		{delivery + "a.txt", []string{"a.txt"}, []string{"b.txt", "c.part", "is delivered"}},
 		{submissions + "theirs.txt", []string{submissions + "theirs.txt is delivered"}, []string{"a.txt"}},
@@ -51,7 +51,7 @@ func TestStatus(t *testing.T) {
 	if out, err := m.run("status", m.path(delivery+"absent")); exitCode(t, err) != 1 || !strings.Contains(out, "there is no such file") {
 		t.Errorf("status of what is not there: %v\n%s", err, out)
 	}
-	for name, want := range map[string]string{"absent": "there is no such file", "c.part": "a private name, never sent", "a.txt": "AccessDenied"} {
+	for name, want := range map[string]string{"absent": "there is no such file", "c.part": "a private name, never sent", "a.txt": "access denied (s3:PutObject on Delivery/)"} {
 		if out, err := m.run("wait", m.path(delivery+name)); exitCode(t, err) != 1 || !strings.Contains(out, want) {
 			t.Errorf("wait for %s: %v\n%s\nwant it to say %q", name, err, out, want)
 		}

@@ -15,10 +15,14 @@ import (
 // mostConflicts is how many conflict copies are remembered.
 const mostConflicts = 1000
 
+// ConflictReason is why a file is delivered as a conflict copy. Who has changed the other
+// version is not known: the other party, or another machine of ours.
+const ConflictReason = "it changed in the bucket too; this is our version"
+
 // keepConflict remembers a file that went beside the other party's version, until
 // somebody resolves it.
 func (o *Outbox) keepConflict(st Status) {
-	st.Reason = "the other party changed the file; this is ours"
+	st.Reason = ConflictReason
 	o.tell(st)
 	o.changeConflicts(func(all []Status) []Status {
 		all = slices.DeleteFunc(all, func(old Status) bool { return old.Key == st.Key }) // told before the end of a process

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // interruption says why a file is kept here though it was closed: what is in it may
@@ -43,7 +45,7 @@ func (it *Item) Refuse(err error) {
 	if !it.interrupt(in) {
 		return
 	}
-	nerr := it.note(record{Op: opRefuse, Killed: true, Why: in.why.Error(), Rewrite: true})
+	nerr := it.note(record{Op: opRefuse, Killed: true, Why: "writing it failed: " + plainText(err), Rewrite: true})
 	if nerr != nil {
 		nerr = it.breakSeal() // a journal without a seal says as much
 	}
@@ -52,6 +54,19 @@ func (it *Item) Refuse(err error) {
 		return
 	}
 	it.interruptionNoted()
+}
+
+// plainText is err for people who ask a later process, which does not have the error itself:
+// of a request, how it failed, without the key and the SDK's layers.
+func plainText(err error) string {
+	var s3err *s3backend.Error
+	switch {
+	case !errors.As(err, &s3err):
+		return err.Error()
+	case s3err.Code() != "":
+		return fmt.Sprintf("%s (%s)", s3err.Kind, s3err.Code())
+	}
+	return s3err.Kind.Error()
 }
 
 // interruptionNoted notes that the journal says why the file is kept here.

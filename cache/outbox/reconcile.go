@@ -134,7 +134,7 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	it.mu.Unlock()
 	it.astray()
 	it.o.abandon(up)
-	it.o.log.Warn("conflict: the other party changed the file; ours goes beside it", "key", key, "ours", beside)
+	it.o.log.Warn("conflict: the file changed in the bucket; ours goes beside it", "key", key, "ours", beside)
 	it.o.events.Conflicted(it, beside)
 	return nil
 }

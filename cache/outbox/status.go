@@ -45,9 +45,15 @@ type Status struct {
 	// which the cache makes a path.
 	Theirs string `json:"theirs,omitempty"`
 	// Code and RequestID are S3's own for that failure, where S3 has answered.
-	Code      string    `json:"code,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-	Since     time.Time `json:"since"` // when it was written, or opened for that, last
+	Code      string `json:"code,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+	// Hint is what a person can do about it, and Detail the failure in its own words, if
+	// those are not Reason's. The daemon fills them in: see its words.
+	Hint   string `json:"hint,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Err is that failure; nil if an earlier process met it.
+	Err   error     `json:"-"`
+	Since time.Time `json:"since"` // when it was written, or opened for that, last
 }
 
 // MarshalJSON writes the names as [jsonbytes.String] does, since they may be no UTF-8.
@@ -131,7 +137,7 @@ func (st *Status) fail(err error) {
 	if err == nil {
 		return
 	}
-	st.Reason = err.Error()
+	st.Reason, st.Err = err.Error(), err
 	var s3err *s3backend.Error
 	if errors.As(err, &s3err) {
 		st.Code, st.RequestID = s3err.Code(), s3err.RequestID()

@@ -61,7 +61,7 @@ func FuzzAnswers(f *testing.F) {
 		if err == nil {
 			p := control.Target{Client: link, State: st, Path: "Delivery/a"}
 			say(ui.PrintStates(out, []control.State{st, st}))
-			say(printWhy(out, p))
+			say(printWhy(out, p, true))
 			w := ui.NewWatcher(out)
 			w.Show(st)
 			w.Show(control.State{})

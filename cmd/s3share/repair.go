@@ -106,7 +106,7 @@ func (p repairCmd) run(ctx context.Context, s *config.Settings, out, errs io.Wri
 	if survey.Owner || p.dryRun {
 		return p.list(out, found, survey.Owner)
 	}
-	return p.mend(ctx, client, found, out, errs)
+	return p.mend(ctx, s.Destination(), client, found, out, errs)
 }
 
 // list tells what cannot be read; it fails if that is anything.
@@ -130,14 +130,14 @@ func (p repairCmd) list(out io.Writer, found access.Result, owner bool) error {
 }
 
 // mend grants the ACL on each object.
-func (p repairCmd) mend(ctx context.Context, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
+func (p repairCmd) mend(ctx context.Context, t config.Destination, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
 	bar := ui.NewCountBar(errs, "granting the ACL")
 	failed, done := 0, 0
 	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {
 		r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner, Repaired: err == nil, By: string(way)}
 		if err != nil {
 			failed++
-			r.Error = hint.OneLine(err.Error())
+			r.Error, _ = ui.ExplainFile(t, o.Key, err)
 		}
 		done++
 		p.tell(out, r)

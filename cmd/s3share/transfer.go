@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -19,7 +18,6 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
-	"github.com/s3share/s3share/s3backend/access"
 )
 
 // transferCmd is what put and get have in common.
@@ -80,7 +78,7 @@ func (m *transferCmd) run(cmd *cobra.Command, do func(context.Context, *config.S
 	case ctx.Err() != nil:
 		return hint.With(hint.ErrInterrupted, again)
 	case err != nil:
-		return m.explain(s.Destination(), err)
+		return ui.Explain(s.Destination(), err)
 	case total.Failed > 0:
 		return hint.With(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
@@ -137,27 +135,6 @@ func tookText(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// rights are the permissions that requests take.
-var rights = map[string]string{
-	"GetObject": access.GetObject, "HeadObject": access.GetObject, "ListObjectsV2": access.ListBucket,
-	"PutObject": access.PutObject, "CreateMultipartUpload": access.PutObject, "UploadPart": access.PutObject, "CompleteMultipartUpload": access.PutObject,
-}
-
-// Explain is the general explain, which names the right that is missing.
-func (m *transferCmd) explain(t config.Destination, err error) error {
-	var e *s3backend.Error
-	right := ""
-	if errors.As(err, &e) && e.Kind == s3backend.Denied && !errors.Is(err, s3backend.ErrRequesterPays) {
-		right = rights[e.Op]
-	}
-	if right == "" {
-		return ui.Explain(t, err)
-	}
-	folder, _, _ := strings.Cut(e.Key, "/")
-	return hint.With(ui.Reword(fmt.Sprintf("access denied (%s on %s/)", right, folder), err),
-		"send the owner the statement that s3share doctor prints")
-}
-
 // transferReport tells of the files that need a word, each on a line.
 type transferReport struct {
 	*transferCmd
@@ -174,10 +151,10 @@ func (m *transferReport) tell(r transfer.Result) {
 	line := ""
 	switch r.Outcome {
 	case transfer.Failed:
-		err := m.explain(m.target, r.Err)
-		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), hint.OneLine(err.Error()))
-		if _, hint := hint.ExitCode(err); hint != "" && !slices.Contains(m.hints, hint) {
-			m.hints = append(m.hints, hint)
+		reason, advice := ui.ExplainFile(m.target, r.Key, r.Err)
+		line = fmt.Sprintf("s3share: cannot %s %s: %s", m.verb, m.name(r), reason)
+		if advice != "" && !slices.Contains(m.hints, advice) {
+			m.hints = append(m.hints, advice)
 		}
 	case transfer.Skipped:
 		line = fmt.Sprintf("s3share: note: skipped %s: %s", m.name(r), hint.OneLine(r.Err.Error()))

@@ -49,9 +49,9 @@ func TestJudge(t *testing.T) {
 		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{sealed}}, control.UnmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
 			"s3share: not delivered: \"Delivery/a\" (10 B): waiting to be sent\n"},
 		{control.Event{Outcome: control.OutcomeUnmounted, Conflicts: []outbox.Status{beside}}, control.UnmountRequest{}, "1 file went beside the other party's version",
-			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n"},
+			"s3share: conflict: \"Delivery/c\" changed in the bucket too; ours is \"Delivery/c (conflict)\"\n"},
 		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}, Conflicts: []outbox.Status{beside}}, control.UnmountRequest{}, "not all can be delivered",
-			"s3share: conflict: the other party changed \"Delivery/c\" too; ours is \"Delivery/c (conflict)\"\n" +
+			"s3share: conflict: \"Delivery/c\" changed in the bucket too; ours is \"Delivery/c (conflict)\"\n" +
 				"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{control.Event{Outcome: control.OutcomeBusy}, control.UnmountRequest{}, "it is in use", ""},
 		{control.Event{Outcome: control.OutcomeFailed, Error: "odd"}, control.UnmountRequest{}, "odd", ""},

@@ -12,11 +12,13 @@ import (
 )
 
 func newWhy() *cobra.Command {
-	return &cobra.Command{
+	var verbose bool
+	cmd := &cobra.Command{
 		Use:   "why FILE",
 		Short: "Tell why a file is not delivered, and what to do",
-		Long: `Tell where FILE is on its way, why it is not delivered, S3's own code and the
-id of the request that it refused, and what can be done about it.
+		Long: `Tell where FILE is on its way, why it is not delivered, S3's own code, and what can
+be done about it. --verbose adds the error in full and the id of the request: what an
+administrator, or AWS, asks for.
 ` + exitCodes,
 		Args: argRange(1, 1, "a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -26,13 +28,15 @@ id of the request that it refused, and what can be done about it.
 			if err != nil {
 				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
 			}
-			return printWhy(cmd.OutOrStdout(), p)
+			return printWhy(cmd.OutOrStdout(), p, verbose)
 		},
 	}
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "add the error in full and the request id")
+	return cmd
 }
 
 // printWhy says of each file at p why it waits, or what is known where none does.
-func printWhy(out io.Writer, p control.Target) error {
+func printWhy(out io.Writer, p control.Target, verbose bool) error {
 	rows := p.State.Rows()
 	switch {
 	case len(rows) == 0 && p.Path == "":
@@ -48,14 +52,20 @@ func printWhy(out io.Writer, p control.Target) error {
 	for _, o := range rows {
 		fmt.Fprintf(out, "%s: %s\n", ui.NameText(o), ui.StateText(o))
 		fmt.Fprintf(out, "  because: %s\n", ui.ReasonIn(&p.State, o))
-		switch {
-		case o.Code != "" && o.RequestID != "":
-			fmt.Fprintf(out, "  S3 says: %s (request %s)\n", hint.OneLine(o.Code), hint.OneLine(o.RequestID))
-		case o.Code != "":
+		if o.Code != "" {
 			fmt.Fprintf(out, "  S3 says: %s\n", hint.OneLine(o.Code))
 		}
 		if do := ui.Advice(o, p.State); do != "" {
 			fmt.Fprintf(out, "  to do:   %s\n", hint.OneLine(do))
+		}
+		if !verbose {
+			continue
+		}
+		if o.RequestID != "" {
+			fmt.Fprintf(out, "  request: %s\n", hint.OneLine(o.RequestID))
+		}
+		if o.Detail != "" {
+			fmt.Fprintf(out, "  error:   %s\n", hint.OneLine(o.Detail))
 		}
 	}
 	return nil

@@ -35,6 +35,32 @@ func (d *mountDaemon) errorText(err error) (w control.Words) {
 	return w
 }
 
+// words puts the reasons of files into words, those of doctor and mount: what failed is in
+// Detail then, as the log has it. It changes all and returns it.
+func (d *mountDaemon) words(all []outbox.Status) []outbox.Status {
+	for i := range all {
+		st := &all[i]
+		if st.Err == nil {
+			continue
+		}
+		reason, advice := ui.ExplainFile(d.settings.Destination(), st.Key, st.Err)
+		if detail := hint.OneLine(st.Err.Error()); detail != reason {
+			st.Detail = detail
+		}
+		st.Reason, st.Hint = reason, advice
+	}
+	return all
+}
+
+// notify tells the desktop of a file.
+func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.Status{st})[0]) }
+
+// pending returns what is not delivered yet, in words.
+func (d *mountDaemon) pending() []outbox.Status { return d.words(d.cache.Status()) }
+
+// pendingAt is pending, of a file or directory.
+func (d *mountDaemon) pendingAt(path string) []outbox.Status { return d.words(d.cache.StatusAt(path)) }
+
 func (d *mountDaemon) fileState(found cache.Confirmed) *control.FileState {
 	return &control.FileState{State: found.Is, At: found.At, Words: d.errorText(found.Err)}
 }
@@ -54,7 +80,7 @@ func (d *mountDaemon) confirm(ctx context.Context, path string) *control.FileSta
 func (d *mountDaemon) stateAt(ctx context.Context, ask control.FileRequest) control.State {
 	path := string(ask.Path)
 	for {
-		owed, file := d.cache.StatusAt(path), (*control.FileState)(nil)
+		owed, file := d.pendingAt(path), (*control.FileState)(nil)
 		if len(owed) == 0 {
 			owed = []outbox.Status{}
 			if ask.Waiting {
@@ -120,9 +146,9 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 		var left *outbox.LeftError
 		switch {
 		case errors.As(err, &left):
-			a.Left = left.Left
+			a.Left = d.words(left.Left)
 		case errors.Is(err, context.DeadlineExceeded):
-			a.Left = control.Undelivered(d.cache.StatusAt(path))
+			a.Left = control.Undelivered(d.pendingAt(path))
 		case err != nil:
 			a.Error = d.errorText(err).Reason
 		}
@@ -138,7 +164,7 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 // retry answers POST /retry.
 func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) control.FileAnswer {
 	path := string(ask.Path)
-	a := control.FileAnswer{Left: d.cache.StatusAt(path)}
+	a := control.FileAnswer{Left: d.pendingAt(path)}
 	a.Files = d.cache.Retry(path)
 	if a.Files == 0 && len(a.Left) == 0 {
 		a.File = d.confirm(ctx, path)
@@ -149,7 +175,7 @@ func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) contro
 // deliverFiles answers POST /deliver.
 func (d *mountDaemon) deliverFiles(ctx context.Context, ask control.FileRequest) control.FileAnswer {
 	path := string(ask.Path)
-	a := control.FileAnswer{Left: d.cache.StatusAt(path)}
+	a := control.FileAnswer{Left: d.pendingAt(path)}
 	var err error
 	if a.Files, err = d.cache.Deliver(path); err != nil {
 		a.Error = d.errorText(err).Reason

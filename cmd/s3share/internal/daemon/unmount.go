@@ -131,7 +131,7 @@ func (d *mountDaemon) unmountedEvent() control.Event {
 	e := control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeUnmounted}
 	var left *outbox.LeftError
 	if errors.As(d.drainErr, &left) {
-		e.Left = left.Left
+		e.Left = d.words(left.Left)
 	} else if d.drainErr != nil {
 		e.Error = d.drainErr.Error()
 	}
@@ -169,13 +169,13 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (c
 	case err == nil:
 		return control.Event{}, true
 	case errors.Is(ctx.Err(), context.Canceled): // taken back, or whoever asked is gone
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled, Left: control.Undelivered(d.cache.Status())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled, Left: control.Undelivered(d.pending())}, false
 	case keep:
 		return control.Event{}, true
 	case errors.As(err, &left):
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: left.Left}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: d.words(left.Left)}, false
 	case ctx.Err() != nil:
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.cache.Status())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.pending())}, false
 	}
 	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Destination(), err).Error()}, false
 }

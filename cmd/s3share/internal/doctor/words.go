@@ -33,7 +33,7 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 	access.WhyGranted:      {"granted", ""},
 	access.WhyNotNeeded:    {"not granted, and not needed", ""},
 	access.WhyUntold:       {"cannot be told from here", ""},
-	access.WhyKeyRefused:   {"the encryption key is refused to this account", "the key's owner has to allow kms:GenerateDataKey and kms:Decrypt in the key policy, and your own account by IAM"},
+	access.WhyKeyRefused:   {ui.KeyRefused, ui.KeyRefusedHint},
 	access.WhyACLRefused:   {"refused as soon as an upload carries the ACL bucket-owner-full-control", "a statement of the bucket policy refuses uploads with this ACL; the owner has to take it out, or except the ACL from it"},
 	access.WhyOwnUploads:   {"not granted, but who began an upload may abort it", ""},
 	access.WhyACLsOff:      {"the bucket's owner owns everything, and ACLs are off", ""},

@@ -6,11 +6,9 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
-	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// Advice tells people what to do about a file; "" for nothing. S3's codes are those
-// of the S3 API Reference, "Error responses".
+// Advice tells people what to do about a file; "" for nothing.
 func Advice(o outbox.Status, st control.State) string {
 	file := strings.TrimRight(st.Dir, "/") + "/" + o.Path
 	switch o.State {
@@ -43,23 +41,13 @@ func Advice(o outbox.Status, st control.State) string {
 	default:
 		return ""
 	}
-	switch o.Code {
-	case "AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem", "NotSignedUp":
-		return "ask the bucket's owner for the permission that is missing, then s3share retry"
-	case "NoSuchBucket":
-		return "ask the bucket's owner whether it is gone; the file is kept"
-	case "EntityTooLarge":
-		return "split the file: S3 takes no object of that size"
-	case "InvalidObjectState", "ObjectNotInActiveTierError":
-		return "restore it in S3 first, then s3share retry"
-	case "KeyTooLongError":
-		return "give it a shorter name"
-	case "":
-	default:
-		if strings.HasPrefix(o.Code, "KMS.") {
-			return "ask the bucket's owner about the key that encrypts it, then s3share retry"
-		}
-		return "S3 refuses it as it is: ask the bucket's owner what " + hint.OneLine(o.Code) + " means there, then s3share retry"
+	switch {
+	case o.Code == "EntityTooLarge", o.Code == "KeyTooLongError":
+		return o.Hint // it is another file then
+	case o.Hint != "":
+		return o.Hint + "; then s3share retry"
+	case o.Code != "":
+		return "s3share retry, once what S3 refuses is mended"
 	}
 	return "the bytes are kept where the reason says: copy them from there, and remove this one if they are not wanted"
 }

@@ -8,68 +8,100 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
+	"github.com/s3share/s3share/s3backend/access"
 )
 
-// A kindSentence turns an error of one kind into a cause and a hint.
+// A kindSentence turns an error of one kind into a cause and a hint. object is how the
+// sentence calls the object: by its key in quotes, or "it".
 type kindSentence struct {
 	kind     s3backend.Kind
-	sentence func(config.Destination, *s3backend.Error) (cause, hint string)
+	sentence func(t config.Destination, e *s3backend.Error, object string) (cause, hint string)
 }
 
 // kindSentences is the one table from kinds to sentences.
 var kindSentences = []kindSentence{
-	{s3backend.NotExist, func(_ config.Destination, e *s3backend.Error) (string, string) {
-		return fmt.Sprintf("no object %q", e.Key), ""
+	{s3backend.NotExist, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+		if object == it {
+			return "it is not in the bucket", ""
+		}
+		return "no object " + object, ""
 	}},
-	{s3backend.NoBucket, func(t config.Destination, _ *s3backend.Error) (string, string) {
+	{s3backend.NoBucket, func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
 		return fmt.Sprintf("no bucket %q at %s", t.Bucket, t.ServerName()), "check its name, its region and the endpoint"
 	}},
-	{s3backend.Denied, func(t config.Destination, e *s3backend.Error) (string, string) {
-		if errors.Is(e, s3backend.ErrTagsRefused) {
-			return fmt.Sprintf("%q cannot be copied: it has tags, or may have some", e.Key),
-				"the bucket's owner has to grant s3:GetObjectTagging and s3:PutObjectTagging"
-		}
-		if errors.Is(e, s3backend.ErrRequesterPays) {
-			return fmt.Sprintf("the bucket %q refuses requests for which whoever asks does not pay (Requester Pays)", t.Bucket),
-				"if your account is to pay, say --requester-pays, or requester-pays = true in the config file"
-		}
-		what := fmt.Sprintf("the bucket %q", t.Bucket)
-		if e.Key != "" {
-			what = fmt.Sprintf("%q", e.Key)
-		}
-		return fmt.Sprintf("access denied to %s (%s)", what, e.Op),
-			"the bucket's owner has to let this account in, by the bucket policy"
-	}},
-	{s3backend.WrongOwner, func(t config.Destination, _ *s3backend.Error) (string, string) {
+	{s3backend.Denied, deniedSentence},
+	{s3backend.WrongOwner, func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
 		return fmt.Sprintf("the bucket %q does not belong to the account %s any more", t.Bucket, t.Owner),
 			"nothing was written to it; ask the owner, and change the owner in the config file only if they say so"
 	}},
-	{s3backend.BadLogin, loginSentence},
-	{s3backend.Stale, func(_ config.Destination, e *s3backend.Error) (string, string) {
-		return fmt.Sprintf("%q was changed by the other party", e.Key), ""
+	{s3backend.BadLogin, func(t config.Destination, e *s3backend.Error, _ string) (string, string) { return loginSentence(t, e) }},
+	{s3backend.Stale, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+		return object + " changed in the bucket", ""
 	}},
-	{s3backend.Archived, func(_ config.Destination, e *s3backend.Error) (string, string) {
+	{s3backend.Archived, func(_ config.Destination, e *s3backend.Error, object string) (string, string) {
 		var at *s3backend.ArchivedError
 		if !errors.As(e, &at) {
-			return fmt.Sprintf("%q is archived", e.Key), "restore it in S3 first"
+			return object + " is archived", "restore it in S3 first"
 		}
-		return fmt.Sprintf("%q is archived in the storage class %s", at.Key, cmp.Or(at.Class, "of archives")), "it can be read once it is restored: " + at.Command()
+		if at.Key != e.Key { // it is what was to be copied
+			object = strconv.Quote(at.Key)
+		}
+		return fmt.Sprintf("%s is archived in the storage class %s", object, cmp.Or(at.Class, "of archives")), "it can be read once it is restored: " + at.Command()
 	}},
-	{s3backend.CustomerKey, func(_ config.Destination, e *s3backend.Error) (string, string) {
-		return fmt.Sprintf("%q is encrypted with a key that whoever put it keeps (SSE-C)", e.Key), "ask them to put it without; s3share has no such keys"
+	{s3backend.CustomerKey, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+		return object + " is encrypted with a key that whoever put it keeps (SSE-C)", "ask them to put it without; s3share has no such keys"
 	}},
-	{s3backend.TooLarge, func(_ config.Destination, e *s3backend.Error) (string, string) {
-		return fmt.Sprintf("%q is larger than S3 takes", e.Key), ""
+	{s3backend.TooLarge, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+		return object + " is larger than S3 takes", "split it: S3 takes no object of that size"
 	}},
-	{s3backend.Busy, func(t config.Destination, _ *s3backend.Error) (string, string) {
+	{s3backend.Busy, func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
 		return t.ServerName() + " is throttling, and did so at each attempt", "try again later"
 	}},
 	{s3backend.Refused, otherSentence},
 	{s3backend.Other, otherSentence},
+}
+
+// it is what a sentence calls an object that was named before.
+const it = "it"
+
+// rights are the permissions that requests take; of a copy, several.
+var rights = map[string]string{
+	"GetObject": access.GetObject, "HeadObject": access.GetObject, "ListObjectsV2": access.ListBucket,
+	"PutObject": access.PutObject, "CreateMultipartUpload": access.PutObject, "UploadPart": access.PutObject, "CompleteMultipartUpload": access.PutObject,
+	"PutObjectAcl": access.PutObjectACL, "AbortMultipartUpload": access.AbortUpload,
+	"DeleteObject": access.DeleteObject, "DeleteObjects": access.DeleteObject,
+}
+
+// KeyRefused and KeyRefusedHint say that the owner of an encryption key does not let this
+// account use it.
+const (
+	KeyRefused     = "the encryption key is refused to this account"
+	KeyRefusedHint = "the key's owner has to allow kms:GenerateDataKey and kms:Decrypt in the key policy, and your own account by IAM"
+)
+
+func deniedSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
+	switch {
+	case errors.Is(e, s3backend.ErrTagsRefused):
+		return object + " cannot be copied: it has tags, or may have some",
+			"the bucket's owner has to grant s3:GetObjectTagging and s3:PutObjectTagging"
+	case errors.Is(e, s3backend.ErrRequesterPays):
+		return fmt.Sprintf("the bucket %q refuses requests for which whoever asks does not pay (Requester Pays)", t.Bucket),
+			"if your account is to pay, say --requester-pays, or requester-pays = true in the config file"
+	case s3backend.IsOfKey(e):
+		return KeyRefused, KeyRefusedHint
+	case e.Key == "":
+		return fmt.Sprintf("access denied to the bucket %q (%s)", t.Bucket, e.Op),
+			"the bucket's owner has to let this account in, by the bucket policy"
+	}
+	folder, _, _ := strings.Cut(e.Key, "/")
+	return fmt.Sprintf("access denied (%s on %s/)", cmp.Or(rights[e.Op], e.Op), folder),
+		"send the owner the statement that s3share doctor prints"
 }
 
 // Explain makes an error of s3backend one that people can act on. Any other error
@@ -79,13 +111,39 @@ func Explain(t config.Destination, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	cause, advice := sentenceOf(t, e, strconv.Quote(e.Key))
+	return &hint.Error{Err: Reword(cause, err), Hint: advice, Code: hint.ExitFailed}
+}
+
+func sentenceOf(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
 	for _, s := range kindSentences {
 		if errors.Is(e.Kind, s.kind) {
-			cause, advice := s.sentence(t, e)
-			return &hint.Error{Err: Reword(cause, err), Hint: advice, Code: hint.ExitFailed}
+			return s.sentence(t, e, object)
 		}
 	}
-	return err
+	return otherSentence(t, e, object)
+}
+
+// ExplainFile returns what people are told of the failure err of the file under key, whose
+// name they have read already: a sentence without it, and what to do. Of an error that is not
+// of s3backend that is its own text.
+func ExplainFile(t config.Destination, key string, err error) (reason, advice string) {
+	var e *s3backend.Error
+	if !errors.As(err, &e) {
+		_, advice = hint.ExitCode(err)
+		return hint.OneLine(err.Error()), hint.OneLine(advice)
+	}
+	object := strconv.Quote(e.Key)
+	if e.Key == key {
+		object = it
+	}
+	reason, advice = sentenceOf(t, e, object)
+	// What was being done when the request failed, unless that names the file once more.
+	doing, wrapped := strings.CutSuffix(err.Error(), e.Error())
+	if wrapped && !strings.Contains(doing, strconv.Quote(key)) {
+		reason = doing + reason
+	}
+	return hint.OneLine(reason), hint.OneLine(advice)
 }
 
 // reworded is err in other words.

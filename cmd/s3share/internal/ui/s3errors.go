@@ -1,11 +1,13 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -85,8 +87,9 @@ func noLoginSentence(t config.Destination, err error) (cause, advice string) {
 	return fmt.Sprintf("no usable credentials: %v", hint.Innermost(err)), advice
 }
 
-// otherSentence returns the cause of an error without a kind: mostly the network.
-func otherSentence(t config.Destination, e *s3backend.Error) (cause, advice string) {
+// otherSentence returns the cause of an error without a kind, mostly the network, and of what
+// S3 refuses for good.
+func otherSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
 	var (
 		dns       *net.DNSError
 		unknownCA x509.UnknownAuthorityError
@@ -94,7 +97,10 @@ func otherSentence(t config.Destination, e *s3backend.Error) (cause, advice stri
 		late      interface{ Timeout() bool }
 	)
 	err := e.Err
-	switch e.Code() {
+	code := e.Code()
+	switch code {
+	case "KeyTooLongError":
+		return "the name of " + object + " is too long for S3", "give it a shorter name"
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException":
 		var api smithy.APIError
 		errors.As(err, &api)
@@ -118,5 +124,22 @@ func otherSentence(t config.Destination, e *s3backend.Error) (cause, advice stri
 	if e.Op == "Open" { // in s3backend's own words
 		return err.Error(), ""
 	}
-	return e.Error(), ""
+	if code == "" && e.Status() == 0 {
+		if err == nil {
+			err = e.Kind
+		}
+		return fmt.Sprintf("%s to %s failed: %v", e.Op, t.ServerName(), hint.Innermost(err)), ""
+	}
+	what := cmp.Or(code, fmt.Sprintf("status %d", e.Status()))
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorMessage() != "" && api.ErrorMessage() != code {
+		what += ": " + api.ErrorMessage()
+	}
+	switch {
+	case strings.HasPrefix(code, "KMS."):
+		advice = "ask the bucket's owner about the key that encrypts it"
+	case e.Kind == s3backend.Refused:
+		advice = "ask the bucket's owner what " + cmp.Or(code, "that") + " means there"
+	}
+	return fmt.Sprintf("%s answered %s with %s", t.ServerName(), e.Op, what), advice
 }

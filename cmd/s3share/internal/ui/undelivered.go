@@ -74,7 +74,7 @@ func UndeliveredHint(left []outbox.Status, then string) string {
 // PrintConflicts lists what was delivered beside the other party's version.
 func PrintConflicts(w io.Writer, beside []outbox.Status) {
 	for _, st := range beside[:min(len(beside), maxListed)] {
-		fmt.Fprintf(w, "s3share: conflict: the other party changed %q too; ours is %q\n", st.Theirs, nameOf(st))
+		fmt.Fprintf(w, "s3share: conflict: %q changed in the bucket too; ours is %q\n", st.Theirs, nameOf(st))
 	}
 	if n := len(beside) - maxListed; n > 0 {
 		fmt.Fprintf(w, "s3share: conflict: %d more\n", n)
