@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -52,7 +53,7 @@ func (it *Item) commitID(seq uint64) (string, error) {
 	if known {
 		return id, nil
 	}
-	return id, it.note(record{Op: opTry, Commit: id}) // sent before it is closed
+	return id, it.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before it is closed
 }
 
 // commitIDLocked is commitID, and reports whether the ID was made before.

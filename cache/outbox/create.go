@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -40,7 +41,7 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	if mode != nil {
 		it.mode, it.hasMode = *mode, true
 	}
-	if err := it.note(record{Op: opCreate, Name: name, Key: key, Over: versionOf(it.over), Base: versionOf(base), Header: (*rawHeader)(base.Header), Lost: it.lost, Mode: mode, Aside: aside}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key, Over: journal.VersionOf(it.over), Base: journal.VersionOf(base), Header: (*journal.RawHeader)(base.Header), Ambiguous: it.lost, Mode: mode, Aside: aside}); err != nil {
 		it.stage.close()
 		it.eraseLog()
 		it.stage.file.remove()
@@ -88,8 +89,8 @@ func (o *Outbox) newItem(key string, p *place, base s3backend.Object, read Base)
 // slash. The caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
-	if err := it.note(record{Op: opCreate, Key: key, Folder: true}); err != nil {
-		removeLog(it.path + logSuffix)
+	if err := it.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
+		journal.Remove(it.path + journal.Suffix)
 		return nil, err
 	}
 	it.sealed.Store(true)

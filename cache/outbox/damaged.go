@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // damagedSuffix is added to a journal that cannot be read: it is in quarantine, and
@@ -50,7 +52,7 @@ func (u unreadable) gone() bool {
 // that it has, else by that of its staged bytes. staged is "" where no bytes belong to
 // the journal.
 func damagedStatus(log, staged string) Status {
-	recs, _, rerr := scanLog(log)
+	recs, _, rerr := journal.Scan(log)
 	if staged == "" {
 		return Status{Key: filepath.Base(log), Reason: "it is damaged, and kept in " + shownPath(log)}
 	}
@@ -58,17 +60,17 @@ func damagedStatus(log, staged string) Status {
 	sealed, sum := int64(0), (*uint32)(nil)
 	for _, r := range recs {
 		switch r.Op {
-		case opSeal:
+		case journal.OpSeal:
 			sealed, sum = r.Size, r.Sum
-		case opWrite, opTruncate, opOpen:
+		case journal.OpWrite, journal.OpTruncate, journal.OpOpen:
 			sum = nil
 		}
 	}
 	what := "its journal is damaged"
 	switch {
-	case errors.Is(rerr, errNewer):
+	case errors.Is(rerr, journal.ErrNewer):
 		what = "its journal is of a newer s3share"
-	case len(recs) == 0 && (rerr == nil || rerr == errCut):
+	case len(recs) == 0 && (rerr == nil || rerr == journal.ErrCut):
 		what = "the machine stopped before its journal was on the disk, so that its name is not known"
 	}
 	info, err := os.Stat(staged)
@@ -103,9 +105,9 @@ func strayStatus(staged string) Status {
 }
 
 // keyOf is the key that records give, or instead where they give none.
-func keyOf(recs []record, instead string) string {
+func keyOf(recs []journal.Record, instead string) string {
 	for _, r := range recs {
-		if r.Op == opCreate || r.Op == opRename {
+		if r.Op == journal.OpCreate || r.Op == journal.OpRename {
 			instead = r.Key
 		}
 	}
@@ -134,7 +136,7 @@ func lastWrite(path string) time.Time {
 // atFault reports whether an error says that what is on the disk is not as it was
 // written, and not that the disk did not give it.
 func atFault(err error) bool {
-	for _, fault := range []error{errDamaged, errNewer, errNoBegin, errNotWritten, os.ErrNotExist} {
+	for _, fault := range []error{journal.ErrDamaged, journal.ErrNewer, errNoBegin, errNotWritten, os.ErrNotExist} {
 		if errors.Is(err, fault) {
 			return true
 		}
@@ -147,7 +149,7 @@ func atFault(err error) bool {
 func (o *Outbox) quarantine(log string, err error) string {
 	to := log + damagedSuffix
 	if _, serr := os.Lstat(to); serr == nil { // there is one of removals already
-		to = strings.TrimSuffix(log, logSuffix) + "-" + filepath.Base(o.newPath()) + logSuffix + damagedSuffix
+		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newPath()) + journal.Suffix + damagedSuffix
 	}
 	o.log.Error("what is owed cannot all be read; it is kept", "journal", to, "err", err)
 	if rerr := os.Rename(log, to); rerr != nil {
@@ -159,7 +161,7 @@ func (o *Outbox) quarantine(log string, err error) string {
 
 // quarantinePlace makes files of what is in a place that cannot be used, for people to
 // find.
-func (r *recovery) quarantinePlace(p *place, path string, recs []record, lines []byte, because error) {
+func (r *recovery) quarantinePlace(p *place, path string, recs []journal.Record, lines []byte, because error) {
 	o, size := r.o, int64(placeRoom) // where its journal does not say
 	if errors.Is(because, errNotWritten) {
 		size = stagedSize(recs)
@@ -167,7 +169,7 @@ func (r *recovery) quarantinePlace(p *place, path string, recs []record, lines [
 	if info, err := os.Stat(o.trayPath()); err == nil { // the last place may end early
 		size = max(0, min(size, info.Size()-int64(p.n)*placeSize-pageSize))
 	}
-	log := path + logSuffix + damagedSuffix
+	log := path + journal.Suffix + damagedSuffix
 	b := &staged{place: p, path: path, size: size}
 	err := b.move(func() error { return os.WriteFile(log, lines, 0o600) })
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -174,7 +175,7 @@ func (it *Item) Commit(ctx context.Context) error {
 // committedAs notes that S3 holds the item as obj while it is still written: that
 // is what the next commit replaces, and where the bytes of the base are now.
 func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
-	if err := it.note(record{Op: opCommit, Over: versionOf(obj)}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
 		it.o.log.Warn("after the end of this process the file would be taken for a conflict", "key", obj.Key, "err", err)
 	}
 	it.o.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -164,13 +165,13 @@ func TestPartsOfAnotherPlan(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		done := []record{{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size}}
+		done := []journal.Record{{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size}}
 		for _, p := range []parts.Part{{Num: 1, N: parts.Size}, {Num: 2, Off: parts.Size, N: parts.Size / 2}} {
 			got, err := r.b.UploadPart(r.Context(), other, p.Num, it.stage.body(p.Off, p.N, nil), p.N)
 			if err != nil {
 				r.Fatal(err)
 			}
-			done = append(done, record{Op: opPart, Upload: other.ID, Part: &p, S3: &got})
+			done = append(done, journal.Record{Op: journal.OpPart, Upload: other.ID, Part: &p, S3: &got})
 		}
 		if err := it.note(done...); err != nil {
 			r.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cache/filetime"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -72,8 +73,8 @@ func FuzzMetadata(f *testing.F) {
 		if size > max(maxMetadata, theirs) {
 			t.Errorf("%d bytes of metadata are sent, %d of them theirs", size, theirs)
 		}
-		line, err := json.Marshal(record{Op: opUpload, Header: (*rawHeader)(h)})
-		var rec record
+		line, err := json.Marshal(journal.Record{Op: journal.OpUpload, Header: (*journal.RawHeader)(h)})
+		var rec journal.Record
 		if err == nil {
 			err = json.Unmarshal(line, &rec)
 		}

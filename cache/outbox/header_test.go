@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -139,11 +140,11 @@ func TestHeadersSurviveTheJournal(t *testing.T) {
 		{ContentDisposition: "filename=\"caf\xe9\"", Expires: "\xff", User: map[string]string{"a": "caf\xe9", "b": "café", "c": "\xed\xb3\xa9"}},
 		{CacheControl: "\x00", User: map[string]string{"a": "\x006162", "b": "\x00x"}}, // no server should, but one may
 	} {
-		line, err := json.Marshal(record{Op: opUpload, Header: (*rawHeader)(&h)})
+		line, err := json.Marshal(journal.Record{Op: journal.OpUpload, Header: (*journal.RawHeader)(&h)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var rec record
+		var rec journal.Record
 		if err := json.Unmarshal(line, &rec); err != nil {
 			t.Fatal(err)
 		}

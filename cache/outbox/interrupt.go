@@ -1,11 +1,11 @@
 package outbox
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -45,7 +45,7 @@ func (it *Item) Refuse(err error) {
 	if !it.interrupt(in) {
 		return
 	}
-	nerr := it.note(record{Op: opRefuse, Killed: true, Why: "writing it failed: " + plainText(err), Rewrite: true})
+	nerr := it.note(journal.Record{Op: journal.OpRefuse, Killed: true, Why: "writing it failed: " + plainText(err), Rewrite: true})
 	if nerr != nil {
 		nerr = it.breakSeal() // a journal without a seal says as much
 	}
@@ -105,8 +105,8 @@ func (it *Item) interruptLocked(in interruption) bool {
 	return true
 }
 
-// interruption is what a seal, or a line of what was refused, says of it.
-func (r *record) interruption() *interruption {
+// interruptionOf is what a seal, or a line of what was refused, says of it.
+func interruptionOf(r journal.Record) *interruption {
 	switch {
 	case !r.Killed:
 		return nil
@@ -166,7 +166,7 @@ func (it *Item) Deliver() error {
 	}
 	it.interrupted = nil
 	it.mu.Unlock()
-	err := it.note(it.sealRecord(opSeal, it.o.boot))
+	err := it.note(it.sealRecord(journal.OpSeal, it.o.boot))
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if err != nil {
@@ -193,13 +193,11 @@ func (it *Item) breakSeal() error {
 	if err != nil {
 		return err
 	}
-	at := bytes.LastIndex(lines, []byte(` {"op":"`+opSeal+`"`)) - sumDigits
-	if at < 0 {
+	open, at := journal.Unsealed(lines)
+	if open == nil {
 		return nil
 	}
-	seal, _, _ := bytes.Cut(lines[at:], []byte("\n"))
-	open := fmt.Appendf(nil, "%-*s", len(seal)-sumDigits-1, `{"op":"`+opOpen+`"}`)
-	if err := it.overwriteLocked(lineOf(open), int64(at)); err != nil {
+	if err := it.overwriteLocked(open, at); err != nil {
 		return err
 	}
 	it.sealed.Store(false)
@@ -211,7 +209,7 @@ func (it *Item) linesLocked() ([]byte, error) {
 	if it.place != nil {
 		return it.place.log()
 	}
-	return os.ReadFile(it.path + logSuffix)
+	return os.ReadFile(it.path + journal.Suffix)
 }
 
 // overwriteLocked writes over what the journal has at off. The caller holds logMu.
@@ -220,7 +218,7 @@ func (it *Item) overwriteLocked(line []byte, off int64) error {
 		_, err := it.place.tray.WriteAt(it.place.n, line, off)
 		return err
 	}
-	f, err := os.OpenFile(it.path+logSuffix, os.O_WRONLY, 0)
+	f, err := os.OpenFile(it.path+journal.Suffix, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/slotfile"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -60,7 +61,7 @@ var spoils = []spoil{
 			p.broken = true
 			return func() { p.broken = false }
 		}
-		log, aside := it.path+logSuffix, it.path+logSuffix+"-aside"
+		log, aside := it.path+journal.Suffix, it.path+journal.Suffix+"-aside"
 		if err := errors.Join(os.Rename(log, aside), os.Mkdir(log, 0o700)); err != nil {
 			r.Fatal(err)
 		}

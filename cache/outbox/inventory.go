@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // donePrefix begins the name of a staged file whose item was delivered or dropped. It
@@ -42,9 +44,9 @@ func takeInventory(dir string) (*inventory, error) {
 	inv := &inventory{}
 	for _, f := range files {
 		name := f.Name()
-		log, isLog := strings.CutSuffix(name, logSuffix)
+		log, isLog := strings.CutSuffix(name, journal.Suffix)
 		done, isDone := strings.CutPrefix(name, donePrefix)
-		spare, isSpare := strings.CutPrefix(name, sparePrefix)
+		spare, isSpare := strings.CutPrefix(name, journal.RecycledPrefix)
 		switch {
 		case name == trayName || name == bootName:
 		case !f.Type().IsRegular():
@@ -55,7 +57,7 @@ func takeInventory(dir string) (*inventory, error) {
 			inv.moves = append(inv.moves, name)
 		case isLog && stagedName.MatchString(log):
 			inv.journals = append(inv.journals, log)
-		case strings.HasSuffix(name, logSuffix+damagedSuffix):
+		case strings.HasSuffix(name, journal.Suffix+damagedSuffix):
 			inv.quarantined = append(inv.quarantined, name)
 		case stagedName.MatchString(name):
 			inv.staged = append(inv.staged, name)
@@ -80,7 +82,7 @@ func (inv *inventory) strays(dir string) (strays, empty []string) {
 		known[name] = true
 	}
 	for _, name := range inv.quarantined {
-		known[strings.TrimSuffix(name, logSuffix+damagedSuffix)] = true
+		known[strings.TrimSuffix(name, journal.Suffix+damagedSuffix)] = true
 	}
 	for _, name := range inv.staged {
 		switch {

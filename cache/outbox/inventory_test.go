@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -45,7 +46,7 @@ func TestAnyNameOfTheDirectory(t *testing.T) {
 				folder.Release()
 				r.b.Store("Delivery/removed", small, nil)
 				gone := r.b.Object("Delivery/removed")
-				if err := appendLog(r.removals.log, record{Op: opRemove, Key: gone.Key, Over: versionOf(gone)}); err != nil {
+				if err := journal.Append(r.removals.log, journal.Record{Op: journal.OpRemove, Key: gone.Key, Over: journal.VersionOf(gone)}); err != nil {
 					t.Fatal(err)
 				}
 				r.Close()
@@ -256,7 +257,7 @@ func damageSome(t *testing.T, rnd *rand.Rand, dir string) (log string) {
 				continue
 			}
 			page[rnd.IntN(end)] ^= 0x80 // no zero comes of it, which would be the journal's end
-		case strings.HasSuffix(f.Name(), logSuffix):
+		case strings.HasSuffix(f.Name(), journal.Suffix):
 			switch what {
 			case 0:
 				err = os.Remove(path)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/extent"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -89,22 +90,22 @@ type Item struct {
 	contentIDSeq uint64
 	committed    commitment // under -o sync
 	up           *transfer
-	offline      bool               // streaming failed; the commit will send all
-	filling      bool               // the base is being copied here, since a put will need it
-	leave        []s3backend.Object // versions to delete once this is delivered, or has been private for a while
-	aging        bool               // that while has begun
-	asideErr     error              // why they could not be deleted at its end
-	unsure       bool               // of a folder: S3 may have made it unseen
-	copies       []s3backend.Object // versions of which a copy may be at key, see copiedFrom
-	first        []*Item            // that lie over what the commit replaces, and get all of it before
-	lost         []lost             // what attempts may have left whose answers were lost
-	theirs       string             // the key of the other party's version that this goes beside; "" for none
-	interrupted  *interruption      // why it is not for delivery; nil if it is
-	writtenBy    writers            // who may be ended by a signal before the file has settled
-	asking       bool               // AskLater is at work
-	readers      []closer           // of versions that were opened for the stage
-	gone         chan struct{}      // closed when delivered or dropped
-	keptHere     error              // why S3 does not let the object be copied whose time was set
+	offline      bool                // streaming failed; the commit will send all
+	filling      bool                // the base is being copied here, since a put will need it
+	leave        []s3backend.Object  // versions to delete once this is delivered, or has been private for a while
+	aging        bool                // that while has begun
+	asideErr     error               // why they could not be deleted at its end
+	unsure       bool                // of a folder: S3 may have made it unseen
+	copies       []s3backend.Object  // versions of which a copy may be at key, see copiedFrom
+	first        []*Item             // that lie over what the commit replaces, and get all of it before
+	lost         []journal.Ambiguous // what attempts may have left whose answers were lost
+	theirs       string              // the key of the other party's version that this goes beside; "" for none
+	interrupted  *interruption       // why it is not for delivery; nil if it is
+	writtenBy    writers             // who may be ended by a signal before the file has settled
+	asking       bool                // AskLater is at work
+	readers      []closer            // of versions that were opened for the stage
+	gone         chan struct{}       // closed when delivered or dropped
+	keptHere     error               // why S3 does not let the object be copied whose time was set
 }
 
 type closer interface{ Close() }
@@ -137,12 +138,12 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		}
 	}
 	it.mu.Lock()
-	rec := record{Op: opRename, Key: key, Over: versionOf(over), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
+	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.lost)}
 	it.mu.Unlock()
 	synced := false // what is given up
 	for _, d := range displaced {
 		if d != nil {
-			rec.Instead = filepath.Base(d.path)
+			rec.Displaced = filepath.Base(d.path)
 			synced = synced || d.synced.Load() > 0
 		}
 	}

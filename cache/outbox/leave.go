@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -77,7 +78,7 @@ func (o *Outbox) whoLeft(obj s3backend.Object) *Item {
 	for _, it := range o.Items() {
 		it.mu.Lock()
 		left := slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
-			slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key == obj.Key && l.left(obj) })
+			slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == obj.Key && leftBy(l, obj) })
 		it.mu.Unlock()
 		if left {
 			return it
@@ -101,7 +102,7 @@ func (it *Item) keepAll(ctx context.Context) error {
 	}
 	it.changing.Lock()
 	defer it.changing.Unlock()
-	return it.note(it.sealRecord(opWrite, it.o.boot))
+	return it.note(it.sealRecord(journal.OpWrite, it.o.boot))
 }
 
 // forgetLeave notes that another has taken a key at which the item left a version: it
@@ -113,7 +114,7 @@ func (it *Item) forgetLeave(key string) {
 	it.mu.Lock()
 	n := len(it.leave)
 	it.leave = slices.DeleteFunc(slices.Clone(it.leave), func(v s3backend.Object) bool { return v.Key == key })
-	r := record{Op: opLeave, Leave: versionsOf(it.leave)}
+	r := journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(it.leave)}
 	less := len(it.leave) < n
 	it.mu.Unlock()
 	if !less {
@@ -127,7 +128,7 @@ func (it *Item) forgetLeave(key string) {
 // replaced returns what something replaces that takes the name of what is being
 // removed, and sees over there: without an ETag if nothing. Attempts whose answers were
 // lost may have left something there as well.
-func (t *toRemove) replaced(over s3backend.Object) (s3backend.Object, []lost) {
+func (t *toRemove) replaced(over s3backend.Object) (s3backend.Object, []journal.Ambiguous) {
 	if t == nil {
 		return over, nil
 	}
@@ -136,14 +137,14 @@ func (t *toRemove) replaced(over s3backend.Object) (s3backend.Object, []lost) {
 	}
 	left := slices.Clone(t.lost)
 	for i := range left {
-		left[i].seq = 0 // another's content
+		left[i].Seq = 0 // another's content
 	}
 	return over, left
 }
 
 // means reports whether this very version is being removed.
 func (t *toRemove) means(obj s3backend.Object) bool {
-	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, func(l lost) bool { return l.left(obj) })
+	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, func(l journal.Ambiguous) bool { return leftBy(l, obj) })
 }
 
 // asideGrace is how long S3 keeps a file that was renamed to a private name, as
@@ -198,7 +199,7 @@ func (it *Item) SetAside(ctx context.Context, old s3backend.Object) error {
 	it.mu.Lock()
 	leave := append(slices.Clip(it.leave), old)
 	it.mu.Unlock()
-	if err := it.note(record{Op: opLeave, Leave: versionsOf(leave)}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(leave)}); err != nil {
 		return err
 	}
 	it.mu.Lock()
@@ -211,8 +212,8 @@ func (it *Item) SetAside(ctx context.Context, old s3backend.Object) error {
 
 // onlyBegunAside reports whether a journal is of a file that was being set aside when its
 // process ended: S3 has all of it under its own name.
-func onlyBegunAside(recs []record) bool {
-	return recs[0].Aside && !slices.ContainsFunc(recs, func(r record) bool { return r.Op == opLeave })
+func onlyBegunAside(recs []journal.Record) bool {
+	return recs[0].Aside && !slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Op == journal.OpObsolete })
 }
 
 // ageLocked has what a private item left at S3 removed after a while.
@@ -261,7 +262,7 @@ func (it *Item) asideStatus() (all []Status) {
 // leavesLocked reports whether S3 holds, or may hold, something under a name that the
 // item has no more.
 func (it *Item) leavesLocked() bool {
-	return len(it.leave) > 0 || slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key != it.key })
+	return len(it.leave) > 0 || slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key != it.key })
 }
 
 // endAside has what the item left at S3 removed, if it is still private. Its bytes are
@@ -284,5 +285,5 @@ func (it *Item) endAside() error {
 		return err
 	}
 	it.removeLeft()
-	return it.note(record{Op: opLeave})
+	return it.note(journal.Record{Op: journal.OpObsolete})
 }

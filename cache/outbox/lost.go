@@ -4,24 +4,12 @@ import (
 	"context"
 	"slices"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// lost is what an attempt of ours left at a key if it came through: its answer did
-// not. An object is known again by its commit ID, or where its metadata may not be read,
-// by its ETag.
-type lost struct {
-	Key    string `json:"key"`
-	Size   int64  `json:"size"`
-	Commit string `json:"commit,omitempty"` // "" where there was no room for one
-	ETag   string `json:"etag,omitempty"`   // "" where it is not known
-	Mtime  string `json:"mtime,omitempty"`  // written by earlier versions, which had no IDs
-
-	seq uint64 // the stage's as it was sent; 0 where that is not known any more
-}
-
-// left reports whether an object is what the attempt left.
-func (l lost) left(obj s3backend.Object) bool {
+// leftBy reports whether an object is what the attempt left.
+func leftBy(l journal.Ambiguous, obj s3backend.Object) bool {
 	switch {
 	case obj.ETag == "":
 		return false
@@ -34,10 +22,12 @@ func (l lost) left(obj s3backend.Object) bool {
 // noteLost remembers that an attempt to commit the content of seq at key, with this
 // header, may have come through unseen.
 func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
-	l := lost{Key: key, Size: it.stage.length(), Commit: commitIDOf(h), seq: seq}
+	l := journal.Ambiguous{Key: key, Size: it.stage.length(), Commit: commitIDOf(h), Seq: seq}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	same := func(old lost) bool { return old.Key == l.Key && old.Commit == l.Commit && old.seq == l.seq }
+	same := func(old journal.Ambiguous) bool {
+		return old.Key == l.Key && old.Commit == l.Commit && old.Seq == l.Seq
+	}
 	if !slices.ContainsFunc(it.lost, same) {
 		it.lost = append(it.lost, l)
 	}
@@ -66,7 +56,7 @@ func (it *Item) recoverLost() {
 func (it *Item) knowLost() {
 	seq, etag := it.seq(), ""
 	it.mu.Lock()
-	known := !slices.ContainsFunc(it.lost, func(l lost) bool { return l.seq == seq && l.ETag == "" })
+	known := !slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Seq == seq && l.ETag == "" })
 	it.mu.Unlock()
 	if known || it.stage == nil {
 		return
@@ -77,7 +67,7 @@ func (it *Item) knowLost() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	for i, l := range it.lost {
-		if l.seq == seq && l.ETag == "" {
+		if l.Seq == seq && l.ETag == "" {
 			it.lost[i].ETag = etag
 		}
 	}
@@ -95,12 +85,12 @@ func (it *Item) recall(cur s3backend.Object, h *s3backend.Header, seq uint64) (l
 	}
 	it.mu.Lock()
 	for _, l := range it.lost {
-		if l.seq == seq && commitIDOf(h) == "" {
+		if l.Seq == seq && commitIDOf(h) == "" {
 			l.Commit = "" // there was no room for it
 		}
-		if l.Key == it.key && l.left(cur) {
-			landed = landed || l.seq == seq
-			earlier = earlier || l.seq != seq && l.Size == cur.Size // else the other party has changed it since
+		if l.Key == it.key && leftBy(l, cur) {
+			landed = landed || l.Seq == seq
+			earlier = earlier || l.Seq != seq && l.Size == cur.Size // else the other party has changed it since
 		}
 	}
 	id := commitIDOf(cur.Header)
@@ -134,7 +124,7 @@ func (it *Item) inheritLost(from *Item, key string) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	for _, l := range mine {
-		l.seq = 0 // another's content
+		l.Seq = 0 // another's content
 		it.lost = append(it.lost, l)
 	}
 }
@@ -166,10 +156,10 @@ func (o *Outbox) committedOver(key string) {
 }
 
 // dropLost forgets what lost attempts may have left at a key, and returns it.
-func (it *Item) dropLost(key string) (dropped []lost) {
+func (it *Item) dropLost(key string) (dropped []journal.Ambiguous) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.lost = slices.DeleteFunc(it.lost, func(l lost) bool {
+	it.lost = slices.DeleteFunc(it.lost, func(l journal.Ambiguous) bool {
 		if l.Key == key {
 			dropped = append(dropped, l)
 		}
@@ -180,8 +170,8 @@ func (it *Item) dropLost(key string) (dropped []lost) {
 
 // addLost owes the removal of what a lost attempt left, if it left anything; S3 is
 // asked when its turn comes.
-func (r *removals) addLost(l lost) {
-	r.add(&toRemove{obj: s3backend.Object{Key: l.Key}, lost: []lost{l}, strict: true})
+func (r *removals) addLost(l journal.Ambiguous) {
+	r.add(&toRemove{obj: s3backend.Object{Key: l.Key}, lost: []journal.Ambiguous{l}, strict: true})
 }
 
 // found is the version to delete, where lost attempts may have left one; without an
@@ -192,7 +182,7 @@ func (t *toRemove) found(ctx context.Context, o *Outbox) (s3backend.Object, erro
 	case err != nil || cur.ETag == "":
 	case t.obj.ETag != "" && cur.ETag == t.obj.ETag:
 	case t.isFolder() && cur.Size == 0:
-	case slices.ContainsFunc(t.lost, func(l lost) bool { return l.left(cur) }):
+	case slices.ContainsFunc(t.lost, func(l journal.Ambiguous) bool { return leftBy(l, cur) }):
 	default:
 		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 	}

@@ -12,13 +12,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
 const (
 	movePrefix = "move-"
-	opMove     = "move"
-	opTakeBack = "take back" // the move has failed: its copies are removed again
 	// copies is how many objects are copied at once.
 	copies = 32
 )
@@ -32,19 +31,6 @@ type Move struct {
 	// Instead is the item that is pending under To, and is not delivered if the move is
 	// made; nil for none. The caller holds it, and drops or unnames it afterwards.
 	Instead *Item
-}
-
-// moveRecord is a Move in the journal.
-type moveRecord struct {
-	From version  `json:"from"`
-	To   string   `json:"to"`
-	Over *version `json:"over,omitempty"`
-	// Freed tells that what it replaces had been removed here.
-	Freed bool `json:"freed,omitempty"`
-	// Instead is the staged file of Move.Instead.
-	Instead string `json:"instead,omitempty"`
-
-	displaced *Item // the item of Instead, recovered and held
 }
 
 // moving is moves that are being made. Their journal is there until all is done, or all
@@ -132,7 +118,7 @@ func (m *moving) run(ctx context.Context, copied func([]s3backend.Object) error)
 // beginMove takes the new names and writes the journal.
 func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*moving, error) {
 	m := &moving{o: o, dir: dir, moves: make([]Move, len(moves)), freed: make([]bool, len(moves)), made: make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)), stayed: make([]error, len(moves))}
-	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), logSuffix))
+	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), journal.Suffix))
 	copy(m.moves, moves)
 	keys := make([]string, len(moves))
 	for i := range moves {
@@ -142,21 +128,21 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*mo
 	if m.names, err = o.removals.claim(ctx, keys); err != nil {
 		return nil, err
 	}
-	rec := record{Op: opMove, Dir: dir}
+	rec := journal.Record{Op: journal.OpMove, Dir: dir}
 	for i := range m.moves {
 		mv := &m.moves[i]
 		if mv.Over, m.freed[i], err = m.names.replaces(ctx, mv.To, mv.Over); err != nil {
 			m.names.release()
 			return nil, err
 		}
-		r := moveRecord{From: *versionOf(mv.From), To: mv.To, Over: versionOf(mv.Over), Freed: m.freed[i]}
+		r := journal.Move{From: *journal.VersionOf(mv.From), To: mv.To, Over: journal.VersionOf(mv.Over), Freed: m.freed[i]}
 		if mv.Instead != nil {
-			r.Instead = filepath.Base(mv.Instead.path)
+			r.Displaced = filepath.Base(mv.Instead.path)
 		}
 		rec.Moves = append(rec.Moves, r)
 	}
-	if err := appendLog(m.log, rec); err != nil {
-		removeLog(m.log)
+	if err := journal.Append(m.log, rec); err != nil {
+		journal.Remove(m.log)
 		m.names.release()
 		return nil, err
 	}
@@ -254,7 +240,7 @@ func (m *moving) takeBack() {
 			m.made[i], _ = m.o.copied(m.o.ctx, mv.From, mv.To)
 		}
 	}
-	if err := appendLog(m.log, record{Op: opTakeBack}); err != nil {
+	if err := journal.Append(m.log, journal.Record{Op: journal.OpTakeBack}); err != nil {
 		m.o.log.Error("after the end of this process a rename that failed would be made", "err", err)
 	}
 	failpoint("move taken back")
@@ -292,7 +278,7 @@ func (o *Outbox) endMove(log string) {
 	if err := o.removals.sync(); err != nil {
 		o.log.Warn("after a power loss a file would be under its old name too", "err", err)
 	}
-	removeLog(log)
+	journal.Remove(log)
 	o.endedOnDisk()
 }
 

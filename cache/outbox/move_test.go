@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -196,11 +197,11 @@ func endedMove(t *testing.T, b *buckettest.Bucket, dir string, n int) {
 	}
 	r := newRig(t, b, dir, Config{}, fault)
 	moves := r.moves(n)
-	rec := record{Op: opMove}
+	rec := journal.Record{Op: journal.OpMove}
 	for _, m := range moves {
-		rec.Moves = append(rec.Moves, moveRecord{From: *versionOf(m.From), To: m.To})
+		rec.Moves = append(rec.Moves, journal.Move{From: *journal.VersionOf(m.From), To: m.To})
 	}
-	if err := appendLog(dir+"/"+movePrefix+"1"+logSuffix, rec); err != nil {
+	if err := journal.Append(dir+"/"+movePrefix+"1"+journal.Suffix, rec); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Copy(t.Context(), moves[0].From, moves[0].To, nil, s3backend.Condition{}); err != nil {

@@ -7,23 +7,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// DirMove is the rename of a directory: all that is below one prefix gets another.
-type DirMove struct {
-	From    string   `json:"from"` // prefixes
-	To      string   `json:"to"`
-	Markers []string `json:"markers,omitempty"` // directories' own objects below From that S3 holds
-
-	failed bool // to be recovered
-}
-
-// rename returns the new key of what is below From.
-func (d *DirMove) rename(key string) (string, bool) {
-	rest, ok := strings.CutPrefix(key, d.From)
-	return d.To + rest, ok
-}
+// DirMove is the rename of a directory.
+type DirMove = journal.DirMove
 
 // MoveDir is Move of the objects below a directory, as one operation with the rename of
 // what the outbox owes there: that is for copied to do, when all objects have been
@@ -91,14 +80,14 @@ func (o *Outbox) isHalted(key string) bool {
 
 // recoverDir renames what is owed below a directory that an earlier process was renaming,
 // and owes its markers anew. It returns the items that it makes for those.
-func (o *Outbox) recoverDir(rec *record, items []*Item) (made []*Item, err error) {
+func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, err error) {
 	over := map[string]*Item{} // by the key of what they replace
 	taken := map[string]bool{}
 	for _, it := range items {
 		taken[it.key] = true
 	}
 	for _, it := range items {
-		key, below := rec.Dir.rename(it.key)
+		key, below := rec.dir.Rename(it.key)
 		switch {
 		case !below:
 		case it.folder && taken[key]:
@@ -114,17 +103,17 @@ func (o *Outbox) recoverDir(rec *record, items []*Item) (made []*Item, err error
 		}
 	}
 	// What an item replaces is not moved: it is removed when the item is delivered.
-	moves := rec.Moves[:0]
-	for _, m := range rec.Moves {
+	moves := rec.moves[:0]
+	for _, m := range rec.moves {
 		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.ETag == m.From.ETag && v.Key == m.From.Key }) {
-			it.copiedFrom(m.From.object())
+			it.copiedFrom(m.From.Object())
 		} else {
 			moves = append(moves, m)
 		}
 	}
-	rec.Moves = moves
-	for _, key := range rec.Dir.Markers {
-		to, _ := rec.Dir.rename(key)
+	rec.moves = moves
+	for _, key := range rec.dir.Markers {
+		to, _ := rec.dir.Rename(key)
 		if !taken[to] {
 			it, err := o.CreateFolder(to)
 			if err != nil {
@@ -168,7 +157,7 @@ func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) err
 	}
 	it.mu.Lock()
 	leave := slices.DeleteFunc(slices.Clone(it.leave), func(v s3backend.Object) bool { return v.Key == old.Key })
-	rec := record{Op: opRename, Key: it.key, Over: versionOf(made), Leave: versionsOf(leave), Lost: slices.Clone(it.lost)}
+	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.lost)}
 	it.mu.Unlock()
 	if err := it.note(rec); err != nil {
 		return err

@@ -5,34 +5,53 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
+// recoveredRename is a rename of a file or directory that an earlier process had begun.
+type recoveredRename struct {
+	dir    *DirMove // nil for a file
+	moves  []recoveredMove
+	failed bool // the directory could not be renamed: the next process tries again
+}
+
+// recoveredMove is one object of it.
+type recoveredMove struct {
+	journal.Move
+	displaced *Item // the item of Instead, recovered and held; nil for none
+}
+
 // recoverMove reads moves of an earlier process, for Resume to go on with, and returns
 // them; nil where they had failed, and are taken back.
-func (o *Outbox) recoverMove(log string) (*record, error) {
-	recs, err := readLog(log)
+func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
+	recs, err := journal.Read(log)
 	if err != nil || len(recs) == 0 {
 		return nil, err
 	}
-	rec, back := &recs[0], recs[len(recs)-1].Op == opTakeBack
-	if back && rec.Dir != nil {
-		rec.Dir = &DirMove{From: rec.Dir.To, To: rec.Dir.From}
+	rec, back := &recoveredRename{dir: recs[0].Dir}, recs[len(recs)-1].Op == journal.OpTakeBack
+	if back && rec.dir != nil {
+		rec.dir = &DirMove{From: rec.dir.To, To: rec.dir.From}
+	}
+	begun := make([]recoveredMove, len(recs[0].Moves))
+	for i, m := range recs[0].Moves {
+		begun[i].Move = m
+	}
+	if !back {
+		rec.moves = begun
 	}
 	o.mu.Lock()
-	for _, m := range rec.Moves {
-		if !back {
-			o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
-		}
+	for _, m := range rec.moves {
+		o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
 	}
 	o.mu.Unlock()
 	o.resumed = append(o.resumed, func() {
-		do := o.redo
+		do, moves := o.redo, rec.moves
 		if back {
-			do = o.undo
+			do, moves = o.undo, begun
 		}
-		for i := range rec.Moves {
-			m := &rec.Moves[i]
+		for i := range moves {
+			m := &moves[i]
 			for try := 0; ; try++ {
 				err := do(m)
 				if err == nil {
@@ -53,28 +72,25 @@ func (o *Outbox) recoverMove(log string) (*record, error) {
 				m.displaced.Release()
 			}
 		}
-		if rec.Dir == nil || !rec.Dir.failed {
+		if rec.dir == nil || !rec.failed {
 			o.endMove(log)
 		}
 		o.wake()
 	})
-	if back {
-		return &record{Dir: rec.Dir}, nil
-	}
 	return rec, nil
 }
 
 // holdDisplaced holds the items that moves of an earlier process were to replace, so that
 // they are not delivered before those moves are completed.
-func holdDisplaced(items []*Item, moves []*record) {
+func holdDisplaced(items []*Item, moves []*recoveredRename) {
 	byName := map[string]*Item{}
 	for _, it := range items {
 		byName[filepath.Base(it.path)] = it
 	}
 	for _, rec := range moves {
-		for i := range rec.Moves {
-			m := &rec.Moves[i]
-			if it := byName[m.Instead]; it != nil && it.key == m.To {
+		for i := range rec.moves {
+			m := &rec.moves[i]
+			if it := byName[m.Displaced]; it != nil && it.key == m.To {
 				it.writers++
 				m.displaced = it
 			}
@@ -109,7 +125,7 @@ func (it *Item) supersede(there s3backend.Object) {
 }
 
 // redo completes one object's move, wherever it stopped.
-func (o *Outbox) redo(m *moveRecord) error {
+func (o *Outbox) redo(m *recoveredMove) error {
 	err := o.redoOnce(m)
 	if isKind(err, s3backend.Stale) {
 		// The earlier process's copy may have been on its way, and have come since.
@@ -118,13 +134,13 @@ func (o *Outbox) redo(m *moveRecord) error {
 	return err
 }
 
-func (o *Outbox) redoOnce(m *moveRecord) error {
+func (o *Outbox) redoOnce(m *recoveredMove) error {
 	there, err := o.current(o.ctx, m.To)
 	if err != nil {
 		return err
 	}
 	if there.ETag == "" || m.Over != nil && there.ETag == m.Over.ETag {
-		made, err := o.bucket.Copy(o.ctx, m.From.object(), m.To, nil, condition(there))
+		made, err := o.bucket.Copy(o.ctx, m.From.Object(), m.To, nil, condition(there))
 		if errors.Is(err, s3backend.NotExist) {
 			return nil // neither the one nor the other: removed since
 		}
@@ -132,7 +148,7 @@ func (o *Outbox) redoOnce(m *moveRecord) error {
 			return err
 		}
 		there = made
-	} else if _, ours := o.copied(o.ctx, m.From.object(), m.To); !ours {
+	} else if _, ours := o.copied(o.ctx, m.From.Object(), m.To); !ours {
 		if now, err := o.current(o.ctx, m.From.Key); err != nil || now.ETag != m.From.ETag {
 			return err // the original was removed or replaced: there is no more to do
 		}
@@ -151,18 +167,18 @@ func (o *Outbox) redoOnce(m *moveRecord) error {
 		it.supersede(there)
 	}
 	there.Key, there.Size = m.To, m.From.Size
-	o.events.Moved(m.From.object(), there)
-	o.removeVersion(m.From.object())
+	o.events.Moved(m.From.Object(), there)
+	o.removeVersion(m.From.Object())
 	return nil
 }
 
 // undo takes back one object's move that had failed.
-func (o *Outbox) undo(m *moveRecord) error {
+func (o *Outbox) undo(m *recoveredMove) error {
 	now, err := o.current(o.ctx, m.From.Key)
 	if err != nil || now.ETag != m.From.ETag {
 		return err // the copy may be all that is left
 	}
-	there, ours := o.copied(o.ctx, m.From.object(), m.To)
+	there, ours := o.copied(o.ctx, m.From.Object(), m.To)
 	if ours && (m.Over == nil || m.Freed) {
 		there.Key = m.To
 		o.removeVersion(there)

@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cache/privatename"
@@ -108,7 +109,7 @@ type Outbox struct {
 	small     *queue // settled files, and folders, that are one request
 	large     *queue // settled files that go by parts
 	removals  *removals
-	spares    spares
+	spares    *journal.Recycler
 	boot      string         // see bootOf
 	tray      *slotfile.File // of small new files
 	trayNamed atomic.Bool    // its name is on the disk
@@ -170,8 +171,9 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places, boot: bootOf(cfg.Dir),
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places, boot: journal.Boot(cfg.Dir),
 		uplink:  uplink.New(cfg.Requests),
+		spares:  journal.NewRecycler(cfg.Dir),
 		items:   map[*Item]struct{}{},
 		moving:  map[string]Status{},
 		halted:  map[string]int{},
@@ -181,7 +183,6 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		waitersChanged: make(chan struct{}),
 		atRest:         make(chan struct{}, 1),
 	}
-	o.spares.dir = cfg.Dir
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.removals = newRemovals(o)
 	o.small, o.large = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
@@ -194,7 +195,7 @@ func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
 	o.syncRested(0)
-	o.spares.clear()
+	o.spares.Clear()
 	if o.tray.Close(); o.tray.InUse() == 0 {
 		os.Remove(o.trayPath())
 	}

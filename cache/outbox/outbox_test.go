@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -263,7 +264,7 @@ func (r *rig) wantNothing() {
 // isSpare tells an ended journal, which says nothing.
 func isSpare(f os.DirEntry) bool {
 	i, err := f.Info()
-	return err == nil && i.Size() == 0 && strings.HasPrefix(f.Name(), sparePrefix)
+	return err == nil && i.Size() == 0 && strings.HasPrefix(f.Name(), journal.RecycledPrefix)
 }
 
 func random(seed uint64, n int) []byte {
@@ -281,7 +282,7 @@ func (r *rig) stagedFiles() (names []string) {
 		r.Fatal(err)
 	}
 	for _, name := range all {
-		if !strings.Contains(name, logSuffix) && filepath.Base(name) != trayName && filepath.Base(name) != bootName {
+		if !strings.Contains(name, journal.Suffix) && filepath.Base(name) != trayName && filepath.Base(name) != bootName {
 			names = append(names, name)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // outgrow gives an item that has a place in the tray files of its own: it has grown, or
@@ -19,7 +21,7 @@ func (it *Item) outgrow() error {
 
 // outgrowLocked is outgrow. The caller holds logMu.
 func (it *Item) outgrowLocked() error {
-	p, log := it.place, it.path+logSuffix
+	p, log := it.place, it.path+journal.Suffix
 	if p == nil {
 		return nil
 	}
@@ -32,8 +34,8 @@ func (it *Item) outgrowLocked() error {
 		if err != nil {
 			return err
 		}
-		it.o.spares.become(log)
-		err = appendLines(log, lines, os.O_CREATE)
+		it.o.spares.Reuse(log)
+		err = journal.AppendLines(log, lines, os.O_CREATE)
 		if err == nil && it.lasts() {
 			err = it.o.syncAll(it.path, log)
 			it.named.Store(err == nil)
@@ -67,11 +69,11 @@ func (r *recovery) movedOut(p *place, path string, lines []byte) bool {
 	if !hasLog && !hasBytes {
 		return false
 	}
-	log, err := os.ReadFile(path + logSuffix)
+	log, err := os.ReadFile(path + journal.Suffix)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		r.o.log.Error("a journal cannot be read; what its place in the tray says counts", "journal", path+logSuffix, "err", err)
+		r.o.log.Error("a journal cannot be read; what its place in the tray says counts", "journal", path+journal.Suffix, "err", err)
 	}
-	recs, _, _ := scanLines(bytes.NewReader(lines), "")
+	recs, _, _ := journal.ScanLines(bytes.NewReader(lines), "")
 	b := &staged{place: p, path: path, size: stagedSize(recs), users: 1}
 	kept := b.bytes()
 	info, err := os.Stat(path)
@@ -101,9 +103,9 @@ func (r *recovery) giveUp(p *place) bool {
 func (r *recovery) setAside(path string, lines, log, kept []byte) {
 	other := r.o.newPath()
 	if bytes.HasPrefix(lines, log) {
-		removeLog(path + logSuffix)
-	} else if err := os.Rename(path+logSuffix, other+logSuffix+damagedSuffix); err == nil {
-		r.inv.quarantined = append(r.inv.quarantined, filepath.Base(other)+logSuffix+damagedSuffix)
+		journal.Remove(path + journal.Suffix)
+	} else if err := os.Rename(path+journal.Suffix, other+journal.Suffix+damagedSuffix); err == nil {
+		r.inv.quarantined = append(r.inv.quarantined, filepath.Base(other)+journal.Suffix+damagedSuffix)
 	}
 	at, there := slices.BinarySearch(r.inv.staged, filepath.Base(path))
 	if !there {
@@ -119,7 +121,7 @@ func (r *recovery) setAside(path string, lines, log, kept []byte) {
 }
 
 // stagedSize is how many bytes the journal of a new file tells of.
-func stagedSize(recs []record) int64 {
+func stagedSize(recs []journal.Record) int64 {
 	it, st := new(Item), new(stage)
 	for _, r := range recs {
 		it.replay(st, r)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -195,7 +196,7 @@ func TestDamagedPlace(t *testing.T) {
 						}
 						continue
 					}
-					files := slices.DeleteFunc(r.stagedFiles(), func(f string) bool { return strings.HasPrefix(filepath.Base(f), sparePrefix) })
+					files := slices.DeleteFunc(r.stagedFiles(), func(f string) bool { return strings.HasPrefix(filepath.Base(f), journal.RecycledPrefix) })
 					if len(files) != 1 {
 						r.Fatalf("kept are %q, want one file", files)
 					}
@@ -225,7 +226,7 @@ func TestKilledWhileItOutgrows(t *testing.T) {
 				r.Fatal(err)
 			}
 			if half {
-				for _, path := range []string{it.path, it.path + logSuffix} {
+				for _, path := range []string{it.path, it.path + journal.Suffix} {
 					if err := os.Truncate(path, 10); err != nil {
 						r.Fatal(err)
 					}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -73,7 +74,7 @@ func (it *Item) overtakenBy(cur s3backend.Object, key string) bool {
 // name of a conflict copy.
 func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
 	it.mu.Lock()
-	ours := it.theirs != "" && slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key == key && l.seq == seq })
+	ours := it.theirs != "" && slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == key && l.Seq == seq })
 	it.mu.Unlock()
 	switch {
 	case isKind(because, s3backend.Stale) && ours:
@@ -120,7 +121,7 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	}
 	beside := it.o.conflictKey(theirs)
 	it.mu.Lock()
-	r := record{Op: opRename, Key: beside, Beside: true, Leave: versionsOf(it.leave), Lost: slices.Clone(it.lost)}
+	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true, Obsolete: journal.VersionsOf(it.leave), Ambiguous: slices.Clone(it.lost)}
 	it.mu.Unlock()
 	if err := it.note(r); err != nil {
 		return err

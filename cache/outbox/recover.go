@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -42,7 +43,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{}}
 	r.places()
 	r.files()
-	var moves []*record
+	var moves []*recoveredRename
 	for _, name := range inv.moves {
 		rec, err := o.recoverMove(filepath.Join(o.cfg.Dir, name))
 		if rec != nil {
@@ -72,9 +73,9 @@ type recovery struct {
 
 // found is an item's journal as an earlier process left it.
 type found struct {
-	path  string   // of the staged file
-	place *place   // of the journal and the staged bytes; nil where they have files
-	recs  []record // at least one
+	path  string           // of the staged file
+	place *place           // of the journal and the staged bytes; nil where they have files
+	recs  []journal.Record // at least one
 }
 
 // places recovers the items that have places in the tray. They stay there.
@@ -96,8 +97,8 @@ func (r *recovery) places() {
 
 // place recovers the item in a place that has these lines.
 func (r *recovery) place(p *place, lines []byte) {
-	recs, whole, err := scanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.n, r.o.trayPath()))
-	if err == errCut {
+	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.n, r.o.trayPath()))
+	if err == journal.ErrCut {
 		err = errNoBegin
 		if len(recs) > 0 {
 			err = p.cut(int(whole))
@@ -110,10 +111,10 @@ func (r *recovery) place(p *place, lines []byte) {
 	if r.movedOut(p, path, lines) {
 		return // files has it
 	}
-	if err == nil && (len(recs) == 0 || recs[0].Op != opCreate) {
+	if err == nil && (len(recs) == 0 || recs[0].Op != journal.OpCreate) {
 		err = errNoBegin
 	}
-	if errors.Is(err, errNewer) {
+	if errors.Is(err, journal.ErrNewer) {
 		r.o.log.Error("what is owed cannot be read", "err", err)
 		r.o.unreadable(Status{Key: keyOf(recs, trayName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.trayPath())}, r.o.trayPath())
 		return
@@ -129,22 +130,22 @@ func (r *recovery) place(p *place, lines []byte) {
 // files recovers the items that have files of their own.
 func (r *recovery) files() {
 	for _, name := range r.inv.journals {
-		log, path := name+logSuffix, filepath.Join(r.o.cfg.Dir, name)
+		log, path := name+journal.Suffix, filepath.Join(r.o.cfg.Dir, name)
 		if _, ended := slices.BinarySearch(r.inv.done, name); ended {
-			removeLog(path + logSuffix) // killed when only this was left to do
+			journal.Remove(path + journal.Suffix) // killed when only this was left to do
 			continue
 		}
-		recs, err := readLog(path + logSuffix)
+		recs, err := journal.Read(path + journal.Suffix)
 		if err == nil && len(recs) == 0 {
 			if !r.rebooted && !hasData(path) {
-				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it", "journal", path+logSuffix)
-				removeLog(path + logSuffix)
+				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it", "journal", path+journal.Suffix)
+				journal.Remove(path + journal.Suffix)
 				os.Remove(path)
 				continue
 			}
 			err = errNoBegin
 		}
-		if err == nil && recs[0].Op != opCreate {
+		if err == nil && recs[0].Op != journal.OpCreate {
 			err = errNoBegin
 		}
 		if err == nil {
@@ -162,9 +163,9 @@ func (r *recovery) judge(log, staged string, err error) {
 		return
 	}
 	path := filepath.Join(r.o.cfg.Dir, log)
-	if errors.Is(err, errNewer) && log != removalsLog || !atFault(err) {
+	if errors.Is(err, journal.ErrNewer) && log != removalsLog || !atFault(err) {
 		st := damagedStatus(path, staged)
-		if !errors.Is(err, errNewer) {
+		if !errors.Is(err, journal.ErrNewer) {
 			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
 		}
 		r.o.log.Error("what is owed cannot be read", "key", st.Key, "why", st.Reason)
@@ -181,7 +182,7 @@ func (r *recovery) rest() {
 	slices.Sort(r.inv.quarantined)
 	for _, name := range r.inv.quarantined {
 		log, staged := filepath.Join(dir, name), ""
-		if name = strings.TrimSuffix(name, logSuffix+damagedSuffix); stagedName.MatchString(name) {
+		if name = strings.TrimSuffix(name, journal.Suffix+damagedSuffix); stagedName.MatchString(name) {
 			staged = filepath.Join(dir, name)
 		}
 		r.o.unreadable(damagedStatus(log, staged), log)
@@ -220,20 +221,20 @@ func (r *recovery) owed() []*Item {
 // inOrder puts what is to be removed and renamed into its order with the items, and
 // returns them as they are then: what is owed below a directory that was being renamed
 // has its new name, and no removal is left of a name that was taken again.
-func (o *Outbox) inOrder(items []*Item, moves []*record) []*Item {
+func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 	for _, it := range items {
 		for _, obj := range it.leave {
 			o.removals.leave(it, obj)
 		}
 	}
 	for _, rec := range moves {
-		if rec.Dir == nil {
+		if rec.dir == nil {
 			continue
 		}
 		made, err := o.recoverDir(rec, items)
 		if err != nil {
-			rec.Moves, rec.Dir.failed = nil, true
-			o.log.Error("the rename of a directory is not completed: the next process tries again", "key", rec.Dir.From, "err", err)
+			rec.moves, rec.failed = nil, true
+			o.log.Error("the rename of a directory is not completed: the next process tries again", "key", rec.dir.From, "err", err)
 		}
 		items = append(slices.DeleteFunc(items, (*Item).isGone), made...)
 	}
@@ -246,7 +247,7 @@ func (o *Outbox) inOrder(items []*Item, moves []*record) []*Item {
 // taken.
 func (r *recovery) item(f found) error {
 	o := r.o
-	it := &Item{o: o, path: f.path, place: f.place, since: lastWrite(f.path + logSuffix), gone: make(chan struct{})}
+	it := &Item{o: o, path: f.path, place: f.place, since: lastWrite(f.path + journal.Suffix), gone: make(chan struct{})}
 	it.lasting.Store(true)
 	it.lines = len(f.recs) // none of them need be on the disk
 	if f.place != nil {
@@ -257,16 +258,16 @@ func (r *recovery) item(f found) error {
 	boot, sum := "", (*uint32)(nil)
 	for _, rec := range f.recs {
 		it.replay(st, rec)
-		if rec.Op == opCreate || rec.Op == opRename {
+		if rec.Op == journal.OpCreate || rec.Op == journal.OpRename {
 			it.keys = append(it.keys, rec.Key)
 		}
-		if rec.Instead != "" {
-			r.displaced[rec.Instead] = true
+		if rec.Displaced != "" {
+			r.displaced[rec.Displaced] = true
 		}
 		switch rec.Op {
-		case opSeal:
+		case journal.OpSeal:
 			boot, sum = rec.Boot, rec.Sum
-		case opOpen, opWrite, opTruncate:
+		case journal.OpOpen, journal.OpWrite, journal.OpTruncate:
 			sum = rec.Sum
 			if rec.Boot != "" {
 				boot = rec.Boot // as of bytes of the base that were copied here
@@ -275,7 +276,7 @@ func (r *recovery) item(f found) error {
 	}
 	if onlyBegunAside(f.recs) {
 		os.Remove(f.path)
-		removeLog(f.path + logSuffix)
+		journal.Remove(f.path + journal.Suffix)
 		return nil
 	}
 	if it.folder {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // Where FuzzRecover puts what it draws.
@@ -55,7 +56,7 @@ func FuzzRecover(f *testing.F) {
 			copy(slot[pageSize:], staged)
 			write(trayName, slot)
 			has = len(data) > 0 && data[0] != 0 // else the slot is free
-			if recs, _, _ := scanLines(bytes.NewReader(data), ""); len(recs) > 0 {
+			if recs, _, _ := journal.ScanLines(bytes.NewReader(data), ""); len(recs) > 0 {
 				// What lies behind was another's.
 				staged = staged[:max(0, min(int64(len(staged)), stagedSize(recs)))]
 			}
@@ -89,7 +90,7 @@ func FuzzRecover(f *testing.F) {
 // withSums gives each line its checksum.
 func withSums(data []byte) (lines []byte) {
 	for line := range bytes.Lines(data) {
-		lines = append(lines, lineOf(bytes.TrimSuffix(line, []byte("\n")))...)
+		lines = append(lines, journal.Line(bytes.TrimSuffix(line, []byte("\n")))...)
 	}
 	return lines
 }
@@ -97,11 +98,11 @@ func withSums(data []byte) (lines []byte) {
 // leavesNothing reports whether a journal says that its item is to leave nothing: another
 // has its name, or it never became a file of its own.
 func leavesNothing(data []byte) bool {
-	recs, _, _ := scanLines(bytes.NewReader(data), "")
+	recs, _, _ := journal.ScanLines(bytes.NewReader(data), "")
 	if len(recs) == 0 {
 		return false
 	}
-	return recs[0].Folder || onlyBegunAside(recs) || slices.ContainsFunc(recs, func(r record) bool { return r.Instead != "" })
+	return recs[0].Folder || onlyBegunAside(recs) || slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Displaced != "" })
 }
 
 // anywhere reports whether a file in dir has these bytes.
@@ -126,19 +127,19 @@ func FuzzReadLog(f *testing.F) {
 		if sums {
 			data = withSums(data)
 		}
-		recs, whole, err := scanLines(bytes.NewReader(data), "it")
+		recs, whole, err := journal.ScanLines(bytes.NewReader(data), "it")
 		if whole > int64(len(data)) || err == nil && whole < int64(len(data)) {
 			t.Fatalf("%d of %d bytes were read, %v", whole, len(data), err)
 		}
-		lines, err := linesOf(recs)
+		lines, err := journal.Encode(recs)
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
-		again, _, err := scanLines(bytes.NewReader(lines), "it")
+		again, _, err := journal.ScanLines(bytes.NewReader(lines), "it")
 		if err != nil || len(again) != len(recs) {
 			t.Fatalf("%d of %d lines are read again, %v", len(again), len(recs), err)
 		}
-		if twice, err := linesOf(again); err != nil || !bytes.Equal(twice, lines) {
+		if twice, err := journal.Encode(again); err != nil || !bytes.Equal(twice, lines) {
 			t.Errorf("written again as\n%s\nand then as\n%s, %v", lines, twice, err)
 		}
 	})

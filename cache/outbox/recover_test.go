@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -317,7 +318,7 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/a", data)
 		<-held.Entered
-		path := it.path + logSuffix
+		path := it.path + journal.Suffix
 		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
 			r.Fatal(err)
 		}
@@ -326,7 +327,7 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := appendLog(path, record{Op: opUpload, Key: up.Key, Upload: up.ID, Layout: parts.Size}); err != nil {
+		if err := journal.Append(path, journal.Record{Op: journal.OpUpload, Key: up.Key, Upload: up.ID, Layout: parts.Size}); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)
@@ -352,8 +353,8 @@ func TestPartOfAnotherUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := it.note(record{Op: opUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
-			record{Op: opPart, Upload: up.up.ID, Part: &stale.Part, S3: &stale.s3}); err != nil {
+		if err := it.note(journal.Record{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
+			journal.Record{Op: journal.OpPart, Upload: up.up.ID, Part: &stale.Part, S3: &stale.s3}); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)
@@ -383,9 +384,9 @@ func TestDamage(t *testing.T) {
 				r.done(good)
 				r.done(bad)
 				r.apart(bad)
-				log, err := os.ReadFile(bad.path + logSuffix)
+				log, err := os.ReadFile(bad.path + journal.Suffix)
 				if err == nil {
-					err = os.WriteFile(bad.path+logSuffix, c.damage(log), 0o600)
+					err = os.WriteFile(bad.path+journal.Suffix, c.damage(log), 0o600)
 				}
 				if err != nil {
 					r.Fatal(err)
@@ -420,11 +421,11 @@ func TestDamage(t *testing.T) {
 // the others arrive, and what there is of the spoilt one is kept and named.
 func TestStrayFiles(t *testing.T) {
 	journal := func(r *rig, it *Item, change func(log []byte) []byte) error {
-		log, err := os.ReadFile(it.path + logSuffix)
+		log, err := os.ReadFile(it.path + journal.Suffix)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(it.path+logSuffix, change(log), 0o600)
+		return os.WriteFile(it.path+journal.Suffix, change(log), 0o600)
 	}
 	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
 	for _, c := range []struct {

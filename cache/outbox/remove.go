@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -17,10 +18,7 @@ const (
 	// no request takes several of them, each with its condition.
 	strictDeletes = 32
 
-	removalsLog = "removals" + logSuffix
-
-	opRemove  = "remove"
-	opRemoved = "removed"
+	removalsLog = "removals" + journal.Suffix
 )
 
 // toRemove is a version that was removed here and that is to be deleted at S3. At any
@@ -28,8 +26,8 @@ const (
 type toRemove struct {
 	obj    s3backend.Object
 	since  time.Time
-	strict bool   // only if S3 still holds this version: nobody has looked lately
-	lost   []lost // or what one of these left
+	strict bool                // only if S3 still holds this version: nobody has looked lately
+	lost   []journal.Ambiguous // or what one of these left
 
 	// The fields below are guarded by removals.mu.
 	held   bool          // a program still has the file open
@@ -163,7 +161,7 @@ func (o *Outbox) Removing(key string) (s3backend.Object, bool) {
 // whose answer was lost may have left under a name that its file has no more counts by
 // its size, until S3 was asked what it is.
 func (o *Outbox) Hides(obj s3backend.Object) bool {
-	left := func(l lost) bool { return l.Key == obj.Key && l.Size == obj.Size }
+	left := func(l journal.Ambiguous) bool { return l.Key == obj.Key && l.Size == obj.Size }
 	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, left)) {
 		return true
 	}
@@ -216,9 +214,9 @@ func (r *removals) at(key string) *toRemove {
 // add owes a removal.
 func (r *removals) add(t *toRemove) {
 	obj := t.obj
-	rec := record{Op: opRemove, Key: obj.Key, Over: &version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Lost: t.lost}
+	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key, Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.lost}
 	r.logMu.Lock()
-	if err := appendLog(r.log, rec); err != nil {
+	if err := journal.Append(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
 	}
 	r.unsynced = true
@@ -395,7 +393,7 @@ func (r *removals) tryAgain(some []*toRemove) {
 // forgetLocked takes removals out of the table and, as far as they stand in it, out of
 // the journal. The caller holds both locks, and calls told without them.
 func (r *removals) forgetLocked(some ...*toRemove) {
-	var recs []record
+	var recs []journal.Record
 	for _, t := range some {
 		if r.owed[t.obj.Key] != t {
 			continue
@@ -403,7 +401,7 @@ func (r *removals) forgetLocked(some ...*toRemove) {
 		delete(r.owed, t.obj.Key)
 		r.countLocked(t, -1)
 		if t.leftBy == nil {
-			recs = append(recs, record{Op: opRemoved, Key: t.obj.Key})
+			recs = append(recs, journal.Record{Op: journal.OpRemoved, Key: t.obj.Key})
 		}
 	}
 	if len(recs) == 0 {
@@ -412,10 +410,10 @@ func (r *removals) forgetLocked(some ...*toRemove) {
 	r.unsynced = true
 	defer r.o.endedOnDisk()
 	if r.logged == 0 {
-		removeLog(r.log)
+		journal.Remove(r.log)
 		return
 	}
-	if err := appendLog(r.log, recs...); err != nil {
+	if err := journal.Append(r.log, recs...); err != nil {
 		r.o.log.Warn("a later process will look at removals again", "of", len(recs), "first", recs[0].Key, "err", err)
 	}
 }
@@ -452,17 +450,17 @@ func (r *removals) status() []Status {
 // then the other party may have put something else there: only the version that was
 // meant is removed.
 func (r *removals) recover() error {
-	recs, err := readLog(r.log)
+	recs, err := journal.Read(r.log)
 	left := map[string]*toRemove{}
 	for _, rec := range recs {
 		switch {
-		case rec.Op == opRemove && rec.Over != nil:
-			t := &toRemove{obj: rec.Over.object(), strict: true, lost: rec.Lost}
+		case rec.Op == journal.OpRemove && rec.Over != nil:
+			t := &toRemove{obj: rec.Over.Object(), strict: true, lost: rec.Ambiguous}
 			if old := left[rec.Key]; old != nil {
 				t.join(old)
 			}
 			left[rec.Key] = t
-		case rec.Op == opRemoved:
+		case rec.Op == journal.OpRemoved:
 			delete(left, rec.Key)
 		}
 	}
@@ -472,7 +470,7 @@ func (r *removals) recover() error {
 		r.insertLocked(t)
 	}
 	if len(left) == 0 && err == nil {
-		removeLog(r.log)
+		journal.Remove(r.log)
 	}
 	return err
 }

@@ -1,34 +1,35 @@
 package outbox
 
 import (
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
 // replay takes one step of the journal.
-func (it *Item) replay(st *stage, r record) {
+func (it *Item) replay(st *stage, r journal.Record) {
 	switch r.Op {
-	case opCreate:
-		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.object(), r.Base.object(), (*s3backend.Header)(r.Header), r.Lost
+	case journal.OpCreate:
+		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.Object(), r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
 		it.edits.Store(it.base.ETag != "")
 		st.size, st.baseValid = it.base.Size, it.base.Size
 		it.replayMode(r)
-	case opOpen:
+	case journal.OpOpen:
 		it.sealed.Store(false)
-		it.lost, it.contentID, it.contentIDSeq = r.Lost, "", 0
-	case opWrite:
+		it.lost, it.contentID, it.contentIDSeq = r.Ambiguous, "", 0
+	case journal.OpWrite:
 		for _, x := range r.Dirty {
 			st.dirty.Add(x[0], x[1])
 			st.size = max(st.size, x[1])
 		}
-	case opMode:
+	case journal.OpMode:
 		it.replayMode(r)
-	case opTruncate:
+	case journal.OpTruncate:
 		st.dirty.Cut(r.Size)
 		st.size, st.baseValid = r.Size, r.Valid
-	case opSeal:
+	case journal.OpSeal:
 		it.sealed.Store(true)
-		it.explicit, it.interrupted = r.Set, r.interruption()
+		it.explicit, it.interrupted = r.Set, interruptionOf(r)
 		if !r.Killed { // else it was not sent
 			it.contentID, it.contentIDSeq = r.Commit, st.seq
 		}
@@ -37,34 +38,34 @@ func (it *Item) replay(st *stage, r record) {
 		for _, x := range r.Dirty {
 			st.dirty.Add(x[0], x[1])
 		}
-	case opRefuse:
-		it.interrupted = r.interruption()
-	case opTry:
+	case journal.OpRefuse:
+		it.interrupted = interruptionOf(r)
+	case journal.OpTry:
 		it.contentID, it.contentIDSeq = r.Commit, 0 // it may have been written since
-	case opRename:
+	case journal.OpRename:
 		switch {
-		case !r.Beside:
+		case !r.Conflict:
 			it.theirs = theirsAfter(it.theirs, it.key, r.Key)
 		case it.theirs == "":
 			it.theirs = it.key
 		}
-		it.key, it.over, it.leave, it.lost = r.Key, r.Over.object(), objects(r.Leave), r.Lost
+		it.key, it.over, it.leave, it.lost = r.Key, r.Over.Object(), journal.Objects(r.Obsolete), r.Ambiguous
 		it.up = nil
-	case opLeave:
-		it.leave = objects(r.Leave)
-	case opCommit:
-		it.over, it.up = r.Over.object(), nil
+	case journal.OpObsolete:
+		it.leave = journal.Objects(r.Obsolete)
+	case journal.OpCommit:
+		it.over, it.up = r.Over.Object(), nil
 		if !it.sealed.Load() {
 			it.contentID, it.contentIDSeq = "", 0 // what is written since gets another
 		}
 		if it.base.ETag != "" {
 			it.base = it.over
 		}
-	case opUpload:
+	case journal.OpUpload:
 		if r.Key != it.key {
 			return // S3's answer came when the file had another name already
 		}
-		l := parts.Layout{Version: r.Grows, First: r.Layout, Restarts: r.Anew}
+		l := parts.Layout{Version: r.LayoutVersion, First: r.Layout, Restarts: r.Restarts}
 		if it.up != nil && it.up.up.ID == r.Upload {
 			it.up.layout = l // the file was closed
 			return
@@ -74,16 +75,16 @@ func (it *Item) replay(st *stage, r record) {
 		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
 		up.header, up.parts, up.recovered, up.noted = (*s3backend.Header)(r.Header), r.Parts, true, true
 		it.up = up
-	case opPart:
+	case journal.OpPart:
 		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {
 			it.up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
 		}
-	case opGiveUp:
+	case journal.OpGiveUp:
 		it.up = nil
 	}
 }
 
-func (it *Item) replayMode(r record) {
+func (it *Item) replayMode(r journal.Record) {
 	if r.Mode != nil {
 		it.mode, it.hasMode = *r.Mode, true
 	}

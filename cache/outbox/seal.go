@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/s3share/s3share/cache/filetime"
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // Untouched tells that the item lies over what it replaces, and changes nothing.
@@ -52,7 +53,7 @@ func (it *Item) noteSeal() (synced bool, err error) {
 	if synced = it.onDisk(); synced {
 		boot = ""
 	}
-	if err := it.note(it.sealRecord(opSeal, boot)); err != nil {
+	if err := it.note(it.sealRecord(journal.OpSeal, boot)); err != nil {
 		return false, err
 	}
 	if synced {
@@ -72,10 +73,10 @@ func (it *Item) small() bool {
 }
 
 // sealRecord says what is staged, as a seal or as a write.
-func (it *Item) sealRecord(op, boot string) record {
-	r := record{Op: op, Boot: boot}
+func (it *Item) sealRecord(op, boot string) journal.Record {
+	r := journal.Record{Op: op, Boot: boot}
 	it.mu.Lock()
-	if op == opSeal {
+	if op == journal.OpSeal {
 		r.Commit, _ = it.commitIDLocked(it.seq())
 	}
 	r.Set = it.explicit
@@ -107,7 +108,7 @@ func (it *Item) unseal() error {
 	}
 	it.knowLost()
 	it.mu.Lock()
-	r := record{Op: opOpen, Lost: slices.Clone(it.lost)}
+	r := journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.lost)}
 	it.mu.Unlock()
 	if err := it.note(r); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
@@ -234,7 +235,7 @@ func (it *Item) giveUp(up *transfer) {
 		it.up = nil
 	}
 	it.mu.Unlock()
-	if err := it.note(record{Op: opGiveUp}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
 		it.o.log.Debug("the journal names an upload that was given up", "key", up.up.Key, "err", err)
 	}
 	it.o.abandon(up)
@@ -284,7 +285,7 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error 
 		}
 		return err
 	}
-	if err := it.note(record{Op: opPart, Upload: up.up.ID, Part: &p, S3: &got}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpPart, Upload: up.up.ID, Part: &p, S3: &got}); err != nil {
 		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.up.Key, "err", err)
 	}
 	it.sent.Add(p.N)

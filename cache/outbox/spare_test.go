@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // TestJournalsAreUsedAgain: the second file makes no new journal.
@@ -16,13 +17,13 @@ func TestJournalsAreUsedAgain(t *testing.T) {
 		r.apart(it)
 		r.done(it)
 		r.drain()
-		spare := journals(r, sparePrefix+"*")
+		spare := journals(r, journal.RecycledPrefix+"*")
 		if len(spare) != 1 {
 			r.Fatalf("%d journals are kept, want 1", len(spare))
 		}
 		it = r.create("Delivery/b", []byte("b"))
 		r.apart(it)
-		if now := journals(r, "*"+logSuffix); len(now) != 1 || !os.SameFile(now[0], spare[0]) {
+		if now := journals(r, "*"+journal.Suffix); len(now) != 1 || !os.SameFile(now[0], spare[0]) {
 			r.Errorf("the second file has journals %v, want that of the first", now)
 		}
 		r.done(it)
@@ -38,12 +39,12 @@ func TestJournalsAreUsedAgain(t *testing.T) {
 // TestSparesAreSwept: what a killed process left of them is nothing owed.
 func TestSparesAreSwept(t *testing.T) {
 	b, dir := buckettest.New(), t.TempDir()
-	for _, name := range []string{sparePrefix + "1", "7-7" + logSuffix, "7-7"} { // killed when it began that one
+	for _, name := range []string{journal.RecycledPrefix + "1", "7-7" + journal.Suffix, "7-7"} { // killed when it began that one
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, bootName), []byte(bootOf(dir)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, bootName), []byte(journal.Boot(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // what was staged without a journal goes at the next start

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -54,12 +55,12 @@ func newTransfer(o *Outbox, l parts.Layout) *transfer {
 }
 
 // record is what the journal says of an upload that has begun.
-func (up *transfer) record() record {
+func (up *transfer) record() journal.Record {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.noted = true
 	l := up.layout
-	return record{Op: opUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*rawHeader)(up.header), Layout: l.First, Grows: l.Version, Anew: l.Restarts, Parts: up.parts}
+	return journal.Record{Op: journal.OpUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*journal.RawHeader)(up.header), Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
 }
 
 // settle begins no more streams, and waits for those under way.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/privatename"
 )
 
@@ -34,7 +35,7 @@ func Survey(dir string, private *privatename.Patterns) ([]Status, error) {
 		private, _ = privatename.New(nil)
 	}
 	s := &survey{
-		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: bootOf(dir)},
+		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: journal.Boot(dir)},
 		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{}, asides: map[string][]Status{},
 	}
 	if err := s.places(); err != nil {
@@ -98,11 +99,11 @@ func (s *survey) places() error {
 		if len(lines) == 0 {
 			continue
 		}
-		recs, _, err := scanLines(bytes.NewReader(lines), path)
+		recs, _, err := journal.ScanLines(bytes.NewReader(lines), path)
 		switch {
-		case err != nil && err != errCut:
+		case err != nil && err != journal.ErrCut:
 			s.unreadable(keyOf(recs, trayName), path, fmt.Errorf("its journal, in place %d of %s, cannot be read: %w", n, shownPath(path), err))
-		case len(recs) == 0 || recs[0].Op != opCreate:
+		case len(recs) == 0 || recs[0].Op != journal.OpCreate:
 			s.unreadable(keyOf(recs, trayName), path, fmt.Errorf("its journal, in place %d of %s, has no beginning", n, shownPath(path)))
 		default:
 			name := recs[0].Name
@@ -125,14 +126,14 @@ func (s *survey) files() {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		log := path + logSuffix
-		recs, _, err := scanLog(log)
+		log := path + journal.Suffix
+		recs, _, err := journal.Scan(log)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // delivered since
-		case err != nil && err != errCut && !atFault(err):
+		case err != nil && err != journal.ErrCut && !atFault(err):
 			s.unreadable(keyOf(recs, name), log, err)
-		case len(recs) == 0 && (err == nil || err == errCut) && !hasData(path): // just begun
-		case err != nil && err != errCut || len(recs) == 0 || recs[0].Op != opCreate:
+		case len(recs) == 0 && (err == nil || err == journal.ErrCut) && !hasData(path): // just begun
+		case err != nil && err != journal.ErrCut || len(recs) == 0 || recs[0].Op != journal.OpCreate:
 			s.add(damagedStatus(log, path))
 		case onlyBegunAside(recs):
 		default:
@@ -143,7 +144,7 @@ func (s *survey) files() {
 	}
 	for _, name := range s.inv.quarantined {
 		staged := ""
-		if of := strings.TrimSuffix(name, logSuffix+damagedSuffix); stagedName.MatchString(of) {
+		if of := strings.TrimSuffix(name, journal.Suffix+damagedSuffix); stagedName.MatchString(of) {
 			staged = filepath.Join(dir, of)
 		}
 		s.add(damagedStatus(filepath.Join(dir, name), staged))
@@ -157,20 +158,20 @@ func (s *survey) files() {
 }
 
 // status is what a journal says of its file.
-func (s *survey) status(name string, recs []record, inPlace bool) Status {
+func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status {
 	path := filepath.Join(s.o.cfg.Dir, name)
 	it, st := &Item{o: s.o, path: path}, &stage{written: map[int64]uint64{}, sums: sums{}}
 	boot := ""
 	for _, r := range recs {
 		it.replay(st, r)
-		if r.Instead != "" {
-			s.displaced[r.Instead] = true
+		if r.Displaced != "" {
+			s.displaced[r.Displaced] = true
 		}
-		if r.Op == opSeal {
+		if r.Op == journal.OpSeal {
 			boot = r.Boot
 		}
 	}
-	found := Status{Key: it.key, State: Sealed, Size: st.size, Theirs: it.theirs, Since: lastWrite(path + logSuffix)}
+	found := Status{Key: it.key, State: Sealed, Size: st.size, Theirs: it.theirs, Since: lastWrite(path + journal.Suffix)}
 	if inPlace {
 		found.Since = lastWrite(s.o.trayPath())
 	}
@@ -188,7 +189,7 @@ func (s *survey) status(name string, recs []record, inPlace bool) Status {
 	switch {
 	case inPlace:
 	case err != nil || it.sealed.Load() && info.Size() < st.size:
-		return blocked(damagedStatus(path+logSuffix, path))
+		return blocked(damagedStatus(path+journal.Suffix, path))
 	case !it.sealed.Load() && it.base.ETag == "":
 		found.Size = info.Size()
 	}
@@ -216,8 +217,8 @@ func (s *survey) status(name string, recs []record, inPlace bool) Status {
 // moves reads the journal of a rename.
 func (s *survey) moves(name string) {
 	log := filepath.Join(s.o.cfg.Dir, name)
-	recs, _, err := scanLog(log)
-	if err != nil && err != errCut {
+	recs, _, err := journal.Scan(log)
+	if err != nil && err != journal.ErrCut {
 		s.journalError(log, err)
 		return
 	}
@@ -231,16 +232,16 @@ func (s *survey) moves(name string) {
 // removals reads the journal of removals.
 func (s *survey) removals() {
 	log := filepath.Join(s.o.cfg.Dir, removalsLog)
-	recs, _, err := scanLog(log)
-	if err != nil && err != errCut {
+	recs, _, err := journal.Scan(log)
+	if err != nil && err != journal.ErrCut {
 		s.journalError(log, err)
 	}
 	left := map[string]bool{}
 	for _, r := range recs {
 		switch r.Op {
-		case opRemove:
+		case journal.OpRemove:
 			left[r.Key] = true
-		case opRemoved:
+		case journal.OpRemoved:
 			delete(left, r.Key)
 		}
 	}

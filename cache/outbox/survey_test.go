@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -100,7 +101,7 @@ func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
 		"a damaged journal": func(r *rig) {
 			it := r.create("Delivery/a", large)
 			r.done(it)
-			log := it.path + logSuffix
+			log := it.path + journal.Suffix
 			b, err := os.ReadFile(log)
 			if err == nil {
 				b[len(b)/2] ^= 1
@@ -120,7 +121,7 @@ func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
 		"no journal": func(r *rig) {
 			it := r.create("Delivery/a", large)
 			r.done(it)
-			if err := os.Remove(it.path + logSuffix); err != nil {
+			if err := os.Remove(it.path + journal.Suffix); err != nil {
 				r.Fatal(err)
 			}
 		},

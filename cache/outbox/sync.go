@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // Sync returns when the staged bytes are on the local disk, what the journal says of
@@ -67,9 +69,9 @@ func (it *Item) noteSynced(seq uint64) error {
 		it.synced.Store(seq + 1)
 	}
 	if !it.sealed.Load() {
-		return it.note(it.sealRecord(opWrite, boot)) // its bytes are kept, as those of an interrupted file
+		return it.note(it.sealRecord(journal.OpWrite, boot)) // its bytes are kept, as those of an interrupted file
 	}
-	err := it.note(it.sealRecord(opSeal, boot))
+	err := it.note(it.sealRecord(journal.OpSeal, boot))
 	if err == nil && boot == "" {
 		it.sealedOnDisk.Store(it.seq() + 1)
 	}
@@ -125,7 +127,7 @@ func (it *Item) syncJournal() error {
 
 // syncFiles is syncJournal for an item that has files of its own.
 func (it *Item) syncFiles() error {
-	err := syncPath(it.path + logSuffix)
+	err := syncPath(it.path + journal.Suffix)
 	if errors.Is(err, fs.ErrNotExist) && it.ended() {
 		return nil // delivered meanwhile
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -53,7 +54,7 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 func TestSyncNamesFailsWithTheDisk(t *testing.T) {
 	bubble(t, Config{Settle: 1 << 40}, nil, func(r *rig) {
 		it := r.create("Delivery/large", random(1, 2*placeRoom))
-		log := it.path + logSuffix
+		log := it.path + journal.Suffix
 		if err := os.Rename(log, filepath.Join(r.dir, "away")); err != nil {
 			r.Fatal(err)
 		}

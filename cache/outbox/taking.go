@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -112,7 +113,7 @@ func (it *Item) replace(t *toRemove) {
 }
 
 // addLostLocked takes over what attempts may have left whose answers were lost.
-func (it *Item) addLostLocked(lost []lost) {
+func (it *Item) addLostLocked(lost []journal.Ambiguous) {
 	for _, l := range lost {
 		if !slices.Contains(it.lost, l) {
 			it.lost = append(it.lost, l)
@@ -255,7 +256,7 @@ func (c *nameClaim) release() {
 func (it *Item) Made(ctx context.Context) (s3backend.Object, error) {
 	it.mu.Lock()
 	key, over := it.key, it.over
-	unsure := slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key == key })
+	unsure := slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == key })
 	it.mu.Unlock()
 	if !unsure {
 		return over, nil
@@ -267,7 +268,7 @@ func (it *Item) Made(ctx context.Context) (s3backend.Object, error) {
 	cur.Key = key
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if slices.ContainsFunc(it.lost, func(l lost) bool { return l.Key == key && l.left(cur) }) {
+	if slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == key && leftBy(l, cur) }) {
 		return cur, nil
 	}
 	return over, nil
@@ -315,23 +316,23 @@ func (it *Item) keepOthers(ctx context.Context) error {
 
 // giveUpTaken gives up the removals that an earlier process had noted of names that were
 // taken since: their takers' journals came first.
-func (o *Outbox) giveUpTaken(items []*Item, moves []*record) {
+func (o *Outbox) giveUpTaken(items []*Item, moves []*recoveredRename) {
 	taken := map[string]*Item{}
-	over := map[version][]*Item{} // who lies over a version
+	over := map[journal.Version][]*Item{} // who lies over a version
 	for _, rec := range moves {
-		for _, m := range rec.Moves {
+		for _, m := range rec.moves {
 			taken[m.To] = nil
 		}
 	}
 	for _, it := range items {
 		taken[it.key] = it
 		if it.base.ETag != "" {
-			v := version{Key: it.base.Key, ETag: it.base.ETag}
+			v := journal.Version{Key: it.base.Key, ETag: it.base.ETag}
 			over[v] = append(over[v], it)
 		}
 	}
 	for _, it := range items {
-		for _, other := range over[version{Key: it.over.Key, ETag: it.over.ETag}] {
+		for _, other := range over[journal.Version{Key: it.over.Key, ETag: it.over.ETag}] {
 			if other != it {
 				it.lieUpon(other)
 			}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -16,7 +17,7 @@ type told struct {
 }
 
 func (e *told) Delivered(_ *Item, _ s3backend.Object, _ string) {
-	e.journals, _ = filepath.Glob(filepath.Join(e.dir, "*"+logSuffix))
+	e.journals, _ = filepath.Glob(filepath.Join(e.dir, "*"+journal.Suffix))
 }
 
 // TestJournalEndsBeforeDelivery: whoever is told may begin the file anew, and a

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -35,8 +36,8 @@ func TestTornLine(t *testing.T) {
 
 func tear(t *testing.T, dir string) {
 	signal.Ignore(unix.SIGXFSZ) // the write fails instead
-	log := filepath.Join(dir, "1-1"+logSuffix)
-	line := record{Op: opWrite, Dirty: [][2]int64{{0, 1}}}
+	log := filepath.Join(dir, "1-1"+journal.Suffix)
+	line := journal.Record{Op: journal.OpWrite, Dirty: [][2]int64{{0, 1}}}
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &was); err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func tear(t *testing.T, dir string) {
 	limit(1010) // no whole number of lines
 	noted := 0
 	for {
-		err := appendLog(log, line)
+		err := journal.Append(log, line)
 		if errors.Is(err, unix.EFBIG) {
 			break
 		}
@@ -67,12 +68,12 @@ func tear(t *testing.T, dir string) {
 	}
 	limit(was.Cur)
 	for range 2 {
-		if err := appendLog(log, line); err != nil {
+		if err := journal.Append(log, line); err != nil {
 			t.Fatal(err)
 		}
 		noted++
 	}
-	if recs, err := readLog(log); err != nil || len(recs) != noted {
+	if recs, err := journal.Read(log); err != nil || len(recs) != noted {
 		t.Errorf("the journal has %d lines, %v, want %d", len(recs), err, noted)
 	}
 

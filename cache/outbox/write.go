@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"time"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // Open makes the staged bytes available to ReadAt and the like; the caller calls
@@ -74,7 +76,7 @@ func (it *Item) afterWrite(off, end int64) error {
 		it.logged.Add(off, end)
 		it.logMu.Unlock()
 		if !known {
-			if err := it.note(record{Op: opWrite, Dirty: [][2]int64{{off, end}}}); err != nil {
+			if err := it.note(journal.Record{Op: journal.OpWrite, Dirty: [][2]int64{{off, end}}}); err != nil {
 				return err
 			}
 		}
@@ -135,7 +137,7 @@ func (it *Item) noteSize() error {
 	it.logMu.Lock()
 	it.logged.Cut(size)
 	it.logMu.Unlock()
-	return it.note(record{Op: opTruncate, Size: size, Valid: valid})
+	return it.note(journal.Record{Op: journal.OpTruncate, Size: size, Valid: valid})
 }
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
@@ -169,7 +171,7 @@ func (it *Item) SetMode(mode uint32) error {
 	if err := it.unseal(); err != nil {
 		return err
 	}
-	if err := it.note(record{Op: opMode, Mode: &mode}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpMode, Mode: &mode}); err != nil {
 		return err
 	}
 	it.mu.Lock()

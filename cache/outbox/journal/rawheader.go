@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"encoding/hex"
@@ -11,16 +11,16 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// rawHeader is a header in the journal. What another program gave an object need not be
-// UTF-8, which JSON could not keep.
-type rawHeader s3backend.Header
+// RawHeader is a header as a journal has it. What another program gave an object need not be
+// UTF-8, and JSON cannot represent that.
+type RawHeader s3backend.Header
 
 // notText is the prefix of a string in hexadecimal digits: one that is not UTF-8, or that
 // begins with notText itself, as a server may send it.
 const notText = "\x00"
 
 // MarshalJSON implements json.Marshaler.
-func (h *rawHeader) MarshalJSON() ([]byte, error) {
+func (h *RawHeader) MarshalJSON() ([]byte, error) {
 	return json.Marshal(eachText(s3backend.Header(*h), func(s string) string {
 		if utf8.ValidString(s) && !strings.HasPrefix(s, notText) {
 			return s
@@ -30,12 +30,12 @@ func (h *rawHeader) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (h *rawHeader) UnmarshalJSON(b []byte) error {
+func (h *RawHeader) UnmarshalJSON(b []byte) error {
 	var text s3backend.Header
 	if err := json.Unmarshal(b, &text); err != nil {
 		return err
 	}
-	*h = rawHeader(eachText(text, func(s string) string {
+	*h = RawHeader(eachText(text, func(s string) string {
 		digits, ok := strings.CutPrefix(s, notText)
 		if raw, err := hex.DecodeString(digits); ok && err == nil {
 			return string(raw)
