@@ -37,7 +37,7 @@ const (
 	// process in the midst of execve(2) closes files under a lock that some of /proc
 	// takes as well: it goes on when it has our answer, and so does the look.
 	lookDeadline = 100 * time.Millisecond
-	// syncLookDeadline is for a mount on which the program waits for S3, and is told how
+	// syncLookDeadline is for a mount on which the program waits for S3, and learns how
 	// that ended: as many descriptors as it has are looked at.
 	syncLookDeadline = 2 * time.Second
 	// maxDescriptors is how many descriptors of a process are looked at while it waits:
@@ -46,7 +46,7 @@ const (
 	maxDescriptors = 64
 )
 
-// closing tells how p closes a descriptor of a file that opener has opened. A process that
+// closing returns how p closes a descriptor of a file that opener has opened. A process that
 // a signal is ending closes its files because it must, not because it is done. Where that
 // cannot be seen in time, it says so: the release of the last one follows.
 func (s *Server) closing(p, opener *process.Process, file process.File) cache.Closing {

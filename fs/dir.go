@@ -38,7 +38,7 @@ func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fus
 		if f := d.file(name); f != nil {
 			f.show(cache.ShownVersion{})
 		}
-		return nil, d.s.told("lookup", d.join(name), err)
+		return nil, d.s.errnoFor("lookup", d.join(name), err)
 	}
 	return d.child(ctx, name, a, out), 0
 }
@@ -68,7 +68,7 @@ func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOu
 		a, err = cache.Attr{Dir: true, Unnamed: true}, nil
 	}
 	if err != nil {
-		return d.s.told("getattr", d.path(), err)
+		return d.s.errnoFor("getattr", d.path(), err)
 	}
 	d.fill(a, d.StableAttr().Ino, &out.Attr)
 	return 0
@@ -91,12 +91,12 @@ func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttr
 	}
 	if mode, ok := in.GetMode(); ok {
 		if err := d.s.cache.SetDirMode(ctx, d.path(), mode&0o777); err != nil {
-			return d.s.told("setattr", d.path(), err)
+			return d.s.errnoFor("setattr", d.path(), err)
 		}
 	}
 	if t, ok := in.GetMTime(); ok {
 		if err := d.s.cache.SetDirMtime(ctx, d.path(), t); err != nil {
-			return d.s.told("setattr", d.path(), err)
+			return d.s.errnoFor("setattr", d.path(), err)
 		}
 	}
 	return d.Getattr(ctx, nil, out)
@@ -128,7 +128,7 @@ func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32
 	h, err := d.s.cache.Create(by(ctx, opener), path, perm, flags&syscall.O_EXCL != 0, openMode(flags, opener))
 	if err != nil {
 		opener.Release()
-		return nil, nil, 0, d.s.told("create", path, err)
+		return nil, nil, 0, d.s.errnoFor("create", path, err)
 	}
 	ino := d.child(ctx, name, h.File().Attr(), out)
 	f := ino.Operations().(*file)
@@ -148,7 +148,7 @@ func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out
 	defer maker.Release()
 	h, err := d.s.cache.Create(ctx, d.join(name), ownMode(mode, d.s.fileMode()), true, openMode(syscall.O_WRONLY, maker))
 	if err != nil {
-		return nil, d.s.told("mknod", d.join(name), err)
+		return nil, d.s.errnoFor("mknod", d.join(name), err)
 	}
 	defer h.Release()
 	return d.child(ctx, name, h.File().Attr(), out), 0
@@ -157,11 +157,11 @@ func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out
 func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	path := d.join(name)
 	if err := d.s.cache.Mkdir(ctx, path, ownMode(mode, d.s.dirMode())); err != nil {
-		return nil, d.s.told("mkdir", path, err)
+		return nil, d.s.errnoFor("mkdir", path, err)
 	}
 	a, err := d.s.cache.Stat(ctx, path)
 	if err != nil {
-		return nil, d.s.told("mkdir", path, err)
+		return nil, d.s.errnoFor("mkdir", path, err)
 	}
 	return d.child(ctx, name, a, out), 0
 }
@@ -171,11 +171,11 @@ func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
 	if f := d.file(name); f != nil && err == nil {
 		f.named(nil, "")
 	}
-	return d.s.told("unlink", d.join(name), err)
+	return d.s.errnoFor("unlink", d.join(name), err)
 }
 
 func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
-	return d.s.told("rmdir", d.join(name), d.s.cache.Rmdir(ctx, d.join(name)))
+	return d.s.errnoFor("rmdir", d.join(name), d.s.cache.Rmdir(ctx, d.join(name)))
 }
 
 // renameNoReplace is a flag of renameat2(2): fail where the new name is taken.
@@ -202,7 +202,7 @@ func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmb
 		f.named(to, newName)
 		f.show(v) // by its new name
 	}
-	return d.s.told("rename", from, err)
+	return d.s.errnoFor("rename", from, err)
 }
 
 // Symlink and Link: a link is no object, and one that the other party made would
@@ -236,7 +236,7 @@ var (
 func (h *dirHandle) rewind(ctx context.Context) syscall.Errno {
 	v, err := h.d.s.cache.OpenDir(ctx, h.d.path())
 	if err != nil {
-		return h.d.s.told("opendir", h.d.path(), err)
+		return h.d.s.errnoFor("opendir", h.d.path(), err)
 	}
 	h.view, h.dots = v, 0
 	return 0
@@ -257,7 +257,7 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	}
 	e, pos, ok, err := h.view.Next(ctx)
 	if err != nil {
-		return nil, h.d.s.told("readdir", h.d.path(), err)
+		return nil, h.d.s.errnoFor("readdir", h.d.path(), err)
 	}
 	if !ok {
 		return nil, 0
@@ -291,5 +291,5 @@ func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
 // Fsyncdir returns when what was created, renamed or removed in the folder is on the
 // local disk.
 func (h *dirHandle) Fsyncdir(ctx context.Context, _ uint32) syscall.Errno {
-	return h.d.s.told("fsync", h.d.path(), h.d.s.cache.SyncDir(ctx, h.d.path()))
+	return h.d.s.errnoFor("fsync", h.d.path(), h.d.s.cache.SyncDir(ctx, h.d.path()))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// errnos maps each kind of failure to what a program is told. What stands first
+// errnos maps each kind of failure to the errno that a program gets. What stands first
 // counts where an error is of several kinds.
 var errnos = []struct {
 	err   error
@@ -33,7 +33,7 @@ var errnos = []struct {
 	{s3backend.Denied, syscall.EACCES},
 	{s3backend.WrongOwner, syscall.EACCES},
 	{s3backend.BadLogin, syscall.EACCES},
-	{s3backend.Stale, syscall.ESTALE}, // before NotExist: see handle.told
+	{s3backend.Stale, syscall.ESTALE}, // before NotExist: see handle.errnoFor
 	{s3backend.NotExist, syscall.ENOENT},
 	{s3backend.Archived, syscall.EACCES},
 	{s3backend.CustomerKey, syscall.EACCES},
@@ -56,7 +56,7 @@ var errnos = []struct {
 	{syscall.ENXIO, syscall.ENXIO}, // SEEK_DATA behind the end
 }
 
-// errno is what a program is told of err: one of errnos, or EIO.
+// errno returns what a program gets for err: one of errnos, or EIO.
 func errno(err error) syscall.Errno {
 	if err == nil || err == io.EOF {
 		return 0
@@ -69,25 +69,25 @@ func errno(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// told logs what an errno cannot say, and returns the errno. A name that does not
-// exist, or does, is what programs ask all day.
-func (s *Server) told(op, path string, err error) syscall.Errno {
+// errnoFor returns the errno for err, and logs err if the errno does not say enough. Names that
+// do not exist, or do, are not logged: programs probe for them all day.
+func (s *Server) errnoFor(op, path string, err error) syscall.Errno {
 	n := errno(err)
 	switch n {
 	case 0, syscall.ENOENT, syscall.EEXIST, syscall.ENOTEMPTY, syscall.EINTR, syscall.ENXIO, syscall.EISDIR, syscall.ENOTDIR, syscall.EINVAL:
 	default:
-		if s.news(op + " " + path + " " + n.Error()) {
+		if s.shouldLog(op + " " + path + " " + n.Error()) {
 			s.log.Warn(op+" failed", "path", path, "errno", n.Error(), "err", err)
 		}
 	}
 	return n
 }
 
-// news reports whether to log what failed: not once more within a second, since a
-// program that reads on, or a page fault, meets the same failure for every page.
-func (s *Server) news(what string) bool {
-	s.newsMu.Lock()
-	defer s.newsMu.Unlock()
+// shouldLog reports whether to log a failure. It does not log the same one again within a second:
+// a program that reads on, or a page fault, gets the same failure for every page.
+func (s *Server) shouldLog(what string) bool {
+	s.loggedMu.Lock()
+	defer s.loggedMu.Unlock()
 	if what == s.lastNews && time.Since(s.lastNewsAt) < time.Second {
 		return false
 	}

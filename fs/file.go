@@ -31,7 +31,7 @@ type file struct {
 	in    *dir // where it was renamed to, or another over it; nil for none
 	as    string
 
-	shown atomic.Int64 // the size that the kernel was told last
+	shown atomic.Int64 // the size that the kernel was sent last
 }
 
 const (
@@ -143,7 +143,7 @@ func (f *file) known() process.File {
 	return process.File{Name: path.Base(f.path()), Ino: f.StableAttr().Ino, Device: f.s.device()}
 }
 
-// inUse tells that some handle is open.
+// inUse reports whether some handle is open.
 func (f *file) inUse() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -201,7 +201,7 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	h, err := f.open(by(ctx, opener), openMode(flags, opener))
 	if err != nil {
 		opener.Release()
-		return nil, 0, f.s.told("open", f.path(), err)
+		return nil, 0, f.s.errnoFor("open", f.path(), err)
 	}
 	if !f.opened(h) {
 		h.Release()
@@ -233,7 +233,7 @@ func (f *file) open(ctx context.Context, mode cache.OpenMode) (*cache.Handle, er
 func (f *file) Getattr(ctx context.Context, fh fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	a, err := f.attr(ctx, fh)
 	if err != nil {
-		return f.s.told("getattr", f.path(), err)
+		return f.s.errnoFor("getattr", f.path(), err)
 	}
 	f.fill(a, f.StableAttr().Ino, &out.Attr)
 	return 0
@@ -254,7 +254,7 @@ func (f *file) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAt
 		return n
 	}
 	if err := f.setattr(ctx, fh, in); err != nil {
-		return f.s.told("setattr", f.path(), err)
+		return f.s.errnoFor("setattr", f.path(), err)
 	}
 	return f.Getattr(ctx, fh, out)
 }

@@ -63,18 +63,18 @@ var (
 	_ = (fusefs.FileLseeker)((*handle)(nil))
 )
 
-// told is Server.told for a file that is open: that S3 has its version no more does
-// not make the name unknown, but the handle stale.
-func (h *handle) told(op string, err error) syscall.Errno {
+// errnoFor is Server.errnoFor for an open file: if S3 does not have its version any more, the
+// handle is stale, and not the name unknown.
+func (h *handle) errnoFor(op string, err error) syscall.Errno {
 	if errors.Is(err, s3backend.NotExist) {
 		err = fmt.Errorf("%w: %w", s3backend.Stale, err)
 	}
-	return h.f.s.told(op, h.f.path(), err)
+	return h.f.s.errnoFor(op, h.f.path(), err)
 }
 
 func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	if err := h.f.unanswered(); err != nil {
-		return nil, h.told("read", err)
+		return nil, h.errnoFor("read", err)
 	}
 	began := time.Now()
 	v, err := h.h.View(ctx, off, int64(len(dest)))
@@ -88,7 +88,7 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 	if err != nil && ctx.Err() == nil && time.Since(began) > longWait {
 		h.f.notAnswered(err)
 	}
-	if no := h.told("read", err); no != 0 {
+	if no := h.errnoFor("read", err); no != 0 {
 		return nil, no
 	}
 	return fuse.ReadResultData(dest[:n]), 0
@@ -114,7 +114,7 @@ func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, sys
 	p := h.caller(ctx)
 	defer p.Release()
 	n, err := h.h.WriteAt(by(ctx, p), data, off)
-	return uint32(n), h.told("write", err)
+	return uint32(n), h.errnoFor("write", err)
 }
 
 // Flush is sent for each close(2). An interrupt must not cut it short: the
@@ -128,13 +128,13 @@ func (h *handle) Flush(ctx context.Context) syscall.Errno {
 	how := h.f.s.closing(p, h.opener, h.f.known())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncDeadline)
 	defer cancel()
-	return h.told("close", h.h.Flush(ctx, how))
+	return h.errnoFor("close", h.h.Flush(ctx, how))
 }
 
 func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	ctx, cancel := context.WithTimeout(ctx, syncDeadline)
 	defer cancel()
-	return h.told("fsync", h.h.Fsync(ctx))
+	return h.errnoFor("fsync", h.h.Fsync(ctx))
 }
 
 func (h *handle) Release(context.Context) syscall.Errno {
@@ -175,7 +175,7 @@ func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) sy
 	default:
 		return syscall.EOPNOTSUPP
 	}
-	return h.told("fallocate", err)
+	return h.errnoFor("fallocate", err)
 }
 
 // Lseek answers SEEK_DATA and SEEK_HOLE; the kernel does the others.
@@ -183,7 +183,7 @@ func (h *handle) Lseek(_ context.Context, off uint64, whence uint32) (uint64, sy
 	switch whence {
 	case unix.SEEK_DATA, unix.SEEK_HOLE:
 		n, err := h.h.Lseek(int64(off), whence == unix.SEEK_HOLE)
-		return uint64(n), h.told("lseek", err)
+		return uint64(n), h.errnoFor("lseek", err)
 	}
 	return 0, syscall.EINVAL
 }

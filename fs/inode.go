@@ -31,7 +31,7 @@ func (n *node) path() string { return n.Path(nil) }
 func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	st, err := n.s.cache.Statfs()
 	if err != nil {
-		return n.s.told("statfs", n.path(), err)
+		return n.s.errnoFor("statfs", n.path(), err)
 	}
 	out.Bsize, out.Frsize, out.NameLen = 4096, 4096, 255
 	out.Blocks = uint64(st.Total) / 4096

@@ -44,7 +44,7 @@ func (s *inodes) free(ino uint64) {
 	delete(s.used, ino)
 }
 
-// full tells that a listing should not make more of them: names are shown
+// full reports whether a listing should not make more of them: names are shown
 // without, and looked up by whoever needs more than the name.
 func (s *inodes) full() bool {
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (s *inodes) full() bool {
 }
 
 // keep notes a file that the kernel learns of now. Where there are too many, the
-// kernel is told to drop a quarter of them, from a goroutine: it waits for folders
+// kernel is asked to drop a quarter of them, from a goroutine: it waits for folders
 // that are being read.
 func (s *inodes) keep(f *file) {
 	s.mu.Lock()

@@ -62,7 +62,7 @@ type Server struct {
 	processes *process.Table
 	dev       atomic.Pointer[string] // see device
 
-	newsMu     sync.Mutex
+	loggedMu   sync.Mutex
 	lastNews   string // what was logged last of a failure
 	lastNewsAt time.Time
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 )
 
-// xattrs are what a file tells of itself. They cannot be set, and are not listed: what
+// xattrs are the extended attributes of a file. They cannot be set, and are not listed: what
 // copies a file with all that is listed would take them along.
 const (
 	xattrPrefix   = "user.s3share."
@@ -53,12 +53,12 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 	}
 	a, err := f.attr(ctx, nil)
 	if err != nil {
-		return 0, f.s.told("getxattr", f.path(), err)
+		return 0, f.s.errnoFor("getxattr", f.path(), err)
 	}
 	value := f.s.xattr(a, name)
 	if name == xattrVers {
 		if value, err = f.s.cache.Version(ctx, a); err != nil {
-			return 0, f.s.told("getxattr", f.path(), err)
+			return 0, f.s.errnoFor("getxattr", f.path(), err)
 		}
 	}
 	if value == "" {
@@ -68,7 +68,7 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 }
 
 // Getxattr is for the names that nothing here has. Labels and access lists are not
-// supported at all: told so, ls and cp ask once, and not once more for each file.
+// supported at all: after that reply ls and cp ask once, and not once more for each file.
 func (n *node) Getxattr(_ context.Context, name string, _ []byte) (uint32, syscall.Errno) {
 	for _, space := range []string{"security.", "system.", "trusted."} {
 		if strings.HasPrefix(name, space) {
@@ -78,7 +78,7 @@ func (n *node) Getxattr(_ context.Context, name string, _ []byte) (uint32, sysca
 	return 0, fusefs.ENOATTR
 }
 
-// answer fills dest, or tells how large it has to be.
+// answer fills dest, or returns how large it has to be.
 func answer(dest []byte, value string) (uint32, syscall.Errno) {
 	if len(dest) < len(value) {
 		return uint32(len(value)), syscall.ERANGE

@@ -137,7 +137,7 @@ func (c *Client) withChecksum(send func(on bool) error) error {
 	return nil
 }
 
-// refusesChecksum tells a server that does not know checksums from one that
+// refusesChecksum distinguishes a server that does not know checksums from one that
 // found a wrong one (BadDigest).
 func refusesChecksum(err error) bool {
 	switch codeOf(err) {

@@ -145,13 +145,13 @@ func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Cond
 	return nil
 }
 
-// isRefusedCondition tells a server that knows no conditions from one that
+// isRefusedCondition distinguishes a server that knows no conditions from one that
 // finds them unmet.
 func isRefusedCondition(err error) bool {
 	return err != nil && (codeOf(err) == "NotImplemented" || statusOf(err) == http.StatusNotImplemented)
 }
 
-// isUnmet tells that S3 itself found a condition unmet.
+// isUnmet reports whether S3 itself found a condition unmet.
 func isUnmet(err error) bool { return statusOf(err) == http.StatusPreconditionFailed }
 
 // check tests cond by asking what the key holds. Its error is Stale where cond

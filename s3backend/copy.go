@@ -62,7 +62,7 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 	return part, err
 }
 
-// partSum returns a part's checksum if it is one: some servers tell that of
+// partSum returns a part's checksum if it is one: some servers return that of
 // the whole source ("...-2").
 func partSum(s *string) string {
 	if b, err := base64.StdEncoding.DecodeString(val(s)); err != nil || len(b) != crc32.Size {
@@ -72,7 +72,7 @@ func partSum(s *string) string {
 }
 
 // Copy makes src the object under key, if src has not changed and cond holds
-// at key; otherwise the error is Stale, with nothing to tell which. The bytes
+// at key; otherwise the error is Stale, and does not say which. The bytes
 // do not pass through here. With h nil the source's header is kept, else h
 // replaces it. src needs its Size: above 5 GiB the copy goes by parts.
 func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
@@ -268,7 +268,7 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 	for i := range parts {
 		g.Go(func() error {
 			if gctx.Err() != nil {
-				return nil // another part's failure is the one to tell
+				return nil // another part's failure is the one to return
 			}
 			off := int64(i) * part
 			p, err := c.CopyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off))
@@ -325,7 +325,7 @@ func (c *Client) abortLate(ctx context.Context, up Upload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := c.Abort(ctx, up); err != nil {
-		c.log.Warn("a copy's upload could not be aborted", "error", err)
+		c.log.Warn("a copy's upload could not be aborted", "err", err)
 	}
 }
 

@@ -70,7 +70,7 @@ func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws
 }
 
 // sdkLog is where the SDK logs. What it warns of is of no use to a user (a connection
-// that cannot be used again): the error of the request tells what went wrong.
+// that cannot be used again): the error of the request says what went wrong.
 type sdkLog struct{ to *slog.Logger }
 
 // Logf implements [logging.Logger].

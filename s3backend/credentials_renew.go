@@ -130,7 +130,7 @@ func (l *credentialSource) middleware(stack *middleware.Stack) error {
 		}), middleware.Before)
 }
 
-// refusesLogin tells that other credentials may do. A wrong clock is no matter of
+// refusesLogin reports whether other credentials may be accepted. A wrong clock is no matter of
 // theirs.
 func refusesLogin(err error) bool {
 	var api smithy.APIError
@@ -191,7 +191,7 @@ func (c *Client) Login(ctx context.Context, code string) error {
 	return nil // a policy that refuses the listing has taken them
 }
 
-// LoginMethod is how credentials are had, as far as it tells people what to do.
+// LoginMethod is how credentials are obtained, as far as it matters for what a person can do.
 type LoginMethod struct {
 	Profile string `json:"profile,omitempty"` // "" for the default one
 	SSO     bool   `json:"sso,omitempty"`     // renewed by aws sso login
@@ -199,7 +199,7 @@ type LoginMethod struct {
 	Fixed   bool   `json:"fixed,omitempty"`   // from the environment: they stay as they are
 }
 
-// LoginMethod tells how the client's credentials are had.
+// LoginMethod returns how the client's credentials are obtained.
 func (c *Client) LoginMethod() LoginMethod {
 	var m LoginMethod
 	for _, source := range c.loaded.ConfigSources {

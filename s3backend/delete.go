@@ -39,7 +39,7 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 	return err
 }
 
-// isGone tells a reply that the thing is not there. A 404 that speaks of the
+// isGone reports whether a reply says that the thing does not exist. A 404 that speaks of the
 // bucket is another matter.
 func isGone(err error) bool { return errors.Is(err, NotExist) }
 
@@ -115,7 +115,7 @@ func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[strin
 		ids[i] = types.ObjectIdentifier{Key: &objs[i].Key, ETag: opt(o.ETag)}
 		etags[o.Key] = o.ETag
 	}
-	quietly := true // tell only what failed
+	quietly := true // list only what failed
 	out, err := c.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 		Bucket: &c.bucket, Delete: &types.Delete{Objects: ids, Quiet: &quietly},
 	})
@@ -140,7 +140,7 @@ func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[strin
 	return changed, nil
 }
 
-// refusesMany tells a server that does not take DeleteObjects, or wants an MD5
+// refusesMany reports whether a server does not take DeleteObjects, or wants an MD5
 // with it, from one that failed.
 func refusesMany(err error) bool {
 	switch statusOf(err) {

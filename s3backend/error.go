@@ -13,7 +13,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Kind is what went wrong, in the few ways that callers tell apart. A Kind is
+// Kind is what went wrong, in the few ways that callers distinguish. A Kind is
 // an error: write errors.Is(err, s3backend.NotExist).
 type Kind uint8
 

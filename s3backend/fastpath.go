@@ -99,7 +99,7 @@ func routeOf(op, key string, req *http.Request) *signedRoute {
 	return r
 }
 
-// notDirect tells that the SDK has to send the request.
+// notDirect is the error of sendFast for a request that the SDK has to send.
 type notDirect struct {
 	first    error // of the attempt that was made already, nil for none
 	attempts int   // that the SDK may make, 0 for its own number

@@ -30,7 +30,7 @@ func (c *Client) Rewrite(ctx context.Context, obj Object) (Object, error) {
 	return c.Copy(ctx, obj, obj.Key, h, Condition{IfMatch: obj.ETag})
 }
 
-// OwnerOf is the canonical id of an object's owner, as its ACL tells.
+// OwnerOf returns the canonical ID of an object's owner, by its ACL.
 func (c *Client) OwnerOf(ctx context.Context, key string) (string, error) {
 	out, err := c.objectACL(ctx, key)
 	if err != nil {
@@ -51,8 +51,8 @@ func (c *Client) objectACL(ctx context.Context, key string) (*s3.GetObjectAclOut
 	return out, nil
 }
 
-// Shared tells of an object of ours whether its ACL lets somebody else read it: the
-// bucket's owner, for whom the ACL is made. Whose the object is, it does not tell: a policy
+// Shared reports whether the ACL of an object of ours lets somebody else read it: the
+// bucket's owner, for whom the ACL is made. It does not find out whose the object is: a policy
 // may let the ACLs of others be read.
 func (c *Client) Shared(ctx context.Context, obj Object) (bool, error) {
 	out, err := c.objectACL(ctx, obj.Key)
@@ -85,7 +85,7 @@ func (c *Client) BucketOwner(ctx context.Context) (string, error) {
 }
 
 // IsOwner reports whether the bucket is that of the account whose credentials these are.
-// The owner that is expected tells; else AWS and versitygw say so themselves, when they
+// The expected owner shows it; else AWS and versitygw say so themselves, when they
 // are asked for a bucket of that account and no other.
 func (c *Client) IsOwner(ctx context.Context) (bool, error) {
 	if known := c.isOwner.Load(); known != nil {

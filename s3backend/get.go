@@ -146,7 +146,7 @@ func checkRange(obj Object, off, n int64, out *s3.GetObjectOutput) error {
 	}
 	var first, last, total int64
 	if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/%d", &first, &last, &total); err != nil {
-		total = -1 // "/*": the size is not told
+		total = -1 // "/*": the reply has no size
 		if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/", &first, &last); err != nil {
 			return protocolError(op, obj.Key, "S3 sent the range %q", *out.ContentRange)
 		}

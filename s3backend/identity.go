@@ -27,7 +27,7 @@ func (c *Client) Endpoint() string {
 
 // Identity is whose credentials requests are signed with.
 type Identity struct {
-	Account string // the account's id; "" where the server does not tell
+	Account string // the account's id; "" if the server does not say
 	ARN     string // of the user or the role's session; "" at a server that is not AWS
 }
 

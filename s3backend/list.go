@@ -43,7 +43,7 @@ type Finder interface {
 }
 
 // HeadOrList finds what a key holds by HeadObject, or where that is refused by a listing,
-// which tells no header. The error is NotExist for nothing, and Denied where both are
+// which has no headers. The error is NotExist for nothing, and Denied where both are
 // refused.
 func HeadOrList(ctx context.Context, b Finder, key string) (Object, error) {
 	obj, err := b.Head(ctx, key)

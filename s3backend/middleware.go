@@ -39,7 +39,7 @@ func rawReply(m middleware.Metadata) (http.Header, bool) {
 }
 
 // serverTime is S3's clock as it answered: the nearest to Last-Modified that
-// the reply to a write tells. Whole seconds, as Last-Modified is.
+// the reply to a write has. Whole seconds, as Last-Modified is.
 func serverTime(m middleware.Metadata) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(m); ok {
 		return t.UTC().Truncate(time.Second)

@@ -30,7 +30,7 @@ type Upload struct {
 type Part struct {
 	Number int32 // from 1 to MaxParts
 	ETag   string
-	CRC32  string // base64; "" where none was sent or told
+	CRC32  string // base64; "" if none was sent or returned
 	Size   int64
 }
 
@@ -63,7 +63,7 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 	return up, err
 }
 
-// confirmETag returns the ETag of what Complete has made of the upload: some servers tell
+// confirmETag returns the ETag of what Complete has made of the upload: some servers return
 // another one than the object has from then on. So the first upload of each client is looked
 // at once it is complete, and all are where that differed. Only what has the metadata of
 // the upload is its object, and not what somebody else has put since: the metadata of s3share
@@ -209,7 +209,7 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 
 // refusesSums reports whether it was the parts' checksums that Complete did not
 // like. That is so where none were promised at the start, perhaps by an earlier
-// process; and some servers tell a copied part's checksum wrongly, want all
+// process; and some servers return a wrong checksum for a copied part, want all
 // or none, or do not know the element (MalformedXML). Without them the ETags still name the parts, and each part's bytes
 // were checked as they arrived.
 func refusesSums(err error) bool {

@@ -10,12 +10,12 @@ import (
 type Object struct {
 	Key      string
 	Size     int64     // bytes
-	ETag     string    // opaque, without quotes; "" where S3 told none
+	ETag     string    // opaque, without quotes; "" if S3 sent none
 	Modified time.Time // S3's Last-Modified; after a Put or Complete, S3's clock as it answered
 	Version  string    // version id; "" where the bucket is not versioned, and always in a listing
 	Owner    string    // owner's id, where a listing was asked for it
-	Class    string    // storage class; "" where S3 told none
-	Header   *Header   // nil unless a Head or a Get told it
+	Class    string    // storage class; "" if S3 sent none
+	Header   *Header   // nil unless it came with a Head or a Get
 }
 
 // Header is what travels with an object beside its bytes, and what an edit
@@ -37,7 +37,7 @@ type Header struct {
 	// of its own (see Client.Tagging); where it is set, it is sent.
 	Tagging string
 
-	// TagCount is how many tags the object has, where S3 tells. Never sent.
+	// TagCount is how many tags the object has, if S3 sent it. Never sent by us.
 	TagCount int
 }
 

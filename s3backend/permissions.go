@@ -21,7 +21,7 @@ import (
 // Each May... returns nil for granted, Denied for refused, [ErrUntold] where the server's
 // answers do not tell, and any other error for that it could not be asked.
 
-// ErrUntold says that what came back does not tell whether the policy grants it.
+// ErrUntold is the error of a question that the server's replies do not answer.
 var ErrUntold = errors.New("the answer does not tell")
 
 // ErrACLsOff says that the bucket takes no ACLs but the one that every upload
@@ -46,9 +46,9 @@ func (c *Client) MayList(ctx context.Context, prefix string) error {
 
 // MayGet reports whether objects with this prefix may be read, as far as the policy
 // goes: the ACL of an object may refuse it still. It reads a byte of some that are there;
-// where there are none, only an answer that a key is missing tells, since who may not get
-// is refused that. mayList is what MayList told of the same prefix: who may not list is
-// refused what is not there, whatever else is granted.
+// if there are none, only the reply that a key does not exist is an answer: a client that may not
+// get is refused. mayList is the result of MayList for the same prefix: a client that may not
+// list is refused what does not exist, whatever else is granted.
 // Source: Amazon S3 API Reference, GetObject, "Permissions".
 func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error {
 	if errors.Is(mayList, Denied) {
@@ -68,7 +68,7 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 	return missing
 }
 
-// mayGetSome tells by what is there whether it may be read: of some objects of each
+// mayGetSome reads a byte of what is there, to find out whether it may be read: of some objects of each
 // owner, since everybody may read his own. It is Denied where none of an owner's may.
 // What is archived may be read as far as the policy goes. That the folder's own object may not
 // be read counts at AWS alone: versitygw judges "Delivery/" as the key "Delivery", which
@@ -213,7 +213,7 @@ func (c *Client) mayPutPart(ctx context.Context, up Upload) error {
 
 // UploadProbe is what the reply to CreateMultipartUpload shows of the bucket.
 type UploadProbe struct {
-	Encryption string    // as objects are stored: "AES256", "aws:kms"; "" where it is not told
+	Encryption string    // as objects are stored: "AES256", "aws:kms"; "" if the reply does not say
 	KMSKey     string    // the key's ARN, for aws:kms
 	AbortDate  time.Time // when a lifecycle rule would end the upload; zero where none does
 	Leftover   Upload    // the upload, where it could not be aborted
@@ -275,7 +275,7 @@ func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 func (c *Client) mayKeepVersions(ctx context.Context, prefix string) bool {
 	if c.versions.Load() == versionsUnknown {
 		if page, err := c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil && len(page.Objects) == 1 {
-			_, _ = c.Head(ctx, page.Objects[0].Key) // notes what it tells
+			_, _ = c.Head(ctx, page.Objects[0].Key) // notes the version ID
 		}
 	}
 	return c.versions.Load() != versionsNone
@@ -303,7 +303,7 @@ func (c *Client) noteVersion(id string) {
 // the request might take it for an upload, and Ceph RGW 16 tells nothing by its
 // answer: of others than AWS and versitygw the error is ErrUntold. AWS's refusal of a key
 // that nobody has tells nothing either: MayPut does. ErrACLsOff where
-// the bucket has none. mayList is what MayList told of the same prefix.
+// the bucket has none. mayList is the result of MayList for the same prefix.
 func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
 	if c.notAWS && !c.isVersity(ctx) {
 		return ErrUntold

@@ -52,7 +52,7 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// reasonError is what S3 answered, and a reason for it that S3 does not tell.
+// reasonError is what S3 answered, and a reason for it that S3 does not give.
 type reasonError struct{ reason, err error }
 
 func (e *reasonError) Error() string   { return e.reason.Error() + ": " + e.err.Error() }

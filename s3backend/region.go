@@ -23,14 +23,14 @@ const (
 type UnsignedAnswer struct {
 	Err    error  // why the signed request failed
 	Exists bool   // the bucket exists; if false, there is no bucket of this name
-	Region string // the bucket's region, "" if the server does not tell
+	Region string // the bucket's region, "" if the server does not say
 }
 
 func (u *UnsignedAnswer) Error() string { return u.Err.Error() }
 func (u *UnsignedAnswer) Unwrap() error { return u.Err }
 
 // bucketRegion asks for the bucket's region by an unsigned HeadBucket, sent to the same
-// endpoint as every other request. The region is "" if the server does not tell. The error
+// endpoint as every other request. The region is "" if the server does not say. The error
 // is NoBucket if no bucket has this name.
 func (c *Client) bucketRegion(ctx context.Context) (string, error) {
 	region, err := manager.GetBucketRegion(ctx, c.s3, c.bucket, withoutOwner, unnoticed)

@@ -65,7 +65,7 @@ func (c *counter) logReply(ctx context.Context, op string, req, reply any, took 
 			slog.String("request", r.Header.Get("X-Amz-Request-Id")))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.Any("error", err))
+		attrs = append(attrs, slog.Any("err", err))
 	}
 	c.log.LogAttrs(ctx, slog.LevelDebug, "s3 request", attrs...)
 }

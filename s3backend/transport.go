@@ -84,7 +84,7 @@ func tune(t *http.Transport) {
 	}
 }
 
-// conn tells the watchdog of the request it serves each time bytes went out.
+// conn resets the watchdog of the request that it serves each time bytes were sent.
 type conn struct {
 	net.Conn
 	dog atomic.Pointer[watchdog] // of the request now on this connection

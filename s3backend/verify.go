@@ -109,7 +109,7 @@ func (c *Client) notS3() error {
 	return protocolError("Open", "", "%s answers, but does not speak S3", where)
 }
 
-// fromS3 tells by the headers whether an S3 server answered: all that are
+// fromS3 reports by the headers whether an S3 server answered: all that are
 // known send a request id or a region, and a web server sends neither.
 func fromS3(h http.Header) bool {
 	for name := range h {

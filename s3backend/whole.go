@@ -318,7 +318,7 @@ func Download(ctx context.Context, from Requests, obj Object, off, n int64, w io
 		return nil
 	}
 	d := &download{from: from, obj: obj}
-	if obj.ETag == "" { // a version that cannot be told from the next one: one request
+	if obj.ETag == "" { // a version that cannot be distinguished from the next one: one request
 		body, err := from.Get(ctx, obj, off, n)
 		if err != nil {
 			return err

@@ -39,7 +39,7 @@ func (s *xmlScanner) child(parent string) []byte {
 		s.empty = true
 		tag = tag[:len(tag)-1]
 	}
-	name, _, _ := bytes.Cut(tag, []byte(" ")) // attributes tell nothing that is asked for
+	name, _, _ := bytes.Cut(tag, []byte(" ")) // attributes are not used
 	s.bad = len(name) == 0
 	return name
 }
@@ -78,7 +78,7 @@ func (s *xmlScanner) skip(name []byte) {
 	}
 }
 
-// ended tells that the document was read to its end, and nothing was bad.
+// ended reports whether the document was read to its end, and nothing was bad.
 func (s *xmlScanner) ended() bool {
 	return !s.bad && len(bytes.TrimSpace(s.rest)) == 0
 }

@@ -202,7 +202,7 @@ func ended(r io.Reader) bool {
 	return n == 0 && errors.Is(err, io.EOF)
 }
 
-// finishLocked tells those who wait for a block of f that is not full why, and
+// finishLocked returns err to those who wait for a block of f that is not full, and
 // forgets these blocks, so that the next read tries again.
 func (c *Cache) finishLocked(f *fetch, err error) {
 	if f.owner != nil {

@@ -142,11 +142,11 @@ func isLast(path []byte, name string) bool {
 	return i >= 0 && path[i] == '/' && string(path[i+1:]) == name
 }
 
-// fdInfo is what is told of a descriptor.
+// fdInfo is what the kernel shows of a descriptor.
 type fdInfo struct {
 	writes bool
 	mount  string // its id
-	ino    uint64 // 0 where the kernel does not tell
+	ino    uint64 // 0 if the kernel does not show it
 }
 
 // parseFDInfo reads /proc/PID/fdinfo/FD. Source: proc_pid_fdinfo(5).

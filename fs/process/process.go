@@ -2,11 +2,11 @@
 // they still have open.
 //
 // FUSE names the thread that a request comes from. [Table.Of] finds its process, and holds
-// on to it by a pidfd: so [Process.Killed] can tell how it ended after its parent has
+// on to it by a pidfd: so [Process.Killed] can report how it ended after its parent has
 // waited for it, and another process that gets its number is not taken for it. All who
 // ask about one process share one pidfd.
 //
-// Where a kernel or a platform cannot tell something, a process counts as one that goes
+// Where a kernel or a platform does not show something, a process counts as one that goes
 // on, and has nothing open.
 package process
 

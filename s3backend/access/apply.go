@@ -18,8 +18,8 @@ import (
 // ErrChanged says that somebody changed the bucket while the plan was looked at.
 var ErrChanged = errors.New("it was changed by somebody else meanwhile")
 
-// Apply does what is to be done, and tells after each step; a step that turns out to be
-// nothing for this server is told as Left. It ends at the first
+// Apply does what is to be done, and reports each step; a step that this server cannot do is
+// reported as Left. It ends at the first
 // failure; a plan that is made anew goes on from there.
 func (p *Plan) Apply(ctx context.Context, c *s3backend.Client, done func(Step)) error {
 	for _, s := range p.Steps {

@@ -9,6 +9,6 @@
 //
 // [Look] finds out how a bucket is, [MakePlan] what has to be done to it for a
 // [Setup], and [Plan.Apply] does that; a Plan can also be written for people, for
-// scripts, for Terraform and for CloudFormation. A [Lint] tells what a policy lets
+// scripts, for Terraform and for CloudFormation. A [Lint] shows what a policy lets
 // whom do, and what is wrong with it. An [Invitation] is what the client is sent.
 package access

@@ -19,14 +19,14 @@ type State string
 const (
 	StateOK      State = "ok"
 	StateNote    State = "note"    // worth knowing, and nothing is wrong
-	StateUnknown State = "unknown" // it cannot be told from here
+	StateUnknown State = "unknown" // it cannot be found out from here
 	StateMissing State = "missing" // something the exchange needs
 )
 
 // Check names what was looked at.
 type Check string
 
-// The checks, in the order in which they are told.
+// The checks, in the order in which they are printed.
 const (
 	CheckIdentity   Check = "identity"
 	CheckClock      Check = "clock"
@@ -45,7 +45,7 @@ const (
 	CheckLifecycle  Check = "lifecycle"
 )
 
-// Reason is what a check found; people are told a sentence for each.
+// Reason is what a check found; people read a sentence for each.
 type Reason string
 
 // The reasons.
@@ -54,7 +54,7 @@ const (
 	WhyRefused      Reason = "refused"
 	WhyNotNeeded    Reason = "refused, and not needed here"
 	WhyUntold       Reason = "untold"
-	WhyFailed       Reason = "failed"         // it could not be asked; Err tells why
+	WhyFailed       Reason = "failed"         // it could not be asked; Err is why
 	WhyKeyRefused   Reason = "key refused"    // KMS lets this account not use the key
 	WhyACLRefused   Reason = "ACL refused"    // only what carries the ACL
 	WhyOwnUploads   Reason = "own uploads"    // AWS lets who began an upload abort it
@@ -189,7 +189,7 @@ type exam struct {
 
 func (e *exam) add(all []Finding) { e.report.Findings = append(e.report.Findings, all...) }
 
-// identity tells who we are. The policy may not let us ask.
+// identity finds out who we are. The policy may not let us ask.
 func (e *exam) identity(ctx context.Context) Finding {
 	f := Finding{Check: CheckIdentity, How: "GetCallerIdentity"}
 	if e.server != s3backend.AmazonS3 {
@@ -249,7 +249,7 @@ func (e *exam) tls() Finding {
 	return f
 }
 
-// denied reports whether err is a refusal, and not an answer that does not tell.
+// denied reports whether err is a refusal, and not ErrUntold.
 func denied(err error) bool {
 	return errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold)
 }

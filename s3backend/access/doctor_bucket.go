@@ -12,8 +12,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// ownership tells whose the objects are. Only the owner of a bucket at AWS is asked
-// for the setting; elsewhere the answers and the listing tell.
+// ownership finds out whose the objects are. Only the owner of a bucket at AWS is asked
+// for the setting; elsewhere the replies and the listing show it.
 func (e *exam) ownership(ctx context.Context) Finding {
 	f := Finding{Check: CheckOwnership, State: StateOK, How: "GetBucketOwnershipControls"}
 	if e.owner && e.server == s3backend.AmazonS3 {
@@ -77,7 +77,7 @@ func (e *exam) readable(ctx context.Context) Finding {
 // surveyed is how many objects doctor looks at; repair looks at all.
 const surveyed = 10_000
 
-// encryption tells how objects are stored, as the answer to an upload, or an object
+// encryption finds out how objects are stored, as the answer to an upload, or an object
 // there, says.
 func (e *exam) encryption(ctx context.Context) Finding {
 	f := Finding{Check: CheckEncryption, State: StateOK, Reason: WhyEncrypted, How: "CreateMultipartUpload"}

@@ -23,7 +23,7 @@ type folderExam struct {
 }
 
 // ask sends the probes. A large upload is begun, and aborted at once, where that
-// can be, or where nothing else would tell of the encryption key.
+// can be, or where nothing else would show the encryption key.
 func (f *folderExam) ask(ctx context.Context) {
 	c := f.Client
 	f.list = c.MayList(ctx, f.prefix)
@@ -40,7 +40,7 @@ func (f *folderExam) ask(ctx context.Context) {
 
 // askDeletes sends the folders' probes for deletes. It is called after ask has returned for all
 // of them: what a server may be asked depends on whether the bucket keeps versions, which any
-// object of any folder tells.
+// object of any folder shows.
 func (e *exam) askDeletes(ctx context.Context) {
 	var g sync.WaitGroup
 	for _, f := range e.folders {
@@ -49,7 +49,7 @@ func (e *exam) askDeletes(ctx context.Context) {
 	g.Wait()
 }
 
-// findings judges the answers. shared tells that the folder is the one that the owner
+// findings judges the answers. shared is true for the folder that the owner
 // fills: a client need not put there, as it need not get from the others.
 func (f *folderExam) findings(shared bool) []Finding {
 	needGet, needPut := f.owner || shared, f.owner || !shared
@@ -104,8 +104,8 @@ func (f *folderExam) findings(shared bool) []Finding {
 	return []Finding{list, get, put, acl, remove, abort}
 }
 
-// judge makes a finding of what a probe told. needed tells that the exchange cannot
-// do without.
+// judge returns the finding for the result of a probe. needed is true if the exchange cannot do
+// without.
 func (f *folderExam) judge(check Check, err error, needed bool, how string) Finding {
 	d := Finding{Check: check, Folder: f.name, How: how, Err: err}
 	switch {

@@ -68,7 +68,7 @@ const (
 )
 
 // uploading are the actions of an upload. AWS lets who began an upload abort it
-// and list its parts, unless told otherwise; other servers ask for both.
+// and list its parts, unless a statement says otherwise; other servers ask for both.
 var uploading = Strings{PutObject, AbortUpload, ListParts}
 
 // Terms are what an owner offers one client in one bucket.
@@ -116,7 +116,7 @@ func (t Terms) owns(sid string) bool {
 
 func (t Terms) sid(what string) string { return sidPrefix + what + mark(t.Client) }
 
-// mark tells clients apart in Sids, which have letters and digits only: the
+// mark distinguishes clients in Sids, which have letters and digits only: the
 // account's id, and eight digits more where the principal is not all of it.
 func mark(principal string) string {
 	account := PrincipalAccount(principal)
@@ -209,7 +209,7 @@ func (d Document) withoutACL() Document {
 
 // mustGrantOwner keeps out uploads that carry another ACL, by which the owner could not
 // read them. It does not judge requests without any: parts and the completion of an
-// upload carry none, and nothing in a policy tells their requests from those of a
+// upload carry none, and nothing in a policy distinguishes their requests from those of a
 // PutObject without one, which doctor and repair find.
 func (t Terms) mustGrantOwner() Statement {
 	s := t.mustGrantOwnerAlways()

@@ -19,7 +19,7 @@ type Bucket struct {
 	Exists   bool
 	Region   string
 	Endpoint string // "" for AWS; elsewhere only Policy and Folders are known
-	Owner    string // the account of who asks, "" where the server does not tell
+	Owner    string // the account of who asks, "" if the server does not say
 
 	Policy     *Document // nil for none
 	NoPolicies string    // why the server can have none, "" if it can

@@ -33,7 +33,7 @@ type Rights struct {
 	List, Get, Put, Delete Answer
 }
 
-// Words are the rights as a list: "list, get". perhaps is how one is told that may
+// Words are the rights as a list: "list, get". perhaps is how one is written that may
 // or may not be there, with %s for it.
 func (r Rights) Words(perhaps string) string {
 	var words []string
@@ -54,7 +54,7 @@ func (r Rights) Words(perhaps string) string {
 	return strings.Join(words, ", ")
 }
 
-// OnCondition is how rights are told that depend on what only S3 can judge.
+// OnCondition is how rights are written that depend on what only S3 can judge.
 const OnCondition = "%s on a condition"
 
 // Lint is a policy that is looked at, and for which exchange.
@@ -156,7 +156,7 @@ var (
 	}
 )
 
-// Rights tells what a client may do in a folder.
+// Rights returns what a client may do in a folder.
 func (l Lint) Rights(client, folder string) Rights {
 	r := Rights{Folder: folder}
 	key := folder + "/" + somewhere
@@ -289,7 +289,7 @@ type ClientRights struct {
 	May    map[string]string `json:"may"`
 }
 
-// Review tells of the clients that are named.
+// Review returns the rights of the clients that are named.
 func (l Lint) Review(clients []string) Review {
 	r := Review{Bucket: l.Bucket, Clients: []ClientRights{}, Remarks: append([]Remark{}, l.Remarks()...)}
 	for _, c := range clients {

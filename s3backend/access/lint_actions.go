@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// An exchange needs few actions. What else a statement allows is told: a short list of
+// An exchange needs few actions. Every other that a statement allows is reported: a short list of
 // actions that only read what a client learns little from is a note, all others are too
 // wide, those that nobody knows yet among them.
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Answer is whether something is granted, as far as the policy tells.
+// Answer is whether something is granted, as far as the policy shows.
 type Answer int
 
 // The answers.

@@ -35,7 +35,7 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 	if len(j.foreign) > 0 {
 		say(Wrong, "S3 has no action %s", strings.Join(j.foreign, ", "))
 	}
-	if s.Principal.Everyone() || len(s.Principal.awsNames()) > 0 { // else it was told of the principal
+	if s.Principal.Everyone() || len(s.Principal.awsNames()) > 0 { // else the remark is about the principal
 		l.checkResources(s, j.onObjects, say)
 	}
 	l.checkACLs(s, say)

@@ -158,7 +158,7 @@ func fixedSource(v string) bool {
 	return len(f) == 6 && (IsAccountID(f[4]) || fixed(v))
 }
 
-// checkPrincipal tells of principals that an exchange has no need of.
+// checkPrincipal finds principals that an exchange does not need.
 func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 	if s.NotPrincipal != nil {
 		say(Wide, "it allows everybody but a few (NotPrincipal)")
@@ -199,7 +199,7 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 	}
 }
 
-// checkService tells of a service that may act in the bucket.
+// checkService finds a service that may act in the bucket.
 func (l Lint) checkService(s Statement, names string, say func(Level, string, ...any)) {
 	switch {
 	case !s.Condition.bounded():

@@ -99,7 +99,7 @@ func (s Statement) hasVariables() bool {
 	return has(s.Resource) || has(s.NotResource)
 }
 
-// checkResources tells of what a statement reaches beside the two folders.
+// checkResources finds what a statement covers besides the two folders.
 func (l Lint) checkResources(s Statement, onObjects bool, say func(Level, string, ...any)) {
 	if len(s.NotResource) > 0 {
 		say(Wide, "it allows everything but a few resources (NotResource)")

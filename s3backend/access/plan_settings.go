@@ -47,7 +47,7 @@ func abortRule() types.LifecycleRule {
 	}
 }
 
-// abortsAll tells after how many days a rule ends incomplete uploads, and whether
+// abortsAll returns after how many days a rule ends incomplete uploads, and whether
 // it does so in all of the bucket.
 func abortsAll(r types.LifecycleRule) (days int32, all bool) {
 	if r.Status != types.ExpirationStatusEnabled || r.AbortIncompleteMultipartUpload == nil {

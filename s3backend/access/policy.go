@@ -215,7 +215,7 @@ func (d Document) policyVersion() string {
 	return oldPolicyVersion
 }
 
-// Partition is that of the policy's resources, "" where they tell none.
+// Partition is that of the policy's resources, "" if they name none.
 func (d Document) Partition() string {
 	for _, s := range d.Statement {
 		for _, r := range slices.Concat(s.Resource, s.NotResource) {

@@ -12,7 +12,7 @@ import (
 // marks show a step's state.
 var marks = map[StepState]string{Change: "+", Done: "=", Left: "-", ByHand: "!"}
 
-// Write tells the plan as people read it.
+// Write writes the plan for people to read.
 func (p *Plan) Write(w io.Writer) error {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, s := range p.Steps {

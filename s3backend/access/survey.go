@@ -32,15 +32,15 @@ type Survey struct {
 	Looked func(n int)
 
 	mu  sync.Mutex
-	who string // how listings name us, "" where that cannot be told
+	who string // how listings name us, "" if that is not known
 }
 
 // Result is what a survey came to.
 type Result struct {
 	Unreadable []s3backend.Object
 	Listed     int
-	Unsure     int  // of which it could not be told
-	Nameless   bool // all are of those, since it cannot be told which are ours
+	Unsure     int  // of which it is not known
+	Nameless   bool // all are of those, since it is not known which are ours
 	Cut        bool // there are more objects than Most, or than can be found at once
 }
 
@@ -169,12 +169,12 @@ func Mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, er
 	return ByCopy, nil
 }
 
-// MendAll mends objects, many at once, and tells of each as it is done. It goes on
+// MendAll mends objects, many at once, and reports each as it is done. It goes on
 // after one that fails; its error is the context's.
 func MendAll(ctx context.Context, c *s3backend.Client, all []s3backend.Object, done func(s3backend.Object, Way, error)) error {
 	var g errgroup.Group
 	g.SetLimit(lookers)
-	var mu sync.Mutex // held while done is told
+	var mu sync.Mutex // held while done is called
 	for _, o := range all {
 		if ctx.Err() != nil {
 			break

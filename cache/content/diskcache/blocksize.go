@@ -1,7 +1,7 @@
 package diskcache
 
 // BlockSize is the cache's unit in bytes. It is the largest read that the
-// kernel sends to a FUSE mount unless told otherwise.
+// kernel sends to a FUSE mount by default.
 const BlockSize = 128 << 10
 
 // BlocksIn returns how many blocks n bytes fill or begin.

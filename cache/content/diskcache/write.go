@@ -68,7 +68,7 @@ func (d *Cache) dataToWrite(e *Entry, lowly func(func())) (f DataFile, err error
 	}
 	flag := os.O_CREATE | os.O_TRUNC
 	if made {
-		flag = os.O_CREATE // it may have been removed: the sums will tell
+		flag = os.O_CREATE // it may have been removed: the sums will show it
 	}
 	lowly(func() { f, err = d.OpenFile(d.path(e, dataExt), os.O_RDWR|flag) })
 	if err != nil {
