@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var (
+	docLink    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	docHeading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	docCode    = regexp.MustCompile("(?ms)^```.*?^```$")
+	codePath   = regexp.MustCompile("`((?:cmd|fs|cache|s3backend|integration|docs)/[a-z0-9_/.]+)`")
+)
+
+// anchor returns the fragment that names a heading, as hosts of Markdown make it.
+func anchor(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(heading))
+}
+
+// TestDocLinks follows each link within the documents, to a file and to a heading in it, and
+// each path of the repository that they name. The README has to link every page.
+func TestDocLinks(t *testing.T) {
+	root := filepath.Join("..", "..")
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages in docs: %v", err)
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		if name := "docs/" + filepath.Base(page); !strings.Contains(string(readme), "("+name+")") {
+			t.Errorf("README.md has no link to %s", name)
+		}
+	}
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
+		pages = append(pages, filepath.Join(root, name))
+	}
+	headings := map[string]map[string]bool{}
+	anchorsOf := func(path string) map[string]bool {
+		if headings[path] == nil {
+			text, _ := os.ReadFile(path)
+			headings[path] = map[string]bool{}
+			for _, m := range docHeading.FindAllSubmatch(docCode.ReplaceAll(text, nil), -1) {
+				headings[path][anchor(string(m[1]))] = true
+			}
+		}
+		return headings[path]
+	}
+	for _, page := range pages {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(docCode.ReplaceAll(b, nil))
+		for _, m := range docLink.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, fragment, _ := strings.Cut(m[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s, which does not exist", page, m[1])
+			} else if fragment != "" && !anchorsOf(target)[fragment] {
+				t.Errorf("%s links to %s, and %s has no such heading", page, m[1], target)
+			}
+		}
+		for _, m := range codePath.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s names %s, which does not exist", page, m[1])
+			}
+		}
+	}
+}
