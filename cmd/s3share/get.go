@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 func newGet() *cobra.Command {
@@ -35,15 +38,20 @@ A file that is not fetched, or goes beside another version, is a failure.`,
   s3share get Submissions in --exchange team`,
 		Args: argRange(2, 2, "a key or a folder, and a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {
+			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
 				key, err := keyOf(s, args[0], false)
 				if err != nil {
-					return transfer.Total{}, err
+					return nil, err
 				}
 				if strings.HasSuffix(args[0], "/") || !strings.Contains(key, "/") {
 					key += "/"
 				}
-				return transfer.Get(ctx, cfg, key, args[1])
+				if info, err := os.Stat(args[1]); err == nil && !info.IsDir() {
+					return nil, hint.With(fmt.Errorf("%s is not a directory", args[1]), "name a directory, which is made if it is not there")
+				}
+				return func(ctx context.Context, cfg transfer.Config) (transfer.Total, error) {
+					return transfer.Get(ctx, cfg, key, args[1])
+				}, nil
 			})
 		},
 	}

@@ -73,6 +73,9 @@ statements of others still let it in, they are named, and the exit status is 1.
 			}
 			ctx, stop := hint.SignalContext()
 			defer stop()
+			if err := in.checkFlags(); err != nil {
+				return err
+			}
 			if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
 				if in.remove != "" {
 					return fmt.Errorf("cannot take %s out of %s: %w", in.remove, in.bucket, err)
@@ -98,10 +101,33 @@ statements of others still let it in, they are named, and the exit status is 1.
 	return cmd
 }
 
+// checkFlags refuses flags that contradict each other.
+func (in *initCmd) checkFlags() error {
+	var forms []string
+	for _, f := range []struct {
+		name string
+		said bool
+	}{{"--json", in.json}, {"--terraform", in.terraform}, {"--cloudformation", in.cloudFormation}} {
+		if f.said {
+			forms = append(forms, f.name)
+		}
+	}
+	if len(forms) > 1 {
+		return hint.Usage("", "%s print the plan in different forms: say one of them", strings.Join(forms, " and "))
+	}
+	return nil
+}
+
 func (in *initCmd) run(ctx context.Context, stdin io.Reader, out io.Writer) error {
 	s, err := in.settings()
 	if err != nil {
 		return err
+	}
+	if err := config.CheckBucket(s.Bucket); err != nil {
+		return hint.Usage("", "%w", err)
+	}
+	if err := access.CheckBucketName(s.Bucket); err != nil && !s.NotAWS() && !s3backend.IsAccessPoint(s.Bucket) {
+		return hint.Usage("", "%w", err)
 	}
 	if s3backend.IsAccessPoint(s.Bucket) {
 		return hint.Usage("name the bucket behind it", "an access point has no settings of a bucket")

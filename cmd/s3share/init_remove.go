@@ -13,10 +13,13 @@ import (
 
 // revoke takes the statements of s3share for a client out of the policy.
 func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
-	if in.client != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
-		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove lets nobody in, and only changes the policy")
+	if in.client != "" || in.grant != "" || in.ownership != "" || in.kms != "" || in.versioning || in.terraform || in.cloudFormation || in.json || in.dir != "" {
+		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove only takes a client out of the policy")
 	}
 	in.client = in.remove
+	if _, err := access.ClientPrincipal(in.remove, s.Region, s.NotAWS()); err != nil {
+		return hint.Usage("", "cannot read --remove: %w", err)
+	}
 	client, err := connect(ctx, s, "")
 	if err != nil {
 		return explainSetup(s.Destination(), err)

@@ -42,6 +42,9 @@ func (o *ownerFlags) settings() (*config.Settings, error) {
 		return nil, err
 	}
 	s.Bucket = o.bucket
+	if err := config.CheckBucket(s.Bucket); err != nil && s.Bucket != "" { // policy --check finds its bucket itself
+		return nil, hint.Usage("", "%w", err)
+	}
 	return s, nil
 }
 
@@ -70,19 +73,19 @@ func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) 
 	s.Bucket, s.Elsewhere = o.bucket, elsewhere
 	var err error
 	if o.client == "" {
-		return s, hint.Usage("name the client's account with --client, 12 digits", "who is to be let in?")
+		return s, hint.Usage("name the client's account with --client, 12 digits", "no client is named")
 	}
 	if s.Client, err = access.ClientPrincipal(o.client, region, elsewhere); err != nil {
 		return s, hint.Usage("", "cannot read --client: %w", err)
 	}
 	if o.grant != "" {
 		if s.Grant, err = access.ParseGrant(o.grant); err != nil {
-			return s, hint.Usage("", "cannot read --grant: %w", err)
+			return s, hint.Usage(hint.DidYouMean(o.grant, grantNames(), ""), "cannot read --grant: %w", err)
 		}
 	}
 	if o.ownership != "" {
 		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {
-			return s, hint.Usage("", "cannot read --ownership: %w", err)
+			return s, hint.Usage(hint.DidYouMean(o.ownership, ownershipNames, ""), "cannot read --ownership: %w", err)
 		}
 	}
 	if o.kms != "" {
@@ -93,6 +96,16 @@ func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) 
 	names, err := o.twoFolders()
 	s.Shared, s.Delivered = names[0], names[1]
 	return s, err
+}
+
+// ownershipNames are the settings of Object Ownership, as --ownership takes them.
+var ownershipNames = []string{string(access.Enforced), string(access.Preferred), string(access.Writer)}
+
+func grantNames() (names []string) {
+	for _, g := range access.Grants() {
+		names = append(names, string(g))
+	}
+	return names
 }
 
 func (o *ownerFlags) twoFolders() (names [2]string, err error) {

@@ -51,9 +51,9 @@ was found that is more than a note.
 			}
 			switch {
 			case in.check != "" && in.iam:
-				return hint.Usage("", "--check is about the bucket's policy, and --iam prints another")
+				return hint.Usage("", "--check looks at a bucket's policy and --iam prints another kind: say one of them")
 			case in.kms != "" && !in.iam:
-				return hint.Usage("", "--kms is for --iam: a bucket policy does not speak of keys")
+				return hint.Usage("", "a bucket policy has nothing about keys: say --kms with --iam only")
 			case in.check != "":
 				return in.look(cmd.InOrStdin(), cmd.OutOrStdout())
 			}
@@ -72,7 +72,7 @@ was found that is more than a note.
 // write prints the policy of the terms.
 func (in *policyCmd) write(out io.Writer) error {
 	if in.bucket == "" {
-		return hint.Usage("", "policy needs a bucket, or --check")
+		return hint.Usage("", "policy needs a bucket whose policy is printed, or with --check a policy to look at")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -109,6 +109,9 @@ func (in *policyCmd) write(out io.Writer) error {
 // nobody stands for the client where the policy does not name one.
 const nobody = "000000000000"
 
+// notAPolicy says what is a policy.
+const notAPolicy = "a policy is what aws s3api get-bucket-policy --bucket BUCKET --query Policy --output text prints"
+
 // look checks a policy.
 func (in *policyCmd) look(stdin io.Reader, out io.Writer) error {
 	text, err := in.read(stdin)
@@ -117,7 +120,7 @@ func (in *policyCmd) look(stdin io.Reader, out io.Writer) error {
 	}
 	doc, err := access.ParseDocument(text)
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", in.check, err)
+		return hint.With(fmt.Errorf("cannot read %s: %w", in.check, err), notAPolicy)
 	}
 	l, err := in.lint(doc)
 	if err != nil {
@@ -197,7 +200,7 @@ func (in *policyCmd) lint(doc access.Document) (access.Lint, error) {
 	l.Folders = names[:]
 	if in.ownership != "" {
 		if l.Ownership, err = access.ParseOwnership(in.ownership); err != nil {
-			return l, hint.Usage("", "cannot read --ownership: %w", err)
+			return l, hint.Usage(hint.DidYouMean(in.ownership, ownershipNames, ""), "cannot read --ownership: %w", err)
 		}
 	}
 	return l, nil

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -40,20 +43,38 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 		Args: argRange(2, 1<<20, "files and a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
-			return m.run(cmd, func(ctx context.Context, s *config.Settings, cfg transfer.Config) (transfer.Total, error) {
+			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
 				if s.ReadOnly {
-					return transfer.Total{}, hint.Usage("", "the exchange %s is read-only, by its settings", s.Label())
+					return nil, hint.Usage("", "the exchange %s is read-only, by its settings", s.Label())
 				}
 				folder, err := keyOf(s, args[last], true)
 				if err != nil {
-					return transfer.Total{}, err
+					return nil, err
 				}
-				return transfer.Put(ctx, cfg, args[:last], folder)
+				if err := noneThere(args[:last]); err != nil {
+					return nil, err
+				}
+				return func(ctx context.Context, cfg transfer.Config) (transfer.Total, error) {
+					return transfer.Put(ctx, cfg, args[:last], folder)
+				}, nil
 			})
 		},
 	}
 	m.addFlags(cmd)
 	return cmd
+}
+
+// noneThere is the error if none of some files can be found: then S3 need not be asked.
+func noneThere(files []string) error {
+	var none error
+	for _, f := range files {
+		_, err := os.Lstat(f)
+		if err == nil {
+			return nil
+		}
+		none = cmp.Or(none, fmt.Errorf("%s: %w", f, hint.WithoutPath(err)))
+	}
+	return none
 }
 
 // keyOf returns the key of a path in the exchange, as a mount shows it, without a slash at

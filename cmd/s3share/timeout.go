@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -28,9 +28,9 @@ func (f *timeoutFlag) Set(s string) error {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		return errors.New("write it with a unit, like 90s, 5m or 1h30m")
+		return fmt.Errorf("%q is no time with a unit: write it like 90s, 5m or 1h30m", s)
 	case d < 0:
-		return errors.New("a time to wait is not negative")
+		return fmt.Errorf("%q is less than nothing: write it like 90s, 5m or 1h30m", s)
 	}
 	*f = timeoutFlag(d)
 	return nil

@@ -35,8 +35,12 @@ func (m *transferCmd) addFlags(cmd *cobra.Command) {
 	}
 }
 
-// run transfers, tells what went wrong, and ends with one line.
-func (m *transferCmd) run(cmd *cobra.Command, do func(context.Context, *config.Settings, transfer.Config) (transfer.Total, error)) error {
+// transferFunc transfers.
+type transferFunc func(context.Context, transfer.Config) (transfer.Total, error)
+
+// run transfers, tells what went wrong, and ends with one line. prepare looks at the arguments,
+// before S3 is asked.
+func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (transferFunc, error)) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
 	var args []string
@@ -46,6 +50,10 @@ func (m *transferCmd) run(cmd *cobra.Command, do func(context.Context, *config.S
 	s, err := control.SettingsOf(ctx, &m.cl, args)
 	if err != nil {
 		return err
+	}
+	do, err := prepare(s)
+	if err != nil {
+		return fmt.Errorf("cannot %s: %w", m.verb, err)
 	}
 	errs := cmd.ErrOrStderr()
 	began := time.Now()
@@ -65,7 +73,7 @@ func (m *transferCmd) run(cmd *cobra.Command, do func(context.Context, *config.S
 	defer notes.Close()
 	bar := ui.NewTransferBar(errs, m.past)
 	told := &transferReport{transferCmd: m, target: s.Destination(), bar: bar}
-	total, err := do(ctx, s, transfer.Config{
+	total, err := do(ctx, transfer.Config{
 		Bucket: client, Notes: notes, Who: config.UserAtHost(), Private: private, Meter: &bar.Meter, Tell: told.tell,
 	})
 	bar.End()

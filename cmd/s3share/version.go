@@ -12,12 +12,16 @@ import (
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Tell which s3share this is",
+		Short: "Print the version of s3share",
 		Args:  argRange(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "s3share %s (%s, %s/%s)\n",
-				hint.VersionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what the command version and the flag --version print.
+func versionLine() string {
+	return fmt.Sprintf("s3share %s (%s, %s/%s)", hint.VersionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

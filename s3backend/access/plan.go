@@ -73,6 +73,9 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	if err := checkRegionalName(want.Bucket, found); err != nil {
 		return nil, err
 	}
+	if err := checkNewName(want.Bucket, found); err != nil {
+		return nil, err
+	}
 	asked := want.Ownership
 	want.Elsewhere = found.Endpoint != ""
 	if !want.Elsewhere {

@@ -66,7 +66,7 @@ func (d *Document) UnmarshalJSON(data []byte) error {
 		}
 	}
 	if found != 1 {
-		return fmt.Errorf("a policy has one member Statement, and this has %d", found)
+		return fmt.Errorf("it has %d members named Statement, and a policy has one", found)
 	}
 	*d = doc
 	return nil
@@ -80,7 +80,7 @@ func membersOf(data []byte) ([]member, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("a policy is a JSON object")
+		return nil, errors.New("it is JSON, but not an object in braces")
 	}
 	var all []member
 	for dec.More() {

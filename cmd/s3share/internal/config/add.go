@@ -151,13 +151,13 @@ func readEntries(config string) (file string, text []byte, entries map[string]En
 		file = real
 	}
 	if text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return file, nil, nil, hint.WithoutPath(err)
+		return file, nil, nil, fmt.Errorf("cannot read the config file %s: %w", file, hint.WithoutPath(err))
 	}
 	var doc struct {
 		Exchange map[string]Entry `toml:"exchange"`
 	}
 	if err := toml.Unmarshal(text, &doc); err != nil {
-		return file, text, nil, configError(file, err)
+		return file, text, nil, configError(file, text, err)
 	}
 	return file, text, doc.Exchange, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // defaultExchange is mounted when nothing says which.
@@ -29,7 +30,7 @@ const configHint = `write [exchange.default] and bucket = "NAME" into it, or say
 // named it, so that it has to be there.
 func Path(flag string) (file string, asked bool, err error) {
 	if flag == "" {
-		flag = os.Getenv("S3SHARE_CONFIG")
+		flag = os.Getenv(configVariable)
 	}
 	if flag != "" {
 		file, err = mounts.AbsPath(flag)
@@ -73,49 +74,34 @@ func checkConfig(file string) error {
 func readConfig(file, name string, s *Settings) error {
 	data, err := os.ReadFile(file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "s3://"):
+		return unknownExchange(file, name, nil)
 	case errors.Is(err, fs.ErrNotExist) && name != "":
 		return hint.With(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
-			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it", name))
+			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it, or say --bucket", TOMLKey(name)))
 	case errors.Is(err, fs.ErrNotExist):
 		return hint.With(fmt.Errorf("there is no config file %s", file), configHint)
 	case err != nil:
-		return fmt.Errorf("cannot read the config file: %w", err)
+		return fmt.Errorf("cannot read the config file %s: %w", file, hint.WithoutPath(err))
 	}
-	named, err := outline(file, data)
+	all, err := readFile(file, data)
 	if err != nil {
 		return err
 	}
 	if name == "" {
-		if name, err = named.choose(file); err != nil {
+		if name, err = all.choose(file); err != nil {
 			return err
 		}
+	} else if !slices.Contains(all.names(), name) {
+		return unknownExchange(file, name, all.names())
 	}
-	// Every table is read, for its typos; the one that is asked for lands in s.
 	doc := struct {
-		Default  string               `toml:"default"`
 		Exchange map[string]*Settings `toml:"exchange"`
 	}{Exchange: map[string]*Settings{name: s}}
 	folders := s.Folders
 	s.Folders = nil
-	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().EnableUnmarshalerInterface()
-	if err := dec.Decode(&doc); err != nil {
-		return configError(file, err)
-	}
-	if !slices.Contains(named.exchanges, name) {
-		return hint.With(fmt.Errorf("unknown exchange %q", name), fmt.Sprintf("%s has %s", file, orNone(named.exchanges)))
-	}
-	for exchange, t := range doc.Exchange {
-		var err error
-		for _, folder := range t.Folders {
-			err = errors.Join(err, CheckFolder(folder))
-		}
-		if t.Owner != "" {
-			err = errors.Join(err, checkOwner(t.Owner))
-		}
-		_, badName := privatename.New(t.Private)
-		if err = errors.Join(err, badName, t.checkSizes()); err != nil {
-			return fmt.Errorf("cannot read %s: exchange %q: %w", file, exchange, err)
-		}
+	if err := toml.NewDecoder(bytes.NewReader(data)).EnableUnmarshalerInterface().Decode(&doc); err != nil {
+		return configError(file, data, err)
 	}
 	s.Exchange = name
 	if len(s.Folders) == 0 {
@@ -132,73 +118,103 @@ func readConfig(file, name string, s *Settings) error {
 	return nil
 }
 
-// checkSizes refuses negative sizes: the config file may have them as numbers, which
-// byteSize does not parse.
-func (s *Settings) checkSizes() error {
-	for _, size := range []byteSize{s.CacheSize, s.Memory, s.StageSize} {
-		if size < 0 {
-			return fmt.Errorf("%d is no size; write it like \"512MiB\", or as a number of bytes", size)
+// contents are what a config file says.
+type contents struct {
+	Default  string               `toml:"default"`
+	Exchange map[string]*Settings `toml:"exchange"`
+
+	defaultRow int // the line of the key default
+}
+
+// names are those of the exchanges, sorted.
+func (c *contents) names() []string { return slices.Sorted(maps.Keys(c.Exchange)) }
+
+// readFile reads all of a config file, so that a mistake is found in whichever exchange it is.
+func readFile(file string, data []byte) (*contents, error) {
+	var c contents
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().EnableUnmarshalerInterface()
+	if err := dec.Decode(&c); err != nil {
+		return nil, configError(file, data, err)
+	}
+	for _, name := range c.names() {
+		for _, of := range c.Exchange[name].check() {
+			if of.err != nil {
+				return nil, fmt.Errorf("%s: %w", atLine(file, findLine(data, name, of.key, "")), of.err)
+			}
 		}
+	}
+	if c.Default != "" {
+		c.defaultRow = findLine(data, "", defaultKey, "")
+	}
+	return &c, nil
+}
+
+// checkedKey is what is wrong with a key's value.
+type checkedKey struct {
+	key string
+	err error
+}
+
+// check checks the values that the decoder takes in any form.
+func (s *Settings) check() (all []checkedKey) {
+	for _, folder := range s.Folders {
+		all = append(all, checkedKey{"folders", CheckFolder(folder)})
+	}
+	if s.Owner != "" {
+		all = append(all, checkedKey{"owner", prefixed("owner", checkOwner(s.Owner))})
+	}
+	if s.Bucket != "" {
+		all = append(all, checkedKey{"bucket", CheckBucket(s.Bucket)})
+	}
+	if s.Endpoint != "" {
+		all = append(all, checkedKey{"endpoint-url", s3backend.CheckEndpointURL(s.Endpoint)})
+	}
+	_, err := privatename.New(s.Private)
+	all = append(all, checkedKey{"private", err})
+	for key, size := range map[string]byteSize{"cache-size": s.CacheSize, "memory": s.Memory, "stage-size": s.StageSize} {
+		if size < 0 { // a number is not parsed as a size
+			err := fmt.Errorf("%s: %d is no size; write it like \"512MiB\", or as a number of bytes", key, size)
+			all = append(all, checkedKey{key, err})
+		}
+	}
+	return all
+}
+
+// prefixed is err after the key that it is about.
+func prefixed(key string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
 	}
 	return nil
 }
 
-// named is what a config file gives names to.
-type named struct {
-	byDefault string   // of the key default, "" if there is none
-	exchanges []string // sorted
-}
-
-func outline(file string, data []byte) (named, error) {
-	var doc struct {
-		Default  string         `toml:"default"`
-		Exchange map[string]any `toml:"exchange"`
+// unknownExchange is the error for a name that no exchange has.
+func unknownExchange(file, name string, names []string) error {
+	if bucket, is := strings.CutPrefix(name, "s3://"); is {
+		bucket, _, _ = strings.Cut(bucket, "/")
+		return hint.Usage("name the bucket with --bucket "+bucket, "%q is the address of a bucket, not the name of an exchange", name)
 	}
-	if err := toml.Unmarshal(data, &doc); err != nil {
-		return named{}, configError(file, err)
-	}
-	return named{doc.Default, slices.Sorted(maps.Keys(doc.Exchange))}, nil
+	return hint.With(fmt.Errorf("unknown exchange %q", name), hint.DidYouMean(name, names, fmt.Sprintf("%s has %s", file, orNone(names))))
 }
 
 // choose picks the exchange that is meant when nothing names one.
-func (n named) choose(file string) (string, error) {
+func (c *contents) choose(file string) (string, error) {
+	names := c.names()
 	switch {
-	case n.byDefault != "":
-		return n.byDefault, nil
-	case slices.Contains(n.exchanges, defaultExchange):
+	case slices.Contains(names, c.Default):
+		return c.Default, nil
+	case c.Default != "":
+		return "", hint.With(fmt.Errorf("%s: default names the exchange %q, which the file does not have", atLine(file, c.defaultRow), c.Default),
+			hint.DidYouMean(c.Default, names, "it has "+orNone(names)))
+	case slices.Contains(names, defaultExchange):
 		return defaultExchange, nil
-	case len(n.exchanges) == 1:
-		return n.exchanges[0], nil
-	case len(n.exchanges) == 0:
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
 		return "", hint.With(fmt.Errorf("%s has no exchange", file), configHint)
 	}
-	return "", hint.Usage(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of %s", strings.Join(n.exchanges, ", "), file),
-		"which exchange is meant?")
-}
-
-// configError says where in the file the mistake is.
-func configError(file string, err error) error {
-	var (
-		strict *toml.StrictMissingError
-		decode *toml.DecodeError
-	)
-	if errors.As(err, &strict) && len(strict.Errors) > 0 {
-		e := strict.Errors[0]
-		row, _ := e.Position()
-		return hint.With(fmt.Errorf("%s:%d: unknown key %q", file, row, strings.Join(e.Key(), ".")),
-			"known are "+strings.Join(configKeys(), ", "))
-	}
-	if errors.As(err, &decode) {
-		row, column := decode.Position()
-		where := ""
-		if key := decode.Key(); len(key) > 0 {
-			where = fmt.Sprintf(" (key %q)", strings.Join(key, "."))
-		}
-		text := strings.TrimPrefix(decode.Error(), "toml: ")
-		text, _, _ = strings.Cut(text, " into struct field ") // what follows names our types
-		return fmt.Errorf("%s:%d:%d: %s%s", file, row, column, text, where)
-	}
-	return fmt.Errorf("cannot read %s: %w", file, err)
+	return "", hint.Usage(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of the file", strings.Join(names, ", ")),
+		"%s has several exchanges, and none of them is named", file)
 }
 
 // configKeys are the keys of an exchange's table.
@@ -213,6 +229,9 @@ func configKeys() []string {
 	}
 	return keys
 }
+
+// isConfigKey reports whether an exchange's table may have the key.
+func isConfigKey(key string) bool { return slices.Contains(configKeys(), key) }
 
 func orNone(names []string) string {
 	if len(names) == 0 {

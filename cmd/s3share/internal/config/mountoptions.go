@@ -42,7 +42,7 @@ func readOptions(lists []string) (Layer, []string, error) {
 		case option == "allow_root":
 			return nil, nil, hint.Usage("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
 		case option == "suid" || option == "dev":
-			return nil, nil, hint.Usage("", "-o %s would let the other party bring programs with privileges, or devices", option)
+			return nil, nil, hint.Usage("leave it out", "-o %s would let the other party bring programs with privileges, or devices", option)
 		case isPlain:
 			name, value, hasValue = plain.name, plain.value, true
 		}
@@ -52,11 +52,43 @@ func readOptions(lists []string) (Layer, []string, error) {
 		}
 		st, ok := findSetting(name)
 		if !ok || !hasValue {
-			return nil, nil, hint.Usage("s3share mount --help lists the options", "unknown mount option %q", option)
+			return nil, nil, unknownOption(option, st, ok)
 		}
 		if err := l.add(st, value); err != nil {
 			return nil, nil, hint.Usage("", "cannot read -o %s: %w", option, err)
 		}
 	}
 	return l, kernel, nil
+}
+
+// unknownOption is the error for an option that there is not, or that lacks its value: then
+// known reports that, and st is its setting.
+func unknownOption(option string, st setting, known bool) error {
+	if known {
+		return hint.Usage("write it as -o "+option+"="+orWord(st.arg, "true"), "the mount option %s needs a value", option)
+	}
+	name, _, _ := strings.Cut(option, "=")
+	return hint.Usage(hint.DidYouMean(name, optionNames(), "s3share mount --help lists the options"), "unknown mount option %q", option)
+}
+
+// optionNames are the names that -o knows and that mean something to a mount of ours.
+func optionNames() []string {
+	names := []string{"noexec"}
+	for name := range plainOptions {
+		names = append(names, name)
+	}
+	for name := range otherNames {
+		names = append(names, name)
+	}
+	for _, st := range settingTable {
+		names = append(names, strings.ReplaceAll(st.name, "-", "_"))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// OptionOnly reports whether a setting has no flag, and is said with -o.
+func OptionOnly(name string) bool {
+	st, known := findSetting(strings.ReplaceAll(name, "_", "-"))
+	return known && st.usage == ""
 }

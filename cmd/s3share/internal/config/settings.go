@@ -99,8 +99,8 @@ var listSettings = map[string]func(*Settings) *[]string{
 }
 
 var settingTable = []setting{
-	{"bucket", "NAME", "the bucket, when the config file does not name it", textField(func(s *Settings) *string { return &s.Bucket })},
-	{"endpoint-url", "URL", "where S3 answers, if not at AWS", textField(func(s *Settings) *string { return &s.Endpoint })},
+	{"bucket", "NAME", "the bucket, when the config file does not name it", func(s *Settings, v string) error { s.Bucket = v; return CheckBucket(v) }},
+	{"endpoint-url", "URL", "where S3 answers, if not at AWS", func(s *Settings, v string) error { s.Endpoint = v; return s3backend.CheckEndpointURL(v) }},
 	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *Settings) *string { return &s.Region })},
 	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *Settings) *string { return &s.Profile })},
 	{"owner", "ACCOUNT", "the account that owns the bucket; another's is refused", func(s *Settings, v string) error { s.Owner = v; return checkOwner(v) }},
@@ -159,11 +159,25 @@ func (l Layer) Over(s *Settings) error {
 	return nil
 }
 
-// Environment reads the layer of the S3SHARE_ variables.
+// variableOf is the name of the environment variable of a setting.
+func variableOf(st setting) string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
+}
+
+const (
+	variablePrefix = "S3SHARE_"
+	configVariable = variablePrefix + "CONFIG" // the config file
+)
+
+// Environment reads the layer of the S3SHARE_ variables. It refuses one whose name is
+// a misspelt setting's. Other variables of that prefix may be of other programs.
 func Environment() (Layer, error) {
+	if err := checkVariables(os.Environ()); err != nil {
+		return nil, err
+	}
 	l := Layer{}
 	for _, st := range settingTable {
-		name := "S3SHARE_" + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
+		name := variableOf(st)
 		value, ok := os.LookupEnv(name)
 		if !ok || value == "" {
 			continue
@@ -179,6 +193,29 @@ func Environment() (Layer, error) {
 		}
 	}
 	return l, nil
+}
+
+// checkVariables refuses a variable whose name is like that of a setting.
+func checkVariables(env []string) error {
+	known := []string{configVariable}
+	for _, st := range settingTable {
+		known = append(known, variableOf(st))
+	}
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		rest, ours := strings.CutPrefix(name, variablePrefix)
+		if !ours || value == "" || slices.Contains(known, name) {
+			continue
+		}
+		var rests []string
+		for _, k := range known {
+			rests = append(rests, strings.TrimPrefix(k, variablePrefix))
+		}
+		if near := hint.Near(rest, rests); len(near) > 0 {
+			return hint.Usage("", "%s is unknown; did you mean %s%s?", name, variablePrefix, near[0])
+		}
+	}
+	return nil
 }
 
 // AddFlags gives flags every setting that has one, or only those that are named;
@@ -285,6 +322,32 @@ func checkOwner(id string) error {
 	return nil
 }
 
+// CheckBucket refuses what no bucket is called, whatever the server: an address, or the path
+// of an object.
+func CheckBucket(name string) error {
+	if bucket, is := strings.CutPrefix(name, "s3://"); is {
+		bucket, _, _ = strings.Cut(bucket, "/")
+		return fmt.Errorf("%q is an address: name the bucket alone, %s", name, bucket)
+	}
+	if s3backend.IsAccessPoint(name) {
+		return nil
+	}
+	if bucket, _, has := strings.Cut(name, "/"); has {
+		return fmt.Errorf("%q has a slash, which no bucket's name has: name the bucket alone, %s", name, orWord(bucket, "without a slash"))
+	}
+	if name == "" || len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*?\"'\\:", r) }) {
+		return fmt.Errorf("%q cannot be a bucket's name, which has letters, digits, dots and hyphens", name)
+	}
+	return nil
+}
+
+func orWord(s, word string) string {
+	if s == "" {
+		return word
+	}
+	return s
+}
+
 // setPrivate adds a change to the list of private names.
 func setPrivate(s *Settings, v string) error {
 	if _, err := privatename.New([]string{v}); err != nil {
@@ -303,7 +366,7 @@ func (s *Settings) PrivateNames() (*privatename.Patterns, error) {
 	}
 	for _, folder := range s.Folders {
 		if p.Dir(folder) {
-			return nil, fmt.Errorf("the private names %s take in the folder %q: nothing in it would be delivered", quoted(s.Private), folder)
+			return nil, fmt.Errorf("the private names %s take in the folder %q, of which nothing would be delivered: write narrower patterns", quoted(s.Private), folder)
 		}
 	}
 	return p, nil
@@ -352,7 +415,11 @@ func (m *modeBits) UnmarshalTOML(data []byte) error {
 	}
 	quoted, ok := value.V.(string)
 	if !ok {
-		return fmt.Errorf("umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
+		err := fmt.Errorf("umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
+		return &valueError{"umask", text, err}
 	}
-	return m.UnmarshalText([]byte(quoted))
+	if err := m.UnmarshalText([]byte(quoted)); err != nil {
+		return &valueError{"umask", text, fmt.Errorf("umask: %w", err)}
+	}
+	return nil
 }

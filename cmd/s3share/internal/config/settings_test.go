@@ -118,7 +118,7 @@ func TestSizesInTheConfigFile(t *testing.T) {
 		{`"-1"`, 0, `"-1" is no size`},
 		{`inf`, 0, "is no size"},
 		{`true`, 0, "is no size"},
-		{`["1K"]`, 0, "array"},
+		{`["1K"]`, 0, "has to be a size"},
 	} {
 		inHome(t, "[exchange.team]\nbucket = \"b\"\nmemory = "+tt.written+"\n")
 		s, err := CommandLine{}.Resolve()

@@ -7,6 +7,7 @@ package mounts
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -112,8 +113,11 @@ func ResolveDir(dir string) (string, error) {
 		return "", err
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no directory %s", filepath.Dir(abs))
+	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", abs, hint.WithoutPath(err))
+		return "", fmt.Errorf("%s: %w", filepath.Dir(abs), hint.WithoutPath(err))
 	}
 	direct := filepath.Join(parent, filepath.Base(abs))
 	if m, err := At(direct); err != nil || m != nil {

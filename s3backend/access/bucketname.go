@@ -1,0 +1,51 @@
+package access
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+// The names of buckets on AWS: of those that can be made, and of those that were made in
+// us-east-1 before March 2018.
+// Source: Amazon S3 User Guide, "General purpose bucket naming rules".
+var (
+	newBucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	oldBucketName = regexp.MustCompile(`^[A-Za-z0-9._-]{3,255}$`)
+
+	reservedPrefixes = []string{"xn--", "sthree-", "amzn-s3-demo-"}
+	reservedSuffixes = []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"}
+)
+
+const nameRules = "it needs 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at both ends"
+
+// CheckBucketName refuses a name that no bucket of AWS has.
+func CheckBucketName(bucket string) error {
+	if !oldBucketName.MatchString(bucket) {
+		return fmt.Errorf("%q cannot be the name of a bucket: %s", bucket, nameRules)
+	}
+	return nil
+}
+
+// checkNewName refuses to make a bucket of a name that AWS refuses.
+func checkNewName(bucket string, found Bucket) error {
+	if found.Exists || found.Endpoint != "" {
+		return nil
+	}
+	_, notIP := netip.ParseAddr(bucket)
+	if !newBucketName.MatchString(bucket) || strings.Contains(bucket, "..") || notIP == nil {
+		return fmt.Errorf("%q cannot be the name of a new bucket: %s", bucket, nameRules)
+	}
+	for _, p := range reservedPrefixes {
+		if strings.HasPrefix(bucket, p) {
+			return fmt.Errorf("%q cannot be the name of a bucket: AWS keeps names that begin with %s", bucket, p)
+		}
+	}
+	for _, s := range reservedSuffixes {
+		if strings.HasSuffix(bucket, s) {
+			return fmt.Errorf("%q cannot be the name of a bucket: AWS keeps names that end in %s", bucket, s)
+		}
+	}
+	return nil
+}
