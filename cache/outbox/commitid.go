@@ -70,7 +70,7 @@ func (it *Item) commitIDLocked(seq uint64) (id string, known bool) {
 // key of KMS or of the customer has another.
 // Source: Amazon S3 API Reference, Object, ETag.
 func (it *Item) contentETag() string {
-	size := it.stage.length()
+	size := it.stage.Size()
 	switch {
 	case it.onlyHeader():
 		if strings.Contains(it.base.ETag, "-") {
@@ -79,12 +79,12 @@ func (it *Item) contentETag() string {
 		return it.base.ETag
 	case size > parts.Size:
 		return it.upload().etag(size)
-	case !it.stage.whole() || it.stage.open() != nil:
+	case !it.stage.Complete() || it.stage.Open() != nil:
 		return ""
 	}
-	defer it.stage.close()
+	defer it.stage.Close()
 	sum := md5.New() // #nosec G401 -- see the import
-	if n, err := io.Copy(sum, io.NewSectionReader(it.stage.file, 0, size)); err != nil || n != size {
+	if n, err := io.Copy(sum, it.stage.Body(0, size, nil)); err != nil || n != size {
 		return ""
 	}
 	return hex.EncodeToString(sum.Sum(nil))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -24,9 +25,9 @@ func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Ite
 }
 
 func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32, aside bool) (*Item, error) {
-	var p *place
+	var p *stage.Slot
 	if base.ETag == "" {
-		p = o.takePlace()
+		p = stage.AllocSlot(o.slots)
 	}
 	it, err := o.newItem(key, p, base, read)
 	if err != nil {
@@ -42,9 +43,9 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 		it.mode, it.hasMode = *mode, true
 	}
 	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key, Over: journal.VersionOf(it.over), Base: journal.VersionOf(base), Header: (*journal.RawHeader)(base.Header), Ambiguous: it.lost, Mode: mode, Aside: aside}); err != nil {
-		it.stage.close()
+		it.stage.Close()
 		it.eraseLog()
-		it.stage.file.remove()
+		it.stage.Remove()
 		return nil, err
 	}
 	o.add(it)
@@ -60,7 +61,7 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 	if err != nil {
 		return nil, err
 	}
-	it.stage.file.done() // a later process removes it
+	it.stage.MarkDone() // a later process removes it
 	it.logGone, it.offline = true, true
 	it.nameless.Store(true)
 	o.add(it)
@@ -68,20 +69,19 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 }
 
 // newItem returns an item of a file that nobody knows of yet, in p where that is not nil.
-func (o *Outbox) newItem(key string, p *place, base s3backend.Object, read Base) (*Item, error) {
+func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object, read Base) (*Item, error) {
 	size := base.Size
 	if base.ETag == "" {
 		size, read = 0, nil
 	}
 	path := o.newPath()
-	st, err := newStage(path, p, read, size)
+	it := &Item{o: o, path: path, slot: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	it.edits.Store(base.ETag != "")
+	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.reserve, Spill: it.spill})
 	if err != nil {
 		return nil, err
 	}
-	st.room = o.room
-	it := &Item{o: o, path: path, stage: st, place: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
-	it.edits.Store(base.ETag != "")
-	st.file.outgrow = it.outgrow
+	it.stage = st
 	return it, nil
 }
 

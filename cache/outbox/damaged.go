@@ -3,8 +3,6 @@ package outbox
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
 // damagedSuffix is added to a journal that cannot be read: it is in quarantine, and
@@ -136,7 +135,7 @@ func lastWrite(path string) time.Time {
 // atFault reports whether an error says that what is on the disk is not as it was
 // written, and not that the disk did not give it.
 func atFault(err error) bool {
-	for _, fault := range []error{journal.ErrDamaged, journal.ErrNewer, errNoBegin, errNotWritten, os.ErrNotExist} {
+	for _, fault := range []error{journal.ErrDamaged, journal.ErrNewer, errNoBegin, stage.ErrNotWritten, os.ErrNotExist} {
 		if errors.Is(err, fault) {
 			return true
 		}
@@ -161,47 +160,28 @@ func (o *Outbox) quarantine(log string, err error) string {
 
 // quarantinePlace makes files of what is in a place that cannot be used, for people to
 // find.
-func (r *recovery) quarantinePlace(p *place, path string, recs []journal.Record, lines []byte, because error) {
-	o, size := r.o, int64(placeRoom) // where its journal does not say
-	if errors.Is(because, errNotWritten) {
+func (r *recovery) quarantinePlace(p *stage.Slot, path string, recs []journal.Record, lines []byte, because error) {
+	o, size := r.o, int64(stage.SlotPayload) // where its journal does not say
+	if errors.Is(because, stage.ErrNotWritten) {
 		size = stagedSize(recs)
 	}
-	if info, err := os.Stat(o.trayPath()); err == nil { // the last place may end early
-		size = max(0, min(size, info.Size()-int64(p.n)*placeSize-pageSize))
+	if info, err := os.Stat(o.slotFilePath()); err == nil { // the last slot may be short
+		size = max(0, min(size, info.Size()-int64(p.N)*stage.SlotSize-stage.SlotLogSize))
 	}
 	log := path + journal.Suffix + damagedSuffix
-	b := &staged{place: p, path: path, size: size}
-	err := b.move(func() error { return os.WriteFile(log, lines, 0o600) })
+	err := stage.OpenFile(path, p, size, nil).MoveToFile(func() error { return os.WriteFile(log, lines, 0o600) })
 	if err == nil {
 		err = o.syncAll(path, log)
 	}
 	if err == nil {
-		err = p.endLog()
+		err = p.EndLog()
 	}
 	if err != nil {
-		o.log.Error("what is owed cannot be read, and stays where it is", "place", p.n, "err", errors.Join(because, err))
-		o.unreadable(Status{Key: keyOf(recs, trayName), Size: size, Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because, shownPath(o.trayPath()), err)}, o.trayPath())
+		o.log.Error("what is owed cannot be read, and stays where it is", "place", p.N, "err", errors.Join(because, err))
+		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size, Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because, shownPath(o.slotFilePath()), err)}, o.slotFilePath())
 		return
 	}
-	p.give()
+	p.Free()
 	o.log.Error("what is owed cannot all be read; it is kept", "journal", log, "err", because)
 	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(log))
-}
-
-// checkSum proves that the first size bytes of a staged file are those that were
-// written: its place may have held another's when the machine stopped.
-func checkSum(file *staged, size int64, want uint32) error {
-	if err := file.open(); err != nil {
-		return err
-	}
-	defer file.close()
-	h := crc32.NewIEEE()
-	n, err := io.Copy(h, io.NewSectionReader(file, 0, size))
-	if err != nil {
-		return fmt.Errorf("the staged file: %w", err)
-	}
-	if n < size || h.Sum32() != want {
-		return errNotWritten
-	}
-	return nil
 }

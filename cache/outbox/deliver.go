@@ -117,7 +117,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.mu.Lock()
 	it.up = nil
 	it.mu.Unlock()
-	whole := it.stage != nil && it.stage.whole() && !it.unlike.Load()
+	whole := it.stage != nil && it.stage.Complete() && !it.unlike.Load()
 	failpoint("delivered")
 	if st := it.Status(); st.Theirs != "" {
 		st.State = Conflict
@@ -189,7 +189,7 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	}
 	it.mu.Unlock()
 	if over && open != nil && it.stage != nil {
-		it.stage.rebase(it.opened(open(obj)))
+		it.stage.Rebase(it.opened(open(obj)))
 	}
 	it.o.events.Committed(it, obj)
 }
@@ -227,7 +227,7 @@ func (it *Item) seq() uint64 {
 	if it.stage == nil {
 		return 0
 	}
-	return it.stage.changes()
+	return it.stage.Changes()
 }
 
 // commit makes the item's content the object at its key, on the condition that
@@ -245,10 +245,10 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	if err := it.syncOverSeal(); err != nil {
 		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered", "key", it.Key(), "err", err)
 	}
-	if err := it.stage.open(); err != nil {
+	if err := it.stage.Open(); err != nil {
 		return s3backend.Object{}, err
 	}
-	defer it.stage.close()
+	defer it.stage.Close()
 	var because error
 	for range 4 { // each turn that does not return has learnt what S3 holds
 		it.mu.Lock()

@@ -55,17 +55,17 @@ func (it *Item) endEarly(a *attempt) {
 
 // prepare does all of a commit by parts that nobody can see.
 func (it *Item) prepare(ctx context.Context) error {
-	if err := it.stage.open(); err != nil {
+	if err := it.stage.Open(); err != nil {
 		return err
 	}
-	defer it.stage.close()
+	defer it.stage.Close()
 	it.mu.Lock()
 	key, delivered := it.key, it.inS3Locked()
 	it.mu.Unlock()
 	if _, copied := it.elsewhere(); copied {
 		return nil
 	}
-	size := it.stage.length()
+	size := it.stage.Size()
 	if delivered || size <= parts.Size || it.onlyHeader() {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -49,7 +50,7 @@ func (s *sinking) Complete(_ context.Context, up s3backend.Upload, parts []s3bac
 			return s3backend.Object{}, s3backend.Other
 		}
 		sum, _ := base64.StdEncoding.DecodeString(p.CRC32)
-		s.crc = joined(s.crc, binary.BigEndian.Uint32(sum), p.Size)
+		s.crc = stage.CombineCRC(s.crc, binary.BigEndian.Uint32(sum), p.Size)
 	}
 	return s3backend.Object{Key: up.Key, ETag: "e", Size: size}, nil
 }
@@ -167,7 +168,7 @@ func TestPartsOfAnotherPlan(t *testing.T) {
 		}
 		done := []journal.Record{{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size}}
 		for _, p := range []parts.Part{{Num: 1, N: parts.Size}, {Num: 2, Off: parts.Size, N: parts.Size / 2}} {
-			got, err := r.b.UploadPart(r.Context(), other, p.Num, it.stage.body(p.Off, p.N, nil), p.N)
+			got, err := r.b.UploadPart(r.Context(), other, p.Num, it.stage.Body(p.Off, p.N, nil), p.N)
 			if err != nil {
 				r.Fatal(err)
 			}

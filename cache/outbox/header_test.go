@@ -90,7 +90,7 @@ func TestHeadersOfOtherBytes(t *testing.T) {
 				r.b.Store("Delivery/a.tmp", []byte("before"), h)
 				it := r.edit("Delivery/a.tmp")
 				if what == "rename" {
-					it.stage.seq++ // it was opened, and is to be delivered
+					it.stage.MarkChanged() // it was opened, and is to be delivered
 				}
 				if err := change(r, it); err != nil {
 					r.Fatal(err)

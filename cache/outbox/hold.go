@@ -101,7 +101,7 @@ func (it *Item) Release() {
 			settle = 0 // there is nothing to wait for
 		}
 		it.restLocked(settle)
-		if it.state == Sealed && it.stage != nil && it.stage.length() > parts.Size {
+		if it.state == Sealed && it.stage != nil && it.stage.Size() > parts.Size {
 			it.o.work.Go(it.sendEarly)
 		}
 	}

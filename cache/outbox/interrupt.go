@@ -206,17 +206,16 @@ func (it *Item) breakSeal() error {
 
 // linesLocked are the lines of the journal. The caller holds logMu.
 func (it *Item) linesLocked() ([]byte, error) {
-	if it.place != nil {
-		return it.place.log()
+	if it.slot != nil {
+		return it.slot.Log()
 	}
 	return os.ReadFile(it.path + journal.Suffix)
 }
 
 // overwriteLocked writes over what the journal has at off. The caller holds logMu.
 func (it *Item) overwriteLocked(line []byte, off int64) error {
-	if it.place != nil {
-		_, err := it.place.tray.WriteAt(it.place.n, line, off)
-		return err
+	if it.slot != nil {
+		return it.slot.OverwriteLog(line, off)
 	}
 	f, err := os.OpenFile(it.path+journal.Suffix, os.O_WRONLY, 0)
 	if err != nil {

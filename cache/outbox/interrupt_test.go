@@ -12,10 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/slotfile"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -27,39 +26,42 @@ type spoil struct {
 }
 
 var spoils = []spoil{
-	{"the stage is full", func(_ *rig, it *Item) func() {
-		room := it.stage.room
-		it.stage.room = func(n int64) error {
-			if n > 0 {
-				return unix.ENOSPC
-			}
-			return room(n)
-		}
-		return func() { it.stage.room = room }
+	{"the stage is full", func(r *rig, _ *Item) func() {
+		size := r.cfg.Size
+		r.cfg.Size = 1
+		return func() { r.cfg.Size = size }
 	}},
 	{diskGone, func(r *rig, it *Item) func() {
 		full := r.fullDisk()
-		if p := it.place; p != nil {
-			was := p.tray
-			tr, err := slotfile.Open(full, placeSize, 1)
+		if p := it.slot; p != nil {
+			was := *p
+			slots, err := slotfile.Open(full, stage.SlotSize, 1)
 			if err != nil {
 				r.Fatal(err)
 			}
-			p.tray = tr
-			return func() { p.tray, p.broken = was, false; tr.Close() }
+			p.File = slots
+			return func() { *p = was; slots.Close() }
 		}
-		f, err := os.OpenFile(full, os.O_RDWR, 0)
-		if err != nil {
-			r.Fatal(err)
+		r.reopenAs(it, func() error {
+			return errors.Join(os.Rename(it.path, it.path+"-aside"), os.Symlink(full, it.path))
+		})
+		return func() {
+			r.reopenAs(it, func() error { return os.Rename(it.path+"-aside", it.path) })
 		}
-		was := it.stage.file.file
-		it.stage.file.file = f
-		return func() { it.stage.file.file = was; f.Close() }
 	}},
 	{journalGone, func(r *rig, it *Item) func() {
-		if p := it.place; p != nil {
-			p.broken = true
-			return func() { p.broken = false }
+		if p := it.slot; p != nil {
+			was := *p
+			slots, err := slotfile.Open(r.fullDisk(), stage.SlotSize, 1)
+			if err != nil {
+				r.Fatal(err)
+			}
+			p.File = slots
+			if p.AppendLog([]byte("x\n")) == nil { // from now on it takes no line
+				r.Fatal("a full disk takes a line")
+			}
+			p.File = was.File
+			return func() { *p = was; slots.Close() }
 		}
 		log, aside := it.path+journal.Suffix, it.path+journal.Suffix+"-aside"
 		if err := errors.Join(os.Rename(log, aside), os.Mkdir(log, 0o700)); err != nil {
@@ -88,6 +90,16 @@ const (
 	journalGone = "the journal takes no line, and none in it can be changed"
 )
 
+// reopenAs closes the staged file, whose only user is the caller, and opens it again after
+// replace.
+func (r *rig) reopenAs(it *Item, replace func() error) {
+	synctest.Wait()
+	it.stage.Close()
+	if err := errors.Join(replace(), it.stage.Open()); err != nil {
+		r.Fatal(err)
+	}
+}
+
 // fullDisk is a file that takes nothing.
 func (r *rig) fullDisk() string {
 	path := filepath.Join(r.TempDir(), "full")
@@ -105,11 +117,11 @@ type change struct {
 
 var changes = []change{
 	{"write", func(it *Item) error { _, err := it.WriteAt([]byte("refused"), 3); return err }},
-	{"write behind the end", func(it *Item) error { _, err := it.WriteAt(random(9, 5000), it.stage.length()+9); return err }},
+	{"write behind the end", func(it *Item) error { _, err := it.WriteAt(random(9, 5000), it.stage.Size()+9); return err }},
 	{"append", func(it *Item) error { _, _, err := it.Append([]byte("refused")); return err }},
 	{"truncate", func(it *Item) error { return it.Truncate(5) }},
 	{"truncate to nothing", func(it *Item) error { return it.Truncate(0) }},
-	{"fallocate", func(it *Item) error { return it.Grow(it.stage.length() + 100) }},
+	{"fallocate", func(it *Item) error { return it.Grow(it.stage.Size() + 100) }},
 	{"punch a hole", func(it *Item) error { return it.Punch(1, 8) }},
 	{"fsync", func(it *Item) error { return it.Sync() }},
 	{"close", func(it *Item) error { return it.Seal() }},
@@ -150,7 +162,7 @@ type refusedFile struct {
 	size int
 }
 
-var refusedFiles = []refusedFile{{"new", false, 100}, {"new, with files of its own", false, placeRoom + 100}, {"changed", true, 100}}
+var refusedFiles = []refusedFile{{"new", false, 100}, {"new, with files of its own", false, stage.SlotPayload + 100}, {"changed", true, 100}}
 
 // refusal is what happens to it.
 type refusal struct {
@@ -210,7 +222,7 @@ func (c refusal) run(t *testing.T, anew bool) bool {
 		r.done(it)
 		r.hold(it)
 	}
-	own := it.place == nil
+	own := it.slot == nil
 	mend := c.spoil.do(r, it)
 	err := c.change.do(it)
 	mend()
@@ -296,7 +308,7 @@ func (r *rig) wantMended(name, key string, anew bool) {
 		r.write(it, want, 0)
 		r.done(it)
 	} else {
-		want = make([]byte, it.stage.length())
+		want = make([]byte, it.stage.Size())
 		if err := it.Open(); err != nil {
 			r.Fatal(err)
 		}

@@ -12,12 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 )
-
-// donePrefix begins the name of a staged file whose item was delivered or dropped. It
-// gets it before its journal ends, so that bytes without a journal and without this
-// name are bytes of which the journal is lost.
-const donePrefix = "done-"
 
 // stagedName is what newPath makes.
 var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
@@ -31,7 +27,7 @@ type inventory struct {
 	removals    bool     // the journal of removals is there
 	quarantined []string // journals that could not be read
 	staged      []string // staged files
-	done        []string // staged files that are not owed any more, without donePrefix
+	done        []string // staged files that are not owed any more, without stage.DonePrefix
 	spares      []string // journals that have ended
 	others      []string // somebody's
 }
@@ -45,10 +41,10 @@ func takeInventory(dir string) (*inventory, error) {
 	for _, f := range files {
 		name := f.Name()
 		log, isLog := strings.CutSuffix(name, journal.Suffix)
-		done, isDone := strings.CutPrefix(name, donePrefix)
+		done, isDone := strings.CutPrefix(name, stage.DonePrefix)
 		spare, isSpare := strings.CutPrefix(name, journal.RecycledPrefix)
 		switch {
-		case name == trayName || name == bootName:
+		case name == stage.SlotFileName || name == bootName:
 		case !f.Type().IsRegular():
 			inv.others = append(inv.others, name)
 		case name == removalsLog:
@@ -124,5 +120,5 @@ func Owes(dir string) (bool, error) {
 	if len(inv.journals)+len(inv.moves)+len(inv.quarantined)+len(strays) > 0 || inv.removals {
 		return true, nil
 	}
-	return owesInTray(dir)
+	return stage.HasLogs(dir)
 }

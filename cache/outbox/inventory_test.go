@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -36,7 +37,7 @@ func TestAnyNameOfTheDirectory(t *testing.T) {
 				}
 				r := newRig(t, buckettest.New(), dir, Config{Settle: 1 << 40}, nil)
 				r.recover()
-				small, large := random(1, 100), random(2, 2*placeRoom)
+				small, large := random(1, 100), random(2, 2*stage.SlotPayload)
 				r.done(r.create("Delivery/small", small))
 				r.done(r.create("Delivery/large", large))
 				folder, err := r.CreateFolder("Delivery/folder/")
@@ -90,7 +91,7 @@ func TestEndCutShort(t *testing.T) {
 				t.Errorf("owed: %+v", owed)
 			}
 			files, err := os.ReadDir(r.dir)
-			files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == trayName || f.Name() == bootName })
+			files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == stage.SlotFileName || f.Name() == bootName })
 			if err != nil || len(files) > 0 {
 				t.Errorf("left: %v, %v", files, err)
 			}
@@ -163,7 +164,7 @@ func spoilAndRecover(t *testing.T, seed uint64) {
 	for n := range 1 + rnd.IntN(6) {
 		key, size := fmt.Sprintf("Delivery/%d", n), 32+rnd.IntN(3000)
 		if rnd.IntN(2) == 0 {
-			size += placeRoom
+			size += stage.SlotPayload
 		}
 		contents[key] = random(seed*100+uint64(n), size)
 		it := r.create(key, contents[key])
@@ -248,10 +249,10 @@ func damageSome(t *testing.T, rnd *rand.Rand, dir string) (log string) {
 		switch {
 		case f.Name() == bootName && what < 4:
 			what, data = 1, []byte("another run of the machine")
-		case f.Name() == trayName:
+		case f.Name() == stage.SlotFileName:
 			// A page in it is a journal.
-			data = append(data, make([]byte, placeSize)...)
-			page := data[rnd.IntN(len(data)/placeSize)*placeSize:][:pageSize]
+			data = append(data, make([]byte, stage.SlotSize)...)
+			page := data[rnd.IntN(len(data)/stage.SlotSize)*stage.SlotSize:][:stage.SlotLogSize]
 			end := bytes.IndexByte(page, 0)
 			if end <= 0 || what > 4 {
 				continue

@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -28,8 +29,8 @@ var errTaken = errors.New("taken back before it was delivered")
 type Item struct {
 	o      *Outbox
 	folder bool
-	path   string // of the staged file; its journal stands beside it
-	stage  *stage // nil for a folder
+	path   string       // of the staged file; its journal stands beside it
+	stage  *stage.Stage // nil for a folder
 	sent   atomic.Int64
 	meter  meter
 	edits  atomic.Bool // it lies over a base
@@ -59,11 +60,11 @@ type Item struct {
 	// logMu orders the lines of the journal, and guards the next six.
 	logMu   sync.Mutex
 	logGone bool
-	place   *place     // of the journal and of the staged bytes; nil: they have files
-	logged  extent.Set // what the journal knows to be staged over the base
-	lines   int        // written so far
-	onDiskN int        // of them, those that are on the disk
-	keys    []string   // that lines gave the item or took from it which need not be on the disk yet
+	slot    *stage.Slot // of the journal and of the staged bytes; nil: they have files
+	logged  extent.Set  // what the journal knows to be staged over the base
+	lines   int         // written so far
+	onDiskN int         // of them, those that are on the disk
+	keys    []string    // that lines gave the item or took from it which need not be on the disk yet
 
 	// mu guards the fields below. Take it before Outbox.mu; it is never held
 	// across a request.
@@ -221,8 +222,8 @@ func (it *Item) erase() {
 		r.Close()
 	}
 	if it.stage != nil {
-		it.stage.file.remove()
-		it.o.staged.Add(-it.stage.charged())
+		it.stage.Remove()
+		it.o.staged.Add(-it.stage.Reserved())
 	}
 }
 
@@ -263,7 +264,7 @@ func (it *Item) Bytes() []byte {
 	if it.stage == nil || it.unlike.Load() {
 		return nil
 	}
-	return it.stage.file.bytes()
+	return it.stage.Bytes()
 }
 
 // MayBeThere reports whether S3 may hold a folder's own object that is not confirmed: the
@@ -287,7 +288,7 @@ func (it *Item) KeptHere() error {
 
 // Edited reports whether anything lies over the base, or all of the base is here.
 func (it *Item) Edited() bool {
-	return it.stage != nil && it.stage.edited()
+	return it.stage != nil && it.stage.Edited()
 }
 
 // Gone is closed when the item is owed no more.
@@ -305,7 +306,7 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 	if it.stage == nil {
 		return 0, time.Now(), mode, hasMode
 	}
-	size, mtime = it.stage.stat()
+	size, mtime = it.stage.Stat()
 	return size, mtime, mode, hasMode
 }
 
@@ -359,7 +360,7 @@ func (it *Item) Unname() {
 // privateLocked reports whether the item never leaves the outbox under its name. The caller
 // holds mu.
 func (it *Item) privateLocked() bool {
-	if it.stage != nil && it.over.ETag == "" && it.stage.length() == 0 {
+	if it.stage != nil && it.over.ETag == "" && it.stage.Size() == 0 {
 		return it.o.cfg.Private.Probe(it.key)
 	}
 	return it.o.Private(it.key)

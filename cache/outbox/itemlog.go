@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
 // note appends to the item's journal. The caller does not hold mu. A failure is
@@ -23,17 +24,17 @@ func (it *Item) note(recs ...journal.Record) error {
 	if err != nil {
 		return err
 	}
-	err = errOutgrown
-	if it.place != nil {
-		if err = it.place.append(lines); err == errOutgrown {
-			if err := it.outgrowLocked(); err != nil {
+	err = stage.ErrSlotFull
+	if it.slot != nil {
+		if err = it.slot.AppendLog(lines); err == stage.ErrSlotFull {
+			if err := it.spillLocked(); err != nil {
 				return err
 			}
 		}
 	} else if recs[0].Op == journal.OpCreate {
 		it.o.spares.Reuse(it.path + journal.Suffix)
 	}
-	if err == errOutgrown {
+	if err == stage.ErrSlotFull {
 		create := 0 // a journal that somebody removed gets no second beginning
 		if recs[0].Op == journal.OpCreate {
 			create = os.O_CREATE
@@ -56,8 +57,8 @@ func (it *Item) note(recs ...journal.Record) error {
 func (it *Item) eraseLog() (done string) {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
-	if it.stage != nil && it.place == nil {
-		done = it.stage.file.done()
+	if it.stage != nil && it.slot == nil {
+		done = it.stage.MarkDone()
 	}
 	if it.logGone {
 		return done
@@ -67,10 +68,10 @@ func (it *Item) eraseLog() (done string) {
 	if it.folder || it.synced.Load() > 0 {
 		defer it.o.endedOnDisk()
 	}
-	if it.place == nil {
+	if it.slot == nil {
 		failpoint("bytes done")
 		it.o.spares.Retire(it.path + journal.Suffix)
-	} else if err := it.place.endLog(); err != nil {
+	} else if err := it.slot.EndLog(); err != nil {
 		it.o.log.Error("after the end of this process a file that was delivered is owed again", "staged", it.path, "err", err)
 	}
 	failpoint("journal ended")

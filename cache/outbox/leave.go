@@ -89,14 +89,14 @@ func (o *Outbox) whoLeft(obj s3backend.Object) *Item {
 
 // keepAll brings all of the base here, and lets the journal know.
 func (it *Item) keepAll(ctx context.Context) error {
-	if it.stage == nil || it.stage.whole() {
+	if it.stage == nil || it.stage.Complete() {
 		return nil
 	}
-	if err := it.stage.open(); err != nil {
+	if err := it.stage.Open(); err != nil {
 		return err
 	}
-	defer it.stage.close()
-	size := it.stage.length()
+	defer it.stage.Close()
+	size := it.stage.Size()
 	if err := it.fill(ctx, 0, size); err != nil {
 		return err
 	}

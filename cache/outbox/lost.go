@@ -22,7 +22,7 @@ func leftBy(l journal.Ambiguous, obj s3backend.Object) bool {
 // noteLost remembers that an attempt to commit the content of seq at key, with this
 // header, may have come through unseen.
 func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
-	l := journal.Ambiguous{Key: key, Size: it.stage.length(), Commit: commitIDOf(h), Seq: seq}
+	l := journal.Ambiguous{Key: key, Size: it.stage.Size(), Commit: commitIDOf(h), Seq: seq}
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	same := func(old journal.Ambiguous) bool {

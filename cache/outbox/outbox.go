@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cache/privatename"
@@ -105,15 +106,15 @@ type Outbox struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	uplink    *uplink.Limiter
-	small     *queue // settled files, and folders, that are one request
-	large     *queue // settled files that go by parts
-	removals  *removals
-	spares    *journal.Recycler
-	boot      string         // see bootOf
-	tray      *slotfile.File // of small new files
-	trayNamed atomic.Bool    // its name is on the disk
-	ended     atomic.Bool    // journals have ended since the last SyncNames
+	uplink        *uplink.Limiter
+	small         *queue // settled files, and folders, that are one request
+	large         *queue // settled files that go by parts
+	removals      *removals
+	spares        *journal.Recycler
+	boot          string         // see bootOf
+	slots         *slotfile.File // of small new files
+	slotFileNamed atomic.Bool    // its name is on the disk
+	ended         atomic.Bool    // journals have ended since the last SyncNames
 	// endsToSync tells that some of these were on the disk; see rested.go.
 	endsToSync atomic.Bool
 	atRest     chan struct{}
@@ -166,12 +167,12 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	defer dir.Close()
 	syncMade(cfg.Dir, cfg.Logger)
-	places, err := openTray(cfg.Dir)
+	slots, err := stage.OpenSlots(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, tray: places, boot: journal.Boot(cfg.Dir),
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots, boot: journal.Boot(cfg.Dir),
 		uplink:  uplink.New(cfg.Requests),
 		spares:  journal.NewRecycler(cfg.Dir),
 		items:   map[*Item]struct{}{},
@@ -196,13 +197,15 @@ func (o *Outbox) Close() {
 	o.work.Wait()
 	o.syncRested(0)
 	o.spares.Clear()
-	if o.tray.Close(); o.tray.InUse() == 0 {
-		os.Remove(o.trayPath())
+	if o.slots.Close(); o.slots.InUse() == 0 {
+		os.Remove(o.slotFilePath())
 	}
 	if owes, err := Owes(o.cfg.Dir); err == nil && !owes {
 		os.Remove(o.bootPath())
 	}
 }
+
+func (o *Outbox) slotFilePath() string { return filepath.Join(o.cfg.Dir, stage.SlotFileName) }
 
 // newPath names a new staged file.
 func (o *Outbox) newPath() string {

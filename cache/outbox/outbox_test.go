@@ -18,6 +18,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -249,12 +250,12 @@ func (r *rig) wantNothing() {
 	}
 	files, err := os.ReadDir(r.dir)
 	files = slices.DeleteFunc(files, isSpare)
-	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == trayName || f.Name() == bootName })
+	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == stage.SlotFileName || f.Name() == bootName })
 	if err != nil || len(files) > 0 {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
 	}
-	if owes, err := owesInTray(r.dir); owes || err != nil || r.tray.InUse() > 0 {
-		r.Errorf("left in the tray: %d places, journals: %v, %v", r.tray.InUse(), owes, err)
+	if owes, err := stage.HasLogs(r.dir); owes || err != nil || r.slots.InUse() > 0 {
+		r.Errorf("left in the tray: %d places, journals: %v, %v", r.slots.InUse(), owes, err)
 	}
 	if n := r.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)
@@ -282,7 +283,7 @@ func (r *rig) stagedFiles() (names []string) {
 		r.Fatal(err)
 	}
 	for _, name := range all {
-		if !strings.Contains(name, journal.Suffix) && filepath.Base(name) != trayName && filepath.Base(name) != bootName {
+		if !strings.Contains(name, journal.Suffix) && filepath.Base(name) != stage.SlotFileName && filepath.Base(name) != bootName {
 			names = append(names, name)
 		}
 	}

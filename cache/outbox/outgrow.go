@@ -8,29 +8,30 @@ import (
 	"slices"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// outgrow gives an item that has a place in the tray files of its own: it has grown, or
-// its journal has. Killed at any instant, either the place tells all, or the files do;
-// and they are on the disk before the place is given up, if it may be there.
-func (it *Item) outgrow() error {
+// spill moves an item from its slot to files of its own, since its bytes or its journal need
+// more. If the process is killed at any instant, either the slot or the files have all of it.
+// The files are on the disk before the slot is freed, if the slot may be.
+func (it *Item) spill() error {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
-	return it.outgrowLocked()
+	return it.spillLocked()
 }
 
-// outgrowLocked is outgrow. The caller holds logMu.
-func (it *Item) outgrowLocked() error {
-	p, log := it.place, it.path+journal.Suffix
+// spillLocked is spill. The caller holds logMu.
+func (it *Item) spillLocked() error {
+	p, log := it.slot, it.path+journal.Suffix
 	if p == nil {
 		return nil
 	}
-	err := it.stage.file.move(func() error {
+	err := it.stage.MoveToFile(func() error {
 		failpoint("staged apart")
 		if it.logGone {
 			return nil
 		}
-		lines, err := p.log()
+		lines, err := p.Log()
 		if err != nil {
 			return err
 		}
@@ -49,16 +50,16 @@ func (it *Item) outgrowLocked() error {
 		return err
 	}
 	failpoint("journaled apart")
-	it.place = nil
-	p.endLog()
-	p.give()
+	it.slot = nil
+	p.EndLog()
+	p.Free()
 	return nil
 }
 
 // movedOut settles what is in a place and in files as well: the item was moved to them
 // and the place not given up, or so it is on the disk. It reports whether the files
 // have all of it; then the place is given up. Else they are out of the way.
-func (r *recovery) movedOut(p *place, path string, lines []byte) bool {
+func (r *recovery) movedOut(p *stage.Slot, path string, lines []byte) bool {
 	name := filepath.Base(path)
 	at, hasLog := slices.BinarySearch(r.inv.journals, name)
 	_, hasBytes := slices.BinarySearch(r.inv.staged, name)
@@ -74,8 +75,7 @@ func (r *recovery) movedOut(p *place, path string, lines []byte) bool {
 		r.o.log.Error("a journal cannot be read; what its place in the tray says counts", "journal", path+journal.Suffix, "err", err)
 	}
 	recs, _, _ := journal.ScanLines(bytes.NewReader(lines), "")
-	b := &staged{place: p, path: path, size: stagedSize(recs), users: 1}
-	kept := b.bytes()
+	kept := stage.OpenFile(path, p, stagedSize(recs), nil).Bytes()
 	info, err := os.Stat(path)
 	if err == nil && bytes.HasPrefix(log, lines) && (len(log) > len(lines) || info.Size() > int64(len(kept))) {
 		return r.giveUp(p) // it was written after it had moved
@@ -88,11 +88,11 @@ func (r *recovery) movedOut(p *place, path string, lines []byte) bool {
 }
 
 // giveUp ends a place that was moved to files, and reports true.
-func (r *recovery) giveUp(p *place) bool {
-	if err := p.endLog(); err != nil {
-		r.o.log.Error("a place of the tray cannot be given up", "place", p.n, "err", err)
+func (r *recovery) giveUp(p *stage.Slot) bool {
+	if err := p.EndLog(); err != nil {
+		r.o.log.Error("a place of the tray cannot be given up", "place", p.N, "err", err)
 	} else {
-		p.give()
+		p.Free()
 	}
 	return true
 }
@@ -122,9 +122,9 @@ func (r *recovery) setAside(path string, lines, log, kept []byte) {
 
 // stagedSize is how many bytes the journal of a new file tells of.
 func stagedSize(recs []journal.Record) int64 {
-	it, st := new(Item), new(stage)
+	it, content := new(Item), new(stage.Snapshot)
 	for _, r := range recs {
-		it.replay(st, r)
+		it.replay(content, r)
 	}
-	return min(st.size, placeRoom)
+	return min(content.Size, stage.SlotPayload)
 }

@@ -17,7 +17,7 @@ func TestANewTimeOfAReplacedVersionIsNoConflict(t *testing.T) {
 	changes := map[string]func(*Item) error{
 		"time": func(it *Item) error { return it.SetMtime(time.Unix(1e9, 5)) },
 		"mode": func(it *Item) error { return it.SetMode(0o640) },
-		"size": func(it *Item) error { return it.Truncate(it.stage.length()) },
+		"size": func(it *Item) error { return it.Truncate(it.stage.Size()) },
 		"both": func(it *Item) error { return errors.Join(it.SetMtime(time.Unix(1e9, 5)), it.SetMode(0o640)) },
 	}
 	for _, size := range []int{0, 1, 100, parts.Size + 1} {

@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
 // apart gives an item files of its own.
 func (r *rig) apart(it *Item) {
 	r.Helper()
-	if err := it.outgrow(); err != nil {
+	if err := it.spill(); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -26,11 +27,11 @@ func (r *rig) apart(it *Item) {
 // change changes what the tray holds for the item.
 func (r *rig) change(it *Item, f func(page []byte)) {
 	r.Helper()
-	page := make([]byte, placeSize)
-	n := it.place.n
-	r.tray.ReadAt(n, page, 0) // its end may not be there
+	page := make([]byte, stage.SlotSize)
+	n := it.slot.N
+	r.slots.ReadAt(n, page, 0) // its end may not be there
 	f(page)
-	if _, err := r.tray.WriteAt(n, page, 0); err != nil {
+	if _, err := r.slots.WriteAt(n, page, 0); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -53,7 +54,7 @@ func TestSmallFilesMakeNoFiles(t *testing.T) {
 			r.drain()
 			r.wantNothing()
 		}
-		if n := r.tray.Len(); n != 100 {
+		if n := r.slots.Len(); n != 100 {
 			r.Errorf("%d places were taken, want the first 100 twice", n)
 		}
 		for i := range 100 {
@@ -76,23 +77,23 @@ func TestOutgrows(t *testing.T) {
 		apart bool
 	}{
 		{"not at all", func(r *rig, it *Item, data []byte) []byte {
-			r.write(it, []byte("x"), placeRoom-1)
-			return append(append(data, make([]byte, placeRoom-1-len(data))...), 'x')
+			r.write(it, []byte("x"), stage.SlotPayload-1)
+			return append(append(data, make([]byte, stage.SlotPayload-1-len(data))...), 'x')
 		}, false},
 		{"a long write", func(r *rig, it *Item, data []byte) []byte {
-			more := random(2, placeRoom)
+			more := random(2, stage.SlotPayload)
 			r.write(it, more, int64(len(data)))
 			return append(data, more...)
 		}, true},
 		{"a write far behind", func(r *rig, it *Item, data []byte) []byte {
-			r.write(it, []byte("x"), 2*placeRoom)
-			return append(append(data, make([]byte, 2*placeRoom-len(data))...), 'x')
+			r.write(it, []byte("x"), 2*stage.SlotPayload)
+			return append(append(data, make([]byte, 2*stage.SlotPayload-len(data))...), 'x')
 		}, true},
 		{"a new size", func(r *rig, it *Item, data []byte) []byte {
-			if err := it.Truncate(placeRoom + 1); err != nil {
+			if err := it.Truncate(stage.SlotPayload + 1); err != nil {
 				r.Fatal(err)
 			}
-			return append(data, make([]byte, placeRoom+1-len(data))...)
+			return append(data, make([]byte, stage.SlotPayload+1-len(data))...)
 		}, true},
 		{"a long journal", func(r *rig, it *Item, data []byte) []byte {
 			for i := range 20 {
@@ -122,7 +123,7 @@ func TestOutgrows(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, killed %v", c.name, killed), func(t *testing.T) {
 				recoverable(t, nil, func(r *rig) {
 					defer func() { r.Close() }()
-					other := r.create("Delivery/b", random(7, placeRoom)) // its place is the next one's
+					other := r.create("Delivery/b", random(7, stage.SlotPayload)) // its place is the next one's
 					other.Drop()
 					data := random(1, 3000)
 					it := r.create("Delivery/a", data)
@@ -169,7 +170,7 @@ func TestDamagedPlace(t *testing.T) {
 		{"its first line", func(page []byte) { page[20] ^= 1 }, "damaged"},
 		{"its last line", func(page []byte) { page[bytes.IndexByte(page, 0)-20] ^= 1 }, "damaged"},
 		{"a newer line", func(page []byte) { copy(page[bytes.IndexByte(page, 0):], line(`{"op":"encrypt"}`)) }, "newer s3share"},
-		{"its bytes", func(page []byte) { page[pageSize+1] ^= 1 }, "not what was written"},
+		{"its bytes", func(page []byte) { page[stage.SlotLogSize+1] ^= 1 }, "not what was written"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			recoverable(t, nil, func(r *rig) {
@@ -179,7 +180,7 @@ func TestDamagedPlace(t *testing.T) {
 				kept := []byte("bad")
 				r.change(bad, func(page []byte) {
 					c.damage(page)
-					kept = bytes.Clone(page[pageSize:][:3])
+					kept = bytes.Clone(page[stage.SlotLogSize:][:3])
 				})
 				for range 2 { // it is told by the next process as well
 					r = r.again()
@@ -191,7 +192,7 @@ func TestDamagedPlace(t *testing.T) {
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
 					if c.tells == "newer s3share" { // it stays where that finds it
-						if data, err := os.ReadFile(r.trayPath()); err != nil || !bytes.Contains(data, kept) || r.tray.InUse() != 1 {
+						if data, err := os.ReadFile(r.slotFilePath()); err != nil || !bytes.Contains(data, kept) || r.slots.InUse() != 1 {
 							r.Errorf("the tray has its bytes no more: %v", err)
 						}
 						continue
@@ -220,9 +221,9 @@ func TestKilledWhileItOutgrows(t *testing.T) {
 			r.done(it)
 			var page []byte
 			r.change(it, func(p []byte) { page = bytes.Clone(p) })
-			n := it.place.n
+			n := it.slot.N
 			r.apart(it)
-			if _, err := r.tray.WriteAt(n, page, 0); err != nil {
+			if _, err := r.slots.WriteAt(n, page, 0); err != nil {
 				r.Fatal(err)
 			}
 			if half {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -132,7 +133,7 @@ func (p *powered) writes(f *poweredFile) {
 		return
 	}
 	p.ends(f.names()...)
-	size := []int{1 + p.rnd.IntN(2000), 1 + p.rnd.IntN(placeRoom), placeRoom + p.rnd.IntN(100_000)}[p.rnd.IntN(3)]
+	size := []int{1 + p.rnd.IntN(2000), 1 + p.rnd.IntN(stage.SlotPayload), stage.SlotPayload + p.rnd.IntN(100_000)}[p.rnd.IntN(3)]
 	off, data := len(f.content), random(p.rnd.Uint64(), size)
 	if len(f.content) > 0 && p.rnd.IntN(3) == 0 {
 		off = p.rnd.IntN(len(f.content))

@@ -61,7 +61,7 @@ func (q *queue) work() {
 // enqueue gives a settled item to the workers. Small files do not wait behind
 // large ones, neither for a worker nor for their turn on the line.
 func (o *Outbox) enqueue(it *Item) {
-	if it.stage != nil && it.stage.length() > parts.Size {
+	if it.stage != nil && it.stage.Size() > parts.Size {
 		o.large.put(it)
 	} else {
 		o.small.put(it)

@@ -78,7 +78,7 @@ func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq
 	it.mu.Unlock()
 	switch {
 	case isKind(because, s3backend.Stale) && ours:
-		return s3backend.Object{Key: key, Size: it.stage.length(), ETag: it.contentETag(), Modified: time.Now(), Header: h}, true, nil
+		return s3backend.Object{Key: key, Size: it.stage.Size(), ETag: it.contentETag(), Modified: time.Now(), Header: h}, true, nil
 	case isKind(because, s3backend.Stale):
 		return obj, false, it.moveBeside(ctx, key)
 	}
@@ -95,14 +95,14 @@ func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq
 
 // keepBase brings the base's bytes here if S3 has them no more: they may be cached.
 func (it *Item) keepBase(ctx context.Context) error {
-	if it.base.ETag == "" || it.stage.whole() {
+	if it.base.ETag == "" || it.stage.Complete() {
 		return nil
 	}
 	cur, err := it.o.current(ctx, it.base.Key)
 	if err != nil || cur.ETag == it.base.ETag {
 		return err
 	}
-	return it.fill(ctx, 0, it.stage.length())
+	return it.fill(ctx, 0, it.stage.Size())
 }
 
 // moveBeside gives the item a name of its own, since the other party's version

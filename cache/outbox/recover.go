@@ -11,14 +11,13 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
 var (
 	// errNoBegin is a journal that does not begin as one does.
 	errNoBegin = errors.New("journal has no beginning")
-	// errNotWritten is of staged bytes that are not those that the journal speaks of.
-	errNotWritten = errors.New("what is staged is not what was written")
 
 	errWasOpen = errors.New("it was open for writing when s3share ended")
 	errStopped = errors.New("it was open for writing when the machine stopped, or closed a moment before")
@@ -73,35 +72,33 @@ type recovery struct {
 
 // found is an item's journal as an earlier process left it.
 type found struct {
-	path  string           // of the staged file
-	place *place           // of the journal and the staged bytes; nil where they have files
-	recs  []journal.Record // at least one
+	path string           // of the staged file
+	slot *stage.Slot      // of the journal and the staged bytes; nil: they have files
+	recs []journal.Record // at least one
 }
 
 // places recovers the items that have places in the tray. They stay there.
 func (r *recovery) places() {
-	for n := range r.o.tray.Len() {
-		p := &place{tray: r.o.tray, n: n}
-		lines, err := p.log()
+	for n := range r.o.slots.Len() {
+		p, lines, err := stage.OpenSlot(r.o.slots, n)
 		switch {
 		case err != nil:
-			r.o.unreadable(Status{Key: trayName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.trayPath()), err)}, r.o.trayPath())
+			r.o.unreadable(Status{Key: stage.SlotFileName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.slotFilePath()), err)}, r.o.slotFilePath())
 		case len(lines) == 0:
-			_ = r.o.tray.Punch(n) // what cannot be given back to the disk is used again
+			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
 		default:
-			p.logs = len(lines)
 			r.place(p, lines)
 		}
 	}
 }
 
 // place recovers the item in a place that has these lines.
-func (r *recovery) place(p *place, lines []byte) {
-	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.n, r.o.trayPath()))
+func (r *recovery) place(p *stage.Slot, lines []byte) {
+	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.N, r.o.slotFilePath()))
 	if err == journal.ErrCut {
 		err = errNoBegin
 		if len(recs) > 0 {
-			err = p.cut(int(whole))
+			err = p.CutLog(int(whole))
 		}
 	}
 	path := r.o.newPath()
@@ -116,7 +113,7 @@ func (r *recovery) place(p *place, lines []byte) {
 	}
 	if errors.Is(err, journal.ErrNewer) {
 		r.o.log.Error("what is owed cannot be read", "err", err)
-		r.o.unreadable(Status{Key: keyOf(recs, trayName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.trayPath())}, r.o.trayPath())
+		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
 		return
 	}
 	if err == nil {
@@ -195,7 +192,7 @@ func (r *recovery) rest() {
 		os.Remove(filepath.Join(dir, name))
 	}
 	for _, name := range r.inv.done {
-		os.Remove(filepath.Join(dir, donePrefix+name))
+		os.Remove(filepath.Join(dir, stage.DonePrefix+name))
 	}
 	for _, name := range r.inv.spares {
 		os.Remove(filepath.Join(dir, name))
@@ -247,17 +244,16 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 // taken.
 func (r *recovery) item(f found) error {
 	o := r.o
-	it := &Item{o: o, path: f.path, place: f.place, since: lastWrite(f.path + journal.Suffix), gone: make(chan struct{})}
+	it := &Item{o: o, path: f.path, slot: f.slot, since: lastWrite(f.path + journal.Suffix), gone: make(chan struct{})}
 	it.lasting.Store(true)
 	it.lines = len(f.recs) // none of them need be on the disk
-	if f.place != nil {
-		it.since = lastWrite(o.trayPath())
+	if f.slot != nil {
+		it.since = lastWrite(o.slotFilePath())
 	}
-	file := &staged{path: f.path, place: f.place, outgrow: it.outgrow}
-	st := &stage{file: file, room: o.room, written: map[int64]uint64{}, sums: sums{}, seq: 1, mtime: time.Now()}
+	content := &stage.Snapshot{Mtime: time.Now()}
 	boot, sum := "", (*uint32)(nil)
 	for _, rec := range f.recs {
-		it.replay(st, rec)
+		it.replay(content, rec)
 		if rec.Op == journal.OpCreate || rec.Op == journal.OpRename {
 			it.keys = append(it.keys, rec.Key)
 		}
@@ -285,7 +281,8 @@ func (r *recovery) item(f found) error {
 		r.add(it)
 		return nil
 	}
-	size, mtime, err := r.staged(it, st, sum)
+	file := stage.OpenFile(f.path, f.slot, min(content.Size, stage.SlotPayload), it.spill)
+	size, mtime, err := r.staged(it, file, content.Size, sum)
 	if err != nil {
 		return err
 	}
@@ -297,34 +294,34 @@ func (r *recovery) item(f found) error {
 		}
 		it.interrupt(interruption{why: why})
 		if it.base.ETag == "" {
-			st.size = size
-			st.dirty.Add(0, st.size)
-		} else if size < st.size {
+			content.Size = size
+			content.Dirty.Add(0, size)
+		} else if size < content.Size {
 			// It was being cut when the process ended: the base has these bytes.
-			if err := os.Truncate(f.path, st.size); err != nil {
+			if err := os.Truncate(f.path, content.Size); err != nil {
 				return err
 			}
 		}
-		st.mtime = mtime
+		content.Mtime = mtime
 	case boot != "" && !o.sameBoot(boot):
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
-	case boot == "":
-		it.synced.Store(st.bytesSeq + 1)
-		it.sealedOnDisk.Store(st.seq + 1)
 	}
+	var base Base
 	if it.base.ETag != "" {
-		st.base = it.opened(o.open(it.base))
+		base = it.opened(o.open(it.base))
 	}
-	for _, x := range st.dirty {
-		st.taken += x.End - x.Off
+	it.logged = slices.Clone(content.Dirty)
+	it.stage = stage.Restore(file, *content, base, o.reserve)
+	if it.sealed.Load() && boot == "" {
+		it.synced.Store(it.stage.BytesChanges() + 1)
+		it.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}
-	o.staged.Add(st.taken)
-	it.stage, it.logged = st, slices.Clone(st.dirty)
+	o.staged.Add(it.stage.Reserved())
 	it.recoverLost()
 	if !it.sealed.Load() {
 		// Whoever writes it again opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
-			o.staged.Add(-st.taken)
+			o.staged.Add(-it.stage.Reserved())
 			return err
 		}
 	}
@@ -341,12 +338,11 @@ func (r *recovery) add(it *Item) {
 	r.items = append(r.items, it)
 }
 
-// staged proves that the bytes are here that the journal speaks of, and returns how
-// many there are, and when they were written last.
-func (r *recovery) staged(it *Item, st *stage, sum *uint32) (size int64, mtime time.Time, err error) {
-	if it.place != nil {
-		st.file.size = min(st.size, placeRoom)
-		size, mtime = st.file.size, it.since
+// staged checks that file has the bytes that the journal of it says, and returns how many
+// it has, and when they were written last.
+func (r *recovery) staged(it *Item, file *stage.File, want int64, sum *uint32) (size int64, mtime time.Time, err error) {
+	if it.slot != nil {
+		size, mtime = min(want, stage.SlotPayload), it.since
 	} else {
 		info, err := os.Stat(it.path)
 		if err != nil {
@@ -354,11 +350,11 @@ func (r *recovery) staged(it *Item, st *stage, sum *uint32) (size int64, mtime t
 		}
 		size, mtime = info.Size(), info.ModTime()
 	}
-	if it.sealed.Load() && size < st.size {
-		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", errNotWritten, size, st.size)
+	if it.sealed.Load() && size < want {
+		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", stage.ErrNotWritten, size, want)
 	}
-	if sum != nil && (it.sealed.Load() || it.place != nil && r.rebooted) {
-		return size, mtime, checkSum(st.file, st.size, *sum)
+	if sum != nil && (it.sealed.Load() || it.slot != nil && r.rebooted) {
+		return size, mtime, file.Check(want, *sum)
 	}
 	return size, mtime, nil
 }

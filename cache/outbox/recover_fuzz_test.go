@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
 // Where FuzzRecover puts what it draws.
@@ -30,7 +31,7 @@ const (
 // as well. With sums, each line gets the checksum that it needs to be read at all.
 func FuzzRecover(f *testing.F) {
 	f.Fuzz(func(t *testing.T, where uint8, sums bool, data []byte) {
-		if len(data) > pageSize {
+		if len(data) > stage.SlotLogSize {
 			return
 		}
 		if sums {
@@ -51,10 +52,10 @@ func FuzzRecover(f *testing.F) {
 			write("1-1.log", data)
 			has = false
 		case inSlot:
-			slot := make([]byte, pageSize+len(staged))
+			slot := make([]byte, stage.SlotLogSize+len(staged))
 			copy(slot, data)
-			copy(slot[pageSize:], staged)
-			write(trayName, slot)
+			copy(slot[stage.SlotLogSize:], staged)
+			write(stage.SlotFileName, slot)
 			has = len(data) > 0 && data[0] != 0 // else the slot is free
 			if recs, _, _ := journal.ScanLines(bytes.NewReader(data), ""); len(recs) > 0 {
 				// What lies behind was another's.

@@ -16,6 +16,7 @@ import (
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -62,7 +63,7 @@ func copyDir(t *testing.T, from, to string) {
 			t.Fatal(err)
 		}
 	}
-	copyFile(trayName) // before the files that what is in it may get
+	copyFile(stage.SlotFileName) // before the files that what is in it may get
 	files, err := os.ReadDir(from)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func copyDir(t *testing.T, from, to string) {
 		return strings.Compare(filepath.Ext(b.Name()), filepath.Ext(a.Name())) // .log before none
 	})
 	for _, f := range files {
-		if f.Name() != trayName {
+		if f.Name() != stage.SlotFileName {
 			copyFile(f.Name())
 		}
 	}

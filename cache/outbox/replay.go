@@ -3,40 +3,41 @@ package outbox
 import (
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
 // replay takes one step of the journal.
-func (it *Item) replay(st *stage, r journal.Record) {
+func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
 	switch r.Op {
 	case journal.OpCreate:
 		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.Object(), r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
 		it.edits.Store(it.base.ETag != "")
-		st.size, st.baseValid = it.base.Size, it.base.Size
+		st.Size, st.BaseValid = it.base.Size, it.base.Size
 		it.replayMode(r)
 	case journal.OpOpen:
 		it.sealed.Store(false)
 		it.lost, it.contentID, it.contentIDSeq = r.Ambiguous, "", 0
 	case journal.OpWrite:
 		for _, x := range r.Dirty {
-			st.dirty.Add(x[0], x[1])
-			st.size = max(st.size, x[1])
+			st.Dirty.Add(x[0], x[1])
+			st.Size = max(st.Size, x[1])
 		}
 	case journal.OpMode:
 		it.replayMode(r)
 	case journal.OpTruncate:
-		st.dirty.Cut(r.Size)
-		st.size, st.baseValid = r.Size, r.Valid
+		st.Dirty.Cut(r.Size)
+		st.Size, st.BaseValid = r.Size, r.Valid
 	case journal.OpSeal:
 		it.sealed.Store(true)
 		it.explicit, it.interrupted = r.Set, interruptionOf(r)
 		if !r.Killed { // else it was not sent
-			it.contentID, it.contentIDSeq = r.Commit, st.seq
+			it.contentID, it.contentIDSeq = r.Commit, stage.RestoredSeq
 		}
 		it.replayMode(r)
-		st.size, st.baseValid, st.mtime, st.dirty = r.Size, r.Valid, r.Mtime.Time, nil
+		st.Size, st.BaseValid, st.Mtime, st.Dirty = r.Size, r.Valid, r.Mtime.Time, nil
 		for _, x := range r.Dirty {
-			st.dirty.Add(x[0], x[1])
+			st.Dirty.Add(x[0], x[1])
 		}
 	case journal.OpRefuse:
 		it.interrupted = interruptionOf(r)

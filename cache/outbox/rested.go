@@ -75,7 +75,7 @@ func (o *Outbox) syncEnds() error {
 	if err := o.removals.sync(); err != nil {
 		return err
 	}
-	if err := o.tray.Sync(); err != nil {
+	if err := o.slots.Sync(); err != nil {
 		return err
 	}
 	return syncDir(o.cfg.Dir)

@@ -69,7 +69,7 @@ func (it *Item) noteSeal() (synced bool, err error) {
 func (it *Item) small() bool {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
-	return it.place != nil
+	return it.slot != nil
 }
 
 // sealRecord says what is staged, as a seal or as a write.
@@ -90,12 +90,12 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 		r.Mode = &it.mode
 	}
 	it.mu.Unlock()
-	now := it.stage.snapshot()
-	r.Size, r.Valid, r.Mtime = now.size, now.baseValid, filetime.Time{Time: now.mtime}
-	for _, x := range now.dirty {
+	now := it.stage.Snapshot()
+	r.Size, r.Valid, r.Mtime = now.Size, now.BaseValid, filetime.Time{Time: now.Mtime}
+	for _, x := range now.Dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
-	if sum, ok := it.stage.sum(); ok && it.small() {
+	if sum, ok := it.stage.KnownCRC(); ok && it.small() {
 		r.Sum = &sum // its place may have been another's
 	}
 	return r

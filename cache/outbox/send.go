@@ -15,7 +15,7 @@ import (
 
 // send makes one attempt at the request, or requests, that commit the content.
 func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
-	size := it.stage.length()
+	size := it.stage.Size()
 	if src, ok := it.elsewhere(); ok {
 		obj, err := it.o.bucket.Copy(ctx, src, key, h, cond)
 		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) || isKind(err, s3backend.BadLogin) {
@@ -41,7 +41,7 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq u
 			return s3backend.Object{}, err
 		}
 	}
-	obj, err := it.o.bucket.Put(ctx, key, it.stage.body(0, size, ticket), size, h, cond)
+	obj, err := it.o.bucket.Put(ctx, key, it.stage.Body(0, size, ticket), size, h, cond)
 	ticket.Done(err)
 	if err == nil {
 		it.sent.Store(size)
@@ -64,12 +64,12 @@ func (it *Item) onlyHeader() bool { return it.base.Size > 0 && it.sameBytes() }
 
 // sameBytes reports whether the item holds what its base does.
 func (it *Item) sameBytes() bool {
-	return it.base.ETag != "" && it.stage.isBase(it.base.Size)
+	return it.base.ETag != "" && it.stage.IsBase(it.base.Size)
 }
 
 // fill brings the base's bytes here that the staged file lacks in [off, end).
 func (it *Item) fill(ctx context.Context, off, end int64) error {
-	return it.baseError(it.stage.fill(ctx, off, end))
+	return it.baseError(it.stage.Materialize(ctx, off, end))
 }
 
 // baseError makes plain that it is the version under the edit that is gone.
@@ -179,7 +179,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		}
 		switch {
 		case up.up.ID == "": // S3 could not be asked while the file was written
-		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.stillFits(up.parts)) && parts.End(up.parts) == size:
+		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) && parts.End(up.parts) == size:
 			up.planned = seq
 			return up, up.parts, it.verify(up)
 		case !up.layout.IsZero() && up.layout.Holds(size):
@@ -193,8 +193,8 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 	}
 	var list []parts.Part
 	if !it.wholly() {
-		now := it.stage.snapshot()
-		list = parts.PlanEdit(size, now.baseValid, now.dirty)
+		now := it.stage.Snapshot()
+		list = parts.PlanEdit(size, now.BaseValid, now.Dirty)
 	}
 	if list != nil {
 		up.layout, up.parts, up.planned = parts.Layout{}, list, seq
@@ -246,7 +246,7 @@ func (it *Item) has(up *transfer, p parts.Part) bool {
 	up.mu.Lock()
 	d, ok := up.done[p.Num]
 	up.mu.Unlock()
-	return ok && d.Part == p && !it.stage.changedSince(p.Off, p.Off+p.N, d.seq)
+	return ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq)
 }
 
 // sendPart sends one part, or has the server copy it.
@@ -277,7 +277,7 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error 
 			err = &copyRefusedError{err}
 		}
 	} else {
-		got, err = it.o.bucket.UploadPart(ctx, up.up, p.Num, it.stage.body(p.Off, p.N, ticket), p.N)
+		got, err = it.o.bucket.UploadPart(ctx, up.up, p.Num, it.stage.Body(p.Off, p.N, ticket), p.N)
 	}
 	if err != nil {
 		if ctx.Err() != nil {

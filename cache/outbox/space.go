@@ -26,10 +26,9 @@ type freeSpace struct {
 	given int64
 }
 
-// room gives a stage room for n more bytes, or refuses them before the disk is
-// full: the journal needs some, and so do other programs. A negative n gives room
-// back.
-func (o *Outbox) room(n int64) error {
+// reserve reserves n bytes for a stage, or refuses them before the disk is full: the journal
+// needs some, and so do other programs. A negative n gives bytes back.
+func (o *Outbox) reserve(n int64) error {
 	if n < 0 {
 		o.staged.Add(n)
 		return nil

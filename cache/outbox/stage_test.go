@@ -2,59 +2,11 @@ package outbox
 
 import (
 	"bytes"
-	"errors"
 	"math/rand/v2"
-	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
-
-// TestFillKeepsWhatIsWrittenMeanwhile writes into a file while its base is being
-// copied under it.
-func TestFillKeepsWhatIsWrittenMeanwhile(t *testing.T) {
-	const writers, size = 8, 4 << 20
-	base := bytes.Repeat([]byte("b"), size)
-	for range 5 {
-		s, err := newStage(filepath.Join(t.TempDir(), "staged"), nil, cached(base), size)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := bytes.Clone(base)
-		var g sync.WaitGroup
-		for w := range writers {
-			rnd := rand.New(rand.NewPCG(uint64(w), 1))
-			var offs []int64
-			for range 500 {
-				off := rnd.Int64N(size/writers)*writers + int64(w)
-				offs = append(offs, off)
-				want[off] = 'w'
-			}
-			g.Go(func() {
-				for _, off := range offs {
-					if _, err := s.writeAt([]byte("w"), off); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		g.Go(func() {
-			if err := s.fill(t.Context(), 0, size); err != nil {
-				t.Error(err)
-			}
-		})
-		g.Wait()
-		got := make([]byte, size)
-		if _, err := s.readAt(t.Context(), got, 0); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatalf("after fill and writes: %s", difference(got, want))
-		}
-		s.close()
-	}
-}
 
 // TestEditsAgreeWithAModel makes random changes of files over a base, and compares
 // what is read here after each, and what the bucket holds at the end.
@@ -147,35 +99,4 @@ func TestHoles(t *testing.T) {
 		copy(want[1<<20:], "data")
 		r.wantHolds("Delivery/f", want)
 	})
-}
-
-// TestZerosAreAChange cuts a file, or punches a hole, where there is data: what was
-// sent of it before is not what it holds then. In a hole it is.
-func TestZerosAreAChange(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		do   func(s *stage) error
-		want [4]bool // by unit: the first was written, the last two are holes
-	}{
-		{"cut and grown", func(s *stage) error { return errors.Join(s.truncate(5), s.truncate(4*touchUnit)) }, [4]bool{0: true, 1: true}},
-		{"grown", func(s *stage) error { return s.truncate(8 * touchUnit) }, [4]bool{}},
-		{"punched", func(s *stage) error { return s.punch(touchUnit, 3*touchUnit) }, [4]bool{1: true}},
-	} {
-		s := newTestStage(t)
-		if _, err := s.writeAt(random(1, touchUnit+5), 0); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.truncate(4 * touchUnit); err != nil {
-			t.Fatal(err)
-		}
-		seq := s.seq
-		if err := c.do(s); err != nil {
-			t.Fatal(err)
-		}
-		for u, want := range c.want {
-			if got := s.changedSince(int64(u)*touchUnit, int64(u+1)*touchUnit, seq); got != want {
-				t.Errorf("%s: unit %d changed = %v, want %v", c.name, u, got, want)
-			}
-		}
-	}
 }

@@ -101,11 +101,11 @@ func (up *transfer) resume() {
 // stream sends the complete parts of a new file while it is written; end is where
 // the last write ended. It returns at once.
 func (it *Item) stream(end int64) {
-	if it.stage.small() {
+	if it.stage.BaseFitsOnePut() {
 		it.fillBehind()
 		return
 	}
-	if it.stage.length() <= parts.Size || it.stage.overBase() {
+	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
 		return // as yet it goes by one PutObject
 	}
 	it.mu.Lock()
@@ -114,7 +114,7 @@ func (it *Item) stream(end int64) {
 		return
 	}
 	if it.up == nil {
-		it.up = newTransfer(it.o, parts.LayoutFor(it.stage.length()))
+		it.up = newTransfer(it.o, parts.LayoutFor(it.stage.Size()))
 	}
 	up := it.up
 	it.mu.Unlock()
@@ -128,14 +128,14 @@ func (it *Item) stream(end int64) {
 		}
 		if up.whole {
 			p.N = min(p.N, end-p.Off)
-		} else if end < p.Off+p.N || !it.stage.has(p.Off, p.Off+p.N) {
+		} else if end < p.Off+p.N || !it.stage.Has(p.Off, p.Off+p.N) {
 			return
 		}
 		if p.N <= 0 {
 			return
 		}
 		up.next++
-		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.changedSince(p.Off, p.Off+p.N, d.seq) {
+		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq) {
 			continue // sent when the file was closed before
 		}
 		up.running++
@@ -157,7 +157,7 @@ func (it *Item) streamRest() {
 	up.beginAnewLocked()
 	up.whole = !up.layout.IsZero()
 	up.mu.Unlock()
-	it.stream(it.stage.length())
+	it.stream(it.stage.Size())
 }
 
 // beginAnewLocked has the next part be small, if that would be a larger one and S3 has
@@ -210,14 +210,14 @@ func (it *Item) streamPart(up *transfer, p parts.Part) {
 	err := it.begin(up)
 	if err == nil {
 		it.noteLayout(up)
-		err = it.stage.open()
+		err = it.stage.Open()
 	}
 	if err == nil {
 		err = it.sendPart(up.ctx, up, p)
 		if blocks(err) {
 			err = it.sendRefusedPart(up, p, err)
 		}
-		it.stage.close()
+		it.stage.Close()
 	}
 	if err != nil && up.ctx.Err() == nil {
 		it.o.log.Debug("part not sent yet", "key", it.Key(), "part", p.Num, "err", err)
@@ -229,7 +229,7 @@ func (it *Item) streamPart(up *transfer, p parts.Part) {
 	}
 	up.mu.Unlock()
 	if err == nil {
-		it.stream(it.stage.length())
+		it.stream(it.stage.Size())
 	}
 }
 
@@ -297,12 +297,12 @@ const bringWait = 5 * time.Second
 // programs do not expect that of a write; it takes bringWait at most. The caller tells a
 // program of an error.
 func (it *Item) Bring(ctx context.Context) error {
-	if !it.edits.Load() || !it.stage.small() || it.stage.whole() || it.unbrought.Load() {
+	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() || it.unbrought.Load() {
 		return nil
 	}
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), bringWait)
 	defer cancel()
-	switch err := it.stage.fill(short, 0, parts.Size); {
+	switch err := it.stage.Materialize(short, 0, parts.Size); {
 	case err == nil:
 		return nil
 	case passing(err):
@@ -324,11 +324,11 @@ func (it *Item) fillBehind() {
 	}
 	it.filling = true
 	it.o.work.Go(func() {
-		if it.stage.open() != nil {
+		if it.stage.Open() != nil {
 			return
 		}
-		defer it.stage.close()
-		if err := it.stage.fill(it.o.ctx, 0, parts.Size); err != nil {
+		defer it.stage.Close()
+		if err := it.stage.Materialize(it.o.ctx, 0, parts.Size); err != nil {
 			it.o.log.Debug("base not here yet", "key", it.Key(), "err", err)
 		}
 	})

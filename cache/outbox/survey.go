@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/privatename"
 )
 
@@ -75,36 +75,18 @@ func (s *survey) list() []Status {
 
 // places reads the journals in the tray.
 func (s *survey) places() error {
-	path := s.o.trayPath()
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	page := make([]byte, pageSize)
-	for n := range (info.Size() + placeSize - 1) / placeSize {
-		got, err := f.ReadAt(page, n*placeSize)
-		if err != nil && err != io.EOF {
-			s.unreadable(trayName, path, fmt.Errorf("place %d of %s cannot be read: %w", n, shownPath(path), err))
-			continue
-		}
-		lines, _, _ := bytes.Cut(page[:got], []byte{0})
-		if len(lines) == 0 {
-			continue
+	path := s.o.slotFilePath()
+	return stage.EachLog(s.o.cfg.Dir, func(n int64, lines []byte, err error) bool {
+		if err != nil {
+			s.unreadable(stage.SlotFileName, path, fmt.Errorf("place %d of %s cannot be read: %w", n, shownPath(path), err))
+			return true
 		}
 		recs, _, err := journal.ScanLines(bytes.NewReader(lines), path)
 		switch {
 		case err != nil && err != journal.ErrCut:
-			s.unreadable(keyOf(recs, trayName), path, fmt.Errorf("its journal, in place %d of %s, cannot be read: %w", n, shownPath(path), err))
+			s.unreadable(keyOf(recs, stage.SlotFileName), path, fmt.Errorf("its journal, in place %d of %s, cannot be read: %w", n, shownPath(path), err))
 		case len(recs) == 0 || recs[0].Op != journal.OpCreate:
-			s.unreadable(keyOf(recs, trayName), path, fmt.Errorf("its journal, in place %d of %s, has no beginning", n, shownPath(path)))
+			s.unreadable(keyOf(recs, stage.SlotFileName), path, fmt.Errorf("its journal, in place %d of %s, has no beginning", n, shownPath(path)))
 		default:
 			name := recs[0].Name
 			if name == "" {
@@ -114,8 +96,8 @@ func (s *survey) places() error {
 				s.byName[name] = s.status(name, recs, true)
 			}
 		}
-	}
-	return nil
+		return true
+	})
 }
 
 // files reads the journals that are files, and finds bytes without one.
@@ -160,10 +142,10 @@ func (s *survey) files() {
 // status is what a journal says of its file.
 func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status {
 	path := filepath.Join(s.o.cfg.Dir, name)
-	it, st := &Item{o: s.o, path: path}, &stage{written: map[int64]uint64{}, sums: sums{}}
+	it, content := &Item{o: s.o, path: path}, new(stage.Snapshot)
 	boot := ""
 	for _, r := range recs {
-		it.replay(st, r)
+		it.replay(content, r)
 		if r.Displaced != "" {
 			s.displaced[r.Displaced] = true
 		}
@@ -171,9 +153,9 @@ func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status
 			boot = r.Boot
 		}
 	}
-	found := Status{Key: it.key, State: Sealed, Size: st.size, Theirs: it.theirs, Since: lastWrite(path + journal.Suffix)}
+	found := Status{Key: it.key, State: Sealed, Size: content.Size, Theirs: it.theirs, Since: lastWrite(path + journal.Suffix)}
 	if inPlace {
-		found.Since = lastWrite(s.o.trayPath())
+		found.Since = lastWrite(s.o.slotFilePath())
 	}
 	if it.folder {
 		found.Size = 0
@@ -188,13 +170,13 @@ func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status
 	info, err := os.Stat(path)
 	switch {
 	case inPlace:
-	case err != nil || it.sealed.Load() && info.Size() < st.size:
+	case err != nil || it.sealed.Load() && info.Size() < content.Size:
 		return blocked(damagedStatus(path+journal.Suffix, path))
 	case !it.sealed.Load() && it.base.ETag == "":
 		found.Size = info.Size()
 	}
-	st.size = found.Size
-	it.stage = st
+	content.Size = found.Size
+	it.stage = stage.Restore(nil, *content, nil, nil)
 	switch {
 	case it.privateLocked():
 		found.State = Local

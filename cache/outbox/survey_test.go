@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -22,7 +23,7 @@ func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
 	away := func(b buckettest.S3) buckettest.S3 {
 		return buckettest.Answer(b, "", func() error { return s3backend.Other })
 	}
-	small, large := random(1, 100), random(2, 3*placeRoom)
+	small, large := random(1, 100), random(2, 3*stage.SlotPayload)
 	for name, leave := range map[string]func(r *rig){
 		"nothing":       func(*rig) {},
 		"a small file":  func(r *rig) { r.done(r.create("Delivery/a", small)) },

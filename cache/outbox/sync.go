@@ -28,7 +28,7 @@ func (it *Item) Sync() error {
 
 func (it *Item) sync() error {
 	small, seq := it.small(), it.bytesSeq()
-	if err := it.stage.sync(); err != nil {
+	if err := it.stage.Sync(); err != nil {
 		if it.ended() {
 			return nil // delivered meanwhile
 		}
@@ -48,14 +48,14 @@ func (it *Item) syncHeld() error {
 	if it.stage == nil || it.onDisk() {
 		return nil
 	}
-	if err := it.stage.open(); err != nil {
+	if err := it.stage.Open(); err != nil {
 		return err
 	}
-	defer it.stage.close()
+	defer it.stage.Close()
 	return it.sync()
 }
 
-func (it *Item) bytesSeq() uint64 { return it.stage.bytesChanges() }
+func (it *Item) bytesSeq() uint64 { return it.stage.BytesChanges() }
 
 // noteSynced has the journal say what is staged, which is on the disk but for what was
 // changed since bytesSeq was seq.
@@ -100,20 +100,20 @@ func (it *Item) onDisk() bool { return it.synced.Load() == it.bytesSeq()+1 }
 func (it *Item) syncJournal() error {
 	it.logMu.Lock()
 	it.lasting.Store(true)
-	n, lines, ended, small := len(it.keys), it.lines, it.logGone, it.place != nil
+	n, lines, ended, small := len(it.keys), it.lines, it.logGone, it.slot != nil
 	it.logMu.Unlock()
 	if ended {
 		return nil
 	}
 	if small {
-		if err := it.o.syncTray(); err != nil {
+		if err := it.o.syncSlots(); err != nil {
 			return err
 		}
 	} else if err := it.syncFiles(); err != nil {
 		return err
 	}
 	it.logMu.Lock()
-	moved := small && it.place == nil && !it.logGone
+	moved := small && it.slot == nil && !it.logGone
 	if !moved {
 		it.keys = it.keys[min(n, len(it.keys)):]
 		it.onDiskN = max(it.onDiskN, lines)
@@ -197,15 +197,15 @@ func syncMade(dir string, log *slog.Logger) {
 	}
 }
 
-// syncTray returns when all that is in the tray is on the disk, and its name.
-func (o *Outbox) syncTray() error {
-	if err := o.tray.Sync(); err != nil || o.trayNamed.Load() {
+// syncSlots returns when all that is in the tray is on the disk, and its name.
+func (o *Outbox) syncSlots() error {
+	if err := o.slots.Sync(); err != nil || o.slotFileNamed.Load() {
 		return err
 	}
 	if err := syncDir(o.cfg.Dir); err != nil {
 		return err
 	}
-	o.trayNamed.Store(true)
+	o.slotFileNamed.Store(true)
 	return nil
 }
 

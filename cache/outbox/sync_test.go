@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -13,7 +14,7 @@ import (
 // has what changed elsewhere.
 func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 	bubble(t, Config{Settle: 1 << 40}, nil, func(r *rig) {
-		small, large := r.create("Delivery/d/small", []byte("small")), r.create("Delivery/d/large", random(1, 2*placeRoom))
+		small, large := r.create("Delivery/d/small", []byte("small")), r.create("Delivery/d/large", random(1, 2*stage.SlotPayload))
 		folder, err := r.CreateFolder("Delivery/d/folder/")
 		if err != nil {
 			r.Fatal(err)
@@ -53,7 +54,7 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 // TestSyncNamesFailsWithTheDisk: what could not be synced stays to be synced.
 func TestSyncNamesFailsWithTheDisk(t *testing.T) {
 	bubble(t, Config{Settle: 1 << 40}, nil, func(r *rig) {
-		it := r.create("Delivery/large", random(1, 2*placeRoom))
+		it := r.create("Delivery/large", random(1, 2*stage.SlotPayload))
 		log := it.path + journal.Suffix
 		if err := os.Rename(log, filepath.Join(r.dir, "away")); err != nil {
 			r.Fatal(err)

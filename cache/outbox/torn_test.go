@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -90,10 +91,10 @@ func tear(t *testing.T, dir string) {
 			t.Errorf("what cannot be noted: %v, want EFBIG", err)
 		}
 	}
-	if left, _ := os.ReadDir(r.dir); len(left) > 1 || left[0].Name() != trayName {
+	if left, _ := os.ReadDir(r.dir); len(left) > 1 || left[0].Name() != stage.SlotFileName {
 		t.Errorf("it left %v", left)
 	}
-	if owes, err := Owes(r.dir); owes || err != nil || r.tray.InUse() > 0 {
-		t.Errorf("it left %d places, and owes: %v, %v", r.tray.InUse(), owes, err)
+	if owes, err := Owes(r.dir); owes || err != nil || r.slots.InUse() > 0 {
+		t.Errorf("it left %d places, and owes: %v, %v", r.slots.InUse(), owes, err)
 	}
 }

@@ -16,17 +16,17 @@ func (it *Item) Open() error {
 	if it.goneLocked() {
 		return ErrGone
 	}
-	return it.stage.open()
+	return it.stage.Open()
 }
 
 // Close ends the caller's use of the staged bytes, not their way to S3.
-func (it *Item) Close() { it.stage.close() }
+func (it *Item) Close() { it.stage.Close() }
 
 // WriteAt stages p at off. Its error is the local disk's, or why S3 refuses the
 // file if that is known already.
 func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
 	err = it.change(func() (err error) {
-		if n, err = it.stage.writeAt(p, off); err != nil {
+		if n, err = it.stage.WriteAt(p, off); err != nil {
 			return err
 		}
 		return it.afterWrite(off, off+int64(n))
@@ -37,7 +37,7 @@ func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
 // Append stages p behind the end, and returns where that was.
 func (it *Item) Append(p []byte) (off int64, n int, err error) {
 	err = it.change(func() (err error) {
-		if off, n, err = it.stage.append(p); err != nil {
+		if off, n, err = it.stage.Append(p); err != nil {
 			return err
 		}
 		return it.afterWrite(off, off+int64(n))
@@ -88,13 +88,13 @@ func (it *Item) afterWrite(off, end int64) error {
 
 // ReadAt reads what was staged, over the base. At the end it returns io.EOF.
 func (it *Item) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
-	return it.stage.readAt(ctx, p, off)
+	return it.stage.ReadAt(ctx, p, off)
 }
 
 // Truncate sets the size.
 func (it *Item) Truncate(size int64) error {
 	return it.change(func() error {
-		if err := it.stage.truncate(size); err != nil {
+		if err := it.stage.Truncate(size); err != nil {
 			return err
 		}
 		if err := it.noteSize(); err != nil {
@@ -110,7 +110,7 @@ func (it *Item) Truncate(size int64) error {
 // Grow makes the file at least size bytes long. Its time changes in any case.
 func (it *Item) Grow(size int64) error {
 	return it.change(func() error {
-		if err := it.stage.grow(size); err != nil {
+		if err := it.stage.Grow(size); err != nil {
 			return err
 		}
 		return it.noteSize()
@@ -120,10 +120,10 @@ func (it *Item) Grow(size int64) error {
 // Punch makes [off, end) read as zero, within the file's size. Its time changes in any case.
 func (it *Item) Punch(off, end int64) error {
 	return it.change(func() error {
-		if err := it.stage.punch(off, end); err != nil {
+		if err := it.stage.Punch(off, end); err != nil {
 			return err
 		}
-		end = min(end, it.stage.length())
+		end = min(end, it.stage.Size())
 		return it.afterWrite(min(off, end), end)
 	})
 }
@@ -133,7 +133,7 @@ func (it *Item) noteSize() error {
 	if !it.edits.Load() && !it.small() {
 		return nil
 	}
-	size, valid := it.stage.bounds()
+	size, valid := it.stage.Bounds()
 	it.logMu.Lock()
 	it.logged.Cut(size)
 	it.logMu.Unlock()
@@ -141,7 +141,7 @@ func (it *Item) noteSize() error {
 }
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
-func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.seek(off, hole) }
+func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.Lseek(off, hole) }
 
 func (it *Item) refused() error {
 	it.mu.Lock()
@@ -160,7 +160,7 @@ func (it *Item) SetMtime(t time.Time) error {
 	it.mu.Lock()
 	it.explicit = true
 	it.mu.Unlock()
-	it.stage.setMtime(t)
+	it.stage.SetMtime(t)
 	return nil
 }
 
@@ -177,9 +177,9 @@ func (it *Item) SetMode(mode uint32) error {
 	it.mu.Lock()
 	it.mode, it.hasMode, it.explicit = mode, true, true
 	it.mu.Unlock()
-	it.stage.changed()
+	it.stage.MarkChanged()
 	return nil
 }
 
 // Fetch brings all of the base here, so that the item needs S3 no more.
-func (it *Item) Fetch(ctx context.Context) error { return it.fill(ctx, 0, it.stage.length()) }
+func (it *Item) Fetch(ctx context.Context) error { return it.fill(ctx, 0, it.stage.Size()) }

@@ -1,4 +1,4 @@
-package outbox
+package stage
 
 import (
 	"hash/crc32"
@@ -11,67 +11,67 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-func newTestStage(t *testing.T) *stage {
+func newTestStage(t *testing.T) *Stage {
 	t.Helper()
-	s, err := newStage(filepath.Join(t.TempDir(), "f"), nil, nil, 0)
+	s, err := New(filepath.Join(t.TempDir(), "f"), nil, nil, 0, noLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.close)
+	t.Cleanup(s.Close)
 	return s
 }
 
-// TestSumsOfWhatWasWrittenInOrder: a file that was written as cp does it is not
+// TestCRCIsKnownOfWhatWasWrittenInOrder: a file that was written as cp does it is not
 // read to be summed.
-func TestSumsOfWhatWasWrittenInOrder(t *testing.T) {
+func TestCRCIsKnownOfWhatWasWrittenInOrder(t *testing.T) {
 	s := newTestStage(t)
 	data := random(1, 2*parts.Size+5)
 	for off := 0; off < len(data); off += 1 << 20 {
-		if _, err := s.writeAt(data[off:min(len(data), off+1<<20)], int64(off)); err != nil {
+		if _, err := s.WriteAt(data[off:min(len(data), off+1<<20)], int64(off)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, p := range parts.LayoutFor(0).Plan(int64(len(data))) {
-		body, ok := s.body(p.Off, p.N, nil).(s3backend.Summed)
+		body, ok := s.Body(p.Off, p.N, nil).(s3backend.Summed)
 		if !ok {
 			t.Errorf("the sum of part %d is not known", p.Num)
 		} else if want := crc32.ChecksumIEEE(data[p.Off : p.Off+p.N]); body.CRC32() != want {
 			t.Errorf("the sum of part %d is %08x, want %08x", p.Num, body.CRC32(), want)
 		}
 	}
-	if _, ok := s.body(0, 100, nil).(s3backend.Summed); ok {
+	if _, ok := s.Body(0, 100, nil).(s3backend.Summed); ok {
 		t.Error("the sum of a part of what was written is known")
 	}
 }
 
-// TestSumsAreOfWhatTheFileHolds changes a file in all ways: where a sum is known,
+// TestCRCIsThatOfTheBytes changes a file in all ways: where a sum is known,
 // it is right.
-func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
+func TestCRCIsThatOfTheBytes(t *testing.T) {
 	known := 0
 	for seed := range uint64(5) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		s := newTestStage(t)
 		for range 20 {
-			size := s.length()
+			size := s.Size()
 			var err error
 			switch k := rnd.IntN(20); {
 			case k < 12: // mostly forward
-				_, _, err = s.append(random(rnd.Uint64(), rnd.IntN(parts.Size/3)))
+				_, _, err = s.Append(random(rnd.Uint64(), rnd.IntN(parts.Size/3)))
 			case k < 15 && size > 0:
-				_, err = s.writeAt(random(rnd.Uint64(), rnd.IntN(1<<20)), rnd.Int64N(size))
+				_, err = s.WriteAt(random(rnd.Uint64(), rnd.IntN(1<<20)), rnd.Int64N(size))
 			case k < 17:
-				err = s.truncate(rnd.Int64N(3 * parts.Size))
+				err = s.Truncate(rnd.Int64N(3 * parts.Size))
 			case k < 18:
-				err = s.truncate(0)
+				err = s.Truncate(0)
 			case size > 0:
 				off := rnd.Int64N(size)
-				err = s.punch(off, off+rnd.Int64N(1<<20))
+				err = s.Punch(off, off+rnd.Int64N(1<<20))
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range parts.LayoutFor(0).Plan(s.length()) {
-				body := s.body(p.Off, p.N, nil)
+			for _, p := range parts.LayoutFor(0).Plan(s.Size()) {
+				body := s.Body(p.Off, p.N, nil)
 				sum, ok := body.(s3backend.Summed)
 				if !ok || p.N == 0 {
 					continue
@@ -92,12 +92,12 @@ func TestSumsAreOfWhatTheFileHolds(t *testing.T) {
 	}
 }
 
-func TestJoined(t *testing.T) {
+func TestCombineCRC(t *testing.T) {
 	data := random(3, 100_000)
 	for _, at := range []int{0, 1, 7, 4096, 99_999, len(data)} {
 		a, b := data[:at], data[at:]
-		if got, want := joined(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b))), crc32.ChecksumIEEE(data); got != want {
-			t.Errorf("joined at %d they make %08x, want %08x", at, got, want)
+		if got, want := CombineCRC(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b))), crc32.ChecksumIEEE(data); got != want {
+			t.Errorf("combined at %d they make %08x, want %08x", at, got, want)
 		}
 	}
 }
