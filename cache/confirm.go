@@ -36,12 +36,12 @@ type Confirmed struct {
 	Err error // why it is Unknown; else why S3 could not confirm it again now
 }
 
-// ErrUnlisted is returned where the policy does not let this account list a directory: S3
+// errUnlisted is returned where the policy does not let this account list a directory: S3
 // cannot be asked what others have put there, or removed.
-var ErrUnlisted = errors.New("the policy does not let this account list the directory")
+var errUnlisted = errors.New("the policy does not let this account list the directory")
 
 // errNeverSent is ErrUnlisted of a name that is not in the ledger.
-var errNeverSent = fmt.Errorf("%w, and nothing of this name was sent from here", ErrUnlisted)
+var errNeverSent = fmt.Errorf("%w, and nothing of this name was sent from here", errUnlisted)
 
 // Confirm asks S3 what it holds at path, with an answer at most a second old. Where S3
 // cannot be asked, a delivery from here that nothing has contradicted since still counts.
@@ -62,7 +62,7 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 		return Confirmed{Is: Directory, At: now}
 	case err == nil && c.unlistedSince(p, now):
 		sent, _ := c.sent.Get(a.Key, a.ETag)
-		return Confirmed{Is: Delivered, At: sent.Sent, Err: ErrUnlisted}
+		return Confirmed{Is: Delivered, At: sent.Sent, Err: errUnlisted}
 	case err == nil:
 		return Confirmed{Is: Delivered, At: now}
 	}
@@ -90,7 +90,7 @@ func (c *Cache) unconfirmed(p location, began time.Time, err error) Confirmed {
 		return Confirmed{Is: Removing, At: now}
 	case c.unlistedSince(p, began):
 		if recorded && last.Is == Delivered {
-			return Confirmed{Is: Delivered, At: last.At, Err: ErrUnlisted}
+			return Confirmed{Is: Delivered, At: last.At, Err: errUnlisted}
 		}
 		return Confirmed{Is: Unknown, At: now, Err: errNeverSent}
 	case recorded && last.Is == Removed:

@@ -217,7 +217,7 @@ func TestUnlistedIsUnknown(t *testing.T) {
 		sent := time.Now()
 		time.Sleep(time.Minute)
 		for path, want := range map[string]Presence{"Delivery/ours": Delivered, "Delivery/never": Unknown} {
-			if got := c.Confirm(t.Context(), path); got.Is != want || !errors.Is(got.Err, ErrUnlisted) || want == Delivered && got.At.After(sent) {
+			if got := c.Confirm(t.Context(), path); got.Is != want || !errors.Is(got.Err, errUnlisted) || want == Delivered && got.At.After(sent) {
 				t.Errorf("Confirm(%q) = %+v, want %s", path, got, want)
 			}
 		}

@@ -4,12 +4,12 @@ package freespace
 
 import "golang.org/x/sys/unix"
 
-// MaxFloor bounds Floor.
-const MaxFloor = 512 << 20
+// maxFloor bounds Floor.
+const maxFloor = 512 << 20
 
 // Floor returns how many bytes stay free on a disk of so many bytes: a twentieth of it,
 // but not more than MaxFloor.
-func Floor(total int64) int64 { return min(total/20, MaxFloor) }
+func Floor(total int64) int64 { return min(total/20, maxFloor) }
 
 // Of returns the size in bytes of the disk that path is on, and how much of it is free
 // for this user.

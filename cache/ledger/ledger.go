@@ -34,10 +34,10 @@ import (
 	"github.com/s3share/s3share/cache/jsonbytes"
 )
 
-// MaxEntries is how many keys are remembered. Those go first of which only times and
+// maxEntries is how many keys are remembered. Those go first of which only times and
 // permission bits are remembered, and of them, as of the others, those put longest ago.
 // An entry takes a few hundred bytes of memory.
-const MaxEntries = 100_000
+const maxEntries = 100_000
 
 // slack is how many lines more than twice the entries the file may have.
 const slack = 1000
@@ -101,7 +101,7 @@ type numbered struct {
 
 // Open reads the ledger at path, or begins one there with the first entry.
 func Open(path string) (*Ledger, error) {
-	l := &Ledger{path: path, most: MaxEntries, entries: map[string]numbered{}, above: freespace.Above}
+	l := &Ledger{path: path, most: maxEntries, entries: map[string]numbered{}, above: freespace.Above}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, nil

@@ -56,7 +56,7 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 	}
 	byName := h == nil || typeByName(h, from.Key)
 	if byName {
-		out.ContentType = ContentType(key)
+		out.ContentType = contentType(key)
 	}
 	_, mtime, _, _ := it.Stat()
 	own := []metadata{{metaCommit, commit}, {metaMtime, FormatMtime(mtime)}}
@@ -124,11 +124,11 @@ func typeMark(byName bool) metadata {
 // typeByName reports whether the content type of the version at key was chosen from its
 // name, and by nobody else: then it follows a new name.
 func typeByName(h *s3backend.Header, key string) bool {
-	return h.User[metaType] == typeIsByName && h.ContentType == ContentType(key)
+	return h.User[metaType] == typeIsByName && h.ContentType == contentType(key)
 }
 
-// ContentType is what an object of this key is, by its name's suffix.
-func ContentType(key string) string {
+// contentType is what an object of this key is, by its name's suffix.
+func contentType(key string) string {
 	if t := mime.TypeByExtension(strings.ToLower(path.Ext(key))); t != "" {
 		return t
 	}
@@ -167,7 +167,7 @@ func ModeOf(h *s3backend.Header) (uint32, bool) {
 // file, and a content type that follows from its name.
 func NewHeader(key string, mtime time.Time) *s3backend.Header {
 	return &s3backend.Header{
-		ContentType: ContentType(key),
+		ContentType: contentType(key),
 		User:        fitMetadata(nil, metadata{metaCommit, newCommitID()}, metadata{metaMtime, FormatMtime(mtime)}, typeMark(true)),
 	}
 }

@@ -178,7 +178,7 @@ func TestMetadataSize(t *testing.T) {
 // name, and whose type the other party set.
 func TestTypeFollowsTheName(t *testing.T) {
 	const octets = "application/octet-stream"
-	html := ContentType("a.html")
+	html := contentType("a.html")
 	for _, c := range []struct {
 		what string
 		h    *s3backend.Header

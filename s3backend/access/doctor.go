@@ -138,7 +138,7 @@ func (r Report) Statements(bucket, principal string) []Statement {
 				folders = append(folders, o.Folder)
 			}
 		}
-		all = append(all, Missing(bucket, principal, n.Actions, folders))
+		all = append(all, missingStatement(bucket, principal, n.Actions, folders))
 	}
 	return all
 }

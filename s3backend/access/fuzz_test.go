@@ -25,6 +25,6 @@ func FuzzLint(f *testing.F) {
 		if same := d.wider(d, team, "111122223333"); len(same) > 0 {
 			t.Fatalf("%q is wider than itself: %q", text, same)
 		}
-		d.Without(team.Client)
+		d.without(team.Client)
 	})
 }

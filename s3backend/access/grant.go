@@ -18,12 +18,12 @@ type Grant string
 const (
 	Dropbox Grant = "dropbox" // put in the delivery folder; read nothing
 	Folders Grant = "folders" // put in the delivery folder, get from both
-	Article Grant = "article" // get and put in both
+	article Grant = "article" // get and put in both
 	Full    Grant = "full"    // delete as well
 )
 
 // Grants are all of them.
-func Grants() []Grant { return []Grant{Dropbox, Folders, Article, Full} }
+func Grants() []Grant { return []Grant{Dropbox, Folders, article, Full} }
 
 // ParseGrant finds a grant by its name.
 func ParseGrant(name string) (Grant, error) {
@@ -102,7 +102,7 @@ const (
 )
 
 // Ours reports whether the statement bears a Sid of ours.
-func (s Statement) Ours() bool { return strings.HasPrefix(s.Sid, sidPrefix) }
+func (s Statement) ours() bool { return strings.HasPrefix(s.Sid, sidPrefix) }
 
 // owns reports whether a Sid is of terms with this client, whatever they were.
 func (t Terms) owns(sid string) bool {
@@ -119,7 +119,7 @@ func (t Terms) sid(what string) string { return sidPrefix + what + mark(t.Client
 // mark distinguishes clients in Sids, which have letters and digits only: the
 // account's id, and eight digits more where the principal is not all of it.
 func mark(principal string) string {
-	account := PrincipalAccount(principal)
+	account := principalAccount(principal)
 	if principal == account || strings.HasSuffix(principal, ":iam::"+account+":root") {
 		return account
 	}
@@ -127,21 +127,21 @@ func mark(principal string) string {
 	return account + hex.EncodeToString(sum[:4])
 }
 
-// PrincipalAccount is the account id in the name of a principal, "" if it has
+// principalAccount is the account id in the name of a principal, "" if it has
 // none.
-func PrincipalAccount(principal string) string {
-	if IsAccountID(principal) {
+func principalAccount(principal string) string {
+	if isAccountID(principal) {
 		return principal
 	}
-	if f := strings.SplitN(principal, ":", 6); len(f) == 6 && f[0] == "arn" && IsAccountID(f[4]) {
+	if f := strings.SplitN(principal, ":", 6); len(f) == 6 && f[0] == "arn" && isAccountID(f[4]) {
 		return f[4]
 	}
 	return ""
 }
 
-// Statements are the terms as statements, each with a Sid of ours. Their order,
+// allStatements are the terms as statements, each with a Sid of ours. Their order,
 // and that of the lists in them, is always the same.
-func (t Terms) Statements() []Statement {
+func (t Terms) allStatements() []Statement {
 	return t.statements(t.reach())
 }
 
@@ -169,7 +169,7 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 		}
 		all = append(all, Statement{Sid: t.sid(sid), Effect: Allow, Principal: AWS(t.Client), Action: actions, Resource: on, Condition: condition})
 	}
-	allow(sidList, Strings{BucketARN(t.Client, t.Bucket)}, nil, ListBucket, BucketLocation)
+	allow(sidList, Strings{bucketARN(t.Client, t.Bucket)}, nil, ListBucket, BucketLocation)
 	allow(sidGet, gets, nil, GetObject)
 	if t.Elsewhere {
 		allow(sidDeliver, puts, nil, append(slices.Clone(uploading), PutObjectACL)...)
@@ -186,7 +186,7 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 	if !t.Elsewhere {
 		all = append(all, Statement{
 			Sid: sidPrefix + sidTLSOnly, Effect: Deny, Principal: &Principal{Any: true}, Action: Strings{"s3:*"},
-			Resource:  append(Strings{BucketARN(t.Client, t.Bucket)}, t.objects("")...),
+			Resource:  append(Strings{bucketARN(t.Client, t.Bucket)}, t.objects("")...),
 			Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
 		})
 	}
@@ -198,7 +198,7 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 func (d Document) withoutACL() Document {
 	d.Statement = slices.Clone(d.Statement)
 	for i, s := range d.Statement {
-		if s.Ours() && s.Effect == Allow && slices.Contains(s.Action, PutObjectACL) {
+		if s.ours() && s.Effect == Allow && slices.Contains(s.Action, PutObjectACL) {
 			s.raw = nil
 			s.Action = slices.DeleteFunc(slices.Clone(s.Action), func(a string) bool { return a == PutObjectACL })
 			d.Statement[i] = s
@@ -229,7 +229,7 @@ func (t Terms) mustGrantOwnerAlways() Statement {
 
 // objects are the resources of folders; "" is the whole bucket.
 func (t Terms) objects(folders ...string) Strings {
-	return objects(BucketARN(t.Client, t.Bucket), folders)
+	return objects(bucketARN(t.Client, t.Bucket), folders)
 }
 
 func objects(bucketARN string, folders []string) Strings {
@@ -250,21 +250,21 @@ func objects(bucketARN string, folders []string) Strings {
 // more in a resource. Source: IAM User Guide, "Policy variables".
 var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace
 
-// BucketARN is the bucket's name in a policy. The partition (aws, aws-cn and so on) is
+// bucketARN is the bucket's name in a policy. The partition (aws, aws-cn and so on) is
 // that of the principal. An access point has its own ARN.
-func BucketARN(principal, bucket string) string {
+func bucketARN(principal, bucket string) string {
 	if s3backend.IsAccessPoint(bucket) {
 		return bucket
 	}
 	return "arn:" + cmp.Or(partitionOfARN(principal), "aws") + ":s3:::" + bucket
 }
 
-// Missing is the one statement that lets principal do all the actions, in the
+// missingStatement is the one statement that lets principal do all the actions, in the
 // folders where they are about objects and on the bucket where they are about
 // that: what a client sends to the owner. No folder means all of the bucket.
-func Missing(bucket, principal string, actions, folders []string) Statement {
+func missingStatement(bucket, principal string, actions, folders []string) Statement {
 	actions = slices.Compact(slices.Sorted(slices.Values(actions)))
-	arn := BucketARN(principal, bucket)
+	arn := bucketARN(principal, bucket)
 	var on Strings
 	if slices.ContainsFunc(actions, onBucket) {
 		on = append(on, arn)

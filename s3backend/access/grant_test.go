@@ -34,7 +34,7 @@ func TestEveryPartition(t *testing.T) {
 						t.Errorf("%s, %s, %s: an ARN is arn:%.40s", region, g, o, arn)
 					}
 				}
-				if got := doc.Partition(); got != partition {
+				if got := doc.partition(); got != partition {
 					t.Errorf("%s: the policy is of the partition %q, want %s", region, got, partition)
 				}
 				lint := LintTerms(doc, terms)
@@ -46,7 +46,7 @@ func TestEveryPartition(t *testing.T) {
 				if r := lint.Rights(terms.Client, "Delivery"); r.List != Yes || r.Put != Yes || (r.Get == Yes) != (g != Dropbox) || (r.Delete == Yes) != (g == Full) {
 					t.Errorf("%s, %s, %s: in Delivery %s", region, g, o, r.Words(OnCondition))
 				}
-				if r := lint.Rights(terms.Client, "Submissions"); (r.Get == Yes) != (g != Dropbox) || (r.Put == Yes) != (g == Article || g == Full) {
+				if r := lint.Rights(terms.Client, "Submissions"); (r.Get == Yes) != (g != Dropbox) || (r.Put == Yes) != (g == article || g == Full) {
 					t.Errorf("%s, %s, %s: in Submissions %s", region, g, o, r.Words(OnCondition))
 				}
 				bare, err := ParseDocument([]byte(strings.ReplaceAll(text, terms.Client, "444455556666")))
@@ -59,7 +59,7 @@ func TestEveryPartition(t *testing.T) {
 				if got := bare.Clients(); len(got) != 1 || got[0] != terms.Client {
 					t.Errorf("%s: the clients are %q, want %s", region, got, terms.Client)
 				}
-				key := Setup{Terms: terms}.KeyStatement(region)
+				key := Setup{Terms: terms}.keyStatement(region)
 				if via := key.Condition["StringEquals"]["kms:ViaService"][0]; !strings.HasPrefix(via, "s3."+region+".") || strings.HasSuffix(via, ".amazonaws.com") != (partition == "aws" || partition == "aws-us-gov") {
 					t.Errorf("%s: the key is used via %s", region, via)
 				}
@@ -133,7 +133,7 @@ func TestStatementsForAccessPoints(t *testing.T) {
 	const point = "arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/team"
 	terms := termsIn(t, "cn-north-1", Full, Writer)
 	terms.Bucket = point
-	all := append(terms.Statements(), Missing(point, terms.Client, []string{ListBucket, PutObject}, []string{"Delivery"}))
+	all := append(terms.allStatements(), missingStatement(point, terms.Client, []string{ListBucket, PutObject}, []string{"Delivery"}))
 	for _, s := range all {
 		for _, r := range s.Resource {
 			if r != point && !strings.HasPrefix(r, point+"/object/") {

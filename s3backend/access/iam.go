@@ -6,7 +6,7 @@ import "strings"
 // what the terms grant. AWS asks an account other than the bucket's owner for both: the
 // bucket policy, and this one.
 // Source: IAM User Guide, "Cross-account policy evaluation logic".
-func (t Terms) IAM() Document { return t.iam(t.Statements()) }
+func (t Terms) IAM() Document { return t.iam(t.allStatements()) }
 
 // iam makes the Allows of the terms those of whoever the policy is attached to.
 func (t Terms) iam(all []Statement) Document {

@@ -101,7 +101,7 @@ func (d Document) Clients() []string {
 		}
 		for _, name := range s.Principal.By["AWS"] {
 			if name != "*" && !deleted.MatchString(name) {
-				all = append(all, accountIn(cmp.Or(d.Partition(), "aws"), name))
+				all = append(all, accountIn(cmp.Or(d.partition(), "aws"), name))
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (d Document) Clients() []string {
 // arn is the bucket's name in the policy, whose partition is that of its other
 // resources, or else the client's.
 func (l Lint) arn(client string) string {
-	return "arn:" + cmp.Or(l.Partition(), partitionOfARN(client), "aws") + ":s3:::" + l.Bucket
+	return "arn:" + cmp.Or(l.partition(), partitionOfARN(client), "aws") + ":s3:::" + l.Bucket
 }
 
 // somewhere is a name that no pattern means in particular.
@@ -127,7 +127,7 @@ func (l Lint) ask(client, action, key string, context map[string]string) (Answer
 func (l Lint) request(client, action, key string, context map[string]string) request {
 	r := request{client, action, l.arn(client), map[string]string{
 		"aws:securetransport":  "true",
-		"aws:principalaccount": PrincipalAccount(client),
+		"aws:principalaccount": principalAccount(client),
 	}}
 	if key != "" {
 		r.resource += "/" + key
@@ -173,7 +173,7 @@ func (l Lint) Rights(client, folder string) Rights {
 // Remarks are what is wrong with the policy, too wide, missing for s3share, or
 // worth knowing: the worst first. One that is larger than S3 takes is not judged further.
 func (l Lint) Remarks() []Remark {
-	if size := len(l.Bytes()); size > MaxPolicy {
+	if size := len(l.Bytes()); size > maxPolicyBytes {
 		return []Remark{{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)}}
 	}
 	var all []Remark
@@ -268,7 +268,7 @@ func (l Lint) refusesPlain() bool {
 		return all(actions, func(action string) bool {
 			plain := request{"*", action, resource, map[string]string{"aws:securetransport": "false"}}
 			return slices.ContainsFunc(l.Statement, func(s Statement) bool {
-				return s.Effect == Deny && s.Principal.Everyone() && s.names(action) && s.reaches(resource) && s.Condition.holds(plain) == Yes
+				return s.Effect == Deny && s.Principal.everyone() && s.names(action) && s.reaches(resource) && s.Condition.holds(plain) == Yes
 			})
 		})
 	}

@@ -83,10 +83,10 @@ func (p *Principal) includes(principal string) bool {
 	if p == nil {
 		return false
 	}
-	if p.Everyone() {
+	if p.everyone() {
 		return true
 	}
-	account := PrincipalAccount(principal)
+	account := principalAccount(principal)
 	return slices.ContainsFunc(p.By["AWS"], func(name string) bool {
 		return accountOf(name) == accountOf(principal) || account != "" && accountOf(name) == account
 	})

@@ -35,7 +35,7 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 	if len(j.foreign) > 0 {
 		say(Wrong, "S3 has no action %s", strings.Join(j.foreign, ", "))
 	}
-	if s.Principal.Everyone() || len(s.Principal.awsNames()) > 0 { // else the remark is about the principal
+	if s.Principal.everyone() || len(s.Principal.awsNames()) > 0 { // else the remark is about the principal
 		l.checkResources(s, j.onObjects, say)
 	}
 	l.checkACLs(s, say)
@@ -150,7 +150,7 @@ func (p *Principal) awsNames() []string {
 
 func (p *Principal) words() string {
 	switch {
-	case p == nil || p.Everyone():
+	case p == nil || p.everyone():
 		return "everybody"
 	case len(p.awsNames()) == 0:
 		return "its principal"
@@ -185,7 +185,7 @@ func (l Lint) checkClients() (all []Remark) {
 		}
 	}
 	everybody := slices.ContainsFunc(l.Statement, func(s Statement) bool {
-		return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.Everyone())
+		return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.everyone())
 	})
 	if len(clients) == 0 && !everybody && len(l.Statement) > 0 {
 		all = append(all, Remark{Lacks, "", "it lets no account, user or role in"})
@@ -277,7 +277,7 @@ func refusing(statements []string) string {
 func (l Lint) checkOwner() (all []Remark) {
 	clients := map[string]bool{}
 	for _, c := range append(l.Clients(), l.Client) {
-		if account := PrincipalAccount(c); account != "" {
+		if account := principalAccount(c); account != "" {
 			clients[account] = true
 		}
 	}
@@ -308,7 +308,7 @@ func (s Statement) spared() (all []string) {
 		}
 	}
 	for _, n := range names {
-		all = append(all, PrincipalAccount(n))
+		all = append(all, principalAccount(n))
 	}
 	return all
 }

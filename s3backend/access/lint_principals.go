@@ -32,7 +32,7 @@ const keyIDKey = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 
 // public reports whether a statement lets everybody in, as S3 sees it.
 func (s Statement) public() bool {
-	return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.Everyone()) && len(s.Condition.pins()) == 0
+	return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.everyone()) && len(s.Condition.pins()) == 0
 }
 
 // pins are the keys that pin down who asks, sorted.
@@ -85,7 +85,7 @@ func fixedOrgPath(v string) bool {
 // fixedAccessPoint reports whether the ARN of access points says whose.
 func fixedAccessPoint(v string) bool {
 	f := strings.SplitN(v, ":", 6)
-	return len(f) == 6 && f[2] == "s3" && IsAccountID(f[4])
+	return len(f) == 6 && f[2] == "s3" && isAccountID(f[4])
 }
 
 // private are addresses that nobody has on the Internet (RFC 1918).
@@ -155,7 +155,7 @@ func (c Condition) bounded() bool {
 // for a bucket, whose ARN has none, by its whole name.
 func fixedSource(v string) bool {
 	f := strings.SplitN(v, ":", 6)
-	return len(f) == 6 && (IsAccountID(f[4]) || fixed(v))
+	return len(f) == 6 && (isAccountID(f[4]) || fixed(v))
 }
 
 // checkPrincipal finds principals that an exchange does not need.
@@ -164,7 +164,7 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 		say(Wide, "it allows everybody but a few (NotPrincipal)")
 		return
 	}
-	if s.Principal.Everyone() {
+	if s.Principal.everyone() {
 		switch keys := s.Condition.pins(); {
 		case len(keys) == 0:
 			say(Wide, "it is public: it allows everybody")

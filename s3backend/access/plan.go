@@ -31,7 +31,7 @@ const (
 	Change StepState = "change"  // it is to be done
 	Done   StepState = "done"    // it is so already
 	Left   StepState = "left"    // it is not done, for the reason that is given
-	ByHand StepState = "by hand" // somebody else has to do it
+	byHand StepState = "by hand" // somebody else has to do it
 )
 
 // Step is one thing of a plan.
@@ -259,7 +259,7 @@ func (p *Plan) planPolicy() error {
 		now = *p.Found.Policy
 	}
 	p.Policy = now.With(p.Setup.Terms)
-	if size := len(p.Policy.Bytes()); size > MaxPolicy {
+	if size := len(p.Policy.Bytes()); size > maxPolicyBytes {
 		return fmt.Errorf("%w: it has %d bytes", ErrPolicyTooLarge, size)
 	}
 	detail := fmt.Sprintf("%s for %s", p.Setup.Grant, p.Setup.Client)
@@ -283,7 +283,7 @@ func (p *Plan) planPolicy() error {
 // foreign counts the statements that are not ours.
 func (p *Plan) foreign() (n int) {
 	for _, s := range p.Policy.Statement {
-		if !s.Ours() {
+		if !s.ours() {
 			n++
 		}
 	}

@@ -125,18 +125,18 @@ func encryptionRule(now types.ServerSideEncryptionRule, algorithm types.ServerSi
 
 func (p *Plan) needKey(key string) {
 	if !strings.HasPrefix(key, "arn:") {
-		p.step("key's name", ByHand, nil, "%s is not a full ARN, and means another key in the client's account: set it anew with --kms", key)
+		p.step("key's name", byHand, nil, "%s is not a full ARN, and means another key in the client's account: set it anew with --kms", key)
 	}
-	p.step("key policy", ByHand, nil, "the statement below belongs into the policy of the key; the client's users need the same by IAM")
+	p.step("key policy", byHand, nil, "the statement below belongs into the policy of the key; the client's users need the same by IAM")
 }
 
 // keyActions are what putting and reading takes where a KMS key encrypts; parts take both.
 var keyActions = Strings{"kms:GenerateDataKey", "kms:Decrypt"}
 
-// KeyStatement is what the policy of a KMS key needs for the client to read and
+// keyStatement is what the policy of a KMS key needs for the client to read and
 // write what the key encrypts, by way of S3 alone. In a key's policy the resource
 // is the key itself.
-func (s Setup) KeyStatement(region string) Statement {
+func (s Setup) keyStatement(region string) Statement {
 	return Statement{
 		Sid: s.sid("UsesKey"), Effect: Allow, Principal: AWS(s.Client),
 		Action: keyActions, Resource: Strings{"*"},
@@ -144,10 +144,10 @@ func (s Setup) KeyStatement(region string) Statement {
 	}
 }
 
-// NeedsKey reports whether the plan is about a KMS key, whose policy needs KeyStatement.
-func (p *Plan) NeedsKey() bool {
+// needsKey reports whether the plan is about a KMS key, whose policy needs KeyStatement.
+func (p *Plan) needsKey() bool {
 	for _, s := range p.Steps {
-		if s.State == ByHand {
+		if s.State == byHand {
 			return true
 		}
 	}

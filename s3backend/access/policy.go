@@ -14,9 +14,9 @@ const policyVersion = "2012-10-17"
 // oldPolicyVersion is the earlier one, and that of policies that name none.
 const oldPolicyVersion = "2008-10-17"
 
-// MaxPolicy is the largest bucket policy that S3 takes, in bytes.
+// maxPolicyBytes is the largest bucket policy that S3 takes, in bytes.
 // Source: Amazon S3 User Guide, "Bucket policies".
-const MaxPolicy = 20 << 10
+const maxPolicyBytes = 20 << 10
 
 // Document is a bucket policy. The zero value is the empty one, which S3 does
 // not take. A Document that was read keeps what it was read from: the order of
@@ -170,21 +170,21 @@ func (s Statement) String() string {
 // But the Deny under which no part of an upload arrives gets its new form. What
 // a statement says already, whosoever it is, is not said again.
 func (d Document) With(t Terms) Document {
-	want := t.Statements()
+	want := t.allStatements()
 	if t.Grant == "" {
 		want = slices.DeleteFunc(want, func(s Statement) bool { return s.Effect == Allow })
 	}
 	out := Document{members: d.members}
 	take := func(i int) { want = slices.Delete(want, i, i+1) }
 	for _, s := range d.Statement {
-		i := slices.IndexFunc(want, func(w Statement) bool { return w.Sid == s.Sid || w.SameEffect(s) })
+		i := slices.IndexFunc(want, func(w Statement) bool { return w.Sid == s.Sid || w.sameEffect(s) })
 		switch {
 		case t.Grant != "" && t.mustGrantOwnerAlways().Equal(s):
 			s = t.mustGrantOwner()
 			if i >= 0 {
 				take(i)
 			}
-		case i >= 0 && (want[i].SameEffect(s) || s.Effect == Deny):
+		case i >= 0 && (want[i].sameEffect(s) || s.Effect == Deny):
 			take(i)
 		case i >= 0:
 			s = want[i]
@@ -215,8 +215,8 @@ func (d Document) policyVersion() string {
 	return oldPolicyVersion
 }
 
-// Partition is that of the policy's resources, "" if they name none.
-func (d Document) Partition() string {
+// partition is that of the policy's resources, "" if they name none.
+func (d Document) partition() string {
 	for _, s := range d.Statement {
 		for _, r := range slices.Concat(s.Resource, s.NotResource) {
 			if p := partitionOfARN(r); p != "" && p != "*" {

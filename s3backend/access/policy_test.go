@@ -57,7 +57,7 @@ func TestDocumentKeepsWhatItReads(t *testing.T) {
 	if got := s.Condition["NumericLessThan"]["s3:max-keys"]; !reflect.DeepEqual(got, Strings{"10"}) {
 		t.Errorf("the condition reads %q, want 10", got)
 	}
-	if s.Principal.Everyone() || !reflect.DeepEqual(s.Principal.By["CanonicalUser"], Strings{"a", "b"}) {
+	if s.Principal.everyone() || !reflect.DeepEqual(s.Principal.By["CanonicalUser"], Strings{"a", "b"}) {
 		t.Errorf("the principal reads %+v", s.Principal)
 	}
 }
@@ -82,7 +82,7 @@ func TestWithKeepsForeignStatements(t *testing.T) {
 	before := parse(t, oddPolicy)
 	after := before.With(team)
 	same(t, mustJSON(t, after.Statement[0]), mustJSON(t, before.Statement[0]))
-	if want := 1 + len(team.Statements()); len(after.Statement) != want {
+	if want := 1 + len(team.allStatements()); len(after.Statement) != want {
 		t.Fatalf("%d statements, want %d:\n%s", len(after.Statement), want, after)
 	}
 	again := parse(t, after.String()).With(team)
@@ -144,7 +144,7 @@ func TestSidsAreLettersAndDigits(t *testing.T) {
 		terms := team
 		terms.Client, terms.Grant, terms.Ownership = client, Full, Writer
 		seen := map[string]bool{}
-		all := append(terms.Statements(), Missing("b", client, []string{GetObject}, nil), Missing("b", client, []string{PutObject}, nil))
+		all := append(terms.allStatements(), missingStatement("b", client, []string{GetObject}, nil), missingStatement("b", client, []string{PutObject}, nil))
 		for _, s := range all {
 			for _, r := range s.Sid {
 				if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
@@ -152,7 +152,7 @@ func TestSidsAreLettersAndDigits(t *testing.T) {
 				}
 				t.Errorf("the Sid %q has a %q", s.Sid, r)
 			}
-			if seen[s.Sid] || !s.Ours() {
+			if seen[s.Sid] || !s.ours() {
 				t.Errorf("the Sid %q is there twice, or not ours", s.Sid)
 			}
 			seen[s.Sid] = true
@@ -161,7 +161,7 @@ func TestSidsAreLettersAndDigits(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	got := Missing("team-exchange", "arn:aws:iam::444455556666:root", []string{PutObject, ListBucket}, []string{"Delivery/", "odd*name"})
+	got := missingStatement("team-exchange", "arn:aws:iam::444455556666:root", []string{PutObject, ListBucket}, []string{"Delivery/", "odd*name"})
 	same(t, mustJSON(t, got), []byte(`{"Sid": "`+got.Sid+`", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"},
 		"Action": ["s3:ListBucket", "s3:PutObject"],
 		"Resource": ["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/Delivery/*", "arn:aws:s3:::team-exchange/odd${*}name/*"]}`))

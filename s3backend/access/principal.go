@@ -16,7 +16,7 @@ var dashed = regexp.MustCompile(`^(\d{4})-(\d{4})-(\d{4})$`)
 // not AWS have names of their own, which are taken as they are.
 func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 	switch name = dashed.ReplaceAllString(name, "$1$2$3"); {
-	case IsAccountID(name):
+	case isAccountID(name):
 		return "arn:" + s3backend.Partition(region) + ":iam::" + name + ":root", nil
 	case elsewhere && name != "" && !strings.ContainsAny(name, "*? \t\n"):
 		return name, nil
@@ -29,7 +29,7 @@ func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 	switch {
 	case strings.ContainsAny(name, "*?"):
 		return "", fmt.Errorf("%q has a wildcard, which a policy takes for no principal", name)
-	case !IsAccountID(f[4]):
+	case !isAccountID(f[4]):
 		return "", fmt.Errorf("%q names no account", name)
 	case f[2] == "iam" && (kind == "root" || kind == "user" || kind == "role"), f[2] == "sts" && kind == "assumed-role":
 		return name, nil
@@ -65,7 +65,7 @@ func mayBe(name, client string) bool {
 type arnParts struct{ account, kind, name string } // 444455556666, "role", "path/delivery"
 
 func identityOf(principal string) (p arnParts, found bool) {
-	if IsAccountID(principal) {
+	if isAccountID(principal) {
 		return arnParts{account: principal, kind: "root"}, true
 	}
 	f := strings.SplitN(principal, ":", 6)

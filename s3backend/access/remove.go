@@ -17,7 +17,7 @@ import (
 // that are those for its users and roles too.
 func ofClient(s Statement, client string) bool {
 	m := mark(client)
-	whole := m == PrincipalAccount(client)
+	whole := m == principalAccount(client)
 	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidMissing} {
 		if rest, ours := strings.CutPrefix(s.Sid, sidPrefix+what+m); ours && m != "" {
 			return rest == "" || whole || what == sidMissing
@@ -28,15 +28,15 @@ func ofClient(s Statement, client string) bool {
 
 // Without returns the policy without the statements of ours for a client, and the names of
 // those of others that still let it in. A Deny of ours stays while one does.
-func (d Document) Without(client string) (after Document, left []string) {
+func (d Document) without(client string) (after Document, left []string) {
 	after.members = d.members
-	account := PrincipalAccount(client)
+	account := principalAccount(client)
 	for i, s := range d.Statement {
 		if s.Effect != Allow || ofClient(s, client) {
 			continue
 		}
 		if s.about(client) || s.Principal != nil && slices.ContainsFunc(s.Principal.By["AWS"], func(n string) bool {
-			return account != "" && client == accountIn(partitionOfARN(client), account) && PrincipalAccount(n) == account
+			return account != "" && client == accountIn(partitionOfARN(client), account) && principalAccount(n) == account
 		}) {
 			left = append(left, d.name(i))
 		}
@@ -60,7 +60,7 @@ func PlanRemoval(want Setup, found Bucket) (p *Plan, left []string) {
 		p.step(what, Done, nil, "there is none")
 		return p, nil
 	}
-	p.Policy, left = found.Policy.Without(want.Client)
+	p.Policy, left = found.Policy.without(want.Client)
 	switch n := len(found.Policy.Statement) - len(p.Policy.Statement); {
 	case n == 0:
 		p.step(what, Done, nil, "no statement of s3share is for %s", want.Client)

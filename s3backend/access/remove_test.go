@@ -15,9 +15,9 @@ func TestWithoutTakesBack(t *testing.T) {
 			role, others := terms, terms
 			role.Client, others.Client = "arn:aws:iam::444455556666:role/x", other
 			doc := Document{}.With(terms).With(role).With(others)
-			doc.Statement = append(doc.Statement, Missing("b", spoofed, []string{DeleteObject}, nil))
+			doc.Statement = append(doc.Statement, missingStatement("b", spoofed, []string{DeleteObject}, nil))
 			doc = parse(t, doc.String())
-			after, left := doc.Without(spoofed)
+			after, left := doc.without(spoofed)
 			if len(left) > 0 {
 				t.Errorf("%s, %s: left is %q", g, o, left)
 			}
@@ -30,11 +30,11 @@ func TestWithoutTakesBack(t *testing.T) {
 			}
 			// What others have written stays, and is told.
 			doc.Statement = append(doc.Statement, Statement{Sid: "Theirs", Effect: Allow, Principal: AWS(role.Client), Action: Strings{GetObject}, Resource: Strings{"arn:aws:s3:::b/*"}})
-			if after, left := doc.Without(spoofed); fmt.Sprint(left) != `["Theirs"]` || len(after.Statement) < 2 {
+			if after, left := doc.without(spoofed); fmt.Sprint(left) != `["Theirs"]` || len(after.Statement) < 2 {
 				t.Errorf("%s, %s: left is %q", g, o, left)
 			}
 			// A role alone takes nothing from the account.
-			if after, _ := doc.Without(role.Client); !after.letsIn(terms) || after.letsIn(Terms{Client: "arn:aws:iam::222233334444:root"}) {
+			if after, _ := doc.without(role.Client); !after.letsIn(terms) || after.letsIn(Terms{Client: "arn:aws:iam::222233334444:root"}) {
 				t.Errorf("%s, %s: without the role it is\n%s", g, o, after)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // marks show a step's state.
-var marks = map[StepState]string{Change: "+", Done: "=", Left: "-", ByHand: "!"}
+var marks = map[StepState]string{Change: "+", Done: "=", Left: "-", byHand: "!"}
 
 // Write writes the plan for people to read.
 func (p *Plan) Write(w io.Writer) error {
@@ -21,13 +21,13 @@ func (p *Plan) Write(w io.Writer) error {
 	if err := tab.Flush(); err != nil {
 		return err
 	}
-	if p.NeedsKey() {
+	if p.needsKey() {
 		fmt.Fprintf(w, "\nThe policy of the key needs this statement:\n%s\n", indent(p.keyStatement().String()))
 	}
 	return nil
 }
 
-func (p *Plan) keyStatement() Statement { return p.Setup.KeyStatement(p.Found.Region) }
+func (p *Plan) keyStatement() Statement { return p.Setup.keyStatement(p.Found.Region) }
 
 func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
 
@@ -53,7 +53,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	if p.Found.NoPolicies == "" {
 		out.Policy = &p.Policy
 	}
-	if p.NeedsKey() {
+	if p.needsKey() {
 		s := p.keyStatement()
 		out.Key = &s
 	}
@@ -62,7 +62,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 
 // Remarks are what is to be said of statements that are not as the terms have them.
 func (p *Plan) Remarks() []Remark {
-	theirs, ours := map[string]bool{}, p.Setup.Statements()
+	theirs, ours := map[string]bool{}, p.Setup.allStatements()
 	for i, s := range p.Policy.Statement {
 		if !slices.ContainsFunc(ours, s.Equal) {
 			theirs[p.Policy.name(i)] = true

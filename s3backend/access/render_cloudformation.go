@@ -47,7 +47,7 @@ func (p *Plan) CloudFormation() (string, error) {
 		bucket["VersioningConfiguration"] = object{"Status": "Enabled"}
 	}
 	about := object{"Notes": notes, "TheClientRuns": "s3share join " + p.Invitation().String()}
-	if p.NeedsKey() {
+	if p.needsKey() {
 		about["ThePolicyOfTheKeyNeeds"] = p.keyStatement()
 	}
 	var b bytes.Buffer

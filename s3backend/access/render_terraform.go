@@ -82,7 +82,7 @@ func (p *Plan) Terraform() (string, error) {
 	h.line(`  content  = ""`)
 	h.line("}")
 	h.policy(p)
-	if p.NeedsKey() {
+	if p.needsKey() {
 		h.line("")
 		h.comment("The policy of the key needs this statement:\n" + p.keyStatement().String())
 	}

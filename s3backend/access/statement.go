@@ -62,11 +62,11 @@ func (s Statement) MarshalJSON() ([]byte, error) {
 // one, and the order in a list means nothing. S3 returns a policy written in
 // another way than it was put.
 func (s Statement) Equal(o Statement) bool {
-	return s.Sid == o.Sid && s.SameEffect(o)
+	return s.Sid == o.Sid && s.sameEffect(o)
 }
 
-// SameEffect is Equal but for the Sid.
-func (s Statement) SameEffect(o Statement) bool {
+// sameEffect is Equal but for the Sid.
+func (s Statement) sameEffect(o Statement) bool {
 	return s.Effect == o.Effect && s.Principal.equal(o.Principal) && s.NotPrincipal.equal(o.NotPrincipal) &&
 		s.Action.equalFold(o.Action) && s.NotAction.equalFold(o.NotAction) &&
 		s.Resource.equal(o.Resource) && s.NotResource.equal(o.NotResource) && s.Condition.equal(o.Condition)
@@ -89,8 +89,8 @@ func AWS(names ...string) *Principal {
 	return &Principal{By: map[string]Strings{"AWS": names}}
 }
 
-// Everyone reports whether it is anybody at all, by either way of writing that.
-func (p *Principal) Everyone() bool {
+// everyone reports whether it is anybody at all, by either way of writing that.
+func (p *Principal) everyone() bool {
 	return p != nil && (p.Any || slices.Contains(p.By["AWS"], "*"))
 }
 
@@ -128,7 +128,7 @@ func (p *Principal) equal(o *Principal) bool {
 // accountIn is the long form of a bare account id: S3 returns it so, in the bucket's
 // partition.
 func accountIn(partition, s string) string {
-	if IsAccountID(s) {
+	if isAccountID(s) {
 		return "arn:" + partition + ":iam::" + s + ":root"
 	}
 	return s
@@ -137,14 +137,14 @@ func accountIn(partition, s string) string {
 // accountOf is the bare id of an account that is named by its root, in any partition, and
 // all else as it is.
 func accountOf(s string) string {
-	if f := strings.Split(s, ":"); len(f) == 6 && f[0] == "arn" && f[2] == "iam" && f[5] == "root" && IsAccountID(f[4]) {
+	if f := strings.Split(s, ":"); len(f) == 6 && f[0] == "arn" && f[2] == "iam" && f[5] == "root" && isAccountID(f[4]) {
 		return f[4]
 	}
 	return s
 }
 
-// IsAccountID reports whether s is the id of an AWS account: twelve digits.
-func IsAccountID(s string) bool { return s3backend.IsAccountID(s) }
+// isAccountID reports whether s is the id of an AWS account: twelve digits.
+func isAccountID(s string) bool { return s3backend.IsAccountID(s) }
 
 // Strings is a value, or a list of them; JSON writes a single one bare.
 type Strings []string

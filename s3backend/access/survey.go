@@ -136,37 +136,37 @@ type Way string
 
 // The ways, the first of which leaves the object's bytes alone.
 const (
-	ByACL  Way = "PutObjectAcl"
-	ByCopy Way = "CopyObject"
+	byACL  Way = "PutObjectAcl"
+	byCopy Way = "CopyObject"
 )
 
 // Mend lets the bucket's owner read an object of ours: it grants the ACL, or where
 // that is refused copies the object onto itself with it. What was mended before, or
 // is gone, is no error. Stale: the object has changed meanwhile, or is another account's
 // by now.
-func Mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, error) {
+func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, error) {
 	switch owner, err := c.OwnerOf(ctx, o.Key); {
 	case errors.Is(err, s3backend.NotExist):
-		return ByACL, nil
+		return byACL, nil
 	case errors.Is(err, s3backend.Denied), err == nil && owner != o.Owner:
-		return ByACL, &s3backend.Error{Op: string(ByACL), Key: o.Key, Kind: s3backend.Stale, Err: errors.New("it is another account's by now")}
+		return byACL, &s3backend.Error{Op: string(byACL), Key: o.Key, Kind: s3backend.Stale, Err: errors.New("it is another account's by now")}
 	case err != nil:
-		return ByACL, err
+		return byACL, err
 	}
 	err := c.GrantOwner(ctx, o.Key)
 	switch {
 	case err == nil || errors.Is(err, s3backend.NotExist):
-		return ByACL, nil
+		return byACL, nil
 	case !errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold):
-		return ByACL, err
+		return byACL, err
 	}
 	if _, again := c.Rewrite(ctx, o); again != nil {
 		if errors.Is(again, s3backend.ErrUntold) {
-			return ByACL, err
+			return byACL, err
 		}
-		return ByCopy, again
+		return byCopy, again
 	}
-	return ByCopy, nil
+	return byCopy, nil
 }
 
 // MendAll mends objects, many at once, and reports each as it is done. It goes on
@@ -180,7 +180,7 @@ func MendAll(ctx context.Context, c *s3backend.Client, all []s3backend.Object, d
 			break
 		}
 		g.Go(func() error {
-			way, err := Mend(ctx, c, o)
+			way, err := mend(ctx, c, o)
 			if ctx.Err() != nil && err != nil {
 				return nil
 			}

@@ -17,7 +17,7 @@ import (
 func (d Document) wider(after Document, t Terms, owner string) (all []string) {
 	isNew := !d.letsIn(t)
 	for _, s := range after.Statement {
-		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.SameEffect) || isNew && t.grants(s) {
+		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.sameEffect) || isNew && t.grants(s) {
 			continue
 		}
 		all = append(all, d.more(s, owner)...)
@@ -31,7 +31,7 @@ func (d Document) wider(after Document, t Terms, owner string) (all []string) {
 }
 
 // grants reports whether the statement is an Allow of the terms.
-func (t Terms) grants(s Statement) bool { return slices.ContainsFunc(t.Statements(), s.Equal) }
+func (t Terms) grants(s Statement) bool { return slices.ContainsFunc(t.allStatements(), s.Equal) }
 
 // more are what an Allow lets its principals do, in words, and the policy does not.
 func (d Document) more(s Statement, owner string) (all []string) {
@@ -82,7 +82,7 @@ func (d Document) covers(s Statement, owner string) (covered bool, narrowed stri
 // refuses reports whether one Deny of the policy refuses all of what s refuses.
 func (d Document) refuses(s Statement) bool {
 	return slices.ContainsFunc(d.Statement, func(o Statement) bool {
-		return o.Effect == Deny && (o.SameEffect(s) || o.includesAll(s, unknownOwner) && o.Condition.within(s.Condition))
+		return o.Effect == Deny && (o.sameEffect(s) || o.includesAll(s, unknownOwner) && o.Condition.within(s.Condition))
 	})
 }
 
@@ -103,15 +103,15 @@ const unknownOwner = ""
 // the account leaves it to IAM what they may do, and one that names a role does not.
 // Source: IAM User Guide, "Policy evaluation for requests within a single account".
 func (p *Principal) includesAll(o *Principal, owner string) bool {
-	if p.Everyone() {
+	if p.everyone() {
 		return true
 	}
-	if o.Everyone() {
+	if o.everyone() {
 		return false
 	}
 	for kind, names := range o.By {
 		for _, name := range names {
-			account := PrincipalAccount(name)
+			account := principalAccount(name)
 			if !slices.ContainsFunc(p.By[kind], func(n string) bool {
 				return accountOf(n) == accountOf(name) ||
 					kind == "AWS" && owner != unknownOwner && account != "" && account != owner && accountOf(n) == account
@@ -169,7 +169,7 @@ func (d *Document) formOf(t Terms) (g Grant, ours bool) {
 	}
 	for _, g := range Grants() {
 		t.Grant = g
-		forms := [][]Statement{t.Statements()}
+		forms := [][]Statement{t.allStatements()}
 		if g == Folders { // it had no get in the delivery folder once
 			forms = append(forms, t.statements(t.objects(t.Shared), t.objects(t.Delivered), nil))
 		}
@@ -226,7 +226,7 @@ func (s Statement) mayReach(t Terms) bool {
 
 // identity are the condition keys that are known of each request of a client.
 func identity(client string) map[string]string {
-	account := PrincipalAccount(client)
+	account := principalAccount(client)
 	if account == "" {
 		return nil
 	}
