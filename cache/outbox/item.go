@@ -2,8 +2,6 @@ package outbox
 
 import (
 	"errors"
-	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,122 +108,6 @@ type Item struct {
 }
 
 type closer interface{ Close() }
-
-// Rename gives the item another key; over is what S3 holds there, or what is being
-// removed there. The caller holds the item. What S3 holds under the old key, because
-// the item replaced it, is deleted after the delivery. What is owed there already, if
-// that is given, is owed no more, and the caller drops it.
-func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
-	it.knowLost()
-	from, r := it.Key(), it.o.removals
-	removing, removed := r.at(key), r.yielded(it, from)
-	over, lost := removing.replaced(over)
-	it.mu.Lock()
-	var leave []s3backend.Object
-	for _, o := range append(slices.Clip(it.leave), it.over) {
-		switch {
-		case o.ETag == "" || o.Key == from && removed != nil: // it is removed in any case
-		case o.Key != key:
-			leave = append(leave, o)
-		case over.ETag == "":
-			over = o // it comes back to where S3 still holds what it replaces
-		}
-	}
-	it.addLostLocked(lost)
-	it.mu.Unlock()
-	for _, d := range displaced {
-		if d != nil {
-			it.inheritLost(d, key)
-		}
-	}
-	it.mu.Lock()
-	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.lost)}
-	it.mu.Unlock()
-	synced := false // what is given up
-	for _, d := range displaced {
-		if d != nil {
-			rec.Displaced = filepath.Base(d.path)
-			synced = synced || d.synced.Load() > 0
-		}
-	}
-	if synced {
-		if err := it.syncHeld(); err != nil {
-			return err
-		}
-	}
-	if err := it.note(rec); err != nil {
-		return err
-	}
-	if synced { // at no time does a power loss leave neither
-		if err := it.syncJournal(); err != nil {
-			it.o.log.Warn("a power loss would undo a rename, and leave nothing under the new name", "key", key, "err", err)
-		}
-	}
-	it.mu.Lock()
-	up := it.up
-	it.up = nil // an upload is bound to its key
-	it.key, it.over, it.leave, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
-	it.mu.Unlock()
-	for _, o := range leave {
-		r.leave(it, o)
-	}
-	r.yield(it, removing)
-	r.unyield(it, removed)
-	it.astray()
-	it.o.abandon(up)
-	return nil
-}
-
-// DropUnsent is Drop of an item that nobody holds, if no request about it was ever made.
-// It reports whether it was so.
-func (it *Item) DropUnsent() bool {
-	it.mu.Lock()
-	if it.goneLocked() || it.attempt != nil || it.writers > 0 || it.tries > 0 || it.unsure {
-		it.mu.Unlock()
-		return false
-	}
-	it.writers++ // no attempt begins any more
-	it.mu.Unlock()
-	it.Drop()
-	return true
-}
-
-// Drop forgets the item and its bytes; the caller holds it. An upload that was
-// begun is ended, and what S3 holds under the item's earlier names is removed.
-func (it *Item) Drop() {
-	it.mu.Lock()
-	if it.goneLocked() {
-		it.mu.Unlock()
-		return
-	}
-	up, key := it.up, it.key
-	it.up = nil
-	it.nameless.Store(true)
-	close(it.gone)
-	it.mu.Unlock()
-	it.o.abandon(up)
-	it.o.removals.unyield(it, it.o.removals.yielded(it, key))
-	it.removeLeft()
-	it.erase()
-	it.o.forget(it)
-}
-
-// erase ends what is kept of the item on this machine.
-func (it *Item) erase() {
-	it.eraseLog()
-	it.mu.Lock()
-	readers := it.readers
-	it.readers = nil
-	it.writtenBy.clear()
-	it.mu.Unlock()
-	for _, r := range readers {
-		r.Close()
-	}
-	if it.stage != nil {
-		it.stage.Remove()
-		it.o.staged.Add(-it.stage.Reserved())
-	}
-}
 
 // opened has a version that was opened for the stage closed with the item.
 func (it *Item) opened(b Base) Base {
@@ -339,22 +221,6 @@ func (it *Item) Permit(mode uint32) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.mode, it.hasMode = mode, true
-}
-
-// Unname takes the item's name: it will not be delivered, by no later process
-// either. Its bytes stay for those who have it open, until Drop. The caller holds
-// the item for good.
-func (it *Item) Unname() {
-	it.mu.Lock()
-	it.offline = true
-	it.nameless.Store(true)
-	up := it.up
-	it.up = nil
-	it.mu.Unlock()
-	it.o.wake()
-	it.removeLeft()
-	it.eraseLog()
-	it.o.abandon(up)
 }
 
 // privateLocked reports whether the item never leaves the outbox under its name. The caller

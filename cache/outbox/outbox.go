@@ -249,3 +249,6 @@ func (o *Outbox) Reopen() { o.gate.open() }
 
 // Private reports whether what has this key never leaves the outbox.
 func (o *Outbox) Private(key string) bool { return o.cfg.Private.Key(key) }
+
+// Base reads the version that an item lies over.
+type Base = stage.Base

@@ -93,18 +93,6 @@ func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq
 	return obj, false, nil
 }
 
-// keepBase brings the base's bytes here if S3 has them no more: they may be cached.
-func (it *Item) keepBase(ctx context.Context) error {
-	if it.base.ETag == "" || it.stage.Complete() {
-		return nil
-	}
-	cur, err := it.o.current(ctx, it.base.Key)
-	if err != nil || cur.ETag == it.base.ETag {
-		return err
-	}
-	return it.fill(ctx, 0, it.stage.Size())
-}
-
 // moveBeside gives the item a name of its own, since the other party's version
 // stays where it wanted to go.
 func (it *Item) moveBeside(ctx context.Context, key string) error {

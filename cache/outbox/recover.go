@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -75,53 +74,6 @@ type found struct {
 	path string           // of the staged file
 	slot *stage.Slot      // of the journal and the staged bytes; nil: they have files
 	recs []journal.Record // at least one
-}
-
-// places recovers the items that have places in the tray. They stay there.
-func (r *recovery) places() {
-	for n := range r.o.slots.Len() {
-		p, lines, err := stage.OpenSlot(r.o.slots, n)
-		switch {
-		case err != nil:
-			r.o.unreadable(Status{Key: stage.SlotFileName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.slotFilePath()), err)}, r.o.slotFilePath())
-		case len(lines) == 0:
-			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
-		default:
-			r.place(p, lines)
-		}
-	}
-}
-
-// place recovers the item in a place that has these lines.
-func (r *recovery) place(p *stage.Slot, lines []byte) {
-	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.N, r.o.slotFilePath()))
-	if err == journal.ErrCut {
-		err = errNoBegin
-		if len(recs) > 0 {
-			err = p.CutLog(int(whole))
-		}
-	}
-	path := r.o.newPath()
-	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
-		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
-	}
-	if r.movedOut(p, path, lines) {
-		return // files has it
-	}
-	if err == nil && (len(recs) == 0 || recs[0].Op != journal.OpCreate) {
-		err = errNoBegin
-	}
-	if errors.Is(err, journal.ErrNewer) {
-		r.o.log.Error("what is owed cannot be read", "err", err)
-		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
-		return
-	}
-	if err == nil {
-		err = r.item(found{path, p, recs})
-	}
-	if err != nil {
-		r.quarantinePlace(p, path, recs, lines, err)
-	}
 }
 
 // files recovers the items that have files of their own.

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -65,19 +64,6 @@ func (it *Item) onlyHeader() bool { return it.base.Size > 0 && it.sameBytes() }
 // sameBytes reports whether the item holds what its base does.
 func (it *Item) sameBytes() bool {
 	return it.base.ETag != "" && it.stage.IsBase(it.base.Size)
-}
-
-// fill brings the base's bytes here that the staged file lacks in [off, end).
-func (it *Item) fill(ctx context.Context, off, end int64) error {
-	return it.baseError(it.stage.Materialize(ctx, off, end))
-}
-
-// baseError makes plain that it is the version under the edit that is gone.
-func (it *Item) baseError(err error) error {
-	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
-		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.path)
-	}
-	return err
 }
 
 // sendParts sends what S3 lacks of the parts, and makes them the object.
@@ -163,90 +149,6 @@ func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, wa
 	}
 	it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
 	return obj, nil
-}
-
-// uploadFor returns the upload to complete and the parts it has to have: the one
-// that was begun if the content still fits it, else a new one.
-func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []parts.Part, error) {
-	seq := it.seq()
-	if up := it.upload(); up != nil {
-		if err := up.settle(ctx); err != nil {
-			return nil, nil, err
-		}
-		if up.up.ID != "" && !it.o.fast() {
-			up.keepSmall(size)
-			it.noteLayout(up)
-		}
-		switch {
-		case up.up.ID == "": // S3 could not be asked while the file was written
-		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) && parts.End(up.parts) == size:
-			up.planned = seq
-			return up, up.parts, it.verify(up)
-		case !up.layout.IsZero() && up.layout.Holds(size):
-			return up, up.layout.Plan(size), it.verify(up)
-		}
-		it.giveUp(up)
-	}
-	up := newTransfer(it.o, parts.LayoutFor(size))
-	if !it.o.fast() {
-		up.keepSmall(size)
-	}
-	var list []parts.Part
-	if !it.wholly() {
-		now := it.stage.Snapshot()
-		list = parts.PlanEdit(size, now.BaseValid, now.Dirty)
-	}
-	if list != nil {
-		up.layout, up.parts, up.planned = parts.Layout{}, list, seq
-	} else {
-		list = up.layout.Plan(size)
-	}
-	var err error
-	h = withCommitID(h, newCommitID())
-	if up.up, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
-		return nil, nil, err
-	}
-	up.create.Do(func() {}) // it is begun
-	up.header = h
-	if err := it.note(up.record()); err != nil {
-		it.o.abandon(up)
-		return nil, nil, err
-	}
-	it.mu.Lock()
-	it.up = up
-	it.mu.Unlock()
-	return up, list, up.settle(ctx)
-}
-
-// upload is the upload that was begun, or nil.
-func (it *Item) upload() *transfer {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.up
-}
-
-// giveUp ends an upload that will not be completed.
-func (it *Item) giveUp(up *transfer) {
-	if up == nil {
-		return
-	}
-	it.mu.Lock()
-	if it.up == up {
-		it.up = nil
-	}
-	it.mu.Unlock()
-	if err := it.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
-		it.o.log.Debug("the journal names an upload that was given up", "key", up.up.Key, "err", err)
-	}
-	it.o.abandon(up)
-}
-
-// has reports whether S3 has the part as it is here now.
-func (it *Item) has(up *transfer, p parts.Part) bool {
-	up.mu.Lock()
-	d, ok := up.done[p.Num]
-	up.mu.Unlock()
-	return ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq)
 }
 
 // sendPart sends one part, or has the server copy it.

@@ -209,21 +209,6 @@ func (o *Outbox) syncSlots() error {
 	return nil
 }
 
-// sync returns when the journal of the removals is on the disk.
-func (r *removals) sync() error {
-	r.logMu.Lock()
-	defer r.logMu.Unlock()
-	if !r.unsynced {
-		return nil
-	}
-	err := syncPath(r.log)
-	if err == nil || errors.Is(err, fs.ErrNotExist) { // it ends when nothing is left
-		err = syncDir(r.o.cfg.Dir)
-	}
-	r.unsynced = err != nil
-	return err
-}
-
 // lasts reports whether something of the item may have to outlive a power loss: it was
 // synced or closed, or is there for a while, so that the kernel may have brought it to
 // the disk by itself.

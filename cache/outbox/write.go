@@ -180,6 +180,3 @@ func (it *Item) SetMode(mode uint32) error {
 	it.stage.MarkChanged()
 	return nil
 }
-
-// Fetch brings all of the base here, so that the item needs S3 no more.
-func (it *Item) Fetch(ctx context.Context) error { return it.fill(ctx, 0, it.stage.Size()) }

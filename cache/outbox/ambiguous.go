@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"context"
 	"slices"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
@@ -166,25 +165,4 @@ func (it *Item) dropLost(key string) (dropped []journal.Ambiguous) {
 		return l.Key == key
 	})
 	return dropped
-}
-
-// addLost owes the removal of what a lost attempt left, if it left anything; S3 is
-// asked when its turn comes.
-func (r *removals) addLost(l journal.Ambiguous) {
-	r.add(&toRemove{obj: s3backend.Object{Key: l.Key}, lost: []journal.Ambiguous{l}, strict: true})
-}
-
-// found is the version to delete, where lost attempts may have left one; without an
-// ETag if there is none. Its error is Stale where S3 holds something else.
-func (t *toRemove) found(ctx context.Context, o *Outbox) (s3backend.Object, error) {
-	cur, err := o.current(ctx, t.obj.Key)
-	switch {
-	case err != nil || cur.ETag == "":
-	case t.obj.ETag != "" && cur.ETag == t.obj.ETag:
-	case t.isFolder() && cur.Size == 0:
-	case slices.ContainsFunc(t.lost, func(l journal.Ambiguous) bool { return leftBy(l, cur) }):
-	default:
-		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
-	}
-	return cur, err
 }

@@ -157,31 +157,3 @@ func (o *Outbox) quarantine(log string, err error) string {
 	}
 	return to
 }
-
-// quarantinePlace makes files of what is in a place that cannot be used, for people to
-// find.
-func (r *recovery) quarantinePlace(p *stage.Slot, path string, recs []journal.Record, lines []byte, because error) {
-	o, size := r.o, int64(stage.SlotPayload) // where its journal does not say
-	if errors.Is(because, stage.ErrNotWritten) {
-		size = stagedSize(recs)
-	}
-	if info, err := os.Stat(o.slotFilePath()); err == nil { // the last slot may be short
-		size = max(0, min(size, info.Size()-int64(p.N)*stage.SlotSize-stage.SlotLogSize))
-	}
-	log := path + journal.Suffix + damagedSuffix
-	err := stage.OpenFile(path, p, size, nil).MoveToFile(func() error { return os.WriteFile(log, lines, 0o600) })
-	if err == nil {
-		err = o.syncAll(path, log)
-	}
-	if err == nil {
-		err = p.EndLog()
-	}
-	if err != nil {
-		o.log.Error("what is owed cannot be read, and stays where it is", "place", p.N, "err", errors.Join(because, err))
-		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size, Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because, shownPath(o.slotFilePath()), err)}, o.slotFilePath())
-		return
-	}
-	p.Free()
-	o.log.Error("what is owed cannot all be read; it is kept", "journal", log, "err", because)
-	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(log))
-}

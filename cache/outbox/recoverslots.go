@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,49 +12,51 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// spill moves an item from its slot to files of its own, since its bytes or its journal need
-// more. If the process is killed at any instant, either the slot or the files have all of it.
-// The files are on the disk before the slot is freed, if the slot may be.
-func (it *Item) spill() error {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	return it.spillLocked()
+// places recovers the items that have places in the tray. They stay there.
+func (r *recovery) places() {
+	for n := range r.o.slots.Len() {
+		p, lines, err := stage.OpenSlot(r.o.slots, n)
+		switch {
+		case err != nil:
+			r.o.unreadable(Status{Key: stage.SlotFileName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.slotFilePath()), err)}, r.o.slotFilePath())
+		case len(lines) == 0:
+			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
+		default:
+			r.place(p, lines)
+		}
+	}
 }
 
-// spillLocked is spill. The caller holds logMu.
-func (it *Item) spillLocked() error {
-	p, log := it.slot, it.path+journal.Suffix
-	if p == nil {
-		return nil
+// place recovers the item in a place that has these lines.
+func (r *recovery) place(p *stage.Slot, lines []byte) {
+	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.N, r.o.slotFilePath()))
+	if err == journal.ErrCut {
+		err = errNoBegin
+		if len(recs) > 0 {
+			err = p.CutLog(int(whole))
+		}
 	}
-	err := it.stage.MoveToFile(func() error {
-		failpoint("staged apart")
-		if it.logGone {
-			return nil
-		}
-		lines, err := p.Log()
-		if err != nil {
-			return err
-		}
-		it.o.spares.Reuse(log)
-		err = journal.AppendLines(log, lines, os.O_CREATE)
-		if err == nil && it.lasts() {
-			err = it.o.syncAll(it.path, log)
-			it.named.Store(err == nil)
-		}
-		if err != nil {
-			return errors.Join(err, os.Remove(log))
-		}
-		return nil
-	})
+	path := r.o.newPath()
+	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
+		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
+	}
+	if r.movedOut(p, path, lines) {
+		return // files has it
+	}
+	if err == nil && (len(recs) == 0 || recs[0].Op != journal.OpCreate) {
+		err = errNoBegin
+	}
+	if errors.Is(err, journal.ErrNewer) {
+		r.o.log.Error("what is owed cannot be read", "err", err)
+		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
+		return
+	}
+	if err == nil {
+		err = r.item(found{path, p, recs})
+	}
 	if err != nil {
-		return err
+		r.quarantinePlace(p, path, recs, lines, err)
 	}
-	failpoint("journaled apart")
-	it.slot = nil
-	p.EndLog()
-	p.Free()
-	return nil
 }
 
 // movedOut settles what is in a place and in files as well: the item was moved to them
@@ -127,4 +130,32 @@ func stagedSize(recs []journal.Record) int64 {
 		it.replay(content, r)
 	}
 	return min(content.Size, stage.SlotPayload)
+}
+
+// quarantinePlace makes files of what is in a place that cannot be used, for people to
+// find.
+func (r *recovery) quarantinePlace(p *stage.Slot, path string, recs []journal.Record, lines []byte, because error) {
+	o, size := r.o, int64(stage.SlotPayload) // where its journal does not say
+	if errors.Is(because, stage.ErrNotWritten) {
+		size = stagedSize(recs)
+	}
+	if info, err := os.Stat(o.slotFilePath()); err == nil { // the last slot may be short
+		size = max(0, min(size, info.Size()-int64(p.N)*stage.SlotSize-stage.SlotLogSize))
+	}
+	log := path + journal.Suffix + damagedSuffix
+	err := stage.OpenFile(path, p, size, nil).MoveToFile(func() error { return os.WriteFile(log, lines, 0o600) })
+	if err == nil {
+		err = o.syncAll(path, log)
+	}
+	if err == nil {
+		err = p.EndLog()
+	}
+	if err != nil {
+		o.log.Error("what is owed cannot be read, and stays where it is", "place", p.N, "err", errors.Join(because, err))
+		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size, Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because, shownPath(o.slotFilePath()), err)}, o.slotFilePath())
+		return
+	}
+	p.Free()
+	o.log.Error("what is owed cannot all be read; it is kept", "journal", log, "err", because)
+	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(log))
 }

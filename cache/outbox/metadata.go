@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"crypto/rand"
 	"maps"
 	"mime"
 	"path"
@@ -176,4 +177,36 @@ func NewHeader(key string, mtime time.Time) *s3backend.Header {
 // one commit. See metaCommit.
 func SameCommit(a, b *s3backend.Header) bool {
 	return commitIDOf(a) != "" && commitIDOf(a) == commitIDOf(b)
+}
+
+// metaCommit is the user metadata key of the commit ID, 130 random bits that every
+// object of ours carries. Two parties' tools make objects of equal bytes, sizes and
+// times (tar, cp -p), so none of these tells whose an object is; the ID does, where the
+// answer to a commit was lost. It is made for one content, or one upload, and is in the
+// journal before the request goes out, so that a later process can ask for it too.
+const metaCommit = "s3share-commit"
+
+func newCommitID() string { return strings.ToLower(rand.Text()) }
+
+// commitIDOf is the ID that travels with an object, "" for none.
+func commitIDOf(h *s3backend.Header) string {
+	if h == nil {
+		return ""
+	}
+	return h.User[metaCommit]
+}
+
+// withCommitID returns h with another ID. Where there was no room for one, there is
+// none.
+func withCommitID(h *s3backend.Header, id string) *s3backend.Header {
+	if commitIDOf(h) == "" {
+		return h
+	}
+	out := *h
+	out.User = map[string]string{}
+	for k, v := range h.User {
+		out.User[k] = v
+	}
+	out.User[metaCommit] = id
+	return &out
 }

@@ -1,0 +1,219 @@
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Commit delivers the item while the caller still holds it, and returns when S3
+// has confirmed: for programs that want close to mean delivered. Nobody else may
+// write meanwhile.
+func (it *Item) Commit(ctx context.Context) error {
+	for try := 0; ; try++ {
+		it.mu.Lock()
+		seq := it.seq()
+		if it.goneLocked() || it.inS3Locked() || it.privateLocked() {
+			it.mu.Unlock()
+			return nil
+		}
+		it.mu.Unlock()
+		it.askWriters(true)
+		if err := it.interruptedBy(); err != nil {
+			return err // it is not delivered
+		}
+		obj, err := it.commit(ctx)
+		if errors.Is(err, errOvertaken) {
+			return nil // deliver ends it, after the last close
+		}
+		if err == nil {
+			it.committedAs(obj, seq)
+			return nil
+		}
+		if stays(err, try+1) || !passing(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
+			return err
+		}
+		if err := sleep(ctx, backoff(try)); err != nil {
+			return err
+		}
+	}
+}
+
+// committedAs notes that S3 holds the item as obj while it is still written: that
+// is what the next commit replaces, and where the bytes of the base are now.
+func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
+	if err := it.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
+		it.o.log.Warn("after the end of this process the file would be taken for a conflict", "key", obj.Key, "err", err)
+	}
+	it.o.mu.Lock()
+	open := it.o.open
+	it.o.mu.Unlock()
+	it.mu.Lock()
+	it.over, it.committed, it.up = obj, commitment{seq, obj}, nil
+	over := it.base.ETag != ""
+	if over {
+		it.base = obj
+	}
+	it.mu.Unlock()
+	if over && open != nil && it.stage != nil {
+		it.stage.Rebase(it.opened(open(obj)))
+	}
+	it.o.events.Committed(it, obj)
+}
+
+// commitment is a version that S3 confirmed while the item was still written, and the
+// stage's seq that it is of; 0 for none.
+type commitment struct {
+	seq uint64
+	obj s3backend.Object
+}
+
+// inS3Locked reports whether S3 holds the item as it is now, under the name that it has
+// now. The caller holds mu.
+func (it *Item) inS3Locked() bool {
+	at := it.committed
+	return at.seq > 0 && at.seq == it.seq() && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
+}
+
+// elsewhere returns the version of an earlier name as which S3 holds the item as it is
+// now; false for none.
+func (it *Item) elsewhere() (s3backend.Object, bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	at := it.committed
+	return at.obj, at.seq > 0 && at.seq == it.seq() && at.obj.Key != it.key
+}
+
+func (it *Item) forgetCommitted() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.committed = commitment{}
+}
+
+func (it *Item) seq() uint64 {
+	if it.stage == nil {
+		return 0
+	}
+	return it.stage.Changes()
+}
+
+// commit makes the item's content the object at its key, on the condition that
+// S3 holds what it replaces, or beside it where S3 does not.
+func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
+	if err := it.o.removals.awaitFree(ctx, it, it.Key()); err != nil {
+		return s3backend.Object{}, err
+	}
+	if err := it.keepOthers(ctx); err != nil {
+		return s3backend.Object{}, err
+	}
+	if it.folder {
+		return it.commitFolder(ctx)
+	}
+	if err := it.syncOverSeal(); err != nil {
+		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered", "key", it.Key(), "err", err)
+	}
+	if err := it.stage.Open(); err != nil {
+		return s3backend.Object{}, err
+	}
+	defer it.stage.Close()
+	var because error
+	for range 4 { // each turn that does not return has learnt what S3 holds
+		it.mu.Lock()
+		key, over, seq := it.key, it.over, it.seq()
+		delivered := it.inS3Locked()
+		it.mu.Unlock()
+		if delivered {
+			return over, nil // by Commit, and nothing has changed since
+		}
+		id, err := it.commitID(seq)
+		if err != nil {
+			return s3backend.Object{}, err
+		}
+		h, err := it.makeHeader(ctx, id)
+		if err != nil {
+			return s3backend.Object{}, err
+		}
+		obj, err := it.send(ctx, key, h, seq, condition(over))
+		if err == nil {
+			obj.Key, obj.Header, obj.Class = key, h, cmp.Or(h.Class, s3backend.ClassStandard)
+			return obj, nil
+		}
+		if errors.Is(err, errBaseGone) {
+			// It is gone for that we have replaced it, where the answer was lost.
+			if cur, cerr := it.o.current(ctx, key); cerr == nil {
+				switch landed, earlier := it.recall(cur, h, seq); {
+				case landed:
+					return cur, nil
+				case earlier:
+					it.replaceEarlier(cur)
+					continue
+				case it.overtakenBy(cur, key):
+					return cur, errOvertaken
+				}
+			}
+		}
+		if it.keepsHere(key, over, err) {
+			return it.base, nil
+		}
+		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
+			return s3backend.Object{}, err
+		}
+		because = err
+		obj, done, err := it.reconcile(ctx, key, over, h, seq, err)
+		if done || err != nil {
+			return obj, err
+		}
+	}
+	return s3backend.Object{}, contradiction(because)
+}
+
+// keepsHere reports whether nothing but the time or the mode of what S3 holds was changed,
+// which S3 does not let us write: whoever may not read an object cannot copy it. Then they
+// are kept on this machine.
+func (it *Item) keepsHere(key string, over s3backend.Object, err error) bool {
+	if !blocks(err) || !it.onlyHeader() || it.base.Key != key || over.ETag != it.base.ETag {
+		return false
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.keptHere = err
+	return true
+}
+
+// condition is what must hold for a commit over this version.
+func condition(over s3backend.Object) s3backend.Condition {
+	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
+}
+
+// commitFolder makes the folder's own object. That it exists already is as good.
+func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
+	key := it.Key()
+	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil, s3backend.Condition{IfNoneMatch: true})
+	if isKind(err, s3backend.Stale) {
+		obj, err = s3backend.Object{}, nil
+	}
+	if s3backend.Ambiguous(err) {
+		it.mu.Lock()
+		it.unsure = true
+		it.mu.Unlock()
+	}
+	obj.Key = key
+	return obj, err
+}
+
+// errContradiction is S3's refusal of a condition that holds.
+var errContradiction = errors.New("S3 contradicts itself about the version it holds")
+
+func contradiction(because error) error { return fmt.Errorf("%w: %w", errContradiction, because) }
+
+// errBaseGone blocks an edit of a version that S3 no longer has.
+var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
+
+// errOvertaken is returned where the other party has replaced a version of which only the
+// time or the mode was changed here: its version stays, and there is nothing of ours to keep.
+var errOvertaken = errors.New("the other party replaced the version whose time was set")

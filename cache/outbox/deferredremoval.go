@@ -1,0 +1,145 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// asideGrace is how long S3 keeps a file that was renamed to a private name, as
+// editors do with the state before they save: the new file replaces it in one
+// request, and needs no right to delete. While somebody waits for all to be delivered,
+// before an unmount too, it is the settle time.
+const asideGrace = 30 * time.Second
+
+// awaitAside returns when S3 need not keep an object any longer that was set aside at the
+// time since: after asideGrace, or after the settle time while somebody waits.
+func (o *Outbox) awaitAside(since time.Time) error {
+	for {
+		o.mu.Lock()
+		grace, changed := asideGrace, o.waitersChanged
+		if o.waiters > 0 {
+			grace = min(grace, o.cfg.Settle)
+		}
+		o.mu.Unlock()
+		t := time.NewTimer(grace - time.Since(since))
+		select {
+		case <-t.C:
+			return nil
+		case <-changed:
+			t.Stop()
+		case <-o.ctx.Done():
+			t.Stop()
+			return o.ctx.Err()
+		}
+	}
+}
+
+// waits counts a caller of Wait, until done is called.
+func (o *Outbox) waits() (done func()) {
+	count := func(n int) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.waiters += n
+		close(o.waitersChanged)
+		o.waitersChanged = make(chan struct{})
+	}
+	count(1)
+	return func() { count(-1) }
+}
+
+// SetAside brings all bytes of the version old here, which the item is made of under a
+// private name. S3 keeps old until something else takes its name, or for a while. The
+// caller holds the item.
+func (it *Item) SetAside(ctx context.Context, old s3backend.Object) error {
+	if err := it.keepAll(ctx); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	leave := append(slices.Clip(it.leave), old)
+	it.mu.Unlock()
+	if err := it.note(journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(leave)}); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	it.leave = leave
+	it.ageLocked()
+	it.mu.Unlock()
+	it.o.removals.leave(it, old)
+	return nil
+}
+
+// onlyBegunAside reports whether a journal is of a file that was being set aside when its
+// process ended: S3 has all of it under its own name.
+func onlyBegunAside(recs []journal.Record) bool {
+	return recs[0].Aside && !slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Op == journal.OpObsolete })
+}
+
+// ageLocked has what a private item left at S3 removed after a while.
+func (it *Item) ageLocked() {
+	if it.aging || !it.leavesLocked() || it.o.ctx.Err() != nil {
+		return
+	}
+	it.aging = true
+	since := time.Now()
+	it.o.work.Go(func() {
+		err := it.o.awaitAside(since)
+		for try := 1; err == nil; try++ {
+			failed := it.endAside()
+			it.mu.Lock()
+			it.asideErr, it.aging = failed, failed != nil
+			it.mu.Unlock()
+			it.o.wake()
+			if failed == nil {
+				return
+			}
+			it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name", "key", it.Key(), "err", failed)
+			err = sleep(it.o.ctx, backoff(try))
+		}
+	})
+}
+
+// asideStatus lists the objects that S3 still holds under earlier names of the item, if it
+// was renamed to a private name.
+func (it *Item) asideStatus() (all []Status) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.goneLocked() || it.nameless.Load() || !it.privateLocked() {
+		return nil
+	}
+	for _, obj := range it.leave {
+		st := Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: it.since}
+		if it.asideErr != nil {
+			st.State = Blocked
+			st.fail(it.asideErr)
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
+// endAside has what the item left at S3 removed, if it is still private. Its bytes are
+// on the disk before.
+func (it *Item) endAside() error {
+	it.mu.Lock()
+	over := it.goneLocked() || !it.privateLocked() || !it.leavesLocked()
+	it.mu.Unlock()
+	if over {
+		return nil
+	}
+	if it.Open() != nil {
+		return nil // dropped meanwhile
+	}
+	defer it.Close()
+	if err := it.keepAll(it.o.ctx); err != nil {
+		return err
+	}
+	if err := it.Sync(); err != nil {
+		return err
+	}
+	it.removeLeft()
+	return it.note(journal.Record{Op: journal.OpObsolete})
+}

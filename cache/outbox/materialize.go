@@ -1,0 +1,129 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Bring copies a small base here, before it is changed for the first time: the put
+// will need it, and the other party may replace it meanwhile. Its error is Stale
+// where that has happened already, or why the base may not be read. Where S3 does
+// not answer it is nil: the commit asks again. A signal does not cut it short, for
+// programs do not expect that of a write; it takes bringWait at most. The caller tells a
+// program of an error.
+func (it *Item) Bring(ctx context.Context) error {
+	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() || it.unbrought.Load() {
+		return nil
+	}
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), bringWait)
+	defer cancel()
+	switch err := it.stage.Materialize(short, 0, parts.Size); {
+	case err == nil:
+		return nil
+	case passing(err):
+		it.unbrought.Store(true)
+		return nil
+	default:
+		it.Refuse(err)
+		return err
+	}
+}
+
+// bringWait is how long a write waits for the base; offline, it goes on without.
+const bringWait = 5 * time.Second
+
+// fillBehind copies a small base here as soon as it is edited: the put will need
+// it, and the other party may replace it before.
+func (it *Item) fillBehind() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.filling {
+		return
+	}
+	it.filling = true
+	it.o.work.Go(func() {
+		if it.stage.Open() != nil {
+			return
+		}
+		defer it.stage.Close()
+		if err := it.stage.Materialize(it.o.ctx, 0, parts.Size); err != nil {
+			it.o.log.Debug("base not here yet", "key", it.Key(), "err", err)
+		}
+	})
+}
+
+// keepAll brings all of the base here, and lets the journal know.
+func (it *Item) keepAll(ctx context.Context) error {
+	if it.stage == nil || it.stage.Complete() {
+		return nil
+	}
+	if err := it.stage.Open(); err != nil {
+		return err
+	}
+	defer it.stage.Close()
+	size := it.stage.Size()
+	if err := it.fill(ctx, 0, size); err != nil {
+		return err
+	}
+	it.changing.Lock()
+	defer it.changing.Unlock()
+	return it.note(it.sealRecord(journal.OpWrite, it.o.boot))
+}
+
+// keepBase brings the base's bytes here if S3 has them no more: they may be cached.
+func (it *Item) keepBase(ctx context.Context) error {
+	if it.base.ETag == "" || it.stage.Complete() {
+		return nil
+	}
+	cur, err := it.o.current(ctx, it.base.Key)
+	if err != nil || cur.ETag == it.base.ETag {
+		return err
+	}
+	return it.fill(ctx, 0, it.stage.Size())
+}
+
+// fill brings the base's bytes here that the staged file lacks in [off, end).
+func (it *Item) fill(ctx context.Context, off, end int64) error {
+	return it.baseError(it.stage.Materialize(ctx, off, end))
+}
+
+// baseError makes plain that it is the version under the edit that is gone.
+func (it *Item) baseError(err error) error {
+	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
+		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.path)
+	}
+	return err
+}
+
+// Fetch brings all of the base here, so that the item needs S3 no more.
+func (it *Item) Fetch(ctx context.Context) error { return it.fill(ctx, 0, it.stage.Size()) }
+
+// keepOthers brings here what other items lie over and this one is about to replace.
+func (it *Item) keepOthers(ctx context.Context) error {
+	it.mu.Lock()
+	first := it.first
+	it.mu.Unlock()
+	for _, other := range first {
+		if err := other.keepAll(ctx); err != nil && !other.isGone() {
+			return err
+		}
+	}
+	it.mu.Lock()
+	it.first = slices.Clip(it.first[len(first):])
+	it.mu.Unlock()
+	return nil
+}
+
+// lieUpon notes that another item lies over the version that this one replaces: it has
+// to have all of it here before.
+func (it *Item) lieUpon(other *Item) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.first = append(it.first, other)
+}

@@ -1,0 +1,48 @@
+package outbox
+
+import "github.com/s3share/s3share/cache/outbox/journal"
+
+// recover reads what an earlier process did not come to remove, for resume. Since
+// then the other party may have put something else there: only the version that was
+// meant is removed.
+func (r *removals) recover() error {
+	recs, err := journal.Read(r.log)
+	left := map[string]*toRemove{}
+	for _, rec := range recs {
+		switch {
+		case rec.Op == journal.OpRemove && rec.Over != nil:
+			t := &toRemove{obj: rec.Over.Object(), strict: true, lost: rec.Ambiguous}
+			if old := left[rec.Key]; old != nil {
+				t.join(old)
+			}
+			left[rec.Key] = t
+		case rec.Op == journal.OpRemoved:
+			delete(left, rec.Key)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range left {
+		r.insertLocked(t)
+	}
+	if len(left) == 0 && err == nil {
+		journal.Remove(r.log)
+	}
+	return err
+}
+
+// pause has nothing sent for now.
+func (r *removals) pause(paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = paused
+}
+
+// resume goes on with what was recovered.
+func (r *removals) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.owed {
+		r.queueLocked(t)
+	}
+}

@@ -1,0 +1,74 @@
+package outbox
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// Rename gives the item another key; over is what S3 holds there, or what is being
+// removed there. The caller holds the item. What S3 holds under the old key, because
+// the item replaced it, is deleted after the delivery. What is owed there already, if
+// that is given, is owed no more, and the caller drops it.
+func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
+	it.knowLost()
+	from, r := it.Key(), it.o.removals
+	removing, removed := r.at(key), r.yielded(it, from)
+	over, lost := removing.replaced(over)
+	it.mu.Lock()
+	var leave []s3backend.Object
+	for _, o := range append(slices.Clip(it.leave), it.over) {
+		switch {
+		case o.ETag == "" || o.Key == from && removed != nil: // it is removed in any case
+		case o.Key != key:
+			leave = append(leave, o)
+		case over.ETag == "":
+			over = o // it comes back to where S3 still holds what it replaces
+		}
+	}
+	it.addLostLocked(lost)
+	it.mu.Unlock()
+	for _, d := range displaced {
+		if d != nil {
+			it.inheritLost(d, key)
+		}
+	}
+	it.mu.Lock()
+	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.lost)}
+	it.mu.Unlock()
+	synced := false // what is given up
+	for _, d := range displaced {
+		if d != nil {
+			rec.Displaced = filepath.Base(d.path)
+			synced = synced || d.synced.Load() > 0
+		}
+	}
+	if synced {
+		if err := it.syncHeld(); err != nil {
+			return err
+		}
+	}
+	if err := it.note(rec); err != nil {
+		return err
+	}
+	if synced { // at no time does a power loss leave neither
+		if err := it.syncJournal(); err != nil {
+			it.o.log.Warn("a power loss would undo a rename, and leave nothing under the new name", "key", key, "err", err)
+		}
+	}
+	it.mu.Lock()
+	up := it.up
+	it.up = nil // an upload is bound to its key
+	it.key, it.over, it.leave, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
+	it.mu.Unlock()
+	for _, o := range leave {
+		r.leave(it, o)
+	}
+	r.yield(it, removing)
+	r.unyield(it, removed)
+	it.astray()
+	it.o.abandon(up)
+	return nil
+}

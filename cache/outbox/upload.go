@@ -1,0 +1,285 @@
+package outbox
+
+import (
+	"context"
+	"crypto/md5" // #nosec G501 -- S3's ETags are made of it, nothing is proved by it
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/s3backend"
+)
+
+// transfer is a multipart upload that was begun, and the parts that S3 has.
+type transfer struct {
+	create  sync.Once // guards the next three, which begin sets
+	up      s3backend.Upload
+	header  *s3backend.Header
+	err     error
+	parts   []parts.Part // as planned for an edit; there is no layout then
+	planned uint64       // the stage's seq that they were planned for
+
+	ctx    context.Context // of the streams; ends when the upload is given up
+	cancel context.CancelFunc
+	cut    atomic.Bool // a part was cut off on its way
+	asking atomic.Bool // a refused part is being sent again
+
+	// mu guards the fields below.
+	mu        sync.Mutex
+	layout    parts.Layout
+	noted     bool // the journal has the layout
+	whole     bool // the file is closed: its last part can go up
+	done      map[int32]sentPart
+	next      int32 // the first part that no stream has begun to send
+	running   int   // streams under way
+	closed    bool  // the commit has taken over: no more streams
+	recovered bool  // done is an earlier process's word, and not verified yet
+	idle      chan struct{}
+}
+
+// sentPart is a part that S3 has, as it was at the stage's seq.
+type sentPart struct {
+	parts.Part
+	seq uint64
+	s3  s3backend.Part
+}
+
+func newTransfer(o *Outbox, l parts.Layout) *transfer {
+	up := &transfer{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
+	up.ctx, up.cancel = context.WithCancel(o.ctx)
+	return up
+}
+
+// record is what the journal says of an upload that has begun.
+func (up *transfer) record() journal.Record {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.noted = true
+	l := up.layout
+	return journal.Record{Op: journal.OpUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*journal.RawHeader)(up.header), Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
+}
+
+// settle begins no more streams, and waits for those under way.
+func (up *transfer) settle(ctx context.Context) error {
+	up.mu.Lock()
+	if !up.closed {
+		up.closed = true
+		if up.running == 0 {
+			close(up.idle)
+		}
+	}
+	idle := up.idle
+	up.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// resume lets streams begin again, where the commit that had taken over was not
+// to be yet.
+func (up *transfer) resume() {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.whole = false
+	if up.layout.IsZero() || !up.closed || up.running > 0 {
+		return
+	}
+	up.closed, up.idle = false, make(chan struct{})
+	// The last part is longer once the file is.
+	for up.next > 1 && up.done[up.next-1].Part != up.layout.Part(up.next-1) {
+		up.next--
+	}
+}
+
+// beginAnewLocked has the next part be small, if that would be a larger one and S3 has
+// none behind it.
+func (up *transfer) beginAnewLocked() {
+	if l := up.layout; !l.IsZero() && up.fromLocked() == up.next && l.Restart(up.next) {
+		up.layout, up.noted = l, false
+	}
+}
+
+// keepSmall has all parts be small that nobody has begun to send, of a file of this
+// size, but for a huge one.
+func (up *transfer) keepSmall(size int64) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	l := up.layout
+	if l.IsZero() {
+		return
+	}
+	for n := up.fromLocked(); n < parts.PerTier && l.Part(n).Off < size; n++ {
+		up.noted = !l.Restart(n) && up.noted
+	}
+	up.layout = l
+}
+
+// fromLocked is the first part of those that may be divided in another way.
+func (up *transfer) fromLocked() int32 {
+	from := up.next
+	for n := range up.done {
+		from = max(from, n+1)
+	}
+	return from
+}
+
+// noteLayout has the journal know the layout of an upload that was begun.
+func (it *Item) noteLayout(up *transfer) {
+	up.mu.Lock()
+	noted := up.noted
+	up.mu.Unlock()
+	if noted {
+		return
+	}
+	if err := it.note(up.record()); err != nil {
+		it.o.log.Debug("some parts will be sent again by a later process", "key", up.up.Key, "err", err)
+	}
+}
+
+// abandon ends an upload that will not be completed, once its streams are.
+func (o *Outbox) abandon(up *transfer) {
+	if up == nil {
+		return
+	}
+	up.cancel()
+	o.work.Go(func() {
+		// Also of an outbox that is being closed: its streams have been cut off.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
+		defer cancel()
+		up.create.Do(func() {}) // nobody begins it any more
+		if up.settle(ctx) != nil || up.up.ID == "" {
+			return
+		}
+		if up.cut.Load() && sleep(ctx, abortAfter) != nil {
+			return
+		}
+		// Where the policy refuses, the bucket's lifecycle has to end it.
+		if err := o.bucket.Abort(ctx, up.up); err != nil && !isKind(err, s3backend.NotExist) {
+			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.up.Key, "upload", up.up.ID, "err", err)
+		}
+	})
+}
+
+// abortAfter is how long an upload is left alone of which a part was cut off on its way:
+// where S3 has all of it, it takes the part, and keeps it though the upload was ended
+// meanwhile.
+// Source: Amazon S3 API Reference, AbortMultipartUpload.
+const abortAfter = time.Second
+
+// upload is the upload that was begun, or nil.
+func (it *Item) upload() *transfer {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.up
+}
+
+// giveUp ends an upload that will not be completed.
+func (it *Item) giveUp(up *transfer) {
+	if up == nil {
+		return
+	}
+	it.mu.Lock()
+	if it.up == up {
+		it.up = nil
+	}
+	it.mu.Unlock()
+	if err := it.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
+		it.o.log.Debug("the journal names an upload that was given up", "key", up.up.Key, "err", err)
+	}
+	it.o.abandon(up)
+}
+
+// uploadFor returns the upload to complete and the parts it has to have: the one
+// that was begun if the content still fits it, else a new one.
+func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []parts.Part, error) {
+	seq := it.seq()
+	if up := it.upload(); up != nil {
+		if err := up.settle(ctx); err != nil {
+			return nil, nil, err
+		}
+		if up.up.ID != "" && !it.o.fast() {
+			up.keepSmall(size)
+			it.noteLayout(up)
+		}
+		switch {
+		case up.up.ID == "": // S3 could not be asked while the file was written
+		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) && parts.End(up.parts) == size:
+			up.planned = seq
+			return up, up.parts, it.verify(up)
+		case !up.layout.IsZero() && up.layout.Holds(size):
+			return up, up.layout.Plan(size), it.verify(up)
+		}
+		it.giveUp(up)
+	}
+	up := newTransfer(it.o, parts.LayoutFor(size))
+	if !it.o.fast() {
+		up.keepSmall(size)
+	}
+	var list []parts.Part
+	if !it.wholly() {
+		now := it.stage.Snapshot()
+		list = parts.PlanEdit(size, now.BaseValid, now.Dirty)
+	}
+	if list != nil {
+		up.layout, up.parts, up.planned = parts.Layout{}, list, seq
+	} else {
+		list = up.layout.Plan(size)
+	}
+	var err error
+	h = withCommitID(h, newCommitID())
+	if up.up, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
+		return nil, nil, err
+	}
+	up.create.Do(func() {}) // it is begun
+	up.header = h
+	if err := it.note(up.record()); err != nil {
+		it.o.abandon(up)
+		return nil, nil, err
+	}
+	it.mu.Lock()
+	it.up = up
+	it.mu.Unlock()
+	return up, list, up.settle(ctx)
+}
+
+// has reports whether S3 has the part as it is here now.
+func (it *Item) has(up *transfer, p parts.Part) bool {
+	up.mu.Lock()
+	d, ok := up.done[p.Num]
+	up.mu.Unlock()
+	return ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq)
+}
+
+// etag is the ETag of the object that the upload's parts make, if S3 has all of size
+// bytes.
+func (up *transfer) etag(size int64) string {
+	if up == nil {
+		return ""
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	list := up.parts
+	if !up.layout.IsZero() {
+		list = up.layout.Plan(size)
+	}
+	sum := md5.New() // #nosec G401 -- see the import
+	for _, p := range list {
+		d, ok := up.done[p.Num]
+		part, err := hex.DecodeString(d.s3.ETag)
+		if !ok || err != nil || len(part) != md5.Size {
+			return ""
+		}
+		sum.Write(part)
+	}
+	if parts.End(list) != size {
+		return ""
+	}
+	return fmt.Sprintf("%x-%d", sum.Sum(nil), len(list))
+}
