@@ -57,7 +57,7 @@ func (it *Item) note(recs ...journal.Record) error {
 func (it *Item) eraseLog() (done string) {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
-	if it.stage != nil && it.slot == nil {
+	if it.stage != nil {
 		done = it.stage.MarkDone()
 	}
 	if it.logGone {

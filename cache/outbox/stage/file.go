@@ -249,8 +249,13 @@ func (f *File) done() string {
 	if strings.HasPrefix(name, DonePrefix) {
 		return f.path
 	}
+	to := filepath.Join(dir, DonePrefix+name)
+	if f.slot != nil {
+		f.path = to // the name that the file gets if it outgrows its slot
+		return ""
+	}
 	// If that fails, it is removed under its old name.
-	if to := filepath.Join(dir, DonePrefix+name); os.Rename(f.path, to) == nil {
+	if os.Rename(f.path, to) == nil {
 		f.path = to
 	}
 	return f.path
