@@ -136,7 +136,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, Tell: c.notify, Logger: cfg.Logger})
+	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}

@@ -196,7 +196,7 @@ func (f *File) refuse(err error) {
 // of a small file come here, and of a large one that the policy seems not to let us get
 // the first one is asked for. Its error is S3's, before anything is written.
 func (f *File) bring(ctx context.Context, it *outbox.Item) error {
-	if err := it.Bring(ctx); err != nil {
+	if err := it.MaterializeBase(ctx); err != nil {
 		return err
 	}
 	f.c.mu.Lock()
@@ -230,7 +230,7 @@ func (f *File) begin(over, base s3backend.Object, mode *uint32) (*outbox.Item, e
 // holds as old. The caller holds changing.
 func (f *File) beginAside(key string, old s3backend.Object) (*outbox.Item, error) {
 	return f.beginOn(old, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
-		return f.c.out.CreateAside(key, base, read)
+		return f.c.out.CreatePrivate(key, base, read)
 	})
 }
 
@@ -347,7 +347,7 @@ func (f *File) close(h *Handle) {
 			// delivered.
 			_ = it.Seal()
 		}
-		it.AskLater()
+		it.CheckWritersLater()
 	}
 	if drop && closed != nil {
 		closed()

@@ -293,7 +293,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 		return ShownVersion{}, err
 	}
 	if dest.it != nil {
-		if dest.over, err = dest.it.Made(ctx); err != nil {
+		if dest.over, err = dest.it.FindCommitted(ctx); err != nil {
 			dest.abort()
 			return ShownVersion{}, err
 		}
@@ -323,7 +323,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 func (c *Cache) renameBeside(ctx context.Context, from, to location, src Attr) error {
 	for {
 		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-		err := c.out.MoveBeside(ctx, old, to.key(), func(made []s3backend.Object) {
+		err := c.out.MoveToConflict(ctx, old, to.key(), func(made []s3backend.Object) {
 			c.names.Drop(to.prefix)
 			c.renamed(old, made[0], func() {})
 		})

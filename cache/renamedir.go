@@ -65,7 +65,7 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 		if it == nil {
 			continue
 		}
-		switch over, err := it.Made(ctx); {
+		switch over, err := it.FindCommitted(ctx); {
 		case err != nil:
 			return nil, err
 		case over.ETag != "":

@@ -23,7 +23,7 @@ func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
 	it, err := f.beginAside(to.key(), old)
 	if err == nil {
-		if err = it.SetAside(ctx, old); err == nil {
+		if err = it.KeepPrivate(ctx, old); err == nil {
 			err = it.SetMtime(src.Mtime)
 		}
 		if err != nil {

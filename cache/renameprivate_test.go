@@ -100,7 +100,7 @@ func TestNextProcessDeletesWhatWasSetAside(t *testing.T) {
 		r.rename("Delivery/f", "Delivery/f~")
 		r.Close()
 		r.wantBucket(map[string]string{"Delivery/f": "before"})
-		left, err := outbox.Survey(stageDir(dir), nil)
+		left, err := outbox.Inspect(stageDir(dir), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ type Kept struct {
 // and without changing anything in it. private are the names that are not sent; nil for
 // the built-in list.
 func Survey(stateDir string, private *privatename.Patterns) (Kept, error) {
-	waiting, err := outbox.Survey(stageDir(stateDir), private)
+	waiting, err := outbox.Inspect(stageDir(stateDir), private)
 	if err != nil {
 		return Kept{}, err
 	}

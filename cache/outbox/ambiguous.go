@@ -7,8 +7,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// leftBy reports whether an object is what the attempt left.
-func leftBy(l journal.Ambiguous, obj s3backend.Object) bool {
+// isResultOf reports whether an object is what the attempt left.
+func isResultOf(l journal.Ambiguous, obj s3backend.Object) bool {
 	switch {
 	case obj.ETag == "":
 		return false
@@ -18,23 +18,23 @@ func leftBy(l journal.Ambiguous, obj s3backend.Object) bool {
 	return l.ETag != "" && l.ETag == obj.ETag
 }
 
-// noteLost remembers that an attempt to commit the content of seq at key, with this
+// recordAmbiguous remembers that an attempt to commit the content of seq at key, with this
 // header, may have come through unseen.
-func (it *Item) noteLost(key string, h *s3backend.Header, seq uint64) {
+func (it *Item) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
 	l := journal.Ambiguous{Key: key, Size: it.stage.Size(), Commit: commitIDOf(h), Seq: seq}
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	same := func(old journal.Ambiguous) bool {
 		return old.Key == l.Key && old.Commit == l.Commit && old.Seq == l.Seq
 	}
-	if !slices.ContainsFunc(it.lost, same) {
-		it.lost = append(it.lost, l)
+	if !slices.ContainsFunc(it.ambiguous, same) {
+		it.ambiguous = append(it.ambiguous, l)
 	}
 }
 
-// recoverLost notes that an earlier process may have ended in the middle of an
+// restoreAmbiguous notes that an earlier process may have ended in the middle of an
 // attempt, of which its journal has no word but the IDs.
-func (it *Item) recoverLost() {
+func (it *Item) restoreAmbiguous() {
 	if it.folder || it.o.Private(it.key) || it.interrupted != nil && it.contentID == "" {
 		return
 	}
@@ -43,19 +43,19 @@ func (it *Item) recoverLost() {
 		seq = 0 // what is here may not be all that was sent
 	}
 	if it.contentID != "" { // else nothing of it was sent
-		it.noteLost(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}}, seq)
+		it.recordAmbiguous(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}}, seq)
 	}
 	if it.up != nil && it.up.header != nil {
-		it.noteLost(it.key, it.up.header, seq)
+		it.recordAmbiguous(it.key, it.up.header, seq)
 	}
 }
 
-// knowLost notes the ETags of what attempts to commit the present content may have
+// recordETags notes the ETags of what attempts to commit the present content may have
 // left, for those who look for it when there is another content.
-func (it *Item) knowLost() {
+func (it *Item) recordETags() {
 	seq, etag := it.seq(), ""
 	it.mu.Lock()
-	known := !slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Seq == seq && l.ETag == "" })
+	known := !slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Seq == seq && l.ETag == "" })
 	it.mu.Unlock()
 	if known || it.stage == nil {
 		return
@@ -65,29 +65,29 @@ func (it *Item) knowLost() {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	for i, l := range it.lost {
+	for i, l := range it.ambiguous {
 		if l.Seq == seq && l.ETag == "" {
-			it.lost[i].ETag = etag
+			it.ambiguous[i].ETag = etag
 		}
 	}
 }
 
-// recall reports whether S3 holds what an attempt of ours left, this one or one whose
+// matchAmbiguous reports whether S3 holds what an attempt of ours left, this one or one whose
 // answer was lost: landed if it is the content of seq, earlier if it was changed since,
 // which is what the next attempt replaces. h is the header of this attempt.
-func (it *Item) recall(cur s3backend.Object, h *s3backend.Header, seq uint64) (landed, earlier bool) {
+func (it *Item) matchAmbiguous(cur s3backend.Object, h *s3backend.Header, seq uint64) (landed, earlier bool) {
 	if cur.ETag == "" {
 		return false, false
 	}
 	if cur.Header == nil {
-		it.knowLost()
+		it.recordETags()
 	}
 	it.mu.Lock()
-	for _, l := range it.lost {
+	for _, l := range it.ambiguous {
 		if l.Seq == seq && commitIDOf(h) == "" {
 			l.Commit = "" // there was no room for it
 		}
-		if l.Key == it.key && leftBy(l, cur) {
+		if l.Key == it.key && isResultOf(l, cur) {
 			landed = landed || l.Seq == seq
 			earlier = earlier || l.Seq != seq && l.Size == cur.Size // else the other party has changed it since
 		}
@@ -102,63 +102,63 @@ func (it *Item) recall(cur s3backend.Object, h *s3backend.Header, seq uint64) (l
 	if landed && cur.ETag != it.contentETag() {
 		// It is encrypted, or somebody has changed it and left our ID on it. What S3
 		// holds is asked for again.
-		it.unlike.Store(true)
+		it.mayDiffer.Store(true)
 	}
 	return landed, false
 }
 
-// replaceEarlier has the next attempt replace what an earlier one left, once that
+// replaceOwnCommit has the next attempt replace what an earlier one left, once that
 // has ended its upload.
-func (it *Item) replaceEarlier(cur s3backend.Object) {
+func (it *Item) replaceOwnCommit(cur s3backend.Object) {
 	up := it.upload()
 	it.committedAs(cur, 0)
-	it.o.abandon(up)
+	it.o.abort(up)
 }
 
-// inheritLost takes over what lost attempts of an item may have left at a key that
+// inheritAmbiguous takes over what lost attempts of an item may have left at a key that
 // is now this one's.
-func (it *Item) inheritLost(from *Item, key string) {
-	from.knowLost()
-	mine := from.dropLost(key)
+func (it *Item) inheritAmbiguous(from *Item, key string) {
+	from.recordETags()
+	mine := from.clearAmbiguous(key)
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	for _, l := range mine {
 		l.Seq = 0 // another's content
-		it.lost = append(it.lost, l)
+		it.ambiguous = append(it.ambiguous, l)
 	}
 }
 
-// astray lets those who commit at keys that the item has no more know what it may
+// registerAmbiguous lets those who commit at keys that the item has no more know what it may
 // have left there.
-func (it *Item) astray() {
+func (it *Item) registerAmbiguous() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.o.mu.Lock()
 	defer it.o.mu.Unlock()
-	for _, l := range it.lost {
-		if l.Key != it.key && !slices.Contains(it.o.astray[l.Key], it) {
-			it.o.astray[l.Key] = append(it.o.astray[l.Key], it)
+	for _, l := range it.ambiguous {
+		if l.Key != it.key && !slices.Contains(it.o.ambiguousByKey[l.Key], it) {
+			it.o.ambiguousByKey[l.Key] = append(it.o.ambiguousByKey[l.Key], it)
 		}
 	}
 }
 
-// committedOver drops what lost attempts of other items may have left at a key: what
+// clearAmbiguousAt drops what lost attempts of other items may have left at a key: what
 // is there now has replaced it.
-func (o *Outbox) committedOver(key string) {
+func (o *Outbox) clearAmbiguousAt(key string) {
 	o.mu.Lock()
-	items := o.astray[key]
-	delete(o.astray, key)
+	items := o.ambiguousByKey[key]
+	delete(o.ambiguousByKey, key)
 	o.mu.Unlock()
 	for _, it := range items {
-		it.dropLost(key)
+		it.clearAmbiguous(key)
 	}
 }
 
-// dropLost forgets what lost attempts may have left at a key, and returns it.
-func (it *Item) dropLost(key string) (dropped []journal.Ambiguous) {
+// clearAmbiguous forgets what lost attempts may have left at a key, and returns it.
+func (it *Item) clearAmbiguous(key string) (dropped []journal.Ambiguous) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.lost = slices.DeleteFunc(it.lost, func(l journal.Ambiguous) bool {
+	it.ambiguous = slices.DeleteFunc(it.ambiguous, func(l journal.Ambiguous) bool {
 		if l.Key == key {
 			dropped = append(dropped, l)
 		}

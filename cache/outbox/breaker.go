@@ -8,17 +8,17 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// gate holds all workers back together while S3 throttles, or refuses the
+// breaker holds all workers back together while S3 throttles, or refuses the
 // credentials: what one has met, the others would meet too.
-type gate struct {
+type breaker struct {
 	mu    sync.Mutex
 	until time.Time
 	tries int
 	why   error
 }
 
-// pass waits until requests may go out.
-func (g *gate) pass(ctx context.Context) error {
+// wait waits until requests may go out.
+func (g *breaker) wait(ctx context.Context) error {
 	for {
 		g.mu.Lock()
 		wait := time.Until(g.until)
@@ -26,14 +26,14 @@ func (g *gate) pass(ctx context.Context) error {
 		if wait <= 0 {
 			return nil
 		}
-		if sleep(ctx, min(wait, gateStep)) != nil {
+		if sleep(ctx, min(wait, breakerPoll)) != nil {
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// met notes how a request ended, and reports whether that opened or shut the gate.
-func (g *gate) met(err error) (opened, shut bool) {
+// record notes how a request ended, and reports whether that opened or shut the gate.
+func (g *breaker) record(err error) (opened, shut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	was := g.why
@@ -52,35 +52,35 @@ func (g *gate) met(err error) (opened, shut bool) {
 	case isKind(err, s3backend.Denied) && isKind(was, s3backend.BadLogin):
 		// A refusal without a reason, or whose reason broke off on the way, may be of
 		// the credentials again.
-	case err == nil || !passing(err): // S3 has judged the request, so it has taken it
+	case err == nil || !isTransient(err): // S3 has judged the request, so it has taken it
 		g.tries, g.why = 0, nil
 	}
 	return was != nil && g.why == nil, g.why != nil && (was == nil || pauses && !isKind(was, s3backend.BadLogin))
 }
 
-// open lets requests out at once.
-func (g *gate) open() {
+// reset lets requests out at once.
+func (g *breaker) reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.until, g.tries = time.Time{}, 0
 }
 
 // reason is why the gate is shut, or nil.
-func (g *gate) reason() error {
+func (g *breaker) reason() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.why
 }
 
-// met notes how an attempt ended, and tells once when everything has to wait.
-func (o *Outbox) met(err error) {
-	switch opened, shut := o.gate.met(err); {
+// recordResult notes how an attempt ended, and tells once when everything has to wait.
+func (o *Outbox) recordResult(err error) {
+	switch opened, shut := o.breaker.record(err); {
 	case shut:
 		o.log.Warn("deliveries wait", "why", err)
 		if isKind(err, s3backend.BadLogin) {
 			st := Status{State: Paused, Since: time.Now()}
 			st.fail(err)
-			o.tell(st)
+			o.notify(st)
 		}
 	case opened:
 		o.log.Info("deliveries go on")

@@ -134,7 +134,7 @@ func TestThrottlingSlowsAll(t *testing.T) {
 // TestThrottledWhileRefused: that S3 throttles between two refusals of the credentials,
 // or does not say what it refuses, is no end of the first.
 func TestThrottledWhileRefused(t *testing.T) {
-	var g gate
+	var g breaker
 	for i, c := range []struct {
 		err          error
 		opened, shut bool
@@ -148,7 +148,7 @@ func TestThrottledWhileRefused(t *testing.T) {
 		{s3backend.Busy, false, true, s3backend.Busy},
 		{s3backend.BadLogin, false, true, s3backend.BadLogin},
 	} {
-		if opened, shut := g.met(c.err); opened != c.opened || shut != c.shut || g.reason() != c.why {
+		if opened, shut := g.record(c.err); opened != c.opened || shut != c.shut || g.reason() != c.why {
 			t.Errorf("%d: %v opens: %v, shuts: %v, for %v; want %v, %v, %v", i, c.err, opened, shut, g.reason(), c.opened, c.shut, c.why)
 		}
 	}

@@ -23,7 +23,7 @@ func (it *Item) Commit(ctx context.Context) error {
 			return nil
 		}
 		it.mu.Unlock()
-		it.askWriters(true)
+		it.checkWriters(true)
 		if err := it.interruptedBy(); err != nil {
 			return err // it is not delivered
 		}
@@ -35,7 +35,7 @@ func (it *Item) Commit(ctx context.Context) error {
 			it.committedAs(obj, seq)
 			return nil
 		}
-		if stays(err, try+1) || !passing(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
+		if isPermanentAfter(err, try+1) || !isTransient(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
 			return err
 		}
 		if err := sleep(ctx, backoff(try)); err != nil {
@@ -51,7 +51,7 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 		it.o.log.Warn("after the end of this process the file would be taken for a conflict", "key", obj.Key, "err", err)
 	}
 	it.o.mu.Lock()
-	open := it.o.open
+	open := it.o.openBase
 	it.o.mu.Unlock()
 	it.mu.Lock()
 	it.over, it.committed, it.up = obj, commitment{seq, obj}, nil
@@ -80,9 +80,9 @@ func (it *Item) inS3Locked() bool {
 	return at.seq > 0 && at.seq == it.seq() && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
 }
 
-// elsewhere returns the version of an earlier name as which S3 holds the item as it is
+// committedElsewhere returns the version of an earlier name as which S3 holds the item as it is
 // now; false for none.
-func (it *Item) elsewhere() (s3backend.Object, bool) {
+func (it *Item) committedElsewhere() (s3backend.Object, bool) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	at := it.committed
@@ -105,10 +105,10 @@ func (it *Item) seq() uint64 {
 // commit makes the item's content the object at its key, on the condition that
 // S3 holds what it replaces, or beside it where S3 does not.
 func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
-	if err := it.o.removals.awaitFree(ctx, it, it.Key()); err != nil {
+	if err := it.o.removals.awaitKey(ctx, it, it.Key()); err != nil {
 		return s3backend.Object{}, err
 	}
-	if err := it.keepOthers(ctx); err != nil {
+	if err := it.materializeDependents(ctx); err != nil {
 		return s3backend.Object{}, err
 	}
 	if it.folder {
@@ -146,11 +146,11 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		if errors.Is(err, errBaseGone) {
 			// It is gone for that we have replaced it, where the answer was lost.
 			if cur, cerr := it.o.current(ctx, key); cerr == nil {
-				switch landed, earlier := it.recall(cur, h, seq); {
+				switch landed, earlier := it.matchAmbiguous(cur, h, seq); {
 				case landed:
 					return cur, nil
 				case earlier:
-					it.replaceEarlier(cur)
+					it.replaceOwnCommit(cur)
 					continue
 				case it.overtakenBy(cur, key):
 					return cur, errOvertaken
@@ -176,7 +176,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 // which S3 does not let us write: whoever may not read an object cannot copy it. Then they
 // are kept on this machine.
 func (it *Item) keepsHere(key string, over s3backend.Object, err error) bool {
-	if !blocks(err) || !it.onlyHeader() || it.base.Key != key || over.ETag != it.base.ETag {
+	if !isPermanent(err) || !it.headerOnly() || it.base.Key != key || over.ETag != it.base.ETag {
 		return false
 	}
 	it.mu.Lock()

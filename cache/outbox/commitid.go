@@ -37,7 +37,7 @@ func (it *Item) commitIDLocked(seq uint64) (id string, known bool) {
 func (it *Item) contentETag() string {
 	size := it.stage.Size()
 	switch {
-	case it.onlyHeader():
+	case it.headerOnly():
 		if strings.Contains(it.base.ETag, "-") {
 			return ""
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// mostConflicts is how many conflict copies are remembered.
-const mostConflicts = 1000
+// maxConflicts is how many conflict copies are remembered.
+const maxConflicts = 1000
 
 // ConflictReason is why a file is delivered as a conflict copy. Who has changed the other
 // version is not known: the other party, or another machine of ours.
@@ -23,10 +23,10 @@ const ConflictReason = "it changed in the bucket too; this is our version"
 // somebody resolves it.
 func (o *Outbox) keepConflict(st Status) {
 	st.Reason = ConflictReason
-	o.tell(st)
+	o.notify(st)
 	o.changeConflicts(func(all []Status) []Status {
 		all = slices.DeleteFunc(all, func(old Status) bool { return old.Key == st.Key }) // told before the end of a process
-		if len(all) == mostConflicts {
+		if len(all) == maxConflicts {
 			all = all[1:]
 		}
 		return append(all, st)
@@ -36,16 +36,16 @@ func (o *Outbox) keepConflict(st Status) {
 // Conflicts lists the last files that went beside the other party's version, the
 // oldest first: all of them are delivered.
 func (o *Outbox) Conflicts() []Status {
-	o.besideMu.Lock()
-	defer o.besideMu.Unlock()
-	return slices.Clone(o.beside)
+	o.conflictsMu.Lock()
+	defer o.conflictsMu.Unlock()
+	return slices.Clone(o.conflicts)
 }
 
 // IsConflict reports whether key holds a conflict copy.
 func (o *Outbox) IsConflict(key string) bool {
-	o.besideMu.Lock()
-	defer o.besideMu.Unlock()
-	return slices.ContainsFunc(o.beside, func(st Status) bool { return st.Key == key })
+	o.conflictsMu.Lock()
+	defer o.conflictsMu.Unlock()
+	return slices.ContainsFunc(o.conflicts, func(st Status) bool { return st.Key == key })
 }
 
 // Resolved notes that a conflict copy is no more.
@@ -77,13 +77,13 @@ func (o *Outbox) moved(from, to string) {
 // changeConflicts changes the list, here and for the next process. It is written as a
 // whole: a change is rare.
 func (o *Outbox) changeConflicts(change func([]Status) []Status) {
-	o.besideMu.Lock()
-	defer o.besideMu.Unlock()
-	o.beside = change(o.beside)
+	o.conflictsMu.Lock()
+	defer o.conflictsMu.Unlock()
+	o.conflicts = change(o.conflicts)
 	if o.cfg.Conflicts == "" {
 		return
 	}
-	b, err := json.Marshal(o.beside)
+	b, err := json.Marshal(o.conflicts)
 	if err == nil {
 		err = renameio.WriteFile(o.cfg.Conflicts, b, 0o600)
 	}
@@ -101,17 +101,17 @@ func (o *Outbox) recoverConflicts() {
 	if o.cfg.Conflicts == "" || errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	o.besideMu.Lock()
-	defer o.besideMu.Unlock()
+	o.conflictsMu.Lock()
+	defer o.conflictsMu.Unlock()
 	if err == nil {
-		err = json.Unmarshal(b, &o.beside)
+		err = json.Unmarshal(b, &o.conflicts)
 	}
 	if err == nil {
 		return
 	}
-	o.beside = nil
+	o.conflicts = nil
 	o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts, "err", err)
-	if kept := o.cfg.Conflicts + damagedSuffix; os.Rename(o.cfg.Conflicts, kept) == nil {
+	if kept := o.cfg.Conflicts + quarantineSuffix; os.Rename(o.cfg.Conflicts, kept) == nil {
 		o.unreadable(Status{Key: filepath.Base(kept), Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
 	}
 }

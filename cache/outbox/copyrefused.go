@@ -48,5 +48,5 @@ func (it *Item) sendAll(refused *copyRefusedError) {
 	}
 }
 
-// wholly reports whether all bytes of the item are to be sent.
-func (it *Item) wholly() bool { return it.sendsAll.Load() || it.o.copiesNoParts.Load() }
+// sendsWhole reports whether all bytes of the item are to be sent.
+func (it *Item) sendsWhole() bool { return it.sendsAll.Load() || it.o.copiesNoParts.Load() }

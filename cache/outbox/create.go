@@ -18,9 +18,9 @@ func (o *Outbox) Create(key string, over, base s3backend.Object, read Base, mode
 	return o.create(key, over, base, read, mode, false)
 }
 
-// CreateAside is Create of what is to become a file that S3 holds, under a private name,
-// once SetAside has brought its bytes here. A process that ends before leaves nothing.
-func (o *Outbox) CreateAside(key string, base s3backend.Object, read Base) (*Item, error) {
+// CreatePrivate is Create of what is to become a file that S3 holds, under a private name,
+// once KeepPrivate has brought its bytes here. A process that ends before leaves nothing.
+func (o *Outbox) CreatePrivate(key string, base s3backend.Object, read Base) (*Item, error) {
 	return o.create(key, s3backend.Object{}, base, read, nil, true)
 }
 
@@ -38,18 +38,18 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 		name = filepath.Base(it.path)
 	}
 	removing := o.removals.at(key)
-	it.over, it.lost = removing.replaced(over)
+	it.over, it.ambiguous = removing.replacedBy(over)
 	if mode != nil {
 		it.mode, it.hasMode = *mode, true
 	}
-	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key, Over: journal.VersionOf(it.over), Base: journal.VersionOf(base), Header: (*journal.RawHeader)(base.Header), Ambiguous: it.lost, Mode: mode, Aside: aside}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key, Over: journal.VersionOf(it.over), Base: journal.VersionOf(base), Header: (*journal.RawHeader)(base.Header), Ambiguous: it.ambiguous, Mode: mode, Aside: aside}); err != nil {
 		it.stage.Close()
 		it.eraseLog()
 		it.stage.Remove()
 		return nil, err
 	}
 	o.add(it)
-	o.removals.yield(it, removing)
+	o.removals.cancelFor(it, removing)
 	return it, nil
 }
 
@@ -62,8 +62,8 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 		return nil, err
 	}
 	it.stage.MarkDone() // a later process removes it
-	it.logGone, it.offline = true, true
-	it.nameless.Store(true)
+	it.logGone, it.noPreupload = true, true
+	it.unnamed.Store(true)
 	o.add(it)
 	return it, nil
 }
@@ -97,6 +97,6 @@ func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	removing := o.removals.at(key)
 	it.unsure = removing != nil // S3 may hold the one that is being removed
 	o.add(it)
-	o.removals.yield(it, removing)
+	o.removals.cancelFor(it, removing)
 	return it, nil
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// asideGrace is how long S3 keeps a file that was renamed to a private name, as
+// deferredRemovalGrace is how long S3 keeps a file that was renamed to a private name, as
 // editors do with the state before they save: the new file replaces it in one
 // request, and needs no right to delete. While somebody waits for all to be delivered,
 // before an unmount too, it is the settle time.
-const asideGrace = 30 * time.Second
+const deferredRemovalGrace = 30 * time.Second
 
-// awaitAside returns when S3 need not keep an object any longer that was set aside at the
-// time since: after asideGrace, or after the settle time while somebody waits.
-func (o *Outbox) awaitAside(since time.Time) error {
+// awaitDeferredRemoval returns when S3 need not keep an object any longer that was set aside at the
+// time since: after deferredRemovalGrace, or after the settle time while somebody waits.
+func (o *Outbox) awaitDeferredRemoval(since time.Time) error {
 	for {
 		o.mu.Lock()
-		grace, changed := asideGrace, o.waitersChanged
+		grace, changed := deferredRemovalGrace, o.waitersChanged
 		if o.waiters > 0 {
 			grace = min(grace, o.cfg.Settle)
 		}
@@ -38,8 +38,8 @@ func (o *Outbox) awaitAside(since time.Time) error {
 	}
 }
 
-// waits counts a caller of Wait, until done is called.
-func (o *Outbox) waits() (done func()) {
+// countWaiter counts a caller of Wait, until done is called.
+func (o *Outbox) countWaiter() (done func()) {
 	count := func(n int) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -51,46 +51,46 @@ func (o *Outbox) waits() (done func()) {
 	return func() { count(-1) }
 }
 
-// SetAside brings all bytes of the version old here, which the item is made of under a
+// KeepPrivate brings all bytes of the version old here, which the item is made of under a
 // private name. S3 keeps old until something else takes its name, or for a while. The
 // caller holds the item.
-func (it *Item) SetAside(ctx context.Context, old s3backend.Object) error {
-	if err := it.keepAll(ctx); err != nil {
+func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
+	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
 	it.mu.Lock()
-	leave := append(slices.Clip(it.leave), old)
+	leave := append(slices.Clip(it.obsolete), old)
 	it.mu.Unlock()
 	if err := it.note(journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(leave)}); err != nil {
 		return err
 	}
 	it.mu.Lock()
-	it.leave = leave
-	it.ageLocked()
+	it.obsolete = leave
+	it.deferRemovalLocked()
 	it.mu.Unlock()
-	it.o.removals.leave(it, old)
+	it.o.removals.addObsolete(it, old)
 	return nil
 }
 
-// onlyBegunAside reports whether a journal is of a file that was being set aside when its
+// onlyBegunPrivate reports whether a journal is of a file that was being set aside when its
 // process ended: S3 has all of it under its own name.
-func onlyBegunAside(recs []journal.Record) bool {
+func onlyBegunPrivate(recs []journal.Record) bool {
 	return recs[0].Aside && !slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Op == journal.OpObsolete })
 }
 
-// ageLocked has what a private item left at S3 removed after a while.
-func (it *Item) ageLocked() {
-	if it.aging || !it.leavesLocked() || it.o.ctx.Err() != nil {
+// deferRemovalLocked has what a private item left at S3 removed after a while.
+func (it *Item) deferRemovalLocked() {
+	if it.removalDeferred || !it.hasObsoleteLocked() || it.o.ctx.Err() != nil {
 		return
 	}
-	it.aging = true
+	it.removalDeferred = true
 	since := time.Now()
 	it.o.work.Go(func() {
-		err := it.o.awaitAside(since)
+		err := it.o.awaitDeferredRemoval(since)
 		for try := 1; err == nil; try++ {
-			failed := it.endAside()
+			failed := it.removeDeferred()
 			it.mu.Lock()
-			it.asideErr, it.aging = failed, failed != nil
+			it.deferredErr, it.removalDeferred = failed, failed != nil
 			it.mu.Unlock()
 			it.o.wake()
 			if failed == nil {
@@ -102,30 +102,30 @@ func (it *Item) ageLocked() {
 	})
 }
 
-// asideStatus lists the objects that S3 still holds under earlier names of the item, if it
+// deferredRemovals lists the objects that S3 still holds under earlier names of the item, if it
 // was renamed to a private name.
-func (it *Item) asideStatus() (all []Status) {
+func (it *Item) deferredRemovals() (all []Status) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.goneLocked() || it.nameless.Load() || !it.privateLocked() {
+	if it.goneLocked() || it.unnamed.Load() || !it.privateLocked() {
 		return nil
 	}
-	for _, obj := range it.leave {
+	for _, obj := range it.obsolete {
 		st := Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: it.since}
-		if it.asideErr != nil {
+		if it.deferredErr != nil {
 			st.State = Blocked
-			st.fail(it.asideErr)
+			st.fail(it.deferredErr)
 		}
 		all = append(all, st)
 	}
 	return all
 }
 
-// endAside has what the item left at S3 removed, if it is still private. Its bytes are
+// removeDeferred has what the item left at S3 removed, if it is still private. Its bytes are
 // on the disk before.
-func (it *Item) endAside() error {
+func (it *Item) removeDeferred() error {
 	it.mu.Lock()
-	over := it.goneLocked() || !it.privateLocked() || !it.leavesLocked()
+	over := it.goneLocked() || !it.privateLocked() || !it.hasObsoleteLocked()
 	it.mu.Unlock()
 	if over {
 		return nil
@@ -134,12 +134,12 @@ func (it *Item) endAside() error {
 		return nil // dropped meanwhile
 	}
 	defer it.Close()
-	if err := it.keepAll(it.o.ctx); err != nil {
+	if err := it.materializeAll(it.o.ctx); err != nil {
 		return err
 	}
 	if err := it.Sync(); err != nil {
 		return err
 	}
-	it.removeLeft()
+	it.removeObsolete()
 	return it.note(journal.Record{Op: journal.OpObsolete})
 }

@@ -11,11 +11,11 @@ import (
 
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
-	if it.judge() {
+	if it.settleWriters() {
 		return
 	}
 	it.mu.Lock()
-	if a := it.attempt; a != nil && a.early {
+	if a := it.attempt; a != nil && a.preparing {
 		a.due = true
 	}
 	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
@@ -33,13 +33,13 @@ func (it *Item) deliver() {
 	it.mu.Unlock()
 
 	var obj s3backend.Object
-	err := it.o.gate.pass(ctx)
+	err := it.o.breaker.wait(ctx)
 	if err == nil {
 		obj, err = it.commit(ctx)
-		it.o.met(err)
+		it.o.recordResult(err)
 	}
 	if errors.Is(err, errOvertaken) {
-		it.unlike.Store(true)
+		it.mayDiffer.Store(true)
 		err = nil
 	}
 	if err == nil {
@@ -52,7 +52,7 @@ func (it *Item) deliver() {
 		it.failedLocked(err, context.Cause(ctx) != nil)
 	}
 	it.mu.Unlock()
-	it.tell()
+	it.notify()
 	close(a.done)
 	cancel(nil)
 	it.o.wake()
@@ -68,7 +68,7 @@ func (it *Item) failedLocked(err error, cut bool) {
 	wait := backoff(it.tries)
 	it.tries++
 	switch {
-	case stays(err, it.tries):
+	case isPermanentAfter(err, it.tries):
 		it.state, wait = Blocked, blockedBackoff
 	case isKind(err, s3backend.BadLogin):
 		wait = loginBackoff // the gate's time, so that it goes on at once
@@ -81,27 +81,27 @@ func (it *Item) failedLocked(err error, cut bool) {
 	it.scheduleLocked(wait)
 }
 
-// tell tells once of a file that stays here until a person does something.
-func (it *Item) tell() {
+// notify tells once of a file that stays here until a person does something.
+func (it *Item) notify() {
 	st := it.Status()
 	it.mu.Lock()
-	told := it.told
-	it.told = st.State
+	told := it.notified
+	it.notified = st.State
 	it.mu.Unlock()
 	if st.State != told && (st.State == Blocked || st.State == Interrupted) {
-		it.o.tell(st)
+		it.o.notify(st)
 	}
 }
 
 // finish tells that S3 has the item, and forgets it.
 func (it *Item) finish(obj s3backend.Object) {
-	it.o.committedOver(obj.Key)
-	it.dropLost(obj.Key)
-	it.removeLeft()
+	it.o.clearAmbiguousAt(obj.Key)
+	it.clearAmbiguous(obj.Key)
+	it.removeObsolete()
 	it.mu.Lock()
 	it.up = nil
 	it.mu.Unlock()
-	whole := it.stage != nil && it.stage.Complete() && !it.unlike.Load()
+	whole := it.stage != nil && it.stage.Complete() && !it.mayDiffer.Load()
 	failpoint("delivered")
 	if st := it.Status(); st.Theirs != "" {
 		st.State = Conflict

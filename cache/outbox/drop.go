@@ -24,12 +24,12 @@ func (it *Item) Drop() {
 	}
 	up, key := it.up, it.key
 	it.up = nil
-	it.nameless.Store(true)
+	it.unnamed.Store(true)
 	close(it.gone)
 	it.mu.Unlock()
-	it.o.abandon(up)
-	it.o.removals.unyield(it, it.o.removals.yielded(it, key))
-	it.removeLeft()
+	it.o.abort(up)
+	it.o.removals.undoCancel(it, it.o.removals.canceledFor(it, key))
+	it.removeObsolete()
 	it.erase()
 	it.o.forget(it)
 }
@@ -56,13 +56,13 @@ func (it *Item) erase() {
 // the item for good.
 func (it *Item) Unname() {
 	it.mu.Lock()
-	it.offline = true
-	it.nameless.Store(true)
+	it.noPreupload = true
+	it.unnamed.Store(true)
 	up := it.up
 	it.up = nil
 	it.mu.Unlock()
 	it.o.wake()
-	it.removeLeft()
+	it.removeObsolete()
 	it.eraseLog()
-	it.o.abandon(up)
+	it.o.abort(up)
 }

@@ -27,16 +27,16 @@ func TestEndedUpload(t *testing.T) {
 				it := r.create("Delivery/big", data[:2*parts.Size+1])
 				synctest.Wait()
 				up := it.up
-				if up == nil || up.up.ID == "" {
+				if up == nil || up.remote.ID == "" {
 					r.Fatal("no upload was begun")
 				}
 				if c.known > 0 {
-					up.up.AbortDate = time.Now().Add(c.known)
+					up.remote.AbortDate = time.Now().Add(c.known)
 					if err := it.note(up.record()); err != nil {
 						r.Fatal(err)
 					}
 				}
-				if err := r.b.Abort(r.Context(), up.up); err != nil {
+				if err := r.b.Abort(r.Context(), up.remote); err != nil {
 					r.Fatal(err)
 				}
 				time.Sleep(2 * c.known)

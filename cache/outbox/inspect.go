@@ -19,11 +19,11 @@ import (
 	"github.com/s3share/s3share/cache/privatename"
 )
 
-// Survey lists what waits in the outbox in dir, the oldest first, as Status would after
+// Inspect lists what waits in the outbox in dir, the oldest first, as Status would after
 // Recover. It only reads: another process may use the outbox, and what that finishes
 // meanwhile may be listed or not. private are the names that are not sent; nil for the
 // built-in list. What cannot be read is listed as blocked, with the reason.
-func Survey(dir string, private *privatename.Patterns) ([]Status, error) {
+func Inspect(dir string, private *privatename.Patterns) ([]Status, error) {
 	inv, err := takeInventory(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -34,11 +34,11 @@ func Survey(dir string, private *privatename.Patterns) ([]Status, error) {
 	if private == nil {
 		private, _ = privatename.New(nil)
 	}
-	s := &survey{
+	s := &inspection{
 		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: journal.Boot(dir)},
 		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{}, asides: map[string][]Status{},
 	}
-	if err := s.places(); err != nil {
+	if err := s.slots(); err != nil {
 		return nil, err
 	}
 	s.files()
@@ -51,8 +51,8 @@ func Survey(dir string, private *privatename.Patterns) ([]Status, error) {
 	return s.list(), nil
 }
 
-// survey is one run of Survey.
-type survey struct {
+// inspection is one run of Survey.
+type inspection struct {
 	o         *Outbox // of which nothing works but the names that are private
 	inv       *inventory
 	byName    map[string]Status   // by the name of the staged file
@@ -62,7 +62,7 @@ type survey struct {
 }
 
 // list are all that was found.
-func (s *survey) list() []Status {
+func (s *inspection) list() []Status {
 	all := s.others
 	for name, st := range s.byName {
 		if !s.displaced[name] {
@@ -73,8 +73,8 @@ func (s *survey) list() []Status {
 	return all
 }
 
-// places reads the journals in the tray.
-func (s *survey) places() error {
+// slots reads the journals in the tray.
+func (s *inspection) slots() error {
 	path := s.o.slotFilePath()
 	return stage.EachLog(s.o.cfg.Dir, func(n int64, lines []byte, err error) bool {
 		if err != nil {
@@ -101,7 +101,7 @@ func (s *survey) places() error {
 }
 
 // files reads the journals that are files, and finds bytes without one.
-func (s *survey) files() {
+func (s *inspection) files() {
 	dir := s.o.cfg.Dir
 	for _, name := range s.inv.journals {
 		if slices.Contains(s.inv.done, name) {
@@ -112,12 +112,12 @@ func (s *survey) files() {
 		recs, _, err := journal.Scan(log)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // delivered since
-		case err != nil && err != journal.ErrCut && !atFault(err):
+		case err != nil && err != journal.ErrCut && !isDamage(err):
 			s.unreadable(keyOf(recs, name), log, err)
 		case len(recs) == 0 && (err == nil || err == journal.ErrCut) && !hasData(path): // just begun
 		case err != nil && err != journal.ErrCut || len(recs) == 0 || recs[0].Op != journal.OpCreate:
-			s.add(damagedStatus(log, path))
-		case onlyBegunAside(recs):
+			s.add(quarantinedStatus(log, path))
+		case onlyBegunPrivate(recs):
 		default:
 			if _, inPlace := s.byName[name]; !inPlace || len(recs) > 1 {
 				s.byName[name] = s.status(name, recs, false)
@@ -126,21 +126,21 @@ func (s *survey) files() {
 	}
 	for _, name := range s.inv.quarantined {
 		staged := ""
-		if of := strings.TrimSuffix(name, journal.Suffix+damagedSuffix); stagedName.MatchString(of) {
+		if of := strings.TrimSuffix(name, journal.Suffix+quarantineSuffix); stagedName.MatchString(of) {
 			staged = filepath.Join(dir, of)
 		}
-		s.add(damagedStatus(filepath.Join(dir, name), staged))
+		s.add(quarantinedStatus(filepath.Join(dir, name), staged))
 	}
-	strays, _ := s.inv.strays(dir)
+	strays, _ := s.inv.orphans(dir)
 	for _, name := range strays {
 		if _, inPlace := s.byName[name]; !inPlace {
-			s.add(strayStatus(filepath.Join(dir, name)))
+			s.add(orphanStatus(filepath.Join(dir, name)))
 		}
 	}
 }
 
 // status is what a journal says of its file.
-func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status {
+func (s *inspection) status(name string, recs []journal.Record, inPlace bool) Status {
 	path := filepath.Join(s.o.cfg.Dir, name)
 	it, content := &Item{o: s.o, path: path}, new(stage.Snapshot)
 	boot := ""
@@ -171,7 +171,7 @@ func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status
 	switch {
 	case inPlace:
 	case err != nil || it.sealed.Load() && info.Size() < content.Size:
-		return blocked(damagedStatus(path+journal.Suffix, path))
+		return blocked(quarantinedStatus(path+journal.Suffix, path))
 	case !it.sealed.Load() && it.base.ETag == "":
 		found.Size = info.Size()
 	}
@@ -180,7 +180,7 @@ func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status
 	switch {
 	case it.privateLocked():
 		found.State = Local
-		for _, obj := range it.leave {
+		for _, obj := range it.obsolete {
 			s.asides[name] = append(s.asides[name], Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: found.Since})
 		}
 	case !it.sealed.Load():
@@ -197,7 +197,7 @@ func (s *survey) status(name string, recs []journal.Record, inPlace bool) Status
 }
 
 // moves reads the journal of a rename.
-func (s *survey) moves(name string) {
+func (s *inspection) moves(name string) {
 	log := filepath.Join(s.o.cfg.Dir, name)
 	recs, _, err := journal.Scan(log)
 	if err != nil && err != journal.ErrCut {
@@ -212,7 +212,7 @@ func (s *survey) moves(name string) {
 }
 
 // removals reads the journal of removals.
-func (s *survey) removals() {
+func (s *inspection) removals() {
 	log := filepath.Join(s.o.cfg.Dir, removalsLog)
 	recs, _, err := journal.Scan(log)
 	if err != nil && err != journal.ErrCut {
@@ -234,17 +234,17 @@ func (s *survey) removals() {
 
 // journalError lists a journal of renames or removals that cannot be read, unless it has
 // ended since.
-func (s *survey) journalError(log string, err error) {
+func (s *inspection) journalError(log string, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		s.unreadable(filepath.Base(log), log, err)
 	}
 }
 
-func (s *survey) unreadable(key, path string, err error) {
+func (s *inspection) unreadable(key, path string, err error) {
 	s.add(Status{Key: key, Since: lastWrite(path), Reason: err.Error()})
 }
 
-func (s *survey) add(st Status) { s.others = append(s.others, blocked(st)) }
+func (s *inspection) add(st Status) { s.others = append(s.others, blocked(st)) }
 
 func blocked(st Status) Status {
 	st.State = Blocked

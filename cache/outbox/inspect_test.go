@@ -132,13 +132,13 @@ func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
 			r := newRig(t, buckettest.New(), dir, Config{Settle: time.Hour}, away)
 			r.recover()
 			leave(r)
-			during, err := Survey(dir, nil)
+			during, err := Inspect(dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.Close()
 			before := contents(t, dir)
-			got, err := Survey(dir, nil)
+			got, err := Inspect(dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
 // TestSurveyOfNoOutbox: where nobody has kept one, nothing waits, and nothing is made.
 func TestSurveyOfNoOutbox(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "stage")
-	if all, err := Survey(dir, nil); len(all) > 0 || err != nil {
+	if all, err := Inspect(dir, nil); len(all) > 0 || err != nil {
 		t.Errorf("Survey = %v, %v", all, err)
 	}
 	if _, err := os.Stat(dir); err == nil {
@@ -183,7 +183,7 @@ func TestSurveyOfNoOutbox(t *testing.T) {
 func brief(all []Status) []string {
 	var lines []string
 	for _, st := range all {
-		reason := strings.ReplaceAll(st.Reason, damagedSuffix, "") // the next process puts such a journal aside
+		reason := strings.ReplaceAll(st.Reason, quarantineSuffix, "") // the next process puts such a journal aside
 		lines = append(lines, fmt.Sprintf("%q %s %d %s", st.Key, st.State, st.Size, cmp.Or(reason, "-")))
 	}
 	slices.Sort(lines)

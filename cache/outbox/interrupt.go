@@ -116,8 +116,8 @@ func interruptionOf(r journal.Record) *interruption {
 	return &interruption{why: errors.New(r.Why), rewrite: r.Rewrite, noted: true}
 }
 
-// writtenAgain ends the interruption of a closed file where going on with it mends it.
-func (it *Item) writtenAgain() {
+// clearInterruption ends the interruption of a closed file where going on with it mends it.
+func (it *Item) clearInterruption() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.interrupted != nil && !it.interrupted.rewrite {
@@ -176,7 +176,7 @@ func (it *Item) Deliver() error {
 	it.sealed.Store(true)
 	if it.writers == 0 && !it.goneLocked() {
 		it.state = Sealed
-		it.restLocked(0)
+		it.scheduleOrParkLocked(0)
 	}
 	return nil
 }

@@ -246,7 +246,7 @@ func (r *rig) begin(key string, data []byte, base bool) *Item {
 		return r.create(key, data)
 	}
 	it := r.edit(key)
-	if err := it.Bring(r.Context()); err != nil {
+	if err := it.MaterializeBase(r.Context()); err != nil {
 		r.Fatal(err)
 	}
 	r.write(it, data, 0)

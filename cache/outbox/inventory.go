@@ -28,7 +28,7 @@ type inventory struct {
 	quarantined []string // journals that could not be read
 	staged      []string // staged files
 	done        []string // staged files that are not owed any more, without stage.DonePrefix
-	spares      []string // journals that have ended
+	recycled    []string // journals that have ended
 	others      []string // somebody's
 }
 
@@ -53,14 +53,14 @@ func takeInventory(dir string) (*inventory, error) {
 			inv.moves = append(inv.moves, name)
 		case isLog && stagedName.MatchString(log):
 			inv.journals = append(inv.journals, log)
-		case strings.HasSuffix(name, journal.Suffix+damagedSuffix):
+		case strings.HasSuffix(name, journal.Suffix+quarantineSuffix):
 			inv.quarantined = append(inv.quarantined, name)
 		case stagedName.MatchString(name):
 			inv.staged = append(inv.staged, name)
 		case isDone && stagedName.MatchString(done):
 			inv.done = append(inv.done, done)
 		case isSpare && isNumber(spare):
-			inv.spares = append(inv.spares, name)
+			inv.recycled = append(inv.recycled, name)
 		default:
 			inv.others = append(inv.others, name)
 		}
@@ -70,15 +70,15 @@ func takeInventory(dir string) (*inventory, error) {
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// strays are the staged files that have bytes and no journal, nor one in quarantine.
+// orphans are the staged files that have bytes and no journal, nor one in quarantine.
 // They must not be taken for nobody's: what they were to be is what is not known.
-func (inv *inventory) strays(dir string) (strays, empty []string) {
+func (inv *inventory) orphans(dir string) (strays, empty []string) {
 	known := map[string]bool{}
 	for _, name := range inv.journals {
 		known[name] = true
 	}
 	for _, name := range inv.quarantined {
-		known[strings.TrimSuffix(name, journal.Suffix+damagedSuffix)] = true
+		known[strings.TrimSuffix(name, journal.Suffix+quarantineSuffix)] = true
 	}
 	for _, name := range inv.staged {
 		switch {
@@ -116,7 +116,7 @@ func Owes(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	strays, _ := inv.strays(dir)
+	strays, _ := inv.orphans(dir)
 	if len(inv.journals)+len(inv.moves)+len(inv.quarantined)+len(strays) > 0 || inv.removals {
 		return true, nil
 	}

@@ -43,11 +43,11 @@ type Item struct {
 	// later process would deliver the item even after a power loss.
 	sealedOnDisk atomic.Uint64
 	// unlike: S3 may hold other bytes under our commit ID than are staged.
-	unlike atomic.Bool
+	mayDiffer atomic.Bool
 	// unbrought tells that S3 did not give the base when it was to be changed.
-	unbrought atomic.Bool
+	baseUnavailable atomic.Bool
 	// nameless tells that it will not be delivered: its name was removed, or it was dropped.
-	nameless atomic.Bool
+	unnamed atomic.Bool
 	// sendsAll tells that S3 copies nothing of the base: see copyRefusedError.
 	sendsAll atomic.Bool
 
@@ -77,7 +77,7 @@ type Item struct {
 	writers  int
 	since    time.Time // when it was taken up or closed last
 	state    State
-	told     State // the one that was told last
+	notified State // the one that was told last
 	reason   error
 	denied   error // why S3 refuses this while it is still written
 	timer    *time.Timer
@@ -85,26 +85,26 @@ type Item struct {
 	attempt  *attempt
 	// contentID is the commit ID of the content that the stage had at contentIDSeq; ""
 	// for none yet.
-	contentID    string
-	contentIDSeq uint64
-	committed    commitment // under -o sync
-	up           *transfer
-	offline      bool                // streaming failed; the commit will send all
-	filling      bool                // the base is being copied here, since a put will need it
-	leave        []s3backend.Object  // versions to delete once this is delivered, or has been private for a while
-	aging        bool                // that while has begun
-	asideErr     error               // why they could not be deleted at its end
-	unsure       bool                // of a folder: S3 may have made it unseen
-	copies       []s3backend.Object  // versions of which a copy may be at key, see copiedFrom
-	first        []*Item             // that lie over what the commit replaces, and get all of it before
-	lost         []journal.Ambiguous // what attempts may have left whose answers were lost
-	theirs       string              // the key of the other party's version that this goes beside; "" for none
-	interrupted  *interruption       // why it is not for delivery; nil if it is
-	writtenBy    writers             // who may be ended by a signal before the file has settled
-	asking       bool                // AskLater is at work
-	readers      []closer            // of versions that were opened for the stage
-	gone         chan struct{}       // closed when delivered or dropped
-	keptHere     error               // why S3 does not let the object be copied whose time was set
+	contentID       string
+	contentIDSeq    uint64
+	committed       commitment // under -o sync
+	up              *upload
+	noPreupload     bool                // streaming failed; the commit will send all
+	materializing   bool                // the base is being copied here, since a put will need it
+	obsolete        []s3backend.Object  // versions to delete once this is delivered, or has been private for a while
+	removalDeferred bool                // that while has begun
+	deferredErr     error               // why they could not be deleted at its end
+	unsure          bool                // of a folder: S3 may have made it unseen
+	copies          []s3backend.Object  // versions of which a copy may be at key, see copiedFrom
+	dependents      []*Item             // that lie over what the commit replaces, and get all of it before
+	ambiguous       []journal.Ambiguous // what attempts may have left whose answers were lost
+	theirs          string              // the key of the other party's version that this goes beside; "" for none
+	interrupted     *interruption       // why it is not for delivery; nil if it is
+	writtenBy       writers             // who may be ended by a signal before the file has settled
+	checkingWriters bool                // CheckWritersLater is at work
+	readers         []closer            // of versions that were opened for the stage
+	gone            chan struct{}       // closed when delivered or dropped
+	keptHere        error               // why S3 does not let the object be copied whose time was set
 }
 
 type closer interface{ Close() }
@@ -143,7 +143,7 @@ func (it *Item) Base() s3backend.Object {
 // Bytes are all that the item holds where it is small and has no file, else nil: for
 // Events.Delivered, which is told no path then.
 func (it *Item) Bytes() []byte {
-	if it.stage == nil || it.unlike.Load() {
+	if it.stage == nil || it.mayDiffer.Load() {
 		return nil
 	}
 	return it.stage.Bytes()
@@ -195,7 +195,7 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 // StatOf is Stat of obj, as which the item was delivered: of a version that the other
 // party has put there instead, it is what that says of itself.
 func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasMode bool) {
-	if it.folder || !it.unlike.Load() {
+	if it.folder || !it.mayDiffer.Load() {
 		_, mtime, mode, hasMode = it.Stat()
 		return mtime, mode, hasMode
 	}

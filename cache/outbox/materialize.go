@@ -11,23 +11,23 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Bring copies a small base here, before it is changed for the first time: the put
+// MaterializeBase copies a small base here, before it is changed for the first time: the put
 // will need it, and the other party may replace it meanwhile. Its error is Stale
 // where that has happened already, or why the base may not be read. Where S3 does
 // not answer it is nil: the commit asks again. A signal does not cut it short, for
-// programs do not expect that of a write; it takes bringWait at most. The caller tells a
+// programs do not expect that of a write; it takes maxMaterializeWait at most. The caller tells a
 // program of an error.
-func (it *Item) Bring(ctx context.Context) error {
-	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() || it.unbrought.Load() {
+func (it *Item) MaterializeBase(ctx context.Context) error {
+	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() || it.baseUnavailable.Load() {
 		return nil
 	}
-	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), bringWait)
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxMaterializeWait)
 	defer cancel()
 	switch err := it.stage.Materialize(short, 0, parts.Size); {
 	case err == nil:
 		return nil
-	case passing(err):
-		it.unbrought.Store(true)
+	case isTransient(err):
+		it.baseUnavailable.Store(true)
 		return nil
 	default:
 		it.Refuse(err)
@@ -35,18 +35,18 @@ func (it *Item) Bring(ctx context.Context) error {
 	}
 }
 
-// bringWait is how long a write waits for the base; offline, it goes on without.
-const bringWait = 5 * time.Second
+// maxMaterializeWait is how long a write waits for the base; offline, it goes on without.
+const maxMaterializeWait = 5 * time.Second
 
-// fillBehind copies a small base here as soon as it is edited: the put will need
+// materializeAsync copies a small base here as soon as it is edited: the put will need
 // it, and the other party may replace it before.
-func (it *Item) fillBehind() {
+func (it *Item) materializeAsync() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.filling {
+	if it.materializing {
 		return
 	}
-	it.filling = true
+	it.materializing = true
 	it.o.work.Go(func() {
 		if it.stage.Open() != nil {
 			return
@@ -58,8 +58,8 @@ func (it *Item) fillBehind() {
 	})
 }
 
-// keepAll brings all of the base here, and lets the journal know.
-func (it *Item) keepAll(ctx context.Context) error {
+// materializeAll brings all of the base here, and lets the journal know.
+func (it *Item) materializeAll(ctx context.Context) error {
 	if it.stage == nil || it.stage.Complete() {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (it *Item) keepAll(ctx context.Context) error {
 	}
 	defer it.stage.Close()
 	size := it.stage.Size()
-	if err := it.fill(ctx, 0, size); err != nil {
+	if err := it.materialize(ctx, 0, size); err != nil {
 		return err
 	}
 	it.changing.Lock()
@@ -76,8 +76,8 @@ func (it *Item) keepAll(ctx context.Context) error {
 	return it.note(it.sealRecord(journal.OpWrite, it.o.boot))
 }
 
-// keepBase brings the base's bytes here if S3 has them no more: they may be cached.
-func (it *Item) keepBase(ctx context.Context) error {
+// materializeIfBaseGone brings the base's bytes here if S3 has them no more: they may be cached.
+func (it *Item) materializeIfBaseGone(ctx context.Context) error {
 	if it.base.ETag == "" || it.stage.Complete() {
 		return nil
 	}
@@ -85,11 +85,11 @@ func (it *Item) keepBase(ctx context.Context) error {
 	if err != nil || cur.ETag == it.base.ETag {
 		return err
 	}
-	return it.fill(ctx, 0, it.stage.Size())
+	return it.materialize(ctx, 0, it.stage.Size())
 }
 
-// fill brings the base's bytes here that the staged file lacks in [off, end).
-func (it *Item) fill(ctx context.Context, off, end int64) error {
+// materialize brings the base's bytes here that the staged file lacks in [off, end).
+func (it *Item) materialize(ctx context.Context, off, end int64) error {
 	return it.baseError(it.stage.Materialize(ctx, off, end))
 }
 
@@ -101,29 +101,31 @@ func (it *Item) baseError(err error) error {
 	return err
 }
 
-// Fetch brings all of the base here, so that the item needs S3 no more.
-func (it *Item) Fetch(ctx context.Context) error { return it.fill(ctx, 0, it.stage.Size()) }
+// Materialize brings all of the base here, so that the item needs S3 no more.
+func (it *Item) Materialize(ctx context.Context) error {
+	return it.materialize(ctx, 0, it.stage.Size())
+}
 
-// keepOthers brings here what other items lie over and this one is about to replace.
-func (it *Item) keepOthers(ctx context.Context) error {
+// materializeDependents brings here what other items lie over and this one is about to replace.
+func (it *Item) materializeDependents(ctx context.Context) error {
 	it.mu.Lock()
-	first := it.first
+	first := it.dependents
 	it.mu.Unlock()
 	for _, other := range first {
-		if err := other.keepAll(ctx); err != nil && !other.isGone() {
+		if err := other.materializeAll(ctx); err != nil && !other.isGone() {
 			return err
 		}
 	}
 	it.mu.Lock()
-	it.first = slices.Clip(it.first[len(first):])
+	it.dependents = slices.Clip(it.dependents[len(first):])
 	it.mu.Unlock()
 	return nil
 }
 
-// lieUpon notes that another item lies over the version that this one replaces: it has
+// addDependent notes that another item lies over the version that this one replaces: it has
 // to have all of it here before.
-func (it *Item) lieUpon(other *Item) {
+func (it *Item) addDependent(other *Item) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.first = append(it.first, other)
+	it.dependents = append(it.dependents, other)
 }

@@ -41,7 +41,7 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 		switch {
 		case err == nil && obj.ETag == from.ETag:
 			h = obj.Header
-		case err != nil && passing(err):
+		case err != nil && isTransient(err):
 			return nil, err
 		}
 		it.mu.Lock()

@@ -217,9 +217,9 @@ func (m *moving) finish(left *StayedError) {
 			mv.Instead.endSuperseded()
 		}
 		m.o.moved(mv.From.Key, mv.To)
-		m.o.committedOver(mv.To)
+		m.o.clearAmbiguousAt(mv.To)
 		m.o.removeVersion(mv.From)
-		m.names.taken(mv.To)
+		m.names.cancel(mv.To)
 	}
 	if m.dir != nil {
 		for _, key := range m.dir.Markers {
@@ -282,9 +282,9 @@ func (o *Outbox) endMove(log string) {
 	o.endedOnDisk()
 }
 
-// MoveBeside is Move of one object to a key that the other party has taken: theirs
+// MoveToConflict is Move of one object to a key that the other party has taken: theirs
 // stays, and ours goes beside it as any conflict copy does.
-func (o *Outbox) MoveBeside(ctx context.Context, from s3backend.Object, theirs string, copied func(made []s3backend.Object)) error {
+func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, theirs string, copied func(made []s3backend.Object)) error {
 	beside := o.conflictKey(theirs)
 	if _, err := o.Move(ctx, []Move{{From: from, To: beside}}, copied); err != nil {
 		return err

@@ -48,10 +48,10 @@ func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err er
 			it.mu.Lock()
 			a := it.attempt
 			it.mu.Unlock()
-			if a == nil || a.early {
+			if a == nil || a.preparing {
 				return nil
 			}
-			return a.end(ctx)
+			return a.await(ctx)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -105,7 +105,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	// What an item replaces is not moved: it is removed when the item is delivered.
 	moves := rec.moves[:0]
 	for _, m := range rec.moves {
-		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.ETag == m.From.ETag && v.Key == m.From.Key }) {
+		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool { return v.ETag == m.From.ETag && v.Key == m.From.Key }) {
 			it.copiedFrom(m.From.Object())
 		} else {
 			moves = append(moves, m)
@@ -122,7 +122,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 			it.writers = 0
 			made = append(made, it)
 		}
-		o.removals.add(&toRemove{obj: s3backend.Object{Key: key}, strict: true})
+		o.removals.add(&removal{obj: s3backend.Object{Key: key}, conditional: true})
 	}
 	return made, nil
 }
@@ -152,18 +152,18 @@ func (it *Item) isCopy(ctx context.Context, key string) bool {
 // about to be removed: the commit replaces the copy, and what the item lies over is
 // brought here. The caller holds the item.
 func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) error {
-	if err := it.keepAll(ctx); err != nil {
+	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
 	it.mu.Lock()
-	leave := slices.DeleteFunc(slices.Clone(it.leave), func(v s3backend.Object) bool { return v.Key == old.Key })
-	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.lost)}
+	leave := slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool { return v.Key == old.Key })
+	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	if err := it.note(rec); err != nil {
 		return err
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.over, it.leave = made, leave
+	it.over, it.obsolete = made, leave
 	return nil
 }

@@ -57,7 +57,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 				if err == nil {
 					break
 				}
-				if !passing(err) {
+				if !isTransient(err) {
 					o.log.Warn("a rename was not completed: the file keeps its old name", "key", m.From.Key, "err", err)
 					break
 				}
@@ -102,14 +102,14 @@ func holdDisplaced(items []*Item, moves []*recoveredRename) {
 // other names is queued for removal. The caller holds the item.
 func (it *Item) endSuperseded() {
 	it.NameTaken()
-	it.removeLeft()
+	it.removeObsolete()
 	it.eraseLog()
 }
 
 // supersede ends an item that was held for a move, when the move has put there under its
 // key. If the item was opened for writing since, it stays, and its commit replaces there.
 func (it *Item) supersede(there s3backend.Object) {
-	it.dropLost(there.Key)
+	it.clearAmbiguous(there.Key)
 	it.mu.Lock()
 	alone := it.writers == 1
 	if !alone {
@@ -120,7 +120,7 @@ func (it *Item) supersede(there s3backend.Object) {
 		it.Release()
 		return
 	}
-	it.unlike.Store(true)
+	it.mayDiffer.Store(true)
 	it.finish(there)
 }
 

@@ -8,17 +8,17 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// succeed handles that the key still holds what another item, which has got another
+// takeOverFrom handles that the key still holds what another item, which has got another
 // name since, left there: that is no conflict. It reports whether it was so, and the
 // next try will do.
-func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (bool, error) {
+func (it *Item) takeOverFrom(ctx context.Context, key string, cur s3backend.Object) (bool, error) {
 	if cur.ETag == "" {
 		return false, nil
 	}
 	cur.Key = key
-	if left := it.o.whoLeft(cur); left != nil && left != it {
+	if left := it.o.ownerOf(cur); left != nil && left != it {
 		// It may lie over what is about to be replaced.
-		if err := left.keepAll(ctx); err != nil {
+		if err := left.materializeAll(ctx); err != nil {
 			return false, err
 		}
 		it.mu.Lock()
@@ -32,8 +32,8 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 		it.over, it.copies = cur, nil
 		return true, nil
 	}
-	if t := it.o.removals.at(key); t != nil && t.means(cur) {
-		if err := it.o.removals.awaitFree(ctx, it, key); err != nil {
+	if t := it.o.removals.at(key); t != nil && t.isOf(cur) {
+		if err := it.o.removals.awaitKey(ctx, it, key); err != nil {
 			return false, err
 		}
 		it.mu.Lock()
@@ -44,40 +44,40 @@ func (it *Item) succeed(ctx context.Context, key string, cur s3backend.Object) (
 	return false, nil
 }
 
-// removeLeft owes the removal of what the item left under its earlier names. Until
+// removeObsolete owes the removal of what the item left under its earlier names. Until
 // then it is told who left it.
-func (it *Item) removeLeft() {
-	it.knowLost()
+func (it *Item) removeObsolete() {
+	it.recordETags()
 	it.mu.Lock()
-	leave, left := it.leave, it.lost
+	leave, left := it.obsolete, it.ambiguous
 	it.mu.Unlock()
 	for _, old := range leave {
 		it.o.removeVersion(old)
 	}
 	for _, l := range left {
-		it.o.removals.addLost(l)
+		it.o.removals.removeAmbiguous(l)
 	}
 	it.mu.Lock()
-	it.leave, it.lost = nil, nil // the journal still tells of them
+	it.obsolete, it.ambiguous = nil, nil // the journal still tells of them
 	it.mu.Unlock()
 	it.o.mu.Lock()
 	defer it.o.mu.Unlock()
 	for _, l := range left {
-		if items := slices.DeleteFunc(it.o.astray[l.Key], func(at *Item) bool { return at == it }); len(items) > 0 {
-			it.o.astray[l.Key] = items
+		if items := slices.DeleteFunc(it.o.ambiguousByKey[l.Key], func(at *Item) bool { return at == it }); len(items) > 0 {
+			it.o.ambiguousByKey[l.Key] = items
 		} else {
-			delete(it.o.astray, l.Key)
+			delete(it.o.ambiguousByKey, l.Key)
 		}
 	}
 }
 
-// whoLeft is the item that replaced this version, or made it by an attempt whose
+// ownerOf is the item that replaced this version, or made it by an attempt whose
 // answer was lost, and was renamed before it was delivered; nil for none.
-func (o *Outbox) whoLeft(obj s3backend.Object) *Item {
+func (o *Outbox) ownerOf(obj s3backend.Object) *Item {
 	for _, it := range o.Items() {
 		it.mu.Lock()
-		left := slices.ContainsFunc(it.leave, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
-			slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == obj.Key && leftBy(l, obj) })
+		left := slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
+			slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == obj.Key && isResultOf(l, obj) })
 		it.mu.Unlock()
 		if left {
 			return it
@@ -86,17 +86,17 @@ func (o *Outbox) whoLeft(obj s3backend.Object) *Item {
 	return nil
 }
 
-// forgetLeave notes that another has taken a key at which the item left a version: it
+// forgetObsolete notes that another has taken a key at which the item left a version: it
 // is not removed any more.
-func (it *Item) forgetLeave(key string) {
+func (it *Item) forgetObsolete(key string) {
 	if it == nil {
 		return
 	}
 	it.mu.Lock()
-	n := len(it.leave)
-	it.leave = slices.DeleteFunc(slices.Clone(it.leave), func(v s3backend.Object) bool { return v.Key == key })
-	r := journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(it.leave)}
-	less := len(it.leave) < n
+	n := len(it.obsolete)
+	it.obsolete = slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool { return v.Key == key })
+	r := journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(it.obsolete)}
+	less := len(it.obsolete) < n
 	it.mu.Unlock()
 	if !less {
 		return
@@ -106,8 +106,8 @@ func (it *Item) forgetLeave(key string) {
 	}
 }
 
-// leavesLocked reports whether S3 holds, or may hold, something under a name that the
+// hasObsoleteLocked reports whether S3 holds, or may hold, something under a name that the
 // item has no more.
-func (it *Item) leavesLocked() bool {
-	return len(it.leave) > 0 || slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key != it.key })
+func (it *Item) hasObsoleteLocked() bool {
+	return len(it.obsolete) > 0 || slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key != it.key })
 }

@@ -84,9 +84,9 @@ type Config struct {
 	Who       string                // names us in the name of a conflict copy
 	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
 	// Shown is the name under which an element of a key is shown; nil where it is itself.
-	Shown  func(elem string) string
-	Tell   func(Status) // is told once of what a person should know; see tell
-	Logger *slog.Logger
+	Shown    func(elem string) string
+	OnStatus func(Status) // is told once of what a person should know; see tell
+	Logger   *slog.Logger
 }
 
 const (
@@ -107,39 +107,39 @@ type Outbox struct {
 	work   sync.WaitGroup
 
 	uplink        *uplink.Limiter
-	small         *queue // settled files, and folders, that are one request
-	large         *queue // settled files that go by parts
+	single        *queue // settled files, and folders, that are one request
+	multipart     *queue // settled files that go by parts
 	removals      *removals
 	spares        *journal.Recycler
 	boot          string         // see bootOf
 	slots         *slotfile.File // of small new files
 	slotFileNamed atomic.Bool    // its name is on the disk
 	ended         atomic.Bool    // journals have ended since the last SyncNames
-	// endsToSync tells that some of these were on the disk; see rested.go.
+	// endsToSync tells that some of these were on the disk; see syncidle.go.
 	endsToSync atomic.Bool
-	atRest     chan struct{}
+	syncerWake chan struct{}
 	nextID     atomic.Uint64
 	staged     atomic.Int64 // bytes that stages were given room for
 	disk       freeSpace
-	gate       gate
+	breaker    breaker
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
 	resumed       []func()    // renames that wait for Resume
 
-	// besideMu guards beside, and what the disk has of it.
-	besideMu sync.Mutex
-	beside   []Status // the last files that went beside the other party's version
+	// conflictsMu guards beside, and what the disk has of it.
+	conflictsMu sync.Mutex
+	conflicts   []Status // the last files that went beside the other party's version
 
 	// mu guards the fields below. It is taken after an Item's.
-	mu      sync.Mutex
-	items   map[*Item]struct{}
-	open    func(s3backend.Object) Base // as given to Recover
-	damaged []unreadable                // what Recover could not read
-	moving  map[string]Status           // renames that Recover goes on with, by the old key
-	halted  map[string]int              // prefixes below which nothing is delivered for now
-	astray  map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
-	changed chan struct{}               // closed and renewed whenever less may be owed
-	waiters int                         // calls of Wait that have not returned
+	mu             sync.Mutex
+	items          map[*Item]struct{}
+	openBase       func(s3backend.Object) Base // as given to Recover
+	unreadables    []unreadable                // what Recover could not read
+	moving         map[string]Status           // renames that Recover goes on with, by the old key
+	halted         map[string]int              // prefixes below which nothing is delivered for now
+	ambiguousByKey map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
+	changed        chan struct{}               // closed and renewed whenever less may be owed
+	waiters        int                         // calls of Wait that have not returned
 	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
 }
@@ -173,21 +173,21 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	o := &Outbox{
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots, boot: journal.Boot(cfg.Dir),
-		uplink:  uplink.New(cfg.Requests),
-		spares:  journal.NewRecycler(cfg.Dir),
-		items:   map[*Item]struct{}{},
-		moving:  map[string]Status{},
-		halted:  map[string]int{},
-		astray:  map[string][]*Item{},
-		changed: make(chan struct{}),
+		uplink:         uplink.New(cfg.Requests),
+		spares:         journal.NewRecycler(cfg.Dir),
+		items:          map[*Item]struct{}{},
+		moving:         map[string]Status{},
+		halted:         map[string]int{},
+		ambiguousByKey: map[string][]*Item{},
+		changed:        make(chan struct{}),
 
 		waitersChanged: make(chan struct{}),
-		atRest:         make(chan struct{}, 1),
+		syncerWake:     make(chan struct{}, 1),
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.removals = newRemovals(o)
-	o.small, o.large = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
-	o.work.Go(o.keepSynced)
+	o.single, o.multipart = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
+	o.work.Go(o.syncLoop)
 	return o, nil
 }
 
@@ -195,7 +195,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
-	o.syncRested(0)
+	o.syncIdle(0)
 	o.spares.Clear()
 	if o.slots.Close(); o.slots.InUse() == 0 {
 		os.Remove(o.slotFilePath())
@@ -245,7 +245,7 @@ func (o *Outbox) Items() []*Item {
 }
 
 // Reopen opens the gate that throttling or refused credentials have shut.
-func (o *Outbox) Reopen() { o.gate.open() }
+func (o *Outbox) Reopen() { o.breaker.reset() }
 
 // Private reports whether what has this key never leaves the outbox.
 func (o *Outbox) Private(key string) bool { return o.cfg.Private.Key(key) }

@@ -15,9 +15,9 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// damagedSuffix is added to a journal that cannot be read: it is in quarantine, and
+// quarantineSuffix is added to a journal that cannot be read: it is in quarantine, and
 // kept.
-const damagedSuffix = ".damaged"
+const quarantineSuffix = ".damaged"
 
 // unreadable is what Recover found and could make nothing of. It is told by Status for
 // as long as its files are there: nobody but a person removes them.
@@ -34,7 +34,7 @@ func (o *Outbox) unreadable(st Status, paths ...string) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.damaged = append(o.damaged, unreadable{st, paths})
+	o.unreadables = append(o.unreadables, unreadable{st, paths})
 }
 
 // gone reports whether a person has removed all of it.
@@ -47,10 +47,10 @@ func (u unreadable) gone() bool {
 	return true
 }
 
-// damagedStatus tells of a file of which the journal cannot be used: by the last name
+// quarantinedStatus tells of a file of which the journal cannot be used: by the last name
 // that it has, else by that of its staged bytes. staged is "" where no bytes belong to
 // the journal.
-func damagedStatus(log, staged string) Status {
+func quarantinedStatus(log, staged string) Status {
 	recs, _, rerr := journal.Scan(log)
 	if staged == "" {
 		return Status{Key: filepath.Base(log), Reason: "it is damaged, and kept in " + shownPath(log)}
@@ -93,8 +93,8 @@ func damagedStatus(log, staged string) Status {
 	return st
 }
 
-// strayStatus tells of staged bytes without a journal.
-func strayStatus(staged string) Status {
+// orphanStatus tells of staged bytes without a journal.
+func orphanStatus(staged string) Status {
 	st := Status{Key: filepath.Base(staged), Since: lastWrite(staged)}
 	if info, err := os.Stat(staged); err == nil {
 		st.Size = info.Size()
@@ -132,9 +132,9 @@ func lastWrite(path string) time.Time {
 	return info.ModTime()
 }
 
-// atFault reports whether an error says that what is on the disk is not as it was
+// isDamage reports whether an error says that what is on the disk is not as it was
 // written, and not that the disk did not give it.
-func atFault(err error) bool {
+func isDamage(err error) bool {
 	for _, fault := range []error{journal.ErrDamaged, journal.ErrNewer, errNoBegin, stage.ErrNotWritten, os.ErrNotExist} {
 		if errors.Is(err, fault) {
 			return true
@@ -146,9 +146,9 @@ func atFault(err error) bool {
 // quarantine renames a journal that cannot be read, and returns its new path: the old
 // one if that fails. No other file is replaced.
 func (o *Outbox) quarantine(log string, err error) string {
-	to := log + damagedSuffix
+	to := log + quarantineSuffix
 	if _, serr := os.Lstat(to); serr == nil { // there is one of removals already
-		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newPath()) + journal.Suffix + damagedSuffix
+		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newPath()) + journal.Suffix + quarantineSuffix
 	}
 	o.log.Error("what is owed cannot all be read; it is kept", "journal", to, "err", err)
 	if rerr := os.Rename(log, to); rerr != nil {

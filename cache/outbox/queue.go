@@ -62,8 +62,8 @@ func (q *queue) work() {
 // large ones, neither for a worker nor for their turn on the line.
 func (o *Outbox) enqueue(it *Item) {
 	if it.stage != nil && it.stage.Size() > parts.Size {
-		o.large.put(it)
+		o.multipart.put(it)
 	} else {
-		o.small.put(it)
+		o.single.put(it)
 	}
 }

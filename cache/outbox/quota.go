@@ -40,7 +40,7 @@ func (o *Outbox) reserve(n int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if time.Since(d.at) > spaceAge || d.given > spaceStep || d.free < n {
-		if err := o.lookLocked(); err != nil {
+		if err := o.statfsLocked(); err != nil {
 			return err
 		}
 	}
@@ -53,8 +53,8 @@ func (o *Outbox) reserve(n int64) error {
 	return nil
 }
 
-// lookLocked asks the disk.
-func (o *Outbox) lookLocked() error {
+// statfsLocked asks the disk.
+func (o *Outbox) statfsLocked() error {
 	total, free, err := freespace.Of(o.cfg.Dir)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (o *Outbox) lookLocked() error {
 func (o *Outbox) Space() (total, free int64, err error) {
 	o.disk.mu.Lock()
 	defer o.disk.mu.Unlock()
-	if err := o.lookLocked(); err != nil {
+	if err := o.statfsLocked(); err != nil {
 		return 0, 0, err
 	}
 	total, free = o.disk.total, max(0, o.disk.free)

@@ -17,15 +17,15 @@ import (
 func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
 	cur, err := it.o.current(ctx, key)
 	if isKind(err, s3backend.Denied) {
-		return it.unseen(ctx, key, h, seq, because)
+		return it.reconcileUnreadable(ctx, key, h, seq, because)
 	}
 	if err != nil {
 		return obj, false, err
 	}
-	if took, err := it.succeed(ctx, key, cur); took || err != nil {
+	if took, err := it.takeOverFrom(ctx, key, cur); took || err != nil {
 		return obj, false, err
 	}
-	landed, earlier := it.recall(cur, h, seq)
+	landed, earlier := it.matchAmbiguous(cur, h, seq)
 	it.mu.Lock()
 	switch {
 	case cur.ETag == over.ETag && !errors.Is(because, ErrUnread):
@@ -34,8 +34,8 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 		up := it.up
 		it.up = nil
 		it.mu.Unlock()
-		it.o.abandon(up)
-		return obj, false, it.keepBase(ctx)
+		it.o.abort(up)
+		return obj, false, it.materializeIfBaseGone(ctx)
 	case cur.ETag == "":
 		it.over = s3backend.Object{}
 		it.mu.Unlock()
@@ -45,7 +45,7 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 		return cur, true, nil
 	case earlier:
 		it.mu.Unlock()
-		it.replaceEarlier(cur)
+		it.replaceOwnCommit(cur)
 		return obj, false, nil
 	}
 	it.mu.Unlock()
@@ -56,7 +56,7 @@ func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object
 	if it.overtakenBy(cur, key) {
 		return cur, false, errOvertaken
 	}
-	return obj, false, it.moveBeside(ctx, key)
+	return obj, false, it.resolveAsConflict(ctx, key)
 }
 
 // overtakenBy reports whether cur, which is not ours, has replaced a version at key of
@@ -68,19 +68,19 @@ func (it *Item) overtakenBy(cur s3backend.Object, key string) bool {
 	return cur.ETag != "" && cur.ETag != base.ETag && base.Key == key && it.sameBytes()
 }
 
-// unseen is reconcile where the policy lets us neither read nor list, as in a dropbox:
+// reconcileUnreadable is reconcile where the policy lets us neither read nor list, as in a dropbox:
 // what holds the name counts as the other party's, though it may be ours of an attempt
 // whose answer was lost. So that happens once: nobody but us puts anything under the
 // name of a conflict copy.
-func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
+func (it *Item) reconcileUnreadable(ctx context.Context, key string, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
 	it.mu.Lock()
-	ours := it.theirs != "" && slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == key && l.Seq == seq })
+	ours := it.theirs != "" && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == key && l.Seq == seq })
 	it.mu.Unlock()
 	switch {
 	case isKind(because, s3backend.Stale) && ours:
 		return s3backend.Object{Key: key, Size: it.stage.Size(), ETag: it.contentETag(), Modified: time.Now(), Header: h}, true, nil
 	case isKind(because, s3backend.Stale):
-		return obj, false, it.moveBeside(ctx, key)
+		return obj, false, it.resolveAsConflict(ctx, key)
 	}
 	it.mu.Lock()
 	up := it.up
@@ -89,16 +89,16 @@ func (it *Item) unseen(ctx context.Context, key string, h *s3backend.Header, seq
 	if up == nil {
 		return obj, false, contradiction(because)
 	}
-	it.o.abandon(up)
+	it.o.abort(up)
 	return obj, false, nil
 }
 
-// moveBeside gives the item a name of its own, since the other party's version
+// resolveAsConflict gives the item a name of its own, since the other party's version
 // stays where it wanted to go.
-func (it *Item) moveBeside(ctx context.Context, key string) error {
+func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
 	// The other party replaced the version under our edit. What it held outside of the
 	// edit must be had from here, for S3 has it no more.
-	if err := it.keepAll(ctx); err != nil {
+	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
 	it.mu.Lock()
@@ -109,7 +109,7 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 	}
 	beside := it.o.conflictKey(theirs)
 	it.mu.Lock()
-	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true, Obsolete: journal.VersionsOf(it.leave), Ambiguous: slices.Clone(it.lost)}
+	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true, Obsolete: journal.VersionsOf(it.obsolete), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	if err := it.note(r); err != nil {
 		return err
@@ -121,8 +121,8 @@ func (it *Item) moveBeside(ctx context.Context, key string) error {
 		it.theirs = key
 	}
 	it.mu.Unlock()
-	it.astray()
-	it.o.abandon(up)
+	it.registerAmbiguous()
+	it.o.abort(up)
 	it.o.log.Warn("conflict: the file changed in the bucket; ours goes beside it", "key", key, "ours", beside)
 	it.o.events.Conflicted(it, beside)
 	return nil

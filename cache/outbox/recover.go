@@ -30,7 +30,7 @@ var (
 // logged and told by Status, and does not stop the others.
 func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	o.mu.Lock()
-	o.open = base
+	o.openBase = base
 	o.mu.Unlock()
 	o.removals.pause(true)
 	defer o.removals.pause(false)
@@ -39,7 +39,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		return nil, err
 	}
 	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{}}
-	r.places()
+	r.slots()
 	r.files()
 	var moves []*recoveredRename
 	for _, name := range inv.moves {
@@ -47,17 +47,17 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		if rec != nil {
 			moves = append(moves, rec)
 		}
-		r.judge(name, "", err)
+		r.quarantineOrKeep(name, "", err)
 	}
 	if inv.removals {
-		r.judge(removalsLog, "", o.removals.recover())
+		r.quarantineOrKeep(removalsLog, "", o.removals.recover())
 	}
 	o.recoverConflicts()
-	r.rest()
+	r.cleanUp()
 	if err := o.noteBoot(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
 	}
-	return o.inOrder(r.owed(), moves), nil
+	return o.inOrder(r.pendingItems(), moves), nil
 }
 
 // recovery is one run of Recover.
@@ -69,8 +69,8 @@ type recovery struct {
 	displaced map[string]bool // staged files whose names others have taken
 }
 
-// found is an item's journal as an earlier process left it.
-type found struct {
+// journaled is an item's journal as an earlier process left it.
+type journaled struct {
 	path string           // of the staged file
 	slot *stage.Slot      // of the journal and the staged bytes; nil: they have files
 	recs []journal.Record // at least one
@@ -98,22 +98,22 @@ func (r *recovery) files() {
 			err = errNoBegin
 		}
 		if err == nil {
-			err = r.item(found{path: path, recs: recs})
+			err = r.item(journaled{path: path, recs: recs})
 		}
-		r.judge(log, path, err)
+		r.quarantineOrKeep(log, path, err)
 	}
 }
 
-// judge decides what becomes of a journal that could not be used, for err: where it is
+// quarantineOrKeep decides what becomes of a journal that could not be used, for err: where it is
 // at fault, it is put in quarantine, else it is left for another try. staged is the
 // path of the bytes that belong to it, "" for none.
-func (r *recovery) judge(log, staged string, err error) {
+func (r *recovery) quarantineOrKeep(log, staged string, err error) {
 	if err == nil {
 		return
 	}
 	path := filepath.Join(r.o.cfg.Dir, log)
-	if errors.Is(err, journal.ErrNewer) && log != removalsLog || !atFault(err) {
-		st := damagedStatus(path, staged)
+	if errors.Is(err, journal.ErrNewer) && log != removalsLog || !isDamage(err) {
+		st := quarantinedStatus(path, staged)
 		if !errors.Is(err, journal.ErrNewer) {
 			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
 		}
@@ -124,21 +124,21 @@ func (r *recovery) judge(log, staged string, err error) {
 	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.o.quarantine(path, err)))
 }
 
-// rest tells of what is left: journals in quarantine, and bytes without a journal. Only
+// cleanUp tells of what is left: journals in quarantine, and bytes without a journal. Only
 // what is provably not owed is removed.
-func (r *recovery) rest() {
+func (r *recovery) cleanUp() {
 	dir := r.o.cfg.Dir
 	slices.Sort(r.inv.quarantined)
 	for _, name := range r.inv.quarantined {
 		log, staged := filepath.Join(dir, name), ""
-		if name = strings.TrimSuffix(name, journal.Suffix+damagedSuffix); stagedName.MatchString(name) {
+		if name = strings.TrimSuffix(name, journal.Suffix+quarantineSuffix); stagedName.MatchString(name) {
 			staged = filepath.Join(dir, name)
 		}
-		r.o.unreadable(damagedStatus(log, staged), log)
+		r.o.unreadable(quarantinedStatus(log, staged), log)
 	}
-	strays, empty := r.inv.strays(dir)
+	strays, empty := r.inv.orphans(dir)
 	for _, name := range strays {
-		r.o.unreadable(strayStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
+		r.o.unreadable(orphanStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
 	}
 	for _, name := range empty { // killed when its journal had not begun
 		os.Remove(filepath.Join(dir, name))
@@ -146,7 +146,7 @@ func (r *recovery) rest() {
 	for _, name := range r.inv.done {
 		os.Remove(filepath.Join(dir, stage.DonePrefix+name))
 	}
-	for _, name := range r.inv.spares {
+	for _, name := range r.inv.recycled {
 		os.Remove(filepath.Join(dir, name))
 	}
 	for _, name := range r.inv.others {
@@ -154,9 +154,9 @@ func (r *recovery) rest() {
 	}
 }
 
-// owed are the recovered items, the oldest first, but for those whose names others
+// pendingItems are the recovered items, the oldest first, but for those whose names others
 // have taken.
-func (r *recovery) owed() []*Item {
+func (r *recovery) pendingItems() []*Item {
 	slices.SortFunc(r.items, func(a, b *Item) int { return strings.Compare(a.path, b.path) })
 	return slices.DeleteFunc(r.items, func(it *Item) bool {
 		gone := r.displaced[filepath.Base(it.path)]
@@ -172,8 +172,8 @@ func (r *recovery) owed() []*Item {
 // has its new name, and no removal is left of a name that was taken again.
 func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 	for _, it := range items {
-		for _, obj := range it.leave {
-			o.removals.leave(it, obj)
+		for _, obj := range it.obsolete {
+			o.removals.addObsolete(it, obj)
 		}
 	}
 	for _, rec := range moves {
@@ -188,13 +188,13 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 		items = append(slices.DeleteFunc(items, (*Item).isGone), made...)
 	}
 	holdDisplaced(items, moves)
-	o.giveUpTaken(items, moves)
+	o.cancelSuperseded(items, moves)
 	return items
 }
 
 // item makes an item of its journal, and notes the staged files whose names it has
 // taken.
-func (r *recovery) item(f found) error {
+func (r *recovery) item(f journaled) error {
 	o := r.o
 	it := &Item{o: o, path: f.path, slot: f.slot, since: lastWrite(f.path + journal.Suffix), gone: make(chan struct{})}
 	it.lasting.Store(true)
@@ -222,7 +222,7 @@ func (r *recovery) item(f found) error {
 			}
 		}
 	}
-	if onlyBegunAside(f.recs) {
+	if onlyBegunPrivate(f.recs) {
 		os.Remove(f.path)
 		journal.Remove(f.path + journal.Suffix)
 		return nil
@@ -260,7 +260,7 @@ func (r *recovery) item(f found) error {
 	}
 	var base Base
 	if it.base.ETag != "" {
-		base = it.opened(o.open(it.base))
+		base = it.opened(o.openBase(it.base))
 	}
 	it.logged = slices.Clone(content.Dirty)
 	it.stage = stage.Restore(file, *content, base, o.reserve)
@@ -269,7 +269,7 @@ func (r *recovery) item(f found) error {
 		it.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}
 	o.staged.Add(it.stage.Reserved())
-	it.recoverLost()
+	it.restoreAmbiguous()
 	if !it.sealed.Load() {
 		// Whoever writes it again opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
@@ -277,10 +277,10 @@ func (r *recovery) item(f found) error {
 			return err
 		}
 	}
-	if up := it.up; up != nil && !up.up.AbortDate.IsZero() && time.Now().After(up.up.AbortDate) {
+	if up := it.up; up != nil && !up.remote.AbortDate.IsZero() && time.Now().After(up.remote.AbortDate) {
 		it.up = nil // the bucket's lifecycle has ended it
 	}
-	it.astray()
+	it.registerAmbiguous()
 	r.add(it)
 	return nil
 }
@@ -324,11 +324,11 @@ func (o *Outbox) Resume() {
 func (it *Item) Resume() {
 	it.mu.Lock()
 	it.state = Sealed
-	it.restLocked(0)
+	it.scheduleOrParkLocked(0)
 	mayBeThere := it.state == Interrupted && it.contentID != "" && it.contentIDSeq > 0
 	it.mu.Unlock()
 	if mayBeThere {
 		it.o.work.Go(it.findDelivered)
 	}
-	it.tell()
+	it.notify()
 }

@@ -355,7 +355,7 @@ func TestPartOfAnotherUpload(t *testing.T) {
 			r.Fatal(err)
 		}
 		if err := it.note(journal.Record{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
-			journal.Record{Op: journal.OpPart, Upload: up.up.ID, Part: &stale.Part, S3: &stale.s3}); err != nil {
+			journal.Record{Op: journal.OpPart, Upload: up.remote.ID, Part: &stale.Part, S3: &stale.s3}); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)

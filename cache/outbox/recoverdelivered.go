@@ -7,7 +7,7 @@ import "github.com/s3share/s3share/s3backend"
 // nothing is owed any more.
 func (it *Item) findDelivered() {
 	for try := 0; ; try++ {
-		ctx, a := it.beginEarly(Interrupted)
+		ctx, a := it.beginPreparing(Interrupted)
 		if a == nil {
 			return // somebody has taken it up
 		}
@@ -17,12 +17,12 @@ func (it *Item) findDelivered() {
 		cur, err := it.o.current(ctx, key)
 		if err == nil && cur.ETag != "" && commitIDOf(cur.Header) == id {
 			cur.Key = key
-			it.unlike.Store(true) // what is here need not be what was sent
+			it.mayDiffer.Store(true) // what is here need not be what was sent
 			it.finish(cur)
 		}
-		it.endEarly(a)
+		it.endPreparing(a)
 		it.o.wake()
-		if err == nil || !passing(err) || isKind(err, s3backend.Denied) || sleep(it.o.ctx, backoff(try)) != nil {
+		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) || sleep(it.o.ctx, backoff(try)) != nil {
 			return
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// places recovers the items that have places in the tray. They stay there.
-func (r *recovery) places() {
+// slots recovers the items that have places in the tray. They stay there.
+func (r *recovery) slots() {
 	for n := range r.o.slots.Len() {
 		p, lines, err := stage.OpenSlot(r.o.slots, n)
 		switch {
@@ -22,13 +22,13 @@ func (r *recovery) places() {
 		case len(lines) == 0:
 			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
 		default:
-			r.place(p, lines)
+			r.slot(p, lines)
 		}
 	}
 }
 
-// place recovers the item in a place that has these lines.
-func (r *recovery) place(p *stage.Slot, lines []byte) {
+// slot recovers the item in a place that has these lines.
+func (r *recovery) slot(p *stage.Slot, lines []byte) {
 	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.N, r.o.slotFilePath()))
 	if err == journal.ErrCut {
 		err = errNoBegin
@@ -40,7 +40,7 @@ func (r *recovery) place(p *stage.Slot, lines []byte) {
 	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
 		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
 	}
-	if r.movedOut(p, path, lines) {
+	if r.resolveSpill(p, path, lines) {
 		return // files has it
 	}
 	if err == nil && (len(recs) == 0 || recs[0].Op != journal.OpCreate) {
@@ -52,23 +52,23 @@ func (r *recovery) place(p *stage.Slot, lines []byte) {
 		return
 	}
 	if err == nil {
-		err = r.item(found{path, p, recs})
+		err = r.item(journaled{path, p, recs})
 	}
 	if err != nil {
-		r.quarantinePlace(p, path, recs, lines, err)
+		r.quarantineSlot(p, path, recs, lines, err)
 	}
 }
 
-// movedOut settles what is in a place and in files as well: the item was moved to them
+// resolveSpill settles what is in a place and in files as well: the item was moved to them
 // and the place not given up, or so it is on the disk. It reports whether the files
 // have all of it; then the place is given up. Else they are out of the way.
-func (r *recovery) movedOut(p *stage.Slot, path string, lines []byte) bool {
+func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	name := filepath.Base(path)
 	at, hasLog := slices.BinarySearch(r.inv.journals, name)
 	_, hasBytes := slices.BinarySearch(r.inv.staged, name)
 	_, ended := slices.BinarySearch(r.inv.done, name)
 	if ended && !hasBytes {
-		return r.giveUp(p)
+		return r.freeSlot(p)
 	}
 	if !hasLog && !hasBytes {
 		return false
@@ -81,17 +81,17 @@ func (r *recovery) movedOut(p *stage.Slot, path string, lines []byte) bool {
 	kept := stage.OpenFile(path, p, stagedSize(recs), nil).Bytes()
 	info, err := os.Stat(path)
 	if err == nil && bytes.HasPrefix(log, lines) && (len(log) > len(lines) || info.Size() > int64(len(kept))) {
-		return r.giveUp(p) // it was written after it had moved
+		return r.freeSlot(p) // it was written after it had moved
 	}
 	if hasLog {
 		r.inv.journals = slices.Delete(r.inv.journals, at, at+1)
 	}
-	r.setAside(path, lines, log, kept)
+	r.setFilesAside(path, lines, log, kept)
 	return false
 }
 
-// giveUp ends a place that was moved to files, and reports true.
-func (r *recovery) giveUp(p *stage.Slot) bool {
+// freeSlot ends a slot that was moved to files, and reports true.
+func (r *recovery) freeSlot(p *stage.Slot) bool {
 	if err := p.EndLog(); err != nil {
 		r.o.log.Error("a place of the tray cannot be given up", "place", p.N, "err", err)
 	} else {
@@ -100,15 +100,15 @@ func (r *recovery) giveUp(p *stage.Slot) bool {
 	return true
 }
 
-// setAside has the files at path out of the way of the item that is still in its place:
+// setFilesAside has the files at path out of the way of the item that is still in its place:
 // they are removed as far as they hold nothing that the place does not, else they get
 // another name, under which they are told.
-func (r *recovery) setAside(path string, lines, log, kept []byte) {
+func (r *recovery) setFilesAside(path string, lines, log, kept []byte) {
 	other := r.o.newPath()
 	if bytes.HasPrefix(lines, log) {
 		journal.Remove(path + journal.Suffix)
-	} else if err := os.Rename(path+journal.Suffix, other+journal.Suffix+damagedSuffix); err == nil {
-		r.inv.quarantined = append(r.inv.quarantined, filepath.Base(other)+journal.Suffix+damagedSuffix)
+	} else if err := os.Rename(path+journal.Suffix, other+journal.Suffix+quarantineSuffix); err == nil {
+		r.inv.quarantined = append(r.inv.quarantined, filepath.Base(other)+journal.Suffix+quarantineSuffix)
 	}
 	at, there := slices.BinarySearch(r.inv.staged, filepath.Base(path))
 	if !there {
@@ -132,9 +132,9 @@ func stagedSize(recs []journal.Record) int64 {
 	return min(content.Size, stage.SlotPayload)
 }
 
-// quarantinePlace makes files of what is in a place that cannot be used, for people to
+// quarantineSlot makes files of what is in a place that cannot be used, for people to
 // find.
-func (r *recovery) quarantinePlace(p *stage.Slot, path string, recs []journal.Record, lines []byte, because error) {
+func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Record, lines []byte, because error) {
 	o, size := r.o, int64(stage.SlotPayload) // where its journal does not say
 	if errors.Is(because, stage.ErrNotWritten) {
 		size = stagedSize(recs)
@@ -142,7 +142,7 @@ func (r *recovery) quarantinePlace(p *stage.Slot, path string, recs []journal.Re
 	if info, err := os.Stat(o.slotFilePath()); err == nil { // the last slot may be short
 		size = max(0, min(size, info.Size()-int64(p.N)*stage.SlotSize-stage.SlotLogSize))
 	}
-	log := path + journal.Suffix + damagedSuffix
+	log := path + journal.Suffix + quarantineSuffix
 	err := stage.OpenFile(path, p, size, nil).MoveToFile(func() error { return os.WriteFile(log, lines, 0o600) })
 	if err == nil {
 		err = o.syncAll(path, log)

@@ -14,44 +14,44 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// toRemove is a version that was removed here and that is to be deleted at S3. At any
+// removal is a version that was removed here and that is to be deleted at S3. At any
 // time there is at most one of a key: whatever takes the name again gives it up.
-type toRemove struct {
-	obj    s3backend.Object
-	since  time.Time
-	strict bool                // only if S3 still holds this version: nobody has looked lately
-	lost   []journal.Ambiguous // or what one of these left
+type removal struct {
+	obj         s3backend.Object
+	since       time.Time
+	conditional bool                // only if S3 still holds this version: nobody has looked lately
+	ambiguous   []journal.Ambiguous // or what one of these left
 
 	// The fields below are guarded by removals.mu.
-	held   bool          // a program still has the file open
-	leftBy *Item         // it is deleted once this item is delivered, whose journal names it
-	claims int           // of moves that are about to take its name
-	flight chan struct{} // closed when the request under way has ended; nil for none
-	before chan struct{} // that of an older removal of the key, which comes first
-	taker  *Item         // took its name while the request was under way: no other follows
-	tries  int
-	gone   bool // S3 has deleted it
+	held       bool          // a program still has the file open
+	obsoleteOf *Item         // it is deleted once this item is delivered, whose journal names it
+	claims     int           // of moves that are about to take its name
+	inFlight   chan struct{} // closed when the request under way has ended; nil for none
+	before     chan struct{} // that of an older removal of the key, which comes first
+	canceledBy *Item         // took its name while the request was under way: no other follows
+	tries      int
+	gone       bool // S3 has deleted it
 }
 
 // isFolder tells a folder's own object: its versions are all alike, and not told apart.
-func (t *toRemove) isFolder() bool {
+func (t *removal) isFolder() bool {
 	return t.obj.ETag == "" && strings.HasSuffix(t.obj.Key, "/")
 }
 
 // join adds what an older removal of the same key is about, as far as it has not
 // been overtaken: of two versions the later is meant.
-func (t *toRemove) join(old *toRemove) {
-	t.lost = append(t.lost, old.lost...)
-	if t.obj.ETag == "" && len(t.lost) > 0 && !t.isFolder() {
-		t.obj, t.strict = old.obj, true
+func (t *removal) join(old *removal) {
+	t.ambiguous = append(t.ambiguous, old.ambiguous...)
+	if t.obj.ETag == "" && len(t.ambiguous) > 0 && !t.isFolder() {
+		t.obj, t.conditional = old.obj, true
 	}
-	t.strict = t.strict || len(t.lost) > 0
+	t.conditional = t.conditional || len(t.ambiguous) > 0
 }
 
 // busyLocked returns the end of the request about the key that is under way, or nil.
-func (t *toRemove) busyLocked() chan struct{} {
-	if t.flight != nil {
-		return t.flight
+func (t *removal) busyLocked() chan struct{} {
+	if t.inFlight != nil {
+		return t.inFlight
 	}
 	select {
 	case <-t.before:
@@ -62,8 +62,8 @@ func (t *toRemove) busyLocked() chan struct{} {
 }
 
 // readyLocked reports whether it can be sent.
-func (t *toRemove) readyLocked() bool {
-	return !t.held && t.leftBy == nil && t.claims == 0 && t.taker == nil && t.busyLocked() == nil
+func (t *removal) readyLocked() bool {
+	return !t.held && t.obsoleteOf == nil && t.claims == 0 && t.canceledBy == nil && t.busyLocked() == nil
 }
 
 // removals are the objects to be deleted, gathered into batches. They have one
@@ -78,32 +78,32 @@ type removals struct {
 	unsynced bool // the journal has changed since it was synced
 
 	// mu guards the fields below.
-	mu        sync.Mutex
-	owed      map[string]*toRemove // by key
-	logged    int                  // those of them that the journal tells of
-	paused    bool                 // nothing is sent until all is recovered
-	below     map[string]int       // how many are owed below a prefix
-	loose     []*toRemove          // wait to be gathered, if they are ready
-	strict    []*toRemove          // wait for their turn, likewise
-	gathering bool
-	sending   int // batches
-	deleting  int // workers for strict
+	mu          sync.Mutex
+	pending     map[string]*removal // by key
+	logged      int                 // those of them that the journal tells of
+	paused      bool                // nothing is sent until all is recovered
+	below       map[string]int      // how many are owed below a prefix
+	batched     []*removal          // wait to be gathered, if they are ready
+	conditional []*removal          // wait for their turn, likewise
+	batching    bool
+	sending     int // batches
+	deleting    int // workers for strict
 }
 
 func newRemovals(o *Outbox) *removals {
-	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), owed: map[string]*toRemove{}, below: map[string]int{}}
+	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), pending: map[string]*removal{}, below: map[string]int{}}
 }
 
-func (r *removals) at(key string) *toRemove {
+func (r *removals) at(key string) *removal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.owed[key]
+	return r.pending[key]
 }
 
 // add owes a removal.
-func (r *removals) add(t *toRemove) {
+func (r *removals) add(t *removal) {
 	obj := t.obj
-	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key, Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.lost}
+	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key, Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.ambiguous}
 	r.logMu.Lock()
 	if err := journal.Append(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
@@ -112,51 +112,51 @@ func (r *removals) add(t *toRemove) {
 	failpoint("removal noted")
 	r.mu.Lock()
 	left := r.insertLocked(t)
-	r.queueLocked(r.owed[obj.Key])
+	r.queueLocked(r.pending[obj.Key])
 	r.mu.Unlock()
 	r.logMu.Unlock()
-	left.forgetLeave(obj.Key)
+	left.forgetObsolete(obj.Key)
 }
 
-// leave owes the removal of a version that it leaves under an earlier name, once it is
+// addObsolete owes the removal of a version that it leaves under an earlier name, once it is
 // delivered. The item's journal tells of it.
-func (r *removals) leave(it *Item, obj s3backend.Object) {
+func (r *removals) addObsolete(it *Item, obj s3backend.Object) {
 	r.mu.Lock()
-	left := r.insertLocked(&toRemove{obj: obj, strict: true, leftBy: it})
+	left := r.insertLocked(&removal{obj: obj, conditional: true, obsoleteOf: it})
 	r.mu.Unlock()
 	if left != it {
-		left.forgetLeave(obj.Key)
+		left.forgetObsolete(obj.Key)
 	}
 }
 
 // insertLocked makes t the removal of its key, or has the one go on that is about the
 // same version. It returns the item that has left another version, which is overtaken.
-func (r *removals) insertLocked(t *toRemove) (leftBy *Item) {
+func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 	t.since = time.Now()
 	key := t.obj.Key
-	old := r.owed[key]
+	old := r.pending[key]
 	switch {
 	case old == nil:
-	case old.flight != nil && old.obj.ETag == t.obj.ETag && len(t.lost) == 0:
-		old.taker = nil
+	case old.inFlight != nil && old.obj.ETag == t.obj.ETag && len(t.ambiguous) == 0:
+		old.canceledBy = nil
 		return nil
-	case old.leftBy == nil && t.leftBy != nil && old.obj.ETag == t.obj.ETag:
+	case old.obsoleteOf == nil && t.obsoleteOf != nil && old.obj.ETag == t.obj.ETag:
 		return nil // it is removed in any case
 	default:
 		if t.before = old.busyLocked(); old.obj.ETag != t.obj.ETag {
-			leftBy = old.leftBy
+			leftBy = old.obsoleteOf
 		}
 		t.join(old)
 		r.countLocked(old, -1)
 	}
-	r.owed[key] = t
+	r.pending[key] = t
 	r.countLocked(t, 1)
 	return leftBy
 }
 
 // countLocked counts a removal, for each prefix that it is below too.
-func (r *removals) countLocked(t *toRemove, n int) {
-	if t.leftBy == nil {
+func (r *removals) countLocked(t *removal, n int) {
+	if t.obsoleteOf == nil {
 		r.logged += n
 	}
 	for prefix := range Prefixes(t.obj.Key) {
@@ -167,21 +167,21 @@ func (r *removals) countLocked(t *toRemove, n int) {
 }
 
 // queueLocked has a removal sent, if it is ready.
-func (r *removals) queueLocked(t *toRemove) {
-	if t == nil || r.paused || r.owed[t.obj.Key] != t || !t.readyLocked() {
+func (r *removals) queueLocked(t *removal) {
+	if t == nil || r.paused || r.pending[t.obj.Key] != t || !t.readyLocked() {
 		return
 	}
-	if t.strict {
-		r.strict = append(r.strict, t)
-		r.deleteLocked()
+	if t.conditional {
+		r.conditional = append(r.conditional, t)
+		r.startConditionalLocked()
 		return
 	}
-	r.loose = append(r.loose, t)
-	r.startLocked()
+	r.batched = append(r.batched, t)
+	r.startBatchLocked()
 }
 
 // closedLocked queues a removal that RemoveLater has put off.
-func (r *removals) closedLocked(t *toRemove) {
+func (r *removals) closedLocked(t *removal) {
 	if !t.held {
 		return
 	}
@@ -191,15 +191,15 @@ func (r *removals) closedLocked(t *toRemove) {
 
 // forgetLocked takes removals out of the table and, as far as they stand in it, out of
 // the journal. The caller holds both locks, and calls told without them.
-func (r *removals) forgetLocked(some ...*toRemove) {
+func (r *removals) forgetLocked(some ...*removal) {
 	var recs []journal.Record
 	for _, t := range some {
-		if r.owed[t.obj.Key] != t {
+		if r.pending[t.obj.Key] != t {
 			continue
 		}
-		delete(r.owed, t.obj.Key)
+		delete(r.pending, t.obj.Key)
 		r.countLocked(t, -1)
-		if t.leftBy == nil {
+		if t.obsoleteOf == nil {
 			recs = append(recs, journal.Record{Op: journal.OpRemoved, Key: t.obj.Key})
 		}
 	}
@@ -217,10 +217,10 @@ func (r *removals) forgetLocked(some ...*toRemove) {
 	}
 }
 
-// told tells that removals are owed no more, however they ended.
-func (r *removals) told(some ...*toRemove) {
+// notifyForgotten tells that removals are owed no more, however they ended.
+func (r *removals) notifyForgotten(some ...*removal) {
 	for _, t := range some {
-		t.leftBy.forgetLeave(t.obj.Key)
+		t.obsoleteOf.forgetObsolete(t.obj.Key)
 		r.o.events.Forgotten(t.obj.Key)
 	}
 	if len(some) > 0 {
@@ -228,47 +228,47 @@ func (r *removals) told(some ...*toRemove) {
 	}
 }
 
-// found is the version to delete, where lost attempts may have left one; without an
+// findVersion is the version to delete, where lost attempts may have left one; without an
 // ETag if there is none. Its error is Stale where S3 holds something else.
-func (t *toRemove) found(ctx context.Context, o *Outbox) (s3backend.Object, error) {
+func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object, error) {
 	cur, err := o.current(ctx, t.obj.Key)
 	switch {
 	case err != nil || cur.ETag == "":
 	case t.obj.ETag != "" && cur.ETag == t.obj.ETag:
 	case t.isFolder() && cur.Size == 0:
-	case slices.ContainsFunc(t.lost, func(l journal.Ambiguous) bool { return leftBy(l, cur) }):
+	case slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool { return isResultOf(l, cur) }):
 	default:
 		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 	}
 	return cur, err
 }
 
-// addLost owes the removal of what a lost attempt left, if it left anything; S3 is
+// removeAmbiguous owes the removal of what a lost attempt left, if it left anything; S3 is
 // asked when its turn comes.
-func (r *removals) addLost(l journal.Ambiguous) {
-	r.add(&toRemove{obj: s3backend.Object{Key: l.Key}, lost: []journal.Ambiguous{l}, strict: true})
+func (r *removals) removeAmbiguous(l journal.Ambiguous) {
+	r.add(&removal{obj: s3backend.Object{Key: l.Key}, ambiguous: []journal.Ambiguous{l}, conditional: true})
 }
 
-// replaced returns what something replaces that takes the name of what is being
+// replacedBy returns what something replaces that takes the name of what is being
 // removed, and sees over there: without an ETag if nothing. Attempts whose answers were
 // lost may have left something there as well.
-func (t *toRemove) replaced(over s3backend.Object) (s3backend.Object, []journal.Ambiguous) {
+func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, []journal.Ambiguous) {
 	if t == nil {
 		return over, nil
 	}
 	if over.ETag == "" {
 		over = t.obj
 	}
-	left := slices.Clone(t.lost)
+	left := slices.Clone(t.ambiguous)
 	for i := range left {
 		left[i].Seq = 0 // another's content
 	}
 	return over, left
 }
 
-// means reports whether this very version is being removed.
-func (t *toRemove) means(obj s3backend.Object) bool {
-	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, func(l journal.Ambiguous) bool { return leftBy(l, obj) })
+// isOf reports whether this very version is being removed.
+func (t *removal) isOf(obj s3backend.Object) bool {
+	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool { return isResultOf(l, obj) })
 }
 
 // sync returns when the journal of the removals is on the disk.

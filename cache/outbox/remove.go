@@ -10,10 +10,10 @@ import (
 
 const (
 	// removers is how many such requests run at once.
-	removers = 4
-	// strictDeletes is how many single versions are deleted at once. They go at once:
+	maxBatches = 4
+	// maxConditional is how many single versions are deleted at once. They go at once:
 	// no request takes several of them, each with its condition.
-	strictDeletes = 32
+	maxConditional = 32
 
 	removalsLog = "removals" + journal.Suffix
 )
@@ -24,14 +24,14 @@ const (
 // caller to know. When it returns, a later process would do it as well.
 func (o *Outbox) Remove(obj s3backend.Object) {
 	o.Resolved(obj.Key)
-	o.removals.add(&toRemove{obj: obj})
+	o.removals.add(&removal{obj: obj})
 }
 
 // RemoveLater is Remove of a file that a program has open: this process deletes it when
 // the returned function or RemoveHeld is called, a later one at once.
 func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	o.Resolved(obj.Key)
-	r, t := o.removals, &toRemove{obj: obj, held: true}
+	r, t := o.removals, &removal{obj: obj, held: true}
 	r.add(t)
 	return func() {
 		r.mu.Lock()
@@ -46,14 +46,14 @@ func (o *Outbox) RemoveHeld() {
 	r := o.removals
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range r.owed {
+	for _, t := range r.pending {
 		r.closedLocked(t)
 	}
 }
 
 // removeVersion deletes a version that has another name by now, or none.
 func (o *Outbox) removeVersion(old s3backend.Object) {
-	o.removals.add(&toRemove{obj: old, strict: true})
+	o.removals.add(&removal{obj: old, conditional: true})
 }
 
 // Removing returns the version at key that is being removed; false for none.
@@ -70,15 +70,15 @@ func (o *Outbox) Removing(key string) (s3backend.Object, bool) {
 // its size, until S3 was asked what it is.
 func (o *Outbox) Hides(obj s3backend.Object) bool {
 	left := func(l journal.Ambiguous) bool { return l.Key == obj.Key && l.Size == obj.Size }
-	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.lost, left)) {
+	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.ambiguous, left)) {
 		return true
 	}
 	o.mu.Lock()
-	items := slices.Clone(o.astray[obj.Key])
+	items := slices.Clone(o.ambiguousByKey[obj.Key])
 	o.mu.Unlock()
 	for _, it := range items {
 		it.mu.Lock()
-		hides := it.key != obj.Key && slices.ContainsFunc(it.lost, left)
+		hides := it.key != obj.Key && slices.ContainsFunc(it.ambiguous, left)
 		it.mu.Unlock()
 		if hides {
 			return true
@@ -96,7 +96,7 @@ func (o *Outbox) Removals(prefix string) map[string]s3backend.Object {
 	if r.below[prefix] == 0 && prefix != "" {
 		return all
 	}
-	for key, t := range r.owed {
+	for key, t := range r.pending {
 		if strings.HasPrefix(key, prefix) {
 			all[key] = t.obj
 		}
@@ -117,8 +117,8 @@ func (r *removals) status() []Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []Status
-	for key, t := range r.owed {
-		if t.leftBy != nil {
+	for key, t := range r.pending {
+		if t.obsoleteOf != nil {
 			continue // listed with its item
 		}
 		st := Status{Key: key, State: Removing, Since: t.since}

@@ -13,13 +13,13 @@ import (
 
 func TestRemovalsGoTogether(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
-		const n = removeBatch + 200
+		const n = maxBatchKeys + 200
 		for i := range n {
 			r.Remove(r.b.Store(fmt.Sprintf("Delivery/%d", i), nil, nil))
 		}
 		r.drain()
 		r.wantKeys()
-		if got := r.b.Count(""); got > removers || len(r.removed) != n {
+		if got := r.b.Count(""); got > maxBatches || len(r.removed) != n {
 			r.Errorf("%d removals took %d requests, and %d were told", n, got, len(r.removed))
 		}
 		r.wantNothing()

@@ -3,59 +3,59 @@ package outbox
 import "time"
 
 const (
-	// removeBatch is how many keys one DeleteObjects takes.
+	// maxBatchKeys is how many keys one DeleteObjects takes.
 	// Source: Amazon S3 API Reference, DeleteObjects.
-	removeBatch = 1000
+	maxBatchKeys = 1000
 	// A removal that has waited for 1/youngestShare of the settle time is sent with an
 	// older one.
 	youngestShare = 5
 
 	// Where the server removes whatever version it holds, a removal waits only for others,
-	// to go with them in one request: for removeDelay; and while more come than
-	// manyRemovals, until none has come for gatherStep, for gatherMost at most.
-	removeDelay  = 20 * time.Millisecond
-	manyRemovals = 8
-	gatherStep   = 50 * time.Millisecond
-	gatherMost   = 250 * time.Millisecond
+	// to go with them in one request: for batchDelay; and while more come than
+	// burstSize, until none has come for batchQuiet, for maxBatchWait at most.
+	batchDelay   = 20 * time.Millisecond
+	burstSize    = 8
+	batchQuiet   = 50 * time.Millisecond
+	maxBatchWait = 250 * time.Millisecond
 )
 
-// startLocked has the removals that wait gathered, by one at a time.
-func (r *removals) startLocked() {
-	if !r.gathering && len(r.loose) > 0 && r.sending < removers && r.o.ctx.Err() == nil {
-		r.gathering = true
-		r.o.work.Go(r.gather)
+// startBatchLocked has the removals that wait gathered, by one at a time.
+func (r *removals) startBatchLocked() {
+	if !r.batching && len(r.batched) > 0 && r.sending < maxBatches && r.o.ctx.Err() == nil {
+		r.batching = true
+		r.o.work.Go(r.sendBatch)
 	}
 }
 
-// gather sends one batch; the next one is gathered meanwhile.
-func (r *removals) gather() {
+// sendBatch sends one batch; the next one is gathered meanwhile.
+func (r *removals) sendBatch() {
 	youngest := time.Duration(0)
 	if r.o.bucket.RemovesVersions() {
 		youngest = r.o.cfg.Settle / youngestShare
 		r.awaitOldest()
 	} else {
-		r.awaitMore()
+		r.awaitQuiet()
 	}
 	r.mu.Lock()
-	r.gathering = false
-	var batch []*toRemove
-	for len(batch) < removeBatch && r.o.ctx.Err() == nil {
-		if len(r.loose) > 0 && time.Since(r.loose[0].since) < youngest {
+	r.batching = false
+	var batch []*removal
+	for len(batch) < maxBatchKeys && r.o.ctx.Err() == nil {
+		if len(r.batched) > 0 && time.Since(r.batched[0].since) < youngest {
 			break
 		}
-		t := r.takeLocked(&r.loose)
+		t := r.takeLocked(&r.batched)
 		if t == nil {
 			break
 		}
 		batch = append(batch, t)
 	}
 	r.sending++
-	r.startLocked()
+	r.startBatchLocked()
 	r.mu.Unlock()
 	r.send(batch)
 	r.mu.Lock()
 	r.sending--
-	r.startLocked()
+	r.startBatchLocked()
 	r.mu.Unlock()
 }
 
@@ -66,8 +66,8 @@ func (r *removals) awaitOldest() {
 	for {
 		r.mu.Lock()
 		wait := time.Duration(0)
-		if len(r.loose) > 0 {
-			wait = r.o.cfg.Settle - time.Since(r.loose[0].since)
+		if len(r.batched) > 0 {
+			wait = r.o.cfg.Settle - time.Since(r.batched[0].since)
 		}
 		r.mu.Unlock()
 		if wait <= 0 || sleep(r.o.ctx, wait) != nil {
@@ -76,61 +76,61 @@ func (r *removals) awaitOldest() {
 	}
 }
 
-// awaitMore returns when it is time to send what was gathered, where a later request could
+// awaitQuiet returns when it is time to send what was gathered, where a later request could
 // remove what the other party has put meanwhile.
-func (r *removals) awaitMore() {
+func (r *removals) awaitQuiet() {
 	began, before := time.Now(), 0
-	for wait := removeDelay; ; wait = gatherStep {
-		if r.gathered() >= removeBatch || sleep(r.o.ctx, wait) != nil {
+	for wait := batchDelay; ; wait = batchQuiet {
+		if r.waiting() >= maxBatchKeys || sleep(r.o.ctx, wait) != nil {
 			return
 		}
-		n := r.gathered()
-		if n < manyRemovals || n == before || time.Since(began) >= gatherMost {
+		n := r.waiting()
+		if n < burstSize || n == before || time.Since(began) >= maxBatchWait {
 			return
 		}
 		before = n
 	}
 }
 
-func (r *removals) gathered() int {
+func (r *removals) waiting() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.loose)
+	return len(r.batched)
 }
 
 // takeLocked takes the first removal of a queue that is still owed and ready, to send
 // it; nil for none.
-func (r *removals) takeLocked(line *[]*toRemove) *toRemove {
+func (r *removals) takeLocked(line *[]*removal) *removal {
 	for len(*line) > 0 {
 		t := (*line)[0]
 		(*line)[0], *line = nil, (*line)[1:]
-		if r.owed[t.obj.Key] == t && t.readyLocked() {
-			t.flight = make(chan struct{})
+		if r.pending[t.obj.Key] == t && t.readyLocked() {
+			t.inFlight = make(chan struct{})
 			return t
 		}
 	}
 	return nil
 }
 
-// deleteLocked has the single versions that wait deleted.
-func (r *removals) deleteLocked() {
-	for range min(len(r.strict), strictDeletes-r.deleting) {
+// startConditionalLocked has the single versions that wait deleted.
+func (r *removals) startConditionalLocked() {
+	for range min(len(r.conditional), maxConditional-r.deleting) {
 		r.deleting++
-		r.o.work.Go(r.deleteStrict)
+		r.o.work.Go(r.sendAllConditional)
 	}
 }
 
-// deleteStrict deletes single versions until none waits.
-func (r *removals) deleteStrict() {
+// sendAllConditional deletes single versions until none waits.
+func (r *removals) sendAllConditional() {
 	for {
 		r.mu.Lock()
-		t := r.takeLocked(&r.strict)
+		t := r.takeLocked(&r.conditional)
 		if t == nil || r.o.ctx.Err() != nil {
 			r.deleting--
 			r.mu.Unlock()
 			return
 		}
 		r.mu.Unlock()
-		r.sendStrict(t)
+		r.sendConditional(t)
 	}
 }

@@ -19,20 +19,20 @@ import (
 //
 // The taker's journal names the version that it replaces before the removal's own journal
 // forgets it. A process that ends between the two leaves both, and the next one gives up
-// the removal; see giveUpTaken.
+// the removal; see cancelSuperseded.
 
-// yield gives up a removal, since it has taken the name, as its journal says. It returns
+// cancelFor gives up a removal, since it has taken the name, as its journal says. It returns
 // the end of the request that is under way, nil for none.
-func (r *removals) yield(it *Item, t *toRemove) (busy <-chan struct{}) {
+func (r *removals) cancelFor(it *Item, t *removal) (busy <-chan struct{}) {
 	if t == nil {
 		return nil
 	}
 	r.logMu.Lock()
 	r.mu.Lock()
-	var over []*toRemove
-	if r.owed[t.obj.Key] == t {
+	var over []*removal
+	if r.pending[t.obj.Key] == t {
 		if ch := t.busyLocked(); ch != nil {
-			t.taker, busy = it, ch
+			t.canceledBy, busy = it, ch
 		} else {
 			over = append(over, t)
 			r.forgetLocked(t)
@@ -42,55 +42,55 @@ func (r *removals) yield(it *Item, t *toRemove) (busy <-chan struct{}) {
 	r.mu.Unlock()
 	r.logMu.Unlock()
 	if gone {
-		it.overGone(t.obj)
+		it.replacedIsGone(t.obj)
 	}
-	if len(over) > 0 && t.leftBy != nil && it != nil {
-		it.lieUpon(t.leftBy)
+	if len(over) > 0 && t.obsoleteOf != nil && it != nil {
+		it.addDependent(t.obsoleteOf)
 	}
-	r.told(over...)
+	r.notifyForgotten(over...)
 	return busy
 }
 
-// unyield goes on with a removal that was given up for it, which has given up the name
+// undoCancel goes on with a removal that was given up for it, which has given up the name
 // without another taking it.
-func (r *removals) unyield(it *Item, t *toRemove) {
+func (r *removals) undoCancel(it *Item, t *removal) {
 	if t == nil {
 		return
 	}
 	r.mu.Lock()
-	if t.taker != it {
+	if t.canceledBy != it {
 		r.mu.Unlock()
 		return
 	}
-	t.taker = nil
-	ended := r.owed[t.obj.Key] != t && !t.gone
+	t.canceledBy = nil
+	ended := r.pending[t.obj.Key] != t && !t.gone
 	r.queueLocked(t)
 	r.mu.Unlock()
 	if ended {
-		r.add(&toRemove{obj: t.obj, strict: true, lost: t.lost})
+		r.add(&removal{obj: t.obj, conditional: true, ambiguous: t.ambiguous})
 	}
 }
 
-// yielded returns the removal that is under way of the version that it replaces, or nil.
-func (r *removals) yielded(it *Item, key string) *toRemove {
+// canceledFor returns the removal that is under way of the version that it replaces, or nil.
+func (r *removals) canceledFor(it *Item, key string) *removal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.owed[key]; t != nil && t.taker == it {
+	if t := r.pending[key]; t != nil && t.canceledBy == it {
 		return t
 	}
 	return nil
 }
 
-// awaitFree waits until no request to delete what key holds is under way. What is still
+// awaitKey waits until no request to delete what key holds is under way. What is still
 // owed to be removed there, it replaces.
-func (r *removals) awaitFree(ctx context.Context, it *Item, key string) error {
+func (r *removals) awaitKey(ctx context.Context, it *Item, key string) error {
 	for {
 		t := r.at(key)
 		if t == nil {
 			return nil
 		}
-		it.replace(t)
-		busy := r.yield(it, t)
+		it.replaceRemoved(t)
+		busy := r.cancelFor(it, t)
 		if busy == nil {
 			continue
 		}
@@ -102,21 +102,21 @@ func (r *removals) awaitFree(ctx context.Context, it *Item, key string) error {
 	}
 }
 
-// replace has the commit replace what is being removed at the item's key, unless it
+// replaceRemoved has the commit replace what is being removed at the item's key, unless it
 // replaces something else.
-func (it *Item) replace(t *toRemove) {
+func (it *Item) replaceRemoved(t *removal) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	over, left := t.replaced(it.over)
-	it.addLostLocked(left)
+	over, left := t.replacedBy(it.over)
+	it.addAmbiguousLocked(left)
 	it.over = over
 }
 
-// addLostLocked takes over what attempts may have left whose answers were lost.
-func (it *Item) addLostLocked(lost []journal.Ambiguous) {
+// addAmbiguousLocked takes over what attempts may have left whose answers were lost.
+func (it *Item) addAmbiguousLocked(lost []journal.Ambiguous) {
 	for _, l := range lost {
-		if !slices.Contains(it.lost, l) {
-			it.lost = append(it.lost, l)
+		if !slices.Contains(it.ambiguous, l) {
+			it.ambiguous = append(it.ambiguous, l)
 		}
 	}
 }
@@ -131,25 +131,25 @@ func (o *Outbox) CancelRemove(key string) bool {
 	}
 	r.logMu.Lock()
 	r.mu.Lock()
-	ok := r.owed[key] == t && t.busyLocked() == nil
+	ok := r.pending[key] == t && t.busyLocked() == nil
 	if ok {
 		r.forgetLocked(t)
 	}
 	r.mu.Unlock()
 	r.logMu.Unlock()
 	if ok {
-		r.told(t)
+		r.notifyForgotten(t)
 	}
 	return ok
 }
 
-// Made asks S3 whether attempts at the item's key have come through of which the answers
+// FindCommitted asks S3 whether attempts at the item's key have come through of which the answers
 // were lost: what they left is what something replaces that takes the name. The caller
 // holds the item.
-func (it *Item) Made(ctx context.Context) (s3backend.Object, error) {
+func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 	it.mu.Lock()
 	key, over := it.key, it.over
-	unsure := slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == key })
+	unsure := slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == key })
 	it.mu.Unlock()
 	if !unsure {
 		return over, nil
@@ -161,7 +161,7 @@ func (it *Item) Made(ctx context.Context) (s3backend.Object, error) {
 	cur.Key = key
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if slices.ContainsFunc(it.lost, func(l journal.Ambiguous) bool { return l.Key == key && leftBy(l, cur) }) {
+	if slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == key && isResultOf(l, cur) }) {
 		return cur, nil
 	}
 	return over, nil
@@ -169,10 +169,10 @@ func (it *Item) Made(ctx context.Context) (s3backend.Object, error) {
 
 // NameTaken notes that something else has replaced all that S3 held at the item's key,
 // what its attempts may have left among it. The caller drops or unnames it.
-func (it *Item) NameTaken() { it.dropLost(it.Key()) }
+func (it *Item) NameTaken() { it.clearAmbiguous(it.Key()) }
 
-// overGone notes that S3 has deleted the version that the item would have replaced.
-func (it *Item) overGone(obj s3backend.Object) {
+// replacedIsGone notes that S3 has deleted the version that the item would have replaced.
+func (it *Item) replacedIsGone(obj s3backend.Object) {
 	if it == nil {
 		return
 	}
@@ -183,9 +183,9 @@ func (it *Item) overGone(obj s3backend.Object) {
 	}
 }
 
-// giveUpTaken gives up the removals that an earlier process had noted of names that were
+// cancelSuperseded gives up the removals that an earlier process had noted of names that were
 // taken since: their takers' journals came first.
-func (o *Outbox) giveUpTaken(items []*Item, moves []*recoveredRename) {
+func (o *Outbox) cancelSuperseded(items []*Item, moves []*recoveredRename) {
 	taken := map[string]*Item{}
 	over := map[journal.Version][]*Item{} // who lies over a version
 	for _, rec := range moves {
@@ -203,13 +203,13 @@ func (o *Outbox) giveUpTaken(items []*Item, moves []*recoveredRename) {
 	for _, it := range items {
 		for _, other := range over[journal.Version{Key: it.over.Key, ETag: it.over.ETag}] {
 			if other != it {
-				it.lieUpon(other)
+				it.addDependent(other)
 			}
 		}
 	}
 	for key, it := range taken {
-		if t := o.removals.at(key); t != nil && (it == nil || t.leftBy != it) {
-			o.removals.yield(it, t)
+		if t := o.removals.at(key); t != nil && (it == nil || t.obsoleteOf != it) {
+			o.removals.cancelFor(it, t)
 		}
 	}
 }

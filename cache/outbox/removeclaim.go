@@ -9,21 +9,21 @@ import (
 // nameClaim is the names that a move is about to take: what is owed to be removed there is
 // not sent until the move has come to be, or has failed.
 type nameClaim struct {
-	r    *removals
-	owed map[string]*toRemove // by key
-	gone map[string]*toRemove // that S3 has carried out since
+	r       *removals
+	pending map[string]*removal // by key
+	gone    map[string]*removal // that S3 has carried out since
 }
 
 // claim waits for the requests that are under way about these keys, and has no other
 // begin. The caller calls release in any case, and taken before where the names were.
 func (r *removals) claim(ctx context.Context, keys []string) (*nameClaim, error) {
-	c := &nameClaim{r, map[string]*toRemove{}, map[string]*toRemove{}}
+	c := &nameClaim{r, map[string]*removal{}, map[string]*removal{}}
 	for _, key := range keys {
 		for {
 			r.mu.Lock()
-			t := r.owed[key]
-			if was := c.owed[key]; was != nil && was != t {
-				delete(c.owed, key)
+			t := r.pending[key]
+			if was := c.pending[key]; was != nil && was != t {
+				delete(c.pending, key)
 				if was.gone {
 					c.gone[key] = was
 				}
@@ -32,9 +32,9 @@ func (r *removals) claim(ctx context.Context, keys []string) (*nameClaim, error)
 				r.mu.Unlock()
 				break
 			}
-			if c.owed[key] != t {
+			if c.pending[key] != t {
 				t.claims++
-				c.owed[key] = t
+				c.pending[key] = t
 			}
 			busy := t.busyLocked()
 			r.mu.Unlock()
@@ -67,48 +67,48 @@ func (c *nameClaim) replaces(ctx context.Context, key string, over s3backend.Obj
 
 // removed returns the version at a key that was claimed which is being removed there.
 func (c *nameClaim) removed(ctx context.Context, key string) (s3backend.Object, error) {
-	t := c.owed[key]
+	t := c.pending[key]
 	if t == nil {
 		return s3backend.Object{}, nil
 	}
-	if t.leftBy != nil {
-		if err := t.leftBy.keepAll(ctx); err != nil {
+	if t.obsoleteOf != nil {
+		if err := t.obsoleteOf.materializeAll(ctx); err != nil {
 			return s3backend.Object{}, err
 		}
 	}
-	if len(t.lost) == 0 {
+	if len(t.ambiguous) == 0 {
 		return t.obj, nil
 	}
-	cur, err := t.found(ctx, c.r.o)
+	cur, err := t.findVersion(ctx, c.r.o)
 	if isKind(err, s3backend.Stale) {
 		return s3backend.Object{}, nil // the other party's: the copy will find it
 	}
 	return cur, err
 }
 
-// taken gives up what is owed at a key: the move has replaced it.
-func (c *nameClaim) taken(keys ...string) {
-	var over []*toRemove
+// cancel gives up what is owed at a key: the move has replaced it.
+func (c *nameClaim) cancel(keys ...string) {
+	var over []*removal
 	c.r.logMu.Lock()
 	c.r.mu.Lock()
 	for _, key := range keys {
-		if t := c.owed[key]; t != nil {
+		if t := c.pending[key]; t != nil {
 			over = append(over, t)
 		}
 	}
 	c.r.forgetLocked(over...)
 	c.r.mu.Unlock()
 	c.r.logMu.Unlock()
-	c.r.told(over...)
+	c.r.notifyForgotten(over...)
 }
 
 // release lets the removals go on that were not given up.
 func (c *nameClaim) release() {
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
-	for _, t := range c.owed {
+	for _, t := range c.pending {
 		t.claims--
 		c.r.queueLocked(t)
 	}
-	clear(c.owed)
+	clear(c.pending)
 }

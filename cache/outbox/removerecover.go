@@ -7,11 +7,11 @@ import "github.com/s3share/s3share/cache/outbox/journal"
 // meant is removed.
 func (r *removals) recover() error {
 	recs, err := journal.Read(r.log)
-	left := map[string]*toRemove{}
+	left := map[string]*removal{}
 	for _, rec := range recs {
 		switch {
 		case rec.Op == journal.OpRemove && rec.Over != nil:
-			t := &toRemove{obj: rec.Over.Object(), strict: true, lost: rec.Ambiguous}
+			t := &removal{obj: rec.Over.Object(), conditional: true, ambiguous: rec.Ambiguous}
 			if old := left[rec.Key]; old != nil {
 				t.join(old)
 			}
@@ -42,7 +42,7 @@ func (r *removals) pause(paused bool) {
 func (r *removals) resume() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range r.owed {
+	for _, t := range r.pending {
 		r.queueLocked(t)
 	}
 }

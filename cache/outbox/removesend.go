@@ -3,7 +3,7 @@ package outbox
 import "github.com/s3share/s3share/s3backend"
 
 // send makes one attempt to delete a batch.
-func (r *removals) send(batch []*toRemove) {
+func (r *removals) send(batch []*removal) {
 	if len(batch) == 0 {
 		return
 	}
@@ -22,20 +22,20 @@ func (r *removals) send(batch []*toRemove) {
 	r.ended(batch, errs)
 }
 
-// sendStrict makes one attempt to delete one version, if S3 still holds it. The other
+// sendConditional makes one attempt to delete one version, if S3 still holds it. The other
 // party's new version is theirs to keep: then the error is Stale.
-func (r *removals) sendStrict(t *toRemove) {
+func (r *removals) sendConditional(t *removal) {
 	err := r.deleteVersion(t)
 	failpoint("removal sent")
-	r.ended([]*toRemove{t}, []error{err})
+	r.ended([]*removal{t}, []error{err})
 }
 
-// deleteVersion is one attempt of sendStrict. The bucket checks the condition, also
+// deleteVersion is one attempt of sendConditional. The bucket checks the condition, also
 // where the server does not; of a folder's object there is none that could tell.
-func (r *removals) deleteVersion(t *toRemove) error {
+func (r *removals) deleteVersion(t *removal) error {
 	etag := t.obj.ETag
-	if t.isFolder() || len(t.lost) > 0 {
-		cur, err := t.found(r.o.ctx, r.o)
+	if t.isFolder() || len(t.ambiguous) > 0 {
+		cur, err := t.findVersion(r.o.ctx, r.o)
 		if err != nil || cur.ETag == "" {
 			return err
 		}
@@ -46,25 +46,25 @@ func (r *removals) deleteVersion(t *toRemove) error {
 
 // ended notes how an attempt at each of a batch ended. What may pass is tried again,
 // unless something has taken the name since.
-func (r *removals) ended(batch []*toRemove, errs []error) {
+func (r *removals) ended(batch []*removal, errs []error) {
 	for i, t := range batch {
-		if errs[i] == nil || !passing(errs[i]) {
+		if errs[i] == nil || !isTransient(errs[i]) {
 			r.o.events.Removed(t.obj.Key, errs[i])
 		}
 		if errs[i] == nil {
 			r.deleted(t)
 		}
 	}
-	var over, again []*toRemove
+	var over, again []*removal
 	r.logMu.Lock()
 	r.mu.Lock()
 	for i, t := range batch {
-		close(t.flight)
-		t.flight = nil
+		close(t.inFlight)
+		t.inFlight = nil
 		switch {
-		case r.owed[t.obj.Key] != t:
-			r.queueLocked(r.owed[t.obj.Key])
-		case errs[i] == nil || !passing(errs[i]) || t.taker != nil:
+		case r.pending[t.obj.Key] != t:
+			r.queueLocked(r.pending[t.obj.Key])
+		case errs[i] == nil || !isTransient(errs[i]) || t.canceledBy != nil:
 			over = append(over, t)
 		default:
 			t.tries++
@@ -77,20 +77,20 @@ func (r *removals) ended(batch []*toRemove, errs []error) {
 	if len(again) > 0 {
 		r.o.work.Go(func() { r.tryAgain(again) })
 	}
-	r.told(over...)
+	r.notifyForgotten(over...)
 }
 
 // deleted notes that S3 holds a version no more, for the item that has taken its name.
-func (r *removals) deleted(t *toRemove) {
+func (r *removals) deleted(t *removal) {
 	r.mu.Lock()
 	t.gone = true
-	taker := t.taker
+	taker := t.canceledBy
 	r.mu.Unlock()
-	taker.overGone(t.obj)
+	taker.replacedIsGone(t.obj)
 }
 
 // tryAgain queues removals after a while.
-func (r *removals) tryAgain(some []*toRemove) {
+func (r *removals) tryAgain(some []*removal) {
 	if sleep(r.o.ctx, backoff(some[0].tries-1)) != nil {
 		return
 	}

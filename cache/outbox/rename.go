@@ -13,13 +13,13 @@ import (
 // the item replaced it, is deleted after the delivery. What is owed there already, if
 // that is given, is owed no more, and the caller drops it.
 func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
-	it.knowLost()
+	it.recordETags()
 	from, r := it.Key(), it.o.removals
-	removing, removed := r.at(key), r.yielded(it, from)
-	over, lost := removing.replaced(over)
+	removing, removed := r.at(key), r.canceledFor(it, from)
+	over, lost := removing.replacedBy(over)
 	it.mu.Lock()
 	var leave []s3backend.Object
-	for _, o := range append(slices.Clip(it.leave), it.over) {
+	for _, o := range append(slices.Clip(it.obsolete), it.over) {
 		switch {
 		case o.ETag == "" || o.Key == from && removed != nil: // it is removed in any case
 		case o.Key != key:
@@ -28,15 +28,15 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 			over = o // it comes back to where S3 still holds what it replaces
 		}
 	}
-	it.addLostLocked(lost)
+	it.addAmbiguousLocked(lost)
 	it.mu.Unlock()
 	for _, d := range displaced {
 		if d != nil {
-			it.inheritLost(d, key)
+			it.inheritAmbiguous(d, key)
 		}
 	}
 	it.mu.Lock()
-	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.lost)}
+	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	synced := false // what is given up
 	for _, d := range displaced {
@@ -61,14 +61,14 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	it.mu.Lock()
 	up := it.up
 	it.up = nil // an upload is bound to its key
-	it.key, it.over, it.leave, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
+	it.key, it.over, it.obsolete, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
 	it.mu.Unlock()
 	for _, o := range leave {
-		r.leave(it, o)
+		r.addObsolete(it, o)
 	}
-	r.yield(it, removing)
-	r.unyield(it, removed)
-	it.astray()
-	it.o.abandon(up)
+	r.cancelFor(it, removing)
+	r.undoCancel(it, removed)
+	it.registerAmbiguous()
+	it.o.abort(up)
 	return nil
 }

@@ -11,13 +11,13 @@ import (
 func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
 	switch r.Op {
 	case journal.OpCreate:
-		it.folder, it.key, it.over, it.base, it.header, it.lost = r.Folder, r.Key, r.Over.Object(), r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
+		it.folder, it.key, it.over, it.base, it.header, it.ambiguous = r.Folder, r.Key, r.Over.Object(), r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
 		it.edits.Store(it.base.ETag != "")
 		st.Size, st.BaseValid = it.base.Size, it.base.Size
 		it.replayMode(r)
 	case journal.OpOpen:
 		it.sealed.Store(false)
-		it.lost, it.contentID, it.contentIDSeq = r.Ambiguous, "", 0
+		it.ambiguous, it.contentID, it.contentIDSeq = r.Ambiguous, "", 0
 	case journal.OpWrite:
 		for _, x := range r.Dirty {
 			st.Dirty.Add(x[0], x[1])
@@ -50,10 +50,10 @@ func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
 		case it.theirs == "":
 			it.theirs = it.key
 		}
-		it.key, it.over, it.leave, it.lost = r.Key, r.Over.Object(), journal.Objects(r.Obsolete), r.Ambiguous
+		it.key, it.over, it.obsolete, it.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete), r.Ambiguous
 		it.up = nil
 	case journal.OpObsolete:
-		it.leave = journal.Objects(r.Obsolete)
+		it.obsolete = journal.Objects(r.Obsolete)
 	case journal.OpCommit:
 		it.over, it.up = r.Over.Object(), nil
 		if !it.sealed.Load() {
@@ -67,17 +67,17 @@ func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
 			return // S3's answer came when the file had another name already
 		}
 		l := parts.Layout{Version: r.LayoutVersion, First: r.Layout, Restarts: r.Restarts}
-		if it.up != nil && it.up.up.ID == r.Upload {
+		if it.up != nil && it.up.remote.ID == r.Upload {
 			it.up.layout = l // the file was closed
 			return
 		}
-		up := newTransfer(it.o, l)
+		up := newUpload(it.o, l)
 		up.create.Do(func() {})
-		up.up = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
+		up.remote = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
 		up.header, up.parts, up.recovered, up.noted = (*s3backend.Header)(r.Header), r.Parts, true, true
 		it.up = up
 	case journal.OpPart:
-		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.up.ID {
+		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.remote.ID {
 			it.up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
 		}
 	case journal.OpGiveUp:

@@ -18,8 +18,8 @@ const (
 	blockedBackoff = 5 * time.Minute
 	// loginBackoff is for credentials, which a person renews while waiting.
 	loginBackoff = 10 * time.Second
-	// gateStep is how soon it is noticed that a person has opened the gate.
-	gateStep = time.Second
+	// breakerPoll is how soon it is noticed that a person has opened the gate.
+	breakerPoll = time.Second
 )
 
 func backoff(try int) time.Duration {
@@ -29,57 +29,57 @@ func backoff(try int) time.Duration {
 
 func isKind(err error, k s3backend.Kind) bool { return errors.Is(err, k) }
 
-// prospect is what an error says of the same request, if it is sent again.
-type prospect uint8
+// outlook is what an error says of the same request, if it is sent again.
+type outlook uint8
 
 const (
-	likely   prospect = iota // time mends it
+	transient outlook = iota // time mends it
 	doubtful                 // it may have been bad luck; what comes back each time is not
-	hopeless                 // only a person can mend it
-	answered                 // S3 has judged what it holds: what follows is its caller's matter
+	permanent                // only a person can mend it
+	judged                   // S3 has judged what it holds: what follows is its caller's matter
 )
 
-// triesDoubtful is how often a doubtful error is met before it counts as hopeless.
-const triesDoubtful = 5
+// maxDoubtfulTries is how often a doubtful error is met before it counts as hopeless.
+const maxDoubtfulTries = 5
 
-// prospects is the one table of them; a kind that is not here is likely to pass, and so
+// outlooks is the one table of them; a kind that is not here is likely to pass, and so
 // are errors that are not S3's.
-var prospects = map[s3backend.Kind]prospect{
-	s3backend.NotExist:    answered,
-	s3backend.Stale:       answered,
-	s3backend.Denied:      hopeless,
-	s3backend.NoBucket:    hopeless,
-	s3backend.WrongOwner:  hopeless,
-	s3backend.TooLarge:    hopeless,
-	s3backend.Archived:    hopeless,
-	s3backend.Refused:     hopeless,
-	s3backend.CustomerKey: hopeless,
+var outlooks = map[s3backend.Kind]outlook{
+	s3backend.NotExist:    judged,
+	s3backend.Stale:       judged,
+	s3backend.Denied:      permanent,
+	s3backend.NoBucket:    permanent,
+	s3backend.WrongOwner:  permanent,
+	s3backend.TooLarge:    permanent,
+	s3backend.Archived:    permanent,
+	s3backend.Refused:     permanent,
+	s3backend.CustomerKey: permanent,
 	s3backend.Corrupted:   doubtful,
 	s3backend.OtherPart:   doubtful,
 }
 
-func prospectOf(err error) prospect {
+func outlookOf(err error) outlook {
 	var kind s3backend.Kind
 	switch {
 	case errors.Is(err, errBaseGone):
-		return hopeless
+		return permanent
 	case errors.Is(err, errContradiction):
 		return doubtful
 	case errors.As(err, &kind):
-		return prospects[kind]
+		return outlooks[kind]
 	}
-	return likely
+	return transient
 }
 
-// passing reports whether the same request may succeed later.
-func passing(err error) bool { return prospectOf(err) == likely || prospectOf(err) == doubtful }
+// isTransient reports whether the same request may succeed later.
+func isTransient(err error) bool { return outlookOf(err) == transient || outlookOf(err) == doubtful }
 
-// blocks reports whether a failure is one that time alone does not mend.
-func blocks(err error) bool { return prospectOf(err) == hopeless }
+// isPermanent reports whether a failure is one that time alone does not mend.
+func isPermanent(err error) bool { return outlookOf(err) == permanent }
 
-// stays is blocks for an error that was met in each of so many attempts.
-func stays(err error, tries int) bool {
-	return blocks(err) || prospectOf(err) == doubtful && tries >= triesDoubtful
+// isPermanentAfter is blocks for an error that was met in each of so many attempts.
+func isPermanentAfter(err error, tries int) bool {
+	return isPermanent(err) || outlookOf(err) == doubtful && tries >= maxDoubtfulTries
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

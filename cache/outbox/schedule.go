@@ -7,12 +7,12 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
-// attempt is one run of deliver, or of sendEarly.
+// attempt is one run of deliver, or of preuploadSealed.
 type attempt struct {
-	cancel context.CancelCauseFunc
-	done   chan struct{}
-	early  bool // commits nothing
-	due    bool // the item was to be delivered during an early one; guarded by Item.mu
+	cancel    context.CancelCauseFunc
+	done      chan struct{}
+	preparing bool // commits nothing
+	due       bool // the item was to be delivered during an early one; guarded by Item.mu
 }
 
 // Hold takes the item back from delivery, as one more writer or to give it another
@@ -30,7 +30,7 @@ func (it *Item) Hold(ctx context.Context) error {
 			break
 		}
 		it.mu.Unlock()
-		if err := a.end(ctx); err != nil {
+		if err := a.await(ctx); err != nil {
 			return err
 		}
 		it.mu.Lock()
@@ -45,16 +45,16 @@ func (it *Item) Hold(ctx context.Context) error {
 	return nil
 }
 
-// graceful is how long whoever takes an item back waits for a commit that is
+// commitGrace is how long whoever takes an item back waits for a commit that is
 // under way: most end within it, and need not be made out afterwards.
-const graceful = time.Second
+const commitGrace = time.Second
 
-// end waits until the attempt is over, and cuts it off if that takes long.
-func (a *attempt) end(ctx context.Context) error {
-	if a.early {
+// await waits until the attempt is over, and cuts it off if that takes long.
+func (a *attempt) await(ctx context.Context) error {
+	if a.preparing {
 		a.cancel(errTaken) // there is no commit that would have to be made out
 	}
-	t := time.NewTimer(graceful)
+	t := time.NewTimer(commitGrace)
 	defer t.Stop()
 	for {
 		select {
@@ -95,18 +95,18 @@ func (it *Item) Release() {
 	it.writers--
 	if it.writers == 0 && !it.goneLocked() {
 		it.since = time.Now()
-		it.state, it.reason, it.tries, it.denied, it.offline = Sealed, nil, 0, nil, false
+		it.state, it.reason, it.tries, it.denied, it.noPreupload = Sealed, nil, 0, nil, false
 		settle := it.o.cfg.Settle
 		if it.stage != nil && it.inS3Locked() {
 			settle = 0 // there is nothing to wait for
 		}
-		it.restLocked(settle)
+		it.scheduleOrParkLocked(settle)
 		if it.state == Sealed && it.stage != nil && it.stage.Size() > parts.Size {
-			it.o.work.Go(it.sendEarly)
+			it.o.work.Go(it.preuploadSealed)
 		}
 	}
 	it.mu.Unlock()
-	it.tell()
+	it.notify()
 	it.o.wake()
 }
 
@@ -117,18 +117,18 @@ func (it *Item) lastHold() bool {
 	defer it.mu.Unlock()
 	last := it.writers == 1 && !it.goneLocked()
 	if last {
-		it.heedKilledLocked(true)
+		it.interruptIfKilledLocked(true)
 	}
 	return last
 }
 
-// restLocked schedules a closed item, or tells why it stays here.
-func (it *Item) restLocked(d time.Duration) {
-	it.o.rested()
+// scheduleOrParkLocked schedules a closed item, or tells why it stays here.
+func (it *Item) scheduleOrParkLocked(d time.Duration) {
+	it.o.wakeSyncer()
 	switch {
 	case it.privateLocked():
 		it.state = Local
-		it.ageLocked()
+		it.deferRemovalLocked()
 		if len(it.writtenBy) > 0 {
 			it.scheduleLocked(d) // for judge: it may be given another name later
 		}
@@ -156,6 +156,6 @@ func (it *Item) Retry() bool {
 		return false
 	}
 	it.state, it.tries = Sealed, 0
-	it.restLocked(0)
+	it.scheduleOrParkLocked(0)
 	return true
 }

@@ -65,8 +65,8 @@ func (it *Item) noteSeal() (synced bool, err error) {
 	return synced, nil
 }
 
-// small tells that the item has a place in the tray, and no files.
-func (it *Item) small() bool {
+// inSlot tells that the item has a place in the tray, and no files.
+func (it *Item) inSlot() bool {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
 	return it.slot != nil
@@ -95,7 +95,7 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 	for _, x := range now.Dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
-	if sum, ok := it.stage.KnownCRC(); ok && it.small() {
+	if sum, ok := it.stage.KnownCRC(); ok && it.inSlot() {
 		r.Sum = &sum // its place may have been another's
 	}
 	return r
@@ -106,9 +106,9 @@ func (it *Item) unseal() error {
 	if !it.sealed.Load() {
 		return nil
 	}
-	it.knowLost()
+	it.recordETags()
 	it.mu.Lock()
-	r := journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.lost)}
+	r := journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	if err := it.note(r); err != nil {
 		return err

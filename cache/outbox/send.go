@@ -15,22 +15,22 @@ import (
 // send makes one attempt at the request, or requests, that commit the content.
 func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
 	size := it.stage.Size()
-	if src, ok := it.elsewhere(); ok {
+	if src, ok := it.committedElsewhere(); ok {
 		obj, err := it.o.bucket.Copy(ctx, src, key, h, cond)
 		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) || isKind(err, s3backend.BadLogin) {
-			return obj, it.answered(err, key, h, seq)
+			return obj, it.noteIfAmbiguous(err, key, h, seq)
 		}
 		it.forgetCommitted() // it is gone from there, or may not be read: the bytes go up again
 	}
 	switch {
-	case it.onlyHeader():
+	case it.headerOnly():
 		obj, err := it.o.bucket.Copy(ctx, it.base, key, h, cond)
-		return obj, it.answered(err, key, h, seq)
+		return obj, it.noteIfAmbiguous(err, key, h, seq)
 	case size > parts.Size:
 		return it.sendParts(ctx, key, size, h, seq, cond)
 	}
-	it.giveUp(it.upload()) // the file was longer once
-	if err := it.fill(ctx, 0, size); err != nil {
+	it.giveUpUpload(it.upload()) // the file was longer once
+	if err := it.materialize(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
 	var ticket *uplink.Ticket
@@ -45,21 +45,21 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq u
 	if err == nil {
 		it.sent.Store(size)
 	}
-	return obj, it.answered(err, key, h, seq)
+	return obj, it.noteIfAmbiguous(err, key, h, seq)
 }
 
-// answered returns the error of a request that commits the content of seq, once it is
+// noteIfAmbiguous returns the error of a request that commits the content of seq, once it is
 // noted that the request may have been carried out all the same.
-func (it *Item) answered(err error, key string, h *s3backend.Header, seq uint64) error {
+func (it *Item) noteIfAmbiguous(err error, key string, h *s3backend.Header, seq uint64) error {
 	if s3backend.Ambiguous(err) {
-		it.noteLost(key, h, seq)
+		it.recordAmbiguous(key, h, seq)
 	}
 	return err
 }
 
-// onlyHeader reports whether times or modes were changed, and no byte, so that S3 can
+// headerOnly reports whether times or modes were changed, and no byte, so that S3 can
 // copy what it holds.
-func (it *Item) onlyHeader() bool { return it.base.Size > 0 && it.sameBytes() }
+func (it *Item) headerOnly() bool { return it.base.Size > 0 && it.sameBytes() }
 
 // sameBytes reports whether the item holds what its base does.
 func (it *Item) sameBytes() bool {
@@ -68,26 +68,26 @@ func (it *Item) sameBytes() bool {
 
 // sendParts sends what S3 lacks of the parts, and makes them the object.
 func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
-	up, list, err := it.upParts(ctx, key, size, h)
+	up, list, err := it.uploadParts(ctx, key, size, h)
 	if err != nil {
 		return s3backend.Object{}, err
 	}
-	obj, err := it.o.bucket.Complete(ctx, up.up, list, size, cond)
+	obj, err := it.o.bucket.Complete(ctx, up.remote, list, size, cond)
 	if isKind(err, s3backend.OtherPart) {
 		// A request for a part that was cut off, here or with an earlier process, has
 		// come through behind the one that took its place. All go up again.
-		it.giveUp(up)
+		it.giveUpUpload(up)
 	}
-	if err = it.answered(err, key, up.header, seq); err != nil {
+	if err = it.noteIfAmbiguous(err, key, up.header, seq); err != nil {
 		return obj, err
 	}
 	obj.Key = key
 	return it.correctHeader(ctx, obj, up.header, h, seq)
 }
 
-// upParts sends what S3 lacks of the parts, to the upload that was begun or to a
+// uploadParts sends what S3 lacks of the parts, to the upload that was begun or to a
 // new one, and lists all of them.
-func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []s3backend.Part, error) {
+func (it *Item) uploadParts(ctx context.Context, key string, size int64, h *s3backend.Header) (*upload, []s3backend.Part, error) {
 	up, planned, err := it.uploadFor(ctx, key, size, h)
 	if err != nil {
 		return nil, nil, err
@@ -95,7 +95,7 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 	var todo []parts.Part
 	sent := int64(0)
 	for _, p := range planned {
-		if it.has(up, p) {
+		if it.uploaded(up, p) {
 			sent += p.N
 		} else {
 			todo = append(todo, p)
@@ -108,14 +108,14 @@ func (it *Item) upParts(ctx context.Context, key string, size int64, h *s3backen
 		if gctx.Err() != nil {
 			break
 		}
-		g.Go(func() error { return it.sendPart(gctx, up, p) })
+		g.Go(func() error { return it.uploadPart(gctx, up, p) })
 	}
 	if err := g.Wait(); err != nil {
 		var refused *copyRefusedError
 		if errors.As(err, &refused) {
 			it.sendAll(refused)
-			it.giveUp(up)
-			return it.upParts(ctx, key, size, h)
+			it.giveUpUpload(up)
+			return it.uploadParts(ctx, key, size, h)
 		}
 		return nil, nil, err
 	}
@@ -143,22 +143,22 @@ func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, wa
 	case err == nil:
 		return corrected, nil
 	case s3backend.Ambiguous(err): // the next attempt finds the one or the other
-		it.noteLost(obj.Key, had, seq)
-		it.noteLost(obj.Key, want, seq)
+		it.recordAmbiguous(obj.Key, had, seq)
+		it.recordAmbiguous(obj.Key, want, seq)
 		return obj, err
 	}
 	it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
 	return obj, nil
 }
 
-// sendPart sends one part, or has the server copy it.
-func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error {
+// uploadPart sends one part, or has the server copy it.
+func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error {
 	if !p.Copied {
-		if err := it.fill(ctx, p.Off, p.Off+p.N); err != nil {
+		if err := it.materialize(ctx, p.Off, p.Off+p.N); err != nil {
 			return err
 		}
 	}
-	if err := it.o.gate.pass(ctx); err != nil {
+	if err := it.o.breaker.wait(ctx); err != nil {
 		return err
 	}
 	n := p.N
@@ -174,21 +174,21 @@ func (it *Item) sendPart(ctx context.Context, up *transfer, p parts.Part) error 
 	seq := it.seq() // what is written from now on goes up again
 	var got s3backend.Part
 	if p.Copied {
-		got, err = it.o.bucket.CopyPart(ctx, up.up, p.Num, it.base, p.Off, p.N)
+		got, err = it.o.bucket.CopyPart(ctx, up.remote, p.Num, it.base, p.Off, p.N)
 		if err != nil && it.refusesCopy(ctx, err) {
 			err = &copyRefusedError{err}
 		}
 	} else {
-		got, err = it.o.bucket.UploadPart(ctx, up.up, p.Num, it.stage.Body(p.Off, p.N, ticket), p.N)
+		got, err = it.o.bucket.UploadPart(ctx, up.remote, p.Num, it.stage.Body(p.Off, p.N, ticket), p.N)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			up.cut.Store(true)
+			up.partCut.Store(true)
 		}
 		return err
 	}
-	if err := it.note(journal.Record{Op: journal.OpPart, Upload: up.up.ID, Part: &p, S3: &got}); err != nil {
-		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.up.Key, "err", err)
+	if err := it.note(journal.Record{Op: journal.OpPart, Upload: up.remote.ID, Part: &p, S3: &got}); err != nil {
+		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.remote.Key, "err", err)
 	}
 	it.sent.Add(p.N)
 	it.meter.add(p.N)

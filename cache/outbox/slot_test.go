@@ -128,8 +128,8 @@ func TestOutgrows(t *testing.T) {
 					data := random(1, 3000)
 					it := r.create("Delivery/a", data)
 					data = c.grow(r, it, data)
-					if it.small() == c.apart {
-						r.Errorf("it has a place: %v", it.small())
+					if it.inSlot() == c.apart {
+						r.Errorf("it has a place: %v", it.inSlot())
 					}
 					if got := make([]byte, len(data)); true {
 						if n, err := it.ReadAt(r.Context(), got, 0); n != len(data) || !bytes.Equal(got, data) {

@@ -81,17 +81,17 @@ func (st *Status) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// tell brings news that a person should know of: a file that is blocked, interrupted
+// notify brings news that a person should know of: a file that is blocked, interrupted
 // or in conflict, or that all is paused, each once. No lock is held.
-func (o *Outbox) tell(st Status) {
-	if o.cfg.Tell != nil {
-		o.cfg.Tell(st)
+func (o *Outbox) notify(st Status) {
+	if o.cfg.OnStatus != nil {
+		o.cfg.OnStatus(st)
 	}
 }
 
 // Paused tells why all that is owed waits, or nil: S3 throttles, or refuses the
 // credentials.
-func (o *Outbox) Paused() error { return o.gate.reason() }
+func (o *Outbox) Paused() error { return o.breaker.reason() }
 
 // LeftError tells what a drain could not deliver.
 type LeftError struct{ Left []Status }
@@ -112,9 +112,9 @@ func (o *Outbox) Status() []Status {
 	for it := range o.items {
 		items = append(items, it)
 	}
-	o.damaged = slices.DeleteFunc(o.damaged, unreadable.gone)
+	o.unreadables = slices.DeleteFunc(o.unreadables, unreadable.gone)
 	var all []Status
-	for _, u := range o.damaged {
+	for _, u := range o.unreadables {
 		all = append(all, u.Status)
 	}
 	for _, st := range o.moving {
@@ -125,7 +125,7 @@ func (o *Outbox) Status() []Status {
 		if st := it.Status(); st.State != "" && st.State != Delivered && st.State != Conflict {
 			all = append(all, st)
 		}
-		all = append(all, it.asideStatus()...)
+		all = append(all, it.deferredRemovals()...)
 	}
 	all = append(all, o.removals.status()...)
 	slices.SortFunc(all, func(a, b Status) int { return a.Since.Compare(b.Since) })
@@ -155,7 +155,7 @@ func (o *Outbox) Drain(ctx context.Context) error {
 // Wait is Drain for what is chosen, which may include files that are still open. Until it
 // returns, objects of files that were set aside are deleted after the settle time.
 func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
-	defer o.waits()()
+	defer o.countWaiter()()
 	for {
 		o.mu.Lock()
 		changed := o.changed
@@ -201,7 +201,7 @@ func (it *Item) Status() Status {
 		st.Speed = it.meter.rate()
 	}
 	switch {
-	case it.nameless.Load():
+	case it.unnamed.Load():
 		st.State = ""
 	case it.goneLocked():
 		st.State = Delivered
@@ -210,7 +210,7 @@ func (it *Item) Status() Status {
 		}
 	}
 	reason := it.reason
-	if gate := it.o.gate.reason(); gate != nil && (st.State == Sealed || st.State == Uploading) {
+	if gate := it.o.breaker.reason(); gate != nil && (st.State == Sealed || st.State == Uploading) {
 		reason = gate // it waits with all the others
 	}
 	st.fail(reason)

@@ -27,7 +27,7 @@ func (it *Item) Sync() error {
 }
 
 func (it *Item) sync() error {
-	small, seq := it.small(), it.bytesSeq()
+	small, seq := it.inSlot(), it.bytesSeq()
 	if err := it.stage.Sync(); err != nil {
 		if it.ended() {
 			return nil // delivered meanwhile
@@ -37,7 +37,7 @@ func (it *Item) sync() error {
 	if err := it.noteSynced(seq); err != nil {
 		return err
 	}
-	if small && !it.small() {
+	if small && !it.inSlot() {
 		return it.sync() // its bytes are in a file since
 	}
 	return it.syncJournal()

@@ -7,11 +7,11 @@ import "time"
 // interrupted by it. Most are delivered before, and cost no sync.
 const syncAfter = 3 * time.Second
 
-// rested has syncRested called once in a while: something came to rest here, or has
+// wakeSyncer has syncIdle called once in a while: something came to rest here, or has
 // ended.
-func (o *Outbox) rested() {
+func (o *Outbox) wakeSyncer() {
 	select {
-	case o.atRest <- struct{}{}:
+	case o.syncerWake <- struct{}{}:
 	default: // it will be called
 	}
 }
@@ -20,12 +20,12 @@ func (o *Outbox) rested() {
 // not know of the end, the item comes back after a power loss.
 func (o *Outbox) endedOnDisk() {
 	o.endsToSync.Store(true)
-	o.rested()
+	o.wakeSyncer()
 }
 
-// keepSynced calls syncRested while there is something to do for it, until the outbox is
+// syncLoop calls syncIdle while there is something to do for it, until the outbox is
 // closed.
-func (o *Outbox) keepSynced() {
+func (o *Outbox) syncLoop() {
 	timer := time.NewTimer(syncAfter)
 	defer timer.Stop()
 	waiting := true
@@ -33,32 +33,32 @@ func (o *Outbox) keepSynced() {
 		select {
 		case <-o.ctx.Done():
 			return
-		case <-o.atRest:
+		case <-o.syncerWake:
 			if !waiting {
 				timer.Reset(syncAfter)
 				waiting = true
 			}
 		case <-timer.C:
-			if waiting = o.syncRested(syncAfter); waiting {
+			if waiting = o.syncIdle(syncAfter); waiting {
 				timer.Reset(syncAfter)
 			}
 		}
 	}
 }
 
-// syncRested brings to the disk what has waited here for that long, and the ends of
+// syncIdle brings to the disk what has waited here for that long, and the ends of
 // journals that are there already. It reports whether there is more to come.
-func (o *Outbox) syncRested(age time.Duration) (more bool) {
+func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 	if o.endsToSync.Swap(false) {
 		if err := o.syncEnds(); err != nil {
 			o.log.Warn("after a power loss what is delivered would be looked at again", "err", err)
 		}
 	}
 	for _, it := range o.Items() {
-		if !it.restsUnsynced() {
+		if !it.idleUnsynced() {
 			continue
 		}
-		if age > 0 && time.Since(it.restsSince()) < age {
+		if age > 0 && time.Since(it.idleSince()) < age {
 			more = true
 			continue
 		}
@@ -81,9 +81,9 @@ func (o *Outbox) syncEnds() error {
 	return syncDir(o.cfg.Dir)
 }
 
-// restsUnsynced reports whether the item is closed, and its bytes need not be on the
+// idleUnsynced reports whether the item is closed, and its bytes need not be on the
 // disk yet.
-func (it *Item) restsUnsynced() bool {
+func (it *Item) idleUnsynced() bool {
 	if it.stage == nil || !it.sealed.Load() || it.ended() || it.onDisk() {
 		return false
 	}
@@ -92,7 +92,7 @@ func (it *Item) restsUnsynced() bool {
 	return it.writers == 0
 }
 
-func (it *Item) restsSince() time.Time {
+func (it *Item) idleSince() time.Time {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.since

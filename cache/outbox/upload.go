@@ -14,28 +14,28 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// transfer is a multipart upload that was begun, and the parts that S3 has.
-type transfer struct {
+// upload is a multipart upload that was begun, and the parts that S3 has.
+type upload struct {
 	create  sync.Once // guards the next three, which begin sets
-	up      s3backend.Upload
+	remote  s3backend.Upload
 	header  *s3backend.Header
 	err     error
 	parts   []parts.Part // as planned for an edit; there is no layout then
 	planned uint64       // the stage's seq that they were planned for
 
-	ctx    context.Context // of the streams; ends when the upload is given up
-	cancel context.CancelFunc
-	cut    atomic.Bool // a part was cut off on its way
-	asking atomic.Bool // a refused part is being sent again
+	ctx       context.Context // of the streams; ends when the upload is given up
+	cancel    context.CancelFunc
+	partCut   atomic.Bool // a part was cut off on its way
+	resending atomic.Bool // a refused part is being sent again
 
 	// mu guards the fields below.
 	mu        sync.Mutex
 	layout    parts.Layout
 	noted     bool // the journal has the layout
-	whole     bool // the file is closed: its last part can go up
+	sealed    bool // the file is closed: its last part can go up
 	done      map[int32]sentPart
 	next      int32 // the first part that no stream has begun to send
-	running   int   // streams under way
+	inFlight  int   // streams under way
 	closed    bool  // the commit has taken over: no more streams
 	recovered bool  // done is an earlier process's word, and not verified yet
 	idle      chan struct{}
@@ -48,27 +48,27 @@ type sentPart struct {
 	s3  s3backend.Part
 }
 
-func newTransfer(o *Outbox, l parts.Layout) *transfer {
-	up := &transfer{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
+func newUpload(o *Outbox, l parts.Layout) *upload {
+	up := &upload{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
 	up.ctx, up.cancel = context.WithCancel(o.ctx)
 	return up
 }
 
 // record is what the journal says of an upload that has begun.
-func (up *transfer) record() journal.Record {
+func (up *upload) record() journal.Record {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.noted = true
 	l := up.layout
-	return journal.Record{Op: journal.OpUpload, Key: up.up.Key, Upload: up.up.ID, Abort: up.up.AbortDate, CRC: up.up.CRC32, Header: (*journal.RawHeader)(up.header), Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
+	return journal.Record{Op: journal.OpUpload, Key: up.remote.Key, Upload: up.remote.ID, Abort: up.remote.AbortDate, CRC: up.remote.CRC32, Header: (*journal.RawHeader)(up.header), Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
 }
 
-// settle begins no more streams, and waits for those under way.
-func (up *transfer) settle(ctx context.Context) error {
+// drain begins no more streams, and waits for those under way.
+func (up *upload) drain(ctx context.Context) error {
 	up.mu.Lock()
 	if !up.closed {
 		up.closed = true
-		if up.running == 0 {
+		if up.inFlight == 0 {
 			close(up.idle)
 		}
 	}
@@ -84,11 +84,11 @@ func (up *transfer) settle(ctx context.Context) error {
 
 // resume lets streams begin again, where the commit that had taken over was not
 // to be yet.
-func (up *transfer) resume() {
+func (up *upload) resume() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	up.whole = false
-	if up.layout.IsZero() || !up.closed || up.running > 0 {
+	up.sealed = false
+	if up.layout.IsZero() || !up.closed || up.inFlight > 0 {
 		return
 	}
 	up.closed, up.idle = false, make(chan struct{})
@@ -98,31 +98,31 @@ func (up *transfer) resume() {
 	}
 }
 
-// beginAnewLocked has the next part be small, if that would be a larger one and S3 has
+// restartLocked has the next part be small, if that would be a larger one and S3 has
 // none behind it.
-func (up *transfer) beginAnewLocked() {
-	if l := up.layout; !l.IsZero() && up.fromLocked() == up.next && l.Restart(up.next) {
+func (up *upload) restartLocked() {
+	if l := up.layout; !l.IsZero() && up.firstFreeLocked() == up.next && l.Restart(up.next) {
 		up.layout, up.noted = l, false
 	}
 }
 
-// keepSmall has all parts be small that nobody has begun to send, of a file of this
+// useSmallParts has all parts be small that nobody has begun to send, of a file of this
 // size, but for a huge one.
-func (up *transfer) keepSmall(size int64) {
+func (up *upload) useSmallParts(size int64) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	l := up.layout
 	if l.IsZero() {
 		return
 	}
-	for n := up.fromLocked(); n < parts.PerTier && l.Part(n).Off < size; n++ {
+	for n := up.firstFreeLocked(); n < parts.PerTier && l.Part(n).Off < size; n++ {
 		up.noted = !l.Restart(n) && up.noted
 	}
 	up.layout = l
 }
 
-// fromLocked is the first part of those that may be divided in another way.
-func (up *transfer) fromLocked() int32 {
+// firstFreeLocked is the first part of those that may be divided in another way.
+func (up *upload) firstFreeLocked() int32 {
 	from := up.next
 	for n := range up.done {
 		from = max(from, n+1)
@@ -131,7 +131,7 @@ func (up *transfer) fromLocked() int32 {
 }
 
 // noteLayout has the journal know the layout of an upload that was begun.
-func (it *Item) noteLayout(up *transfer) {
+func (it *Item) noteLayout(up *upload) {
 	up.mu.Lock()
 	noted := up.noted
 	up.mu.Unlock()
@@ -139,12 +139,12 @@ func (it *Item) noteLayout(up *transfer) {
 		return
 	}
 	if err := it.note(up.record()); err != nil {
-		it.o.log.Debug("some parts will be sent again by a later process", "key", up.up.Key, "err", err)
+		it.o.log.Debug("some parts will be sent again by a later process", "key", up.remote.Key, "err", err)
 	}
 }
 
-// abandon ends an upload that will not be completed, once its streams are.
-func (o *Outbox) abandon(up *transfer) {
+// abort ends an upload that will not be completed, once its streams are.
+func (o *Outbox) abort(up *upload) {
 	if up == nil {
 		return
 	}
@@ -154,15 +154,15 @@ func (o *Outbox) abandon(up *transfer) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
 		defer cancel()
 		up.create.Do(func() {}) // nobody begins it any more
-		if up.settle(ctx) != nil || up.up.ID == "" {
+		if up.drain(ctx) != nil || up.remote.ID == "" {
 			return
 		}
-		if up.cut.Load() && sleep(ctx, abortAfter) != nil {
+		if up.partCut.Load() && sleep(ctx, abortAfter) != nil {
 			return
 		}
 		// Where the policy refuses, the bucket's lifecycle has to end it.
-		if err := o.bucket.Abort(ctx, up.up); err != nil && !isKind(err, s3backend.NotExist) {
-			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.up.Key, "upload", up.up.ID, "err", err)
+		if err := o.bucket.Abort(ctx, up.remote); err != nil && !isKind(err, s3backend.NotExist) {
+			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.remote.Key, "upload", up.remote.ID, "err", err)
 		}
 	})
 }
@@ -174,14 +174,14 @@ func (o *Outbox) abandon(up *transfer) {
 const abortAfter = time.Second
 
 // upload is the upload that was begun, or nil.
-func (it *Item) upload() *transfer {
+func (it *Item) upload() *upload {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.up
 }
 
-// giveUp ends an upload that will not be completed.
-func (it *Item) giveUp(up *transfer) {
+// giveUpUpload ends an upload that will not be completed.
+func (it *Item) giveUpUpload(up *upload) {
 	if up == nil {
 		return
 	}
@@ -191,39 +191,39 @@ func (it *Item) giveUp(up *transfer) {
 	}
 	it.mu.Unlock()
 	if err := it.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
-		it.o.log.Debug("the journal names an upload that was given up", "key", up.up.Key, "err", err)
+		it.o.log.Debug("the journal names an upload that was given up", "key", up.remote.Key, "err", err)
 	}
-	it.o.abandon(up)
+	it.o.abort(up)
 }
 
 // uploadFor returns the upload to complete and the parts it has to have: the one
 // that was begun if the content still fits it, else a new one.
-func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*transfer, []parts.Part, error) {
+func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*upload, []parts.Part, error) {
 	seq := it.seq()
 	if up := it.upload(); up != nil {
-		if err := up.settle(ctx); err != nil {
+		if err := up.drain(ctx); err != nil {
 			return nil, nil, err
 		}
-		if up.up.ID != "" && !it.o.fast() {
-			up.keepSmall(size)
+		if up.remote.ID != "" && !it.o.largePartsFitSettle() {
+			up.useSmallParts(size)
 			it.noteLayout(up)
 		}
 		switch {
-		case up.up.ID == "": // S3 could not be asked while the file was written
+		case up.remote.ID == "": // S3 could not be asked while the file was written
 		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) && parts.End(up.parts) == size:
 			up.planned = seq
 			return up, up.parts, it.verify(up)
 		case !up.layout.IsZero() && up.layout.Holds(size):
 			return up, up.layout.Plan(size), it.verify(up)
 		}
-		it.giveUp(up)
+		it.giveUpUpload(up)
 	}
-	up := newTransfer(it.o, parts.LayoutFor(size))
-	if !it.o.fast() {
-		up.keepSmall(size)
+	up := newUpload(it.o, parts.LayoutFor(size))
+	if !it.o.largePartsFitSettle() {
+		up.useSmallParts(size)
 	}
 	var list []parts.Part
-	if !it.wholly() {
+	if !it.sendsWhole() {
 		now := it.stage.Snapshot()
 		list = parts.PlanEdit(size, now.BaseValid, now.Dirty)
 	}
@@ -234,23 +234,23 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 	}
 	var err error
 	h = withCommitID(h, newCommitID())
-	if up.up, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
+	if up.remote, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
 		return nil, nil, err
 	}
 	up.create.Do(func() {}) // it is begun
 	up.header = h
 	if err := it.note(up.record()); err != nil {
-		it.o.abandon(up)
+		it.o.abort(up)
 		return nil, nil, err
 	}
 	it.mu.Lock()
 	it.up = up
 	it.mu.Unlock()
-	return up, list, up.settle(ctx)
+	return up, list, up.drain(ctx)
 }
 
-// has reports whether S3 has the part as it is here now.
-func (it *Item) has(up *transfer, p parts.Part) bool {
+// uploaded reports whether S3 has the part as it is here now.
+func (it *Item) uploaded(up *upload, p parts.Part) bool {
 	up.mu.Lock()
 	d, ok := up.done[p.Num]
 	up.mu.Unlock()
@@ -259,7 +259,7 @@ func (it *Item) has(up *transfer, p parts.Part) bool {
 
 // etag is the ETag of the object that the upload's parts make, if S3 has all of size
 // bytes.
-func (up *transfer) etag(size int64) string {
+func (up *upload) etag(size int64) string {
 	if up == nil {
 		return ""
 	}

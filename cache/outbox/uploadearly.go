@@ -6,39 +6,39 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
-// sendEarly sends the parts of a large file that was closed while it settles, so
+// preuploadSealed sends the parts of a large file that was closed while it settles, so
 // that nothing but the completion of its upload is left to do then. Nobody sees
 // any of it before. What fails is done again by the commit, with all its patience;
 // whoever takes the item back before has only wasted the requests.
-func (it *Item) sendEarly() {
-	if it.o.gate.reason() != nil {
+func (it *Item) preuploadSealed() {
+	if it.o.breaker.reason() != nil {
 		return
 	}
-	ctx, a := it.beginEarly(Sealed)
+	ctx, a := it.beginPreparing(Sealed)
 	if a == nil {
 		return
 	}
 	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
 		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
 	}
-	it.endEarly(a)
+	it.endPreparing(a)
 }
 
-// beginEarly begins an attempt that is no delivery yet, of an item that nobody is at work
+// beginPreparing begins an attempt that is no delivery yet, of an item that nobody is at work
 // on and that has this state; else it returns no attempt.
-func (it *Item) beginEarly(state State) (context.Context, *attempt) {
+func (it *Item) beginPreparing(state State) (context.Context, *attempt) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != state {
 		return nil, nil
 	}
 	ctx, cancel := context.WithCancelCause(it.o.ctx)
-	it.attempt = &attempt{cancel: cancel, done: make(chan struct{}), early: true}
+	it.attempt = &attempt{cancel: cancel, done: make(chan struct{}), preparing: true}
 	return ctx, it.attempt
 }
 
-// endEarly ends it. If the item was to be delivered meanwhile, it is now.
-func (it *Item) endEarly(a *attempt) {
+// endPreparing ends it. If the item was to be delivered meanwhile, it is now.
+func (it *Item) endPreparing(a *attempt) {
 	it.mu.Lock()
 	it.attempt = nil
 	due := a.due
@@ -62,51 +62,51 @@ func (it *Item) prepare(ctx context.Context) error {
 	it.mu.Lock()
 	key, delivered := it.key, it.inS3Locked()
 	it.mu.Unlock()
-	if _, copied := it.elsewhere(); copied {
+	if _, copied := it.committedElsewhere(); copied {
 		return nil
 	}
 	size := it.stage.Size()
-	if delivered || size <= parts.Size || it.onlyHeader() {
+	if delivered || size <= parts.Size || it.headerOnly() {
 		return nil
 	}
 	h, err := it.makeHeader(ctx, newCommitID())
 	if err != nil {
 		return err
 	}
-	it.streamRest()
-	_, _, err = it.upParts(ctx, key, size, h)
+	it.preuploadTail()
+	_, _, err = it.uploadParts(ctx, key, size, h)
 	return err
 }
 
-// stream sends the complete parts of a new file while it is written; end is where
+// preupload sends the complete parts of a new file while it is written; end is where
 // the last write ended. It returns at once.
-func (it *Item) stream(end int64) {
+func (it *Item) preupload(end int64) {
 	if it.stage.BaseFitsOnePut() {
-		it.fillBehind()
+		it.materializeAsync()
 		return
 	}
 	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
 		return // as yet it goes by one PutObject
 	}
 	it.mu.Lock()
-	if it.denied != nil || it.offline || it.privateLocked() {
+	if it.denied != nil || it.noPreupload || it.privateLocked() {
 		it.mu.Unlock()
 		return
 	}
 	if it.up == nil {
-		it.up = newTransfer(it.o, parts.LayoutFor(it.stage.Size()))
+		it.up = newUpload(it.o, parts.LayoutFor(it.stage.Size()))
 	}
 	up := it.up
 	it.mu.Unlock()
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	for !up.closed && up.running < streams && up.next <= parts.MaxCount {
+	for !up.closed && up.inFlight < maxPreuploads && up.next <= parts.MaxCount {
 		p := up.layout.Part(up.next)
-		if p.N > up.layout.First && up.next < parts.PerTier && !it.o.fast() {
-			up.beginAnewLocked()
+		if p.N > up.layout.First && up.next < parts.PerTier && !it.o.largePartsFitSettle() {
+			up.restartLocked()
 			p = up.layout.Part(up.next)
 		}
-		if up.whole {
+		if up.sealed {
 			p.N = min(p.N, end-p.Off)
 		} else if end < p.Off+p.N || !it.stage.Has(p.Off, p.Off+p.N) {
 			return
@@ -118,38 +118,40 @@ func (it *Item) stream(end int64) {
 		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq) {
 			continue // sent when the file was closed before
 		}
-		up.running++
-		it.o.work.Go(func() { it.streamPart(up, p) })
+		up.inFlight++
+		it.o.work.Go(func() { it.preuploadPart(up, p) })
 	}
 }
 
-// fast reports whether larger parts than the first are there while a file settles: with
+// largePartsFitSettle reports whether larger parts than the first are there while a file settles: with
 // smaller ones it would not be delivered sooner.
-func (o *Outbox) fast() bool { return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, o.cfg.Settle) }
+func (o *Outbox) largePartsFitSettle() bool {
+	return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, o.cfg.Settle)
+}
 
-// streamRest sends the rest of a closed file, without waiting for what is under way.
-func (it *Item) streamRest() {
+// preuploadTail sends the rest of a closed file, without waiting for what is under way.
+func (it *Item) preuploadTail() {
 	up := it.upload()
 	if up == nil {
 		return
 	}
 	up.mu.Lock()
-	up.beginAnewLocked()
-	up.whole = !up.layout.IsZero()
+	up.restartLocked()
+	up.sealed = !up.layout.IsZero()
 	up.mu.Unlock()
-	it.stream(it.stage.Size())
+	it.preupload(it.stage.Size())
 }
 
-// streamPart sends one part early. Whatever fails is done again by the commit.
-func (it *Item) streamPart(up *transfer, p parts.Part) {
-	err := it.begin(up)
+// preuploadPart sends one part early. Whatever fails is done again by the commit.
+func (it *Item) preuploadPart(up *upload, p parts.Part) {
+	err := it.createUpload(up)
 	if err == nil {
 		it.noteLayout(up)
 		err = it.stage.Open()
 	}
 	if err == nil {
-		err = it.sendPart(up.ctx, up, p)
-		if blocks(err) {
+		err = it.uploadPart(up.ctx, up, p)
+		if isPermanent(err) {
 			err = it.sendRefusedPart(up, p, err)
 		}
 		it.stage.Close()
@@ -158,13 +160,13 @@ func (it *Item) streamPart(up *transfer, p parts.Part) {
 		it.o.log.Debug("part not sent yet", "key", it.Key(), "part", p.Num, "err", err)
 	}
 	up.mu.Lock()
-	up.running--
-	if up.closed && up.running == 0 {
+	up.inFlight--
+	if up.closed && up.inFlight == 0 {
 		close(up.idle)
 	}
 	up.mu.Unlock()
 	if err == nil {
-		it.stream(it.stage.Size())
+		it.preupload(it.stage.Size())
 	}
 }
 
@@ -173,21 +175,21 @@ func (it *Item) streamPart(up *transfer, p parts.Part) {
 // is told by its next write: the file cannot be delivered. One refusal alone does not
 // prove that: right after a policy was changed, some of S3's servers still go by the
 // old one.
-func (it *Item) sendRefusedPart(up *transfer, p parts.Part, because error) error {
-	if !up.asking.CompareAndSwap(false, true) {
+func (it *Item) sendRefusedPart(up *upload, p parts.Part, because error) error {
+	if !up.resending.CompareAndSwap(false, true) {
 		return because
 	}
-	defer up.asking.Store(false)
-	err := it.sendPart(up.ctx, up, p)
-	if blocks(err) {
-		it.refuse(err)
+	defer up.resending.Store(false)
+	err := it.uploadPart(up.ctx, up, p)
+	if isPermanent(err) {
+		it.denyWrites(err)
 	}
 	return err
 }
 
-// refuse fails the next write to the file with err, and sends no more parts until it
+// denyWrites fails the next write to the file with err, and sends no more parts until it
 // is closed.
-func (it *Item) refuse(err error) {
+func (it *Item) denyWrites(err error) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.denied == nil {
@@ -196,13 +198,13 @@ func (it *Item) refuse(err error) {
 	it.denied = err
 }
 
-// begin creates the upload that the parts go to, once. Where S3 refuses it, the
+// createUpload creates the upload that the parts go to, once. Where S3 refuses it, the
 // program that still writes is told by its next write.
-func (it *Item) begin(up *transfer) error {
+func (it *Item) createUpload(up *upload) error {
 	up.create.Do(func() {
 		h, err := it.makeHeader(up.ctx, newCommitID())
 		if err == nil {
-			up.up, err = it.o.bucket.CreateUpload(up.ctx, it.Key(), h)
+			up.remote, err = it.o.bucket.CreateUpload(up.ctx, it.Key(), h)
 		}
 		if err == nil {
 			up.header = h
@@ -211,16 +213,16 @@ func (it *Item) begin(up *transfer) error {
 		up.err = err
 		switch {
 		case err == nil:
-		case blocks(err):
-			it.refuse(err)
+		case isPermanent(err):
+			it.denyWrites(err)
 		default:
 			it.mu.Lock()
-			it.offline = true // the commit tries again, with all its patience
+			it.noPreupload = true // the commit tries again, with all its patience
 			it.mu.Unlock()
 		}
 	})
 	return up.err
 }
 
-// streams is how many parts of one file go up while it is written.
-const streams = 32
+// maxPreuploads is how many parts of one file go up while it is written.
+const maxPreuploads = 32

@@ -4,7 +4,7 @@ import "fmt"
 
 // verify forgets the parts of an earlier process that are not what the staged file
 // holds: they were written again after they had gone up.
-func (it *Item) verify(up *transfer) error {
+func (it *Item) verify(up *upload) error {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	if !up.recovered {

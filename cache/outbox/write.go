@@ -46,11 +46,11 @@ func (it *Item) Append(p []byte) (off int64, n int, err error) {
 }
 
 func (it *Item) beforeWrite() error {
-	if err := it.refused(); err != nil {
+	if err := it.writesDenied(); err != nil {
 		return err
 	}
 	if it.sealed.Load() {
-		it.writtenAgain()
+		it.clearInterruption()
 		if err := it.unseal(); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (it *Item) beforeWrite() error {
 // afterWrite lets the journal know which bytes over the base are ours, or how many a
 // place holds: for a new file that is one, its size tells.
 func (it *Item) afterWrite(off, end int64) error {
-	if it.edits.Load() || it.small() {
+	if it.edits.Load() || it.inSlot() {
 		it.logMu.Lock()
 		known := it.logged.Has(off, end)
 		it.logged.Add(off, end)
@@ -82,7 +82,7 @@ func (it *Item) afterWrite(off, end int64) error {
 		}
 	}
 	it.Renew()
-	it.stream(end)
+	it.preupload(end)
 	return nil
 }
 
@@ -130,7 +130,7 @@ func (it *Item) Punch(off, end int64) error {
 
 // noteSize lets the journal know how much of the base is left, or of what is in a place.
 func (it *Item) noteSize() error {
-	if !it.edits.Load() && !it.small() {
+	if !it.edits.Load() && !it.inSlot() {
 		return nil
 	}
 	size, valid := it.stage.Bounds()
@@ -143,7 +143,7 @@ func (it *Item) noteSize() error {
 // Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
 func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.Lseek(off, hole) }
 
-func (it *Item) refused() error {
+func (it *Item) writesDenied() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.denied

@@ -119,14 +119,14 @@ func (it *Item) ClosedBy(w Writer, killed bool) {
 	if i := it.writtenBy.index(w); i >= 0 {
 		x := &it.writtenBy[i]
 		x.closed, x.done, x.killed = time.Now(), false, killed
-		it.heedKilledLocked(false)
+		it.interruptIfKilledLocked(false)
 	}
 }
 
-// heedKilledLocked interrupts the file if a writer is known to have been killed, of whom no
+// interruptIfKilledLocked interrupts the file if a writer is known to have been killed, of whom no
 // more is to be known. Whoever has only made it counts when it is closed: another may
 // write all that is to be in it.
-func (it *Item) heedKilledLocked(closed bool) {
+func (it *Item) interruptIfKilledLocked(closed bool) {
 	for _, x := range slices.Clone(it.writtenBy) {
 		if x.killed && (closed || !x.begun) {
 			it.interruptLocked(interruption{why: errKilled})
@@ -135,9 +135,9 @@ func (it *Item) heedKilledLocked(closed bool) {
 	}
 }
 
-// askWriters interrupts the file if a signal has ended one of its writers. Who closed it
+// checkWriters interrupts the file if a signal has ended one of its writers. Who closed it
 // the settle time ago and goes on is done with it: how that one ends is no matter.
-func (it *Item) askWriters(closed bool) {
+func (it *Item) checkWriters(closed bool) {
 	it.mu.Lock()
 	all := slices.Clone(it.writtenBy)
 	for _, x := range all {
@@ -157,39 +157,39 @@ func (it *Item) askWriters(closed bool) {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.heedKilledLocked(closed)
+	it.interruptIfKilledLocked(closed)
 }
 
-// AskLater asks the writers that have closed the file by now when the settle time is
+// CheckWritersLater asks the writers that have closed the file by now when the settle time is
 // over, while others have it open.
-func (it *Item) AskLater() {
+func (it *Item) CheckWritersLater() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.asking || len(it.writtenBy) == 0 {
+	if it.checkingWriters || len(it.writtenBy) == 0 {
 		return
 	}
-	it.asking = true
+	it.checkingWriters = true
 	it.o.work.Go(func() {
 		err := sleep(it.o.ctx, it.o.cfg.Settle)
 		it.mu.Lock()
-		it.asking = false
+		it.checkingWriters = false
 		it.mu.Unlock()
 		if err == nil {
-			it.askWriters(false)
+			it.checkWriters(false)
 		}
 	})
 }
 
-// judge asks the writers of a file that has settled, for the last time. It reports
+// settleWriters asks the writers of a file that has settled, for the last time. It reports
 // whether the file stays here for what one of them says.
-func (it *Item) judge() bool {
+func (it *Item) settleWriters() bool {
 	it.mu.Lock()
 	open := it.writers > 0 || len(it.writtenBy) == 0
 	it.mu.Unlock()
 	if open {
 		return false
 	}
-	it.askWriters(true)
+	it.checkWriters(true)
 	it.mu.Lock()
 	if it.writers > 0 || it.goneLocked() {
 		it.mu.Unlock()
@@ -200,7 +200,7 @@ func (it *Item) judge() bool {
 	news := interrupted && !it.interrupted.noted
 	kept := interrupted && it.state == Sealed
 	if kept {
-		it.restLocked(0)
+		it.scheduleOrParkLocked(0)
 	}
 	it.mu.Unlock()
 	if news {
@@ -209,7 +209,7 @@ func (it *Item) judge() bool {
 		}
 	}
 	if kept {
-		it.tell()
+		it.notify()
 		it.o.wake()
 	}
 	return kept

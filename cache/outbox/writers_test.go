@@ -85,7 +85,7 @@ func TestHowWritersEnd(t *testing.T) {
 		{"it was done with the file long before it is killed, and another has it open still", func(r *rig, it *Item, a, b *fakeWriter) {
 			r.writeBy(it, a, "one")
 			it.ClosedBy(a, false)
-			it.AskLater()
+			it.CheckWritersLater()
 			time.Sleep(later)
 			a.killed.Store(true)
 			r.writeBy(it, b, "two")
@@ -94,7 +94,7 @@ func TestHowWritersEnd(t *testing.T) {
 		{"it is killed just after it has closed the file, and another has it open still", func(r *rig, it *Item, a, b *fakeWriter) {
 			r.writeBy(it, a, "one")
 			it.ClosedBy(a, false)
-			it.AskLater()
+			it.CheckWritersLater()
 			time.Sleep(defaultSettle / 2)
 			a.killed.Store(true)
 			time.Sleep(later)
@@ -104,7 +104,7 @@ func TestHowWritersEnd(t *testing.T) {
 		{"it has come back to the file, and is killed", func(r *rig, it *Item, a, b *fakeWriter) {
 			r.writeBy(it, a, "one")
 			it.ClosedBy(a, false)
-			it.AskLater()
+			it.CheckWritersLater()
 			time.Sleep(later)
 			r.writeBy(it, a, "two")
 			a.killed.Store(true)
