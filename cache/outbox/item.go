@@ -30,6 +30,7 @@ type Item struct {
 	path   string       // of the staged file; its journal stands beside it
 	stage  *stage.Stage // nil for a folder
 	sent   atomic.Int64
+	flying atomic.Int64 // bytes more that requests have read which S3 has not answered
 	meter  meter
 	edits  atomic.Bool // it lies over a base
 	sealed atomic.Bool // the journal says that it is closed and complete

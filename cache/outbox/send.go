@@ -40,6 +40,8 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq u
 			return s3backend.Object{}, err
 		}
 	}
+	ticket.OnRead(it.moved)
+	it.meter.begin()
 	obj, err := it.o.bucket.Put(ctx, key, it.stage.Body(0, size, ticket), size, h, cond)
 	ticket.Done(err)
 	if err == nil {
@@ -83,6 +85,14 @@ func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3back
 	}
 	obj.Key = key
 	return it.correctHeader(ctx, obj, up.header, h, seq)
+}
+
+// moved notes that n bytes more are in flight; n is negative where a request has ended.
+func (it *Item) moved(n int64) {
+	it.flying.Add(n)
+	if n > 0 {
+		it.meter.add(n)
+	}
 }
 
 // uploadParts sends what S3 lacks of the parts, to the upload that was begun or to a
@@ -170,6 +180,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 		return err
 	}
 	defer func() { ticket.Done(err) }()
+	ticket.OnRead(it.moved)
 	it.meter.begin()
 	seq := it.seq() // what is written from now on goes up again
 	var got s3backend.Part
@@ -191,7 +202,9 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.remote.Key, "err", err)
 	}
 	it.sent.Add(p.N)
-	it.meter.add(p.N)
+	if p.Copied {
+		it.meter.add(p.N)
+	}
 	up.mu.Lock()
 	up.done[p.Num] = sentPart{Part: p, seq: seq, s3: got}
 	up.mu.Unlock()

@@ -34,13 +34,16 @@ const Paused State = "paused"
 
 // Status tells one thing that is owed.
 type Status struct {
-	Key    string `json:"key"`
-	Path   string `json:"path"` // below the mountpoint; filled in by the cache
-	State  State  `json:"state"`
-	Size   int64  `json:"size"`             // in bytes
-	Sent   int64  `json:"sent"`             // bytes S3 already has
-	Speed  int64  `json:"speed,omitempty"`  // bytes a second, lately
-	Reason string `json:"reason,omitempty"` // of the last failure
+	Key   string `json:"key"`
+	Path  string `json:"path"` // below the mountpoint; filled in by the cache
+	State State  `json:"state"`
+	Size  int64  `json:"size"`            // in bytes
+	Sent  int64  `json:"sent"`            // bytes S3 already has
+	Speed int64  `json:"speed,omitempty"` // bytes a second, lately
+	// InFlight is how many bytes more are on their way, in requests that S3 has not answered
+	// yet: of one that fails they are sent again.
+	InFlight int64  `json:"in_flight,omitempty"`
+	Reason   string `json:"reason,omitempty"` // of the last failure
 	// Theirs is where the other party's version is, for a conflict copy: a key,
 	// which the cache makes a path.
 	Theirs string `json:"theirs,omitempty"`
@@ -199,6 +202,7 @@ func (it *Item) Status() Status {
 	}
 	if st.State == Open || st.State == Uploading {
 		st.Speed = it.meter.rate()
+		st.InFlight = max(0, min(size-st.Sent, it.flying.Load()))
 	}
 	switch {
 	case it.unnamed.Load():

@@ -8,6 +8,9 @@ import (
 // meterSpan is the time over which a speed is told.
 const meterSpan = 10 * time.Second
 
+// markStep is how far marks lie apart: bytes are counted as they are read.
+const markStep = 100 * time.Millisecond
+
 // meter tells how fast a file goes to S3. The zero meter is ready.
 type meter struct {
 	mu    sync.Mutex
@@ -31,6 +34,10 @@ func (m *meter) add(n int64) {
 	m.total += n
 	if n == 0 && len(m.marks) > 0 && now.Sub(m.marks[len(m.marks)-1].at) < meterSpan {
 		return // it goes on
+	}
+	if last := len(m.marks) - 1; last > 0 && now.Sub(m.marks[last-1].at) < markStep {
+		m.marks[last] = mark{now, m.total}
+		return
 	}
 	m.marks = append(m.marks, mark{now, m.total})
 	for len(m.marks) > 2 && now.Sub(m.marks[1].at) > meterSpan {

@@ -28,6 +28,14 @@ func TestMeter(t *testing.T) {
 			m.add(5000)
 		}
 		want("at a new pace", 5000)
+		for range 20_000 {
+			time.Sleep(time.Millisecond)
+			m.add(5)
+		}
+		want("in small steps", 5000)
+		if n := time.Duration(len(m.marks)); n > meterSpan/markStep+5 {
+			t.Errorf("it keeps %d marks", n)
+		}
 		time.Sleep(time.Minute)
 		want("when it stands still", 0)
 	})

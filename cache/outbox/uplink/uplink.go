@@ -76,6 +76,8 @@ type Ticket struct {
 	owner   any
 	n       int64 // bytes that it sends
 	sent    int64 // those of them that are certainly on the connection
+	read    int64 // those of them that were read from the body
+	onRead  func(n int64)
 	began   time.Time
 	over    bool // a connection may read on for a moment
 	ready   chan struct{}
@@ -103,6 +105,23 @@ func (l *Limiter) Acquire(ctx context.Context, owner any, n int64) (*Ticket, err
 	return nil, context.Cause(ctx)
 }
 
+// OnRead has f called with how many bytes more were read from the body: fewer than none where
+// the request is sent again, and where it ends, so that the sum is what is in flight. f is
+// called before the request ends, by one goroutine at a time. OnRead of a nil Ticket does nothing.
+func (t *Ticket) OnRead(f func(n int64)) {
+	if t != nil {
+		t.onRead = f
+	}
+}
+
+// readTo notes that the body was read up to pos. The caller holds the limiter's mu.
+func (t *Ticket) readTo(pos int64) {
+	if n := pos - t.read; n != 0 && t.onRead != nil && !t.over {
+		t.read = pos
+		t.onRead(n)
+	}
+}
+
 // Done ends the request: S3 has answered, or will not. Done of a nil Ticket does nothing.
 func (t *Ticket) Done(err error) {
 	if t == nil {
@@ -111,6 +130,7 @@ func (t *Ticket) Done(err error) {
 	l := t.limiter
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	t.readTo(0)
 	if err == nil {
 		l.progressLocked(t, t.n)
 		if t.n >= parts.Size {
@@ -130,6 +150,7 @@ func (t *Ticket) Done(err error) {
 func (t *Ticket) progress(pos int64) {
 	t.limiter.mu.Lock()
 	defer t.limiter.mu.Unlock()
+	t.readTo(min(pos, t.n))
 	t.limiter.progressLocked(t, max(0, min(pos, t.n)-buffered))
 	t.limiter.admitLocked()
 }

@@ -193,3 +193,36 @@ func TestBytesSentAgainCountAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestReadBytesAreInFlightUntilTheEnd reads a body, again from its beginning, and on after the
+// request has ended: what OnRead is told adds up to what is in flight.
+func TestReadBytesAreInFlightUntilTheEnd(t *testing.T) {
+	for _, outcome := range []error{nil, errors.New("no answer")} {
+		ticket, err := New(requests).Acquire(t.Context(), "a file", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inFlight := int64(0)
+		ticket.OnRead(func(n int64) { inFlight += n })
+		b := Body{io.NewSectionReader(zeros{}, 0, 100), ticket}
+		for _, tt := range []struct {
+			what string
+			do   func()
+			want int64
+		}{
+			{"nothing is read", func() {}, 0},
+			{"a part is read", func() { _, _ = io.ReadFull(b, make([]byte, 30)) }, 30},
+			{"more is read", func() { _, _ = io.ReadFull(b, make([]byte, 30)) }, 60},
+			{"it is summed", func() { _, _ = b.ReadAt(make([]byte, 100), 0) }, 60},
+			{"it is sent again", func() { _, _ = b.Seek(0, io.SeekStart); _, _ = io.ReadFull(b, make([]byte, 10)) }, 10},
+			{"all is read", func() { _, _ = io.ReadAll(b) }, 100},
+			{"it has ended", func() { ticket.Done(outcome) }, 0},
+			{"a connection reads on", func() { _, _ = b.Seek(0, io.SeekStart); _, _ = io.ReadFull(b, make([]byte, 10)) }, 0},
+		} {
+			if tt.do(); inFlight != tt.want {
+				t.Errorf("%s, and %d bytes are in flight, want %d", tt.what, inFlight, tt.want)
+			}
+		}
+	}
+	(*Ticket)(nil).OnRead(nil)
+}
