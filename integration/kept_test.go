@@ -67,7 +67,7 @@ func TestStatusFindsEveryOutbox(t *testing.T) {
 			for _, args := range [][]string{{"status"}, {"status", m.dir}, {"status", m.path(delivery)}} {
 				out, err := m.run(args...)
 				out = m.block(out)
-				if err != nil || !containsAll(out, []string{m.dir, c.says, "small", "large", "odd", "sealed", "s3share recover --bucket " + x.Bucket, "draft.part", "private"}) ||
+				if err != nil || !containsAll(out, []string{m.dir, c.says, "small", "large", "odd", "waiting", "s3share recover --bucket " + x.Bucket, "draft.part", "private"}) ||
 					containsAny(out, []string{"is delivered", "odd\t"}) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
@@ -91,7 +91,7 @@ func TestStatusFindsEveryOutbox(t *testing.T) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
 			}
-			if out, err := m.run("why", m.path(delivery+"small")); err != nil || !containsAll(out, []string{"small: sealed", "its daemon has ended", "s3share recover"}) {
+			if out, err := m.run("why", m.path(delivery+"small")); err != nil || !containsAll(out, []string{"small: waiting", "its daemon has ended", "s3share recover"}) {
 				t.Errorf("why: %v\n%s", err, out)
 			}
 			for _, name := range []string{"delivered", "never"} {

@@ -60,7 +60,7 @@ func FuzzAnswers(f *testing.F) {
 		say(err)
 		if err == nil {
 			p := control.Target{Client: link, State: st, Path: "Delivery/a"}
-			say(ui.PrintStates(out, []control.State{st, st}))
+			say(ui.PrintStates(out, []control.State{st, st}, false))
 			say(printWhy(out, p, true))
 			w := ui.NewWatcher(out)
 			w.Show(st)

@@ -14,27 +14,27 @@ import (
 )
 
 func newStatus() *cobra.Command {
-	var asJSON, watching bool
+	var asJSON, watching, everything bool
 	cmd := &cobra.Command{
 		Use:   "status [DIR|FILE]",
 		Short: "Tell what is mounted, and what is not delivered yet",
-		Long: `Tell what the mount on DIR has not delivered yet, and why; or of one FILE, or
-what is below a folder, where it is on its way. Without an argument, tell of all
-mounts of this user, and of each outbox in which something waits though its mount
-has ended; these are read where they lie, without S3.
+		Long: `Tell how the mount on DIR is: whether S3 answers, then what needs a person, why, and
+what to do about it, then what is on its way; or of one FILE, or what is below a
+folder, where it is on its way. Without an argument, tell of all mounts of this user,
+and of each outbox in which something waits though its mount has ended; these are
+read where they lie, without S3.
 
-A file is open (a program writes it), private (its name never leaves this
-machine), sealed (closed, and safe here), uploading, removing, delivered, blocked
-(S3 refuses it; kept here), interrupted (its writer was ended; kept here) or in
-conflict (delivered beside the other party's version).
+A file is open for writing (by a program), private (its name never leaves this
+machine), waiting (closed, and safe here), uploading, being removed, delivered,
+blocked (S3 refuses it; kept here), interrupted (its writer was ended; kept here) or
+in conflict (delivered beside the other party's version).
 
 Where S3 cannot be asked about a FILE, it is not known whether it is delivered: that
 is said with its reason, and the exit status is 1, as for a FILE that is not there.
 
---json prints a list of objects for scripts: sizes and sent are in bytes, speed in
-bytes a second, and a byte of a name that is no UTF-8 is a lone surrogate, as Python
-reads it. --watch goes on, with bars on a terminal and else with a line for
-each change, until the mount is undone or Ctrl-C.
+--json prints a list of objects for scripts, as docs/status-json.md tells: sizes are
+in bytes, speeds in bytes a second. --watch goes on, with bars on a terminal and else
+with a line for each change, until the mount is undone or Ctrl-C.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,6 +58,7 @@ each change, until the mount is undone or Ctrl-C.
 				if p.Path != "" && len(p.State.Rows()) == 0 {
 					problem = p.State.File.Problem("tell the status of", p)
 				}
+				p.State.Schema = control.Schema
 				all = append(all, p.State)
 			}
 			var err error
@@ -66,12 +67,13 @@ each change, until the mount is undone or Ctrl-C.
 				enc.SetIndent("", "  ")
 				err = enc.Encode(all)
 			} else if problem == nil || len(args) == 0 && len(all) > 0 {
-				err = ui.PrintStates(cmd.OutOrStdout(), all)
+				err = ui.PrintStates(cmd.OutOrStdout(), all, everything)
 			}
 			return errors.Join(problem, err)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&everything, "all", false, "list every file, however many there are")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on, and show each change")
 	return cmd
 }

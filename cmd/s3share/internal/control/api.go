@@ -137,8 +137,13 @@ func ClockText(t time.Time) string {
 // MaxRequest bounds what a request brings, in bytes.
 const MaxRequest = 1 << 20
 
+// Schema is the version of what s3share status --json prints, which docs/status-json.md
+// documents. It grows when a field changes its meaning or goes; a new field leaves it as it is.
+const Schema = 1
+
 // State is what a daemon tells about itself.
 type State struct {
+	Schema    int                   `json:"schema,omitempty"` // of status --json alone
 	Version   string                `json:"version"`
 	PID       int                   `json:"pid"`
 	Dir       string                `json:"dir"` // the mountpoint
@@ -264,6 +269,9 @@ type LoginAnswer struct {
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
 }
+
+// Runs reports whether a daemon answers for it.
+func (st *State) Runs() bool { return st.Daemon == "" || st.Daemon == DaemonRuns }
 
 // Label is what people call the exchange.
 func (st *State) Label() string {

@@ -128,6 +128,18 @@ func WritesToTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// TerminalWidth returns how many columns the terminal has that w writes to: 0 if it is none.
+func TerminalWidth(w io.Writer) int {
+	f, ok := RawWriter(w).(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
 // ReadsFromTerminal reports whether stdin is a terminal, so that a person can answer.
 func ReadsFromTerminal(stdin io.Reader) bool {
 	f, ok := stdin.(*os.File)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
 // Advice tells people what to do about a file; "" for nothing.
@@ -23,7 +24,7 @@ func Advice(o outbox.Status, st control.State) string {
 		if st.Daemon != "" && st.Daemon != control.DaemonRuns {
 			return "once it is mounted again, write it again, or send it as it is with s3share deliver"
 		}
-		return fmt.Sprintf("write it again, or send it as it is: s3share deliver %q", file)
+		return "write it again, or send it as it is: s3share deliver " + hint.ShellQuote(file)
 	case outbox.Conflict:
 		return fmt.Sprintf("join it with %q, then remove or rename it", o.Theirs)
 	case outbox.Sealed, outbox.Uploading, outbox.Removing:

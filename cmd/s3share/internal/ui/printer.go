@@ -24,9 +24,10 @@ func colours(w io.Writer) bool {
 
 // The codes of ECMA-48, "select graphic rendition".
 const (
-	bold  = "1"
-	red   = "31"
-	green = "32"
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
 )
 
 func (n Printer) paint(code, s string) string {

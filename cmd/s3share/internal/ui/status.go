@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
@@ -22,28 +22,31 @@ var stateWords = map[outbox.State]string{
 	outbox.Removing:    "being removed from the bucket",
 	outbox.Blocked:     "cannot be delivered",
 	outbox.Interrupted: "its writer was interrupted",
-	outbox.Conflict:    "delivered beside the other party's version",
+	outbox.Conflict:    outbox.ConflictReason,
 }
 
 // StateText is a file's state, as docs/semantics.md names it.
 func StateText(st outbox.Status) string {
-	if st.State == outbox.Uploading {
+	switch st.State {
+	case outbox.Uploading:
 		return fmt.Sprintf("%s %d%%", st.State, percent(st))
+	case outbox.Sealed:
+		return "waiting"
 	}
 	return hint.OneLine(string(st.State))
 }
 
-// percent is how much of a file S3 has.
+// percent is how much of a file S3 has, or was sent to it.
 func percent(st outbox.Status) int64 {
 	if st.Size <= 0 {
 		return 0
 	}
-	return min(100, 100*st.Sent/st.Size)
+	return min(99, int64(100*float64(movedOf(st))/float64(st.Size)))
 }
 
 // ReasonText is why a file is where it is, on one line.
 func ReasonText(st outbox.Status) string {
-	if st.Reason != "" {
+	if st.Reason != "" && st.State != outbox.Conflict {
 		return hint.OneLine(st.Reason)
 	}
 	return stateWords[st.State]
@@ -57,43 +60,74 @@ func ReasonIn(st *control.State, o outbox.Status) string {
 	return ReasonText(o)
 }
 
-// PrintStates writes the table of s3share status to out.
-func PrintStates(out io.Writer, all []control.State) error {
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(out, "nothing is mounted")
-		return err
+// PrintStates writes what s3share status tells to out: of each mount and outbox how it is, what
+// needs a person, and what moves. On a terminal long lists are cut, unless all is set.
+func PrintStates(out io.Writer, states []control.State, all bool) error {
+	p := &page{screen: screenOf(out)}
+	p.states(states, all, time.Now())
+	return p.writeTo(out)
+}
+
+// maxRows is how many files of a group a terminal shows.
+const maxRows = 8
+
+func (p *page) states(states []control.State, all bool, now time.Time) {
+	if len(states) == 0 {
+		p.line(0, span{"", "nothing is mounted, and nothing waits"})
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for i, st := range all {
+	for i := range states {
 		if i > 0 {
-			fmt.Fprintln(w)
+			p.line(0)
 		}
-		fmt.Fprintf(w, "%s\n", hint.OneLine(headline(st)))
-		if st.Paused != nil {
-			fmt.Fprintf(w, "  paused: %s\n", hint.OneLine(st.Paused.Reason))
-			if st.Paused.Hint != "" {
-				fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(st.Paused.Hint))
-			}
-		} else {
-			printConnection(w, st.Connection)
+		p.state(&states[i], all, now)
+	}
+}
+
+func (p *page) state(st *control.State, all bool, now time.Time) {
+	list := func(indent int, rows [][]string, whole bool) {
+		most := len(rows)
+		if !all && p.width > 0 && most > maxRows+1 {
+			most = maxRows
 		}
-		if do := st.Advice(); do != "" {
-			fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(do))
-		}
-		if len(st.Pending) == 0 && (st.Path == "" || len(st.Conflicts) == 0) {
-			fmt.Fprintf(w, "  %s\n", NothingPendingText(&st))
-		}
-		rows := st.Rows()
-		if len(rows) == 0 {
-			continue
-		}
-		fmt.Fprintln(w, "  FILE\tSTATE\tSIZE\tSENT\tSPEED\tAGE\tREASON")
-		for _, o := range rows {
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				NameText(o), StateText(o), SizeText(o.Size), SizeText(o.Sent), speedText(o.Speed), ageText(time.Since(o.Since)), ReasonIn(&st, o))
+		p.table(indent, rows[:most], whole)
+		if n := len(rows) - most; n > 0 {
+			p.line(indent, span{"", fmt.Sprintf("and %d more, which s3share status --all lists", n)})
 		}
 	}
-	return w.Flush()
+	w := newWork(st)
+	dir, what := headline(st)
+	p.line(0, span{bold, dir}, span{"", " " + what})
+	line, advice := health(st, w)
+	p.line(2, line...)
+	toDo := func(indent int, advice string) {
+		if advice != "" {
+			p.line(indent, span{bold, "to do:"}, span{"", " " + advice})
+		}
+	}
+	toDo(2, advice)
+	for _, g := range w.problems {
+		p.line(2, span{g.code, g.label + ":"}, span{"", " " + g.reason})
+		toDo(4, g.advice(st))
+		list(4, g.rows(now), true)
+	}
+	for _, g := range w.retries {
+		p.line(2, span{g.code, g.label + ":"}, span{"", " " + g.reason})
+		list(4, movingRows(g.files), false)
+	}
+	if len(w.moving) > 0 {
+		closed := slices.DeleteFunc(slices.Clone(w.moving), func(o outbox.Status) bool { return o.State == outbox.Open })
+		switch {
+		case len(w.problems)+len(w.retries) == 0: // the line of health says so
+		case len(closed) == 0:
+			p.line(2, span{"", "being written:"})
+		default:
+			p.line(2, span{"", "to deliver: " + movedText(closed)})
+		}
+		list(4, movingRows(w.moving), false)
+	}
+	if len(w.private) > 0 {
+		p.line(2, span{"", privateText(w.private)})
+	}
 }
 
 // NothingPendingText says what is known where nothing waits.
@@ -132,26 +166,6 @@ func ageText(d time.Duration) string {
 	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
-// printConnection prints a line about a connection that is not online.
-func printConnection(w io.Writer, c *control.Connection) {
-	if c == nil || c.State == control.Online {
-		return
-	}
-	last := ""
-	if !c.Answered.IsZero() {
-		last = fmt.Sprintf("; S3 answered last at %s", control.ClockText(c.Answered))
-	}
-	switch c.State {
-	case control.NoAnswer:
-		fmt.Fprintf(w, "  %s%s\n", c.Reason, last)
-	default:
-		fmt.Fprintf(w, "  %s since %s: %s%s\n", c.State, control.ClockText(c.Since), hint.OneLine(c.Reason), last)
-	}
-	if c.Hint != "" {
-		fmt.Fprintf(w, "  to do:  %s\n", hint.OneLine(c.Hint))
-	}
-}
-
 // asOf is when S3 answered last, where it does not now: what is delivered then is all
 // that is known to be.
 func asOf(c *control.Connection) string {
@@ -175,24 +189,16 @@ func SizeText(n int64) string {
 	return strconv.FormatFloat(x, 'f', 1, 64) + " " + unit
 }
 
-func headline(st control.State) string {
-	what := cmp.Or(st.Bucket, "an exchange")
+// headline is where an exchange is mounted, and which it is.
+func headline(st *control.State) (dir, what string) {
+	what = cmp.Or(st.Bucket, "an exchange")
 	if st.Exchange != "" && st.Exchange != st.Bucket {
 		what = st.Exchange + ", the bucket " + st.Bucket
 	}
 	if st.ReadOnly {
 		what += ", read-only"
 	}
-	switch {
-	case (st.Daemon == "" || st.Daemon == control.DaemonRuns) && !st.Mounted:
-		what += ", no longer mounted, still delivering"
-	case st.Daemon == "" || st.Daemon == control.DaemonRuns:
-	case st.Daemon == control.DaemonEnded && !st.Mounted:
-		what += ", not mounted"
-	default:
-		what += ", " + st.DaemonText()
-	}
-	return fmt.Sprintf("%s (%s)", cmp.Or(st.Dir, st.StateDir), what)
+	return cmp.Or(st.Dir, st.StateDir), "(" + what + ")"
 }
 
 // nameOf is how a file is called.

@@ -14,9 +14,9 @@ import (
 
 func TestPrintStates(t *testing.T) {
 	now, noon := time.Now(), time.Date(2026, 1, 2, 12, 0, 0, 0, time.Local)
-	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Size: 1 << 20, Sent: 1 << 20, Since: now.Add(-49 * time.Hour)}
+	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Theirs: "Delivery/t", Size: 1 << 20, Sent: 1 << 20, Since: now.Add(-49 * time.Hour)}
 	moving := outbox.Status{Path: "Delivery/m", State: outbox.Uploading, Size: 3 << 20, Sent: 1 << 20, Speed: 512 << 10, Since: now.Add(-90 * time.Second)}
-	stuck := outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
+	stuck := outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied", Hint: "ask"}
 	stuck.Since = now.Add(-3 * time.Hour)
 	var out bytes.Buffer
 	err := PrintStates(&out, []control.State{
@@ -30,18 +30,23 @@ func TestPrintStates(t *testing.T) {
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Online, Answered: noon}},
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Offline, Answered: noon, Since: noon.Add(time.Second), Words: control.Words{Reason: "nothing answers", Hint: "check it"}}},
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.NoAnswer, Answered: noon, Words: control.Words{Reason: "no answer from S3 in 2s"}}},
-		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon}, Paused: &control.Pause{Words: control.Words{Reason: "expired", Hint: "s3share login"}}},
+		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon, Words: control.Words{Reason: "expired"}}, Paused: &control.Pause{Words: control.Words{Reason: "expired", Hint: "s3share login"}}},
 		{Dir: "/mnt/f", Bucket: "b", Mounted: true, Connection: &control.Connection{State: control.Refused, Answered: noon, Since: noon, Words: control.Words{Reason: "no bucket"}}, Pending: []outbox.Status{stuck}},
-	})
+	}, false)
 	want := strings.TrimPrefix(`
 /mnt/a (b)
   all is delivered
 
-/mnt/c (team, the bucket d, read-only, no longer mounted, still delivering)
-  FILE           STATE          SIZE     SENT     SPEED        AGE  REASON
-  Delivery/b     blocked        20 B     0 B                   3h   access denied
-  Delivery/m     uploading 33%  3.0 MiB  1.0 MiB  512.0 KiB/s  1m   being sent
-  Delivery/a\nb  conflict       1.0 MiB  1.0 MiB               2d   delivered beside the other party's version
+/mnt/c (team, the bucket d, read-only)
+  no longer mounted, still delivering; 2 files need attention; 1 file on its way
+  blocked: access denied
+    to do: ask; then s3share retry
+    Delivery/b  20 B  3h ago
+  conflict: it changed in the bucket too; this is our version
+    to do: join it with "Delivery/t", then remove or rename it
+    Delivery/a\nb  1.0 MiB  2d ago
+  to deliver: 1.0 MiB of 3.0 MiB, 512.0 KiB/s, 4 s left
+    Delivery/m  uploading 33%  3.0 MiB  512.0 KiB/s  4 s left
 
 /mnt/e (b)
   Delivery/x is delivered
@@ -59,26 +64,24 @@ func TestPrintStates(t *testing.T) {
   all below Delivery is delivered
 
 /mnt/f (b)
-  all is delivered
+  online; all is delivered
 
 /mnt/f (b)
-  offline since 2026-01-02 12:00: nothing answers; S3 answered last at 2026-01-02 12:00
-  to do:  check it
-  all is delivered as of 2026-01-02 12:00
+  offline since 2026-01-02 12:00: nothing answers; all is delivered as of 2026-01-02 12:00
+  to do: check it
 
 /mnt/f (b)
-  no answer from S3 in 2s; S3 answered last at 2026-01-02 12:00
-  all is delivered as of 2026-01-02 12:00
+  no answer from S3 in 2s; all is delivered as of 2026-01-02 12:00
 
 /mnt/f (b)
-  paused: expired
-  to do:  s3share login
-  all is delivered as of 2026-01-02 12:00
+  refused since 2026-01-02 12:00: expired; all is delivered as of 2026-01-02 12:00
+  to do: s3share login
 
 /mnt/f (b)
-  refused since 2026-01-02 12:00: no bucket; S3 answered last at 2026-01-02 12:00
-  FILE        STATE    SIZE  SENT  SPEED  AGE  REASON
-  Delivery/b  blocked  20 B  0 B          3h   access denied
+  refused since 2026-01-02 12:00: no bucket; 1 file needs attention
+  blocked: access denied
+    to do: ask; then s3share retry
+    Delivery/b  20 B  3h ago
 `, "\n")
 	if err != nil || out.String() != want {
 		t.Errorf("printStates: %v\n%s\nwant\n%s", err, &out, want)

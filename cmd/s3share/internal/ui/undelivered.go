@@ -28,7 +28,7 @@ func PrintUndelivered(w io.Writer, left []outbox.Status) {
 	for _, st := range left[:min(len(left), maxListed)] {
 		why := st.Reason
 		if why == "" {
-			why = stateWords[st.State]
+			why = ReasonText(st)
 		}
 		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), SizeText(st.Size), hint.OneLine(why))
 	}

@@ -36,7 +36,7 @@ func TestWatcher(t *testing.T) {
 		want  string
 	}{
 		{[][]outbox.Status{{sealed}, {sealed}, {}}, cache.Delivered,
-			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: delivered\n"},
+			"12:00:00 /mnt/Delivery/a: waiting, 10 B\n12:00:00 /mnt/Delivery/a: delivered\n"},
 		{[][]outbox.Status{{up(0)}, {up(50)}, {up(520)}, {up(530)}, {}}, cache.Delivered,
 			"12:00:00 /mnt/Delivery/big: uploading 0%, 1000 B, 100 B/s\n12:00:00 /mnt/Delivery/big: uploading 52%, 1000 B, 100 B/s\n" +
 				"12:00:00 /mnt/Delivery/big: delivered\n"},
@@ -44,11 +44,11 @@ func TestWatcher(t *testing.T) {
 		{[][]outbox.Status{{blocked}, {blocked}, {}}, cache.Removed,
 			"12:00:00 /mnt/Delivery/b: blocked, access denied\n12:00:00 /mnt/Delivery/b: removed\n"},
 		{[][]outbox.Status{{sealed}, {}}, cache.Renamed,
-			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: goes by another name now\n"},
+			"12:00:00 /mnt/Delivery/a: waiting, 10 B\n12:00:00 /mnt/Delivery/a: goes by another name now\n"},
 		{[][]outbox.Status{{sealed}, {}}, cache.Unknown,
-			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
+			"12:00:00 /mnt/Delivery/a: waiting, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
 		{[][]outbox.Status{{later}, {}}, cache.Delivered, // of what was there before
-			"12:00:00 /mnt/Delivery/a: sealed, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
+			"12:00:00 /mnt/Delivery/a: waiting, 10 B\n12:00:00 /mnt/Delivery/a: waits no more; what became of it is not known here\n"},
 	} {
 		var out bytes.Buffer
 		w := NewWatcher(&out)

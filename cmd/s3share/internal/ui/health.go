@@ -1,0 +1,68 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+)
+
+// HealthText is a mount's connection to S3 in one line.
+func HealthText(c *control.Connection) string {
+	switch c.State {
+	case control.Online:
+		return "online"
+	case control.NoAnswer:
+		return hint.OneLine(c.Reason)
+	}
+	return fmt.Sprintf("%s since %s: %s", hint.OneLine(c.State), control.ClockText(c.Since), hint.OneLine(c.Reason))
+}
+
+// health is the line that says how a mount or an outbox is, and what to do about it; "" for
+// nothing.
+func health(st *control.State, w *work) (line []span, advice string) {
+	state := span{}
+	c := st.Connection
+	switch {
+	case !st.Runs() && st.Daemon == control.DaemonEnded && !st.Mounted:
+		state = span{yellow, "not mounted"}
+	case !st.Runs():
+		state = span{red, st.DaemonText()}
+	case c != nil && c.State != control.Online && c.State != control.NoAnswer:
+		state = span{yellow, HealthText(c)}
+		if c.State != control.Offline {
+			state.code = red
+		}
+		advice = c.Hint
+	case st.Paused != nil:
+		state = span{yellow, "paused: " + hint.OneLine(st.Paused.Reason)}
+	case c != nil && c.State == control.NoAnswer:
+		state, advice = span{yellow, HealthText(c)}, c.Hint
+	case c != nil:
+		state = span{green, HealthText(c)}
+	}
+	if st.Paused != nil {
+		advice = st.Paused.Hint
+	}
+	if do := st.Advice(); do != "" {
+		advice = do
+	}
+	if st.Runs() && !st.Mounted {
+		const draining = "no longer mounted, still delivering"
+		if state.code == green || state.text == "" {
+			state.text = draining
+		} else {
+			state.text = draining + "; " + state.text
+		}
+	}
+	rest := strings.Join(w.summary(st), "; ")
+	switch {
+	case state.text == "":
+		return []span{{"", rest}}, hint.OneLine(advice)
+	case rest != "":
+		state.text += ";"
+		rest = " " + rest
+	}
+	return []span{state, {"", rest}}, hint.OneLine(advice)
+}
