@@ -51,7 +51,7 @@ func TestRepairTouchesNothingOfOthers(t *testing.T) {
 				before[key] = x.aclOf(key)
 			}
 			out, code := x.as(t, client, nil, "repair")
-			want := "0 objects of 0"
+			want := "nothing to repair"
 			if acls {
 				want = "1 object of 1"
 			}

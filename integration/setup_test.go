@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -234,6 +235,42 @@ func TestSetUpAgain(t *testing.T) {
 	}
 }
 
+// TestSetUpAgainWhereItIsMounted runs init and join once more where the exchange is mounted
+// already: that is no error, and the client's line is printed. Another exchange does not go
+// on the same directory.
+func TestSetUpAgainWhereItIsMounted(t *testing.T) {
+	t.Parallel()
+	needFuse(t)
+	needTools(t, "bash")
+	x := newPlace(t)
+	o, c := newDesk(t, x, owner), newDesk(t, x, client)
+	invitation := regexp.MustCompile(`s3share:[^ \n]+`)
+	make := "s3share init " + x.Bucket + " exchange --yes --client " + clientName(x)
+	said, err := o.types(t, make)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	o.unmountLater(t)
+	join := "s3share join " + invitation.FindString(said) + " exchange"
+	if said, err := c.types(t, join); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	c.unmountLater(t)
+	const already = "It is mounted on exchange already."
+	if said, err := o.types(t, make); err != nil || !strings.Contains(said, already) || invitation.FindString(said) == "" {
+		t.Errorf("init, run again, ends with %v and says\n%s", err, said)
+	}
+	if said, err := c.types(t, join); err != nil || !strings.Contains(said, already) {
+		t.Errorf("join, run again, ends with %v and says\n%s", err, said)
+	}
+	if said, err := o.types(t, make+" --name other"); err == nil || !strings.Contains(said, "is mounted there already") || invitation.FindString(said) == "" {
+		t.Errorf("init of another exchange ends with %v and says\n%s", err, said)
+	}
+	if said, err := o.types(t, make+" --dry-run"); err != nil || invitation.FindString(said) == "" {
+		t.Errorf("init --dry-run ends with %v and does not say what the client runs:\n%s", err, said)
+	}
+}
+
 // statements are the bucket's, each in one form of writing.
 func statements(t *testing.T, x *exchange) (all []string) {
 	t.Helper()
@@ -272,7 +309,7 @@ func TestJoinSurvivesOddAnswers(t *testing.T) {
 		}{{400, "InvalidRequest"}, {405, "MethodNotAllowed"}, {409, "InvalidBucketState"}, {501, "NotImplemented"}} {
 			answering(odd.status, odd.code, "odd", op)(x, g)
 			d := newDesk(t, x, client)
-			if out, err := d.types(t, "s3share join "+line); err != nil || !strings.Contains(out, "Yours is the exchange") {
+			if out, err := d.types(t, "s3share join "+line); err != nil || !strings.Contains(out, "The exchange "+strconv.Quote(x.Bucket)+" is in") {
 				t.Errorf("%s answers %d %s: %v\n%s", op, odd.status, odd.code, err, out)
 			}
 		}

@@ -25,6 +25,8 @@ type initCmd struct {
 	name, config              string
 	remove                    string // who is let in no more, "" for nobody
 	dir                       string // to mount on, "" for not to
+
+	done bool // the plan is carried out
 }
 
 func newInit() *cobra.Command {
@@ -35,15 +37,16 @@ func newInit() *cobra.Command {
 		Long: `Make BUCKET an exchange, or let one more client into it, and print the line that
 the client runs. It is for the bucket's owner.
 
-The bucket is made, in the region that --region or the profile names, or if it is
-yours, adopted. Public access is blocked, ACLs
-are off, new objects are encrypted, requests without TLS are refused, uploads
-that were given up end after seven days, and the client is let in by the bucket
-policy. The plan is shown first (with --json --yes, afterwards). Run again, init changes
-only what is no longer as it should be. Statements and rules of others stay, and no setting
-is loosened. If a client that is let in already, by whatever statement, could do more than
-now, init shows that and asks about it separately; with --yes it needs --widen too. Without
---grant, statements of a client that somebody has changed stay as they are.
+The bucket is made in the region that --region or the profile names, or adopted if
+it is yours. Public access is blocked, ACLs are off, new objects are encrypted,
+requests without TLS are refused, uploads that were given up end after seven days,
+and the bucket policy lets the client in. The plan is shown first (with --json --yes,
+afterwards). Run again, init changes only what is no longer as it should be.
+Statements and rules of others stay, and no setting is loosened.
+
+If a client that is let in already, by whatever statement, could do more than now,
+init shows that and asks about it separately; with --yes it needs --widen too.
+Without --grant, statements of a client that somebody has changed stay as they are.
 
 --grant says what the client may do:
 
@@ -52,16 +55,25 @@ now, init shows that and asks about it separately; with --yes it needs --widen t
     article   get and put in both
     full      get, put and delete in both
 
-All of them may list. On a server that is not AWS only the bucket, its folders
-and the policy are set up; docs/access.md tells why, and what it means.
+All of them may list.
+
+With --until the client's access ends by itself. S3 refuses it from then on, and what
+was delivered stays. Run init again with a later date, or with --until never, to let
+it in again. With --keep 90d, S3 deletes each object of both folders for good 90 days
+after it was put there, whoever put it there. Without these flags, both stay as they
+are. docs/access.md says more about them.
+
+On a server that is not AWS only the bucket, its folders and the policy are set up;
+docs/access.md says why, and what it means.
 
 The exchange is written into your config file too, and mounted if DIR is given.
 
-With --remove nobody is let in: the statements of s3share for that account, and for its
-users and roles, are taken out of the policy, and nothing else is changed. Where
-statements of others still let it in, they are named, and the exit status is 1.
+With --remove, the statements of s3share for that account, and for its users and
+roles, are taken out of the policy, and nothing else is changed. If statements of
+others still let it in, they are named, and the exit status is 1.
 ` + exitCodes,
 		Example: `  s3share init team-exchange --client 444455556666 --region eu-central-1
+  s3share init team-exchange --client 444455556666 --until 2027-01-31 --keep 90d
   s3share init team-exchange --client arn:aws:iam::444455556666:role/delivery --grant dropbox --dry-run
   s3share init team-exchange --client 444455556666 --terraform > exchange.tf
   s3share init team-exchange --remove 444455556666`,
@@ -89,6 +101,7 @@ statements of others still let it in, they are named, and the exit status is 1.
 	in.ownerFlags.register(flags)
 	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
 	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
+	flags.StringVar(&in.keep, "keep", "", "the `TIME` after which S3 deletes objects for good, like 90d, or forever (default: as it is now)")
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&in.widen, "widen", false, "let a client that is let in already do more than now")
 	flags.BoolVar(&in.dryRun, "dry-run", false, "show what would be changed, and change nothing")
@@ -170,10 +183,14 @@ func (in *initCmd) run(ctx context.Context, stdin io.Reader, out io.Writer) erro
 		}
 	}
 	if in.dryRun {
+		in.showLine(n, plan)
 		return nil
 	}
 	if !plan.Nothing() {
-		if err := in.ask(stdin, out, plan); err != nil {
+		if err := in.ask(stdin, out, plan); errors.Is(err, errDeclined) {
+			in.showLine(n, plan)
+			return err
+		} else if err != nil {
 			return err
 		}
 		err := plan.Apply(ctx, client, func(done access.Step) {
@@ -188,6 +205,7 @@ func (in *initCmd) run(ctx context.Context, stdin io.Reader, out io.Writer) erro
 		if err != nil {
 			return explainSetup(s.Destination(), err)
 		}
+		in.done = true
 	}
 	return in.finish(n, s, plan)
 }
@@ -197,7 +215,7 @@ func (in *initCmd) checkWidening(plan *access.Plan) error {
 	if len(plan.Wider) == 0 || in.widen {
 		return nil
 	}
-	return hint.With(fmt.Errorf("more would be allowed than now: %s", strings.Join(plan.Wider, "; ")),
+	return hint.With(fmt.Errorf("this would allow more than now: %s", strings.Join(plan.Wider, "; ")),
 		"if that is meant, say --widen; --dry-run shows all of it")
 }
 
@@ -209,6 +227,11 @@ func (in *initCmd) ask(stdin io.Reader, out io.Writer, plan *access.Plan) error 
 	}
 	if len(plan.Wider) > 0 && !in.widen {
 		if err := confirm(stdin, out, "Allow more than now?", lookOnly); err != nil {
+			return err
+		}
+	}
+	if plan.Deletes != "" {
+		if err := confirm(stdin, out, "Have objects deleted for good?", lookOnly); err != nil {
 			return err
 		}
 	}
@@ -233,7 +256,7 @@ func (in *initCmd) plan(ctx context.Context, s *config.Settings) (*s3backend.Cli
 		return nil, nil, err
 	}
 	if client.AWS() && setup.Client == accountRoot(setup.Client, found.Owner) {
-		return nil, nil, hint.Usage("name the other party's account", "the account %s is the bucket owner's own", found.Owner)
+		return nil, nil, hint.Usage("name the other party's account", "the client %s is the bucket's own account", found.Owner)
 	}
 	if setup.KMSKey != "" {
 		if err := access.CheckKey(setup.KMSKey, found.Region); err != nil {
@@ -269,16 +292,25 @@ func (in *initCmd) show(n ui.Printer, plan *access.Plan) error {
 	}
 	n.Line("")
 	showRights(n, access.LintTerms(plan.Policy, plan.Setup.Terms), plan.Setup.Client)
+	if plan.Ended() {
+		n.Line("")
+		n.Line("The client's access has ended. --until with a later date, or never, lets it in again.")
+	}
+	if plan.Deletes != "" {
+		n.Line("")
+		n.Line("This deletes objects of both parties:")
+		n.Line("  " + hint.OneLine(plan.Deletes))
+	}
 	if len(plan.Wider) > 0 {
 		n.Line("")
-		n.Line("More is allowed then than now:")
+		n.Line("This allows more than now:")
 		for _, more := range plan.Wider {
 			n.Line("  " + hint.OneLine(more))
 		}
 	}
 	if findings := plan.Remarks(); len(findings) > 0 {
 		n.Line("")
-		n.Line("Of the statements of others, which stay as they are:")
+		n.Line("Statements that s3share did not write stay as they are. About them:")
 		showFindings(n, findings)
 	}
 	n.Line("")
@@ -293,33 +325,53 @@ func (in *initCmd) finish(n ui.Printer, s *config.Settings, plan *access.Plan) e
 	i := plan.Invitation()
 	l, err := config.AddExchange(in.config, in.name, config.NewEntry(i, s.Profile))
 	if err != nil {
-		return fmt.Errorf("the bucket is set up, but not written down: %w", err)
+		return fmt.Errorf("the bucket is set up, but the config file is not written: %w", err)
 	}
 	if in.json {
 		if err := writeJSON(n.Out, plan); err != nil {
 			return err
 		}
 	} else {
-		n.Line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
+		n.Line(fmt.Sprintf("The exchange %q is in %s.", l.Name, l.File))
 		for _, c := range l.Changes {
 			n.Line("  " + hint.OneLine(c.String()))
 		}
 	}
-	if in.dir != "" {
-		if err := mountAdded(in.config, l.Name, in.dir); err != nil {
-			return err
-		}
+	if in.json {
+		return in.mount(ui.NewPrinter(io.Discard), s, l.Name)
 	}
-	if !in.json {
-		n.Line("The client runs")
-		n.Line("")
-		n.Line("    s3share join " + i.String())
+	err = in.mount(n, s, l.Name)
+	in.showLine(n, plan) // which the owner needs also where the mount fails
+	return err
+}
+
+// mount mounts the exchange, if a directory is named.
+func (in *initCmd) mount(n ui.Printer, s *config.Settings, name string) error {
+	if in.dir == "" {
+		return nil
 	}
-	return nil
+	return mountAdded(n, in.config, name, s.Bucket, in.dir)
+}
+
+// showLine prints the client's line.
+func (in *initCmd) showLine(n ui.Printer, plan *access.Plan) {
+	if in.json {
+		return
+	}
+	when := "The client runs"
+	if !plan.Nothing() && (in.dryRun || !in.done) {
+		when = "When that is done, the client runs"
+	}
+	n.Line(when)
+	n.Line("")
+	n.Line("    s3share join " + plan.Invitation().String())
 }
 
 // explainSetup is explain for an owner: nobody else can let them in.
 func explainSetup(t config.Destination, err error) error {
+	if errors.Is(err, access.ErrNotAsWritten) {
+		return hint.With(err, "say --grant too: it replaces what they have changed")
+	}
 	if errors.Is(err, access.ErrNotYours) {
 		return hint.With(access.ErrNotYours, "take another name, or other credentials with --profile")
 	}
@@ -338,15 +390,18 @@ const lookOnly = "say --yes, or --dry-run only to look"
 // confirm asks at the terminal. advice is what to do where nobody can be asked.
 func confirm(stdin io.Reader, out io.Writer, question, advice string) error {
 	if !hint.ReadsFromTerminal(stdin) {
-		return hint.Usage(advice, "nobody can be asked: standard input is no terminal")
+		return hint.Usage(advice, "this has to be confirmed, and standard input is no terminal")
 	}
 	fmt.Fprint(out, question+" [y/N] ")
 	answer := readLine(stdin)
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was changed")
+		return errDeclined
 	}
 	return nil
 }
+
+// errDeclined says that somebody was asked, and did not agree.
+var errDeclined = errors.New("nothing was changed")
 
 // readLine reads one line, and nothing of the next.
 func readLine(r io.Reader) string {

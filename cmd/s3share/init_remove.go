@@ -13,7 +13,7 @@ import (
 
 // revoke takes the statements of s3share for a client out of the policy.
 func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
-	if in.client != "" || in.grant != "" || in.ownership != "" || in.kms != "" || in.versioning || in.terraform || in.cloudFormation || in.json || in.dir != "" {
+	if in.client != "" || in.grant != "" || in.ownership != "" || in.kms != "" || in.versioning || in.until != "" || in.keep != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
 		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove only takes a client out of the policy")
 	}
 	in.client = in.remove
@@ -53,6 +53,10 @@ func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Read
 		if err := plan.Apply(ctx, client, func(done access.Step) { n.Step(done.What+": "+done.Detail, nil) }); err != nil {
 			return explainSetup(s.Destination(), err)
 		}
+	}
+	n.Line("What stays:")
+	for _, what := range plan.Staying() {
+		n.Line("  " + hint.OneLine(what))
 	}
 	if len(left) > 0 {
 		return hint.With(access.StillIn(setup.Client, left), "take those out of the policy by hand")

@@ -176,6 +176,14 @@ func TestJoin(t *testing.T) {
 	goldenText(t, "join-config", string(text))
 	golden(t, "join-again", theirs, f.as("CLIENT"), "join", line)
 	f.mu.Lock()
+	policy := f.settings["policy"]
+	f.settings["policy"] = ""
+	f.mu.Unlock()
+	golden(t, "join-no-access", testhome.Home(t), f.as("CLIENT"), "join", line)
+	f.mu.Lock()
+	f.settings["policy"] = policy
+	f.mu.Unlock()
+	f.mu.Lock()
 	f.owner = "999999999999" // who lets everybody in
 	f.mu.Unlock()
 	golden(t, "join-changed-hands", testhome.Home(t), f.as("CLIENT"), "join", line)

@@ -25,7 +25,7 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 		more     string // what is told
 	}{
 		{"a condition", `"s3:GetObject",`, `"s3:GetObject", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}},`,
-			"may s3:GetObject on arn:aws:s3:::team-exchange/Submissions/* without the condition"},
+			"may s3:GetObject on arn:aws:s3:::team-exchange/Submissions/*, also where the condition"},
 		{"a narrower resource", `"arn:aws:s3:::team-exchange/Delivery/*"`, `"arn:aws:s3:::team-exchange/Delivery/inbox/*"`,
 			"may s3:PutObject, s3:AbortMultipartUpload, s3:ListMultipartUploadParts on arn:aws:s3:::team-exchange/Delivery/*"},
 		{"an action less", `"s3:ListBucket",`, ``, "may s3:ListBucket on"},
@@ -97,7 +97,7 @@ func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
 					t.Errorf("with %s it ends with %d and says\n%s\nand sends\n%s", how, code, out, changed)
 				}
 			}
-			if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--dry-run")...); code != hint.ExitOK || !strings.Contains(out, "More is allowed then than now:\n") {
+			if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--dry-run")...); code != hint.ExitOK || !strings.Contains(out, "This allows more than now:\n") {
 				t.Errorf("--dry-run ends with %d and says\n%s", code, out)
 			}
 			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--yes", "--widen")...)

@@ -47,11 +47,15 @@ ever be another's, it is refused.
 		Args: argRange(1, 2, "the line that the owner got from s3share init"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.invitation, err = access.ParseInvitation(args[0]); err != nil {
-				return hint.Usage("copy the whole word that s3share init printed", "cannot read %q: %w", args[0], err)
+				advice := "copy the whole word that s3share init printed"
+				if errors.Is(err, access.ErrNewer) {
+					advice = "install the newest s3share"
+				}
+				return hint.Usage(advice, "cannot read the line %q: %w", args[0], err)
 			}
 			for _, f := range in.invitation.Folders {
 				if err := config.CheckFolder(f); err != nil {
-					return hint.Usage("", "cannot read %q: %w", args[0], err)
+					return hint.Usage("", "cannot read the line %q: %w", args[0], err)
 				}
 			}
 			if len(args) == 2 {
@@ -96,9 +100,9 @@ func (in *joinCmd) run(ctx context.Context, stdin io.Reader, n ui.Printer) error
 		return err
 	}
 	n.Line("")
-	n.Line(fmt.Sprintf("Yours is the exchange %q of %s.", l.Name, l.File))
+	n.Line(fmt.Sprintf("The exchange %q is in %s.", l.Name, l.File))
 	if in.dir != "" {
-		return mountAdded(in.config, l.Name, in.dir)
+		return mountAdded(n, in.config, l.Name, s.Bucket, in.dir)
 	}
 	n.Line("s3share mount " + config.TOMLKey(l.Name) + " DIR shows it as the folder DIR.")
 	return nil
@@ -113,12 +117,12 @@ func (in *joinCmd) agree(stdin io.Reader, n ui.Printer, t config.Entry, s *confi
 	}
 	if s.Owner == "" && l.Owner != "" {
 		s.Owner = l.Owner
-		n.Line(hint.OneLine(fmt.Sprintf("The line names no owner: it has to be %s, as %s says.", l.Owner, l.File)))
+		n.Line(hint.OneLine(fmt.Sprintf("The line names no owner. The bucket has to belong to %s, as %s says.", l.Owner, l.File)))
 	}
 	if len(l.Changes) == 0 {
 		return nil
 	}
-	n.Line(fmt.Sprintf("The exchange %q of %s becomes another:", l.Name, l.File))
+	n.Line(fmt.Sprintf("The exchange %q in %s changes:", l.Name, l.File))
 	for _, c := range l.Changes {
 		n.Line("  " + hint.OneLine(c.String()))
 	}
@@ -138,22 +142,22 @@ func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) 
 	if err := client.VerifyBucket(ctx); err != nil {
 		return err
 	}
-	where := s.Endpoint
-	if where == "" {
-		where = client.Region()
+	where := "at " + s.Endpoint
+	if s.Endpoint == "" {
+		where = "in " + client.Region()
 	}
-	n.Title("The exchange " + s.Bucket + " in " + where)
+	n.Title("The exchange " + s.Bucket + " " + where)
 	n.Fact("owner", "%s", orUnknown(s.Owner))
 	if s.Payer {
 		n.Fact("payer", "%s", "you: your account pays for its requests and for what it downloads")
 	}
 	id, err := client.Identity(ctx)
-	if err == nil { // else it is not told: nothing depends on it
+	if err == nil { // else it is left out: nothing depends on it
 		n.Fact("you", "%s", orUnknown(cmp.Or(id.ARN, id.Account)))
 	}
 	granted := false
-	var odd error // an answer by which nothing can be told
-	n.Line("You may")
+	var odd error // an answer that does not say what is granted
+	var rows []string
 	width := 0
 	for _, f := range s.Folders {
 		width = max(width, len(f)+1)
@@ -165,14 +169,20 @@ func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) 
 		}
 		odd = cmp.Or(odd, err)
 		granted = granted || max(r.List, r.Get, r.Put) == access.Yes
-		n.Line(fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
+		rows = append(rows, fmt.Sprintf("  %-*s  %s", width, f+"/", r.Words("perhaps %s")))
+	}
+	if granted || odd != nil {
+		n.Line("You may")
+		for _, row := range rows {
+			n.Line(row)
+		}
 	}
 	if odd != nil {
-		n.Line("Not all could be told: " + hint.OneLine(ui.Explain(s.Destination(), odd).Error()))
+		n.Line("Some rights could not be found out: " + hint.OneLine(ui.Explain(s.Destination(), odd).Error()))
 	}
 	if !granted && odd == nil {
-		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT")
-		return hint.With(errors.New("its policy does not let this account in"), advice)
+		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT") + "; if you meant another account, name its profile with --profile"
+		return hint.With(errors.New("the bucket's policy does not let this account in"), advice)
 	}
 	return nil
 }
@@ -208,4 +218,4 @@ func askRights(ctx context.Context, c *s3backend.Client, folder string) (r acces
 	return r, err
 }
 
-func orUnknown(s string) string { return cmp.Or(s, "(not told by this server)") }
+func orUnknown(s string) string { return cmp.Or(s, "(this server does not say)") }

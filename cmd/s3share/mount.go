@@ -11,8 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
 func newMount() *cobra.Command {
@@ -62,8 +65,12 @@ mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
 }
 
 // mountAdded mounts an exchange of the config file on dir, which is made if it
-// is not there, in the background.
-func mountAdded(config, name, dir string) error {
+// is not there, in the background. One that is mounted there already stays.
+func mountAdded(n ui.Printer, config, name, bucket, dir string) error {
+	if isMountedOn(dir, name, bucket) {
+		n.Line(fmt.Sprintf("It is mounted on %s already.", hint.OneLine(dir)))
+		return nil
+	}
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- a mountpoint, which the mount covers
 		return fmt.Errorf("cannot make %s: %w", dir, hint.WithoutPath(err))
 	}
@@ -72,6 +79,21 @@ func mountAdded(config, name, dir string) error {
 		args = []string{"mount", "--config", config, name, dir}
 	}
 	return daemon.Background(args, withoutMountEnv(os.Environ()))
+}
+
+// isMountedOn reports whether a daemon of this user serves an exchange on dir.
+func isMountedOn(dir, name, bucket string) bool {
+	real, err := mounts.ResolveDir(dir)
+	if err != nil {
+		return false
+	}
+	if m, err := mounts.At(real); err != nil || m == nil || !mounts.IsOurs(m) {
+		return false
+	}
+	ctx, stop := hint.SignalContext()
+	defer stop()
+	p, err := control.FindTarget(ctx, real)
+	return err == nil && p.Client != nil && !p.Client.Foreign() && p.State.Dir == real && p.State.Exchange == name && p.State.Bucket == bucket
 }
 
 // withoutMountEnv is env without what would stand before the config file, and was meant

@@ -19,6 +19,8 @@ type ownerFlags struct {
 	ownership  string
 	kms        string
 	versioning bool
+	until      string
+	keep       string
 	folders    []string
 
 	flags config.Layer // of where the bucket is, and with which credentials
@@ -31,6 +33,7 @@ func (o *ownerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.client, "client", "", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
 	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or what it may already)")
 	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
+	flags.StringVar(&o.until, "until", "", "the `DATE` at whose end (UTC) the client's access ends, like 2027-01-31, or never (default: when it ends now)")
 	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
 	o.flags = config.AddFlags(flags, connectionSettings...)
 }
@@ -86,6 +89,23 @@ func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) 
 	if o.ownership != "" {
 		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {
 			return s, hint.Usage(hint.DidYouMean(o.ownership, ownershipNames, ""), "cannot read --ownership: %w", err)
+		}
+	}
+	switch {
+	case elsewhere && o.until != "" && o.until != access.Never:
+		return s, hint.Usage("take the client out with --remove when it is time", "--until is for AWS: whether another server heeds a date in a policy is not known")
+	case elsewhere && o.keep != "" && o.keep != access.Forever:
+		return s, hint.Usage("remove objects by hand, or by what that server has for it", "--keep is for AWS: whether another server deletes by lifecycle rules is not known")
+	}
+	if o.until != "" {
+		s.UntilSaid = true
+		if s.Until, err = access.ParseUntil(o.until); err != nil {
+			return s, hint.Usage("", "cannot read --until: %w", err)
+		}
+	}
+	if o.keep != "" {
+		if s.Keep, err = access.ParseKeep(o.keep); err != nil {
+			return s, hint.Usage("", "cannot read --keep: %w", err)
 		}
 	}
 	if o.kms != "" {

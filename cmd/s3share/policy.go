@@ -52,6 +52,8 @@ was found that is more than a note.
 			switch {
 			case in.check != "" && in.iam:
 				return hint.Usage("", "--check looks at a bucket's policy and --iam prints another kind: say one of them")
+			case in.until != "" && (in.iam || in.check != ""):
+				return hint.Usage("", "--until is of the bucket policy that is printed: leave out --iam and --check")
 			case in.kms != "" && !in.iam:
 				return hint.Usage("", "a bucket policy has nothing about keys: say --kms with --iam only")
 			case in.check != "":

@@ -100,7 +100,7 @@ func (p repairCmd) run(ctx context.Context, s *config.Settings, out, errs io.Wri
 	}
 	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
 	if found.Nameless && found.Listed > 0 {
-		return hint.With(fmt.Errorf("which of %s are ours cannot be told, so nothing is changed", ui.Count(found.Listed, "object")),
+		return hint.With(fmt.Errorf("which of %s are ours cannot be found out, so nothing is changed", ui.Count(found.Listed, "object")),
 			"it takes s3:ListAllMyBuckets, which this account's administrator grants by IAM; or the bucket's owner runs s3share repair to see what he cannot read")
 	}
 	if survey.Owner || p.dryRun {
@@ -116,10 +116,14 @@ func (p repairCmd) list(out io.Writer, found access.Result, owner bool) error {
 	}
 	n := len(found.Unreadable)
 	if !p.asJSON {
-		fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n", ui.Count(n, "object"), found.Listed)
+		if n == 0 {
+			fmt.Fprintln(out, allReadable(found))
+		} else {
+			fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n", ui.Count(n, "object"), found.Listed)
+		}
 		if n > 0 && owner {
-			fmt.Fprintf(out, "\nOnly the account that uploaded them can mend that. Send this to the other party:\n\n"+
-				"  Objects that you uploaded are closed to us, for they came without the ACL\n"+
+			fmt.Fprintf(out, "\nOnly the account that uploaded them can repair that. Send this to the other party:\n\n"+
+				"  We cannot read objects that you uploaded, because they came without the ACL\n"+
 				"  bucket-owner-full-control. Please run: s3share repair\n")
 		}
 	}
@@ -129,8 +133,20 @@ func (p repairCmd) list(out io.Writer, found access.Result, owner bool) error {
 	return nil
 }
 
+// allReadable says that there is nothing to repair.
+func allReadable(found access.Result) string {
+	if found.Listed == 0 {
+		return "there is no object to repair"
+	}
+	return "the bucket's owner can read " + ui.Count(found.Listed, "object") + ": there is nothing to repair"
+}
+
 // mend grants the ACL on each object.
 func (p repairCmd) mend(ctx context.Context, t config.Destination, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
+	if len(found.Unreadable) == 0 && !p.asJSON {
+		_, err := fmt.Fprintln(out, allReadable(found))
+		return err
+	}
 	bar := ui.NewCountBar(errs, "granting the ACL")
 	failed, done := 0, 0
 	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {

@@ -16,7 +16,7 @@ import (
 )
 
 const exitCodes = `
-Exit status: 0 done, 1 failed, 2 used wrongly; take any other for a failure.`
+Exit status: 0 done, 1 failed, 2 wrong command line; take any other for a failure.`
 
 // newRoot makes the command tree, which writes to out and errs.
 func newRoot(out, errs io.Writer) *cobra.Command {

@@ -26,7 +26,7 @@ administrator, or AWS, asks for.
 			defer stop()
 			p, err := control.FindTargetOrOutbox(ctx, args[0])
 			if err != nil {
-				return fmt.Errorf("cannot tell of %s: %w", args[0], err)
+				return fmt.Errorf("cannot explain %s: %w", args[0], err)
 			}
 			return printWhy(cmd.OutOrStdout(), p, verbose)
 		},

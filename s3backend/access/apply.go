@@ -16,7 +16,7 @@ import (
 )
 
 // ErrChanged says that somebody changed the bucket while the plan was looked at.
-var ErrChanged = errors.New("it was changed by somebody else meanwhile")
+var ErrChanged = errors.New("somebody else has changed it in the meantime: run this again")
 
 // Apply does what is to be done, and reports each step; a step that this server cannot do is
 // reported as Left. It ends at the first

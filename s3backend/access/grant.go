@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -79,6 +80,7 @@ type Terms struct {
 	Delivered string // the folder that the client fills: Delivery
 	Grant     Grant
 	Ownership Ownership
+	Until     time.Time // when the client's access ends; the zero time if it does not
 
 	// Elsewhere is for a server that is not AWS. What those make of conditions
 	// differs, so none is written but the one that Ownership asks for: behind a
@@ -167,7 +169,7 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 		if len(on) == 0 {
 			return
 		}
-		all = append(all, Statement{Sid: t.sid(sid), Effect: Allow, Principal: AWS(t.Client), Action: actions, Resource: on, Condition: condition})
+		all = append(all, Statement{Sid: t.sid(sid), Effect: Allow, Principal: AWS(t.Client), Action: actions, Resource: on, Condition: condition.endingAt(t.Until)})
 	}
 	allow(sidList, Strings{bucketARN(t.Client, t.Bucket)}, nil, ListBucket, BucketLocation)
 	allow(sidGet, gets, nil, GetObject)

@@ -87,8 +87,8 @@ func TestEarlierStatements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ours := doc.formOf(terms); got != Folders || !ours {
-		t.Errorf("the grant is %s (%v), want folders", got, ours)
+	if got := doc.formOf(terms); got.grant != Folders || !got.ours {
+		t.Errorf("the grant is %+v, want folders", got)
 	}
 	after := doc.With(terms)
 	if want := (Document{}).With(terms); !sameStatements(after, want) {

@@ -1,12 +1,18 @@
 package access
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // IAM is the identity-based policy by which an account lets a user or role of its own do
 // what the terms grant. AWS asks an account other than the bucket's owner for both: the
 // bucket policy, and this one.
 // Source: IAM User Guide, "Cross-account policy evaluation logic".
-func (t Terms) IAM() Document { return t.iam(t.allStatements()) }
+func (t Terms) IAM() Document {
+	t.Until = time.Time{} // the bucket policy says that
+	return t.iam(t.allStatements())
+}
 
 // iam makes the Allows of the terms those of whoever the policy is attached to.
 func (t Terms) iam(all []Statement) Document {

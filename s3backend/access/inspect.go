@@ -36,7 +36,7 @@ type Bucket struct {
 
 // ErrNotYours says that the bucket is there, and that those who asked may not
 // set it up.
-var ErrNotYours = errors.New("the bucket is there, and it is another account's, or these credentials may not look at it")
+var ErrNotYours = errors.New("the bucket exists, and either it belongs to another account or these credentials may not look at it")
 
 // Look asks what there is. It changes nothing. From then on the client names the
 // account of who asks as the owner that it expects.

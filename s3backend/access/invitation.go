@@ -74,6 +74,9 @@ func escape(s string) string {
 	return b.String()
 }
 
+// ErrNewer is returned for an invitation that says what this version does not know.
+var ErrNewer = errors.New("a newer s3share made it")
+
 // ParseInvitation reads an invitation. Its error says what is wrong with the text.
 func ParseInvitation(text string) (Invitation, error) {
 	body, ok := strings.CutPrefix(strings.TrimSpace(text), scheme)
@@ -82,10 +85,10 @@ func ParseInvitation(text string) (Invitation, error) {
 	}
 	body, check, ok := cutLast(body, ",check=")
 	if !ok {
-		return Invitation{}, errors.New("its end is missing")
+		return Invitation{}, errors.New("the end of it is missing")
 	}
 	if check != checksum(scheme+body) {
-		return Invitation{}, errors.New("its checksum does not fit: a part of it is missing, or changed")
+		return Invitation{}, errors.New("its checksum is wrong, so a part of it is missing or changed")
 	}
 	var i Invitation
 	for n, part := range strings.Split(body, ",") {
@@ -95,7 +98,7 @@ func ParseInvitation(text string) (Invitation, error) {
 		}
 		value, err := url.PathUnescape(value)
 		if err != nil || !has || value == "" {
-			return Invitation{}, fmt.Errorf("it cannot be read at %q", part)
+			return Invitation{}, fmt.Errorf("the part %q cannot be read", part)
 		}
 		switch name {
 		case "bucket":
@@ -108,12 +111,12 @@ func ParseInvitation(text string) (Invitation, error) {
 			i.Endpoint = value
 		case "payer":
 			if i.RequesterPays = value == payerRequester; !i.RequesterPays {
-				return Invitation{}, fmt.Errorf("a newer s3share made it: the payer %q is not known here", value)
+				return Invitation{}, fmt.Errorf("%w: the payer %q is unknown here", ErrNewer, value)
 			}
 		case "folder":
 			i.Folders = append(i.Folders, value)
 		default:
-			return Invitation{}, fmt.Errorf("a newer s3share made it: %q is not known here", name)
+			return Invitation{}, fmt.Errorf("%w: %q is unknown here", ErrNewer, name)
 		}
 	}
 	if i.Folders == nil {

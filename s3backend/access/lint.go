@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Level is how bad a finding is.
@@ -128,6 +129,7 @@ func (l Lint) request(client, action, key string, context map[string]string) req
 	r := request{client, action, l.arn(client), map[string]string{
 		"aws:securetransport":  "true",
 		"aws:principalaccount": principalAccount(client),
+		"aws:currenttime":      policyTime(time.Now().UTC()),
 	}}
 	if key != "" {
 		r.resource += "/" + key
@@ -187,6 +189,7 @@ func (l Lint) Remarks() []Remark {
 		}
 	}
 	all = append(all, l.checkClients()...)
+	all = append(all, l.checkEnds()...)
 	all = append(all, l.checkOwner()...)
 	order := []Level{Wrong, Wide, Lacks, Note}
 	slices.SortStableFunc(all, func(a, b Remark) int {
@@ -224,7 +227,7 @@ func (l Lint) checkForm(i int) (all []Remark) {
 	l.checkNames(s.NotPrincipal, wrong)
 	l.checkFit(s, wrong)
 	if l.policyVersion() == oldPolicyVersion && s.hasVariables() {
-		wrong("policy variables (${...}) mean something in policies of the Version " + policyVersion + " alone")
+		wrong("policy variables (${...}) work only in policies of Version " + policyVersion)
 	}
 	for _, odd := range s.oddities() {
 		wrong(odd)
@@ -246,7 +249,7 @@ func (l Lint) checkWhole() (all []Remark) {
 		all = append(all, Remark{Wrong, "", odd})
 	}
 	if v := l.policyVersion(); v != policyVersion && v != oldPolicyVersion {
-		all = append(all, Remark{Wrong, "", fmt.Sprintf("there is no Version %q of policies, but %s", v, policyVersion)})
+		all = append(all, Remark{Wrong, "", fmt.Sprintf("the Version %q does not exist: write %s", v, policyVersion)})
 	}
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all

@@ -51,7 +51,7 @@ var dangerous = []struct{ action, means string }{
 	{"s3:PutBucketVersioning", "stop the versioning"},
 	{"s3:PutBucketObjectLockConfiguration", "change how long objects are locked"},
 	{"s3:PutEncryptionConfiguration", "change the key that objects are encrypted with"},
-	{"s3:PutBucketNotification", "be told of all that happens in the bucket"},
+	{"s3:PutBucketNotification", "be notified of everything that happens in the bucket"},
 	{"s3:PutBucketLogging", "send the access log elsewhere, or stop it"},
 	{"s3:PutInventoryConfiguration", "have lists of all objects sent elsewhere"},
 	{"s3:PutAnalyticsConfiguration", "have statistics of the bucket sent elsewhere"},

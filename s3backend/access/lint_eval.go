@@ -181,7 +181,29 @@ func holds(operator, key string, values Strings, context map[string]string) Answ
 		}
 		return yes(equal(false, false) != strings.Contains(operator, "Not"))
 	}
-	return Maybe
+	return holdsAt(operator, values, have)
+}
+
+// holdsAt judges the operators that moments are compared with. What does not hold yet may hold
+// later, and is left open.
+func holdsAt(operator string, values Strings, have string) Answer {
+	now, ok := parsePolicyTime(have)
+	answer := Maybe
+	for _, v := range values {
+		t, known := parsePolicyTime(v)
+		switch {
+		case !ok || !known:
+			return Maybe
+		case operator == dateLessThan || operator == dateLessThan+"Equals":
+			if now.Before(t) {
+				return Yes
+			}
+			answer = No
+		case (operator == "DateGreaterThan" || operator == "DateGreaterThanEquals") && now.After(t):
+			return Yes
+		}
+	}
+	return answer
 }
 
 func yes(b bool) Answer {

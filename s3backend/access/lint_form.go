@@ -45,7 +45,7 @@ func (s Statement) oddities() (all []string) {
 		plain := strings.TrimSuffix(operator, "IfExists")
 		plain = strings.TrimPrefix(strings.TrimPrefix(plain, "ForAllValues:"), "ForAnyValue:")
 		if !slices.Contains(operators, plain) || plain == "Null" && strings.HasSuffix(operator, "IfExists") {
-			all = append(all, fmt.Sprintf("there is no condition operator %q", operator))
+			all = append(all, fmt.Sprintf("the condition operator %q does not exist", operator))
 		}
 	}
 	slices.Sort(all)
@@ -58,9 +58,9 @@ func oddMembers(members []member, of []string) (all []string) {
 	for _, m := range members {
 		switch {
 		case !slices.Contains(of, m.name):
-			all = append(all, fmt.Sprintf("there is no member %q", m.name))
+			all = append(all, fmt.Sprintf("the member %q does not exist", m.name))
 		case seen[m.name]:
-			all = append(all, fmt.Sprintf("the member %q is there twice", m.name))
+			all = append(all, fmt.Sprintf("the member %q occurs twice", m.name))
 		}
 		seen[m.name] = true
 	}
@@ -79,7 +79,7 @@ func twice(value json.RawMessage) (all []string) {
 	seen := map[string]bool{}
 	for _, m := range members {
 		if seen[m.name] {
-			all = append(all, fmt.Sprintf("the member %q is there twice", m.name))
+			all = append(all, fmt.Sprintf("the member %q occurs twice", m.name))
 		}
 		seen[m.name] = true
 		all = append(all, twice(m.value)...)

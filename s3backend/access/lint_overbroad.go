@@ -29,7 +29,7 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 			say(Wide, "what it allows is not known here: %s", strings.Join(j.unknown, ", "))
 		}
 		if len(j.reads) > 0 {
-			say(Note, "an exchange has no need of %s", strings.Join(j.reads, ", "))
+			say(Note, "an exchange does not need %s", strings.Join(j.reads, ", "))
 		}
 	}
 	if len(j.foreign) > 0 {
@@ -217,14 +217,14 @@ func (l Lint) checkClient(client string) (all []Remark) {
 		say(Lacks, "%s may not send the ACL with what it puts into %s/ (s3:PutObjectAcl)%s", client, delivered, refusing(because))
 	}
 	if got, _ := l.ask(client, AbortUpload, key, nil); got == No {
-		say(Note, "%s may not abort uploads (s3:AbortMultipartUpload): AWS allows that to who began one, other servers do not", client)
+		say(Note, "%s may not abort uploads (s3:AbortMultipartUpload): AWS allows that to whoever began one, and other servers do not", client)
 	}
 	part, because := l.ask(client, PutObject, key, partContext)
 	if part == No {
-		say(Lacks, "%s may not put parts of an upload into %s/, which carry no ACL, as all above 16 MiB takes (s3:PutObject)%s", client, delivered, refusing(because))
+		say(Lacks, "%s may not put parts of an upload into %s/, which carry no ACL and which every file above 16 MiB needs (s3:PutObject)%s", client, delivered, refusing(because))
 	}
 	if part == Yes && l.Ownership != Enforced {
-		say(Note, "other tools of %s may upload without the ACL, what the owner then cannot read, unless the bucket's ACLs are off", client)
+		say(Note, "%s may upload without the ACL, by other tools, and the owner cannot read such files unless the bucket's ACLs are off", client)
 	}
 	return all
 }
@@ -289,7 +289,7 @@ func (l Lint) checkOwner() (all []Remark) {
 		for _, r := range l.usual("arn:aws:iam::" + stranger + ":role/owner") {
 			r.context["aws:principalarn"] = r.principal
 			if r.action != PutObject && s.matches(r) == Yes {
-				all = append(all, Remark{Lacks, l.name(i), fmt.Sprintf("it refuses %s to the bucket's owner too: it spares no account but a client's", r.action)})
+				all = append(all, Remark{Lacks, l.name(i), fmt.Sprintf("it refuses %s to the bucket's owner too, because it exempts clients only", r.action)})
 				break
 			}
 		}

@@ -186,15 +186,15 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 				case strings.Contains(name, ":iam::cloudfront:"):
 					say(Wide, "it allows %s: a distribution of CloudFront, which can publish what it gets", name)
 				case strings.Contains(name, ":federated-user/"):
-					say(Wide, "it allows %s, a federated user, which an exchange has no need of", name)
+					say(Wide, "it allows %s, a federated user, which an exchange does not need", name)
 				}
 			}
 		case "Service":
 			l.checkService(s, names, say)
 		case "CanonicalUser":
-			say(Wide, "it allows the canonical user %s: no account can be read off that", names)
+			say(Wide, "it allows the canonical user %s, whose account cannot be seen", names)
 		default:
-			say(Wide, "it allows %s of the kind %s, which an exchange has no need of", names, kind)
+			say(Wide, "it allows %s of the kind %s, which an exchange does not need", names, kind)
 		}
 	}
 }
@@ -224,7 +224,7 @@ func (l Lint) checkNames(p *Principal, wrong func(string)) {
 	if p != nil {
 		for _, name := range p.By["Service"] {
 			if !serviceForm.MatchString(name) {
-				wrong(fmt.Sprintf("the service %q is none of AWS", name))
+				wrong(fmt.Sprintf("AWS has no service %q", name))
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func (l Lint) checkNames(p *Principal, wrong func(string)) {
 		case deleted.MatchString(name):
 			wrong(name + " is a user or role that was deleted")
 		case strings.ContainsAny(name, "*?"):
-			wrong(fmt.Sprintf("the principal %q has a wildcard, which S3 takes in none but a \"*\" alone", name))
+			wrong(fmt.Sprintf("the principal %q has a wildcard, which S3 takes only as \"*\" alone", name))
 		case !l.Elsewhere && !principalForm.MatchString(name):
 			wrong(fmt.Sprintf("the principal %q is no account, user or role", name))
 		}

@@ -49,7 +49,7 @@ func (l Lint) checkFit(s Statement, wrong func(string)) {
 		case forBucket && !forObjects && !hasBucket:
 			wrong(fmt.Sprintf("%s is about the bucket, and none of the resources is the bucket", action))
 		case forObjects && !forBucket && !hasObjects:
-			wrong(fmt.Sprintf("%s is about objects, and none of the resources means objects", action))
+			wrong(fmt.Sprintf("%s is about objects, and none of the resources is objects", action))
 		}
 	}
 }

@@ -19,6 +19,9 @@ type Setup struct {
 	Terms
 	KMSKey     string // full ARN of the key for the default encryption; "" for S3's own
 	Versioning bool
+
+	UntilSaid bool // Until is the owner's choice; else a client's access ends when it does now
+	Keep      Keep
 }
 
 func (s Setup) folders() []string { return []string{s.Shared, s.Delivered} }
@@ -50,7 +53,9 @@ type Plan struct {
 	Found  Bucket
 	Policy Document // as it will be
 	Steps  []Step
-	Wider  []string // what is allowed then that is not now, but to a new client, in words
+	// Deletes says what S3 will delete by rules that are new, or delete sooner; "" for nothing.
+	Deletes string
+	Wider   []string // what is allowed then that is not now, but to a new client, in words
 
 	// As they will be, on AWS.
 	encryption types.ServerSideEncryptionRule
@@ -67,6 +72,10 @@ func (p *Plan) Nothing() bool {
 	return true
 }
 
+// ErrNotAsWritten is returned where statements that somebody has changed would have to be replaced
+// though nobody has said by which grant.
+var ErrNotAsWritten = errors.New("somebody has changed the statements of s3share for this client")
+
 // MakePlan compares what is wanted with what was found. Nothing that is there is
 // loosened: a setting that is stricter stays, and so does what others have set.
 func MakePlan(want Setup, found Bucket) (*Plan, error) {
@@ -82,11 +91,16 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 		want.Ownership = stricter(asked, found)
 	}
 	said := want.Grant
-	has, ours := found.Policy.formOf(want.Terms)
+	now := found.Policy.formOf(want.Terms)
+	if !want.UntilSaid {
+		want.Until = now.until
+	}
 	switch {
-	case said != "" || !ours: // where somebody has changed the statements they stay, unless a grant is said
-	case has != "":
-		want.Grant = has
+	case said == "" && !now.ours && want.UntilSaid:
+		return nil, ErrNotAsWritten
+	case said != "" || !now.ours: // where somebody has changed the statements they stay, unless a grant is said
+	case now.grant != "":
+		want.Grant = now.grant
 	default:
 		want.Grant = Folders
 	}
@@ -106,8 +120,8 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	if err := p.planPolicy(); err != nil {
 		return nil, err
 	}
-	if now := found.Policy; now != nil && found.NoPolicies == "" {
-		p.Wider = now.wider(p.Policy, want.Terms, found.Owner)
+	if before := found.Policy; before != nil && found.NoPolicies == "" {
+		p.Wider = before.wider(p.Policy, want.Terms, found.Owner)
 	}
 	return p, nil
 }
@@ -130,15 +144,15 @@ func (p *Plan) step(what string, state StepState, do func(context.Context, *s3ba
 }
 
 func (p *Plan) planBucket(asked Ownership) {
-	where := p.Found.Region
+	where := "in " + p.Found.Region
 	if p.Found.Endpoint != "" {
-		where = p.Found.Endpoint
+		where = "at " + p.Found.Endpoint
 	}
 	if p.Found.Exists {
-		p.step("bucket", Done, nil, "%s in %s", p.Setup.Bucket, where)
+		p.step("bucket", Done, nil, "%s %s", p.Setup.Bucket, where)
 		return
 	}
-	p.step("bucket", Change, createBucket(p.Found, asked), "make %s in %s", p.Setup.Bucket, where)
+	p.step("bucket", Change, createBucket(p.Found, asked), "make %s %s", p.Setup.Bucket, where)
 }
 
 // leaveSettings says what is not done on a server that is not AWS: it may take a
@@ -148,7 +162,7 @@ func (p *Plan) leaveSettings(asked Ownership) {
 	p.step("Block Public Access", Left, nil, why)
 	switch {
 	case !p.Found.Exists:
-		p.step("Object Ownership", Left, nil, "asked for when the bucket is made, which a server may not heed")
+		p.step("Object Ownership", Left, nil, "requested when the bucket is made; the server may ignore that")
 	case asked != "":
 		p.step("Object Ownership", Left, nil, why+"; the policy demands the ACL")
 	default:
@@ -168,7 +182,7 @@ func (p *Plan) planPublicAccess() {
 		return
 	}
 	if public := p.Found.Policy.public(); len(public) > 0 {
-		p.step(what, Left, nil, "not done: as somebody wanted it, a statement is public (%s); remove it, and run this again", strings.Join(public, ", "))
+		p.step(what, Left, nil, "not done, because a statement of somebody else is public (%s): remove it, and run this again", strings.Join(public, ", "))
 		return
 	}
 	p.step(what, Change, blockPublicAccess, "all four blocks")
@@ -205,7 +219,7 @@ func (p *Plan) planOwnership(asked Ownership) {
 	own, found := p.Setup.Ownership, p.Found.Ownership
 	switch {
 	case p.Found.Exists && found == own && asked != "" && asked != own:
-		p.step(what, Done, nil, "%s; that is stricter than %s, and stays", ownershipWords[own], asked)
+		p.step(what, Done, nil, "%s; it is stricter than %s, so it stays", ownershipWords[own], asked)
 	case p.Found.Exists && found == own:
 		p.step(what, Done, nil, "%s", ownershipWords[own])
 	case p.Found.Exists:
@@ -264,7 +278,10 @@ func (p *Plan) planPolicy() error {
 	}
 	detail := fmt.Sprintf("%s for %s", p.Setup.Grant, p.Setup.Client)
 	if p.Setup.Grant == "" {
-		detail = fmt.Sprintf("for %s as somebody has changed it, which --grant would replace", p.Setup.Client)
+		detail = fmt.Sprintf("for %s, as somebody has changed it; --grant would replace that", p.Setup.Client)
+	}
+	if until := untilWords(p.Setup.Until); until != "" && p.Setup.Grant != "" {
+		detail += ", " + until
 	}
 	if n := p.foreign(); n > 0 {
 		detail += fmt.Sprintf("; %s kept", plural(n, "statement of others", "statements of others"))

@@ -1,6 +1,8 @@
 package access
 
 import (
+	"context"
+	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,27 +18,47 @@ const abortDays = 7
 // abortRuleID is the name of the lifecycle rule of ours.
 const abortRuleID = "s3share-incomplete-uploads"
 
-// planLifecycle adds the rule that ends incomplete uploads, unless one is there.
+// planLifecycle adds the rule that ends incomplete uploads, unless one is there, and those for
+// how long objects are kept. All rules are put by one request.
 func (p *Plan) planLifecycle() {
-	const what = "incomplete uploads"
-	rules := make([]types.LifecycleRule, 0, len(p.Found.Lifecycle)+1)
-	for _, r := range p.Found.Lifecycle {
+	uploads, rules := endUploads(p.Found.Lifecycle)
+	rules, keep := p.planKeep(rules)
+	p.lifecycle = rules
+	put := putLifecycle(p.Found.Lifecycle, p.lifecycle, p.Found.TransitionSize)
+	for _, s := range []*Step{uploads, keep} {
+		if s == nil {
+			continue
+		}
+		if s.State == Change {
+			s.do, put = put, func(context.Context, *s3backend.Client) error { return nil } // done by the first
+		}
+		p.Steps = append(p.Steps, *s)
+	}
+}
+
+// endUploads returns the lifecycle rules with one that ends incomplete uploads.
+func endUploads(found []types.LifecycleRule) (*Step, []types.LifecycleRule) {
+	s := &Step{What: "incomplete uploads"}
+	rules := make([]types.LifecycleRule, 0, len(found)+1)
+	others := 0
+	for _, r := range found {
 		ours := aws.ToString(r.ID) == abortRuleID
 		if days, all := abortsAll(r); all && (ours || days <= abortDays) {
-			p.lifecycle = p.Found.Lifecycle
-			p.step(what, Done, nil, "ended after %s", plural(int(days), "day", "days"))
-			return
+			s.State, s.Detail = Done, "ended after "+plural(int(days), "day", "days")
+			return s, found
 		}
 		if !ours {
 			rules = append(rules, r)
 		}
+		if !ourRule(r) {
+			others++
+		}
 	}
-	kept := ""
-	if n := len(rules); n > 0 {
-		kept = "; " + plural(n, "lifecycle rule", "lifecycle rules") + " of others kept"
+	s.State, s.Detail = Change, fmt.Sprintf("ended after %d days", abortDays)
+	if others > 0 {
+		s.Detail += "; " + plural(others, "lifecycle rule", "lifecycle rules") + " of others kept"
 	}
-	p.lifecycle = append(rules, abortRule())
-	p.step(what, Change, putLifecycle(p.Found.Lifecycle, p.lifecycle, p.Found.TransitionSize), "ended after %d days%s", abortDays, kept)
+	return s, append(rules, abortRule())
 }
 
 func abortRule() types.LifecycleRule {
@@ -83,7 +105,7 @@ func (p *Plan) planEncryption() {
 	case p.Setup.KMSKey == "" && algorithm == types.ServerSideEncryptionAes256:
 		p.step(what, Done, nil, "with keys of S3 (SSE-S3)")
 	case p.Setup.KMSKey == "" && key == "":
-		p.step(what, Done, nil, "%s with the key aws/s3, which no other account can be let use: choose another with --kms", algorithm)
+		p.step(what, Done, nil, "%s with the key aws/s3, which no other account can use: choose another with --kms", algorithm)
 	case p.Setup.KMSKey == "":
 		p.step(what, Done, nil, "%s with the key %s", algorithm, key)
 		p.needKey(key)
@@ -125,9 +147,9 @@ func encryptionRule(now types.ServerSideEncryptionRule, algorithm types.ServerSi
 
 func (p *Plan) needKey(key string) {
 	if !strings.HasPrefix(key, "arn:") {
-		p.step("key's name", byHand, nil, "%s is not a full ARN, and means another key in the client's account: set it anew with --kms", key)
+		p.step("key's name", byHand, nil, "%s is not a full ARN, and means another key in the client's account: set it again by its full ARN, with --kms", key)
 	}
-	p.step("key policy", byHand, nil, "the statement below belongs into the policy of the key; the client's users need the same by IAM")
+	p.step("key policy", byHand, nil, "add the statement below to the policy of the key; the client's users need the same by IAM")
 }
 
 // keyActions are what putting and reading takes where a KMS key encrypts; parts take both.
@@ -140,7 +162,7 @@ func (s Setup) keyStatement(region string) Statement {
 	return Statement{
 		Sid: s.sid("UsesKey"), Effect: Allow, Principal: AWS(s.Client),
 		Action: keyActions, Resource: Strings{"*"},
-		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + s3backend.Domain(region)}}},
+		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + s3backend.Domain(region)}}}.endingAt(s.Until),
 	}
 }
 

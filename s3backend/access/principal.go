@@ -28,9 +28,9 @@ func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 	kind, _, _ := strings.Cut(f[5], "/")
 	switch {
 	case strings.ContainsAny(name, "*?"):
-		return "", fmt.Errorf("%q has a wildcard, which a policy takes for no principal", name)
+		return "", fmt.Errorf("%q has a wildcard, which S3 takes in no principal", name)
 	case !isAccountID(f[4]):
-		return "", fmt.Errorf("%q names no account", name)
+		return "", fmt.Errorf("%q has no account id in it", name)
 	case f[2] == "iam" && (kind == "root" || kind == "user" || kind == "role"), f[2] == "sts" && kind == "assumed-role":
 		return name, nil
 	}

@@ -57,19 +57,38 @@ func PlanRemoval(want Setup, found Bucket) (p *Plan, left []string) {
 	p = &Plan{Setup: want, Found: found}
 	const what = "policy"
 	if found.Policy == nil {
-		p.step(what, Done, nil, "there is none")
+		p.step(what, Done, nil, "the bucket has none")
 		return p, nil
 	}
 	p.Policy, left = found.Policy.without(want.Client)
 	switch n := len(found.Policy.Statement) - len(p.Policy.Statement); {
 	case n == 0:
-		p.step(what, Done, nil, "no statement of s3share is for %s", want.Client)
+		p.step(what, Done, nil, "it has no statement of s3share for %s", want.Client)
 	case len(p.Policy.Statement) == 0:
-		p.step(what, Change, deletePolicy(found.Policy), "away with it: all of it is for %s", want.Client)
+		p.step(what, Change, deletePolicy(found.Policy), "remove it: every statement in it is for %s", want.Client)
 	default:
-		p.step(what, Change, putPolicy(found.Policy, p.Policy), "without %s for %s", plural(n, "statement", "statements"), want.Client)
+		p.step(what, Change, putPolicy(found.Policy, p.Policy), "remove %s for %s", plural(n, "statement", "statements"), want.Client)
 	}
 	return p, left
+}
+
+// Staying are the things of a client that is taken out which stay, in words.
+func (p *Plan) Staying() (all []string) {
+	switch {
+	case p.Setup.Elsewhere:
+		all = append(all, "the objects that it has put")
+	case p.Found.Ownership == Writer:
+		all = append(all, "the objects that it has put, which belong to it, so that S3 still lets it read them")
+	default:
+		all = append(all, "the objects that it has put, which belong to the bucket's owner")
+	}
+	all = append(all, "what it has downloaded")
+	if len(p.Found.Encryption) > 0 {
+		if d := p.Found.Encryption[0].ApplyServerSideEncryptionByDefault; d != nil && d.KMSMasterKeyID != nil {
+			all = append(all, "its statement in the policy of the key "+*d.KMSMasterKeyID+", which you remove at KMS")
+		}
+	}
+	return all
 }
 
 // deletePolicy removes the policy, if it is still what it was.
@@ -89,5 +108,5 @@ func deletePolicy(was *Document) act {
 
 // StillIn is the error for a client that statements of others may let in.
 func StillIn(client string, left []string) error {
-	return fmt.Errorf("%s may still be let in by statements that are not of s3share: %s", client, strings.Join(left, ", "))
+	return fmt.Errorf("%s may still get in by statements that s3share did not write: %s", client, strings.Join(left, ", "))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // marks show a step's state.
@@ -40,15 +41,20 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Owner    string     `json:"owner,omitempty"`
 		Client   string     `json:"client"`
 		Grant    Grant      `json:"grant"`
+		Until    string     `json:"until,omitempty"`
 		Steps    []Step     `json:"steps"`
 		Policy   *Document  `json:"policy,omitempty"`
 		Key      *Statement `json:"key_statement,omitempty"`
+		Deletes  string     `json:"deletes,omitempty"`
 		Wider    []string   `json:"wider"`
 		Remarks  []Remark   `json:"findings"`
 		Join     string     `json:"join"`
 	}{
-		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant,
-		p.Steps, nil, nil, append([]string{}, p.Wider...), p.Remarks(), p.Invitation().String(),
+		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant, "",
+		p.Steps, nil, nil, p.Deletes, append([]string{}, p.Wider...), p.Remarks(), p.Invitation().String(),
+	}
+	if !p.Setup.Until.IsZero() {
+		out.Until = policyTime(p.Setup.Until)
 	}
 	if p.Found.NoPolicies == "" {
 		out.Policy = &p.Policy
@@ -58,6 +64,11 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		out.Key = &s
 	}
 	return json.Marshal(out)
+}
+
+// Ended reports whether the access of the plan's client is over.
+func (p *Plan) Ended() bool {
+	return !p.Setup.Until.IsZero() && !p.Setup.Until.After(time.Now())
 }
 
 // Remarks are what is to be said of statements that are not as the terms have them.
@@ -70,7 +81,7 @@ func (p *Plan) Remarks() []Remark {
 	}
 	all := []Remark{}
 	for _, f := range LintTerms(p.Policy, p.Setup.Terms).Remarks() {
-		if theirs[f.Statement] || f.Statement == "" && f.Level == Lacks {
+		if theirs[f.Statement] || f.Statement == "" && f.Level == Lacks && !p.Ended() {
 			all = append(all, f)
 		}
 	}

@@ -3,6 +3,8 @@ package access
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -35,13 +37,14 @@ func (p *Plan) CloudFormation() (string, error) {
 	if e := encryptionProperty(p.encryption); e != nil {
 		bucket["BucketEncryption"] = object{"ServerSideEncryptionConfiguration": []object{e}}
 	}
-	if len(p.lifecycle) == 1 && aws.ToString(p.lifecycle[0].ID) == abortRuleID {
-		bucket["LifecycleConfiguration"] = object{"Rules": []object{{
-			"Id": abortRuleID, "Status": "Enabled",
-			"AbortIncompleteMultipartUpload": object{"DaysAfterInitiation": p.lifecycle[0].AbortIncompleteMultipartUpload.DaysAfterInitiation},
-		}}}
+	if p.onlyOurRules() {
+		rules := []object{}
+		for _, r := range p.lifecycle {
+			rules = append(rules, ruleProperty(r))
+		}
+		bucket["LifecycleConfiguration"] = object{"Rules": rules}
 	} else {
-		notes = append(notes, "The bucket has lifecycle rules of others, which are left out here. One has to end incomplete uploads after seven days.")
+		notes = append(notes, "The bucket has lifecycle rules of others, which are left out here. One has to end incomplete uploads after seven days."+p.keepNote())
 	}
 	if p.Setup.Versioning || p.Found.Versioning == types.BucketVersioningStatusEnabled {
 		bucket["VersioningConfiguration"] = object{"Status": "Enabled"}
@@ -67,6 +70,34 @@ func (p *Plan) CloudFormation() (string, error) {
 		},
 	})
 	return b.String(), err
+}
+
+// onlyOurRules reports whether all of the lifecycle rules are as s3share writes them. A template,
+// or a resource of Terraform, would remove those of others.
+func (p *Plan) onlyOurRules() bool {
+	_, err := p.Setup.keptFor(p.lifecycle)
+	return len(p.lifecycle) > 0 && err == nil && !slices.ContainsFunc(p.lifecycle, func(r types.LifecycleRule) bool { return !ourRule(r) })
+}
+
+// keepNote says what else a rule has to do, after a sentence about what one has to do.
+func (p *Plan) keepNote() string {
+	if days, err := p.Setup.keptFor(p.lifecycle); err == nil && days > 0 {
+		return fmt.Sprintf(" Two have to delete what is below %s/ and %s/ after %s.", p.Setup.Shared, p.Setup.Delivered, plural(int(days), "day", "days"))
+	}
+	return ""
+}
+
+// ruleProperty is a lifecycle rule of ours.
+func ruleProperty(r types.LifecycleRule) object {
+	rule := object{"Id": aws.ToString(r.ID), "Status": r.Status}
+	if u := r.AbortIncompleteMultipartUpload; u != nil {
+		rule["AbortIncompleteMultipartUpload"] = object{"DaysAfterInitiation": aws.ToInt32(u.DaysAfterInitiation)}
+		return rule
+	}
+	rule["Prefix"] = aws.ToString(r.Filter.Prefix)
+	rule["ExpirationInDays"] = aws.ToInt32(r.Expiration.Days)
+	rule["NoncurrentVersionExpiration"] = object{"NoncurrentDays": aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)}
+	return rule
 }
 
 func encryptionProperty(r types.ServerSideEncryptionRule) object {

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrOnlyAWS says that other tools' descriptions are about AWS.
-var ErrOnlyAWS = errors.New("the descriptions of Terraform and CloudFormation are for AWS, and this server is another")
+var ErrOnlyAWS = errors.New("Terraform and CloudFormation describe AWS, and this server is not AWS")
 
 // hcl writes Terraform's configuration.
 type hcl struct{ strings.Builder }
@@ -70,7 +70,7 @@ func (p *Plan) Terraform() (string, error) {
 	}
 	h.resource("aws_s3_bucket_ownership_controls", "rule {", "  object_ownership = "+quoted(string(ownershipNames[p.Setup.Ownership])), "}")
 	h.encryption(p.encryption)
-	h.lifecycle(p.lifecycle)
+	h.lifecycle(p)
 	if p.Setup.Versioning || p.Found.Versioning == types.BucketVersioningStatusEnabled {
 		h.resource("aws_s3_bucket_versioning", "versioning_configuration {", `  status = "Enabled"`, "}")
 	}
@@ -112,17 +112,31 @@ func (h *hcl) encryption(r types.ServerSideEncryptionRule) {
 	h.resource("aws_s3_bucket_server_side_encryption_configuration", append(body, "  }", "}")...)
 }
 
-// lifecycle writes the rule of ours. The resource would remove all others, so where
+// lifecycle writes the rules of ours. The resource would remove all others, so where
 // there are some it is left to who has them.
-func (h *hcl) lifecycle(rules []types.LifecycleRule) {
-	if len(rules) != 1 || aws.ToString(rules[0].ID) != abortRuleID {
+func (h *hcl) lifecycle(p *Plan) {
+	if !p.onlyOurRules() {
 		h.line("")
-		h.comment(fmt.Sprintf("The bucket has lifecycle rules of others. One of them, or another one, has to end\nincomplete uploads (abort_incomplete_multipart_upload) after %d days.", abortDays))
+		text := fmt.Sprintf("The bucket has lifecycle rules of others. One of them, or another one, has to end\nincomplete uploads (abort_incomplete_multipart_upload) after %d days.", abortDays)
+		if note := p.keepNote(); note != "" {
+			text += "\n" + strings.TrimSpace(note)
+		}
+		h.comment(text)
 		return
 	}
-	h.resource("aws_s3_bucket_lifecycle_configuration", "rule {", "  id     = "+quoted(abortRuleID), `  status = "Enabled"`, "  filter {}",
-		"  abort_incomplete_multipart_upload {",
-		fmt.Sprintf("    days_after_initiation = %d", aws.ToInt32(rules[0].AbortIncompleteMultipartUpload.DaysAfterInitiation)), "  }", "}")
+	var body []string
+	for _, r := range p.lifecycle {
+		body = append(body, "rule {", "  id     = "+quoted(aws.ToString(r.ID)), `  status = "Enabled"`)
+		if u := r.AbortIncompleteMultipartUpload; u != nil {
+			body = append(body, "  filter {}", "  abort_incomplete_multipart_upload {",
+				fmt.Sprintf("    days_after_initiation = %d", aws.ToInt32(u.DaysAfterInitiation)), "  }", "}")
+			continue
+		}
+		body = append(body, "  filter {", "    prefix = "+quoted(aws.ToString(r.Filter.Prefix)), "  }",
+			"  expiration {", fmt.Sprintf("    days = %d", aws.ToInt32(r.Expiration.Days)), "  }",
+			"  noncurrent_version_expiration {", fmt.Sprintf("    noncurrent_days = %d", aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)), "  }", "}")
+	}
+	h.resource("aws_s3_bucket_lifecycle_configuration", body...)
 }
 
 func (h *hcl) policy(p *Plan) {

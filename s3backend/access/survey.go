@@ -149,7 +149,7 @@ func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, er
 	case errors.Is(err, s3backend.NotExist):
 		return byACL, nil
 	case errors.Is(err, s3backend.Denied), err == nil && owner != o.Owner:
-		return byACL, &s3backend.Error{Op: string(byACL), Key: o.Key, Kind: s3backend.Stale, Err: errors.New("it is another account's by now")}
+		return byACL, &s3backend.Error{Op: string(byACL), Key: o.Key, Kind: s3backend.Stale, Err: errors.New("it belongs to another account by now")}
 	case err != nil:
 		return byACL, err
 	}

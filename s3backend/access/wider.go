@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A policy is compared with the one before: what an Allow allows has to be allowed by one
@@ -18,6 +19,12 @@ func (d Document) wider(after Document, t Terms, owner string) (all []string) {
 	isNew := !d.letsIn(t)
 	for _, s := range after.Statement {
 		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.sameEffect) || isNew && t.grants(s) {
+			continue
+		}
+		if longer := d.prolonged(s); longer != "" {
+			if !slices.Contains(all, longer) {
+				all = append(all, longer)
+			}
 			continue
 		}
 		all = append(all, d.more(s, owner)...)
@@ -37,7 +44,7 @@ func (t Terms) grants(s Statement) bool { return slices.ContainsFunc(t.allStatem
 func (d Document) more(s Statement, owner string) (all []string) {
 	who := s.Principal.words()
 	if s.Principal == nil || len(s.Action) == 0 || len(s.Resource) == 0 {
-		return []string{who + " may do what is allowed but for exceptions"}
+		return []string{who + " may do everything but some exceptions"}
 	}
 	for _, resource := range s.Resource {
 		var actions, freed []string
@@ -58,7 +65,7 @@ func (d Document) more(s Statement, owner string) (all []string) {
 			all = append(all, fmt.Sprintf("%s may %s on %s", who, strings.Join(actions, ", "), resource))
 		}
 		if len(freed) > 0 {
-			all = append(all, fmt.Sprintf("%s may %s on %s without the condition of the statement %s", who, strings.Join(freed, ", "), resource, because))
+			all = append(all, fmt.Sprintf("%s may %s on %s, also where the condition of the statement %s does not hold", who, strings.Join(freed, ", "), resource, because))
 		}
 	}
 	return all
@@ -148,7 +155,7 @@ func (c Condition) within(o Condition) bool {
 			of[strings.ToLower(key)] = values
 		}
 		for key, values := range keys {
-			if has, found := of[strings.ToLower(key)]; !found || !values.equal(has) {
+			if has, found := of[strings.ToLower(key)]; !found || !values.equal(has) && !endsNoLater(operator, has, values) {
 				return false
 			}
 		}
@@ -156,30 +163,40 @@ func (c Condition) within(o Condition) bool {
 	return true
 }
 
-// formOf is the grant of which the policy has the statements for the client of the terms,
-// and whether they are as s3share writes them, or wrote them once. Where it lets the client
-// in by none of ours, it is no grant, as s3share writes it.
-func (d *Document) formOf(t Terms) (g Grant, ours bool) {
+// form is how the policy lets a client in.
+type form struct {
+	grant Grant     // "" if it does not, or not as s3share writes it
+	until time.Time // when all of that ends, the zero time if it does not
+	ours  bool      // the statements are as s3share writes them, or wrote them once, if there are any
+}
+
+// formOf finds out how the policy lets the client of the terms in by statements of ours.
+func (d *Document) formOf(t Terms) form {
 	if d == nil {
-		return "", true
+		return form{ours: true}
 	}
 	have := t.allowsOf(d.Statement)
 	if len(have) == 0 {
-		return "", true
+		return form{ours: true}
 	}
+	until, have, common := commonEnd(have)
+	if !common {
+		return form{}
+	}
+	t.Until = time.Time{}
 	for _, g := range Grants() {
 		t.Grant = g
 		forms := [][]Statement{t.allStatements()}
 		if g == Folders { // it had no get in the delivery folder once
 			forms = append(forms, t.statements(t.objects(t.Shared), t.objects(t.Delivered), nil))
 		}
-		for _, form := range forms {
-			if slices.EqualFunc(have, t.allowsOf(form), Statement.Equal) {
-				return g, true
+		for _, f := range forms {
+			if slices.EqualFunc(have, t.allowsOf(f), Statement.Equal) {
+				return form{g, until, true}
 			}
 		}
 	}
-	return "", false
+	return form{until: until}
 }
 
 // allowsOf are the Allows of ours for the client, sorted by Sid.

@@ -481,3 +481,57 @@ func TestWhomAPolicyMayReach(t *testing.T) {
 		}
 	}
 }
+
+// TestALaterEndIsWider compares what a client is granted until one moment with what it is
+// granted until another, or without an end, in all pairs.
+func TestALaterEndIsWider(t *testing.T) {
+	ends := []string{"2098-01-31", "2099-01-31", "2099-01-31T18:00:00Z", Never}
+	terms := Terms{Bucket: "b", Client: "arn:aws:iam::444455556666:root", Shared: "In", Delivered: "Out", Grant: Folders, Ownership: Enforced}
+	for _, before := range ends {
+		for _, after := range ends {
+			was, is := terms, terms
+			var err, errAfter error
+			was.Until, err = ParseUntil(before)
+			is.Until, errAfter = ParseUntil(after)
+			if err != nil || errAfter != nil {
+				t.Fatal(err, errAfter)
+			}
+			now := Document{}.With(was)
+			wider := now.wider(now.With(is), is, "111122223333")
+			want := !was.Until.IsZero() && (is.Until.IsZero() || is.Until.After(was.Until))
+			if (len(wider) > 0) != want || len(wider) > 1 {
+				t.Errorf("from %s to %s: %q", before, after, wider)
+			}
+			if f := now.formOf(terms); f.grant != Folders || !f.until.Equal(was.Until) || !f.ours {
+				t.Errorf("what is granted until %s is read as %+v", before, f)
+			}
+		}
+	}
+}
+
+// TestRightsEnd asks a policy that ends in the future, in the past, and not for sure.
+func TestRightsEnd(t *testing.T) {
+	for _, tt := range []struct {
+		condition string
+		want      Answer
+	}{
+		{`{"DateLessThan": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}}`, Yes},
+		{`{"DateLessThanEquals": {"AWS:CurrentTime": "2099-01-01"}}`, Yes},
+		{`{"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}`, No},
+		{`{"DateLessThan": {"aws:CurrentTime": ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"]}}`, Yes},
+		{`{"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}`, Yes},
+		{`{"DateGreaterThan": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}}`, Maybe},
+		{`{"DateLessThan": {"aws:CurrentTime": "tomorrow"}}`, Maybe},
+		{`{"DateLessThan": {"aws:EpochTime": "2099-01-01T00:00:00Z"}}`, Maybe},
+		{`{"DateEquals": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}}`, Maybe},
+	} {
+		doc, err := ParseDocument([]byte(`{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Out/*", "Condition": ` + tt.condition + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := Lint{Document: doc, Bucket: "b", Folders: []string{"In", "Out"}}
+		if got := l.Rights("arn:aws:iam::444455556666:root", "Out").Get; got != tt.want {
+			t.Errorf("%s: get is %v, want %v", tt.condition, got, tt.want)
+		}
+	}
+}

@@ -75,7 +75,7 @@ type otherBucketError struct {
 // Error names the directory and both buckets.
 func (e *otherBucketError) Error() string {
 	if e.unknown != "" {
-		return fmt.Sprintf("the state directory %s holds files that wait, and %s: it cannot be told that they are for %s",
+		return fmt.Sprintf("the state directory %s holds files that wait, and %s: they may be for another bucket than %s",
 			hint.Printable(e.stateDir), e.unknown, e.ours)
 	}
 	return fmt.Sprintf("the state directory %s holds files that wait for %s; they are not sent to %s",
