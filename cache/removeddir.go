@@ -20,7 +20,7 @@ import (
 type removedDir struct {
 	at    time.Time // zero where that is not known
 	again bool      // it is there again, but not all that was below it
-	stays bool      // S3 has not removed something below it
+	stays bool      // S3 still has something below it, or has something again
 }
 
 // recheck is how long a directory that was removed counts as gone without a look at
@@ -124,6 +124,17 @@ func (c *Cache) recoverRemovedLocked() {
 			if prefix != keyname.Folder(key)+"/" {
 				c.removed[prefix] = &removedDir{}
 			}
+		}
+	}
+}
+
+// willStandLocked is called before a directory, with all that will be below it, is put into the
+// listings again. The last removal below it may end meanwhile: that must not take it out of
+// the listings.
+func (c *Cache) willStandLocked(prefix string) {
+	for p, r := range c.removed {
+		if strings.HasPrefix(p, prefix) {
+			r.stays = true
 		}
 	}
 }

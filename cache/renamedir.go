@@ -200,6 +200,9 @@ func (r *dirRename) renamePending(ctx context.Context, f *File, copies map[strin
 // something has become pending under the old name since the caller looked.
 func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 	c := r.c
+	c.mu.Lock()
+	c.willStandLocked(r.dir)
+	c.mu.Unlock()
 	c.names.Drop(r.dir)
 	all := true
 	for i, m := range moves {
