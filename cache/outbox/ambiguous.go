@@ -72,10 +72,11 @@ func (it *Item) recordETags() {
 	}
 }
 
-// matchAmbiguous reports whether S3 holds what an attempt of ours left, this one or one whose
-// answer was lost: landed if it is the content of seq, earlier if it was changed since,
-// which is what the next attempt replaces. h is the header of this attempt.
-func (it *Item) matchAmbiguous(cur s3backend.Object, h *s3backend.Header, seq uint64) (landed, earlier bool) {
+// matchAmbiguous reports whether S3 holds what a commit of ours made, this one or an ambiguous
+// one: same if it is the content of this attempt, earlier if the file was changed since, so
+// that the next attempt replaces it.
+func (a *commitAttempt) matchAmbiguous(cur s3backend.Object) (same, earlier bool) {
+	it := a.it
 	if cur.ETag == "" {
 		return false, false
 	}
@@ -84,27 +85,28 @@ func (it *Item) matchAmbiguous(cur s3backend.Object, h *s3backend.Header, seq ui
 	}
 	it.mu.Lock()
 	for _, l := range it.ambiguous {
-		if l.Seq == seq && commitIDOf(h) == "" {
-			l.Commit = "" // there was no room for it
+		if l.Seq == a.seq && commitIDOf(a.header) == "" {
+			l.Commit = "" // the metadata has no room for it
 		}
 		if l.Key == it.key && isResultOf(l, cur) {
-			landed = landed || l.Seq == seq
-			earlier = earlier || l.Seq != seq && l.Size == cur.Size // else the other party has changed it since
+			same = same || l.Seq == a.seq
+			// If the size differs, the other party has changed it since.
+			earlier = earlier || l.Seq != a.seq && l.Size == cur.Size
 		}
 	}
 	id := commitIDOf(cur.Header)
-	// A request may be repeated on its way, so that a refusal is all that comes back.
-	landed = landed || id != "" && (id == commitIDOf(h) || it.up != nil && id == commitIDOf(it.up.header))
+	// A request may be repeated on its way, so that only the refusal comes back.
+	same = same || id != "" && (id == commitIDOf(a.header) || it.up != nil && id == commitIDOf(it.up.header))
 	it.mu.Unlock()
 	if earlier {
-		return false, true // when in doubt it is sent again
+		return false, true // if in doubt, the content is sent again
 	}
-	if landed && cur.ETag != it.contentETag() {
-		// It is encrypted, or somebody has changed it and left our ID on it. What S3
-		// holds is asked for again.
+	if same && cur.ETag != it.contentETag() {
+		// It is encrypted, or somebody has changed it and kept our commit ID. Its content is
+		// read from S3 again.
 		it.mayDiffer.Store(true)
 	}
-	return landed, false
+	return same, false
 }
 
 // replaceOwnCommit has the next attempt replace what an earlier one left, once that

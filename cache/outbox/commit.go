@@ -121,68 +121,64 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		return s3backend.Object{}, err
 	}
 	defer it.stage.Close()
-	var because error
-	for range 4 { // each turn that does not return has learnt what S3 holds
-		it.mu.Lock()
-		key, over, seq := it.key, it.over, it.seq()
-		delivered := it.inS3Locked()
-		it.mu.Unlock()
-		if delivered {
-			return over, nil // by Commit, and nothing has changed since
+	var refused error
+	for range maxCommitAttempts {
+		a, committed := it.newCommitAttempt()
+		if committed {
+			return a.over, nil // by Commit, and nothing has changed since
 		}
-		id, err := it.commitID(seq)
-		if err != nil {
+		if err := a.prepare(ctx); err != nil {
 			return s3backend.Object{}, err
 		}
-		h, err := it.makeHeader(ctx, id)
-		if err != nil {
-			return s3backend.Object{}, err
-		}
-		obj, err := it.send(ctx, key, h, seq, condition(over))
+		obj, err := a.send(ctx)
 		if err == nil {
-			obj.Key, obj.Header, obj.Class = key, h, cmp.Or(h.Class, s3backend.ClassStandard)
-			return obj, nil
+			return a.finish(obj), nil
 		}
-		if errors.Is(err, errBaseGone) {
-			// It is gone for that we have replaced it, where the answer was lost.
-			if cur, cerr := it.o.current(ctx, key); cerr == nil {
-				switch landed, earlier := it.matchAmbiguous(cur, h, seq); {
-				case landed:
-					return cur, nil
-				case earlier:
-					it.replaceOwnCommit(cur)
-					continue
-				case it.overtakenBy(cur, key):
-					return cur, errOvertaken
-				}
-			}
-		}
-		if it.keepsHere(key, over, err) {
-			return it.base, nil
-		}
-		if !isKind(err, s3backend.Stale) && !isKind(err, s3backend.NotExist) {
-			return s3backend.Object{}, err
-		}
-		because = err
-		obj, done, err := it.reconcile(ctx, key, over, h, seq, err)
-		if done || err != nil {
+		refused = err
+		if obj, done, err := a.reconcile(ctx, err); done || err != nil {
 			return obj, err
 		}
 	}
-	return s3backend.Object{}, contradiction(because)
+	return s3backend.Object{}, contradiction(refused)
 }
 
-// keepsHere reports whether nothing but the time or the mode of what S3 holds was changed,
-// which S3 does not let us write: whoever may not read an object cannot copy it. Then they
-// are kept on this machine.
-func (it *Item) keepsHere(key string, over s3backend.Object, err error) bool {
-	if !isPermanent(err) || !it.headerOnly() || it.base.Key != key || over.ETag != it.base.ETag {
-		return false
-	}
+// maxCommitAttempts limits the attempts of one commit. Each that fails has found out what S3
+// holds, so that more than two are rare.
+const maxCommitAttempts = 4
+
+// commitAttempt is one attempt to make the content of an item the object at its key, on the
+// condition that S3 holds what it replaces. It is prepared and sent. Then it is finished, or
+// reconciled with what S3 holds, and the next attempt replaces that.
+type commitAttempt struct {
+	it     *Item
+	key    string
+	over   s3backend.Object  // the version that it replaces; no ETag for a new name
+	seq    uint64            // the stage's count of changes at the content that is sent
+	header *s3backend.Header // with the commit ID of the content; set by prepare
+}
+
+// newCommitAttempt returns an attempt to commit the content as it is now, and reports whether
+// S3 has that already.
+func (it *Item) newCommitAttempt() (a *commitAttempt, committed bool) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.keptHere = err
-	return true
+	return &commitAttempt{it: it, key: it.key, over: it.over, seq: it.seq()}, it.inS3Locked()
+}
+
+// prepare makes the header. The journal has the commit ID before a request is sent.
+func (a *commitAttempt) prepare(ctx context.Context) error {
+	id, err := a.it.commitID(a.seq)
+	if err != nil {
+		return err
+	}
+	a.header, err = a.it.makeHeader(ctx, id)
+	return err
+}
+
+// finish completes what is known of the object that S3 has made.
+func (a *commitAttempt) finish(obj s3backend.Object) s3backend.Object {
+	obj.Key, obj.Header, obj.Class = a.key, a.header, cmp.Or(a.header.Class, s3backend.ClassStandard)
+	return obj
 }
 
 // condition is what must hold for a commit over this version.

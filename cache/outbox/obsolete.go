@@ -8,37 +8,34 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// takeOverFrom handles that the key still holds what another item, which has got another
-// name since, left there: that is no conflict. It reports whether it was so, and the
-// next try will do.
-func (it *Item) takeOverFrom(ctx context.Context, key string, cur s3backend.Object) (bool, error) {
+// takeOver makes the next attempt replace cur if it is ours, which is no conflict: an obsolete
+// version of an item that has another name now, a copy that a rename has made, or a version
+// that is being removed. It reports whether it did.
+func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (bool, error) {
+	it := a.it
 	if cur.ETag == "" {
 		return false, nil
 	}
-	cur.Key = key
-	if left := it.o.ownerOf(cur); left != nil && left != it {
+	cur.Key = a.key
+	if owner := it.o.ownerOf(cur); owner != nil && owner != it {
 		// It may lie over what is about to be replaced.
-		if err := left.materializeAll(ctx); err != nil {
+		if err := owner.materializeAll(ctx); err != nil {
 			return false, err
 		}
-		it.mu.Lock()
-		defer it.mu.Unlock()
-		it.over = cur
+		it.setOver(cur)
 		return true, nil
 	}
-	if it.isCopy(ctx, key) {
+	if it.isCopy(ctx, a.key) {
 		it.mu.Lock()
 		defer it.mu.Unlock()
 		it.over, it.copies = cur, nil
 		return true, nil
 	}
-	if t := it.o.removals.at(key); t != nil && t.isOf(cur) {
-		if err := it.o.removals.awaitKey(ctx, it, key); err != nil {
+	if t := it.o.removals.at(a.key); t != nil && t.isOf(cur) {
+		if err := it.o.removals.awaitKey(ctx, it, a.key); err != nil {
 			return false, err
 		}
-		it.mu.Lock()
-		defer it.mu.Unlock()
-		it.over = cur // if it is gone, the next try will tell
+		it.setOver(cur) // if it is gone, the next attempt finds that out
 		return true, nil
 	}
 	return false, nil

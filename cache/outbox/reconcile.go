@@ -10,87 +10,131 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// reconcile finds out why S3 refused the condition. Either an earlier attempt of
-// ours had come through (done, unless it was changed since), or the other party
-// removed what we replace, or it has another version there, and ours goes beside
-// it.
-func (it *Item) reconcile(ctx context.Context, key string, over s3backend.Object, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
-	cur, err := it.o.current(ctx, key)
+// reconcile finds out what S3 holds after it has refused the attempt. If done is set, obj is
+// the item's content, or what it was overtaken by. Else the next attempt replaces what S3
+// holds, or the error says why there is none.
+func (a *commitAttempt) reconcile(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
+	if errors.Is(refused, errBaseGone) {
+		// We may have replaced it, by a commit whose reply was lost.
+		if cur, err := a.it.o.current(ctx, a.key); err == nil {
+			switch same, earlier := a.matchAmbiguous(cur); {
+			case same:
+				return cur, true, nil
+			case earlier:
+				a.it.replaceOwnCommit(cur)
+				return obj, false, nil
+			case a.overtakenBy(cur):
+				return cur, true, errOvertaken
+			}
+		}
+	}
+	if a.keepsHeader(refused) {
+		return a.it.base, true, nil
+	}
+	if !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
+		return obj, false, refused
+	}
+	return a.reconcileVersion(ctx, refused)
+}
+
+// keepsHeader reports whether only the time or the mode of what S3 holds was changed, and the
+// policy does not let us write them, since an object that may not be read cannot be copied.
+// Then they are kept on this machine.
+func (a *commitAttempt) keepsHeader(refused error) bool {
+	it := a.it
+	if !isPermanent(refused) || !it.headerOnly() || it.base.Key != a.key || a.over.ETag != it.base.ETag {
+		return false
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.keptHere = refused
+	return true
+}
+
+// reconcileVersion finds out why S3 refused the condition. Either an earlier commit of ours was
+// carried out (done, unless the file was changed since), or the other party removed what the
+// attempt replaces, or it has put another version there, and ours becomes a conflict copy.
+func (a *commitAttempt) reconcileVersion(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
+	it := a.it
+	cur, err := it.o.current(ctx, a.key)
 	if isKind(err, s3backend.Denied) {
-		return it.reconcileUnreadable(ctx, key, h, seq, because)
+		return a.reconcileUnreadable(ctx, refused)
 	}
 	if err != nil {
 		return obj, false, err
 	}
-	if took, err := it.takeOverFrom(ctx, key, cur); took || err != nil {
+	if took, err := a.takeOver(ctx, cur); took || err != nil {
 		return obj, false, err
 	}
-	landed, earlier := it.matchAmbiguous(cur, h, seq)
-	it.mu.Lock()
+	same, earlier := a.matchAmbiguous(cur)
 	switch {
-	case cur.ETag == over.ETag && !errors.Is(because, ErrUnread):
-		// Nothing has changed there, but this upload cannot be completed any more,
-		// or what it copies from is gone.
-		up := it.up
-		it.up = nil
-		it.mu.Unlock()
-		it.o.abort(up)
+	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
+		// Nothing has changed there, but this upload cannot be completed any more, or what it
+		// copies from is gone.
+		it.o.abort(it.takeUpload())
 		return obj, false, it.materializeIfBaseGone(ctx)
 	case cur.ETag == "":
-		it.over = s3backend.Object{}
-		it.mu.Unlock()
+		it.setOver(s3backend.Object{})
 		return obj, false, nil
-	case landed:
-		it.mu.Unlock()
+	case same:
 		return cur, true, nil
 	case earlier:
-		it.mu.Unlock()
 		it.replaceOwnCommit(cur)
 		return obj, false, nil
 	}
-	it.mu.Unlock()
-	// Who left it may have come to remove it since S3 was asked.
-	if now, err := it.o.current(ctx, key); err != nil || now.ETag != cur.ETag {
+	// It may be an obsolete version of ours that was removed since S3 was asked.
+	if now, err := it.o.current(ctx, a.key); err != nil || now.ETag != cur.ETag {
 		return obj, false, err
 	}
-	if it.overtakenBy(cur, key) {
+	if a.overtakenBy(cur) {
 		return cur, false, errOvertaken
 	}
-	return obj, false, it.resolveAsConflict(ctx, key)
+	return obj, false, it.resolveAsConflict(ctx, a.key)
 }
 
-// overtakenBy reports whether cur, which is not ours, has replaced a version at key of
-// which nothing but the time or the mode was changed here.
-func (it *Item) overtakenBy(cur s3backend.Object, key string) bool {
-	it.mu.Lock()
-	base := it.base
-	it.mu.Unlock()
-	return cur.ETag != "" && cur.ETag != base.ETag && base.Key == key && it.sameBytes()
+// overtakenBy reports whether the other party has replaced a version of which only the time or
+// the mode was changed here. cur is what S3 holds, and not ours.
+func (a *commitAttempt) overtakenBy(cur s3backend.Object) bool {
+	base := a.it.Base()
+	return cur.ETag != "" && cur.ETag != base.ETag && base.Key == a.key && a.it.sameBytes()
 }
 
-// reconcileUnreadable is reconcile where the policy lets us neither read nor list, as in a dropbox:
-// what holds the name counts as the other party's, though it may be ours of an attempt
-// whose answer was lost. So that happens once: nobody but us puts anything under the
-// name of a conflict copy.
-func (it *Item) reconcileUnreadable(ctx context.Context, key string, h *s3backend.Header, seq uint64, because error) (obj s3backend.Object, done bool, err error) {
+// reconcileUnreadable is reconcileVersion if the policy lets us neither read nor list, as in a
+// dropbox. What has the key counts as the other party's, though it may be ours, of an ambiguous
+// commit. This happens once: only we put anything at the key of a conflict copy.
+func (a *commitAttempt) reconcileUnreadable(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
+	it := a.it
 	it.mu.Lock()
-	ours := it.theirs != "" && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == key && l.Seq == seq })
+	ours := it.theirs != "" && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == a.key && l.Seq == a.seq })
 	it.mu.Unlock()
 	switch {
-	case isKind(because, s3backend.Stale) && ours:
-		return s3backend.Object{Key: key, Size: it.stage.Size(), ETag: it.contentETag(), Modified: time.Now(), Header: h}, true, nil
-	case isKind(because, s3backend.Stale):
-		return obj, false, it.resolveAsConflict(ctx, key)
+	case isKind(refused, s3backend.Stale) && ours:
+		return s3backend.Object{Key: a.key, Size: it.stage.Size(), ETag: it.contentETag(), Modified: time.Now(), Header: a.header}, true, nil
+	case isKind(refused, s3backend.Stale):
+		return obj, false, it.resolveAsConflict(ctx, a.key)
 	}
-	it.mu.Lock()
-	up := it.up
-	it.up = nil // it cannot be completed any more
-	it.mu.Unlock()
+	up := it.takeUpload() // it cannot be completed any more
 	if up == nil {
-		return obj, false, contradiction(because)
+		return obj, false, contradiction(refused)
 	}
 	it.o.abort(up)
 	return obj, false, nil
+}
+
+// takeUpload returns the upload that was begun, which is not the item's any more; nil for none.
+func (it *Item) takeUpload() *upload {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	up := it.up
+	it.up = nil
+	return up
+}
+
+// setOver sets the version that the next commit replaces.
+func (it *Item) setOver(over s3backend.Object) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.over = over
 }
 
 // resolveAsConflict gives the item a name of its own, since the other party's version

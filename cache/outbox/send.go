@@ -12,22 +12,22 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// send makes one attempt at the request, or requests, that commit the content.
-func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
-	size := it.stage.Size()
+// send makes the request, or the requests, that commit the content.
+func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
+	it, cond, size := a.it, condition(a.over), a.it.stage.Size()
 	if src, ok := it.committedElsewhere(); ok {
-		obj, err := it.o.bucket.Copy(ctx, src, key, h, cond)
+		obj, err := it.o.bucket.Copy(ctx, src, a.key, a.header, cond)
 		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) || isKind(err, s3backend.BadLogin) {
-			return obj, it.noteIfAmbiguous(err, key, h, seq)
+			return obj, a.noteIfAmbiguous(err, a.header)
 		}
-		it.forgetCommitted() // it is gone from there, or may not be read: the bytes go up again
+		it.forgetCommitted() // it is gone from there, or may not be read: the bytes are sent again
 	}
 	switch {
 	case it.headerOnly():
-		obj, err := it.o.bucket.Copy(ctx, it.base, key, h, cond)
-		return obj, it.noteIfAmbiguous(err, key, h, seq)
+		obj, err := it.o.bucket.Copy(ctx, it.base, a.key, a.header, cond)
+		return obj, a.noteIfAmbiguous(err, a.header)
 	case size > parts.Size:
-		return it.sendParts(ctx, key, size, h, seq, cond)
+		return a.sendParts(ctx, size, cond)
 	}
 	it.giveUpUpload(it.upload()) // the file was longer once
 	if err := it.materialize(ctx, 0, size); err != nil {
@@ -42,19 +42,19 @@ func (it *Item) send(ctx context.Context, key string, h *s3backend.Header, seq u
 	}
 	ticket.OnRead(it.moved)
 	it.meter.begin()
-	obj, err := it.o.bucket.Put(ctx, key, it.stage.Body(0, size, ticket), size, h, cond)
+	obj, err := it.o.bucket.Put(ctx, a.key, it.stage.Body(0, size, ticket), size, a.header, cond)
 	ticket.Done(err)
 	if err == nil {
 		it.sent.Store(size)
 	}
-	return obj, it.noteIfAmbiguous(err, key, h, seq)
+	return obj, a.noteIfAmbiguous(err, a.header)
 }
 
-// noteIfAmbiguous returns the error of a request that commits the content of seq, once it is
-// noted that the request may have been carried out all the same.
-func (it *Item) noteIfAmbiguous(err error, key string, h *s3backend.Header, seq uint64) error {
+// noteIfAmbiguous returns the error of a request that commits the content with the header h. If
+// the request may have been carried out all the same, that is recorded.
+func (a *commitAttempt) noteIfAmbiguous(err error, h *s3backend.Header) error {
 	if s3backend.Ambiguous(err) {
-		it.recordAmbiguous(key, h, seq)
+		a.it.recordAmbiguous(a.key, h, a.seq)
 	}
 	return err
 }
@@ -68,23 +68,24 @@ func (it *Item) sameBytes() bool {
 	return it.base.ETag != "" && it.stage.IsBase(it.base.Size)
 }
 
-// sendParts sends what S3 lacks of the parts, and makes them the object.
-func (it *Item) sendParts(ctx context.Context, key string, size int64, h *s3backend.Header, seq uint64, cond s3backend.Condition) (s3backend.Object, error) {
-	up, list, err := it.uploadParts(ctx, key, size, h)
+// sendParts sends the parts that S3 lacks, and completes the upload.
+func (a *commitAttempt) sendParts(ctx context.Context, size int64, cond s3backend.Condition) (s3backend.Object, error) {
+	it := a.it
+	up, list, err := it.uploadParts(ctx, a.key, size, a.header)
 	if err != nil {
 		return s3backend.Object{}, err
 	}
 	obj, err := it.o.bucket.Complete(ctx, up.remote, list, size, cond)
 	if isKind(err, s3backend.OtherPart) {
-		// A request for a part that was cut off, here or with an earlier process, has
-		// come through behind the one that took its place. All go up again.
+		// A request for a part that was canceled, here or in an earlier process, was carried out
+		// after the one that replaced it. All parts are sent again.
 		it.giveUpUpload(up)
 	}
-	if err = it.noteIfAmbiguous(err, key, up.header, seq); err != nil {
+	if err = a.noteIfAmbiguous(err, up.header); err != nil {
 		return obj, err
 	}
-	obj.Key = key
-	return it.correctHeader(ctx, obj, up.header, h, seq)
+	obj.Key = a.key
+	return a.correctHeader(ctx, obj, up.header)
 }
 
 // moved notes that n bytes more are in flight; n is negative where a request has ended.
@@ -138,10 +139,11 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64, h *s3ba
 	return up, list, nil
 }
 
-// correctHeader sets times and modes that a program set after the upload had
-// begun: S3 takes an upload's header at its beginning alone. The server copies
-// the object onto itself; where it may not, the file has the time of its upload.
-func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, want *s3backend.Header, seq uint64) (s3backend.Object, error) {
+// correctHeader sets the time and the mode that a program set after the upload was created with
+// the header had: S3 takes the header of an upload only then. The server copies the object onto
+// itself. If it may not, the file keeps the time of its upload.
+func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object, had *s3backend.Header) (s3backend.Object, error) {
+	it, want := a.it, a.header
 	it.mu.Lock()
 	explicit := it.explicit
 	it.mu.Unlock()
@@ -152,9 +154,9 @@ func (it *Item) correctHeader(ctx context.Context, obj s3backend.Object, had, wa
 	switch {
 	case err == nil:
 		return corrected, nil
-	case s3backend.Ambiguous(err): // the next attempt finds the one or the other
-		it.recordAmbiguous(obj.Key, had, seq)
-		it.recordAmbiguous(obj.Key, want, seq)
+	case s3backend.Ambiguous(err): // the next attempt finds one of both
+		it.recordAmbiguous(obj.Key, had, a.seq)
+		it.recordAmbiguous(obj.Key, want, a.seq)
 		return obj, err
 	}
 	it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
