@@ -75,8 +75,7 @@ func (it *Item) recordETags() {
 // matchAmbiguous reports whether S3 holds what a commit of ours made, this one or an ambiguous
 // one: same if it is the content of this attempt, earlier if the file was changed since, so
 // that the next attempt replaces it.
-func (a *commitAttempt) matchAmbiguous(cur s3backend.Object) (same, earlier bool) {
-	it := a.it
+func (it *Item) matchAmbiguous(cur s3backend.Object, a *commitAttempt) (same, earlier bool) {
 	if cur.ETag == "" {
 		return false, false
 	}
@@ -130,16 +129,34 @@ func (it *Item) inheritAmbiguous(from *Item, key string) {
 	}
 }
 
-// registerAmbiguous lets those who commit at keys that the item has no more know what it may
-// have left there.
+// registerAmbiguous enters the item at the keys of its ambiguous commits that it does not have
+// any more, for those who commit there.
 func (it *Item) registerAmbiguous() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.o.mu.Lock()
-	defer it.o.mu.Unlock()
 	for _, l := range it.ambiguous {
-		if l.Key != it.key && !slices.Contains(it.o.ambiguousByKey[l.Key], it) {
-			it.o.ambiguousByKey[l.Key] = append(it.o.ambiguousByKey[l.Key], it)
+		if l.Key != it.key {
+			it.o.registerAmbiguous(it, l.Key)
+		}
+	}
+}
+
+func (o *Outbox) registerAmbiguous(it *Item, key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.ambiguousByKey[key], it) {
+		o.ambiguousByKey[key] = append(o.ambiguousByKey[key], it)
+	}
+}
+
+// unregisterAmbiguous removes the item from the keys of these ambiguous commits.
+func (o *Outbox) unregisterAmbiguous(it *Item, commits []journal.Ambiguous) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range commits {
+		items := slices.DeleteFunc(o.ambiguousByKey[l.Key], func(at *Item) bool { return at == it })
+		if o.ambiguousByKey[l.Key] = items; len(items) == 0 {
+			delete(o.ambiguousByKey, l.Key)
 		}
 	}
 }

@@ -50,9 +50,7 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	if err := it.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
 		it.o.log.Warn("after the end of this process the file would be taken for a conflict", "key", obj.Key, "err", err)
 	}
-	it.o.mu.Lock()
-	open := it.o.openBase
-	it.o.mu.Unlock()
+	open := it.o.baseOpener()
 	it.mu.Lock()
 	it.over, it.committed, it.up = obj, commitment{seq, obj}, nil
 	over := it.base.ETag != ""

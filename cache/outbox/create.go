@@ -77,7 +77,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object, read 
 	path := o.newPath()
 	it := &Item{o: o, path: path, slot: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
 	it.edits.Store(base.ETag != "")
-	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.reserve, Spill: it.spill})
+	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.quota.reserve, Spill: it.spill})
 	if err != nil {
 		return nil, err
 	}

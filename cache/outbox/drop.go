@@ -47,7 +47,7 @@ func (it *Item) erase() {
 	}
 	if it.stage != nil {
 		it.stage.Remove()
-		it.o.staged.Add(-it.stage.Reserved())
+		it.o.quota.staged.Add(-it.stage.Reserved())
 	}
 }
 

@@ -27,9 +27,9 @@ type spoil struct {
 
 var spoils = []spoil{
 	{"the stage is full", func(r *rig, _ *Item) func() {
-		size := r.cfg.Size
-		r.cfg.Size = 1
-		return func() { r.cfg.Size = size }
+		size := r.quota.max
+		r.quota.max = 1
+		return func() { r.quota.max = size }
 	}},
 	{diskGone, func(r *rig, it *Item) func() {
 		full := r.fullDisk()

@@ -45,13 +45,7 @@ func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err er
 			continue
 		}
 		g.Go(func() error {
-			it.mu.Lock()
-			a := it.attempt
-			it.mu.Unlock()
-			if a == nil || a.preparing {
-				return nil
-			}
-			return a.await(ctx)
+			return it.awaitCommit(ctx)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -133,6 +127,13 @@ func (it *Item) copiedFrom(obj s3backend.Object) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.copies = append(it.copies, obj)
+}
+
+// replaceCopy has the next commit replace cur, which is a copy that copiedFrom told of.
+func (it *Item) replaceCopy(cur s3backend.Object) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.over, it.copies = cur, nil
 }
 
 // isCopy reports whether what the item's key holds is a copy that copiedFrom told of.

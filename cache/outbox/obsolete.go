@@ -26,9 +26,7 @@ func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (boo
 		return true, nil
 	}
 	if it.isCopy(ctx, a.key) {
-		it.mu.Lock()
-		defer it.mu.Unlock()
-		it.over, it.copies = cur, nil
+		it.replaceCopy(cur)
 		return true, nil
 	}
 	if t := it.o.removals.at(a.key); t != nil && t.isOf(cur) {
@@ -57,26 +55,23 @@ func (it *Item) removeObsolete() {
 	it.mu.Lock()
 	it.obsolete, it.ambiguous = nil, nil // the journal still tells of them
 	it.mu.Unlock()
-	it.o.mu.Lock()
-	defer it.o.mu.Unlock()
-	for _, l := range left {
-		if items := slices.DeleteFunc(it.o.ambiguousByKey[l.Key], func(at *Item) bool { return at == it }); len(items) > 0 {
-			it.o.ambiguousByKey[l.Key] = items
-		} else {
-			delete(it.o.ambiguousByKey, l.Key)
-		}
-	}
+	it.o.unregisterAmbiguous(it, left)
 }
 
-// ownerOf is the item that replaced this version, or made it by an attempt whose
-// answer was lost, and was renamed before it was delivered; nil for none.
+// owns reports whether this version is obsolete once the item is delivered, or may be of an
+// ambiguous commit of the item.
+func (it *Item) owns(obj s3backend.Object) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
+		slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == obj.Key && isResultOf(l, obj) })
+}
+
+// ownerOf returns the item that owns this version, of a key that the item may not have any more;
+// nil for none.
 func (o *Outbox) ownerOf(obj s3backend.Object) *Item {
 	for _, it := range o.Items() {
-		it.mu.Lock()
-		left := slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
-			slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == obj.Key && isResultOf(l, obj) })
-		it.mu.Unlock()
-		if left {
+		if it.owns(obj) {
 			return it
 		}
 	}

@@ -119,8 +119,7 @@ type Outbox struct {
 	endsToSync atomic.Bool
 	syncerWake chan struct{}
 	nextID     atomic.Uint64
-	staged     atomic.Int64 // bytes that stages were given room for
-	disk       freeSpace
+	quota      quota
 	breaker    breaker
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
@@ -184,6 +183,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		waitersChanged: make(chan struct{}),
 		syncerWake:     make(chan struct{}, 1),
 	}
+	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.removals = newRemovals(o)
 	o.single, o.multipart = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
@@ -231,6 +231,13 @@ func (o *Outbox) wake() {
 	close(o.changed)
 	o.changed = make(chan struct{})
 	o.mu.Unlock()
+}
+
+// baseOpener returns the function that was given to Recover; nil before.
+func (o *Outbox) baseOpener() func(s3backend.Object) Base {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.openBase
 }
 
 // Items lists what is owed, folders too, in no order.

@@ -257,7 +257,7 @@ func (r *rig) wantNothing() {
 	if owes, err := stage.HasLogs(r.dir); owes || err != nil || r.slots.InUse() > 0 {
 		r.Errorf("left in the tray: %d places, journals: %v, %v", r.slots.InUse(), owes, err)
 	}
-	if n := r.staged.Load(); n != 0 {
+	if n := r.quota.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)
 	}
 }

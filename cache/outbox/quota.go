@@ -3,6 +3,7 @@ package outbox
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,70 +18,78 @@ const (
 	spaceStep = 32 << 20
 )
 
-// freeSpace remembers how much of the disk is free.
-type freeSpace struct {
+// quota limits the bytes that are staged in dir.
+type quota struct {
+	dir     string
+	max     int64 // bytes; 0: what the disk has
+	minFree int64 // bytes that stay free on the disk; 0: a share of it
+
+	staged atomic.Int64 // bytes that are reserved
+
+	// mu guards the fields below: what is known of the disk.
 	mu    sync.Mutex
 	at    time.Time
 	total int64
-	free  int64 // above the floor, less what was given away since
+	free  int64 // above the floor, less what was reserved since
 	given int64
 }
 
 // reserve reserves n bytes for a stage, or refuses them before the disk is full: the journal
 // needs some, and so do other programs. A negative n gives bytes back.
-func (o *Outbox) reserve(n int64) error {
+func (q *quota) reserve(n int64) error {
 	if n < 0 {
-		o.staged.Add(n)
+		q.staged.Add(n)
 		return nil
 	}
-	if o.cfg.Size > 0 && o.staged.Load()+n > o.cfg.Size {
-		return fmt.Errorf("the outbox holds %d bytes, of %d at most: %w", o.staged.Load(), o.cfg.Size, unix.ENOSPC)
+	if q.max > 0 && q.staged.Load()+n > q.max {
+		return fmt.Errorf("the outbox holds %d bytes, of %d at most: %w", q.staged.Load(), q.max, unix.ENOSPC)
 	}
-	d := &o.disk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if time.Since(d.at) > spaceAge || d.given > spaceStep || d.free < n {
-		if err := o.statfsLocked(); err != nil {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if time.Since(q.at) > spaceAge || q.given > spaceStep || q.free < n {
+		if err := q.statfsLocked(); err != nil {
 			return err
 		}
 	}
-	if d.free < n {
-		return fmt.Errorf("too little room in %s: %w", o.cfg.Dir, unix.ENOSPC)
+	if q.free < n {
+		return fmt.Errorf("too little room in %s: %w", q.dir, unix.ENOSPC)
 	}
-	d.free -= n
-	d.given += n
-	o.staged.Add(n)
+	q.free -= n
+	q.given += n
+	q.staged.Add(n)
 	return nil
 }
 
-// statfsLocked asks the disk.
-func (o *Outbox) statfsLocked() error {
-	total, free, err := freespace.Of(o.cfg.Dir)
+// statfsLocked asks the file system for its free space.
+func (q *quota) statfsLocked() error {
+	total, free, err := freespace.Of(q.dir)
 	if err != nil {
 		return err
 	}
-	d := &o.disk
-	d.total = total
-	floor := o.cfg.MinFree
+	q.total = total
+	floor := q.minFree
 	if floor == 0 {
 		floor = freespace.Floor(total)
 	}
-	d.free = free - floor
-	d.at, d.given = time.Now(), 0
+	q.free = free - floor
+	q.at, q.given = time.Now(), 0
 	return nil
 }
 
-// Space tells how many bytes can be staged in all, and how many more.
-func (o *Outbox) Space() (total, free int64, err error) {
-	o.disk.mu.Lock()
-	defer o.disk.mu.Unlock()
-	if err := o.statfsLocked(); err != nil {
+// space returns how many bytes can be staged in all, and how many more.
+func (q *quota) space() (total, free int64, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.statfsLocked(); err != nil {
 		return 0, 0, err
 	}
-	total, free = o.disk.total, max(0, o.disk.free)
-	if o.cfg.Size > 0 {
-		total = min(total, o.cfg.Size)
-		free = min(free, max(0, o.cfg.Size-o.staged.Load()))
+	total, free = q.total, max(0, q.free)
+	if q.max > 0 {
+		total = min(total, q.max)
+		free = min(free, max(0, q.max-q.staged.Load()))
 	}
 	return total, free, nil
 }
+
+// Space returns how many bytes can be staged in all, and how many more.
+func (o *Outbox) Space() (total, free int64, err error) { return o.quota.space() }

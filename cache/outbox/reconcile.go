@@ -17,7 +17,7 @@ func (a *commitAttempt) reconcile(ctx context.Context, refused error) (obj s3bac
 	if errors.Is(refused, errBaseGone) {
 		// We may have replaced it, by a commit whose reply was lost.
 		if cur, err := a.it.o.current(ctx, a.key); err == nil {
-			switch same, earlier := a.matchAmbiguous(cur); {
+			switch same, earlier := a.it.matchAmbiguous(cur, a); {
 			case same:
 				return cur, true, nil
 			case earlier:
@@ -45,10 +45,15 @@ func (a *commitAttempt) keepsHeader(refused error) bool {
 	if !isPermanent(refused) || !it.headerOnly() || it.base.Key != a.key || a.over.ETag != it.base.ETag {
 		return false
 	}
+	it.keepHere(refused)
+	return true
+}
+
+// keepHere records why S3 does not take the time and the mode.
+func (it *Item) keepHere(refused error) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.keptHere = refused
-	return true
 }
 
 // reconcileVersion finds out why S3 refused the condition. Either an earlier commit of ours was
@@ -66,7 +71,7 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context, refused error) (ob
 	if took, err := a.takeOver(ctx, cur); took || err != nil {
 		return obj, false, err
 	}
-	same, earlier := a.matchAmbiguous(cur)
+	same, earlier := a.it.matchAmbiguous(cur, a)
 	switch {
 	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more, or what it
@@ -104,11 +109,8 @@ func (a *commitAttempt) overtakenBy(cur s3backend.Object) bool {
 // commit. This happens once: only we put anything at the key of a conflict copy.
 func (a *commitAttempt) reconcileUnreadable(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
 	it := a.it
-	it.mu.Lock()
-	ours := it.theirs != "" && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == a.key && l.Seq == a.seq })
-	it.mu.Unlock()
 	switch {
-	case isKind(refused, s3backend.Stale) && ours:
+	case isKind(refused, s3backend.Stale) && it.isSentConflictCopy(a):
 		return s3backend.Object{Key: a.key, Size: it.stage.Size(), ETag: it.contentETag(), Modified: time.Now(), Header: a.header}, true, nil
 	case isKind(refused, s3backend.Stale):
 		return obj, false, it.resolveAsConflict(ctx, a.key)
@@ -119,6 +121,15 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context, refused error) 
 	}
 	it.o.abort(up)
 	return obj, false, nil
+}
+
+// isSentConflictCopy reports whether the item is a conflict copy, and the content of the attempt
+// was sent to its key before, without a reply.
+func (it *Item) isSentConflictCopy(a *commitAttempt) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	sent := func(l journal.Ambiguous) bool { return l.Key == a.key && l.Seq == a.seq }
+	return it.theirs != "" && slices.ContainsFunc(it.ambiguous, sent)
 }
 
 // takeUpload returns the upload that was begun, which is not the item's any more; nil for none.

@@ -263,17 +263,17 @@ func (r *recovery) item(f journaled) error {
 		base = it.opened(o.openBase(it.base))
 	}
 	it.logged = slices.Clone(content.Dirty)
-	it.stage = stage.Restore(file, *content, base, o.reserve)
+	it.stage = stage.Restore(file, *content, base, o.quota.reserve)
 	if it.sealed.Load() && boot == "" {
 		it.synced.Store(it.stage.BytesChanges() + 1)
 		it.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}
-	o.staged.Add(it.stage.Reserved())
+	o.quota.staged.Add(it.stage.Reserved())
 	it.restoreAmbiguous()
 	if !it.sealed.Load() {
 		// Whoever writes it again opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
-			o.staged.Add(-it.stage.Reserved())
+			o.quota.staged.Add(-it.stage.Reserved())
 			return err
 		}
 	}

@@ -180,8 +180,22 @@ func (r *removals) queueLocked(t *removal) {
 	r.startBatchLocked()
 }
 
-// closedLocked queues a removal that RemoveLater has put off.
-func (r *removals) closedLocked(t *removal) {
+// unhold queues a removal that RemoveLater has put off.
+func (r *removals) unhold(t *removal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unholdLocked(t)
+}
+
+func (r *removals) unholdAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.pending {
+		r.unholdLocked(t)
+	}
+}
+
+func (r *removals) unholdLocked(t *removal) {
 	if !t.held {
 		return
 	}
@@ -215,6 +229,16 @@ func (r *removals) forgetLocked(some ...*removal) {
 	if err := journal.Append(r.log, recs...); err != nil {
 		r.o.log.Warn("a later process will look at removals again", "of", len(recs), "first", recs[0].Key, "err", err)
 	}
+}
+
+// forget ends removals that are not to be carried out any more.
+func (r *removals) forget(some ...*removal) {
+	r.logMu.Lock()
+	r.mu.Lock()
+	r.forgetLocked(some...)
+	r.mu.Unlock()
+	r.logMu.Unlock()
+	r.notifyForgotten(some...)
 }
 
 // notifyForgotten tells that removals are owed no more, however they ended.

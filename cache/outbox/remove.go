@@ -31,24 +31,15 @@ func (o *Outbox) Remove(obj s3backend.Object) {
 // the returned function or RemoveHeld is called, a later one at once.
 func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	o.Resolved(obj.Key)
-	r, t := o.removals, &removal{obj: obj, held: true}
-	r.add(t)
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.closedLocked(t)
-	}
+	t := &removal{obj: obj, held: true}
+	o.removals.add(t)
+	return func() { o.removals.unhold(t) }
 }
 
 // RemoveHeld deletes what RemoveLater has put off. The caller knows that no program can read
 // it any more.
 func (o *Outbox) RemoveHeld() {
-	r := o.removals
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range r.pending {
-		r.closedLocked(t)
-	}
+	o.removals.unholdAll()
 }
 
 // removeVersion deletes a version that has another name by now, or none.
@@ -76,20 +67,23 @@ func (o *Outbox) Hides(obj s3backend.Object) bool {
 	o.mu.Lock()
 	items := slices.Clone(o.ambiguousByKey[obj.Key])
 	o.mu.Unlock()
-	for _, it := range items {
-		it.mu.Lock()
-		hides := it.key != obj.Key && slices.ContainsFunc(it.ambiguous, left)
-		it.mu.Unlock()
-		if hides {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(items, func(it *Item) bool { return it.mayHaveLeft(obj) })
+}
+
+// mayHaveLeft reports whether obj, at a key that the item does not have any more, has the size
+// of an ambiguous commit of the item.
+func (it *Item) mayHaveLeft(obj s3backend.Object) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.key != obj.Key && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == obj.Key && l.Size == obj.Size })
 }
 
 // Removals returns the versions that are being removed below prefix, by key.
 func (o *Outbox) Removals(prefix string) map[string]s3backend.Object {
-	r := o.removals
+	return o.removals.under(prefix)
+}
+
+func (r *removals) under(prefix string) map[string]s3backend.Object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := map[string]s3backend.Object{}
@@ -107,7 +101,10 @@ func (o *Outbox) Removals(prefix string) map[string]s3backend.Object {
 // RemovingBelow is how many versions are being removed below prefix, an object of this
 // key among them.
 func (o *Outbox) RemovingBelow(prefix string) int {
-	r := o.removals
+	return o.removals.countUnder(prefix)
+}
+
+func (r *removals) countUnder(prefix string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.below[prefix]

@@ -124,14 +124,14 @@ func (it *Item) addAmbiguousLocked(lost []journal.Ambiguous) {
 // CancelRemove gives up a removal for good that was not sent yet, and reports whether it
 // could: then S3 still holds what was to be removed.
 func (o *Outbox) CancelRemove(key string) bool {
-	r := o.removals
-	t := r.at(key)
-	if t == nil {
-		return false
-	}
+	return o.removals.cancelUnsent(key)
+}
+
+func (r *removals) cancelUnsent(key string) bool {
 	r.logMu.Lock()
 	r.mu.Lock()
-	ok := r.pending[key] == t && t.busyLocked() == nil
+	t := r.pending[key]
+	ok := t != nil && t.busyLocked() == nil
 	if ok {
 		r.forgetLocked(t)
 	}

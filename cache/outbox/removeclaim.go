@@ -89,26 +89,25 @@ func (c *nameClaim) removed(ctx context.Context, key string) (s3backend.Object, 
 // cancel gives up what is owed at a key: the move has replaced it.
 func (c *nameClaim) cancel(keys ...string) {
 	var over []*removal
-	c.r.logMu.Lock()
-	c.r.mu.Lock()
 	for _, key := range keys {
 		if t := c.pending[key]; t != nil {
 			over = append(over, t)
 		}
 	}
-	c.r.forgetLocked(over...)
-	c.r.mu.Unlock()
-	c.r.logMu.Unlock()
-	c.r.notifyForgotten(over...)
+	c.r.forget(over...)
 }
 
 // release lets the removals go on that were not given up.
 func (c *nameClaim) release() {
-	c.r.mu.Lock()
-	defer c.r.mu.Unlock()
-	for _, t := range c.pending {
-		t.claims--
-		c.r.queueLocked(t)
-	}
+	c.r.unclaim(c.pending)
 	clear(c.pending)
+}
+
+func (r *removals) unclaim(claimed map[string]*removal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range claimed {
+		t.claims--
+		r.queueLocked(t)
+	}
 }

@@ -68,6 +68,17 @@ func (a *attempt) await(ctx context.Context) error {
 	}
 }
 
+// awaitCommit waits until no commit of the item is under way, and cancels one that takes long.
+func (it *Item) awaitCommit(ctx context.Context) error {
+	it.mu.Lock()
+	a := it.attempt
+	it.mu.Unlock()
+	if a == nil || a.preparing {
+		return nil
+	}
+	return a.await(ctx)
+}
+
 func (it *Item) isGone() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -131,11 +131,10 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64, h *s3ba
 		return nil, nil, err
 	}
 	list := make([]s3backend.Part, len(planned))
-	up.mu.Lock()
 	for i, p := range planned {
-		list[i] = up.done[p.Num].s3
+		d, _ := up.part(p.Num)
+		list[i] = d.s3
 	}
-	up.mu.Unlock()
 	return up, list, nil
 }
 
@@ -144,10 +143,7 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64, h *s3ba
 // itself. If it may not, the file keeps the time of its upload.
 func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object, had *s3backend.Header) (s3backend.Object, error) {
 	it, want := a.it, a.header
-	it.mu.Lock()
-	explicit := it.explicit
-	it.mu.Unlock()
-	if !explicit || obj.Size > parts.MaxSize || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
+	if !it.isExplicit() || obj.Size > parts.MaxSize || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
 		return obj, nil
 	}
 	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want, s3backend.Condition{IfMatch: obj.ETag})
@@ -161,6 +157,13 @@ func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object,
 	}
 	it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
 	return obj, nil
+}
+
+// isExplicit reports whether a program set the time or the mode.
+func (it *Item) isExplicit() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.explicit
 }
 
 // uploadPart sends one part, or has the server copy it.
@@ -207,8 +210,6 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	if p.Copied {
 		it.meter.add(p.N)
 	}
-	up.mu.Lock()
-	up.done[p.Num] = sentPart{Part: p, seq: seq, s3: got}
-	up.mu.Unlock()
+	up.add(sentPart{Part: p, seq: seq, s3: got})
 	return nil
 }

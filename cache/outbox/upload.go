@@ -130,12 +130,31 @@ func (up *upload) firstFreeLocked() int32 {
 	return from
 }
 
+// isNoted reports whether the journal has the layout.
+func (up *upload) isNoted() bool {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	return up.noted
+}
+
+// part returns what S3 has of a part; false for nothing.
+func (up *upload) part(num int32) (sentPart, bool) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	d, ok := up.done[num]
+	return d, ok
+}
+
+// add records that S3 has a part.
+func (up *upload) add(p sentPart) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.done[p.Num] = p
+}
+
 // noteLayout has the journal know the layout of an upload that was begun.
 func (it *Item) noteLayout(up *upload) {
-	up.mu.Lock()
-	noted := up.noted
-	up.mu.Unlock()
-	if noted {
+	if up.isNoted() {
 		return
 	}
 	if err := it.note(up.record()); err != nil {
@@ -212,9 +231,9 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		case up.remote.ID == "": // S3 could not be asked while the file was written
 		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) && parts.End(up.parts) == size:
 			up.planned = seq
-			return up, up.parts, it.verify(up)
+			return up, up.parts, up.verify(it.stage)
 		case !up.layout.IsZero() && up.layout.Holds(size):
-			return up, up.layout.Plan(size), it.verify(up)
+			return up, up.layout.Plan(size), up.verify(it.stage)
 		}
 		it.giveUpUpload(up)
 	}
@@ -251,9 +270,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 
 // uploaded reports whether S3 has the part as it is here now.
 func (it *Item) uploaded(up *upload, p parts.Part) bool {
-	up.mu.Lock()
-	d, ok := up.done[p.Num]
-	up.mu.Unlock()
+	d, ok := up.part(p.Num)
 	return ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
 // preuploadSealed sends the parts of a large file that was closed while it settles, so
@@ -98,29 +99,57 @@ func (it *Item) preupload(end int64) {
 	}
 	up := it.up
 	it.mu.Unlock()
+	for _, p := range up.takeReady(end, it.stage, it.o.largePartsFitSettle) {
+		it.o.work.Go(func() { it.preuploadPart(up, p) })
+	}
+}
+
+// takeReady returns the parts that are complete and are not sent yet, as far as they may be in
+// flight. end is where the last write to st ended. The caller sends them and calls partEnded
+// for each.
+func (up *upload) takeReady(end int64, st *stage.Stage, largeParts func() bool) (ready []parts.Part) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	for !up.closed && up.inFlight < maxPreuploads && up.next <= parts.MaxCount {
 		p := up.layout.Part(up.next)
-		if p.N > up.layout.First && up.next < parts.PerTier && !it.o.largePartsFitSettle() {
+		if p.N > up.layout.First && up.next < parts.PerTier && !largeParts() {
 			up.restartLocked()
 			p = up.layout.Part(up.next)
 		}
 		if up.sealed {
 			p.N = min(p.N, end-p.Off)
-		} else if end < p.Off+p.N || !it.stage.Has(p.Off, p.Off+p.N) {
-			return
+		} else if end < p.Off+p.N || !st.Has(p.Off, p.Off+p.N) {
+			return ready
 		}
 		if p.N <= 0 {
-			return
+			return ready
 		}
 		up.next++
-		if d, ok := up.done[p.Num]; ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq) {
+		if d, ok := up.done[p.Num]; ok && d.Part == p && !st.ChangedSince(p.Off, p.Off+p.N, d.seq) {
 			continue // sent when the file was closed before
 		}
 		up.inFlight++
-		it.o.work.Go(func() { it.preuploadPart(up, p) })
+		ready = append(ready, p)
 	}
+	return ready
+}
+
+// partEnded ends a part of takeReady, whether it was sent or not.
+func (up *upload) partEnded() {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.inFlight--
+	if up.closed && up.inFlight == 0 {
+		close(up.idle)
+	}
+}
+
+// seal lets the last part be sent: the file is closed.
+func (up *upload) seal() {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.restartLocked()
+	up.sealed = !up.layout.IsZero()
 }
 
 // largePartsFitSettle reports whether larger parts than the first are there while a file settles: with
@@ -135,10 +164,7 @@ func (it *Item) preuploadTail() {
 	if up == nil {
 		return
 	}
-	up.mu.Lock()
-	up.restartLocked()
-	up.sealed = !up.layout.IsZero()
-	up.mu.Unlock()
+	up.seal()
 	it.preupload(it.stage.Size())
 }
 
@@ -159,12 +185,7 @@ func (it *Item) preuploadPart(up *upload, p parts.Part) {
 	if err != nil && up.ctx.Err() == nil {
 		it.o.log.Debug("part not sent yet", "key", it.Key(), "part", p.Num, "err", err)
 	}
-	up.mu.Lock()
-	up.inFlight--
-	if up.closed && up.inFlight == 0 {
-		close(up.idle)
-	}
-	up.mu.Unlock()
+	up.partEnded()
 	if err == nil {
 		it.preupload(it.stage.Size())
 	}

@@ -1,10 +1,14 @@
 package outbox
 
-import "fmt"
+import (
+	"fmt"
 
-// verify forgets the parts of an earlier process that are not what the staged file
-// holds: they were written again after they had gone up.
-func (it *Item) verify(up *upload) error {
+	"github.com/s3share/s3share/cache/outbox/stage"
+)
+
+// verify forgets the parts of an earlier process that are not what st holds: they were written
+// again after they had been sent.
+func (up *upload) verify(st *stage.Stage) error {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	if !up.recovered {
@@ -12,12 +16,12 @@ func (it *Item) verify(up *upload) error {
 	}
 	up.recovered = false
 	for num, d := range up.done {
-		if d.Copied && !it.stage.HasAny(d.Off, d.Off+d.N) {
+		if d.Copied && !st.HasAny(d.Off, d.Off+d.N) {
 			continue
 		}
 		same := false
-		if d.s3.CRC32 != "" && !d.Copied && it.stage.Has(d.Off, d.Off+d.N) {
-			sum, err := it.stage.CRC32(d.Off, d.N)
+		if d.s3.CRC32 != "" && !d.Copied && st.Has(d.Off, d.Off+d.N) {
+			sum, err := st.CRC32(d.Off, d.N)
 			if err != nil {
 				return fmt.Errorf("reading what was staged: %w", err)
 			}
