@@ -75,7 +75,12 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object, read 
 		size, read = 0, nil
 	}
 	path := o.newPath()
-	it := &Item{o: o, path: path, slot: p, key: key, base: base, header: base.Header, writers: 1, begun: time.Now(), since: time.Now(), state: Open, gone: make(chan struct{})}
+	it := &Item{
+		o: o, path: path, gone: make(chan struct{}),
+		entry:    entry{key: key, base: base, header: base.Header},
+		schedule: schedule{state: Open, since: time.Now(), writers: 1},
+	}
+	it.slot, it.begun = p, time.Now()
 	it.edits.Store(base.ETag != "")
 	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.quota.reserve, Spill: it.spill})
 	if err != nil {
@@ -88,7 +93,11 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object, read 
 // CreateFolder owes the object "name/" that makes a folder stay; key ends in a
 // slash. The caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := &Item{o: o, folder: true, path: o.newPath(), key: key, writers: 1, since: time.Now(), state: Open, gone: make(chan struct{})}
+	it := &Item{
+		o: o, folder: true, path: o.newPath(), gone: make(chan struct{}),
+		entry:    entry{key: key},
+		schedule: schedule{state: Open, since: time.Now(), writers: 1},
+	}
 	if err := it.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
 		journal.Remove(it.path + journal.Suffix)
 		return nil, err

@@ -15,10 +15,10 @@ func (it *Item) deliver() {
 		return
 	}
 	it.mu.Lock()
-	if a := it.attempt; a != nil && a.preparing {
+	if a := it.delivery; a != nil && a.preparing {
 		a.due = true
 	}
-	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
+	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
 		it.mu.Unlock()
 		return
 	}
@@ -28,8 +28,8 @@ func (it *Item) deliver() {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(it.o.ctx)
-	a := &attempt{cancel: cancel, done: make(chan struct{})}
-	it.attempt, it.state = a, Uploading
+	a := &delivery{cancel: cancel, done: make(chan struct{})}
+	it.delivery, it.state = a, Uploading
 	it.mu.Unlock()
 
 	var obj s3backend.Object
@@ -47,7 +47,7 @@ func (it *Item) deliver() {
 	}
 
 	it.mu.Lock()
-	it.attempt = nil
+	it.delivery = nil
 	if err != nil {
 		it.failedLocked(err, context.Cause(ctx) != nil)
 	}

@@ -4,7 +4,7 @@ package outbox
 // It reports whether it was so.
 func (it *Item) DropUnsent() bool {
 	it.mu.Lock()
-	if it.goneLocked() || it.attempt != nil || it.writers > 0 || it.tries > 0 || it.unsure {
+	if it.goneLocked() || it.delivery != nil || it.writers > 0 || it.tries > 0 || it.unsure {
 		it.mu.Unlock()
 		return false
 	}

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
@@ -22,90 +21,95 @@ var ErrUnread = errors.New("it may not be read here, so that what is there count
 // errTaken cancels a delivery because somebody writes, renames or removes.
 var errTaken = errors.New("taken back before it was delivered")
 
-// Item is one file that is owed to S3, from its first write until S3 has
-// confirmed it. A folder is an item without content.
+// Item is one file that is pending, from its first write until S3 has confirmed it, or a
+// directory marker, which has no content.
+//
+// It consists of an entry (what it is named and what it replaces), a schedule (whether and when
+// it is delivered), a sending (what S3 has of it), its stage and its journal. mu guards the
+// first three. Take changing before logMu and mu, and mu before the locks of the Outbox, of an
+// upload and of the stage. None is held across a request.
 type Item struct {
 	o      *Outbox
 	folder bool
-	path   string       // of the staged file; its journal stands beside it
-	stage  *stage.Stage // nil for a folder
-	sent   atomic.Int64
-	flying atomic.Int64 // bytes more that requests have read which S3 has not answered
-	meter  meter
-	edits  atomic.Bool // it lies over a base
-	sealed atomic.Bool // the journal says that it is closed and complete
-	named  atomic.Bool // the names of both files are on the disk
-	begun  time.Time
-	// lasting is set once something of it was promised to outlive a power loss, and
-	// synced, if it is not 0, the bytesSeq behind that of the bytes on the disk.
-	lasting atomic.Bool
-	synced  atomic.Uint64
-	// sealedOnDisk, if it is not 0, is the stage's seq, and one, at a seal by which a
-	// later process would deliver the item even after a power loss.
-	sealedOnDisk atomic.Uint64
-	// unlike: S3 may hold other bytes under our commit ID than are staged.
-	mayDiffer atomic.Bool
-	// unbrought tells that S3 did not give the base when it was to be changed.
-	baseUnavailable atomic.Bool
-	// nameless tells that it will not be delivered: its name was removed, or it was dropped.
-	unnamed atomic.Bool
-	// sendsAll tells that S3 copies nothing of the base: see copyRefusedError.
-	sendsAll atomic.Bool
+	path   string        // of the staged file; the journal's has journal.Suffix in addition
+	stage  *stage.Stage  // nil for a folder
+	gone   chan struct{} // closed when the item is delivered or dropped
 
-	// changing is shared by those who change what the file holds, and held by whoever
-	// writes a seal: what a seal says is all there, and nothing more.
+	// changing is held for reading by those who change the content, and for writing by those
+	// who journal a seal, so that a seal covers all changes before it and none after it.
 	changing sync.RWMutex
 
-	// logMu orders the lines of the journal, and guards the next six.
-	logMu   sync.Mutex
-	logGone bool
-	slot    *stage.Slot // of the journal and of the staged bytes; nil: they have files
-	logged  extent.Set  // what the journal knows to be staged over the base
-	lines   int         // written so far
-	onDiskN int         // of them, those that are on the disk
-	keys    []string    // that lines gave the item or took from it which need not be on the disk yet
+	itemJournal
 
-	// mu guards the fields below. Take it before Outbox.mu; it is never held
-	// across a request.
-	mu       sync.Mutex
-	key      string
-	base     s3backend.Object  // what stage lies over; no ETag without one
-	over     s3backend.Object  // what the commit replaces at key; no ETag for a new name
-	header   *s3backend.Header // what travels with it; nil until known
+	mu sync.Mutex // guards the rest, but for what is atomic
+	entry
+	schedule
+	sending
+	readers []closer // of versions that were opened for the stage
+}
+
+// entry is what an item is to become, and what it replaces.
+type entry struct {
+	key  string
+	base s3backend.Object // what the stage lies over; no ETag for none
+	over s3backend.Object // what the commit replaces at key; no ETag for a new name
+	// theirs is the key of the other party's version, of a conflict copy; else "".
+	theirs   string
+	header   *s3backend.Header // of the base; nil until it is known
 	mode     uint32            // permission bits, if hasMode
 	hasMode  bool
-	explicit bool // a program set the time or the mode
-	writers  int
-	since    time.Time // when it was taken up or closed last
+	explicit bool        // a program set the time or the mode
+	edits    atomic.Bool // it has a base
+	unnamed  atomic.Bool // it is never delivered: its name was removed, or it was dropped
+	unsure   bool        // of a folder: S3 may have it without a confirmation
+	keptHere error       // why S3 does not take its new time or mode
+
+	// obsolete are versions that are deleted once the item is delivered. Those of a private item
+	// are deleted after a while.
+	obsolete        []s3backend.Object
+	removalDeferred bool  // the while has begun
+	deferredErr     error // why they could not be deleted at its end
+
+	copies []s3backend.Object // versions of which a copy may be at key; see copiedFrom
+	// dependents are items that lie over what the commit replaces. They are materialized first.
+	dependents []*Item
+}
+
+// schedule is whether and when an item is delivered.
+type schedule struct {
 	state    State
-	notified State // the one that was told last
-	reason   error
-	denied   error // why S3 refuses this while it is still written
+	since    time.Time // when it was opened or closed last
+	writers  int       // holds; it is delivered when there are none
 	timer    *time.Timer
 	tries    int
-	attempt  *attempt
-	// contentID is the commit ID of the content that the stage had at contentIDSeq; ""
-	// for none yet.
-	contentID       string
-	contentIDSeq    uint64
-	committed       commitment // under -o sync
-	up              *upload
-	noPreupload     bool                // streaming failed; the commit will send all
-	materializing   bool                // the base is being copied here, since a put will need it
-	obsolete        []s3backend.Object  // versions to delete once this is delivered, or has been private for a while
-	removalDeferred bool                // that while has begun
-	deferredErr     error               // why they could not be deleted at its end
-	unsure          bool                // of a folder: S3 may have made it unseen
-	copies          []s3backend.Object  // versions of which a copy may be at key, see copiedFrom
-	dependents      []*Item             // that lie over what the commit replaces, and get all of it before
-	ambiguous       []journal.Ambiguous // what attempts may have left whose answers were lost
-	theirs          string              // the key of the other party's version that this goes beside; "" for none
-	interrupted     *interruption       // why it is not for delivery; nil if it is
-	writtenBy       writers             // who may be ended by a signal before the file has settled
-	checkingWriters bool                // CheckWritersLater is at work
-	readers         []closer            // of versions that were opened for the stage
-	gone            chan struct{}       // closed when delivered or dropped
-	keptHere        error               // why S3 does not let the object be copied whose time was set
+	delivery *delivery // under way; nil for none
+	reason   error     // of the last failure
+	notified State     // the state that a person was told last
+
+	interrupted     *interruption // why it is not for delivery; nil if it is
+	writtenBy       writers       // who may be ended by a signal before the file has settled
+	checkingWriters bool          // CheckWritersLater is at work
+}
+
+// sending is what S3 has of an item.
+type sending struct {
+	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
+	contentID    string
+	contentIDSeq uint64
+	committed    commitment          // while it is still written
+	ambiguous    []journal.Ambiguous // commits whose outcome is unknown
+	mayDiffer    atomic.Bool         // S3 may hold other bytes under our commit ID
+
+	up          *upload // multipart; nil for none
+	noPreupload bool    // preuploading failed; the commit sends all
+	denied      error   // why S3 refuses this while it is still written
+	sendsAll    atomic.Bool
+	sent        atomic.Int64 // bytes
+	inFlight    atomic.Int64 // bytes that requests without an answer have read
+	throughput  throughput
+
+	materializing   bool        // the base is being copied here
+	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write
 }
 
 type closer interface{ Close() }

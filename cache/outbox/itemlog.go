@@ -2,10 +2,40 @@ package outbox
 
 import (
 	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/s3share/s3share/cache/extent"
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
+
+// itemJournal is the journal of an item, and what of it is on the disk.
+type itemJournal struct {
+	sealed atomic.Bool // the journal says that the item is closed and complete
+	named  atomic.Bool // the names of both files are on the disk
+	begun  time.Time
+	// lasting is set once something of the item may have to survive a power loss.
+	lasting atomic.Bool
+	// synced is the stage's count of changes of the bytes that are on the disk, plus one; 0 for
+	// none.
+	synced atomic.Uint64
+	// sealedOnDisk is the stage's count of changes, plus one, at a seal that is on the disk: a
+	// later process would deliver that content, even after a power loss. 0 for none.
+	sealedOnDisk atomic.Uint64
+
+	// logMu orders the lines, and guards the fields below.
+	logMu   sync.Mutex
+	logGone bool
+	slot    *stage.Slot // of the journal and of the staged bytes; nil: they have files
+	logged  extent.Set  // ranges over the base that the journal knows to be staged
+	lines   int         // written so far
+	onDiskN int         // those of them that are on the disk
+	// keys are those that lines have given to the item or taken from it, of lines that need not
+	// be on the disk yet.
+	keys []string
+}
 
 // note appends to the item's journal. The caller does not hold mu. A failure is
 // the local disk's; what it means is for the caller to say.

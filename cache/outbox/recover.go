@@ -196,7 +196,8 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 // taken.
 func (r *recovery) item(f journaled) error {
 	o := r.o
-	it := &Item{o: o, path: f.path, slot: f.slot, since: lastWrite(f.path + journal.Suffix), gone: make(chan struct{})}
+	it := &Item{o: o, path: f.path, gone: make(chan struct{})}
+	it.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
 	it.lasting.Store(true)
 	it.lines = len(f.recs) // none of them need be on the disk
 	if f.slot != nil {

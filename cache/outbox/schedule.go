@@ -8,7 +8,7 @@ import (
 )
 
 // attempt is one run of deliver, or of preuploadSealed.
-type attempt struct {
+type delivery struct {
 	cancel    context.CancelCauseFunc
 	done      chan struct{}
 	preparing bool // commits nothing
@@ -25,7 +25,7 @@ func (it *Item) Hold(ctx context.Context) error {
 			it.mu.Unlock()
 			return ErrGone
 		}
-		a := it.attempt
+		a := it.delivery
 		if a == nil {
 			break
 		}
@@ -50,7 +50,7 @@ func (it *Item) Hold(ctx context.Context) error {
 const commitGrace = time.Second
 
 // await waits until the attempt is over, and cuts it off if that takes long.
-func (a *attempt) await(ctx context.Context) error {
+func (a *delivery) await(ctx context.Context) error {
 	if a.preparing {
 		a.cancel(errTaken) // there is no commit that would have to be made out
 	}
@@ -71,7 +71,7 @@ func (a *attempt) await(ctx context.Context) error {
 // awaitCommit waits until no commit of the item is under way, and cancels one that takes long.
 func (it *Item) awaitCommit(ctx context.Context) error {
 	it.mu.Lock()
-	a := it.attempt
+	a := it.delivery
 	it.mu.Unlock()
 	if a == nil || a.preparing {
 		return nil
@@ -163,7 +163,7 @@ func (it *Item) scheduleLocked(d time.Duration) {
 func (it *Item) Retry() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
+	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
 		return false
 	}
 	it.state, it.tries = Sealed, 0

@@ -41,7 +41,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 		}
 	}
 	ticket.OnRead(it.moved)
-	it.meter.begin()
+	it.throughput.begin()
 	obj, err := it.o.bucket.Put(ctx, a.key, it.stage.Body(0, size, ticket), size, a.header, cond)
 	ticket.Done(err)
 	if err == nil {
@@ -90,9 +90,9 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64, cond s3backen
 
 // moved notes that n bytes more are in flight; n is negative where a request has ended.
 func (it *Item) moved(n int64) {
-	it.flying.Add(n)
+	it.inFlight.Add(n)
 	if n > 0 {
-		it.meter.add(n)
+		it.throughput.add(n)
 	}
 }
 
@@ -186,7 +186,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	}
 	defer func() { ticket.Done(err) }()
 	ticket.OnRead(it.moved)
-	it.meter.begin()
+	it.throughput.begin()
 	seq := it.seq() // what is written from now on goes up again
 	var got s3backend.Part
 	if p.Copied {
@@ -208,7 +208,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	}
 	it.sent.Add(p.N)
 	if p.Copied {
-		it.meter.add(p.N)
+		it.throughput.add(p.N)
 	}
 	up.add(sentPart{Part: p, seq: seq, s3: got})
 	return nil

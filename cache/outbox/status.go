@@ -197,12 +197,12 @@ func (it *Item) Status() Status {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: it.since, Theirs: it.theirs}
-	if it.state == Sealed && it.attempt != nil {
+	if it.state == Sealed && it.delivery != nil {
 		st.State = Uploading // its parts, while it settles
 	}
 	if st.State == Open || st.State == Uploading {
-		st.Speed = it.meter.rate()
-		st.InFlight = max(0, min(size-st.Sent, it.flying.Load()))
+		st.Speed = it.throughput.rate()
+		st.InFlight = max(0, min(size-st.Sent, it.inFlight.Load()))
 	}
 	switch {
 	case it.unnamed.Load():

@@ -12,7 +12,7 @@ const meterSpan = 10 * time.Second
 const markStep = 100 * time.Millisecond
 
 // meter tells how fast a file goes to S3. The zero meter is ready.
-type meter struct {
+type throughput struct {
 	mu    sync.Mutex
 	total int64
 	marks []mark // the last one before meterSpan, and those in it
@@ -24,10 +24,10 @@ type mark struct {
 }
 
 // begin notes that bytes go out from now on.
-func (m *meter) begin() { m.add(0) }
+func (m *throughput) begin() { m.add(0) }
 
 // add notes that S3 has n bytes more.
-func (m *meter) add(n int64) {
+func (m *throughput) add(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -46,7 +46,7 @@ func (m *meter) add(n int64) {
 }
 
 // rate is in bytes a second; 0 while nothing moves.
-func (m *meter) rate() int64 {
+func (m *throughput) rate() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.marks) == 0 {

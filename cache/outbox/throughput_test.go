@@ -8,7 +8,7 @@ import (
 
 func TestMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m meter
+		var m throughput
 		want := func(when string, rate int64) {
 			t.Helper()
 			if got := m.rate(); got != rate {

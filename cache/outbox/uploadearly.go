@@ -27,21 +27,21 @@ func (it *Item) preuploadSealed() {
 
 // beginPreparing begins an attempt that is no delivery yet, of an item that nobody is at work
 // on and that has this state; else it returns no attempt.
-func (it *Item) beginPreparing(state State) (context.Context, *attempt) {
+func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers > 0 || it.attempt != nil || it.goneLocked() || it.state != state {
+	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != state {
 		return nil, nil
 	}
 	ctx, cancel := context.WithCancelCause(it.o.ctx)
-	it.attempt = &attempt{cancel: cancel, done: make(chan struct{}), preparing: true}
-	return ctx, it.attempt
+	it.delivery = &delivery{cancel: cancel, done: make(chan struct{}), preparing: true}
+	return ctx, it.delivery
 }
 
 // endPreparing ends it. If the item was to be delivered meanwhile, it is now.
-func (it *Item) endPreparing(a *attempt) {
+func (it *Item) endPreparing(a *delivery) {
 	it.mu.Lock()
-	it.attempt = nil
+	it.delivery = nil
 	due := a.due
 	if it.up != nil {
 		it.up.resume() // for who writes it again

@@ -127,7 +127,10 @@ func (t *Ticket) Done(err error) {
 	if t == nil {
 		return
 	}
-	l := t.limiter
+	t.limiter.done(t, err)
+}
+
+func (l *Limiter) done(t *Ticket, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t.readTo(0)
@@ -148,11 +151,15 @@ func (t *Ticket) Done(err error) {
 // progress notes that the body has been read up to pos: less than before where it is sent
 // again.
 func (t *Ticket) progress(pos int64) {
-	t.limiter.mu.Lock()
-	defer t.limiter.mu.Unlock()
-	t.readTo(min(pos, t.n))
-	t.limiter.progressLocked(t, max(0, min(pos, t.n)-buffered))
-	t.limiter.admitLocked()
+	t.limiter.progress(t, min(pos, t.n))
+}
+
+func (l *Limiter) progress(t *Ticket, read int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.readTo(read)
+	l.progressLocked(t, max(0, read-buffered))
+	l.admitLocked()
 }
 
 func (l *Limiter) progressLocked(t *Ticket, sent int64) {
