@@ -7,7 +7,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// isResultOf reports whether an object is what the attempt left.
+// isResultOf reports whether obj was made by the ambiguous commit l.
 func isResultOf(l journal.Ambiguous, obj s3backend.Object) bool {
 	switch {
 	case obj.ETag == "":
@@ -18,8 +18,8 @@ func isResultOf(l journal.Ambiguous, obj s3backend.Object) bool {
 	return l.ETag != "" && l.ETag == obj.ETag
 }
 
-// recordAmbiguous remembers that an attempt to commit the content of seq at key, with this
-// header, may have come through unseen.
+// recordAmbiguous records that a commit of the content of seq at key, with this header, may have
+// been carried out though there was no reply.
 func (it *Item) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
 	l := journal.Ambiguous{Key: key, Size: it.stage.Size(), Commit: commitIDOf(h), Seq: seq}
 	it.mu.Lock()
@@ -43,19 +43,22 @@ func (it *Item) restoreAmbiguous() {
 		seq = 0 // what is here may not be all that was sent
 	}
 	if it.contentID != "" { // else nothing of it was sent
-		it.recordAmbiguous(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}}, seq)
+		it.recordAmbiguous(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}},
+			seq)
 	}
 	if it.up != nil && it.up.header != nil {
 		it.recordAmbiguous(it.key, it.up.header, seq)
 	}
 }
 
-// recordETags notes the ETags of what attempts to commit the present content may have
-// left, for those who look for it when there is another content.
+// recordETags records the ETags that ambiguous commits of the present content would have, before
+// the content changes and they cannot be computed any more.
 func (it *Item) recordETags() {
 	seq, etag := it.seq(), ""
 	it.mu.Lock()
-	known := !slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Seq == seq && l.ETag == "" })
+	known := !slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
+		return l.Seq == seq && l.ETag == ""
+	})
 	it.mu.Unlock()
 	if known || it.stage == nil {
 		return
@@ -95,7 +98,8 @@ func (it *Item) matchAmbiguous(cur s3backend.Object, a *commitAttempt) (same, ea
 	}
 	id := commitIDOf(cur.Header)
 	// A request may be repeated on its way, so that only the refusal comes back.
-	same = same || id != "" && (id == commitIDOf(a.header) || it.up != nil && id == commitIDOf(it.up.header))
+	same = same || id != "" && (id == commitIDOf(a.header) ||
+		it.up != nil && id == commitIDOf(it.up.header))
 	it.mu.Unlock()
 	if earlier {
 		return false, true // if in doubt, the content is sent again
@@ -108,16 +112,16 @@ func (it *Item) matchAmbiguous(cur s3backend.Object, a *commitAttempt) (same, ea
 	return same, false
 }
 
-// replaceOwnCommit has the next attempt replace what an earlier one left, once that
-// has ended its upload.
+// replaceOwnCommit makes the next attempt replace cur, which an earlier commit of this item made.
+// The upload of that commit has ended.
 func (it *Item) replaceOwnCommit(cur s3backend.Object) {
 	up := it.upload()
 	it.committedAs(cur, 0)
 	it.o.abort(up)
 }
 
-// inheritAmbiguous takes over what lost attempts of an item may have left at a key that
-// is now this one's.
+// inheritAmbiguous takes over the ambiguous commits of another item at a key that is now the key of
+// this item.
 func (it *Item) inheritAmbiguous(from *Item, key string) {
 	from.recordETags()
 	mine := from.clearAmbiguous(key)
@@ -161,8 +165,8 @@ func (o *Outbox) unregisterAmbiguous(it *Item, commits []journal.Ambiguous) {
 	}
 }
 
-// clearAmbiguousAt drops what lost attempts of other items may have left at a key: what
-// is there now has replaced it.
+// clearAmbiguousAt clears the ambiguous commits of other items at a key: what is there now has
+// replaced what they may have made.
 func (o *Outbox) clearAmbiguousAt(key string) {
 	o.mu.Lock()
 	items := o.ambiguousByKey[key]
@@ -173,7 +177,7 @@ func (o *Outbox) clearAmbiguousAt(key string) {
 	}
 }
 
-// clearAmbiguous forgets what lost attempts may have left at a key, and returns it.
+// clearAmbiguous removes the ambiguous commits at a key, and returns them.
 func (it *Item) clearAmbiguous(key string) (dropped []journal.Ambiguous) {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// breaker holds all workers back together while S3 throttles, or refuses the
-// credentials: what one has met, the others would meet too.
+// breaker holds all workers back together while S3 throttles or refuses the credentials: others
+// would get the same error that one got. It is a circuit breaker.
 type breaker struct {
 	mu    sync.Mutex
 	until time.Time
@@ -17,12 +17,12 @@ type breaker struct {
 	why   error
 }
 
-// wait waits until requests may go out.
-func (g *breaker) wait(ctx context.Context) error {
+// wait waits until requests may be sent.
+func (b *breaker) wait(ctx context.Context) error {
 	for {
-		g.mu.Lock()
-		wait := time.Until(g.until)
-		g.mu.Unlock()
+		b.mu.Lock()
+		wait := time.Until(b.until)
+		b.mu.Unlock()
 		if wait <= 0 {
 			return nil
 		}
@@ -32,57 +32,59 @@ func (g *breaker) wait(ctx context.Context) error {
 	}
 }
 
-// record notes how a request ended, and reports whether that opened or shut the gate.
-func (g *breaker) record(err error) (opened, shut bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	was := g.why
+// record records the result of a request, and reports whether that closed or opened the breaker.
+func (b *breaker) record(err error) (closed, opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.why
 	pauses := isKind(err, s3backend.BadLogin)
 	switch {
 	case pauses:
-		g.until, g.why = time.Now().Add(loginBackoff), err
+		b.until, b.why = time.Now().Add(loginBackoff), err
 	case isKind(err, s3backend.Busy):
-		if !time.Now().Before(g.until) { // once for all who were on their way
-			g.until = time.Now().Add(backoff(g.tries))
-			g.tries++
+		if !time.Now().Before(b.until) { // once for all requests in flight
+			b.until = time.Now().Add(backoff(b.tries))
+			b.tries++
 		}
 		if !isKind(was, s3backend.BadLogin) { // else nothing is known of other credentials
-			g.why = err
+			b.why = err
 		}
 	case isKind(err, s3backend.Denied) && isKind(was, s3backend.BadLogin):
 		// A refusal without a reason, or whose reason broke off on the way, may be of
 		// the credentials again.
 	case err == nil || !isTransient(err): // S3 has judged the request, so it has taken it
-		g.tries, g.why = 0, nil
+		b.tries, b.why = 0, nil
 	}
-	return was != nil && g.why == nil, g.why != nil && (was == nil || pauses && !isKind(was, s3backend.BadLogin))
+	return was != nil && b.why == nil, b.why != nil &&
+		(was == nil || pauses && !isKind(was, s3backend.BadLogin))
 }
 
 // reset lets requests out at once.
-func (g *breaker) reset() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.until, g.tries = time.Time{}, 0
+func (b *breaker) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until, b.tries = time.Time{}, 0
 }
 
-// reason is why the gate is shut, or nil.
-func (g *breaker) reason() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.why
+// reason returns why requests wait, or nil.
+func (b *breaker) reason() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.why
 }
 
-// recordResult notes how an attempt ended, and tells once when everything has to wait.
+// recordResult records the result of an attempt. When all deliveries begin to wait, or go on, it
+// logs that and notifies once.
 func (o *Outbox) recordResult(err error) {
-	switch opened, shut := o.breaker.record(err); {
-	case shut:
+	switch closed, opened := o.breaker.record(err); {
+	case opened:
 		o.log.Warn("deliveries wait", "why", err)
 		if isKind(err, s3backend.BadLogin) {
 			st := Status{State: Paused, Since: time.Now()}
 			st.fail(err)
 			o.notify(st)
 		}
-	case opened:
+	case closed:
 		o.log.Info("deliveries go on")
 	}
 }

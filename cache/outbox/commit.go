@@ -11,9 +11,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Commit delivers the item while the caller still holds it, and returns when S3
-// has confirmed: for programs that want close to mean delivered. Nobody else may
-// write meanwhile.
+// Commit delivers the item while the caller still holds it, and returns when S3 has confirmed: for
+// programs that need the file to be delivered when close returns. Nobody else may write meanwhile.
 func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
@@ -35,7 +34,8 @@ func (it *Item) Commit(ctx context.Context) error {
 			it.committedAs(obj, seq)
 			return nil
 		}
-		if isPermanentAfter(err, try+1) || !isTransient(err) && !isKind(err, s3backend.Stale) || ctx.Err() != nil {
+		if isPermanentAfter(err, try+1) || !isTransient(err) && !isKind(err, s3backend.Stale) ||
+			ctx.Err() != nil {
 			return err
 		}
 		if err := sleep(ctx, backoff(try)); err != nil {
@@ -44,11 +44,12 @@ func (it *Item) Commit(ctx context.Context) error {
 	}
 }
 
-// committedAs notes that S3 holds the item as obj while it is still written: that
-// is what the next commit replaces, and where the bytes of the base are now.
+// committedAs records that S3 holds the item as obj while it is still written. The next commit
+// replaces obj, and the bytes of the base are read from it.
 func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	if err := it.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
-		it.o.log.Warn("after the end of this process the file would be taken for a conflict", "key", obj.Key, "err", err)
+		it.o.log.Warn("after the end of this process the file would be taken for a conflict",
+			"key", obj.Key, "err", err)
 	}
 	open := it.o.baseOpener()
 	it.mu.Lock()
@@ -71,15 +72,15 @@ type commitment struct {
 	obj s3backend.Object
 }
 
-// inS3Locked reports whether S3 holds the item as it is now, under the name that it has
-// now. The caller holds mu.
+// inS3Locked reports whether S3 holds the item as it is now, at its present key. The caller holds
+// mu.
 func (it *Item) inS3Locked() bool {
 	at := it.committed
 	return at.seq > 0 && at.seq == it.seq() && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
 }
 
-// committedElsewhere returns the version of an earlier name as which S3 holds the item as it is
-// now; false for none.
+// committedElsewhere returns the version at an earlier key of the item that has its present
+// content; false for none.
 func (it *Item) committedElsewhere() (s3backend.Object, bool) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -100,8 +101,8 @@ func (it *Item) seq() uint64 {
 	return it.stage.Changes()
 }
 
-// commit makes the item's content the object at its key, on the condition that
-// S3 holds what it replaces, or beside it where S3 does not.
+// commit makes the item's content the object at its key, on the condition that S3 holds what it
+// replaces. Otherwise it becomes a conflict copy.
 func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	if err := it.o.removals.awaitKey(ctx, it, it.Key()); err != nil {
 		return s3backend.Object{}, err
@@ -113,7 +114,8 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		return it.commitFolder(ctx)
 	}
 	if err := it.syncOverSeal(); err != nil {
-		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered", "key", it.Key(), "err", err)
+		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered",
+			"key", it.Key(), "err", err)
 	}
 	if err := it.stage.Open(); err != nil {
 		return s3backend.Object{}, err
@@ -179,15 +181,16 @@ func (a *commitAttempt) finish(obj s3backend.Object) s3backend.Object {
 	return obj
 }
 
-// condition is what must hold for a commit over this version.
+// condition returns the precondition of a commit that replaces this version.
 func condition(over s3backend.Object) s3backend.Condition {
 	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
 }
 
-// commitFolder makes the folder's own object. That it exists already is as good.
+// commitFolder creates a directory marker. If it exists already, that is as good.
 func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	key := it.Key()
-	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil, s3backend.Condition{IfNoneMatch: true})
+	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil,
+		s3backend.Condition{IfNoneMatch: true})
 	if isKind(err, s3backend.Stale) {
 		obj, err = s3backend.Object{}, nil
 	}
@@ -200,14 +203,16 @@ func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	return obj, err
 }
 
-// errContradiction is S3's refusal of a condition that holds.
+// errContradiction is returned if S3 refuses a condition that holds.
 var errContradiction = errors.New("S3 contradicts itself about the version it holds")
 
 func contradiction(because error) error { return fmt.Errorf("%w: %w", errContradiction, because) }
 
-// errBaseGone blocks an edit of a version that S3 no longer has.
-var errBaseGone = errors.New("the version that was edited is gone from S3, and parts of it are not here")
+// errBaseGone is returned for an edit of a version that S3 has no more, if parts of it are not
+// here.
+var errBaseGone = errors.New(
+	"the version that was edited is gone from S3, and parts of it are not here")
 
-// errOvertaken is returned where the other party has replaced a version of which only the
-// time or the mode was changed here: its version stays, and there is nothing of ours to keep.
+// errOvertaken is returned if the other party has replaced a version of which only the time or the
+// mode was changed here. Its version stays, and there is nothing of ours to keep.
 var errOvertaken = errors.New("the other party replaced the version whose time was set")

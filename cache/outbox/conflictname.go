@@ -26,10 +26,10 @@ const (
 // conflictMark is what conflictKey adds to a name.
 var conflictMark = regexp.MustCompile(` \(conflict (?:[^()]* )?\d{4}-\d\d-\d\d \d{6}\.\d{3}Z\)$`)
 
-// conflictKey names our version of key, as "name (conflict who 2026-01-31 120000.000Z).ext".
-// No other item has the name. It is one that the kernel and S3 take: what is too long of
-// the name is cut off, then of the mark; where the directory leaves no room at all, one
-// above it is taken. The name of a conflict copy's own conflict has one mark as well.
+// conflictKey returns the key of a conflict copy of key, as in "name (conflict who 2026-01-31
+// 120000.000Z).ext". No other item has it, and the kernel and S3 accept it. If it would be too
+// long, the name is shortened, then the mark. If the directory leaves no room at all, the copy goes
+// to one above it. A conflict copy of a conflict copy has one mark as well.
 func (o *Outbox) conflictKey(key string) string {
 	taken := map[string]bool{}
 	for _, it := range o.Items() {
@@ -82,7 +82,7 @@ func unmarked(name string) string {
 	}
 }
 
-// cutSuffix parts a name from the end that tells the file's type, ".csv".
+// cutSuffix splits off the suffix that shows the file's type, ".csv".
 func cutSuffix(name string) (stem, suffix string) {
 	i := strings.LastIndexByte(name, '.')
 	if i <= 0 || len(name)-i > maxSuffix || strings.ContainsAny(name[i:], " ()") {
@@ -91,11 +91,13 @@ func cutSuffix(name string) (stem, suffix string) {
 	return name[:i], name[i:]
 }
 
-// whoReplacer takes out of a party's name what would end the mark, or is no part of a name.
-var whoReplacer = strings.NewReplacer("/", "-", "(", "", ")", "", "\n", "-", "\r", "-", "\t", "-", "\x00", "-")
+// whoReplacer removes from a party's name what would end the mark, or cannot be part of a file
+// name.
+var whoReplacer = strings.NewReplacer("/", "-", "(", "", ")", "", "\n", "-", "\r", "-", "\t", "-",
+	"\x00", "-")
 
-// fitted returns the longest beginning of stem, with end behind it, that is a name in
-// dir; "" where nothing of stem has room.
+// fitted returns the longest name in dir that begins with a prefix of stem and ends with end; "" if
+// there is room for nothing of stem.
 func (o *Outbox) fitted(dir, stem, end string) string {
 	for head := cutAt(stem, maxKey-len(dir)-len(end)); head != ""; head = cutAt(stem, len(head)-1) {
 		if o.shownLen(head+end) <= maxName {
@@ -105,7 +107,7 @@ func (o *Outbox) fitted(dir, stem, end string) string {
 	return ""
 }
 
-// shownLen is how long the name is under which an element of a key is shown.
+// shownLen returns the length of the name under which an element of a key is shown.
 func (o *Outbox) shownLen(elem string) int {
 	if o.cfg.Shown == nil {
 		return len(elem)
@@ -124,10 +126,10 @@ func cutAt(s string, n int) string {
 	return s[:max(n, 0)]
 }
 
-// ConflictName names, as an outbox does, a version of key that goes beside the other
-// party's. who is our name, and private are the names that are never sent. shown returns the
-// name under which an element of a key is shown.
-func ConflictName(key, who string, at time.Time, private *privatename.Patterns, shown func(elem string) string) string {
+// ConflictName returns the key of a conflict copy of key. who is our name, private are the names
+// that are never sent, and shown returns the name under which an element of a key is shown.
+func ConflictName(key, who string, at time.Time, private *privatename.Patterns,
+	shown func(elem string) string) string {
 	o := &Outbox{cfg: Config{Who: who, Private: private, Shown: shown}}
 	return o.conflictKeyAt(key, at)
 }

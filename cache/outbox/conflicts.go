@@ -19,13 +19,12 @@ const maxConflicts = 1000
 // version is not known: the other party, or another machine of ours.
 const ConflictReason = "it changed in the bucket too; this is our version"
 
-// keepConflict remembers a file that went beside the other party's version, until
-// somebody resolves it.
+// keepConflict adds a conflict copy to the list, until somebody resolves it.
 func (o *Outbox) keepConflict(st Status) {
 	st.Reason = ConflictReason
 	o.notify(st)
 	o.changeConflicts(func(all []Status) []Status {
-		all = slices.DeleteFunc(all, func(old Status) bool { return old.Key == st.Key }) // told before the end of a process
+		all = slices.DeleteFunc(all, func(old Status) bool { return old.Key == st.Key })
 		if len(all) == maxConflicts {
 			all = all[1:]
 		}
@@ -33,8 +32,7 @@ func (o *Outbox) keepConflict(st Status) {
 	})
 }
 
-// Conflicts lists the last files that went beside the other party's version, the
-// oldest first: all of them are delivered.
+// Conflicts returns the most recent conflict copies, the oldest first. All of them are delivered.
 func (o *Outbox) Conflicts() []Status {
 	o.conflictsMu.Lock()
 	defer o.conflictsMu.Unlock()
@@ -48,7 +46,7 @@ func (o *Outbox) IsConflict(key string) bool {
 	return slices.ContainsFunc(o.conflicts, func(st Status) bool { return st.Key == key })
 }
 
-// Resolved notes that a conflict copy is no more.
+// Resolved removes a conflict copy from the list: it does not exist any more.
 func (o *Outbox) Resolved(key string) {
 	if !o.IsConflict(key) {
 		return
@@ -58,13 +56,15 @@ func (o *Outbox) Resolved(key string) {
 	})
 }
 
-// moved notes that a conflict copy has another key now.
+// moved records the new key of a conflict copy that was renamed.
 func (o *Outbox) moved(from, to string) {
 	if !o.IsConflict(from) {
 		return
 	}
 	o.changeConflicts(func(all []Status) []Status {
-		all = slices.DeleteFunc(all, func(st Status) bool { return st.Key == from && theirsAfter(st.Theirs, from, to) == "" })
+		all = slices.DeleteFunc(all, func(st Status) bool {
+			return st.Key == from && theirsAfter(st.Theirs, from, to) == ""
+		})
 		for i, st := range all {
 			if st.Key == from {
 				all[i].Key, all[i].Theirs = to, theirsAfter(st.Theirs, from, to)
@@ -74,8 +74,8 @@ func (o *Outbox) moved(from, to string) {
 	})
 }
 
-// changeConflicts changes the list, here and for the next process. It is written as a
-// whole: a change is rare.
+// changeConflicts changes the list in memory and on the disk. It is rarely changed, so it is
+// written as a whole.
 func (o *Outbox) changeConflicts(change func([]Status) []Status) {
 	o.conflictsMu.Lock()
 	defer o.conflictsMu.Unlock()
@@ -110,14 +110,17 @@ func (o *Outbox) recoverConflicts() {
 		return
 	}
 	o.conflicts = nil
-	o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts, "err", err)
+	o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts,
+		"err", err)
 	if kept := o.cfg.Conflicts + quarantineSuffix; os.Rename(o.cfg.Conflicts, kept) == nil {
-		o.unreadable(Status{Key: filepath.Base(kept), Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
+		o.unreadable(Status{Key: filepath.Base(kept),
+			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
 	}
 }
 
-// theirsAfter is the key that a conflict copy goes beside when its own changes: it
-// follows its folder, and a copy that is given another name is one no more.
+// theirsAfter returns the key of the other party's version after a conflict copy was renamed. It
+// changes with the directory. A copy that gets another name is a conflict copy no more: then it is
+// "".
 func theirsAfter(theirs, from, to string) string {
 	if theirs == "" || path.Base(from) != path.Base(to) {
 		return ""

@@ -6,17 +6,17 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// copyRefusedError tells that S3 does not copy a part of the base, for a reason that
-// does not pass: its bytes have to be sent.
+// copyRefusedError is returned if S3 refuses, permanently, to copy a part of the base. The bytes
+// have to be sent.
 type copyRefusedError struct{ err error }
 
 func (e *copyRefusedError) Error() string { return e.err.Error() }
 func (e *copyRefusedError) Unwrap() error { return e.err }
 
-// refusesCopy reports whether the error of an UploadPartCopy is one that sending the bytes
-// avoids. Servers refuse the request as such, or refuse it for an upload that was begun
-// with a checksum, or never find the ETag of an upload in parts to match; and whoever may
-// not read the base cannot copy it, though it may be cached here.
+// refusesCopy reports whether the error of an UploadPartCopy is one that sending the bytes avoids.
+// Some servers do not implement the request, refuse it for an upload with checksums, or never match
+// the ETag of a multipart upload. And a party that may not read the base cannot copy it, though it
+// may be cached here.
 func (it *Item) refusesCopy(ctx context.Context, err error) bool {
 	switch {
 	case ctx.Err() != nil:
@@ -30,21 +30,23 @@ func (it *Item) refusesCopy(ctx context.Context, err error) bool {
 	return false
 }
 
-// refusesSource reports whether a copy is refused for what its source is, or for the policy:
+// refusesSource reports whether a copy is refused because of its source or of the policy, so that
 // other copies may be granted.
 func refusesSource(err error) bool {
-	return isKind(err, s3backend.Denied) || isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey)
+	return isKind(err, s3backend.Denied) || isKind(err, s3backend.Archived) ||
+		isKind(err, s3backend.CustomerKey)
 }
 
-// sendAll has all bytes of the item sent from now on. Where it is not the policy that
-// refuses the copy, it is the server, and no other item tries it.
+// sendAll makes the item send all its bytes from now on. If the server refuses such copies in
+// general, other items do not try them either.
 func (it *Item) sendAll(refused *copyRefusedError) {
 	it.sendsAll.Store(true)
 	if refusesSource(refused) {
 		return
 	}
 	if it.o.copiesNoParts.CompareAndSwap(false, true) {
-		it.o.log.Warn("this server copies no parts; an edited file is sent as a whole", "reply", refused.err)
+		it.o.log.Warn("this server copies no parts; an edited file is sent as a whole",
+			"reply", refused.err)
 	}
 }
 

@@ -9,22 +9,23 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Create stages a file at key: over says what S3 holds there and the commit will
-// replace, base what the content lies upon. Either may be without an ETag, for
-// none. Where a version is being removed at key, that is what the commit replaces.
-// mode is the permission bits that it is created with, nil for the usual ones. The caller is
-// its first writer, and calls Release.
-func (o *Outbox) Create(key string, over, base s3backend.Object, read Base, mode *uint32) (*Item, error) {
+// Create stages a file at key. over is what S3 holds there, which the commit replaces, and base is
+// what the content lies over. Either may be without an ETag, for none. If a version is being
+// removed at key, the commit replaces that. mode is the permission bits of the file, nil for the
+// default. The caller is its first writer, and calls Release.
+func (o *Outbox) Create(key string, over, base s3backend.Object, read Base,
+	mode *uint32) (*Item, error) {
 	return o.create(key, over, base, read, mode, false)
 }
 
-// CreatePrivate is Create of what is to become a file that S3 holds, under a private name,
-// once KeepPrivate has brought its bytes here. A process that ends before leaves nothing.
+// CreatePrivate is Create of a file that S3 holds and that is being renamed to a private name.
+// KeepPrivate completes it. If the process ends before, nothing of it is left.
 func (o *Outbox) CreatePrivate(key string, base s3backend.Object, read Base) (*Item, error) {
 	return o.create(key, s3backend.Object{}, base, read, nil, true)
 }
 
-func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32, aside bool) (*Item, error) {
+func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode *uint32,
+	aside bool) (*Item, error) {
 	var p *stage.Slot
 	if base.ETag == "" {
 		p = stage.AllocSlot(o.slots)
@@ -42,7 +43,10 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	if mode != nil {
 		it.mode, it.hasMode = *mode, true
 	}
-	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key, Over: journal.VersionOf(it.over), Base: journal.VersionOf(base), Header: (*journal.RawHeader)(base.Header), Ambiguous: it.ambiguous, Mode: mode, Aside: aside}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key,
+		Over: journal.VersionOf(it.over), Base: journal.VersionOf(base),
+		Header: (*journal.RawHeader)(base.Header), Ambiguous: it.ambiguous, Mode: mode,
+		Aside: aside}); err != nil {
 		it.stage.Close()
 		it.eraseLog()
 		it.stage.Remove()
@@ -53,8 +57,8 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	return it, nil
 }
 
-// CreateUnnamed is Create of a file whose name was removed while a program has it open: it is
-// never delivered, no later process knows of it, and what has the name now is left alone. The
+// CreateUnnamed is Create of a file whose name was removed while a program has it open. It is never
+// delivered, a later process does not know of it, and what has its name now is left alone. The
 // caller is its first writer, and calls Drop.
 func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*Item, error) {
 	it, err := o.newItem(key, nil, base, read)
@@ -68,8 +72,9 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 	return it, nil
 }
 
-// newItem returns an item of a file that nobody knows of yet, in p where that is not nil.
-func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object, read Base) (*Item, error) {
+// newItem returns an item that is not in the outbox yet, in slot p unless that is nil.
+func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
+	read Base) (*Item, error) {
 	size := base.Size
 	if base.ETag == "" {
 		size, read = 0, nil
@@ -90,8 +95,8 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object, read 
 	return it, nil
 }
 
-// CreateFolder owes the object "name/" that makes a folder stay; key ends in a
-// slash. The caller calls Release.
+// CreateFolder creates a pending directory marker, the object "name/". key ends in a slash. The
+// caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	it := &Item{
 		o: o, folder: true, path: o.newPath(), gone: make(chan struct{}),

@@ -9,14 +9,13 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// deferredRemovalGrace is how long S3 keeps a file that was renamed to a private name, as
-// editors do with the state before they save: the new file replaces it in one
-// request, and needs no right to delete. While somebody waits for all to be delivered,
-// before an unmount too, it is the settle time.
+// deferredRemovalGrace is how long S3 keeps a file that was renamed to a private name, as editors
+// do before they save. The new file then replaces it in one request, which needs no right to
+// delete. While somebody waits for all deliveries, as before an unmount, it is the settle time.
 const deferredRemovalGrace = 30 * time.Second
 
-// awaitDeferredRemoval returns when S3 need not keep an object any longer that was set aside at the
-// time since: after deferredRemovalGrace, or after the settle time while somebody waits.
+// awaitDeferredRemoval returns when S3 need not keep an object any longer that was renamed to a
+// private name at the time since.
 func (o *Outbox) awaitDeferredRemoval(since time.Time) error {
 	for {
 		o.mu.Lock()
@@ -51,9 +50,8 @@ func (o *Outbox) countWaiter() (done func()) {
 	return func() { count(-1) }
 }
 
-// KeepPrivate brings all bytes of the version old here, which the item is made of under a
-// private name. S3 keeps old until something else takes its name, or for a while. The
-// caller holds the item.
+// KeepPrivate copies all bytes of the version old here, for an item of CreatePrivate. S3 keeps old
+// until something else takes its name, or for a while. The caller holds the item.
 func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
 	if err := it.materializeAll(ctx); err != nil {
 		return err
@@ -61,7 +59,8 @@ func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
 	it.mu.Lock()
 	leave := append(slices.Clip(it.obsolete), old)
 	it.mu.Unlock()
-	if err := it.note(journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(leave)}); err != nil {
+	if err := it.note(journal.Record{Op: journal.OpObsolete,
+		Obsolete: journal.VersionsOf(leave)}); err != nil {
 		return err
 	}
 	it.mu.Lock()
@@ -72,13 +71,15 @@ func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
 	return nil
 }
 
-// onlyBegunPrivate reports whether a journal is of a file that was being set aside when its
-// process ended: S3 has all of it under its own name.
+// onlyBegunPrivate reports whether a journal is of a file that was being renamed to a private name
+// when its process ended. S3 has all of it under its own name.
 func onlyBegunPrivate(recs []journal.Record) bool {
-	return recs[0].Aside && !slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Op == journal.OpObsolete })
+	return recs[0].Aside && !slices.ContainsFunc(recs, func(r journal.Record) bool {
+		return r.Op == journal.OpObsolete
+	})
 }
 
-// deferRemovalLocked has what a private item left at S3 removed after a while.
+// deferRemovalLocked has the obsolete versions of a private item removed after a while.
 func (it *Item) deferRemovalLocked() {
 	if it.removalDeferred || !it.hasObsoleteLocked() || it.o.ctx.Err() != nil {
 		return
@@ -96,14 +97,14 @@ func (it *Item) deferRemovalLocked() {
 			if failed == nil {
 				return
 			}
-			it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name", "key", it.Key(), "err", failed)
+			it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name",
+				"key", it.Key(), "err", failed)
 			err = sleep(it.o.ctx, backoff(try))
 		}
 	})
 }
 
-// deferredRemovals lists the objects that S3 still holds under earlier names of the item, if it
-// was renamed to a private name.
+// deferredRemovals lists the objects that S3 still holds at earlier keys of a private item.
 func (it *Item) deferredRemovals() (all []Status) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -121,8 +122,8 @@ func (it *Item) deferredRemovals() (all []Status) {
 	return all
 }
 
-// removeDeferred has what the item left at S3 removed, if it is still private. Its bytes are
-// on the disk before.
+// removeDeferred has the obsolete versions of the item removed, if it is still private. Its bytes
+// are on the disk before.
 func (it *Item) removeDeferred() error {
 	it.mu.Lock()
 	over := it.goneLocked() || !it.privateLocked() || !it.hasObsoleteLocked()

@@ -18,7 +18,8 @@ func (it *Item) deliver() {
 	if a := it.delivery; a != nil && a.preparing {
 		a.due = true
 	}
-	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
+	if it.writers > 0 || it.delivery != nil || it.goneLocked() ||
+		it.state != Sealed && it.state != Blocked {
 		it.mu.Unlock()
 		return
 	}
@@ -58,11 +59,11 @@ func (it *Item) deliver() {
 	it.o.wake()
 }
 
-// failedLocked notes why an attempt failed and arranges for the next.
+// failedLocked records why an attempt failed, and schedules the next.
 func (it *Item) failedLocked(err error, cut bool) {
 	it.state = Sealed
 	if cut {
-		return // whoever cut it off releases the item, or the outbox closes
+		return // who canceled it releases the item, or the outbox closes
 	}
 	it.reason = err
 	wait := backoff(it.tries)
@@ -71,29 +72,30 @@ func (it *Item) failedLocked(err error, cut bool) {
 	case isPermanentAfter(err, it.tries):
 		it.state, wait = Blocked, blockedBackoff
 	case isKind(err, s3backend.BadLogin):
-		wait = loginBackoff // the gate's time, so that it goes on at once
+		wait = loginBackoff // that of the breaker, so that it goes on at once
 	}
 	level := slog.LevelWarn
 	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) {
-		level = slog.LevelDebug // it waits with all the others, which was told
+		level = slog.LevelDebug // all deliveries wait, which is logged once
 	}
-	it.o.log.Log(context.Background(), level, "not delivered", "key", it.key, "state", it.state, "again in", wait.Round(time.Second), "err", err)
+	it.o.log.Log(context.Background(), level, "not delivered", "key", it.key, "state", it.state,
+		"again in", wait.Round(time.Second), "err", err)
 	it.scheduleLocked(wait)
 }
 
-// notify tells once of a file that stays here until a person does something.
+// notify reports, once, that the file stays here until a person does something.
 func (it *Item) notify() {
 	st := it.Status()
 	it.mu.Lock()
-	told := it.notified
+	before := it.notified
 	it.notified = st.State
 	it.mu.Unlock()
-	if st.State != told && (st.State == Blocked || st.State == Interrupted) {
+	if st.State != before && (st.State == Blocked || st.State == Interrupted) {
 		it.o.notify(st)
 	}
 }
 
-// finish tells that S3 has the item, and forgets it.
+// finish ends an item that S3 has confirmed as obj.
 func (it *Item) finish(obj s3backend.Object) {
 	it.o.clearAmbiguousAt(obj.Key)
 	it.clearAmbiguous(obj.Key)
@@ -107,8 +109,8 @@ func (it *Item) finish(obj s3backend.Object) {
 		st.State = Conflict
 		it.o.keepConflict(st)
 	}
-	// First: once it is told, another item may stand for this file, and a later
-	// process must not take this one for news.
+	// First: after the event, another item may stand for this file, and a later process must
+	// not deliver this one again.
 	done := it.eraseLog()
 	if !whole {
 		done = ""

@@ -8,7 +8,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// What tools write beside an object's bytes to describe them is wrong once the bytes
+// Metadata that tools add to describe an object's bytes is wrong once the bytes
 // change: a reader would unpack what is not packed, compare with another's sum, or
 // decrypt what is plain. So it is dropped by whatever changes the bytes, and kept by
 // what does not: a rename, a new time, a new mode. All else that the other party gave the
@@ -83,7 +83,7 @@ func derived(key string) bool {
 }
 
 // withoutDerived returns a header for other bytes. They are not archived, though the
-// others were: who writes a file means it to be read.
+// others were: a file that is written is meant to be read.
 func withoutDerived(h s3backend.Header) s3backend.Header {
 	h.ContentEncoding = ""
 	if s3backend.Archives(h.Class) {

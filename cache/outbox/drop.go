@@ -1,7 +1,7 @@
 package outbox
 
-// DropUnsent is Drop of an item that nobody holds, if no request about it was ever made.
-// It reports whether it was so.
+// DropUnsent drops an item that nobody holds, if no request about it was ever made. It reports
+// whether it did.
 func (it *Item) DropUnsent() bool {
 	it.mu.Lock()
 	if it.goneLocked() || it.delivery != nil || it.writers > 0 || it.tries > 0 || it.unsure {
@@ -14,8 +14,8 @@ func (it *Item) DropUnsent() bool {
 	return true
 }
 
-// Drop forgets the item and its bytes; the caller holds it. An upload that was
-// begun is ended, and what S3 holds under the item's earlier names is removed.
+// Drop removes the item and its bytes; the caller holds it. Its upload is aborted, and its obsolete
+// versions are removed.
 func (it *Item) Drop() {
 	it.mu.Lock()
 	if it.goneLocked() {
@@ -34,7 +34,7 @@ func (it *Item) Drop() {
 	it.o.forget(it)
 }
 
-// erase ends what is kept of the item on this machine.
+// erase removes what is kept of the item on this machine.
 func (it *Item) erase() {
 	it.eraseLog()
 	it.mu.Lock()
@@ -51,9 +51,8 @@ func (it *Item) erase() {
 	}
 }
 
-// Unname takes the item's name: it will not be delivered, by no later process
-// either. Its bytes stay for those who have it open, until Drop. The caller holds
-// the item for good.
+// Unname removes the item's name. It will never be delivered, by a later process either. Its bytes
+// stay, until Drop, for programs that have it open. The caller holds the item for good.
 func (it *Item) Unname() {
 	it.mu.Lock()
 	it.noPreupload = true

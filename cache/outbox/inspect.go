@@ -19,10 +19,10 @@ import (
 	"github.com/s3share/s3share/cache/privatename"
 )
 
-// Inspect lists what waits in the outbox in dir, the oldest first, as Status would after
-// Recover. It only reads: another process may use the outbox, and what that finishes
-// meanwhile may be listed or not. private are the names that are not sent; nil for the
-// built-in list. What cannot be read is listed as blocked, with the reason.
+// Inspect lists what is pending in the outbox in dir, the oldest first, as Status would after
+// Recover. It only reads: another process may use the outbox, and what that finishes meanwhile may
+// be listed or not. private are the names that are not sent, nil for the built-in list. What cannot
+// be read is listed as blocked, with the reason.
 func Inspect(dir string, private *privatename.Patterns) ([]Status, error) {
 	inv, err := takeInventory(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,8 +35,10 @@ func Inspect(dir string, private *privatename.Patterns) ([]Status, error) {
 		private, _ = privatename.New(nil)
 	}
 	s := &inspection{
-		o:   &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), boot: journal.Boot(dir)},
-		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{}, asides: map[string][]Status{},
+		o: &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler),
+			ctx: context.Background(), boot: journal.Boot(dir)},
+		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{},
+		deferred: map[string][]Status{},
 	}
 	if err := s.slots(); err != nil {
 		return nil, err
@@ -51,46 +53,51 @@ func Inspect(dir string, private *privatename.Patterns) ([]Status, error) {
 	return s.list(), nil
 }
 
-// inspection is one run of Survey.
+// inspection is one call of Inspect.
 type inspection struct {
 	o         *Outbox // of which nothing works but the names that are private
 	inv       *inventory
 	byName    map[string]Status   // by the name of the staged file
 	displaced map[string]bool     // staged files whose names others have taken
-	asides    map[string][]Status // by the same: what S3 holds under earlier names of a private file
+	deferred  map[string][]Status // by the same: what S3 holds under earlier names of a private file
 	others    []Status
 }
 
-// list are all that was found.
+// list returns all that was found.
 func (s *inspection) list() []Status {
 	all := s.others
 	for name, st := range s.byName {
 		if !s.displaced[name] {
-			all = append(append(all, st), s.asides[name]...)
+			all = append(append(all, st), s.deferred[name]...)
 		}
 	}
-	slices.SortFunc(all, func(a, b Status) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Key, b.Key)) })
+	slices.SortFunc(all, func(a, b Status) int {
+		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Key, b.Key))
+	})
 	return all
 }
 
-// slots reads the journals in the tray.
+// slots reads the journals in the slot file.
 func (s *inspection) slots() error {
 	path := s.o.slotFilePath()
 	return stage.EachLog(s.o.cfg.Dir, func(n int64, lines []byte, err error) bool {
 		if err != nil {
-			s.unreadable(stage.SlotFileName, path, fmt.Errorf("place %d of %s cannot be read: %w", n, shownPath(path), err))
+			s.unreadable(stage.SlotFileName, path, fmt.Errorf("slot %d of %s cannot be read: %w", n,
+				shownPath(path), err))
 			return true
 		}
 		recs, _, err := journal.ScanLines(bytes.NewReader(lines), path)
 		switch {
 		case err != nil && err != journal.ErrCut:
-			s.unreadable(keyOf(recs, stage.SlotFileName), path, fmt.Errorf("its journal, in place %d of %s, cannot be read: %w", n, shownPath(path), err))
+			s.unreadable(keyOf(recs, stage.SlotFileName), path,
+				fmt.Errorf("its journal, in slot %d of %s, cannot be read: %w", n, shownPath(path), err))
 		case len(recs) == 0 || recs[0].Op != journal.OpCreate:
-			s.unreadable(keyOf(recs, stage.SlotFileName), path, fmt.Errorf("its journal, in place %d of %s, has no beginning", n, shownPath(path)))
+			s.unreadable(keyOf(recs, stage.SlotFileName), path,
+				fmt.Errorf("its journal, in slot %d of %s, has no beginning", n, shownPath(path)))
 		default:
 			name := recs[0].Name
 			if name == "" {
-				name = fmt.Sprintf("place %d", n)
+				name = fmt.Sprintf("slot %d", n)
 			}
 			if !slices.Contains(s.inv.done, name) || slices.Contains(s.inv.staged, name) {
 				s.byName[name] = s.status(name, recs, true)
@@ -119,7 +126,7 @@ func (s *inspection) files() {
 			s.add(quarantinedStatus(log, path))
 		case onlyBegunPrivate(recs):
 		default:
-			if _, inPlace := s.byName[name]; !inPlace || len(recs) > 1 {
+			if _, inSlot := s.byName[name]; !inSlot || len(recs) > 1 {
 				s.byName[name] = s.status(name, recs, false)
 			}
 		}
@@ -133,14 +140,14 @@ func (s *inspection) files() {
 	}
 	strays, _ := s.inv.orphans(dir)
 	for _, name := range strays {
-		if _, inPlace := s.byName[name]; !inPlace {
+		if _, inSlot := s.byName[name]; !inSlot {
 			s.add(orphanStatus(filepath.Join(dir, name)))
 		}
 	}
 }
 
-// status is what a journal says of its file.
-func (s *inspection) status(name string, recs []journal.Record, inPlace bool) Status {
+// status returns the status of a file from its journal.
+func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Status {
 	path := filepath.Join(s.o.cfg.Dir, name)
 	it, content := &Item{o: s.o, path: path}, new(stage.Snapshot)
 	boot := ""
@@ -153,8 +160,9 @@ func (s *inspection) status(name string, recs []journal.Record, inPlace bool) St
 			boot = r.Boot
 		}
 	}
-	found := Status{Key: it.key, State: Sealed, Size: content.Size, Theirs: it.theirs, Since: lastWrite(path + journal.Suffix)}
-	if inPlace {
+	found := Status{Key: it.key, State: Sealed, Size: content.Size, Theirs: it.theirs,
+		Since: lastWrite(path + journal.Suffix)}
+	if inSlot {
 		found.Since = lastWrite(s.o.slotFilePath())
 	}
 	if it.folder {
@@ -169,7 +177,7 @@ func (s *inspection) status(name string, recs []journal.Record, inPlace bool) St
 	}
 	info, err := os.Stat(path)
 	switch {
-	case inPlace:
+	case inSlot:
 	case err != nil || it.sealed.Load() && info.Size() < content.Size:
 		return blocked(quarantinedStatus(path+journal.Suffix, path))
 	case !it.sealed.Load() && it.base.ETag == "":
@@ -181,7 +189,8 @@ func (s *inspection) status(name string, recs []journal.Record, inPlace bool) St
 	case it.privateLocked():
 		found.State = Local
 		for _, obj := range it.obsolete {
-			s.asides[name] = append(s.asides[name], Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: found.Since})
+			s.deferred[name] = append(s.deferred[name],
+				Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: found.Since})
 		}
 	case !it.sealed.Load():
 		found.State = Interrupted
@@ -206,7 +215,8 @@ func (s *inspection) moves(name string) {
 	}
 	for _, r := range recs {
 		for _, m := range r.Moves {
-			s.others = append(s.others, Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: lastWrite(log)})
+			s.others = append(s.others, Status{Key: m.From.Key, State: Removing, Size: m.From.Size,
+				Reason: "being renamed to " + m.To, Since: lastWrite(log)})
 		}
 	}
 }

@@ -9,21 +9,20 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// interruption says why a file is kept here though it was closed: what is in it may
-// not be all that its writers meant.
+// interruption is why a closed file is not delivered: its content may not be all that its writers
+// meant.
 type interruption struct {
 	why error
-	// rewrite is set where bytes may be missing anywhere in the file: then only who
-	// writes it anew, from nothing, mends it. Else its end may be missing, and whoever
-	// goes on writing it mends it.
+	// rewrite is set if bytes may be missing anywhere in the file: then only writing it again
+	// from nothing completes it. Else its end may be missing, and writing on completes it.
 	rewrite bool
-	// emptied is set once the file was truncated to nothing: the next write mends it.
+	// emptied is set once the file was truncated to nothing: the next write completes it.
 	emptied bool
-	noted   bool // the journal says so
+	noted   bool // it is journaled
 }
 
-// change has f change the staged bytes. All that changes what a file holds goes through
-// here, so that no error that a program is returned leaves the file for delivery.
+// change calls f, which changes the staged bytes. Every change of the content goes through it:
+// after an error that a program gets, the file is not for delivery.
 func (it *Item) change(f func() error) error {
 	it.changing.RLock()
 	defer it.changing.RUnlock()
@@ -45,9 +44,10 @@ func (it *Item) Refuse(err error) {
 	if !it.interrupt(in) {
 		return
 	}
-	nerr := it.note(journal.Record{Op: journal.OpRefuse, Killed: true, Why: "writing it failed: " + plainText(err), Rewrite: true})
+	nerr := it.note(journal.Record{Op: journal.OpRefuse, Killed: true,
+		Why: "writing it failed: " + plainText(err), Rewrite: true})
 	if nerr != nil {
-		nerr = it.breakSeal() // a journal without a seal says as much
+		nerr = it.breakSeal() // then the item counts as interrupted as well
 	}
 	if nerr != nil {
 		it.o.log.Error("the journal cannot say that a write was refused", "key", it.Key(), "err", nerr)
@@ -69,7 +69,7 @@ func plainText(err error) string {
 	return s3err.Kind.Error()
 }
 
-// interruptionNoted notes that the journal says why the file is kept here.
+// interruptionNoted records that the journal has the reason why the file is not delivered.
 func (it *Item) interruptionNoted() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -78,15 +78,15 @@ func (it *Item) interruptionNoted() {
 	}
 }
 
-// toSeal reports whether a seal would tell what the journal does not say.
+// toSeal reports whether a seal would add anything to the journal.
 func (it *Item) toSeal() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return !it.sealed.Load() || it.interrupted != nil && !it.interrupted.noted
 }
 
-// Interrupt notes that a writer was ended by a signal: what it left may be half of
-// what it meant, and is not delivered.
+// Interrupt records that a signal ended a writer. What it wrote may be half of what it meant, and
+// is not delivered.
 func (it *Item) Interrupt() { it.interrupt(interruption{why: errKilled}) }
 
 // interrupt keeps the file here for in, and reports whether it did: not where it is kept
@@ -105,7 +105,8 @@ func (it *Item) interruptLocked(in interruption) bool {
 	return true
 }
 
-// interruptionOf is what a seal, or a line of what was refused, says of it.
+// interruptionOf returns the interruption that a record of a seal or a refused write has; nil for
+// none.
 func interruptionOf(r journal.Record) *interruption {
 	switch {
 	case !r.Killed:
@@ -116,7 +117,7 @@ func interruptionOf(r journal.Record) *interruption {
 	return &interruption{why: errors.New(r.Why), rewrite: r.Rewrite, noted: true}
 }
 
-// clearInterruption ends the interruption of a closed file where going on with it mends it.
+// clearInterruption ends the interruption of a closed file if writing on completes it.
 func (it *Item) clearInterruption() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -125,7 +126,7 @@ func (it *Item) clearInterruption() {
 	}
 }
 
-// emptied notes that the file was truncated to nothing.
+// emptied records that the file was truncated to nothing.
 func (it *Item) emptied() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -134,8 +135,8 @@ func (it *Item) emptied() {
 	}
 }
 
-// Renew ends an interruption if the file was truncated to nothing since. A write does
-// so by itself; it is for those who mean the file to be empty.
+// Renew ends an interruption if the file was truncated to nothing since. A write does the same.
+// Renew is for programs that mean the file to be empty.
 func (it *Item) Renew() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -144,7 +145,7 @@ func (it *Item) Renew() {
 	}
 }
 
-// interruptedBy is why the file is not for delivery, or nil.
+// interruptedBy returns why the file is not for delivery, or nil.
 func (it *Item) interruptedBy() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -181,8 +182,8 @@ func (it *Item) Deliver() error {
 	return nil
 }
 
-// breakSeal makes the journal say no more that the file was closed, where it cannot be
-// given another line: the last seal is written over.
+// breakSeal overwrites the last seal in the journal, so that the file does not count as closed, if
+// no line can be appended.
 func (it *Item) breakSeal() error {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
@@ -204,7 +205,7 @@ func (it *Item) breakSeal() error {
 	return nil
 }
 
-// linesLocked are the lines of the journal. The caller holds logMu.
+// linesLocked returns the lines of the journal. The caller holds logMu.
 func (it *Item) linesLocked() ([]byte, error) {
 	if it.slot != nil {
 		return it.slot.Log()
@@ -212,7 +213,7 @@ func (it *Item) linesLocked() ([]byte, error) {
 	return os.ReadFile(it.path + journal.Suffix)
 }
 
-// overwriteLocked writes over what the journal has at off. The caller holds logMu.
+// overwriteLocked overwrites the journal at off. The caller holds logMu.
 func (it *Item) overwriteLocked(line []byte, off int64) error {
 	if it.slot != nil {
 		return it.slot.OverwriteLog(line, off)

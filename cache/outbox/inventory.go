@@ -18,18 +18,18 @@ import (
 // stagedName is what newPath makes.
 var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
 
-// inventory is what an earlier process left in the outbox's directory, by the names
-// that this package gives to files. The lists are sorted, which is by age for journals.
-// Names are compared, never matched as patterns: the directory may have any name.
+// inventory is what an earlier process left in the outbox's directory, by file name. The lists are
+// sorted; of journals, that is by age. Names are compared, not matched as patterns, since the
+// directory may have any name.
 type inventory struct {
 	journals    []string // of items, named as their staged files
 	moves       []string // journals of renames
 	removals    bool     // the journal of removals is there
 	quarantined []string // journals that could not be read
 	staged      []string // staged files
-	done        []string // staged files that are not owed any more, without stage.DonePrefix
-	recycled    []string // journals that have ended
-	others      []string // somebody's
+	done        []string // staged files that are not pending any more, without stage.DonePrefix
+	recycled    []string // files of journals that have ended
+	others      []string // not of this package
 }
 
 func takeInventory(dir string) (*inventory, error) {
@@ -70,8 +70,9 @@ func takeInventory(dir string) (*inventory, error) {
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// orphans are the staged files that have bytes and no journal, nor one in quarantine.
-// They must not be taken for nobody's: what they were to be is what is not known.
+// orphans returns the staged files that have neither a journal nor one in quarantine: those with
+// bytes, and those that are empty. The former are not removed, since it is not known what they were
+// to become.
 func (inv *inventory) orphans(dir string) (strays, empty []string) {
 	known := map[string]bool{}
 	for _, name := range inv.journals {
@@ -92,7 +93,7 @@ func (inv *inventory) orphans(dir string) (strays, empty []string) {
 	return strays, empty
 }
 
-// hasData reports whether anything was ever written to a file. When in doubt it was.
+// hasData reports whether anything was ever written to a file. If in doubt, it reports true.
 func hasData(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -106,8 +107,8 @@ func hasData(path string) bool {
 	return !errors.Is(err, unix.ENXIO)
 }
 
-// Owes reports whether the outbox in dir has anything that is not delivered, what
-// cannot be read among it. Nobody may use it meanwhile.
+// Owes reports whether the outbox in dir has anything that is not delivered, including what cannot
+// be read. Nobody may use it meanwhile.
 func Owes(dir string) (bool, error) {
 	inv, err := takeInventory(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,14 +11,15 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// ErrGone tells that an item is owed no more: it was delivered or dropped.
+// ErrGone is returned for an item that is not pending any more: it was delivered or dropped.
 var ErrGone = errors.New("no longer in the outbox")
 
-// ErrUnread stands beside Stale where a version cannot be replaced because the policy
-// does not let us read it, and nothing tells that it is the one that we put.
-var ErrUnread = errors.New("it may not be read here, so that what is there counts as the other party's")
+// ErrUnread is joined to Stale if a version cannot be replaced because the policy does not let us
+// read it, and nothing shows that it is ours.
+var ErrUnread = errors.New(
+	"it may not be read here, so that what is there counts as the other party's")
 
-// errTaken cancels a delivery because somebody writes, renames or removes.
+// errTaken cancels a delivery because a program writes to, renames or removes the file.
 var errTaken = errors.New("taken back before it was delivered")
 
 // Item is one file that is pending, from its first write until S3 has confirmed it, or a
@@ -114,7 +115,7 @@ type sending struct {
 
 type closer interface{ Close() }
 
-// opened has a version that was opened for the stage closed with the item.
+// opened has the reader of a version closed with the item.
 func (it *Item) opened(b Base) Base {
 	if c, ok := b.(closer); ok {
 		it.mu.Lock()
@@ -124,29 +125,29 @@ func (it *Item) opened(b Base) Base {
 	return b
 }
 
-// Key is where the item goes.
+// Key returns the key at which the item is delivered.
 func (it *Item) Key() string {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.key
 }
 
-// Over is the version at Key that the commit replaces; without an ETag if none.
+// Over returns the version at Key that the commit replaces; without an ETag for none.
 func (it *Item) Over() s3backend.Object {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.over
 }
 
-// Base is the version that the item's content lies upon; without an ETag if none.
+// Base returns the version that the item's content lies over; without an ETag for none.
 func (it *Item) Base() s3backend.Object {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.base
 }
 
-// Bytes are all that the item holds where it is small and has no file, else nil: for
-// Events.Delivered, which is told no path then.
+// Bytes returns the whole content if it is in a slot, else nil. It is for Events.Delivered, which
+// gets no path then.
 func (it *Item) Bytes() []byte {
 	if it.stage == nil || it.mayDiffer.Load() {
 		return nil
@@ -154,35 +155,35 @@ func (it *Item) Bytes() []byte {
 	return it.stage.Bytes()
 }
 
-// MayBeThere reports whether S3 may hold a folder's own object that is not confirmed: the
-// answer to an attempt to make it was lost, or the one before is still being removed.
+// MayBeThere reports whether S3 may hold a directory marker that is not confirmed: the reply to its
+// creation was lost, or the marker before it is still being removed.
 func (it *Item) MayBeThere() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.unsure
 }
 
-// IsFolder tells a folder's own object from a file.
+// IsFolder reports whether the item is a directory marker.
 func (it *Item) IsFolder() bool { return it.folder }
 
-// KeptHere is why S3 has not taken a new time or mode of a version that it holds, nil
-// where it has.
+// KeptHere returns why S3 has not taken a new time or mode of a version that it holds; nil if it
+// has.
 func (it *Item) KeptHere() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.keptHere
 }
 
-// Edited reports whether anything lies over the base, or all of the base is here.
+// Edited reports whether anything is staged over the base, or nothing of the base is left.
 func (it *Item) Edited() bool {
 	return it.stage != nil && it.stage.Edited()
 }
 
-// Gone is closed when the item is owed no more.
+// Gone returns a channel that is closed when the item is not pending any more.
 func (it *Item) Gone() <-chan struct{} { return it.gone }
 
-// Stat returns the file's size, the time of its last change, and its permission
-// bits if they were set.
+// Stat returns the file's size, the time of its last change, and its permission bits if they were
+// set.
 func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) {
 	it.mu.Lock()
 	mode, hasMode = it.mode, it.hasMode
@@ -197,8 +198,8 @@ func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) 
 	return size, mtime, mode, hasMode
 }
 
-// StatOf is Stat of obj, as which the item was delivered: of a version that the other
-// party has put there instead, it is what that says of itself.
+// StatOf is Stat of obj, as which the item was delivered. If the other party has replaced that, it
+// is what the metadata of obj says.
 func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasMode bool) {
 	if it.folder || !it.mayDiffer.Load() {
 		_, mtime, mode, hasMode = it.Stat()
@@ -212,8 +213,7 @@ func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasM
 	return mtime, mode, hasMode
 }
 
-// HasMode reports whether the item has permission bits of its own, and not only those of
-// its base.
+// HasMode reports whether the item has permission bits of its own, and not only those of its base.
 func (it *Item) HasMode() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -37,8 +37,7 @@ type itemJournal struct {
 	keys []string
 }
 
-// note appends to the item's journal. The caller does not hold mu. A failure is
-// the local disk's; what it means is for the caller to say.
+// note appends to the item's journal. The caller does not hold mu. An error is the local disk's.
 func (it *Item) note(recs ...journal.Record) error {
 	var keys []string
 	if op := recs[0].Op; op == journal.OpCreate || op == journal.OpRename {
@@ -80,10 +79,9 @@ func (it *Item) note(recs ...journal.Record) error {
 	return nil
 }
 
-// eraseLog ends the journal: nothing is owed any more. Before that the staged file gets
-// the name of one that is done, so that at no instant there are bytes of which nobody
-// knows whether they were delivered. It returns that name, "" for an item without a
-// file.
+// eraseLog ends the journal: the item is not pending any more. Before that, the staged file gets a
+// name with stage.DonePrefix, so that at no instant there are bytes of which it is unknown whether
+// they were delivered. It returns that name, "" for an item without a file.
 func (it *Item) eraseLog() (done string) {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
@@ -102,7 +100,8 @@ func (it *Item) eraseLog() (done string) {
 		failpoint("bytes done")
 		it.o.spares.Retire(it.path + journal.Suffix)
 	} else if err := it.slot.EndLog(); err != nil {
-		it.o.log.Error("after the end of this process a file that was delivered is owed again", "staged", it.path, "err", err)
+		it.o.log.Error("after the end of this process a file that was delivered is owed again",
+			"staged", it.path, "err", err)
 	}
 	failpoint("journal ended")
 	return done

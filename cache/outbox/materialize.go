@@ -11,14 +11,14 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// MaterializeBase copies a small base here, before it is changed for the first time: the put
-// will need it, and the other party may replace it meanwhile. Its error is Stale
-// where that has happened already, or why the base may not be read. Where S3 does
-// not answer it is nil: the commit asks again. A signal does not cut it short, for
-// programs do not expect that of a write; it takes maxMaterializeWait at most. The caller tells a
-// program of an error.
+// MaterializeBase copies a small base here before it is changed for the first time: the PutObject
+// will need it, and the other party may replace it meanwhile. The error is Stale if that has
+// happened already, or why the base may not be read. It is nil if S3 does not answer: the commit
+// asks again. A signal does not cut it short, since programs do not expect that of a write, but it
+// takes maxMaterializeWait at most. The caller returns an error to a program.
 func (it *Item) MaterializeBase(ctx context.Context) error {
-	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() || it.baseUnavailable.Load() {
+	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() ||
+		it.baseUnavailable.Load() {
 		return nil
 	}
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxMaterializeWait)
@@ -35,11 +35,12 @@ func (it *Item) MaterializeBase(ctx context.Context) error {
 	}
 }
 
-// maxMaterializeWait is how long a write waits for the base; offline, it goes on without.
+// maxMaterializeWait is how long a write waits for the base. Without a connection it goes on
+// without.
 const maxMaterializeWait = 5 * time.Second
 
-// materializeAsync copies a small base here as soon as it is edited: the put will need
-// it, and the other party may replace it before.
+// materializeAsync copies a small base here as soon as it is edited: the PutObject will need it,
+// and the other party may replace it before.
 func (it *Item) materializeAsync() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -58,7 +59,7 @@ func (it *Item) materializeAsync() {
 	})
 }
 
-// materializeAll brings all of the base here, and lets the journal know.
+// materializeAll copies all of the base here, and journals that.
 func (it *Item) materializeAll(ctx context.Context) error {
 	if it.stage == nil || it.stage.Complete() {
 		return nil
@@ -76,7 +77,7 @@ func (it *Item) materializeAll(ctx context.Context) error {
 	return it.note(it.sealRecord(journal.OpWrite, it.o.boot))
 }
 
-// materializeIfBaseGone brings the base's bytes here if S3 has them no more: they may be cached.
+// materializeIfBaseGone copies the base here if S3 does not hold it any more. It may be cached.
 func (it *Item) materializeIfBaseGone(ctx context.Context) error {
 	if it.base.ETag == "" || it.stage.Complete() {
 		return nil
@@ -88,12 +89,12 @@ func (it *Item) materializeIfBaseGone(ctx context.Context) error {
 	return it.materialize(ctx, 0, it.stage.Size())
 }
 
-// materialize brings the base's bytes here that the staged file lacks in [off, end).
+// materialize copies what is not staged of [off, end) from the base.
 func (it *Item) materialize(ctx context.Context, off, end int64) error {
 	return it.baseError(it.stage.Materialize(ctx, off, end))
 }
 
-// baseError makes plain that it is the version under the edit that is gone.
+// baseError makes plain that the version under the edit is gone.
 func (it *Item) baseError(err error) error {
 	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
 		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.path)
@@ -101,12 +102,12 @@ func (it *Item) baseError(err error) error {
 	return err
 }
 
-// Materialize brings all of the base here, so that the item needs S3 no more.
+// Materialize copies all of the base here, so that the item needs S3 no more.
 func (it *Item) Materialize(ctx context.Context) error {
 	return it.materialize(ctx, 0, it.stage.Size())
 }
 
-// materializeDependents brings here what other items lie over and this one is about to replace.
+// materializeDependents copies here what other items lie over and this one is about to replace.
 func (it *Item) materializeDependents(ctx context.Context) error {
 	it.mu.Lock()
 	first := it.dependents
@@ -122,8 +123,8 @@ func (it *Item) materializeDependents(ctx context.Context) error {
 	return nil
 }
 
-// addDependent notes that another item lies over the version that this one replaces: it has
-// to have all of it here before.
+// addDependent records that another item lies over the version that this one replaces. It has to be
+// materialized before.
 func (it *Item) addDependent(other *Item) {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -29,8 +29,8 @@ const (
 	regular = 0o100000 // S_IFREG
 )
 
-// makeHeader returns what travels with the item: what the version it was made
-// from had, with our commit ID, time and mode.
+// makeHeader returns the header of the item's object: that of the version it was made from, with
+// our commit ID, time and mode.
 func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Header, error) {
 	it.mu.Lock()
 	from, h := it.base, it.header
@@ -76,8 +76,8 @@ type metadata struct{ key, value string }
 // Source: Amazon S3 User Guide, "Working with object metadata".
 const maxMetadata = 2048
 
-// fitMetadata returns the other party's metadata, and of our own, which are ordered by
-// their weight, as much as there is room for. An empty value is none.
+// fitMetadata returns the other party's metadata, and as much of ours as there is room for. Ours is
+// in the order of importance. An empty value is left out.
 func fitMetadata(theirs map[string]string, own ...metadata) map[string]string {
 	all := maps.Clone(theirs)
 	if all == nil {
@@ -99,8 +99,8 @@ func fitMetadata(theirs map[string]string, own ...metadata) map[string]string {
 	return all
 }
 
-// metadataSize is what a pair counts. S3 takes what is encoded as RFC 2047 wants it for
-// the text that it stands for.
+// metadataSize returns the number of bytes that S3 counts of a pair. S3 decodes values that are
+// encoded as RFC 2047 describes.
 func metadataSize(key, value string) int {
 	if text, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
 		value = text
@@ -114,7 +114,7 @@ func metadataSize(key, value string) int {
 	return n
 }
 
-// typeMark is what says of an object whether its type was chosen from its name.
+// typeMark returns the metadata that shows whether the content type was chosen from the name.
 func typeMark(byName bool) metadata {
 	if !byName {
 		return metadata{metaType, ""}
@@ -122,8 +122,8 @@ func typeMark(byName bool) metadata {
 	return metadata{metaType, typeIsByName}
 }
 
-// typeByName reports whether the content type of the version at key was chosen from its
-// name, and by nobody else: then it follows a new name.
+// typeByName reports whether the content type of the version at key was chosen from its name, and
+// not changed since. Then it changes with the name.
 func typeByName(h *s3backend.Header, key string) bool {
 	return h.User[metaType] == typeIsByName && h.ContentType == contentType(key)
 }
@@ -136,10 +136,10 @@ func contentType(key string) string {
 	return "application/octet-stream"
 }
 
-// FormatMtime writes a time as metadata.
+// FormatMtime returns a time as metadata.
 func FormatMtime(t time.Time) string { return filetime.Format(t) }
 
-// MtimeOf reads the time that travels with a version; false if none does.
+// MtimeOf returns the time in the metadata of a version; false for none.
 func MtimeOf(h *s3backend.Header) (time.Time, bool) {
 	if h == nil {
 		return time.Time{}, false
@@ -147,8 +147,8 @@ func MtimeOf(h *s3backend.Header) (time.Time, bool) {
 	return filetime.Parse(h.User[metaMtime])
 }
 
-// ModeOf reads the permission bits that travel with a version; false if none do.
-// s3fs writes st_mode in decimal, five digits for a file, rclone in octal, six.
+// ModeOf returns the permission bits in the metadata of a version; false for none. s3fs writes
+// st_mode in decimal, five digits for a file, and rclone in octal, six.
 func ModeOf(h *s3backend.Header) (uint32, bool) {
 	if h == nil {
 		return 0, false
@@ -164,12 +164,13 @@ func ModeOf(h *s3backend.Header) (uint32, bool) {
 	return uint32(m & 0o777), true
 }
 
-// NewHeader returns what travels with a new object: a commit ID of its own, the time of the
-// file, and a content type that follows from its name.
+// NewHeader returns the header of a new object: a commit ID of its own, the time of the file, and a
+// content type by its name.
 func NewHeader(key string, mtime time.Time) *s3backend.Header {
 	return &s3backend.Header{
 		ContentType: contentType(key),
-		User:        fitMetadata(nil, metadata{metaCommit, newCommitID()}, metadata{metaMtime, FormatMtime(mtime)}, typeMark(true)),
+		User: fitMetadata(nil, metadata{metaCommit, newCommitID()},
+			metadata{metaMtime, FormatMtime(mtime)}, typeMark(true)),
 	}
 }
 
@@ -179,16 +180,16 @@ func SameCommit(a, b *s3backend.Header) bool {
 	return commitIDOf(a) != "" && commitIDOf(a) == commitIDOf(b)
 }
 
-// metaCommit is the user metadata key of the commit ID, 130 random bits that every
-// object of ours carries. Two parties' tools make objects of equal bytes, sizes and
-// times (tar, cp -p), so none of these tells whose an object is; the ID does, where the
-// answer to a commit was lost. It is made for one content, or one upload, and is in the
-// journal before the request goes out, so that a later process can ask for it too.
+// metaCommit is the user metadata key of the commit ID, 130 random bits that every object of ours
+// carries. Tools of two parties make objects of equal bytes, sizes and times (tar, cp -p). So only
+// the ID shows whose an object is, after a commit without a reply. It is made for one content or
+// one upload, and is journaled before the request is sent, so that a later process can look for it
+// too.
 const metaCommit = "s3share-commit"
 
 func newCommitID() string { return strings.ToLower(rand.Text()) }
 
-// commitIDOf is the ID that travels with an object, "" for none.
+// commitIDOf returns the commit ID of an object, "" for none.
 func commitIDOf(h *s3backend.Header) string {
 	if h == nil {
 		return ""
@@ -196,8 +197,7 @@ func commitIDOf(h *s3backend.Header) string {
 	return h.User[metaCommit]
 }
 
-// withCommitID returns h with another ID. Where there was no room for one, there is
-// none.
+// withCommitID returns h with another commit ID. If there was no room for one in h, it has none.
 func withCommitID(h *s3backend.Header, id string) *s3backend.Header {
 	if commitIDOf(h) == "" {
 		return h

@@ -22,8 +22,8 @@ const (
 	copies = 32
 )
 
-// Move is one object that gets another key: over is what it replaces there, without
-// an ETag for nothing.
+// Move is one object that gets another key. Over is what it replaces there, without an ETag for
+// nothing.
 type Move struct {
 	From s3backend.Object
 	To   string
@@ -33,8 +33,7 @@ type Move struct {
 	Instead *Item
 }
 
-// moving is moves that are being made. Their journal is there until all is done, or all
-// is taken back.
+// moving is moves that are being made. Their journal exists until all is done, or undone.
 type moving struct {
 	dir    *DirMove // nil for a file
 	o      *Outbox
@@ -47,8 +46,8 @@ type moving struct {
 	stayed []error            // why an object keeps its key, for what it is
 }
 
-// StayedError says which objects of a Move keep their keys, since S3 refuses to copy them
-// for what they are. All others have moved.
+// StayedError lists the objects of a Move that keep their keys, since S3 refuses to copy them for
+// what they are. All others have moved.
 type StayedError struct {
 	Keys []string
 	Err  error // the refusal of the first of them
@@ -64,22 +63,22 @@ func (e *StayedError) Error() string {
 // Unwrap is the refusal.
 func (e *StayedError) Unwrap() error { return e.Err }
 
-// staysBehind reports whether a copy is refused for what its source is, so that others may
-// be granted: it is archived, or its tags, its encryption or a condition on it forbid it.
+// staysBehind reports whether a copy is refused because of its source, so that other copies may be
+// granted: it is archived, or its tags, its encryption or a condition on it forbid it.
 func staysBehind(err error) bool {
 	return isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey) ||
 		errors.Is(err, s3backend.ErrTagsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
 }
 
-// Move copies objects on the server and then owes the removal of the originals, so
-// that each is whole under one name at least at any moment. It returns the copies,
-// and tells of them before any original can be gone, if copied is not nil.
-// Where a version is being removed under a new key, that is replaced; a request that is
-// under way about it is waited for. On the first failure the copies are taken back, and
-// nothing has changed, unless S3 refuses some of several objects for what they are: then
-// the error is a *StayedError, and their copies have no key. Should this process end, a
+// Move copies objects on the server and then queues the removal of the originals, so that each is
+// complete at one key at least at any moment. It returns the copies. If copied is not nil, it is
+// called with them before any original can be gone. If a version is being removed at a new key, the
+// copy replaces that; a request that is in flight for it is waited for. On the first failure the
+// copies are removed, and nothing has changed, unless S3 refuses some of several objects for what
+// they are. Then the error is a *StayedError, and their copies have no key. If this process ends, a
 // later one goes on.
-func (o *Outbox) Move(ctx context.Context, moves []Move, copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
+func (o *Outbox) Move(ctx context.Context, moves []Move,
+	copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
 	m, err := o.beginMove(ctx, moves, nil)
 	if err != nil {
 		return nil, err
@@ -117,8 +116,11 @@ func (m *moving) run(ctx context.Context, copied func([]s3backend.Object) error)
 
 // beginMove takes the new names and writes the journal.
 func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*moving, error) {
-	m := &moving{o: o, dir: dir, moves: make([]Move, len(moves)), freed: make([]bool, len(moves)), made: make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)), stayed: make([]error, len(moves))}
-	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()), journal.Suffix))
+	m := &moving{o: o, dir: dir, moves: make([]Move, len(moves)), freed: make([]bool, len(moves)),
+		made: make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)),
+		stayed: make([]error, len(moves))}
+	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()),
+		journal.Suffix))
 	copy(m.moves, moves)
 	keys := make([]string, len(moves))
 	for i := range moves {
@@ -135,7 +137,8 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*mo
 			m.names.release()
 			return nil, err
 		}
-		r := journal.Move{From: *journal.VersionOf(mv.From), To: mv.To, Over: journal.VersionOf(mv.Over), Freed: m.freed[i]}
+		r := journal.Move{From: *journal.VersionOf(mv.From), To: mv.To, Over: journal.VersionOf(mv.Over),
+			Freed: m.freed[i]}
 		if mv.Instead != nil {
 			r.Displaced = filepath.Base(mv.Instead.path)
 		}
@@ -150,7 +153,7 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*mo
 	return m, nil
 }
 
-// copy copies all objects, or tells why one could not be. No copy is cut off because
+// copy copies all objects, or returns why one could not be copied. No copy is canceled because
 // another has failed: S3 might carry it out all the same.
 func (m *moving) copy(ctx context.Context) error {
 	var failed atomic.Bool
@@ -159,7 +162,7 @@ func (m *moving) copy(ctx context.Context) error {
 	for i := range m.moves {
 		g.Go(func() error {
 			if failed.Load() {
-				return nil // another's failure is the one to tell
+				return nil // the error is that of another
 			}
 			err := m.copyOne(ctx, i)
 			if err != nil {
@@ -196,8 +199,8 @@ func (m *moving) copyOne(ctx context.Context, i int) error {
 	return nil
 }
 
-// replacesNothing reports whether a copy was refused for that S3 has deleted what it was to
-// replace: that was being removed here, and the answer to the removal was lost.
+// replacesNothing reports whether a copy was refused because S3 has deleted what it was to replace:
+// that was being removed here, and the reply to the removal was lost.
 func (m *moving) replacesNothing(ctx context.Context, i int, refused error) bool {
 	if !m.freed[i] || !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
 		return false
@@ -206,8 +209,7 @@ func (m *moving) replacesNothing(ctx context.Context, i int, refused error) bool
 	return err == nil && there.ETag == ""
 }
 
-// finish owes the removal of the originals, but for those that are left behind, and ends
-// the journal.
+// finish queues the removal of the originals that have moved, and ends the journal.
 func (m *moving) finish(left *StayedError) {
 	for i, mv := range m.moves {
 		if m.stayed[i] != nil {
@@ -255,7 +257,9 @@ func (m *moving) takeBack() {
 
 // below reports whether any of them stays below a prefix.
 func (e *StayedError) below(prefix string) bool {
-	return e != nil && slices.ContainsFunc(e.Keys, func(key string) bool { return strings.HasPrefix(key, prefix) })
+	return e != nil && slices.ContainsFunc(e.Keys, func(key string) bool {
+		return strings.HasPrefix(key, prefix)
+	})
 }
 
 // leftBehind gathers the objects of a move that stay, nil for none.
@@ -284,22 +288,26 @@ func (o *Outbox) endMove(log string) {
 
 // MoveToConflict is Move of one object to a key that the other party has taken: theirs
 // stays, and ours goes beside it as any conflict copy does.
-func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, theirs string, copied func(made []s3backend.Object)) error {
+func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, theirs string,
+	copied func(made []s3backend.Object)) error {
 	beside := o.conflictKey(theirs)
 	if _, err := o.Move(ctx, []Move{{From: from, To: beside}}, copied); err != nil {
 		return err
 	}
-	o.log.Warn("conflict: the other party has taken the name; ours goes beside it", "key", theirs, "ours", beside)
-	o.keepConflict(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(), Theirs: theirs})
+	o.log.Warn("conflict: the other party has taken the name; ours goes beside it", "key", theirs,
+		"ours", beside)
+	o.keepConflict(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(),
+		Theirs: theirs})
 	o.wake()
 	return nil
 }
 
-// copied reports whether to holds a copy of the version from, and which object that
-// is: one with the same ETag, and so the same bytes, or with the same commit ID, which a
-// copy has of its original. When in doubt it is none: the original stays then. Sizes and
-// times are equal of what two parties unpack from one archive.
-func (o *Outbox) copied(ctx context.Context, from s3backend.Object, to string) (s3backend.Object, bool) {
+// copied reports whether the key to has a copy of the version from, and returns it: an object with
+// the same ETag, and so the same bytes, or with the same commit ID, which a copy has of its
+// original. If in doubt, it is none, and the original stays. Size and time are no proof: two
+// parties may have unpacked the same archive.
+func (o *Outbox) copied(ctx context.Context, from s3backend.Object,
+	to string) (s3backend.Object, bool) {
 	there, err := o.current(ctx, to)
 	if err != nil || there.ETag == "" || there.Size != from.Size {
 		return s3backend.Object{}, false

@@ -14,11 +14,11 @@ import (
 // DirMove is the rename of a directory.
 type DirMove = journal.DirMove
 
-// MoveDir is Move of the objects below a directory, as one operation with the rename of
-// what the outbox owes there: that is for copied to do, when all objects have been
-// copied. Should this process end at any moment, a later one does both. The caller has
-// called Halt, and makes the markers anew.
-func (o *Outbox) MoveDir(ctx context.Context, dir DirMove, moves []Move, copied func(made []s3backend.Object) error) error {
+// MoveDir is Move of the objects below a directory, in one operation with the rename of what is
+// pending there. copied does the latter, when all objects have been copied. If this process ends at
+// any moment, a later one does both. The caller has called Halt, and creates the markers anew.
+func (o *Outbox) MoveDir(ctx context.Context, dir DirMove, moves []Move,
+	copied func(made []s3backend.Object) error) error {
 	m, err := o.beginMove(ctx, moves, &dir)
 	if err != nil {
 		return err
@@ -26,8 +26,8 @@ func (o *Outbox) MoveDir(ctx context.Context, dir DirMove, moves []Move, copied 
 	return m.run(ctx, copied)
 }
 
-// Halt keeps everything below prefix from being delivered until resume is called, and
-// waits until nothing of it is on its way; what takes long is cut off.
+// Halt keeps everything below prefix from being delivered until resume is called, and waits until
+// no delivery below it is in flight. What takes long is canceled.
 func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err error) {
 	o.mu.Lock()
 	o.halted[prefix]++
@@ -55,8 +55,7 @@ func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err er
 	return resume, nil
 }
 
-// haltedLocked reports whether what has this key is kept from being delivered. The
-// caller holds mu.
+// haltedLocked reports whether what has this key is not to be delivered now. The caller holds mu.
 func (o *Outbox) haltedLocked(key string) bool {
 	for prefix := range o.halted {
 		if strings.HasPrefix(key, prefix) {
@@ -72,8 +71,8 @@ func (o *Outbox) isHalted(key string) bool {
 	return o.haltedLocked(key)
 }
 
-// recoverDir renames what is owed below a directory that an earlier process was renaming,
-// and owes its markers anew. It returns the items that it makes for those.
+// recoverDir renames what is pending below a directory that an earlier process was renaming, and
+// creates its markers anew. It returns the items of those.
 func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, err error) {
 	over := map[string]*Item{} // by the key of what they replace
 	taken := map[string]bool{}
@@ -99,7 +98,10 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	// What an item replaces is not moved: it is removed when the item is delivered.
 	moves := rec.moves[:0]
 	for _, m := range rec.moves {
-		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool { return v.ETag == m.From.ETag && v.Key == m.From.Key }) {
+		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.obsolete,
+			func(v s3backend.Object) bool {
+				return v.ETag == m.From.ETag && v.Key == m.From.Key
+			}) {
 			it.copiedFrom(m.From.Object())
 		} else {
 			moves = append(moves, m)
@@ -121,22 +123,22 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	return made, nil
 }
 
-// copiedFrom notes that an earlier process may have copied a version to the item's key,
-// which the item is to replace.
+// copiedFrom records that an earlier process may have copied a version to the item's key. The item
+// is to replace that copy.
 func (it *Item) copiedFrom(obj s3backend.Object) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.copies = append(it.copies, obj)
 }
 
-// replaceCopy has the next commit replace cur, which is a copy that copiedFrom told of.
+// replaceCopy makes the next commit replace cur, which is a copy of a version of copiedFrom.
 func (it *Item) replaceCopy(cur s3backend.Object) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.over, it.copies = cur, nil
 }
 
-// isCopy reports whether what the item's key holds is a copy that copiedFrom told of.
+// isCopy reports whether the item's key holds a copy of a version of copiedFrom.
 func (it *Item) isCopy(ctx context.Context, key string) bool {
 	it.mu.Lock()
 	copies := it.copies
@@ -149,16 +151,19 @@ func (it *Item) isCopy(ctx context.Context, key string) bool {
 	return false
 }
 
-// ReplaceCopy notes that made is a copy of old under the item's new key, and that old is
-// about to be removed: the commit replaces the copy, and what the item lies over is
-// brought here. The caller holds the item.
+// ReplaceCopy records that made is a copy of old at the item's new key, and that old is about to be
+// removed. The commit replaces the copy, and what the item lies over is copied here. The caller
+// holds the item.
 func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) error {
 	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
 	it.mu.Lock()
-	leave := slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool { return v.Key == old.Key })
-	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
+	leave := slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool {
+		return v.Key == old.Key
+	})
+	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made),
+		Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	if err := it.note(rec); err != nil {
 		return err

@@ -22,8 +22,8 @@ type recoveredMove struct {
 	displaced *Item // the item of Instead, recovered and held; nil for none
 }
 
-// recoverMove reads moves of an earlier process, for Resume to go on with, and returns
-// them; nil where they had failed, and are taken back.
+// recoverMove reads the journal of a rename of an earlier process, for Resume to go on with, and
+// returns it. If the rename had failed, it is undone, and has no moves.
 func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 	recs, err := journal.Read(log)
 	if err != nil || len(recs) == 0 {
@@ -42,7 +42,8 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 	}
 	o.mu.Lock()
 	for _, m := range rec.moves {
-		o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size, Reason: "being renamed to " + m.To, Since: time.Now()}
+		o.moving[m.From.Key] = Status{Key: m.From.Key, State: Removing, Size: m.From.Size,
+			Reason: "being renamed to " + m.To, Since: time.Now()}
 	}
 	o.mu.Unlock()
 	o.resumed = append(o.resumed, func() {
@@ -58,7 +59,8 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 					break
 				}
 				if !isTransient(err) {
-					o.log.Warn("a rename was not completed: the file keeps its old name", "key", m.From.Key, "err", err)
+					o.log.Warn("a rename was not completed: the file keeps its old name", "key", m.From.Key,
+						"err", err)
 					break
 				}
 				if sleep(o.ctx, backoff(try)) != nil {
@@ -98,16 +100,16 @@ func holdDisplaced(items []*Item, moves []*recoveredRename) {
 	}
 }
 
-// endSuperseded ends the journal of an item that a move has replaced. What it left under
-// other names is queued for removal. The caller holds the item.
+// endSuperseded ends the journal of an item that a move has replaced. Its obsolete versions are
+// queued for removal. The caller holds the item.
 func (it *Item) endSuperseded() {
 	it.NameTaken()
 	it.removeObsolete()
 	it.eraseLog()
 }
 
-// supersede ends an item that was held for a move, when the move has put there under its
-// key. If the item was opened for writing since, it stays, and its commit replaces there.
+// supersede ends an item that was held for a move, when the move has put there at its key. If the
+// item was opened for writing since, it stays, and its commit replaces there.
 func (it *Item) supersede(there s3backend.Object) {
 	it.clearAmbiguous(there.Key)
 	it.mu.Lock()
@@ -124,7 +126,7 @@ func (it *Item) supersede(there s3backend.Object) {
 	it.finish(there)
 }
 
-// redo completes one object's move, wherever it stopped.
+// redo completes the move of one object, wherever it stopped.
 func (o *Outbox) redo(m *recoveredMove) error {
 	err := o.redoOnce(m)
 	if isKind(err, s3backend.Stale) {
@@ -172,7 +174,7 @@ func (o *Outbox) redoOnce(m *recoveredMove) error {
 	return nil
 }
 
-// undo takes back one object's move that had failed.
+// undo undoes the move of one object that had failed.
 func (o *Outbox) undo(m *recoveredMove) error {
 	now, err := o.current(o.ctx, m.From.Key)
 	if err != nil || now.ETag != m.From.ETag {

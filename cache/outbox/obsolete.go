@@ -39,8 +39,8 @@ func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (boo
 	return false, nil
 }
 
-// removeObsolete owes the removal of what the item left under its earlier names. Until
-// then it is told who left it.
+// removeObsolete queues the removal of the item's obsolete versions, and of what its ambiguous
+// commits may have made.
 func (it *Item) removeObsolete() {
 	it.recordETags()
 	it.mu.Lock()
@@ -53,7 +53,7 @@ func (it *Item) removeObsolete() {
 		it.o.removals.removeAmbiguous(l)
 	}
 	it.mu.Lock()
-	it.obsolete, it.ambiguous = nil, nil // the journal still tells of them
+	it.obsolete, it.ambiguous = nil, nil // the journal still has them
 	it.mu.Unlock()
 	it.o.unregisterAmbiguous(it, left)
 }
@@ -63,8 +63,12 @@ func (it *Item) removeObsolete() {
 func (it *Item) owns(obj s3backend.Object) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool { return v.Key == obj.Key && v.ETag == obj.ETag }) ||
-		slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == obj.Key && isResultOf(l, obj) })
+	return slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool {
+		return v.Key == obj.Key && v.ETag == obj.ETag
+	}) ||
+		slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
+			return l.Key == obj.Key && isResultOf(l, obj)
+		})
 }
 
 // ownerOf returns the item that owns this version, of a key that the item may not have any more;
@@ -78,15 +82,17 @@ func (o *Outbox) ownerOf(obj s3backend.Object) *Item {
 	return nil
 }
 
-// forgetObsolete notes that another has taken a key at which the item left a version: it
-// is not removed any more.
+// forgetObsolete records that something else has taken a key of an obsolete version, which is not
+// removed any more.
 func (it *Item) forgetObsolete(key string) {
 	if it == nil {
 		return
 	}
 	it.mu.Lock()
 	n := len(it.obsolete)
-	it.obsolete = slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool { return v.Key == key })
+	it.obsolete = slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool {
+		return v.Key == key
+	})
 	r := journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(it.obsolete)}
 	less := len(it.obsolete) < n
 	it.mu.Unlock()
@@ -94,12 +100,15 @@ func (it *Item) forgetObsolete(key string) {
 		return
 	}
 	if err := it.note(r); err != nil {
-		it.o.log.Error("after the end of this process a file may be removed whose name was taken again", "key", key, "err", err)
+		it.o.log.Error("after the end of this process a file may be removed whose name was taken again",
+			"key", key, "err", err)
 	}
 }
 
-// hasObsoleteLocked reports whether S3 holds, or may hold, something under a name that the
-// item has no more.
+// hasObsoleteLocked reports whether S3 holds, or may hold, something of the item at a key that it
+// does not have any more.
 func (it *Item) hasObsoleteLocked() bool {
-	return len(it.obsolete) > 0 || slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key != it.key })
+	return len(it.obsolete) > 0 || slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
+		return l.Key != it.key
+	})
 }

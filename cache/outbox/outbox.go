@@ -1,5 +1,5 @@
-// Package outbox keeps what is owed to S3: written files, new folders and
-// removals, until S3 has confirmed each.
+// Package outbox keeps what is not in S3 yet: written files, new directories and removals, until
+// S3 has confirmed each.
 //
 // An [Item] is one file that was written here: a sparse staged file that lies
 // over the version it changes. While a program writes a new file, its complete
@@ -38,31 +38,36 @@ import (
 type Bucket interface {
 	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
 	Head(ctx context.Context, key string) (s3backend.Object, error)
-	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header,
+		cond s3backend.Condition) (s3backend.Object, error)
 	CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error)
-	UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error)
-	CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off, size int64) (s3backend.Part, error)
-	Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error)
+	UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker,
+		size int64) (s3backend.Part, error)
+	CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off,
+		size int64) (s3backend.Part, error)
+	Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64,
+		cond s3backend.Condition) (s3backend.Object, error)
 	Abort(ctx context.Context, up s3backend.Upload) error
-	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+		cond s3backend.Condition) (s3backend.Object, error)
 	Delete(ctx context.Context, key string, cond s3backend.Condition) error
 	DeleteAll(ctx context.Context, objs []s3backend.Object) (map[string]error, error)
 	RemovesVersions() bool
 }
 
-// Events is told what became of what is owed. Its methods are called without any
-// lock of the outbox held, one after another for each item.
+// Events is implemented by the cache, which shows what becomes of pending files. Its methods are
+// called without any lock of the outbox held, one after another for each item.
 type Events interface {
-	// Delivered tells that S3 holds the item's content as obj. path is a local
-	// file with exactly these bytes, which the callee may take by a rename, or ""
-	// if there is none; see Item.Bytes.
+	// Delivered is called when S3 holds the item's content as obj. path is a local file with
+	// exactly these bytes, which the callee may take by a rename, or "" if there is none; see
+	// Item.Bytes.
 	Delivered(it *Item, obj s3backend.Object, path string)
 	// Committed is called when S3 holds obj, of an item that is still written.
 	Committed(it *Item, obj s3backend.Object)
-	// Conflicted tells that the item's key holds the other party's version, and
-	// that ours goes to the key beside it.
+	// Conflicted is called when the item's key holds the other party's version. Ours becomes a
+	// conflict copy at the key beside.
 	Conflicted(it *Item, beside string)
-	// Removed tells that the key is gone from S3, or why it is not.
+	// Removed is called when the key is deleted from S3, or with the reason why it is not.
 	Removed(key string, err error)
 	// Moved is called when S3 holds a copy of old as obj, in a rename that an earlier process
 	// had begun, before it removes old.
@@ -85,7 +90,7 @@ type Config struct {
 	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
 	// Shown is the name under which an element of a key is shown; nil where it is itself.
 	Shown    func(elem string) string
-	OnStatus func(Status) // is told once of what a person should know; see tell
+	OnStatus func(Status) // called with what a person should know; see Outbox.notify
 	Logger   *slog.Logger
 }
 
@@ -115,7 +120,7 @@ type Outbox struct {
 	slots         *slotfile.File // of small new files
 	slotFileNamed atomic.Bool    // its name is on the disk
 	ended         atomic.Bool    // journals have ended since the last SyncNames
-	// endsToSync tells that some of these were on the disk; see syncidle.go.
+	// endsToSync is set if some of these were on the disk; see syncidle.go.
 	endsToSync atomic.Bool
 	syncerWake chan struct{}
 	nextID     atomic.Uint64
@@ -125,20 +130,21 @@ type Outbox struct {
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
 	resumed       []func()    // renames that wait for Resume
 
-	// conflictsMu guards beside, and what the disk has of it.
+	// conflictsMu guards conflicts, and the file of them.
 	conflictsMu sync.Mutex
-	conflicts   []Status // the last files that went beside the other party's version
+	conflicts   []Status // the most recent conflict copies
 
 	// mu guards the fields below. It is taken after an Item's.
-	mu             sync.Mutex
-	items          map[*Item]struct{}
-	openBase       func(s3backend.Object) Base // as given to Recover
-	unreadables    []unreadable                // what Recover could not read
-	moving         map[string]Status           // renames that Recover goes on with, by the old key
-	halted         map[string]int              // prefixes below which nothing is delivered for now
-	ambiguousByKey map[string][]*Item          // who may have left something at keys that are not theirs any more; see lost
-	changed        chan struct{}               // closed and renewed whenever less may be owed
-	waiters        int                         // calls of Wait that have not returned
+	mu          sync.Mutex
+	items       map[*Item]struct{}
+	openBase    func(s3backend.Object) Base // as given to Recover
+	unreadables []unreadable                // what Recover could not read
+	moving      map[string]Status           // renames that Recover goes on with, by the old key
+	halted      map[string]int              // prefixes below which nothing is delivered for now
+	// items with ambiguous commits at keys that they do not have any more
+	ambiguousByKey map[string][]*Item
+	changed        chan struct{} // closed and replaced whenever less may be pending
+	waiters        int           // calls of Wait that have not returned
 	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
 }
@@ -171,7 +177,8 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots, boot: journal.Boot(cfg.Dir),
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots,
+		boot:           journal.Boot(cfg.Dir),
 		uplink:         uplink.New(cfg.Requests),
 		spares:         journal.NewRecycler(cfg.Dir),
 		items:          map[*Item]struct{}{},
@@ -191,7 +198,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	return o, nil
 }
 
-// Close stops what is under way and waits for it. Staged files stay, and are synced.
+// Close cancels what is in flight and waits for it. Staged files stay, and are synced.
 func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
@@ -207,7 +214,7 @@ func (o *Outbox) Close() {
 
 func (o *Outbox) slotFilePath() string { return filepath.Join(o.cfg.Dir, stage.SlotFileName) }
 
-// newPath names a new staged file.
+// newPath returns the path of a new staged file.
 func (o *Outbox) newPath() string {
 	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), o.nextID.Add(1)))
 }
@@ -225,7 +232,7 @@ func (o *Outbox) forget(it *Item) {
 	o.wake()
 }
 
-// wake tells those who drain that something changed.
+// wake wakes those who wait for less to be pending.
 func (o *Outbox) wake() {
 	o.mu.Lock()
 	close(o.changed)
@@ -240,7 +247,7 @@ func (o *Outbox) baseOpener() func(s3backend.Object) Base {
 	return o.openBase
 }
 
-// Items lists what is owed, folders too, in no order.
+// Items returns all pending files and directory markers, in no order.
 func (o *Outbox) Items() []*Item {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -251,7 +258,7 @@ func (o *Outbox) Items() []*Item {
 	return items
 }
 
-// Reopen opens the gate that throttling or refused credentials have shut.
+// Reopen lets requests out at once that wait because of throttling or refused credentials.
 func (o *Outbox) Reopen() { o.breaker.reset() }
 
 // Private reports whether what has this key never leaves the outbox.

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Prefixes yields the prefixes of directories in which a key lies, the outermost first. A
-// directory's own prefix, as a key, is among them.
+// Prefixes returns the prefixes of the directories that contain a key, the outermost first. If the
+// key is that of a directory marker, it is the last.
 func Prefixes(key string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for end := 0; ; {

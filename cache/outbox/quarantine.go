@@ -15,18 +15,17 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// quarantineSuffix is added to a journal that cannot be read: it is in quarantine, and
-// kept.
+// quarantineSuffix ends the name of a journal in quarantine: it cannot be read, and is kept.
 const quarantineSuffix = ".damaged"
 
-// unreadable is what Recover found and could make nothing of. It is told by Status for
-// as long as its files are there: nobody but a person removes them.
+// unreadable is something that Recover found and could not use. Status lists it for as long as its
+// files exist: only a person removes them.
 type unreadable struct {
 	Status
 	paths []string
 }
 
-// unreadable tells of what is kept in paths.
+// unreadable adds what is kept in paths to the list of what cannot be used.
 func (o *Outbox) unreadable(st Status, paths ...string) {
 	st.State = Blocked
 	if st.Since.IsZero() {
@@ -47,9 +46,9 @@ func (u unreadable) gone() bool {
 	return true
 }
 
-// quarantinedStatus tells of a file of which the journal cannot be used: by the last name
-// that it has, else by that of its staged bytes. staged is "" where no bytes belong to
-// the journal.
+// quarantinedStatus returns the status of a file whose journal cannot be used. Its key is the last
+// that the journal gives, else the name of its staged file. staged is "" if no bytes belong to the
+// journal.
 func quarantinedStatus(log, staged string) Status {
 	recs, _, rerr := journal.Scan(log)
 	if staged == "" {
@@ -75,7 +74,8 @@ func quarantinedStatus(log, staged string) Status {
 	info, err := os.Stat(staged)
 	switch {
 	case err != nil && rerr == nil && len(recs) > 0:
-		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s", sealed, shownPath(staged), shownPath(log))
+		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s",
+			sealed, shownPath(staged), shownPath(log))
 		return st
 	case err != nil:
 		st.Reason = what + "; none of its bytes are here, and the journal is kept in " + shownPath(log)
@@ -83,27 +83,30 @@ func quarantinedStatus(log, staged string) Status {
 	case rerr == nil && info.Size() < sealed:
 		what = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)
 	case rerr == nil && len(recs) > 0:
-		what = "the machine stopped before all of it was on the disk, and what is there is not what was written"
+		what = "the machine stopped before all of it was on the disk, " +
+			"and what is there is not what was written"
 		if sum == nil {
 			what = "it cannot be taken up"
 		}
 	}
 	st.Size = info.Size()
-	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what, shownPath(staged))
+	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what,
+		shownPath(staged))
 	return st
 }
 
-// orphanStatus tells of staged bytes without a journal.
+// orphanStatus returns the status of staged bytes without a journal.
 func orphanStatus(staged string) Status {
 	st := Status{Key: filepath.Base(staged), Since: lastWrite(staged)}
 	if info, err := os.Stat(staged); err == nil {
 		st.Size = info.Size()
 	}
-	st.Reason = "its journal is gone, so that its name is not known; its bytes are kept in " + shownPath(staged)
+	st.Reason = "its journal is gone, so that its name is not known; its bytes are kept in " +
+		shownPath(staged)
 	return st
 }
 
-// keyOf is the key that records give, or instead where they give none.
+// keyOf returns the key that records give, or instead if they give none.
 func keyOf(recs []journal.Record, instead string) string {
 	for _, r := range recs {
 		if r.Op == journal.OpCreate || r.Op == journal.OpRename {
@@ -113,8 +116,7 @@ func keyOf(recs []journal.Record, instead string) string {
 	return instead
 }
 
-// shownPath is a path as people can copy it, in quotes where it is more than one line
-// of text.
+// shownPath returns a path that people can copy, in quotes if it is not one line of text.
 func shownPath(path string) string {
 	odd := func(r rune) bool { return !unicode.IsPrint(r) }
 	if utf8.ValidString(path) && !strings.ContainsFunc(path, odd) {
@@ -123,7 +125,7 @@ func shownPath(path string) string {
 	return strconv.Quote(path)
 }
 
-// lastWrite is when a file of the outbox was written last.
+// lastWrite returns when a file of the outbox was written last.
 func lastWrite(path string) time.Time {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -132,10 +134,11 @@ func lastWrite(path string) time.Time {
 	return info.ModTime()
 }
 
-// isDamage reports whether an error says that what is on the disk is not as it was
-// written, and not that the disk did not give it.
+// isDamage reports whether err means that what is on the disk is not as it was written, and not
+// that the disk could not be read.
 func isDamage(err error) bool {
-	for _, fault := range []error{journal.ErrDamaged, journal.ErrNewer, errNoBegin, stage.ErrNotWritten, os.ErrNotExist} {
+	for _, fault := range []error{journal.ErrDamaged, journal.ErrNewer, errNoBegin,
+		stage.ErrNotWritten, os.ErrNotExist} {
 		if errors.Is(err, fault) {
 			return true
 		}
@@ -143,12 +146,13 @@ func isDamage(err error) bool {
 	return false
 }
 
-// quarantine renames a journal that cannot be read, and returns its new path: the old
-// one if that fails. No other file is replaced.
+// quarantine renames a journal that cannot be read, and returns its new path, or the old one if
+// that fails. No other file is replaced.
 func (o *Outbox) quarantine(log string, err error) string {
 	to := log + quarantineSuffix
 	if _, serr := os.Lstat(to); serr == nil { // there is one of removals already
-		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newPath()) + journal.Suffix + quarantineSuffix
+		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newPath()) +
+			journal.Suffix + quarantineSuffix
 	}
 	o.log.Error("what is owed cannot all be read; it is kept", "journal", to, "err", err)
 	if rerr := os.Rename(log, to); rerr != nil {

@@ -58,8 +58,8 @@ func (q *queue) work() {
 	}
 }
 
-// enqueue gives a settled item to the workers. Small files do not wait behind
-// large ones, neither for a worker nor for their turn on the line.
+// enqueue queues a settled item for the workers. Small files do not wait behind large ones, neither
+// for a worker nor for the uplink.
 func (o *Outbox) enqueue(it *Item) {
 	if it.stage != nil && it.stage.Size() > parts.Size {
 		o.multipart.put(it)

@@ -42,7 +42,8 @@ func (q *quota) reserve(n int64) error {
 		return nil
 	}
 	if q.max > 0 && q.staged.Load()+n > q.max {
-		return fmt.Errorf("the outbox holds %d bytes, of %d at most: %w", q.staged.Load(), q.max, unix.ENOSPC)
+		return fmt.Errorf("the outbox holds %d bytes, of %d at most: %w", q.staged.Load(), q.max,
+			unix.ENOSPC)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

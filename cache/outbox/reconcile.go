@@ -13,7 +13,8 @@ import (
 // reconcile finds out what S3 holds after it has refused the attempt. If done is set, obj is
 // the item's content, or what it was overtaken by. Else the next attempt replaces what S3
 // holds, or the error says why there is none.
-func (a *commitAttempt) reconcile(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
+func (a *commitAttempt) reconcile(ctx context.Context,
+	refused error) (obj s3backend.Object, done bool, err error) {
 	if errors.Is(refused, errBaseGone) {
 		// We may have replaced it, by a commit whose reply was lost.
 		if cur, err := a.it.o.current(ctx, a.key); err == nil {
@@ -42,7 +43,8 @@ func (a *commitAttempt) reconcile(ctx context.Context, refused error) (obj s3bac
 // Then they are kept on this machine.
 func (a *commitAttempt) keepsHeader(refused error) bool {
 	it := a.it
-	if !isPermanent(refused) || !it.headerOnly() || it.base.Key != a.key || a.over.ETag != it.base.ETag {
+	if !isPermanent(refused) || !it.headerOnly() || it.base.Key != a.key ||
+		a.over.ETag != it.base.ETag {
 		return false
 	}
 	it.keepHere(refused)
@@ -59,7 +61,8 @@ func (it *Item) keepHere(refused error) {
 // reconcileVersion finds out why S3 refused the condition. Either an earlier commit of ours was
 // carried out (done, unless the file was changed since), or the other party removed what the
 // attempt replaces, or it has put another version there, and ours becomes a conflict copy.
-func (a *commitAttempt) reconcileVersion(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
+func (a *commitAttempt) reconcileVersion(ctx context.Context,
+	refused error) (obj s3backend.Object, done bool, err error) {
 	it := a.it
 	cur, err := it.o.current(ctx, a.key)
 	if isKind(err, s3backend.Denied) {
@@ -107,11 +110,13 @@ func (a *commitAttempt) overtakenBy(cur s3backend.Object) bool {
 // reconcileUnreadable is reconcileVersion if the policy lets us neither read nor list, as in a
 // dropbox. What has the key counts as the other party's, though it may be ours, of an ambiguous
 // commit. This happens once: only we put anything at the key of a conflict copy.
-func (a *commitAttempt) reconcileUnreadable(ctx context.Context, refused error) (obj s3backend.Object, done bool, err error) {
+func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
+	refused error) (obj s3backend.Object, done bool, err error) {
 	it := a.it
 	switch {
 	case isKind(refused, s3backend.Stale) && it.isSentConflictCopy(a):
-		return s3backend.Object{Key: a.key, Size: it.stage.Size(), ETag: it.contentETag(), Modified: time.Now(), Header: a.header}, true, nil
+		return s3backend.Object{Key: a.key, Size: it.stage.Size(), ETag: it.contentETag(),
+			Modified: time.Now(), Header: a.header}, true, nil
 	case isKind(refused, s3backend.Stale):
 		return obj, false, it.resolveAsConflict(ctx, a.key)
 	}
@@ -148,8 +153,8 @@ func (it *Item) setOver(over s3backend.Object) {
 	it.over = over
 }
 
-// resolveAsConflict gives the item a name of its own, since the other party's version
-// stays where it wanted to go.
+// resolveAsConflict makes the item a conflict copy, since the other party's version stays at the
+// key.
 func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
 	// The other party replaced the version under our edit. What it held outside of the
 	// edit must be had from here, for S3 has it no more.
@@ -164,7 +169,8 @@ func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
 	}
 	beside := it.o.conflictKey(theirs)
 	it.mu.Lock()
-	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true, Obsolete: journal.VersionsOf(it.obsolete), Ambiguous: slices.Clone(it.ambiguous)}
+	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true,
+		Obsolete: journal.VersionsOf(it.obsolete), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	if err := it.note(r); err != nil {
 		return err
@@ -178,13 +184,14 @@ func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
 	it.mu.Unlock()
 	it.registerAmbiguous()
 	it.o.abort(up)
-	it.o.log.Warn("conflict: the file changed in the bucket; ours goes beside it", "key", key, "ours", beside)
+	it.o.log.Warn("conflict: the file changed in the bucket; ours goes beside it", "key", key,
+		"ours", beside)
 	it.o.events.Conflicted(it, beside)
 	return nil
 }
 
-// current returns what S3 holds at key: no ETag for nothing. Its header is nil where
-// the policy lets us list, but not read.
+// current returns what S3 holds at key, without an ETag for nothing. Its header is nil if the
+// policy lets us list, but not read.
 func (o *Outbox) current(ctx context.Context, key string) (s3backend.Object, error) {
 	obj, err := s3backend.HeadOrList(ctx, o.bucket, key)
 	if isKind(err, s3backend.NotExist) {

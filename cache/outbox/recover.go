@@ -19,15 +19,16 @@ var (
 	errNoBegin = errors.New("journal has no beginning")
 
 	errWasOpen = errors.New("it was open for writing when s3share ended")
-	errStopped = errors.New("it was open for writing when the machine stopped, or closed a moment before")
+	errStopped = errors.New(
+		"it was open for writing when the machine stopped, or closed a moment before")
 	errNotDisk = errors.New("the machine stopped before all of it was on the disk")
 	errKilled  = errors.New("the program that wrote it was ended by a signal")
 )
 
-// Recover reads what an earlier process owed. Each item waits for its Resume, and
-// removals and renames for that of the outbox, so that its caller can show them first.
-// base opens a version for the items that lie upon one. What cannot be read is kept,
-// logged and told by Status, and does not stop the others.
+// Recover reads what an earlier process left pending. Each item waits for its Resume, and removals
+// and renames for that of the outbox, so that the caller can show them first. base opens a version
+// for the items that lie over one. What cannot be read is kept, logged and listed by Status, and
+// does not stop the others.
 func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	o.mu.Lock()
 	o.openBase = base
@@ -60,7 +61,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	return o.inOrder(r.pendingItems(), moves), nil
 }
 
-// recovery is one run of Recover.
+// recovery is one call of Recover.
 type recovery struct {
 	o         *Outbox
 	inv       *inventory
@@ -69,7 +70,7 @@ type recovery struct {
 	displaced map[string]bool // staged files whose names others have taken
 }
 
-// journaled is an item's journal as an earlier process left it.
+// journaled is an item's journal that an earlier process has left.
 type journaled struct {
 	path string           // of the staged file
 	slot *stage.Slot      // of the journal and the staged bytes; nil: they have files
@@ -81,13 +82,14 @@ func (r *recovery) files() {
 	for _, name := range r.inv.journals {
 		log, path := name+journal.Suffix, filepath.Join(r.o.cfg.Dir, name)
 		if _, ended := slices.BinarySearch(r.inv.done, name); ended {
-			journal.Remove(path + journal.Suffix) // killed when only this was left to do
+			journal.Remove(path + journal.Suffix) // the process was killed before it removed it
 			continue
 		}
 		recs, err := journal.Read(path + journal.Suffix)
 		if err == nil && len(recs) == 0 {
 			if !r.rebooted && !hasData(path) {
-				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it", "journal", path+journal.Suffix)
+				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it",
+					"journal", path+journal.Suffix)
 				journal.Remove(path + journal.Suffix)
 				os.Remove(path)
 				continue
@@ -104,9 +106,8 @@ func (r *recovery) files() {
 	}
 }
 
-// quarantineOrKeep decides what becomes of a journal that could not be used, for err: where it is
-// at fault, it is put in quarantine, else it is left for another try. staged is the
-// path of the bytes that belong to it, "" for none.
+// quarantineOrKeep puts a journal that could not be used in quarantine if it is damaged. Else it
+// stays for another attempt. staged is the path of the bytes that belong to it, "" for none.
 func (r *recovery) quarantineOrKeep(log, staged string, err error) {
 	if err == nil {
 		return
@@ -124,14 +125,15 @@ func (r *recovery) quarantineOrKeep(log, staged string, err error) {
 	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.o.quarantine(path, err)))
 }
 
-// cleanUp tells of what is left: journals in quarantine, and bytes without a journal. Only
-// what is provably not owed is removed.
+// cleanUp lists the journals in quarantine and the bytes without a journal. It removes only what is
+// certainly not pending.
 func (r *recovery) cleanUp() {
 	dir := r.o.cfg.Dir
 	slices.Sort(r.inv.quarantined)
 	for _, name := range r.inv.quarantined {
 		log, staged := filepath.Join(dir, name), ""
-		if name = strings.TrimSuffix(name, journal.Suffix+quarantineSuffix); stagedName.MatchString(name) {
+		name = strings.TrimSuffix(name, journal.Suffix+quarantineSuffix)
+		if stagedName.MatchString(name) {
 			staged = filepath.Join(dir, name)
 		}
 		r.o.unreadable(quarantinedStatus(log, staged), log)
@@ -154,8 +156,8 @@ func (r *recovery) cleanUp() {
 	}
 }
 
-// pendingItems are the recovered items, the oldest first, but for those whose names others
-// have taken.
+// pendingItems returns the recovered items, the oldest first, without those whose names others have
+// taken.
 func (r *recovery) pendingItems() []*Item {
 	slices.SortFunc(r.items, func(a, b *Item) int { return strings.Compare(a.path, b.path) })
 	return slices.DeleteFunc(r.items, func(it *Item) bool {
@@ -167,9 +169,9 @@ func (r *recovery) pendingItems() []*Item {
 	})
 }
 
-// inOrder puts what is to be removed and renamed into its order with the items, and
-// returns them as they are then: what is owed below a directory that was being renamed
-// has its new name, and no removal is left of a name that was taken again.
+// inOrder orders removals and renames with the items, and returns the items as they are then: what
+// is pending below a directory that was being renamed has its new name, and no removal is left of a
+// name that was taken again.
 func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 	for _, it := range items {
 		for _, obj := range it.obsolete {
@@ -183,7 +185,8 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 		made, err := o.recoverDir(rec, items)
 		if err != nil {
 			rec.moves, rec.failed = nil, true
-			o.log.Error("the rename of a directory is not completed: the next process tries again", "key", rec.dir.From, "err", err)
+			o.log.Error("the rename of a directory is not completed: the next process tries again",
+				"key", rec.dir.From, "err", err)
 		}
 		items = append(slices.DeleteFunc(items, (*Item).isGone), made...)
 	}
@@ -192,8 +195,7 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 	return items
 }
 
-// item makes an item of its journal, and notes the staged files whose names it has
-// taken.
+// item makes an item from its journal, and records the staged files whose names it has taken.
 func (r *recovery) item(f journaled) error {
 	o := r.o
 	it := &Item{o: o, path: f.path, gone: make(chan struct{})}
@@ -272,13 +274,14 @@ func (r *recovery) item(f journaled) error {
 	o.quota.staged.Add(it.stage.Reserved())
 	it.restoreAmbiguous()
 	if !it.sealed.Load() {
-		// Whoever writes it again opens it again, as any sealed file.
+		// A write opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
 			o.quota.staged.Add(-it.stage.Reserved())
 			return err
 		}
 	}
-	if up := it.up; up != nil && !up.remote.AbortDate.IsZero() && time.Now().After(up.remote.AbortDate) {
+	if up := it.up; up != nil && !up.remote.AbortDate.IsZero() &&
+		time.Now().After(up.remote.AbortDate) {
 		it.up = nil // the bucket's lifecycle has ended it
 	}
 	it.registerAmbiguous()
@@ -291,9 +294,10 @@ func (r *recovery) add(it *Item) {
 	r.items = append(r.items, it)
 }
 
-// staged checks that file has the bytes that the journal of it says, and returns how many
-// it has, and when they were written last.
-func (r *recovery) staged(it *Item, file *stage.File, want int64, sum *uint32) (size int64, mtime time.Time, err error) {
+// staged checks that file has the bytes that its journal describes, and returns how many there are,
+// and when they were written last.
+func (r *recovery) staged(it *Item, file *stage.File, want int64,
+	sum *uint32) (size int64, mtime time.Time, err error) {
 	if it.slot != nil {
 		size, mtime = min(want, stage.SlotPayload), it.since
 	} else {
@@ -304,7 +308,8 @@ func (r *recovery) staged(it *Item, file *stage.File, want int64, sum *uint32) (
 		size, mtime = info.Size(), info.ModTime()
 	}
 	if it.sealed.Load() && size < want {
-		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", stage.ErrNotWritten, size, want)
+		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", stage.ErrNotWritten, size,
+			want)
 	}
 	if sum != nil && (it.sealed.Load() || it.slot != nil && r.rebooted) {
 		return size, mtime, file.Check(want, *sum)
@@ -321,7 +326,7 @@ func (o *Outbox) Resume() {
 	o.resumed = nil
 }
 
-// Resume lets a recovered item go its way.
+// Resume schedules a recovered item.
 func (it *Item) Resume() {
 	it.mu.Lock()
 	it.state = Sealed

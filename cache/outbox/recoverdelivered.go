@@ -2,9 +2,9 @@ package outbox
 
 import "github.com/s3share/s3share/s3backend"
 
-// findDelivered asks S3 whether it holds what an earlier process has sealed, where the
-// machine has stopped since: the delivery may be older than what the disk knows. Then
-// nothing is owed any more.
+// findDelivered asks S3 whether it holds what an earlier process has sealed, if the machine has
+// stopped since: the delivery may be newer than what is on the disk. Then the item is not pending
+// any more.
 func (it *Item) findDelivered() {
 	for try := 0; ; try++ {
 		ctx, a := it.beginPreparing(Interrupted)
@@ -22,7 +22,8 @@ func (it *Item) findDelivered() {
 		}
 		it.endPreparing(a)
 		it.o.wake()
-		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) || sleep(it.o.ctx, backoff(try)) != nil {
+		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) ||
+			sleep(it.o.ctx, backoff(try)) != nil {
 			return
 		}
 	}

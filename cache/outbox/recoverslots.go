@@ -12,13 +12,15 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// slots recovers the items that have places in the tray. They stay there.
+// slots recovers the items that are in slots. They stay there.
 func (r *recovery) slots() {
 	for n := range r.o.slots.Len() {
 		p, lines, err := stage.OpenSlot(r.o.slots, n)
 		switch {
 		case err != nil:
-			r.o.unreadable(Status{Key: stage.SlotFileName, Reason: fmt.Sprintf("place %d of %s cannot be read: %v", n, shownPath(r.o.slotFilePath()), err)}, r.o.slotFilePath())
+			r.o.unreadable(Status{Key: stage.SlotFileName,
+				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v", n, shownPath(r.o.slotFilePath()),
+					err)}, r.o.slotFilePath())
 		case len(lines) == 0:
 			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
 		default:
@@ -27,9 +29,10 @@ func (r *recovery) slots() {
 	}
 }
 
-// slot recovers the item in a place that has these lines.
+// slot recovers the item in a slot whose journal has these lines.
 func (r *recovery) slot(p *stage.Slot, lines []byte) {
-	recs, whole, err := journal.ScanLines(bytes.NewReader(lines), fmt.Sprintf("place %d of %s", p.N, r.o.slotFilePath()))
+	recs, whole, err := journal.ScanLines(bytes.NewReader(lines),
+		fmt.Sprintf("slot %d of %s", p.N, r.o.slotFilePath()))
 	if err == journal.ErrCut {
 		err = errNoBegin
 		if len(recs) > 0 {
@@ -48,7 +51,9 @@ func (r *recovery) slot(p *stage.Slot, lines []byte) {
 	}
 	if errors.Is(err, journal.ErrNewer) {
 		r.o.log.Error("what is owed cannot be read", "err", err)
-		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs), Reason: "its journal is of a newer s3share, and is kept with its bytes in " + shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
+		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs),
+			Reason: "its journal is of a newer s3share, and is kept with its bytes in " +
+				shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
 		return
 	}
 	if err == nil {
@@ -59,9 +64,9 @@ func (r *recovery) slot(p *stage.Slot, lines []byte) {
 	}
 }
 
-// resolveSpill settles what is in a place and in files as well: the item was moved to them
-// and the place not given up, or so it is on the disk. It reports whether the files
-// have all of it; then the place is given up. Else they are out of the way.
+// resolveSpill decides between a slot and files of the same item: the item was moved to files, and
+// the slot was not freed, at least on the disk. If the files have all of it, the slot is freed, and
+// resolveSpill reports true. Else the files are moved out of the way.
 func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	name := filepath.Base(path)
 	at, hasLog := slices.BinarySearch(r.inv.journals, name)
@@ -75,12 +80,14 @@ func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	}
 	log, err := os.ReadFile(path + journal.Suffix)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		r.o.log.Error("a journal cannot be read; what its place in the tray says counts", "journal", path+journal.Suffix, "err", err)
+		r.o.log.Error("a journal cannot be read; its slot counts", "journal", path+journal.Suffix,
+			"err", err)
 	}
 	recs, _, _ := journal.ScanLines(bytes.NewReader(lines), "")
 	kept := stage.OpenFile(path, p, stagedSize(recs), nil).Bytes()
 	info, err := os.Stat(path)
-	if err == nil && bytes.HasPrefix(log, lines) && (len(log) > len(lines) || info.Size() > int64(len(kept))) {
+	if err == nil && bytes.HasPrefix(log, lines) &&
+		(len(log) > len(lines) || info.Size() > int64(len(kept))) {
 		return r.freeSlot(p) // it was written after it had moved
 	}
 	if hasLog {
@@ -90,25 +97,27 @@ func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	return false
 }
 
-// freeSlot ends a slot that was moved to files, and reports true.
+// freeSlot frees a slot that was moved to files, and reports true.
 func (r *recovery) freeSlot(p *stage.Slot) bool {
 	if err := p.EndLog(); err != nil {
-		r.o.log.Error("a place of the tray cannot be given up", "place", p.N, "err", err)
+		r.o.log.Error("a slot cannot be freed", "slot", p.N, "err", err)
 	} else {
 		p.Free()
 	}
 	return true
 }
 
-// setFilesAside has the files at path out of the way of the item that is still in its place:
-// they are removed as far as they hold nothing that the place does not, else they get
-// another name, under which they are told.
+// setFilesAside moves the files at path out of the way of the item that is still in its slot. Those
+// that hold nothing that the slot does not are removed. Others get another name, under which Status
+// lists them.
 func (r *recovery) setFilesAside(path string, lines, log, kept []byte) {
 	other := r.o.newPath()
 	if bytes.HasPrefix(lines, log) {
 		journal.Remove(path + journal.Suffix)
-	} else if err := os.Rename(path+journal.Suffix, other+journal.Suffix+quarantineSuffix); err == nil {
-		r.inv.quarantined = append(r.inv.quarantined, filepath.Base(other)+journal.Suffix+quarantineSuffix)
+	} else if err := os.Rename(path+journal.Suffix,
+		other+journal.Suffix+quarantineSuffix); err == nil {
+		r.inv.quarantined = append(r.inv.quarantined,
+			filepath.Base(other)+journal.Suffix+quarantineSuffix)
 	}
 	at, there := slices.BinarySearch(r.inv.staged, filepath.Base(path))
 	if !there {
@@ -123,7 +132,7 @@ func (r *recovery) setFilesAside(path string, lines, log, kept []byte) {
 	}
 }
 
-// stagedSize is how many bytes the journal of a new file tells of.
+// stagedSize returns the number of bytes that the journal of a new file describes.
 func stagedSize(recs []journal.Record) int64 {
 	it, content := new(Item), new(stage.Snapshot)
 	for _, r := range recs {
@@ -132,9 +141,9 @@ func stagedSize(recs []journal.Record) int64 {
 	return min(content.Size, stage.SlotPayload)
 }
 
-// quarantineSlot makes files of what is in a place that cannot be used, for people to
-// find.
-func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Record, lines []byte, because error) {
+// quarantineSlot moves the content of a slot that cannot be used to files, for people to find.
+func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Record, lines []byte,
+	because error) {
 	o, size := r.o, int64(stage.SlotPayload) // where its journal does not say
 	if errors.Is(because, stage.ErrNotWritten) {
 		size = stagedSize(recs)
@@ -143,7 +152,9 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 		size = max(0, min(size, info.Size()-int64(p.N)*stage.SlotSize-stage.SlotLogSize))
 	}
 	log := path + journal.Suffix + quarantineSuffix
-	err := stage.OpenFile(path, p, size, nil).MoveToFile(func() error { return os.WriteFile(log, lines, 0o600) })
+	err := stage.OpenFile(path, p, size, nil).MoveToFile(func() error {
+		return os.WriteFile(log, lines, 0o600)
+	})
 	if err == nil {
 		err = o.syncAll(path, log)
 	}
@@ -151,8 +162,11 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 		err = p.EndLog()
 	}
 	if err != nil {
-		o.log.Error("what is owed cannot be read, and stays where it is", "place", p.N, "err", errors.Join(because, err))
-		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size, Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because, shownPath(o.slotFilePath()), err)}, o.slotFilePath())
+		o.log.Error("what is owed cannot be read, and stays where it is", "slot", p.N,
+			"err", errors.Join(because, err))
+		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size,
+			Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because,
+				shownPath(o.slotFilePath()), err)}, o.slotFilePath())
 		return
 	}
 	p.Free()

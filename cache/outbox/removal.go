@@ -14,13 +14,13 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// removal is a version that was removed here and that is to be deleted at S3. At any
-// time there is at most one of a key: whatever takes the name again gives it up.
+// removal is a version that was removed here and is to be deleted at S3. There is at most one of a
+// key: whatever takes the name again cancels it.
 type removal struct {
 	obj         s3backend.Object
 	since       time.Time
 	conditional bool                // only if S3 still holds this version: nobody has looked lately
-	ambiguous   []journal.Ambiguous // or what one of these left
+	ambiguous   []journal.Ambiguous // or what one of these has made
 
 	// The fields below are guarded by removals.mu.
 	held       bool          // a program still has the file open
@@ -33,13 +33,13 @@ type removal struct {
 	gone       bool // S3 has deleted it
 }
 
-// isFolder tells a folder's own object: its versions are all alike, and not told apart.
+// isFolder reports whether it is a directory marker, of which all versions are alike.
 func (t *removal) isFolder() bool {
 	return t.obj.ETag == "" && strings.HasSuffix(t.obj.Key, "/")
 }
 
-// join adds what an older removal of the same key is about, as far as it has not
-// been overtaken: of two versions the later is meant.
+// join adds what an older removal of the same key is about, unless it is superseded: of two
+// versions the later one is removed.
 func (t *removal) join(old *removal) {
 	t.ambiguous = append(t.ambiguous, old.ambiguous...)
 	if t.obj.ETag == "" && len(t.ambiguous) > 0 && !t.isFolder() {
@@ -63,12 +63,12 @@ func (t *removal) busyLocked() chan struct{} {
 
 // readyLocked reports whether it can be sent.
 func (t *removal) readyLocked() bool {
-	return !t.held && t.obsoleteOf == nil && t.claims == 0 && t.canceledBy == nil && t.busyLocked() == nil
+	return !t.held && t.obsoleteOf == nil && t.claims == 0 && t.canceledBy == nil &&
+		t.busyLocked() == nil
 }
 
-// removals are the objects to be deleted, gathered into batches. They have one
-// journal, which is emptied when none are left; those that an item leaves behind stand
-// in that item's journal until it is delivered.
+// removals are the objects to be deleted. They have one journal, which ends when there are none.
+// The obsolete versions of an item are in the item's journal until it is delivered.
 type removals struct {
 	o   *Outbox
 	log string
@@ -80,18 +80,19 @@ type removals struct {
 	// mu guards the fields below.
 	mu          sync.Mutex
 	pending     map[string]*removal // by key
-	logged      int                 // those of them that the journal tells of
+	logged      int                 // those of them that are journaled
 	paused      bool                // nothing is sent until all is recovered
-	below       map[string]int      // how many are owed below a prefix
-	batched     []*removal          // wait to be gathered, if they are ready
-	conditional []*removal          // wait for their turn, likewise
+	below       map[string]int      // how many are pending below a prefix
+	batched     []*removal          // wait for a batch, if they are ready
+	conditional []*removal          // wait for a worker, if they are ready
 	batching    bool
 	sending     int // batches
 	deleting    int // workers for strict
 }
 
 func newRemovals(o *Outbox) *removals {
-	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), pending: map[string]*removal{}, below: map[string]int{}}
+	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), pending: map[string]*removal{},
+		below: map[string]int{}}
 }
 
 func (r *removals) at(key string) *removal {
@@ -100,10 +101,11 @@ func (r *removals) at(key string) *removal {
 	return r.pending[key]
 }
 
-// add owes a removal.
+// add queues a removal, and journals it.
 func (r *removals) add(t *removal) {
 	obj := t.obj
-	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key, Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.ambiguous}
+	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key,
+		Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.ambiguous}
 	r.logMu.Lock()
 	if err := journal.Append(r.log, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
@@ -118,8 +120,8 @@ func (r *removals) add(t *removal) {
 	left.forgetObsolete(obj.Key)
 }
 
-// addObsolete owes the removal of a version that it leaves under an earlier name, once it is
-// delivered. The item's journal tells of it.
+// addObsolete adds the removal of an obsolete version of the item, which is queued once the item is
+// delivered. The item's journal has it.
 func (r *removals) addObsolete(it *Item, obj s3backend.Object) {
 	r.mu.Lock()
 	left := r.insertLocked(&removal{obj: obj, conditional: true, obsoleteOf: it})
@@ -129,8 +131,8 @@ func (r *removals) addObsolete(it *Item, obj s3backend.Object) {
 	}
 }
 
-// insertLocked makes t the removal of its key, or has the one go on that is about the
-// same version. It returns the item that has left another version, which is overtaken.
+// insertLocked makes t the removal of its key, or resumes the one of the same version. It returns
+// the item whose obsolete version is superseded by t.
 func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 	t.since = time.Now()
 	key := t.obj.Key
@@ -154,7 +156,7 @@ func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 	return leftBy
 }
 
-// countLocked counts a removal, for each prefix that it is below too.
+// countLocked counts a removal, also for each prefix of its key.
 func (r *removals) countLocked(t *removal, n int) {
 	if t.obsoleteOf == nil {
 		r.logged += n
@@ -166,7 +168,7 @@ func (r *removals) countLocked(t *removal, n int) {
 	}
 }
 
-// queueLocked has a removal sent, if it is ready.
+// queueLocked queues a removal if it is ready.
 func (r *removals) queueLocked(t *removal) {
 	if t == nil || r.paused || r.pending[t.obj.Key] != t || !t.readyLocked() {
 		return
@@ -203,8 +205,8 @@ func (r *removals) unholdLocked(t *removal) {
 	r.queueLocked(t)
 }
 
-// forgetLocked takes removals out of the table and, as far as they stand in it, out of
-// the journal. The caller holds both locks, and calls told without them.
+// forgetLocked takes removals out of the table, and ends those of them in the journal that are in
+// the table. The caller holds both locks, and calls notifyForgotten without them.
 func (r *removals) forgetLocked(some ...*removal) {
 	var recs []journal.Record
 	for _, t := range some {
@@ -227,7 +229,8 @@ func (r *removals) forgetLocked(some ...*removal) {
 		return
 	}
 	if err := journal.Append(r.log, recs...); err != nil {
-		r.o.log.Warn("a later process will look at removals again", "of", len(recs), "first", recs[0].Key, "err", err)
+		r.o.log.Warn("a later process will look at removals again", "of", len(recs),
+			"first", recs[0].Key, "err", err)
 	}
 }
 
@@ -241,7 +244,7 @@ func (r *removals) forget(some ...*removal) {
 	r.notifyForgotten(some...)
 }
 
-// notifyForgotten tells that removals are owed no more, however they ended.
+// notifyForgotten reports that removals are not pending any more, whatever became of them.
 func (r *removals) notifyForgotten(some ...*removal) {
 	for _, t := range some {
 		t.obsoleteOf.forgetObsolete(t.obj.Key)
@@ -252,30 +255,33 @@ func (r *removals) notifyForgotten(some ...*removal) {
 	}
 }
 
-// findVersion is the version to delete, where lost attempts may have left one; without an
-// ETag if there is none. Its error is Stale where S3 holds something else.
+// findVersion returns the version to delete, if ambiguous commits may have made one; without an
+// ETag if there is none. The error is Stale if S3 holds something else.
 func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object, error) {
 	cur, err := o.current(ctx, t.obj.Key)
 	switch {
 	case err != nil || cur.ETag == "":
 	case t.obj.ETag != "" && cur.ETag == t.obj.ETag:
 	case t.isFolder() && cur.Size == 0:
-	case slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool { return isResultOf(l, cur) }):
+	case slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool {
+		return isResultOf(l, cur)
+	}):
 	default:
 		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 	}
 	return cur, err
 }
 
-// removeAmbiguous owes the removal of what a lost attempt left, if it left anything; S3 is
-// asked when its turn comes.
+// removeAmbiguous queues the removal of what an ambiguous commit has made, if it has made anything.
+// S3 is asked right before.
 func (r *removals) removeAmbiguous(l journal.Ambiguous) {
-	r.add(&removal{obj: s3backend.Object{Key: l.Key}, ambiguous: []journal.Ambiguous{l}, conditional: true})
+	r.add(&removal{obj: s3backend.Object{Key: l.Key}, ambiguous: []journal.Ambiguous{l},
+		conditional: true})
 }
 
-// replacedBy returns what something replaces that takes the name of what is being
-// removed, and sees over there: without an ETag if nothing. Attempts whose answers were
-// lost may have left something there as well.
+// replacedBy returns what is replaced by something that takes the name of what is being removed,
+// and expects over there: without an ETag for nothing. Ambiguous commits may have made something
+// there as well.
 func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, []journal.Ambiguous) {
 	if t == nil {
 		return over, nil
@@ -292,7 +298,9 @@ func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, []journal
 
 // isOf reports whether this very version is being removed.
 func (t *removal) isOf(obj s3backend.Object) bool {
-	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool { return isResultOf(l, obj) })
+	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool {
+		return isResultOf(l, obj)
+	})
 }
 
 // sync returns when the journal of the removals is on the disk.
@@ -303,7 +311,7 @@ func (r *removals) sync() error {
 		return nil
 	}
 	err := syncPath(r.log)
-	if err == nil || errors.Is(err, fs.ErrNotExist) { // it ends when nothing is left
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // it has ended
 		err = syncDir(r.o.cfg.Dir)
 	}
 	r.unsynced = err != nil

@@ -18,17 +18,17 @@ const (
 	removalsLog = "removals" + journal.Suffix
 )
 
-// Remove deletes the version obj, soon and together with others; Events.Removed tells
-// when it is done, or that another version has come, which stays (on a server that
-// tells versions apart in such a request: see DeleteAll of s3backend). Whether the policy allows it is for the
-// caller to know. When it returns, a later process would do it as well.
+// Remove deletes the version obj, soon and together with others. Events.Removed is called when that
+// is done, or when another version is there, which stays (on a server that distinguishes versions
+// in such a request: see DeleteAll of s3backend). The caller knows whether the policy allows it.
+// When Remove returns, a later process would do it as well.
 func (o *Outbox) Remove(obj s3backend.Object) {
 	o.Resolved(obj.Key)
 	o.removals.add(&removal{obj: obj})
 }
 
-// RemoveLater is Remove of a file that a program has open: this process deletes it when
-// the returned function or RemoveHeld is called, a later one at once.
+// RemoveLater is Remove of a file that a program has open. This process deletes it when the
+// returned function or RemoveHeld is called, and a later process at once.
 func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	o.Resolved(obj.Key)
 	t := &removal{obj: obj, held: true}
@@ -36,8 +36,8 @@ func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
 	return func() { o.removals.unhold(t) }
 }
 
-// RemoveHeld deletes what RemoveLater has put off. The caller knows that no program can read
-// it any more.
+// RemoveHeld deletes what RemoveLater has put off. The caller knows that no program can read it any
+// more.
 func (o *Outbox) RemoveHeld() {
 	o.removals.unholdAll()
 }
@@ -56,12 +56,13 @@ func (o *Outbox) Removing(key string) (s3backend.Object, bool) {
 	return t.obj, true
 }
 
-// Hides reports whether obj, which S3 lists, is being removed, or will be. What an attempt
-// whose answer was lost may have left under a name that its file has no more counts by
-// its size, until S3 was asked what it is.
+// Hides reports whether obj, which S3 lists, is being removed, or will be. What an ambiguous commit
+// may have made at a key that its file does not have any more is recognized by its size, until S3
+// was asked what it is.
 func (o *Outbox) Hides(obj s3backend.Object) bool {
 	left := func(l journal.Ambiguous) bool { return l.Key == obj.Key && l.Size == obj.Size }
-	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag || slices.ContainsFunc(t.ambiguous, left)) {
+	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag ||
+		slices.ContainsFunc(t.ambiguous, left)) {
 		return true
 	}
 	o.mu.Lock()
@@ -75,7 +76,9 @@ func (o *Outbox) Hides(obj s3backend.Object) bool {
 func (it *Item) mayHaveLeft(obj s3backend.Object) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return it.key != obj.Key && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == obj.Key && l.Size == obj.Size })
+	return it.key != obj.Key && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
+		return l.Key == obj.Key && l.Size == obj.Size
+	})
 }
 
 // Removals returns the versions that are being removed below prefix, by key.
@@ -98,8 +101,8 @@ func (r *removals) under(prefix string) map[string]s3backend.Object {
 	return all
 }
 
-// RemovingBelow is how many versions are being removed below prefix, an object of this
-// key among them.
+// RemovingBelow returns how many versions are being removed below prefix, including an object of
+// this key.
 func (o *Outbox) RemovingBelow(prefix string) int {
 	return o.removals.countUnder(prefix)
 }

@@ -19,7 +19,7 @@ const (
 	maxBatchWait = 250 * time.Millisecond
 )
 
-// startBatchLocked has the removals that wait gathered, by one at a time.
+// startBatchLocked starts to collect a batch, unless one is being collected.
 func (r *removals) startBatchLocked() {
 	if !r.batching && len(r.batched) > 0 && r.sending < maxBatches && r.o.ctx.Err() == nil {
 		r.batching = true
@@ -27,7 +27,7 @@ func (r *removals) startBatchLocked() {
 	}
 }
 
-// sendBatch sends one batch; the next one is gathered meanwhile.
+// sendBatch collects and sends one batch. The next one is collected while it is sent.
 func (r *removals) sendBatch() {
 	youngest := time.Duration(0)
 	if r.o.bucket.RemovesVersions() {
@@ -60,7 +60,7 @@ func (r *removals) sendBatch() {
 }
 
 // awaitOldest returns when the oldest removal has waited for the settle time. A program that
-// replaces a file by removing it first, as tar does, has made it anew by then: one request
+// replaces a file by removing it first, as tar does, has created it again by then. One request then
 // replaces the version at S3, and if a write fails, the version stays.
 func (r *removals) awaitOldest() {
 	for {
@@ -76,8 +76,8 @@ func (r *removals) awaitOldest() {
 	}
 }
 
-// awaitQuiet returns when it is time to send what was gathered, where a later request could
-// remove what the other party has put meanwhile.
+// awaitQuiet returns when it is time to send the batch, if a later request could remove what the
+// other party has put meanwhile.
 func (r *removals) awaitQuiet() {
 	began, before := time.Now(), 0
 	for wait := batchDelay; ; wait = batchQuiet {
@@ -98,8 +98,8 @@ func (r *removals) waiting() int {
 	return len(r.batched)
 }
 
-// takeLocked takes the first removal of a queue that is still owed and ready, to send
-// it; nil for none.
+// takeLocked takes the first removal of a queue that is still pending and ready, to send it; nil
+// for none.
 func (r *removals) takeLocked(line *[]*removal) *removal {
 	for len(*line) > 0 {
 		t := (*line)[0]
@@ -112,7 +112,7 @@ func (r *removals) takeLocked(line *[]*removal) *removal {
 	return nil
 }
 
-// startConditionalLocked has the single versions that wait deleted.
+// startConditionalLocked starts workers for the removals with conditions.
 func (r *removals) startConditionalLocked() {
 	for range min(len(r.conditional), maxConditional-r.deleting) {
 		r.deleting++
@@ -120,7 +120,7 @@ func (r *removals) startConditionalLocked() {
 	}
 }
 
-// sendAllConditional deletes single versions until none waits.
+// sendAllConditional sends removals with conditions until none waits.
 func (r *removals) sendAllConditional() {
 	for {
 		r.mu.Lock()

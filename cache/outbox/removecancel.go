@@ -21,8 +21,8 @@ import (
 // forgets it. A process that ends between the two leaves both, and the next one gives up
 // the removal; see cancelSuperseded.
 
-// cancelFor gives up a removal, since it has taken the name, as its journal says. It returns
-// the end of the request that is under way, nil for none.
+// cancelFor cancels a removal, since the item has taken the name, as its journal says. It returns
+// the end of the request that is in flight, nil for none.
 func (r *removals) cancelFor(it *Item, t *removal) (busy <-chan struct{}) {
 	if t == nil {
 		return nil
@@ -51,8 +51,8 @@ func (r *removals) cancelFor(it *Item, t *removal) (busy <-chan struct{}) {
 	return busy
 }
 
-// undoCancel goes on with a removal that was given up for it, which has given up the name
-// without another taking it.
+// undoCancel resumes a removal that was canceled for the item, which has given up the name before
+// another took it.
 func (r *removals) undoCancel(it *Item, t *removal) {
 	if t == nil {
 		return
@@ -71,7 +71,7 @@ func (r *removals) undoCancel(it *Item, t *removal) {
 	}
 }
 
-// canceledFor returns the removal that is under way of the version that it replaces, or nil.
+// canceledFor returns the removal in flight of the version that the item replaces, or nil.
 func (r *removals) canceledFor(it *Item, key string) *removal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,8 +81,8 @@ func (r *removals) canceledFor(it *Item, key string) *removal {
 	return nil
 }
 
-// awaitKey waits until no request to delete what key holds is under way. What is still
-// owed to be removed there, it replaces.
+// awaitKey waits until no request to delete what key holds is in flight. A removal that is still
+// pending there is canceled, and the item replaces its version.
 func (r *removals) awaitKey(ctx context.Context, it *Item, key string) error {
 	for {
 		t := r.at(key)
@@ -102,7 +102,7 @@ func (r *removals) awaitKey(ctx context.Context, it *Item, key string) error {
 	}
 }
 
-// replaceRemoved has the commit replace what is being removed at the item's key, unless it
+// replaceRemoved makes the commit replace what is being removed at the item's key, unless it
 // replaces something else.
 func (it *Item) replaceRemoved(t *removal) {
 	it.mu.Lock()
@@ -112,7 +112,7 @@ func (it *Item) replaceRemoved(t *removal) {
 	it.over = over
 }
 
-// addAmbiguousLocked takes over what attempts may have left whose answers were lost.
+// addAmbiguousLocked adds ambiguous commits.
 func (it *Item) addAmbiguousLocked(lost []journal.Ambiguous) {
 	for _, l := range lost {
 		if !slices.Contains(it.ambiguous, l) {
@@ -121,8 +121,8 @@ func (it *Item) addAmbiguousLocked(lost []journal.Ambiguous) {
 	}
 }
 
-// CancelRemove gives up a removal for good that was not sent yet, and reports whether it
-// could: then S3 still holds what was to be removed.
+// CancelRemove cancels a removal for good if it was not sent yet, and reports whether it did: then
+// S3 still holds what was to be removed.
 func (o *Outbox) CancelRemove(key string) bool {
 	return o.removals.cancelUnsent(key)
 }
@@ -143,9 +143,8 @@ func (r *removals) cancelUnsent(key string) bool {
 	return ok
 }
 
-// FindCommitted asks S3 whether attempts at the item's key have come through of which the answers
-// were lost: what they left is what something replaces that takes the name. The caller
-// holds the item.
+// FindCommitted asks S3 whether an ambiguous commit at the item's key was carried out, and returns
+// what something replaces that takes the name. The caller holds the item.
 func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 	it.mu.Lock()
 	key, over := it.key, it.over
@@ -161,17 +160,19 @@ func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 	cur.Key = key
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == key && isResultOf(l, cur) }) {
+	if slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
+		return l.Key == key && isResultOf(l, cur)
+	}) {
 		return cur, nil
 	}
 	return over, nil
 }
 
-// NameTaken notes that something else has replaced all that S3 held at the item's key,
-// what its attempts may have left among it. The caller drops or unnames it.
+// NameTaken records that something else has replaced all that S3 held at the item's key, including
+// what its ambiguous commits may have made. The caller drops or unnames the item.
 func (it *Item) NameTaken() { it.clearAmbiguous(it.Key()) }
 
-// replacedIsGone notes that S3 has deleted the version that the item would have replaced.
+// replacedIsGone records that S3 has deleted the version that the item would have replaced.
 func (it *Item) replacedIsGone(obj s3backend.Object) {
 	if it == nil {
 		return
@@ -183,11 +184,11 @@ func (it *Item) replacedIsGone(obj s3backend.Object) {
 	}
 }
 
-// cancelSuperseded gives up the removals that an earlier process had noted of names that were
-// taken since: their takers' journals came first.
+// cancelSuperseded cancels the removals in an earlier process's journal whose names were taken
+// since. The journals of those who took them were written first.
 func (o *Outbox) cancelSuperseded(items []*Item, moves []*recoveredRename) {
 	taken := map[string]*Item{}
-	over := map[journal.Version][]*Item{} // who lies over a version
+	over := map[journal.Version][]*Item{} // the items that lie over a version
 	for _, rec := range moves {
 		for _, m := range rec.moves {
 			taken[m.To] = nil

@@ -6,16 +6,16 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// nameClaim is the names that a move is about to take: what is owed to be removed there is
-// not sent until the move has come to be, or has failed.
+// nameClaim is the keys that a move is about to take. The removals that are pending there are not
+// sent until the move has succeeded or failed.
 type nameClaim struct {
 	r       *removals
 	pending map[string]*removal // by key
 	gone    map[string]*removal // that S3 has carried out since
 }
 
-// claim waits for the requests that are under way about these keys, and has no other
-// begin. The caller calls release in any case, and taken before where the names were.
+// claim waits for the requests that are in flight for these keys, and lets no other begin. The
+// caller calls release in any case, and cancel before if the move has taken the keys.
 func (r *removals) claim(ctx context.Context, keys []string) (*nameClaim, error) {
 	c := &nameClaim{r, map[string]*removal{}, map[string]*removal{}}
 	for _, key := range keys {
@@ -52,9 +52,10 @@ func (r *removals) claim(ctx context.Context, keys []string) (*nameClaim, error)
 	return c, nil
 }
 
-// replaces returns the version that S3 holds at a key that was claimed, where over was
-// seen there; freed tells that it had been removed here.
-func (c *nameClaim) replaces(ctx context.Context, key string, over s3backend.Object) (obj s3backend.Object, freed bool, err error) {
+// replaces returns the version that S3 holds at a claimed key, of which over was seen there. freed
+// is set if it had been removed here.
+func (c *nameClaim) replaces(ctx context.Context, key string,
+	over s3backend.Object) (obj s3backend.Object, freed bool, err error) {
 	if gone := c.gone[key]; gone != nil && gone.obj.ETag == over.ETag {
 		over = s3backend.Object{}
 	}
@@ -65,7 +66,7 @@ func (c *nameClaim) replaces(ctx context.Context, key string, over s3backend.Obj
 	return obj, obj.ETag != "", err
 }
 
-// removed returns the version at a key that was claimed which is being removed there.
+// removed returns the version that is being removed at a claimed key.
 func (c *nameClaim) removed(ctx context.Context, key string) (s3backend.Object, error) {
 	t := c.pending[key]
 	if t == nil {
@@ -86,7 +87,7 @@ func (c *nameClaim) removed(ctx context.Context, key string) (s3backend.Object, 
 	return cur, err
 }
 
-// cancel gives up what is owed at a key: the move has replaced it.
+// cancel cancels the removals at keys that the move has taken.
 func (c *nameClaim) cancel(keys ...string) {
 	var over []*removal
 	for _, key := range keys {
@@ -97,7 +98,7 @@ func (c *nameClaim) cancel(keys ...string) {
 	c.r.forget(over...)
 }
 
-// release lets the removals go on that were not given up.
+// release lets the removals go on that were not canceled.
 func (c *nameClaim) release() {
 	c.r.unclaim(c.pending)
 	clear(c.pending)

@@ -2,9 +2,8 @@ package outbox
 
 import "github.com/s3share/s3share/cache/outbox/journal"
 
-// recover reads what an earlier process did not come to remove, for resume. Since
-// then the other party may have put something else there: only the version that was
-// meant is removed.
+// recover reads the removals that an earlier process did not complete, for resume. The other party
+// may have put something else there since, so only the very version is removed.
 func (r *removals) recover() error {
 	recs, err := journal.Read(r.log)
 	left := map[string]*removal{}
@@ -31,7 +30,7 @@ func (r *removals) recover() error {
 	return err
 }
 
-// pause has nothing sent for now.
+// pause stops or resumes the sending of removals.
 func (r *removals) pause(paused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

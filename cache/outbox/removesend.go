@@ -30,8 +30,8 @@ func (r *removals) sendConditional(t *removal) {
 	r.ended([]*removal{t}, []error{err})
 }
 
-// deleteVersion is one attempt of sendConditional. The bucket checks the condition, also
-// where the server does not; of a folder's object there is none that could tell.
+// deleteVersion is one attempt of sendConditional. The bucket checks the condition, even if the
+// server does not. For a directory marker no condition can tell versions apart.
 func (r *removals) deleteVersion(t *removal) error {
 	etag := t.obj.ETag
 	if t.isFolder() || len(t.ambiguous) > 0 {
@@ -44,8 +44,8 @@ func (r *removals) deleteVersion(t *removal) error {
 	return r.o.bucket.Delete(r.o.ctx, t.obj.Key, s3backend.Condition{IfMatch: etag})
 }
 
-// ended notes how an attempt at each of a batch ended. What may pass is tried again,
-// unless something has taken the name since.
+// ended records the results of an attempt at each removal of a batch. Transient failures are tried
+// again, unless something has taken the name since.
 func (r *removals) ended(batch []*removal, errs []error) {
 	for i, t := range batch {
 		if errs[i] == nil || !isTransient(errs[i]) {
@@ -80,7 +80,7 @@ func (r *removals) ended(batch []*removal, errs []error) {
 	r.notifyForgotten(over...)
 }
 
-// deleted notes that S3 holds a version no more, for the item that has taken its name.
+// deleted records that S3 does not hold a version any more, for the item that has taken its name.
 func (r *removals) deleted(t *removal) {
 	r.mu.Lock()
 	t.gone = true

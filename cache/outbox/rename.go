@@ -8,10 +8,10 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Rename gives the item another key; over is what S3 holds there, or what is being
-// removed there. The caller holds the item. What S3 holds under the old key, because
-// the item replaced it, is deleted after the delivery. What is owed there already, if
-// that is given, is owed no more, and the caller drops it.
+// Rename gives the item another key. over is what S3 holds there, or what is being removed there.
+// The caller holds the item. What the item replaced at its old key is obsolete: it is deleted after
+// the delivery. displaced are items that are pending at the new key and are not delivered any more;
+// the caller drops them.
 func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
 	it.recordETags()
 	from, r := it.Key(), it.o.removals
@@ -36,7 +36,8 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		}
 	}
 	it.mu.Lock()
-	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over), Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
+	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over),
+		Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
 	synced := false // what is given up
 	for _, d := range displaced {
@@ -55,7 +56,8 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	}
 	if synced { // at no time does a power loss leave neither
 		if err := it.syncJournal(); err != nil {
-			it.o.log.Warn("a power loss would undo a rename, and leave nothing under the new name", "key", key, "err", err)
+			it.o.log.Warn("a power loss would undo a rename, and leave nothing under the new name",
+				"key", key, "err", err)
 		}
 	}
 	it.mu.Lock()

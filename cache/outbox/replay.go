@@ -7,11 +7,12 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// replay takes one step of the journal.
+// replay applies one record of the journal.
 func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
 	switch r.Op {
 	case journal.OpCreate:
-		it.folder, it.key, it.over, it.base, it.header, it.ambiguous = r.Folder, r.Key, r.Over.Object(), r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
+		it.folder, it.key, it.over, it.base, it.header, it.ambiguous = r.Folder, r.Key, r.Over.Object(),
+			r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
 		it.edits.Store(it.base.ETag != "")
 		st.Size, st.BaseValid = it.base.Size, it.base.Size
 		it.replayMode(r)
@@ -50,7 +51,8 @@ func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
 		case it.theirs == "":
 			it.theirs = it.key
 		}
-		it.key, it.over, it.obsolete, it.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete), r.Ambiguous
+		it.key, it.over, it.obsolete, it.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete),
+			r.Ambiguous
 		it.up = nil
 	case journal.OpObsolete:
 		it.obsolete = journal.Objects(r.Obsolete)

@@ -18,7 +18,7 @@ const (
 	blockedBackoff = 5 * time.Minute
 	// loginBackoff is for credentials, which a person renews while waiting.
 	loginBackoff = 10 * time.Second
-	// breakerPoll is how soon it is noticed that a person has opened the gate.
+	// breakerPoll is how soon it is noticed that a person has reset the breaker.
 	breakerPoll = time.Second
 )
 
@@ -29,21 +29,21 @@ func backoff(try int) time.Duration {
 
 func isKind(err error, k s3backend.Kind) bool { return errors.Is(err, k) }
 
-// outlook is what an error says of the same request, if it is sent again.
+// outlook is what can be expected of a request that failed, if it is sent again.
 type outlook uint8
 
 const (
-	transient outlook = iota // time mends it
-	doubtful                 // it may have been bad luck; what comes back each time is not
-	permanent                // only a person can mend it
-	judged                   // S3 has judged what it holds: what follows is its caller's matter
+	transient outlook = iota // it may succeed later
+	doubtful                 // it may succeed if tried again; not if it has failed each time
+	permanent                // it fails until a person changes something
+	judged                   // S3 has answered about what it holds: the caller decides
 )
 
-// maxDoubtfulTries is how often a doubtful error is met before it counts as hopeless.
+// maxDoubtfulTries is the number of attempts after which a doubtful error counts as permanent.
 const maxDoubtfulTries = 5
 
-// outlooks is the one table of them; a kind that is not here is likely to pass, and so
-// are errors that are not S3's.
+// outlooks is the one table of them. A kind that is not here is transient, and so are errors that
+// are not S3's.
 var outlooks = map[s3backend.Kind]outlook{
 	s3backend.NotExist:    judged,
 	s3backend.Stale:       judged,
@@ -72,12 +72,14 @@ func outlookOf(err error) outlook {
 }
 
 // isTransient reports whether the same request may succeed later.
-func isTransient(err error) bool { return outlookOf(err) == transient || outlookOf(err) == doubtful }
+func isTransient(err error) bool {
+	return outlookOf(err) == transient || outlookOf(err) == doubtful
+}
 
-// isPermanent reports whether a failure is one that time alone does not mend.
+// isPermanent reports whether time alone does not mend a failure.
 func isPermanent(err error) bool { return outlookOf(err) == permanent }
 
-// isPermanentAfter is blocks for an error that was met in each of so many attempts.
+// isPermanentAfter is isPermanent for an error that each of so many attempts had.
 func isPermanentAfter(err error, tries int) bool {
 	return isPermanent(err) || outlookOf(err) == doubtful && tries >= maxDoubtfulTries
 }

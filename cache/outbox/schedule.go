@@ -7,17 +7,17 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
-// attempt is one run of deliver, or of preuploadSealed.
+// delivery is one run of deliver, or of preuploadSealed.
 type delivery struct {
 	cancel    context.CancelCauseFunc
 	done      chan struct{}
-	preparing bool // commits nothing
-	due       bool // the item was to be delivered during an early one; guarded by Item.mu
+	preparing bool // it delivers nothing
+	due       bool // the item was to be delivered during a preparing one; guarded by Item.mu
 }
 
-// Hold takes the item back from delivery, as one more writer or to give it another
-// name; the caller calls Release. An attempt under way is given a moment to end, then
-// cut off. The error is ErrGone once the item is owed no more.
+// Hold takes the item back from delivery, for one more writer or to rename it; the caller calls
+// Release. A delivery that is in flight is given a moment to end, then canceled. The error is
+// ErrGone once the item is not pending any more.
 func (it *Item) Hold(ctx context.Context) error {
 	it.mu.Lock()
 	for {
@@ -45,14 +45,14 @@ func (it *Item) Hold(ctx context.Context) error {
 	return nil
 }
 
-// commitGrace is how long whoever takes an item back waits for a commit that is
-// under way: most end within it, and need not be made out afterwards.
+// commitGrace is how long Hold waits for a commit in flight. Most end within it, and need not be
+// reconciled afterwards.
 const commitGrace = time.Second
 
 // await waits until the attempt is over, and cuts it off if that takes long.
 func (a *delivery) await(ctx context.Context) error {
 	if a.preparing {
-		a.cancel(errTaken) // there is no commit that would have to be made out
+		a.cancel(errTaken) // there is no commit that would have to be reconciled
 	}
 	t := time.NewTimer(commitGrace)
 	defer t.Stop()
@@ -94,12 +94,12 @@ func (it *Item) goneLocked() bool {
 	}
 }
 
-// Release ends one hold. After the last, the item is sealed, and committed when it
-// has settled.
+// Release ends one hold. After the last, the item is sealed, and committed when it has settled.
 func (it *Item) Release() {
 	if it.lastHold() {
 		if err := it.seal(); err != nil {
-			it.o.log.Error("a closed file would not survive the end of this process", "key", it.Key(), "err", err)
+			it.o.log.Error("a closed file would not survive the end of this process", "key", it.Key(),
+				"err", err)
 		}
 	}
 	it.mu.Lock()
@@ -121,8 +121,8 @@ func (it *Item) Release() {
 	it.o.wake()
 }
 
-// lastHold reports whether the caller's hold is the last, and then heeds what is known of
-// the writers.
+// lastHold reports whether the caller's hold is the last. Then it interrupts the item if a writer
+// is known to have been killed.
 func (it *Item) lastHold() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -133,7 +133,7 @@ func (it *Item) lastHold() bool {
 	return last
 }
 
-// scheduleOrParkLocked schedules a closed item, or tells why it stays here.
+// scheduleOrParkLocked schedules a closed item, or sets the state in which it stays here.
 func (it *Item) scheduleOrParkLocked(d time.Duration) {
 	it.o.wakeSyncer()
 	switch {
@@ -141,11 +141,11 @@ func (it *Item) scheduleOrParkLocked(d time.Duration) {
 		it.state = Local
 		it.deferRemovalLocked()
 		if len(it.writtenBy) > 0 {
-			it.scheduleLocked(d) // for judge: it may be given another name later
+			it.scheduleLocked(d) // for settleWriters: it may get another name later
 		}
 	case it.interrupted != nil:
 		it.state, it.reason = Interrupted, it.interrupted.why
-		it.writtenBy.clear() // they can do no worse
+		it.writtenBy.clear() // they do not count any more
 	default:
 		it.scheduleLocked(d)
 	}
@@ -163,7 +163,8 @@ func (it *Item) scheduleLocked(d time.Duration) {
 func (it *Item) Retry() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != Sealed && it.state != Blocked {
+	if it.writers > 0 || it.delivery != nil || it.goneLocked() ||
+		it.state != Sealed && it.state != Blocked {
 		return false
 	}
 	it.state, it.tries = Sealed, 0

@@ -7,16 +7,15 @@ import (
 	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
-// Untouched tells that the item lies over what it replaces, and changes nothing.
+// Untouched reports whether the item lies over what it replaces, and changes nothing.
 func (it *Item) Untouched() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.base.ETag != "" && it.key == it.base.Key && it.over.ETag == it.base.ETag && it.seq() == 0
 }
 
-// Seal writes into the journal that the item is closed, and all that a later
-// process has to know to deliver it. What is staged afterwards opens it again. The
-// caller tells a program of an error.
+// Seal journals that the item is closed, with all that a later process needs to deliver it. What is
+// staged afterwards opens it again. The caller returns an error to a program.
 func (it *Item) Seal() error {
 	err := it.seal()
 	if err != nil {
@@ -25,7 +24,7 @@ func (it *Item) Seal() error {
 	return err
 }
 
-// seal is Seal where no program is told.
+// seal is Seal if no program gets the error.
 func (it *Item) seal() error {
 	if it.folder {
 		return nil
@@ -34,15 +33,15 @@ func (it *Item) seal() error {
 	if err != nil || !synced {
 		return err
 	}
-	// Whoever synced the bytes means the file to outlive a power loss, all of it.
+	// A program that synced the bytes means the whole file to survive a power loss.
 	if err := it.syncJournal(); err != nil {
-		it.o.log.Warn("after a power loss a file that was synced and closed would count as open", "key", it.Key(), "err", err)
+		it.o.log.Warn("after a power loss a file that was synced and closed would count as open",
+			"key", it.Key(), "err", err)
 	}
 	return nil
 }
 
-// noteSeal writes the seal, if there is anything to say, and reports whether the bytes
-// are on the disk.
+// noteSeal journals the seal, if it adds anything, and reports whether the bytes are on the disk.
 func (it *Item) noteSeal() (synced bool, err error) {
 	it.changing.Lock()
 	defer it.changing.Unlock()
@@ -65,14 +64,14 @@ func (it *Item) noteSeal() (synced bool, err error) {
 	return synced, nil
 }
 
-// inSlot tells that the item has a place in the tray, and no files.
+// inSlot reports whether the item is in a slot, and has no files.
 func (it *Item) inSlot() bool {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
 	return it.slot != nil
 }
 
-// sealRecord says what is staged, as a seal or as a write.
+// sealRecord returns a record of what is staged, as a seal or as a write.
 func (it *Item) sealRecord(op, boot string) journal.Record {
 	r := journal.Record{Op: op, Boot: boot}
 	it.mu.Lock()
@@ -96,12 +95,12 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
 	if sum, ok := it.stage.KnownCRC(); ok && it.inSlot() {
-		r.Sum = &sum // its place may have been another's
+		r.Sum = &sum // its slot may have had another file's bytes
 	}
 	return r
 }
 
-// unseal notes that the item is being written again, before it is.
+// unseal journals that the item is being written again, before it is.
 func (it *Item) unseal() error {
 	if !it.sealed.Load() {
 		return nil

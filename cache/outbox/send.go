@@ -17,7 +17,8 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	it, cond, size := a.it, condition(a.over), a.it.stage.Size()
 	if src, ok := it.committedElsewhere(); ok {
 		obj, err := it.o.bucket.Copy(ctx, src, a.key, a.header, cond)
-		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) || isKind(err, s3backend.BadLogin) {
+		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) ||
+			isKind(err, s3backend.BadLogin) {
 			return obj, a.noteIfAmbiguous(err, a.header)
 		}
 		it.forgetCommitted() // it is gone from there, or may not be read: the bytes are sent again
@@ -59,17 +60,18 @@ func (a *commitAttempt) noteIfAmbiguous(err error, h *s3backend.Header) error {
 	return err
 }
 
-// headerOnly reports whether times or modes were changed, and no byte, so that S3 can
-// copy what it holds.
+// headerOnly reports whether the time or the mode was changed, and no byte, so that S3 can copy
+// what it holds.
 func (it *Item) headerOnly() bool { return it.base.Size > 0 && it.sameBytes() }
 
-// sameBytes reports whether the item holds what its base does.
+// sameBytes reports whether the item has the bytes of its base.
 func (it *Item) sameBytes() bool {
 	return it.base.ETag != "" && it.stage.IsBase(it.base.Size)
 }
 
 // sendParts sends the parts that S3 lacks, and completes the upload.
-func (a *commitAttempt) sendParts(ctx context.Context, size int64, cond s3backend.Condition) (s3backend.Object, error) {
+func (a *commitAttempt) sendParts(ctx context.Context, size int64,
+	cond s3backend.Condition) (s3backend.Object, error) {
 	it := a.it
 	up, list, err := it.uploadParts(ctx, a.key, size, a.header)
 	if err != nil {
@@ -88,7 +90,7 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64, cond s3backen
 	return a.correctHeader(ctx, obj, up.header)
 }
 
-// moved notes that n bytes more are in flight; n is negative where a request has ended.
+// moved records that n bytes more are in flight. n is negative when a request has ended.
 func (it *Item) moved(n int64) {
 	it.inFlight.Add(n)
 	if n > 0 {
@@ -96,9 +98,10 @@ func (it *Item) moved(n int64) {
 	}
 }
 
-// uploadParts sends what S3 lacks of the parts, to the upload that was begun or to a
-// new one, and lists all of them.
-func (it *Item) uploadParts(ctx context.Context, key string, size int64, h *s3backend.Header) (*upload, []s3backend.Part, error) {
+// uploadParts sends the parts that S3 lacks, to the upload that was begun or to a new one, and
+// returns all of them.
+func (it *Item) uploadParts(ctx context.Context, key string, size int64,
+	h *s3backend.Header) (*upload, []s3backend.Part, error) {
 	up, planned, err := it.uploadFor(ctx, key, size, h)
 	if err != nil {
 		return nil, nil, err
@@ -141,9 +144,11 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64, h *s3ba
 // correctHeader sets the time and the mode that a program set after the upload was created with
 // the header had: S3 takes the header of an upload only then. The server copies the object onto
 // itself. If it may not, the file keeps the time of its upload.
-func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object, had *s3backend.Header) (s3backend.Object, error) {
+func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object,
+	had *s3backend.Header) (s3backend.Object, error) {
 	it, want := a.it, a.header
-	if !it.isExplicit() || obj.Size > parts.MaxSize || had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
+	if !it.isExplicit() || obj.Size > parts.MaxSize ||
+		had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
 		return obj, nil
 	}
 	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want, s3backend.Condition{IfMatch: obj.ETag})
@@ -187,7 +192,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	defer func() { ticket.Done(err) }()
 	ticket.OnRead(it.moved)
 	it.throughput.begin()
-	seq := it.seq() // what is written from now on goes up again
+	seq := it.seq() // what is written from now on is sent again
 	var got s3backend.Part
 	if p.Copied {
 		got, err = it.o.bucket.CopyPart(ctx, up.remote, p.Num, it.base, p.Off, p.N)
@@ -203,8 +208,10 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 		}
 		return err
 	}
-	if err := it.note(journal.Record{Op: journal.OpPart, Upload: up.remote.ID, Part: &p, S3: &got}); err != nil {
-		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.remote.Key, "err", err)
+	if err := it.note(journal.Record{Op: journal.OpPart, Upload: up.remote.ID, Part: &p,
+		S3: &got}); err != nil {
+		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.remote.Key,
+			"err", err)
 	}
 	it.sent.Add(p.N)
 	if p.Copied {

@@ -24,15 +24,15 @@ const (
 	Removing  State = "removing"  // removed here, not at S3 yet
 	Delivered State = "delivered" // S3 has confirmed it
 	Blocked   State = "blocked"   // S3 or its base refuses it; kept here
-	// Interrupted: whoever wrote it was ended by a signal, or this program was.
+	// Interrupted: a signal ended its writer, or this program.
 	Interrupted State = "interrupted"
-	Conflict    State = "conflict" // S3 has confirmed it, beside the other party's version
+	Conflict    State = "conflict" // S3 has confirmed it, as a conflict copy
 )
 
-// Paused is the state of all that is owed while S3 refuses the credentials.
+// Paused is the state of everything pending while S3 refuses the credentials.
 const Paused State = "paused"
 
-// Status tells one thing that is owed.
+// Status describes one pending change.
 type Status struct {
 	Key   string `json:"key"`
 	Path  string `json:"path"` // below the mountpoint; filled in by the cache
@@ -84,19 +84,18 @@ func (st *Status) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// notify brings news that a person should know of: a file that is blocked, interrupted
-// or in conflict, or that all is paused, each once. No lock is held.
+// notify reports something that a person should know: a file that is blocked, interrupted or in
+// conflict, or that all is paused, each once. No lock is held.
 func (o *Outbox) notify(st Status) {
 	if o.cfg.OnStatus != nil {
 		o.cfg.OnStatus(st)
 	}
 }
 
-// Paused tells why all that is owed waits, or nil: S3 throttles, or refuses the
-// credentials.
+// Paused returns why all deliveries wait, or nil: S3 throttles, or refuses the credentials.
 func (o *Outbox) Paused() error { return o.breaker.reason() }
 
-// LeftError tells what a drain could not deliver.
+// LeftError is returned for what Drain could not deliver.
 type LeftError struct{ Left []Status }
 
 func (e *LeftError) Error() string {
@@ -108,7 +107,7 @@ func (e *LeftError) Error() string {
 	return s
 }
 
-// Status lists what is owed, the oldest first.
+// Status returns all that is pending, the oldest first.
 func (o *Outbox) Status() []Status {
 	o.mu.Lock()
 	items := make([]*Item, 0, len(o.items))
@@ -135,7 +134,7 @@ func (o *Outbox) Status() []Status {
 	return all
 }
 
-// fail notes why something is not delivered.
+// fail sets why something is not delivered.
 func (st *Status) fail(err error) {
 	if err == nil {
 		return
@@ -147,16 +146,15 @@ func (st *Status) fail(err error) {
 	}
 }
 
-// Drain waits until nothing is on its way any more. What is blocked or interrupted
-// does not come by waiting: then the error is a *LeftError. Files that are still
-// open for writing, or were removed while they were open, and private ones, are not
-// waited for.
+// Drain waits until nothing is being delivered any more. Waiting does not deliver what is blocked
+// or interrupted: then the error is a *LeftError. It does not wait for files that are still open
+// for writing, or were removed while they were open, nor for private ones.
 func (o *Outbox) Drain(ctx context.Context) error {
 	return o.Wait(ctx, func(st Status) bool { return st.State != Open })
 }
 
-// Wait is Drain for what is chosen, which may include files that are still open. Until it
-// returns, objects of files that were set aside are deleted after the settle time.
+// Wait is Drain for what is chosen, which may include files that are still open. Until it returns,
+// deferred removals are carried out after the settle time.
 func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 	defer o.countWaiter()()
 	for {
@@ -190,13 +188,13 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 	}
 }
 
-// Status says where the item is on its way. The state is "" for one that will not be
-// delivered.
+// Status returns the status of the item. The state is "" if it will not be delivered.
 func (it *Item) Status() Status {
 	size, _, _, _ := it.Stat()
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()), Since: it.since, Theirs: it.theirs}
+	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()),
+		Since: it.since, Theirs: it.theirs}
 	if it.state == Sealed && it.delivery != nil {
 		st.State = Uploading // its parts, while it settles
 	}
@@ -214,8 +212,9 @@ func (it *Item) Status() Status {
 		}
 	}
 	reason := it.reason
-	if gate := it.o.breaker.reason(); gate != nil && (st.State == Sealed || st.State == Uploading) {
-		reason = gate // it waits with all the others
+	if paused := it.o.breaker.reason(); paused != nil &&
+		(st.State == Sealed || st.State == Uploading) {
+		reason = paused // all deliveries wait
 	}
 	st.fail(reason)
 	return st

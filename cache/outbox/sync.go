@@ -13,8 +13,8 @@ import (
 	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
-// Sync returns when the staged bytes are on the local disk, what the journal says of
-// them, and the names of both. The caller tells a program of an error.
+// Sync returns when the staged bytes, what the journal has of them, and the names of both are on
+// the local disk. The caller returns an error to a program.
 func (it *Item) Sync() error {
 	if it.stage == nil {
 		return it.syncJournal()
@@ -43,7 +43,7 @@ func (it *Item) sync() error {
 	return it.syncJournal()
 }
 
-// syncHeld is sync where the caller need not have the staged bytes open.
+// syncHeld is sync for a caller who need not have the staged bytes open.
 func (it *Item) syncHeld() error {
 	if it.stage == nil || it.onDisk() {
 		return nil
@@ -57,8 +57,8 @@ func (it *Item) syncHeld() error {
 
 func (it *Item) bytesSeq() uint64 { return it.stage.BytesChanges() }
 
-// noteSynced has the journal say what is staged, which is on the disk but for what was
-// changed since bytesSeq was seq.
+// noteSynced journals what is staged. It is on the disk, but for what was changed since bytesSeq
+// was seq.
 func (it *Item) noteSynced(seq uint64) error {
 	it.changing.Lock()
 	defer it.changing.Unlock()
@@ -69,7 +69,8 @@ func (it *Item) noteSynced(seq uint64) error {
 		it.synced.Store(seq + 1)
 	}
 	if !it.sealed.Load() {
-		return it.note(it.sealRecord(journal.OpWrite, boot)) // its bytes are kept, as those of an interrupted file
+		// its bytes are kept, as those of an interrupted file
+		return it.note(it.sealRecord(journal.OpWrite, boot))
 	}
 	err := it.note(it.sealRecord(journal.OpSeal, boot))
 	if err == nil && boot == "" {
@@ -78,9 +79,9 @@ func (it *Item) noteSynced(seq uint64) error {
 	return err
 }
 
-// syncOverSeal returns when the disk knows what became of the item since it was sealed
-// there, if it was: before S3 gets the new content, or the content under a new name.
-// Else a process after a power loss would take the old one for what is to be delivered.
+// syncOverSeal returns when what happened to the item since it was sealed on the disk is on the
+// disk as well: before S3 gets the new content, or the content at a new key. Else a process after a
+// power loss would deliver the old content.
 func (it *Item) syncOverSeal() error {
 	sealed := it.sealedOnDisk.Load()
 	it.logMu.Lock()
@@ -95,8 +96,8 @@ func (it *Item) syncOverSeal() error {
 // onDisk reports whether the bytes, as they are, were synced.
 func (it *Item) onDisk() bool { return it.synced.Load() == it.bytesSeq()+1 }
 
-// syncJournal returns when all lines of the item's journal are on the disk, and the
-// names of its files.
+// syncJournal returns when all lines of the item's journal are on the disk, and the names of its
+// files.
 func (it *Item) syncJournal() error {
 	it.logMu.Lock()
 	it.lasting.Store(true)
@@ -147,17 +148,19 @@ func (it *Item) ended() bool {
 	return it.logGone
 }
 
-// unsynced reports whether the journal gave the item a key with this prefix, or took
-// one from it, by a line that need not be on the disk yet.
+// unsynced reports whether a line of the journal that need not be on the disk yet gave the item a
+// key with this prefix, or took one from it.
 func (it *Item) unsynced(prefix string) bool {
 	it.logMu.Lock()
 	defer it.logMu.Unlock()
-	return slices.ContainsFunc(it.keys, func(key string) bool { return strings.HasPrefix(key, prefix) })
+	return slices.ContainsFunc(it.keys, func(key string) bool {
+		return strings.HasPrefix(key, prefix)
+	})
 }
 
-// SyncNames returns when everything that was created, renamed or removed at keys with
-// this prefix is on the local disk, as the journals have it: a process that begins
-// after a power loss knows of it. It does not sync the bytes of files: Item.Sync does.
+// SyncNames returns when everything that was created, renamed or removed at keys with this prefix
+// is on the local disk: a process after a power loss knows of it. It does not sync the bytes of
+// files; Item.Sync does.
 func (o *Outbox) SyncNames(prefix string) error {
 	ended := o.ended.Swap(false)
 	err := o.syncNames(prefix, ended)
@@ -181,8 +184,8 @@ func (o *Outbox) syncNames(prefix string, ended bool) error {
 	return o.syncEnds()
 }
 
-// syncMade syncs the names of a new outbox's directory and of its parents, which may be
-// as new: what is synced in it later is found by them. Not every file system can.
+// syncMade syncs the names of a new outbox's directory and of its parents, which may be as new, so
+// that what is synced in it later can be found. Not every file system can.
 func syncMade(dir string, log *slog.Logger) {
 	if _, err := os.Lstat(filepath.Join(dir, bootName)); err == nil {
 		return // it was used before
@@ -197,7 +200,7 @@ func syncMade(dir string, log *slog.Logger) {
 	}
 }
 
-// syncSlots returns when all that is in the tray is on the disk, and its name.
+// syncSlots returns when the slot file and its name are on the disk.
 func (o *Outbox) syncSlots() error {
 	if err := o.slots.Sync(); err != nil || o.slotFileNamed.Load() {
 		return err
@@ -209,9 +212,8 @@ func (o *Outbox) syncSlots() error {
 	return nil
 }
 
-// lasts reports whether something of the item may have to outlive a power loss: it was
-// synced or closed, or is there for a while, so that the kernel may have brought it to
-// the disk by itself.
+// lasts reports whether something of the item may have to survive a power loss: it was synced or
+// closed, or has existed for so long that the kernel may have written it to the disk.
 func (it *Item) lasts() bool { return it.lasting.Load() || time.Since(it.begun) > writtenBack }
 
 // writtenBack is the least time in which bytes reach a disk that nobody synced.
@@ -219,8 +221,7 @@ func (it *Item) lasts() bool { return it.lasting.Load() || time.Since(it.begun) 
 // which has 5 s; a journal of ext4 is committed as often.
 const writtenBack = time.Second
 
-// syncAll has the bytes of files in the outbox's directory written to the disk, and then
-// their names.
+// syncAll syncs files in the outbox's directory, and then their names.
 func (o *Outbox) syncAll(paths ...string) error {
 	for _, path := range paths {
 		if err := syncPath(path); err != nil {
@@ -230,7 +231,7 @@ func (o *Outbox) syncAll(paths ...string) error {
 	return syncDir(o.cfg.Dir)
 }
 
-// syncPath has a file's bytes written to the disk.
+// syncPath syncs the bytes of a file.
 func syncPath(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -240,7 +241,7 @@ func syncPath(path string) error {
 	return f.Sync()
 }
 
-// syncDir has the names in a directory written to the disk.
+// syncDir syncs the names in a directory.
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {

@@ -2,13 +2,12 @@ package outbox
 
 import "time"
 
-// syncAfter is how long a closed file may wait here before it is synced: so that one
-// that waits for hours, because S3 is away, is not lost to a machine that stops, nor
-// interrupted by it. Most are delivered before, and cost no sync.
+// syncAfter is how long a closed file waits here before it is synced. So a file that waits for
+// hours, because S3 cannot be reached, survives a power loss. Most are delivered before, and cost
+// no sync.
 const syncAfter = 3 * time.Second
 
-// wakeSyncer has syncIdle called once in a while: something came to rest here, or has
-// ended.
+// wakeSyncer starts the wait for the next syncIdle: an item was closed, or a journal has ended.
 func (o *Outbox) wakeSyncer() {
 	select {
 	case o.syncerWake <- struct{}{}:
@@ -16,15 +15,14 @@ func (o *Outbox) wakeSyncer() {
 	}
 }
 
-// endedOnDisk notes that a journal has ended of which the disk knows: as long as it does
-// not know of the end, the item comes back after a power loss.
+// endedOnDisk records that a journal has ended that is on the disk. Until its end is there too, the
+// item comes back after a power loss.
 func (o *Outbox) endedOnDisk() {
 	o.endsToSync.Store(true)
 	o.wakeSyncer()
 }
 
-// syncLoop calls syncIdle while there is something to do for it, until the outbox is
-// closed.
+// syncLoop calls syncIdle while there is something to sync, until the outbox is closed.
 func (o *Outbox) syncLoop() {
 	timer := time.NewTimer(syncAfter)
 	defer timer.Stop()
@@ -46,8 +44,8 @@ func (o *Outbox) syncLoop() {
 	}
 }
 
-// syncIdle brings to the disk what has waited here for that long, and the ends of
-// journals that are there already. It reports whether there is more to come.
+// syncIdle syncs what has waited here for age, and the ends of journals that are on the disk. It
+// reports whether more will have to be synced.
 func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 	if o.endsToSync.Swap(false) {
 		if err := o.syncEnds(); err != nil {
@@ -63,14 +61,14 @@ func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 			continue
 		}
 		if err := it.syncHeld(); err != nil {
-			o.log.Warn("a power loss would interrupt a file that is not delivered", "key", it.Key(), "err", err)
+			o.log.Warn("a power loss would interrupt a file that is not delivered", "key", it.Key(),
+				"err", err)
 		}
 	}
 	return more
 }
 
-// syncEnds brings to the disk that journals have ended: those in the tray by being
-// overwritten, the others by losing their names.
+// syncEnds syncs the ends of journals: in slots they are overwritten, files have lost their names.
 func (o *Outbox) syncEnds() error {
 	if err := o.removals.sync(); err != nil {
 		return err
@@ -81,8 +79,7 @@ func (o *Outbox) syncEnds() error {
 	return syncDir(o.cfg.Dir)
 }
 
-// idleUnsynced reports whether the item is closed, and its bytes need not be on the
-// disk yet.
+// idleUnsynced reports whether the item is closed, and its bytes need not be on the disk yet.
 func (it *Item) idleUnsynced() bool {
 	if it.stage == nil || !it.sealed.Load() || it.ended() || it.onDisk() {
 		return false

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// meterSpan is the time over which a speed is told.
+// meterSpan is the time over which the throughput is measured.
 const meterSpan = 10 * time.Second
 
-// markStep is how far marks lie apart: bytes are counted as they are read.
+// markStep is the minimum time between marks: bytes are counted as they are read.
 const markStep = 100 * time.Millisecond
 
-// meter tells how fast a file goes to S3. The zero meter is ready.
+// throughput measures how fast a file goes to S3. The zero value is ready for use.
 type throughput struct {
 	mu    sync.Mutex
 	total int64
@@ -23,10 +23,10 @@ type mark struct {
 	total int64 // bytes that S3 had then
 }
 
-// begin notes that bytes go out from now on.
+// begin records that bytes are sent from now on.
 func (m *throughput) begin() { m.add(0) }
 
-// add notes that S3 has n bytes more.
+// add records that S3 has n bytes more.
 func (m *throughput) add(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,7 +45,7 @@ func (m *throughput) add(n int64) {
 	}
 }
 
-// rate is in bytes a second; 0 while nothing moves.
+// rate returns bytes per second; 0 while nothing moves.
 func (m *throughput) rate() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

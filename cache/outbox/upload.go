@@ -14,30 +14,30 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// upload is a multipart upload that was begun, and the parts that S3 has.
+// upload is a multipart upload, and the parts that S3 has.
 type upload struct {
-	create  sync.Once // guards the next three, which begin sets
+	create  sync.Once // guards the next three, which createUpload sets
 	remote  s3backend.Upload
 	header  *s3backend.Header
 	err     error
-	parts   []parts.Part // as planned for an edit; there is no layout then
+	parts   []parts.Part // as planned for an edit, which has no layout
 	planned uint64       // the stage's seq that they were planned for
 
-	ctx       context.Context // of the streams; ends when the upload is given up
+	ctx       context.Context // of the preuploads; ends when the upload is aborted
 	cancel    context.CancelFunc
-	partCut   atomic.Bool // a part was cut off on its way
+	partCut   atomic.Bool // a request for a part was canceled
 	resending atomic.Bool // a refused part is being sent again
 
 	// mu guards the fields below.
 	mu        sync.Mutex
 	layout    parts.Layout
 	noted     bool // the journal has the layout
-	sealed    bool // the file is closed: its last part can go up
+	sealed    bool // the file is closed: its last part can be sent
 	done      map[int32]sentPart
-	next      int32 // the first part that no stream has begun to send
-	inFlight  int   // streams under way
-	closed    bool  // the commit has taken over: no more streams
-	recovered bool  // done is an earlier process's word, and not verified yet
+	next      int32 // the first part that no preupload has begun to send
+	inFlight  int   // preuploads
+	closed    bool  // the commit has taken over: no more preuploads
+	recovered bool  // done is from an earlier process, and not verified yet
 	idle      chan struct{}
 }
 
@@ -54,16 +54,18 @@ func newUpload(o *Outbox, l parts.Layout) *upload {
 	return up
 }
 
-// record is what the journal says of an upload that has begun.
+// record returns the record of an upload that was created.
 func (up *upload) record() journal.Record {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.noted = true
 	l := up.layout
-	return journal.Record{Op: journal.OpUpload, Key: up.remote.Key, Upload: up.remote.ID, Abort: up.remote.AbortDate, CRC: up.remote.CRC32, Header: (*journal.RawHeader)(up.header), Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
+	return journal.Record{Op: journal.OpUpload, Key: up.remote.Key, Upload: up.remote.ID,
+		Abort: up.remote.AbortDate, CRC: up.remote.CRC32, Header: (*journal.RawHeader)(up.header),
+		Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
 }
 
-// drain begins no more streams, and waits for those under way.
+// drain starts no more preuploads, and waits for those in flight.
 func (up *upload) drain(ctx context.Context) error {
 	up.mu.Lock()
 	if !up.closed {
@@ -82,8 +84,7 @@ func (up *upload) drain(ctx context.Context) error {
 	}
 }
 
-// resume lets streams begin again, where the commit that had taken over was not
-// to be yet.
+// resume allows preuploads again, if the commit that had drained the upload is put off.
 func (up *upload) resume() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
@@ -98,16 +99,15 @@ func (up *upload) resume() {
 	}
 }
 
-// restartLocked has the next part be small, if that would be a larger one and S3 has
-// none behind it.
+// restartLocked makes the next part small, if it would be a larger one and S3 has none behind it.
 func (up *upload) restartLocked() {
 	if l := up.layout; !l.IsZero() && up.firstFreeLocked() == up.next && l.Restart(up.next) {
 		up.layout, up.noted = l, false
 	}
 }
 
-// useSmallParts has all parts be small that nobody has begun to send, of a file of this
-// size, but for a huge one.
+// useSmallParts makes all parts small that are not being sent, of a file of this size, unless it is
+// huge.
 func (up *upload) useSmallParts(size int64) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
@@ -121,7 +121,7 @@ func (up *upload) useSmallParts(size int64) {
 	up.layout = l
 }
 
-// firstFreeLocked is the first part of those that may be divided in another way.
+// firstFreeLocked returns the first of the parts whose bounds may still change.
 func (up *upload) firstFreeLocked() int32 {
 	from := up.next
 	for n := range up.done {
@@ -152,17 +152,18 @@ func (up *upload) add(p sentPart) {
 	up.done[p.Num] = p
 }
 
-// noteLayout has the journal know the layout of an upload that was begun.
+// noteLayout journals the layout of an upload that was created.
 func (it *Item) noteLayout(up *upload) {
 	if up.isNoted() {
 		return
 	}
 	if err := it.note(up.record()); err != nil {
-		it.o.log.Debug("some parts will be sent again by a later process", "key", up.remote.Key, "err", err)
+		it.o.log.Debug("some parts will be sent again by a later process", "key", up.remote.Key,
+			"err", err)
 	}
 }
 
-// abort ends an upload that will not be completed, once its streams are.
+// abort aborts an upload that will not be completed, once its preuploads have ended.
 func (o *Outbox) abort(up *upload) {
 	if up == nil {
 		return
@@ -181,7 +182,8 @@ func (o *Outbox) abort(up *upload) {
 		}
 		// Where the policy refuses, the bucket's lifecycle has to end it.
 		if err := o.bucket.Abort(ctx, up.remote); err != nil && !isKind(err, s3backend.NotExist) {
-			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it", "key", up.remote.Key, "upload", up.remote.ID, "err", err)
+			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it",
+				"key", up.remote.Key, "upload", up.remote.ID, "err", err)
 		}
 	})
 }
@@ -192,14 +194,14 @@ func (o *Outbox) abort(up *upload) {
 // Source: Amazon S3 API Reference, AbortMultipartUpload.
 const abortAfter = time.Second
 
-// upload is the upload that was begun, or nil.
+// upload returns the present upload, or nil.
 func (it *Item) upload() *upload {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.up
 }
 
-// giveUpUpload ends an upload that will not be completed.
+// giveUpUpload aborts an upload that will not be completed.
 func (it *Item) giveUpUpload(up *upload) {
 	if up == nil {
 		return
@@ -215,9 +217,10 @@ func (it *Item) giveUpUpload(up *upload) {
 	it.o.abort(up)
 }
 
-// uploadFor returns the upload to complete and the parts it has to have: the one
-// that was begun if the content still fits it, else a new one.
-func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3backend.Header) (*upload, []parts.Part, error) {
+// uploadFor returns the upload to complete and the parts that it has to have: the present one if
+// the content still fits it, else a new one.
+func (it *Item) uploadFor(ctx context.Context, key string, size int64,
+	h *s3backend.Header) (*upload, []parts.Part, error) {
 	seq := it.seq()
 	if up := it.upload(); up != nil {
 		if err := up.drain(ctx); err != nil {
@@ -229,7 +232,8 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64, h *s3back
 		}
 		switch {
 		case up.remote.ID == "": // S3 could not be asked while the file was written
-		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) && parts.End(up.parts) == size:
+		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) &&
+			parts.End(up.parts) == size:
 			up.planned = seq
 			return up, up.parts, up.verify(it.stage)
 		case !up.layout.IsZero() && up.layout.Holds(size):
@@ -274,8 +278,7 @@ func (it *Item) uploaded(up *upload, p parts.Part) bool {
 	return ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq)
 }
 
-// etag is the ETag of the object that the upload's parts make, if S3 has all of size
-// bytes.
+// etag returns the ETag of the object that the parts make, if S3 has all of size bytes.
 func (up *upload) etag(size int64) string {
 	if up == nil {
 		return ""

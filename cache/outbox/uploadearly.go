@@ -7,10 +7,10 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// preuploadSealed sends the parts of a large file that was closed while it settles, so
-// that nothing but the completion of its upload is left to do then. Nobody sees
-// any of it before. What fails is done again by the commit, with all its patience;
-// whoever takes the item back before has only wasted the requests.
+// preuploadSealed sends the parts of a large file that was closed while it settles, so that only
+// the completion of its upload is left to do then. Nobody sees any of it before. What fails is done
+// again by the commit, with all its retries. If the item is taken back before, the requests were in
+// vain.
 func (it *Item) preuploadSealed() {
 	if it.o.breaker.reason() != nil {
 		return
@@ -25,8 +25,8 @@ func (it *Item) preuploadSealed() {
 	it.endPreparing(a)
 }
 
-// beginPreparing begins an attempt that is no delivery yet, of an item that nobody is at work
-// on and that has this state; else it returns no attempt.
+// beginPreparing begins a run that delivers nothing yet, of an item in this state of which no other
+// run is in flight; else it returns none.
 func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -38,13 +38,13 @@ func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
 	return ctx, it.delivery
 }
 
-// endPreparing ends it. If the item was to be delivered meanwhile, it is now.
+// endPreparing ends the run. If the item was to be delivered meanwhile, it is now.
 func (it *Item) endPreparing(a *delivery) {
 	it.mu.Lock()
 	it.delivery = nil
 	due := a.due
 	if it.up != nil {
-		it.up.resume() // for who writes it again
+		it.up.resume() // it may be written again
 	}
 	it.mu.Unlock()
 	close(a.done)
@@ -54,7 +54,7 @@ func (it *Item) endPreparing(a *delivery) {
 	}
 }
 
-// prepare does all of a commit by parts that nobody can see.
+// prepare does everything of a commit by parts that nobody can see.
 func (it *Item) prepare(ctx context.Context) error {
 	if err := it.stage.Open(); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (it *Item) prepare(ctx context.Context) error {
 	return err
 }
 
-// preupload sends the complete parts of a new file while it is written; end is where
-// the last write ended. It returns at once.
+// preupload sends the complete parts of a new file while it is written. end is where the last write
+// ended. It returns at once.
 func (it *Item) preupload(end int64) {
 	if it.stage.BaseFitsOnePut() {
 		it.materializeAsync()
@@ -107,7 +107,8 @@ func (it *Item) preupload(end int64) {
 // takeReady returns the parts that are complete and are not sent yet, as far as they may be in
 // flight. end is where the last write to st ended. The caller sends them and calls partEnded
 // for each.
-func (up *upload) takeReady(end int64, st *stage.Stage, largeParts func() bool) (ready []parts.Part) {
+func (up *upload) takeReady(end int64, st *stage.Stage,
+	largeParts func() bool) (ready []parts.Part) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	for !up.closed && up.inFlight < maxPreuploads && up.next <= parts.MaxCount {
@@ -152,13 +153,13 @@ func (up *upload) seal() {
 	up.sealed = !up.layout.IsZero()
 }
 
-// largePartsFitSettle reports whether larger parts than the first are there while a file settles: with
-// smaller ones it would not be delivered sooner.
+// largePartsFitSettle reports whether parts larger than the first arrive while a file settles: then
+// smaller ones would not deliver it sooner.
 func (o *Outbox) largePartsFitSettle() bool {
 	return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, o.cfg.Settle)
 }
 
-// preuploadTail sends the rest of a closed file, without waiting for what is under way.
+// preuploadTail sends the rest of a closed file, without waiting for what is in flight.
 func (it *Item) preuploadTail() {
 	up := it.upload()
 	if up == nil {
@@ -168,7 +169,7 @@ func (it *Item) preuploadTail() {
 	it.preupload(it.stage.Size())
 }
 
-// preuploadPart sends one part early. Whatever fails is done again by the commit.
+// preuploadPart sends one part early. The commit does again what fails.
 func (it *Item) preuploadPart(up *upload, p parts.Part) {
 	err := it.createUpload(up)
 	if err == nil {
@@ -191,11 +192,10 @@ func (it *Item) preuploadPart(up *upload, p parts.Part) {
 	}
 }
 
-// sendRefusedPart sends a part again that S3 has refused, once for all parts that
-// were on their way. If it is refused again, the program that still writes the file
-// is told by its next write: the file cannot be delivered. One refusal alone does not
-// prove that: right after a policy was changed, some of S3's servers still go by the
-// old one.
+// sendRefusedPart sends a part again that S3 has refused, once for all parts in flight. If it is
+// refused again, the next write to the file returns the error: the file cannot be delivered. One
+// refusal alone does not prove that: right after a change of the policy, some of S3's servers still
+// apply the old one.
 func (it *Item) sendRefusedPart(up *upload, p parts.Part, because error) error {
 	if !up.resending.CompareAndSwap(false, true) {
 		return because
@@ -208,8 +208,8 @@ func (it *Item) sendRefusedPart(up *upload, p parts.Part, because error) error {
 	return err
 }
 
-// denyWrites fails the next write to the file with err, and sends no more parts until it
-// is closed.
+// denyWrites makes the next write to the file return err, and no more parts are sent until it is
+// closed.
 func (it *Item) denyWrites(err error) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -219,8 +219,8 @@ func (it *Item) denyWrites(err error) {
 	it.denied = err
 }
 
-// createUpload creates the upload that the parts go to, once. Where S3 refuses it, the
-// program that still writes is told by its next write.
+// createUpload creates the upload for the parts, once. If S3 refuses it, the next write to the file
+// returns the error.
 func (it *Item) createUpload(up *upload) error {
 	up.create.Do(func() {
 		h, err := it.makeHeader(up.ctx, newCommitID())
@@ -245,5 +245,5 @@ func (it *Item) createUpload(up *upload) error {
 	return up.err
 }
 
-// maxPreuploads is how many parts of one file go up while it is written.
+// maxPreuploads is the maximum number of parts of one file in flight while it is written.
 const maxPreuploads = 32

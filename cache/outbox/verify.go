@@ -6,8 +6,8 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// verify forgets the parts of an earlier process that are not what st holds: they were written
-// again after they had been sent.
+// verify forgets the parts of an earlier process that are not what st holds: the file was changed
+// after they had been sent.
 func (up *upload) verify(st *stage.Stage) error {
 	up.mu.Lock()
 	defer up.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
-// Open makes the staged bytes available to ReadAt and the like; the caller calls
-// Close. Create's caller has them open already. The error is ErrGone where the
-// item was delivered, and its bytes handed on.
+// Open makes the staged bytes available to ReadAt and other methods; the caller calls Close.
+// Create's caller has them open already. The error is ErrGone if the item was delivered, and its
+// bytes handed on.
 func (it *Item) Open() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -19,11 +19,11 @@ func (it *Item) Open() error {
 	return it.stage.Open()
 }
 
-// Close ends the caller's use of the staged bytes, not their way to S3.
+// Close ends the caller's use of the staged bytes. The delivery goes on.
 func (it *Item) Close() { it.stage.Close() }
 
-// WriteAt stages p at off. Its error is the local disk's, or why S3 refuses the
-// file if that is known already.
+// WriteAt stages p at off. The error is the local disk's, or why S3 refuses the file if that is
+// known already.
 func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
 	err = it.change(func() (err error) {
 		if n, err = it.stage.WriteAt(p, off); err != nil {
@@ -34,7 +34,7 @@ func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// Append stages p behind the end, and returns where that was.
+// Append stages p at the end, and returns its offset.
 func (it *Item) Append(p []byte) (off int64, n int, err error) {
 	err = it.change(func() (err error) {
 		if off, n, err = it.stage.Append(p); err != nil {
@@ -67,8 +67,8 @@ func (it *Item) beforeWrite() error {
 	return nil
 }
 
-// afterWrite lets the journal know which bytes over the base are ours, or how many a
-// place holds: for a new file that is one, its size tells.
+// afterWrite journals which bytes over the base are staged, or which are in a slot. A new file in a
+// file of its own needs no record: its size shows it.
 func (it *Item) afterWrite(off, end int64) error {
 	if it.edits.Load() || it.inSlot() {
 		it.logMu.Lock()
@@ -76,7 +76,8 @@ func (it *Item) afterWrite(off, end int64) error {
 		it.logged.Add(off, end)
 		it.logMu.Unlock()
 		if !known {
-			if err := it.note(journal.Record{Op: journal.OpWrite, Dirty: [][2]int64{{off, end}}}); err != nil {
+			if err := it.note(journal.Record{Op: journal.OpWrite,
+				Dirty: [][2]int64{{off, end}}}); err != nil {
 				return err
 			}
 		}
@@ -128,7 +129,7 @@ func (it *Item) Punch(off, end int64) error {
 	})
 }
 
-// noteSize lets the journal know how much of the base is left, or of what is in a place.
+// noteSize journals how much of the base is left, or of what is in a slot.
 func (it *Item) noteSize() error {
 	if !it.edits.Load() && !it.inSlot() {
 		return nil
@@ -140,7 +141,7 @@ func (it *Item) noteSize() error {
 	return it.note(journal.Record{Op: journal.OpTruncate, Size: size, Valid: valid})
 }
 
-// Lseek finds the next hole, or the next data, from off on; ENXIO behind the end.
+// Lseek finds the next hole, or the next data, from off on; ENXIO at and behind the end.
 func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.Lseek(off, hole) }
 
 func (it *Item) writesDenied() error {
@@ -149,8 +150,8 @@ func (it *Item) writesDenied() error {
 	return it.denied
 }
 
-// SetMtime sets the time of the last change, which travels with the file. The
-// caller holds the item, as for SetMode.
+// SetMtime sets the time of the last change, which is delivered with the file. The caller holds the
+// item, as for SetMode.
 func (it *Item) SetMtime(t time.Time) error {
 	it.changing.RLock()
 	defer it.changing.RUnlock()
@@ -164,7 +165,7 @@ func (it *Item) SetMtime(t time.Time) error {
 	return nil
 }
 
-// SetMode sets the permission bits, which travel with the file.
+// SetMode sets the permission bits, which are delivered with the file.
 func (it *Item) SetMode(mode uint32) error {
 	it.changing.RLock()
 	defer it.changing.RUnlock()

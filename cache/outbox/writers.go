@@ -17,7 +17,7 @@ type Writer interface {
 // maxWriters is how many writers of one file are remembered: those that wrote last.
 const maxWriters = 16
 
-// writers are those who have changed a file, the last one last. Item.mu guards them.
+// writers are the processes that have changed a file, the last one last. Item.mu guards them.
 type writers []writing
 
 // writing is what is remembered of one writer.
@@ -29,7 +29,8 @@ type writing struct {
 	killed bool      // by a signal
 }
 
-// add makes w the last writer, and returns what has to be let go for that.
+// add makes w the last writer, and returns those that are not remembered any more. The caller
+// releases them.
 func (ws *writers) add(w writing) (gone []writing) {
 	if n := len(*ws); n > 0 && (*ws)[n-1].by == w.by && !(*ws)[0].begun { // as nearly always
 		(*ws)[n-1] = w
@@ -72,8 +73,8 @@ func (ws *writers) clear() {
 	*ws = nil
 }
 
-// BegunBy notes that w has made the file, or truncated it to nothing: what others did
-// before is no matter any more. It may be nil, for somebody unknown.
+// BegunBy records that w has created the file, or truncated it to nothing: what others did before
+// does not count any more. w is nil for an unknown process.
 func (it *Item) BegunBy(w Writer) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -111,8 +112,8 @@ func (it *Item) OpenedBy(w Writer) {
 	}
 }
 
-// ClosedBy notes that w has closed a descriptor of the file, because a signal ends it if
-// killed is set. Whoever has not written the file is no matter.
+// ClosedBy records that w has closed a descriptor of the file, because a signal ends it if killed
+// is set. It has no effect if w has not changed the file.
 func (it *Item) ClosedBy(w Writer, killed bool) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -123,9 +124,8 @@ func (it *Item) ClosedBy(w Writer, killed bool) {
 	}
 }
 
-// interruptIfKilledLocked interrupts the file if a writer is known to have been killed, of whom no
-// more is to be known. Whoever has only made it counts when it is closed: another may
-// write all that is to be in it.
+// interruptIfKilledLocked interrupts the file if a writer is known to have been killed. A writer
+// that has only created the file counts when it is closed: another may write all of its content.
 func (it *Item) interruptIfKilledLocked(closed bool) {
 	for _, x := range slices.Clone(it.writtenBy) {
 		if x.killed && (closed || !x.begun) {
@@ -135,8 +135,8 @@ func (it *Item) interruptIfKilledLocked(closed bool) {
 	}
 }
 
-// checkWriters interrupts the file if a signal has ended one of its writers. Who closed it
-// the settle time ago and goes on is done with it: how that one ends is no matter.
+// checkWriters interrupts the file if a signal has ended one of its writers. A writer that closed
+// it the settle time ago, and still runs, is done with it: how it ends does not count any more.
 func (it *Item) checkWriters(closed bool) {
 	it.mu.Lock()
 	all := slices.Clone(it.writtenBy)
@@ -180,8 +180,8 @@ func (it *Item) CheckWritersLater() {
 	})
 }
 
-// settleWriters asks the writers of a file that has settled, for the last time. It reports
-// whether the file stays here for what one of them says.
+// settleWriters checks the writers of a file that has settled, for the last time. It reports
+// whether the file stays here for that.
 func (it *Item) settleWriters() bool {
 	it.mu.Lock()
 	open := it.writers > 0 || len(it.writtenBy) == 0
@@ -205,7 +205,8 @@ func (it *Item) settleWriters() bool {
 	it.mu.Unlock()
 	if news {
 		if err := it.seal(); err != nil {
-			it.o.log.Error("the journal cannot say that a signal has ended the writer of a file", "key", it.Key(), "err", err)
+			it.o.log.Error("the journal cannot say that a signal has ended the writer of a file",
+				"key", it.Key(), "err", err)
 		}
 	}
 	if kept {

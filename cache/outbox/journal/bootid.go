@@ -37,7 +37,8 @@ func diskSequence(dir string) string {
 	if unix.Stat(dir, &st) != nil {
 		return ""
 	}
-	device := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)))
+	device := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(uint64(st.Dev)),
+		unix.Minor(uint64(st.Dev)))
 	for _, disk := range []string{device, device + "/.."} { // of a partition it is its disk's
 		if seq, err := os.ReadFile(disk + "/diskseq"); err == nil {
 			return strings.TrimSpace(string(seq))

@@ -14,41 +14,46 @@ import (
 type Record struct {
 	Op string `json:"op"`
 
-	Name      string      `json:"name,omitempty"`   // create: of the staged file, if the item is in a slot
-	Folder    bool        `json:"folder,omitempty"` // create
-	Aside     bool        `json:"aside,omitempty"`  // create: the item counts from its first record of obsolete versions on
-	Key       string      `json:"key,omitempty"`    // create, rename, upload
-	Over      *Version    `json:"over,omitempty"`   // create, rename, commit
-	Base      *Version    `json:"base,omitempty"`   // create
-	Header    *RawHeader  `json:"header,omitempty"` // create, upload
-	Obsolete  []Version   `json:"leave,omitempty"`  // rename, leave
+	Name   string     `json:"name,omitempty"`   // create: of the staged file, in a slot
+	Folder bool       `json:"folder,omitempty"` // create: a directory marker
+	Aside  bool       `json:"aside,omitempty"`  // create: it does not count before an obsolete record
+	Key    string     `json:"key,omitempty"`    // create, rename, upload
+	Over   *Version   `json:"over,omitempty"`   // create, rename, commit: what the commit replaces
+	Base   *Version   `json:"base,omitempty"`   // create: what the content lies over
+	Header *RawHeader `json:"header,omitempty"` // create, upload
+
+	Obsolete  []Version   `json:"leave,omitempty"`  // rename, obsolete
 	Ambiguous []Ambiguous `json:"lost,omitempty"`   // create, rename, open, remove
-	Conflict  bool        `json:"beside,omitempty"` // rename
+	Conflict  bool        `json:"beside,omitempty"` // rename: it becomes a conflict copy
 	// Displaced is the staged file that was pending under the new name and is not any more.
-	Displaced     string          `json:"instead,omitempty"` // rename
-	Dirty         [][2]int64      `json:"dirty,omitempty"`   // write, seal
-	Size          int64           `json:"size,omitempty"`    // truncate, seal
-	Valid         int64           `json:"valid,omitempty"`   // truncate, seal: how much of the base is left
-	Mtime         filetime.Time   `json:"mtime,omitzero"`    // seal
-	Mode          *uint32         `json:"mode,omitempty"`    // create, mode, seal
-	Set           bool            `json:"set,omitempty"`     // seal: a program set time or mode
-	Killed        bool            `json:"killed,omitempty"`  // seal: the file is interrupted
-	Why           string          `json:"why,omitempty"`     // seal, refuse: the reason; empty: a signal ended the writer
-	Rewrite       bool            `json:"rewrite,omitempty"` // seal: only writing it again from nothing completes it
-	Boot          string          `json:"boot,omitempty"`    // seal: see Boot; empty once the bytes are synced
-	Sum           *uint32         `json:"sum,omitempty"`     // seal: CRC-32 of all bytes, of a file in a slot
-	Commit        string          `json:"commit,omitempty"`  // seal, try: the commit ID of the content
-	Upload        string          `json:"upload,omitempty"`  // upload, part: its id
-	Layout        int64           `json:"layout,omitempty"`  // upload: the size of the first parts
-	LayoutVersion int             `json:"grows,omitempty"`   // upload: the layout's version
-	Restarts      []int32         `json:"anew,omitempty"`    // upload: where the layout restarts with small parts
-	Parts         []parts.Part    `json:"parts,omitempty"`   // upload: as planned for an edit
-	Abort         time.Time       `json:"abort,omitzero"`    // upload: when the bucket's lifecycle aborts it
-	CRC           bool            `json:"crc,omitempty"`     // upload: its parts carry checksums
-	Part          *parts.Part     `json:"part,omitempty"`    // part
-	S3            *s3backend.Part `json:"s3,omitempty"`      // part
-	Moves         []Move          `json:"moves,omitempty"`   // move
-	Dir           *DirMove        `json:"dir,omitempty"`     // move, of a directory
+	Displaced string `json:"instead,omitempty"` // rename
+
+	Dirty [][2]int64    `json:"dirty,omitempty"` // write, seal: staged ranges
+	Size  int64         `json:"size,omitempty"`  // truncate, seal
+	Valid int64         `json:"valid,omitempty"` // truncate, seal: how much of the base is left
+	Mtime filetime.Time `json:"mtime,omitzero"`  // seal
+	Mode  *uint32       `json:"mode,omitempty"`  // create, mode, seal
+	Set   bool          `json:"set,omitempty"`   // seal: a program set the time or the mode
+
+	Killed  bool    `json:"killed,omitempty"`  // seal: the file is interrupted
+	Why     string  `json:"why,omitempty"`     // seal, refuse: why; empty for a signal
+	Rewrite bool    `json:"rewrite,omitempty"` // seal: only writing it from nothing completes it
+	Boot    string  `json:"boot,omitempty"`    // seal: of Boot; empty once the bytes are synced
+	Sum     *uint32 `json:"sum,omitempty"`     // seal: CRC-32 of all bytes, in a slot
+	Commit  string  `json:"commit,omitempty"`  // seal, try: the commit ID of the content
+
+	Upload        string          `json:"upload,omitempty"` // upload, part: its ID
+	Layout        int64           `json:"layout,omitempty"` // upload: the size of the first parts
+	LayoutVersion int             `json:"grows,omitempty"`  // upload
+	Restarts      []int32         `json:"anew,omitempty"`   // upload: where small parts begin again
+	Parts         []parts.Part    `json:"parts,omitempty"`  // upload: as planned for an edit
+	Abort         time.Time       `json:"abort,omitzero"`   // upload: when the lifecycle aborts it
+	CRC           bool            `json:"crc,omitempty"`    // upload: its parts carry checksums
+	Part          *parts.Part     `json:"part,omitempty"`   // part
+	S3            *s3backend.Part `json:"s3,omitempty"`     // part
+
+	Moves []Move   `json:"moves,omitempty"` // move
+	Dir   *DirMove `json:"dir,omitempty"`   // move, of a directory
 }
 
 // The steps in the life of a pending file that are journaled.
@@ -121,7 +126,8 @@ func (v *Version) Object() s3backend.Object {
 
 // ops are all values of Record.Op.
 var ops = []string{
-	OpCreate, OpWrite, OpTruncate, OpMode, OpOpen, OpSeal, OpRefuse, OpTry, OpRename, OpObsolete, OpCommit, OpUpload, OpPart, OpGiveUp,
+	OpCreate, OpWrite, OpTruncate, OpMode, OpOpen, OpSeal, OpRefuse, OpTry, OpRename, OpObsolete,
+	OpCommit, OpUpload, OpPart, OpGiveUp,
 	OpMove, OpTakeBack, OpRemove, OpRemoved,
 }
 
@@ -140,7 +146,7 @@ type Move struct {
 type DirMove struct {
 	From    string   `json:"from"` // prefixes
 	To      string   `json:"to"`
-	Markers []string `json:"markers,omitempty"` // keys of the directory markers below From that S3 holds
+	Markers []string `json:"markers,omitempty"` // keys of directory markers below From at S3
 }
 
 // Rename returns the new key of an object, and whether the object is below From.

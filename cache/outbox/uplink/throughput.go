@@ -49,5 +49,6 @@ func (t *throughput) during(d time.Duration) int64 {
 		return initialBudget
 	}
 	first := t.samples[0]
-	return int64(float64(t.sent-first.sent) * float64(d) / float64(max(t.clock-first.clock, minInterval)))
+	return int64(float64(t.sent-first.sent) * float64(d) / float64(max(t.clock-first.clock,
+		minInterval)))
 }

@@ -105,16 +105,17 @@ func (l *Limiter) Acquire(ctx context.Context, owner any, n int64) (*Ticket, err
 	return nil, context.Cause(ctx)
 }
 
-// OnRead has f called with how many bytes more were read from the body: fewer than none where
-// the request is sent again, and where it ends, so that the sum is what is in flight. f is
-// called before the request ends, by one goroutine at a time. OnRead of a nil Ticket does nothing.
+// OnRead sets f, which is called with the number of bytes that were read from the body since
+// the last call. It is negative when the request is sent again, and when it ends, so that the
+// sum is what is in flight. f is called before the request ends, by one goroutine at a time.
+// OnRead of a nil Ticket does nothing.
 func (t *Ticket) OnRead(f func(n int64)) {
 	if t != nil {
 		t.onRead = f
 	}
 }
 
-// readTo notes that the body was read up to pos. The caller holds the limiter's mu.
+// readTo records that the body was read up to pos. The caller holds the limiter's mu.
 func (t *Ticket) readTo(pos int64) {
 	if n := pos - t.read; n != 0 && t.onRead != nil && !t.over {
 		t.read = pos
@@ -148,8 +149,7 @@ func (l *Limiter) done(t *Ticket, err error) {
 	l.admitLocked()
 }
 
-// progress notes that the body has been read up to pos: less than before where it is sent
-// again.
+// progress records that the body has been read up to pos: less than before if it is sent again.
 func (t *Ticket) progress(pos int64) {
 	t.limiter.progress(t, min(pos, t.n))
 }
@@ -190,11 +190,14 @@ func (l *Limiter) endLocked(t *Ticket) {
 func (l *Limiter) admitLocked() {
 	for l.requests < l.max && len(l.waiting) > 0 {
 		if l.next == nil {
-			l.next = slices.MinFunc(l.waiting, func(a, b *Ticket) int { return l.priorityLocked(a) - l.priorityLocked(b) })
+			l.next = slices.MinFunc(l.waiting, func(a, b *Ticket) int {
+				return l.priorityLocked(a) - l.priorityLocked(b)
+			})
 		}
 		t := l.next
 		l.throughput.tick(l.unsent > 0)
-		if l.withBody >= minInFlight && l.unsent+t.n > max(minInFlight*parts.Size, l.throughput.during(window)) {
+		if l.withBody >= minInFlight && l.unsent+t.n > max(minInFlight*parts.Size,
+			l.throughput.during(window)) {
 			return
 		}
 		l.withdrawLocked(t)
