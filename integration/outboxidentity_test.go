@@ -99,7 +99,7 @@ s3 =
 				t.Error("it was sent to the other bucket")
 			}
 			g.when(nil)
-			types(&one, "s3share recover", 0, "is delivered")
+			types(&one, "s3share recover", 0, "delivered in ")
 			direct.awaitObject(delivery+"f", []byte("ours\n"))
 			types(&other, "s3share mount exchange && s3share unmount exchange", 0)
 		})

@@ -38,7 +38,7 @@ func TestRecover(t *testing.T) {
 	}
 	g.when(nil)
 	out, err := m.recover()
-	if err != nil || !containsAll(out, []string{"delivering", "is delivered\n"}) {
+	if err != nil || !containsAll(out, []string{"1 file, 5 B delivered in "}) {
 		t.Errorf("recover: %v\n%s", err, out)
 	}
 	direct.awaitObject(small, []byte("small"))

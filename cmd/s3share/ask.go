@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -15,7 +16,9 @@ import (
 
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
-func askEach(args []string, what string, timeout time.Duration, say func(p control.Target, a control.FileAnswer) error) error {
+//
+// begin, if it is not nil, is called before the first is asked, and what it returned after the last.
+func askEach(args []string, what string, timeout time.Duration, begin func(context.Context, []control.Target) (end func()), say func(p control.Target, a control.FileAnswer) error) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
 	places, problem := control.TargetsToAsk(ctx, args)
@@ -28,6 +31,9 @@ func askEach(args []string, what string, timeout time.Duration, say func(p contr
 	all := []error{problem}
 	if len(places) == 0 && problem == nil {
 		return errNothingMounted
+	}
+	if begin != nil {
+		defer begin(ctx, places)()
 	}
 	for _, p := range places {
 		if p.Client == nil {

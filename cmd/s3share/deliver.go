@@ -20,7 +20,7 @@ that a write failed. It is sent as it is; to write it again resolves it as well.
 ` + exitCodes,
 		Args: argRange(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/deliver", 0, func(p control.Target, a control.FileAnswer) error { return printDelivering(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/deliver", 0, nil, func(p control.Target, a control.FileAnswer) error { return printDelivering(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }

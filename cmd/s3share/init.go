@@ -325,7 +325,9 @@ func (in *initCmd) finish(n ui.Printer, s *config.Settings, plan *access.Plan) e
 	i := plan.Invitation()
 	l, err := config.AddExchange(in.config, in.name, config.NewEntry(i, s.Profile))
 	if err != nil {
-		return fmt.Errorf("the bucket is set up, but the config file is not written: %w", err)
+		in.showLine(n, plan) // the client can join all the same
+		return hint.With(fmt.Errorf("the bucket is set up, but the config file is not written: %w", err),
+			"once that is mended, run the same command again: it changes nothing more at S3")
 	}
 	if in.json {
 		if err := writeJSON(n.Out, plan); err != nil {

@@ -153,6 +153,14 @@ func TestInitRefuses(t *testing.T) {
 	}
 }
 
+// TestInitPrintsTheLineThoughItIsNotWrittenDown sets a bucket up where the config file cannot be
+// written: the client's line is printed all the same.
+func TestInitPrintsTheLineThoughItIsNotWrittenDown(t *testing.T) {
+	dir := testhome.Home(t)
+	f := setUp{}.aws(t, dir)
+	golden(t, "init-not-written", dir, append(f.as("OWNER"), "XDG_CONFIG_HOME=/proc"), setUp{}.command("--yes")...)
+}
+
 // TestJoin has the client take the line that init printed.
 func TestJoin(t *testing.T) {
 	dir := testhome.Home(t)

@@ -21,7 +21,7 @@ attempt; without an argument, on every mount of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/retry", 0, func(p control.Target, a control.FileAnswer) error { return printRetried(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/retry", 0, nil, func(p control.Target, a control.FileAnswer) error { return printRetried(cmd.OutOrStdout(), p, a) })
 		},
 	}
 }

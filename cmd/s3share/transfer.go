@@ -116,7 +116,7 @@ func (m *transferCmd) openNotes(s *config.Settings, errs io.Writer) *transfer.No
 
 // summary is the final line.
 func (m *transferCmd) summary(t transfer.Total, took time.Duration) string {
-	line := fmt.Sprintf("%s, %s %s in %s", ui.Count(t.Files, "file"), ui.SizeText(t.Bytes), m.past, tookText(took))
+	line := ui.MovedText(t.Files, t.Bytes, m.past, took)
 	if t.Present > 0 {
 		line += fmt.Sprintf("; %s there already", wasText(t.Present))
 	}
@@ -131,16 +131,6 @@ func wasText(n int) string {
 		return "1 was"
 	}
 	return fmt.Sprintf("%d were", n)
-}
-
-func tookText(d time.Duration) string {
-	if d < 10*time.Second {
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	if d < 2*time.Minute {
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
 }
 
 // transferReport tells of the files that need a word, each on a line.

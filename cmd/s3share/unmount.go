@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/spf13/cobra"
@@ -37,7 +38,7 @@ is 1.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			return unmount(ctx, args[0], ask, cmd.ErrOrStderr())
+			return unmount(ctx, args[0], ask, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().BoolVar(&ask.Keep, "keep", false, "undo the mount even if something cannot be delivered")
@@ -45,7 +46,7 @@ is 1.
 	return cmd
 }
 
-func unmount(ctx context.Context, name string, ask control.UnmountRequest, errs io.Writer) error {
+func unmount(ctx context.Context, name string, ask control.UnmountRequest, out, errs io.Writer) error {
 	dir, err := mounts.ResolveDir(name)
 	if err != nil {
 		return fmt.Errorf("cannot unmount %s: %w", name, err)
@@ -54,7 +55,7 @@ func unmount(ctx context.Context, name string, ask control.UnmountRequest, errs 
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	err = askUnmount(ctx, dir, ask, errs)
+	err = askUnmount(ctx, dir, ask, out, errs)
 	var un *unmountedError
 	switch {
 	case err == nil:
@@ -70,7 +71,7 @@ type unmountedError struct{ error }
 
 func (u *unmountedError) Unwrap() error { return u.error }
 
-func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest, errs io.Writer) error {
+func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest, out, errs io.Writer) error {
 	m, err := mounts.At(dir)
 	if err != nil {
 		return err
@@ -91,9 +92,10 @@ func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest, err
 	if held := mounts.Users(dir); st.Mounted && len(held) > 0 {
 		return busyError(held)
 	}
-	bar := ui.NewProgress(errs)
+	bar, began := ui.NewProgress(errs), time.Now()
 	last, err := link.Unmount(ctx, ask, bar.Show)
 	bar.End()
+	ui.PrintDelivered(out, last.Done, last.DoneBytes, time.Since(began))
 	if ctx.Err() != nil && last.Outcome != control.OutcomeUnmounted {
 		return interruptedOutcome(dir, st, last)
 	}

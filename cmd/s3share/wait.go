@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
@@ -26,7 +30,9 @@ of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/wait", timeout, func(p control.Target, a control.FileAnswer) error {
+			progress := &waitProgress{bar: ui.NewProgress(cmd.ErrOrStderr()), out: cmd.OutOrStdout()}
+			return askEach(args, "/wait", timeout, progress.begin, func(p control.Target, a control.FileAnswer) error {
+				progress.answered(p, a)
 				ui.PrintUndelivered(cmd.ErrOrStderr(), a.Left)
 				ui.PrintConflicts(cmd.ErrOrStderr(), a.Conflicts)
 				switch {
@@ -46,4 +52,83 @@ of this user.
 	}
 	addTimeout(cmd.Flags(), &timeout, "")
 	return cmd
+}
+
+// waitProgress shows how far the mounts have come that are waited for, and says at the end what
+// was delivered.
+type waitProgress struct {
+	bar *ui.Progress
+	out io.Writer
+
+	mu       sync.Mutex // guards the fields below
+	tally    control.Tally
+	finished map[string]bool // by the mountpoint: no more is to be counted there
+}
+
+// waitInterval lies between two looks.
+const waitInterval = 300 * time.Millisecond
+
+// begin looks at what waits, and goes on until end is called.
+func (w *waitProgress) begin(ctx context.Context, places []control.Target) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	w.finished = map[string]bool{}
+	w.look(ctx, places)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(waitInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				w.look(ctx, places)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+		w.bar.End()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		e := w.tally.Event()
+		ui.PrintDelivered(w.out, e.Done, e.DoneBytes, w.tally.Took())
+	}
+}
+
+func (w *waitProgress) look(ctx context.Context, places []control.Target) {
+	for _, p := range places {
+		if p.Client == nil {
+			continue
+		}
+		if st, err := p.Client.Waiting(ctx, p.Path); err == nil {
+			w.add(p, st.Pending, false)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bar.Show(w.tally.Event())
+}
+
+// answered takes in what is left where the daemon has answered.
+func (w *waitProgress) answered(p control.Target, a control.FileAnswer) {
+	if p.Client != nil {
+		w.add(p, a.Left, true)
+	}
+	if len(a.Left)+len(a.Conflicts) > 0 { // which is listed now
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.bar.End()
+	}
+}
+
+func (w *waitProgress) add(p control.Target, all []outbox.Status, last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if name := p.String(); !w.finished[name] {
+		w.tally.Add(name, all)
+		w.finished[name] = last
+	}
 }

@@ -236,10 +236,14 @@ const (
 // Event is one line of the answer to POST /unmount.
 type Event struct {
 	Phase     string          `json:"phase"`
-	Files     int             `json:"files"`             // not delivered yet
-	Bytes     int64           `json:"bytes"`             // of these files
-	Sent      int64           `json:"sent"`              // bytes of Bytes that S3 has
-	Waiting   string          `json:"waiting,omitempty"` // why nothing is delivered at present
+	Files     int             `json:"files"`                // not delivered yet
+	Bytes     int64           `json:"bytes"`                // of these files
+	Sent      int64           `json:"sent"`                 // bytes of Bytes that S3 has
+	InFlight  int64           `json:"in_flight,omitempty"`  // bytes of Bytes more that are on their way
+	Speed     int64           `json:"speed,omitempty"`      // bytes a second
+	Done      int             `json:"done,omitempty"`       // files delivered since it was asked
+	DoneBytes int64           `json:"done_bytes,omitempty"` // bytes of these
+	Waiting   string          `json:"waiting,omitempty"`    // why nothing is delivered at present
 	Outcome   string          `json:"outcome,omitempty"`
 	Error     string          `json:"error,omitempty"`
 	Left      []outbox.Status `json:"left,omitempty"`

@@ -112,7 +112,7 @@ func FindDaemon(ctx context.Context, dir string, uids ...int) (*Client, State, e
 		case ctx.Err() != nil:
 			return nil, State{}, hint.ErrInterrupted
 		case errors.Is(err, context.DeadlineExceeded):
-			return nil, State{}, fmt.Errorf("its daemon gave no answer in %s", statusTimeout)
+			return nil, State{}, link.noAnswer()
 		case errors.Is(err, errAnswerTooLong):
 			return nil, State{}, err
 		}
@@ -208,18 +208,44 @@ func (l *Client) Post(ctx context.Context, path string, body, answer any) error 
 	return json.NewDecoder(l.answer(resp.Body)).Decode(answer)
 }
 
-// statusTimeout is how long a daemon may take to tell what it does.
-const statusTimeout = 10 * time.Second
+const (
+	// statusTimeout is how long a daemon may take to tell what it does.
+	statusTimeout = 10 * time.Second
+	// foreignTimeout is the same of another user's daemon, which may hang on purpose: it
+	// answers from memory.
+	foreignTimeout = time.Second
+	// checkTimeout is how long that takes where it asks S3 before.
+	checkTimeout = 3 * time.Second
+)
+
+// timeout is how long the daemon may take for a request that takes an own daemon at most
+// own, and another user's at most foreign.
+func (l *Client) timeout(own, foreign time.Duration) time.Duration {
+	if l.Foreign() {
+		return foreign
+	}
+	return own
+}
+
+// noAnswer says that the daemon did not tell in time what it does.
+func (l *Client) noAnswer() error {
+	if l.Foreign() {
+		return fmt.Errorf("its daemon, which runs as %s, gave no answer in %s", userName(l.UID), foreignTimeout)
+	}
+	return fmt.Errorf("its daemon gave no answer in %s", statusTimeout)
+}
 
 // errOtherVersion says that a daemon does not know a request.
 var errOtherVersion = hint.With(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
 
 // Status asks what the daemon does.
-func (l *Client) Status(ctx context.Context) (State, error) { return l.get(ctx, "/status") }
+func (l *Client) Status(ctx context.Context) (State, error) {
+	return l.get(ctx, "/status", l.timeout(statusTimeout, foreignTimeout))
+}
 
 // checkedStatus is status after the daemon has asked S3 whether it answers.
 func (l *Client) checkedStatus(ctx context.Context) (State, error) {
-	return l.get(ctx, "/status?check")
+	return l.get(ctx, "/status?check", l.timeout(statusTimeout, checkTimeout))
 }
 
 // File asks what is known of the file or directory at path.
@@ -232,7 +258,7 @@ func (l *Client) File(ctx context.Context, path string) (st State, err error) {
 
 // Waiting asks what waits at path or below it, and no more.
 func (l *Client) Waiting(ctx context.Context, path string) (st State, err error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout(statusTimeout, foreignTimeout))
 	defer cancel()
 	err = l.Post(ctx, "/file", FileRequest{Path: jsonbytes.String(path), Waiting: true}, &st)
 	return st, err
@@ -257,8 +283,8 @@ func (l *Client) Outcomes(ctx context.Context, paths []string) []FileState {
 	return all
 }
 
-func (l *Client) get(ctx context.Context, path string) (State, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+func (l *Client) get(ctx context.Context, path string, timeout time.Duration) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	resp, err := l.do(ctx, http.MethodGet, path, nil)
 	if err != nil {

@@ -129,12 +129,20 @@ func TargetsToAsk(ctx context.Context, args []string) ([]Target, error) {
 // NotYourMount refuses to take another user's word for settings: root's credentials
 // would go where that user wants them.
 func NotYourMount(dir string, uid int) error {
-	who, as := fmt.Sprintf("the user %d", uid), fmt.Sprintf("#%d", uid)
+	who, as := userName(uid), fmt.Sprintf("#%d", uid)
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		who, as = u.Username, u.Username
+		as = u.Username
 	}
 	return hint.With(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
 		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellQuote(as)))
+}
+
+// userName is what people call a user.
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("the user %d", uid)
 }
 
 // NotMounted says what is wrong with dir, on which nothing is mounted.

@@ -63,8 +63,11 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 		defer cancel()
 	}
 	bar := ui.NewProgress(errs)
-	last, _ := d.deliver(deadline, nil, bar.Show)
+	var tally control.Tally
+	last, _ := d.deliver(deadline, nil, &tally, bar.Show)
 	bar.End()
+	d.count(&tally, &last)
+	ui.PrintDelivered(out, last.Done, last.DoneBytes, tally.Took())
 	beside := d.cache.Conflicts("")
 	ui.PrintUndelivered(errs, last.Left)
 	ui.PrintConflicts(errs, beside)
@@ -79,6 +82,5 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	case len(beside) > 0:
 		return hint.With(errors.New("all is delivered, but "+ui.ConflictsText(beside)), ui.ConflictsHint)
 	}
-	fmt.Fprintf(out, "all of %s is delivered\n", s.Label())
 	return nil
 }

@@ -70,12 +70,15 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithTimeout(ctx, ask.Timeout)
 		defer cancel()
 	}
+	d.log.Info("an unmount is asked for", "keep", ask.Keep, "timeout", ask.Timeout)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	send := func(e control.Event) {
 		_ = json.NewEncoder(w).Encode(e) // whoever asked may be gone
 		_ = http.NewResponseController(w).Flush()
 	}
-	last := d.unmount(ctx, ask.Keep, send)
+	var tally control.Tally
+	last := d.unmount(ctx, ask.Keep, &tally, send)
+	d.count(&tally, &last)
 	last.Conflicts = d.cache.Conflicts("")
 	if r.Context().Err() == nil {
 		send(last)
@@ -84,13 +87,13 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 
 // unmount delivers, undoes the mount, and waits until the daemon has ended but for
 // this answer. It returns the last event.
-func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.Event)) control.Event {
+func (d *mountDaemon) unmount(ctx context.Context, keep bool, tally *control.Tally, send func(control.Event)) control.Event {
 	var worth *patience // nil: what is left may not stay in the outbox
 	if keep {
 		worth = &patience{}
 	}
 	if d.serving.Load() {
-		if e, ok := d.deliver(ctx, worth, send); !ok {
+		if e, ok := d.deliver(ctx, worth, tally, send); !ok {
 			return e
 		}
 		err := d.server.Unmount()
@@ -104,7 +107,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, send func(control.
 	}
 	<-d.gone
 	for waiting := ctx; ; {
-		e, left := d.progress(control.PhaseFinishing)
+		e, left := d.progress(control.PhaseFinishing, tally)
 		send(e)
 		if worth != nil && d.notWorth(worth, left) {
 			d.allowLeftovers()
@@ -141,13 +144,13 @@ func (d *mountDaemon) unmountedEvent() control.Event {
 // deliver waits until all is delivered and the mount can be undone, or until it is not
 // worth waiting any more, if what is left may stay. Else it returns false and the last
 // event.
-func (d *mountDaemon) deliver(ctx context.Context, worth *patience, send func(control.Event)) (control.Event, bool) {
+func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *control.Tally, send func(control.Event)) (control.Event, bool) {
 	draining, stop := context.WithCancel(ctx)
 	defer stop()
 	drained := make(chan error, 1)
 	go func() { drained <- d.cache.Drain(draining) }()
 	for {
-		e, left := d.progress(control.PhaseDelivering)
+		e, left := d.progress(control.PhaseDelivering, tally)
 		send(e)
 		if worth != nil && d.notWorth(worth, left) {
 			return control.Event{}, true
@@ -185,18 +188,22 @@ func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
 }
 
 // progress is how the delivery stands, and what is left of it.
-func (d *mountDaemon) progress(phase string) (control.Event, []outbox.Status) {
-	e := control.Event{Phase: phase}
+func (d *mountDaemon) progress(phase string, tally *control.Tally) (control.Event, []outbox.Status) {
 	left := control.Undelivered(d.cache.Status())
-	for _, st := range left {
-		e.Files++
-		e.Bytes += st.Size
-		e.Sent += st.Sent
-	}
-	if e.Files > 0 {
+	tally.Add("", left)
+	e := tally.Event()
+	e.Phase = phase
+	if len(left) > 0 {
 		e.Waiting = d.whyWaiting()
 	}
 	return e, left
+}
+
+// count has the last event say how much was delivered.
+func (d *mountDaemon) count(tally *control.Tally, last *control.Event) {
+	tally.Add("", d.cache.Status())
+	e := tally.Event()
+	last.Done, last.DoneBytes = e.Done, e.DoneBytes
 }
 
 // whyWaiting is why nothing is delivered at present, "" where something may be.

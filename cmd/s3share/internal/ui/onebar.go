@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -10,19 +11,23 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
+// barWidth is how wide a bar is at most, in columns.
+const barWidth = 40
+
 // oneBar is a progress bar with lines above it. Where there is no terminal it is the lines alone.
 type oneBar struct {
 	w        io.Writer
 	label    func() string
 	counters decor.Decorator
-	bars     *mpb.Progress // nil where there is no terminal, and once it has ended
-	bar      *mpb.Bar      // nil until there is something to show
+	bars     *mpb.Progress          // nil where there is no terminal, and once it has ended
+	bar      *mpb.Bar               // nil until there is something to show
+	rest     atomic.Pointer[string] // how fast it goes, and how long it takes
 }
 
 func newOneBar(w io.Writer, counters decor.Decorator, label func() string) *oneBar {
 	b := &oneBar{w: w, label: label, counters: counters}
 	if hint.WritesToTerminal(w) {
-		b.bars = mpb.New(mpb.WithOutput(hint.RawWriter(w)), mpb.WithWidth(40))
+		b.bars = mpb.New(mpb.WithOutput(hint.RawWriter(w)))
 	}
 	return b
 }
@@ -36,12 +41,29 @@ func (b *oneBar) set(done, all int64) {
 		return
 	}
 	if b.bar == nil {
-		b.bar = b.bars.AddBar(0, mpb.BarRemoveOnComplete(),
+		b.bar = b.bars.AddBar(0, mpb.BarRemoveOnComplete(), mpb.BarWidth(barWidth),
 			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.label() })),
-			mpb.AppendDecorators(b.counters))
+			mpb.AppendDecorators(b.counters, decor.Any(func(decor.Statistics) string {
+				if rest := b.rest.Load(); rest != nil {
+					return *rest
+				}
+				return ""
+			})))
 	}
 	b.bar.SetTotal(all, false)
 	b.bar.SetCurrent(done)
+}
+
+// pace shows how fast it goes, in bytes a second, and how long it takes for what is left.
+func (b *oneBar) pace(left, speed int64) {
+	rest := ""
+	if speed > 0 {
+		rest = "  " + speedText(speed)
+	}
+	if text := leftText(left, speed); text != "" {
+		rest += "  " + text
+	}
+	b.rest.Store(&rest)
 }
 
 // Line prints a line, above the bar if there is one.

@@ -3,17 +3,17 @@ package ui
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// Progress shows how a delivery goes on: a bar on a terminal, else a line.
+// Progress shows on a terminal how a delivery goes on: one bar for all files.
 type Progress struct {
 	*oneBar
 	label    string
-	maxBytes int64 // bytes: the greatest total seen, since what is delivered is not listed
-	printed  bool
+	maxBytes int64  // the greatest total seen: the daemon of an earlier version does not count what is delivered
 	why      string // what was said of why nothing is delivered
 }
 
@@ -29,21 +29,41 @@ func (p *Progress) Show(e control.Event) {
 	if e.Files == 0 && p.bar == nil {
 		return
 	}
-	p.label = fmt.Sprintf("delivering %s", Count(e.Files, "file"))
+	p.label = "delivering " + Count(e.Files, "file")
+	if all := e.Files + e.Done; e.Done > 0 {
+		p.label = fmt.Sprintf("delivered %d of %s", e.Done, Count(all, "file"))
+	}
 	if e.Waiting != p.why {
 		if p.why = e.Waiting; p.why != "" {
 			p.Line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", hint.OneLine(p.why)))
 		}
 	}
-	if p.bars == nil {
-		if !p.printed {
-			fmt.Fprintf(p.w, "%s, %s\n", p.label, SizeText(e.Bytes-e.Sent))
-			p.printed = true
-		}
-		return
+	waits := max(0, e.Bytes-e.Sent-e.InFlight)
+	p.maxBytes = max(p.maxBytes, e.DoneBytes+e.Bytes)
+	p.pace(waits, e.Speed)
+	p.set(p.maxBytes-waits, p.maxBytes)
+}
+
+// PrintDelivered ends a delivery with one line: nothing where nothing was to be delivered.
+func PrintDelivered(out io.Writer, files int, bytes int64, took time.Duration) {
+	if files > 0 {
+		fmt.Fprintln(out, MovedText(files, bytes, "delivered", took))
 	}
-	p.maxBytes = max(p.maxBytes, e.Bytes-e.Sent)
-	p.set(p.maxBytes-(e.Bytes-e.Sent), p.maxBytes)
+}
+
+// MovedText says how much was moved, in which time. past is the verb, such as "fetched".
+func MovedText(files int, bytes int64, past string, took time.Duration) string {
+	return fmt.Sprintf("%s, %s %s in %s", Count(files, "file"), SizeText(bytes), past, tookText(took))
+}
+
+func tookText(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	if d < 2*time.Minute {
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
 }
 
 // Count is n of something, in words.
