@@ -55,6 +55,8 @@ type mountDaemon struct {
 	control  *controlServer
 	notices  *notices // nil where nobody is to be told
 
+	notifySocket string // of systemd, "" for none
+
 	unmounts unmounts
 
 	serving   atomic.Bool   // the kernel has the mount
@@ -248,12 +250,16 @@ func (d *mountDaemon) serve(server mountServer) {
 	}()
 }
 
+// notifySocket is systemd's variable. It is not left to programs that the daemon starts.
+const notifySocket = "NOTIFY_SOCKET"
+
 // settle turns a process that somebody waits for into a daemon. Files are written to
 // the mount by now: nothing that fails here ends it.
 func (d *mountDaemon) settle() {
 	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
 		"endpoint", d.settings.Endpoint, "version", hint.VersionText(), "pid", os.Getpid())
 	if d.foreground {
+		d.notifySocket = os.Getenv(notifySocket)
 		if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 			d.log.Warn("cannot tell systemd that the mount serves", "err", err)
 		}
@@ -274,7 +280,10 @@ func (d *mountDaemon) run(ctx context.Context) error {
 		d.forceUnmount()
 	}
 	if d.foreground {
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) // nobody may listen any more
+		if d.notifySocket != "" {
+			_ = os.Setenv(notifySocket, d.notifySocket) // a name that the environment had
+		}
+		_, _ = daemon.SdNotify(true, daemon.SdNotifyStopping) // nobody may listen any more
 	}
 	d.drainErr = d.finalDrain(ctx)
 	if d.drainErr != nil {
