@@ -29,7 +29,7 @@ var version string
 func main() {
 	hint.Version = version
 	daemon.KeepMemory()
-	os.Exit(run(os.Args[1:]))
+	os.Exit(run(forMountHelper(os.Args[0], os.Args[1:])))
 }
 
 // run carries out one command line and returns the exit code.

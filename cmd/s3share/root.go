@@ -59,6 +59,7 @@ final name, and so that the bucket's owner can read it.
 			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // else the arguments are not looked at
 		}
 	}
+	addCompletions(root)
 	return root
 }
 

@@ -80,6 +80,7 @@ var wrongInvocations = []wrongInvocation{
 	{line: "mount --bucket team-exchange -o alow_other empty", code: usage},
 	{line: "mount --bucket team-exchange -o allow_root empty", code: usage},
 	{line: "mount --bucket team-exchange -o suid empty", code: usage},
+	{line: "mount --bucket team-exchange -o auto_unmount empty", code: usage},
 	{line: "mount --bucket team-exchange -o umask=9 empty", code: usage},
 	// Environment variables.
 	{line: "mount --bucket team-exchange empty", env: "S3SHARE_REGOIN=eu-west-1", code: usage},

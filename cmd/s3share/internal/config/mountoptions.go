@@ -41,8 +41,10 @@ func readOptions(lists []string) (Layer, []string, error) {
 			continue
 		case option == "allow_root":
 			return nil, nil, hint.Usage("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
+		case option == "auto_unmount":
+			return nil, nil, hint.Usage("leave it out: a mount whose daemon is gone is undone by the next mount on its directory, or by s3share unmount", "-o auto_unmount is not supported")
 		case option == "suid" || option == "dev":
-			return nil, nil, hint.Usage("leave it out", "-o %s would let the other party bring programs with privileges, or devices", option)
+			return nil, nil, hint.Usage("leave it out, or for mount(8) write no"+option, "-o %s would let the other party bring programs with privileges, or devices", option)
 		case isPlain:
 			name, value, hasValue = plain.name, plain.value, true
 		}
