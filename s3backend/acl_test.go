@@ -1,6 +1,7 @@
 package s3backend
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -8,7 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/s3share/s3share/s3backend/breaker"
 )
 
 // creates tells by the wire alone whether a request creates an object: a PUT
@@ -116,9 +118,14 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Sum":         func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
 	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Check": func(t *testing.T, c *Client) error {
-		c.contact.tried = time.Time{}
+		c.contact.Breaker = breaker.Breaker{}
 		_, err := c.Check(t.Context())
 		return err
+	},
+	"KeepContact": func(t *testing.T, c *Client) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		c.KeepContact(ctx, func(Contact) { cancel() })
+		return c.Contact().Err
 	},
 	"Contact":      func(t *testing.T, c *Client) error { return c.Contact().Err },
 	"Moved":        func(t *testing.T, c *Client) error { c.Moved(); return nil },

@@ -10,45 +10,88 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/s3share/s3share/s3backend/breaker"
 )
 
+// ErrOffline is beside the kind of an error while S3 is out of reach, or refuses the
+// credentials: see package breaker. The request failed for that, or was not even sent.
+var ErrOffline = errors.New("S3 cannot be asked at present")
+
 // Contact is what a client knows of its connection to S3 by its last requests.
-type Contact struct {
-	Answered time.Time // when S3 last took the credentials and judged a request, by whatever answer
-	Failing  time.Time // since when requests end without that; zero if the last one did not
-	Err      error     // how the last one ended then
-}
+type Contact = breaker.State
 
-// contact notes how requests end. The zero contact is ready.
+// contact is the client's circuit breaker. The zero contact is ready.
 type contact struct {
+	breaker.Breaker
 	checking sync.Mutex // held while Check asks
-
-	// mu guards the fields below.
-	mu    sync.Mutex
-	known Contact
-	tried time.Time // when a request ended last
 }
 
-// met notes how a request ended, after all attempts. What its caller cut off says nothing.
-func (c *contact) met(ctx context.Context, op string, err error) {
-	if ctx.Err() != nil {
-		return
+// probing marks the context of a request that is sent although the breaker is open.
+type probing struct{}
+
+// allow returns the error of a request that is not sent, since S3 is out of reach.
+func (c *Client) allow(ctx context.Context, op string) error {
+	if ctx.Value(probing{}) != nil {
+		return nil
 	}
-	err = wrapError(ctx, op, "", err)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	c.tried = now
+	why := c.contact.Allow()
+	if why == nil {
+		return nil
+	}
+	e := Error{Op: op, Err: why, Unsent: true, Offline: true}
+	var last *Error
+	if errors.As(why, &last) {
+		e.Kind, e.Err = last.Kind, last.Err
+	}
+	return &e
+}
+
+// met notes how a request ended that was sent at the time began, after all attempts, and
+// returns its error, marked if S3 is out of reach. What its caller cut off says nothing.
+func (c *Client) met(ctx context.Context, op string, began time.Time, err error) error {
+	var e *Error
+	if ctx.Err() != nil || errors.As(err, &e) && e.Offline {
+		return err
+	}
+	failed := wrapError(ctx, op, "", err)
 	switch {
-	case judged(err):
-		c.known = Contact{Answered: now}
-	case errors.Is(err, Denied): // a reply to a HEAD does not say whether it is about the credentials
-	default:
-		if c.known.Failing.IsZero() {
-			c.known.Failing = now
+	case errors.Is(err, errOpened):
+		if known := c.allow(ctx, op); errors.As(known, &e) {
+			e.Unsent, e.Lost = false, true
+			return e
 		}
-		c.known.Err = err
+		return err
+	case judged(failed):
+		c.contact.Answered()
+		return err
+	case errors.Is(failed, Denied): // a reply to a HEAD does not say whether it is about the credentials
+		return err
 	}
+	away := isAway(failed)
+	c.contact.Failed(failed, away)
+	if !away || ctx.Value(probing{}) != nil {
+		return err
+	}
+	if !c.contact.Confirm(began, failed, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), breaker.ConfirmTimeout) // it is asked for all
+		defer cancel()
+		return c.probe(ctx)
+	}) || !errors.As(failed, &e) {
+		return err
+	}
+	return offline(e)
+}
+
+// offline is err, marked with ErrOffline.
+func offline(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	marked := *e
+	marked.Offline = true
+	return &marked
 }
 
 // judged reports whether S3 has taken the credentials and decided about the request.
@@ -69,25 +112,44 @@ func judged(err error) bool {
 	return e.Status() != 0 && (e.Status() < 500 || e.Status() == http.StatusNotImplemented)
 }
 
+// isAway reports whether a request that failed with err would fail the same wherever it is
+// sent in the bucket: nobody has answered, or the credentials are refused.
+func isAway(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Kind == BadLogin || e.Kind == Other && e.Status() == 0)
+}
+
 const contactID = "s3share:contact"
 
-// middleware notes the requests of the SDK.
-func (c *contact) middleware(stack *middleware.Stack) error {
+// meet lets the SDK's requests out, and notes how they end.
+func (c *Client) meet(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(contactID,
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
+			op, began := awsmiddleware.GetOperationName(ctx), time.Now()
+			if err := c.allow(ctx, op); err != nil {
+				return middleware.InitializeOutput{}, middleware.Metadata{}, err
+			}
 			out, meta, err := next.HandleInitialize(ctx, in)
-			c.met(ctx, awsmiddleware.GetOperationName(ctx), err)
-			return out, meta, err
+			return out, meta, c.met(ctx, op, began, err)
 		}), middleware.After)
 }
 
 // Contact returns what is known without asking.
-func (c *Client) Contact() Contact {
-	c.contact.mu.Lock()
-	defer c.contact.mu.Unlock()
-	return c.contact.known
+func (c *Client) Contact() Contact { return c.contact.State() }
+
+// KeepContact keeps the Contact up to date until ctx ends, by one request a minute while there
+// are no others, and more often while S3 is out of reach. As long as it runs, requests that S3
+// would not answer fail at once, with [ErrOffline]. It calls changed whenever the Contact may be
+// another.
+func (c *Client) KeepContact(ctx context.Context, changed func(Contact)) {
+	c.contact.Run(ctx, c.probe, func(now Contact) {
+		if now.Offline {
+			now.Err = offline(now.Err)
+		}
+		changed(now)
+	})
 }
 
 // Moved is how many bytes requests have sent and received so far, bodies and, in
@@ -99,6 +161,8 @@ const (
 	// connection now; failedAge is the same for a failure.
 	checkAge  = 10 * time.Second
 	failedAge = 2 * time.Second
+	// probeMoves is more than a probe and its answer have, in bytes.
+	probeMoves = 32 << 10
 )
 
 // Check is Contact, after one request where S3 has not answered lately. Its error is
@@ -108,17 +172,36 @@ func (c *Client) Check(ctx context.Context) (Contact, error) {
 		return c.Contact(), nil // somebody asks
 	}
 	defer c.contact.checking.Unlock()
-	c.contact.mu.Lock()
-	failing, age := !c.contact.known.Failing.IsZero(), time.Since(c.contact.tried)
-	c.contact.mu.Unlock()
+	failing, age := !c.Contact().Failing.IsZero(), c.contact.Age()
 	if age < failedAge || !failing && age < checkAge {
 		return c.Contact(), nil
 	}
-	max := int32(1)
+	_ = c.probe(ctx) // the Contact has its outcome
+	return c.Contact(), ctx.Err()
+}
+
+// probe sends one request, on a connection of its own, and returns an error if S3 is out of
+// reach: no answer until ctx ends is that too, unless others move bytes meanwhile.
+func (c *Client) probe(ctx context.Context) error {
+	c.CloseIdle() // a connection that has died unnoticed proves nothing
+	moved, max := c.Moved(), int32(1)
 	// A policy that refuses the listing has taken the credentials.
-	_, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max, Prefix: opt(c.prefix)}, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
-	if err != nil && ctx.Err() != nil {
-		return c.Contact(), ctx.Err()
+	_, err := c.s3.ListObjectsV2(context.WithValue(ctx, probing{}, true),
+		&s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max, Prefix: opt(c.prefix)},
+		func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	switch {
+	case err == nil:
+		c.contact.Denied(false)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		if c.Moved()-moved < probeMoves {
+			return &Error{Op: "ListObjectsV2", Err: errAway}
+		}
+	case ctx.Err() == nil:
+		err = wrapError(ctx, "ListObjectsV2", "", err)
+		c.contact.Denied(errors.Is(err, Denied))
+		if isAway(err) {
+			return err
+		}
 	}
-	return c.Contact(), nil
+	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/s3share/s3share/s3backend/breaker"
 )
 
 // TestContact has requests end in every way, and asks whether S3 was reached.
@@ -49,8 +51,9 @@ func TestContact(t *testing.T) {
 				w.WriteHeader(206)
 				_, _ = w.Write([]byte("x"))
 			})
-			before := Contact{Answered: time.Unix(1, 0), Failing: time.Unix(2, 0), Err: BadLogin}
-			c.contact.known = before
+			c.contact.Answered()
+			c.contact.Failed(BadLogin, false)
+			before := c.Contact()
 			if tt.method == "HEAD" {
 				_, _ = c.Head(t.Context(), "k")
 			} else if r, err := c.Get(t.Context(), Object{Key: "k", Size: 1, ETag: "e"}, 0, 1); err == nil {
@@ -75,7 +78,7 @@ func TestContact(t *testing.T) {
 func TestContactOfDirectRequests(t *testing.T) {
 	c := against(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("ETag", `"e"`) })
 	for range 2 { // the second goes directly
-		c.contact.known = Contact{}
+		c.contact.Breaker = breaker.Breaker{}
 		if _, err := c.Put(t.Context(), "k", strings.NewReader("x"), 1, nil, Condition{}); err != nil {
 			t.Fatal(err)
 		}
@@ -119,14 +122,14 @@ func TestCheckAsksSeldom(t *testing.T) {
 			t.Errorf("Check = %+v, %v after %d requests, want %d", got, err, asked, want)
 		}
 	}
-	age := func(d time.Duration) { c.contact.tried = time.Now().Add(-d) }
+	grow := func() { c.contact.Breaker = breaker.Breaker{} } // nothing has ended lately
 	check(1, false)
 	check(1, false)
-	age(checkAge)
+	grow()
 	status = 403
 	check(2, true)
 	check(2, true)
-	age(failedAge)
+	grow()
 	status = 200
 	check(3, false)
 }

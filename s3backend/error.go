@@ -191,8 +191,11 @@ type Error struct {
 	Kind Kind
 	Err  error // the SDK's, with status and request id
 	Lost bool  // the reply to an attempt was lost; see Ambiguous
-	// Unsent: it is of the look before the request, which was not sent.
+	// Unsent is set if the request was not sent: it is of the look before it, or S3 is known
+	// to be out of reach.
 	Unsent bool
+	// Offline is set while S3 is out of reach or refuses the credentials: see ErrOffline.
+	Offline bool
 }
 
 // Error is one line: the operation, the key, the kind, and S3's own words.
@@ -252,12 +255,16 @@ func withoutLayers(err error) error {
 	}
 }
 
-// Unwrap lets errors.Is see the kind and errors.As the SDK's error.
+// Unwrap lets errors.Is see the kind and ErrOffline, and errors.As the SDK's error.
 func (e *Error) Unwrap() []error {
-	if e.Err == nil {
-		return []error{e.Kind}
+	all := []error{e.Kind}
+	if e.Err != nil {
+		all = append(all, e.Err)
 	}
-	return []error{e.Kind, e.Err}
+	if e.Offline {
+		all = append(all, ErrOffline)
+	}
+	return all
 }
 
 // Code is S3's error code, "" where none came.
@@ -304,6 +311,11 @@ func wrapError(ctx context.Context, op, key string, err error) error {
 	}
 	var done *Error
 	if errors.As(err, &done) {
+		if done.Offline && done.Key == "" {
+			named := *done
+			named.Key = key
+			return &named
+		}
 		return err
 	}
 	var lost *lostReply

@@ -150,6 +150,9 @@ func (c *Client) sendFast(ctx context.Context, op, method, key string, h http.He
 	if err != nil {
 		return nil, errNotDirect // the SDK finds the same, and says it
 	}
+	if err := c.allow(ctx, op); err != nil {
+		return nil, wrapError(ctx, op, key, err)
+	}
 	c.counts.add(op)
 	start := time.Now()
 	resp, err := c.http.Do(req)
@@ -160,7 +163,7 @@ func (c *Client) sendFast(ctx context.Context, op, method, key string, h http.He
 	}
 	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
 	if err == nil || !c.retryer.IsErrorRetryable(err) {
-		c.contact.met(ctx, op, err) // else the SDK's next attempt decides
+		err = c.met(ctx, op, start, err) // else the SDK's next attempt decides
 	}
 	if err == nil {
 		return resp, nil

@@ -189,6 +189,7 @@ func (b *body) open() error {
 	b.waited += time.Since(began)
 	if err = p.met(err); err != nil {
 		p.end()
+		err = b.c.met(b.ctx, "GetObject", began, err)
 		return wrapError(b.ctx, "GetObject", b.obj.Key, err)
 	}
 	b.from, b.patience = from, p
@@ -235,6 +236,7 @@ func (b *body) resume(err error) error {
 		err = errStalled
 	}
 	if b.vain++; b.vain > resumes || b.obj.ETag == "" || b.ctx.Err() != nil || errors.Is(err, errStalled) {
+		err = b.c.met(b.ctx, "GetObject", time.Now().Add(-b.waited), err)
 		return wrapError(b.ctx, "GetObject", b.obj.Key, err)
 	}
 	b.close()

@@ -15,7 +15,8 @@ import (
 // times; so all attempts together have as long as one may be silent, but for requests
 // that carry a file's bytes, or have S3 carry them. And programs wait for each other, in
 // a directory that the kernel locks; so once S3 has not answered for as long, the
-// requests of the next half minute wait a moment only, until one is answered.
+// requests of the next half minute wait a moment only, until one is answered. Where the
+// breaker has opened (see contact.go), nobody waits.
 
 const (
 	// awayFor is how long after a request that was not answered the others are short of
@@ -52,6 +53,11 @@ func (a *away) learn(err error, short bool, usual time.Duration) {
 // errAway is errStalled for a request that was short of patience.
 var errAway error = &awayError{}
 
+// errOpened is errStalled for a request that waited when the breaker opened.
+var errOpened error = &openedError{}
+
+type openedError struct{ awayError }
+
 type awayError struct{}
 
 func (*awayError) Error() string        { return "S3 does not answer at present" }
@@ -64,6 +70,7 @@ type patience struct {
 	c      *Client
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
+	stop   func() bool // of the wait for S3 to be out of reach
 	short  bool
 }
 
@@ -78,6 +85,10 @@ func (c *Client) patiently(ctx context.Context, spent time.Duration) *patience {
 	}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	p.timer = time.AfterFunc(max(0, limit-spent), func() { p.cancel(why) })
+	p.stop = func() bool { return true }
+	if ctx.Value(probing{}) == nil {
+		p.stop = context.AfterFunc(c.contact.Open(), func() { p.cancel(errOpened) })
+	}
 	return p
 }
 
@@ -85,7 +96,9 @@ func (c *Client) patiently(ctx context.Context, spent time.Duration) *patience {
 // the reason in place of an error that came of the clock.
 func (p *patience) met(err error) error {
 	p.timer.Stop()
+	p.stop()
 	if cause := context.Cause(p.ctx); err != nil && errors.Is(cause, errStalled) {
+		p.short = p.short || cause == errOpened
 		err = cause
 	}
 	p.c.away.learn(err, p.short, p.c.http.quiet)
@@ -95,6 +108,7 @@ func (p *patience) met(err error) error {
 // end gives back what it took. Nothing may use its context any more.
 func (p *patience) end() {
 	p.timer.Stop()
+	p.stop()
 	p.cancel(nil)
 }
 
