@@ -54,7 +54,7 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 	if err != nil {
 		return c.unconfirmed(p, now, err)
 	}
-	a, err := c.stat(ctx, p, fresh)
+	a, err := c.statNow(ctx, p, fresh)
 	switch {
 	case err == nil && a.File != nil && a.File.pending() != nil:
 		return Confirmed{Is: Waiting, At: now}

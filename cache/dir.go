@@ -2,11 +2,13 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // DirEntry is one name of a folder.
@@ -22,6 +24,7 @@ type Dir struct {
 	pending []DirEntry      // what is pending here, read first
 	hidden  map[string]bool // elements in pending
 	listing *meta.Listing   // what S3 holds; nil in the root
+	stale   bool            // it is what S3 held when it was asked last: it cannot be asked now
 	next    int64
 }
 
@@ -114,6 +117,12 @@ func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err err
 	for {
 		i := int(d.next) - len(d.pending)
 		m, ok, err := d.listing.At(ctx, i)
+		if i == 0 && errors.Is(err, s3backend.ErrOffline) && !d.stale {
+			if last := d.c.names.LastListing(d.prefix); last != nil {
+				d.listing, d.stale = last, true
+				continue
+			}
+		}
 		if err != nil || !ok {
 			return e, d.next, false, err
 		}

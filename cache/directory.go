@@ -24,10 +24,17 @@ import (
 
 // holds reports whether S3 holds the marker of a directory, and whether it holds an entry
 // of it that is shown, other than the one named but. It lists the directory again where
-// the listing is older than maxAge.
+// the listing is older than maxAge; while S3 cannot be asked, the last one counts.
 func (c *Cache) holds(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
 	l := c.names.List(prefix, maxAge)
-	if _, err = l.HasMarker(ctx); err != nil {
+	_, err = l.HasMarker(ctx)
+	if errors.Is(err, s3backend.ErrOffline) {
+		if last := c.names.LastListing(prefix); last != nil {
+			l = last
+			_, err = l.HasMarker(ctx)
+		}
+	}
+	if err != nil {
 		return false, false, err
 	}
 	if _, removing := c.out.Removing(prefix); removing {

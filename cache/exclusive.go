@@ -54,7 +54,7 @@ func (c *Cache) taken(ctx context.Context, p location) (bool, error) {
 	removing := c.removing(p)
 	obj, err := c.headOrList(ctx, p)
 	switch {
-	case errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied):
+	case errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied), errors.Is(err, s3backend.ErrOffline):
 		return false, nil
 	case err != nil:
 		return false, err

@@ -94,7 +94,7 @@ func (c *Cache) Conflicts(path string) []outbox.Status {
 func (c *Cache) reviewConflicts() {
 	for _, st := range c.out.Conflicts() {
 		prefix, elem := keyname.Split(st.Key)
-		_, err := c.stat(c.ending, location{prefix: prefix, elem: elem}, -1)
+		_, err := c.statNow(c.ending, location{prefix: prefix, elem: elem}, -1)
 		if errors.Is(err, s3backend.NotExist) && c.unlisted.age(keyname.Folder(st.Key)) < 0 {
 			c.out.Resolved(st.Key)
 		}

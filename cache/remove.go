@@ -77,7 +77,7 @@ func (c *Cache) vacate(ctx context.Context, p location, a Attr) error {
 	// between has not removed the file.
 	closed := func() {}
 	if at.ETag != "" {
-		closed = c.out.RemoveLater(at)
+		closed = c.out.RemoveLater(at, a.Stale != nil)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

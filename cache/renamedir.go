@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,15 +205,18 @@ func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 	c.willStandLocked(r.dir)
 	c.mu.Unlock()
 	c.names.Drop(r.dir)
-	all := true
+	all, held := true, len(r.markers) > 0
 	for i, m := range moves {
 		if made[i].Key == "" { // S3 does not copy it, and it stays
 			all = false
 			continue
 		}
 		c.noteMoved(m.From, &made[i])
+		held = true
 	}
-	c.names.PutDir(r.dir)
+	if held { // else S3 has nothing of it yet
+		c.names.PutDir(r.dir)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.files.under(r.old) {
@@ -246,6 +250,14 @@ func (r *dirRename) takeBack(ctx context.Context, done []*File) {
 // maxMoved is how many objects a folder may have that is renamed.
 const maxMoved = 250_000
 
+// neverHeld reports whether S3 held no such directory when it was asked last. What the other
+// party may have put there since is not renamed.
+func (c *Cache) neverHeld(prefix string) bool {
+	above, elem := keyname.Split(strings.TrimSuffix(prefix, "/"))
+	found, known := c.names.Last(above, elem)
+	return known && !found.IsDir
+}
+
 // allUnder lists every object below prefix that this side still shows.
 func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object, error) {
 	var objs []s3backend.Object
@@ -253,6 +265,9 @@ func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object
 	for {
 		before := c.out.Removals(prefix) // S3 may list what it removes before it has answered
 		page, err := c.bucket.List(ctx, in)
+		if errors.Is(err, s3backend.ErrOffline) && in.Token == "" && c.neverHeld(prefix) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -25,6 +25,7 @@ type Attr struct {
 	Key     string // S3's name for it; a folder's ends in "/"
 	ETag    string // of the version that S3 holds; "" for none yet
 	Class   string // S3's storage class, "" where it is not known
+	Stale   error  // S3 held it when it was asked last; this is why it cannot be asked now
 	// File is set for a file that is open or pending.
 	File *File
 	// Unnamed is set if the name of an open file was removed.
@@ -140,8 +141,33 @@ func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
 }
 
 // stat is Stat with an answer of S3 at most maxAge old, negative for the cache's
-// own time to live.
+// own time to live. While S3 cannot be asked, its last answer counts, however old.
 func (c *Cache) stat(ctx context.Context, p location, maxAge time.Duration) (Attr, error) {
+	a, err := c.statNow(ctx, p, maxAge)
+	if !errors.Is(err, s3backend.ErrOffline) {
+		return a, err
+	}
+	found, ok := c.names.Last(p.prefix, p.elem)
+	if !ok {
+		return a, err
+	}
+	dir := found.IsDir && c.stands(ctx, p.dir())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case dir && !p.shadowed:
+		return c.dirAttrLocked(p.dir()), nil
+	case found.IsFile && p.shadowed == dir:
+		if file := c.entryAttrLocked(p.prefix, found.File); file != nil {
+			file.Stale = err
+			return *file, nil
+		}
+	}
+	return Attr{}, notExist(p.key())
+}
+
+// statNow is stat without answers that are too old.
+func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (Attr, error) {
 	if p.prefix == "" {
 		if c.checkFolder(p.elem) != nil {
 			return Attr{}, notExist(p.elem)

@@ -29,9 +29,10 @@ type Config struct {
 	Umask      uint32 // permission bits that are taken away
 	AllowOther bool   // other users may enter
 	ReadOnly   bool
-	Debug      bool     // log every request of the kernel
-	Source     string   // shown by mount(8), as "s3share:team"
-	Options    []string // handed on to mount(8)
+	Debug      bool          // log every request of the kernel
+	Source     string        // shown by mount(8), as "s3share:team"
+	Options    []string      // handed on to mount(8)
+	Health     func() string // of the connection to S3, in words; nil where nobody knows it
 	Logger     *slog.Logger
 }
 

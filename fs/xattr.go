@@ -22,6 +22,7 @@ const (
 	xattrProgress = xattrPrefix + "progress" // of a file that is not delivered: bytes that S3 has, a slash, its size
 	xattrError    = xattrPrefix + "error"    // why it is not delivered, if anything has failed
 	xattrVers     = xattrPrefix + "version"  // S3's version id, where the bucket keeps versions
+	xattrHealth   = xattrPrefix + "health"   // of a directory: whether S3 can be asked, or what is shown may be old
 )
 
 // xattr is the value of an attribute but the version; "" for none.
@@ -55,6 +56,9 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 	if err != nil {
 		return 0, f.s.errnoFor("getxattr", f.path(), err)
 	}
+	if name == xattrState && a.Stale != nil {
+		return 0, f.s.errnoFor("getxattr", f.path(), a.Stale) // S3 does not confirm it now
+	}
 	value := f.s.xattr(a, name)
 	if name == xattrVers {
 		if value, err = f.s.cache.Version(ctx, a); err != nil {
@@ -65,6 +69,13 @@ func (f *file) Getxattr(ctx context.Context, name string, dest []byte) (uint32, 
 		return 0, fusefs.ENOATTR
 	}
 	return answer(dest, value)
+}
+
+func (d *dir) Getxattr(ctx context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+	if name != xattrHealth || d.s.cfg.Health == nil {
+		return d.node.Getxattr(ctx, name, dest)
+	}
+	return answer(dest, d.s.cfg.Health())
 }
 
 // Getxattr is for the names that nothing here has. Labels and access lists are not

@@ -23,12 +23,13 @@ var exampleTools = []string{"getfattr", "git", "python3", "rsync", "setfattr", "
 
 // example is a fenced block of the document that is marked console. What follows
 // the mark names the client's policy, if it is not full, and options of the
-// client's mount.
+// client's mount; or that its line to S3 is cut in the example: "offline".
 type example struct {
 	section string
 	line    int // of its first command in the document
 	policy  string
 	options []string
+	cut     bool // the client's line to S3 is cut in it
 	calls   []call
 }
 
@@ -52,6 +53,9 @@ func TestSemantics(t *testing.T) {
 	var names []string
 	for _, e := range all {
 		name := strings.Join(append([]string{e.section, e.policy}, e.options...), " ")
+		if e.cut {
+			name += " offline"
+		}
 		if groups[name] == nil {
 			names = append(names, name)
 		}
@@ -63,10 +67,14 @@ func TestSemantics(t *testing.T) {
 			needTools(t, "bash")
 			first := groups[name][0]
 			x := newExchange(t, first.policy)
-			ours := x.mount(client, first.options...)
+			ofClient, line := x, (*wire)(nil)
+			if first.cut {
+				ofClient, line = x.over(t)
+			}
+			ours := ofClient.mount(client, first.options...)
 			theirs := x.mount(owner)
 			for _, e := range groups[name] {
-				t.Run(fmt.Sprintf("line %d", e.line), func(t *testing.T) { e.run(t, ours, theirs) })
+				t.Run(fmt.Sprintf("line %d", e.line), func(t *testing.T) { e.run(t, ours, theirs, line) })
 			}
 			if t.Failed() {
 				return // something may be left, and has been told
@@ -87,8 +95,15 @@ func (m *mount) leaveAsItIs() {
 	}
 }
 
-// run types an example into a shell that stands beside both mounts.
-func (e example) run(t *testing.T, ours, theirs *mount) {
+// Commands that are none of the shell's, in an example that is marked "offline".
+const (
+	lineCut  = "# the client's line to S3 is cut"
+	lineBack = "# the line is there again"
+)
+
+// run types an example into a shell that stands beside both mounts. line is that of the
+// client's mount, nil where it is not cut.
+func (e example) run(t *testing.T, ours, theirs *mount, line *wire) {
 	for _, c := range e.calls {
 		for _, tool := range exampleTools {
 			if slices.Contains(strings.FieldsFunc(c.command, func(r rune) bool { return strings.ContainsRune(" $(|;", r) }), tool) {
@@ -98,6 +113,14 @@ func (e example) run(t *testing.T, ours, theirs *mount) {
 	}
 	sh := newSession(t, ours, theirs)
 	for _, c := range e.calls {
+		switch c.command {
+		case lineCut:
+			line.cut()
+			continue
+		case lineBack:
+			line.heal()
+			continue
+		}
 		want := saying(c.says)
 		deadline := time.Now().Add(patience)
 		for {
@@ -175,6 +198,8 @@ func readExamples(t *testing.T, path string) []example {
 				switch word {
 				case "article", "dropbox", "folders":
 					cur.policy = word
+				case "offline":
+					cur.cut = true
 				default:
 					cur.options = append(cur.options, "-o", word)
 				}

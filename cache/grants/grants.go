@@ -130,6 +130,13 @@ func (p *Policy) CanDelete(ctx context.Context, key string) error {
 	if err == nil || errors.Is(err, s3backend.Denied) {
 		p.RecordDelete(folder, err)
 	}
+	if errors.Is(err, s3backend.ErrOffline) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if r, ok := p.delete[folder]; ok {
+			return r.err
+		}
+	}
 	if errors.Is(err, s3backend.ErrUntold) {
 		return nil
 	}

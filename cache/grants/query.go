@@ -189,6 +189,11 @@ func (p *Policy) recordAnswer(folder string, q *query, now answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first := q.at.IsZero()
+	if errors.Is(now.err, s3backend.ErrOffline) || errors.Is(now.list, s3backend.ErrOffline) {
+		q.running = false // the last answer counts; who waits for the first waits no longer
+		q.answeredLocked()
+		return
+	}
 	if first || refused(q.err) != refused(now.err) || refused(q.list) != refused(now.list) {
 		defer p.logLocked(folder)
 	}
@@ -204,7 +209,14 @@ func (p *Policy) recordAnswer(folder string, q *query, now answer) {
 	if errors.Is(now.err, s3backend.Denied) || errors.Is(now.list, s3backend.Denied) {
 		p.refusedLocked()
 	}
-	if first {
+	q.answeredLocked()
+}
+
+// answeredLocked lets those go on who wait for the first answer. The caller holds Policy.mu.
+func (q *query) answeredLocked() {
+	select {
+	case <-q.first:
+	default:
 		close(q.first)
 	}
 }

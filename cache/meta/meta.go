@@ -76,6 +76,7 @@ type Cache struct {
 	dirs      *simplelru.LRU[string, *dir]
 	read      map[string][]weak.Pointer[Listing] // all that somebody may read still, by prefix
 	total     int                                // entries over all dirs
+	last      lastKnown
 	points    *simplelru.LRU[string, point]
 	headers   *simplelru.LRU[string, *s3backend.Header]
 	treeLists []*treeList
@@ -102,7 +103,7 @@ func New(bucket Bucket, cfg Config) *Cache {
 	if cfg.Entries == 0 {
 		cfg.Entries = defaultEntries
 	}
-	c := &Cache{bucket: bucket, cfg: cfg, read: map[string][]weak.Pointer[Listing]{}}
+	c := &Cache{bucket: bucket, cfg: cfg, read: map[string][]weak.Pointer[Listing]{}, last: newLastKnown()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	// The sizes are constants above zero, the only thing NewLRU refuses.
 	c.dirs, _ = simplelru.NewLRU(cfg.Entries, func(_ string, d *dir) {
@@ -214,6 +215,9 @@ func (c *Cache) takeLocked(d *dir, l *Listing, page s3backend.Page, err error) {
 	l.add(page, err)
 	if err == nil && page.Next == "" || d.cur.failed() {
 		c.useLocked(d, l)
+	}
+	if err == nil && page.Next == "" && d.cur == l {
+		c.last.keep(l)
 	}
 	c.countLocked(l.prefix, d)
 	c.evictLocked(l.prefix)

@@ -63,6 +63,11 @@ func (c *Cache) Drop(prefix string) {
 			c.dirs.Remove(p)
 		}
 	}
+	for _, p := range c.last.dirs.Keys() {
+		if strings.HasPrefix(p, prefix) {
+			c.last.drop(p)
+		}
+	}
 	for _, key := range c.points.Keys() {
 		if strings.HasPrefix(key, prefix) || key+"/" == prefix {
 			c.points.Remove(key)
@@ -84,4 +89,5 @@ func (c *Cache) change(prefix string, apply func(*Listing)) {
 	if d, ok := c.dirs.Peek(prefix); ok {
 		c.countLocked(prefix, d)
 	}
+	c.last.count(prefix)
 }

@@ -41,6 +41,11 @@ func (b *breaker) record(err error) (closed, opened bool) {
 	switch {
 	case pauses:
 		b.until, b.why = time.Now().Add(loginBackoff), err
+	case offline(err):
+		b.until = time.Now().Add(offlineBackoff)
+		if !isKind(was, s3backend.BadLogin) {
+			b.why = err
+		}
 	case isKind(err, s3backend.Busy):
 		if !time.Now().Before(b.until) { // once for all requests in flight
 			b.until = time.Now().Add(backoff(b.tries))

@@ -34,11 +34,14 @@ func (it *Item) Commit(ctx context.Context) error {
 			it.committedAs(obj, seq)
 			return nil
 		}
+		if unsent := (*s3backend.Error)(nil); try == 0 && offline(err) && errors.As(err, &unsent) && unsent.Unsent {
+			return err // S3 was known to be out of reach
+		}
 		if isPermanentAfter(err, try+1) || !isTransient(err) && !isKind(err, s3backend.Stale) ||
 			ctx.Err() != nil {
 			return err
 		}
-		if err := sleep(ctx, backoff(try)); err != nil {
+		if err := it.o.pause(ctx, backoff(try)); err != nil {
 			return err
 		}
 	}

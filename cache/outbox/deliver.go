@@ -28,6 +28,13 @@ func (it *Item) deliver() {
 		it.mu.Unlock()
 		return
 	}
+	if wait := it.o.breaker.offline(); wait > 0 {
+		it.gated = true
+		it.scheduleLocked(wait)
+		it.mu.Unlock()
+		return
+	}
+	it.gated = false
 	ctx, cancel := context.WithCancelCause(it.o.ctx)
 	a := &delivery{cancel: cancel, done: make(chan struct{})}
 	it.delivery, it.state = a, Uploading
@@ -73,9 +80,11 @@ func (it *Item) failedLocked(err error, cut bool) {
 		it.state, wait = Blocked, blockedBackoff
 	case isKind(err, s3backend.BadLogin):
 		wait = loginBackoff // that of the breaker, so that it goes on at once
+	case offline(err):
+		wait = offlineBackoff
 	}
 	level := slog.LevelWarn
-	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) {
+	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) || offline(err) {
 		level = slog.LevelDebug // all deliveries wait, which is logged once
 	}
 	it.o.log.Log(context.Background(), level, "not delivered", "key", it.key, "state", it.state,

@@ -83,6 +83,7 @@ type schedule struct {
 	writers  int       // holds; it is delivered when there are none
 	timer    *time.Timer
 	tries    int
+	gated    bool      // it waits until S3 can be reached
 	delivery *delivery // under way; nil for none
 	reason   error     // of the last failure
 	notified State     // the state that a person was told last

@@ -63,7 +63,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 						"err", err)
 					break
 				}
-				if sleep(o.ctx, backoff(try)) != nil {
+				if o.pause(o.ctx, backoff(try)) != nil {
 					return // the next process goes on
 				}
 			}

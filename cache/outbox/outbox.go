@@ -144,6 +144,7 @@ type Outbox struct {
 	// items with ambiguous commits at keys that they do not have any more
 	ambiguousByKey map[string][]*Item
 	changed        chan struct{} // closed and replaced whenever less may be pending
+	back           chan struct{} // closed and replaced when S3 can be reached again
 	waiters        int           // calls of Wait that have not returned
 	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
@@ -186,6 +187,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		halted:         map[string]int{},
 		ambiguousByKey: map[string][]*Item{},
 		changed:        make(chan struct{}),
+		back:           make(chan struct{}),
 
 		waitersChanged: make(chan struct{}),
 		syncerWake:     make(chan struct{}, 1),

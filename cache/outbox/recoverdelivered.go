@@ -23,7 +23,7 @@ func (it *Item) findDelivered() {
 		it.endPreparing(a)
 		it.o.wake()
 		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) ||
-			sleep(it.o.ctx, backoff(try)) != nil {
+			it.o.pause(it.o.ctx, backoff(try)) != nil {
 			return
 		}
 	}

@@ -168,12 +168,16 @@ func (r *removals) countLocked(t *removal, n int) {
 	}
 }
 
+// maxUnconditional is how long after it was removed here a version may be deleted without a look
+// whether S3 still holds it: no longer than what was shown here may be old.
+const maxUnconditional = 5 * time.Second
+
 // queueLocked queues a removal if it is ready.
 func (r *removals) queueLocked(t *removal) {
 	if t == nil || r.paused || r.pending[t.obj.Key] != t || !t.readyLocked() {
 		return
 	}
-	if t.conditional {
+	if t.conditional = t.conditional || time.Since(t.since) > maxUnconditional; t.conditional {
 		r.conditional = append(r.conditional, t)
 		r.startConditionalLocked()
 		return

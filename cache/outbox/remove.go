@@ -28,10 +28,11 @@ func (o *Outbox) Remove(obj s3backend.Object) {
 }
 
 // RemoveLater is Remove of a file that a program has open. This process deletes it when the
-// returned function or RemoveHeld is called, and a later process at once.
-func (o *Outbox) RemoveLater(obj s3backend.Object) (closed func()) {
+// returned function or RemoveHeld is called, and a later process at once. stale is set if S3 could
+// not be asked whether it still holds this version: then it is asked before the removal.
+func (o *Outbox) RemoveLater(obj s3backend.Object, stale bool) (closed func()) {
 	o.Resolved(obj.Key)
-	t := &removal{obj: obj, held: true}
+	t := &removal{obj: obj, held: true, conditional: stale}
 	o.removals.add(t)
 	return func() { o.removals.unhold(t) }
 }

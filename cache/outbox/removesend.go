@@ -68,6 +68,7 @@ func (r *removals) ended(batch []*removal, errs []error) {
 			over = append(over, t)
 		default:
 			t.tries++
+			t.conditional = t.conditional || offline(errs[i]) // it may take long
 			again = append(again, t)
 		}
 	}
@@ -91,7 +92,7 @@ func (r *removals) deleted(t *removal) {
 
 // tryAgain queues removals after a while.
 func (r *removals) tryAgain(some []*removal) {
-	if sleep(r.o.ctx, backoff(some[0].tries-1)) != nil {
+	if r.o.pause(r.o.ctx, backoff(some[0].tries-1)) != nil {
 		return
 	}
 	r.mu.Lock()

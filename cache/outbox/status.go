@@ -92,8 +92,15 @@ func (o *Outbox) notify(st Status) {
 	}
 }
 
-// Paused returns why all deliveries wait, or nil: S3 throttles, or refuses the credentials.
-func (o *Outbox) Paused() error { return o.breaker.reason() }
+// Paused returns why all deliveries wait, or nil: S3 throttles, or refuses the credentials. That
+// S3 is out of reach is no pause: whoever makes the requests knows it.
+func (o *Outbox) Paused() error {
+	why := o.breaker.reason()
+	if offline(why) && !isKind(why, s3backend.BadLogin) {
+		return nil
+	}
+	return why
+}
 
 // LeftError is returned for what Drain could not deliver.
 type LeftError struct{ Left []Status }

@@ -113,7 +113,8 @@ const maxOutcomes = 200
 const (
 	Online   = "online"  // S3 answers, and takes the credentials
 	Offline  = "offline" // requests end without an answer of S3's, or with its own failure
-	Refused  = "refused" // S3 refuses the credentials, or the bucket is gone
+	Login    = "login"   // S3 refuses the credentials, or there are none
+	Refused  = "refused" // the bucket is gone, or another account's
 	NoAnswer = "unknown" // S3 was asked, and has not answered yet
 )
 

@@ -1,21 +1,32 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// connectionTimeout is how long a status waits for S3.
-const connectionTimeout = 2 * time.Second
+const (
+	// connectionTimeout is how long a status waits for S3, and offlineTimeout where S3 is known
+	// to be out of reach.
+	connectionTimeout = 2 * time.Second
+	offlineTimeout    = 500 * time.Millisecond
+)
 
 // checkConnection asks S3 where it has not answered lately.
 func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
-	ctx, cancel := context.WithTimeout(ctx, connectionTimeout)
+	limit := connectionTimeout
+	if d.bucket.Contact().Offline {
+		limit = offlineTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	known, err := d.bucket.Check(ctx)
 	c := d.connectionOf(known)
@@ -30,12 +41,72 @@ func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection 
 	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Failing, Words: d.errorText(known.Err)}
 	switch {
 	case known.Failing.IsZero():
+	case errors.Is(known.Err, s3backend.BadLogin):
+		c.State, c.Hint = control.Login, d.loginHint(c.Words)
 	case isRefusal(known.Err):
 		c.State = control.Refused
 	default:
 		c.State = control.Offline
 	}
 	return c
+}
+
+// health is the state of the connection in words.
+func (d *mountDaemon) health() string {
+	return ui.HealthText(d.connectionOf(d.bucket.Contact()))
+}
+
+// contactChanged is told whenever S3 may have come out of reach, or into it again.
+func (d *mountDaemon) contactChanged(known s3backend.Contact) {
+	state := control.Online
+	if known.Offline {
+		state = d.connectionOf(known).State
+	}
+	before := d.contact.state
+	if d.contact.state = state; state != control.Online {
+		d.cache.Unreachable(known.Err)
+	}
+	switch {
+	case state == control.Online && before != state:
+		d.log.Info("S3 can be reached again")
+		d.cache.Reachable()
+	case state != before:
+		d.log.Warn("S3 cannot be reached: what is cached is shown, and what is written waits", "state", state, "err", known.Err)
+	}
+	if state != control.Offline || time.Since(known.Failing) >= offlineNotice {
+		d.noticeContact(state, known)
+	}
+}
+
+// noticeContact has the desktop told of the connection: once of each state, and that S3 can be
+// reached again only where it was told that it could not.
+func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
+	before := d.contact.shown
+	d.contact.shown = state
+	if state == before || state == control.Online && before == "" {
+		return
+	}
+	notice := map[string]outbox.State{control.Online: noticeOnline, control.Login: outbox.Paused}[state]
+	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Failing, Reason: d.health()})
+}
+
+// contactTold is what was told of the connection. It is of the goroutine that contactChanged is
+// called by.
+type contactTold struct {
+	state string // in the log
+	shown string // on the desktop, "" for none yet
+}
+
+// offlineNotice is how long S3 is out of reach when the desktop is told.
+const offlineNotice = time.Minute
+
+// newsOf returns what takes in the news of the outbox: of credentials, contactChanged tells.
+func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
+	return func(st outbox.Status) {
+		if st.State != outbox.Paused || !client.Contact().Offline {
+			d.notify(st)
+		}
+	}
 }
 
 // isRefusal reports whether an error needs a person: time alone does not mend it.

@@ -54,6 +54,9 @@ type mountDaemon struct {
 	server   mountServer
 	control  *controlServer
 	notices  *notices // nil where nobody is to be told
+	contact  contactTold
+
+	endContact func() // ends that goroutine, and waits for it; nil before it runs
 
 	notifySocket string // of systemd, "" for none
 
@@ -76,6 +79,7 @@ type bucket interface {
 	LoginMethod() s3backend.LoginMethod
 	Contact() s3backend.Contact
 	Check(ctx context.Context) (s3backend.Contact, error)
+	KeepContact(ctx context.Context, changed func(s3backend.Contact))
 	Moved() int64
 	Abilities() []s3backend.Ability
 }
@@ -93,6 +97,8 @@ type fileCache interface {
 	Deliver(path string) (int, error)
 	Drain(context.Context) error
 	DrainLast(context.Context) error
+	Unreachable(why error)
+	Reachable()
 	Close() error
 }
 
@@ -190,14 +196,30 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.notify, Who: config.UserAtHost(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	d.bucket, d.cache = client, files
 	d.noteOwner()
+	d.keepContact()
 	return files, nil
+}
+
+// keepContact watches from now on whether S3 can be reached.
+func (d *mountDaemon) keepContact() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	d.contact = contactTold{state: control.Online}
+	go func() {
+		defer close(ended)
+		d.bucket.KeepContact(ctx, d.contactChanged)
+	}()
+	d.endContact = func() {
+		cancel()
+		<-ended
+	}
 }
 
 // noteOwner notes the bucket's owner in the state directory, if S3 has confirmed it.
@@ -218,7 +240,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
-		Source: s.Source(), Options: s.Kernel, Logger: d.log,
+		Source: s.Source(), Options: s.Kernel, Health: d.health, Logger: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the kernel refused the mount: %w", err)
@@ -341,6 +363,9 @@ func (d *mountDaemon) release(last func() error) error {
 	var errs []error
 	if d.serving.Load() {
 		d.forceUnmount()
+	}
+	if d.endContact != nil {
+		d.endContact()
 	}
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())

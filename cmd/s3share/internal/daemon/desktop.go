@@ -30,6 +30,12 @@ const (
 	noticeNames = 3
 )
 
+// States of the connection, in the place of a file's.
+const (
+	noticeOffline outbox.State = "offline"
+	noticeOnline  outbox.State = "online"
+)
+
 // notices tells the desktop of what a person should know. Whoever brings news never
 // waits for it. A nil *notices tells nobody.
 type notices struct {
@@ -105,7 +111,7 @@ func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
 		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.NameText(st)))
-	case outbox.Paused:
+	case outbox.Paused, noticeOffline, noticeOnline:
 		return hint.OneLine(st.Reason)
 	}
 	return ui.NameText(st) + ": " + ui.ReasonText(st)
@@ -186,6 +192,10 @@ func (n *notices) words(state outbox.State, of *stateNews) (summary, body string
 	case outbox.Paused:
 		summary = "S3 refuses the credentials: nothing is delivered"
 		then = "s3share login " + n.dir
+	case noticeOffline:
+		summary = "S3 cannot be reached: what is written waits"
+	case noticeOnline:
+		summary = "S3 can be reached again"
 	}
 	lines := of.names
 	if more := of.files - len(lines); more > 0 {

@@ -41,11 +41,19 @@ func (d *mountDaemon) paused() *control.Pause {
 		return nil
 	}
 	p := &control.Pause{Words: d.errorText(err)}
-	if errors.Is(err, s3backend.BadLogin) && !ui.IsClockSkew(p.Code) {
-		p.Hint = "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
-		if d.bucket.LoginMethod().Fixed {
-			p.Hint = "they come from the environment: s3share unmount --keep " + d.dir + ", and mount again with new ones"
-		}
+	if errors.Is(err, s3backend.BadLogin) {
+		p.Hint = d.loginHint(p.Words)
 	}
 	return p
+}
+
+// loginHint returns what to do about credentials that S3 refuses.
+func (d *mountDaemon) loginHint(refusal control.Words) string {
+	switch {
+	case ui.IsClockSkew(refusal.Code):
+		return refusal.Hint
+	case d.bucket.LoginMethod().Fixed:
+		return "they come from the environment: s3share unmount --keep " + d.dir + ", and mount again with new ones"
+	}
+	return "s3share login " + d.dir + ", or renew them as they are had: it goes on by itself"
 }

@@ -53,6 +53,8 @@ func (p *patience) over(now time.Time, left []outbox.Status, known s3backend.Con
 	switch {
 	case len(left) == 0:
 		return false
+	case known.Offline && now.Sub(known.Failing) >= keepSilent:
+		return true
 	case failing && isRefusal(known.Err) && now.Sub(p.begun) >= keepRefused:
 		return true
 	case failing && now.Sub(p.confirmed) >= keepSilent && now.Sub(p.moving) >= keepSilent:

@@ -37,7 +37,9 @@ func (f *fakeOwing) Status() []outbox.Status {
 	return slices.Clone(f.owed)
 }
 
-func (f *fakeOwing) Paused() error { return f.paused }
+func (f *fakeOwing) Paused() error     { return f.paused }
+func (f *fakeOwing) Unreachable(error) {}
+func (f *fakeOwing) Reachable()        {}
 
 func (f *fakeOwing) StatusAt(string) []outbox.Status  { return f.Status() }
 func (f *fakeOwing) Conflicts(string) []outbox.Status { return f.beside }
@@ -90,10 +92,11 @@ func (f *fakeMount) Wait() { <-f.gone }
 // fakeBucket is one to which the connection is as known says.
 type fakeBucket struct{ known s3backend.Contact }
 
-func (f fakeBucket) Contact() s3backend.Contact                       { return f.known }
-func (f fakeBucket) Check(context.Context) (s3backend.Contact, error) { return f.known, nil }
-func (fakeBucket) Moved() int64                                       { return 0 }
-func (fakeBucket) Abilities() []s3backend.Ability                     { return nil }
+func (f fakeBucket) Contact() s3backend.Contact                           { return f.known }
+func (f fakeBucket) KeepContact(context.Context, func(s3backend.Contact)) {}
+func (f fakeBucket) Check(context.Context) (s3backend.Contact, error)     { return f.known, nil }
+func (fakeBucket) Moved() int64                                           { return 0 }
+func (fakeBucket) Abilities() []s3backend.Ability                         { return nil }
 
 func (fakeBucket) Bucket() string                      { return "team" }
 func (fakeBucket) Region() string                      { return "r" }

@@ -8,15 +8,47 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// HealthText is a mount's connection to S3 in one line.
+// HealthText is a mount's connection to S3 in one line, with how a login is renewed.
 func HealthText(c *control.Connection) string {
+	do, _, _ := strings.Cut(hint.OneLine(c.Hint), ", or ")
+	if c.State != control.Login || !strings.HasPrefix(do, "s3share login ") {
+		return connectionText(c)
+	}
+	text := connectionText(c)
+	if isExpired(c.Code) {
+		text = loginText(c)
+	}
+	return text + ", renew with " + do
+}
+
+// connectionText is a mount's connection to S3 in one line.
+func connectionText(c *control.Connection) string {
 	switch c.State {
 	case control.Online:
 		return "online"
 	case control.NoAnswer:
 		return hint.OneLine(c.Reason)
+	case control.Login:
+		return loginText(c) + ": " + hint.OneLine(c.Reason)
 	}
 	return fmt.Sprintf("%s since %s: %s", hint.OneLine(c.State), control.ClockText(c.Since), hint.OneLine(c.Reason))
+}
+
+func loginText(c *control.Connection) string {
+	what := "refused"
+	if isExpired(c.Code) {
+		what = "expired"
+	}
+	return fmt.Sprintf("login %s since %s", what, control.ClockText(c.Since))
+}
+
+// isExpired reports whether S3 refuses credentials for their age, by its code.
+func isExpired(code string) bool {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired":
+		return true
+	}
+	return false
 }
 
 // health is the line that says how a mount or an outbox is, and what to do about it; "" for
@@ -30,7 +62,7 @@ func health(st *control.State, w *work) (line []span, advice string) {
 	case !st.Runs():
 		state = span{red, st.DaemonText()}
 	case c != nil && c.State != control.Online && c.State != control.NoAnswer:
-		state = span{yellow, HealthText(c)}
+		state = span{yellow, connectionText(c)}
 		if c.State != control.Offline {
 			state.code = red
 		}
@@ -38,9 +70,9 @@ func health(st *control.State, w *work) (line []span, advice string) {
 	case st.Paused != nil:
 		state = span{yellow, "paused: " + hint.OneLine(st.Paused.Reason)}
 	case c != nil && c.State == control.NoAnswer:
-		state, advice = span{yellow, HealthText(c)}, c.Hint
+		state, advice = span{yellow, connectionText(c)}, c.Hint
 	case c != nil:
-		state = span{green, HealthText(c)}
+		state = span{green, connectionText(c)}
 	}
 	if st.Paused != nil {
 		advice = st.Paused.Hint
