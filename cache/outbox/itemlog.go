@@ -61,7 +61,7 @@ func (it *Item) note(recs ...journal.Record) error {
 			}
 		}
 	} else if recs[0].Op == journal.OpCreate {
-		it.o.spares.Reuse(it.path + journal.Suffix)
+		it.o.recycler.Reuse(it.path + journal.Suffix)
 	}
 	if err == stage.ErrSlotFull {
 		create := 0 // a journal that somebody removed gets no second beginning
@@ -92,15 +92,15 @@ func (it *Item) eraseLog() (done string) {
 		return done
 	}
 	it.logGone = true
-	it.o.ended.Store(true)
+	it.o.journalEnded.Store(true)
 	if it.folder || it.synced.Load() > 0 {
 		defer it.o.endedOnDisk()
 	}
 	if it.slot == nil {
 		failpoint("bytes done")
-		it.o.spares.Retire(it.path + journal.Suffix)
+		it.o.recycler.Retire(it.path + journal.Suffix)
 	} else if err := it.slot.EndLog(); err != nil {
-		it.o.log.Error("after the end of this process a file that was delivered is owed again",
+		it.o.log.Error("after the end of this process a file that was delivered would be pending again",
 			"staged", it.path, "err", err)
 	}
 	failpoint("journal ended")

@@ -1,17 +1,21 @@
 // Package outbox keeps what is not in S3 yet: written files, new directories and removals, until
 // S3 has confirmed each.
 //
-// An [Item] is one file that was written here: a sparse staged file that lies
-// over the version it changes. While a program writes a new file, its complete
-// parts already go up. When the last writer has released the item and nobody
-// touched it for the settle time, it is committed: by one PutObject, or by the
-// completion of its multipart upload, always on the condition that S3 still
-// holds the version that it replaces. If S3 does not, the other party's version
-// stays and the item is committed beside it, under a name that says so.
+// An [Item] is one file that was written here: staged bytes over the version that they change
+// (package stage), and a journal (package journal). While a program writes a new file, complete
+// parts of it (package parts) are sent already. When the last writer has released the item and
+// nobody has touched it for the settle time, it is committed: by one PutObject, or by completing
+// its multipart upload, on the condition that S3 still holds the version that it replaces. If S3
+// does not, the other party's version stays, and the item becomes a conflict copy. All uploads
+// share a limit of the bytes in flight (package uplink).
 //
-// The life of a byte: Item.WriteAt puts it into the staged file; stream or commit
-// reads it from there into a request; Events.Delivered hands the staged file on,
-// to become cached content.
+// The life of a byte: Item.WriteAt stages and journals it. Item.preupload or commitAttempt.send
+// reads it from the stage into a request. Events.Delivered hands the staged file on, to become
+// cached content.
+//
+// Files are named for the steps of an item: create, write, seal, schedule, upload, deliver,
+// commit, reconcile, rename, move, remove, drop. What an earlier process left is replayed and
+// recovered.
 package outbox
 
 import (
@@ -115,11 +119,11 @@ type Outbox struct {
 	single        *queue // settled files, and folders, that are one request
 	multipart     *queue // settled files that go by parts
 	removals      *removals
-	spares        *journal.Recycler
+	recycler      *journal.Recycler
 	boot          string         // see bootOf
 	slots         *slotfile.File // of small new files
 	slotFileNamed atomic.Bool    // its name is on the disk
-	ended         atomic.Bool    // journals have ended since the last SyncNames
+	journalEnded  atomic.Bool    // journals have ended since the last SyncNames
 	// endsToSync is set if some of these were on the disk; see syncidle.go.
 	endsToSync atomic.Bool
 	syncerWake chan struct{}
@@ -181,7 +185,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots,
 		boot:           journal.Boot(cfg.Dir),
 		uplink:         uplink.New(cfg.Requests),
-		spares:         journal.NewRecycler(cfg.Dir),
+		recycler:       journal.NewRecycler(cfg.Dir),
 		items:          map[*Item]struct{}{},
 		moving:         map[string]Status{},
 		halted:         map[string]int{},
@@ -205,7 +209,7 @@ func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
 	o.syncIdle(0)
-	o.spares.Clear()
+	o.recycler.Clear()
 	if o.slots.Close(); o.slots.InUse() == 0 {
 		os.Remove(o.slotFilePath())
 	}

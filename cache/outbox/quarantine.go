@@ -154,7 +154,7 @@ func (o *Outbox) quarantine(log string, err error) string {
 		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newPath()) +
 			journal.Suffix + quarantineSuffix
 	}
-	o.log.Error("what is owed cannot all be read; it is kept", "journal", to, "err", err)
+	o.log.Error("a journal cannot be read; it is in quarantine", "journal", to, "err", err)
 	if rerr := os.Rename(log, to); rerr != nil {
 		o.log.Error("it cannot be put out of the way either", "journal", log, "err", rerr)
 		return log

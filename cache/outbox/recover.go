@@ -118,7 +118,7 @@ func (r *recovery) quarantineOrKeep(log, staged string, err error) {
 		if !errors.Is(err, journal.ErrNewer) {
 			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
 		}
-		r.o.log.Error("what is owed cannot be read", "key", st.Key, "why", st.Reason)
+		r.o.log.Error("a journal cannot be read", "key", st.Key, "why", st.Reason)
 		r.o.unreadable(st, path)
 		return
 	}
@@ -206,8 +206,44 @@ func (r *recovery) item(f journaled) error {
 		it.since = lastWrite(o.slotFilePath())
 	}
 	content := &stage.Snapshot{Mtime: time.Now()}
-	boot, sum := "", (*uint32)(nil)
-	for _, rec := range f.recs {
+	boot, sum := r.replay(it, content, f.recs)
+	if onlyBegunPrivate(f.recs) {
+		os.Remove(f.path)
+		journal.Remove(f.path + journal.Suffix)
+		return nil
+	}
+	if it.folder {
+		it.unsure = true // its creation may have been in flight
+		it.sealed.Store(true)
+		r.add(it)
+		return nil
+	}
+	if err := r.restore(it, content, boot, sum); err != nil {
+		return err
+	}
+	o.quota.staged.Add(it.stage.Reserved())
+	it.restoreAmbiguous()
+	if !it.sealed.Load() {
+		// A write opens it again, as any sealed file.
+		if err := it.seal(); err != nil {
+			o.quota.staged.Add(-it.stage.Reserved())
+			return err
+		}
+	}
+	if up := it.up; up != nil && !up.remote.AbortDate.IsZero() &&
+		time.Now().After(up.remote.AbortDate) {
+		it.up = nil // the bucket's lifecycle has aborted it
+	}
+	it.registerAmbiguous()
+	r.add(it)
+	return nil
+}
+
+// replay applies all records of an item's journal. It returns the boot in which the staged bytes
+// were written, "" if they are on the disk, and the CRC-32 of all of them, nil if it is unknown.
+func (r *recovery) replay(it *Item, content *stage.Snapshot, recs []journal.Record) (boot string,
+	sum *uint32) {
+	for _, rec := range recs {
 		it.replay(content, rec)
 		if rec.Op == journal.OpCreate || rec.Op == journal.OpRename {
 			it.keys = append(it.keys, rec.Key)
@@ -225,19 +261,14 @@ func (r *recovery) item(f journaled) error {
 			}
 		}
 	}
-	if onlyBegunPrivate(f.recs) {
-		os.Remove(f.path)
-		journal.Remove(f.path + journal.Suffix)
-		return nil
-	}
-	if it.folder {
-		it.unsure = true // it may have been on its way
-		it.sealed.Store(true)
-		r.add(it)
-		return nil
-	}
-	file := stage.OpenFile(f.path, f.slot, min(content.Size, stage.SlotPayload), it.spill)
-	size, mtime, err := r.staged(it, file, content.Size, sum)
+	return boot, sum
+}
+
+// restore gives the item its stage, with the content that its journal describes. If the item was
+// open, or its bytes may not be on the disk, it is interrupted.
+func (r *recovery) restore(it *Item, content *stage.Snapshot, boot string, sum *uint32) error {
+	file := stage.OpenFile(it.path, it.slot, min(content.Size, stage.SlotPayload), it.spill)
+	size, mtime, err := r.checkStaged(it, file, content.Size, sum)
 	if err != nil {
 		return err
 	}
@@ -252,40 +283,25 @@ func (r *recovery) item(f journaled) error {
 			content.Size = size
 			content.Dirty.Add(0, size)
 		} else if size < content.Size {
-			// It was being cut when the process ended: the base has these bytes.
-			if err := os.Truncate(f.path, content.Size); err != nil {
+			// It was being truncated when the process ended: the base has these bytes.
+			if err := os.Truncate(it.path, content.Size); err != nil {
 				return err
 			}
 		}
 		content.Mtime = mtime
-	case boot != "" && !o.sameBoot(boot):
+	case boot != "" && !r.o.sameBoot(boot):
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
 	}
 	var base Base
 	if it.base.ETag != "" {
-		base = it.opened(o.openBase(it.base))
+		base = it.opened(r.o.openBase(it.base))
 	}
 	it.logged = slices.Clone(content.Dirty)
-	it.stage = stage.Restore(file, *content, base, o.quota.reserve)
+	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
 	if it.sealed.Load() && boot == "" {
 		it.synced.Store(it.stage.BytesChanges() + 1)
 		it.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}
-	o.quota.staged.Add(it.stage.Reserved())
-	it.restoreAmbiguous()
-	if !it.sealed.Load() {
-		// A write opens it again, as any sealed file.
-		if err := it.seal(); err != nil {
-			o.quota.staged.Add(-it.stage.Reserved())
-			return err
-		}
-	}
-	if up := it.up; up != nil && !up.remote.AbortDate.IsZero() &&
-		time.Now().After(up.remote.AbortDate) {
-		it.up = nil // the bucket's lifecycle has ended it
-	}
-	it.registerAmbiguous()
-	r.add(it)
 	return nil
 }
 
@@ -294,9 +310,9 @@ func (r *recovery) add(it *Item) {
 	r.items = append(r.items, it)
 }
 
-// staged checks that file has the bytes that its journal describes, and returns how many there are,
+// checkStaged checks that file has the bytes that its journal describes, and returns how many there are,
 // and when they were written last.
-func (r *recovery) staged(it *Item, file *stage.File, want int64,
+func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 	sum *uint32) (size int64, mtime time.Time, err error) {
 	if it.slot != nil {
 		size, mtime = min(want, stage.SlotPayload), it.since

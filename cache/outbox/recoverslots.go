@@ -50,7 +50,7 @@ func (r *recovery) slot(p *stage.Slot, lines []byte) {
 		err = errNoBegin
 	}
 	if errors.Is(err, journal.ErrNewer) {
-		r.o.log.Error("what is owed cannot be read", "err", err)
+		r.o.log.Error("a journal cannot be read", "err", err)
 		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs),
 			Reason: "its journal is of a newer s3share, and is kept with its bytes in " +
 				shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
@@ -162,7 +162,7 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 		err = p.EndLog()
 	}
 	if err != nil {
-		o.log.Error("what is owed cannot be read, and stays where it is", "slot", p.N,
+		o.log.Error("a journal cannot be read, and stays in its slot", "slot", p.N,
 			"err", errors.Join(because, err))
 		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size,
 			Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because,
@@ -170,6 +170,6 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 		return
 	}
 	p.Free()
-	o.log.Error("what is owed cannot all be read; it is kept", "journal", log, "err", because)
+	o.log.Error("a journal cannot be read; it is in quarantine", "journal", log, "err", because)
 	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(log))
 }

@@ -31,7 +31,7 @@ func (it *Item) spillLocked() error {
 		if err != nil {
 			return err
 		}
-		it.o.spares.Reuse(log)
+		it.o.recycler.Reuse(log)
 		err = journal.AppendLines(log, lines, os.O_CREATE)
 		if err == nil && it.lasts() {
 			err = it.o.syncAll(it.path, log)

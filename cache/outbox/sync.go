@@ -162,10 +162,10 @@ func (it *Item) unsynced(prefix string) bool {
 // is on the local disk: a process after a power loss knows of it. It does not sync the bytes of
 // files; Item.Sync does.
 func (o *Outbox) SyncNames(prefix string) error {
-	ended := o.ended.Swap(false)
+	ended := o.journalEnded.Swap(false)
 	err := o.syncNames(prefix, ended)
 	if err != nil && ended {
-		o.ended.Store(true)
+		o.journalEnded.Store(true)
 	}
 	return err
 }
