@@ -13,8 +13,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// TestBlocked is a policy that refuses a file until its owner mends it.
-func TestBlocked(t *testing.T) {
+// TestDeniedFileIsBlocked is a policy that refuses a file until its owner mends it.
+func TestDeniedFileIsBlocked(t *testing.T) {
 	for _, kind := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge} {
 		t.Run(kind.Error(), func(t *testing.T) {
 			var mended atomic.Bool
@@ -196,8 +196,8 @@ func TestExpiredCredentials(t *testing.T) {
 	})
 }
 
-// TestOutage fails every request for a while.
-func TestOutage(t *testing.T) {
+// TestDeliveriesGoOnAfterAnOutage fails every request for a while.
+func TestDeliveriesGoOnAfterAnOutage(t *testing.T) {
 	var until time.Time
 	fault := func(b buckettest.S3) buckettest.S3 {
 		return buckettest.Answer(b, "", func() error {

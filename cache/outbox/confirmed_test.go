@@ -9,10 +9,10 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
-// TestEditThatS3Has ends the process when S3 has committed an edit and the answer
+// TestEditThatS3HasIsNotSentAgain ends the process when S3 has committed an edit and the answer
 // is not here yet. The next one has neither the base nor the bytes that were taken
 // from it, and needs neither.
-func TestEditThatS3Has(t *testing.T) {
+func TestEditThatS3HasIsNotSentAgain(t *testing.T) {
 	ended := func(b buckettest.S3) buckettest.S3 {
 		return buckettest.Wrap(b, func(ctx context.Context, op, _ string, send func() error) error {
 			err := send()

@@ -253,9 +253,9 @@ func TestDropAfterRename(t *testing.T) {
 	})
 }
 
-// TestNewFileUnderALeftName creates a file where an edit was, which got another name
+// TestNewFileAtTheKeyOfAnObsoleteVersion creates a file where an edit was, which got another name
 // and is still on its way: its base is not the other party's version.
-func TestNewFileUnderALeftName(t *testing.T) {
+func TestNewFileAtTheKeyOfAnObsoleteVersion(t *testing.T) {
 	for _, size := range []int{10, 3 * parts.Size} {
 		var held *buckettest.Holder
 		op := map[bool]string{true: buckettest.Put, false: buckettest.CopyPart}[size <= parts.Size]
@@ -289,8 +289,8 @@ func TestNewFileUnderALeftName(t *testing.T) {
 	}
 }
 
-// TestSwap exchanges the names of two edits.
-func TestSwap(t *testing.T) {
+// TestSwappedNamesAreDelivered exchanges the names of two edits.
+func TestSwappedNamesAreDelivered(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		r.b.Store("Delivery/a", []byte("a before"), nil)
 		r.b.Store("Delivery/b", []byte("b before"), nil)

@@ -9,9 +9,9 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
-// TestEndedUpload has the bucket's lifecycle end an upload that is not complete: the
-// file goes up anew, with all its parts, and nobody is told of a failure.
-func TestEndedUpload(t *testing.T) {
+// TestUploadThatS3HasEndedBeginsAnew has the bucket's lifecycle end an upload that is not complete:
+// the file goes up anew, with all its parts, and nobody is told of a failure.
+func TestUploadThatS3HasEndedBeginsAnew(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		again bool          // another process goes on

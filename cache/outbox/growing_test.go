@@ -79,9 +79,9 @@ func (r *rig) took(d time.Duration) {
 	ticket.Done(nil)
 }
 
-// TestTheEndOfALargeFile: what is written last goes up in small parts at once, though
-// parts have grown; a later process, and who writes the file again, goes on with them.
-func TestTheEndOfALargeFile(t *testing.T) {
+// TestPartsAreSmallAtTheEndOfALargeFile: what is written last goes up in small parts at once,
+// though parts have grown; a later process, and who writes the file again, goes on with them.
+func TestPartsAreSmallAtTheEndOfALargeFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sinking{S3: buckettest.New(), parts: map[int32]s3backend.Part{}}
 		fault := func(buckettest.S3) buckettest.S3 { return s }
@@ -133,8 +133,8 @@ func TestTheEndOfALargeFile(t *testing.T) {
 	})
 }
 
-// TestPartsStaySmallOnASlowLine: large ones would take longer than a file settles.
-func TestPartsStaySmallOnASlowLine(t *testing.T) {
+// TestPartsStaySmallOnASlowConnection: large ones would take longer than a file settles.
+func TestPartsStaySmallOnASlowConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sinking{S3: buckettest.New(), parts: map[int32]s3backend.Part{}}
 		r := newRig(t, buckettest.New(), t.TempDir(), Config{}, func(buckettest.S3) buckettest.S3 { return s })

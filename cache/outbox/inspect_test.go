@@ -17,9 +17,9 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// TestSurveyListsWhatTheNextProcessWillFind leaves an outbox in every state, and compares
+// TestInspectListsWhatRecoverFinds leaves an outbox in every state, and compares
 // what a survey lists with what Recover then finds. The survey changes nothing.
-func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
+func TestInspectListsWhatRecoverFinds(t *testing.T) {
 	away := func(b buckettest.S3) buckettest.S3 {
 		return buckettest.Answer(b, "", func() error { return s3backend.Other })
 	}
@@ -168,8 +168,8 @@ func TestSurveyListsWhatTheNextProcessWillFind(t *testing.T) {
 	}
 }
 
-// TestSurveyOfNoOutbox: where nobody has kept one, nothing waits, and nothing is made.
-func TestSurveyOfNoOutbox(t *testing.T) {
+// TestInspectOfNoOutbox: where nobody has kept one, nothing waits, and nothing is made.
+func TestInspectOfNoOutbox(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "stage")
 	if all, err := Inspect(dir, nil); len(all) > 0 || err != nil {
 		t.Errorf("Survey = %v, %v", all, err)

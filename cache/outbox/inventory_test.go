@@ -99,9 +99,9 @@ func TestEndCutShort(t *testing.T) {
 	}
 }
 
-// TestEmptyJournalIsTold: where the machine was off meanwhile, a journal without a line
+// TestEmptyJournalIsListed: where the machine was off meanwhile, a journal without a line
 // may have been a file's.
-func TestEmptyJournalIsTold(t *testing.T) {
+func TestEmptyJournalIsListed(t *testing.T) {
 	for _, c := range []struct{ name, staged, tells string }{
 		{"alone", "", "none of its bytes are here"},
 		{"beside bytes", "data", "its bytes are kept in"},

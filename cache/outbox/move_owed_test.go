@@ -7,9 +7,9 @@ import (
 	"github.com/s3share/s3share/cache/buckettest"
 )
 
-// TestRecoveredMoveIsOwed asks what is owed before the next process has gone on
+// TestRecoveredMoveIsPending asks what is owed before the next process has gone on
 // with a rename: whoever drains has to wait for it.
-func TestRecoveredMoveIsOwed(t *testing.T) {
+func TestRecoveredMoveIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dir := buckettest.New(), t.TempDir()
 		endedMove(t, b, dir, 3)

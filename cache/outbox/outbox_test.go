@@ -255,7 +255,7 @@ func (r *rig) wantNothing() {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
 	}
 	if owes, err := stage.HasLogs(r.dir); owes || err != nil || r.slots.InUse() > 0 {
-		r.Errorf("left in the tray: %d places, journals: %v, %v", r.slots.InUse(), owes, err)
+		r.Errorf("left in the slot file: %d slots, journals: %v, %v", r.slots.InUse(), owes, err)
 	}
 	if n := r.quota.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)

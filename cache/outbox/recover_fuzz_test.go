@@ -22,7 +22,7 @@ const (
 	inRemovals
 	inMove
 	inBoot
-	places
+	kinds
 )
 
 // FuzzRecover recovers from an outbox in which one file has any content: a journal, a slot
@@ -44,7 +44,7 @@ func FuzzRecover(f *testing.F) {
 			}
 		}
 		has := true // staged bytes
-		switch where % places {
+		switch where % kinds {
 		case inJournal:
 			write("1-1.log", data)
 			write("1-1", staged)

@@ -367,8 +367,8 @@ func TestPartOfAnotherUpload(t *testing.T) {
 	})
 }
 
-// TestDamage breaks one journal: the others are recovered, and it is told.
-func TestDamage(t *testing.T) {
+// TestDamagedJournalIsQuarantined breaks one journal: the others are recovered, and it is told.
+func TestDamagedJournalIsQuarantined(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		damage  func(log []byte) []byte
@@ -418,9 +418,9 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestStrayFiles spoils what is in the outbox's directory, or puts something there:
+// TestOrphanedFilesAreKept spoils what is in the outbox's directory, or puts something there:
 // the others arrive, and what there is of the spoilt one is kept and named.
-func TestStrayFiles(t *testing.T) {
+func TestOrphanedFilesAreKept(t *testing.T) {
 	journal := func(r *rig, it *Item, change func(log []byte) []byte) error {
 		log, err := os.ReadFile(it.path + journal.Suffix)
 		if err != nil {

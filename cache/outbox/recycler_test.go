@@ -10,20 +10,20 @@ import (
 	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
-// TestJournalsAreUsedAgain: the second file makes no new journal.
-func TestJournalsAreUsedAgain(t *testing.T) {
+// TestJournalFilesAreRecycled: the second file makes no new journal.
+func TestJournalFilesAreRecycled(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		it := r.create("Delivery/a", []byte("a"))
 		r.apart(it)
 		r.done(it)
 		r.drain()
-		spare := journals(r, journal.RecycledPrefix+"*")
-		if len(spare) != 1 {
-			r.Fatalf("%d journals are kept, want 1", len(spare))
+		kept := journals(r, journal.RecycledPrefix+"*")
+		if len(kept) != 1 {
+			r.Fatalf("%d journals are kept, want 1", len(kept))
 		}
 		it = r.create("Delivery/b", []byte("b"))
 		r.apart(it)
-		if now := journals(r, "*"+journal.Suffix); len(now) != 1 || !os.SameFile(now[0], spare[0]) {
+		if now := journals(r, "*"+journal.Suffix); len(now) != 1 || !os.SameFile(now[0], kept[0]) {
 			r.Errorf("the second file has journals %v, want that of the first", now)
 		}
 		r.done(it)
@@ -36,8 +36,8 @@ func TestJournalsAreUsedAgain(t *testing.T) {
 	})
 }
 
-// TestSparesAreSwept: what a killed process left of them is nothing owed.
-func TestSparesAreSwept(t *testing.T) {
+// TestRecycledJournalsAreRemovedAtTheStart: what a killed process left of them is nothing owed.
+func TestRecycledJournalsAreRemovedAtTheStart(t *testing.T) {
 	b, dir := buckettest.New(), t.TempDir()
 	for _, name := range []string{journal.RecycledPrefix + "1", "7-7" + journal.Suffix, "7-7"} { // killed when it began that one
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {

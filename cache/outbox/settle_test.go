@@ -11,8 +11,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// TestSettle does what programs do shortly after a close.
-func TestSettle(t *testing.T) {
+// TestClosedFileIsDeliveredAfterTheSettleTime does what programs do shortly after a close.
+func TestClosedFileIsDeliveredAfterTheSettleTime(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(*rig, *Item)

@@ -24,7 +24,7 @@ func (r *rig) apart(it *Item) {
 	}
 }
 
-// change changes what the tray holds for the item.
+// change changes what the slot file holds for the item.
 func (r *rig) change(it *Item, f func(page []byte)) {
 	r.Helper()
 	page := make([]byte, stage.SlotSize)
@@ -36,7 +36,7 @@ func (r *rig) change(it *Item, f func(page []byte)) {
 	}
 }
 
-// TestSmallFilesMakeNoFiles: their journals and bytes lie in the tray, which is gone
+// TestSmallFilesMakeNoFiles: their journals and bytes lie in the slot file, which is gone
 // when nothing is owed.
 func TestSmallFilesMakeNoFiles(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
@@ -55,7 +55,7 @@ func TestSmallFilesMakeNoFiles(t *testing.T) {
 			r.wantNothing()
 		}
 		if n := r.slots.Len(); n != 100 {
-			r.Errorf("%d places were taken, want the first 100 twice", n)
+			r.Errorf("%d slots were taken, want the first 100 twice", n)
 		}
 		for i := range 100 {
 			r.wantHolds(fmt.Sprintf("Delivery/1-%d", i), random(uint64(i+1), 4096))
@@ -67,9 +67,9 @@ func TestSmallFilesMakeNoFiles(t *testing.T) {
 	})
 }
 
-// TestOutgrows: a file that leaves its place for whatever reason is delivered as it
-// was written, by this process and by the next.
-func TestOutgrows(t *testing.T) {
+// TestFileThatOutgrowsItsSlotIsDelivered: a file that leaves its slot for whatever reason is
+// delivered as it was written, by this process and by the next.
+func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 	long := strings.Repeat("n", 250)
 	for _, c := range []struct {
 		name  string
@@ -123,13 +123,13 @@ func TestOutgrows(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, killed %v", c.name, killed), func(t *testing.T) {
 				recoverable(t, nil, func(r *rig) {
 					defer func() { r.Close() }()
-					other := r.create("Delivery/b", random(7, stage.SlotPayload)) // its place is the next one's
+					other := r.create("Delivery/b", random(7, stage.SlotPayload)) // its slot is the next one's
 					other.Drop()
 					data := random(1, 3000)
 					it := r.create("Delivery/a", data)
 					data = c.grow(r, it, data)
 					if it.inSlot() == c.apart {
-						r.Errorf("it has a place: %v", it.inSlot())
+						r.Errorf("it has a slot: %v", it.inSlot())
 					}
 					if got := make([]byte, len(data)); true {
 						if n, err := it.ReadAt(r.Context(), got, 0); n != len(data) || !bytes.Equal(got, data) {
@@ -158,9 +158,9 @@ func TestOutgrows(t *testing.T) {
 	}
 }
 
-// TestDamagedPlace: what is wrong in a place is kept in files, and told; what a newer
+// TestDamagedSlotIsQuarantined: what is wrong in a slot is kept in files, and listed; what a newer
 // program has written stays where it is. The others arrive.
-func TestDamagedPlace(t *testing.T) {
+func TestDamagedSlotIsQuarantined(t *testing.T) {
 	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
 	for _, c := range []struct {
 		name   string
@@ -193,7 +193,7 @@ func TestDamagedPlace(t *testing.T) {
 					r.wantKeys("Delivery/good")
 					if c.tells == "newer s3share" { // it stays where that finds it
 						if data, err := os.ReadFile(r.slotFilePath()); err != nil || !bytes.Contains(data, kept) || r.slots.InUse() != 1 {
-							r.Errorf("the tray has its bytes no more: %v", err)
+							r.Errorf("the slot file has its bytes no more: %v", err)
 						}
 						continue
 					}
@@ -211,9 +211,9 @@ func TestDamagedPlace(t *testing.T) {
 	}
 }
 
-// TestKilledWhileItOutgrows: where the files are there and the place is not empty yet,
-// the files count; where they are half there, the place does.
-func TestKilledWhileItOutgrows(t *testing.T) {
+// TestKilledWhileAFileLeavesItsSlot: if the files are there and the slot is not empty yet,
+// the files count; if they are half there, the slot does.
+func TestKilledWhileAFileLeavesItsSlot(t *testing.T) {
 	for _, half := range []bool{false, true} {
 		recoverable(t, nil, func(r *rig) {
 			data := random(1, 3000)
@@ -244,8 +244,8 @@ func TestKilledWhileItOutgrows(t *testing.T) {
 	}
 }
 
-// TestOwes: a place that is owed counts, one that was does not.
-func TestOwes(t *testing.T) {
+// TestOwesReportsWhatIsPending: a slot with a journal counts, one without does not.
+func TestOwesReportsWhatIsPending(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
 		defer r.Close()
 		it := r.create("Delivery/a", []byte("a"))

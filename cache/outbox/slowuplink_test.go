@@ -33,9 +33,9 @@ func (s slowly) Put(ctx context.Context, key string, body io.ReadSeeker, size in
 	return s.S3.Put(ctx, key, body, size, h, cond)
 }
 
-// TestASlowLineIsNotCrowded: parts that go up while a file is written, and those of
+// TestASlowConnectionIsNotCrowded: parts that go up while a file is written, and those of
 // files that were closed, and whole files share it.
-func TestASlowLineIsNotCrowded(t *testing.T) {
+func TestASlowConnectionIsNotCrowded(t *testing.T) {
 	var w *buckettest.Wire
 	fault := func(b buckettest.S3) buckettest.S3 {
 		w = buckettest.NewWire(1<<20, 0, 1<<20)
@@ -54,7 +54,7 @@ func TestASlowLineIsNotCrowded(t *testing.T) {
 		r.done(r.create("Delivery/small", []byte("small")))
 		pass(10 * time.Second)
 		if r.b.Object("Delivery/small").ETag == "" {
-			t.Error("a small file waits for the line")
+			t.Error("a small file waits for the uplink")
 		}
 		pass(time.Minute)
 		r.done(open)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestMeter(t *testing.T) {
+func TestThroughput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m throughput
 		want := func(when string, rate int64) {

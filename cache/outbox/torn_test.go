@@ -20,15 +20,14 @@ import (
 // lines holds for all files of a process.
 const tornIn = "S3SHARE_TEST_TORN_IN"
 
-// TestTornLine writes a journal until the disk takes only a part of a line, and goes
-// on when there is room again: every line that was noted is whole, and no other
-// is there.
-func TestTornLine(t *testing.T) {
+// TestLineThatTheDiskTakesHalfIsCutOff writes a journal until the disk takes only a part of a line,
+// and goes on when there is room again: every line that was noted is whole, and no other is there.
+func TestLineThatTheDiskTakesHalfIsCutOff(t *testing.T) {
 	if dir := os.Getenv(tornIn); dir != "" {
 		tear(t, dir)
 		return
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestTornLine$", "-test.v")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestLineThatTheDiskTakesHalfIsCutOff$", "-test.v")
 	cmd.Env = append(os.Environ(), tornIn+"="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -95,6 +94,6 @@ func tear(t *testing.T, dir string) {
 		t.Errorf("it left %v", left)
 	}
 	if owes, err := Owes(r.dir); owes || err != nil || r.slots.InUse() > 0 {
-		t.Errorf("it left %d places, and owes: %v, %v", r.slots.InUse(), owes, err)
+		t.Errorf("it left %d slots, and owes: %v, %v", r.slots.InUse(), owes, err)
 	}
 }

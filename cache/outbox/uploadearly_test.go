@@ -44,10 +44,10 @@ func TestAnEditGoesUpWhileItSettles(t *testing.T) {
 	})
 }
 
-// TestWritingGoesOnAfterAnEarlyEnd closes a file and goes on with it before it has
+// TestWritingGoesOnAfterAPreupload closes a file and goes on with it before it has
 // settled: parts go up while it is written, as they did before, and none twice but
 // the last.
-func TestWritingGoesOnAfterAnEarlyEnd(t *testing.T) {
+func TestWritingGoesOnAfterAPreupload(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		data := random(1, 5*parts.Size)
 		it := r.create("Delivery/f", data[:2*parts.Size+100])
@@ -65,9 +65,9 @@ func TestWritingGoesOnAfterAnEarlyEnd(t *testing.T) {
 	})
 }
 
-// TestEarlyPartsAreTakenBack removes a file whose parts are on their way, and one
+// TestPreuploadEndsWhenAFileIsOpenedAgain removes a file whose parts are on their way, and one
 // whose parts S3 does not answer for.
-func TestEarlyPartsAreTakenBack(t *testing.T) {
+func TestPreuploadEndsWhenAFileIsOpenedAgain(t *testing.T) {
 	for _, hold := range []bool{false, true} {
 		var held *buckettest.Holder
 		fault := func(b buckettest.S3) (s3 buckettest.S3) {
