@@ -27,8 +27,8 @@ var errTaken = errors.New("taken back before it was delivered")
 //
 // It consists of an entry (what it is named and what it replaces), a schedule (whether and when
 // it is delivered), a sending (what S3 has of it), its stage and its journal. mu guards the
-// first three. Take changing before logMu and mu, and mu before the locks of the Outbox, of an
-// upload and of the stage. None is held across a request.
+// first three. Take changing before the others, and mu before the locks of the Outbox, of
+// removals, of an upload and of the stage. None is held across a request.
 type Item struct {
 	o      *Outbox
 	folder bool
