@@ -56,21 +56,21 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	}
 	open := it.o.baseOpener()
 	it.mu.Lock()
-	it.over, it.committed, it.up = obj, commitment{seq, obj}, nil
+	it.over, it.committed, it.up = obj, confirmed{seq, obj}, nil
 	over := it.base.ETag != ""
 	if over {
 		it.base = obj
 	}
 	it.mu.Unlock()
 	if over && open != nil && it.stage != nil {
-		it.stage.Rebase(it.opened(open(obj)))
+		it.stage.Rebase(it.trackReader(open(obj)))
 	}
 	it.o.events.Committed(it, obj)
 }
 
-// commitment is a version that S3 confirmed while the item was still written, and the
-// stage's seq that it is of; 0 for none.
-type commitment struct {
+// confirmed is a version that S3 confirmed while the item was still written, and the stage's count
+// of changes at its content; 0 for none.
+type confirmed struct {
 	seq uint64
 	obj s3backend.Object
 }
@@ -94,7 +94,7 @@ func (it *Item) committedElsewhere() (s3backend.Object, bool) {
 func (it *Item) forgetCommitted() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.committed = commitment{}
+	it.committed = confirmed{}
 }
 
 func (it *Item) seq() uint64 {

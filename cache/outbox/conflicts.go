@@ -56,8 +56,8 @@ func (o *Outbox) Resolved(key string) {
 	})
 }
 
-// moved records the new key of a conflict copy that was renamed.
-func (o *Outbox) moved(from, to string) {
+// renameConflict records the new key of a conflict copy that was renamed.
+func (o *Outbox) renameConflict(from, to string) {
 	if !o.IsConflict(from) {
 		return
 	}

@@ -98,7 +98,7 @@ type sending struct {
 	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
 	contentID    string
 	contentIDSeq uint64
-	committed    commitment          // while it is still written
+	committed    confirmed           // while it is still written
 	ambiguous    []journal.Ambiguous // commits whose outcome is unknown
 	mayDiffer    atomic.Bool         // S3 may hold other bytes under our commit ID
 
@@ -116,8 +116,8 @@ type sending struct {
 
 type closer interface{ Close() }
 
-// opened has the reader of a version closed with the item.
-func (it *Item) opened(b Base) Base {
+// trackReader has the reader of a version closed with the item.
+func (it *Item) trackReader(b Base) Base {
 	if c, ok := b.(closer); ok {
 		it.mu.Lock()
 		it.readers = append(it.readers, c)

@@ -18,8 +18,8 @@ import (
 
 const (
 	movePrefix = "move-"
-	// copies is how many objects are copied at once.
-	copies = 32
+	// maxCopies is how many objects are copied at once.
+	maxCopies = 32
 )
 
 // Move is one object that gets another key. Over is what it replaces there, without an ETag for
@@ -33,8 +33,8 @@ type Move struct {
 	Instead *Item
 }
 
-// moving is moves that are being made. Their journal exists until all is done, or undone.
-type moving struct {
+// moveOperation is moves that are being made. Their journal exists until all is done, or undone.
+type moveOperation struct {
 	dir    *DirMove // nil for a file
 	o      *Outbox
 	log    string
@@ -92,7 +92,7 @@ func (o *Outbox) Move(ctx context.Context, moves []Move,
 }
 
 // run copies, then calls copied, then removes the originals.
-func (m *moving) run(ctx context.Context, copied func([]s3backend.Object) error) error {
+func (m *moveOperation) run(ctx context.Context, copied func([]s3backend.Object) error) error {
 	defer m.names.release()
 	// To cut it off would leave objects under both names for longer.
 	err := m.copy(context.WithoutCancel(ctx))
@@ -115,9 +115,11 @@ func (m *moving) run(ctx context.Context, copied func([]s3backend.Object) error)
 }
 
 // beginMove takes the new names and writes the journal.
-func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*moving, error) {
-	m := &moving{o: o, dir: dir, moves: make([]Move, len(moves)), freed: make([]bool, len(moves)),
-		made: make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)),
+func (o *Outbox) beginMove(ctx context.Context, moves []Move,
+	dir *DirMove) (*moveOperation, error) {
+	m := &moveOperation{o: o, dir: dir, moves: make([]Move, len(moves)),
+		freed: make([]bool, len(moves)),
+		made:  make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)),
 		stayed: make([]error, len(moves))}
 	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()),
 		journal.Suffix))
@@ -155,10 +157,10 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move, dir *DirMove) (*mo
 
 // copy copies all objects, or returns why one could not be copied. No copy is canceled because
 // another has failed: S3 might carry it out all the same.
-func (m *moving) copy(ctx context.Context) error {
+func (m *moveOperation) copy(ctx context.Context) error {
 	var failed atomic.Bool
 	var g errgroup.Group
-	g.SetLimit(copies)
+	g.SetLimit(maxCopies)
 	for i := range m.moves {
 		g.Go(func() error {
 			if failed.Load() {
@@ -178,14 +180,14 @@ func (m *moving) copy(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (m *moving) copyOne(ctx context.Context, i int) error {
+func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 	mv := m.moves[i]
 	obj, err := m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(mv.Over))
 	if err != nil && m.replacesNothing(ctx, i, err) {
 		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(s3backend.Object{}))
 	}
 	if err != nil && s3backend.Ambiguous(err) {
-		if there, ok := m.o.copied(ctx, mv.From, mv.To); ok {
+		if there, ok := m.o.findCopy(ctx, mv.From, mv.To); ok {
 			obj, err = there, nil
 		}
 	}
@@ -201,7 +203,7 @@ func (m *moving) copyOne(ctx context.Context, i int) error {
 
 // replacesNothing reports whether a copy was refused because S3 has deleted what it was to replace:
 // that was being removed here, and the reply to the removal was lost.
-func (m *moving) replacesNothing(ctx context.Context, i int, refused error) bool {
+func (m *moveOperation) replacesNothing(ctx context.Context, i int, refused error) bool {
 	if !m.freed[i] || !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
 		return false
 	}
@@ -210,7 +212,7 @@ func (m *moving) replacesNothing(ctx context.Context, i int, refused error) bool
 }
 
 // finish queues the removal of the originals that have moved, and ends the journal.
-func (m *moving) finish(left *StayedError) {
+func (m *moveOperation) finish(left *StayedError) {
 	for i, mv := range m.moves {
 		if m.stayed[i] != nil {
 			continue
@@ -218,7 +220,7 @@ func (m *moving) finish(left *StayedError) {
 		if mv.Instead != nil {
 			mv.Instead.endSuperseded()
 		}
-		m.o.moved(mv.From.Key, mv.To)
+		m.o.renameConflict(mv.From.Key, mv.To)
 		m.o.clearAmbiguousAt(mv.To)
 		m.o.removeVersion(mv.From)
 		m.names.cancel(mv.To)
@@ -236,10 +238,10 @@ func (m *moving) finish(left *StayedError) {
 
 // takeBack removes the copies of a move that failed. One that replaced something that
 // was shown stays: what it replaced is gone, and the original is still there beside it.
-func (m *moving) takeBack() {
+func (m *moveOperation) takeBack() {
 	for i, mv := range m.moves {
 		if m.unsure[i] {
-			m.made[i], _ = m.o.copied(m.o.ctx, mv.From, mv.To)
+			m.made[i], _ = m.o.findCopy(m.o.ctx, mv.From, mv.To)
 		}
 	}
 	if err := journal.Append(m.log, journal.Record{Op: journal.OpTakeBack}); err != nil {
@@ -302,11 +304,11 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 	return nil
 }
 
-// copied reports whether the key to has a copy of the version from, and returns it: an object with
-// the same ETag, and so the same bytes, or with the same commit ID, which a copy has of its
+// findCopy reports whether the key to has a copy of the version from, and returns it: an object
+// with the same ETag, and so the same bytes, or with the same commit ID, which a copy has of its
 // original. If in doubt, it is none, and the original stays. Size and time are no proof: two
 // parties may have unpacked the same archive.
-func (o *Outbox) copied(ctx context.Context, from s3backend.Object,
+func (o *Outbox) findCopy(ctx context.Context, from s3backend.Object,
 	to string) (s3backend.Object, bool) {
 	there, err := o.current(ctx, to)
 	if err != nil || there.ETag == "" || there.Size != from.Size {

@@ -144,7 +144,7 @@ func (it *Item) isCopy(ctx context.Context, key string) bool {
 	copies := it.copies
 	it.mu.Unlock()
 	for _, from := range copies {
-		if _, ours := it.o.copied(ctx, from, key); ours {
+		if _, ours := it.o.findCopy(ctx, from, key); ours {
 			return true
 		}
 	}

@@ -46,7 +46,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 			Reason: "being renamed to " + m.To, Since: time.Now()}
 	}
 	o.mu.Unlock()
-	o.resumed = append(o.resumed, func() {
+	o.onResume = append(o.onResume, func() {
 		do, moves := o.redo, rec.moves
 		if back {
 			do, moves = o.undo, begun
@@ -150,7 +150,7 @@ func (o *Outbox) redoOnce(m *recoveredMove) error {
 			return err
 		}
 		there = made
-	} else if _, ours := o.copied(o.ctx, m.From.Object(), m.To); !ours {
+	} else if _, ours := o.findCopy(o.ctx, m.From.Object(), m.To); !ours {
 		if now, err := o.current(o.ctx, m.From.Key); err != nil || now.ETag != m.From.ETag {
 			return err // the original was removed or replaced: there is no more to do
 		}
@@ -180,7 +180,7 @@ func (o *Outbox) undo(m *recoveredMove) error {
 	if err != nil || now.ETag != m.From.ETag {
 		return err // the copy may be all that is left
 	}
-	there, ours := o.copied(o.ctx, m.From.Object(), m.To)
+	there, ours := o.findCopy(o.ctx, m.From.Object(), m.To)
 	if ours && (m.Over == nil || m.Freed) {
 		there.Key = m.To
 		o.removeVersion(there)

@@ -132,7 +132,7 @@ type Outbox struct {
 	breaker    breaker
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
-	resumed       []func()    // renames that wait for Resume
+	onResume      []func()    // renames that wait for Resume
 
 	// conflictsMu guards conflicts, and the file of them.
 	conflictsMu sync.Mutex

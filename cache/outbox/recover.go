@@ -294,7 +294,7 @@ func (r *recovery) restore(it *Item, content *stage.Snapshot, boot string, sum *
 	}
 	var base Base
 	if it.base.ETag != "" {
-		base = it.opened(r.o.openBase(it.base))
+		base = it.trackReader(r.o.openBase(it.base))
 	}
 	it.logged = slices.Clone(content.Dirty)
 	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
@@ -310,8 +310,8 @@ func (r *recovery) add(it *Item) {
 	r.items = append(r.items, it)
 }
 
-// checkStaged checks that file has the bytes that its journal describes, and returns how many there are,
-// and when they were written last.
+// checkStaged checks that file has the bytes that its journal describes, and returns how many there
+// are, and when they were written last.
 func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 	sum *uint32) (size int64, mtime time.Time, err error) {
 	if it.slot != nil {
@@ -336,10 +336,10 @@ func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 // Resume goes on with the removals and renames of an earlier process.
 func (o *Outbox) Resume() {
 	o.removals.resume()
-	for _, moves := range o.resumed {
+	for _, moves := range o.onResume {
 		o.work.Go(moves)
 	}
-	o.resumed = nil
+	o.onResume = nil
 }
 
 // Resume schedules a recovered item.
