@@ -44,7 +44,7 @@ func (in *joinCmd) trust(ctx context.Context, stdin io.Reader, n ui.Printer, s *
 	}
 	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
-		return hint.With(errors.New("a session token goes to no server on this machine that only the line names"), advice)
+		return hint.With(errors.New("only the line names this server on this machine, so no session token is sent to it"), advice)
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:

@@ -137,7 +137,7 @@ func (l *loginPrompter) sso(ctx context.Context, profile string) error {
 	said := "aws " + strings.Join(args, " ")
 	aws, err := exec.LookPath("aws")
 	if err != nil {
-		return hint.With(errors.New("it logs in by SSO, for which the AWS CLI is needed, and there is none"),
+		return hint.With(errors.New("its profile logs in by SSO, for which the AWS CLI is needed, and it is not installed"),
 			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
 	}
 	cmd := exec.CommandContext(ctx, aws, args...)                                           // #nosec G204 -- without a shell; the profile is that of this user's own daemon

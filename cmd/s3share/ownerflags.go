@@ -134,7 +134,7 @@ func (o *ownerFlags) twoFolders() (names [2]string, err error) {
 		folders = access.DefaultFolders()
 	}
 	if len(folders) != 2 {
-		return names, hint.Usage("say --folder twice, or not at all", "an exchange has two folders, and %d are named", len(folders))
+		return names, hint.Usage("say --folder twice, or not at all", "an exchange has two folders, and --folder names %d", len(folders))
 	}
 	for i, f := range folders {
 		if err := config.CheckFolder(f); err != nil {

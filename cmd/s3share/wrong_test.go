@@ -135,6 +135,8 @@ var wrongInvocations = []wrongInvocation{
 	{line: "mount empty", config: moreIn("memory = -1"), code: failed},
 	{line: "mount empty", config: moreIn("uid = \"1000\""), code: failed},
 	{line: "mount empty", config: moreIn("umask = 27"), code: failed},
+	{line: "mount empty", config: moreIn("umask = 0o1027"), code: failed},
+	{line: "mount empty", config: moreIn("umask = \"9999\""), code: failed},
 	{line: "mount empty", config: moreIn("bucket = \"again\""), code: failed},
 	{line: "mount empty", config: moreIn("private = [\"tmp/*\"]"), code: failed},
 	// init.

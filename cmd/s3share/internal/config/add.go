@@ -91,7 +91,7 @@ func tomlString(s string) string {
 }
 
 // errOtherExchange says that a name is taken.
-var errOtherExchange = errors.New("an exchange of that name is there already, and it is another")
+var errOtherExchange = errors.New("the name is taken by another exchange")
 
 // exchangeEntry is what the config file says of an exchange.
 type exchangeEntry struct {
@@ -259,7 +259,7 @@ func verifyChanged(l exchangeEntry, text []byte) error {
 			return nil
 		}
 	}
-	return hint.With(fmt.Errorf("cannot change [exchange.%s] of %s: it is written in another way than one key a line", TOMLKey(l.Name), l.File),
+	return hint.With(fmt.Errorf("cannot change [exchange.%s] of %s: its keys are not each on a line of their own", TOMLKey(l.Name), l.File),
 		"change it by hand, or give this exchange another name with --name")
 }
 
@@ -280,7 +280,7 @@ func verifyAdded(file string, old, text []byte, name string) error {
 			}
 		}
 	}
-	return hint.With(fmt.Errorf("cannot add to %s: its exchanges are written in another way than in tables", file),
+	return hint.With(fmt.Errorf("cannot add to %s: its exchanges are not written as tables", file),
 		fmt.Sprintf("add [exchange.%s] by hand, or name another file with --config", TOMLKey(name)))
 }
 

@@ -40,7 +40,7 @@ func readOptions(lists []string) (Layer, []string, error) {
 			kernel = append(kernel, option)
 			continue
 		case option == "allow_root":
-			return nil, nil, hint.Usage("allow_other lets other users in, root among them", "-o allow_root is unknown to the kernel")
+			return nil, nil, hint.Usage("allow_other lets other users in, root among them", "the kernel has no option allow_root")
 		case option == "auto_unmount":
 			return nil, nil, hint.Usage("leave it out: a mount whose daemon is gone is undone by the next mount on its directory, or by s3share unmount", "-o auto_unmount is not supported")
 		case option == "suid" || option == "dev":

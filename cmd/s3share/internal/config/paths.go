@@ -71,14 +71,14 @@ func FillPaths(s *Settings) error {
 	if s.StateDir == "" {
 		base, err := xdg("XDG_STATE_HOME", ".local/state")
 		if err != nil {
-			return hint.With(fmt.Errorf("no place for the state directory: %w", err), "name one with --state-dir")
+			return hint.With(fmt.Errorf("cannot find a place for the state directory: %w", err), "name one with --state-dir")
 		}
 		s.StateDir = exchangeDir(base, s)
 	}
 	if s.CacheDir == "" && s.CacheSize > 0 {
 		base, err := xdg("XDG_CACHE_HOME", ".cache")
 		if err != nil {
-			return hint.With(fmt.Errorf("no place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
+			return hint.With(fmt.Errorf("cannot find a place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
 		}
 		s.CacheDir = exchangeDir(base, s)
 	}

@@ -73,7 +73,7 @@ func (c CommandLine) Resolve() (*Settings, error) {
 		return nil, hint.Usage("", "%w", err)
 	}
 	if err := s.checkUmask(); err != nil {
-		return nil, hint.Usage("the digits are what the owner, the group and others may not: 022 keeps both others from writing", "%w", err)
+		return nil, hint.Usage("each digit takes rights from the owner, the group and others: 022 takes writing from the last two", "%w", err)
 	}
 	s.Kernel = kernel
 	return s, nil

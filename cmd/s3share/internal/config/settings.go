@@ -395,7 +395,7 @@ type modeBits uint32
 func (m *modeBits) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 8, 32)
 	if err != nil || n > 0o777 {
-		return fmt.Errorf("%q are no permission bits; write them in octal, like 022", text)
+		return fmt.Errorf("%q is no umask; write it in octal, like 022", text)
 	}
 	*m = modeBits(n)
 	return nil
@@ -406,8 +406,14 @@ func (m *modeBits) UnmarshalText(text []byte) error {
 // means.
 func (m *modeBits) UnmarshalTOML(data []byte) error {
 	text := string(bytes.TrimSpace(data))
+	bits := func(octal string) error {
+		if err := m.UnmarshalText([]byte(octal)); err != nil {
+			return &valueError{"umask", text, fmt.Errorf("umask: %w", err)}
+		}
+		return nil
+	}
 	if digits, ok := strings.CutPrefix(text, "0o"); ok {
-		return m.UnmarshalText([]byte(strings.ReplaceAll(digits, "_", "")))
+		return bits(strings.ReplaceAll(digits, "_", ""))
 	}
 	var value struct{ V any }
 	if err := toml.Unmarshal([]byte("V = "+text), &value); err != nil {
@@ -418,8 +424,5 @@ func (m *modeBits) UnmarshalTOML(data []byte) error {
 		err := fmt.Errorf("umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
 		return &valueError{"umask", text, err}
 	}
-	if err := m.UnmarshalText([]byte(quoted)); err != nil {
-		return &valueError{"umask", text, fmt.Errorf("umask: %w", err)}
-	}
-	return nil
+	return bits(quoted)
 }

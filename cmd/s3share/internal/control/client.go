@@ -34,7 +34,7 @@ const (
 )
 
 // errAnswerTooLong says that a daemon's answer does not end.
-var errAnswerTooLong = errors.New("its daemon sends a longer answer than one can be")
+var errAnswerTooLong = errors.New("its daemon sends an answer that is too long")
 
 // Client asks one daemon over its control socket.
 type Client struct {
@@ -330,14 +330,14 @@ func (l *Client) Unmount(ctx context.Context, ask UnmountRequest, seen func(Even
 	for events.Scan() {
 		var e Event
 		if err := json.Unmarshal(events.Bytes(), &e); err != nil {
-			return Event{}, fmt.Errorf("the daemon said what this version does not know: %w", err)
+			return Event{}, fmt.Errorf("this version does not know the daemon's answer: %w", err)
 		}
 		if e.Phase == PhaseEnded || ctx.Err() != nil && e.Phase == PhaseFinishing {
 			return e, nil
 		}
 		seen(e)
 	}
-	return Event{}, fmt.Errorf("the daemon ended without a word: %w", cmp.Or(events.Err(), io.ErrUnexpectedEOF))
+	return Event{}, fmt.Errorf("the daemon ended without saying why: %w", cmp.Or(events.Err(), io.ErrUnexpectedEOF))
 }
 
 // Ask sends a request about files.

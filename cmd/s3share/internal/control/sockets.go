@@ -110,5 +110,5 @@ func NewSocketPath(dir string) (string, error) {
 		}
 		_ = os.Remove(run)
 	}
-	return "", hint.With(errors.New("no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
+	return "", hint.With(errors.New("there is no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
 }

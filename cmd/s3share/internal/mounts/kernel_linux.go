@@ -31,7 +31,7 @@ func CheckKernel(allowOther bool) error {
 		return nil
 	}
 	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
-		return hint.With(errors.New("you may not open /dev/fuse"), "it is usually open to everybody; root can see to that: chmod 666 /dev/fuse")
+		return hint.With(errors.New("you may not open /dev/fuse"), "root can let everybody open it: chmod 666 /dev/fuse")
 	}
 	if _, err := fusermount(); err != nil {
 		return hint.With(err, installHint)
@@ -63,7 +63,7 @@ func fusermount() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("there is no fusermount3, without which only root can mount")
+	return "", errors.New("fusermount3 is missing, and without it only root can mount")
 }
 
 // How [Unmount] treats a mount that is in use: it fails, or takes the mount from its users.
