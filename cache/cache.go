@@ -135,6 +135,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
+	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
 	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Logger: cfg.Logger})
 	if err == nil {
@@ -186,6 +187,7 @@ func (c *Cache) Close() error {
 	c.grants.Wait()
 	c.out.Close()
 	c.names.Close()
+	c.saveListings()
 	c.keepDirTimes()
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }

@@ -264,3 +264,62 @@ func (a absence) wantErr(t *testing.T, what string, err error) {
 		wantErrno(t, what, err, a.errno)
 	}
 }
+
+// TestMountOffline mounts while S3 is out of reach: with what was seen last, if anything was.
+func TestMountOffline(t *testing.T) {
+	t.Parallel()
+	for _, a := range absences {
+		if a.errno == 0 {
+			continue
+		}
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			direct := newExchange(t, "full")
+			behind, g := direct.through(t)
+			x, w := behind.over(t)
+			const known, waiting, fresh = delivery + "sub/known.txt", delivery + "waiting.txt", delivery + "fresh.txt"
+			direct.put(owner, known, []byte("as it was"), true)
+			m := x.mount(client)
+			if got := m.read(known); string(got) != "as it was" {
+				t.Fatalf("it holds %s", brief(got))
+			}
+			before := m.names(delivery)
+			m.unmount()
+
+			a.begin(w, g)
+			if never, err := x.tryMount(t, client); err == nil {
+				t.Error("a mount that was never online has begun without a connection")
+			} else {
+				never.done = true
+			}
+			var n *mount
+			if err := quick(t, "mount", mostWait, func() error { n = m.revive(t); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(n.log.String(), "mounted without a connection: ") {
+				t.Errorf("it says nothing of that:\n%s", n.log)
+			}
+			if health, err := xattr(n.dir, "user.s3share.health"); err != nil || !strings.HasPrefix(health, a.health) {
+				t.Errorf("its health is %q, %v", health, err)
+			}
+			if got := n.names(delivery); !slices.Equal(got, before) {
+				t.Errorf("it lists %q, want %q", got, before)
+			}
+			if got := n.read(known); string(got) != "as it was" {
+				t.Errorf("it holds %s", brief(got))
+			}
+			n.write(waiting, []byte("written meanwhile"))
+			n.kill()
+			n = n.revive(t)
+			if got := n.read(waiting); string(got) != "written meanwhile" {
+				t.Errorf("after a kill it holds %s", brief(got))
+			}
+			direct.put(owner, fresh, []byte("theirs"), true)
+			g.when(nil)
+			w.heal()
+			direct.awaitObject(waiting, []byte("written meanwhile"))
+			n.awaitName(fresh, true)
+			n.unmount()
+		})
+	}
+}

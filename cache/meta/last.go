@@ -1,6 +1,14 @@
 package meta
 
-import "github.com/hashicorp/golang-lru/v2/simplelru"
+import (
+	"bytes"
+	"encoding/gob"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
 
 // What S3 held when it was asked last is kept for when it cannot be asked: the last complete
 // listing of each folder, however old. It learns of changes here as all listings do, and is
@@ -94,4 +102,67 @@ func (c *Cache) lastLocked(prefix, name string) (Found, bool) {
 	}
 	p, ok := c.points.Get(prefix + name)
 	return p.Found, ok
+}
+
+// savedListing is a listing in a file. gob keeps names that are no UTF-8.
+type savedListing struct {
+	Prefix  string
+	Marker  bool
+	Entries []Entry
+}
+
+// maxSaved bounds the entries that SaveLast writes.
+const maxSaved = 50_000
+
+// SaveLast returns the listings of LastListing, those listed last first as far as there is room,
+// for LoadLast of a later process.
+func (c *Cache) SaveLast() ([]byte, error) {
+	c.mu.Lock()
+	all := c.last.dirs.Values()
+	c.mu.Unlock()
+	slices.Reverse(all)
+	var saved []savedListing
+	n := 0
+	for _, l := range all {
+		s := l.saved()
+		if n += len(s.Entries) + 1; n > maxSaved {
+			break
+		}
+		saved = append(saved, s)
+	}
+	var b bytes.Buffer
+	err := gob.NewEncoder(&b).Encode(saved)
+	return b.Bytes(), err
+}
+
+// saved returns what a listing has, in the order of keys.
+func (l *Listing) saved() savedListing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := savedListing{Prefix: l.prefix, Marker: l.marker}
+	for i := range l.entries.n + len(l.extra) {
+		if e := l.entryLocked(i); !e.Gone() {
+			s.Entries = append(s.Entries, e)
+		}
+	}
+	slices.SortFunc(s.Entries, func(a, b Entry) int { return strings.Compare(sortName(a), sortName(b)) })
+	return s
+}
+
+// LoadLast takes what SaveLast has returned as what S3 held when it was asked last. It is too old
+// for any other answer.
+func (c *Cache) LoadLast(data []byte) error {
+	var saved []savedListing
+	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&saved); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range slices.Backward(saved) {
+		l := c.newListingLocked(s.Prefix, allPages)
+		l.begun, l.pages, l.complete, l.marker = time.Time{}, 1, true, s.Marker
+		l.entries.append(s.Entries)
+		c.last.keep(l)
+	}
+	return nil
 }

@@ -65,6 +65,9 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	before := d.contact.state
 	if d.contact.state = state; state != control.Online {
 		d.cache.Unreachable(known.Err)
+		if before == control.Online {
+			d.cache.KeepListings()
+		}
 	}
 	switch {
 	case state == control.Online && before != state:

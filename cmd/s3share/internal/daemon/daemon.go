@@ -98,6 +98,7 @@ type fileCache interface {
 	Drain(context.Context) error
 	DrainLast(context.Context) error
 	Unreachable(why error)
+	KeepListings()
 	Reachable()
 	Close() error
 }
@@ -156,7 +157,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	if d.settings.Notices {
 		d.notices = newNotices(d.dir, d.log)
 	}
-	files, err := d.connect(ctx)
+	files, err := d.connect(ctx, true)
 	if err != nil {
 		return ui.Explain(d.settings.Destination(), err)
 	}
@@ -180,12 +181,12 @@ func (d *mountDaemon) check(dir string) (err error) {
 	return mounts.CheckKernel(d.settings.AllowOther)
 }
 
-// connect opens the bucket, and the cache over it.
-func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
+// connect opens the bucket, and the cache over it. With offline set, S3 may be out of reach.
+func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, error) {
 	s := d.settings
 	cfg := s.Backend()
 	cfg.Logger = d.log
-	client, err := s3backend.Open(ctx, cfg)
+	client, err := d.openBucket(ctx, cfg, offline)
 	if err != nil {
 		return nil, err
 	}
@@ -205,6 +206,38 @@ func (d *mountDaemon) connect(ctx context.Context) (*cache.Cache, error) {
 	d.noteOwner()
 	d.keepContact()
 	return files, nil
+}
+
+// openBucket opens the bucket. If it may begin offline, and the bucket was seen before, that S3
+// is out of reach is no failure.
+func (d *mountDaemon) openBucket(ctx context.Context, cfg s3backend.Config, offline bool) (*s3backend.Client, error) {
+	seen, known := statedir.ReadSeen(d.settings.StateDir)
+	if !offline || !known {
+		client, err := s3backend.Open(ctx, cfg)
+		if err == nil {
+			d.noteSeen(client)
+		}
+		return client, err
+	}
+	client, err := s3backend.OpenSeen(ctx, cfg, seen.Region)
+	if err != nil {
+		return nil, err
+	}
+	if now := client.Contact(); now.Offline {
+		why := ui.Explain(d.settings.Destination(), now.Err)
+		fmt.Fprintf(d.notes, "s3share: mounted without a connection: %s; what was seen last is shown, and what is written waits\n", hint.OneLine(why.Error()))
+		d.log.Warn("begins while S3 is out of reach", "err", now.Err)
+		return client, nil
+	}
+	d.noteSeen(client)
+	return client, nil
+}
+
+// noteSeen records that the bucket was opened.
+func (d *mountDaemon) noteSeen(client *s3backend.Client) {
+	if err := statedir.NoteSeen(d.settings.StateDir, statedir.Seen{Region: client.Region()}); err != nil {
+		d.log.Warn("this exchange cannot be mounted without a connection", "err", err)
+	}
 }
 
 // keepContact watches from now on whether S3 can be reached.

@@ -19,7 +19,7 @@ type madeDir struct{ dir, top string }
 
 // startFiles are what a start makes in its state and cache directories. The outbox's
 // directory is the first: while there is anything in it, all the rest stays as well.
-var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray", "small.list", "lock", "daemon.lock"}
+var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray", "small.list", "lock", "daemon.lock", "seen.json", "listings"}
 
 // removeMade removes the directories of a start that failed, as far as there is nothing
 // in them but what the start made. What else came into them stays, and so do they.

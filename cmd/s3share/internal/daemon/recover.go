@@ -50,7 +50,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 		return errors.Join(err, nothing())
 	}
 	d.registerOutbox()
-	if _, err := d.connect(ctx); err != nil {
+	if _, err := d.connect(ctx, false); err != nil {
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}

@@ -38,6 +38,7 @@ func (f *fakeOwing) Status() []outbox.Status {
 }
 
 func (f *fakeOwing) Paused() error     { return f.paused }
+func (f *fakeOwing) KeepListings()     {}
 func (f *fakeOwing) Unreachable(error) {}
 func (f *fakeOwing) Reachable()        {}
 

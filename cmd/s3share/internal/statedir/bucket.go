@@ -231,7 +231,7 @@ func NoteOwner(stateDir, owner string) error {
 
 // bucketFiles returns the names of the other files in a state directory that are about one
 // bucket. While the directory is for another bucket, they have other names, made by nameFor.
-func bucketFiles() []string { return append(cache.StateFiles(), leftoverFile) }
+func bucketFiles() []string { return append(cache.StateFiles(), leftoverFile, seenFile) }
 
 // nameFor returns the name of a file about b while the state directory is for another bucket.
 func nameFor(name string, b BucketID) string {
