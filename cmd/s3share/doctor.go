@@ -24,7 +24,8 @@ func newDoctor() *cobra.Command {
 the endpoint, and in each folder what the bucket's policy grants. No object is made
 or changed to find that out: it asks about objects and uploads that nobody has, looks
 at those that are there, reads a byte of some, and may begin an upload that it aborts
-at once. Each line tells how it was found out.
+at once. The verdict comes first, then what is wrong and what is worth knowing; what
+is fine is a line for each area. --verbose lists each check, and how it was made.
 
 If the policy lacks something, the statement to send to the bucket's owner follows,
 ready to be put into the bucket policy.
@@ -53,7 +54,7 @@ Something missing is a failure.`,
 				enc.SetEscapeHTML(false)
 				err = enc.Encode(d)
 			} else {
-				err = d.Print(cmd.OutOrStdout())
+				err = d.Print(cmd.OutOrStdout(), cmd.Flags().Changed("verbose"))
 			}
 			if err == nil && d.Worst == access.StateMissing {
 				err = hint.Silent(hint.ExitFailed)
@@ -63,5 +64,6 @@ Something missing is a failure.`,
 	}
 	cl.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().Lookup("verbose").Usage = "list each check, and how it was made"
 	return cmd
 }

@@ -67,12 +67,18 @@ func (f *folderExam) findings(shared bool) []Finding {
 		lacks = append(lacks, GetObject)
 	}
 	if put.State == StateMissing {
-		lacks = append(lacks, PutObject, PutObjectACL)
+		lacks = append(lacks, PutObject)
+		if denied(f.acl) { // each upload carries it
+			acl.State, acl.Reason = StateMissing, WhyRefused
+		}
+		if acl.State != StateOK {
+			lacks = append(lacks, PutObjectACL)
+		}
 	}
 	if errors.Is(f.acl, s3backend.ErrACLsOff) {
 		acl.State, acl.Reason = StateOK, WhyACLsOff
 	}
-	if denied(f.acl) && f.put == nil && (needPut || f.begin != nil) {
+	if denied(f.acl) && acl.State != StateMissing && f.put == nil && (needPut || f.begin != nil) {
 		acl.State, acl.Reason = StateMissing, WhyRefused
 		lacks = append(lacks, PutObjectACL)
 	}

@@ -2,15 +2,12 @@ package doctor
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
-	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -39,17 +36,17 @@ func newServerTable(ctx context.Context, client *s3backend.Client, stateDir stri
 	return t
 }
 
-// print writes a line for each operation.
-func (t *serverTable) print(out io.Writer) error {
+// print adds a line for each operation.
+func (t *serverTable) print(p *ui.Page) {
 	if t == nil {
-		return nil
+		return
 	}
 	by := "no mount tells"
 	if t.Mount != "" {
 		by = "as the mount on " + t.Mount + " has learnt"
 	}
-	fmt.Fprintf(out, "\nWhat this server does (%s):\n", hint.OneLine(by))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	p.Line(0)
+	p.Line(0, ui.Span{Text: "What this server does (" + by + "):"})
 	for i, a := range t.Abilities {
 		if i > 0 && t.Abilities[i-1].Operation == a.Operation {
 			continue
@@ -60,7 +57,6 @@ func (t *serverTable) print(out io.Writer) error {
 				all = append(all, b.Ability+": "+string(b.Known))
 			}
 		}
-		fmt.Fprintf(w, "  %s\t%s\n", hint.OneLine(a.Operation), hint.OneLine(strings.Join(all, ", ")))
+		p.Line(2, ui.Span{Code: ui.Bold, Text: a.Operation}, ui.Span{Text: "  " + strings.Join(all, ", ")})
 	}
-	return w.Flush()
 }

@@ -59,6 +59,14 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 	whyNoRoom:              {"only %s free", "make room, or name another disk with --state-dir"},
 }
 
+// wholeMinutes leaves out that a time has no seconds.
+func wholeMinutes(d string) string {
+	if minutes, ok := strings.CutSuffix(d, "m0s"); ok {
+		return minutes + "m"
+	}
+	return d
+}
+
 // findingText puts a finding into words, with what can be done about it.
 func findingText(t config.Destination, f access.Finding) (found, advice string) {
 	switch {
@@ -75,9 +83,12 @@ func findingText(t config.Destination, f access.Finding) (found, advice string) 
 	case f.Check == checkRegion && f.Detail != "":
 		return f.Detail, ""
 	case f.Reason == access.WhySkewed && strings.HasPrefix(f.Detail, "-"):
-		return strings.TrimPrefix(f.Detail, "-") + " behind S3's", reasonWords[f.Reason].hint
+		return wholeMinutes(strings.TrimPrefix(f.Detail, "-")) + " behind S3's", reasonWords[f.Reason].hint
 	}
 	w := reasonWords[f.Reason]
+	if f.Reason == access.WhySkewed {
+		f.Detail = wholeMinutes(f.Detail)
+	}
 	found = w.found
 	if strings.Contains(found, "%s") {
 		found = fmt.Sprintf(found, f.Detail)

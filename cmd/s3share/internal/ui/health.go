@@ -53,26 +53,26 @@ func isExpired(code string) bool {
 
 // health is the line that says how a mount or an outbox is, and what to do about it; "" for
 // nothing.
-func health(st *control.State, w *work) (line []span, advice string) {
-	state := span{}
+func health(st *control.State, w *work) (line []Span, advice string) {
+	state := Span{}
 	c := st.Connection
 	switch {
 	case !st.Runs() && st.Daemon == control.DaemonEnded && !st.Mounted:
-		state = span{yellow, "not mounted"}
+		state = Span{Yellow, "not mounted"}
 	case !st.Runs():
-		state = span{red, st.DaemonText()}
+		state = Span{Red, st.DaemonText()}
 	case c != nil && c.State != control.Online && c.State != control.NoAnswer:
-		state = span{yellow, connectionText(c)}
+		state = Span{Yellow, connectionText(c)}
 		if c.State != control.Offline {
-			state.code = red
+			state.Code = Red
 		}
 		advice = c.Hint
 	case st.Paused != nil:
-		state = span{yellow, "paused: " + hint.OneLine(st.Paused.Reason)}
+		state = Span{Yellow, "paused: " + hint.OneLine(st.Paused.Reason)}
 	case c != nil && c.State == control.NoAnswer:
-		state, advice = span{yellow, connectionText(c)}, c.Hint
+		state, advice = Span{Yellow, connectionText(c)}, c.Hint
 	case c != nil:
-		state = span{green, connectionText(c)}
+		state = Span{Green, connectionText(c)}
 	}
 	if st.Paused != nil {
 		advice = st.Paused.Hint
@@ -82,19 +82,19 @@ func health(st *control.State, w *work) (line []span, advice string) {
 	}
 	if st.Runs() && !st.Mounted {
 		const draining = "no longer mounted, still delivering"
-		if state.code == green || state.text == "" {
-			state.text = draining
+		if state.Code == Green || state.Text == "" {
+			state.Text = draining
 		} else {
-			state.text = draining + "; " + state.text
+			state.Text = draining + "; " + state.Text
 		}
 	}
 	rest := strings.Join(w.summary(st), "; ")
 	switch {
-	case state.text == "":
-		return []span{{"", rest}}, hint.OneLine(advice)
+	case state.Text == "":
+		return []Span{{"", rest}}, hint.OneLine(advice)
 	case rest != "":
-		state.text += ";"
+		state.Text += ";"
 		rest = " " + rest
 	}
-	return []span{state, {"", rest}}, hint.OneLine(advice)
+	return []Span{state, {"", rest}}, hint.OneLine(advice)
 }

@@ -22,12 +22,12 @@ func colours(w io.Writer) bool {
 	return hint.WritesToTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// The codes of ECMA-48, "select graphic rendition".
+// The codes of ECMA-48, "select graphic rendition", for a [Span].
 const (
-	bold   = "1"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
+	Bold   = "1"
+	Red    = "31"
+	Green  = "32"
+	Yellow = "33"
 )
 
 func (n Printer) paint(code, s string) string {
@@ -46,7 +46,7 @@ func (n Printer) paintedLine(code, s, rest string) {
 }
 
 // Title prints a heading.
-func (n Printer) Title(s string) { n.paintedLine(bold, s, "") }
+func (n Printer) Title(s string) { n.paintedLine(Bold, s, "") }
 
 // Fact prints a name and a value, in columns.
 func (n Printer) Fact(name, format string, args ...any) {
@@ -56,9 +56,9 @@ func (n Printer) Fact(name, format string, args ...any) {
 // Step prints what a step has done, and the error if it failed.
 func (n Printer) Step(said string, err error) {
 	if err == nil {
-		n.paintedLine(green, "✓", " "+said)
+		n.paintedLine(Green, "✓", " "+said)
 		return
 	}
-	n.paintedLine(red, "✗", " "+said)
+	n.paintedLine(Red, "✗", " "+said)
 	n.Line("  but: " + hint.OneLine(err.Error()))
 }

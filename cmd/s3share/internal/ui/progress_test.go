@@ -11,6 +11,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 // TestProgressScreens draws the one bar of unmount, wait and recover as it goes on, and the line
@@ -41,7 +42,7 @@ func TestProgressScreens(t *testing.T) {
 		}
 		var last bytes.Buffer
 		PrintDelivered(&last, 3, 1200*mib, 41*time.Second)
-		goldenScreen(t, fmt.Sprintf("unmount-%d", width), shown.String()+last.String(), width)
+		testhome.Screen(t, *update, fmt.Sprintf("unmount-%d", width), shown.String()+last.String(), width)
 	}
 }
 

@@ -17,33 +17,42 @@ type screen struct {
 
 func screenOf(w io.Writer) screen { return screen{hint.TerminalWidth(w), colours(w)} }
 
-// span is a text in one colour; code is "" for none.
-type span struct{ code, text string }
+// Span is a text in one colour; Code is "" for none.
+type Span struct{ Code, Text string }
 
-// page is text that is made to fit a screen. Control characters in what it is given are
+// Page is text that is made to fit a screen. Control characters in what it is given are
 // escaped: the only ones in the text are its own.
-type page struct {
+type Page struct {
 	screen
 	text strings.Builder
 }
 
+// NewPage returns an empty page for what w is.
+func NewPage(w io.Writer) *Page { return &Page{screen: screenOf(w)} }
+
+// PageOf returns an empty page of so many columns, without colours.
+func PageOf(width int) *Page { return &Page{screen: screen{width: width}} }
+
+// String is the text.
+func (p *Page) String() string { return p.text.String() }
+
 // columns measures text as terminals show it, whatever the locale is.
 var columns = &runewidth.Condition{StrictEmojiNeutral: true}
 
-func (p *page) paint(s span) string {
-	if p.colour && s.code != "" && s.text != "" {
-		return "\x1b[" + s.code + "m" + s.text + "\x1b[0m"
+func (p *Page) paint(s Span) string {
+	if p.colour && s.Code != "" && s.Text != "" {
+		return "\x1b[" + s.Code + "m" + s.Text + "\x1b[0m"
 	}
-	return s.text
+	return s.Text
 }
 
-// line adds a line of words, broken where the screen ends. What follows the first line is
+// Line adds a line of words, broken where the screen ends. What follows the first line is
 // indented by two columns more.
-func (p *page) line(indent int, spans ...span) {
+func (p *Page) Line(indent int, spans ...Span) {
 	p.text.WriteString(strings.Repeat(" ", indent))
 	at, first := indent, true
 	for _, s := range spans {
-		for i, word := range strings.Split(hint.OneLine(s.text), " ") {
+		for i, word := range strings.Split(hint.OneLine(s.Text), " ") {
 			n := columns.StringWidth(word)
 			switch {
 			case i == 0 || first:
@@ -54,11 +63,18 @@ func (p *page) line(indent int, spans ...span) {
 				p.text.WriteString(" ")
 				at++
 			}
-			p.text.WriteString(p.paint(span{s.code, word}))
+			p.text.WriteString(p.paint(Span{s.Code, word}))
 			at, first = at+n, false
 		}
 	}
 	p.text.WriteString("\n")
+}
+
+// Verbatim adds text as it is, such as JSON that is to be copied.
+func (p *Page) Verbatim(text string) {
+	for line := range strings.Lines(text) {
+		p.text.WriteString(hint.Printable(strings.TrimRight(line, "\n")) + "\n")
+	}
 }
 
 // minName is how many columns the first column of a table has at least: others are left out
@@ -68,7 +84,7 @@ const minName = 16
 // table adds rows in columns. Columns in which all is empty are left out. Where the screen is
 // too narrow the first one is shortened, unless it is to be whole, and then the last ones are
 // left out.
-func (p *page) table(indent int, rows [][]string, whole bool) {
+func (p *Page) table(indent int, rows [][]string, whole bool) {
 	var used []int // columns
 	width := map[int]int{}
 	for _, row := range rows {
@@ -128,8 +144,8 @@ func shortened(s string, width int) string {
 	return "…" + string(r)
 }
 
-// writeTo writes the text.
-func (p *page) writeTo(w io.Writer) error {
+// Flush writes the text to w.
+func (p *Page) Flush(w io.Writer) error {
 	_, err := io.WriteString(hint.RawWriter(w), p.text.String())
 	return err
 }

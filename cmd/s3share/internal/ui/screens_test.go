@@ -3,8 +3,6 @@ package ui
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 var update = flag.Bool("update", false, "write what is printed to testdata and docs/screens.md")
@@ -134,9 +133,9 @@ func TestScreens(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", "")
 	for name, states := range statusScreens() {
 		for _, width := range screenWidths {
-			p := &page{screen: screen{width: width}}
+			p := &Page{screen: screen{width: width}}
 			p.states(states, false, noon)
-			goldenScreen(t, fmt.Sprintf("%s-%d", name, width), p.text.String(), width)
+			testhome.Screen(t, *update, fmt.Sprintf("%s-%d", name, width), p.String(), width)
 		}
 	}
 }
@@ -154,7 +153,7 @@ func TestScreensFitAnyWidth(t *testing.T) {
 	for name, states := range screens {
 		for width := 30; width < 200; width++ {
 			for _, all := range []bool{false, true} {
-				p := &page{screen: screen{width: width}}
+				p := &Page{screen: screen{width: width}}
 				p.states(states, all, noon)
 				text := p.text.String()
 				for line := range strings.SplitSeq(text, "\n") {
@@ -167,14 +166,14 @@ func TestScreensFitAnyWidth(t *testing.T) {
 						t.Errorf("%s at %d columns has a line of %d: %q", name, width, n, line)
 					}
 				}
-				coloured := &page{screen: screen{width: width, colour: true}}
+				coloured := &Page{screen: screen{width: width, colour: true}}
 				coloured.states(states, all, noon)
 				if plain := escape.ReplaceAllString(coloured.text.String(), ""); plain != text || len(states) > 0 && plain == coloured.text.String() {
 					t.Fatalf("%s in colour is %q, without %q", name, coloured.text.String(), text)
 				}
 			}
 		}
-		whole := &page{}
+		whole := &Page{}
 		whole.states(states, false, noon)
 		for _, st := range states {
 			for _, o := range st.Rows() {
@@ -183,46 +182,5 @@ func TestScreensFitAnyWidth(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-// goldenScreen compares a text with testdata/screens/name.txt, and with what docs/screens.md
-// shows under that name. No line may be wider than width.
-func goldenScreen(t *testing.T, name, got string, width int) {
-	t.Helper()
-	for line := range strings.SplitSeq(got, "\n") {
-		if n := columns.StringWidth(line); n > width {
-			t.Errorf("%s: a line has %d columns, of %d: %s", name, n, width, line)
-		}
-	}
-	file := filepath.Join("testdata", "screens", name+".txt")
-	const docs = "../../../../docs/screens.md"
-	page, err := os.ReadFile(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := regexp.MustCompile(`(?s)(<!-- ` + regexp.QuoteMeta(name) + ` -->\n+` + "```text\n)(.*?)(```\n)")
-	shown := block.FindSubmatch(page)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if shown != nil {
-			page = block.ReplaceAll(page, []byte("${1}"+strings.ReplaceAll(got, "$", "$$")+"${3}"))
-			if err := os.WriteFile(docs, page, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s shows\n%s\nwant, from %s,\n%s", name, got, file, want)
-	}
-	if shown != nil && string(shown[2]) != got {
-		t.Errorf("docs/screens.md shows of %s\n%s\nand it is\n%s", name, shown[2], got)
 	}
 }

@@ -63,27 +63,27 @@ func ReasonIn(st *control.State, o outbox.Status) string {
 // PrintStates writes what s3share status tells to out: of each mount and outbox how it is, what
 // needs a person, and what moves. On a terminal long lists are cut, unless all is set.
 func PrintStates(out io.Writer, states []control.State, all bool) error {
-	p := &page{screen: screenOf(out)}
+	p := &Page{screen: screenOf(out)}
 	p.states(states, all, time.Now())
-	return p.writeTo(out)
+	return p.Flush(out)
 }
 
 // maxRows is how many files of a group a terminal shows.
 const maxRows = 8
 
-func (p *page) states(states []control.State, all bool, now time.Time) {
+func (p *Page) states(states []control.State, all bool, now time.Time) {
 	if len(states) == 0 {
-		p.line(0, span{"", "nothing is mounted, and nothing waits"})
+		p.Line(0, Span{"", "nothing is mounted, and nothing waits"})
 	}
 	for i := range states {
 		if i > 0 {
-			p.line(0)
+			p.Line(0)
 		}
 		p.state(&states[i], all, now)
 	}
 }
 
-func (p *page) state(st *control.State, all bool, now time.Time) {
+func (p *Page) state(st *control.State, all bool, now time.Time) {
 	list := func(indent int, rows [][]string, whole bool) {
 		most := len(rows)
 		if !all && p.width > 0 && most > maxRows+1 {
@@ -91,27 +91,27 @@ func (p *page) state(st *control.State, all bool, now time.Time) {
 		}
 		p.table(indent, rows[:most], whole)
 		if n := len(rows) - most; n > 0 {
-			p.line(indent, span{"", fmt.Sprintf("and %d more, which s3share status --all lists", n)})
+			p.Line(indent, Span{"", fmt.Sprintf("and %d more, which s3share status --all lists", n)})
 		}
 	}
 	w := newWork(st)
 	dir, what := headline(st)
-	p.line(0, span{bold, dir}, span{"", " " + what})
+	p.Line(0, Span{Bold, dir}, Span{"", " " + what})
 	line, advice := health(st, w)
-	p.line(2, line...)
+	p.Line(2, line...)
 	toDo := func(indent int, advice string) {
 		if advice != "" {
-			p.line(indent, span{bold, "to do:"}, span{"", " " + advice})
+			p.Line(indent, Span{Bold, "to do:"}, Span{"", " " + advice})
 		}
 	}
 	toDo(2, advice)
 	for _, g := range w.problems {
-		p.line(2, span{g.code, g.label + ":"}, span{"", " " + g.reason})
+		p.Line(2, Span{g.code, g.label + ":"}, Span{"", " " + g.reason})
 		toDo(4, g.advice(st))
 		list(4, g.rows(now), true)
 	}
 	for _, g := range w.retries {
-		p.line(2, span{g.code, g.label + ":"}, span{"", " " + g.reason})
+		p.Line(2, Span{g.code, g.label + ":"}, Span{"", " " + g.reason})
 		list(4, movingRows(g.files), false)
 	}
 	if len(w.moving) > 0 {
@@ -119,14 +119,14 @@ func (p *page) state(st *control.State, all bool, now time.Time) {
 		switch {
 		case len(w.problems)+len(w.retries) == 0: // the line of health says so
 		case len(closed) == 0:
-			p.line(2, span{"", "being written:"})
+			p.Line(2, Span{"", "being written:"})
 		default:
-			p.line(2, span{"", "to deliver: " + movedText(closed)})
+			p.Line(2, Span{"", "to deliver: " + movedText(closed)})
 		}
 		list(4, movingRows(w.moving), false)
 	}
 	if len(w.private) > 0 {
-		p.line(2, span{"", privateText(w.private)})
+		p.Line(2, Span{"", privateText(w.private)})
 	}
 }
 

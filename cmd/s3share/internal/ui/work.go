@@ -29,7 +29,7 @@ type group struct {
 var problemLabels = []struct {
 	state outbox.State
 	code  string
-}{{outbox.Blocked, red}, {outbox.Interrupted, red}, {outbox.Conflict, yellow}}
+}{{outbox.Blocked, Red}, {outbox.Interrupted, Red}, {outbox.Conflict, Yellow}}
 
 // newWork sorts what st has.
 func newWork(st *control.State) *work {
@@ -57,7 +57,7 @@ func newWork(st *control.State) *work {
 			case known[reason] || !st.Runs() || isRename(o):
 				w.moving = append(w.moving, o)
 			default:
-				w.retries = addTo(w.retries, yellow, "tried again", reason, o)
+				w.retries = addTo(w.retries, Yellow, "tried again", reason, o)
 			}
 		}
 	}
