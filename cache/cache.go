@@ -54,7 +54,7 @@ type Config struct {
 	Sync      bool     // close and fsync return when S3 has confirmed
 	ReadOnly  bool
 	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
-	OnStatus  func(outbox.Status)   // is told once of what a person should know
+	OnStatus  func(outbox.Status)   // called once for each thing that a person should know
 	Who       string                // names us in the name of a conflict copy
 	Checker   grants.Checker        // asks what the policy grants; nil: nothing is known of it
 	Logger    *slog.Logger
@@ -94,9 +94,9 @@ type Cache struct {
 	end       context.CancelFunc
 	work      sync.WaitGroup
 	readahead *readahead.Tracker
-	timesKept atomic.Bool // it was told that a time is kept here
+	timesKept atomic.Bool // the notice about times that are kept here was logged
 	outcomes  *outcomes
-	unlisted  unlisted
+	unlisted  ledgerListings
 	marking   sync.Mutex // whoever makes a directory's marker; taken before mu
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
@@ -137,7 +137,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
 	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(replacing{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}
@@ -285,7 +285,7 @@ func (c *Cache) Removed(key string, err error) {
 	default:
 		c.log.Warn("not removed", "key", key, "err", err)
 	}
-	c.stays(key)
+	c.noteNotRemoved(key)
 }
 
 // checkFolder refuses what is not in one of the exchange's folders.

@@ -145,7 +145,7 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 	}
 	if m.IsDir() {
 		prefix := d.prefix + m.Name + "/"
-		if d.hidden[m.Name+"/"] || !d.c.stands(ctx, prefix) {
+		if d.hidden[m.Name+"/"] || !d.c.dirExists(ctx, prefix) {
 			return DirEntry{}, false, nil
 		}
 		return DirEntry{keyname.Escape(m.Name), d.c.dirAttr(prefix)}, true, nil

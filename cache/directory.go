@@ -25,7 +25,7 @@ import (
 // holds reports whether S3 holds the marker of a directory, and whether it holds an entry
 // of it that is shown, other than the one named but. It lists the directory again where
 // the listing is older than maxAge; while S3 cannot be asked, the last one counts.
-func (c *Cache) holds(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
+func (c *Cache) dirContents(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
 	l := c.names.List(prefix, maxAge)
 	_, err = l.HasMarker(ctx)
 	if errors.Is(err, s3backend.ErrOffline) {
@@ -64,7 +64,7 @@ func (c *Cache) holds(ctx context.Context, prefix, but string, maxAge time.Durat
 // showsEntry reports whether what S3 lists in a directory is shown.
 func (c *Cache) showsEntry(ctx context.Context, prefix string, e meta.Entry) bool {
 	if e.IsDir() {
-		return c.stands(ctx, prefix+e.Name+"/")
+		return c.dirExists(ctx, prefix+e.Name+"/")
 	}
 	return !c.out.Hides(e.Object(prefix))
 }
@@ -94,7 +94,7 @@ func (c *Cache) checkEmpty(ctx context.Context, prefix string) (marker bool, err
 	if c.pendingBelow(prefix, "") {
 		return false, ErrNotEmpty
 	}
-	entry, marker, err := c.holds(ctx, prefix, "", fresh)
+	entry, marker, err := c.dirContents(ctx, prefix, "", fresh)
 	if err == nil && entry {
 		err = ErrNotEmpty
 	}
@@ -117,7 +117,7 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	if n, marker, known := c.names.Count(prefix); known && (marker || n > c.out.RemovingBelow(prefix)+1) {
 		return
 	}
-	entry, marker, err := c.holds(ctx, prefix, elem, -1)
+	entry, marker, err := c.dirContents(ctx, prefix, elem, -1)
 	if err == nil && !entry && !marker {
 		err = c.createDirMarker(prefix)
 		c.mu.Lock()
@@ -129,9 +129,9 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	}
 }
 
-// entered notes that there is something again in a directory: it needs no marker for that
-// it had lost its last entry.
-func (c *Cache) entered(key string) {
+// noteNotEmpty records that a directory is not empty any more: a marker that keepDir made for it
+// is not needed.
+func (c *Cache) noteNotEmpty(key string) {
 	prefix, _ := keyname.Split(key)
 	c.marking.Lock()
 	defer c.marking.Unlock()
@@ -177,7 +177,7 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 	if err := c.createDirMarker(p.dir()); err != nil {
 		return err
 	}
-	c.entered(p.dir())
+	c.noteNotEmpty(p.dir())
 	c.names.NewDir(p.dir())
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -31,24 +31,24 @@ func (b dropboxBucket) List(ctx context.Context, in s3backend.ListInput) (s3back
 	if b.c.grants.WriteOnly(ctx, folder, false) {
 		b.c.grants.RefreshIfOld(folder)
 		b.c.unlisted.note(folder)
-		return b.c.listSent(in), nil
+		return b.c.listFromLedger(in), nil
 	}
 	page, err := b.Bucket.List(ctx, in)
 	if errors.Is(err, s3backend.Denied) && b.c.grants.WriteOnly(ctx, folder, true) {
 		b.c.unlisted.note(folder)
-		return b.c.listSent(in), nil
+		return b.c.listFromLedger(in), nil
 	}
 	return page, err
 }
 
-// unlisted notes when a folder was last listed from the ledger. Such a listing does not
+// ledgerListings notes when a folder was last listed from the ledger. Such a listing does not
 // say what S3 holds, and it may be looked at when the policy has changed already.
-type unlisted struct {
+type ledgerListings struct {
 	mu sync.Mutex
 	at map[string]time.Time // by folder
 }
 
-func (u *unlisted) note(folder string) {
+func (u *ledgerListings) note(folder string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.at == nil {
@@ -58,7 +58,7 @@ func (u *unlisted) note(folder string) {
 }
 
 // since reports whether the folder was listed from the ledger at that time or later.
-func (u *unlisted) since(folder string, from time.Time) bool {
+func (u *ledgerListings) since(folder string, from time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	at, ok := u.at[folder]
@@ -66,7 +66,7 @@ func (u *unlisted) since(folder string, from time.Time) bool {
 }
 
 // age is how long ago the folder was last listed from the ledger, -1 if never.
-func (u *unlisted) age(folder string) time.Duration {
+func (u *ledgerListings) age(folder string) time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if at, ok := u.at[folder]; ok {
@@ -75,8 +75,8 @@ func (u *unlisted) age(folder string) time.Duration {
 	return -1
 }
 
-// listSent lists what we sent as S3 lists what it holds.
-func (c *Cache) listSent(in s3backend.ListInput) s3backend.Page {
+// listFromLedger lists what we sent as S3 lists what it holds.
+func (c *Cache) listFromLedger(in s3backend.ListInput) s3backend.Page {
 	var page s3backend.Page
 	most := int(in.Max)
 	if most == 0 {
@@ -108,8 +108,8 @@ func (c *Cache) listSent(in s3backend.ListInput) s3backend.Page {
 	return page
 }
 
-// remember writes down of what was delivered what S3 will not tell again: the time and
-// the permission bits, for no listing has them, and the rest where we may not list.
+// remember records in the ledger what S3 does not return later: the time and the permission bits,
+// which no listing has, and everything if listing is refused.
 func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	mtime, mode, hasMode := it.StatOf(obj)
 	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true}
@@ -158,8 +158,8 @@ func (c *Cache) forget(key string) {
 	}
 }
 
-// keepTimes keeps the time and the mode here that a program has set of a version that S3
-// holds and does not let us copy. It is told once.
+// keepTimes records the time and the mode of a version that S3 does not let us copy. It logs that
+// once.
 func (c *Cache) keepTimes(it *outbox.Item, obj s3backend.Object, why error) {
 	_, mtime, bits, hasMode := it.Stat()
 	var mode *uint32

@@ -41,9 +41,9 @@ func (e *exclusives) createdLocked(opener outbox.Writer) {
 	e.last = time.Now()
 }
 
-// taken reports whether S3 holds a file at a location that was free when it was looked up:
+// takenByOther reports whether S3 holds a file at a location that was free when it was looked up:
 // the other party has put it there since.
-func (c *Cache) taken(ctx context.Context, p location) (bool, error) {
+func (c *Cache) takenByOther(ctx context.Context, p location) (bool, error) {
 	key := p.key()
 	c.mu.Lock()
 	ours := c.folders[p.prefix] != nil // S3 does not even have the directory yet

@@ -25,19 +25,19 @@ type File struct {
 	changing sync.Mutex
 
 	// The fields below are guarded by Cache.mu.
-	key     string
-	obj     s3backend.Object // the version opened, or under what is pending; no ETag for none
-	reader  *content.Reader  // of obj, while there are handles and no item
-	item    *outbox.Item     // nil while nothing is pending
-	under   *content.Reader  // what item's content lies upon
-	staged  bool             // item's staged file is open for the handles
-	held    bool             // the writers hold item back from delivery
-	handles int
-	writers int    // handles that can write
-	writing int    // of the writers, those that are not closed, see Handle.closed
-	unnamed bool   // its name was removed while it is open
-	refused error  // of a change that not even an item could be begun for
-	closed  func() // has what S3 holds of it removed, at the last close; nil for nothing
+	key           string
+	obj           s3backend.Object // the version opened, or under what is pending; no ETag for none
+	reader        *content.Reader  // of obj, while there are handles and no item
+	item          *outbox.Item     // nil while nothing is pending
+	baseReader    *content.Reader  // the base of item's content
+	staged        bool             // item's staged file is open for the handles
+	held          bool             // the writers hold item back from delivery
+	handles       int
+	writers       int    // handles that can write
+	writing       int    // of the writers, those that are not closed, see Handle.closed
+	unnamed       bool   // its name was removed while it is open
+	refused       error  // of a change that not even an item could be begun for
+	removeAtClose func() // called at the last close: removes the object at S3; nil for none
 }
 
 // attrLocked is what is shown of the file. The caller holds Cache.mu.
@@ -64,7 +64,7 @@ func (f *File) Attr() Attr {
 }
 
 // status returns where the file is on its way to S3. The state is "" for a file that has
-// no name any more, and for one of which S3 was never told.
+// no name any more, and for one that was never pending.
 func (f *File) status() outbox.Status {
 	f.c.mu.Lock()
 	it, held := f.item, f.obj.ETag != "" && !f.unnamed
@@ -99,9 +99,9 @@ func (f *File) endItemLocked(it *outbox.Item) {
 		f.staged = false
 		it.Close()
 	}
-	if f.under != nil {
-		f.under.Close()
-		f.under = nil
+	if f.baseReader != nil {
+		f.baseReader.Close()
+		f.baseReader = nil
 	}
 }
 
@@ -152,7 +152,7 @@ func (f *File) change(ctx context.Context) (*outbox.Item, error) {
 	f.c.mu.Lock()
 	obj := f.obj
 	f.c.mu.Unlock()
-	return f.begin(obj, obj, nil)
+	return f.newItem(obj, obj, nil)
 }
 
 // hold returns the item, held back from delivery as for change; nil where nothing is
@@ -165,7 +165,7 @@ func (f *File) hold(ctx context.Context) (*outbox.Item, error) {
 		if held || it == nil {
 			return it, nil
 		}
-		err := it.Hold(context.WithoutCancel(ctx)) // see Item.Bring
+		err := it.Hold(context.WithoutCancel(ctx)) // see outbox.Item.MaterializeBase
 		if err == nil {
 			f.c.mu.Lock()
 			f.held = true
@@ -192,15 +192,15 @@ func (f *File) refuse(err error) {
 	}
 }
 
-// bring sees to it that a change of what the item lies upon can be delivered: the bytes
-// of a small file come here, and of a large one that the policy seems not to let us get
-// the first one is asked for. Its error is S3's, before anything is written.
-func (f *File) bring(ctx context.Context, it *outbox.Item) error {
+// materializeBase makes sure that an edit of the base can be delivered. It copies a small base
+// here. Of a large one that may not be readable, it reads the first byte. It returns S3's error
+// before anything is written.
+func (f *File) materializeBase(ctx context.Context, it *outbox.Item) error {
 	if err := it.MaterializeBase(ctx); err != nil {
 		return err
 	}
 	f.c.mu.Lock()
-	under, key := f.under, f.key
+	under, key := f.baseReader, f.key
 	f.c.mu.Unlock()
 	if under == nil || it.Edited() || f.c.grants.Denied(key, false)&grants.ReadBits == 0 {
 		return nil
@@ -211,14 +211,14 @@ func (f *File) bring(ctx context.Context, it *outbox.Item) error {
 	return nil
 }
 
-// begin stages a change of the file: over is what the commit replaces at the key,
-// base what the content lies upon, mode the permission bits that it is made with, nil
-// for none. The caller holds changing, or f is new.
-func (f *File) begin(over, base s3backend.Object, mode *uint32) (*outbox.Item, error) {
+// newItem stages a change of the file: over is the version that the commit replaces at the key,
+// base the version that the content is a change of, mode the permission bits that it is made
+// with, nil for none. The caller holds changing, or f is new.
+func (f *File) newItem(over, base s3backend.Object, mode *uint32) (*outbox.Item, error) {
 	f.c.mu.Lock()
 	key, unnamed := f.key, f.unnamed
 	f.c.mu.Unlock()
-	return f.beginOn(base, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
+	return f.newItemOver(base, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
 		if unnamed {
 			return f.c.out.CreateUnnamed(key, base, read)
 		}
@@ -226,16 +226,15 @@ func (f *File) begin(over, base s3backend.Object, mode *uint32) (*outbox.Item, e
 	})
 }
 
-// beginAside stages a private file of this key, which is to become the file that S3
-// holds as old. The caller holds changing.
-func (f *File) beginAside(key string, old s3backend.Object) (*outbox.Item, error) {
-	return f.beginOn(old, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
+// newPrivateItem stages a private file with this key, whose content is that of S3's object old. The caller holds changing.
+func (f *File) newPrivateItem(key string, old s3backend.Object) (*outbox.Item, error) {
+	return f.newItemOver(old, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
 		return f.c.out.CreatePrivate(key, base, read)
 	})
 }
 
-// beginOn makes an item of the file that lies upon base.
-func (f *File) beginOn(base s3backend.Object, create func(s3backend.Object, outbox.Base) (*outbox.Item, error)) (*outbox.Item, error) {
+// newItemOver makes an item of the file, whose content is a change of base.
+func (f *File) newItemOver(base s3backend.Object, create func(s3backend.Object, outbox.Base) (*outbox.Item, error)) (*outbox.Item, error) {
 	var under *content.Reader
 	var read outbox.Base
 	if base.ETag != "" {
@@ -261,7 +260,7 @@ func (f *File) beginOn(base s3backend.Object, create func(s3backend.Object, outb
 	f.c.keepMode(it, base)
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.item, f.under, f.refused, f.held, f.staged = it, under, nil, true, true
+	f.item, f.baseReader, f.refused, f.held, f.staged = it, under, nil, true, true
 	if f.reader != nil {
 		f.reader.Close()
 		f.reader = nil
@@ -329,9 +328,9 @@ func (f *File) close(h *Handle) {
 			c.files.drop(f)
 		}
 	}
-	closed := f.closed
+	closed := f.removeAtClose
 	if drop {
-		f.closed = nil
+		f.removeAtClose = nil
 	}
 	c.mu.Unlock()
 	switch {

@@ -36,8 +36,8 @@ func (h *Handle) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 // View is a part of a file as it lies in the cache's memory.
 type View = content.View
 
-// View returns the bytes from off on, n at most, without a copy; nil where they have
-// to be copied or there are none: ReadAt tells.
+// View returns up to n bytes from off, without a copy. It is nil if they have to be copied, or if
+// there are none: the caller calls ReadAt.
 func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 	h.f.c.mu.Lock()
 	it, r := h.f.item, h.f.reader
@@ -78,7 +78,7 @@ func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error 
 // WriteAt stages p at off, or behind the end where the file was opened to append.
 func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (n int, err error) {
 	err = h.change(ctx, func(it *outbox.Item) (err error) {
-		if err = h.f.bring(ctx, it); err != nil {
+		if err = h.f.materializeBase(ctx, it); err != nil {
 			return err
 		}
 		if h.append {
@@ -95,7 +95,7 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (n int, err e
 func (h *Handle) Truncate(ctx context.Context, size int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
 		if size > 0 {
-			if err := h.f.bring(ctx, it); err != nil {
+			if err := h.f.materializeBase(ctx, it); err != nil {
 				return err
 			}
 		}
@@ -114,7 +114,7 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 // case, as that of a local file does.
 func (h *Handle) Allocate(ctx context.Context, size int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
-		if err := h.f.bring(ctx, it); err != nil {
+		if err := h.f.materializeBase(ctx, it); err != nil {
 			return err
 		}
 		return it.Grow(size)
@@ -124,7 +124,7 @@ func (h *Handle) Allocate(ctx context.Context, size int64) error {
 // Punch makes [off, off+n) read as zero; the size stays. The time changes also where n is 0.
 func (h *Handle) Punch(ctx context.Context, off, n int64) error {
 	return h.change(ctx, func(it *outbox.Item) error {
-		if err := h.f.bring(ctx, it); err != nil {
+		if err := h.f.materializeBase(ctx, it); err != nil {
 			return err
 		}
 		return it.Punch(off, off+n)

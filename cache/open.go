@@ -104,13 +104,13 @@ func (c *Cache) revalidate(ctx context.Context, p location, f *File) (bool, erro
 	return ok, err
 }
 
-// openFile opens the file that a was told of.
+// openFile opens the file that a describes.
 func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.files.get(key)
 	if a.File != nil && (f != a.File || f.item == nil && f.obj.ETag != a.ETag) {
-		return nil, outbox.ErrGone // delivered since, or closed: what a tells is old
+		return nil, outbox.ErrGone // delivered or closed since: a is out of date
 	}
 	if f == nil || f.item == nil && f.obj.ETag != a.ETag {
 		// New here, or the other party replaced it: who has it open goes on with
@@ -146,7 +146,7 @@ func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
 	return h, nil
 }
 
-// fileOf returns the file that is open in the version that a was told of, or a new one.
+// fileOf returns the open file with the version in a, or a new one.
 func (c *Cache) fileOf(key string, a Attr) *File {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,18 +204,18 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 	many := c.exclusives.manyLocked(mode.Opener)
 	c.mu.Unlock()
 	if exclusive && !many {
-		switch taken, err := c.taken(ctx, p); {
+		switch taken, err := c.takenByOther(ctx, p); {
 		case err != nil:
 			return nil, err
 		case taken:
 			return nil, ErrExist
 		}
 	}
-	it, err := f.begin(s3backend.Object{}, s3backend.Object{}, perm)
+	it, err := f.newItem(s3backend.Object{}, s3backend.Object{}, perm)
 	if err != nil {
 		return nil, err
 	}
-	c.entered(p.key())
+	c.noteNotEmpty(p.key())
 	it.BegunBy(mode.Opener)
 	c.mu.Lock()
 	defer c.mu.Unlock()

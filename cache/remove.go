@@ -22,7 +22,7 @@ func (c *Cache) Remove(ctx context.Context, path string, v ShownVersion) error {
 	if c.changedSinceShown(a, v) {
 		return c.grants.CanDelete(ctx, p.key()) // v is gone, and the other party has come after us
 	}
-	if err := c.vacate(ctx, p, a); err != nil {
+	if err := c.removeFile(ctx, p, a); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -31,10 +31,10 @@ func (c *Cache) Remove(ctx context.Context, path string, v ShownVersion) error {
 	return nil
 }
 
-// vacate takes the file at p out of the view. Who has it open keeps it, and what S3
-// holds of it is removed, at its last close where it is open. Where the policy refuses
-// that, nothing is changed and the error is Denied.
-func (c *Cache) vacate(ctx context.Context, p location, a Attr) error {
+// removeFile removes the file at p from the view. Programs that have it open keep it. The object
+// at S3 is removed, at the last close if the file is open. If the policy refuses that, nothing is
+// changed and the error is Denied.
+func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 	key := p.key()
 	c.mu.Lock()
 	f := c.files.get(key)
@@ -87,7 +87,7 @@ func (c *Cache) vacate(ctx context.Context, p location, a Attr) error {
 	}
 	c.files.drop(f)
 	if f.handles > 0 {
-		f.unnamed, f.closed = true, closed
+		f.unnamed, f.removeAtClose = true, closed
 		if it != nil {
 			f.held = true // for good: it is dropped at the last close
 			it.Unname()

@@ -27,20 +27,20 @@ type removedDir struct {
 // what the other party may have put there since.
 const recheck = 2 * time.Second
 
-// stands reports whether a directory is there of which S3 lists something.
-func (c *Cache) stands(ctx context.Context, prefix string) bool {
+// dirExists reports whether S3 lists anything in a directory that was not removed here.
+func (c *Cache) dirExists(ctx context.Context, prefix string) bool {
 	c.mu.Lock()
-	there, known := c.standsLocked(prefix)
+	there, known := c.dirExistsLocked(prefix)
 	c.mu.Unlock()
 	if known {
 		return there
 	}
-	entry, marker, err := c.holds(ctx, prefix, "", -1)
+	entry, marker, err := c.dirContents(ctx, prefix, "", -1)
 	return err == nil && (entry || marker)
 }
 
-// standsLocked is stands as far as no look is needed.
-func (c *Cache) standsLocked(prefix string) (there, known bool) {
+// dirExistsLocked is dirExists without a request: known is false if one is needed.
+func (c *Cache) dirExistsLocked(prefix string) (there, known bool) {
 	if len(c.removed) == 0 {
 		return true, true
 	}
@@ -100,13 +100,13 @@ func (c *Cache) forgetRemoved(prefix string) {
 
 // madeAgainLocked notes that a directory is there, which may have been removed before.
 func (c *Cache) madeAgainLocked(prefix string) {
-	if there, _ := c.standsLocked(prefix); !there {
+	if there, _ := c.dirExistsLocked(prefix); !there {
 		c.removed[prefix] = &removedDir{again: true}
 	}
 }
 
-// stays notes that S3 has not removed what has this key.
-func (c *Cache) stays(key string) {
+// noteNotRemoved notes that S3 has not removed the object with this key.
+func (c *Cache) noteNotRemoved(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for prefix := range outbox.Prefixes(key) {
@@ -128,10 +128,10 @@ func (c *Cache) recoverRemovedLocked() {
 	}
 }
 
-// willStandLocked is called before a directory, with all that will be below it, is put into the
+// beforeRestoreLocked is called before a directory, with all that will be below it, is put into the
 // listings again. The last removal below it may end meanwhile: that must not take it out of
 // the listings.
-func (c *Cache) willStandLocked(prefix string) {
+func (c *Cache) beforeRestoreLocked(prefix string) {
 	for p, r := range c.removed {
 		if strings.HasPrefix(p, prefix) {
 			r.stays = true

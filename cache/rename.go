@@ -53,7 +53,7 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	c.entered(to.key())
+	c.noteNotEmpty(to.key())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(from.prefix)
@@ -80,7 +80,7 @@ func (c *Cache) rename(ctx context.Context, from, to location, how renaming, max
 			return ShownVersion{}, err
 		}
 		// A file that is pending has its new name without a request.
-		switch taken, err := c.taken(ctx, to); {
+		switch taken, err := c.takenByOther(ctx, to); {
 		case err != nil:
 			return ShownVersion{}, err
 		case taken:
@@ -267,7 +267,7 @@ func (r destination) committed() {
 	}
 }
 
-// abort lets the old file go its way: nothing has taken its name.
+// abort releases the old file for delivery: its name was not taken.
 func (r destination) abort() {
 	if r.f == nil {
 		return

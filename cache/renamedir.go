@@ -202,7 +202,7 @@ func (r *dirRename) renamePending(ctx context.Context, f *File, copies map[strin
 func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 	c := r.c
 	c.mu.Lock()
-	c.willStandLocked(r.dir)
+	c.beforeRestoreLocked(r.dir)
 	c.mu.Unlock()
 	c.names.Drop(r.dir)
 	all, held := true, len(r.markers) > 0

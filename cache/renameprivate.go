@@ -21,7 +21,7 @@ func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst
 		return ShownVersion{}, err
 	}
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-	it, err := f.beginAside(to.key(), old)
+	it, err := f.newPrivateItem(to.key(), old)
 	if err == nil {
 		if err = it.KeepPrivate(ctx, old); err == nil {
 			err = it.SetMtime(src.Mtime)

@@ -12,19 +12,19 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// replacing is a bucket in which a version can also be replaced where the policy lets us
+// unconditionalBucket is a bucket in which a version can also be replaced where the policy lets us
 // put and not get. AWS then refuses If-Match, which it does not If-None-Match. So a
 // version is replaced without a condition if this outbox put it last, and a listing,
 // right before, still shows its ETag. Between the two requests another change would go
 // unseen. Any other version is the other party's: the error is Stale and
 // [outbox.ErrUnread], by which ours becomes a conflict copy.
 // Source: S3 User Guide, "Add preconditions to S3 operations with conditional requests".
-type replacing struct {
+type unconditionalBucket struct {
 	outbox.Bucket
 	c *Cache
 }
 
-// replacements is what replacing remembers.
+// replacements is what unconditionalBucket remembers.
 type replacements struct {
 	mu      sync.Mutex
 	put     map[string]string        // ETags by key: what this process put last
@@ -52,7 +52,7 @@ const (
 )
 
 // Put replaces, or makes, a small object.
-func (b replacing) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b unconditionalBucket) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	start, err := body.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return obj, err
@@ -69,7 +69,7 @@ func (b replacing) Put(ctx context.Context, key string, body io.ReadSeeker, size
 }
 
 // Complete replaces, or makes, an object by parts.
-func (b replacing) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b unconditionalBucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	err = b.replace(ctx, "CompleteMultipartUpload", up.Key, cond, func(cond s3backend.Condition) error {
 		obj, err = b.Bucket.Complete(ctx, up, parts, size, cond)
 		return err
@@ -79,7 +79,7 @@ func (b replacing) Complete(ctx context.Context, up s3backend.Upload, parts []s3
 }
 
 // Copy replaces, or makes, an object by what another holds.
-func (b replacing) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b unconditionalBucket) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	switch {
 	case src.Key == key && b.unread(key) != nil: // who may not read it cannot copy it
 		return obj, b.unread(key)
@@ -96,7 +96,7 @@ func (b replacing) Copy(ctx context.Context, src s3backend.Object, key string, h
 }
 
 // Head asks, unless it is known that what is there may not be read.
-func (b replacing) Head(ctx context.Context, key string) (s3backend.Object, error) {
+func (b unconditionalBucket) Head(ctx context.Context, key string) (s3backend.Object, error) {
 	if err := b.unread(key); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -104,7 +104,7 @@ func (b replacing) Head(ctx context.Context, key string) (s3backend.Object, erro
 }
 
 // unread is why what the key holds may not be read, nil where that is not known.
-func (b replacing) unread(key string) error {
+func (b unconditionalBucket) unread(key string) error {
 	if err := b.c.replaced.refusal(replaceKind{keyname.Folder(key), true}); err != nil || b.c.mayBeOurs(key) {
 		return err
 	}
@@ -113,7 +113,7 @@ func (b replacing) unread(key string) error {
 
 // replace sends a request with its condition, or, where that is refused for want of
 // get, without one.
-func (b replacing) replace(ctx context.Context, op, key string, cond s3backend.Condition, send func(s3backend.Condition) error) error {
+func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s3backend.Condition, send func(s3backend.Condition) error) error {
 	if cond.IfMatch == "" {
 		return send(cond)
 	}

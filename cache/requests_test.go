@@ -83,7 +83,7 @@ func TestRenameIsACopyAndADelete(t *testing.T) {
 // do not tell whether the policy grants delete.
 func TestDeleteOfUnknownPermissionIsLeftToS3(t *testing.T) {
 	untold := func(b buckettest.S3) buckettest.S3 {
-		return buckettest.Answer(b, buckettest.MayDelete, func() error { return s3backend.ErrUntold })
+		return buckettest.Answer(b, buckettest.MayDelete, func() error { return s3backend.ErrUnknown })
 	}
 	bubble(t, untold, func(r *rig) {
 		r.b.Store("Delivery/a", []byte("a"), nil)

@@ -12,21 +12,21 @@ import (
 	"github.com/s3share/s3share/cache/privatename"
 )
 
-// Kept is what lies in a state directory, whether a process uses it or not.
-type Kept struct {
+// Pending is what lies in a state directory, whether a process uses it or not.
+type Pending struct {
 	Waiting   []outbox.Status // the oldest first
 	Conflicts []outbox.Status // copies that were delivered beside the other party's version
 }
 
-// Survey reads what waits in a state directory, without S3, without taking the directory,
+// ReadPending reads what waits in a state directory, without S3, without taking the directory,
 // and without changing anything in it. private are the names that are not sent; nil for
 // the built-in list.
-func Survey(stateDir string, private *privatename.Patterns) (Kept, error) {
+func ReadPending(stateDir string, private *privatename.Patterns) (Pending, error) {
 	waiting, err := outbox.Inspect(stageDir(stateDir), private)
 	if err != nil {
-		return Kept{}, err
+		return Pending{}, err
 	}
-	kept := Kept{Waiting: withPaths(waiting)}
+	kept := Pending{Waiting: withPaths(waiting)}
 	b, err := os.ReadFile(conflictsFile(stateDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return kept, nil

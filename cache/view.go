@@ -151,7 +151,7 @@ func (c *Cache) stat(ctx context.Context, p location, maxAge time.Duration) (Att
 	if !ok {
 		return a, err
 	}
-	dir := found.IsDir && c.stands(ctx, p.dir())
+	dir := found.IsDir && c.dirExists(ctx, p.dir())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -198,7 +198,7 @@ func (c *Cache) look(ctx context.Context, p location, maxAge time.Duration) (fil
 		if err != nil {
 			return nil, false, err
 		}
-		dir = found.IsDir && c.stands(ctx, p.dir())
+		dir = found.IsDir && c.dirExists(ctx, p.dir())
 		c.mu.Lock()
 		if found.IsFile {
 			file = c.entryAttrLocked(p.prefix, found.File)
@@ -216,7 +216,7 @@ func (c *Cache) removing(p location) bool {
 	_, file := c.out.Removing(p.key())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	there, _ := c.standsLocked(p.dir())
+	there, _ := c.dirExistsLocked(p.dir())
 	return file || !there
 }
 

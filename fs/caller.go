@@ -24,8 +24,8 @@ func callerTID(ctx context.Context) int {
 	return int(caller.Pid)
 }
 
-// by is ctx for what p does.
-func by(ctx context.Context, p *process.Process) context.Context {
+// withCaller returns ctx for what p does.
+func withCaller(ctx context.Context, p *process.Process) context.Context {
 	if p == nil {
 		return ctx
 	}

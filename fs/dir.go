@@ -125,7 +125,7 @@ func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32
 	path := d.join(name)
 	perm := ownMode(mode, d.s.fileMode())
 	opener := d.s.caller(ctx)
-	h, err := d.s.cache.Create(by(ctx, opener), path, perm, flags&syscall.O_EXCL != 0, openMode(flags, opener))
+	h, err := d.s.cache.Create(withCaller(ctx, opener), path, perm, flags&syscall.O_EXCL != 0, openMode(flags, opener))
 	if err != nil {
 		opener.Release()
 		return nil, nil, 0, d.s.errnoFor("create", path, err)

@@ -63,9 +63,9 @@ func (f *file) version() cache.ShownVersion {
 	return f.seen
 }
 
-// refit has the kernel ask for the size again where it knows that of another version
-// than was opened: a read would end there.
-func (f *file) refit(h *cache.Handle) {
+// dropCachedSize makes the kernel ask for the size again if it has cached that of another version
+// than the one that was opened: a read would end there.
+func (f *file) dropCachedSize(h *cache.Handle) {
 	if h.File().Attr().Size != f.shown.Load() {
 		_ = f.NotifyContent(-1, 0) // the attributes alone; the kernel may have none
 	}
@@ -78,10 +78,10 @@ func (f *file) named(d *dir, name string) {
 	f.in, f.as = d, name
 }
 
-// path is where the file is below the mountpoint now. Whoever looked the name up right
-// before a rename over it, and opens the file only now, gets what has the name: the name
-// always led to a file. A lookup that was answered meanwhile may even have put the inode
-// from before into the place of the one that was renamed.
+// path returns the file's present path. If a rename replaced the name between a program's lookup
+// and its open, the program opens the file that has the name now: the name always led to a file. A
+// lookup that was answered meanwhile may even have put the inode from before into the place of the
+// one that was renamed.
 func (f *file) path() string {
 	f.mu.Lock()
 	in, as := f.in, f.as
@@ -198,7 +198,7 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		opener = f.s.caller(ctx)
 	}
-	h, err := f.open(by(ctx, opener), openMode(flags, opener))
+	h, err := f.open(withCaller(ctx, opener), openMode(flags, opener))
 	if err != nil {
 		opener.Release()
 		return nil, 0, f.s.errnoFor("open", f.path(), err)
@@ -208,7 +208,7 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		opener.Release()
 		return nil, 0, syscall.ESTALE // the kernel looks the name up again
 	}
-	f.refit(h)
+	f.dropCachedSize(h)
 	fh := newHandle(f, h, opener)
 	switch {
 	case flags&syscall.O_ACCMODE == syscall.O_WRONLY:
@@ -271,7 +271,7 @@ func (f *file) setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAt
 	}
 	p := f.s.caller(ctx)
 	defer p.Release()
-	ctx = by(ctx, p)
+	ctx = withCaller(ctx, p)
 	h, done, err := f.handleFor(ctx, fh)
 	if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (v view) Bytes(buf []byte) ([]byte, fuse.Status) {
 func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
 	p := h.caller(ctx)
 	defer p.Release()
-	n, err := h.h.WriteAt(by(ctx, p), data, off)
+	n, err := h.h.WriteAt(withCaller(ctx, p), data, off)
 	return uint32(n), h.errnoFor("write", err)
 }
 
@@ -159,7 +159,7 @@ const (
 func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
 	p := h.caller(ctx)
 	defer p.Release()
-	ctx = by(ctx, p)
+	ctx = withCaller(ctx, p)
 	var err error
 	switch mode {
 	case 0:

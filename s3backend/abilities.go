@@ -20,8 +20,8 @@ const (
 	NotTried Knowledge = "not tried"
 )
 
-// worked is what a server has carried out at least once.
-type worked struct {
+// succeeded is what a server has carried out at least once.
+type succeeded struct {
 	checksum, partSums, sourceDashes, copyPart, deleteMany atomic.Bool
 
 	noCopyPart atomic.Bool // UploadPartCopy was refused

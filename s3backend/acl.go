@@ -10,10 +10,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-const ownerACL = types.ObjectCannedACLBucketOwnerFullControl
+// OwnerACL is the canned ACL that every object of ours carries: its owner and the bucket's may do
+// all with it.
+const OwnerACL = string(types.ObjectCannedACLBucketOwnerFullControl)
+
+const ownerACL = types.ObjectCannedACL(OwnerACL)
 
 // grantOwnerIn is grantOwner for a request that goes past the SDK.
-func grantOwnerIn(h http.Header) { h.Set("X-Amz-Acl", string(ownerACL)) }
+func grantOwnerIn(h http.Header) { h.Set("X-Amz-Acl", OwnerACL) }
 
 // grantOwner puts the canned ACL bucket-owner-full-control on every request of the
 // SDK's that creates an object. This is the one file: no call sets an ACL itself.

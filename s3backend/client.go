@@ -72,7 +72,7 @@ type Client struct {
 	isOwner      atomic.Pointer[bool]   // as IsOwner found out; nil until it has
 	versions     atomic.Int32           // whether the bucket keeps versions: see mayKeepVersions
 	listingGuard listingGuard
-	away         away
+	away         outage
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -165,7 +165,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.hurry)
+	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.limitTime)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))

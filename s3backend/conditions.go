@@ -59,7 +59,7 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	if cond.zero() {
 		return w.send(cond)
 	}
-	check := func() error { return c.check(ctx, w.op, w.key, cond) }
+	check := func() error { return c.checkCondition(ctx, w.op, w.key, cond) }
 	if w.probes.unsupported(cond).Load() {
 		if err := check(); err != nil {
 			return err
@@ -132,7 +132,7 @@ func (c *Client) replaceChecked(w conditional, cond Condition, check func() erro
 // withoutConditions checks by HEAD and sends without headers. Once that has
 // worked, the server is not sent this kind of condition by this operation again.
 func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Condition, because error) error {
-	if err := c.check(ctx, w.op, w.key, cond); err != nil {
+	if err := c.checkCondition(ctx, w.op, w.key, cond); err != nil {
 		return err
 	}
 	if err := w.send(Condition{}); err != nil {
@@ -154,11 +154,11 @@ func isRefusedCondition(err error) bool {
 // isUnmet reports whether S3 itself found a condition unmet.
 func isUnmet(err error) bool { return statusOf(err) == http.StatusPreconditionFailed }
 
-// check tests cond by asking what the key holds. Its error is Stale where cond
-// does not hold. What may not be asked counts as holding: a dropbox allows
-// neither HEAD nor a listing, and the header goes with the request.
-func (c *Client) check(ctx context.Context, op, key string, cond Condition) error {
-	etag, err := c.look(ctx, key)
+// checkCondition asks what the key holds. The error is Stale if cond does not hold. If S3 refuses
+// the question, as in a dropbox, which allows neither HEAD nor a listing, cond counts as met; the
+// request carries it anyway.
+func (c *Client) checkCondition(ctx context.Context, op, key string, cond Condition) error {
+	etag, err := c.currentETag(ctx, key)
 	switch {
 	case errors.Is(err, Denied):
 		return nil
@@ -174,9 +174,9 @@ func (c *Client) check(ctx context.Context, op, key string, cond Condition) erro
 	return &Error{Op: op, Key: key, Kind: Stale, Err: errors.New("seen by a HEAD before the request")}
 }
 
-// look returns the ETag of what the key holds: by HEAD, or where that is
-// refused by a listing, whose first key with the key as prefix is the key.
-func (c *Client) look(ctx context.Context, key string) (string, error) {
+// currentETag returns the ETag of what the key holds: by HEAD or, if that is refused, by a listing,
+// whose first key with the key as prefix is the key.
+func (c *Client) currentETag(ctx context.Context, key string) (string, error) {
 	var err error
 	if !c.quirks.noHead.has(key) {
 		var etag string

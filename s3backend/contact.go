@@ -194,7 +194,7 @@ func (c *Client) probe(ctx context.Context) error {
 		c.contact.Denied(false)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		if c.Moved()-moved < probeMoves {
-			return &Error{Op: "ListObjectsV2", Err: errAway}
+			return &Error{Op: "ListObjectsV2", Err: errOutage}
 		}
 	case ctx.Err() == nil:
 		err = wrapError(ctx, "ListObjectsV2", "", err)

@@ -111,7 +111,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		return nil
 	}
 	send := func(etag string, cond Condition) error {
-		holds := func() bool { return cond.zero() || c.check(ctx, op, key, cond) == nil }
+		holds := func() bool { return cond.zero() || c.checkCondition(ctx, op, key, cond) == nil }
 		return c.matchSource(ctx, op, src, etag, holds, func(etag string) error {
 			return c.withTags(ctx, src, h != nil && h.Tagging != "", func(untagged bool) error { return copied(etag, cond, untagged) })
 		})
@@ -140,7 +140,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		},
 		func() error {
 			if !cond.zero() {
-				if err := c.check(ctx, op, key, cond); err != nil {
+				if err := c.checkCondition(ctx, op, key, cond); err != nil {
 					return &checkError{err}
 				}
 			}
@@ -198,7 +198,7 @@ func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
 	if c.recentHeads.has(src.Key, src.ETag) {
 		return nil
 	}
-	etag, err := c.look(ctx, src.Key)
+	etag, err := c.currentETag(ctx, src.Key)
 	switch {
 	case errors.Is(err, Denied):
 		return nil
@@ -216,7 +216,7 @@ func (c *Client) whichMissing(ctx context.Context, err error, key string, cond C
 	if cond.IfMatch == "" || !errors.Is(err, NotExist) {
 		return err
 	}
-	if _, look := c.look(ctx, key); !errors.Is(look, NotExist) {
+	if _, look := c.currentETag(ctx, key); !errors.Is(look, NotExist) {
 		return err
 	}
 	return missingIsStale(err, cond)

@@ -19,10 +19,9 @@ func (q *quirks) sourceUseless(etag string) *atomic.Bool {
 // inParts reports whether an ETag is that of an upload in parts.
 func inParts(etag string) bool { return strings.Contains(etag, "-") }
 
-// matchSource runs send, which copies src if its ETag is etag, "" for any. Where the server
-// refuses that condition, or never finds that of an upload in parts to hold, a HEAD right before the copy asks for
-// the source's ETag instead. holds reports whether the request's other condition, that on
-// the destination, is known to hold. An ETag that no object has is tried out: that it is
+// matchSource calls send, which copies src if its ETag is etag, "" for any. If the server does not
+// support that condition, or not for the ETag of an upload in parts, a HEAD before the copy checks
+// it. holds reports whether the condition on the destination is known to hold. An ETag that no object has is tried out: that it is
 // refused counts as unmet, and the copy that follows goes without.
 func (c *Client) matchSource(ctx context.Context, op string, src Object, etag string, holds func() bool, send func(etag string) error) error {
 	if !c.notAWS || etag == "" {
@@ -50,7 +49,7 @@ func (c *Client) matchSource(ctx context.Context, op string, src Object, etag st
 	case !refused && !(isUnmet(err) && inParts(src.ETag) && holds()):
 		return err
 	}
-	if now, look := c.look(ctx, src.Key); look != nil || now != src.ETag {
+	if now, look := c.currentETag(ctx, src.Key); look != nil || now != src.ETag {
 		return err
 	}
 	again := send("")

@@ -130,8 +130,8 @@ func (l *credentialSource) middleware(stack *middleware.Stack) error {
 		}), middleware.Before)
 }
 
-// refusesLogin reports whether other credentials may be accepted. A wrong clock is no matter of
-// theirs.
+// refusesLogin reports whether other credentials may be accepted. They do
+// not help against a wrong clock.
 func refusesLogin(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) || kindOfCode[api.ErrorCode()] != BadLogin {

@@ -44,7 +44,7 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 func isGone(err error) bool { return errors.Is(err, NotExist) }
 
 func (c *Client) isMissing(ctx context.Context, key string) bool {
-	_, err := c.look(ctx, key)
+	_, err := c.currentETag(ctx, key)
 	return errors.Is(err, NotExist)
 }
 

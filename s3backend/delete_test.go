@@ -206,9 +206,9 @@ func TestNoDeleteProbeWhereVersionsAreKept(t *testing.T) {
 		objects string
 		want    error
 	}{
-		{"versions are kept", "v1", "<Contents><Key>Delivery/f</Key><Size>1</Size></Contents>", ErrUntold},
+		{"versions are kept", "v1", "<Contents><Key>Delivery/f</Key><Size>1</Size></Contents>", ErrUnknown},
 		{"versions are not kept", "", "<Contents><Key>Delivery/f</Key><Size>1</Size></Contents>", nil},
-		{"nothing tells", "", "", ErrUntold},
+		{"nothing tells", "", "", ErrUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
@@ -220,7 +220,7 @@ func TestNoDeleteProbeWhereVersionsAreKept(t *testing.T) {
 						w.Header().Set("X-Amz-Version-Id", tt.version)
 					}
 					w.Header().Set("ETag", `"e"`)
-				case r.Method == http.MethodDelete && errors.Is(tt.want, ErrUntold):
+				case r.Method == http.MethodDelete && errors.Is(tt.want, ErrUnknown):
 					t.Errorf("%s %s may leave a delete marker", r.Method, r.URL)
 				}
 			}))

@@ -350,7 +350,7 @@ func IsOfKey(err error) bool {
 	return strings.HasPrefix(e.Code(), "KMS.") || strings.Contains(e.Error(), "kms:")
 }
 
-// codeOf and statusOf look into what fail made.
+// codeOf and statusOf return the code and the status of an error of wrapError.
 func codeOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {

@@ -9,11 +9,11 @@ import (
 )
 
 // GrantOwner gives the bucket's owner full control of an object of ours that was
-// uploaded without the ACL. Its error is ErrUntold, and nothing is sent, where the
+// uploaded without the ACL. Its error is ErrUnknown, and nothing is sent, where the
 // server is not known to have the request: another might take it for an upload.
 func (c *Client) GrantOwner(ctx context.Context, key string) error {
 	if c.notAWS && !c.isVersity(ctx) && !c.isCeph(ctx) {
-		return ErrUntold
+		return ErrUnknown
 	}
 	return c.putACL(ctx, key)
 }
@@ -46,7 +46,7 @@ func (c *Client) objectACL(ctx context.Context, key string) (*s3.GetObjectAclOut
 		return nil, wrapError(ctx, op, key, err)
 	}
 	if out.Owner == nil || val(out.Owner.ID) == "" {
-		return nil, errors.Join(ErrUntold, protocolError(op, key, "S3 told no owner"))
+		return nil, errors.Join(ErrUnknown, protocolError(op, key, "S3 told no owner"))
 	}
 	return out, nil
 }
@@ -70,8 +70,8 @@ func (c *Client) Shared(ctx context.Context, obj Object) (bool, error) {
 	return false, nil
 }
 
-// BucketOwner is the canonical id of the bucket's owner, which listings name objects'
-// owners by. Who may not ask is refused; who may need not be the owner: see IsOwner.
+// BucketOwner returns the canonical ID of the bucket's owner. A caller that is allowed to ask is
+// not necessarily the owner: see IsOwner.
 func (c *Client) BucketOwner(ctx context.Context) (string, error) {
 	const op = "GetBucketAcl"
 	out, err := c.s3.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: &c.bucket})
@@ -79,7 +79,7 @@ func (c *Client) BucketOwner(ctx context.Context) (string, error) {
 		return "", wrapError(ctx, op, "", err)
 	}
 	if out.Owner == nil {
-		return "", ErrUntold
+		return "", ErrUnknown
 	}
 	return val(out.Owner.ID), nil
 }
@@ -104,7 +104,7 @@ func (c *Client) findOwner(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if who.Account == "" {
-		return false, ErrUntold
+		return false, ErrUnknown
 	}
 	if expected := *c.owner.Load(); expected != "" && IsAccountID(expected) && IsAccountID(who.Account) {
 		return expected == who.Account, nil
@@ -136,7 +136,7 @@ func (c *Client) CanonicalID(ctx context.Context) (string, error) {
 		return "", wrapError(ctx, op, "", err)
 	}
 	if out.Owner == nil || val(out.Owner.ID) == "" {
-		return "", ErrUntold
+		return "", ErrUnknown
 	}
 	return val(out.Owner.ID), nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Head asks what the key holds now, its Header included. Whoever may not list
-// the bucket is told Denied of a key that does not exist.
+// Head returns what the key holds, with its Header. If the key does not exist and the caller may
+// not list, the error is Denied.
 func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	const op = "HeadObject"
 	asked := time.Now()
@@ -21,7 +21,7 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusBadRequest {
-			return Object{}, c.why(ctx, key, err)
+			return Object{}, c.explainHead(ctx, key, err)
 		}
 		return Object{}, err
 	}
@@ -68,9 +68,9 @@ func checkHead(key string, out *s3.HeadObjectOutput) error {
 	return nil
 }
 
-// why asks for the reason of a bad request, such as expired credentials or encryption
+// explainHead asks for the reason of a bad request, such as expired credentials or encryption
 // with a key of the customer's: a HEAD's reply has no body and so no code, a GET's has.
-func (c *Client) why(ctx context.Context, key string, headErr error) error {
+func (c *Client) explainHead(ctx context.Context, key string, headErr error) error {
 	body, err := c.Get(ctx, Object{Key: key}, 0, 1)
 	if err == nil {
 		body.Close()
@@ -170,7 +170,7 @@ type body struct {
 	c        *Client
 	ctx      context.Context
 	from     io.ReadCloser // what comes of a request
-	patience *patience     // of that request
+	patience *timeLimit    // of that request
 	obj      Object
 	off      int64 // where the rest begins
 	left     int64
@@ -184,10 +184,10 @@ type body struct {
 // open asks for what is left.
 func (b *body) open() error {
 	began := time.Now()
-	p := b.c.patiently(b.ctx, b.waited)
+	p := b.c.withTimeLimit(b.ctx, b.waited)
 	from, etag, err := b.c.get(p.ctx, b.obj, b.off, b.left)
 	b.waited += time.Since(began)
-	if err = p.met(err); err != nil {
+	if err = p.finish(err); err != nil {
 		p.end()
 		err = b.c.met(b.ctx, "GetObject", began, err)
 		return wrapError(b.ctx, "GetObject", b.obj.Key, err)

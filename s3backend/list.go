@@ -82,7 +82,7 @@ func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 		ContinuationToken: opt(in.Token),
 		MaxKeys:           opt(in.Max),
 		FetchOwner:        opt(in.Owner),
-	}, plain.instead)
+	}, plain.install)
 	if err != nil {
 		return Page{}, wrapError(ctx, op, in.Prefix, err)
 	}

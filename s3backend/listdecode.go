@@ -24,8 +24,8 @@ type fastListDecoder struct {
 	listing *listing // nil if the SDK has to read it
 }
 
-// instead is an option of the request.
-func (p *fastListDecoder) instead(o *s3.Options) {
+// install is an option of the request.
+func (p *fastListDecoder) install(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Deserialize.Insert(p, "OperationDeserializer", middleware.After)
 	})

@@ -131,9 +131,9 @@ func TestLiveMay(t *testing.T) {
 					{"multipart", mayPut, create}, {"delete", mayDelete, remove}, {"ACL", mayACL, acl},
 				} {
 					switch {
-					case errors.Is(op.says, ErrUntold) && (op.name == "get" || op.name == "ACL") && mayList != nil:
-					case errors.Is(op.says, ErrUntold) && op.name == "ACL" && rgw:
-					case errors.Is(op.says, ErrUntold) && op.name == "delete" && rgw && get != nil: // nothing named its version
+					case errors.Is(op.says, ErrUnknown) && (op.name == "get" || op.name == "ACL") && mayList != nil:
+					case errors.Is(op.says, ErrUnknown) && op.name == "ACL" && rgw:
+					case errors.Is(op.says, ErrUnknown) && op.name == "delete" && rgw && get != nil: // nothing named its version
 					case op.says == nil != (op.does == nil), op.says != nil && !errors.Is(op.says, Denied):
 						t.Errorf("%s %s: the probe says %v, the operation %v", prefix, op.name, op.says, op.does)
 					}

@@ -20,7 +20,7 @@ func OpenSeen(ctx context.Context, cfg Config, region string) (*Client, error) {
 	case err == nil || ctx.Err() != nil:
 		return c, err
 	case soon.Err() != nil:
-		err = &Error{Op: "Open", Err: errAway}
+		err = &Error{Op: "Open", Err: errOutage}
 	case !isAway(err) || errors.As(err, new(*RegionError)):
 		return nil, err
 	}

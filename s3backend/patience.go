@@ -10,35 +10,32 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// A watchdog ends an attempt on which nothing moves. That is not enough for a request
-// that a program waits for. A server that takes its time and then fails is asked several
-// times; so all attempts together have as long as one may be silent, but for requests
-// that carry a file's bytes, or have S3 carry them. And programs wait for each other, in
-// a directory that the kernel locks; so once S3 has not answered for as long, the
-// requests of the next half minute wait a moment only, until one is answered. Where the
-// breaker has opened (see contact.go), nobody waits.
+// The watchdog limits one attempt. A timeLimit limits all attempts of a request together, unless
+// the request carries a file's bytes, or has S3 copy them. After S3 has failed to answer, requests
+// wait only briefly until one is answered, since programs wait for each other in a directory that
+// the kernel locks. If the breaker has opened (see contact.go), nobody waits.
 
 const (
-	// awayFor is how long after a request that was not answered the others are short of
-	// patience, in times of the usual one.
+	// awayFor is how long requests wait only briefly after one was not answered, in multiples
+	// of the usual limit.
 	awayFor = 1
-	// hasty is the part of the usual patience that they have.
-	hasty = 15
+	// outageDivisor is what the usual limit is divided by then.
+	outageDivisor = 15
 )
 
-// away is a server that has not answered. The zero value has.
-type away struct{ until atomic.Int64 } // in nanoseconds since 1970
+// outage records that S3 has not answered lately. The zero value means that it has.
+type outage struct{ until atomic.Int64 } // in nanoseconds since 1970
 
 // limit is how long a request may wait.
-func (a *away) limit(usual time.Duration) (limit time.Duration, short bool) {
+func (a *outage) limit(usual time.Duration) (limit time.Duration, short bool) {
 	if time.Now().UnixNano() < a.until.Load() {
-		return usual / hasty, true
+		return usual / outageDivisor, true
 	}
 	return usual, false
 }
 
-// learn notes how a request ended.
-func (a *away) learn(err error, short bool, usual time.Duration) {
+// learn records how a request ended.
+func (a *outage) learn(err error, short bool, usual time.Duration) {
 	var reply interface{ HTTPStatusCode() int }
 	switch {
 	case errors.Is(err, errStalled):
@@ -50,22 +47,22 @@ func (a *away) learn(err error, short bool, usual time.Duration) {
 	}
 }
 
-// errAway is errStalled for a request that was short of patience.
-var errAway error = &awayError{}
+// errOutage is errStalled for a request that waited only briefly.
+var errOutage error = &outageError{}
 
 // errOpened is errStalled for a request that waited when the breaker opened.
 var errOpened error = &openedError{}
 
-type openedError struct{ awayError }
+type openedError struct{ outageError }
 
-type awayError struct{}
+type outageError struct{}
 
-func (*awayError) Error() string        { return "S3 does not answer at present" }
-func (*awayError) Timeout() bool        { return true }
-func (*awayError) Is(target error) bool { return target == errStalled }
+func (*outageError) Error() string        { return "S3 does not answer at present" }
+func (*outageError) Timeout() bool        { return true }
+func (*outageError) Is(target error) bool { return target == errStalled }
 
-// patience is how long is left for a request.
-type patience struct {
+// timeLimit is how long is left for a request.
+type timeLimit struct {
 	ctx    context.Context // ends with it
 	c      *Client
 	cancel context.CancelCauseFunc
@@ -74,14 +71,15 @@ type patience struct {
 	short  bool
 }
 
-// patiently begins to wait, for no longer than is left of the usual time. End it.
-func (c *Client) patiently(ctx context.Context, spent time.Duration) *patience {
-	p := &patience{c: c}
+// withTimeLimit starts the time limit of a request on which spent has been spent already. The
+// caller calls end.
+func (c *Client) withTimeLimit(ctx context.Context, spent time.Duration) *timeLimit {
+	p := &timeLimit{c: c}
 	limit, short := c.away.limit(c.http.quiet)
 	p.short = short
 	why := errStalled
 	if short {
-		why = errAway
+		why = errOutage
 	}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	p.timer = time.AfterFunc(max(0, limit-spent), func() { p.cancel(why) })
@@ -92,9 +90,9 @@ func (c *Client) patiently(ctx context.Context, spent time.Duration) *patience {
 	return p
 }
 
-// met stops the clock, once the answer has begun or the request has failed. It returns
-// the reason in place of an error that came of the clock.
-func (p *patience) met(err error) error {
+// finish stops the clock, once the reply has begun or the request has failed. If err comes of the
+// clock, finish returns the reason in its place.
+func (p *timeLimit) finish(err error) error {
 	p.timer.Stop()
 	p.stop()
 	if cause := context.Cause(p.ctx); err != nil && errors.Is(cause, errStalled) {
@@ -105,34 +103,34 @@ func (p *patience) met(err error) error {
 	return err
 }
 
-// end gives back what it took. Nothing may use its context any more.
-func (p *patience) end() {
+// end releases the timer and the context.
+func (p *timeLimit) end() {
 	p.timer.Stop()
 	p.stop()
 	p.cancel(nil)
 }
 
-// carrying are the requests that take as long as the bytes take that they carry.
-var carrying = map[string]bool{
+// unlimitedOperations carry bytes, or have S3 copy them, and take as long as those take.
+var unlimitedOperations = map[string]bool{
 	"GetObject": true, "PutObject": true, "UploadPart": true, "UploadPartCopy": true, "CopyObject": true,
 	"CompleteMultipartUpload": true, "DeleteObjects": true,
 }
 
-// hurry holds the SDK's requests, but for those, to their patience.
-func (c *Client) hurry(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:hurry",
+// limitTime limits the time of every request of the SDK that is not in unlimitedOperations.
+func (c *Client) limitTime(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:limitTime",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
-			if carrying[awsmiddleware.GetOperationName(ctx)] {
+			if unlimitedOperations[awsmiddleware.GetOperationName(ctx)] {
 				return next.HandleInitialize(ctx, in)
 			}
-			p := c.patiently(ctx, 0)
+			p := c.withTimeLimit(ctx, 0)
 			defer p.end()
 			out, meta, err := next.HandleInitialize(p.ctx, in)
 			if ctx.Err() != nil { // the caller's own end
 				return out, meta, err
 			}
-			return out, meta, p.met(err)
+			return out, meta, p.finish(err)
 		}), middleware.After)
 }

@@ -47,7 +47,7 @@ func TestAServerThatFailsSlowlyIsGivenUp(t *testing.T) {
 	c.retryer = newRetryer(100)
 	c.s3 = s3.New(c.s3.Options(), func(o *s3.Options) { o.Retryer = c.retryer })
 	for name, call := range calls(t, c) {
-		c.away = away{}
+		c.away = outage{}
 		attempts.Store(0)
 		if err := call(); !isKind(err, Other) || !errors.Is(err, errStalled) {
 			t.Errorf("%s: %v, want %v", name, err, errStalled)
@@ -81,7 +81,7 @@ func TestAReplyThatDribblesIsGivenUp(t *testing.T) {
 			if name == "Head" || name == "Delete" && status != 403 || name == "Get" && status == 200 {
 				continue // its reply has no body, or is refused at once
 			}
-			c.away = away{}
+			c.away = outage{}
 			if err := call(); !errors.Is(err, errStalled) {
 				t.Errorf("%s, status %d: %v, want %v", name, status, err, errStalled)
 			}
@@ -152,12 +152,12 @@ func TestWhileS3IsAwayNobodyWaitsLong(t *testing.T) {
 		yes(w, r)
 	}), time.Second)
 	list := calls(t, c)["List"]
-	if err := list(); !errors.Is(err, errStalled) || errors.Is(err, errAway) {
+	if err := list(); !errors.Is(err, errStalled) || errors.Is(err, errOutage) {
 		t.Fatalf("the first: %v, want %v", err, errStalled)
 	}
 	for name, call := range calls(t, c) {
-		if err := call(); !errors.Is(err, errAway) {
-			t.Errorf("%s, the next: %v, want %v", name, err, errAway)
+		if err := call(); !errors.Is(err, errOutage) {
+			t.Errorf("%s, the next: %v, want %v", name, err, errOutage)
 		}
 	}
 	silent.Store(false)
@@ -165,7 +165,7 @@ func TestWhileS3IsAwayNobodyWaitsLong(t *testing.T) {
 		t.Errorf("it answers again: %v", err)
 	}
 	silent.Store(true)
-	if err := list(); !errors.Is(err, errStalled) || errors.Is(err, errAway) {
+	if err := list(); !errors.Is(err, errStalled) || errors.Is(err, errOutage) {
 		t.Errorf("away again: %v, want %v", err, errStalled)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // What the policy grants is found out by requests that make and change no object on any server:
@@ -18,11 +17,11 @@ import (
 // an upload, which is aborted at once. The refusal of a key that does not exist proves nothing,
 // though: a client that may not list is refused in any case, and a condition on an object's tags
 // refuses everybody.
-// Each May... returns nil for granted, Denied for refused, [ErrUntold] where the server's
+// Each May... returns nil for granted, Denied for refused, [ErrUnknown] where the server's
 // answers do not tell, and any other error for that it could not be asked.
 
-// ErrUntold is the error of a question that the server's replies do not answer.
-var ErrUntold = errors.New("the answer does not tell")
+// ErrUnknown is the error of a question that the server's replies do not answer.
+var ErrUnknown = errors.New("the answer does not tell")
 
 // ErrACLsOff says that the bucket takes no ACLs but the one that every upload
 // carries: its owner owns all that is in it.
@@ -32,8 +31,8 @@ var ErrACLsOff = errors.New("the bucket's ACLs are off")
 // each of ours carries: s3:PutObjectAcl is not granted for it, or a condition refuses it.
 var ErrACLRefused = errors.New("it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
 
-// nobody is a key with this prefix that no object has.
-func nobody(prefix string) string { return prefix + ".s3share-" + rand.Text() }
+// unusedKey returns a key with this prefix that no object has.
+func unusedKey(prefix string) string { return prefix + ".s3share-" + rand.Text() }
 
 // noUpload is an upload id that no upload has.
 const noUpload = "s3share-no-such-upload"
@@ -52,18 +51,18 @@ func (c *Client) MayList(ctx context.Context, prefix string) error {
 // Source: Amazon S3 API Reference, GetObject, "Permissions".
 func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error {
 	if errors.Is(mayList, Denied) {
-		return errors.Join(ErrUntold, mayList)
+		return errors.Join(ErrUnknown, mayList)
 	}
 	err := c.mayGetSome(ctx, prefix)
-	if !errors.Is(err, ErrUntold) {
+	if !errors.Is(err, ErrUnknown) {
 		return err
 	}
-	missing := c.readByte(ctx, nobody(prefix))
+	missing := c.readByte(ctx, unusedKey(prefix))
 	switch {
 	case isGone(missing) && (!c.notAWS || c.isVersity(ctx)): // Ceph RGW 16 says so to whoever may list
 		return nil
 	case missing == nil, isGone(missing), errors.Is(missing, Denied):
-		return errors.Join(ErrUntold, missing)
+		return errors.Join(ErrUnknown, missing)
 	}
 	return missing
 }
@@ -76,7 +75,7 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
 	if err != nil {
-		return errors.Join(ErrUntold, err)
+		return errors.Join(ErrUnknown, err)
 	}
 	refusals, tried, read := map[string]error{}, map[string]int{}, map[string]bool{}
 	for _, o := range page.Objects {
@@ -109,7 +108,7 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	case no == nil && len(read) > 0:
 		return nil
 	case no == nil:
-		return ErrUntold
+		return ErrUnknown
 	}
 	// What we may read may be our own. The bucket's owner may read by the policy, and
 	// is kept out by an ACL alone; anybody else is let in by the policy alone.
@@ -153,7 +152,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 // begins: so there one is begun in any case. ErrACLRefused where it is the ACL alone.
 func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
 	if c.notAWS {
-		err = c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload})
+		err = c.mayPutPart(ctx, Upload{Key: unusedKey(prefix), ID: noUpload})
 		if !errors.Is(err, Denied) {
 			return earlier, err
 		}
@@ -162,7 +161,7 @@ func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (lef
 		if again := c.Abort(ctx, earlier); again != nil {
 			// Its part would be seen by nobody either.
 			if part := c.mayPutPart(ctx, earlier); errors.Is(part, Denied) {
-				return earlier, errors.Join(ErrUntold, part)
+				return earlier, errors.Join(ErrUnknown, part)
 			}
 			return earlier, nil
 		}
@@ -172,18 +171,18 @@ func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (lef
 	case !errors.Is(err, Denied):
 	case c.notAWS && c.isCeph(ctx):
 		// Ceph RGW 16 does not see the ACL of an upload that begins.
-		err = c.mayPutSpoilt(ctx, prefix)
-	case !c.notAWS && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: nobody(prefix), ID: noUpload}) == nil:
+		err = c.mayPutWrongMD5(ctx, prefix)
+	case !c.notAWS && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: unusedKey(prefix), ID: noUpload}) == nil:
 		err = errors.Join(ErrACLRefused, err)
 	}
 	return try.Leftover, err
 }
 
-// mayPutSpoilt sends an object whose bytes are not those of its MD5, which no server
-// that checks it can store. It is sent to Ceph RGW alone, which was seen to.
-func (c *Client) mayPutSpoilt(ctx context.Context, prefix string) error {
+// mayPutWrongMD5 sends an object with the MD5 of other bytes, which no server that checks it
+// stores. It is sent to Ceph RGW alone, which was seen to check it.
+func (c *Client) mayPutWrongMD5(ctx context.Context, prefix string) error {
 	const op = "PutObject"
-	key, size, sum := nobody(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
+	key, size, sum := unusedKey(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
 	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
 	}, payload(""))
@@ -225,7 +224,7 @@ type UploadProbe struct {
 // this account.
 func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, error) {
 	const op = "CreateMultipartUpload"
-	key := nobody(prefix)
+	key := unusedKey(prefix)
 	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
 		return UploadProbe{}, wrapError(ctx, op, key, err)
@@ -244,7 +243,7 @@ func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, e
 // an upload abort it all the same.
 func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 	const op = "AbortMultipartUpload"
-	key, id := nobody(prefix), noUpload
+	key, id := unusedKey(prefix), noUpload
 	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id})
 	if err = wrapError(ctx, op, key, err); isGone(err) {
 		return nil
@@ -252,16 +251,16 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 	return err
 }
 
-// MayDelete reports whether the policy lets objects with this prefix be deleted: it
-// asks to delete a key that nobody has, in a version that nobody has. A server that does
-// not heed the version, as Ceph RGW 16, would leave a delete marker in a bucket that
-// keeps versions: there it is not asked.
+// MayDelete reports whether the policy lets objects with this prefix be deleted: it asks to
+// delete a version that does not exist of a key that does not exist. A server that ignores the
+// condition, as Ceph RGW 16, would leave a delete marker in a bucket that keeps versions: such a
+// server is not asked.
 func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 	const op = "DeleteObject"
 	if c.notAWS && !c.isVersity(ctx) && c.mayKeepVersions(ctx, prefix) {
-		return ErrUntold
+		return ErrUnknown
 	}
-	key, etag := nobody(prefix), strconv.Quote(noETag)
+	key, etag := unusedKey(prefix), strconv.Quote(noETag)
 	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
 	err = wrapError(ctx, op, key, err)
 	if isGone(err) || isUnmet(err) {
@@ -270,8 +269,8 @@ func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 	return err
 }
 
-// mayKeepVersions reports whether the bucket may keep versions: replies about objects name
-// them then, those of one that never did name none.
+// mayKeepVersions reports whether the bucket may keep versions. If it does, replies about objects
+// have version IDs.
 func (c *Client) mayKeepVersions(ctx context.Context, prefix string) bool {
 	if c.versions.Load() == versionsUnknown {
 		if page, err := c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil && len(page.Objects) == 1 {
@@ -301,21 +300,21 @@ func (c *Client) noteVersion(id string) {
 // MayPutACL reports whether the policy lets the ACL of objects with this prefix be
 // set, which AWS asks for where an upload carries one. A server that does not know
 // the request might take it for an upload, and Ceph RGW 16 tells nothing by its
-// answer: of others than AWS and versitygw the error is ErrUntold. AWS's refusal of a key
+// answer: of others than AWS and versitygw the error is ErrUnknown. AWS's refusal of a key
 // that nobody has tells nothing either: MayPut does. ErrACLsOff where
 // the bucket has none. mayList is the result of MayList for the same prefix.
 func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
 	if c.notAWS && !c.isVersity(ctx) {
-		return ErrUntold
+		return ErrUnknown
 	}
-	err := c.putACL(ctx, nobody(prefix))
+	err := c.putACL(ctx, unusedKey(prefix))
 	switch {
 	case isGone(err):
 		return nil
 	case codeOf(err) == "AccessControlListNotSupported":
 		return ErrACLsOff
 	case err == nil || errors.Is(err, Denied) && (mayList != nil || !c.notAWS):
-		return errors.Join(ErrUntold, err)
+		return errors.Join(ErrUnknown, err)
 	}
 	return err
 }
@@ -323,7 +322,7 @@ func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) er
 func (c *Client) putACL(ctx context.Context, key string) error {
 	const op = "PutObjectAcl"
 	_, err := c.s3.PutObjectAcl(ctx, &s3.PutObjectAclInput{
-		Bucket: &c.bucket, Key: &key, ACL: types.ObjectCannedACLBucketOwnerFullControl,
+		Bucket: &c.bucket, Key: &key, ACL: ownerACL,
 	})
 	return wrapError(ctx, op, key, err)
 }

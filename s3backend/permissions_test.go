@@ -39,14 +39,14 @@ func TestMay(t *testing.T) {
 				return
 			}
 			refuse(w, 404, "NoSuchKey")
-		}, func(c *Client) error { return c.MayGet(t.Context(), "Delivery/", nil) }, ErrUntold},
+		}, func(c *Client) error { return c.MayGet(t.Context(), "Delivery/", nil) }, ErrUnknown},
 		{"refused to who may not list", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "AccessDenied") },
-			func(c *Client) error { return c.MayGet(t.Context(), "Delivery/", Denied) }, ErrUntold},
+			func(c *Client) error { return c.MayGet(t.Context(), "Delivery/", Denied) }, ErrUnknown},
 		{"PutObjectAcl on no known server", func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut {
 				t.Error("PutObjectAcl was sent, which may be taken for an upload")
 			}
-		}, func(c *Client) error { return c.MayPutACL(t.Context(), "Delivery/", nil) }, ErrUntold},
+		}, func(c *Client) error { return c.MayPutACL(t.Context(), "Delivery/", nil) }, ErrUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.probe(once(against(t, tt.answer))); !errors.Is(err, tt.want) {
@@ -76,8 +76,8 @@ func TestMayPutLeaves(t *testing.T) {
 	if err != nil || left.ID != "u" {
 		t.Fatalf("MayPut = %+v, %v, want the upload that is left", left, err)
 	}
-	if again, err := c.MayPut(context.Background(), "Delivery/", left); !errors.Is(err, ErrUntold) || again != left {
-		t.Errorf("MayPut again = %+v, %v, want the same upload and ErrUntold", again, err)
+	if again, err := c.MayPut(context.Background(), "Delivery/", left); !errors.Is(err, ErrUnknown) || again != left {
+		t.Errorf("MayPut again = %+v, %v, want the same upload and ErrUnknown", again, err)
 	}
 	if begun != 1 {
 		t.Errorf("%d uploads were begun, want one", begun)
@@ -107,7 +107,7 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 	}{
 		{name: "what is there is read", list: list("o/f"), want: nil},
 		{name: "what is there is refused", list: list("o/f"), refuses: map[string]string{"f": "AccessDenied"}, want: Denied, refusals: 2},
-		{name: "nothing is there, and nothing tells", list: list(), missing: "AccessDenied", want: ErrUntold, refusals: 1},
+		{name: "nothing is there, and nothing tells", list: list(), missing: "AccessDenied", want: ErrUnknown, refusals: 1},
 		{name: "nothing is there, and it may be read", list: list(), missing: "NoSuchKey", want: nil, refusals: 1},
 		{name: "one of many is not scanned yet", list: list("o/new", "o/old"), refuses: map[string]string{"new": "AccessDenied"}, want: nil, refusals: 1},
 		{name: "none of one owner's may be read, our own may", list: list("me/f", "o/g", "o/h"),
@@ -119,7 +119,7 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 		{name: "the folder alone is read", versity: true, list: list("o/"), missing: "AccessDenied", want: nil, refusals: 0},
 		{name: "the folder is refused at AWS", list: list("o/"), refuses: map[string]string{"": "AccessDenied"}, want: Denied, refusals: 2},
 		{name: "the folder is refused, what is in it is read", versity: true, list: list("o/", "o/f"), refuses: map[string]string{"": "AccessDenied"}, want: nil, refusals: 0},
-		{name: "who may not list", list: "", want: ErrUntold, refusals: 0},
+		{name: "who may not list", list: "", want: ErrUnknown, refusals: 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			refusals := 0
@@ -152,7 +152,7 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 			if tt.list == "" {
 				mayList = Denied
 			}
-			if err := c.MayGet(t.Context(), "Delivery/", mayList); !errors.Is(err, tt.want) || tt.want == Denied && errors.Is(err, ErrUntold) {
+			if err := c.MayGet(t.Context(), "Delivery/", mayList); !errors.Is(err, tt.want) || tt.want == Denied && errors.Is(err, ErrUnknown) {
 				t.Errorf("MayGet = %v, want %v", err, tt.want)
 			}
 			if refusals > tt.refusals {

@@ -22,7 +22,7 @@ type quirks struct {
 
 	completeETag conditionProbe // whether the reply to CompleteMultipartUpload has the object's ETag
 
-	worked worked
+	worked succeeded
 
 	noHead       refusedFolders // HEAD is refused, a listing is not
 	noHeadNoList refusedFolders // both are refused

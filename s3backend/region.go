@@ -33,7 +33,7 @@ func (u *UnsignedAnswer) Unwrap() error { return u.Err }
 // endpoint as every other request. The region is "" if the server does not say. The error
 // is NoBucket if no bucket has this name.
 func (c *Client) bucketRegion(ctx context.Context) (string, error) {
-	region, err := manager.GetBucketRegion(ctx, c.s3, c.bucket, withoutOwner, unnoticed)
+	region, err := manager.GetBucketRegion(ctx, c.s3, c.bucket, withoutOwner, withoutRecording)
 	var notFound manager.BucketNotFound
 	if errors.As(err, &notFound) {
 		return "", &Error{Op: "HeadBucket", Kind: NoBucket, Err: err}
@@ -41,9 +41,9 @@ func (c *Client) bucketRegion(ctx context.Context) (string, error) {
 	return region, wrapError(ctx, "HeadBucket", "", err)
 }
 
-// unnoticed takes the middleware of contact and login off an unsigned request: its answer
-// says nothing of the credentials, and must not count as one of a signed request.
-func unnoticed(o *s3.Options) {
+// withoutRecording removes the middleware of contact and login from an unsigned request: its reply
+// says nothing of the credentials, and must not count as one to a signed request.
+func withoutRecording(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		for _, id := range []string{contactID, loginID} {
 			if _, ok := stack.Initialize.Get(id); ok {

@@ -27,7 +27,7 @@ func (c *Client) VerifyBucket(ctx context.Context) error {
 			is = header.Get("X-Amz-Bucket-Region")
 		}
 		if is == "" || is == c.region {
-			err = c.ask(ctx, err)
+			err = c.explainHeadBucket(ctx, err)
 			if !namesAnotherRegion(err) {
 				return c.ExplainLogin(ctx, err)
 			}
@@ -59,9 +59,9 @@ func (c *Client) headBucket(ctx context.Context, options ...func(*s3.Options)) (
 	return reply, nil
 }
 
-// ask learns from a listing what headErr, or a strange reply, meant. That the
-// listing is refused is an answer too: the bucket is there.
-func (c *Client) ask(ctx context.Context, headErr error) error {
+// explainHeadBucket finds out by a listing what headErr, or a strange reply, meant. A refusal of
+// the listing is an answer too: the bucket exists.
+func (c *Client) explainHeadBucket(ctx context.Context, headErr error) error {
 	if headErr != nil && statusOf(headErr) == 0 {
 		return headErr // nobody answered
 	}

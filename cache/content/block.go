@@ -147,7 +147,7 @@ func (c *Cache) evictLocked(b *block) {
 		return
 	}
 	b.gone = true
-	c.readLocked(b)
+	c.noteReadLocked(b)
 	c.used.Remove(b)
 	delete(b.v.blocks, b.index)
 	if b.pins == 0 {
@@ -186,8 +186,8 @@ func (c *Cache) fullLocked(b *block) {
 	c.wakeLocked()
 }
 
-// readLocked notes that b, if it was fetched ahead, no longer is.
-func (c *Cache) readLocked(b *block) {
+// noteReadLocked notes that b is read, and no longer only fetched ahead.
+func (c *Cache) noteReadLocked(b *block) {
 	if b.ahead {
 		c.aheadLocked(b, -1)
 		b.ahead = false
@@ -214,7 +214,7 @@ func (c *Cache) unpinLocked(b *block) {
 func (c *Cache) touchLocked(b *block) {
 	b.time = c.now()
 	if b.ahead {
-		c.readLocked(b)
+		c.noteReadLocked(b)
 	} else {
 		c.used.Get(b)
 	}
@@ -229,7 +229,7 @@ func (c *Cache) wakeLocked() {
 	}
 	best := -1
 	for i, f := range c.waitingForSlot {
-		if !c.heldLocked(f) && (best < 0 || c.distanceLocked(f) < c.distanceLocked(c.waitingForSlot[best])) {
+		if !c.mustWaitLocked(f) && (best < 0 || c.distanceLocked(f) < c.distanceLocked(c.waitingForSlot[best])) {
 			best = i
 		}
 	}

@@ -52,7 +52,7 @@ func (r *Reader) fetchBypassLocked(ctx context.Context, p []byte, off int64) err
 	c.mu.Unlock()
 	err := r.getBypass(ctx, p, off)
 	c.mu.Lock()
-	c.nextLocked()
+	c.startPendingLocked()
 	switch {
 	case err == nil:
 		c.receivedLocked(int64(len(p)))

@@ -19,7 +19,7 @@
 // A single read in the midst of a large object is no such life: its bytes go from the
 // source to whoever asked, past the blocks (bypass.go).
 //
-// Any block may be evicted at any time: this package forgets, it never owes.
+// Any block may be evicted at any time: nothing here is the only copy.
 package content
 
 import (
@@ -164,13 +164,13 @@ func New(src Source, cfg Config) (*Cache, error) {
 	}
 	c.g.Go(c.sweep)
 	if d != nil {
-		c.g.Go(c.keep)
+		c.g.Go(c.runDiskWriter)
 	}
 	return c, nil
 }
 
-// Close ends the fetches and reads under way with ErrClosed, writes what the
-// disk cache is owed and waits for all of it. Only the first call does anything.
+// Close ends the fetches and reads under way with ErrClosed, writes what is
+// queued for the disk cache, and waits for all of it. Only the first call does anything.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if c.closed {

@@ -97,7 +97,7 @@ func (c *Cache) run(f *fetch) {
 	c.mu.Lock()
 	c.finishLocked(f, err)
 	if f.disk == nil {
-		c.nextLocked()
+		c.startPendingLocked()
 	}
 	r := f.reader
 	c.mu.Unlock()
@@ -106,8 +106,8 @@ func (c *Cache) run(f *fetch) {
 	}
 }
 
-// nextLocked passes on the stream of a request that has ended.
-func (c *Cache) nextLocked() {
+// startPendingLocked starts the next pending request in place of one that has ended.
+func (c *Cache) startPendingLocked() {
 	if len(c.pending) == 0 {
 		c.running--
 		return

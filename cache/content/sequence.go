@@ -121,13 +121,13 @@ func (c *Cache) endLocked(q *sequence) {
 		delete(q.fetches, f)
 		f.owner = nil
 		for _, b := range f.blocks[f.filled:] {
-			c.readLocked(b)
+			c.noteReadLocked(b)
 		}
 		c.cancelLocked(f)
 	}
 	for i := q.next / blockSize; i*blockSize < q.ahead; i++ {
 		if b := r.v.blocks[i]; b != nil && b.fetch == nil {
-			c.readLocked(b)
+			c.noteReadLocked(b)
 		}
 	}
 }

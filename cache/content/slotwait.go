@@ -98,7 +98,7 @@ func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 
 // slotLocked returns a slot for b, the next block of f, or false where it has to wait.
 func (c *Cache) slotLocked(f *fetch, b *block) (slot, bool) {
-	if c.heldLocked(f) {
+	if c.mustWaitLocked(f) {
 		return noSlot, false
 	}
 	return c.takeLocked(f.urgencyLocked(b))

@@ -18,9 +18,8 @@ type View struct {
 	release sync.Once
 }
 
-// View returns the bytes from off on, n at most, once they are here. It returns nil
-// where there are none, or where so much of the memory is viewed already that these
-// had better be copied. Errors are those of ReadAt.
+// View returns up to n bytes from off, after waiting for them. It returns nil if there are none, or
+// if Views already pin so much memory that the caller should copy. Errors are those of ReadAt.
 func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	c := r.c
 	c.mu.Lock()

@@ -30,9 +30,9 @@ type saving struct {
 	e *diskcache.Entry
 }
 
-// keep is the writer of the disk cache: it does all that changes the directory, until the
+// runDiskWriter is the writer of the disk cache: it does all that changes the directory, until the
 // Cache is closed.
-func (c *Cache) keep() {
+func (c *Cache) runDiskWriter() {
 	d := c.disk
 	low := make(chan func())
 	defer close(low)

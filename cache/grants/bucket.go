@@ -60,17 +60,17 @@ func (w watched) Get(ctx context.Context, obj s3backend.Object, off, n int64) (i
 		return nil, err
 	}
 	w.read(obj.Key, obj.ETag)
-	return flow{r, &w.p.traffic}, nil
+	return watchedBody{r, &w.p.traffic}, nil
 }
 
-// flow is a body, each read of which is traffic.
-type flow struct {
+// watchedBody is a body, each read of which is traffic.
+type watchedBody struct {
 	io.ReadCloser
 	traffic *traffic
 }
 
-// Read reads on.
-func (f flow) Read(p []byte) (int, error) {
+// Read notes the traffic.
+func (f watchedBody) Read(p []byte) (int, error) {
 	f.traffic.note()
 	return f.ReadCloser.Read(p)
 }

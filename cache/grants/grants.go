@@ -80,7 +80,7 @@ func (p *Policy) Wait() { p.work.Wait() }
 
 // refused reports whether the answer to a query is a no.
 func refused(err error) bool {
-	return errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold)
+	return errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUnknown)
 }
 
 // RecordDelete records S3's answer to a delete in this folder: nil, or s3backend.Denied.
@@ -137,7 +137,7 @@ func (p *Policy) CanDelete(ctx context.Context, key string) error {
 			return r.err
 		}
 	}
-	if errors.Is(err, s3backend.ErrUntold) {
+	if errors.Is(err, s3backend.ErrUnknown) {
 		return nil
 	}
 	return err

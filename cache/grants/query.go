@@ -25,10 +25,10 @@ type Checker interface {
 // somebody's CloudTrail, where GuardDuty looks for who tries what he may.
 
 const (
-	// rest is how long no request has gone out when a new mount has come to rest, and
-	// restless when it is taken for that all the same.
-	rest     = time.Second
-	restless = 5 * time.Second
+	// A new mount is idle when it has sent no request for idleTime, or after maxIdleWait in any
+	// case.
+	idleTime    = time.Second
+	maxIdleWait = 5 * time.Second
 	// refusalAge is how long a refusal is believed, since the owner may mend the policy: the
 	// first time, and twice as long each time after, up to maxRefusalAge.
 	refusalAge    = 10 * time.Minute
@@ -123,9 +123,9 @@ func (p *Policy) Start() {
 	}
 	p.traffic.note()
 	p.work.Go(func() {
-		for begun := time.Now(); time.Since(begun) < restless && p.traffic.since() < rest; {
+		for begun := time.Now(); time.Since(begun) < maxIdleWait && p.traffic.since() < idleTime; {
 			select {
-			case <-time.After(rest - p.traffic.since()):
+			case <-time.After(idleTime - p.traffic.since()):
 			case <-p.ctx.Done():
 				return
 			}

@@ -134,8 +134,8 @@ func (c *Cache) point(ctx context.Context, prefix, name string) (Found, error) {
 	}
 }
 
-// correctLocked brings the folder's listing up to date with an answer that is
-// newer: nobody is told of the version before once another was.
+// correctLocked updates the folder's listing with a newer answer, so that nobody gets the older
+// version after somebody got the newer one.
 func (c *Cache) correctLocked(prefix, name string, f Found, asked time.Time) {
 	d, ok := c.dirs.Peek(prefix)
 	if !ok || d.cur == nil || d.cur.after(asked) {

@@ -1,6 +1,6 @@
 // Package meta keeps what is known of the bucket's names: listings of folders
 // and answers about single names, the negative ones too. All of it may be
-// forgotten at any time; nothing here is owed to anybody.
+// forgotten at any time: nothing here is the only copy.
 //
 // A [Listing] is one folder, filled page by page from S3 while it is already
 // being read. A [Cache] holds listings in an LRU bounded by their entries, and
@@ -242,7 +242,7 @@ func (c *Cache) forgetOld() {
 		}
 	}
 	for prefix := range c.read {
-		c.readLocked(prefix)
+		c.listingsInUseLocked(prefix)
 	}
 	if c.dirs.Len() > 0 {
 		c.forgetSoonLocked()
@@ -258,8 +258,8 @@ func (c *Cache) newListingLocked(prefix string, wanted int) *Listing {
 	return l
 }
 
-// readLocked returns the listings of a folder that somebody may read still.
-func (c *Cache) readLocked(prefix string) (all []*Listing) {
+// listingsInUseLocked returns the listings of a folder that somebody may still read.
+func (c *Cache) listingsInUseLocked(prefix string) (all []*Listing) {
 	kept := c.read[prefix][:0]
 	for _, p := range c.read[prefix] {
 		if l := p.Value(); l != nil {

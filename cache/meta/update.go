@@ -83,7 +83,7 @@ func (c *Cache) change(prefix string, apply func(*Listing)) {
 	c.changes++
 	c.touchLocked(prefix)
 	c.points.Purge()
-	for _, l := range c.readLocked(prefix) {
+	for _, l := range c.listingsInUseLocked(prefix) {
 		apply(l)
 	}
 	if d, ok := c.dirs.Peek(prefix); ok {

@@ -10,8 +10,8 @@ import (
 // bootName is the file that names the boot in which the outbox was used last.
 const bootName = "boot"
 
-// sameBoot reports whether what a record of this boot speaks of is there. An earlier
-// version knew nothing of disks.
+// sameBoot reports whether unsynced bytes recorded under boot are still there. Earlier versions
+// recorded the boot without the disk.
 func (o *Outbox) sameBoot(boot string) bool { return boot == o.boot || boot == journal.BootID() }
 
 // rebooted reports whether there may have been another boot since the outbox was used

@@ -86,7 +86,7 @@ type Config struct {
 	Dir       string                // for staged files; made with mode 0700
 	Conflicts string                // the file that keeps the list of conflict copies; "" for none
 	Settle    time.Duration         // quiet time before a closed file is committed
-	Requests  int                   // requests that carry more than a little on their way at once
+	Requests  int                   // maximum number of requests in flight, small ones not counted
 	Workers   int                   // small files being committed at once, and as many large ones
 	Size      int64                 // most bytes staged; 0: what the disk has
 	MinFree   int64                 // bytes that stay free on Dir's disk
@@ -120,7 +120,7 @@ type Outbox struct {
 	multipart     *queue // settled files that go by parts
 	removals      *removals
 	recycler      *journal.Recycler
-	boot          string         // see bootOf
+	boot          string         // the boot and the disk; see journal.Boot
 	slots         *slotfile.File // of small new files
 	slotFileNamed atomic.Bool    // its name is on the disk
 	journalEnded  atomic.Bool    // journals have ended since the last SyncNames

@@ -208,7 +208,7 @@ func askRights(ctx context.Context, c *s3backend.Client, folder string) (r acces
 		switch {
 		case asked.answer == nil:
 			*asked.of = access.Yes
-		case errors.Is(asked.answer, s3backend.ErrUntold):
+		case errors.Is(asked.answer, s3backend.ErrUnknown):
 			*asked.of = access.Maybe
 		case !errors.Is(asked.answer, s3backend.Denied):
 			*asked.of = access.Maybe

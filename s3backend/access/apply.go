@@ -39,10 +39,10 @@ func (p *Plan) Apply(ctx context.Context, c *s3backend.Client, done func(Step)) 
 	return nil
 }
 
-// patient tries again what S3 refuses because of a change just made to the same
+// retryConflicts sends again what S3 refuses because of a change just made to the same
 // bucket: "A conflicting conditional operation is currently in progress".
 // Source: Amazon S3 API Reference, "Error responses".
-func patient(o *s3.Options) {
+func retryConflicts(o *s3.Options) {
 	o.Retryer = retry.AddWithMaxAttempts(retry.AddWithErrorCodes(o.Retryer, "OperationAborted", "NoSuchBucket"), 6)
 }
 
@@ -88,7 +88,7 @@ var blockPublicAccess = sending("PutPublicAccessBlock", func(ctx context.Context
 			BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true),
 			IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
 		},
-	}, patient)
+	}, retryConflicts)
 	return err
 })
 
@@ -97,7 +97,7 @@ func setOwnership(o Ownership) act {
 		_, err := api.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
 			Bucket:            bucket,
 			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: ownershipNames[o]}}},
-		}, patient)
+		}, retryConflicts)
 		return err
 	})
 }
@@ -107,7 +107,7 @@ func putEncryption(rule types.ServerSideEncryptionRule) act {
 		_, err := api.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
 			Bucket:                            bucket,
 			ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{rule}},
-		}, patient)
+		}, retryConflicts)
 		return err
 	})
 }
@@ -126,7 +126,7 @@ func putLifecycle(was, rules []types.LifecycleRule, size types.TransitionDefault
 		_, err = api.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 			Bucket: bucket, TransitionDefaultMinimumObjectSize: size,
 			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
-		}, patient)
+		}, retryConflicts)
 		return err
 	})
 }
@@ -134,7 +134,7 @@ func putLifecycle(was, rules []types.LifecycleRule, size types.TransitionDefault
 var setVersioning = sending("PutBucketVersioning", func(ctx context.Context, api *s3.Client, bucket *string) error {
 	_, err := api.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	}, patient)
+	}, retryConflicts)
 	return err
 })
 
@@ -162,7 +162,7 @@ func putPolicy(was *Document, policy Document) act {
 		put := func(d Document) error {
 			_, err := c.API().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
 				Bucket: aws.String(c.Bucket()), Policy: aws.String(string(d.Bytes())),
-			}, patient)
+			}, retryConflicts)
 			return s3backend.Wrap(ctx, "PutBucketPolicy", "", err)
 		}
 		err = put(policy)

@@ -88,8 +88,8 @@ type Finding struct {
 	Err    error  `json:"-"`
 }
 
-// Patient is the exchange that is examined, from where one stands.
-type Patient struct {
+// ExamInput is the exchange that is examined, with the credentials of one party.
+type ExamInput struct {
 	Client  *s3backend.Client
 	Folders []string // the first is what the owner shares, the others are delivered to
 
@@ -145,8 +145,8 @@ func (r Report) Statements(bucket, principal string) []Statement {
 
 // Examine asks everything that can be asked without writing an object. It takes as
 // long as a dozen requests one after another.
-func Examine(ctx context.Context, p Patient) (Report, error) {
-	e := &exam{Patient: p, server: p.Client.Server(ctx), folders: make([]*folderExam, len(p.Folders))}
+func Examine(ctx context.Context, p ExamInput) (Report, error) {
+	e := &exam{ExamInput: p, server: p.Client.Server(ctx), folders: make([]*folderExam, len(p.Folders))}
 	if e.Left == nil {
 		e.Left = map[string]s3backend.Upload{}
 	}
@@ -180,7 +180,7 @@ func Examine(ctx context.Context, p Patient) (Report, error) {
 
 // exam is one examination.
 type exam struct {
-	Patient
+	ExamInput
 	server  s3backend.Server
 	owner   bool // the bucket is ours
 	folders []*folderExam
@@ -249,7 +249,7 @@ func (e *exam) tls() Finding {
 	return f
 }
 
-// denied reports whether err is a refusal, and not ErrUntold.
+// denied reports whether err is a refusal, and not ErrUnknown.
 func denied(err error) bool {
-	return errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold)
+	return errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUnknown)
 }

@@ -117,7 +117,7 @@ func (f *folderExam) judge(check Check, err error, needed bool, how string) Find
 	switch {
 	case err == nil:
 		d.State, d.Reason = StateOK, WhyGranted
-	case errors.Is(err, s3backend.ErrUntold):
+	case errors.Is(err, s3backend.ErrUnknown):
 		d.State, d.Reason = StateUnknown, WhyUntold
 	case !denied(err):
 		d.State, d.Reason = StateUnknown, WhyFailed

@@ -54,7 +54,7 @@ func ParseOwnership(name string) (Ownership, error) {
 }
 
 // ownerACL is the canned ACL that every upload of ours carries.
-const ownerACL = "bucket-owner-full-control"
+const ownerACL = s3backend.OwnerACL
 
 // The actions that the exchange is made of, as policies name them.
 const (
@@ -91,7 +91,7 @@ type Terms struct {
 // sidPrefix begins the Sid of each statement of ours.
 const sidPrefix = "S3share"
 
-// The rest of a Sid of ours. All but tlsOnly are followed by the client's mark.
+// The rest of a Sid of ours. All but sidTLSOnly are followed by the client's mark.
 const (
 	sidTLSOnly = "TLSOnly"
 	sidList    = "Lists"

@@ -101,7 +101,7 @@ func deletePolicy(was *Document) act {
 		if now == nil || !bytes.Equal(now.Bytes(), was.Bytes()) {
 			return ErrChanged
 		}
-		_, err = c.API().DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(c.Bucket())}, patient)
+		_, err = c.API().DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(c.Bucket())}, retryConflicts)
 		return s3backend.Wrap(ctx, "DeleteBucketPolicy", "", err)
 	}
 }

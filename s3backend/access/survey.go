@@ -54,7 +54,7 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 		if owner, err = s.Client.BucketOwner(ctx); err != nil {
 			return r, err
 		}
-	} else if s.who, err = s.Client.CanonicalID(ctx); errors.Is(err, s3backend.Denied) || errors.Is(err, s3backend.ErrUntold) {
+	} else if s.who, err = s.Client.CanonicalID(ctx); errors.Is(err, s3backend.Denied) || errors.Is(err, s3backend.ErrUnknown) {
 		r.Nameless = true
 	} else if err != nil {
 		return r, err
@@ -123,7 +123,7 @@ func (s *Survey) note(o s3backend.Object, r *Result, unreadable bool, err error)
 	case unreadable:
 		r.Unreadable = append(r.Unreadable, o)
 	case err == nil, errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied):
-	case errors.Is(err, s3backend.ErrUntold):
+	case errors.Is(err, s3backend.ErrUnknown):
 		r.Unsure++
 	default:
 		return err // the network, or the login: the others would meet it too
@@ -157,11 +157,11 @@ func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, er
 	switch {
 	case err == nil || errors.Is(err, s3backend.NotExist):
 		return byACL, nil
-	case !errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUntold):
+	case !errors.Is(err, s3backend.Denied) && !errors.Is(err, s3backend.ErrUnknown):
 		return byACL, err
 	}
 	if _, again := c.Rewrite(ctx, o); again != nil {
-		if errors.Is(again, s3backend.ErrUntold) {
+		if errors.Is(again, s3backend.ErrUnknown) {
 			return byACL, err
 		}
 		return byCopy, again

@@ -165,7 +165,7 @@ type State struct {
 	Paused    *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
 	Pending   []outbox.Status       `json:"owed"`             // the oldest first
 	Conflicts []outbox.Status       `json:"beside,omitempty"` // conflict copies that this mount made
-	Path      string                `json:"path,omitempty"`   // what was asked for: Owed, Beside and File are about that alone
+	Path      string                `json:"path,omitempty"`   // what was asked about; Pending, Conflicts and File are limited to it
 	File      *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
 	Requests  map[string]int64      `json:"requests"`
 	Server    []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server

@@ -49,7 +49,7 @@ func ReadOutbox(stateDir string) (State, error) {
 			st.Daemon = daemonRecovers
 		}
 	}
-	kept, err := cache.Survey(stateDir, private)
+	kept, err := cache.ReadPending(stateDir, private)
 	st.Pending, st.Conflicts = append(st.Pending, kept.Waiting...), kept.Conflicts
 	st.Mounted = t.Mounted(st.Label())
 	return st, err

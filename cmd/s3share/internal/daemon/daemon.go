@@ -262,8 +262,7 @@ func (d *mountDaemon) noteOwner() {
 	}
 }
 
-// Mount makes the kernel show files. Whoever sees the mount can reach the control
-// socket too: it waits there for its server.
+// mount makes the kernel show the files. The control socket is open before that.
 func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	s := d.settings
 	if d.control, err = openControl(d.dir); err != nil {
@@ -280,7 +279,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	}
 	d.serve(server)
 	d.control.serve(d)
-	d.settle()
+	d.reportReady()
 	return nil
 }
 
@@ -308,9 +307,9 @@ func (d *mountDaemon) serve(server mountServer) {
 // notifySocket is systemd's variable. It is not left to programs that the daemon starts.
 const notifySocket = "NOTIFY_SOCKET"
 
-// settle turns a process that somebody waits for into a daemon. Files are written to
+// reportReady reports that the mount serves, and leaves the terminal. Files are written to
 // the mount by now: nothing that fails here ends it.
-func (d *mountDaemon) settle() {
+func (d *mountDaemon) reportReady() {
 	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
 		"endpoint", d.settings.Endpoint, "version", hint.VersionText(), "pid", os.Getpid())
 	if d.foreground {
@@ -326,7 +325,7 @@ func (d *mountDaemon) settle() {
 }
 
 // run holds until the mount is undone, by whomever, or ctx ends; then it delivers
-// what is owed. If something is left undelivered, its error is a *outbox.LeftError.
+// what is pending. If something is left undelivered, its error is a *outbox.LeftError.
 func (d *mountDaemon) run(ctx context.Context) error {
 	select {
 	case <-d.gone:
@@ -362,8 +361,8 @@ func (d *mountDaemon) forceUnmount() {
 	d.serving.Store(false) // though programs may hold it still, and gone stay open
 }
 
-// finalDrain delivers what is owed once the kernel can bring nothing more. It takes
-// as long as that takes, but after a signal only drainPatience.
+// finalDrain delivers what is pending after the unmount. There is no time limit, but after a
+// signal it is drainTimeout.
 func (d *mountDaemon) finalDrain(signalled context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

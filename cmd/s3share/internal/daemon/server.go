@@ -27,7 +27,7 @@ const controlTimeout = 5 * time.Second
 //	POST /stay     takes an unmount back
 //	POST /file     a control.FileRequest, answered by a state of that alone
 //	POST /wait, /retry, /deliver  a control.FileRequest, answered by a control.FileAnswer
-//	POST /outcomes an control.OutcomesRequest, answered by a list of fileStates
+//	POST /outcomes an control.OutcomesRequest, answered by a list of control.FileState
 //	POST /login    a control.LoginRequest, answered by a control.LoginAnswer
 type controlServer struct {
 	listener net.Listener
@@ -111,7 +111,7 @@ func (d *mountDaemon) handler() http.Handler {
 	return http.MaxBytesHandler(mux, control.MaxRequest)
 }
 
-// close ends the answers under way in controlPatience, and removes the socket.
+// close waits at most controlTimeout for answers in progress, and removes the socket.
 func (c *controlServer) close() error {
 	if c.served == nil {
 		return c.listener.Close()

@@ -109,7 +109,7 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, tally *control.Tal
 	for waiting := ctx; ; {
 		e, left := d.progress(control.PhaseFinishing, tally)
 		send(e)
-		if worth != nil && d.notWorth(worth, left) {
+		if worth != nil && d.patienceOver(worth, left) {
 			d.allowLeftovers()
 		}
 		select {
@@ -152,7 +152,7 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *contr
 	for {
 		e, left := d.progress(control.PhaseDelivering, tally)
 		send(e)
-		if worth != nil && d.notWorth(worth, left) {
+		if worth != nil && d.patienceOver(worth, left) {
 			return control.Event{}, true
 		}
 		select {
@@ -183,7 +183,7 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (c
 	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Destination(), err).Error()}, false
 }
 
-func (d *mountDaemon) notWorth(worth *patience, left []outbox.Status) bool {
+func (d *mountDaemon) patienceOver(worth *patience, left []outbox.Status) bool {
 	return worth.over(time.Now(), left, d.bucket.Contact(), d.bucket.Moved())
 }
 

@@ -66,8 +66,8 @@ type setting struct {
 	client *party
 }
 
-// newSetting starts the bucket and both parties' mounts. What it returns has to be
-// struck, also with an error.
+// newSetting starts the bucket and both parties' mounts. The caller calls teardown, also after an
+// error.
 func newSetting(ctx context.Context, dir string) (*setting, error) {
 	st := &setting{}
 	dir, err := mounts.AbsPath(dir)
@@ -110,7 +110,7 @@ func (st *setting) hold(ctx context.Context) error {
 	}
 }
 
-// teardown ends the programs and removes what raiseStage made, as far as it came.
+// teardown ends the programs and removes what newSetting made, even if that failed halfway.
 func (st *setting) teardown() error {
 	var errs []error
 	for _, p := range []*party{st.client, st.owner} {

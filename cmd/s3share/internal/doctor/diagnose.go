@@ -48,7 +48,7 @@ func Diagnose(ctx context.Context, s *config.Settings) Diagnosis {
 	if client != nil {
 		defer client.CloseIdle()
 		left := statedir.ReadLeftovers(s.StateDir)
-		found, _ := access.Examine(ctx, access.Patient{Client: client, Folders: s.Folders, Left: left})
+		found, _ := access.Examine(ctx, access.ExamInput{Client: client, Folders: s.Folders, Left: left})
 		statedir.WriteLeftovers(s.StateDir, left)
 		d.Server = newServerTable(ctx, client, s.StateDir)
 		report.Needs = found.Needs
