@@ -22,9 +22,9 @@ import (
 //
 // What was removed here does not count: see removeddir.go.
 
-// holds reports whether S3 holds the marker of a directory, and whether it holds an entry
-// of it that is shown, other than the one named but. It lists the directory again where
-// the listing is older than maxAge; while S3 cannot be asked, the last one counts.
+// dirContents reports whether S3 has the marker of a directory, and whether it has an entry of it
+// that is shown, other than the one named but. It lists the directory again if the listing is
+// older than maxAge; while S3 cannot be asked, the last one counts.
 func (c *Cache) dirContents(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
 	l := c.names.List(prefix, maxAge)
 	_, err = l.HasMarker(ctx)

@@ -17,8 +17,9 @@ import (
 // an upload, which is aborted at once. The refusal of a key that does not exist proves nothing,
 // though: a client that may not list is refused in any case, and a condition on an object's tags
 // refuses everybody.
-// Each May... returns nil for granted, Denied for refused, [ErrUnknown] where the server's
-// answers do not tell, and any other error for that it could not be asked.
+//
+// Each May... returns nil for granted, Denied for refused, [ErrUnknown] if the server's replies do
+// not show which, and any other error if it could not be asked.
 
 // ErrUnknown is the error of a question that the server's replies do not answer.
 var ErrUnknown = errors.New("the answer does not tell")
@@ -297,12 +298,11 @@ func (c *Client) noteVersion(id string) {
 	}
 }
 
-// MayPutACL reports whether the policy lets the ACL of objects with this prefix be
-// set, which AWS asks for where an upload carries one. A server that does not know
-// the request might take it for an upload, and Ceph RGW 16 tells nothing by its
-// answer: of others than AWS and versitygw the error is ErrUnknown. AWS's refusal of a key
-// that nobody has tells nothing either: MayPut does. ErrACLsOff where
-// the bucket has none. mayList is the result of MayList for the same prefix.
+// MayPutACL reports whether the policy lets the ACL of objects with this prefix be set, which AWS
+// requires if an upload carries one. A server that does not know the request might take it for an
+// upload, and the reply of Ceph RGW 16 is the same in either case: so only AWS and versitygw are
+// asked, and for others the error is ErrUnknown. AWS refuses a key that does not exist in either
+// case; then MayPut decides. The error is ErrACLsOff if the bucket has no ACLs. mayList is the result of MayList for the same prefix.
 func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
 	if c.notAWS && !c.isVersity(ctx) {
 		return ErrUnknown
