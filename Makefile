@@ -16,7 +16,8 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 #   G115  integer conversions: what others send is bounded where it is read, and fuzzed
 #   G304, G703  file names that are variables: they are the user's own, or in directories that
 #         nobody else can change (cache/privatedir)
-GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G104,G115,G304,G703 -exclude-dir=cache/buckettest
+# cache/buckettest and testhome are for tests.
+GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G104,G115,G304,G703 -exclude-dir=cache/buckettest -exclude-dir=testhome
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Where else the product has to build.
 CROSS := linux/arm64 darwin/arm64
