@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -165,7 +166,11 @@ func (h hand) conflict(key string) error {
 func buildWithFailpoints(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s3share")
-	shell(t, `cd "$1" && CGO_ENABLED=0 go build -tags failpoint -o "$2" ./cmd/s3share`, moduleDir(t), path)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "failpoint", "-o", path, "./cmd/s3share")
+	cmd.Dir, cmd.Env = moduleDir(t), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building with failpoints: %v\n%s", err, out)
+	}
 	return path
 }
 

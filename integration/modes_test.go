@@ -88,12 +88,16 @@ func TestAMountThatCannotBeCompletedLeavesNone(t *testing.T) {
 		err = m.start(filepath.Dir(m.dir))
 		if err == nil {
 			// With the last descriptors in use it may serve, and answer no command.
-			if _, err := m.run("status", m.dir); err != nil {
+			_, unable := m.run("status", m.dir)
+			if unable == nil {
+				_, unable = m.run("unmount", m.dir)
+			}
+			if unable != nil {
 				m.kill()
 				continue
 			}
 			served = true
-			m.unmount()
+			<-m.ended
 			continue
 		}
 		<-m.ended

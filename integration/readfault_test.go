@@ -121,10 +121,10 @@ func TestLookFaults(t *testing.T) {
 			if err == nil || !says(out, unix.EIO) {
 				t.Errorf("%s: %v, want %v\n%s", c.tool, err, unix.EIO, out)
 			}
-			g.when(nil)
-			if out, err := exec.CommandContext(t.Context(), c.tool, m.path(c.key)).CombinedOutput(); err != nil {
-				t.Errorf("later %s says %v\n%s", c.tool, err, out)
-			}
+			g.when(nil) // a probe finds that S3 answers again
+			await(t, c.tool+" to work again", func() bool {
+				return exec.CommandContext(t.Context(), c.tool, m.path(c.key)).Run() == nil
+			})
 		})
 	}
 }
