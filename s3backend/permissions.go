@@ -139,6 +139,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 		}
 		return err
 	}
+	c.noteVersion(val(out.VersionId))
 	return out.Body.Close()
 }
 
