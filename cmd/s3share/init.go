@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -384,53 +383,4 @@ func explainSetup(t config.Destination, err error) error {
 		}
 	}
 	return ui.Explain(t, err)
-}
-
-// lookOnly is what to do where nobody can be asked.
-const lookOnly = "say --yes, or --dry-run only to look"
-
-// confirm asks at the terminal. advice is what to do where nobody can be asked.
-func confirm(stdin io.Reader, out io.Writer, question, advice string) error {
-	if !hint.ReadsFromTerminal(stdin) {
-		return hint.Usage(advice, "this has to be confirmed, and standard input is no terminal")
-	}
-	fmt.Fprint(out, question+" [y/N] ")
-	answer := readLine(stdin)
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errDeclined
-	}
-	return nil
-}
-
-// errDeclined says that somebody was asked, and did not agree.
-var errDeclined = errors.New("nothing was changed")
-
-// readLine reads one line, and nothing of the next.
-func readLine(r io.Reader) string {
-	var line []byte
-	for b := make([]byte, 1); len(line) < 100; {
-		if n, err := r.Read(b); n == 0 || err != nil || b[0] == '\n' {
-			break
-		}
-		line = append(line, b[0])
-	}
-	return string(line)
-}
-
-func writeJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// printed writes what a function returned, unless it failed.
-func printed(out io.Writer) func(string, error) error {
-	return func(text string, err error) error {
-		if err != nil {
-			return err
-		}
-		_, err = io.WriteString(out, text)
-		return err
-	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// configError says what is wrong with the config file: in which line, in words, and what to
-// write there instead. err is the decoder's.
+// configError returns the error for a mistake in the config file: the line, the cause in words, and
+// what to write there instead. err is the decoder's.
 func configError(file string, text []byte, err error) error {
 	var (
 		strict *toml.StrictMissingError

@@ -159,65 +159,6 @@ func (l Layer) Over(s *Settings) error {
 	return nil
 }
 
-// variableOf is the name of the environment variable of a setting.
-func variableOf(st setting) string {
-	return variablePrefix + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
-}
-
-const (
-	variablePrefix = "S3SHARE_"
-	configVariable = variablePrefix + "CONFIG" // the config file
-)
-
-// Environment reads the layer of the S3SHARE_ variables. It refuses one whose name is
-// a misspelt setting's. Other variables of that prefix may be of other programs.
-func Environment() (Layer, error) {
-	if err := checkVariables(os.Environ()); err != nil {
-		return nil, err
-	}
-	l := Layer{}
-	for _, st := range settingTable {
-		name := variableOf(st)
-		value, ok := os.LookupEnv(name)
-		if !ok || value == "" {
-			continue
-		}
-		values := []string{value}
-		if listSettings[st.name] != nil {
-			values = strings.Split(value, ",")
-		}
-		for _, v := range values {
-			if err := l.add(st, v); err != nil {
-				return nil, hint.Usage("", "cannot read $%s: %w", name, err)
-			}
-		}
-	}
-	return l, nil
-}
-
-// checkVariables refuses a variable whose name is like that of a setting.
-func checkVariables(env []string) error {
-	known := []string{configVariable}
-	for _, st := range settingTable {
-		known = append(known, variableOf(st))
-	}
-	for _, v := range env {
-		name, value, _ := strings.Cut(v, "=")
-		rest, ours := strings.CutPrefix(name, variablePrefix)
-		if !ours || value == "" || slices.Contains(known, name) {
-			continue
-		}
-		var rests []string
-		for _, k := range known {
-			rests = append(rests, strings.TrimPrefix(k, variablePrefix))
-		}
-		if near := hint.Near(rest, rests); len(near) > 0 {
-			return hint.Usage("", "%s is unknown; did you mean %s%s?", name, variablePrefix, near[0])
-		}
-	}
-	return nil
-}
-
 // AddFlags gives flags every setting that has one, or only those that are named;
 // what is typed lands in the returned layer.
 func AddFlags(flags *pflag.FlagSet, only ...string) Layer {
@@ -303,49 +244,6 @@ func setFolder(s *Settings, v string) error {
 	}
 	s.Folders = append(s.Folders, v)
 	return nil
-}
-
-// CheckFolder returns an error if name cannot be a folder of an exchange.
-func CheckFolder(name string) error {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || len(name) > 255 {
-		return fmt.Errorf("%q cannot be a folder's name: it has to be one name without a slash", name)
-	}
-	return nil
-}
-
-// checkOwner refuses what no account is called. Servers that are not AWS have
-// ids of their own kinds.
-func checkOwner(id string) error {
-	if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("%q is no account id, which has 12 digits", id)
-	}
-	return nil
-}
-
-// CheckBucket refuses what no bucket is called, whatever the server: an address, or the path
-// of an object.
-func CheckBucket(name string) error {
-	if bucket, is := strings.CutPrefix(name, "s3://"); is {
-		bucket, _, _ = strings.Cut(bucket, "/")
-		return fmt.Errorf("%q is an address: name the bucket alone, %s", name, bucket)
-	}
-	if s3backend.IsAccessPoint(name) {
-		return nil
-	}
-	if bucket, _, has := strings.Cut(name, "/"); has {
-		return fmt.Errorf("%q has a slash, which no bucket's name has: name the bucket alone, %s", name, orWord(bucket, "without a slash"))
-	}
-	if name == "" || len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*?\"'\\:", r) }) {
-		return fmt.Errorf("%q cannot be a bucket's name, which has letters, digits, dots and hyphens", name)
-	}
-	return nil
-}
-
-func orWord(s, word string) string {
-	if s == "" {
-		return word
-	}
-	return s
 }
 
 // setPrivate adds a change to the list of private names.
