@@ -187,7 +187,7 @@ func (c *Cache) Close() error {
 	c.grants.Wait()
 	c.out.Close()
 	c.names.Close()
-	c.saveListings()
+	c.KeepListings()
 	c.keepDirTimes()
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }

@@ -79,6 +79,19 @@ func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other str
 	}
 }
 
+// newRig is a cache over an empty bucket, with the configuration by which afterKill goes on.
+func newRig(t *testing.T) (*rig, Config) {
+	t.Helper()
+	b := buckettest.New()
+	cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20}
+	c, err := New(b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &rig{t, c, b}, cfg
+}
+
 // afterKill is the next process, where the one with this configuration is killed now.
 func afterKill(t *testing.T, b Bucket, cfg Config) *Cache {
 	t.Helper()
@@ -112,14 +125,7 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 		for _, before := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s, %d handles", name, before), func(t *testing.T) {
 				const key = "Delivery/f"
-				b := buckettest.New()
-				cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20}
-				c, err := New(b, cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer c.Close()
-				r := &rig{t, c, b}
+				r, cfg := newRig(t)
 				h := r.create(key, "data")
 				for range before {
 					if err := h.Flush(t.Context(), Closing{Last: true}); err != nil {
@@ -129,14 +135,14 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 					h = r.open(key, OpenMode{})
 				}
 				h.Release()
-				if err := change(c, key); err != nil {
+				if err := change(r.Cache, key); err != nil {
 					t.Fatal(err)
 				}
-				want, err := c.Stat(t.Context(), key)
+				want, err := r.Stat(t.Context(), key)
 				if err != nil {
 					t.Fatal(err)
 				}
-				next := afterKill(t, b, cfg)
+				next := afterKill(t, r.b, cfg)
 				got, err := next.Stat(t.Context(), key)
 				if err != nil {
 					t.Fatal(err)

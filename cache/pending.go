@@ -64,7 +64,7 @@ func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)
 // StateFiles returns the names of the files in a state directory that record what was
 // delivered to the bucket, which files are in conflict there, and what was listed last.
 func StateFiles() []string {
-	return []string{filepath.Base(ledgerFile("")), filepath.Base(conflictsFile("")), filepath.Base(listingsFile(""))}
+	return []string{filepath.Base(ledgerFile("")), filepath.Base(conflictsFile("")), listingsFile}
 }
 
 func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
@@ -93,14 +92,7 @@ func TestRemovedFileIsGoneAfterAKill(t *testing.T) {
 		for end, remove := range ends {
 			for name, change := range changes {
 				t.Run(begin+", "+end+", "+name, func(t *testing.T) {
-					b := buckettest.New()
-					cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20}
-					c, err := New(b, cfg)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer c.Close()
-					r := &rig{t, c, b}
+					r, cfg := newRig(t)
 					h := create(r)
 					defer func() { h.Release() }()
 					want := map[string]string{}
@@ -117,7 +109,7 @@ func TestRemovedFileIsGoneAfterAKill(t *testing.T) {
 						t.Error(err)
 					}
 
-					next := afterKill(t, b, cfg)
+					next := afterKill(t, r.b, cfg)
 					for _, st := range next.Status() {
 						if st.Key != key && st.Key != other {
 							t.Errorf("the next process has %+v", st)
@@ -126,7 +118,7 @@ func TestRemovedFileIsGoneAfterAKill(t *testing.T) {
 					if err := next.Drain(t.Context()); err != nil {
 						t.Errorf("the next process cannot deliver all: %v", err)
 					}
-					(&rig{t, next, b}).wantBucket(want)
+					(&rig{t, next, r.b}).wantBucket(want)
 				})
 			}
 		}

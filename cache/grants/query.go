@@ -148,7 +148,7 @@ func (p *Policy) RefreshIfOld(folder string) { p.refreshFolder(folder, (*query).
 // request in it.
 func (p *Policy) refreshAfterDenial(folder string) { p.refreshFolder(folder, (*query).dueAfterDenial) }
 
-// RefreshAll asks everything again. It is called when a person says that things have changed.
+// RefreshAll asks everything again, for s3share retry: a person knows that the policy has changed.
 func (p *Policy) RefreshAll() {
 	p.mu.Lock()
 	p.refusals = nil

@@ -10,7 +10,7 @@ import (
 )
 
 // TestUploadThatS3HasEndedBeginsAnew has the bucket's lifecycle end an upload that is not complete:
-// the file goes up anew, with all its parts, and nobody is told of a failure.
+// the file is uploaded again, with all its parts, and no failure is reported.
 func TestUploadThatS3HasEndedBeginsAnew(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -13,7 +13,7 @@ import (
 
 // itemJournal is the journal of an item, and what of it is on the disk.
 type itemJournal struct {
-	sealed atomic.Bool // the journal says that the item is closed and complete
+	sealed atomic.Bool // the last record of the journal is a seal: the item is closed and complete
 	named  atomic.Bool // the names of both files are on the disk
 	begun  time.Time
 	// lasting is set once something of the item may have to survive a power loss.

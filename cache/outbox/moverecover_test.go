@@ -7,7 +7,7 @@ import (
 	"github.com/s3share/s3share/cache/buckettest"
 )
 
-// TestRecoveredMoveIsPending asks what is owed before the next process has gone on
+// TestRecoveredMoveIsPending asks what is pending before the next process has gone on
 // with a rename: whoever drains has to wait for it.
 func TestRecoveredMoveIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

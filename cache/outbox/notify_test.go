@@ -1,7 +1,8 @@
 package outbox
 
 import (
-	"path/filepath"
+	"io/fs"
+	"os"
 	"testing"
 	"testing/synctest"
 
@@ -17,7 +18,7 @@ type told struct {
 }
 
 func (e *told) Delivered(_ *Item, _ s3backend.Object, _ string) {
-	e.journals, _ = filepath.Glob(filepath.Join(e.dir, "*"+journal.Suffix))
+	e.journals, _ = fs.Glob(os.DirFS(e.dir), "*"+journal.Suffix)
 }
 
 // TestJournalEndsBeforeDelivery: whoever is told may begin the file anew, and a

@@ -69,8 +69,8 @@ type Events interface {
 	// Committed is called when S3 holds obj, of an item that is still written.
 	Committed(it *Item, obj s3backend.Object)
 	// Conflicted is called when the item's key holds the other party's version. Ours becomes a
-	// conflict copy at the key beside.
-	Conflicted(it *Item, beside string)
+	// conflict copy at the key conflict.
+	Conflicted(it *Item, conflict string)
 	// Removed is called when the key is deleted from S3, or with the reason why it is not.
 	Removed(key string, err error)
 	// Moved is called when S3 holds a copy of old as obj, in a rename that an earlier process

@@ -278,13 +278,13 @@ func random(seed uint64, n int) []byte {
 
 func (r *rig) stagedFiles() (names []string) {
 	r.Helper()
-	all, err := filepath.Glob(filepath.Join(r.dir, "*"))
+	all, err := os.ReadDir(r.dir)
 	if err != nil {
 		r.Fatal(err)
 	}
-	for _, name := range all {
-		if !strings.Contains(name, journal.Suffix) && filepath.Base(name) != stage.SlotFileName && filepath.Base(name) != bootName {
-			names = append(names, name)
+	for _, e := range all {
+		if name := e.Name(); !strings.Contains(name, journal.Suffix) && name != stage.SlotFileName && name != bootName {
+			names = append(names, filepath.Join(r.dir, name))
 		}
 	}
 	return names

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,8 @@ func TestJournalFilesAreRecycled(t *testing.T) {
 	})
 }
 
-// TestRecycledJournalsAreRemovedAtTheStart: what a killed process left of them is nothing owed.
+// TestRecycledJournalsAreRemovedAtTheStart: recycled journals of a killed process are no pending
+// files.
 func TestRecycledJournalsAreRemovedAtTheStart(t *testing.T) {
 	b, dir := buckettest.New(), t.TempDir()
 	for _, name := range []string{journal.RecycledPrefix + "1", "7-7" + journal.Suffix, "7-7"} { // killed when it began that one
@@ -62,12 +64,12 @@ func TestRecycledJournalsAreRemovedAtTheStart(t *testing.T) {
 // journals tells of the files in the outbox's directory whose names match.
 func journals(r *rig, pattern string) (all []os.FileInfo) {
 	r.Helper()
-	names, err := filepath.Glob(filepath.Join(r.dir, pattern))
+	names, err := fs.Glob(os.DirFS(r.dir), pattern)
 	if err != nil {
 		r.Fatal(err)
 	}
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		i, err := os.Stat(name)
+		i, err := os.Stat(filepath.Join(r.dir, name))
 		if err != nil {
 			r.Fatal(err)
 		}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
 var update = flag.Bool("update", false, "write what is printed to testdata")
@@ -70,18 +72,5 @@ func golden(t *testing.T, name, dir string, env []string, args ...string) {
 // goldenText compares a text with testdata/name.txt.
 func goldenText(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got\n%s\nwant, from %s,\n%s", got, file, want)
-	}
+	testhome.Golden(t, *update, filepath.Join("testdata", name+".txt"), got)
 }

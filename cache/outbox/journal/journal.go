@@ -47,7 +47,7 @@ func Line(text []byte) []byte {
 	return fmt.Appendf(nil, "%0*x %s\n", sumDigits, crc32.ChecksumIEEE(text), text)
 }
 
-// Unsealed returns a line that says that the file is open. It is as long as the last seal in
+// Unsealed returns the line of a file that is open. It is as long as the last seal in
 // lines, which is at off, so that it can be written over it. It returns nil if there is no seal.
 func Unsealed(lines []byte) (open []byte, off int64) {
 	at := bytes.LastIndex(lines, []byte(` {"op":"`+OpSeal+`"`)) - sumDigits

@@ -10,7 +10,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
-// Snapshot is what a stage holds at an instant, or what a journal says that it held.
+// Snapshot is the state of a stage at one moment, or as a journal records it.
 type Snapshot struct {
 	Size, BaseValid int64
 	Dirty           extent.Set

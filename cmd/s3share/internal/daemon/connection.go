@@ -116,3 +116,18 @@ func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
 func isRefusal(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
+
+// keepContact watches from now on whether S3 can be reached.
+func (d *mountDaemon) keepContact() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	d.contact = contactTold{state: control.Online}
+	go func() {
+		defer close(ended)
+		d.bucket.KeepContact(ctx, d.contactChanged)
+	}()
+	d.endContact = func() {
+		cancel()
+		<-ended
+	}
+}

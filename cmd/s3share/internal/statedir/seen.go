@@ -28,9 +28,6 @@ func ReadSeen(stateDir string) (s Seen, ok bool) {
 
 // NoteSeen records how the bucket was seen.
 func NoteSeen(stateDir string, s Seen) error {
-	if before, ok := ReadSeen(stateDir); ok && before == s {
-		return nil
-	}
 	dir, err := privatedir.Open(stateDir)
 	if err != nil {
 		return err
