@@ -142,6 +142,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Endpoint":     func(t *testing.T, c *Client) error { c.Endpoint(); return nil },
 	"LoginMethod":  func(t *testing.T, c *Client) error { c.LoginMethod(); return nil },
 	"Login":        func(t *testing.T, c *Client) error { return c.Login(t.Context(), "") },
+	"UseProfile":   func(t *testing.T, c *Client) error { return c.UseProfile(t.Context(), "") },
 	// What it sends is unsigned, and names no owner: TestBucketWithBadCredentials.
 	"ExplainLogin": func(t *testing.T, c *Client) error { return c.ExplainLogin(t.Context(), nil) },
 	"CloseIdle":    func(t *testing.T, c *Client) error { c.CloseIdle(); return nil },

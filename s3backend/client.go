@@ -53,7 +53,6 @@ type Client struct {
 	regionGiven  bool // the region is given, not found out
 	payer        bool // every request says that we pay for it
 	prefix       string
-	profileGiven bool // the profile is named by who opened it
 	notAWS       bool // an endpoint that is not AWS
 	log          *slog.Logger
 	owner        atomic.Pointer[string]
@@ -115,7 +114,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, regionGiven: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, profileGiven: cfg.Profile != "", log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, regionGiven: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -33,10 +33,14 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 	if err != nil {
 		return loaded, err
 	}
-	loaded.Credentials = &credentialSource{provider: loaded.Credentials, load: func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
-		again, err := loadOnce(ctx, cfg, code)
-		return again.Credentials, err
-	}}
+	loaded.Credentials = &credentialSource{
+		provider: loaded.Credentials, profile: cfg.Profile, sources: loaded.ConfigSources,
+		load: func(ctx context.Context, profile string, code func() (string, error)) (aws.Config, error) {
+			with := cfg
+			with.Profile = profile
+			return loadOnce(ctx, with, code)
+		},
+	}
 	return loaded, nil
 }
 

@@ -24,13 +24,16 @@ const minRefreshInterval = 5 * time.Second
 // without anybody asking for it. It returns its failures, which have many types, as a
 // *loginError.
 type credentialSource struct {
-	// load returns a provider by the environment and the profile as they are now; code returns
-	// the MFA code for a role that asks for one. nil: the provider never changes.
-	load func(ctx context.Context, code func() (string, error)) (aws.CredentialsProvider, error)
+	// load returns a provider, and where it has what it knows from, by the environment and the
+	// profile as they are now; code returns the MFA code for a role that asks for one. nil: the
+	// provider never changes.
+	load func(ctx context.Context, profile string, code func() (string, error)) (aws.Config, error)
 
 	// mu guards the fields below.
 	mu          sync.Mutex
 	provider    aws.CredentialsProvider
+	profile     string    // "" for AWS_PROFILE, or the default one
+	sources     []any     // what the SDK has read the provider from
 	refused     bool      // what from gave, or that it gave nothing
 	nextRefresh time.Time // not looked for others before
 	signer      *v4.Signer
@@ -57,7 +60,7 @@ func (l *credentialSource) SignHTTP(ctx context.Context, creds aws.Credentials, 
 // Retrieve implements aws.CredentialsProvider.
 func (l *credentialSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if l.refreshDue() {
-		_ = l.refresh(ctx, mfaCode) // what there was stays, and says what is wrong
+		_ = l.refresh(ctx, l.current().profile, mfaCode) // what there was stays, and says what is wrong
 	}
 	l.mu.Lock()
 	from := l.provider
@@ -94,24 +97,44 @@ func (l *credentialSource) markRefused() {
 }
 
 // refresh takes the credentials that the environment and the profile have now, if there are any.
-func (l *credentialSource) refresh(ctx context.Context, code func() (string, error)) error {
+func (l *credentialSource) refresh(ctx context.Context, profile string, code func() (string, error)) error {
 	if l.load == nil {
 		return nil
 	}
-	from, err := l.load(ctx, code)
-	if err == nil && from == nil {
+	loaded, err := l.load(ctx, profile, code)
+	if err == nil && loaded.Credentials == nil {
 		err = errors.New("no credentials are configured")
 	}
 	if err == nil {
-		_, err = from.Retrieve(ctx)
+		_, err = loaded.Credentials.Retrieve(ctx)
 	}
 	if err != nil {
 		return noLogin(err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.provider, l.refused, l.signer = from, false, nil
+	l.provider, l.profile, l.sources, l.refused, l.signer = loaded.Credentials, profile, loaded.ConfigSources, false, nil
 	return nil
+}
+
+// credentialOrigin is where a credentialSource has its credentials from.
+type credentialOrigin struct {
+	provider aws.CredentialsProvider
+	profile  string
+	sources  []any
+}
+
+func (l *credentialSource) current() credentialOrigin {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return credentialOrigin{l.provider, l.profile, l.sources}
+}
+
+// use has the credentials come from o.
+func (l *credentialSource) use(o credentialOrigin) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.provider, l.profile, l.sources, l.signer = o.provider, o.profile, o.sources, nil
 }
 
 const loginID = "s3share:login"
@@ -166,14 +189,35 @@ func (c *Client) Login(ctx context.Context, code string) error {
 			return once, nil
 		}
 	}
+	return c.login(ctx, c.profile(), give)
+}
+
+// UseProfile is Login with the credentials of a profile, "" for that of the environment. It asks
+// nobody for an MFA code. If S3 refuses them, or there are none, those that there were stay.
+func (c *Client) UseProfile(ctx context.Context, profile string) error {
+	changes := profile != c.profile()
+	err := c.login(ctx, profile, func() (string, error) { return "", ErrNeedsCode })
+	if changes && c.profile() == profile {
+		c.isOwner.Store(nil) // it may be of another account
+	}
+	return err
+}
+
+// profile is the one that is named, "" for none.
+func (c *Client) profile() string {
+	if l, ok := c.loaded.Credentials.(*credentialSource); ok {
+		return l.current().profile
+	}
+	return ""
+}
+
+func (c *Client) login(ctx context.Context, profile string, code func() (string, error)) error {
 	l, ok := c.loaded.Credentials.(*credentialSource)
 	if !ok {
 		return protocolError("Open", "", "the credentials cannot be renewed")
 	}
-	l.mu.Lock()
-	before := l.provider
-	l.mu.Unlock()
-	if err := l.refresh(ctx, give); err != nil {
+	before := l.current()
+	if err := l.refresh(ctx, profile, code); err != nil {
 		return wrapError(ctx, "Open", "", err)
 	}
 	max := int32(1)
@@ -181,9 +225,7 @@ func (c *Client) Login(ctx context.Context, code string) error {
 	err = wrapError(ctx, "ListObjectsV2", "", err)
 	switch {
 	case errors.Is(err, BadLogin): // those that there were may be good still
-		l.mu.Lock()
-		l.provider, l.signer = before, nil
-		l.mu.Unlock()
+		l.use(before)
 		return err
 	case !judged(err): // S3 has not said whether it takes them
 		return err
@@ -202,10 +244,15 @@ type LoginMethod struct {
 // LoginMethod returns how the client's credentials are obtained.
 func (c *Client) LoginMethod() LoginMethod {
 	var m LoginMethod
-	for _, source := range c.loaded.ConfigSources {
+	sources, profile := c.loaded.ConfigSources, ""
+	if l, ok := c.loaded.Credentials.(*credentialSource); ok {
+		from := l.current()
+		sources, profile = from.sources, from.profile
+	}
+	for _, source := range sources {
 		switch s := source.(type) {
 		case config.EnvConfig:
-			if s.Credentials.HasKeys() && !c.profileGiven {
+			if s.Credentials.HasKeys() && profile == "" {
 				return LoginMethod{Fixed: true}
 			}
 		case config.SharedConfig:

@@ -71,9 +71,9 @@ func TestRenewed(t *testing.T) {
 func TestRenewedRarely(t *testing.T) {
 	looks := 0
 	from := credentials.NewStaticCredentialsProvider("id", "secret", "")
-	l := &credentialSource{provider: from, load: func(context.Context, func() (string, error)) (aws.CredentialsProvider, error) {
+	l := &credentialSource{provider: from, load: func(context.Context, string, func() (string, error)) (aws.Config, error) {
 		looks++
-		return from, nil
+		return aws.Config{Credentials: from}, nil
 	}}
 	get := func(n int) {
 		for range n {
@@ -118,8 +118,8 @@ func (r roleWithCode) Retrieve(context.Context) (aws.Credentials, error) {
 func TestLoginWithCode(t *testing.T) {
 	isolate(t)
 	c := against(t, takes("NEW"))
-	l := &credentialSource{provider: credentials.NewStaticCredentialsProvider("OLD", "s", ""), load: func(_ context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
-		return roleWithCode{code, "123456"}, nil
+	l := &credentialSource{provider: credentials.NewStaticCredentialsProvider("OLD", "s", ""), load: func(_ context.Context, _ string, code func() (string, error)) (aws.Config, error) {
+		return aws.Config{Credentials: roleWithCode{code, "123456"}}, nil
 	}}
 	c, err := newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, aws.Config{Region: "r", Credentials: l})
 	if err != nil {
@@ -131,16 +131,16 @@ func TestLoginWithCode(t *testing.T) {
 	if creds, err := l.Retrieve(t.Context()); err != nil || creds.AccessKeyID != "OLD" {
 		t.Errorf("after a wrong code there are %v, %v, want those there were", creds.AccessKeyID, err)
 	}
-	if err := l.refresh(t.Context(), mfaCode); !atTerminal() && !errors.Is(err, ErrNeedsCode) {
+	if err := l.refresh(t.Context(), "", mfaCode); !atTerminal() && !errors.Is(err, ErrNeedsCode) {
 		t.Errorf("without a code: %v, want ErrNeedsCode", err)
 	}
 	once := ""
-	l.load = func(_ context.Context, code func() (string, error)) (aws.CredentialsProvider, error) {
+	l.load = func(_ context.Context, _ string, code func() (string, error)) (aws.Config, error) {
 		once, _ = code()
 		if _, err := code(); !errors.Is(err, ErrNeedsCode) {
 			t.Errorf("a code was given twice: %v", err)
 		}
-		return credentials.NewStaticCredentialsProvider("NEW", "s", ""), nil
+		return aws.Config{Credentials: credentials.NewStaticCredentialsProvider("NEW", "s", "")}, nil
 	}
 	if err := c.Login(t.Context(), "123456"); err != nil || once != "123456" {
 		t.Errorf("Login = %v and gave the code %q", err, once)
@@ -182,6 +182,45 @@ func TestLoginIsWhatS3Says(t *testing.T) {
 		}
 		if err := c.Login(t.Context(), ""); tt.taken != (err == nil) || !tt.taken && !isKind(err, tt.want) {
 			t.Errorf("Login = %v where S3 answers %d %s, want it taken: %v", err, tt.status, tt.code, tt.taken)
+		}
+	}
+}
+
+// TestAnotherProfile has a client use another profile: only if it is there and S3 takes it.
+func TestAnotherProfile(t *testing.T) {
+	write := keysFile(t)
+	write("OLD\naws_secret_access_key = s\n[new]\naws_access_key_id = NEW\naws_secret_access_key = s\n[refused]\naws_access_key_id = OTHER")
+	loaded, err := load(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := against(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Authorization"), "Credential=OTHER/") {
+			refuse(w, 403, "InvalidAccessKeyId")
+			return
+		}
+		w.Header().Set("ETag", `"e"`)
+	})
+	c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ profile, keeps, key string }{
+		{"refused", "", "OLD"}, {"nobody", "", "OLD"}, {"new", "new", "NEW"}, {"refused", "new", "NEW"}, {"", "", "OLD"},
+	} {
+		is := true
+		c.isOwner.Store(&is)
+		changes := tt.profile == tt.keeps
+		err := c.UseProfile(t.Context(), tt.profile)
+		creds, _ := loaded.Credentials.Retrieve(t.Context())
+		if changes != (err == nil) || c.profile() != tt.keeps || creds.AccessKeyID != tt.key {
+			t.Errorf("UseProfile(%q) = %v and leaves the profile %q with the key %s, want %q with %s", tt.profile, err, c.profile(), creds.AccessKeyID, tt.keeps, tt.key)
+		}
+		if changes == (c.isOwner.Load() != nil) {
+			t.Errorf("UseProfile(%q) keeps who owns the bucket: %t", tt.profile, !changes)
+		}
+		if got := c.LoginMethod().Profile; tt.keeps != "" && got != tt.keeps {
+			t.Errorf("UseProfile(%q) leaves the login method of profile %q", tt.profile, got)
 		}
 	}
 }
