@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestServesWhereNobodyListens starts a mount of which nobody wants to know that it
@@ -99,53 +98,6 @@ func TestServesWhereNobodyListens(t *testing.T) {
 				t.Error("the log is empty")
 			}
 		})
-	}
-}
-
-// TestSystemdHearsOfTheEnd listens as systemd does: a mount in the foreground says when it
-// serves, and when it has begun to end.
-func TestSystemdHearsOfTheEnd(t *testing.T) {
-	t.Parallel()
-	needFuse(t)
-	x := newExchange(t, "article")
-	m := x.place(t, client)
-	log, err := os.Create(m.log.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	path := filepath.Join(filepath.Dir(m.dir), "notify")
-	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	lifeline, life, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lifeline.Close()
-	m.life = life
-	m.cmd.Stdout, m.cmd.Stderr, m.cmd.ExtraFiles = log, log, []*os.File{lifeline}
-	m.cmd.Env = append(m.env, "NOTIFY_SOCKET="+path, "S3SHARE_LIFELINE_FD=3")
-	begin(t, m.cmd)
-	go func() {
-		m.err = m.cmd.Wait()
-		close(m.ended)
-	}()
-	t.Cleanup(m.end)
-	if err := l.SetReadDeadline(time.Now().Add(testPatience)); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"READY=1", "STOPPING=1"} {
-		b := make([]byte, 100)
-		n, err := l.Read(b)
-		if err != nil || string(b[:n]) != want {
-			t.Fatalf("systemd hears %q, %v, want %q\n%s", b[:n], err, want, m.log)
-		}
-		if want == "READY=1" {
-			m.unmount()
-		}
 	}
 }
 

@@ -18,6 +18,14 @@ func variableOf(st setting) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(st.name, "-", "_"))
 }
 
+// SettingVariables returns the environment variables of all settings.
+func SettingVariables() (names []string) {
+	for _, st := range settingTable {
+		names = append(names, variableOf(st))
+	}
+	return names
+}
+
 // Environment reads the layer of the S3SHARE_ variables. It refuses one whose name is
 // a misspelt setting's. Other variables of that prefix may be of other programs.
 func Environment() (Layer, error) {

@@ -26,6 +26,16 @@ func ExchangeNames(config string) []string {
 	return c.names()
 }
 
+// NamedExchange returns the exchange of the config file that a name means, "" for the default one,
+// and its settings there. Flags and the environment are not asked.
+func NamedExchange(config, name string) (s *Settings, file string, err error) {
+	if file, _, err = CheckedPath(config); err != nil {
+		return nil, "", err
+	}
+	s = Defaults()
+	return s, file, readConfig(file, name, s)
+}
+
 // AWSProfiles are the profiles in the files of AWS's tools, sorted.
 func AWSProfiles() (names []string) {
 	for _, file := range []string{

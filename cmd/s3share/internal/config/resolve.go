@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -31,32 +32,67 @@ func (c *CommandLine) AddFlags(flags *pflag.FlagSet) {
 // environment before the config file. A bucket that is named outside the config
 // file needs none; then its default exchange is not looked at.
 func (c CommandLine) Resolve() (*Settings, error) {
-	env, err := Environment()
+	sources, err := c.Sources()
 	if err != nil {
 		return nil, err
+	}
+	return sources.Settings()
+}
+
+// Sources are what the settings of one mount are gathered from: what the command line and the
+// environment said when they were made, and a config file, which is read each time.
+type Sources struct {
+	exchange  string
+	file      string
+	fileErr   error // why no file was found
+	fileAsked bool
+	layers    []Layer // each goes before the one before it
+	kernel    []string
+}
+
+// Sources takes in what the command line and the environment say.
+func (c CommandLine) Sources() (s Sources, err error) {
+	env, err := Environment()
+	if err != nil {
+		return s, err
 	}
 	options, kernel, err := readOptions(c.options)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
+	s = Sources{exchange: c.Exchange, layers: []Layer{env, options, c.Flags}, kernel: kernel}
+	s.file, s.fileAsked, s.fileErr = Path(c.config)
+	return s, nil
+}
+
+// Of returns sources of the same mount, whatever the default exchange of the config file becomes.
+func (c Sources) Of(exchange string) Sources {
+	if exchange != "" {
+		c.exchange = exchange
+	}
+	return c
+}
+
+// Settings gathers the settings as they are now.
+func (c Sources) Settings() (*Settings, error) {
 	s := Defaults()
-	file, asked, err := Path(c.config)
-	if err != nil && (asked || c.Exchange != "") {
+	file, err := c.file, c.fileErr
+	if err != nil && (c.fileAsked || c.exchange != "") {
 		return nil, err
 	}
-	named := len(env["bucket"])+len(options["bucket"])+len(c.Flags["bucket"]) > 0
-	if c.Exchange != "" || asked || !named {
-		if !asked {
+	named := slices.ContainsFunc(c.layers, func(l Layer) bool { return len(l["bucket"]) > 0 })
+	if c.exchange != "" || c.fileAsked || !named {
+		if !c.fileAsked {
 			err = checkConfig(file)
 		}
 		if err == nil {
-			err = readConfig(file, c.Exchange, s)
+			err = readConfig(file, c.exchange, s)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	for _, l := range []Layer{env, options, c.Flags} {
+	for _, l := range c.layers {
 		if err := l.Over(s); err != nil {
 			return nil, hint.Usage("", "%w", err)
 		}
@@ -75,8 +111,20 @@ func (c CommandLine) Resolve() (*Settings, error) {
 	if err := s.checkUmask(); err != nil {
 		return nil, hint.Usage("each digit takes rights from the owner, the group and others: 022 takes writing from the last two", "%w", err)
 	}
-	s.Kernel = kernel
+	s.Kernel = c.kernel
 	return s, nil
+}
+
+// Changed returns the keys of the config file in which two settings differ.
+func Changed(a, b *Settings) (keys []string) {
+	va, vb := reflect.ValueOf(*a), reflect.ValueOf(*b)
+	for i := range va.NumField() {
+		key := va.Type().Field(i).Tag.Get("toml")
+		if key != "-" && !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // checkUmask refuses a umask with which nobody could use the mount: neither the owner

@@ -98,6 +98,9 @@ var listSettings = map[string]func(*Settings) *[]string{
 	"private":     func(s *Settings) *[]string { return &s.Private },
 }
 
+// pathSettings are files and directories.
+var pathSettings = []string{"state-dir", "cache-dir", "log-file"}
+
 var settingTable = []setting{
 	{"bucket", "NAME", "the bucket, when the config file does not name it", func(s *Settings, v string) error { s.Bucket = v; return CheckBucket(v) }},
 	{"endpoint-url", "URL", "where S3 answers, if not at AWS", func(s *Settings, v string) error { s.Endpoint = v; return s3backend.CheckEndpointURL(v) }},
@@ -138,6 +141,12 @@ type Layer map[string][]string
 func (l Layer) add(st setting, value string) error {
 	if err := st.set(new(Settings), value); err != nil {
 		return err
+	}
+	if slices.Contains(pathSettings, st.name) { // of the directory where it was said
+		var err error
+		if value, err = mounts.AbsPath(value); err != nil {
+			return err
+		}
 	}
 	l[st.name] = append(l[st.name], value)
 	return nil

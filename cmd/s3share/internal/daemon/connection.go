@@ -32,7 +32,7 @@ func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
 	c := d.connectionOf(known)
 	if err != nil && c.State == control.Online {
 		c.State = control.NoAnswer
-		c.Reason = fmt.Sprintf("no answer from %s in %s", d.settings.Destination().ServerName(), connectionTimeout)
+		c.Reason = fmt.Sprintf("no answer from %s in %s", d.destination().ServerName(), connectionTimeout)
 	}
 	return c
 }

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +59,14 @@ type mountDaemon struct {
 
 	endContact func() // ends that goroutine, and waits for it; nil before it runs
 
-	notifySocket string // of systemd, "" for none
+	manager     serviceManager // of a mount in the foreground
+	endWatchdog func()         // ends that goroutine, and waits for it; nil before it runs
+
+	sources     *config.Sources        // what the settings were read from; nil if they are not read again
+	asRead      *config.Settings       // as the sources said, before anything was filled in
+	hangups     chan struct{}          // has a token when a reload is asked for
+	logLevel    slog.LevelVar          // of what is logged
+	usedProfile atomic.Pointer[string] // of the last reload; nil before
 
 	unmounts unmounts
 
@@ -76,6 +84,7 @@ type bucket interface {
 	Owner() string
 	Counts() map[string]int64
 	Login(ctx context.Context, code string) error
+	UseProfile(ctx context.Context, profile string) error
 	LoginMethod() s3backend.LoginMethod
 	Contact() s3backend.Contact
 	Check(ctx context.Context) (s3backend.Contact, error)
@@ -113,7 +122,7 @@ type mountServer interface {
 func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemon {
 	return &mountDaemon{
 		settings: s, notes: notes, foreground: foreground, started: time.Now(),
-		gone: make(chan struct{}), skipDrain: make(chan struct{}, 1), ended: make(chan struct{}),
+		hangups: make(chan struct{}, 1), gone: make(chan struct{}), skipDrain: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
 
@@ -159,7 +168,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	}
 	files, err := d.connect(ctx, true)
 	if err != nil {
-		return ui.Explain(d.settings.Destination(), err)
+		return ui.Explain(d.destination(), err)
 	}
 	return d.mount(files)
 }
@@ -173,7 +182,7 @@ func (d *mountDaemon) check(dir string) (err error) {
 		return err
 	}
 	if err := config.FillPaths(d.settings); err != nil {
-		return ui.Explain(d.settings.Destination(), err)
+		return ui.Explain(d.destination(), err)
 	}
 	if err := config.CheckOutside(d.dir, d.settings); err != nil {
 		return err
@@ -230,19 +239,16 @@ func (d *mountDaemon) serve(server mountServer) {
 	}()
 }
 
-// notifySocket is systemd's variable. It is not left to programs that the daemon starts.
-const notifySocket = "NOTIFY_SOCKET"
-
 // reportReady reports that the mount serves, and leaves the terminal. Files are written to
 // the mount by now: nothing that fails here ends it.
 func (d *mountDaemon) reportReady() {
 	d.log.Info("mounted", "dir", d.dir, "bucket", d.bucket.Bucket(), "region", d.bucket.Region(),
 		"endpoint", d.settings.Endpoint, "version", hint.VersionText(), "pid", os.Getpid())
 	if d.foreground {
-		d.notifySocket = os.Getenv(notifySocket)
-		if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
+		if err := d.manager.notify(daemon.SdNotifyReady); err != nil {
 			d.log.Warn("cannot tell systemd that the mount serves", "err", err)
 		}
+		d.keepWatchdog()
 		return
 	}
 	if err := errors.Join(os.Chdir("/"), d.logFile.takeStderr()); err != nil {
@@ -253,19 +259,23 @@ func (d *mountDaemon) reportReady() {
 // run holds until the mount is undone, by whomever, or ctx ends; then it delivers
 // what is pending. If something is left undelivered, its error is a *outbox.LeftError.
 func (d *mountDaemon) run(ctx context.Context) error {
+	stopHangups := d.serveHangups()
+	// Once it hears that this process is stopping, systemd waits 90 s, and sends no signal. So it
+	// hears nothing of an unmount by a person before all is delivered, whatever that takes.
+	ending := sync.OnceFunc(func() {
+		stopHangups()
+		_ = d.manager.notify(daemon.SdNotifyStopping) // nobody may listen any more
+	})
+	context.AfterFunc(ctx, ending)
 	select {
 	case <-d.gone:
+		_ = d.manager.notify("STATUS=unmounted, and delivers what waits")
 	case <-ctx.Done():
 		d.log.Info("ending, as a signal asks for")
 		d.forceUnmount()
 	}
-	if d.foreground {
-		if d.notifySocket != "" {
-			_ = os.Setenv(notifySocket, d.notifySocket) // a name that the environment had
-		}
-		_, _ = daemon.SdNotify(true, daemon.SdNotifyStopping) // nobody may listen any more
-	}
 	d.drainErr = d.finalDrain(ctx)
+	ending()
 	if d.drainErr != nil {
 		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.drainErr)
 	}
@@ -330,6 +340,9 @@ func (d *mountDaemon) release(last func() error) error {
 		d.noteOwner() // who is found out to be it while the mount serves
 	}
 	d.notices.close()
+	if d.endWatchdog != nil {
+		d.endWatchdog()
+	}
 	if last != nil {
 		errs = append(errs, last())
 	}

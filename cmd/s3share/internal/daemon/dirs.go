@@ -62,7 +62,8 @@ func (d *mountDaemon) acquireDirs() (err error) {
 			return err
 		}
 	}
-	d.log, d.logFile, err = openLog(s, d.foreground)
+	d.logLevel.Set(levelOf(s))
+	d.log, d.logFile, err = openLog(s, d.foreground, &d.logLevel)
 	return err
 }
 

@@ -27,9 +27,9 @@ func (d *mountDaemon) errorText(err error) (w control.Words) {
 		w.Code = e.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = hint.With(errors.New("no answer from "+d.settings.Destination().ServerName()+" in time"), "check the endpoint and the network")
+		err = hint.With(errors.New("no answer from "+d.destination().ServerName()+" in time"), "check the endpoint and the network")
 	}
-	err = ui.Explain(d.settings.Destination(), err)
+	err = ui.Explain(d.destination(), err)
 	w.Reason = hint.OneLine(err.Error())
 	_, w.Hint = hint.ExitCode(err)
 	return w
@@ -43,7 +43,7 @@ func (d *mountDaemon) words(all []outbox.Status) []outbox.Status {
 		if st.Err == nil {
 			continue
 		}
-		reason, advice := ui.ExplainFile(d.settings.Destination(), st.Key, st.Err)
+		reason, advice := ui.ExplainFile(d.destination(), st.Key, st.Err)
 		if detail := hint.OneLine(st.Err.Error()); detail != reason {
 			st.Detail = detail
 		}

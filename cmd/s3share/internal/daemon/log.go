@@ -23,12 +23,9 @@ const (
 )
 
 // openLog opens the log that s asks for. In the foreground that is standard error,
-// unless a file is named. The file is nil if there is none.
-func openLog(s *config.Settings, foreground bool) (*slog.Logger, *logFile, error) {
-	options := &slog.HandlerOptions{Level: slog.LevelInfo}
-	if s.Verbose {
-		options.Level = slog.LevelDebug
-	}
+// unless a file is named. Level may change later. The file is nil if there is none.
+func openLog(s *config.Settings, foreground bool, level slog.Leveler) (*slog.Logger, *logFile, error) {
+	options := &slog.HandlerOptions{Level: level}
 	name := s.LogFile
 	if name == "" && foreground {
 		return slog.New(newRepeats(slog.NewTextHandler(os.Stderr, options))), nil, nil

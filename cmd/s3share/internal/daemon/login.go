@@ -20,7 +20,7 @@ func (d *mountDaemon) serveLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	var a control.LoginAnswer
 	if err := d.bucket.Login(r.Context(), ask.Code); err != nil {
-		err = ui.Explain(d.settings.Destination(), err)
+		err = ui.Explain(d.destination(), err)
 		a.Error = err.Error()
 		_, a.Hint = hint.ExitCode(err)
 	} else {

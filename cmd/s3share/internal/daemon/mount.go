@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
@@ -13,12 +15,28 @@ import (
 // Mount mounts in this process, or hands over to one in the background.
 func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer) error {
 	ready := inherited(readyVariable)
-	s, err := says.Resolve()
+	manager := newServiceManager()
+	sources, err := says.Sources()
+	var s *config.Settings
+	if err == nil {
+		s, err = sources.Settings()
+	}
 	if err == nil && !foreground && ready == nil {
 		return Background(os.Args[1:], os.Environ())
 	}
 	d := newDaemon(s, foreground, notes)
-	ctx, cancel, stop := hint.SignalContextFunc(d.exitNow)
+	if err == nil {
+		asRead := *s
+		d.sources, d.asRead = &sources, &asRead
+	}
+	if foreground {
+		d.manager = manager
+	}
+	hangup := d.hangup
+	if foreground && manager.socket == "" { // at a terminal: it is closed
+		hangup = nil
+	}
+	ctx, cancel, stop := hint.SignalContextFunc(d.exitNow, hangup)
 	defer stop()
 	if lifeline := inherited(LifelineVariable); lifeline != nil {
 		hint.OnEOF(lifeline, cancel)
@@ -40,7 +58,11 @@ func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer
 	}
 	if err := d.run(ctx); err != nil {
 		if foreground {
-			return fmt.Errorf("%s is unmounted, but %w", d.dir, err)
+			err = fmt.Errorf("%s is unmounted, but %w", d.dir, err)
+			if left := new(outbox.LeftError); ctx.Err() == nil && errors.As(err, &left) {
+				err = &hint.Error{Err: err, Code: hint.ExitLeft}
+			}
+			return err
 		}
 		return hint.Silent(hint.ExitFailed) // it is in the log
 	}

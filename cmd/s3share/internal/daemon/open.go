@@ -54,7 +54,7 @@ func (d *mountDaemon) openBucket(ctx context.Context, cfg s3backend.Config, offl
 		return nil, err
 	}
 	if now := client.Contact(); now.Offline {
-		why := ui.Explain(d.settings.Destination(), now.Err)
+		why := ui.Explain(d.destination(), now.Err)
 		fmt.Fprintf(d.notes, "s3share: mounted without a connection: %s; what was seen last is shown, and what is written waits\n", hint.OneLine(why.Error()))
 		d.log.Warn("begins while S3 is out of reach", "err", now.Err)
 		return client, nil

@@ -180,7 +180,7 @@ func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (c
 	case ctx.Err() != nil:
 		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.pending())}, false
 	}
-	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.settings.Destination(), err).Error()}, false
+	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.destination(), err).Error()}, false
 }
 
 func (d *mountDaemon) patienceOver(worth *patience, left []outbox.Status) bool {

@@ -99,12 +99,13 @@ func (f fakeBucket) Check(context.Context) (s3backend.Contact, error)     { retu
 func (fakeBucket) Moved() int64                                           { return 0 }
 func (fakeBucket) Abilities() []s3backend.Ability                         { return nil }
 
-func (fakeBucket) Bucket() string                      { return "team" }
-func (fakeBucket) Region() string                      { return "r" }
-func (fakeBucket) Owner() string                       { return "" }
-func (fakeBucket) Login(context.Context, string) error { return nil }
-func (fakeBucket) LoginMethod() s3backend.LoginMethod  { return s3backend.LoginMethod{} }
-func (fakeBucket) Counts() map[string]int64            { return map[string]int64{"PutObject": 1} }
+func (fakeBucket) Bucket() string                           { return "team" }
+func (fakeBucket) Region() string                           { return "r" }
+func (fakeBucket) Owner() string                            { return "" }
+func (fakeBucket) Login(context.Context, string) error      { return nil }
+func (fakeBucket) UseProfile(context.Context, string) error { return nil }
+func (fakeBucket) LoginMethod() s3backend.LoginMethod       { return s3backend.LoginMethod{} }
+func (fakeBucket) Counts() map[string]int64                 { return map[string]int64{"PutObject": 1} }
 
 // running is a daemon without kernel and bucket, and a link to it.
 type running struct {

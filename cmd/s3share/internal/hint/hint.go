@@ -20,13 +20,14 @@ const (
 	ExitOK     = 0 // everything asked for is done
 	ExitFailed = 1 // it failed, or something is missing
 	ExitUsage  = 2 // the command line is wrong
+	ExitLeft   = 3 // a mount in the foreground was undone by a person, and something is left in its outbox
 )
 
 // Error is an error with a hint what a person can do about it, and an exit code.
 type Error struct {
 	Err  error
 	Hint string // "" for none
-	Code int    // ExitFailed or ExitUsage
+	Code int    // ExitFailed, ExitUsage or ExitLeft
 }
 
 // Error returns the sentence of Err, without the hint.

@@ -9,10 +9,10 @@ import (
 )
 
 // SignalContextFunc returns a context that the first SIGINT, SIGTERM or SIGHUP cancels. Each
-// further one calls second, from another goroutine. cancel ends the context as a signal
-// does. stop ends it too, and restores the default action of the signals; the caller calls
-// it once.
-func SignalContextFunc(second func()) (ctx context.Context, cancel, stop func()) {
+// further one calls second, from another goroutine. If hangup is not nil, SIGHUP calls that
+// instead, from the same goroutine. cancel ends the context as a signal does. stop ends it too,
+// and restores the default action of the signals; the caller calls it once.
+func SignalContextFunc(second, hangup func()) (ctx context.Context, cancel, stop func()) {
 	ctx, cancelCtx := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -20,7 +20,11 @@ func SignalContextFunc(second func()) (ctx context.Context, cancel, stop func())
 	go func() {
 		for {
 			select {
-			case <-signals:
+			case s := <-signals:
+				if s == syscall.SIGHUP && hangup != nil {
+					hangup()
+					continue
+				}
 				if ctx.Err() != nil {
 					second()
 				}
@@ -40,7 +44,7 @@ func SignalContextFunc(second func()) (ctx context.Context, cancel, stop func())
 // SignalContext is [SignalContextFunc] for commands that may end at any time: the second
 // signal ends the process with ExitFailed.
 func SignalContext() (ctx context.Context, stop func()) {
-	ctx, _, stop = SignalContextFunc(func() { os.Exit(ExitFailed) })
+	ctx, _, stop = SignalContextFunc(func() { os.Exit(ExitFailed) }, nil)
 	return ctx, stop
 }
 

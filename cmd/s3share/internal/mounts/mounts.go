@@ -91,17 +91,22 @@ func Within(path, dir string) bool {
 // IsDead reports whether the daemon behind the mount on dir is gone: the kernel then refuses
 // every request. Only a live daemon can delay the answer, so after deadTimeout it is false.
 func IsDead(dir string) bool {
-	answer := make(chan error, 1)
-	go func() {
-		var st unix.Statfs_t // the attributes of a Stat may come from the kernel's cache
-		answer <- unix.Statfs(dir, &st)
-	}()
+	answer := make(chan bool, 1)
+	go func() { answer <- Answers(dir) }()
 	select {
-	case err := <-answer:
-		return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
+	case answers := <-answer:
+		return !answers
 	case <-time.After(deadTimeout):
 		return false
 	}
+}
+
+// Answers waits for what is mounted on dir to answer, for as long as that takes, and reports
+// whether its daemon is there. An error of the file system is an answer, too.
+func Answers(dir string) bool {
+	var st unix.Statfs_t // the attributes of a Stat may come from the kernel's cache
+	err := unix.Statfs(dir, &st)
+	return !errors.Is(err, unix.ENOTCONN) && !errors.Is(err, unix.ECONNABORTED)
 }
 
 // ResolveDir returns dir as the kernel's list of mounts names it: absolute, with symbolic

@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+)
+
+// serviceManager reports the state of this process to systemd, or to any other program that
+// has started it with the same protocol. The zero value reports to nobody.
+// Source: sd_notify(3).
+type serviceManager struct {
+	socket   string        // "" for none
+	watchdog time.Duration // within which it has to hear of this process; 0 if it need not
+}
+
+// newServiceManager takes in what the environment says of the service manager, and removes it
+// there: it is not left to programs that the daemon starts.
+func newServiceManager() serviceManager {
+	m := serviceManager{socket: os.Getenv(notifySocket)}
+	os.Unsetenv(notifySocket)
+	m.watchdog, _ = daemon.SdWatchdogEnabled(true) // what is no number asks for nothing
+	return m
+}
+
+// notifySocket is the variable that names the socket of the service manager.
+const notifySocket = "NOTIFY_SOCKET"
+
+// notify sends one message.
+func (m serviceManager) notify(state string) error {
+	if m.socket == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write([]byte(state))
+	return err
+}
+
+// keepWatchdog tells the service manager from now on that this process works: while the mount
+// serves, only if it answers. The service manager ends a process that it does not hear of.
+func (d *mountDaemon) keepWatchdog() {
+	if d.manager.socket == "" || d.manager.watchdog == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		every(ctx, d.manager.watchdog/2, d.mountAnswers, func() {
+			_ = d.manager.notify(daemon.SdNotifyWatchdog) // it notices by itself that it does not hear of us
+		})
+	}()
+	d.endWatchdog = func() {
+		cancel()
+		<-ended
+	}
+}
+
+// every calls report at intervals until ctx ends, each time only after works, which may take
+// any time, has returned true.
+func every(ctx context.Context, interval time.Duration, works func(context.Context) bool, report func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if works(ctx) {
+			report()
+		}
+	}
+}
+
+// mountAnswers waits until the mount answers, and returns false if it cannot or ctx ends. It is
+// true where nothing is mounted any more.
+func (d *mountDaemon) mountAnswers(ctx context.Context) bool {
+	if !d.serving.Load() {
+		return true
+	}
+	answer := make(chan bool, 1)
+	go func() { answer <- mounts.Answers(d.dir) }() // it stays for as long as the mount hangs
+	select {
+	case answers := <-answer:
+		return answers || !d.serving.Load()
+	case <-d.gone:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
