@@ -6,6 +6,7 @@
 // each imports only those before it:
 //
 //	hint      an error, what to do about it, and its exit code
+//	service   units of systemd that mount exchanges
 //	mounts    what the kernel shows of mounts, and lets us do with them
 //	config    what can be said about a mount: flags, environment, config file
 //	statedir  the lock, the owner and the leftovers in a state directory
@@ -29,7 +30,11 @@ var version string
 func main() {
 	hint.Version = version
 	daemon.KeepMemory()
-	os.Exit(run(forMountHelper(os.Args[0], os.Args[1:])))
+	args, fake := forMountHelper(os.Args[0], os.Args[1:])
+	if fake {
+		return
+	}
+	os.Exit(run(args))
 }
 
 // run carries out one command line and returns the exit code.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,24 +17,40 @@ const mountHelper = "mount.s3share"
 // forMountHelper returns the arguments of s3share mount where the program is run by mount(8):
 // under the name of its helper, or by mount.fuse3, which runs it with the exchange and the
 // directory in place of a command (source: libfuse, util/mount.fuse.c). Other arguments stay.
-func forMountHelper(program string, args []string) []string {
+// fake is true where mount(8) wants nothing to be done.
+func forMountHelper(program string, args []string) (mount []string, fake bool) {
 	switch {
 	case filepath.Base(program) == mountHelper:
-		mount := []string{"mount"}
+		mount = []string{"mount"}
 		for i := 0; i < len(args); i++ {
 			switch args[i] {
 			case "-n", "-s", "-v": // not in /etc/mtab; sloppy; verbose
+			case "-f": // fake, of which ours is the foreground
+				fake = true
 			case "-t", "-N": // the type, and a namespace
 				i++
 			default:
 				mount = append(mount, args[i])
 			}
 		}
-		return mount
 	case len(args) >= 4 && args[2] == "-o" && !strings.HasPrefix(args[0], "-") && !slices.Contains(commandNames(), args[0]):
-		return append([]string{"mount"}, args...)
+		mount = append([]string{"mount"}, args...)
+	default:
+		return args, false
 	}
-	return args
+	findHome()
+	return mount, fake
+}
+
+// findHome sets the home directory where the environment has none, as for units of systemd and
+// so for the lines of fstab: without it there is no config file.
+func findHome() {
+	if os.Getenv("HOME") != "" {
+		return
+	}
+	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil && me.HomeDir != "" {
+		_ = os.Setenv("HOME", me.HomeDir) // a name that cannot be wrong
+	}
 }
 
 // commandNames are those of all commands.

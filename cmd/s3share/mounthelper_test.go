@@ -1,7 +1,10 @@
 package main
 
 import (
+	"os"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -17,8 +20,30 @@ func TestMountHelper(t *testing.T) {
 		{"/usr/bin/s3share", "team /mnt", "team /mnt"},
 		{"s3share", "--config x -o rw", "--config x -o rw"},
 	} {
-		if got := forMountHelper(tt.program, strings.Fields(tt.args)); !slices.Equal(got, strings.Fields(tt.want)) {
+		if got, fake := forMountHelper(tt.program, strings.Fields(tt.args)); !slices.Equal(got, strings.Fields(tt.want)) || fake {
 			t.Errorf("%s %s is taken for %q, want %s", tt.program, tt.args, got, tt.want)
+		}
+	}
+	if _, fake := forMountHelper("/sbin/mount.s3share", strings.Fields("team /mnt -f -o rw")); !fake {
+		t.Error("mount --fake would mount")
+	}
+}
+
+// TestMountHelperFindsHome runs it as systemd runs mount(8), without a home directory.
+func TestMountHelperFindsHome(t *testing.T) {
+	me, err := user.LookupId(strconv.Itoa(os.Getuid()))
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, tt := range []struct{ program, home, want string }{
+		{"/sbin/mount.s3share", "", me.HomeDir},
+		{"/sbin/mount.s3share", "/home/ann", "/home/ann"},
+		{"/usr/bin/s3share", "", ""},
+	} {
+		t.Setenv("HOME", tt.home)
+		forMountHelper(tt.program, strings.Fields("mount /mnt"))
+		if got := os.Getenv("HOME"); got != tt.want {
+			t.Errorf("%s with HOME=%s has HOME=%s, want %s", tt.program, tt.home, got, tt.want)
 		}
 	}
 }
