@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/service"
 )
 
 // completeFunc returns what a shell offers for the word that is being typed.
@@ -19,20 +20,23 @@ type completeFunc = cobra.CompletionFunc
 // the shell offers files as well.
 func addCompletions(root *cobra.Command) {
 	for name, complete := range map[string]completeFunc{
-		"mount":   firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
-		"unmount": firstly(mountpoints, cobra.ShellCompDirectiveFilterDirs),
-		"recover": firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
-		"doctor":  firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"repair":  firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"login":   firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"status":  firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"wait":    firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"retry":   firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"init":    firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
-		"join":    firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
-		"version": firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
+		"mount":           firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
+		"unmount":         firstly(mountpoints, cobra.ShellCompDirectiveFilterDirs),
+		"recover":         firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
+		"doctor":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"repair":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"login":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"status":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"wait":            firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"retry":           firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"init":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
+		"join":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
+		"service install": firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
+		"service remove":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
+		"service status":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
+		"version":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 	} {
-		if cmd, _, err := root.Find([]string{name}); err == nil && cmd != root {
+		if cmd, _, err := root.Find(strings.Fields(name)); err == nil && cmd != root {
 			cmd.ValidArgsFunction = complete
 		}
 	}
@@ -83,6 +87,19 @@ func exchangeNames(cmd *cobra.Command) []string {
 		file = f.Value.String()
 	}
 	return config.ExchangeNames(file)
+}
+
+// unitNames are the exchanges that have a unit of systemd.
+func unitNames(*cobra.Command) (names []string) {
+	units, err := service.UnitsDir()
+	if err != nil {
+		return nil
+	}
+	all, _ := service.Installed(units)
+	for _, u := range all {
+		names = append(names, u.Exchange)
+	}
+	return names
 }
 
 // mountpoints are the directories where this user has mounted exchanges.

@@ -19,11 +19,12 @@ func TestCompletions(t *testing.T) {
 	testhome.Write(t, dir, "my.toml", "[exchange.mine]\nbucket = \"b\"\n")
 	testhome.Write(t, dir, ".aws/config", "[default]\nregion = eu-west-1\n[profile team]\n[sso-session corp]\n")
 	testhome.Write(t, dir, ".aws/credentials", "[ team ]\naws_access_key_id = A\n[ann]\n")
+	testhome.Write(t, dir, ".config/systemd/user/s3share@team.service.d/mount.conf", "[Service]\nEnvironment=MOUNTPOINT=/t\n")
 	var all strings.Builder
 	for _, line := range []string{
 		"mount ''", "mount t", "mount team ''", "mount --config my.toml ''", "mount x", "recover ''", "doctor o", "put -e ''", "get -e t",
 		"mount --profile ''", "init b --profile t", "init b --grant ''", "policy b --grant d", "init b --ownership ''", "init b ''",
-		"mount -o a", "mount -o ro,re", "mount -o ''", "mo", "completion ''", "version ''",
+		"mount -o a", "mount -o ro,re", "mount -o ''", "mo", "completion ''", "service ''", "service install t", "service install team ''", "service remove ''", "version ''",
 	} {
 		args := []string{"__completeNoDesc"}
 		for a := range strings.FieldsSeq(line) {

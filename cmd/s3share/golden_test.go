@@ -31,6 +31,8 @@ func TestHelp(t *testing.T) {
 		{"help-deliver", []string{"deliver", "--help"}},
 		{"help-doctor", []string{"doctor", "--help"}},
 		{"help-repair", []string{"repair", "--help"}},
+		{"help-service", []string{"service", "--help"}},
+		{"help-service-install", []string{"service", "install", "--help"}},
 		{"help-demo", []string{"demo", "--help"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, testhome.Home(t), nil, tt.args...) })
@@ -70,6 +72,7 @@ func TestMisuse(t *testing.T) {
 		{"why-what", []string{"why"}},
 		{"bad-option", []string{"mount", "--bucket", "b", "-o", "ro,compress=1", "x"}},
 		{"allow-root", []string{"mount", "--bucket", "b", "-o", "allow_root", "x"}},
+		{"unknown-service", []string{"service", "instal"}},
 		{"suid", []string{"mount", "--bucket", "b", "-o", "suid", "x"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { golden(t, tt.name, testhome.Home(t), nil, tt.args...) })

@@ -101,6 +101,9 @@ func isMountedOn(dir, name, bucket string) bool {
 func withoutMountEnv(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"S3SHARE_BUCKET", "S3SHARE_ENDPOINT_URL", "S3SHARE_REGION", "S3SHARE_OWNER", "S3SHARE_FOLDER"}, name)
+		return slices.Contains(exchangeVariables, name)
 	})
 }
+
+// exchangeVariables say which exchange is meant.
+var exchangeVariables = []string{"S3SHARE_BUCKET", "S3SHARE_ENDPOINT_URL", "S3SHARE_REGION", "S3SHARE_OWNER", "S3SHARE_FOLDER"}
