@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
@@ -69,17 +70,23 @@ func StateFiles() []string {
 
 func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }
 
-// Conflicts lists what was delivered from here beside the other party's version, where
-// either of the two is at path or below it.
+// Conflicts lists what a person should look at although nothing of it waits, where it is at path
+// or below it: what was delivered from here beside the other party's version, which may be at path
+// itself, and what was removed here and S3 has refused to delete.
 func (c *Cache) Conflicts(path string) []outbox.Status {
 	var all []outbox.Status
 	chosen := Below(path)
-	for _, st := range c.out.Conflicts() {
+	for _, st := range append(c.out.Conflicts(), c.out.NotRemoved()...) {
 		prefix, elem := keyname.Split(st.Key)
 		folder := keyname.Folder(st.Key)
-		found, known := c.names.Known(prefix, elem, c.unlisted.age(folder))
-		if known && !found.IsFile && !c.grants.WriteOnly(c.ending, folder, false) {
-			c.out.Resolved(st.Key) // the other party has removed it
+		age := c.unlisted.age(folder)
+		if since := time.Since(st.Since); st.State == outbox.NotRemoved && (age < 0 || since < age) {
+			age = since // what was listed before does not show it
+		}
+		found, known := c.names.Known(prefix, elem, age)
+		there := found.IsFile || found.IsDir && strings.HasSuffix(st.Key, "/")
+		if known && !there && !c.grants.WriteOnly(c.ending, folder, false) {
+			c.out.Resolved(st.Key) // somebody else has removed it
 			continue
 		}
 		if chosen(st) || chosen(outbox.Status{Key: st.Theirs}) {

@@ -80,6 +80,7 @@ func TestDrainWhereSetAsideMayNotBeDeleted(t *testing.T) {
 		r.wantBucket(map[string]string{"Delivery/f": "before"})
 		r.wantShown("Delivery", "f", "f~")
 		r.wantStates("Delivery/f~ private")
+		r.wantNotRemoved("Delivery/f")
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sys/unix"
@@ -23,6 +24,16 @@ const maxHidden = 2
 // refusals are faults that last until S3 is healed.
 var refusals = []string{"403", "400", "503", "reset"}
 
+// away is the refusal of all requests: S3 is out of reach.
+const away = "away"
+
+// back ends what away has begun.
+func (r *modelRun) back() {
+	if r.refused != nil && r.refusedBy == away {
+		r.setFaults(nil, nil)
+	}
+}
+
 // faultyRequests are the requests that faults are of.
 var faultyRequests = []string{
 	"PutObject", "CopyObject", "DeleteObject|DeleteObjects", "CompleteMultipartUpload", "CreateMultipartUpload|UploadPart|UploadPartCopy",
@@ -39,7 +50,15 @@ var faultOperations = map[string]modelOperation{
 	"refuse": {1, func(g *drawing) step {
 		return step{to: g.one("PutObject", "PutObject|CopyObject", "DeleteObject|DeleteObjects", "CreateMultipartUpload|UploadPart"), opt: g.one(refusals...)}
 	}, func(r *modelRun, s step) {
+		if r.l.mode.sync && s.opt == "503" {
+			s.opt = "400" // a close would wait for two minutes
+		}
 		r.setFaults(nil, &faultRule{op: s.to, fault: bucketFault(s.opt)})
+		r.refusedBy = s.opt
+	}},
+	"away": {1, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) {
+		r.setFaults(nil, &faultRule{fault: bucketFault("reset")})
+		r.refusedBy = away
 	}},
 	"heal": {2, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) { r.heal() }},
 }
@@ -58,6 +77,7 @@ func (r *modelRun) heal() {
 // setFaults has S3 fail as the rules say, and no other way: faults that are to be
 // hidden must not add up.
 func (r *modelRun) setFaults(hidden, refused *faultRule) {
+	r.awaitRefusals()
 	var rules []faultRule
 	for _, rule := range []*faultRule{hidden, refused} {
 		if rule != nil {
@@ -85,7 +105,12 @@ func (r *modelRun) refusedWrite(slot int) {
 	if of.file == nil {
 		return
 	}
-	got, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", r.real.files[slot]))
+	name := fmt.Sprintf("/proc/self/fd/%d", r.real.files[slot])
+	got, err := os.ReadFile(name)
+	for deadline := time.Now().Add(patience); err != nil && r.refused != nil && r.refusedBy == away && time.Now().Before(deadline); {
+		r.heal()
+		got, err = os.ReadFile(name)
+	}
 	if err != nil {
 		r.fail("refused", "what a refused write has left cannot be read: %v", err)
 	}

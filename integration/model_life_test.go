@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,6 +77,7 @@ func (r *modelRun) died() {
 	r.real.drop()
 	r.plain.drop()
 	r.healDisk() // else it could not start
+	r.back()
 	if err := r.l.remount(); err != nil {
 		r.fail("mount", "mount again: %v", err)
 	}
@@ -129,18 +129,7 @@ func (r *modelRun) shownAgain(got map[string]*attr) {
 		if now := r.real.readAll(p); now.errno == 0 && !bytes.Equal(now.data, was.data) {
 			r.fail("bytes shown again", "%q, which S3 did not let be deleted, reads %s", p, difference(now.data, was.data))
 		}
-		path := r.plain.path(p)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if err == nil {
-			err = os.WriteFile(path, was.data, 0o600)
-		}
-		if err == nil {
-			err = os.Chmod(path, os.FileMode(a.perm))
-		}
-		if err != nil {
-			panic(err)
-		}
-		r.setPlainTime(p, a.mtime)
+		r.makePlain(p, was.data, a)
 		delete(r.aside, p)
 	}
 }

@@ -27,13 +27,15 @@ type modelRun struct {
 
 	files      map[uint64]*modelFile // by inode number of the plain file
 	slots      [modelSlots + 1]openFile
-	aside      map[string]asideFile // by the names that the files had before
-	slow       time.Duration        // of the slowest call on the mount
-	refused    *faultRule           // by which S3 refuses requests
-	wasExcused bool                 // the last call was refused by the mount alone
-	replaced   bool                 // the call is on an open file whose name another file has taken
-	diskErrno  unix.Errno           // that the disk returns
-	diskFailed int                  // how many operations had failed there when it was told to
+	aside      map[string]asideFile   // by the names that the files had before
+	removed    map[string]removedFile // by key; see awaitRefusals
+	slow       time.Duration          // of the slowest call on the mount
+	refused    *faultRule             // by which S3 refuses requests
+	refusedBy  string                 // the fault of refused
+	wasExcused bool                   // the last call was refused by the mount alone
+	replaced   bool                   // the call is on an open file whose name another file has taken
+	diskErrno  unix.Errno             // that the disk returns
+	diskFailed int                    // how many operations had failed there when it was told to
 
 	// mu guards the fields below: the gateway looks at them, too.
 	mu     sync.Mutex
@@ -61,7 +63,7 @@ type openFile struct {
 // newModelRun makes a run in the directory of that name.
 func (l *lane) newModelRun(name string) *modelRun {
 	return &modelRun{
-		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{}, aside: map[string]asideFile{},
+		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{}, aside: map[string]asideFile{}, removed: map[string]removedFile{},
 		real: newWorld("mount", l.m.path(delivery+name)), plain: newWorld("plain", filepath.Join(l.plain, name)),
 		whole: map[[sha256.Size]byte]bool{},
 	}
@@ -78,6 +80,7 @@ func (r *modelRun) begin() {
 }
 
 func (r *modelRun) do(s step) {
+	r.awaitRefusals()
 	r.lookAgain()
 	operations[s.op].do(r, s)
 }
@@ -92,6 +95,7 @@ func (r *modelRun) end() {
 // both makes a call in both worlds. ok is false if it failed, or was refused by
 // the mount for a documented reason; then the plain world has not seen it.
 func (r *modelRun) both(call string, may []excuse, do func(w *world) result) (want result, ok bool) {
+	r.awaitRefusals()
 	begin := time.Now()
 	r.wasExcused = false
 	got := do(r.real)
@@ -332,12 +336,16 @@ func (r *modelRun) wrote(slot int, ok bool) {
 
 func (r *modelRun) rename(from, to string, flags uint) bool {
 	setAside := privateFile(to) && !r.private(from)
+	removed := r.keepRemoved(from)
 	may := slices.Concat(r.mayRefuseRename(from, to), mustRefuseName(to))
 	_, ok := r.both(fmt.Sprintf("rename(%q, %q, %d)", from, to, flags), may, func(w *world) result {
 		return failed(uninterruptedly(func() error {
 			return unix.Renameat2(unix.AT_FDCWD, w.path(from), unix.AT_FDCWD, w.path(to), flags)
 		}))
 	})
+	if ok {
+		removed()
+	}
 	if ok && setAside {
 		r.aside[from] = asideFile{time.Now(), r.plain.readAll(to).data}
 	}
@@ -345,9 +353,13 @@ func (r *modelRun) rename(from, to string, flags uint) bool {
 }
 
 func (r *modelRun) unlink(p string) bool {
+	removed := r.keepRemoved(p)
 	_, ok := r.both(fmt.Sprintf("unlink(%q)", p), r.mayRefuseRemoval(p), func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Unlink(w.path(p)) }))
 	})
+	if ok {
+		removed()
+	}
 	return ok
 }
 
@@ -359,9 +371,13 @@ func (r *modelRun) mkdir(p string) bool {
 }
 
 func (r *modelRun) rmdir(p string) bool {
+	removed := r.keepRemoved(p)
 	_, ok := r.both(fmt.Sprintf("rmdir(%q)", p), r.mayRefuseRemoval(p), func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Rmdir(w.path(p)) }))
 	})
+	if ok {
+		removed()
+	}
 	return ok
 }
 

@@ -46,8 +46,9 @@ func (o *Outbox) IsConflict(key string) bool {
 	return slices.ContainsFunc(o.conflicts, func(st Status) bool { return st.Key == key })
 }
 
-// Resolved removes a conflict copy from the list: it does not exist any more.
+// Resolved takes a key off the lists of Conflicts and NotRemoved: it does not exist any more.
 func (o *Outbox) Resolved(key string) {
+	o.notRemoved.drop(key)
 	if !o.IsConflict(key) {
 		return
 	}

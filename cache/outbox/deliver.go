@@ -108,6 +108,7 @@ func (it *Item) notify() {
 func (it *Item) finish(obj s3backend.Object) {
 	it.o.clearAmbiguousAt(obj.Key)
 	it.clearAmbiguous(obj.Key)
+	it.o.notRemoved.drop(obj.Key)
 	it.removeObsolete()
 	it.mu.Lock()
 	it.up = nil

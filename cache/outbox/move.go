@@ -221,6 +221,8 @@ func (m *moveOperation) finish(left *StayedError) {
 			mv.Instead.endSuperseded()
 		}
 		m.o.renameConflict(mv.From.Key, mv.To)
+		m.o.notRemoved.drop(mv.From.Key)
+		m.o.notRemoved.drop(mv.To)
 		m.o.clearAmbiguousAt(mv.To)
 		m.o.removeVersion(mv.From)
 		m.names.cancel(mv.To)

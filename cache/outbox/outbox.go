@@ -138,6 +138,8 @@ type Outbox struct {
 	conflictsMu sync.Mutex
 	conflicts   []Status // the most recent conflict copies
 
+	notRemoved notRemoved
+
 	// mu guards the fields below. It is taken after an Item's.
 	mu          sync.Mutex
 	items       map[*Item]struct{}

@@ -136,6 +136,7 @@ func (r *removals) addObsolete(it *Item, obj s3backend.Object) {
 func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 	t.since = time.Now()
 	key := t.obj.Key
+	r.o.notRemoved.drop(key)
 	old := r.pending[key]
 	switch {
 	case old == nil:

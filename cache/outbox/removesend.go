@@ -49,6 +49,7 @@ func (r *removals) deleteVersion(t *removal) error {
 func (r *removals) ended(batch []*removal, errs []error) {
 	for i, t := range batch {
 		if errs[i] == nil || !isTransient(errs[i]) {
+			r.noteRefused(t, errs[i])
 			r.o.events.Removed(t.obj.Key, errs[i])
 		}
 		if errs[i] == nil {
@@ -79,6 +80,19 @@ func (r *removals) ended(batch []*removal, errs []error) {
 		r.o.work.Go(func() { r.tryAgain(again) })
 	}
 	r.notifyForgotten(over...)
+}
+
+// noteRefused records that S3 has refused a removal, unless something else has taken the name.
+func (r *removals) noteRefused(t *removal, err error) {
+	r.mu.Lock()
+	over := t.canceledBy != nil || r.pending[t.obj.Key] != t
+	r.mu.Unlock()
+	if over {
+		return
+	}
+	if st, refused := r.o.notRemoved.add(t.obj, err); refused {
+		r.o.notify(st)
+	}
 }
 
 // deleted records that S3 does not hold a version any more, for the item that has taken its name.

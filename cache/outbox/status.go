@@ -26,7 +26,8 @@ const (
 	Blocked   State = "blocked"   // S3 or its base refuses it; kept here
 	// Interrupted: a signal ended its writer, or this program.
 	Interrupted State = "interrupted"
-	Conflict    State = "conflict" // S3 has confirmed it, as a conflict copy
+	Conflict    State = "conflict"    // S3 has confirmed it, as a conflict copy
+	NotRemoved  State = "not removed" // removed here, but S3 has refused to delete it
 )
 
 // Paused is the state of everything pending while S3 refuses the credentials.

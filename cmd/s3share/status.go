@@ -26,8 +26,9 @@ read where they lie, without S3.
 
 A file is open for writing (by a program), private (its name never leaves this
 machine), waiting (closed, and safe here), uploading, being removed, delivered,
-blocked (S3 refuses it; kept here), interrupted (its writer was ended; kept here) or
-in conflict (delivered beside the other party's version).
+blocked (S3 refuses it; kept here), interrupted (its writer was ended; kept here), in
+conflict (delivered beside the other party's version) or not removed (S3 refuses to
+delete it; shown again).
 
 Where S3 cannot be asked about a FILE, it is not known whether it is delivered: that
 is said with its reason, and the exit status is 1, as for a FILE that is not there.

@@ -90,7 +90,7 @@ func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (tr
 	case total.Failed > 0:
 		return hint.With(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
-		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.ConflictsHint)
+		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.MergeHint)
 	case total.Files+total.Present == 0:
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
 		return err

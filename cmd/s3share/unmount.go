@@ -144,7 +144,7 @@ func unmountOutcome(dir string, last control.Event, ask control.UnmountRequest, 
 			return &unmountedError{errors.New(last.Error)}
 		}
 		if len(last.Conflicts) > 0 {
-			return &unmountedError{hint.With(errors.New(ui.ConflictsText(last.Conflicts)), ui.ConflictsHint)}
+			return &unmountedError{hint.With(errors.New(ui.ConflictsText(last.Conflicts)), ui.ConflictsHint(last.Conflicts))}
 		}
 		return nil
 	}

@@ -24,9 +24,9 @@ func newWait() *cobra.Command {
 		Long: `Wait until S3 has confirmed FILE, or all that was written below DIR: then the
 other party can read it. What cannot be delivered by waiting is listed with its
 reason, and so is what went beside the other party's version because both have
-changed it: then the exit status is 1. It is 1 as well where there is no such file, or
-where S3 cannot say whether it is delivered. Without an argument, wait for every mount
-of this user.
+changed it, and what S3 refuses to delete: then the exit status is 1. It is 1 as well
+where there is no such file, or where S3 cannot say whether it is delivered. Without an
+argument, wait for every mount of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,7 +41,7 @@ of this user.
 				case len(a.Left) > 0:
 					return hint.With(errors.New(ui.UndeliveredText(p.String(), a.Left, timeout)), ui.UndeliveredHint(a.Left, ""))
 				case len(a.Conflicts) > 0:
-					return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.ConflictsText(a.Conflicts)), ui.ConflictsHint)
+					return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.ConflictsText(a.Conflicts)), ui.ConflictsHint(a.Conflicts))
 				}
 				if p.Client == nil && p.Path == "" { // nothing waits there
 					return nil

@@ -36,7 +36,8 @@ type FileRequest struct {
 type FileAnswer struct {
 	Files int             `json:"files"`          // how many it was done to
 	Left  []outbox.Status `json:"left,omitempty"` // what it was not done to
-	// Conflicts is what was delivered beside the other party's version.
+	// Conflicts is what was delivered beside the other party's version, and what S3 has refused
+	// to delete.
 	Conflicts []outbox.Status `json:"beside,omitempty"`
 	File      *FileState      `json:"file,omitempty"`  // what is known of the path, where nothing of it waits
 	Error     string          `json:"error,omitempty"` // why it ended otherwise
@@ -164,7 +165,7 @@ type State struct {
 	Login     s3backend.LoginMethod `json:"login"`
 	Paused    *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
 	Pending   []outbox.Status       `json:"owed"`             // the oldest first
-	Conflicts []outbox.Status       `json:"beside,omitempty"` // conflict copies that this mount made
+	Conflicts []outbox.Status       `json:"beside,omitempty"` // conflict copies, and what S3 has refused to delete
 	Path      string                `json:"path,omitempty"`   // what was asked about; Pending, Conflicts and File are limited to it
 	File      *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
 	Requests  map[string]int64      `json:"requests"`
@@ -211,7 +212,7 @@ func (st *State) UnmarshalJSON(b []byte) error {
 func Undelivered(all []outbox.Status) []outbox.Status {
 	var left []outbox.Status
 	for _, st := range all {
-		if st.State != outbox.Local && st.State != outbox.Conflict && st.State != outbox.Delivered {
+		if st.State != outbox.Local && st.State != outbox.Conflict && st.State != outbox.NotRemoved && st.State != outbox.Delivered {
 			left = append(left, st)
 		}
 	}
@@ -248,7 +249,7 @@ type Event struct {
 	Outcome   string          `json:"outcome,omitempty"`
 	Error     string          `json:"error,omitempty"`
 	Left      []outbox.Status `json:"left,omitempty"`
-	Conflicts []outbox.Status `json:"beside,omitempty"` // delivered beside the other party's version
+	Conflicts []outbox.Status `json:"beside,omitempty"` // as those of FileAnswer
 }
 
 // UnmountRequest is the body of POST /unmount.

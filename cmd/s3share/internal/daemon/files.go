@@ -58,6 +58,11 @@ func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.
 // pending returns what is not delivered yet, in words.
 func (d *mountDaemon) pending() []outbox.Status { return d.words(d.cache.Status()) }
 
+// conflicts returns what a person should look at although nothing of it waits, in words.
+func (d *mountDaemon) conflicts(path string) []outbox.Status {
+	return d.words(d.cache.Conflicts(path))
+}
+
 // pendingAt is pending, of a file or directory.
 func (d *mountDaemon) pendingAt(path string) []outbox.Status { return d.words(d.cache.StatusAt(path)) }
 
@@ -90,7 +95,7 @@ func (d *mountDaemon) stateAt(ctx context.Context, ask control.FileRequest) cont
 			}
 		}
 		st := d.state()
-		st.Path, st.File, st.Pending, st.Conflicts = path, file, owed, d.cache.Conflicts(path)
+		st.Path, st.File, st.Pending, st.Conflicts = path, file, owed, d.conflicts(path)
 		return st
 	}
 }
@@ -157,7 +162,7 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 		}
 		a.File = d.confirm(ctx, path)
 	}
-	a.Conflicts = d.cache.Conflicts(path)
+	a.Conflicts = d.conflicts(path)
 	return a
 }
 

@@ -68,7 +68,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	bar.End()
 	d.count(&tally, &last)
 	ui.PrintDelivered(out, last.Done, last.DoneBytes, tally.Took())
-	beside := d.cache.Conflicts("")
+	beside := d.conflicts("")
 	ui.PrintUndelivered(errs, last.Left)
 	ui.PrintConflicts(errs, beside)
 	const stays = "what is left stays in the outbox, for the next mount or recover"
@@ -80,7 +80,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	case len(last.Left) > 0:
 		return hint.With(errors.New(ui.UndeliveredText("", last.Left, timeout)), ui.UndeliveredHint(last.Left, stays))
 	case len(beside) > 0:
-		return hint.With(errors.New("all is delivered, but "+ui.ConflictsText(beside)), ui.ConflictsHint)
+		return hint.With(errors.New("all is delivered, but "+ui.ConflictsText(beside)), ui.ConflictsHint(beside))
 	}
 	return nil
 }

@@ -27,6 +27,11 @@ func Advice(o outbox.Status, st control.State) string {
 		return "write it again, or send it as it is: s3share deliver " + hint.ShellQuote(file)
 	case outbox.Conflict:
 		return fmt.Sprintf("join it with %q, then remove or rename it", o.Theirs)
+	case outbox.NotRemoved:
+		if o.Hint != "" {
+			return o.Hint + "; then remove it again"
+		}
+		return "remove it again, once S3 allows it"
 	case outbox.Sealed, outbox.Uploading, outbox.Removing:
 		if do := st.Advice(); do != "" {
 			return do

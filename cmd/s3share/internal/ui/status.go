@@ -23,6 +23,7 @@ var stateWords = map[outbox.State]string{
 	outbox.Blocked:     "cannot be delivered",
 	outbox.Interrupted: "its writer was interrupted",
 	outbox.Conflict:    outbox.ConflictReason,
+	outbox.NotRemoved:  "S3 refuses to delete it",
 }
 
 // StateText is a file's state, as docs/semantics.md names it.

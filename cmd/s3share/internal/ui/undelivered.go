@@ -71,20 +71,58 @@ func UndeliveredHint(left []outbox.Status, then string) string {
 	return strings.Join(hints, "; ")
 }
 
-// PrintConflicts lists what was delivered beside the other party's version.
-func PrintConflicts(w io.Writer, beside []outbox.Status) {
-	for _, st := range beside[:min(len(beside), maxListed)] {
+// PrintConflicts lists what was delivered beside the other party's version, and what S3 has
+// refused to delete.
+func PrintConflicts(w io.Writer, some []outbox.Status) {
+	for _, st := range some[:min(len(some), maxListed)] {
+		if st.State == outbox.NotRemoved {
+			fmt.Fprintf(w, "s3share: not removed: %q: %s\n", nameOf(st), ReasonText(st))
+			continue
+		}
 		fmt.Fprintf(w, "s3share: conflict: %q changed in the bucket too; ours is %q\n", st.Theirs, nameOf(st))
 	}
-	if n := len(beside) - maxListed; n > 0 {
-		fmt.Fprintf(w, "s3share: conflict: %d more\n", n)
+	if n := len(some) - maxListed; n > 0 {
+		fmt.Fprintf(w, "s3share: and %d more\n", n)
 	}
 }
 
-// ConflictsText returns how many files were delivered as conflict copies, for a sentence.
-func ConflictsText(beside []outbox.Status) string {
-	return Count(len(beside), "file") + " went beside the other party's version"
+// ConflictsText returns how many files were delivered as conflict copies, and how many were
+// not removed, for a sentence.
+func ConflictsText(some []outbox.Status) string {
+	var texts []string
+	copies, kept := countConflicts(some)
+	if copies > 0 {
+		texts = append(texts, Count(copies, "file")+" went beside the other party's version")
+	}
+	if kept > 0 {
+		texts = append(texts, Count(kept, "file")+pick(kept, " was", " were")+" not removed")
+	}
+	return strings.Join(texts, ", and ")
 }
 
-// ConflictsHint is the hint for an error with [ConflictsText].
-const ConflictsHint = "join the two versions, then remove or rename the one named conflict"
+// ConflictsHint returns the hint for an error with [ConflictsText].
+func ConflictsHint(some []outbox.Status) string {
+	var hints []string
+	copies, kept := countConflicts(some)
+	if copies > 0 {
+		hints = append(hints, MergeHint)
+	}
+	if kept > 0 {
+		hints = append(hints, "s3share why says what to do about what was not removed")
+	}
+	return strings.Join(hints, "; ")
+}
+
+// MergeHint is what to do about conflict copies.
+const MergeHint = "join the two versions, then remove or rename the one named conflict"
+
+func countConflicts(some []outbox.Status) (copies, notRemoved int) {
+	for _, st := range some {
+		if st.State == outbox.NotRemoved {
+			notRemoved++
+		} else {
+			copies++
+		}
+	}
+	return copies, notRemoved
+}

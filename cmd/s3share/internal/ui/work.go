@@ -29,7 +29,7 @@ type group struct {
 var problemLabels = []struct {
 	state outbox.State
 	code  string
-}{{outbox.Blocked, Red}, {outbox.Interrupted, Red}, {outbox.Conflict, Yellow}}
+}{{outbox.Blocked, Red}, {outbox.Interrupted, Red}, {outbox.Conflict, Yellow}, {outbox.NotRemoved, Yellow}}
 
 // newWork sorts what st has.
 func newWork(st *control.State) *work {
@@ -65,7 +65,7 @@ func newWork(st *control.State) *work {
 		switch o.State {
 		case outbox.Local:
 			w.private = append(w.private, o)
-		case outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.Uploading, outbox.Sealed, outbox.Open, outbox.Removing:
+		case outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.NotRemoved, outbox.Uploading, outbox.Sealed, outbox.Open, outbox.Removing:
 		default: // of another version's daemon
 			w.moving = append(w.moving, o)
 		}
@@ -188,7 +188,7 @@ func (g group) advice(st *control.State) string {
 		case outbox.Interrupted:
 			return "write them again, or send them as they are: s3share deliver " + hint.ShellQuote(st.Dir)
 		case outbox.Conflict:
-			return ConflictsHint
+			return MergeHint
 		}
 		return "s3share why FILE says what to do about each"
 	}
