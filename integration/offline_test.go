@@ -317,6 +317,10 @@ func TestMountOffline(t *testing.T) {
 			direct.put(owner, fresh, []byte("theirs"), true)
 			g.when(nil)
 			w.heal()
+			out, err := n.run("retry", n.dir) // which need not wait for the next probe
+			if health, xerr := xattr(n.dir, "user.s3share.health"); err != nil || xerr != nil || health != "online" {
+				t.Errorf("after retry: %v\n%s\nits health is %q, %v", err, out, health, xerr)
+			}
 			direct.awaitObject(waiting, []byte("written meanwhile"))
 			n.awaitName(fresh, true)
 			n.unmount()

@@ -180,6 +180,12 @@ func (c *Client) Check(ctx context.Context) (Contact, error) {
 	return c.Contact(), ctx.Err()
 }
 
+// Ask is Contact after one request, whatever is known.
+func (c *Client) Ask(ctx context.Context) Contact {
+	_ = c.probe(ctx) // the Contact has its outcome
+	return c.Contact()
+}
+
 // probe sends one request, on a connection of its own, and returns an error if S3 is out of
 // reach: no answer until ctx ends is that too, unless others move bytes meanwhile.
 func (c *Client) probe(ctx context.Context) error {

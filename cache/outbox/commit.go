@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
@@ -14,6 +15,7 @@ import (
 // Commit delivers the item while the caller still holds it, and returns when S3 has confirmed: for
 // programs that need the file to be delivered when close returns. Nobody else may write meanwhile.
 func (it *Item) Commit(ctx context.Context) error {
+	var away time.Time // since when S3 is out of reach
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
@@ -34,18 +36,33 @@ func (it *Item) Commit(ctx context.Context) error {
 			it.committedAs(obj, seq)
 			return nil
 		}
-		if unsent := (*s3backend.Error)(nil); try == 0 && offline(err) && errors.As(err, &unsent) && unsent.Unsent {
+		wait := backoff(try)
+		switch unsent := (*s3backend.Error)(nil); {
+		case !offline(err):
+			away = time.Time{}
+		case try == 0 && errors.As(err, &unsent) && unsent.Unsent:
 			return err // S3 was known to be out of reach
+		case away.IsZero():
+			away = time.Now()
+			wait = min(wait, maxCommitOffline)
+		default:
+			if wait = min(wait, maxCommitOffline-time.Since(away)); wait <= 0 {
+				return err
+			}
 		}
 		if isPermanentAfter(err, try+1) || !isTransient(err) && !isKind(err, s3backend.Stale) ||
 			ctx.Err() != nil {
 			return err
 		}
-		if err := it.o.pause(ctx, backoff(try)); err != nil {
+		if err := it.o.pause(ctx, wait); err != nil {
 			return err
 		}
 	}
 }
+
+// maxCommitOffline is how long Commit goes on trying when S3 comes out of reach meanwhile: the
+// line may be back in a moment.
+const maxCommitOffline = 10 * time.Second
 
 // committedAs records that S3 holds the item as obj while it is still written. The next commit
 // replaces obj, and the bytes of the base are read from it.

@@ -2,7 +2,9 @@ package outbox
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -312,4 +314,38 @@ func TestManyFilesAtOnce(t *testing.T) {
 		}
 		r.wantNothing()
 	})
+}
+
+// TestCommitWhileS3GoesAway commits a file as a program waits for it, and S3 goes out of reach:
+// for a moment, which the program does not notice, or for long, which it is told soon.
+func TestCommitWhileS3GoesAway(t *testing.T) {
+	for _, c := range []struct {
+		away time.Duration
+		ok   bool
+	}{{0, true}, {5 * time.Second, true}, {time.Hour, false}} {
+		t.Run(c.away.String(), func(t *testing.T) {
+			var began time.Time
+			away := func(b buckettest.S3) buckettest.S3 {
+				return buckettest.Wrap(b, func(_ context.Context, op, key string, send func() error) error {
+					if time.Since(began) < c.away {
+						return &s3backend.Error{Op: op, Key: key, Err: io.EOF, Offline: true}
+					}
+					return send()
+				})
+			}
+			bubble(t, Config{}, away, func(r *rig) {
+				it := r.create("Delivery/a", []byte("bytes"))
+				began = time.Now()
+				err := it.Commit(r.Context())
+				if took := time.Since(began); (err == nil) != c.ok || took > 20*time.Second {
+					r.Errorf("Commit = %v after %s, want an error: %t", err, took, !c.ok)
+				}
+				r.done(it)
+				time.Sleep(c.away)
+				r.Reachable()
+				r.drain()
+				r.wantHolds("Delivery/a", []byte("bytes"))
+			})
+		})
+	}
 }

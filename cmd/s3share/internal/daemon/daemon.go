@@ -88,6 +88,7 @@ type bucket interface {
 	LoginMethod() s3backend.LoginMethod
 	Contact() s3backend.Contact
 	Check(ctx context.Context) (s3backend.Contact, error)
+	Ask(ctx context.Context) s3backend.Contact
 	KeepContact(ctx context.Context, changed func(s3backend.Contact))
 	Moved() int64
 	Abilities() []s3backend.Ability

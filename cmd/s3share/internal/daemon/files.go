@@ -169,6 +169,11 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 // retry answers POST /retry.
 func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) control.FileAnswer {
 	path := string(ask.Path)
+	if d.bucket.Contact().Offline { // else nothing is tried until S3 is found to be back
+		asking, cancel := context.WithTimeout(ctx, connectionTimeout)
+		d.bucket.Ask(asking)
+		cancel()
+	}
 	a := control.FileAnswer{Left: d.pendingAt(path)}
 	a.Files = d.cache.Retry(path)
 	if a.Files == 0 && len(a.Left) == 0 {

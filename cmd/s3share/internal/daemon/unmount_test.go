@@ -95,6 +95,7 @@ type fakeBucket struct{ known s3backend.Contact }
 
 func (f fakeBucket) Contact() s3backend.Contact                           { return f.known }
 func (f fakeBucket) KeepContact(context.Context, func(s3backend.Contact)) {}
+func (f fakeBucket) Ask(context.Context) s3backend.Contact                { return f.known }
 func (f fakeBucket) Check(context.Context) (s3backend.Contact, error)     { return f.known, nil }
 func (fakeBucket) Moved() int64                                           { return 0 }
 func (fakeBucket) Abilities() []s3backend.Ability                         { return nil }
