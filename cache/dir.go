@@ -145,7 +145,8 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 	}
 	if m.IsDir() {
 		prefix := d.prefix + m.Name + "/"
-		if d.hidden[m.Name+"/"] || !d.c.dirExists(ctx, prefix) {
+		// A file of that name that waits here hides it: see look.
+		if d.hidden[m.Name+"/"] || d.hidden[m.Name] || !d.c.dirExists(ctx, prefix) {
 			return DirEntry{}, false, nil
 		}
 		return DirEntry{keyname.Escape(m.Name), d.c.dirAttr(prefix)}, true, nil
@@ -154,9 +155,12 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 		return DirEntry{}, false, nil
 	}
 	name := keyname.Escape(m.Name)
-	beside, err := d.listing.HasDirNamed(ctx, m.Name)
-	if err != nil {
-		return DirEntry{}, false, err
+	beside := d.hidden[m.Name+"/"]
+	if !beside {
+		var err error
+		if beside, err = d.listing.HasDirNamed(ctx, m.Name); err != nil {
+			return DirEntry{}, false, err
+		}
 	}
 	if beside {
 		name = keyname.EscapeShadowed(m.Name)

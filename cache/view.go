@@ -186,19 +186,20 @@ func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (
 	return Attr{}, notExist(p.key())
 }
 
-// look returns the object and the folder at a location, this side's changes included.
+// look returns the object and the folder at a location, this side's changes included. A file that
+// waits here hides a folder that the other party has made: S3 need not be asked about it.
 func (c *Cache) look(ctx context.Context, p location, maxAge time.Duration) (file *Attr, dir bool, err error) {
 	for {
-		file, dir, known := c.pendingAt(p)
-		if known {
-			return file, dir, nil
+		file, pendingDir, known := c.pendingAt(p)
+		if known && !(pendingDir && p.shadowed) {
+			return file, pendingDir, nil
 		}
 		removing := c.removing(p)
 		found, err := c.names.Lookup(ctx, p.prefix, p.elem, maxAge)
 		if err != nil {
 			return nil, false, err
 		}
-		dir = found.IsDir && c.dirExists(ctx, p.dir())
+		dir = pendingDir || found.IsDir && c.dirExists(ctx, p.dir())
 		c.mu.Lock()
 		if found.IsFile {
 			file = c.entryAttrLocked(p.prefix, found.File)
