@@ -120,6 +120,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 	}
 	c.counts.log = c.log
 	c.recentHeads.age = recentWindow
+	c.contact.Alike = alike
 	c.SetExpectedOwner(cfg.ExpectedOwner)
 	var bad error
 	c.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,6 +118,20 @@ func judged(err error) bool {
 func isAway(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && (e.Kind == BadLogin || e.Kind == Other && e.Status() == 0)
+}
+
+// alike reports whether two errors put the connection into the same state: the credentials are
+// refused, the bucket is, or neither.
+func alike(a, b error) bool {
+	for _, of := range [][]error{{BadLogin}, {NoBucket, WrongOwner}} {
+		is := func(err error) bool {
+			return slices.ContainsFunc(of, func(kind error) bool { return errors.Is(err, kind) })
+		}
+		if is(a) != is(b) {
+			return false
+		}
+	}
+	return true
 }
 
 const contactID = "s3share:contact"

@@ -67,6 +67,9 @@ func TestContact(t *testing.T) {
 			if failing && !got.Failing.Equal(before.Failing) {
 				t.Errorf("it fails since %s, want %s, when it began", got.Failing, before.Failing)
 			}
+			if login := errors.Is(got.Err, BadLogin); failing && got.Since.Equal(before.Since) != login {
+				t.Errorf("it fails like this since %s, and before it did like this since %s: %v", got.Since, before.Since, got.Err)
+			}
 			if tt.want == fails && (got.Err == nil || !strings.Contains(got.Err.Error(), tt.code)) {
 				t.Errorf("the reason is %v, want %s", got.Err, tt.code)
 			}

@@ -22,6 +22,7 @@ import (
 type State struct {
 	Answered time.Time // when S3 last took the credentials and judged a request, by whatever answer
 	Failing  time.Time // since when requests end without that; zero if the last one did not
+	Since    time.Time // since when they do for a reason like Err: see Breaker.Alike
 	Err      error     // how the last one ended then
 	Offline  bool      // requests are not sent: they would end as the last one did
 	Denied   bool      // the last probe was refused by the policy
@@ -43,6 +44,10 @@ const (
 
 // Breaker is closed, or open. The zero value is closed, and never opens before Run.
 type Breaker struct {
+	// Alike reports whether two errors are the same to people, as two of a network that is away
+	// are. It is set before any other use; nil is for errors that all are.
+	Alike func(a, b error) bool
+
 	// mu guards the fields below.
 	mu      sync.Mutex
 	state   State
@@ -95,7 +100,7 @@ func (b *Breaker) Answered() {
 	b.ended = time.Now()
 	b.state.Answered = b.ended
 	b.closeLocked()
-	b.state.Failing, b.state.Err = time.Time{}, nil
+	b.state.Failing, b.state.Since, b.state.Err = time.Time{}, time.Time{}, nil
 }
 
 // Failed records that a request ended in any other way. away is set if S3 may be out of reach:
@@ -104,10 +109,7 @@ func (b *Breaker) Failed(err error, away bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = time.Now()
-	if b.state.Failing.IsZero() {
-		b.state.Failing = b.ended
-	}
-	b.state.Err = err
+	b.failLocked(err)
 	if !away {
 		b.closeLocked()
 	}
@@ -158,14 +160,23 @@ func (b *Breaker) Confirm(began time.Time, err error, probe func() error) bool {
 func (b *Breaker) Trip(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.state.Failing.IsZero() {
-		b.state.Failing = time.Now()
-	}
 	b.openLocked(err)
 }
 
-func (b *Breaker) openLocked(err error) {
+// failLocked records why requests fail.
+func (b *Breaker) failLocked(err error) {
+	now := time.Now()
+	if b.state.Failing.IsZero() {
+		b.state.Failing = now
+	}
+	if b.state.Since.IsZero() || b.Alike != nil && !b.Alike(b.state.Err, err) {
+		b.state.Since = now
+	}
 	b.state.Err = err
+}
+
+func (b *Breaker) openLocked(err error) {
+	b.failLocked(err)
 	if b.state.Offline {
 		return
 	}

@@ -106,6 +106,41 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// TestEachReasonHasItsOwnBeginning: S3 is away for an hour, and then refuses the credentials,
+// which expired meanwhile.
+func TestEachReasonHasItsOwnBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errLogin := errors.New("expired")
+		b := &Breaker{Alike: func(a, b error) bool { return (a == errLogin) == (b == errLogin) }}
+		began := time.Now()
+		for _, step := range []struct {
+			do          func()
+			fails, like time.Duration // since when, after began; -1 for not
+		}{
+			{func() { b.Failed(errAway, true) }, 0, 0},
+			{func() { b.Failed(errors.New("no route"), true) }, 0, 0},
+			{func() { b.Failed(errLogin, true) }, 0, 2 * time.Hour},
+			{func() { b.Trip(errLogin) }, 0, 2 * time.Hour},
+			{func() { b.Trip(errAway) }, 0, 4 * time.Hour},
+			{b.Answered, -1, -1},
+			{func() { b.Trip(errLogin) }, 6 * time.Hour, 6 * time.Hour},
+		} {
+			step.do()
+			st := b.State()
+			for name, got := range map[string][2]any{"Failing": {st.Failing, step.fails}, "Since": {st.Since, step.like}} {
+				var want time.Time
+				if after := got[1].(time.Duration); after >= 0 {
+					want = began.Add(after)
+				}
+				if !got[0].(time.Time).Equal(want) {
+					t.Errorf("after %s %s is %s, want %s", time.Since(began), name, got[0], want)
+				}
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
 // TestIdleCheck: an outage is found while nobody asks for anything, by one request a minute; a
 // policy that refuses it is asked once an hour.
 func TestIdleCheck(t *testing.T) {

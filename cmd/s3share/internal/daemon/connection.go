@@ -38,7 +38,7 @@ func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
 }
 
 func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection {
-	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Failing, Words: d.errorText(known.Err)}
+	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Since, Words: d.errorText(known.Err)}
 	switch {
 	case known.Failing.IsZero():
 	case errors.Is(known.Err, s3backend.BadLogin):
@@ -76,7 +76,7 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	case state != before:
 		d.log.Warn("S3 cannot be reached: what is cached is shown, and what is written waits", "state", state, "err", known.Err)
 	}
-	if state != control.Offline || time.Since(known.Failing) >= offlineNotice {
+	if state != control.Offline || time.Since(known.Since) >= offlineNotice {
 		d.noticeContact(state, known)
 	}
 }
@@ -90,7 +90,7 @@ func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
 		return
 	}
 	notice := map[string]outbox.State{control.Online: noticeOnline, control.Login: outbox.Paused}[state]
-	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Failing, Reason: d.health()})
+	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Since, Reason: d.health()})
 }
 
 // contactTold is what was told of the connection. It is of the goroutine that contactChanged is
