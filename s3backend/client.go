@@ -92,6 +92,18 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// OpenSoon is Open for people who wait for it: where S3 does not answer in ten seconds, it fails.
+func OpenSoon(ctx context.Context, cfg Config) (*Client, error) {
+	c, err := Connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.VerifyBucketSoon(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // Connect finds credentials, and asks S3 for nothing: the bucket need not be
 // there. Its errors are among those of Open.
 func Connect(ctx context.Context, cfg Config) (*Client, error) {

@@ -6,10 +6,34 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
+
+// verifyTries are how long each try of VerifyBucketSoon waits. The second goes over a connection of
+// its own: one that has died proves nothing.
+var verifyTries = []time.Duration{6 * time.Second, 4 * time.Second}
+
+// VerifyBucketSoon is VerifyBucket for people who wait for it: where S3 has not answered two tries
+// in ten seconds, its error says so.
+func (c *Client) VerifyBucketSoon(ctx context.Context) error {
+	return c.verifyBucket(ctx, verifyTries)
+}
+
+func (c *Client) verifyBucket(ctx context.Context, tries []time.Duration) error {
+	for _, limit := range tries {
+		trying, cancel := context.WithTimeout(ctx, limit)
+		err := c.VerifyBucket(trying)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		c.CloseIdle()
+	}
+	return &Error{Op: "Open", Err: errOutage}
+}
 
 // VerifyBucket checks that the bucket answers, and finds its region. It costs one HeadBucket. A
 // reply to a HEAD has no body, so if that is a refusal, or does not look like S3's, a listing

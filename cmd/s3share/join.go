@@ -139,7 +139,7 @@ func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) 
 		return err
 	}
 	defer client.CloseIdle()
-	if err := client.VerifyBucket(ctx); err != nil {
+	if err := client.VerifyBucketSoon(ctx); err != nil {
 		return err
 	}
 	where := "at " + s.Endpoint

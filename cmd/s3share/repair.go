@@ -78,7 +78,7 @@ type repaired struct {
 }
 
 func (p repairCmd) run(ctx context.Context, s *config.Settings, out, errs io.Writer) error {
-	client, err := s3backend.Open(ctx, s.Backend())
+	client, err := s3backend.OpenSoon(ctx, s.Backend())
 	if err != nil {
 		return ui.Explain(s.Destination(), err)
 	}

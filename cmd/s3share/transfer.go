@@ -57,7 +57,7 @@ func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (tr
 	}
 	errs := cmd.ErrOrStderr()
 	began := time.Now()
-	client, err := s3backend.Open(ctx, s.Backend())
+	client, err := s3backend.OpenSoon(ctx, s.Backend())
 	if err != nil {
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted

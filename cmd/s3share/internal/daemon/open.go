@@ -44,6 +44,9 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 func (d *mountDaemon) openBucket(ctx context.Context, cfg s3backend.Config, offline bool) (*s3backend.Client, error) {
 	seen, known := statedir.ReadSeen(d.settings.StateDir)
 	open := s3backend.Open
+	if !offline { // a person waits, and nothing else does
+		open = s3backend.OpenSoon
+	}
 	if offline && known {
 		open = func(ctx context.Context, cfg s3backend.Config) (*s3backend.Client, error) {
 			return s3backend.OpenSeen(ctx, cfg, seen.Region)

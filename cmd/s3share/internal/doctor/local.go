@@ -148,7 +148,7 @@ func checkBucketAccess(ctx context.Context, s *config.Settings) (*s3backend.Clie
 		}
 		return nil, []access.Finding{door(check, "the settings", err)}
 	}
-	err = client.VerifyBucket(ctx)
+	err = client.VerifyBucketSoon(ctx)
 	var region *s3backend.RegionError
 	what := checkEndpoint
 	var refused *s3backend.Error
