@@ -15,7 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sys/unix"
 )
 
@@ -94,8 +96,12 @@ func transportOf(loaded aws.Config) *http.Transport {
 	return t
 }
 
-// loginError says that no credentials could be had.
-type loginError struct{ err error }
+// loginError says that no credentials could be had. away is set if the service that gives them
+// out has not answered: nothing is wrong with them.
+type loginError struct {
+	err  error
+	away bool
+}
 
 // noLogin returns the loginError for an error of the SDK. If the output of credential_process
 // is not JSON, the SDK's error repeats all of it, with the secrets: noLogin leaves it out.
@@ -112,7 +118,17 @@ func noLogin(err error) error {
 	case errors.As(err, &form):
 		err = fmt.Errorf("what credential_process prints is not what it has to be: %s is a %s", form.Field, form.Value)
 	}
-	return &loginError{err}
+	return &loginError{err, isUnanswered(err)}
+}
+
+// isUnanswered reports whether a request for credentials was not answered. The instance metadata
+// service is asked last, in vain on most machines: that is no answer of its kind.
+func isUnanswered(err error) bool {
+	var (
+		request *smithy.OperationError
+		send    *smithyhttp.RequestSendError
+	)
+	return errors.As(err, &request) && request.Service() != "ec2imds" && errors.As(err, &send)
 }
 
 func (e *loginError) Error() string { return e.err.Error() }

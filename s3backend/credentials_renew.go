@@ -66,7 +66,7 @@ func (l *credentialSource) Retrieve(ctx context.Context) (aws.Credentials, error
 	from := l.provider
 	l.mu.Unlock()
 	if from == nil {
-		return aws.Credentials{}, &loginError{errors.New("no credentials are configured")}
+		return aws.Credentials{}, &loginError{err: errors.New("no credentials are configured")}
 	}
 	creds, err := from.Retrieve(ctx)
 	if err != nil {
@@ -221,7 +221,13 @@ func (c *Client) login(ctx context.Context, profile string, code func() (string,
 		return wrapError(ctx, "Open", "", err)
 	}
 	max := int32(1)
-	_, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
+	// It is sent also while S3 is taken to be out of reach: with other credentials it may not be.
+	asking, cancel := context.WithTimeout(context.WithValue(ctx, probing{}, true), openTimeout)
+	defer cancel()
+	_, err := c.s3.ListObjectsV2(asking, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
+	if err != nil && asking.Err() != nil && ctx.Err() == nil {
+		err = &Error{Op: "ListObjectsV2", Err: errOutage}
+	}
 	err = wrapError(ctx, "ListObjectsV2", "", err)
 	switch {
 	case errors.Is(err, BadLogin): // those that there were may be good still

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // keysFile points the environment at a credentials file, and returns what writes it.
@@ -144,6 +147,56 @@ func TestLoginWithCode(t *testing.T) {
 	}
 	if err := c.Login(t.Context(), "123456"); err != nil || once != "123456" {
 		t.Errorf("Login = %v and gave the code %q", err, once)
+	}
+}
+
+// TestLoginWhileTheBreakerIsOpen: good credentials are taken though those before were refused, or
+// S3 was out of reach, a moment ago; and where nobody answers, the credentials are not blamed.
+func TestLoginWhileTheBreakerIsOpen(t *testing.T) {
+	for _, before := range []error{
+		&Error{Op: "ListObjectsV2", Kind: BadLogin, Err: &smithy.GenericAPIError{Code: "ExpiredToken"}},
+		&Error{Op: "ListObjectsV2", Err: errOutage},
+	} {
+		for _, gone := range []bool{false, true} {
+			keysFile(t)("NEW")
+			loaded, err := load(t.Context(), Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := httptest.NewServer(takes("NEW"))
+			c, err := newClient(Config{Bucket: "bkt", Endpoint: srv.URL, Attempts: 1}, loaded)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if gone {
+				srv.Close()
+			}
+			c.contact.Trip(before)
+			if err := c.Login(t.Context(), ""); (err == nil) == gone || gone && !isKind(err, Other) {
+				t.Errorf("after %v, gone: %v: Login = %v", before, gone, err)
+			}
+			srv.Close()
+		}
+	}
+}
+
+// TestNoAnswerIsNoBadLogin: a service that gives out credentials and does not answer says nothing
+// against them.
+func TestNoAnswerIsNoBadLogin(t *testing.T) {
+	cut := &smithyhttp.RequestSendError{Err: errors.New("connection refused")}
+	for _, tt := range []struct {
+		err  error
+		want Kind
+	}{
+		{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: cut}, Other},
+		{&smithy.OperationError{ServiceID: "SSO", OperationName: "GetRoleCredentials", Err: cut}, Other},
+		{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: &smithy.GenericAPIError{Code: "AccessDenied"}}, BadLogin},
+		{&smithy.OperationError{ServiceID: "ec2imds", OperationName: "GetMetadata", Err: cut}, BadLogin}, // no credentials at all
+		{errors.New("process exited with 3"), BadLogin},
+	} {
+		if err := wrapError(t.Context(), "Open", "", noLogin(tt.err)); !isKind(err, tt.want) {
+			t.Errorf("%v is told as %v, want the kind %q", tt.err, err, tt.want)
+		}
 	}
 }
 

@@ -327,6 +327,9 @@ func wrapError(ctx context.Context, op, key string, err error) error {
 func (e *Error) kind() Kind {
 	var login *loginError
 	if errors.As(e.Err, &login) {
+		if login.away {
+			return Other
+		}
 		return BadLogin
 	}
 	if k, ok := kindOfCode[e.Code()]; ok {
