@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestStatusFindsEveryOutbox leaves files in an outbox in each way in which a mount ends,
@@ -225,6 +226,11 @@ func TestUnmountKeepEnds(t *testing.T) {
 		{"credentials expired", func(_ *wire, g *gateway) {
 			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
 		}, []string{"nothing is delivered at present: ", "refused the credentials: expired"}},
+		{"one file is tried again for ever", func(_ *wire, g *gateway) {
+			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
+				return op == "PutObject" && refuse(w, r, 409, "OperationAborted")
+			})
+		}, []string{"answered PutObject with OperationAborted"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -240,8 +246,12 @@ func TestUnmountKeepEnds(t *testing.T) {
 			if err := f.Close(); err != nil {
 				t.Fatal(err)
 			}
+			began := time.Now()
 			out, err := m.run("unmount", "--keep", m.dir)
 			m.done = true
+			if took := time.Since(began); took > 45*time.Second {
+				t.Errorf("unmount --keep took %s", took)
+			}
 			if exitCode(t, err) != 1 || !containsAll(out, append(c.says, "not delivered: \""+delivery+"a\"", "is unmounted, but not all was delivered")) {
 				t.Errorf("unmount --keep: %v\n%s", err, out)
 			}

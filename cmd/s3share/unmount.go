@@ -27,8 +27,12 @@ func newUnmount() *cobra.Command {
 		Long: `Wait until all that was written to the mount on DIR is delivered, then undo
 it. If something cannot be delivered, it is listed with its reason, DIR stays
 mounted and the exit status is 1; with --keep the mount is undone all the same
-and what is left stays in the outbox, also while S3 does not answer or refuses the
-credentials. Nothing that was written is thrown away.
+and what is left stays in the outbox. Nothing that was written is thrown away.
+
+With --keep, what gets further is waited for, and what is only tried again is not:
+it ends when S3 has refused the credentials for 5 seconds or not answered for 10, when
+all that is left has failed and nothing got further for 15 seconds, and after 2 minutes
+without any progress.
 
 Files that both parties have changed are listed too: both versions are in the
 bucket, ours under a name of its own. The mount is undone, and the exit status

@@ -13,9 +13,11 @@ const (
 	keepRefused = 5 * time.Second
 	// keepSilent is how long requests may fail while no bytes move.
 	keepSilent = 10 * time.Second
-	// keepFailing is how long nothing may be delivered though every file has failed once:
-	// bytes move where S3 answers each with an error of its own.
-	keepFailing = time.Minute
+	// keepFailing is how long nothing may get further where every file has failed and is
+	// tried again, or requests fail: bytes move where S3 answers each with an error of its own.
+	keepFailing = 15 * time.Second
+	// keepStuck is how long nothing may get further, whatever the reason.
+	keepStuck = 2 * time.Minute
 	// keepMoves is how many bytes have to move in keepSilent: less is what answers that
 	// say no are made of.
 	keepMoves = 64 << 10
@@ -25,27 +27,31 @@ const (
 // dead one is not.
 type patience struct {
 	begun     time.Time
-	files     int   // not delivered yet
-	sent      int64 // bytes of them that S3 has
-	confirmed time.Time
-	moved     int64 // bytes on all connections when they counted last
+	files     int              // not delivered yet
+	furthest  map[string]int64 // the most bytes of each that were at S3 or on their way
+	confirmed time.Time        // when one was delivered, or more of one than ever was on its way
+	moved     int64            // bytes on all connections when they counted last
 	moving    time.Time
 }
 
 // over takes in how the delivery stands, and reports whether it is not worth waiting on.
 func (p *patience) over(now time.Time, left []outbox.Status, known s3backend.Contact, moved int64) bool {
-	var sent int64
+	further := len(left) < p.files
 	failed := true // each
+	furthest := make(map[string]int64, len(left))
 	for _, st := range left {
-		sent += st.Sent
+		at, before := max(0, st.Sent)+max(0, st.InFlight), p.furthest[st.Key]
+		further = further || at > before
+		furthest[st.Key] = max(at, before)
 		failed = failed && st.Reason != ""
 	}
 	if p.begun.IsZero() {
-		p.begun, p.confirmed, p.moving, p.moved = now, now, now, moved
-	} else if len(left) < p.files || sent > p.sent {
+		p.begun, p.moving, p.moved, further = now, now, moved, true
+	}
+	if further {
 		p.confirmed = now
 	}
-	p.files, p.sent = len(left), sent
+	p.files, p.furthest = len(left), furthest
 	if moved-p.moved >= keepMoves {
 		p.moved, p.moving = moved, now
 	}
@@ -60,5 +66,6 @@ func (p *patience) over(now time.Time, left []outbox.Status, known s3backend.Con
 	case failing && now.Sub(p.confirmed) >= keepSilent && now.Sub(p.moving) >= keepSilent:
 		return true
 	}
-	return (failing || failed) && now.Sub(p.confirmed) >= keepFailing
+	waited := now.Sub(p.confirmed)
+	return (failing || failed) && waited >= keepFailing || waited >= keepStuck
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -14,10 +15,13 @@ import (
 func TestHowLongUnmountKeepWaits(t *testing.T) {
 	begun := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	waiting := func(sent int64, reason string) []outbox.Status {
-		return []outbox.Status{{State: outbox.Sealed, Size: 1 << 30, Sent: sent, Reason: reason}}
+		return []outbox.Status{{Key: "a", State: outbox.Sealed, Size: 1 << 30, Sent: sent, Reason: reason}}
 	}
 	fails := func(err error) s3backend.Contact { return s3backend.Contact{Failing: begun, Err: err} }
 	network := errors.New("nothing answers")
+	flying := func(bytes int64, reason string) []outbox.Status {
+		return []outbox.Status{{Key: "a", State: outbox.Uploading, Size: 1 << 30, InFlight: bytes, Reason: reason}}
+	}
 	type look struct {
 		left  []outbox.Status
 		known s3backend.Contact
@@ -29,7 +33,13 @@ func TestHowLongUnmountKeepWaits(t *testing.T) {
 		want time.Duration // until it is over; 0 for never, in 10 minutes
 	}{
 		{"nothing is left", func(float64) look { return look{known: fails(network)} }, 0},
-		{"on its way, however slowly", func(sec float64) look { return look{left: waiting(0, ""), moved: int64(sec * 10_000)} }, 0},
+		{"on its way, however slowly", func(sec float64) look { return look{left: flying(int64(sec*10_000), ""), moved: int64(sec * 10_000)} }, 0},
+		{"a part is sent again and again", func(sec float64) look { // up to 5 MB, in 5 seconds
+			return look{left: flying(int64(math.Mod(sec, 5)*1_000_000), "answered with Conflict"), moved: int64(sec * 1_000_000)}
+		}, 4900*time.Millisecond + keepFailing},
+		{"one is tried again, and another waits for it", func(sec float64) look {
+			return look{left: append(flying(0, "answered with Conflict"), outbox.Status{Key: "b", State: outbox.Removing}), moved: int64(sec * 1_000_000)}
+		}, keepStuck},
 		{"S3 is gone", func(float64) look { return look{waiting(0, "nothing answers"), fails(network), 0} }, keepSilent},
 		{"the credentials are refused, each answer moves bytes", func(sec float64) look {
 			return look{waiting(0, ""), fails(s3backend.BadLogin), int64(sec * 100_000)}
@@ -39,7 +49,7 @@ func TestHowLongUnmountKeepWaits(t *testing.T) {
 			return look{waiting(int64(sec/8)*1000, "reset"), fails(network), int64(sec * 1000)}
 		}, 0},
 		{"a part takes long, and another has failed", func(sec float64) look {
-			return look{waiting(int64(sec/50)*1000, "reset"), fails(network), int64(sec * 100_000)}
+			return look{flying(int64(sec*100_000), "reset"), fails(network), int64(sec * 100_000)}
 		}, 0},
 		{"S3 answers every part with 500", func(sec float64) look {
 			return look{waiting(0, "InternalError"), fails(network), int64(sec * 1_000_000)}
