@@ -20,6 +20,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/fs/process"
 )
 
@@ -33,7 +34,9 @@ type Config struct {
 	Source     string        // shown by mount(8), as "s3share:team"
 	Options    []string      // handed on to mount(8)
 	Health     func() string // of the connection to S3, in words; nil where nobody knows it
-	Logger     *slog.Logger
+	// Reason says in words why a file is not delivered; nil for the words of its error.
+	Reason func(outbox.Status) string
+	Logger *slog.Logger
 }
 
 const (

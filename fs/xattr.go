@@ -40,9 +40,13 @@ func (s *Server) xattr(a cache.Attr, name string) string {
 	case st.State == "" || st.State == outbox.Delivered || st.State == outbox.Conflict:
 	case name == xattrProgress && st.State != outbox.Local:
 		return fmt.Sprintf("%d/%d", st.Sent, st.Size)
-	case name == xattrError && st.Code != "" && !strings.Contains(st.Reason, st.Code):
-		return st.Code + ": " + st.Reason
 	case name == xattrError:
+		if s.cfg.Reason != nil {
+			st.Reason = s.cfg.Reason(st)
+		}
+		if st.Code != "" && !strings.Contains(st.Reason, st.Code) {
+			return st.Code + ": " + st.Reason
+		}
 		return st.Reason
 	}
 	return ""

@@ -303,6 +303,9 @@ func TestEveryNameCanBeAskedAbout(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, "a refusal", func() bool { return m.fileState(key) == "blocked" })
+			if got, want := m.reason(key), "AccessDenied: access denied (s3:PutObject on Delivery/)"; got != want {
+				t.Errorf("user.s3share.error is %q, want %q", got, want)
+			}
 			m.ask(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"), "status", "wait", "why")
 			m.holdJSON(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"))
 			m.ask(t, key+"?", isNot(""), "status")
@@ -339,7 +342,7 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 		waiting string // why a file waits
 		errno   unix.Errno
 	}{
-		{"S3 is away", func(w *wire, _ *gateway) { w.cut() }, "nothing answers at http", "connection refused", unix.EIO},
+		{"S3 is away", func(w *wire, _ *gateway) { w.cut() }, "nothing answers at http", "nothing answers at http", unix.EIO},
 		{"S3 fails", func(_ *wire, g *gateway) {
 			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 500, "InternalError") })
 		}, "Internal", "Internal", unix.EIO},

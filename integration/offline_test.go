@@ -19,6 +19,10 @@ import (
 // reach, on a busy machine.
 const offlineLimit = 10 * time.Second
 
+// setupLimit is the same for commands that ask S3 themselves: ten seconds, until it has not answered
+// twice, and what else they do.
+const setupLimit = 25 * time.Second
+
 // absence is a way in which S3 is out of reach.
 type absence struct {
 	name   string
@@ -26,21 +30,22 @@ type absence struct {
 	errno  unix.Errno // of what must have S3; 0 if it is not out of reach
 	health string     // what the mount's root says then
 	state  string     // of the connection, in status --json
+	reason string     // why what is written waits
 }
 
 var absences = []absence{
-	{"connection refused", func(w *wire, _ *gateway) { w.cut() }, unix.EIO, "offline since ", "offline"},
+	{"connection refused", func(w *wire, _ *gateway) { w.cut() }, unix.EIO, "offline since ", "offline", "nothing answers at http"},
 	{"no answer", func(_ *wire, g *gateway) {
 		g.when(func(_ string, _ http.ResponseWriter, r *http.Request) bool { return hold(r) })
-	}, unix.EIO, "offline since ", "offline"},
+	}, unix.EIO, "offline since ", "offline", "no answer from http"},
 	{"login expired", func(_ *wire, g *gateway) {
 		g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
-	}, unix.EACCES, "login expired since ", "login"},
+	}, unix.EACCES, "login expired since ", "login", "refused the credentials: expired"},
 	{"slow line", func(w *wire, _ *gateway) {
 		for _, stream := range []string{"upstream", "downstream"} {
 			w.spoil("bandwidth", stream, map[string]any{"rate": 25}) // KiB/s
 		}
-	}, 0, "online", "online"},
+	}, 0, "online", "online", ""},
 }
 
 // TestOffline has S3 go away in several ways, and does with a mount what people do. What is
@@ -199,7 +204,18 @@ func (a absence) run(t *testing.T) {
 		if direct.head(fresh) != nil {
 			t.Error("it has arrived")
 		}
+		for _, key := range []string{fresh, edited, removed} {
+			var out string
+			must("why", func() (err error) { out, err = m.run("why", m.path(key)); return err })
+			if !strings.Contains(out, "because: ") || !strings.Contains(out, a.reason) {
+				t.Errorf("why %s says\n%s\nwant %q", key, out, a.reason)
+			}
+		}
 		var out string
+		err := quick(t, "doctor", setupLimit, func() (err error) { out, err = m.run("doctor", m.dir); return err })
+		if exitCode(t, err) != 1 || !strings.Contains(out, a.reason) {
+			t.Errorf("doctor: %v\n%s", err, out)
+		}
 		must("status", func() (err error) { out, err = m.run("status", m.dir); return err })
 		if strings.Contains(out, "all is delivered") || !strings.Contains(out, "fresh.txt") {
 			t.Errorf("status says\n%s", out)

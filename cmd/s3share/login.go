@@ -118,10 +118,7 @@ func (l *loginPrompter) login(ctx context.Context, p control.Target) error {
 	if err := p.Client.Post(ctx, "/login", ask, &a); err != nil {
 		return err
 	}
-	switch {
-	case a.Error != "" && how.Fixed:
-		return hint.With(errors.New(a.Error), "they come from the environment of the mount, which cannot be changed: s3share unmount --keep "+p.State.Dir+", and mount again with new ones")
-	case a.Error != "":
+	if a.Error != "" {
 		return hint.With(errors.New(a.Error), a.Hint)
 	}
 	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()), ui.Count(a.Files, "file"))

@@ -15,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -100,6 +101,18 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 		}},
 		{"kept", func(t *testing.T, stateDir string, of statedir.LockInfo) {
 			lock := sign(t, stateDir, of)
+			if err := statedir.NoteEnd(lock); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"refused", func(t *testing.T, stateDir string, of statedir.LockInfo) {
+			lock := sign(t, stateDir, of)
+			if err := statedir.WriteReasons(stateDir, []outbox.Status{{
+				Key: "Delivery/waits", State: outbox.Blocked, Code: "AccessDenied",
+				Reason: "access denied (s3:PutObject on Delivery/)", Hint: "send the owner the statement that s3share doctor prints",
+			}}); err != nil {
+				t.Fatal(err)
+			}
 			if err := statedir.NoteEnd(lock); err != nil {
 				t.Fatal(err)
 			}

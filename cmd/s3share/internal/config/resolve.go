@@ -151,7 +151,10 @@ func (s *Settings) checkUmask() error {
 
 // Destination is where the mount's requests go.
 func (s *Settings) Destination() Destination {
-	return Destination{Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, Owner: s.Owner}
+	return Destination{
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, Owner: s.Owner,
+		FixedKeys: s.Profile == "" && os.Getenv("AWS_ACCESS_KEY_ID") != "" && os.Getenv("AWS_SECRET_ACCESS_KEY") != "",
+	}
 }
 
 // Source is how mount(8) shows the mount.

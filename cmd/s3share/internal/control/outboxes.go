@@ -51,6 +51,7 @@ func ReadOutbox(stateDir string) (State, error) {
 	}
 	kept, err := cache.ReadPending(stateDir, private)
 	st.Pending, st.Conflicts = append(st.Pending, kept.Waiting...), kept.Conflicts
+	statedir.AddReasons(stateDir, st.Pending)
 	st.Mounted = t.Mounted(st.Label())
 	return st, err
 }
@@ -270,10 +271,20 @@ func (st *State) Advice() string {
 	switch {
 	case st.Daemon == daemonSilent:
 		return fmt.Sprintf("if it hangs, end it: kill -9 %d; what waits stays in the outbox", st.PID)
-	case len(Undelivered(st.Pending)) > 0:
-		return st.recoverAdvice()
-	case st.Mounted && st.Daemon == DaemonEnded:
-		return "s3share unmount " + hint.ShellQuote(st.Dir) + " undoes the dead mount"
+	case st.Daemon == DaemonUnknown && st.Mounted:
+		return "if it is gone for good, " + st.undoAdvice()
 	}
-	return ""
+	var do []string
+	if st.Mounted && st.Daemon == DaemonEnded {
+		do = append(do, st.undoAdvice())
+	}
+	if recover := st.recoverAdvice(); recover != "" && len(Undelivered(st.Pending)) > 0 {
+		do = append(do, recover)
+	}
+	return strings.Join(do, "; ")
+}
+
+// undoAdvice is how a mount is undone that has no daemon.
+func (st *State) undoAdvice() string {
+	return "s3share unmount " + hint.ShellQuote(st.Dir) + " undoes the dead mount"
 }

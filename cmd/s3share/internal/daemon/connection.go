@@ -42,7 +42,7 @@ func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection 
 	switch {
 	case known.Failing.IsZero():
 	case errors.Is(known.Err, s3backend.BadLogin):
-		c.State, c.Hint = control.Login, d.loginHint(c.Words)
+		c.State = control.Login
 	case isRefusal(known.Err):
 		c.State = control.Refused
 	default:

@@ -169,7 +169,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	}
 	files, err := d.connect(ctx, true)
 	if err != nil {
-		return ui.Explain(d.destination(), err)
+		return ui.Explain(d.settings.Destination(), err)
 	}
 	return d.mount(files)
 }
@@ -183,7 +183,7 @@ func (d *mountDaemon) check(dir string) (err error) {
 		return err
 	}
 	if err := config.FillPaths(d.settings); err != nil {
-		return ui.Explain(d.destination(), err)
+		return ui.Explain(d.settings.Destination(), err)
 	}
 	if err := config.CheckOutside(d.dir, d.settings); err != nil {
 		return err
@@ -208,7 +208,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
-		Source: s.Source(), Options: s.Kernel, Health: d.health, Logger: d.log,
+		Source: s.Source(), Options: s.Kernel, Health: d.health, Reason: d.reason, Logger: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the kernel refused the mount: %w", err)
@@ -276,6 +276,11 @@ func (d *mountDaemon) run(ctx context.Context) error {
 		d.forceUnmount()
 	}
 	d.drainErr = d.finalDrain(ctx)
+	d.noteReasons() // as long as it is known whether S3 can be reached
+	var left *outbox.LeftError
+	if errors.As(d.drainErr, &left) {
+		d.words(left.Left)
+	}
 	ending()
 	if d.drainErr != nil {
 		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.drainErr)

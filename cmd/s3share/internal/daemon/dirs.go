@@ -54,6 +54,9 @@ func (d *mountDaemon) acquireDirs() (err error) {
 		d.made = nil // it is the other daemon's
 		return err
 	}
+	if err := statedir.WriteReasons(s.StateDir, nil); err != nil {
+		return err
+	}
 	if err := statedir.Bind(s); err != nil {
 		return err
 	}
@@ -71,6 +74,16 @@ func (d *mountDaemon) acquireDirs() (err error) {
 func (d *mountDaemon) registerOutbox() {
 	if err := control.Register(d.settings.StateDir); err != nil {
 		d.log.Warn("what this process may leave in the outbox is shown by no status", "err", err)
+	}
+}
+
+// noteReasons leaves in the state directory why what is left was not delivered.
+func (d *mountDaemon) noteReasons() {
+	if d.settings.StateDir == "" {
+		return
+	}
+	if err := statedir.WriteReasons(d.settings.StateDir, control.Undelivered(d.pending())); err != nil {
+		d.log.Warn("why something was not delivered is not remembered", "err", err)
 	}
 }
 

@@ -38,8 +38,16 @@ func (d *mountDaemon) errorText(err error) (w control.Words) {
 // words puts the reasons of files into words, those of doctor and mount: what failed is in
 // Detail then, as the log has it. It changes all and returns it.
 func (d *mountDaemon) words(all []outbox.Status) []outbox.Status {
+	known := d.bucket.Contact()
 	for i := range all {
 		st := &all[i]
+		if known.Offline && isWaiting(*st) {
+			w := d.errorText(known.Err) // whatever failed before
+			st.Reason, st.Hint, st.Code, st.RequestID, st.Err = w.Reason, w.Hint, w.Code, "", nil
+			if detail := hint.OneLine(known.Err.Error()); detail != st.Reason {
+				st.Detail = detail
+			}
+		}
 		if st.Err == nil {
 			continue
 		}
@@ -51,6 +59,21 @@ func (d *mountDaemon) words(all []outbox.Status) []outbox.Status {
 	}
 	return all
 }
+
+// isWaiting reports whether a change is made by itself as soon as S3 can be reached. A rename under
+// way has a reason of its own.
+func isWaiting(st outbox.Status) bool {
+	switch st.State {
+	case outbox.Sealed, outbox.Uploading:
+		return true
+	case outbox.Removing:
+		return st.Err != nil || st.Reason == ""
+	}
+	return false
+}
+
+// reason is why a file is not delivered, in words; "" where nothing has failed.
+func (d *mountDaemon) reason(st outbox.Status) string { return d.words([]outbox.Status{st})[0].Reason }
 
 // notify tells the desktop of a file.
 func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.Status{st})[0]) }

@@ -21,6 +21,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
+	d.bucket = client // what is found in the outbox is told of at once
 	private, err := s.PrivateNames()
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
-	d.bucket, d.cache = client, files
+	d.cache = files
 	d.noteOwner()
 	d.keepContact()
 	return files, nil

@@ -67,6 +67,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	last, _ := d.deliver(deadline, nil, &tally, bar.Show)
 	bar.End()
 	d.count(&tally, &last)
+	d.noteReasons()
 	ui.PrintDelivered(out, last.Done, last.DoneBytes, tally.Took())
 	beside := d.conflicts("")
 	ui.PrintUndelivered(errs, last.Left)

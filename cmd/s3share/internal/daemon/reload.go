@@ -122,7 +122,7 @@ func (d *mountDaemon) profile() string {
 // destination is where requests go, as it is now.
 func (d *mountDaemon) destination() config.Destination {
 	to := d.settings.Destination()
-	to.Profile = d.profile()
+	to.Profile, to.Dir, to.FixedKeys = d.profile(), d.dir, d.bucket != nil && d.bucket.LoginMethod().Fixed
 	return to
 }
 

@@ -106,7 +106,7 @@ func (d *mountDaemon) handler() http.Handler {
 		_ = json.NewEncoder(w).Encode(st) // whoever asked may be gone
 	})
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
-	mux.HandleFunc("POST /login", d.serveLogin)
+	serveJSON(mux, "/login", d.login)
 	d.serveFiles(mux)
 	return http.MaxBytesHandler(mux, control.MaxRequest)
 }

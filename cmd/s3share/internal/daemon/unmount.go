@@ -134,7 +134,7 @@ func (d *mountDaemon) unmountedEvent() control.Event {
 	e := control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeUnmounted}
 	var left *outbox.LeftError
 	if errors.As(d.drainErr, &left) {
-		e.Left = d.words(left.Left)
+		e.Left = left.Left // in words
 	} else if d.drainErr != nil {
 		e.Error = d.drainErr.Error()
 	}

@@ -39,6 +39,9 @@ func Advice(o outbox.Status, st control.State) string {
 		if st.Paused != nil {
 			return st.Paused.Hint
 		}
+		if st.Connection != nil && st.Connection.State == control.Offline {
+			return "nothing: it goes on by itself when S3 can be reached again"
+		}
 		if o.Reason != "" {
 			return "nothing: it is tried again by itself; s3share retry does so at once"
 		}
@@ -47,13 +50,17 @@ func Advice(o outbox.Status, st control.State) string {
 	default:
 		return ""
 	}
+	then := "s3share retry"
+	if !st.Runs() { // nobody can be asked to
+		then = "mount it again, or run s3share recover"
+	}
 	switch {
 	case o.Code == "EntityTooLarge", o.Code == "KeyTooLongError":
 		return o.Hint // it is another file then
 	case o.Hint != "":
-		return o.Hint + "; then s3share retry"
+		return o.Hint + "; then " + then
 	case o.Code != "":
-		return "s3share retry, once what S3 refuses is mended"
+		return then + ", once what S3 refuses is mended"
 	}
 	return "the bytes are kept where the reason says: copy them from there, and remove this one if they are not wanted"
 }

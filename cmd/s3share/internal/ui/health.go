@@ -80,6 +80,14 @@ func health(st *control.State, w *work) (line []Span, advice string) {
 	if do := st.Advice(); do != "" {
 		advice = do
 	}
+	if st.Runs() && !st.Mounted && (c != nil && c.State == control.Offline || st.Paused != nil || len(w.moving) == 0 && len(w.problems)+len(w.retries) > 0) {
+		end := "s3share unmount --keep " + hint.ShellQuote(st.Dir) + " ends it, and what is left stays in the outbox"
+		if c != nil && c.State == control.Offline || advice == "" {
+			advice = end
+		} else {
+			advice += "; or " + end
+		}
+	}
 	if st.Runs() && !st.Mounted {
 		const draining = "no longer mounted, still delivering"
 		if state.Code == Green || state.Text == "" {

@@ -43,10 +43,24 @@ func loginSentence(t config.Destination, e *s3backend.Error) (cause, hint string
 	return cause, hint
 }
 
+// newLogin is what to do where other credentials are needed, which a person gets as how says.
+func newLogin(t config.Destination, how string) string {
+	switch {
+	case t.FixedKeys && t.Dir != "":
+		return "they come from the environment of the mount: s3share unmount --keep " + hint.ShellQuote(t.Dir) + ", and mount again with new ones"
+	case t.FixedKeys:
+		return "they come from the environment: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if they have one, to new ones"
+	case t.Dir != "":
+		return "s3share login " + hint.ShellQuote(t.Dir) + ", or " + how + ": it goes on by itself"
+	}
+	return how
+}
+
 func refusedLoginSentence(t config.Destination, e *s3backend.Error) (cause, hint string) {
-	renew := "renew them where they are kept"
+	renew, check := newLogin(t, "renew them where they are kept"), newLogin(t, "check the access key where it is kept")
 	if t.Profile != "" {
-		renew = fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way it is had", t.Profile, t.Profile)
+		renew = newLogin(t, fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way you got it", t.Profile, t.Profile))
+		check = newLogin(t, fmt.Sprintf("check the profile %q", t.Profile))
 	}
 	switch e.Code() {
 	case "ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException":
@@ -54,9 +68,9 @@ func refusedLoginSentence(t config.Destination, e *s3backend.Error) (cause, hint
 	case clockSkewCode:
 		return t.ServerName() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
 	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken":
-		return t.ServerName() + " refused the credentials: it does not know the access key", "check the profile, or AWS_ACCESS_KEY_ID"
+		return t.ServerName() + " refused the credentials: it does not know the access key", check
 	case "SignatureDoesNotMatch":
-		return t.ServerName() + " refused the credentials: the secret key is not the access key's", "check the profile, or AWS_SECRET_ACCESS_KEY"
+		return t.ServerName() + " refused the credentials: the secret key is not the access key's", check
 	case "":
 		return noLoginSentence(t, e.Err)
 	}
@@ -71,20 +85,34 @@ func noLoginSentence(t config.Destination, err error) (cause, advice string) {
 		request   *smithy.OperationError
 	)
 	advice = "name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	if t.Dir != "" { // of a mount there were some
+		advice = newLogin(t, "put them where they were")
+	}
 	switch {
+	case errors.Is(err, s3backend.ErrNeedsCode) && t.Dir != "":
+		return "the session has expired, and its role asks for a new MFA code", "s3share login " + hint.ShellQuote(t.Dir) + " asks for it"
 	case errors.Is(err, s3backend.ErrNeedsCode):
 		return "the session has expired, and its role asks for a new MFA code", "s3share mount asks for it at a terminal, and s3share login where it is mounted"
 	case errors.As(err, &noProfile):
 		return fmt.Sprintf("there is no AWS profile %q", noProfile.Profile), "aws configure list-profiles lists them"
 	case errors.As(err, &staleSSO):
 		if t.Profile == "" {
-			return "the login has expired", "renew it with aws sso login"
+			return "the login has expired", newLogin(t, "renew it with aws sso login")
 		}
-		return fmt.Sprintf("the login of the profile %q has expired", t.Profile), "renew it with aws sso login --profile " + t.Profile
+		return fmt.Sprintf("the login of the profile %q has expired", t.Profile), newLogin(t, "renew it with aws sso login --profile "+t.Profile)
 	case errors.As(err, &request) && request.Service() == "ec2imds": // what the chain asks last
 		return "no credentials are found: not in the environment, not in a profile", advice
 	}
 	return fmt.Sprintf("no usable credentials: %v", hint.Innermost(err)), advice
+}
+
+// serverOf names who was asked: S3, or the service of AWS that gives out the credentials.
+func serverOf(t config.Destination, err error) string {
+	var request *smithy.OperationError
+	if errors.As(err, &request) && request.Service() != "S3" {
+		return "the service of AWS that gives out credentials (" + request.Service() + ")"
+	}
+	return t.ServerName()
 }
 
 // otherSentence returns the cause of an error without a kind, mostly the network, and of what
@@ -98,6 +126,7 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 	)
 	err := e.Err
 	code := e.Code()
+	server := serverOf(t, err)
 	switch code {
 	case "KeyTooLongError":
 		return "the name of " + object + " is too long for S3", "give it a shorter name"
@@ -113,13 +142,13 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 	case errors.As(err, &dns):
 		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing answers at " + t.ServerName(), "check the endpoint's address and port, and that the server runs"
+		return "nothing answers at " + server, "check the endpoint's address and port, and that the server runs"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return t.ServerName() + " cannot be reached", "check the network"
+		return server + " cannot be reached", "check the network"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
-		return "no answer from " + t.ServerName() + " in time", "check the endpoint and the network"
+		return "no answer from " + server + " in time", "check the endpoint and the network"
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
-		return fmt.Sprintf("the certificate of %s is not trusted: %v", t.ServerName(), hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+		return fmt.Sprintf("the certificate of %s is not trusted: %v", server, hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
 	}
 	if e.Op == "Open" { // in s3backend's own words
 		return err.Error(), ""
@@ -128,7 +157,7 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 		if err == nil {
 			err = e.Kind
 		}
-		return fmt.Sprintf("%s to %s failed: %v", e.Op, t.ServerName(), hint.Innermost(err)), ""
+		return fmt.Sprintf("%s to %s failed: %v", e.Op, server, hint.Innermost(err)), ""
 	}
 	what := cmp.Or(code, fmt.Sprintf("status %d", e.Status()))
 	var api smithy.APIError

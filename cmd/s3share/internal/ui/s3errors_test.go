@@ -82,6 +82,39 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestOneHintForALogin: whoever tells of refused credentials, of the exchange or of a file, says to do
+// the same: what helps where the credentials come from.
+func TestOneHintForALogin(t *testing.T) {
+	const dir = "/home/ann/my exchange"
+	for _, code := range []string{"ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurity", ""} {
+		for _, of := range []config.Destination{
+			{}, {Profile: "p"}, {FixedKeys: true}, {Dir: dir}, {Dir: dir, Profile: "p"}, {Dir: dir, FixedKeys: true},
+		} {
+			err := &s3backend.Error{Op: "PutObject", Key: "Delivery/a", Kind: s3backend.BadLogin, Err: &smithy.GenericAPIError{Code: code}}
+			if code == "" {
+				err.Err = errors.New("process exited with 3")
+			}
+			_, got := hint.ExitCode(Explain(of, err))
+			if _, file := ExplainFile(of, "Delivery/a", err); file != got {
+				t.Errorf("%s, %+v: %q of a file, and %q of the exchange", code, of, file, got)
+			}
+			for part, want := range map[string]bool{
+				"s3share login '/home/ann/my exchange'":          of.Dir != "" && !of.FixedKeys,
+				"s3share unmount --keep '/home/ann/my exchange'": of.Dir != "" && of.FixedKeys,
+				"set AWS_ACCESS_KEY_ID and":                      of.Dir == "" && of.FixedKeys || of.Dir == "" && code == "",
+			} {
+				if strings.Contains(got, part) != want {
+					t.Errorf("%q, %+v: the hint is %q; it has %q: %v", code, of, got, part, !want)
+				}
+			}
+		}
+	}
+	sts := &s3backend.Error{Op: "Open", Err: &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: syscall.ECONNREFUSED}}
+	if told := Explain(config.Destination{}, sts).Error(); told != "nothing answers at the service of AWS that gives out credentials (STS)" {
+		t.Errorf("of a service that is away: %q", told)
+	}
+}
+
 func TestTell(t *testing.T) {
 	for _, tt := range []struct {
 		err  error

@@ -55,10 +55,14 @@ func ReasonText(st outbox.Status) string {
 
 // ReasonIn is the ReasonText of a file of st, and that nobody delivers what waits.
 func ReasonIn(st *control.State, o outbox.Status) string {
-	if st.Daemon == control.DaemonEnded && o.Reason == "" && (o.State == outbox.Sealed || o.State == outbox.Removing) {
-		return stateWords[o.State] + ", but its daemon has ended"
+	if st.Daemon != control.DaemonEnded || o.State != outbox.Sealed && o.State != outbox.Removing {
+		return ReasonText(o)
 	}
-	return ReasonText(o)
+	text := stateWords[o.State] + ", but its daemon has ended"
+	if o.Reason != "" {
+		text += "; until then: " + ReasonText(o)
+	}
+	return text
 }
 
 // PrintStates writes what s3share status tells to out: of each mount and outbox how it is, what
