@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
@@ -32,26 +33,62 @@ func askEach(args []string, what string, timeout time.Duration, begin func(conte
 	if len(places) == 0 && problem == nil {
 		return errNothingMounted
 	}
+	return errors.Join(append(all, askPlaces(ctx, places, what, timeout, begin, say))...)
+}
+
+// askPlaces is askEach where it is known whom to ask.
+func askPlaces(ctx context.Context, places []control.Target, what string, timeout time.Duration, begin func(context.Context, []control.Target) (end func()), say func(p control.Target, a control.FileAnswer) error) error {
 	if begin != nil {
 		defer begin(ctx, places)()
 	}
-	for _, p := range places {
-		if p.Client == nil {
-			all = append(all, say(p, control.FileAnswer{Left: control.Undelivered(p.State.Pending), Conflicts: p.State.Conflicts, File: p.State.File}))
-			continue
+	// All are asked at once, since each may take long, and have their answers said one at a time:
+	// those that are waited for as they come.
+	var (
+		asked  sync.WaitGroup
+		saying sync.Mutex
+	)
+	errs := make([]error, len(places))
+	answers := make([]control.FileAnswer, len(places))
+	answer := func(i int) {
+		if errs[i] == nil {
+			errs[i] = say(places[i], answers[i])
 		}
-		a, err := p.Client.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
-		switch {
-		case ctx.Err() != nil:
-			return hint.ErrInterrupted
-		case err == nil && a.Error != "":
-			err = errors.New(a.Error)
-		case err == nil:
-			err = say(p, a)
-		}
-		all = append(all, err)
 	}
-	return errors.Join(all...)
+	for i, p := range places {
+		asked.Go(func() {
+			answers[i], errs[i] = askOne(ctx, p, what, timeout)
+			if begin != nil {
+				saying.Lock()
+				defer saying.Unlock()
+				answer(i)
+			}
+		})
+	}
+	asked.Wait()
+	if ctx.Err() != nil {
+		return hint.ErrInterrupted
+	}
+	for i := range places {
+		if begin == nil {
+			answer(i)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// askOne asks one daemon, or says what lies in the outbox where there is none.
+func askOne(ctx context.Context, p control.Target, what string, timeout time.Duration) (control.FileAnswer, error) {
+	if p.Client == nil {
+		return control.FileAnswer{Left: control.Undelivered(p.State.Pending), Conflicts: p.State.Conflicts, File: p.State.File}, nil
+	}
+	a, err := p.Client.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
+	if err == nil && a.Error != "" {
+		err = errors.New(a.Error)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot %s %s: %w", requestVerbs[what], p, err)
+	}
+	return a, err
 }
 
 // requestVerbs says what a request is for.

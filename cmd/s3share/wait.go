@@ -26,28 +26,13 @@ other party can read it. What cannot be delivered by waiting is listed with its
 reason, and so is what went beside the other party's version because both have
 changed it, and what S3 refuses to delete: then the exit status is 1. It is 1 as well
 where there is no such file, or where S3 cannot say whether it is delivered. Without an
-argument, wait for every mount of this user.
+argument, wait for every mount of this user: for all of them, also if one cannot deliver
+something.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			progress := &waitProgress{bar: ui.NewProgress(cmd.ErrOrStderr()), out: cmd.OutOrStdout()}
-			return askEach(args, "/wait", timeout, progress.begin, func(p control.Target, a control.FileAnswer) error {
-				progress.answered(p, a)
-				ui.PrintUndelivered(cmd.ErrOrStderr(), a.Left)
-				ui.PrintConflicts(cmd.ErrOrStderr(), a.Conflicts)
-				switch {
-				case len(a.Left) > 0 && p.Client == nil:
-					return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Advice())
-				case len(a.Left) > 0:
-					return hint.With(errors.New(ui.UndeliveredText(p.String(), a.Left, timeout)), ui.UndeliveredHint(a.Left, ""))
-				case len(a.Conflicts) > 0:
-					return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.ConflictsText(a.Conflicts)), ui.ConflictsHint(a.Conflicts))
-				}
-				if p.Client == nil && p.Path == "" { // nothing waits there
-					return nil
-				}
-				return a.File.Problem("wait for", p)
-			})
+			progress := newWaitProgress(cmd.OutOrStdout(), cmd.ErrOrStderr(), timeout)
+			return askEach(args, "/wait", timeout, progress.begin, progress.say)
 		},
 	}
 	addTimeout(cmd.Flags(), &timeout, "")
@@ -57,12 +42,37 @@ argument, wait for every mount of this user.
 // waitProgress shows how far the mounts have come that are waited for, and says at the end what
 // was delivered.
 type waitProgress struct {
-	bar *ui.Progress
-	out io.Writer
+	bar     *ui.Progress
+	out     io.Writer
+	timeout time.Duration // 0 for none
 
 	mu       sync.Mutex // guards the fields below
 	tally    control.Tally
 	finished map[string]bool // by the mountpoint: no more is to be counted there
+}
+
+func newWaitProgress(out, errs io.Writer, timeout time.Duration) *waitProgress {
+	return &waitProgress{bar: ui.NewProgress(errs), out: out, timeout: timeout}
+}
+
+// say lists what is not delivered at p by its daemon's answer, and returns the error for it.
+func (w *waitProgress) say(p control.Target, a control.FileAnswer) error {
+	if p.Client != nil {
+		w.add(p, a.Left, true)
+	}
+	ui.PrintUndelivered(w.bar.Above(), a.Left)
+	ui.PrintConflicts(w.bar.Above(), a.Conflicts)
+	switch {
+	case len(a.Left) > 0 && p.Client == nil:
+		return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Advice())
+	case len(a.Left) > 0:
+		return hint.With(errors.New(ui.UndeliveredText(p.String(), a.Left, w.timeout)), ui.UndeliveredHint(a.Left, ""))
+	case len(a.Conflicts) > 0:
+		return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.ConflictsText(a.Conflicts)), ui.ConflictsHint(a.Conflicts))
+	case p.Client == nil && p.Path == "": // nothing waits there
+		return nil
+	}
+	return a.File.Problem("wait for", p)
 }
 
 // waitInterval lies between two looks.
@@ -110,18 +120,6 @@ func (w *waitProgress) look(ctx context.Context, places []control.Target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bar.Show(w.tally.Event())
-}
-
-// answered takes in what is left where the daemon has answered.
-func (w *waitProgress) answered(p control.Target, a control.FileAnswer) {
-	if p.Client != nil {
-		w.add(p, a.Left, true)
-	}
-	if len(a.Left)+len(a.Conflicts) > 0 { // which is listed now
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.bar.End()
-	}
 }
 
 func (w *waitProgress) add(p control.Target, all []outbox.Status, last bool) {

@@ -103,11 +103,13 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 // uids. It returns ErrNoDaemon if none answers.
 func FindDaemon(ctx context.Context, dir string, uids ...int) (*Client, State, error) {
 	for _, run := range socketDirs(uids) {
-		link := dialUser(filepath.Join(run.path, socketName(dir)), run.uid)
+		socket := filepath.Join(run.path, socketName(dir))
+		link := dialUser(socket, run.uid)
 		st, err := link.Status(ctx)
 		if err == nil && st.Dir == dir {
 			return link, st, nil
 		}
+		removeLeftSocket(socket, run.uid, err)
 		switch {
 		case ctx.Err() != nil:
 			return nil, State{}, hint.ErrInterrupted
@@ -138,9 +140,11 @@ func allDaemons(ctx context.Context, uids ...int) []Target {
 				continue
 			}
 			asked.Go(func() {
-				link := dialUser(filepath.Join(run.path, e.Name()), run.uid)
+				socket := filepath.Join(run.path, e.Name())
+				link := dialUser(socket, run.uid)
 				st, err := link.checkedStatus(ctx)
 				if err != nil {
+					removeLeftSocket(socket, run.uid, err)
 					return
 				}
 				mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -83,6 +84,25 @@ const maxSocketPath = 103
 func socketName(dir string) string {
 	sum := sha256.Sum256([]byte(dir))
 	return hex.EncodeToString(sum[:8]) + ".sock"
+}
+
+// leftSocketAge is how old a socket is that is removed: one that was just made may not be listened
+// on yet.
+const leftSocketAge = time.Minute
+
+// removeLeftSocket removes the control socket of a daemon of this user that was killed: a request to
+// it has failed with err, since nobody listens there.
+func removeLeftSocket(path string, uid int, err error) {
+	if uid != os.Getuid() || !errors.Is(err, syscall.ECONNREFUSED) {
+		return
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket || time.Since(info.ModTime()) < leftSocketAge {
+		return
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == uid {
+		_ = os.Remove(path) // somebody else may have
+	}
 }
 
 // NewSocketPath makes the directory for the socket of the mount on dir.

@@ -66,13 +66,17 @@ func (b *oneBar) pace(left, speed int64) {
 	b.rest.Store(&rest)
 }
 
+// Above is where text goes that is shown above the bar, until it has ended.
+func (b *oneBar) Above() io.Writer {
+	if b.bars != nil {
+		return b.bars
+	}
+	return b.w
+}
+
 // Line prints a line, above the bar if there is one.
 func (b *oneBar) Line(s string) {
-	w := b.w
-	if b.bars != nil {
-		w = b.bars
-	}
-	fmt.Fprintln(w, s)
+	fmt.Fprintln(b.Above(), s)
 }
 
 // End takes the bar away.
