@@ -53,7 +53,8 @@ type Client struct {
 	regionGiven  bool // the region is given, not found out
 	payer        bool // every request says that we pay for it
 	prefix       string
-	notAWS       bool // an endpoint that is not AWS
+	notAWS       bool  // an endpoint that is not AWS
+	largestCopy  int64 // the largest object that is copied by one request
 	log          *slog.Logger
 	owner        atomic.Pointer[string]
 	answer       atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
@@ -126,7 +127,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, regionGiven: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, log: cfg.Logger}
+	c := &Client{loaded: loaded, bucket: cfg.Bucket, regionGiven: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, largestCopy: maxPut, log: cfg.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -16,15 +16,23 @@ import (
 )
 
 const (
-	// copyPart is the least size of a part of a large copy, and copyStreams how
+	// copyPartSize is the least size of a part of a large copy, and copyStreams how
 	// many are under way at once: the bytes do not pass through here.
-	copyPart    = 512 << 20
-	copyStreams = 8
+	copyPartSize = 512 << 20
+	copyStreams  = 8
 )
 
 // CopyPart makes size bytes of src, from off on, part n of the upload, without
 // their passing through here. Stale: the source has changed.
 func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64) (Part, error) {
+	return c.copyPart(ctx, up, n, src, off, size, func(etag string, send func(string) error) error { return send(etag) })
+}
+
+// copyPart is CopyPart. match sends the request on the condition that src has an ETag, or, where
+// the server does not support that, without.
+func (c *Client) copyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64,
+	match func(etag string, send func(etag string) error) error,
+) (Part, error) {
 	const op = "UploadPartCopy"
 	var part Part
 	send := func(etag string) error {
@@ -57,8 +65,8 @@ func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, o
 	}
 	err := c.quirks.source.run(probeAfterUses,
 		func() error { return c.checkSource(ctx, op, src) },
-		func() error { return send(noETag) },
-		func() error { return send(src.ETag) })
+		func() error { return match(noETag, send) },
+		func() error { return match(src.ETag, send) })
 	return part, err
 }
 
@@ -76,8 +84,8 @@ func partSum(s *string) string {
 // do not pass through here. With h nil the source's header is kept, else h
 // replaces it. src needs its Size: above 5 GiB the copy goes by parts.
 func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
-	if src.Size > maxPut {
-		return c.copyLarge(ctx, src, key, h, cond, copyPart)
+	if src.Size > c.largestCopy {
+		return c.copyLarge(ctx, src, key, h, cond, copyPartSize)
 	}
 	const op = "CopyObject"
 	class, err := c.classToKeep(ctx, src, h)
@@ -198,6 +206,11 @@ func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
 	if c.recentHeads.has(src.Key, src.ETag) {
 		return nil
 	}
+	return c.checkSourceNow(ctx, op, src)
+}
+
+// checkSourceNow is checkSource by a request that is sent now.
+func (c *Client) checkSourceNow(ctx context.Context, op string, src Object) error {
 	etag, err := c.currentETag(ctx, src.Key)
 	switch {
 	case errors.Is(err, Denied):
@@ -271,13 +284,19 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 				return nil // another part's failure is the one to return
 			}
 			off := int64(i) * part
-			p, err := c.CopyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off))
+			p, err := c.copyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off), func(etag string, send func(string) error) error {
+				return c.matchSource(gctx, "UploadPartCopy", src, etag, func() bool { return true }, send)
+			})
 			parts[i] = p
 			return err
 		})
 	}
 	if err = g.Wait(); err == nil {
 		err = ctx.Err()
+	}
+	if err == nil && c.notAWS && src.ETag != "" {
+		// The parts may have been copied without a condition.
+		err = c.checkSourceNow(ctx, "UploadPartCopy", src)
 	}
 	var obj Object
 	if err == nil {

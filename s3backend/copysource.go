@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 )
@@ -49,7 +50,10 @@ func (c *Client) matchSource(ctx context.Context, op string, src Object, etag st
 	case !refused && !(isUnmet(err) && inParts(src.ETag) && holds()):
 		return err
 	}
-	if now, look := c.currentETag(ctx, src.Key); look != nil || now != src.ETag {
+	switch now, look := c.currentETag(ctx, src.Key); {
+	case look == nil && now != src.ETag:
+		return &Error{Op: op, Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
+	case look != nil:
 		return err
 	}
 	again := send("")

@@ -130,11 +130,11 @@ func TestAbort(t *testing.T) {
 
 func TestPartSize(t *testing.T) {
 	for _, tt := range []struct{ size, least, want int64 }{
-		{1, copyPart, copyPart},
-		{copyPart * int64(MaxParts), copyPart, copyPart},
-		{copyPart*int64(MaxParts) + 1, copyPart, copyPart + 1},
-		{MaxPartSize * int64(MaxParts), copyPart, MaxPartSize},
-		{MaxPartSize*int64(MaxParts) + 1, copyPart, 0},
+		{1, copyPartSize, copyPartSize},
+		{copyPartSize * int64(MaxParts), copyPartSize, copyPartSize},
+		{copyPartSize*int64(MaxParts) + 1, copyPartSize, copyPartSize + 1},
+		{MaxPartSize * int64(MaxParts), copyPartSize, MaxPartSize},
+		{MaxPartSize*int64(MaxParts) + 1, copyPartSize, 0},
 	} {
 		if got, err := partSize(tt.size, tt.least); got != tt.want || (err != nil) != (tt.want == 0) {
 			t.Errorf("partSize(%d) = %d, %v, want %d", tt.size, got, err, tt.want)
