@@ -124,7 +124,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		kept: map[string]bool{}, removed: map[string]*removedDir{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
-	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger})
+	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.lastRights()})
 	watched := c.grants.Watch(b, c.wasRead)
 	var err error
 	if c.sent, err = ledger.Open(ledgerFile(cfg.StateDir)); err != nil {
@@ -187,7 +187,7 @@ func (c *Cache) Close() error {
 	c.grants.Wait()
 	c.out.Close()
 	c.names.Close()
-	c.KeepListings()
+	c.KeepLast()
 	c.keepDirTimes()
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }

@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/privatedir"
 )
 
@@ -11,7 +13,10 @@ import (
 func (c *Cache) Unreachable(why error) { c.out.Unreachable(why) }
 
 // Reachable is called when S3 can be reached again: what waits is tried at once.
-func (c *Cache) Reachable() { c.out.Reachable() }
+func (c *Cache) Reachable() {
+	c.out.Reachable()
+	c.grants.Reachable()
+}
 
 // listingsFile is the file in a state directory that has the last listings, for a mount that
 // begins while S3 is out of reach.
@@ -32,17 +37,41 @@ func (c *Cache) loadListings() {
 	}
 }
 
-// KeepListings writes the last listings for a later process.
-func (c *Cache) KeepListings() {
+// rightsFile is the file in a state directory that has what the policy granted last: JSON, a
+// grants.FolderRights for each folder.
+const rightsFile = "rights.json"
+
+// lastRights returns what the policy granted an earlier process.
+func (c *Cache) lastRights() map[string]grants.FolderRights {
+	var last map[string]grants.FolderRights
 	err := c.inStateDir(func(dir *privatedir.Dir) error {
-		data, err := c.names.SaveLast()
+		data, err := dir.ReadFile(rightsFile)
 		if err != nil {
 			return err
 		}
-		return dir.WriteFile(listingsFile, data)
+		return json.Unmarshal(data, &last)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.log.Warn("what the policy granted last is not known", "err", err)
+	}
+	return last
+}
+
+// KeepLast writes what was listed last, and what the policy granted, for a later process.
+func (c *Cache) KeepLast() {
+	err := c.inStateDir(func(dir *privatedir.Dir) error {
+		listings, err := c.names.SaveLast()
+		if err == nil {
+			err = dir.WriteFile(listingsFile, listings)
+		}
+		rights, rerr := json.Marshal(c.grants.Last())
+		if rerr == nil {
+			rerr = dir.WriteFile(rightsFile, rights)
+		}
+		return errors.Join(err, rerr)
 	})
 	if err != nil {
-		c.log.Warn("what was listed last is not kept", "err", err)
+		c.log.Warn("what was listed and granted last is not kept", "err", err)
 	}
 }
 

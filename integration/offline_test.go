@@ -343,3 +343,24 @@ func TestMountOffline(t *testing.T) {
 		})
 	}
 }
+
+// TestRightsOffline mounts while S3 is out of reach, where the policy grants no delete: what S3
+// refused the mount before is refused at once.
+func TestRightsOffline(t *testing.T) {
+	t.Parallel()
+	direct := newExchange(t, "article")
+	x, w := direct.over(t)
+	const file = delivery + "file.txt"
+	m := x.mount(client)
+	m.deliver(file, []byte("delivered"))
+	wantErrno(t, "rm", os.Remove(m.path(file)), unix.EACCES)
+	m.unmount()
+	w.cut()
+	n := m.revive(t)
+	wantErrno(t, "rm without a connection", os.Remove(n.path(file)), unix.EACCES)
+	if got := n.read(file); string(got) != "delivered" {
+		t.Errorf("it holds %s", brief(got))
+	}
+	w.heal()
+	n.unmount()
+}

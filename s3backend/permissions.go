@@ -260,6 +260,9 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 	const op = "DeleteObject"
 	if c.notAWS && !c.isVersity(ctx) && c.mayKeepVersions(ctx, prefix) {
+		if err := c.allow(ctx, op); err != nil && c.versions.Load() == versionsUnknown {
+			return err // it may be asked once S3 is back
+		}
 		return ErrUnknown
 	}
 	key, etag := unusedKey(prefix), strconv.Quote(noETag)

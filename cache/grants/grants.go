@@ -29,6 +29,9 @@ type Config struct {
 	Checker  Checker
 	Deleter  Deleter
 	Logger   *slog.Logger
+	// Last is what [Policy.Last] returned in an earlier process, by folder: it counts as long as
+	// S3 cannot be asked.
+	Last map[string]FolderRights
 }
 
 // Deleter asks whether objects may be deleted; *s3backend.Client implements it.
@@ -135,6 +138,9 @@ func (p *Policy) CanDelete(ctx context.Context, key string) error {
 		defer p.mu.Unlock()
 		if r, ok := p.delete[folder]; ok {
 			return r.err
+		}
+		if last := p.cfg.Last[folder].Delete; last != "" {
+			return last.asError("DeleteObject")
 		}
 	}
 	if errors.Is(err, s3backend.ErrUnknown) {

@@ -191,6 +191,7 @@ func (p *Policy) recordAnswer(folder string, q *query, now answer) {
 	first := q.at.IsZero()
 	if errors.Is(now.err, s3backend.ErrOffline) || errors.Is(now.list, s3backend.ErrOffline) {
 		q.running = false // the last answer counts; who waits for the first waits no longer
+		p.useLastLocked(folder, q)
 		q.answeredLocked()
 		return
 	}

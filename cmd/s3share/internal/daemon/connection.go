@@ -66,7 +66,7 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	if d.contact.state = state; state != control.Online {
 		d.cache.Unreachable(known.Err)
 		if before == control.Online {
-			d.cache.KeepListings()
+			d.cache.KeepLast()
 		}
 	}
 	switch {

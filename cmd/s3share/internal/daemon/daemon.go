@@ -108,7 +108,7 @@ type fileCache interface {
 	Drain(context.Context) error
 	DrainLast(context.Context) error
 	Unreachable(why error)
-	KeepListings()
+	KeepLast()
 	Reachable()
 	Close() error
 }

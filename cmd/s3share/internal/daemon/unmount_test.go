@@ -38,7 +38,7 @@ func (f *fakeOwing) Status() []outbox.Status {
 }
 
 func (f *fakeOwing) Paused() error     { return f.paused }
-func (f *fakeOwing) KeepListings()     {}
+func (f *fakeOwing) KeepLast()         {}
 func (f *fakeOwing) Unreachable(error) {}
 func (f *fakeOwing) Reachable()        {}
 
