@@ -127,6 +127,9 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		c.KeepContact(ctx, func(Contact) { cancel() })
 		return c.Contact().Err
 	},
+	"Ask":              func(t *testing.T, c *Client) error { return c.Ask(t.Context()).Err },
+	"Limits":           func(t *testing.T, c *Client) error { c.Limits(); return nil },
+	"SetLimits":        func(t *testing.T, c *Client) error { c.SetLimits(Limits{}); return nil },
 	"Contact":          func(t *testing.T, c *Client) error { return c.Contact().Err },
 	"Moved":            func(t *testing.T, c *Client) error { c.Moved(); return nil },
 	"Counts":           func(t *testing.T, c *Client) error { c.Counts(); return nil },

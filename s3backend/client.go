@@ -40,6 +40,8 @@ type Config struct {
 	// style for a custom endpoint whose host is an IP address or loopback.
 	PathStyle *bool
 
+	Limits Limits // of what all requests send and receive
+
 	Attempts int          // of each request; 0 is the SDK's three
 	Logger   *slog.Logger // requests at debug level; nil: none
 }
@@ -165,7 +167,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 }
 
 func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
-	c.http = newWatched(transportOf(loaded))
+	c.http = newWatched(transportOf(loaded), cfg.Limits)
 	o.HTTPClient = c.http
 	// The checksums are ours (checksum.go). The SDK's would come as a trailer,
 	// which not every server takes.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+
+	"github.com/s3share/s3share/s3backend/bandwidth"
 )
 
 const (
@@ -138,10 +140,13 @@ type watched struct {
 	quiet  time.Duration
 	slow   time.Duration
 	moved  atomic.Int64
+
+	upload, download *bandwidth.Limiter
 }
 
-func newWatched(t *http.Transport) *watched {
+func newWatched(t *http.Transport, limits Limits) *watched {
 	return &watched{
+		upload: bandwidth.New(limits.Upload), download: bandwidth.New(limits.Download),
 		quiet: quiet,
 		slow:  quietServerWork,
 		client: &http.Client{
@@ -159,6 +164,10 @@ func (w *watched) Do(req *http.Request) (*http.Response, error) {
 	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
 		limit = w.slow
 	}
+	large, err := w.waitToSend(req, op)
+	if err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	ctx, cancel := context.WithCancelCause(req.Context())
 	dog := &watchdog{limit: limit, cancel: cancel, moved: &w.moved}
@@ -171,16 +180,21 @@ func (w *watched) Do(req *http.Request) (*http.Response, error) {
 			dog.touch(0)
 		},
 	})
-	resp, err := w.client.Do(req.WithContext(ctx))
+	req = req.WithContext(ctx)
+	if large {
+		req.Body = &limitedBody{ReadCloser: req.Body, ctx: ctx, dog: dog, limiter: w.upload}
+	}
+	resp, err := w.client.Do(req)
 	dog.timer.Stop()
 	if err != nil {
 		err = stalled(ctx, err)
 		cancel(nil)
 		return nil, err
 	}
-	body := &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog, room: mostReply}
+	body := &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog, room: mostReply, limiter: w.download}
 	if content := op == "GetObject" || op == "" && req.Method == http.MethodGet; content && resp.StatusCode/100 == 2 {
 		body.room = 0
+		body.small = resp.ContentLength >= 0 && resp.ContentLength <= bandwidth.SmallBody
 	}
 	if req.Method == http.MethodGet || req.Method == http.MethodHead { // nothing was sent meanwhile
 		body.waited = time.Since(began)
@@ -217,6 +231,9 @@ type watchedBody struct {
 	waited time.Duration // since the last step, the wait for the headers included
 	got    int           // bytes since then
 	room   int64         // how many may still come; 0 for any number, -1 for none
+
+	limiter *bandwidth.Limiter
+	small   bool // content that does not wait behind large bodies
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
@@ -226,6 +243,10 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	}
 	if b.room > 0 {
 		p = p[:min(int64(len(p)), b.room)]
+	}
+	content := b.room == 0
+	if content && !b.small {
+		p = p[:b.limiter.Step(len(p))]
 	}
 	began := time.Now()
 	b.dog.timer.Reset(max(0, b.dog.limit-b.waited))
@@ -241,11 +262,27 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.got += n; b.got >= readStep {
 		b.waited, b.got = 0, 0
 	}
+	if held := b.hold(content, n); err == nil {
+		err = held
+	}
 	if err != nil {
 		err = stalled(b.ctx, err)
 		b.dog.cancel(nil)
 	}
 	return n, err
+}
+
+// hold counts n bytes that were read. Those of an object's content wait for the limit, while the
+// watchdog does not run; a program waits for all others.
+func (b *watchedBody) hold(content bool, n int) error {
+	switch {
+	case !content:
+		b.limiter.Charge(n)
+		return nil
+	case b.small:
+		return b.limiter.Wait(b.ctx, n)
+	}
+	return b.limiter.WaitInTurn(b.ctx, n)
 }
 
 func (b *watchedBody) Close() error {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3share/s3share/s3backend/bandwidth"
 )
 
 // hurry makes a client lose its patience after d.
@@ -115,7 +117,7 @@ func TestReaderTakesItsTime(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		dog := &watchdog{limit: quiet, cancel: cancel, moved: new(atomic.Int64)}
 		dog.timer = time.AfterFunc(quiet, func() { cancel(errStalled) })
-		b := &watchedBody{ReadCloser: &stuck{left: 2, done: ctx.Done()}, ctx: ctx, dog: dog}
+		b := &watchedBody{ReadCloser: &stuck{left: 2, done: ctx.Done()}, ctx: ctx, dog: dog, limiter: bandwidth.New(0)}
 		p := make([]byte, 1)
 		for i := range 2 {
 			if _, err := b.Read(p); err != nil {

@@ -57,6 +57,8 @@ var wrongInvocations = []wrongInvocation{
 	{line: "mount --bucket team-exchange --memory lots empty", code: usage},
 	{line: "mount --bucket team-exchange --cache-size -1G empty", code: usage},
 	{line: "mount --bucket team-exchange --stage-size 10X empty", code: usage},
+	{line: "mount --bucket team-exchange --limit-upload fast empty", code: usage},
+	{line: "put q3.csv Delivery --limit-upload 5", code: usage},
 	{line: "mount --bucket team-exchange --uid ann empty", code: usage},
 	{line: "mount --bucket team-exchange --umask 999 empty", code: usage},
 	{line: "mount --bucket team-exchange --umask 777 empty", code: usage},

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/s3share/s3share/s3backend/bandwidth"
 )
 
 // parseSize reads a number of bytes as dd(1) does: K, M, G and T, alone or
@@ -35,4 +37,33 @@ func parseSize(text string) (int64, error) {
 		return 0, fmt.Errorf("%q is too large", text)
 	}
 	return int64(n), nil
+}
+
+// byteRate is a number of bytes a second that is written like 5M; 0 is no limit.
+type byteRate int64
+
+func (r *byteRate) UnmarshalText(text []byte) error {
+	n, err := parseRate(string(text))
+	*r = byteRate(n)
+	return err
+}
+
+// parseRate reads a number of bytes a second as parseSize does. 0 and none are no limit.
+func parseRate(text string) (int64, error) {
+	if text == "none" {
+		return 0, nil
+	}
+	n, err := parseSize(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no rate; write it in bytes a second, like 5M or 500K, or none", text)
+	}
+	return n, checkRate(n)
+}
+
+// checkRate refuses a rate that is most probably written without its unit.
+func checkRate(n int64) error {
+	if n < 0 || n > 0 && n < bandwidth.MinRate {
+		return fmt.Errorf("%d bytes a second is below the lowest rate, %dK; write it like 5M or 500K, or none", n, bandwidth.MinRate>>10)
+	}
+	return nil
 }

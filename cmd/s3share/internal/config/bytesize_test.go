@@ -20,3 +20,21 @@ func TestParseSize(t *testing.T) {
 		}
 	}
 }
+
+func TestParseRate(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want int64 // -1: an error
+	}{
+		{"none", 0}, {"0", 0}, {"5M", 5 << 20}, {"500KB", 500000}, {"10K", 10 << 10}, {"10240", 10240},
+		{"5", -1}, {"9K", -1}, {"", -1}, {"-1M", -1}, {"5M/s", -1}, {"None", -1}, {"5Mbit", -1}, {"inf", -1},
+	} {
+		got, err := parseRate(tt.text)
+		if err != nil {
+			got = -1
+		}
+		if got != tt.want {
+			t.Errorf("parseRate(%q) = %d, %v, want %d", tt.text, got, err, tt.want)
+		}
+	}
+}

@@ -177,6 +177,9 @@ func (s *Settings) check() (all []checkedKey) {
 			all = append(all, checkedKey{key, err})
 		}
 	}
+	for key, rate := range map[string]byteRate{"limit-upload": s.Upload, "limit-download": s.Download} {
+		all = append(all, checkedKey{key, prefixed(key, checkRate(int64(rate)))})
+	}
 	return all
 }
 

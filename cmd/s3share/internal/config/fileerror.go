@@ -144,6 +144,11 @@ func wrongKind(at, key, value string) error {
 				advice = "write it like " + key + " = \"512MiB\""
 			}
 			kind = "a size in quotes, or a number of bytes"
+		case "RATE":
+			if _, err := parseRate(bare); err != nil {
+				advice = "write it like " + key + " = \"5M\""
+			}
+			kind = "a rate in quotes, or a number of bytes a second"
 		}
 	}
 	return hint.With(fmt.Errorf("%s: %s has to be %s, not %s", at, key, kind, value), advice)

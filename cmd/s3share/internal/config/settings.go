@@ -41,6 +41,8 @@ type Settings struct {
 	CacheSize  byteSize `toml:"cache-size"`
 	Memory     byteSize `toml:"memory"`
 	StageSize  byteSize `toml:"stage-size"`
+	Upload     byteRate `toml:"limit-upload"`
+	Download   byteRate `toml:"limit-download"`
 	UID        uint32   `toml:"uid"`
 	GID        uint32   `toml:"gid"`
 	Umask      modeBits `toml:"umask"`
@@ -73,7 +75,13 @@ func (s *Settings) Backend() s3backend.Config {
 	return s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
 		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + hint.VersionText(),
+		Limits: s.Limits(),
 	}
+}
+
+// Limits are the rates at which all requests together may send and receive.
+func (s *Settings) Limits() s3backend.Limits {
+	return s3backend.Limits{Upload: int64(s.Upload), Download: int64(s.Download)}
 }
 
 // A setting is one field of settings: how it is named and how it is read. Its name
@@ -117,6 +125,8 @@ var settingTable = []setting{
 	{"cache-size", "SIZE", "most bytes of the disk cache, 0 for none (default: 10GiB)", sizeField(func(s *Settings) *byteSize { return &s.CacheSize })},
 	{"memory", "SIZE", "most bytes of cached blocks in memory (default: 96MiB)", sizeField(func(s *Settings) *byteSize { return &s.Memory })},
 	{"stage-size", "SIZE", "most bytes staged for delivery (default: what the disk has, less a reserve)", sizeField(func(s *Settings) *byteSize { return &s.StageSize })},
+	{"limit-upload", "RATE", "most bytes a second that are sent, like 5M (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Upload })},
+	{"limit-download", "RATE", "most bytes a second that are received (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Download })},
 	{"uid", "UID", "who owns the files (default: you)", idField(func(s *Settings) *uint32 { return &s.UID })},
 	{"gid", "GID", "the files' group (default: yours)", idField(func(s *Settings) *uint32 { return &s.GID })},
 	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
@@ -232,6 +242,10 @@ func boolField(field func(*Settings) *bool) func(*Settings, string) error {
 }
 
 func sizeField(field func(*Settings) *byteSize) func(*Settings, string) error {
+	return func(s *Settings, v string) error { return field(s).UnmarshalText([]byte(v)) }
+}
+
+func rateField(field func(*Settings) *byteRate) func(*Settings, string) error {
 	return func(s *Settings, v string) error { return field(s).UnmarshalText([]byte(v)) }
 }
 

@@ -92,6 +92,8 @@ type bucket interface {
 	KeepContact(ctx context.Context, changed func(s3backend.Contact))
 	Moved() int64
 	Abilities() []s3backend.Ability
+	Limits() s3backend.Limits
+	SetLimits(s3backend.Limits)
 }
 
 // fileCache is what a daemon asks of its cache; *cache.Cache implements it.

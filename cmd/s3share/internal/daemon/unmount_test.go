@@ -99,6 +99,8 @@ func (f fakeBucket) Ask(context.Context) s3backend.Contact                { retu
 func (f fakeBucket) Check(context.Context) (s3backend.Contact, error)     { return f.known, nil }
 func (fakeBucket) Moved() int64                                           { return 0 }
 func (fakeBucket) Abilities() []s3backend.Ability                         { return nil }
+func (fakeBucket) Limits() s3backend.Limits                               { return s3backend.Limits{} }
+func (fakeBucket) SetLimits(s3backend.Limits)                             {}
 
 func (fakeBucket) Bucket() string                           { return "team" }
 func (fakeBucket) Region() string                           { return "r" }
