@@ -35,6 +35,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
+	"github.com/s3share/s3share/cache/rate"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -96,7 +97,7 @@ type Cache struct {
 	running     int      // requests under way
 	pending     []*fetch // fetches of demand reads that wait for a stream
 	speed       speed
-	bandwidth   bandwidth
+	bandwidth   rate.Peak              // of what comes from the source
 	sequences   map[*sequence]struct{} // of all Readers
 	active      int                    // of them, those read lately; see activeLocked
 	counted     int64                  // when active was counted
@@ -156,6 +157,7 @@ func New(src Source, cfg Config) (*Cache, error) {
 		sequences: make(map[*sequence]struct{}),
 		aheadMax:  max(1, n*5/6),
 	}
+	c.bandwidth.Start(c.born)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.used, _ = simplelru.NewLRU[*block, struct{}](n, nil)
 	c.unread, _ = simplelru.NewLRU[*block, struct{}](n, nil)

@@ -174,7 +174,7 @@ func (c *Cache) fill(f *fetch) error {
 // receivedLocked counts bytes that came from the source.
 func (c *Cache) receivedLocked(n int64) {
 	c.stats.Fetched += n
-	c.bandwidth.add(c.now(), n)
+	c.bandwidth.Add(time.Now(), n)
 }
 
 // nextBlock is the one that f fills next, nil for none.

@@ -33,11 +33,11 @@ const (
 // singleLocked reports whether one connection is enough for each reader.
 func (c *Cache) singleLocked() bool {
 	s := &c.speed
-	if s.perMiB == 0 {
+	if !s.transfer.Known() {
 		return false
 	}
-	rate := int64(time.Second/s.perMiB) << 20
-	if s.latency <= nearby {
+	rate := s.transfer.Rate()
+	if s.latency.Mean() <= nearby {
 		rate *= int64(c.activeLocked())
 	}
 	if s.single {

@@ -1,6 +1,9 @@
 package content
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// minWindow is what the first of a sequence of reads fetches. It is small, as
@@ -15,6 +18,16 @@ const (
 
 	maxSequences = 4  // at a time on one Reader: several tracks of one file, or threads
 	maxStrays    = 16 // reads in no sequence that end those not read meanwhile
+)
+
+// On a slow connection, what is fetched ahead of a reader takes from what is read next, and is
+// in vain when the program stops or jumps. So no more is fetched ahead than comes in a few
+// seconds at the recent bandwidth.
+const (
+	// aheadSeconds is how long it may take until all that is ahead of readers has come.
+	aheadSeconds = 4
+	// aheadParts is in how many requests at a time: connections may have limits of their own.
+	aheadParts = 16
 )
 
 // sequence is a place in an object that moves forward as a Reader reads, and
@@ -178,7 +191,7 @@ func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
 		largest = maxFetchNear
 	}
 	parts := int64(4) // so many at a time at least
-	if rate := c.bandwidth.rate(c.now()); rate > 0 {
+	if rate := c.bandwidth.Rate(time.Now()); rate > 0 {
 		if brings := max(2*minWindow, rate*aheadSeconds); brings < most {
 			most, parts = brings, aheadParts
 		}
@@ -190,7 +203,7 @@ func (c *Cache) sharesLocked(q *sequence) (size, request int64) {
 		parts = 2 // as many as memory allows
 	}
 	request = min(largest, max(size/parts, min(minWindow, size)))
-	if c.speed.perMiB == 0 && q.ahead-q.begin >= minWindow && minWindow/4 <= q.next-q.begin && q.next-q.begin <= minWindow {
+	if !c.speed.transfer.Known() && q.ahead-q.begin >= minWindow && minWindow/4 <= q.next-q.begin && q.next-q.begin <= minWindow {
 		size, request = minWindow+secondFetch, secondFetch // and then it is known
 	}
 	return size, max(blockSize, request&^(blockSize-1))

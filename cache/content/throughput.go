@@ -1,12 +1,17 @@
 package content
 
-import "time"
+import (
+	"time"
 
-// speed is what requests have taken lately.
+	"github.com/s3share/s3share/cache/rate"
+)
+
+// speed is how requests have gone lately. What comes of all together is measured by
+// Cache.bandwidth: it does not tell how many requests that takes.
 type speed struct {
-	latency time.Duration // until the first byte
-	perMiB  time.Duration // from then on; zero until a request has been measured
-	single  bool          // one connection was enough for each reader
+	latency  rate.Average[time.Duration] // until the first byte
+	transfer rate.Requests               // from then on
+	single   bool                        // one connection was enough for each reader
 }
 
 // pace is how a request goes, while it does not wait for room.
@@ -33,13 +38,8 @@ func (s *speed) note(latency, transfer time.Duration, n int64) {
 	if n < 512<<10 {
 		return // too short to tell
 	}
-	perMiB := max(1, time.Duration(int64(transfer)*(1<<20)/n))
-	if s.perMiB == 0 {
-		s.latency, s.perMiB = latency, perMiB
-		return
-	}
-	s.latency += (latency - s.latency) / 8
-	s.perMiB += (perMiB - s.perMiB) / 8
+	s.latency.Add(latency, 8)
+	s.transfer.Add(n, transfer, 8)
 }
 
 // wanted is the throughput to aim at, in bytes a second: what a FUSE mount can
@@ -50,10 +50,10 @@ const wanted = 2 << 30
 // throughput, of at most limit. Servers limit each connection, so on a long way
 // the number of requests decides, not their size; but fewer cost less.
 func (s *speed) streams(limit int) int {
-	if s.perMiB == 0 {
+	if !s.transfer.Known() {
 		return limit
 	}
-	one := s.latency + maxFetch>>20*s.perMiB
+	one := s.latency.Mean() + s.transfer.Time(maxFetch)
 	n := int(one.Seconds()*wanted/maxFetch) + 1
 	return min(max(n, 4), limit)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/stage"
+	"github.com/s3share/s3share/cache/rate"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -108,7 +109,7 @@ type sending struct {
 	sendsAll    atomic.Bool
 	sent        atomic.Int64 // bytes
 	inFlight    atomic.Int64 // bytes that requests without an answer have read
-	throughput  throughput
+	throughput  rate.Meter
 
 	materializing   bool        // the base is being copied here
 	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write

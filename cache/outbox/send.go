@@ -42,7 +42,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 		}
 	}
 	ticket.OnRead(it.moved)
-	it.throughput.begin()
+	it.throughput.Start()
 	obj, err := it.o.bucket.Put(ctx, a.key, it.stage.Body(0, size, ticket), size, a.header, cond)
 	ticket.Done(err)
 	if err == nil {
@@ -94,7 +94,7 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 func (it *Item) moved(n int64) {
 	it.inFlight.Add(n)
 	if n > 0 {
-		it.throughput.add(n)
+		it.throughput.Add(n)
 	}
 }
 
@@ -191,7 +191,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	}
 	defer func() { ticket.Done(err) }()
 	ticket.OnRead(it.moved)
-	it.throughput.begin()
+	it.throughput.Start()
 	seq := it.seq() // what is written from now on is sent again
 	var got s3backend.Part
 	if p.Copied {
@@ -215,7 +215,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	}
 	it.sent.Add(p.N)
 	if p.Copied {
-		it.throughput.add(p.N)
+		it.throughput.Add(p.N)
 	}
 	up.add(sentPart{Part: p, seq: seq, s3: got})
 	return nil

@@ -207,7 +207,7 @@ func (it *Item) Status() Status {
 		st.State = Uploading // its parts, while it settles
 	}
 	if st.State == Open || st.State == Uploading {
-		st.Speed = it.throughput.rate()
+		st.Speed = it.throughput.Rate()
 		st.InFlight = max(0, min(size-st.Sent, it.inFlight.Load()))
 	}
 	switch {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/meta"
+	"github.com/s3share/s3share/cache/rate"
 )
 
 const (
@@ -44,12 +45,12 @@ type Names interface {
 type stream struct {
 	prefix string
 	order  order
-	files  []meta.Entry // in this order, around where the program is
-	next   int          // in files, behind the furthest that was opened
-	ahead  int          // in files, behind the last that was fetched ahead
-	run    int          // files opened
-	missed int          // files left out
-	pace   time.Duration
+	files  []meta.Entry                // in this order, around where the program is
+	next   int                         // in files, behind the furthest that was opened
+	ahead  int                         // in files, behind the last that was fetched ahead
+	run    int                         // files opened
+	missed int                         // files left out
+	pace   rate.Average[time.Duration] // between two files opened
 	last   time.Time
 	tree   bool // it came from another directory
 	beyond bool // it went on in the next directory before it was at its end
@@ -189,10 +190,7 @@ func (s *stream) advance(name string, now time.Time) bool {
 		s.next = i + 1
 	}
 	s.run++
-	if s.pace == 0 {
-		s.pace = now.Sub(s.last)
-	}
-	s.pace += (now.Sub(s.last) - s.pace) / 8
+	s.pace.Add(now.Sub(s.last), 8)
 	s.last = now
 	return true
 }
@@ -209,8 +207,8 @@ func (t *Tracker) limit(s *stream) int {
 	if s.run == minRun {
 		most = firstAhead
 	}
-	if s.pace > 0 {
-		most = int(min(time.Duration(most), t.fresh/2/s.pace))
+	if pace := s.pace.Mean(); pace > 0 {
+		most = int(min(time.Duration(most), t.fresh/2/pace))
 	}
 	return most
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/rate"
 )
 
 const (
@@ -61,7 +62,7 @@ type Limiter struct {
 	withBody   int // those of them that send bytes
 	unsent     int64
 	throughput throughput
-	perByte    float64 // nanoseconds that a request took for a byte, of late; 0: unknown
+	ended      rate.Requests // of those with a body of a part at least
 }
 
 // New returns a Limiter of at most max requests at once.
@@ -138,11 +139,7 @@ func (l *Limiter) done(t *Ticket, err error) {
 	if err == nil {
 		l.progressLocked(t, t.n)
 		if t.n >= parts.Size {
-			perByte := float64(time.Since(t.began)) / float64(t.n)
-			if l.perByte == 0 {
-				l.perByte = perByte
-			}
-			l.perByte += (perByte - l.perByte) / 4
+			l.ended.Add(t.n, time.Since(t.began), 4)
 		}
 	}
 	l.endLocked(t)
@@ -217,7 +214,7 @@ func (l *Limiter) admitLocked() {
 func (l *Limiter) FitsWithin(n int64, d time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.perByte > 0 && float64(n)*l.perByte <= float64(d)
+	return l.ended.Known() && l.ended.Time(n) <= d
 }
 
 // withdrawLocked removes a ticket from those that wait, and reports whether it was one.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 
+	"github.com/s3share/s3share/cache/rate"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
@@ -62,17 +63,17 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	}
 }
 
-func TestSpeedometer(t *testing.T) {
-	var s speedometer
+func TestSpeedOfTransfer(t *testing.T) {
+	var w rate.Window
 	at := time.Unix(1000, 0)
 	for i := range int64(300) {
 		at = at.Add(200 * time.Millisecond)
-		speed := s.of(at, i*100)
+		speed := speedOf(&w, at, i*100)
 		if want := int64(500); i > 5 && speed != want || i < 5 && speed != 0 {
 			t.Fatalf("after %d looks the speed is %d, want %d", i+1, speed, want)
 		}
 	}
-	if speed := s.of(at.Add(time.Minute), 299*100); speed != 0 {
+	if speed := speedOf(&w, at.Add(time.Minute), 299*100); speed != 0 {
 		t.Errorf("once it stands still for a minute the speed is %d", speed)
 	}
 }

@@ -3,9 +3,9 @@ package ui
 import (
 	"fmt"
 	"io"
-	"math"
 	"time"
 
+	"github.com/s3share/s3share/cache/rate"
 	"github.com/s3share/s3share/cache/transfer"
 )
 
@@ -31,7 +31,7 @@ func NewTransferBar(w io.Writer, past string) *TransferBar {
 	b.stop, b.done = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(b.done)
-		var speed speedometer
+		var window rate.Window
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
 		for {
@@ -41,7 +41,7 @@ func NewTransferBar(w io.Writer, past string) *TransferBar {
 			case <-tick.C:
 				all := b.Meter.Bytes.Load()
 				moved := min(b.Meter.Moved.Load(), all)
-				b.pace(all-moved, speed.of(time.Now(), moved))
+				b.pace(all-moved, speedOf(&window, time.Now(), moved))
 				b.set(moved, all)
 			}
 		}
@@ -58,26 +58,12 @@ func (b *TransferBar) End() {
 	b.oneBar.End()
 }
 
-// speedSpan is the time over which a speedometer measures.
-const speedSpan = 10 * time.Second
-
-// speedometer measures how fast a count grows. The zero one is ready.
-type speedometer struct{ looks []look }
-
-type look struct {
-	at time.Time
-	n  int64
-}
-
-// of takes in the count at a time, and returns its growth in a second, of late.
-func (s *speedometer) of(at time.Time, n int64) int64 {
-	s.looks = append(s.looks, look{at, n})
-	for len(s.looks) > 2 && at.Sub(s.looks[1].at) > speedSpan {
-		s.looks = s.looks[1:]
-	}
-	took := at.Sub(s.looks[0].at)
-	if took < time.Second { // of a moment nothing can be told
+// speedOf records that n bytes have moved so far, and returns how many do in a second; 0 while
+// that is not known.
+func speedOf(w *rate.Window, now time.Time, n int64) int64 {
+	w.Set(now, n)
+	if _, took := w.Last(now); took < time.Second { // too short to show
 		return 0
 	}
-	return int64(math.Round(float64(n-s.looks[0].n) / took.Seconds()))
+	return w.Rate(now)
 }
