@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
+	"github.com/s3share/s3share/cache/content/prefetch"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -31,6 +32,17 @@ func (v *version) count() int64 { return (v.obj.Size + blockSize - 1) / blockSiz
 
 // length is the size of block i in bytes.
 func (v *version) length(i int64) int64 { return min(blockSize, v.obj.Size-i*blockSize) }
+
+// State implements prefetch.Blocks.
+func (v *version) State(i int64) prefetch.State {
+	switch {
+	case v.blocks[i] != nil:
+		return prefetch.Here
+	case v.onDisk(i):
+		return prefetch.OnDisk
+	}
+	return prefetch.Missing
+}
 
 // onDisk reports whether block i can be read from the disk cache.
 func (v *version) onDisk(i int64) bool { return v.disk != nil && v.disk.Has(i) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
+	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
 // A read of a large object that follows no other gets the bytes that it asks for and no
@@ -23,7 +24,7 @@ const (
 // be one request of its own, and takes a stream for it if so.
 func (r *Reader) bypassLocked(q *sequence, off, end int64) bool {
 	c, v := r.c, r.v
-	if q != nil || end-off > maxBypass || v.obj.Size <= minWindow || c.running >= c.streams || len(c.pending) > 0 {
+	if q != nil || end-off > maxBypass || v.obj.Size <= prefetch.MinWindow || c.running >= c.streams || len(c.pending) > 0 {
 		return false
 	}
 	from, to := off/blockSize, diskcache.BlocksIn(end)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/s3share/s3share/cache/content/prefetch"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -307,13 +308,13 @@ func TestSequenceEnds(t *testing.T) {
 	r := c.Open(object("a", 4<<30))
 	defer r.Close()
 	check(t, r, 0, 4096)
-	for i := range int64(2 * maxStrays) {
+	for i := range int64(2 * prefetch.MaxStrays) {
 		check(t, r, (i+1)*97<<20, 4096)
 	}
 	if len(r.sequences) != 0 {
-		t.Errorf("%d sequences after %d reads elsewhere, want none", len(r.sequences), 2*maxStrays)
+		t.Errorf("%d sequences after %d reads elsewhere, want none", len(r.sequences), 2*prefetch.MaxStrays)
 	}
-	if got, want := b.bytes.Load(), int64(minWindow+2*maxStrays*4096); got != want {
+	if got, want := b.bytes.Load(), int64(prefetch.MinWindow+2*prefetch.MaxStrays*4096); got != want {
 		t.Errorf("%d bytes fetched, want %d", got, want)
 	}
 }

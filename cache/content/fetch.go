@@ -8,15 +8,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
-)
-
-const (
-	// maxFetch is the most that one request asks for where many of them make it
-	// fast. Larger ones are hardly faster, and each holds half of its bytes, on
-	// the average, until its reader has come there.
-	maxFetch = 8 << 20
-	// maxFetchNear is the most where few requests are as fast as many.
-	maxFetchNear = 16 << 20
+	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
 // fetch fills a run of consecutive blocks, one after the other. Its
@@ -40,11 +32,14 @@ type fetch struct {
 	cancelled bool
 }
 
+// end is where its blocks end, in bytes.
+func (f *fetch) end() int64 { return (f.blocks[0].index + int64(len(f.blocks))) * blockSize }
+
 // startLocked begins a fetch of the missing blocks of v from index from on, to
 // before end at most, and returns it; from is missing. The blocks before soon are
 // going to be read at once.
 func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) *fetch {
-	f := &fetch{v: v, owner: owner, long: end-from > maxFetchNear/blockSize}
+	f := &fetch{v: v, owner: owner, long: end-from > prefetch.MaxRequestNear/blockSize}
 	if v.onDisk(from) {
 		f.disk, f.long = v.disk, false
 	}
@@ -227,7 +222,7 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 		}
 	}
 	if f.owner != nil && f.filled < len(f.blocks) {
-		f.owner.failed(f.blocks[f.filled].index * blockSize)
+		f.owner.Failed(f.blocks[f.filled].index * blockSize)
 	}
 	c.retireLocked(f.v)
 }

@@ -3,6 +3,8 @@ package content
 import (
 	"io"
 	"time"
+
+	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
 const (
@@ -66,7 +68,7 @@ func (c *Cache) awaitSaved() error {
 func (c *Cache) fetchAll(v *version) {
 	r := c.Open(v.obj)
 	defer r.Close()
-	p := make([]byte, minWindow)
+	p := make([]byte, prefetch.MinWindow)
 	begun, got, slow := time.Now(), int64(0), false
 	for off := int64(0); off < v.obj.Size && !slow; {
 		c.mu.Lock()

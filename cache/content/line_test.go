@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
 // line is a source behind a line of this rate, in bytes a second, that all requests
@@ -62,7 +64,7 @@ func TestSlowLine(t *testing.T) {
 		if longest > 2*time.Second {
 			t.Errorf("a read took %v", longest)
 		}
-		if most := int64(aheadSeconds*rate + 4*minWindow); ahead > most {
+		if most := int64(prefetch.MaxAheadSeconds*rate + 4*prefetch.MinWindow); ahead > most {
 			t.Errorf("%d bytes were ahead, want %d at most", ahead, most)
 		}
 	})
@@ -81,7 +83,7 @@ func TestSlowLineIsNotForTheWhole(t *testing.T) {
 			check(t, r, (i*7%reads)*size/reads+1000, 4096)
 		}
 		synctest.Wait()
-		if got, most := src.bytes.Load(), int64(reads*4096+4*aheadSeconds*rate); got > most {
+		if got, most := src.bytes.Load(), int64(reads*4096+4*prefetch.MaxAheadSeconds*rate); got > most {
 			t.Errorf("%d bytes fetched for %d reads of 4 KiB, want %d at most", got, reads, most)
 		}
 	})

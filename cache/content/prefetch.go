@@ -1,9 +1,12 @@
 package content
 
-import "github.com/s3share/s3share/s3backend"
+import (
+	"github.com/s3share/s3share/cache/content/prefetch"
+	"github.com/s3share/s3share/s3backend"
+)
 
 // MaxPrefetch is the size of the largest object that Prefetch takes, in bytes.
-const MaxPrefetch = minWindow
+const MaxPrefetch = prefetch.MinWindow
 
 // PrefetchResult is what Prefetch returns.
 type PrefetchResult int

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/s3share/s3share/cache/content/prefetch"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -22,8 +23,8 @@ func TestRequestsAreLarge(t *testing.T) {
 		gets    int64 // at most
 		most    int64 // at a time, at least
 	}{
-		{"far", 20 * time.Millisecond, 80 << 20, 128<<20/maxFetch + 14, 10},
-		{"near", 100 * time.Microsecond, 4 << 30, 128<<20/maxFetchNear + 18, 1},
+		{"far", 20 * time.Millisecond, 80 << 20, 128<<20/prefetch.MaxRequest + 14, 10},
+		{"near", 100 * time.Microsecond, 4 << 30, 128<<20/prefetch.MaxRequestNear + 18, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

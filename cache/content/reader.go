@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
+	"github.com/s3share/s3share/cache/content/prefetch"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -17,15 +18,13 @@ type Reader struct {
 	disk   *diskcache.Entry // nil: none
 	closed bool
 
-	sequences []*sequence
-	reads     int64    // so far
-	strays    int64    // of them, those in no sequence
-	ends      [8]int64 // of the last of these
+	reads     *prefetch.Handle
+	sequences map[*prefetch.Sequence]*sequence // those of reads
 }
 
 // Open returns a Reader of the version obj. It makes no request.
 func (c *Cache) Open(obj s3backend.Object) *Reader {
-	r := &Reader{c: c}
+	r := &Reader{c: c, reads: prefetch.NewHandle(obj.Size)}
 	if c.disk != nil && obj.ETag != "" {
 		r.disk = c.disk.Open(obj)
 	}
@@ -57,8 +56,8 @@ func (r *Reader) Close() {
 		return
 	}
 	r.closed = true
-	for len(r.sequences) > 0 {
-		c.endLocked(r.sequences[0])
+	for _, s := range r.reads.Close() {
+		c.endLocked(r.sequences[s])
 	}
 	v := r.v
 	v.readers--
@@ -181,7 +180,7 @@ func (r *Reader) pinnedLocked(ctx context.Context, q *sequence, from, end int64)
 	}
 	c.stats.Misses++
 	if q != nil {
-		q.waited = true
+		q.Waited()
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -196,7 +195,7 @@ func (r *Reader) pinnedLocked(ctx context.Context, q *sequence, from, end int64)
 // prepareLocked starts fetching what is missing of the blocks [from, end).
 func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 	v := r.v
-	if v.obj.Size <= minWindow && r.roomLocked() {
+	if v.obj.Size <= prefetch.MinWindow && r.roomLocked() {
 		from, end = 0, v.count()
 	}
 	for i := from; i < end; i++ {
@@ -218,23 +217,13 @@ func (r *Reader) roomLocked() bool {
 // a sequence.
 func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	c, v := r.c, r.v
-	limit, most := end, int64(maxFetch)
-	if q != nil && q.r == nil {
-		q = nil // it has ended meanwhile
-	}
-	if q == nil {
+	if q == nil || q.r == nil { // it belongs to none, or that has ended meanwhile
 		c.missedLocked(v)
-	} else {
-		_, request := c.sharesLocked(q)
-		if c.singleLocked() && q.next > q.begin {
-			request = q.longFetchSize()
-			most = request
-		}
-		limit = max(limit, min(v.count(), from+request/blockSize))
+		return c.startLocked(v, nil, from, end, min(end, from+prefetch.MaxRequest/blockSize)).blocks[0]
 	}
-	f := c.startLocked(v, q, from, end, min(limit, from+most/blockSize))
-	if q != nil {
-		q.ahead = max(q.ahead, (from+int64(len(f.blocks)))*blockSize)
-	}
+	u := c.supplyLocked()
+	u.Single = c.singleLocked()
+	f := c.startLocked(v, q, from, end, q.Demand(u, from, end))
+	q.Fetched(f.end())
 	return f.blocks[0]
 }

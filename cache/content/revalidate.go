@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/s3share/s3share/cache/content/prefetch"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -53,7 +54,7 @@ func (r *Reader) headLocked() *fetch {
 		return b.fetch
 	}
 	q := r.noteLocked(0, 0)
-	return r.demandLocked(q, 0, min(v.count(), minWindow/blockSize)).fetch
+	return r.demandLocked(q, 0, min(v.count(), prefetch.MinWindow/blockSize)).fetch
 }
 
 // awaitAnswerLocked waits until the source has answered f, and returns its error,

@@ -41,7 +41,7 @@ func (c *Cache) distanceLocked(f *fetch) int64 {
 	case f.owner == nil:
 		return 0
 	}
-	return max(0, f.blocks[f.filled].index*blockSize-f.owner.next)
+	return max(0, f.blocks[f.filled].index*blockSize-f.owner.Next())
 }
 
 // waitForSlot gives b, the next block of f, a slot. parked reports whether it had to wait.

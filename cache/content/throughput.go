@@ -3,6 +3,7 @@ package content
 import (
 	"time"
 
+	"github.com/s3share/s3share/cache/content/prefetch"
 	"github.com/s3share/s3share/cache/rate"
 )
 
@@ -24,7 +25,7 @@ type pace struct {
 
 // take notes p from time to time, and at the request's end.
 func (s *speed) take(p *pace, end bool) {
-	if p.bytes < maxFetch && !end {
+	if p.bytes < prefetch.MaxRequest && !end {
 		return
 	}
 	if !p.broken {
@@ -46,14 +47,14 @@ func (s *speed) note(latency, transfer time.Duration, n int64) {
 // pass on at most.
 const wanted = 2 << 30
 
-// streams is how many requests of maxFetch it takes to reach the wanted
+// streams is how many requests of prefetch.MaxRequest it takes to reach the wanted
 // throughput, of at most limit. Servers limit each connection, so on a long way
 // the number of requests decides, not their size; but fewer cost less.
 func (s *speed) streams(limit int) int {
 	if !s.transfer.Known() {
 		return limit
 	}
-	one := s.latency.Mean() + s.transfer.Time(maxFetch)
-	n := int(one.Seconds()*wanted/maxFetch) + 1
+	one := s.latency.Mean() + s.transfer.Time(prefetch.MaxRequest)
+	n := int(one.Seconds()*wanted/prefetch.MaxRequest) + 1
 	return min(max(n, 4), limit)
 }
