@@ -29,6 +29,7 @@ type modelRun struct {
 	slots      [modelSlots + 1]openFile
 	aside      map[string]asideFile   // by the names that the files had before
 	removed    map[string]removedFile // by key; see awaitRefusals
+	refusals   int                    // that the log has named so far; see refusesDeletes
 	slow       time.Duration          // of the slowest call on the mount
 	refused    *faultRule             // by which S3 refuses requests
 	refusedBy  string                 // the fault of refused
@@ -70,6 +71,7 @@ func (l *lane) newModelRun(name string) *modelRun {
 }
 
 func (r *modelRun) begin() {
+	r.refusesDeletes() // what earlier sequences were refused
 	watch := r.stored
 	r.l.watch.Store(&watch)
 	for _, w := range []*world{r.real, r.plain} {
