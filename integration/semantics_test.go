@@ -15,8 +15,11 @@ import (
 	"time"
 )
 
-// semanticsDoc says how a mount behaves; each of its examples is a test.
+// semanticsDoc says how a mount behaves.
 const semanticsDoc = "../docs/semantics.md"
+
+// exampleDocs are the pages of which each example is a test.
+var exampleDocs = []string{semanticsDoc, "../docs/file-manager.md", "../docs/offline.md", "../docs/many-mounts.md"}
 
 // exampleTools are the programs that examples may call and a machine may lack.
 var exampleTools = []string{"getfattr", "git", "python3", "rsync", "setfattr", "vim"}
@@ -25,6 +28,7 @@ var exampleTools = []string{"getfattr", "git", "python3", "rsync", "setfattr", "
 // the mark names the client's policy, if it is not full, and options of the
 // client's mount; or that its line to S3 is cut in the example: "offline".
 type example struct {
+	page    string
 	section string
 	line    int // of its first command in the document
 	policy  string
@@ -41,13 +45,17 @@ type call struct {
 	soon    bool // it comes to say so, since another party's change takes its time
 }
 
-// TestSemantics does what docs/semantics.md shows, and compares what is said. The
+// TestSemantics does what docs/semantics.md and other pages show, and compares what is said. The
 // examples of a section that ask for the same policy and options share an exchange.
 func TestSemantics(t *testing.T) {
 	t.Parallel()
-	all := readExamples(t, semanticsDoc)
-	if len(all) == 0 {
-		t.Fatalf("%s has no examples", semanticsDoc)
+	var all []example
+	for _, page := range exampleDocs {
+		examples := readExamples(t, page)
+		if len(examples) == 0 {
+			t.Fatalf("%s has no examples", page)
+		}
+		all = append(all, examples...)
 	}
 	groups := map[string][]example{}
 	var names []string
@@ -55,6 +63,9 @@ func TestSemantics(t *testing.T) {
 		name := strings.Join(append([]string{e.section, e.policy}, e.options...), " ")
 		if e.cut {
 			name += " offline"
+		}
+		if e.page != semanticsDoc {
+			name = filepath.Base(e.page) + " " + name
 		}
 		if groups[name] == nil {
 			names = append(names, name)
@@ -129,7 +140,7 @@ func (e example) run(t *testing.T, ours, theirs *mount, line *wire) {
 				break
 			}
 			if !c.soon || time.Now().After(deadline) {
-				t.Fatalf("%s:%d: $ %s\nsays:\n%s\nwant:\n%s", semanticsDoc, c.line, c.command, got, c.says)
+				t.Fatalf("%s:%d: $ %s\nsays:\n%s\nwant:\n%s", e.page, c.line, c.command, got, c.says)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -193,7 +204,7 @@ func readExamples(t *testing.T, path string) []example {
 			if len(words) == 0 || words[0] != "console" {
 				continue
 			}
-			cur = &example{section: section, line: n + 1, policy: "full"}
+			cur = &example{page: path, section: section, line: n + 1, policy: "full"}
 			for _, word := range words[1:] {
 				switch word {
 				case "article", "dropbox", "folders":

@@ -87,3 +87,43 @@ func TestDocLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestComparisonIsAsMeasured compares the figures of docs/comparison.md with those of the benchmarks.
+func TestComparisonIsAsMeasured(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	section := func(page, heading string) string {
+		_, text, _ := strings.Cut(page, "\n"+heading)
+		text, _, _ = strings.Cut(text, "\n## ")
+		return text
+	}
+	page := read("comparison.md")
+	measured := section(read("benchmarks.md"), "## far ")
+	rows := regexp.MustCompile(`(?m)^\| [a-z0-9_]+ \| [0-9.]+ \|.*$`).FindAllString(section(page, "## Speed of mounts\n"), -1)
+	if len(rows) < 10 {
+		t.Fatalf("only %d rows of speeds are found", len(rows))
+	}
+	for _, row := range rows {
+		if !strings.Contains(measured, "\n"+row) {
+			t.Errorf("docs/comparison.md has another row than docs/benchmarks.md: %s", row)
+		}
+	}
+	moved := section(read("benchmarks-put-get.md"), "## far ")
+	rows = regexp.MustCompile(`(?m)^\| (?:put|get) .*$`).FindAllString(section(page, "## put and get\n"), -1)
+	if len(rows) != 4 {
+		t.Fatalf("%d rows of put and get are found, want 4", len(rows))
+	}
+	for _, row := range rows {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		for i, program := range []string{"s3share", "rclone", "rclone:tuned"} {
+			if want := "| " + cells[0] + " | " + program + " | " + cells[1+i] + " |"; !strings.Contains(moved, want) {
+				t.Errorf("docs/benchmarks-put-get.md has no row that begins with %s", want)
+			}
+		}
+	}
+}

@@ -197,31 +197,42 @@ func TestJoin(t *testing.T) {
 	golden(t, "join-changed-hands", testhome.Home(t), f.as("CLIENT"), "join", line)
 }
 
-// TestReadme: what the README shows of init and join is what they say.
-func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(text), "\n## Set up an exchange\n")
-	for _, c := range []struct{ command, golden string }{
-		{"owner$ s3share init ", "init-new"}, {"client$ s3share join ", "join"},
+// TestPagesOfSettingUp compares what the README and the pages for beginners show of init, join and
+// policy with what these say.
+func TestPagesOfSettingUp(t *testing.T) {
+	iam, _ := s3share(t, testhome.Home(t), nil, "policy", "team-exchange", "--iam")
+	for _, c := range []struct{ page, command, golden, said string }{
+		{page: "README.md", command: "owner$ s3share init ", golden: "init-new"},
+		{page: "README.md", command: "client$ s3share join ", golden: "join"},
+		{page: "docs/start-owner.md", command: "$ s3share init ", golden: "init-new"},
+		{page: "docs/start-client.md", command: "$ s3share join ", golden: "join"},
+		{page: "docs/client-admin.md", command: "$ s3share policy ", said: iam},
 	} {
-		_, shown, found := strings.Cut(section, c.command)
+		text, err := os.ReadFile(filepath.Join("../..", c.page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, shown, found := strings.Cut(string(text), "\n"+c.command)
 		shown, _, closed := strings.Cut(shown, "```")
 		shown, _, _ = strings.Cut(shown, "\nclient$ ")
-		said, err := os.ReadFile(filepath.Join("testdata", c.golden+".txt"))
-		if err != nil || !found || !closed {
-			t.Fatalf("the README does not show %q: %v", c.command, err)
+		rest := c.said
+		if c.golden != "" {
+			said, err := os.ReadFile(filepath.Join("testdata", c.golden+".txt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest = string(said)
 		}
-		rest := string(said)
+		if !found || !closed {
+			t.Fatalf("%s does not show %q", c.page, c.command)
+		}
 		for _, line := range strings.Split(strings.TrimSpace(shown), "\n")[1:] {
-			_, after, found := strings.Cut(rest, line+"\n")
 			if line == "..." {
 				continue
 			}
+			_, after, found := strings.Cut(rest, line+"\n")
 			if !found {
-				t.Errorf("the README shows %q, which is not said there: see %s", line, c.golden)
+				t.Errorf("%s shows %q, which is not said there by %q", c.page, line, c.command)
 				continue
 			}
 			rest = after
