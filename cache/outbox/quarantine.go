@@ -64,12 +64,12 @@ func quarantinedStatus(log, staged string) Status {
 			sum = nil
 		}
 	}
-	what := "its journal is damaged"
+	cause := "its journal is damaged"
 	switch {
 	case errors.Is(rerr, journal.ErrNewer):
-		what = "its journal is of a newer s3share"
+		cause = "its journal is of a newer s3share"
 	case len(recs) == 0 && (rerr == nil || rerr == journal.ErrCut):
-		what = "the machine stopped before its journal was on the disk, so that its name is not known"
+		cause = "the machine stopped before its journal was on the disk, so that its name is not known"
 	}
 	info, err := os.Stat(staged)
 	switch {
@@ -78,19 +78,19 @@ func quarantinedStatus(log, staged string) Status {
 			sealed, shownPath(staged), shownPath(log))
 		return st
 	case err != nil:
-		st.Reason = what + "; none of its bytes are here, and the journal is kept in " + shownPath(log)
+		st.Reason = cause + "; none of its bytes are here, and the journal is kept in " + shownPath(log)
 		return st
 	case rerr == nil && info.Size() < sealed:
-		what = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)
+		cause = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)
 	case rerr == nil && len(recs) > 0:
-		what = "the machine stopped before all of it was on the disk, " +
+		cause = "the machine stopped before all of it was on the disk, " +
 			"and what is there is not what was written"
 		if sum == nil {
-			what = "it cannot be taken up"
+			cause = "it cannot be taken up"
 		}
 	}
 	st.Size = info.Size()
-	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", what,
+	st.Reason = fmt.Sprintf("%s; its bytes are kept in %s, and the journal beside them", cause,
 		shownPath(staged))
 	return st
 }
