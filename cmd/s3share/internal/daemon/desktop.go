@@ -190,7 +190,7 @@ func (n *notices) words(state outbox.State, of *stateNews) (summary, body string
 	case outbox.Conflict:
 		summary = files + " changed by both parties"
 	case outbox.NotRemoved:
-		summary = files + " not removed: S3 refuses to delete them"
+		summary = files + " not removed: S3 refuses the deletion"
 	case outbox.Paused:
 		summary = "S3 refuses the credentials: nothing is delivered"
 		then = "s3share login " + n.dir
