@@ -58,7 +58,7 @@ type block struct {
 	done  chan struct{} // closed when the block is full or failed; nil if nobody waits
 	pins  int           // who waits for it or copies from its slot; it is not evicted meanwhile
 	owner *sequence     // which it was fetched ahead of; nil for none
-	ahead bool          // fetched ahead of a reader and not read yet: counted in Cache.ahead
+	ahead bool          // fetched ahead of a reader and not read yet: counted in pool.ahead
 	gone  bool          // no longer in version.blocks
 	time  int64         // Cache.now of the last use
 }
@@ -86,21 +86,10 @@ func (c *Cache) takeLocked(u urgency) (slot, bool) {
 		return noSlot, false
 	}
 	for {
-		if n := len(c.warm); n > 0 {
-			s := c.warm[n-1]
-			c.warm = c.warm[:n-1]
-			c.warmLow = min(c.warmLow, n-1)
+		if s, ok := c.pool.take(); ok {
 			return s, true
 		}
-		if n := len(c.cold); n > 0 {
-			s := c.cold[n-1]
-			c.cold = c.cold[:n-1]
-			return s, true
-		}
-		b := oldest(c.used)
-		if b == nil && u == first {
-			b = oldest(c.unread)
-		}
+		b := c.pool.victim(u)
 		if b == nil {
 			return noSlot, false
 		}
@@ -112,10 +101,8 @@ func (c *Cache) takeLocked(u urgency) (slot, bool) {
 // slots as their bytes come, and m more that have theirs now. It makes room at the
 // cost of readers that have paused.
 func (c *Cache) roomAheadLocked(n, m int) bool {
-	// Of the blocks in flight that have no slot yet, the last get theirs when the
-	// first have been read: half of the slots will do.
-	for c.ahead+m > c.aheadMax || c.ahead+m+(c.promised+n)/2 > c.aheadMax && n > 0 {
-		b := oldest(c.unread)
+	for !c.pool.roomAhead(n, m) {
+		b := oldest(c.pool.unread)
 		if b == nil || !c.staleLocked(b) {
 			return false
 		}
@@ -130,28 +117,6 @@ func (c *Cache) staleLocked(b *block) bool {
 	return c.now()-b.time >= staleAhead && (b.owner == nil || c.pausedLocked(b.owner))
 }
 
-// aheadLocked counts b, which is fetched ahead, with n of 1, or no more with -1.
-func (c *Cache) aheadLocked(b *block, n int) {
-	switch {
-	case b.slot != noSlot:
-		c.ahead += n
-	case !b.fetch.long: // which takes what there is
-		c.promised += n
-	}
-}
-
-// oldest returns the least recently used block of l that nobody uses, or nil.
-func oldest(l *blockLRU) *block {
-	for range l.Len() {
-		b, _, _ := l.GetOldest()
-		if b.pins == 0 {
-			return b
-		}
-		l.Get(b) // in use: it is not the oldest
-	}
-	return nil
-}
-
 // evictLocked removes the full block b from memory. Where it is in use, its
 // slot is freed when it no longer is.
 func (c *Cache) evictLocked(b *block) {
@@ -160,7 +125,7 @@ func (c *Cache) evictLocked(b *block) {
 	}
 	b.gone = true
 	c.noteReadLocked(b)
-	c.used.Remove(b)
+	c.pool.remove(b)
 	delete(b.v.blocks, b.index)
 	if b.pins == 0 {
 		c.freeLocked(b)
@@ -170,8 +135,7 @@ func (c *Cache) evictLocked(b *block) {
 
 // freeLocked gives back the slot of b, which nobody uses.
 func (c *Cache) freeLocked(b *block) {
-	c.warm = append(c.warm, b.slot)
-	b.slot = noSlot
+	c.pool.give(b)
 	c.wakeLocked()
 }
 
@@ -183,15 +147,11 @@ func (c *Cache) fullLocked(b *block) {
 		close(b.done)
 		b.done = nil
 	}
-	switch {
-	case b.gone:
+	if b.gone {
 		c.freeLocked(b)
 		return
-	case b.ahead:
-		c.unread.Add(b, struct{}{})
-	default:
-		c.used.Add(b, struct{}{})
 	}
+	c.pool.add(b)
 	if b.v.private && b.v.readers == 0 {
 		c.evictLocked(b)
 	}
@@ -201,11 +161,7 @@ func (c *Cache) fullLocked(b *block) {
 // noteReadLocked notes that b is read, and no longer only fetched ahead.
 func (c *Cache) noteReadLocked(b *block) {
 	if b.ahead {
-		c.aheadLocked(b, -1)
-		b.ahead = false
-		if c.unread.Remove(b) {
-			c.used.Add(b, struct{}{})
-		}
+		c.pool.noteRead(b)
 		c.wakeLocked()
 	}
 }
@@ -228,7 +184,7 @@ func (c *Cache) touchLocked(b *block) {
 	if b.ahead {
 		c.noteReadLocked(b)
 	} else {
-		c.used.Get(b)
+		c.pool.touch(b)
 	}
 }
 
@@ -286,9 +242,9 @@ func (c *Cache) sweep() {
 		case <-tick.C:
 		}
 		for _, s := range c.idleSlots() {
-			c.mem.release(s)
+			c.pool.release(s)
 			c.mu.Lock()
-			c.cold = append(c.cold, s)
+			c.pool.giveCold(s)
 			c.wakeLocked()
 			c.mu.Unlock()
 		}
@@ -300,14 +256,10 @@ func (c *Cache) sweep() {
 func (c *Cache) idleSlots() []slot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, l := range []*blockLRU{c.used, c.unread} {
+	for _, l := range []*blockLRU{c.pool.used, c.pool.unread} {
 		for b := oldest(l); b != nil && c.now()-b.time > sweepAge; b = oldest(l) {
 			c.evictLocked(b)
 		}
 	}
-	n := c.warmLow
-	slots := append([]slot(nil), c.warm[:n]...)
-	c.warm = append(c.warm[:0], c.warm[n:]...)
-	c.warmLow = len(c.warm)
-	return slots
+	return c.pool.takeIdle()
 }

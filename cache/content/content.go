@@ -32,8 +32,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"github.com/s3share/s3share/cache/content/diskcache"
 	"github.com/s3share/s3share/cache/rate"
 	"github.com/s3share/s3share/s3backend"
@@ -67,7 +65,6 @@ type Config struct {
 type Cache struct {
 	src     Source
 	log     *slog.Logger
-	mem     *arena
 	disk    *diskcache.Cache // nil: none
 	streams int
 	born    time.Time
@@ -83,15 +80,7 @@ type Cache struct {
 	closed   bool
 	versions map[versionID]*version
 
-	warm           []slot // free slots that hold memory, last freed last
-	cold           []slot // free slots that do not
-	warmLow        int    // the fewest warm slots since the last sweep
-	used           *blockLRU
-	unread         *blockLRU // fetched ahead of a reader and not read yet
-	ahead          int       // slots of blocks fetched ahead and not read yet, those in flight included
-	promised       int       // blocks in flight ahead that have no slot yet
-	aheadMax       int
-	viewed         int      // blocks that Views have pinned
+	pool           *pool    // but for the bytes of a slot, which are its owner's
 	waitingForSlot []*fetch // those that wait for a slot, first come first
 
 	running     int      // requests under way
@@ -106,8 +95,6 @@ type Cache struct {
 	fetchingAll int                    // objects that are fetched as a whole, for random reads to come
 	stats       Stats
 }
-
-type blockLRU = simplelru.LRU[*block, struct{}]
 
 // Stats is what a Cache holds and what it did since it was made.
 type Stats struct {
@@ -143,7 +130,7 @@ func New(src Source, cfg Config) (*Cache, error) {
 		}
 	}
 	n := int(memory / blockSize)
-	mem, err := newArena(n)
+	pool, err := newPool(n)
 	if err != nil {
 		if d != nil {
 			d.Close()
@@ -152,18 +139,12 @@ func New(src Source, cfg Config) (*Cache, error) {
 	}
 
 	c := &Cache{
-		src: src, log: log, mem: mem, disk: d, streams: streams, born: time.Now(),
+		src: src, log: log, pool: pool, disk: d, streams: streams, born: time.Now(),
 		versions:  make(map[versionID]*version),
 		sequences: make(map[*sequence]struct{}),
-		aheadMax:  max(1, n*5/6),
 	}
 	c.bandwidth.Start(c.born)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	c.used, _ = simplelru.NewLRU[*block, struct{}](n, nil)
-	c.unread, _ = simplelru.NewLRU[*block, struct{}](n, nil)
-	for s := n - 1; s >= 0; s-- {
-		c.cold = append(c.cold, slot(s))
-	}
 	c.g.Go(c.sweep)
 	if d != nil {
 		c.g.Go(c.runDiskWriter)
@@ -187,7 +168,7 @@ func (c *Cache) Close() error {
 	if c.disk != nil {
 		c.disk.Close()
 	}
-	return c.mem.close()
+	return c.pool.close()
 }
 
 // Stats returns what the Cache holds and did.
@@ -195,8 +176,8 @@ func (c *Cache) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.MemoryLimit = int64(c.mem.slots) * blockSize
-	s.Memory = s.MemoryLimit - int64(len(c.warm)+len(c.cold))*blockSize
+	s.MemoryLimit = int64(c.pool.slots) * blockSize
+	s.Memory = s.MemoryLimit - int64(c.pool.free())*blockSize
 	if c.disk != nil {
 		s.Disk, s.DiskLimit = c.disk.Size()
 	}

@@ -447,8 +447,8 @@ func TestPrefetchEndsWithItsReader(t *testing.T) {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.ahead != 0 || c.running != 0 || len(c.sequences) != 0 {
-			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.ahead, c.running, len(c.sequences))
+		if c.pool.ahead != 0 || c.running != 0 || len(c.sequences) != 0 {
+			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.pool.ahead, c.running, len(c.sequences))
 		}
 	})
 }
@@ -543,11 +543,11 @@ func TestRandomReaders(t *testing.T) {
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if n := len(c.warm) + len(c.cold) + c.used.Len() + c.unread.Len(); n != c.mem.slots || c.running != 0 {
-				t.Errorf("%d slots are free or evictable and %d requests under way, want %d and none", n, c.running, c.mem.slots)
+			if n := len(c.pool.warm) + len(c.pool.cold) + c.pool.used.Len() + c.pool.unread.Len(); n != c.pool.slots || c.running != 0 {
+				t.Errorf("%d slots are free or evictable and %d requests under way, want %d and none", n, c.running, c.pool.slots)
 			}
-			if c.ahead != c.unread.Len() || c.promised != 0 {
-				t.Errorf("%d blocks are counted as ahead, want %d", c.ahead, c.unread.Len())
+			if c.pool.ahead != c.pool.unread.Len() || c.pool.promised != 0 {
+				t.Errorf("%d blocks are counted as ahead, want %d", c.pool.ahead, c.pool.unread.Len())
 			}
 		})
 	}
@@ -562,10 +562,10 @@ func TestIdleMemoryIsReturned(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		c.mu.Lock()
-		warm, cold := len(c.warm), len(c.cold)
+		warm, cold := len(c.pool.warm), len(c.pool.cold)
 		c.mu.Unlock()
-		if warm != 0 || cold != c.mem.slots {
-			t.Errorf("%d slots hold memory, %d do not, want 0 and %d", warm, cold, c.mem.slots)
+		if warm != 0 || cold != c.pool.slots {
+			t.Errorf("%d slots hold memory, %d do not, want 0 and %d", warm, cold, c.pool.slots)
 		}
 		checkAll(t, r, 1<<20)
 	})

@@ -50,7 +50,7 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) 
 		b := &block{v: v, index: i, slot: noSlot, fetch: f, ahead: i >= soon}
 		if b.ahead {
 			b.owner = owner
-			c.aheadLocked(b, 1)
+			c.pool.countAhead(b, 1)
 		}
 		v.blocks[i] = b
 		f.blocks = append(f.blocks, b)
@@ -148,7 +148,7 @@ func (c *Cache) fill(f *fetch) error {
 		} else if parked {
 			pace.since, pace.bytes, pace.broken = time.Now(), 0, true
 		}
-		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
+		p := c.pool.bytes(b.slot)[:f.v.length(b.index)]
 		if _, err := io.ReadFull(body, p); err != nil {
 			return fmt.Errorf("read %d bytes at %d of %q: %w", n, off, f.v.obj.Key, noEOF(err))
 		}
@@ -236,7 +236,7 @@ func (c *Cache) abandonLocked(b *block) {
 	b.gone = true
 	delete(b.v.blocks, b.index)
 	if b.ahead {
-		c.aheadLocked(b, -1)
+		c.pool.countAhead(b, -1)
 		b.ahead = false
 	}
 }

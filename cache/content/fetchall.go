@@ -28,7 +28,7 @@ func (c *Cache) missedLocked(v *version) {
 	if v.missed < fetchAllAfter || waited.Seconds()*fetchAllRate < float64(v.obj.Size) || v.fetchingAll || v.private {
 		return
 	}
-	room := int64(c.mem.slots) * blockSize / 2
+	room := int64(c.pool.slots) * blockSize / 2
 	if v.disk != nil {
 		room = max(room, c.disk.Limit()/2)
 	}
@@ -45,7 +45,7 @@ func (c *Cache) missedLocked(v *version) {
 func (c *Cache) awaitSaved() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.saving) > c.mem.slots/4 {
+	for len(c.saving) > c.pool.slots/4 {
 		if c.saved == nil {
 			c.saved = make(chan struct{})
 		}

@@ -159,7 +159,7 @@ func (r *Reader) nextLocked(ctx context.Context, q *sequence, p []byte, off int6
 	c.mu.Unlock()
 	copied, skip := 0, off-from*blockSize
 	for _, b := range pinned[:n] {
-		copied += copy(p[copied:], c.mem.bytes(b.slot)[skip:v.length(b.index)])
+		copied += copy(p[copied:], c.pool.bytes(b.slot)[skip:v.length(b.index)])
 		skip = 0
 	}
 	c.mu.Lock()
@@ -209,7 +209,7 @@ func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 // roomLocked reports whether all of r's object fits in slots that are easily had.
 func (r *Reader) roomLocked() bool {
 	c := r.c
-	return len(c.warm)+len(c.cold)+c.used.Len() >= int(r.v.count())
+	return c.pool.free()+c.pool.used.Len() >= int(r.v.count())
 }
 
 // demandLocked starts the fetch of block from, which is missing, and of what

@@ -89,7 +89,7 @@ func (c *Cache) prefetchLocked(q *sequence) {
 // supplyLocked returns what all sequences share, but for Single.
 func (c *Cache) supplyLocked() prefetch.Supply {
 	return prefetch.Supply{
-		Memory:    int64(c.aheadMax) * blockSize,
+		Memory:    int64(c.pool.aheadMax) * blockSize,
 		Streams:   c.streams,
 		Enough:    c.speed.streams(c.streams),
 		Measured:  c.speed.transfer.Known(),

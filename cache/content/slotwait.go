@@ -52,13 +52,7 @@ func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 	late := false
 	for b.slot == noSlot {
 		if s, ok := c.slotLocked(f, b); ok {
-			if b.ahead {
-				c.aheadLocked(b, -1)
-			}
-			b.slot = s
-			if b.ahead {
-				c.aheadLocked(b, 1)
-			}
+			c.pool.setSlot(b, s)
 			return parked, nil
 		}
 		if len(c.pending) > 0 && f.waiters == 0 {

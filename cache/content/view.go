@@ -34,10 +34,10 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	from, to := off/blockSize, diskcache.BlocksIn(end)
 	count := int(to - from)
 	// The rest of the memory is for what the viewed blocks wait for.
-	if c.viewed+count > c.mem.slots/4 {
+	if c.pool.viewed+count > c.pool.slots/4 {
 		return nil, nil
 	}
-	c.viewed += count
+	c.pool.viewed += count
 	c.g.Add(1)
 	v := &View{c: c, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count)}
 	q := r.noteLocked(off, end)
@@ -60,7 +60,7 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 		c.touchLocked(b)
 		at := i * blockSize
 		v.blocks = append(v.blocks, b)
-		v.slices = append(v.slices, c.mem.bytes(b.slot)[max(off-at, 0):min(end-at, blockSize)])
+		v.slices = append(v.slices, c.pool.bytes(b.slot)[max(off-at, 0):min(end-at, blockSize)])
 	}
 	return v, nil
 }
@@ -86,7 +86,7 @@ func (v *View) Release() {
 }
 
 func (v *View) releaseLocked() {
-	v.c.viewed -= v.count
+	v.c.pool.viewed -= v.count
 	for _, b := range v.blocks {
 		v.c.unpinLocked(b)
 	}

@@ -43,8 +43,8 @@ func TestView(t *testing.T) {
 		v.Release()
 		v.Release()
 	}
-	if c.viewed != 0 {
-		t.Errorf("%d blocks are viewed after all were released", c.viewed)
+	if c.pool.viewed != 0 {
+		t.Errorf("%d blocks are viewed after all were released", c.pool.viewed)
 	}
 }
 

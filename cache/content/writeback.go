@@ -16,7 +16,7 @@ const (
 // saveLocked has block b, which is full, written to the disk cache if it is
 // still in memory when its turn comes.
 func (c *Cache) saveLocked(b *block) {
-	if b.gone || b.v.disk == nil || c.closed || len(c.saving) >= c.mem.slots {
+	if b.gone || b.v.disk == nil || c.closed || len(c.saving) >= c.pool.slots {
 		return
 	}
 	c.disk.Hold(b.v.disk)
@@ -105,7 +105,7 @@ func (c *Cache) keepOnce(lowly func(func())) bool {
 func (c *Cache) batch() []saving {
 	var batch, useless []saving
 	c.mu.Lock()
-	most := max(1, min(diskcache.MaxBatch, c.mem.slots/8, int(c.disk.Limit()/blockSize/2))) // what is evicted for it is not of it
+	most := max(1, min(diskcache.MaxBatch, c.pool.slots/8, int(c.disk.Limit()/blockSize/2))) // what is evicted for it is not of it
 	n := 0
 	for _, s := range c.saving {
 		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.IsSmall() && s.e.IsSmall()) {
@@ -135,7 +135,7 @@ func (c *Cache) batch() []saving {
 func (c *Cache) save(batch []saving, lowly func(func())) {
 	blocks := make([]diskcache.Block, len(batch))
 	for i, s := range batch {
-		blocks[i] = diskcache.Block{Entry: s.e, Index: s.b.index, Bytes: c.mem.bytes(s.b.slot)[:s.b.v.length(s.b.index)]}
+		blocks[i] = diskcache.Block{Entry: s.e, Index: s.b.index, Bytes: c.pool.bytes(s.b.slot)[:s.b.v.length(s.b.index)]}
 	}
 	toDisk := c.disk.Write(blocks, lowly)
 	c.mu.Lock()
@@ -162,7 +162,7 @@ func (c *Cache) fillFromDisk(f *fetch) bool {
 		if _, err := c.waitForSlot(f, b); err != nil {
 			return false
 		}
-		p := c.mem.bytes(b.slot)[:f.v.length(b.index)]
+		p := c.pool.bytes(b.slot)[:f.v.length(b.index)]
 		if err := d.Read(e, b.index, p); err != nil {
 			if f.ctx.Err() != nil || !e.Has(b.index) {
 				return false // cancelled, or evicted meanwhile
