@@ -174,6 +174,50 @@ var rules = []ruled{
 			return client.copy("tagged", "g", fullControl)
 		},
 	}, {
+		rule: awsrules.CopyNeedsAnnotation, name: "copy of an annotated object", with: "403", without: "OK",
+		do: func(t *testing.T, l bucket.Line, owner, client party) error {
+			want(t, "annotate", owner.annotate("f", "note", "text"), "OK")
+			allowing(t, l, nil, toPut, toPutACL, toGet)
+			want(t, "copy without annotations", client.copy("f", "g", fullControl, func(in *s3.CopyObjectInput) { in.AnnotationDirective = types.AnnotationDirectiveExclude }), "OK")
+			want(t, "copy of a part", client.copyPart("f", "parts"), "OK")
+			return client.copy("f", "g", fullControl)
+		},
+	}, {
+		rule: awsrules.Annotations, name: "annotations of a version and of its copies", with: "OK", without: "501 NotImplemented",
+		do: func(t *testing.T, l bucket.Line, owner, client party) error {
+			if err := owner.annotate("f", "note", "text"); err != nil {
+				return err
+			}
+			has := func(key string, names ...string) {
+				t.Helper()
+				out, err := owner.api.ListObjectAnnotations(t.Context(), &s3.ListObjectAnnotationsInput{Bucket: &l.Bucket, Key: &key})
+				want(t, "list of "+key, err, "OK")
+				var got []string
+				if err == nil {
+					for _, a := range out.Annotations {
+						got = append(got, *a.AnnotationName)
+					}
+				}
+				if !slices.Equal(got, names) {
+					t.Errorf("%s has %q, want %q", key, got, names)
+				}
+			}
+			want(t, "copy", owner.copy("f", "copy", ""), "OK")
+			want(t, "copy without", owner.copy("f", "bare", "", func(in *s3.CopyObjectInput) { in.AnnotationDirective = types.AnnotationDirectiveExclude }), "OK")
+			has("f", "note")
+			has("copy", "note")
+			has("bare")
+			want(t, "put over it", owner.put("copy", "new", ""), "OK")
+			has("copy")
+			want(t, "annotation of another name", owner.annotate("f", "s3.note", "text"), "400 InvalidAnnotationName")
+			want(t, "annotation that is no text", owner.annotate("f", "b", "\xff"), "415 UnsupportedMediaType")
+			want(t, "annotation without a key", owner.annotate("missing", "b", "text"), "404")
+			allowing(t, l, nil, toPut, toPutACL, toGet)
+			want(t, "client's annotation", client.annotate("f", "b", "text"), "403")
+			allowing(t, l, nil, "s3:PutObjectAnnotation")
+			return client.annotate("f", "b", "text")
+		},
+	}, {
 		rule: awsrules.CopyResetsClass, name: "class of a copy", with: "STANDARD", without: "STANDARD_IA",
 		do: func(t *testing.T, _ bucket.Line, owner, _ party) error {
 			want(t, "put", owner.put("cold", "data", "", func(in *s3.PutObjectInput) { in.StorageClass = types.StorageClassStandardIa }), "OK")

@@ -3,6 +3,7 @@ package access
 import (
 	"bytes"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -95,4 +96,11 @@ func (p party) owners() (map[string]string, error) {
 		}
 	}
 	return owners, nil
+}
+
+func (p party) annotate(key, name, text string) error {
+	_, err := p.api.PutObjectAnnotation(p.t.Context(), &s3.PutObjectAnnotationInput{
+		Bucket: &p.bucket, Key: &key, AnnotationName: &name, AnnotationPayload: strings.NewReader(text),
+	})
+	return err
 }

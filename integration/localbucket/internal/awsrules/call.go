@@ -98,6 +98,12 @@ func (c Call) objectOp() string {
 			return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete"}[c.Method] + sub.op
 		}
 	}
+	if c.Query.Has("annotation") {
+		if c.Method == http.MethodGet && !c.Query.Has("annotationName") {
+			return "ListObjectAnnotations"
+		}
+		return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete"}[c.Method] + "ObjectAnnotation"
+	}
 	switch c.Method {
 	case http.MethodPut:
 		switch {
@@ -133,6 +139,10 @@ func (c Call) objectOp() string {
 	}
 	return "GetObject"
 }
+
+// AnnotationDirective is the header by which a copy says whether it takes the annotations of its
+// source.
+const AnnotationDirective = "X-Amz-Object-Annotation-Directive"
 
 // aclHeaders are those by which a request carries an ACL.
 var aclHeaders = []string{

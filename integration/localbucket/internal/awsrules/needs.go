@@ -19,6 +19,8 @@ type Need struct {
 type Facts interface {
 	// Tags are an object's; false where the key has none.
 	Tags(p Place) (tags map[string]string, exists bool)
+	// Annotated reports whether an object has annotations.
+	Annotated(p Place) bool
 }
 
 // ignored is the value of s3:ExistingObjectTag of a key that nobody has, where the rule
@@ -118,11 +120,14 @@ func (s Set) putting(c Call, f Facts, op string) []Need {
 	return all
 }
 
-// copying are the permissions on the source of a copy, and for its tags.
+// copying are the permissions on the source of a copy, and for its tags and annotations.
 func (s Set) copying(c Call, f Facts, op string) []Need {
 	all := []Need{s.need(c, f, "s3:GetObject", c.From)}
 	if tags, _ := f.Tags(c.From); len(tags) > 0 && op == "CopyObject" && s[CopyNeedsTagging] {
 		all = append(all, s.need(c, f, "s3:GetObjectTagging", c.From), s.need(c, f, "s3:PutObjectTagging", Place{c.Bucket, c.Key}))
+	}
+	if op == "CopyObject" && s[CopyNeedsAnnotation] && c.Header(AnnotationDirective) != "EXCLUDE" && f.Annotated(c.From) {
+		all = append(all, s.need(c, f, "s3:GetObjectAnnotation", c.From), s.need(c, f, "s3:PutObjectAnnotation", Place{c.Bucket, c.Key}))
 	}
 	return all
 }

@@ -26,6 +26,8 @@ const (
 	MissingKeyPrefix    Rule = "missing-key-prefix"
 	MissingKeyTags      Rule = "missing-key-tags"
 	CopyNeedsTagging    Rule = "copy-needs-tagging"
+	CopyNeedsAnnotation Rule = "copy-needs-annotation"
+	Annotations         Rule = "annotations"
 	CopyResetsClass     Rule = "copy-resets-class"
 	RequesterPays       Rule = "requester-pays"
 	LockNeedsChecksum   Rule = "lock-needs-checksum"
@@ -76,6 +78,14 @@ var Docs = map[Rule]Doc{
 	CopyNeedsTagging: {
 		"CopyObject of a tagged object needs s3:GetObjectTagging there and s3:PutObjectTagging where it goes, whatever the tagging directive",
 		`S3 User Guide, "Required permissions for Amazon S3 API operations"; Seagate/cortx#3033, ceph/ceph#47897, nasa/cumulus-orca#530`,
+	},
+	Annotations: {
+		"a version of an object has up to 1,000 annotations, which CopyObject takes along unless it excludes them, and what replaces the version has none",
+		`S3 User Guide, "Annotating your objects"; S3 API Reference, CopyObject and PutObjectAnnotation`,
+	},
+	CopyNeedsAnnotation: {
+		"CopyObject of an annotated object needs s3:GetObjectAnnotation there and s3:PutObjectAnnotation where it goes, unless it excludes the annotations",
+		`S3 API Reference, CopyObject, x-amz-object-annotation-directive`,
 	},
 	CopyResetsClass: {
 		"a copy is STANDARD unless the request names a storage class",

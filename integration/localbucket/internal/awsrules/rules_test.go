@@ -56,6 +56,8 @@ type tags map[Place]map[string]string
 
 func (t tags) Tags(p Place) (map[string]string, bool) { all, ok := t[p]; return all, ok }
 
+func (t tags) Annotated(p Place) bool { return p.Key == "annotated" }
+
 // call makes a call of the client's of "METHOD /bucket/key?query" with headers
 // "Name: value".
 func call(request string, headers ...string) Call {
@@ -80,7 +82,7 @@ func call(request string, headers ...string) Call {
 // TestNeeds tells what each operation needs, with all rules and without the one
 // that is named.
 func TestNeeds(t *testing.T) {
-	facts := tags{{"b", "tagged"}: {"a": "1"}, {"b", "plain"}: {}}
+	facts := tags{{"b", "tagged"}: {"a": "1"}, {"b", "plain"}: {}, {"b", "annotated"}: {}}
 	const acl = "X-Amz-Acl: bucket-owner-full-control"
 	for _, tt := range []struct {
 		name    string
@@ -100,6 +102,14 @@ func TestNeeds(t *testing.T) {
 		{"copy", call("PUT /b/k", "X-Amz-Copy-Source: /b/plain"), "CopyObject", "PutObject GetObject", "", ""},
 		{"copy of a tagged object", call("PUT /b/k", "X-Amz-Copy-Source: b/tagged"), "CopyObject",
 			"PutObject GetObject GetObjectTagging PutObjectTagging", CopyNeedsTagging, "PutObject GetObject"},
+		{"copy of an annotated object", call("PUT /b/k", "X-Amz-Copy-Source: b/annotated"), "CopyObject",
+			"PutObject GetObject GetObjectAnnotation PutObjectAnnotation", CopyNeedsAnnotation, "PutObject GetObject"},
+		{"copy without annotations", call("PUT /b/k", "X-Amz-Copy-Source: b/annotated", "X-Amz-Object-Annotation-Directive: EXCLUDE"), "CopyObject",
+			"PutObject GetObject", "", ""},
+		{"annotations", call("GET /b/k?annotation&max-annotation-results=1"), "ListObjectAnnotations", "ListObjectAnnotations", "", ""},
+		{"annotation", call("GET /b/k?annotation&annotationName=a"), "GetObjectAnnotation", "GetObjectAnnotation", "", ""},
+		{"annotate", call("PUT /b/k?annotation&annotationName=a"), "PutObjectAnnotation", "PutObjectAnnotation", "", ""},
+		{"annotation removed", call("DELETE /b/k?annotation&annotationName=a"), "DeleteObjectAnnotation", "DeleteObjectAnnotation", "", ""},
 		{"delete", call("DELETE /b/k"), "DeleteObject", "DeleteObject", "", ""},
 		{"head", call("HEAD /b/k"), "HeadObject", "GetObject", "", ""},
 		{"version", call("GET /b/k?versionId=v"), "GetObject", "GetObjectVersion", "", ""},

@@ -101,10 +101,14 @@ func (l *layer) judge(ctx fiber.Ctx) error {
 	if acct.Access != "" {
 		utils.ContextKeyAuthenticated.Set(ctx, true) // GetBucketAcl says as whom
 	}
-	if served, err := l.serveSetting(ctx, c, rules); served || err != nil {
-		if err != nil {
-			return refuse(ctx, err)
-		}
+	served, err := l.serveSetting(ctx, c, rules)
+	if !served && err == nil {
+		served, err = l.serveAnnotations(ctx, c, v)
+	}
+	if err != nil {
+		return refuse(ctx, err)
+	}
+	if served {
 		return nil
 	}
 	l.translateRequest(ctx, c, rules)

@@ -63,6 +63,9 @@ func (l *layer) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 	if err != nil {
 		return none, err
 	}
+	if id := l.copyAnnotations(ctx, srcBucket, srcKey); id != "" {
+		put.Metadata[metaAnnotations] = id
+	}
 	if in.TaggingDirective != types.TaggingDirectiveReplace {
 		tags, err := l.Backend.GetObjectTagging(ctx, srcBucket, srcKey, version)
 		if err == nil && len(tags) > 0 {

@@ -38,7 +38,8 @@ const (
 
 // store reads who owns what straight from the storage's attributes.
 type store struct {
-	attrs meta.MetadataStorer
+	attrs       meta.MetadataStorer
+	annotations annotations
 }
 
 // bucketOwner is the account id of the bucket's owner, "" when there is no
