@@ -56,8 +56,10 @@ type Config struct {
 	Private   *privatename.Patterns // names that are not sent; nil for the built-in list
 	OnStatus  func(outbox.Status)   // called once for each thing that a person should know
 	Who       string                // names us in the name of a conflict copy
-	Checker   grants.Checker        // asks what the policy grants; nil: nothing is known of it
-	Logger    *slog.Logger
+	// Annotations are those of the objects in the bucket; nil if none are kept.
+	Annotations outbox.Annotations
+	Checker     grants.Checker // asks what the policy grants; nil: nothing is known of it
+	Logger      *slog.Logger
 }
 
 // Errors of names, beside those of s3backend. They say what the caller asked for,
@@ -137,7 +139,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
 	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}

@@ -19,7 +19,7 @@ func creates(r *http.Request) bool {
 	q := r.URL.Query()
 	switch r.Method {
 	case "PUT":
-		return !q.Has("partNumber") && !q.Has("tagging") && !q.Has("acl")
+		return !q.Has("partNumber") && !q.Has("tagging") && !q.Has("acl") && !q.Has("annotation")
 	case "POST":
 		return q.Has("uploads")
 	}
@@ -116,7 +116,16 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	},
 	"ProbeUpload": func(t *testing.T, c *Client) error { _, err := c.ProbeUpload(t.Context(), "Delivery/"); return err },
 	"Sum":         func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
-	"Tagging":     func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
+	"Annotations": func(t *testing.T, c *Client) error {
+		return asAWS(c, func() error { _, err := c.Annotations(t.Context(), "k"); return err })
+	},
+	"Annotation": func(t *testing.T, c *Client) error {
+		return asAWS(c, func() error { _, err := c.Annotation(t.Context(), "k", "a"); return err })
+	},
+	"Annotate": func(t *testing.T, c *Client) error {
+		return asAWS(c, func() error { return c.Annotate(t.Context(), Object{Key: "k", ETag: "e"}, "a", []byte("x")) })
+	},
+	"Tagging": func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Check": func(t *testing.T, c *Client) error {
 		c.contact.Breaker = breaker.Breaker{}
 		_, err := c.Check(t.Context())
@@ -152,6 +161,15 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"CloseIdle":    func(t *testing.T, c *Client) error { c.CloseIdle(); return nil },
 
 	"SetExpectedOwner": func(t *testing.T, c *Client) error { c.SetExpectedOwner("123456789012"); return nil },
+}
+
+// asAWS has the client take the server for AWS meanwhile, which has listed annotations.
+func asAWS(c *Client, f func() error) error {
+	was := c.notAWS
+	defer func() { c.notAWS = was }()
+	c.notAWS = false
+	c.annotations.known.Store(true)
+	return f()
 }
 
 // TestEveryRequest goes through all exported methods, and looks at all that

@@ -68,6 +68,7 @@ type Client struct {
 	begun        sync.Map // the metadata of uploads that this client has begun, by their ids: see confirmETag
 	payloads     payloads
 	copyTags     copyTags
+	annotations  annotations
 	recentHeads  recentHeads
 	contact      contact
 	confirmed    atomic.Pointer[string] // see Owner

@@ -93,7 +93,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		return Object{}, err
 	}
 	var obj Object
-	copied := func(etag string, cond Condition, untagged bool) error {
+	copied := func(etag string, cond Condition, untagged, excluded bool) error {
 		source := c.copySource(src.Key)
 		in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &key, CopySource: &source}
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
@@ -102,6 +102,9 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		in.StorageClass = types.StorageClass(val(class.storageClass()))
 		if untagged {
 			in.TaggingDirective = types.TaggingDirectiveReplace
+		}
+		if excluded {
+			in.AnnotationDirective = types.AnnotationDirectiveExclude
 		}
 		out, err := c.s3.CopyObject(ctx, in, opts...)
 		c.recentHeads.forget(key)
@@ -121,7 +124,9 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	send := func(etag string, cond Condition) error {
 		holds := func() bool { return cond.zero() || c.checkCondition(ctx, op, key, cond) == nil }
 		return c.matchSource(ctx, op, src, etag, holds, func(etag string) error {
-			return c.withTags(ctx, src, h != nil && h.Tagging != "", func(untagged bool) error { return copied(etag, cond, untagged) })
+			return c.withTagsAndAnnotations(ctx, src, h != nil && h.Tagging != "", func(untagged, excluded bool) error {
+				return copied(etag, cond, untagged, excluded)
+			})
 		})
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
@@ -268,6 +273,10 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 			return Object{}, err
 		}
 	}
+	annotations, err := c.annotationsToKeep(ctx, src, key)
+	if err != nil {
+		return Object{}, err
+	}
 	up, err := c.CreateUpload(ctx, key, h)
 	if errors.Is(err, Denied) && h.Tagging != "" {
 		err = tagsRefused(err, src)
@@ -305,6 +314,10 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 	if err != nil {
 		c.abortLate(ctx, up)
 		return Object{}, wrapError(ctx, "CopyObject", key, err)
+	}
+	if err := c.annotate(ctx, annotations, obj); err != nil {
+		c.deleteLate(ctx, obj, cond)
+		return Object{}, err
 	}
 	return obj, nil
 }
@@ -345,6 +358,18 @@ func (c *Client) abortLate(ctx context.Context, up Upload) {
 	defer cancel()
 	if err := c.Abort(ctx, up); err != nil {
 		c.log.Warn("a copy's upload could not be aborted", "err", err)
+	}
+}
+
+// deleteLate deletes a copy that is not complete. One that has replaced something stays.
+func (c *Client) deleteLate(ctx context.Context, copied Object, cond Condition) {
+	if cond.IfMatch != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := c.Delete(ctx, copied.Key, Condition{IfMatch: copied.ETag}); err != nil {
+		c.log.Warn("a copy without all of its annotations could not be deleted", "key", copied.Key, "err", err)
 	}
 }
 

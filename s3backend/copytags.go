@@ -42,7 +42,7 @@ func (c *Client) withTags(ctx context.Context, src Object, replaced bool, send f
 	var err error
 	if replaced || !c.copyTags.recent(&c.copyTags.plain) {
 		err = send(false)
-		if !errors.Is(err, Denied) || IsOfKey(err) {
+		if !errors.Is(err, Denied) || IsOfKey(err) || errors.Is(err, ErrAnnotationsRefused) {
 			return err
 		}
 	}

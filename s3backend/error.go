@@ -212,7 +212,7 @@ func (e *Error) Error() string {
 		return b.String()
 	}
 	err := e.Err
-	if r, ok := err.(*reasonError); ok {
+	for r, ok := err.(*reasonError); ok; r, ok = err.(*reasonError) {
 		b.WriteString(": " + r.reason.Error())
 		err = r.err
 	}

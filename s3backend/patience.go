@@ -113,7 +113,7 @@ func (p *timeLimit) end() {
 // unlimitedOperations carry bytes, or have S3 copy them, and take as long as those take.
 var unlimitedOperations = map[string]bool{
 	"GetObject": true, "PutObject": true, "UploadPart": true, "UploadPartCopy": true, "CopyObject": true,
-	"CompleteMultipartUpload": true, "DeleteObjects": true,
+	"CompleteMultipartUpload": true, "DeleteObjects": true, "GetObjectAnnotation": true, "PutObjectAnnotation": true,
 }
 
 // limitTime limits the time of every request of the SDK that is not in unlimitedOperations.

@@ -40,20 +40,24 @@ type refusedFolders struct {
 const refusedFor = time.Minute
 
 func (f *refusedFolders) note(key string) {
-	folder, _, _ := strings.Cut(key, "/")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.at == nil {
 		f.at = map[string]time.Time{}
 	}
-	f.at[folder] = time.Now()
+	f.at[folderOf(key)] = time.Now()
 }
 
 // has reports whether a request was refused within refusedFor in the folder that key is in.
 func (f *refusedFolders) has(key string) bool {
-	folder, _, _ := strings.Cut(key, "/")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at, ok := f.at[folder]
+	at, ok := f.at[folderOf(key)]
 	return ok && time.Since(at) < refusedFor
+}
+
+// folderOf returns the top-level folder that key is in.
+func folderOf(key string) string {
+	folder, _, _ := strings.Cut(key, "/")
+	return folder
 }

@@ -12,6 +12,10 @@ import (
 // may have some: whoever copies it needs to read and set them, whatever becomes of them.
 var ErrTagsRefused = errors.New("it has tags, or may have some, and the policy does not let them be copied (s3:GetObjectTagging, s3:PutObjectTagging)")
 
+// ErrAnnotationsRefused is beside Denied where an object cannot be copied because it has
+// annotations, or may have some, that are not to be lost.
+var ErrAnnotationsRefused = errors.New("it has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectAnnotations, s3:GetObjectAnnotation, s3:PutObjectAnnotation)")
+
 // ErrSourceRefused is beside Denied where what is to be copied may not even be looked at.
 var ErrSourceRefused = errors.New("what is to be copied may not be read")
 

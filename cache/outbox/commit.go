@@ -144,19 +144,22 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	var refused error
 	for range maxCommitAttempts {
 		a, committed := it.newCommitAttempt()
-		if committed {
-			return a.over, nil // by Commit, and nothing has changed since
+		if committed { // by Commit, and nothing has changed since
+			return a.over, it.putAnnotations(ctx, a.over)
 		}
 		if err := a.prepare(ctx); err != nil {
 			return s3backend.Object{}, err
 		}
 		obj, err := a.send(ctx)
 		if err == nil {
-			return a.finish(obj), nil
+			return a.annotate(ctx, a.finish(obj))
 		}
 		refused = err
-		if obj, done, err := a.reconcile(ctx, err); done || err != nil {
+		switch obj, done, err := a.reconcile(ctx, err); {
+		case err != nil:
 			return obj, err
+		case done:
+			return a.annotate(ctx, obj)
 		}
 	}
 	return s3backend.Object{}, contradiction(refused)
@@ -199,6 +202,16 @@ func (a *commitAttempt) prepare(ctx context.Context) error {
 func (a *commitAttempt) finish(obj s3backend.Object) s3backend.Object {
 	obj.Key, obj.Header, obj.Class = a.key, a.header, cmp.Or(a.header.Class, s3backend.ClassStandard)
 	return obj
+}
+
+// annotate gives what S3 holds of the item the annotations that were saved. If S3 cannot be reached
+// for that, the next attempt goes on there.
+func (a *commitAttempt) annotate(ctx context.Context, obj s3backend.Object) (s3backend.Object, error) {
+	err := a.it.putAnnotations(ctx, obj)
+	if err != nil {
+		a.it.committedAs(obj, a.seq)
+	}
+	return obj, err
 }
 
 // condition returns the precondition of a commit that replaces this version.

@@ -45,6 +45,9 @@ func (it *Item) erase() {
 	for _, r := range readers {
 		r.Close()
 	}
+	if it.o.cfg.Annotations != nil && !it.folder {
+		it.forgetAnnotations()
+	}
 	if it.stage != nil {
 		it.stage.Remove()
 		it.o.quota.staged.Add(-it.stage.Reserved())

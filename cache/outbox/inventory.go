@@ -29,6 +29,7 @@ type inventory struct {
 	staged      []string // staged files
 	done        []string // staged files that are not pending any more, without stage.DonePrefix
 	recycled    []string // files of journals that have ended
+	annotated   []string // staged files that have saved annotations
 	others      []string // not of this package
 }
 
@@ -42,6 +43,7 @@ func takeInventory(dir string) (*inventory, error) {
 		name := f.Name()
 		log, isLog := strings.CutSuffix(name, journal.Suffix)
 		done, isDone := strings.CutPrefix(name, stage.DonePrefix)
+		annotated, isAnnotated := strings.CutSuffix(name, annotationsSuffix)
 		spare, isSpare := strings.CutPrefix(name, journal.RecycledPrefix)
 		switch {
 		case name == stage.SlotFileName || name == bootName:
@@ -59,6 +61,8 @@ func takeInventory(dir string) (*inventory, error) {
 			inv.staged = append(inv.staged, name)
 		case isDone && stagedName.MatchString(done):
 			inv.done = append(inv.done, done)
+		case isAnnotated && stagedName.MatchString(annotated):
+			inv.annotated = append(inv.annotated, annotated)
 		case isSpare && isNumber(spare):
 			inv.recycled = append(inv.recycled, name)
 		default:

@@ -111,6 +111,8 @@ type sending struct {
 	inFlight    atomic.Int64 // bytes that requests without an answer have read
 	throughput  rate.Meter
 
+	annotationsReserved atomic.Int64 // bytes on the disk
+
 	materializing   bool        // the base is being copied here
 	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write
 }

@@ -67,7 +67,8 @@ func (e *StayedError) Unwrap() error { return e.Err }
 // granted: it is archived, or its tags, its encryption or a condition on it forbid it.
 func staysBehind(err error) bool {
 	return isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey) ||
-		errors.Is(err, s3backend.ErrTagsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
+		errors.Is(err, s3backend.ErrTagsRefused) ||
+		errors.Is(err, s3backend.ErrAnnotationsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
 }
 
 // Move copies objects on the server and then queues the removal of the originals, so that each is

@@ -95,7 +95,9 @@ type Config struct {
 	// Shown is the name under which an element of a key is shown; nil where it is itself.
 	Shown    func(elem string) string
 	OnStatus func(Status) // called with what a person should know; see Outbox.notify
-	Logger   *slog.Logger
+	// Annotations are those of the objects in the bucket; nil if none are kept.
+	Annotations Annotations
+	Logger      *slog.Logger
 }
 
 const (
@@ -132,6 +134,7 @@ type Outbox struct {
 	breaker    breaker
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
+	unkept        sync.Map    // what was logged of annotations that cannot be kept
 	onResume      []func()    // renames that wait for Resume
 
 	// conflictsMu guards conflicts, and the file of them.

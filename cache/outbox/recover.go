@@ -148,6 +148,7 @@ func (r *recovery) cleanUp() {
 	for _, name := range r.inv.done {
 		os.Remove(filepath.Join(dir, stage.DonePrefix+name))
 	}
+	r.removeAnnotations()
 	for _, name := range r.inv.recycled {
 		os.Remove(filepath.Join(dir, name))
 	}

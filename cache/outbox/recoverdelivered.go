@@ -17,6 +17,13 @@ func (it *Item) findDelivered() {
 		cur, err := it.o.current(ctx, key)
 		if err == nil && cur.ETag != "" && commitIDOf(cur.Header) == id {
 			cur.Key = key
+			if err = it.putAnnotations(ctx, cur); err != nil {
+				it.endPreparing(a)
+				if it.o.pause(it.o.ctx, backoff(try)) != nil {
+					return
+				}
+				continue
+			}
 			it.mayDiffer.Store(true) // what is here need not be what was sent
 			it.finish(cur)
 		}

@@ -34,6 +34,9 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	if err := it.materialize(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
+	if err := it.saveAnnotations(ctx); err != nil {
+		return s3backend.Object{}, err
+	}
 	var ticket *uplink.Ticket
 	if size > uplink.UnmeteredSize {
 		var err error
@@ -75,6 +78,9 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	it := a.it
 	up, list, err := it.uploadParts(ctx, a.key, size, a.header)
 	if err != nil {
+		return s3backend.Object{}, err
+	}
+	if err := it.saveAnnotations(ctx); err != nil {
 		return s3backend.Object{}, err
 	}
 	obj, err := it.o.bucket.Complete(ctx, up.remote, list, size, cond)

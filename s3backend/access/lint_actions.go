@@ -34,6 +34,7 @@ var (
 		"s3:GetObjectTagging", "s3:GetObjectTorrent", "s3:GetObjectVersion", "s3:GetObjectVersionAcl",
 		"s3:GetObjectVersionAttributes", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging",
 		"s3:GetObjectVersionTorrent",
+		"s3:ListObjectAnnotations", "s3:GetObjectAnnotation", "s3:ListObjectVersionAnnotations", "s3:GetObjectVersionAnnotation",
 	}
 )
 
@@ -76,6 +77,8 @@ var dangerous = []struct{ action, means string }{
 	{"s3:PutObjectVersionTagging", "change objects' tags, which other policies and rules may judge by"},
 	{"s3:DeleteObjectTagging", "change objects' tags, which other policies and rules may judge by"},
 	{"s3:DeleteObjectVersionTagging", "change objects' tags, which other policies and rules may judge by"},
+	{"s3:DeleteObjectAnnotation", "delete objects' annotations for good"},
+	{"s3:DeleteObjectVersionAnnotation", "delete objects' annotations for good"},
 	{"s3:ObjectOwnerOverrideToBucketOwner", "change who owns replicas"},
 	{"s3:InitiateReplication", "have objects replicated anew"},
 	{"s3:ReplicateObject", "write replicas, which carry what their sender wants"},

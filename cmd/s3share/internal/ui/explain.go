@@ -87,6 +87,12 @@ const (
 
 func deniedSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
 	switch {
+	case errors.Is(e, s3backend.ErrAnnotationsRefused) && errors.Is(e, s3backend.ErrTagsRefused):
+		return object + " cannot be copied: it has tags or annotations, or may have some",
+			"the bucket's owner has to grant s3:GetObjectTagging, s3:PutObjectTagging, s3:ListObjectAnnotations, s3:GetObjectAnnotation and s3:PutObjectAnnotation"
+	case errors.Is(e, s3backend.ErrAnnotationsRefused):
+		return object + " cannot be copied: it has annotations, or may have some",
+			"the bucket's owner has to grant s3:ListObjectAnnotations, s3:GetObjectAnnotation and s3:PutObjectAnnotation"
 	case errors.Is(e, s3backend.ErrTagsRefused):
 		return object + " cannot be copied: it has tags, or may have some",
 			"the bucket's owner has to grant s3:GetObjectTagging and s3:PutObjectTagging"
