@@ -38,18 +38,19 @@ func forMountHelper(program string, args []string) (mount []string, fake bool) {
 	default:
 		return args, false
 	}
-	findHome()
+	completeEnvironment()
 	return mount, fake
 }
 
-// findHome sets the home directory where the environment has none, as for units of systemd and
-// so for the lines of fstab: without it there is no config file.
-func findHome() {
-	if os.Getenv("HOME") != "" {
-		return
-	}
-	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil && me.HomeDir != "" {
+// completeEnvironment sets the home directory and the search path where the environment has
+// none. systemd sets no HOME for units, and so for the lines of fstab: without it there is no
+// config file. mount(8) sets no PATH if it is not run by root: without it there is no fusermount3.
+func completeEnvironment() {
+	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); os.Getenv("HOME") == "" && err == nil && me.HomeDir != "" {
 		_ = os.Setenv("HOME", me.HomeDir) // a name that cannot be wrong
+	}
+	if os.Getenv("PATH") == "" {
+		_ = os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	}
 }
 

@@ -29,21 +29,23 @@ func TestMountHelper(t *testing.T) {
 	}
 }
 
-// TestMountHelperFindsHome runs it as systemd runs mount(8), without a home directory.
-func TestMountHelperFindsHome(t *testing.T) {
+// TestMountHelperEnvironment runs it as systemd runs mount(8), without a home directory, and as
+// mount(8) runs it for a user, without a search path.
+func TestMountHelperEnvironment(t *testing.T) {
 	me, err := user.LookupId(strconv.Itoa(os.Getuid()))
 	if err != nil {
 		t.Skip(err)
 	}
-	for _, tt := range []struct{ program, home, want string }{
-		{"/sbin/mount.s3share", "", me.HomeDir},
-		{"/sbin/mount.s3share", "/home/ann", "/home/ann"},
-		{"/usr/bin/s3share", "", ""},
+	for _, tt := range []struct{ program, home, path, wantHome, wantPath string }{
+		{"/sbin/mount.s3share", "", "/x", me.HomeDir, "/x"},
+		{"/sbin/mount.s3share", "/home/ann", "", "/home/ann", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		{"/usr/bin/s3share", "", "", "", ""},
 	} {
 		t.Setenv("HOME", tt.home)
+		t.Setenv("PATH", tt.path)
 		forMountHelper(tt.program, strings.Fields("mount /mnt"))
-		if got := os.Getenv("HOME"); got != tt.want {
-			t.Errorf("%s with HOME=%s has HOME=%s, want %s", tt.program, tt.home, got, tt.want)
+		if home, path := os.Getenv("HOME"), os.Getenv("PATH"); home != tt.wantHome || path != tt.wantPath {
+			t.Errorf("%s with HOME=%s PATH=%s has HOME=%s PATH=%s, want %s and %s", tt.program, tt.home, tt.path, home, path, tt.wantHome, tt.wantPath)
 		}
 	}
 }
