@@ -24,7 +24,7 @@ func TestCompletions(t *testing.T) {
 	for _, line := range []string{
 		"mount ''", "mount t", "mount team ''", "mount --config my.toml ''", "mount x", "recover ''", "doctor o", "put -e ''", "get -e t",
 		"mount --profile ''", "init b --profile t", "init b --grant ''", "policy b --grant d", "init b --ownership ''", "init b ''",
-		"mount -o a", "mount -o ro,re", "mount -o ''", "mo", "completion ''", "service ''", "service install t", "service install team ''", "service remove ''", "version ''",
+		"mount -o a", "mount -o ro,re", "mount -o ''", "mo", "completion ''", "service ''", "service install t", "service install team ''", "service remove ''", "config ''", "config show ''", "config remove t", "version ''",
 	} {
 		args := []string{"__completeNoDesc"}
 		for a := range strings.FieldsSeq(line) {

@@ -31,6 +31,8 @@ func TestHelp(t *testing.T) {
 		{"help-deliver", []string{"deliver", "--help"}},
 		{"help-doctor", []string{"doctor", "--help"}},
 		{"help-repair", []string{"repair", "--help"}},
+		{"help-config", []string{"config", "--help"}},
+		{"help-config-remove", []string{"config", "remove", "--help"}},
 		{"help-service", []string{"service", "--help"}},
 		{"help-service-install", []string{"service", "install", "--help"}},
 		{"help-demo", []string{"demo", "--help"}},

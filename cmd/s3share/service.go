@@ -28,12 +28,7 @@ func newService() *cobra.Command {
 fails, and unmount it when you log out. The unit is s3share@EXCHANGE.service of your
 own systemd; nothing of it needs root.
 ` + exitCodes,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return hint.Usage(hint.DidYouMean(args[0], namesOf(cmd), "there are "+strings.Join(namesOf(cmd), ", ")), "unknown command %q of service", args[0])
-		},
+		Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newServiceInstall(), newServiceRemove(), newServiceStatus())

@@ -73,6 +73,12 @@ func (c Sources) Of(exchange string) Sources {
 	return c
 }
 
+// In returns the same sources with another config file.
+func (c Sources) In(file string) (Sources, error) {
+	c.file, c.fileAsked, c.fileErr = Path(file)
+	return c, c.fileErr
+}
+
 // Settings gathers the settings as they are now.
 func (c Sources) Settings() (*Settings, error) {
 	s := Defaults()
