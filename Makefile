@@ -19,6 +19,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # cache/buckettest and testhome are for tests.
 GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G104,G115,G304,G703 -exclude-dir=cache/buckettest -exclude-dir=testhome
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # Where else the product has to build.
 CROSS := linux/arm64 darwin/arm64
 # A program and the Debian package that has it, for `make needs`. The first ones
@@ -26,7 +27,7 @@ CROSS := linux/arm64 darwin/arm64
 NEEDED := fusermount3=fuse3 cc=gcc
 WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils
 
-.PHONY: build demo test check format lint vulnerabilities unit cross integration test-rgw test-servers soak bench install uninstall clean needs help
+.PHONY: build demo test check format lint vulnerabilities unit cross integration test-rgw test-servers soak bench package package-check workflows install uninstall clean needs help
 
 build: ## bin/s3share, and bin/localbucket for the demo and the tests
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/s3share ./cmd/s3share
@@ -93,6 +94,20 @@ bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--lis
 	(cd integration/bench && go build -o ../../bin/bench .)
 	bin/bench --binary bin/s3share --json bin/bench.json $(BENCH)
 
+package: ## deb, rpm, apk and tar.gz for Linux, into dist
+	VERSION=$(VERSION) packaging/build.sh dist
+
+package-check: package ## build the packages twice: they have to be the same bytes; lintian looks at the deb
+	@other=$$(mktemp -d); trap 'rm -rf "$$other"' EXIT
+	VERSION=$(VERSION) packaging/build.sh "$$other/dist"
+	diff dist/SHA256SUMS "$$other/dist/SHA256SUMS"
+	if command -v lintian >/dev/null; then (set -x; lintian --no-cfg --fail-on error,warning dist/*.deb); else
+	  echo "no lintian: nothing was looked at (apt-get install lintian)" >&2
+	fi
+
+workflows: ## check the workflows of GitHub
+	$(ACTIONLINT) .github/workflows/*.yml
+
 # It does not build: with sudo's PATH, go may not be found.
 install: ## copy what `make build` has built into PREFIX, below DESTDIR if that is set
 	@for built in s3share localbucket; do
@@ -101,13 +116,14 @@ install: ## copy what `make build` has built into PREFIX, below DESTDIR if that 
 	set -x
 	install -D -m 755 bin/s3share $(DESTDIR)$(PREFIX)/bin/s3share
 	install -D -m 755 bin/localbucket $(DESTDIR)$(PREFIX)/libexec/s3share/localbucket
+	bin/s3share manual $(DESTDIR)$(PREFIX)/share/man
 
 uninstall: ## remove what `make install` has copied
-	rm -f $(DESTDIR)$(PREFIX)/bin/s3share $(DESTDIR)$(PREFIX)/libexec/s3share/localbucket
+	rm -f $(DESTDIR)$(PREFIX)/bin/s3share $(DESTDIR)$(PREFIX)/libexec/s3share/localbucket $(DESTDIR)$(PREFIX)/share/man/man1/s3share{,-*}.1 $(DESTDIR)$(PREFIX)/share/man/man8/mount.s3share.8
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/s3share 2>/dev/null || true
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 needs: ## install what the tests need, as root on Debian; else say what is missing
 	@missing() { for need; do command -v $${need%=*} >/dev/null || printf '%s ' $${need#*=}; done; }
