@@ -16,9 +16,9 @@ import (
 
 // serviceManager is a socket on which a mount is heard, as systemd hears it.
 type serviceManager struct {
-	t *testing.T
-	m *mount
-	l *net.UnixConn
+	t    *testing.T
+	m    *mount
+	said chan string // what it has heard, in order
 }
 
 // underServiceManager starts a mount as systemd starts a service.
@@ -52,7 +52,19 @@ func underServiceManager(t *testing.T, m *mount, env ...string) *serviceManager 
 	if err := l.SetReadDeadline(time.Now().Add(testPatience)); err != nil {
 		t.Fatal(err)
 	}
-	return &serviceManager{t, m, l}
+	s := &serviceManager{t, m, make(chan string, 10000)}
+	go func() { // the queue of a socket is short
+		defer close(s.said)
+		for {
+			b := make([]byte, 200)
+			n, err := l.Read(b)
+			if err != nil {
+				return
+			}
+			s.said <- string(b[:n])
+		}
+	}()
+	return s
 }
 
 // hears waits for a message, which has to be of this form. What comes at intervals is passed
@@ -61,12 +73,10 @@ func (s *serviceManager) hears(form string) {
 	s.t.Helper()
 	want := regexp.MustCompile("^" + form + "$")
 	for {
-		b := make([]byte, 200)
-		n, err := s.l.Read(b)
-		if err != nil {
-			s.t.Fatalf("the service manager hears nothing, want %q: %v\n%s", form, err, s.m.log)
+		said, hears := <-s.said
+		if !hears {
+			s.t.Fatalf("the service manager hears nothing, want %q\n%s", form, s.m.log)
 		}
-		said := string(b[:n])
 		if want.MatchString(said) {
 			return
 		}

@@ -31,6 +31,10 @@ func newServiceManager() serviceManager {
 // notifySocket is the variable that names the socket of the service manager.
 const notifySocket = "NOTIFY_SOCKET"
 
+// notifyTimeout is how long a service manager may take to read a message: one that hangs does not
+// keep a mount from ending. Tests change it.
+var notifyTimeout = 5 * time.Second
+
 // notify sends one message.
 func (m serviceManager) notify(state string) error {
 	if m.socket == "" {
@@ -41,6 +45,9 @@ func (m serviceManager) notify(state string) error {
 		return err
 	}
 	defer c.Close()
+	if err := c.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
+		return err
+	}
 	_, err = c.Write([]byte(state))
 	return err
 }

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -79,5 +81,26 @@ func TestServiceManagerIsNotLeftToOthers(t *testing.T) {
 	}
 	if err := (serviceManager{}).notify("READY=1"); err != nil {
 		t.Errorf("notify without a service manager = %v", err)
+	}
+}
+
+// TestServiceManagerThatDoesNotRead fills the socket of one: a message is given up.
+func TestServiceManagerThatDoesNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "n")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	defer func(was time.Duration) { notifyTimeout = was }(notifyTimeout)
+	notifyTimeout = 50 * time.Millisecond
+	m := serviceManager{socket: path}
+	for range 10000 { // net.unix.max_dgram_qlen is 10 or 512
+		if err = m.notify("WATCHDOG=1"); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("notify = %v, want that it gives up", err)
 	}
 }
