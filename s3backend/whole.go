@@ -68,6 +68,11 @@ type WholeUpload struct {
 	Begin func(Upload) error
 	Sent  func(Part)
 
+	// Read is called with how many bytes more of the body requests in flight have read. It is
+	// negative when a request is sent again, and when it ends: the sum is what is in flight. It
+	// may be nil, and may be called concurrently.
+	Read func(n int64)
+
 	// Ready is called before the request that makes the object. Its error ends the upload.
 	Ready func() error
 }
@@ -206,8 +211,10 @@ func (u *upload) send(ctx context.Context, n int32, body io.ReadSeeker, size int
 		ok = false
 	}
 	if !ok {
+		counted, end := u.counted(body)
+		defer end()
 		var err error
-		if had, err = u.to.UploadPart(ctx, u.up, n, body, size); err != nil {
+		if had, err = u.to.UploadPart(ctx, u.up, n, counted, size); err != nil {
 			return Part{}, u.note(err)
 		}
 	}
@@ -255,12 +262,66 @@ func (u *upload) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func
 	if err != nil {
 		return nil, u.note(err)
 	}
+	body, end := u.counted(body)
+	defer end()
 	obj, err := u.to.Put(ctx, u.Key, body, u.Size, u.Header, u.Cond)
 	if err != nil {
 		return nil, u.note(err)
 	}
 	u.made(obj)
 	return &s3.PutObjectOutput{ETag: &obj.ETag}, nil
+}
+
+// countedBody is a body that calls back as it is read. What is summed before it is sent is read by
+// ReadAt, and does not count.
+type countedBody struct {
+	io.ReadSeeker
+	io.ReaderAt
+	read func(n int64)
+
+	mu   sync.Mutex // guards the fields below
+	at   int64
+	over bool // the request has ended, though its connection may still read
+}
+
+// counted returns body so that Read is called, and what ends that.
+func (u *upload) counted(body io.ReadSeeker) (counted io.ReadSeeker, end func()) {
+	at, ok := body.(io.ReaderAt)
+	if u.Read == nil || !ok {
+		return body, func() {}
+	}
+	c := &countedBody{ReadSeeker: body, ReaderAt: at, read: u.Read}
+	return c, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.toLocked(0)
+		c.over = true
+	}
+}
+
+func (c *countedBody) toLocked(at int64) {
+	if n := at - c.at; n != 0 && !c.over {
+		c.at = at
+		c.read(n)
+	}
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.ReadSeeker.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.toLocked(c.at + int64(n))
+	return n, err
+}
+
+func (c *countedBody) Seek(off int64, whence int) (int64, error) {
+	at, err := c.ReadSeeker.Seek(off, whence)
+	if err == nil && whence == io.SeekStart {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.toLocked(at)
+	}
+	return at, err
 }
 
 // errTruncated reports that a body ended before its size.

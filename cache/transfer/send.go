@@ -235,6 +235,7 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 		Key: key, Body: s.src.file, Size: s.src.size, Cond: cond,
 		Header: outbox.NewHeader(key, s.src.mtime),
 		Ready:  s.src.unchanged,
+		Read:   func(n int64) { s.p.Meter.InFlight.Add(n) },
 	}
 	if w.Size > s3backend.WholePart {
 		head, parts := s.note.read()

@@ -72,6 +72,7 @@ type Result struct {
 type Meter struct {
 	Files, Bytes atomic.Int64 // found so far
 	Done, Moved  atomic.Int64 // files that have a Result, and bytes moved or found to be there
+	InFlight     atomic.Int64 // bytes of requests that S3 has not answered
 }
 
 // Total is the sum of all results.

@@ -40,7 +40,7 @@ func NewTransferBar(w io.Writer, past string) *TransferBar {
 				return
 			case <-tick.C:
 				all := b.Meter.Bytes.Load()
-				moved := min(b.Meter.Moved.Load(), all)
+				moved := max(0, min(b.Meter.Moved.Load()+b.Meter.InFlight.Load(), all))
 				b.pace(all-moved, speedOf(&window, time.Now(), moved))
 				b.set(moved, all)
 			}
