@@ -109,12 +109,12 @@ func TestRepairGoesOn(t *testing.T) {
 		return (op == "PutObjectAcl" || op == "CopyObject") && !strings.HasSuffix(r.URL.Path, "/0") && refuse(w, r, 403, "AccessDenied")
 	})
 	out, code := x.as(t, client, nil, "repair")
-	if code != 1 || !strings.Contains(out, "1 object of 10") {
+	if code != 1 || !strings.Contains(out, "1 of 10 objects, ") {
 		t.Errorf("repair ends with %d:\n%s", code, out)
 	}
 	g.when(nil)
 	out, code = x.as(t, client, nil, "repair")
-	if code != 0 || !strings.Contains(out, "9 objects of 9") {
+	if code != 0 || !strings.Contains(out, "9 objects, ") {
 		t.Errorf("repair again ends with %d:\n%s", code, out)
 	}
 	for i := range n {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -148,20 +149,26 @@ func (p repairCmd) mend(ctx context.Context, t config.Destination, client *s3bac
 		return err
 	}
 	bar := ui.NewCountBar(errs, "granting the ACL")
-	failed, done := 0, 0
+	lines := out
+	if hint.WritesToTerminal(out) {
+		lines = bar.Above()
+	}
+	failed, done, bytes, began := 0, 0, int64(0), time.Now()
 	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {
 		r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner, Repaired: err == nil, By: string(way)}
 		if err != nil {
 			failed++
 			r.Error, _ = ui.ExplainFile(t, o.Key, err)
+		} else {
+			bytes += o.Size
 		}
 		done++
-		p.tell(out, r)
+		p.tell(lines, r)
 		bar.Set(done, len(found.Unreadable))
 	})
 	bar.End()
 	if !p.asJSON {
-		fmt.Fprintf(out, "%s of %d granted to the bucket's owner\n", ui.Count(done-failed, "object"), len(found.Unreadable))
+		fmt.Fprintln(out, ui.RepairedText(done-failed, len(found.Unreadable), bytes, time.Since(began)))
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%s could not be repaired", ui.Count(failed, "object"))

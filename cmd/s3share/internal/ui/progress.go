@@ -56,6 +56,15 @@ func MovedText(files int, bytes int64, past string, took time.Duration) string {
 	return fmt.Sprintf("%s, %s %s in %s", Count(files, "file"), SizeText(bytes), past, tookText(took))
 }
 
+// RepairedText says how many objects were repaired, of how many.
+func RepairedText(objects, all int, bytes int64, took time.Duration) string {
+	what := Count(objects, "object")
+	if objects < all {
+		what = fmt.Sprintf("%d of %s", objects, Count(all, "object"))
+	}
+	return fmt.Sprintf("%s, %s repaired in %s", what, SizeText(bytes), tookText(took))
+}
+
 func tookText(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.1f s", d.Seconds())

@@ -63,6 +63,22 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	}
 }
 
+// TestLastLines: whatever was moved or repaired is told in lines of one form.
+func TestLastLines(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		{MovedText(3, 1200*mib, "delivered", 41*time.Second), "3 files, 1.2 GiB delivered in 41 s"},
+		{MovedText(1, 5, "fetched", 400*time.Millisecond), "1 file, 5 B fetched in 0.4 s"},
+		{RepairedText(3, 3, 1200*mib, 41*time.Second), "3 objects, 1.2 GiB repaired in 41 s"},
+		{RepairedText(1, 1, 5, 400*time.Millisecond), "1 object, 5 B repaired in 0.4 s"},
+		{RepairedText(2, 3, 5, 3*time.Minute), "2 of 3 objects, 5 B repaired in 3m0s"},
+		{RepairedText(0, 1, 0, time.Second), "0 of 1 object, 0 B repaired in 1.0 s"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("it says %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
 func TestSpeedOfTransfer(t *testing.T) {
 	var w rate.Window
 	at := time.Unix(1000, 0)
