@@ -263,6 +263,9 @@ func TestSetUpAgainWhereItIsMounted(t *testing.T) {
 	if said, err := c.types(t, join); err != nil || !strings.Contains(said, already) {
 		t.Errorf("join, run again, ends with %v and says\n%s", err, said)
 	}
+	if said, err := c.types(t, strings.TrimSuffix(join, " exchange")); err != nil || !strings.Contains(said, "/exchange already.") {
+		t.Errorf("join without a directory ends with %v and says\n%s", err, said)
+	}
 	if said, err := o.types(t, make+" --name other"); err == nil || !strings.Contains(said, "is mounted there already") || invitation.FindString(said) == "" {
 		t.Errorf("init of another exchange ends with %v and says\n%s", err, said)
 	}

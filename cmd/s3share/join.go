@@ -104,6 +104,10 @@ func (in *joinCmd) run(ctx context.Context, stdin io.Reader, n ui.Printer) error
 	if in.dir != "" {
 		return mountAdded(n, in.config, l.Name, s.Bucket, in.dir)
 	}
+	if dir := mountOf(in.config, l.Name); dir != "" {
+		n.Line(fmt.Sprintf("It is mounted on %s already.", hint.OneLine(dir)))
+		return nil
+	}
 	n.Line("s3share mount " + config.TOMLKey(l.Name) + " DIR shows it as the folder DIR.")
 	return nil
 }

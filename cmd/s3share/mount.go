@@ -15,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
@@ -79,6 +80,20 @@ func mountAdded(n ui.Printer, config, name, bucket, dir string) error {
 		args = []string{"mount", "--config", config, name, dir}
 	}
 	return daemon.Background(args, withoutMountEnv(os.Environ()))
+}
+
+// mountOf is where an exchange of the config file is mounted, by the lock in its state directory; ""
+// for nowhere, or where that is not known.
+func mountOf(file, name string) string {
+	s, err := config.Named(file, name).Resolve()
+	if err != nil || config.FillPaths(s) != nil {
+		return ""
+	}
+	t, err := statedir.ReadLock(s.StateDir)
+	if err != nil || !t.Alive() || !t.Mounted(s.Label()) {
+		return ""
+	}
+	return t.Mountpoint()
 }
 
 // isMountedOn reports whether a daemon of this user serves an exchange on dir.

@@ -28,6 +28,10 @@ func (c *CommandLine) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&c.options, "options", "o", nil, "mount options, a `LIST` with commas")
 }
 
+// Named is a command line that names an exchange of a config file and nothing else; file is "" for
+// the usual one.
+func Named(file, exchange string) CommandLine { return CommandLine{Exchange: exchange, config: file} }
+
 // Resolve gathers the settings: flags go before -o, -o before the environment, the
 // environment before the config file. A bucket that is named outside the config
 // file needs none; then its default exchange is not looked at.
