@@ -23,6 +23,9 @@ const offlineLimit = 10 * time.Second
 // twice, and what else they do.
 const setupLimit = 25 * time.Second
 
+// keepLimit bounds unmount --keep, which ends ten seconds after S3 has gone.
+const keepLimit = 45 * time.Second
+
 // absence is a way in which S3 is out of reach.
 type absence struct {
 	name   string
@@ -330,10 +333,25 @@ func TestMountOffline(t *testing.T) {
 			if got := n.read(waiting); string(got) != "written meanwhile" {
 				t.Errorf("after a kill it holds %s", brief(got))
 			}
+			var out string
+			err := quick(t, "unmount --keep", keepLimit, func() (err error) { out, err = n.run("unmount", "--keep", n.dir); return err })
+			n.done = true
+			if exitCode(t, err) != 1 || !containsAll(out, []string{"not delivered: \"" + waiting + "\"", a.reason}) {
+				t.Errorf("unmount --keep: %v\n%s", err, out)
+			}
+			<-n.ended
+			if out, err := n.run("why", n.path(waiting)); err != nil || !containsAll(out, []string{"its daemon has ended", a.reason}) {
+				t.Errorf("why, after unmount --keep: %v\n%s", err, out)
+			}
+			err = quick(t, "recover", setupLimit, func() (err error) { out, err = n.recover(); return err })
+			if exitCode(t, err) != 1 || !strings.Contains(out, a.reason) {
+				t.Errorf("recover: %v\n%s", err, out)
+			}
+			n = n.revive(t)
 			direct.put(owner, fresh, []byte("theirs"), true)
 			g.when(nil)
 			w.heal()
-			out, err := n.run("retry", n.dir) // which need not wait for the next probe
+			out, err = n.run("retry", n.dir) // which need not wait for the next probe
 			if health, xerr := xattr(n.dir, "user.s3share.health"); err != nil || xerr != nil || health != "online" {
 				t.Errorf("after retry: %v\n%s\nits health is %q, %v", err, out, health, xerr)
 			}

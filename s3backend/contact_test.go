@@ -3,8 +3,10 @@ package s3backend
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,4 +137,62 @@ func TestCheckAsksSeldom(t *testing.T) {
 	grow()
 	status = 200
 	check(3, false)
+}
+
+// TestNamesThatAreNotFound: where the name of the host cannot be looked up, S3 is out of reach, and it
+// is back when the name is found again.
+func TestNamesThatAreNotFound(t *testing.T) {
+	for name, gone := range map[string]*net.DNSError{
+		"no such host":          {Err: "no such host", Name: "s3.example.com", IsNotFound: true},
+		"the name server fails": {Err: "server misbehaving", Name: "s3.example.com", IsTemporary: true},
+		"no name server":        {Err: "i/o timeout", Name: "s3.example.com", IsTimeout: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := against(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = w.Write([]byte(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name></ListBucketResult>`))
+			})
+			var away atomic.Bool
+			transport := c.http.client.Transport.(*http.Transport)
+			dial := transport.DialContext
+			transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if away.Load() {
+					return nil, &net.OpError{Op: "dial", Net: network, Err: gone}
+				}
+				return dial(ctx, network, addr)
+			}
+			changed := make(chan Contact, 100)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				c.KeepContact(ctx, func(now Contact) { changed <- now })
+			}()
+			defer func() { cancel(); <-ended }()
+			await := func(offline bool) {
+				t.Helper()
+				for now := range changed {
+					if now.Offline == offline {
+						return
+					}
+				}
+			}
+			await(false)
+			away.Store(true)
+			c.CloseIdle()
+			_, err := c.List(t.Context(), ListInput{})
+			if !errors.Is(err, ErrOffline) || !isKind(err, Other) || !errors.As(err, new(*net.DNSError)) {
+				t.Errorf("List = %v, want that S3 is out of reach, for the name", err)
+			}
+			await(true)
+			if err := c.allow(t.Context(), "GetObject"); !errors.Is(err, ErrOffline) {
+				t.Errorf("the next request is let out: %v", err)
+			}
+			away.Store(false)
+			await(false) // by a probe
+			if _, err := c.List(t.Context(), ListInput{}); err != nil {
+				t.Errorf("List = %v once the name is found again", err)
+			}
+		})
+	}
 }

@@ -19,12 +19,15 @@ var verifyTries = []time.Duration{6 * time.Second, 4 * time.Second}
 // VerifyBucketSoon is VerifyBucket for people who wait for it: where S3 has not answered two tries
 // in ten seconds, its error says so.
 func (c *Client) VerifyBucketSoon(ctx context.Context) error {
-	return c.verifyBucket(ctx, verifyTries)
+	return c.verifyBucket(ctx, func(try int) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, verifyTries[try])
+	})
 }
 
-func (c *Client) verifyBucket(ctx context.Context, tries []time.Duration) error {
-	for _, limit := range tries {
-		trying, cancel := context.WithTimeout(ctx, limit)
+// verifyBucket is VerifyBucketSoon, with a context for each try.
+func (c *Client) verifyBucket(ctx context.Context, contextOf func(try int) (context.Context, context.CancelFunc)) error {
+	for try := range verifyTries {
+		trying, cancel := contextOf(try)
 		err := c.VerifyBucket(trying)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
