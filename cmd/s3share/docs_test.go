@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 var (
@@ -28,6 +30,42 @@ func anchor(heading string) string {
 		}
 		return -1
 	}, strings.TrimSpace(heading))
+}
+
+// TestSetUpScreens: docs/screens.md shows what init and join print, which fits 80 columns but for
+// what is to be copied.
+func TestSetUpScreens(t *testing.T) {
+	const docs = "../../docs/screens.md"
+	for name, of := range map[string]string{"init": "init-new", "join": "join"} {
+		text, err := os.ReadFile(filepath.Join("testdata", of+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ = bytes.Cut(text, []byte("\n")) // the command
+		text, _, _ = bytes.Cut(text, []byte("exit status "))
+		text = bytes.ReplaceAll(text, []byte("$HOME"), []byte("/home/ann"))
+		for line := range strings.Lines(string(text)) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 && !strings.HasPrefix(line, "    s3share join ") {
+				t.Errorf("%s has a line of %d columns: %s", name, n, line)
+			}
+		}
+		page, err := os.ReadFile(docs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n+` + "```text\n)(.*?)(```\n)")
+		shown := block.FindSubmatch(page)
+		switch {
+		case shown == nil:
+			t.Errorf("docs/screens.md does not show %s", name)
+		case *update:
+			if err := os.WriteFile(docs, block.ReplaceAll(page, append(append([]byte("${1}"), text...), "${3}"...)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		case !bytes.Equal(shown[2], text):
+			t.Errorf("docs/screens.md shows of %s\n%s\nand it is\n%s", name, shown[2], text)
+		}
+	}
 }
 
 // TestDocLinks follows each link within the documents, to a file and to a heading in it, and

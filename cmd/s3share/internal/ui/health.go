@@ -14,11 +14,7 @@ func HealthText(c *control.Connection) string {
 	if c.State != control.Login || !strings.HasPrefix(do, "s3share login ") {
 		return connectionText(c)
 	}
-	text := connectionText(c)
-	if isExpired(c.Code) {
-		text = loginText(c)
-	}
-	return text + ", renew with " + do
+	return connectionText(c) + ", renew with " + do
 }
 
 // connectionText is a mount's connection to S3 in one line.
@@ -29,6 +25,9 @@ func connectionText(c *control.Connection) string {
 	case control.NoAnswer:
 		return hint.OneLine(c.Reason)
 	case control.Login:
+		if isExpired(c.Code) {
+			return loginText(c)
+		}
 		return loginText(c) + ": " + hint.OneLine(c.Reason)
 	}
 	return fmt.Sprintf("%s since %s: %s", hint.OneLine(c.State), control.ClockText(c.Since), hint.OneLine(c.Reason))

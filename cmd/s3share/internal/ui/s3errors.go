@@ -47,9 +47,9 @@ func loginSentence(t config.Destination, e *s3backend.Error) (cause, hint string
 func newLogin(t config.Destination, how string) string {
 	switch {
 	case t.FixedKeys && t.Dir != "":
-		return "they come from the environment of the mount: s3share unmount --keep " + hint.ShellQuote(t.Dir) + ", and mount again with new ones"
+		return "the credentials come from the environment of the mount: s3share unmount --keep " + hint.ShellQuote(t.Dir) + ", and mount again with new ones"
 	case t.FixedKeys:
-		return "they come from the environment: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if they have one, to new ones"
+		return "the credentials come from the environment: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if they have one, to new ones"
 	case t.Dir != "":
 		return "s3share login " + hint.ShellQuote(t.Dir) + ", or " + how + ": it goes on by itself"
 	}
@@ -57,7 +57,7 @@ func newLogin(t config.Destination, how string) string {
 }
 
 func refusedLoginSentence(t config.Destination, e *s3backend.Error) (cause, hint string) {
-	renew, check := newLogin(t, "renew them where they are kept"), newLogin(t, "check the access key where it is kept")
+	renew, check := newLogin(t, "renew the credentials where they are kept"), newLogin(t, "check the access key where it is kept")
 	if t.Profile != "" {
 		renew = newLogin(t, fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way you got it", t.Profile, t.Profile))
 		check = newLogin(t, fmt.Sprintf("check the profile %q", t.Profile))
@@ -86,7 +86,7 @@ func noLoginSentence(t config.Destination, err error) (cause, advice string) {
 	)
 	advice = "name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	if t.Dir != "" { // of a mount there were some
-		advice = newLogin(t, "put them where they were")
+		advice = newLogin(t, "put the credentials where they were")
 	}
 	switch {
 	case errors.Is(err, s3backend.ErrNeedsCode) && t.Dir != "":
@@ -142,7 +142,11 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 	case errors.As(err, &dns):
 		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing answers at " + server, "check the endpoint's address and port, and that the server runs"
+		advice = "check the network, and the proxy if there is one"
+		if t.Endpoint != "" {
+			advice = "check the endpoint's address and port, and that the server runs"
+		}
+		return "nothing answers at " + server, advice
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return server + " cannot be reached", "check the network"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():

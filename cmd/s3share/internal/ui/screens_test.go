@@ -74,7 +74,7 @@ func conflictFile() outbox.Status {
 func statusScreens() map[string][]control.State {
 	offline := &control.Connection{
 		State: control.Offline, Answered: ago(13 * time.Minute), Since: ago(12 * time.Minute),
-		Words: control.Words{Reason: "nothing answers at https://s3.eu-central-1.amazonaws.com", Hint: "check the endpoint's address and port, and that the server runs"},
+		Words: control.Words{Reason: "S3 cannot be reached", Hint: "check the network"},
 	}
 	waiting := moving()
 	for i := range waiting {
@@ -108,7 +108,7 @@ func statusScreens() map[string][]control.State {
 	conflict.Conflicts = []outbox.Status{conflictFile()}
 	expired := team(&control.Connection{State: control.Login, Answered: ago(time.Hour), Since: ago(50 * time.Minute), Words: control.Words{Reason: "S3 refused the credentials: expired", Code: "ExpiredToken"}},
 		outbox.Status{Path: "Delivery/q3.csv", State: outbox.Sealed, Size: 2100, Since: ago(time.Minute), Reason: "S3 refused the credentials: expired"})
-	expired.Paused = &control.Pause{Words: control.Words{Reason: "S3 refused the credentials: expired", Hint: "s3share login /home/ann/exchange"}}
+	expired.Paused = &control.Pause{Words: control.Words{Reason: "S3 refused the credentials: expired", Hint: "s3share login /home/ann/exchange, or renew the credentials where they are kept: it goes on by itself"}}
 	file := team(online())
 	file.Path, file.File = "Delivery/q3.csv", &control.FileState{State: cache.Delivered}
 	return map[string][]control.State{
