@@ -25,6 +25,7 @@ func addCompletions(root *cobra.Command) {
 		"recover":         firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
 		"doctor":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
 		"repair":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"limit":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
 		"login":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
 		"status":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"wait":            firstly(mountpoints, cobra.ShellCompDirectiveDefault),

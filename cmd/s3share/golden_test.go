@@ -23,6 +23,7 @@ func TestHelp(t *testing.T) {
 		{"help-policy", []string{"policy", "--help"}},
 		{"help-unmount", []string{"unmount", "--help"}},
 		{"help-status", []string{"status", "--help"}},
+		{"help-limit", []string{"limit", "--help"}},
 		{"help-login", []string{"login", "--help"}},
 		{"help-recover", []string{"recover", "--help"}},
 		{"help-wait", []string{"wait", "--help"}},

@@ -59,6 +59,8 @@ var wrongInvocations = []wrongInvocation{
 	{line: "mount --bucket team-exchange --stage-size 10X empty", code: usage},
 	{line: "mount --bucket team-exchange --limit-upload fast empty", code: usage},
 	{line: "put q3.csv Delivery --limit-upload 5", code: usage},
+	{line: "limit 5/s", code: usage},
+	{line: "limit fast team", code: usage},
 	{line: "mount --bucket team-exchange --uid ann empty", code: usage},
 	{line: "mount --bucket team-exchange --umask 999 empty", code: usage},
 	{line: "mount --bucket team-exchange --umask 777 empty", code: usage},

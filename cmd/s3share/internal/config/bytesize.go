@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/bandwidth"
 )
 
@@ -58,6 +59,18 @@ func parseRate(text string) (int64, error) {
 		return 0, fmt.Errorf("%q is no rate; write it in bytes a second, like 5M or 500K, or none", text)
 	}
 	return n, checkRate(n)
+}
+
+// ParseLimits reads a rate for both directions, or UP/DOWN.
+func ParseLimits(text string) (l s3backend.Limits, err error) {
+	up, down, two := strings.Cut(text, "/")
+	if !two {
+		down = up
+	}
+	if l.Upload, err = parseRate(up); err == nil {
+		l.Download, err = parseRate(down)
+	}
+	return l, err
 }
 
 // checkRate refuses a rate that is most probably written without its unit.

@@ -170,6 +170,7 @@ type State struct {
 	File      *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
 	Requests  map[string]int64      `json:"requests"`
 	Server    []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
+	Limits    *Limits               `json:"limits,omitempty"` // absent where no daemon answers
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
 }
@@ -262,6 +263,19 @@ type UnmountRequest struct {
 // CancelUnmountRequest takes an unmount back. Its events tell whether it came in time.
 type CancelUnmountRequest struct {
 	ID string `json:"id"`
+}
+
+// LimitRequest is the body of POST /limit. With neither field, nothing is changed.
+type LimitRequest struct {
+	Set     *Limits `json:"set,omitempty"`
+	Default bool    `json:"default,omitempty"` // go back to what the settings say
+}
+
+// Limits are how many bytes a second a mount sends and receives at most; 0 for no limit.
+type Limits struct {
+	Upload   int64 `json:"upload,omitempty"`
+	Download int64 `json:"download,omitempty"`
+	Live     bool  `json:"live,omitempty"` // set by s3share limit, not by the settings
 }
 
 // LoginRequest is the body of POST /login.

@@ -31,6 +31,7 @@ func full() State {
 		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{words},
 		Pending: []outbox.Status{file}, Conflicts: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
 		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
+		Limits:     &Limits{Upload: 1, Download: 1, Live: true},
 		Connection: &Connection{State: Online, Answered: now, Since: now, Words: words},
 	}
 }

@@ -69,6 +69,7 @@ type mountDaemon struct {
 	usedProfile atomic.Pointer[string] // of the last reload; nil before
 
 	unmounts unmounts
+	limits   limits
 
 	serving   atomic.Bool   // the kernel has the mount
 	gone      chan struct{} // closed when the kernel has given the mount up

@@ -129,6 +129,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 	serveJSON(mux, "/wait", d.wait)
 	serveJSON(mux, "/retry", d.retry)
 	serveJSON(mux, "/deliver", d.deliverFiles)
+	serveJSON(mux, "/limit", d.limit)
 	serveJSON(mux, "/stay", func(_ context.Context, ask control.CancelUnmountRequest) struct{} {
 		d.unmounts.cancel(ask.ID)
 		return struct{}{}

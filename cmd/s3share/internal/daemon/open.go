@@ -21,6 +21,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
+	d.limits.settings = s.Limits()
 	d.bucket = client // what is found in the outbox is told of at once
 	private, err := s.PrivateNames()
 	if err != nil {

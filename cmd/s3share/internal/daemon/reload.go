@@ -68,7 +68,7 @@ func (d *mountDaemon) reload(ctx context.Context) {
 // of the others.
 func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 	d.logLevel.Set(levelOf(now))
-	d.bucket.SetLimits(now.Limits())
+	d.takeUpLimits(now.Limits())
 	var rest []string
 	for _, key := range config.Changed(d.asRead, now) {
 		if !slices.Contains(liveSettings, key) {

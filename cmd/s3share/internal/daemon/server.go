@@ -28,6 +28,7 @@ const controlTimeout = 5 * time.Second
 //	POST /file     a control.FileRequest, answered by a state of that alone
 //	POST /wait, /retry, /deliver  a control.FileRequest, answered by a control.FileAnswer
 //	POST /outcomes an control.OutcomesRequest, answered by a list of control.FileState
+//	POST /limit    a control.LimitRequest, answered by control.Limits
 //	POST /login    a control.LoginRequest, answered by a control.LoginAnswer
 type controlServer struct {
 	listener net.Listener
@@ -134,6 +135,7 @@ func (d *mountDaemon) state() control.State {
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.pending(), Conflicts: d.conflicts(""), Requests: d.bucket.Counts(),
 		Server:     d.bucket.Abilities(),
+		Limits:     d.limitState(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}
 	if d.logFile != nil {

@@ -73,6 +73,21 @@ func PrintStates(out io.Writer, states []control.State, all bool) error {
 	return p.Flush(out)
 }
 
+// LimitsText says what limits there are.
+func LimitsText(l control.Limits) string {
+	of := func(n int64) string {
+		if n == 0 {
+			return "no limit"
+		}
+		return SizeText(n) + "/s"
+	}
+	text := "up " + of(l.Upload) + ", down " + of(l.Download)
+	if l.Live {
+		text += ", until s3share limit default or unmount"
+	}
+	return text
+}
+
 // maxRows is how many files of a group a terminal shows.
 const maxRows = 8
 
@@ -110,6 +125,9 @@ func (p *Page) state(st *control.State, all bool, now time.Time) {
 		}
 	}
 	toDo(2, advice)
+	if l := st.Limits; l != nil && (l.Upload > 0 || l.Download > 0) {
+		p.Line(2, Span{"", "limited: " + LimitsText(*l)})
+	}
 	for _, g := range w.problems {
 		p.Line(2, Span{g.code, g.label + ":"}, Span{"", " " + g.reason})
 		toDo(4, g.advice(st))
