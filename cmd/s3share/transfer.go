@@ -65,6 +65,7 @@ func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (tr
 		return ui.Explain(s.Destination(), err)
 	}
 	defer client.CloseIdle()
+	go config.EachMinute(ctx, func() { client.SetLimits(s.LimitsAt(time.Now())) })
 	private, err := s.PrivateNames()
 	if err != nil {
 		return hint.Usage("", "%w", err)

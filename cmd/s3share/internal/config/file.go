@@ -180,6 +180,10 @@ func (s *Settings) check() (all []checkedKey) {
 	for key, rate := range map[string]byteRate{"limit-upload": s.Upload, "limit-download": s.Download} {
 		all = append(all, checkedKey{key, prefixed(key, checkRate(int64(rate)))})
 	}
+	for _, text := range s.LimitTimes {
+		_, err := parseLimitTime(text)
+		all = append(all, checkedKey{"limit-times", prefixed("limit-times", err)})
+	}
 	return all
 }
 

@@ -127,6 +127,8 @@ func wrongKind(at, key, value string) error {
 	advice := "quote it: " + key + " = " + quotes
 	bare := strings.Trim(value, `"'`)
 	switch st, _ := findSetting(strings.TrimSuffix(key, "s")); {
+	case listSettings[key] != nil:
+		kind, advice = "a list", "write "+key+" = ["+quotes+"]"
 	case listSettings[st.name] != nil && (key == "folders" || key == st.name):
 		kind, advice = "a list", "write "+key+" = ["+quotes+"]"
 	case !isConfigKey(key):

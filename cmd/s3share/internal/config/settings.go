@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
@@ -43,6 +44,7 @@ type Settings struct {
 	StageSize  byteSize `toml:"stage-size"`
 	Upload     byteRate `toml:"limit-upload"`
 	Download   byteRate `toml:"limit-download"`
+	LimitTimes []string `toml:"limit-times"`
 	UID        uint32   `toml:"uid"`
 	GID        uint32   `toml:"gid"`
 	Umask      modeBits `toml:"umask"`
@@ -75,13 +77,8 @@ func (s *Settings) Backend() s3backend.Config {
 	return s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
 		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + hint.VersionText(),
-		Limits: s.Limits(),
+		Limits: s.LimitsAt(time.Now()),
 	}
-}
-
-// Limits are the rates at which all requests together may send and receive.
-func (s *Settings) Limits() s3backend.Limits {
-	return s3backend.Limits{Upload: int64(s.Upload), Download: int64(s.Download)}
 }
 
 // A setting is one field of settings: how it is named and how it is read. Its name
@@ -104,6 +101,7 @@ const FolderSetting = "folder"
 var listSettings = map[string]func(*Settings) *[]string{
 	FolderSetting: func(s *Settings) *[]string { return &s.Folders },
 	"private":     func(s *Settings) *[]string { return &s.Private },
+	"limit-times": func(s *Settings) *[]string { return &s.LimitTimes },
 }
 
 // pathSettings are files and directories.
@@ -127,6 +125,7 @@ var settingTable = []setting{
 	{"stage-size", "SIZE", "most bytes staged for delivery (default: what the disk has, less a reserve)", sizeField(func(s *Settings) *byteSize { return &s.StageSize })},
 	{"limit-upload", "RATE", "most bytes a second that are sent, like 5M (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Upload })},
 	{"limit-download", "RATE", "most bytes a second that are received (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Download })},
+	{"limit-times", "TIME", "other limits at a time of the week, like \"Mon-Fri 08:00-18:00 5M/20M\"; can be repeated", setLimitTime},
 	{"uid", "UID", "who owns the files (default: you)", idField(func(s *Settings) *uint32 { return &s.UID })},
 	{"gid", "GID", "the files' group (default: yours)", idField(func(s *Settings) *uint32 { return &s.GID })},
 	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},

@@ -58,6 +58,7 @@ type mountDaemon struct {
 	contact  contactTold
 
 	endContact func() // ends that goroutine, and waits for it; nil before it runs
+	endLimits  func() // the same of what follows the timetable
 
 	manager     serviceManager // of a mount in the foreground
 	endWatchdog func()         // ends that goroutine, and waits for it; nil before it runs
@@ -343,6 +344,9 @@ func (d *mountDaemon) release(last func() error) error {
 	}
 	if d.endContact != nil {
 		d.endContact()
+	}
+	if d.endLimits != nil {
+		d.endLimits()
 	}
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())

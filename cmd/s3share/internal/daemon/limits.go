@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"sync"
+	"time"
 
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -11,17 +13,48 @@ import (
 // limits are the rates of a mount. Those that a person sets hold until the settings change.
 type limits struct {
 	mu       sync.Mutex
-	settings s3backend.Limits // what the settings say
+	settings *config.Settings // whose limits hold; nil before the bucket is open
 	live     bool             // a person has set others
 }
 
 // takeUpLimits has the limits of the settings take effect, if they are new.
-func (d *mountDaemon) takeUpLimits(now s3backend.Limits) {
+func (d *mountDaemon) takeUpLimits(now *config.Settings) {
 	d.limits.mu.Lock()
 	defer d.limits.mu.Unlock()
-	if now != d.limits.settings {
-		d.limits.settings, d.limits.live = now, false
+	if !config.SameLimits(now, d.limits.settings) {
+		d.limits.live = false
+	}
+	d.limits.settings = now
+	d.applyLimitsLocked()
+}
+
+// applyLimitsLocked sets the limits that the settings have now, if no person has set others. The
+// caller holds d.limits.mu.
+func (d *mountDaemon) applyLimitsLocked() {
+	if d.limits.live {
+		return
+	}
+	if now := d.limits.settings.LimitsAt(time.Now()); now != d.bucket.Limits() {
 		d.bucket.SetLimits(now)
+		d.log.Info("limited", "upload", now.Upload, "download", now.Download)
+	}
+}
+
+// keepLimits follows the timetable from now on, until stop is called.
+func (d *mountDaemon) keepLimits() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		config.EachMinute(ctx, func() {
+			d.limits.mu.Lock()
+			defer d.limits.mu.Unlock()
+			d.applyLimitsLocked()
+		})
+	}()
+	return func() {
+		cancel()
+		<-ended
 	}
 }
 
@@ -35,8 +68,7 @@ func (d *mountDaemon) limit(_ context.Context, ask control.LimitRequest) control
 		d.log.Info("limited", "upload", ask.Set.Upload, "download", ask.Set.Download)
 	case ask.Default:
 		d.limits.live = false
-		d.bucket.SetLimits(d.limits.settings)
-		d.log.Info("the limits are those of the settings")
+		d.applyLimitsLocked()
 	}
 	d.limits.mu.Unlock()
 	return *d.limitState()

@@ -21,7 +21,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
-	d.limits.settings = s.Limits()
+	d.limits.settings = s
 	d.bucket = client // what is found in the outbox is told of at once
 	private, err := s.PrivateNames()
 	if err != nil {
@@ -38,6 +38,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	d.cache = files
 	d.noteOwner()
 	d.keepContact()
+	d.endLimits = d.keepLimits()
 	return files, nil
 }
 

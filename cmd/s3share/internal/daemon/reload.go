@@ -19,7 +19,7 @@ import (
 const reloadTimeout = 30 * time.Second
 
 // liveSettings are the settings that a mount takes up while it serves.
-var liveSettings = []string{"profile", "verbose", "limit-upload", "limit-download"}
+var liveSettings = []string{"profile", "verbose", "limit-upload", "limit-download", "limit-times"}
 
 // hangup asks for a reload. Several that come while one is under way are one.
 func (d *mountDaemon) hangup() {
@@ -68,7 +68,7 @@ func (d *mountDaemon) reload(ctx context.Context) {
 // of the others.
 func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 	d.logLevel.Set(levelOf(now))
-	d.takeUpLimits(now.Limits())
+	d.takeUpLimits(now)
 	var rest []string
 	for _, key := range config.Changed(d.asRead, now) {
 		if !slices.Contains(liveSettings, key) {
