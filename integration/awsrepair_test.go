@@ -53,7 +53,7 @@ func TestRepairTouchesNothingOfOthers(t *testing.T) {
 			out, code := x.as(t, client, nil, "repair")
 			want := "nothing to repair"
 			if acls {
-				want = "1 object of 1"
+				want = "1 object, 12 B repaired in "
 			}
 			if code != 0 || !strings.Contains(out, want) {
 				t.Errorf("repair ends with %d, want 0 and %s:\n%s", code, want, out)

@@ -50,7 +50,7 @@ var faultOperations = map[string]modelOperation{
 	"refuse": {1, func(g *drawing) step {
 		return step{to: g.one("PutObject", "PutObject|CopyObject", "DeleteObject|DeleteObjects", "CreateMultipartUpload|UploadPart"), opt: g.one(refusals...)}
 	}, func(r *modelRun, s step) {
-		if r.l.mode.sync && s.opt == "503" {
+		if r.l.mode.sync && (s.opt == "503" || s.opt == "reset") {
 			s.opt = "400" // a close would wait for two minutes
 		}
 		r.setFaults(nil, &faultRule{op: s.to, fault: bucketFault(s.opt)})
