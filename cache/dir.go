@@ -104,7 +104,8 @@ func (d *Dir) addPendingDirLocked(prefix string) {
 // GoTo makes Next go on behind the entry that it returned with this position.
 func (d *Dir) GoTo(pos int64) { d.next = pos }
 
-// Next returns the next entry and the position behind it; false at the end.
+// Next returns the next entry and the position behind it; false at the end. After an error it goes
+// on with the same entry.
 func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err error) {
 	for d.next < int64(len(d.pending)) {
 		e = d.pending[d.next]
@@ -126,14 +127,17 @@ func (d *Dir) Next(ctx context.Context) (e DirEntry, pos int64, ok bool, err err
 		if err != nil || !ok {
 			return e, d.next, false, err
 		}
-		d.next++
 		if e, ok, err = d.show(ctx, m); err == nil && ok {
 			// What was being removed then may be gone by now, and hidden no more.
 			m, _, err = d.listing.At(ctx, i)
 			ok = !m.Gone()
 		}
-		if err != nil || ok {
-			return e, d.next, ok, err
+		if err != nil {
+			return e, d.next, false, err
+		}
+		d.next++
+		if ok {
+			return e, d.next, true, nil
 		}
 	}
 }

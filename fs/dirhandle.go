@@ -77,8 +77,10 @@ func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut)
 	return h.d.child(ctx, name, h.last.Attr, out), 0
 }
 
-// Seekdir has Readdirent go on at a position; at 0, with what is there then.
+// Seekdir has Readdirent go on at a position; at 0, with what is there then. Each READDIR begins
+// with it: see rawFS.
 func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
+	off &^= seekMark
 	h.dots = min(int(off), len(dots))
 	h.view.GoTo(int64(off) - int64(h.dots))
 	return 0

@@ -108,11 +108,14 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 			place = real
 		}
 	}
-	server, err := fusefs.Mount(mountpoint, &dir{node: node{s: s}}, opts)
-	if err != nil {
+	raw := rawFS{fusefs.NewNodeFS(&dir{node: node{s: s}}, opts)}
+	if s.fuse, err = fuse.NewServer(raw, mountpoint, &opts.MountOptions); err != nil {
 		return nil, err
 	}
-	s.fuse = server
+	go s.fuse.Serve()
+	if err := s.fuse.WaitMount(); err != nil {
+		return nil, err
+	}
 	if dev := mountedAt(place); dev != "" {
 		s.dev.Store(&dev)
 		raiseReadAhead(dev, readAhead, cfg.Logger)
