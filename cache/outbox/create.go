@@ -81,12 +81,11 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	}
 	path := o.newPath()
 	it := &Item{
-		o: o, path: path, gone: make(chan struct{}),
+		o: o, path: path, edits: base.ETag != "", gone: make(chan struct{}),
 		entry:    entry{key: key, base: base, header: base.Header},
 		schedule: schedule{state: Open, since: time.Now(), writers: 1},
 	}
 	it.slot, it.begun = p, time.Now()
-	it.edits.Store(base.ETag != "")
 	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.quota.reserve, Spill: it.spill})
 	if err != nil {
 		return nil, err

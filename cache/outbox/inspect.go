@@ -149,56 +149,42 @@ func (s *inspection) files() {
 // status returns the status of a file from its journal.
 func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Status {
 	path := filepath.Join(s.o.cfg.Dir, name)
-	it, content := &Item{o: s.o, path: path}, new(stage.Snapshot)
-	boot := ""
-	for _, r := range recs {
-		it.replay(content, r)
-		if r.Displaced != "" {
-			s.displaced[r.Displaced] = true
-		}
-		if r.Op == journal.OpSeal {
-			boot = r.Boot
-		}
+	was := replay(recs)
+	for _, staged := range was.displaced {
+		s.displaced[staged] = true
 	}
-	found := Status{Key: it.key, State: Sealed, Size: content.Size, Theirs: it.theirs,
+	found := Status{Key: was.key, State: Sealed, Size: was.content.Size, Theirs: was.theirs,
 		Since: lastWrite(path + journal.Suffix)}
 	if inSlot {
 		found.Since = lastWrite(s.o.slotFilePath())
 	}
-	if it.folder {
+	if was.folder {
 		found.Size = 0
 		return found
 	}
-	if it.up != nil {
-		for _, p := range it.up.done {
-			found.Sent += p.N
-		}
-		found.Sent = min(found.Sent, found.Size)
-	}
+	found.Sent = min(was.upload.sent(), found.Size)
 	info, err := os.Stat(path)
 	switch {
 	case inSlot:
-	case err != nil || it.sealed.Load() && info.Size() < content.Size:
+	case err != nil || was.sealed && info.Size() < was.content.Size:
 		return blocked(quarantinedStatus(path+journal.Suffix, path))
-	case !it.sealed.Load() && it.base.ETag == "":
+	case !was.sealed && was.base.ETag == "":
 		found.Size = info.Size()
 	}
-	content.Size = found.Size
-	it.stage = stage.Restore(nil, *content, nil, nil)
 	switch {
-	case it.privateLocked():
+	case s.o.isPrivate(&was.entry, found.Size == 0):
 		found.State = Local
-		for _, obj := range it.obsolete {
+		for _, obj := range was.obsolete {
 			s.deferred[name] = append(s.deferred[name],
 				Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: found.Since})
 		}
-	case !it.sealed.Load():
+	case !was.sealed:
 		found.State = Interrupted
 		found.fail(errWasOpen)
-	case it.interrupted != nil:
+	case was.interrupted != nil:
 		found.State = Interrupted
-		found.fail(it.interrupted.why)
-	case boot != "" && !s.o.sameBoot(boot):
+		found.fail(was.interrupted.why)
+	case was.boot != "" && !s.o.sameBoot(was.boot):
 		found.State = Interrupted
 		found.fail(errNotDisk)
 	}

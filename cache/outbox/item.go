@@ -35,6 +35,7 @@ type Item struct {
 	folder bool
 	path   string        // of the staged file; the journal's has journal.Suffix in addition
 	stage  *stage.Stage  // nil for a folder
+	edits  bool          // it has a base
 	gone   chan struct{} // closed when the item is delivered or dropped
 
 	// changing is held for reading by those who change the content, and for writing by those
@@ -45,6 +46,7 @@ type Item struct {
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	entry
+	commits
 	schedule
 	sending
 	readers []closer // of versions that were opened for the stage
@@ -60,11 +62,9 @@ type entry struct {
 	header   *s3backend.Header // of the base; nil until it is known
 	mode     uint32            // permission bits, if hasMode
 	hasMode  bool
-	explicit bool        // a program set the time or the mode
-	edits    atomic.Bool // it has a base
-	unnamed  atomic.Bool // it is never delivered: its name was removed, or it was dropped
-	unsure   bool        // of a folder: S3 may have it without a confirmation
-	keptHere error       // why S3 does not take its new time or mode
+	explicit bool  // a program set the time or the mode
+	unsure   bool  // of a folder: S3 may have it without a confirmation
+	keptHere error // why S3 does not take its new time or mode
 
 	// obsolete are versions that are deleted once the item is delivered. Those of a private item
 	// are deleted after a while.
@@ -84,24 +84,29 @@ type schedule struct {
 	writers  int       // holds; it is delivered when there are none
 	timer    *time.Timer
 	tries    int
-	gated    bool      // it waits until S3 can be reached
-	delivery *delivery // under way; nil for none
-	reason   error     // of the last failure
-	notified State     // the state that a person was told last
+	gated    bool        // it waits until S3 can be reached
+	delivery *delivery   // under way; nil for none
+	reason   error       // of the last failure
+	notified State       // the state that a person was told last
+	unnamed  atomic.Bool // it is never delivered: its name was removed, or it was dropped
 
 	interrupted     *interruption // why it is not for delivery; nil if it is
 	writtenBy       writers       // who may be ended by a signal before the file has settled
 	checkingWriters bool          // CheckWritersLater is at work
 }
 
-// sending is what S3 has of an item.
-type sending struct {
+// commits are the commits of an item that S3 has carried out, or may have.
+type commits struct {
 	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
 	contentID    string
 	contentIDSeq uint64
 	committed    confirmed           // while it is still written
 	ambiguous    []journal.Ambiguous // commits whose outcome is unknown
-	mayDiffer    atomic.Bool         // S3 may hold other bytes under our commit ID
+}
+
+// sending is what S3 has of an item.
+type sending struct {
+	mayDiffer atomic.Bool // S3 may hold other bytes under our commit ID
 
 	up          *upload // multipart; nil for none
 	noPreupload bool    // preuploading failed; the commit sends all
@@ -232,11 +237,16 @@ func (it *Item) Permit(mode uint32) {
 	it.mode, it.hasMode = mode, true
 }
 
-// privateLocked reports whether the item never leaves the outbox under its name. The caller
-// holds mu.
+// privateLocked reports whether the item never leaves the outbox under its name.
 func (it *Item) privateLocked() bool {
-	if it.stage != nil && it.over.ETag == "" && it.stage.Size() == 0 {
-		return it.o.cfg.Private.Probe(it.key)
+	return it.o.isPrivate(&it.entry, it.stage != nil && it.stage.Size() == 0)
+}
+
+// isPrivate reports whether a file never leaves the outbox under its name. empty is set for a
+// file without content.
+func (o *Outbox) isPrivate(e *entry, empty bool) bool {
+	if empty && e.over.ETag == "" {
+		return o.cfg.Private.Probe(e.key)
 	}
-	return it.o.Private(it.key)
+	return o.Private(e.key)
 }

@@ -17,7 +17,7 @@ import (
 // asks again. A signal does not cut it short, since programs do not expect that of a write, but it
 // takes maxMaterializeWait at most. The caller returns an error to a program.
 func (it *Item) MaterializeBase(ctx context.Context) error {
-	if !it.edits.Load() || !it.stage.BaseFitsOnePut() || it.stage.Complete() ||
+	if !it.edits || !it.stage.BaseFitsOnePut() || it.stage.Complete() ||
 		it.baseUnavailable.Load() {
 		return nil
 	}

@@ -199,19 +199,24 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 // item makes an item from its journal, and records the staged files whose names it has taken.
 func (r *recovery) item(f journaled) error {
 	o := r.o
-	it := &Item{o: o, path: f.path, gone: make(chan struct{})}
+	was := replay(f.recs)
+	for _, staged := range was.displaced {
+		r.displaced[staged] = true
+	}
+	if onlyBegunPrivate(f.recs) {
+		os.Remove(f.path)
+		journal.Remove(f.path + journal.Suffix)
+		return nil
+	}
+	it := &Item{o: o, folder: was.folder, path: f.path, edits: was.base.ETag != "",
+		gone: make(chan struct{}), entry: was.entry, commits: was.commits}
+	it.interrupted, it.keys, it.up = was.interrupted, was.keys, was.upload.restore(o.ctx)
+	it.sealed.Store(was.sealed)
 	it.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
 	it.lasting.Store(true)
 	it.lines = len(f.recs) // none of them need be on the disk
 	if f.slot != nil {
 		it.since = lastWrite(o.slotFilePath())
-	}
-	content := &stage.Snapshot{Mtime: time.Now()}
-	boot, sum := r.replay(it, content, f.recs)
-	if onlyBegunPrivate(f.recs) {
-		os.Remove(f.path)
-		journal.Remove(f.path + journal.Suffix)
-		return nil
 	}
 	if it.folder {
 		it.unsure = true // its creation may have been in flight
@@ -219,7 +224,7 @@ func (r *recovery) item(f journaled) error {
 		r.add(it)
 		return nil
 	}
-	if err := r.restore(it, content, boot, sum); err != nil {
+	if err := r.restore(it, was); err != nil {
 		return err
 	}
 	o.quota.staged.Add(it.stage.Reserved())
@@ -240,36 +245,12 @@ func (r *recovery) item(f journaled) error {
 	return nil
 }
 
-// replay applies all records of an item's journal. It returns the boot in which the staged bytes
-// were written, "" if they are on the disk, and the CRC-32 of all of them, nil if it is unknown.
-func (r *recovery) replay(it *Item, content *stage.Snapshot, recs []journal.Record) (boot string,
-	sum *uint32) {
-	for _, rec := range recs {
-		it.replay(content, rec)
-		if rec.Op == journal.OpCreate || rec.Op == journal.OpRename {
-			it.keys = append(it.keys, rec.Key)
-		}
-		if rec.Displaced != "" {
-			r.displaced[rec.Displaced] = true
-		}
-		switch rec.Op {
-		case journal.OpSeal:
-			boot, sum = rec.Boot, rec.Sum
-		case journal.OpOpen, journal.OpWrite, journal.OpTruncate:
-			sum = rec.Sum
-			if rec.Boot != "" {
-				boot = rec.Boot // as of bytes of the base that were copied here
-			}
-		}
-	}
-	return boot, sum
-}
-
 // restore gives the item its stage, with the content that its journal describes. If the item was
 // open, or its bytes may not be on the disk, it is interrupted.
-func (r *recovery) restore(it *Item, content *stage.Snapshot, boot string, sum *uint32) error {
+func (r *recovery) restore(it *Item, was *replayed) error {
+	content := &was.content
 	file := stage.OpenFile(it.path, it.slot, min(content.Size, stage.SlotPayload), it.spill)
-	size, mtime, err := r.checkStaged(it, file, content.Size, sum)
+	size, mtime, err := r.checkStaged(it, file, content.Size, was.sum)
 	if err != nil {
 		return err
 	}
@@ -290,7 +271,7 @@ func (r *recovery) restore(it *Item, content *stage.Snapshot, boot string, sum *
 			}
 		}
 		content.Mtime = mtime
-	case boot != "" && !r.o.sameBoot(boot):
+	case was.boot != "" && !r.o.sameBoot(was.boot):
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
 	}
 	var base Base
@@ -299,7 +280,7 @@ func (r *recovery) restore(it *Item, content *stage.Snapshot, boot string, sum *
 	}
 	it.logged = slices.Clone(content.Dirty)
 	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
-	if it.sealed.Load() && boot == "" {
+	if it.sealed.Load() && was.boot == "" {
 		it.synced.Store(it.stage.BytesChanges() + 1)
 		it.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}

@@ -134,11 +134,7 @@ func (r *recovery) setFilesAside(path string, lines, log, kept []byte) {
 
 // stagedSize returns the number of bytes that the journal of a new file describes.
 func stagedSize(recs []journal.Record) int64 {
-	it, content := new(Item), new(stage.Snapshot)
-	for _, r := range recs {
-		it.replay(content, r)
-	}
-	return min(content.Size, stage.SlotPayload)
+	return min(replay(recs).content.Size, stage.SlotPayload)
 }
 
 // quarantineSlot moves the content of a slot that cannot be used to files, for people to find.

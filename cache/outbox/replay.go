@@ -1,94 +1,180 @@
 package outbox
 
 import (
+	"context"
+	"time"
+
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// replay applies one record of the journal.
-func (it *Item) replay(st *stage.Snapshot, r journal.Record) {
+// replayed is what the journal of an item says of it.
+type replayed struct {
+	entry
+	commits
+	folder      bool
+	sealed      bool // the last record is a seal: the item is closed and complete
+	interrupted *interruption
+	upload      *recordedUpload // nil for none
+	content     stage.Snapshot
+	boot        string  // in which the staged bytes were written; "" if they are on the disk
+	sum         *uint32 // the CRC-32 of all of them; nil if it is unknown
+
+	keys      []string // that the item had, the present one last
+	displaced []string // the staged files whose names it has taken
+}
+
+// recordedUpload is a multipart upload as a journal describes it.
+type recordedUpload struct {
+	remote s3backend.Upload
+	header *s3backend.Header
+	layout parts.Layout
+	parts  []parts.Part
+	done   map[int32]sentPart
+}
+
+// replay applies the records of an item's journal, the first of which creates it.
+func replay(recs []journal.Record) *replayed {
+	p := &replayed{content: stage.Snapshot{Mtime: time.Now()}}
+	for _, r := range recs {
+		p.apply(r)
+	}
+	return p
+}
+
+func (p *replayed) apply(r journal.Record) {
 	switch r.Op {
 	case journal.OpCreate:
-		it.folder, it.key, it.over, it.base, it.header, it.ambiguous = r.Folder, r.Key, r.Over.Object(),
+		p.folder, p.key, p.over, p.base, p.header, p.ambiguous = r.Folder, r.Key, r.Over.Object(),
 			r.Base.Object(), (*s3backend.Header)(r.Header), r.Ambiguous
-		it.edits.Store(it.base.ETag != "")
-		st.Size, st.BaseValid = it.base.Size, it.base.Size
-		it.replayMode(r)
+		p.keys = append(p.keys, r.Key)
+		p.content.Size, p.content.BaseValid = p.base.Size, p.base.Size
+		p.applyMode(r)
 	case journal.OpOpen:
-		it.sealed.Store(false)
-		it.ambiguous, it.contentID, it.contentIDSeq = r.Ambiguous, "", 0
+		p.sealed = false
+		p.ambiguous, p.contentID, p.contentIDSeq = r.Ambiguous, "", 0
+		p.bytesChanged(r)
 	case journal.OpWrite:
 		for _, x := range r.Dirty {
-			st.Dirty.Add(x[0], x[1])
-			st.Size = max(st.Size, x[1])
+			p.content.Dirty.Add(x[0], x[1])
+			p.content.Size = max(p.content.Size, x[1])
 		}
+		p.bytesChanged(r)
 	case journal.OpMode:
-		it.replayMode(r)
+		p.applyMode(r)
 	case journal.OpTruncate:
-		st.Dirty.Cut(r.Size)
-		st.Size, st.BaseValid = r.Size, r.Valid
+		p.content.Dirty.Cut(r.Size)
+		p.content.Size, p.content.BaseValid = r.Size, r.Valid
+		p.bytesChanged(r)
 	case journal.OpSeal:
-		it.sealed.Store(true)
-		it.explicit, it.interrupted = r.Set, interruptionOf(r)
-		if !r.Killed { // else it was not sent
-			it.contentID, it.contentIDSeq = r.Commit, stage.RestoredSeq
-		}
-		it.replayMode(r)
-		st.Size, st.BaseValid, st.Mtime, st.Dirty = r.Size, r.Valid, r.Mtime.Time, nil
-		for _, x := range r.Dirty {
-			st.Dirty.Add(x[0], x[1])
-		}
+		p.applySeal(r)
 	case journal.OpRefuse:
-		it.interrupted = interruptionOf(r)
+		p.interrupted = interruptionOf(r)
 	case journal.OpTry:
-		it.contentID, it.contentIDSeq = r.Commit, 0 // it may have been written since
+		p.contentID, p.contentIDSeq = r.Commit, 0 // it may have been written since
 	case journal.OpRename:
-		switch {
-		case !r.Conflict:
-			it.theirs = theirsAfter(it.theirs, it.key, r.Key)
-		case it.theirs == "":
-			it.theirs = it.key
-		}
-		it.key, it.over, it.obsolete, it.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete),
-			r.Ambiguous
-		it.up = nil
+		p.applyRename(r)
 	case journal.OpObsolete:
-		it.obsolete = journal.Objects(r.Obsolete)
+		p.obsolete = journal.Objects(r.Obsolete)
 	case journal.OpCommit:
-		it.over, it.up = r.Over.Object(), nil
-		if !it.sealed.Load() {
-			it.contentID, it.contentIDSeq = "", 0 // what is written since gets another
+		p.over, p.upload = r.Over.Object(), nil
+		if !p.sealed {
+			p.contentID, p.contentIDSeq = "", 0 // what is written since gets another
 		}
-		if it.base.ETag != "" {
-			it.base = it.over
+		if p.base.ETag != "" {
+			p.base = p.over
 		}
 	case journal.OpUpload:
-		if r.Key != it.key {
-			return // S3's answer came when the file had another name already
-		}
-		l := parts.Layout{Version: r.LayoutVersion, First: r.Layout, Restarts: r.Restarts}
-		if it.up != nil && it.up.remote.ID == r.Upload {
-			it.up.layout = l // the file was closed
-			return
-		}
-		up := newUpload(it.o, l)
-		up.create.Do(func() {})
-		up.remote = s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC}
-		up.header, up.parts, up.recovered, up.noted = (*s3backend.Header)(r.Header), r.Parts, true, true
-		it.up = up
+		p.applyUpload(r)
 	case journal.OpPart:
-		if it.up != nil && r.Part != nil && r.S3 != nil && r.Upload == it.up.remote.ID {
-			it.up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
+		if up := p.upload; up != nil && r.Part != nil && r.S3 != nil && r.Upload == up.remote.ID {
+			up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
 		}
 	case journal.OpGiveUp:
-		it.up = nil
+		p.upload = nil
+	}
+	if r.Displaced != "" {
+		p.displaced = append(p.displaced, r.Displaced)
 	}
 }
 
-func (it *Item) replayMode(r journal.Record) {
-	if r.Mode != nil {
-		it.mode, it.hasMode = *r.Mode, true
+// bytesChanged applies a record that the staged bytes have changed, or are about to.
+func (p *replayed) bytesChanged(r journal.Record) {
+	p.sum = r.Sum
+	if r.Boot != "" {
+		p.boot = r.Boot // as of bytes of the base that were copied here
 	}
+}
+
+func (p *replayed) applyMode(r journal.Record) {
+	if r.Mode != nil {
+		p.mode, p.hasMode = *r.Mode, true
+	}
+}
+
+func (p *replayed) applySeal(r journal.Record) {
+	p.sealed, p.explicit, p.interrupted = true, r.Set, interruptionOf(r)
+	if !r.Killed { // else it was not sent
+		p.contentID, p.contentIDSeq = r.Commit, stage.RestoredSeq
+	}
+	p.applyMode(r)
+	p.content = stage.Snapshot{Size: r.Size, BaseValid: r.Valid, Mtime: r.Mtime.Time}
+	for _, x := range r.Dirty {
+		p.content.Dirty.Add(x[0], x[1])
+	}
+	p.boot, p.sum = r.Boot, r.Sum
+}
+
+func (p *replayed) applyRename(r journal.Record) {
+	switch {
+	case !r.Conflict:
+		p.theirs = theirsAfter(p.theirs, p.key, r.Key)
+	case p.theirs == "":
+		p.theirs = p.key
+	}
+	p.keys = append(p.keys, r.Key)
+	p.key, p.over, p.obsolete, p.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete),
+		r.Ambiguous
+	p.upload = nil
+}
+
+func (p *replayed) applyUpload(r journal.Record) {
+	if r.Key != p.key {
+		return // S3's answer came when the file had another name already
+	}
+	l := parts.Layout{Version: r.LayoutVersion, First: r.Layout, Restarts: r.Restarts}
+	if p.upload != nil && p.upload.remote.ID == r.Upload {
+		p.upload.layout = l // the file was closed
+		return
+	}
+	p.upload = &recordedUpload{
+		remote: s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC},
+		header: (*s3backend.Header)(r.Header),
+		layout: l, parts: r.Parts, done: map[int32]sentPart{},
+	}
+}
+
+// sent returns how many bytes S3 has.
+func (u *recordedUpload) sent() (n int64) {
+	if u == nil {
+		return 0
+	}
+	for _, p := range u.done {
+		n += p.N
+	}
+	return n
+}
+
+// restore returns an upload that an earlier process has begun; nil for none.
+func (u *recordedUpload) restore(ctx context.Context) *upload {
+	if u == nil {
+		return nil
+	}
+	up := newUpload(ctx, u.layout)
+	up.create.Do(func() {})
+	up.remote, up.header, up.parts, up.done = u.remote, u.header, u.parts, u.done
+	up.recovered, up.noted = true, true
+	return up
 }

@@ -48,9 +48,9 @@ type sentPart struct {
 	s3  s3backend.Part
 }
 
-func newUpload(o *Outbox, l parts.Layout) *upload {
+func newUpload(ctx context.Context, l parts.Layout) *upload {
 	up := &upload{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
-	up.ctx, up.cancel = context.WithCancel(o.ctx)
+	up.ctx, up.cancel = context.WithCancel(ctx)
 	return up
 }
 
@@ -241,7 +241,7 @@ func (it *Item) uploadFor(ctx context.Context, key string, size int64,
 		}
 		it.giveUpUpload(up)
 	}
-	up := newUpload(it.o, parts.LayoutFor(size))
+	up := newUpload(it.o.ctx, parts.LayoutFor(size))
 	if !it.o.largePartsFitSettle() {
 		up.useSmallParts(size)
 	}

@@ -95,7 +95,7 @@ func (it *Item) preupload(end int64) {
 		return
 	}
 	if it.up == nil {
-		it.up = newUpload(it.o, parts.LayoutFor(it.stage.Size()))
+		it.up = newUpload(it.o.ctx, parts.LayoutFor(it.stage.Size()))
 	}
 	up := it.up
 	it.mu.Unlock()

@@ -70,7 +70,7 @@ func (it *Item) beforeWrite() error {
 // afterWrite journals which bytes over the base are staged, or which are in a slot. A new file in a
 // file of its own needs no record: its size shows it.
 func (it *Item) afterWrite(off, end int64) error {
-	if it.edits.Load() || it.inSlot() {
+	if it.edits || it.inSlot() {
 		it.logMu.Lock()
 		known := it.logged.Has(off, end)
 		it.logged.Add(off, end)
@@ -131,7 +131,7 @@ func (it *Item) Punch(off, end int64) error {
 
 // noteSize journals how much of the base is left, or of what is in a slot.
 func (it *Item) noteSize() error {
-	if !it.edits.Load() && !it.inSlot() {
+	if !it.edits && !it.inSlot() {
 		return nil
 	}
 	size, valid := it.stage.Bounds()
