@@ -113,20 +113,25 @@ func Write(files []File) error {
 
 // Installed returns the exchanges that have a drop-in of ours, sorted, with their folders.
 func Installed(units string) (all []Unit, err error) {
-	dirs, err := filepath.Glob(filepath.Join(units, "s3share@*.service.d"))
-	if err != nil {
+	dirs, err := os.ReadDir(units)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for _, dir := range dirs {
-		text, err := os.ReadFile(filepath.Join(dir, dropInName))
+		name, ours := strings.CutPrefix(dir.Name(), "s3share@")
+		name, isDropIn := strings.CutSuffix(name, ".service.d")
+		if !ours || !isDropIn {
+			continue
+		}
+		path := filepath.Join(units, dir.Name(), dropInName)
+		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // of others
 		}
-		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(dir), "s3share@"), ".service.d")
 		u := Unit{Exchange: unit.UnitNameUnescape(name)}
 		options, err := unit.DeserializeOptions(bytes.NewReader(text))
 		if err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", filepath.Join(dir, dropInName), err)
+			return nil, fmt.Errorf("cannot read %s: %w", path, err)
 		}
 		for _, o := range options {
 			if v, is := strings.CutPrefix(unquote(o.Value), "MOUNTPOINT="); is && o.Name == "Environment" {
