@@ -119,15 +119,6 @@ func isRefusal(err error) bool {
 
 // keepContact watches from now on whether S3 can be reached.
 func (d *mountDaemon) keepContact() {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
 	d.contact = contactTold{state: control.Online}
-	go func() {
-		defer close(ended)
-		d.bucket.KeepContact(ctx, d.contactChanged)
-	}()
-	d.endContact = func() {
-		cancel()
-		<-ended
-	}
+	d.endContact = background(func(ctx context.Context) { d.bucket.KeepContact(ctx, d.contactChanged) })
 }

@@ -42,20 +42,13 @@ func (d *mountDaemon) applyLimitsLocked() {
 
 // keepLimits follows the timetable from now on, until stop is called.
 func (d *mountDaemon) keepLimits() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	return background(func(ctx context.Context) {
 		config.EachMinute(ctx, func() {
 			d.limits.mu.Lock()
 			defer d.limits.mu.Unlock()
 			d.applyLimitsLocked()
 		})
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
+	})
 }
 
 // limit answers POST /limit.

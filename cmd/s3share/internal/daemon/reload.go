@@ -31,10 +31,7 @@ func (d *mountDaemon) hangup() {
 
 // serveHangups reloads from now on when it is asked to. stop ends that, and waits for it.
 func (d *mountDaemon) serveHangups() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	return background(func(ctx context.Context) {
 		for {
 			select {
 			case <-ctx.Done():
@@ -43,11 +40,7 @@ func (d *mountDaemon) serveHangups() (stop func()) {
 				d.reload(ctx)
 			}
 		}
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
+	})
 }
 
 // reload reads the config file and the credentials again. What cannot be taken up stays as it was.

@@ -58,18 +58,11 @@ func (d *mountDaemon) keepWatchdog() {
 	if d.manager.socket == "" || d.manager.watchdog == 0 {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	d.endWatchdog = background(func(ctx context.Context) {
 		every(ctx, d.manager.watchdog/2, d.mountAnswers, func() {
 			_ = d.manager.notify(daemon.SdNotifyWatchdog) // it notices by itself that it does not hear of us
 		})
-	}()
-	d.endWatchdog = func() {
-		cancel()
-		<-ended
-	}
+	})
 }
 
 // every calls report at intervals until ctx ends, each time only after works, which may take
