@@ -58,7 +58,8 @@ type Config struct {
 	Who       string                // names us in the name of a conflict copy
 	// Annotations are those of the objects in the bucket; nil if none are kept.
 	Annotations outbox.Annotations
-	Checker     grants.Checker // asks what the policy grants; nil: nothing is known of it
+	Checker     grants.Checker         // asks what the policy grants; nil: nothing is known of it
+	Suspended   *outbox.SuspendedError // why nothing is sent from the beginning; nil if it is
 	Logger      *slog.Logger
 }
 
@@ -139,7 +140,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
 	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
 		err = c.recover()
 	}

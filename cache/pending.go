@@ -111,6 +111,12 @@ func (c *Cache) reviewConflicts() {
 // Paused returns why all that is pending waits, or nil.
 func (c *Cache) Paused() error { return c.out.Paused() }
 
+// Suspend suspends deliveries because of why; nil ends that. Reading goes on.
+func (c *Cache) Suspend(why *outbox.SuspendedError) { c.out.Suspend(why) }
+
+// Suspension returns why deliveries are suspended: an *outbox.SuspendedError, or nil.
+func (c *Cache) Suspension() error { return c.out.Suspension() }
+
 // notify hands the outbox's news on.
 func (c *Cache) notify(st outbox.Status) {
 	if c.cfg.OnStatus != nil {

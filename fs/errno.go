@@ -28,6 +28,7 @@ var errnos = []struct {
 	{cache.ErrReadOnly, syscall.EROFS},
 	{cache.ErrInvalid, syscall.EINVAL},
 	{cache.ErrPrivate, syscall.EXDEV},
+	{outbox.ErrSuspended, syscall.EAGAIN}, // until a person resumes them
 
 	{s3backend.NoBucket, syscall.ENXIO},
 	{s3backend.Denied, syscall.EACCES},

@@ -85,7 +85,7 @@ func (o *Outbox) recordResult(err error) {
 	case opened:
 		o.log.Warn("deliveries wait", "why", err)
 		if isKind(err, s3backend.BadLogin) {
-			st := Status{State: Paused, Since: time.Now()}
+			st := Status{State: NoLogin, Since: time.Now()}
 			st.fail(err)
 			o.notify(st)
 		}

@@ -24,6 +24,9 @@ func (it *Item) Commit(ctx context.Context) error {
 			return nil
 		}
 		it.mu.Unlock()
+		if err := it.o.Suspension(); err != nil {
+			return err
+		}
 		it.checkWriters(true)
 		if err := it.interruptedBy(); err != nil {
 			return err // it is not delivered

@@ -28,7 +28,7 @@ func (it *Item) deliver() {
 		it.mu.Unlock()
 		return
 	}
-	if wait := it.o.breaker.offline(); wait > 0 {
+	if wait := it.o.gate(); wait > 0 {
 		it.gated = true
 		it.scheduleLocked(wait)
 		it.mu.Unlock()
@@ -71,6 +71,10 @@ func (it *Item) failedLocked(err error, cut bool) {
 	it.state = Sealed
 	if cut {
 		return // who canceled it releases the item, or the outbox closes
+	}
+	if isSuspended(err) {
+		it.suspendedLocked()
+		return
 	}
 	it.reason = err
 	wait := backoff(it.tries)

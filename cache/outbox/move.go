@@ -72,7 +72,8 @@ func staysBehind(err error) bool {
 }
 
 // Move copies objects on the server and then queues the removal of the originals, so that each is
-// complete at one key at least at any moment. It returns the copies. If copied is not nil, it is
+// complete at one key at least at any moment. It returns the copies. While deliveries are
+// suspended nothing is copied, and the error is a *SuspendedError. If copied is not nil, it is
 // called with them before any original can be gone. If a version is being removed at a new key, the
 // copy replaces that; a request that is in flight for it is waited for. On the first failure the
 // copies are removed, and nothing has changed, unless S3 refuses some of several objects for what
@@ -118,6 +119,9 @@ func (m *moveOperation) run(ctx context.Context, copied func([]s3backend.Object)
 // beginMove takes the new names and writes the journal.
 func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 	dir *DirMove) (*moveOperation, error) {
+	if err := o.Suspension(); err != nil && len(moves) > 0 {
+		return nil, err
+	}
 	m := &moveOperation{o: o, dir: dir, moves: make([]Move, len(moves)),
 		freed: make([]bool, len(moves)),
 		made:  make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)),

@@ -54,6 +54,9 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 		for i := range moves {
 			m := &moves[i]
 			for try := 0; ; try++ {
+				if o.awaitUnsuspended(o.ctx) != nil {
+					return // the next process goes on
+				}
 				err := do(m)
 				if err == nil {
 					break

@@ -39,14 +39,7 @@ func (o *Outbox) Reachable() {
 	if o.breaker.reachable() {
 		o.log.Info("deliveries go on")
 	}
-	o.mu.Lock()
-	close(o.back)
-	o.back = make(chan struct{})
-	o.mu.Unlock()
-	for _, it := range o.Items() {
-		it.reachable()
-	}
-	o.wake()
+	o.tryAllNow()
 }
 
 // reachable closes a breaker that was open since S3 was out of reach, and reports whether it was.
@@ -60,7 +53,7 @@ func (g *breaker) reachable() bool {
 	return true
 }
 
-// reachable tries an item that has waited for S3 at once.
+// reachable tries an item at once that has waited for S3, or for the end of a suspension.
 func (it *Item) reachable() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -71,7 +64,7 @@ func (it *Item) reachable() {
 	it.scheduleOrParkLocked(0)
 }
 
-// pause returns after a time, or as soon as S3 can be reached again. Its error is ctx's.
+// pause returns after a time, or as soon as S3 can be reached again or a suspension ends. Its error is ctx's.
 func (o *Outbox) pause(ctx context.Context, d time.Duration) error {
 	o.mu.Lock()
 	back := o.back

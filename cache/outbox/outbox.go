@@ -97,7 +97,9 @@ type Config struct {
 	OnStatus func(Status) // called with what a person should know; see Outbox.notify
 	// Annotations are those of the objects in the bucket; nil if none are kept.
 	Annotations Annotations
-	Logger      *slog.Logger
+	// Suspended is why nothing is sent from the beginning; nil if it is. See Outbox.Suspend.
+	Suspended *SuspendedError
+	Logger    *slog.Logger
 }
 
 const (
@@ -132,6 +134,7 @@ type Outbox struct {
 	nextID     atomic.Uint64
 	quota      quota
 	breaker    breaker
+	suspended  atomic.Pointer[SuspendedError]
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
 	unkept        sync.Map    // what was logged of annotations that cannot be kept
@@ -153,8 +156,9 @@ type Outbox struct {
 	// items with ambiguous commits at keys that they do not have any more
 	ambiguousByKey map[string][]*Item
 	changed        chan struct{} // closed and replaced whenever less may be pending
-	back           chan struct{} // closed and replaced when S3 can be reached again
-	waiters        int           // calls of Wait that have not returned
+	// back is closed and replaced when S3 can be reached again, or a suspension ends.
+	back    chan struct{}
+	waiters int // calls of Wait that have not returned
 	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
 }
@@ -202,6 +206,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		syncerWake:     make(chan struct{}, 1),
 	}
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
+	o.suspended.Store(cfg.Suspended)
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.removals = newRemovals(o)
 	o.single, o.multipart = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)

@@ -125,6 +125,8 @@ func (r *removals) status() []Status {
 		st := Status{Key: key, State: Removing, Since: t.since}
 		if t.held {
 			st.State, st.Reason = Open, "removed, and a program still has it open"
+		} else if t.inFlight == nil {
+			st.fail(r.o.Suspension())
 		}
 		all = append(all, st)
 	}

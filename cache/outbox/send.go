@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,6 +44,10 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 		if ticket, err = it.o.uplink.Acquire(ctx, it, size); err != nil {
 			return s3backend.Object{}, err
 		}
+		if err := it.o.Suspension(); err != nil { // meanwhile
+			ticket.Done(err)
+			return s3backend.Object{}, err
+		}
 	}
 	ticket.OnRead(it.moved)
 	it.throughput.Start()
@@ -81,6 +86,9 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 		return s3backend.Object{}, err
 	}
 	if err := it.saveAnnotations(ctx); err != nil {
+		return s3backend.Object{}, err
+	}
+	if err := it.o.Suspension(); err != nil { // while the parts were sent
 		return s3backend.Object{}, err
 	}
 	obj, err := it.o.bucket.Complete(ctx, up.remote, list, size, cond)
@@ -124,11 +132,19 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64,
 	it.sent.Store(sent)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(it.o.uplink.Max())
+	var suspended atomic.Pointer[error]
 	for _, p := range todo {
-		if gctx.Err() != nil {
+		if gctx.Err() != nil || suspended.Load() != nil {
 			break
 		}
-		g.Go(func() error { return it.uploadPart(gctx, up, p) })
+		g.Go(func() error {
+			err := it.uploadPart(gctx, up, p)
+			if isSuspended(err) { // no other part is cut off because of that
+				suspended.Store(&err)
+				return nil
+			}
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		var refused *copyRefusedError
@@ -138,6 +154,9 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64,
 			return it.uploadParts(ctx, key, size, h)
 		}
 		return nil, nil, err
+	}
+	if err := suspended.Load(); err != nil {
+		return nil, nil, *err
 	}
 	list := make([]s3backend.Part, len(planned))
 	for i, p := range planned {
@@ -196,6 +215,9 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 		return err
 	}
 	defer func() { ticket.Done(err) }()
+	if err = it.o.Suspension(); err != nil {
+		return err
+	}
 	ticket.OnRead(it.moved)
 	it.throughput.Start()
 	seq := it.seq() // what is written from now on is sent again

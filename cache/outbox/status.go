@@ -20,6 +20,7 @@ const (
 	Open      State = "open"      // a program has it open for writing, or still reads what was removed
 	Local     State = "private"   // a name that never leaves the outbox
 	Sealed    State = "sealed"    // closed; safe here, not sent yet
+	Paused    State = "paused"    // closed, and deliveries are suspended
 	Uploading State = "uploading" // on its way
 	Removing  State = "removing"  // removed here, not at S3 yet
 	Delivered State = "delivered" // S3 has confirmed it
@@ -30,8 +31,8 @@ const (
 	NotRemoved  State = "not removed" // removed here, but S3 has refused to delete it
 )
 
-// Paused is the state of everything pending while S3 refuses the credentials.
-const Paused State = "paused"
+// NoLogin is the state in the news that all deliveries wait since S3 refuses the credentials.
+const NoLogin State = "no login"
 
 // Status describes one pending change.
 type Status struct {
@@ -45,6 +46,8 @@ type Status struct {
 	// yet: of one that fails they are sent again.
 	InFlight int64  `json:"in_flight,omitempty"`
 	Reason   string `json:"reason,omitempty"` // of the last failure
+	// Paused is set if nothing is done about it since deliveries are suspended.
+	Paused bool `json:"paused,omitempty"`
 	// Theirs is where the other party's version is, for a conflict copy: a key,
 	// which the cache makes a path.
 	Theirs string `json:"theirs,omitempty"`
@@ -86,7 +89,7 @@ func (st *Status) UnmarshalJSON(b []byte) error {
 }
 
 // notify reports something that a person should know: a file that is blocked, interrupted or in
-// conflict, or that all is paused, each once. No lock is held.
+// conflict, or that S3 refuses the credentials, each once. No lock is held.
 func (o *Outbox) notify(st Status) {
 	if o.cfg.OnStatus != nil {
 		o.cfg.OnStatus(st)
@@ -147,7 +150,7 @@ func (st *Status) fail(err error) {
 	if err == nil {
 		return
 	}
-	st.Reason, st.Err = err.Error(), err
+	st.Reason, st.Err, st.Paused = err.Error(), err, isSuspended(err)
 	var s3err *s3backend.Error
 	if errors.As(err, &s3err) {
 		st.Code, st.RequestID = s3err.Code(), s3err.RequestID()
@@ -155,8 +158,9 @@ func (st *Status) fail(err error) {
 }
 
 // Drain waits until nothing is being delivered any more. Waiting does not deliver what is blocked
-// or interrupted: then the error is a *LeftError. It does not wait for files that are still open
-// for writing, or were removed while they were open, nor for private ones.
+// or interrupted, nor anything while deliveries are suspended: then the error is a *LeftError. It
+// does not wait for files that are still open for writing, or were removed while they were open,
+// nor for private ones.
 func (o *Outbox) Drain(ctx context.Context) error {
 	return o.Wait(ctx, func(st Status) bool { return st.State != Open })
 }
@@ -169,6 +173,7 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 		o.mu.Lock()
 		changed := o.changed
 		o.mu.Unlock()
+		suspended := o.Suspension()
 		var left []Status
 		busy := false
 		for _, st := range o.Status() {
@@ -176,10 +181,15 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 				continue
 			}
 			switch st.State {
-			case Blocked, Interrupted:
+			case Blocked, Interrupted, Paused:
 				left = append(left, st)
 			case Sealed, Uploading, Removing, Open:
-				busy = true
+				if suspended != nil { // at most what is in flight gets further
+					st.fail(suspended)
+					left = append(left, st)
+				} else {
+					busy = true
+				}
 			}
 		}
 		if !busy {
@@ -223,6 +233,9 @@ func (it *Item) Status() Status {
 	if paused := it.o.breaker.reason(); paused != nil &&
 		(st.State == Sealed || st.State == Uploading) {
 		reason = paused // all deliveries wait
+	}
+	if why := it.o.Suspension(); why != nil && st.State == Sealed {
+		st.State, reason = Paused, why
 	}
 	st.fail(reason)
 	return st

@@ -12,7 +12,7 @@ import (
 // again by the commit, with all its retries. If the item is taken back before, the requests were in
 // vain.
 func (it *Item) preuploadSealed() {
-	if it.o.breaker.reason() != nil {
+	if it.o.breaker.reason() != nil || it.o.Suspension() != nil {
 		return
 	}
 	ctx, a := it.beginPreparing(Sealed)
@@ -88,6 +88,9 @@ func (it *Item) preupload(end int64) {
 	}
 	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
 		return // as yet it goes by one PutObject
+	}
+	if it.o.Suspension() != nil {
+		return
 	}
 	it.mu.Lock()
 	if it.denied != nil || it.noPreupload || it.privateLocked() {

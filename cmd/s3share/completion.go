@@ -26,6 +26,8 @@ func addCompletions(root *cobra.Command) {
 		"doctor":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
 		"repair":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
 		"limit":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"pause":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveFilterDirs),
+		"resume":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveFilterDirs),
 		"login":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
 		"status":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"wait":            firstly(mountpoints, cobra.ShellCompDirectiveDefault),

@@ -24,6 +24,8 @@ func TestHelp(t *testing.T) {
 		{"help-unmount", []string{"unmount", "--help"}},
 		{"help-status", []string{"status", "--help"}},
 		{"help-limit", []string{"limit", "--help"}},
+		{"help-pause", []string{"pause", "--help"}},
+		{"help-resume", []string{"resume", "--help"}},
 		{"help-login", []string{"login", "--help"}},
 		{"help-recover", []string{"recover", "--help"}},
 		{"help-wait", []string{"wait", "--help"}},

@@ -278,6 +278,19 @@ type Limits struct {
 	Live     bool  `json:"live,omitempty"` // set by s3share limit, not by the settings
 }
 
+// PauseRequest is the body of POST /pause.
+type PauseRequest struct {
+	Pause bool `json:"pause"` // else deliveries go on
+}
+
+// PauseAnswer is what became of it.
+type PauseAnswer struct {
+	Paused *Pause `json:"paused,omitempty"` // nil where deliveries go on
+	Was    bool   `json:"was,omitempty"`    // they were paused before
+	Files  int    `json:"files"`            // that wait
+	Error  string `json:"error,omitempty"`
+}
+
 // LoginRequest is the body of POST /login.
 type LoginRequest struct {
 	Code string `json:"code,omitempty"` // of an MFA device
@@ -302,7 +315,33 @@ func (st *State) Label() string {
 }
 
 // Pause is why everything waits, in a state.
-type Pause struct{ Words }
+type Pause struct {
+	Words
+	// By is PausedByCommand or PausedByLine where deliveries are paused, since Since; "" where
+	// S3 is the reason.
+	By    string    `json:"by,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// By whom deliveries are paused.
+const (
+	PausedByCommand = "command" // s3share pause
+	PausedByLine    = "line"    // it is metered
+)
+
+// NewPause returns the pause of deliveries to the mount on dir, or to the exchange of that name,
+// because of why.
+func NewPause(why *outbox.SuspendedError, dir string) *Pause {
+	p := &Pause{By: PausedByCommand, Since: why.Since}
+	p.Reason = "paused since " + ClockText(why.Since)
+	p.Hint = "s3share resume " + hint.ShellQuote(dir) + " goes on"
+	if why.Metered {
+		p.By = PausedByLine
+		p.Reason += ", as the line is metered"
+		p.Hint = "it goes on by itself on another line; s3share resume " + hint.ShellQuote(dir) + " sends on this one"
+	}
+	return p
+}
 
 // Whether a process delivers what waits.
 const (

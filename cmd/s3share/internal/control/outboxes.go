@@ -53,6 +53,9 @@ func ReadOutbox(stateDir string) (State, error) {
 	st.Pending, st.Conflicts = append(st.Pending, kept.Waiting...), kept.Conflicts
 	statedir.AddReasons(stateDir, st.Pending)
 	st.Mounted = t.Mounted(st.Label())
+	if since, paused := statedir.ReadPaused(stateDir); paused {
+		st.Paused = NewPause(&outbox.SuspendedError{Since: since}, cmp.Or(st.Dir, st.Label()))
+	}
 	return st, err
 }
 
@@ -241,6 +244,9 @@ func (st *State) recoverAdvice() string {
 	}
 	if root, err := config.StateRoot(); err != nil || st.Exchange == "" || filepath.Dir(st.StateDir) != root {
 		command += " --state-dir " + hint.ShellQuote(st.StateDir)
+	}
+	if st.Paused != nil {
+		return st.Paused.Hint + "; then " + command + " delivers it, and so does the next mount"
 	}
 	return command + " delivers it, and so does the next mount"
 }

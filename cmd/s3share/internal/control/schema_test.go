@@ -22,13 +22,13 @@ func full() State {
 	words := Words{Reason: "r", Hint: "h", Code: "c"}
 	now := time.Unix(1234567890, 0).UTC()
 	file := outbox.Status{
-		Key: "k", Path: "p", State: outbox.Blocked, Size: 1, Sent: 1, InFlight: 1, Speed: 1, Reason: "r", Hint: "h", Detail: "d",
+		Key: "k", Path: "p", State: outbox.Blocked, Size: 1, Sent: 1, InFlight: 1, Speed: 1, Reason: "r", Paused: true, Hint: "h", Detail: "d",
 		Theirs: "t", Code: "c", RequestID: "i", Since: now,
 	}
 	return State{
 		Schema: Schema, Version: "v", PID: 1, Dir: "/d", Mounted: true, Daemon: DaemonRuns, Since: now, Exchange: "e", Bucket: "b", Region: "r",
 		Endpoint: "e", Folders: []string{"f"}, ReadOnly: true, Payer: true, StateDir: "/s", CacheDir: "/c", LogFile: "/l",
-		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{words},
+		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByLine, Since: now},
 		Pending: []outbox.Status{file}, Conflicts: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
 		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
 		Limits:     &Limits{Upload: 1, Download: 1, Live: true},

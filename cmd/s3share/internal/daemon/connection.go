@@ -53,7 +53,11 @@ func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection 
 
 // health is the state of the connection in words.
 func (d *mountDaemon) health() string {
-	return ui.HealthText(d.connectionOf(d.bucket.Contact()))
+	text := ui.HealthText(d.connectionOf(d.bucket.Contact()))
+	if p := d.suspension(); p != nil {
+		return p.Reason + "; " + text
+	}
+	return text
 }
 
 // contactChanged is told whenever S3 may have come out of reach, or into it again.
@@ -89,7 +93,7 @@ func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
 	if state == before || state == control.Online && before == "" {
 		return
 	}
-	notice := map[string]outbox.State{control.Online: noticeOnline, control.Login: outbox.Paused}[state]
+	notice := map[string]outbox.State{control.Online: noticeOnline, control.Login: outbox.NoLogin}[state]
 	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Since, Reason: d.health()})
 }
 
@@ -106,7 +110,7 @@ const offlineNotice = time.Minute
 // newsOf returns what takes in the news of the outbox: of credentials, contactChanged tells.
 func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
 	return func(st outbox.Status) {
-		if st.State != outbox.Paused || !client.Contact().Offline {
+		if st.State != outbox.NoLogin || !client.Contact().Offline {
 			d.notify(st)
 		}
 	}

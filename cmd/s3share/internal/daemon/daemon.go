@@ -71,6 +71,7 @@ type mountDaemon struct {
 
 	unmounts unmounts
 	limits   limits
+	pauses   pauses
 
 	serving   atomic.Bool   // the kernel has the mount
 	gone      chan struct{} // closed when the kernel has given the mount up
@@ -104,6 +105,8 @@ type fileCache interface {
 	StatusAt(path string) []outbox.Status
 	Conflicts(path string) []outbox.Status
 	Paused() error
+	Suspend(why *outbox.SuspendedError)
+	Suspension() error
 	Confirm(ctx context.Context, path string) cache.Confirmed
 	Outcomes(paths []string) []cache.Confirmed
 	Wait(ctx context.Context, path string) error
@@ -219,6 +222,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	}
 	d.serve(server)
 	d.control.serve(d)
+	d.notePause()
 	d.reportReady()
 	return nil
 }

@@ -111,7 +111,7 @@ func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
 		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.NameText(st)))
-	case outbox.Paused, noticeOffline, noticeOnline:
+	case outbox.NoLogin, outbox.Paused, noticeOffline, noticeOnline:
 		return hint.OneLine(st.Reason)
 	}
 	return ui.NameText(st) + ": " + ui.ReasonText(st)
@@ -192,6 +192,9 @@ func (n *notices) words(state outbox.State, of *stateNews) (summary, body string
 	case outbox.NotRemoved:
 		summary = files + " not removed: S3 refuses the deletion"
 	case outbox.Paused:
+		summary = "Paused: what is written waits"
+		then = "s3share resume " + n.dir
+	case outbox.NoLogin:
 		summary = "S3 refuses the credentials: nothing is delivered"
 		then = "s3share login " + n.dir
 	case noticeOffline:

@@ -103,6 +103,6 @@ func TestNoDesktop(t *testing.T) {
 	n.close()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(os.TempDir(), "no-such-bus"))
 	n = newNotices("/mnt", slog.New(slog.DiscardHandler))
-	n.add(outbox.Status{State: outbox.Paused})
+	n.add(outbox.Status{State: outbox.NoLogin})
 	n.close()
 }

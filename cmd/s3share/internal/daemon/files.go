@@ -41,7 +41,7 @@ func (d *mountDaemon) words(all []outbox.Status) []outbox.Status {
 	known := d.bucket.Contact()
 	for i := range all {
 		st := &all[i]
-		if known.Offline && isWaiting(*st) {
+		if known.Offline && isWaiting(*st) && !st.Paused {
 			w := d.errorText(known.Err) // whatever failed before
 			st.Reason, st.Hint, st.Code, st.RequestID, st.Err = w.Reason, w.Hint, w.Code, "", nil
 			if detail := hint.OneLine(known.Err.Error()); detail != st.Reason {
@@ -130,6 +130,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 	serveJSON(mux, "/retry", d.retry)
 	serveJSON(mux, "/deliver", d.deliverFiles)
 	serveJSON(mux, "/limit", d.limit)
+	serveJSON(mux, "/pause", d.pause)
 	serveJSON(mux, "/stay", func(_ context.Context, ask control.CancelUnmountRequest) struct{} {
 		d.unmounts.cancel(ask.ID)
 		return struct{}{}
@@ -193,6 +194,9 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 // retry answers POST /retry.
 func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) control.FileAnswer {
 	path := string(ask.Path)
+	if p := d.suspension(); p != nil {
+		return control.FileAnswer{Left: d.pendingAt(path), Error: p.Reason + "; " + p.Hint}
+	}
 	if d.bucket.Contact().Offline { // else nothing is tried until S3 is found to be back
 		asking, cancel := context.WithTimeout(ctx, connectionTimeout)
 		d.bucket.Ask(asking)

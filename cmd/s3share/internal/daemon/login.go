@@ -26,6 +26,9 @@ func (d *mountDaemon) login(ctx context.Context, ask control.LoginRequest) (a co
 
 // paused tells why everything waits, or nil.
 func (d *mountDaemon) paused() *control.Pause {
+	if p := d.suspension(); p != nil {
+		return p
+	}
 	err := d.cache.Paused()
 	if known := d.bucket.Contact(); err == nil && errors.Is(known.Err, s3backend.BadLogin) {
 		err = known.Err // nothing waits, and nothing would be delivered

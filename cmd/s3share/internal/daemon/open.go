@@ -30,7 +30,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ const controlTimeout = 5 * time.Second
 //	POST /wait, /retry, /deliver  a control.FileRequest, answered by a control.FileAnswer
 //	POST /outcomes an control.OutcomesRequest, answered by a list of control.FileState
 //	POST /limit    a control.LimitRequest, answered by control.Limits
+//	POST /pause    a control.PauseRequest, answered by a control.PauseAnswer
 //	POST /login    a control.LoginRequest, answered by a control.LoginAnswer
 type controlServer struct {
 	listener net.Listener

@@ -39,8 +39,11 @@ func (f *fakeOwing) Status() []outbox.Status {
 
 func (f *fakeOwing) Paused() error     { return f.paused }
 func (f *fakeOwing) KeepLast()         {}
-func (f *fakeOwing) Unreachable(error) {}
-func (f *fakeOwing) Reachable()        {}
+func (f *fakeOwing) Suspension() error { return nil }
+
+func (f *fakeOwing) Suspend(*outbox.SuspendedError) {}
+func (f *fakeOwing) Unreachable(error)              {}
+func (f *fakeOwing) Reachable()                     {}
 
 func (f *fakeOwing) StatusAt(string) []outbox.Status  { return f.Status() }
 func (f *fakeOwing) Conflicts(string) []outbox.Status { return f.beside }

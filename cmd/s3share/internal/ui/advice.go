@@ -32,7 +32,7 @@ func Advice(o outbox.Status, st control.State) string {
 			return o.Hint + "; then remove it again"
 		}
 		return "remove it again, once S3 allows it"
-	case outbox.Sealed, outbox.Uploading, outbox.Removing:
+	case outbox.Sealed, outbox.Paused, outbox.Uploading, outbox.Removing:
 		if do := st.Advice(); do != "" {
 			return do
 		}

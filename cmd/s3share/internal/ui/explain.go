@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 	"github.com/s3share/s3share/s3backend/access"
@@ -134,6 +136,11 @@ func sentenceOf(t config.Destination, e *s3backend.Error, object string) (cause,
 // name they have read already: a sentence without it, and what to do. Of an error that is not
 // of s3backend that is its own text.
 func ExplainFile(t config.Destination, key string, err error) (reason, advice string) {
+	var suspended *outbox.SuspendedError
+	if errors.As(err, &suspended) {
+		p := control.NewPause(suspended, cmp.Or(t.Dir, t.Bucket))
+		return p.Reason, p.Hint
+	}
 	var e *s3backend.Error
 	if !errors.As(err, &e) {
 		_, advice = hint.ExitCode(err)

@@ -66,6 +66,8 @@ func health(st *control.State, w *work) (line []Span, advice string) {
 			state.Code = Red
 		}
 		advice = c.Hint
+	case st.Paused != nil && st.Paused.By != "":
+		state = Span{Yellow, hint.OneLine(st.Paused.Reason)}
 	case st.Paused != nil:
 		state = Span{Yellow, "paused: " + hint.OneLine(st.Paused.Reason)}
 	case c != nil && c.State == control.NoAnswer:
@@ -73,8 +75,11 @@ func health(st *control.State, w *work) (line []Span, advice string) {
 	case c != nil:
 		state = Span{Green, connectionText(c)}
 	}
-	if st.Paused != nil {
-		advice = st.Paused.Hint
+	if p := st.Paused; p != nil {
+		advice = p.Hint
+		if text := hint.OneLine(p.Reason); p.By != "" && state.Text != text {
+			state.Text = text + "; " + state.Text
+		}
 	}
 	if do := st.Advice(); do != "" {
 		advice = do

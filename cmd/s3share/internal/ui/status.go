@@ -18,6 +18,7 @@ var stateWords = map[outbox.State]string{
 	outbox.Open:        "open for writing",
 	outbox.Local:       "a private name, never sent",
 	outbox.Sealed:      "waiting to be sent",
+	outbox.Paused:      "waiting to be sent, and deliveries are paused",
 	outbox.Uploading:   "being sent",
 	outbox.Removing:    "being removed from the bucket",
 	outbox.Blocked:     "cannot be delivered",

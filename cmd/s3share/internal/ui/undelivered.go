@@ -16,6 +16,9 @@ const maxListed = 20
 // anyInProgress reports whether waiting longer could help with something in left.
 func anyInProgress(left []outbox.Status) bool {
 	for _, st := range left {
+		if st.Paused {
+			continue
+		}
 		if st.State == outbox.Open || st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
 			return true
 		}
@@ -59,6 +62,12 @@ func UndeliveredHint(left []outbox.Status, then string) string {
 		has[st.State] = true
 	}
 	var hints []string
+	for _, st := range left {
+		if st.Paused && st.Hint != "" {
+			hints = append(hints, st.Hint)
+			break
+		}
+	}
 	if has[outbox.Interrupted] {
 		hints = append(hints, "s3share deliver sends as it is what was interrupted")
 	}

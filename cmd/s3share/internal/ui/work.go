@@ -49,7 +49,7 @@ func newWork(st *control.State) *work {
 			}
 		}
 	}
-	for _, state := range []outbox.State{outbox.Uploading, outbox.Sealed, outbox.Open, outbox.Removing} {
+	for _, state := range []outbox.State{outbox.Uploading, outbox.Sealed, outbox.Paused, outbox.Open, outbox.Removing} {
 		for _, o := range rows {
 			reason := hint.OneLine(o.Reason)
 			switch {
@@ -65,7 +65,7 @@ func newWork(st *control.State) *work {
 		switch o.State {
 		case outbox.Local:
 			w.private = append(w.private, o)
-		case outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.NotRemoved, outbox.Uploading, outbox.Sealed, outbox.Open, outbox.Removing:
+		case outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.NotRemoved, outbox.Uploading, outbox.Sealed, outbox.Paused, outbox.Open, outbox.Removing:
 		default: // of another version's daemon
 			w.moving = append(w.moving, o)
 		}

@@ -1,0 +1,109 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// While deliveries are suspended, no request begins that changes what S3 holds: no upload, part,
+// copy or removal. Those in flight end. Nothing is said of S3, which can be read as before.
+
+// ErrSuspended is the error of what is not done while deliveries are suspended; see
+// [SuspendedError].
+var ErrSuspended = errors.New("deliveries are paused")
+
+// SuspendedError is why nothing is sent while deliveries are suspended.
+type SuspendedError struct {
+	Since   time.Time
+	Metered bool // because the line is metered; else a person has asked for it
+}
+
+func (e *SuspendedError) Error() string {
+	s := ErrSuspended.Error() + " since " + e.Since.Format(time.RFC3339)
+	if e.Metered {
+		s += ", as the line is metered"
+	}
+	return s
+}
+
+// Is reports whether target is ErrSuspended.
+func (e *SuspendedError) Is(target error) bool { return target == ErrSuspended }
+
+// suspendPoll is how long an item waits while deliveries are suspended, if Suspend does not end it
+// before.
+const suspendPoll = time.Minute
+
+func isSuspended(err error) bool { return errors.Is(err, ErrSuspended) }
+
+// Suspend suspends deliveries because of why; nil ends that, and what waits is tried at once.
+func (o *Outbox) Suspend(why *SuspendedError) {
+	was := o.suspended.Swap(why)
+	switch {
+	case why != nil:
+		o.log.Info("deliveries are suspended", "since", why.Since, "metered", why.Metered)
+		o.wake()
+	case was != nil:
+		o.log.Info("deliveries are not suspended any more")
+		o.tryAllNow()
+	}
+}
+
+// Suspension returns why deliveries are suspended: a *SuspendedError, or nil.
+func (o *Outbox) Suspension() error {
+	if why := o.suspended.Load(); why != nil {
+		return why
+	}
+	return nil
+}
+
+// awaitUnsuspended returns when deliveries are not suspended, or with ctx's error.
+func (o *Outbox) awaitUnsuspended(ctx context.Context) error {
+	for o.Suspension() != nil {
+		if err := o.pause(ctx, suspendPoll); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gate returns how long an item waits before it is looked at again, 0 if it may be delivered:
+// while deliveries are suspended, or S3 is out of reach.
+func (o *Outbox) gate() time.Duration {
+	if o.Suspension() != nil {
+		return suspendPoll
+	}
+	return o.breaker.offline()
+}
+
+// tryAllNow tries at once what has waited for S3, or for the end of a suspension.
+func (o *Outbox) tryAllNow() {
+	o.mu.Lock()
+	close(o.back)
+	o.back = make(chan struct{})
+	o.mu.Unlock()
+	for _, it := range o.Items() {
+		it.reachable()
+	}
+	o.removals.unsuspend()
+	o.wake()
+}
+
+// suspendedLocked schedules the item whose delivery stopped since deliveries are suspended. The
+// caller holds mu.
+func (it *Item) suspendedLocked() {
+	it.gated = true
+	it.scheduleLocked(it.o.gate())
+}
+
+// unsuspend sends what was queued meanwhile. What has waited for long is sent on the condition
+// that S3 still holds the version.
+func (r *removals) unsuspend() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	queued := append(r.batched, r.conditional...)
+	r.batched, r.conditional = nil, nil
+	for _, t := range queued {
+		r.queueLocked(t)
+	}
+}

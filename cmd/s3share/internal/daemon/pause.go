@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+)
+
+// pauses are the reasons for which deliveries are paused. A zero time is none.
+type pauses struct {
+	mu      sync.Mutex
+	command time.Time // a person has paused; this is in the state directory as well
+}
+
+// why returns the reason that people are told.
+func (p *pauses) whyLocked() *outbox.SuspendedError {
+	if !p.command.IsZero() {
+		return &outbox.SuspendedError{Since: p.command}
+	}
+	return nil
+}
+
+// pausedBefore returns why nothing is sent from the beginning: an earlier process was paused.
+func (d *mountDaemon) pausedBefore() *outbox.SuspendedError {
+	d.pauses.mu.Lock()
+	defer d.pauses.mu.Unlock()
+	if since, is := statedir.ReadPaused(d.settings.StateDir); is {
+		d.pauses.command = since
+		if since.IsZero() {
+			d.pauses.command = time.Now()
+		}
+	}
+	return d.pauses.whyLocked()
+}
+
+// suspension returns why deliveries are paused, in words; nil if they are not.
+func (d *mountDaemon) suspension() *control.Pause {
+	var why *outbox.SuspendedError
+	if d.cache == nil || !errors.As(d.cache.Suspension(), &why) {
+		return nil
+	}
+	return control.NewPause(why, d.destinationName())
+}
+
+// destinationName is how a person names the mount in a command.
+func (d *mountDaemon) destinationName() string {
+	if d.dir != "" {
+		return d.dir
+	}
+	return d.settings.Label()
+}
+
+// notePause says that the mount begins paused: to the person who waits for it, and to the desktop.
+func (d *mountDaemon) notePause() {
+	p := d.suspension()
+	if p == nil {
+		return
+	}
+	fmt.Fprintf(d.notes, "s3share: note: it is %s: what is written waits; %s\n", hint.OneLine(p.Reason), hint.OneLine(p.Hint))
+	d.notices.add(outbox.Status{State: outbox.Paused, Since: p.Since, Reason: p.Reason})
+}
+
+// pause answers POST /pause. The state directory has it before it takes effect.
+func (d *mountDaemon) pause(_ context.Context, ask control.PauseRequest) (a control.PauseAnswer) {
+	d.pauses.mu.Lock()
+	defer d.pauses.mu.Unlock()
+	was := d.pauses.whyLocked()
+	a.Was = was != nil
+	since, err := d.pauses.command, error(nil)
+	switch {
+	case !ask.Pause:
+		since, err = time.Time{}, statedir.RemovePaused(d.settings.StateDir)
+	case since.IsZero():
+		since = time.Now()
+		err = statedir.WritePaused(d.settings.StateDir, since)
+	}
+	if err != nil {
+		a.Error = err.Error()
+	} else {
+		d.pauses.command = since
+	}
+	d.applyPauseLocked(was)
+	a.Paused = d.suspension()
+	a.Files = len(control.Undelivered(d.cache.Status()))
+	return a
+}
+
+// applyPauseLocked has the reasons take effect that there are now; was is the reason before.
+func (d *mountDaemon) applyPauseLocked(was *outbox.SuspendedError) {
+	why := d.pauses.whyLocked()
+	if why == nil && was == nil || why != nil && was != nil && *why == *was {
+		return
+	}
+	d.cache.Suspend(why)
+	if p := d.suspension(); p != nil && was == nil {
+		d.notices.add(outbox.Status{State: outbox.Paused, Since: p.Since, Reason: p.Reason})
+	}
+}

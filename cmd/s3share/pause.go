@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+	"github.com/s3share/s3share/cmd/s3share/internal/ui"
+)
+
+func newPause() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pause [EXCHANGE|DIR]",
+		Short: "Hold what a mount would send, until resume",
+		Long: `Hold everything that a mounted exchange would send: files, removals and renames.
+Reading goes on, and what is written waits on this machine. Parts of large files
+that are being sent already are sent to their end. It holds until s3share resume,
+also when the exchange is unmounted and mounted again. Without an argument, do it
+to all mounts of this user.
+` + exitCodes,
+		Example: `  s3share pause team
+  s3share resume`,
+		Args: argRange(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askPause(cmd.OutOrStdout(), args, true)
+		},
+	}
+}
+
+func newResume() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume [EXCHANGE|DIR]",
+		Short: "Send again what a mount has held since pause",
+		Long: `Send what a mounted exchange has held since s3share pause. Without an argument, do
+it to all mounts of this user.
+` + exitCodes,
+		Args: argRange(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askPause(cmd.OutOrStdout(), args, false)
+		},
+	}
+}
+
+// askPause pauses or resumes the deliveries of the mounts and outboxes that are meant.
+func askPause(out io.Writer, args []string, pause bool) error {
+	ctx, stop := hint.SignalContext()
+	defer stop()
+	do := "resume"
+	if pause {
+		do = "pause"
+	}
+	places, err := pausable(ctx, args)
+	if err != nil {
+		return fmt.Errorf("cannot %s: %w", do, err)
+	}
+	var all []error
+	for _, p := range places {
+		a, err := setPause(ctx, p, pause)
+		if err == nil && a.Error != "" {
+			err = errors.New(a.Error)
+		}
+		if err != nil {
+			all = append(all, fmt.Errorf("cannot %s %s: %w", do, p.State.Label(), err))
+			continue
+		}
+		fmt.Fprintf(out, "%s: %s\n", p, pauseText(p, a))
+	}
+	return errors.Join(all...)
+}
+
+// pausable are the mounts that are meant, or an outbox for which no daemon runs.
+func pausable(ctx context.Context, args []string) ([]control.Target, error) {
+	places, err := exchangesOf(ctx, args)
+	if err == nil || len(args) == 0 || ctx.Err() != nil {
+		return places, err
+	}
+	if p, ok := control.OutboxAt(args[0]); ok && p.Path == "" {
+		return []control.Target{p}, nil
+	}
+	all, _ := control.AllTargets(ctx) // what cannot be looked at is not meant
+	for _, p := range all {
+		if p.Client == nil && p.State.Daemon == control.DaemonEnded && (p.State.Exchange == args[0] || p.State.Bucket == args[0]) {
+			places = append(places, p)
+		}
+	}
+	if len(places) > 0 {
+		err = nil
+	}
+	return places, err
+}
+
+func setPause(ctx context.Context, p control.Target, pause bool) (a control.PauseAnswer, err error) {
+	switch {
+	case p.Client != nil && p.Client.Foreign():
+		return a, control.NotYourMount(p.State.Dir, p.Client.UID)
+	case p.Client != nil:
+		err = p.Client.Post(ctx, "/pause", control.PauseRequest{Pause: pause}, &a)
+		return a, err
+	case p.State.Daemon != control.DaemonEnded:
+		return a, hint.With(errors.New(p.State.DaemonText()), p.State.Advice())
+	}
+	a.Was, a.Paused, a.Files = p.State.Paused != nil, p.State.Paused, len(control.Undelivered(p.State.Pending))
+	switch {
+	case !pause:
+		a.Paused = nil
+		err = statedir.RemovePaused(p.State.StateDir)
+	case !a.Was:
+		since := time.Now()
+		a.Paused = control.NewPause(&outbox.SuspendedError{Since: since}, p.String())
+		err = statedir.WritePaused(p.State.StateDir, since)
+	}
+	return a, err
+}
+
+// pauseText says what was done.
+func pauseText(p control.Target, a control.PauseAnswer) string {
+	waits := ui.Count(a.Files, "file") + " wait"
+	switch {
+	case a.Files == 0:
+		waits = "nothing waits"
+	case a.Files == 1:
+		waits += "s"
+	}
+	switch {
+	case a.Paused != nil:
+		return hint.OneLine(a.Paused.Reason) + "; " + waits + "; " + hint.OneLine(a.Paused.Hint)
+	case !a.Was:
+		return "it was not paused; " + waits
+	case p.Client == nil:
+		p.State.Paused = nil
+		if do := p.State.Advice(); do != "" {
+			return "not paused any more; " + waits + "; " + do
+		}
+		return "not paused any more; " + waits
+	}
+	return "goes on; " + waits
+}
