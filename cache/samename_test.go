@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,6 +82,42 @@ func TestFileAndFolderOfOneName(t *testing.T) {
 						r.Errorf("the bucket holds %q at %q, %v, want %q", got, key, ok, want)
 					}
 				}
+			})
+		})
+	}
+}
+
+// TestFolderInPlaceOfAFile makes a folder under the name of a file that was set aside, which S3
+// keeps for a while. A server that keeps objects as files refuses the folder's marker until then,
+// as if it were there: it is not delivered before it is.
+func TestFolderInPlaceOfAFile(t *testing.T) {
+	for name, server := range map[string]func(buckettest.S3) buckettest.S3{
+		"S3": nil,
+		"objects as files": func(b buckettest.S3) buckettest.S3 {
+			return buckettest.Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
+				if file, folder := strings.CutSuffix(key, "/"); folder && op == buckettest.Put {
+					if _, err := b.Head(ctx, file); err == nil {
+						return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale}
+					}
+				}
+				return send()
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, server, func(r *rig) {
+				r.b.Store("Delivery/n", []byte("file"), nil)
+				r.rename("Delivery/n", "Delivery/n.part")
+				if err := r.Mkdir(r.Context(), "Delivery/n", nil); err != nil {
+					r.Fatal(err)
+				}
+				for range 10 {
+					time.Sleep(400 * time.Millisecond)
+					r.wantShown("Delivery", "n", "n.part")
+				}
+				r.drain()
+				r.wantShown("Delivery", "n", "n.part")
+				r.wantBucket(map[string]string{"Delivery/n/": ""})
 			})
 		})
 	}

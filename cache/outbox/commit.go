@@ -222,13 +222,18 @@ func condition(over s3backend.Object) s3backend.Condition {
 	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
 }
 
-// commitFolder creates a directory marker. If it exists already, that is as good.
+// commitFolder creates a directory marker. If it exists already, that is as good. It is looked for
+// then: a server that keeps objects as files refuses it for a file of the name, which may be about
+// to be removed.
 func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	key := it.Key()
 	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil,
 		s3backend.Condition{IfNoneMatch: true})
-	if isKind(err, s3backend.Stale) {
-		obj, err = s3backend.Object{}, nil
+	if refused := err; isKind(refused, s3backend.Stale) {
+		var there s3backend.Object
+		if there, err = it.o.current(ctx, key); err == nil && there.ETag == "" {
+			err = contradiction(refused)
+		}
 	}
 	if s3backend.Ambiguous(err) {
 		it.mu.Lock()
