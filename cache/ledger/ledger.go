@@ -231,15 +231,17 @@ func (l *Ledger) SetDir(prefix string, mtime *time.Time, mode *uint32) error {
 	return l.put(e)
 }
 
-// Moved remembers of a version that S3 has under another key what was set of it here.
+// Moved remembers of a version that S3 has under another key what was set of it here, and nothing
+// that was set of what it replaces, whose ETag is the same if their bytes are.
 func (l *Ledger) Moved(key, etag, newKey, newETag string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[key].Entry
-	if e.ETag != etag || !e.HasMode && !e.Touched {
+	was := l.of(newKey, newETag)
+	now := withAttributes(Entry{Key: newKey, ETag: newETag, Size: was.Size, Sent: was.Sent}, l.of(key, etag))
+	if now == was {
 		return nil
 	}
-	return l.put(withAttributes(l.of(newKey, newETag), e))
+	return l.put(now)
 }
 
 // MovedDir has what is remembered of a directory, and of those below it, follow their

@@ -186,6 +186,44 @@ func TestOtherKeysAndModes(t *testing.T) {
 	}
 }
 
+// TestMovedTakesItsAttributesAlong moves a version onto another of any ETag: what was set of the one
+// is remembered under its new key, and nothing of the other.
+func TestMovedTakesItsAttributesAlong(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	attributes := []func(l *Ledger, key, etag string) error{
+		func(*Ledger, string, string) error { return nil },
+		func(l *Ledger, key, etag string) error { return l.SetMode(key, etag, uint32(len(key))) },
+		func(l *Ledger, key, etag string) error {
+			return l.SetTimes(key, etag, at.Add(time.Duration(len(key))), nil)
+		},
+		func(l *Ledger, key, etag string) error {
+			return l.SetTimes(key, etag, at.Add(time.Duration(len(key))), mode(uint32(len(key))))
+		},
+	}
+	const from, to = "from", "another"
+	for i, source := range attributes {
+		for j, replaced := range attributes {
+			for _, etag := range []string{"e", "other"} {
+				path := filepath.Join(t.TempDir(), "ledger")
+				l := open(t, path)
+				must(t, source(l, from, "e"))
+				must(t, replaced(l, to, etag))
+				must(t, l.Moved(from, "e", to, "e"))
+				for _, l := range []*Ledger{l, open(t, path)} { // and as a later process reads it
+					want, _ := l.Get(from, "e")
+					got, ok := l.Get(to, "e")
+					if !ok {
+						got = Entry{}
+					}
+					if got.Mode != want.Mode || got.HasMode != want.HasMode || got.Touched != want.Touched || !got.Mtime.Equal(want.Mtime) {
+						t.Errorf("attributes %d moved onto %d with the ETag %q: %+v, want those of %+v", i, j, etag, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestWhatWasSentGoesLast drops times and modes before what a folder is listed from.
 func TestWhatWasSentGoesLast(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "ledger"))
