@@ -24,6 +24,8 @@ type version struct {
 
 	missed   int64         // requests for what random reads found missing
 	answer   time.Duration // the shortest that the source has taken to answer for them
+	waiting  int           // reads that wait for requests which bypass the blocks
+	waited   time.Duration // how long such reads have waited, those at the same time counted once
 	bypassed []int64       // the blocks of the latest reads that bypassed them
 }
 

@@ -14,17 +14,62 @@ import (
 
 // A read of a large object that follows no other gets the bytes that it asks for and no
 // more, past the blocks: most of those would never be read, and the kernel keeps what
-// was. Whoever reads there again, or meanwhile, gets whole blocks.
+// was. If the disk cache has them, they come from there. Else the source is asked, and whoever
+// reads there again, or meanwhile, gets whole blocks.
 const (
 	maxBypass    = 2 * blockSize // bytes; of longer reads, blocks bring little else
 	keptBypassed = 64            // blocks of a version of which it is known that a read bypassed them
 )
 
-// bypassLocked reports whether a read of [off, end), which belongs to q or to none, is to
-// be one request of its own, and takes a stream for it if so.
-func (r *Reader) bypassLocked(q *sequence, off, end int64) bool {
+// bypassLocked fills p with the bytes from off on, past the blocks, and reports whether it did: a
+// read that belongs to the sequence q, and others that need blocks, are left alone. It gives up
+// Cache.mu meanwhile.
+func (r *Reader) bypassLocked(ctx context.Context, q *sequence, p []byte, off int64) (bool, error) {
+	if q != nil || len(p) > maxBypass || r.v.obj.Size <= prefetch.MinWindow {
+		return false, nil
+	}
+	end := off + int64(len(p))
+	if r.allOnDiskLocked(off, end) {
+		return r.readDiskLocked(p, off), nil
+	}
+	if r.takeStreamLocked(off, end) {
+		return true, r.fetchBypassLocked(ctx, p, off)
+	}
+	return false, nil
+}
+
+// allOnDiskLocked reports whether all of [off, end) is in the disk cache, and none in memory.
+func (r *Reader) allOnDiskLocked(off, end int64) bool {
+	for i := off / blockSize; i < diskcache.BlocksIn(end); i++ {
+		if r.v.blocks[i] != nil || !r.v.onDisk(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// readDiskLocked fills p from the disk cache, and reports whether it could. If not, the blocks are
+// read, which finds out why. It gives up Cache.mu meanwhile.
+func (r *Reader) readDiskLocked(p []byte, off int64) bool {
+	c, e := r.c, r.v.disk
+	c.disk.Hold(e)
+	c.mu.Unlock()
+	err := c.disk.ReadAt(e, p, off)
+	c.disk.Release(e)
+	c.mu.Lock()
+	if err != nil {
+		return false
+	}
+	c.stats.Misses++
+	c.stats.FromDisk += int64(len(p))
+	return true
+}
+
+// takeStreamLocked reports whether a read of [off, end) is to be one request of its own, and takes
+// a stream for it if so.
+func (r *Reader) takeStreamLocked(off, end int64) bool {
 	c, v := r.c, r.v
-	if q != nil || end-off > maxBypass || v.obj.Size <= prefetch.MinWindow || c.running >= c.streams || len(c.pending) > 0 {
+	if c.running >= c.streams || len(c.pending) > 0 {
 		return false
 	}
 	from, to := off/blockSize, diskcache.BlocksIn(end)
@@ -43,17 +88,20 @@ func (r *Reader) bypassLocked(q *sequence, off, end int64) bool {
 	return true
 }
 
-// fetchBypassLocked fills p with the bytes from off on, by the stream that bypassLocked
+// fetchBypassLocked fills p with the bytes from off on, by the stream that takeStreamLocked
 // took. It gives up Cache.mu meanwhile.
 func (r *Reader) fetchBypassLocked(ctx context.Context, p []byte, off int64) error {
 	c, v := r.c, r.v
 	c.stats.Gets++
 	c.stats.Misses++
 	c.missedLocked(v)
+	v.waiting++
+	asked := c.now()
 	c.mu.Unlock()
 	err := r.getBypass(ctx, p, off)
 	c.mu.Lock()
 	c.startPendingLocked()
+	c.waitedLocked(v, time.Duration(c.now()-asked))
 	switch {
 	case err == nil:
 		c.receivedLocked(int64(len(p)))

@@ -97,17 +97,14 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 
 	end := off + int64(len(want))
 	q := r.noteLocked(off, end)
-	if r.bypassLocked(q, off, end) {
-		if err := r.fetchBypassLocked(ctx, want, off); err != nil {
-			return 0, err
-		}
-		if len(want) < len(p) {
-			return len(want), io.EOF
-		}
-		return len(want), nil
-	}
-	r.startLocked(q, off, end)
 	n := 0
+	if bypassed, err := r.bypassLocked(ctx, q, want, off); err != nil {
+		return 0, err
+	} else if bypassed {
+		n = len(want)
+	} else {
+		r.startLocked(q, off, end)
+	}
 	for n < len(want) {
 		m, err := r.nextLocked(ctx, q, want[n:], off+int64(n))
 		n += m

@@ -41,14 +41,17 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	c.g.Add(1)
 	v := &View{c: c, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count)}
 	q := r.noteLocked(off, end)
-	if r.bypassLocked(q, off, end) {
-		v.bypass = bypassBuffers.Get().(*[maxBypass]byte)
-		v.slices = append(v.slices, v.bypass[:end-off])
-		if err := r.fetchBypassLocked(ctx, v.slices[0], off); err != nil {
-			v.releaseLocked()
-			return nil, err
+	if q == nil && end-off <= maxBypass {
+		buf := bypassBuffers.Get().(*[maxBypass]byte)
+		if bypassed, err := r.bypassLocked(ctx, q, buf[:end-off], off); bypassed {
+			v.bypass, v.slices = buf, append(v.slices, buf[:end-off])
+			if err != nil {
+				v.releaseLocked()
+				return nil, err
+			}
+			return v, nil
 		}
-		return v, nil
+		bypassBuffers.Put(buf)
 	}
 	r.startLocked(q, off, end)
 	for i := from; i < to; i++ {

@@ -191,6 +191,56 @@ func (d *Cache) Read(e *Entry, i int64, p []byte) error {
 	return nil
 }
 
+// ReadAt fills p with the bytes of e from off on, which the caller uses; e has more than one
+// block. A block is summed when ReadAt reads of it first, and not again. It is an error if a block
+// is not there, or not as it was written: [Cache.Read] finds out which.
+func (d *Cache) ReadAt(e *Entry, p []byte, off int64) error {
+	f, err := d.data(e)
+	if err != nil {
+		return err
+	}
+	for i := off / BlockSize; i < BlocksIn(off+int64(len(p))); i++ {
+		if err := d.check(e, i); err != nil {
+			return err
+		}
+	}
+	if _, err := f.ReadAt(p, off); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.dead { // the file may have become that of a new entry meanwhile
+		return errCorrupt
+	}
+	return nil
+}
+
+// check reads block i of e if its CRC is known and nobody has compared that yet.
+func (d *Cache) check(e *Entry, i int64) error {
+	d.mu.Lock()
+	has, checked := e.sums.has(i), e.sums.checked(i)
+	_, known := e.sums.crc(i)
+	d.mu.Unlock()
+	switch {
+	case !has:
+		return errCorrupt
+	case checked || !known:
+		return nil
+	}
+	p := wholeBlocks.Get().(*[BlockSize]byte)
+	defer wholeBlocks.Put(p)
+	if err := d.Read(e, i, p[:min(BlockSize, e.obj.Size-i*BlockSize)]); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e.sums.check(i)
+	return nil
+}
+
+// wholeBlocks are buffers for what is only summed.
+var wholeBlocks = sync.Pool{New: func() any { return new([BlockSize]byte) }}
+
 // Drop forgets block i of e.
 func (d *Cache) Drop(e *Entry, i int64) {
 	d.mu.Lock()

@@ -21,6 +21,7 @@ type sums struct {
 // chunk is sums for 64 blocks.
 type chunk struct {
 	present, summed uint64 // summed blocks are present
+	checked         uint64 // these were read since, and were the bytes that were written
 	crc             [64]uint32
 }
 
@@ -42,6 +43,19 @@ func (s *sums) crc(i int64) (uint32, bool) {
 	return c.crc[i&63], true
 }
 
+// checked reports whether block i was read since it was written or found, and was sound.
+func (s *sums) checked(i int64) bool {
+	c, bit := s.at(i)
+	return c != nil && c.checked&bit != 0
+}
+
+// check notes block i, whose CRC is known, as sound.
+func (s *sums) check(i int64) {
+	if c, bit := s.at(i); c != nil {
+		c.checked |= c.summed & bit
+	}
+}
+
 // set notes block i as present.
 func (s *sums) set(i int64, crc uint32) {
 	c, bit := s.at(i)
@@ -54,6 +68,7 @@ func (s *sums) set(i int64, crc uint32) {
 	}
 	c.present |= bit
 	c.summed |= bit
+	c.checked &^= bit
 	c.crc[i&63] = crc
 }
 
@@ -69,6 +84,7 @@ func (s *sums) drop(i int64) {
 	if c, bit := s.at(i); c != nil {
 		c.present &^= bit
 		c.summed &^= bit
+		c.checked &^= bit
 	}
 }
 
