@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -87,20 +88,32 @@ func tomlValue(v any) string {
 		return "[" + strings.Join(list, ", ") + "]"
 	case byteSize:
 		return tomlString(sizeText(int64(v)))
+	case byteRate:
+		if v == 0 {
+			return tomlString("none")
+		}
+		return tomlString(sizeText(int64(v)))
 	case modeBits:
 		return fmt.Sprintf("\"%03o\"", uint32(v))
 	}
 	return fmt.Sprint(v)
 }
 
-// sizeText writes a number of bytes as parseSize reads it.
+// sizeText writes a number of bytes as parseSize reads it, in the unit of which it is the smallest
+// whole number.
 func sizeText(n int64) string {
-	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
-		if size := int64(1) << (40 - 10*i); n >= size && n%size == 0 {
-			return strconv.FormatInt(n/size, 10) + unit
+	count, unit := n, ""
+	for i, letter := range []string{"K", "M", "G", "T"} {
+		for _, of := range []struct {
+			size int64
+			unit string
+		}{{1 << (10 * (i + 1)), letter + "iB"}, {int64(math.Pow10(3 * (i + 1))), letter + "B"}} {
+			if n%of.size == 0 && n > 0 && n/of.size < count {
+				count, unit = n/of.size, of.unit
+			}
 		}
 	}
-	return strconv.FormatInt(n, 10)
+	return strconv.FormatInt(count, 10) + unit
 }
 
 // Removal is the removal of an exchange from the config file.
