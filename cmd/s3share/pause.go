@@ -39,8 +39,9 @@ func newResume() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume [EXCHANGE|DIR]",
 		Short: "Send again what a mount has held since pause",
-		Long: `Send what a mounted exchange has held since s3share pause. Without an argument, do
-it to all mounts of this user.
+		Long: `Send what a mounted exchange has held since s3share pause, or since its line is
+metered, where pause-on-metered is set: then on this line as well. Without an
+argument, do it to all mounts of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -45,6 +45,7 @@ type Settings struct {
 	Upload     byteRate `toml:"limit-upload"`
 	Download   byteRate `toml:"limit-download"`
 	LimitTimes []string `toml:"limit-times"`
+	Metered    bool     `toml:"pause-on-metered"`
 	UID        uint32   `toml:"uid"`
 	GID        uint32   `toml:"gid"`
 	Umask      modeBits `toml:"umask"`
@@ -126,6 +127,7 @@ var settingTable = []setting{
 	{"limit-upload", "RATE", "most bytes a second that are sent, like 5M (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Upload })},
 	{"limit-download", "RATE", "most bytes a second that are received (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Download })},
 	{"limit-times", "TIME", "other limits at a time of the week, like \"Mon-Fri 08:00-18:00 5M/20M\"; can be repeated", setLimitTime},
+	{"pause-on-metered", "", "", boolField(func(s *Settings) *bool { return &s.Metered })},
 	{"uid", "UID", "who owns the files (default: you)", idField(func(s *Settings) *uint32 { return &s.UID })},
 	{"gid", "GID", "the files' group (default: yours)", idField(func(s *Settings) *uint32 { return &s.GID })},
 	{"umask", "OCTAL", "permissions that no file has (default: 022)", func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},

@@ -35,6 +35,7 @@ gid = 1002
 umask = "027"
 private = ["*.bak", "!*.part"]
 notices = false
+pause-on-metered = true
 verbose = true
 
 [exchange.other]
@@ -162,6 +163,7 @@ func TestConfig(t *testing.T) {
 		{"Umask", s.Umask, modeBits(0o027)},
 		{"Private", strings.Join(s.Private, " "), "*.bak !*.part"},
 		{"Notices", s.Notices, false},
+		{"Metered", s.Metered, true},
 		{"Verbose", s.Verbose, true},
 	} {
 		if tt.got != tt.want {

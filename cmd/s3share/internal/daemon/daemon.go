@@ -59,6 +59,7 @@ type mountDaemon struct {
 
 	endContact func() // ends that goroutine, and waits for it; nil before it runs
 	endLimits  func() // the same of what follows the timetable
+	endMetered func() // the same of what asks whether the line is metered
 
 	manager     serviceManager // of a mount in the foreground
 	endWatchdog func()         // ends that goroutine, and waits for it; nil before it runs
@@ -351,6 +352,9 @@ func (d *mountDaemon) release(last func() error) error {
 	}
 	if d.endLimits != nil {
 		d.endLimits()
+	}
+	if d.endMetered != nil {
+		d.endMetered()
 	}
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())

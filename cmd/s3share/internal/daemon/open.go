@@ -27,6 +27,9 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
+	if s.Metered {
+		d.endMetered = keepMetered(systemBus, d.setMetered)
+	}
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
@@ -35,7 +38,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
-	d.cache = files
+	d.startPauses(files)
 	d.noteOwner()
 	d.keepContact()
 	d.endLimits = d.keepLimits()

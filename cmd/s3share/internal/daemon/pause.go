@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -17,14 +18,54 @@ import (
 type pauses struct {
 	mu      sync.Mutex
 	command time.Time // a person has paused; this is in the state directory as well
+	line    time.Time // the line is metered
+	anyway  bool      // a person has resumed since it is
+	began   bool      // the cache is open
 }
 
-// why returns the reason that people are told.
+// whyLocked returns the reason that people are told.
 func (p *pauses) whyLocked() *outbox.SuspendedError {
 	if !p.command.IsZero() {
 		return &outbox.SuspendedError{Since: p.command}
 	}
+	if !p.line.IsZero() && !p.anyway {
+		return &outbox.SuspendedError{Since: p.line, Metered: true}
+	}
 	return nil
+}
+
+// setMetered takes in whether the line is metered. That a person has resumed counts until it
+// changes.
+func (p *pauses) setMetered(is bool) {
+	switch {
+	case !is:
+		p.line, p.anyway = time.Time{}, false
+	case p.line.IsZero():
+		p.line = time.Now()
+	}
+}
+
+// resume has deliveries go on, whatever has paused them.
+func (p *pauses) resume() { p.command, p.anyway = time.Time{}, !p.line.IsZero() }
+
+// setMetered is called with whether the line is metered.
+func (d *mountDaemon) setMetered(is bool) {
+	d.pauses.mu.Lock()
+	defer d.pauses.mu.Unlock()
+	was := d.pauses.whyLocked()
+	d.pauses.setMetered(is)
+	if d.pauses.began {
+		d.applyPauseLocked(was)
+	}
+}
+
+// startPauses takes the cache, and has what has changed take effect since it was asked why it
+// begins paused.
+func (d *mountDaemon) startPauses(files *cache.Cache) {
+	d.pauses.mu.Lock()
+	defer d.pauses.mu.Unlock()
+	d.cache, d.pauses.began = files, true
+	files.Suspend(d.pauses.whyLocked())
 }
 
 // pausedBefore returns why nothing is sent from the beginning: an earlier process was paused.
@@ -73,18 +114,20 @@ func (d *mountDaemon) pause(_ context.Context, ask control.PauseRequest) (a cont
 	defer d.pauses.mu.Unlock()
 	was := d.pauses.whyLocked()
 	a.Was = was != nil
-	since, err := d.pauses.command, error(nil)
+	var err error
 	switch {
 	case !ask.Pause:
-		since, err = time.Time{}, statedir.RemovePaused(d.settings.StateDir)
-	case since.IsZero():
-		since = time.Now()
-		err = statedir.WritePaused(d.settings.StateDir, since)
+		if err = statedir.RemovePaused(d.settings.StateDir); err == nil {
+			d.pauses.resume()
+		}
+	case d.pauses.command.IsZero():
+		since := time.Now()
+		if err = statedir.WritePaused(d.settings.StateDir, since); err == nil {
+			d.pauses.command = since
+		}
 	}
 	if err != nil {
 		a.Error = err.Error()
-	} else {
-		d.pauses.command = since
 	}
 	d.applyPauseLocked(was)
 	a.Paused = d.suspension()
