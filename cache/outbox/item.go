@@ -8,7 +8,7 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/stage"
-	"github.com/s3share/s3share/cache/rate"
+	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -112,9 +112,7 @@ type sending struct {
 	noPreupload bool    // preuploading failed; the commit sends all
 	denied      error   // why S3 refuses this while it is still written
 	sendsAll    atomic.Bool
-	sent        atomic.Int64 // bytes
-	inFlight    atomic.Int64 // bytes that requests without an answer have read
-	throughput  rate.Meter
+	progress    uplink.Progress
 
 	annotationsReserved atomic.Int64 // bytes on the disk
 

@@ -49,12 +49,11 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 			return s3backend.Object{}, err
 		}
 	}
-	ticket.OnRead(it.moved)
-	it.throughput.Start()
+	it.progress.Begin(ticket)
 	obj, err := it.o.bucket.Put(ctx, a.key, it.stage.Body(0, size, ticket), size, a.header, cond)
 	ticket.Done(err)
 	if err == nil {
-		it.sent.Store(size)
+		it.progress.SetSent(size)
 	}
 	return obj, a.noteIfAmbiguous(err, a.header)
 }
@@ -104,14 +103,6 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	return a.correctHeader(ctx, obj, up.header)
 }
 
-// moved records that n bytes more are in flight. n is negative when a request has ended.
-func (it *Item) moved(n int64) {
-	it.inFlight.Add(n)
-	if n > 0 {
-		it.throughput.Add(n)
-	}
-}
-
 // uploadParts sends the parts that S3 lacks, to the upload that was begun or to a new one, and
 // returns all of them.
 func (it *Item) uploadParts(ctx context.Context, key string, size int64,
@@ -129,7 +120,7 @@ func (it *Item) uploadParts(ctx context.Context, key string, size int64,
 			todo = append(todo, p)
 		}
 	}
-	it.sent.Store(sent)
+	it.progress.SetSent(sent)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(it.o.uplink.Max())
 	var suspended atomic.Pointer[error]
@@ -218,8 +209,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 	if err = it.o.Suspension(); err != nil {
 		return err
 	}
-	ticket.OnRead(it.moved)
-	it.throughput.Start()
+	it.progress.Begin(ticket)
 	seq := it.seq() // what is written from now on is sent again
 	var got s3backend.Part
 	if p.Copied {
@@ -241,10 +231,7 @@ func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error 
 		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.remote.Key,
 			"err", err)
 	}
-	it.sent.Add(p.N)
-	if p.Copied {
-		it.throughput.Add(p.N)
-	}
+	it.progress.AddSent(p.N, p.Copied)
 	up.add(sentPart{Part: p, seq: seq, s3: got})
 	return nil
 }

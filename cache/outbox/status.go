@@ -211,14 +211,14 @@ func (it *Item) Status() Status {
 	size, _, _, _ := it.Stat()
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.sent.Load()),
+	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.progress.Sent()),
 		Since: it.since, Theirs: it.theirs}
 	if it.state == Sealed && it.delivery != nil {
 		st.State = Uploading // its parts, while it settles
 	}
 	if st.State == Open || st.State == Uploading {
-		st.Speed = it.throughput.Rate()
-		st.InFlight = max(0, min(size-st.Sent, it.inFlight.Load()))
+		st.Speed = it.progress.Rate()
+		st.InFlight = max(0, min(size-st.Sent, it.progress.InFlight()))
 	}
 	switch {
 	case it.unnamed.Load():
