@@ -46,8 +46,8 @@ func (it *Item) restoreAmbiguous() {
 		it.recordAmbiguous(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}},
 			seq)
 	}
-	if it.up != nil && it.up.header != nil {
-		it.recordAmbiguous(it.key, it.up.header, seq)
+	if it.up != nil && it.up.Header() != nil {
+		it.recordAmbiguous(it.key, it.up.Header(), seq)
 	}
 }
 
@@ -99,7 +99,7 @@ func (it *Item) matchAmbiguous(cur s3backend.Object, a *commitAttempt) (same, ea
 	id := commitIDOf(cur.Header)
 	// A request may be repeated on its way, so that only the refusal comes back.
 	same = same || id != "" && (id == commitIDOf(a.header) ||
-		it.up != nil && id == commitIDOf(it.up.header))
+		it.up != nil && id == commitIDOf(it.up.Header()))
 	it.mu.Unlock()
 	if earlier {
 		return false, true // if in doubt, the content is sent again

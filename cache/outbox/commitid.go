@@ -43,7 +43,7 @@ func (it *Item) contentETag() string {
 		}
 		return it.base.ETag
 	case size > parts.Size:
-		return it.upload().etag(size)
+		return it.upload().ETag(size)
 	case !it.stage.Complete() || it.stage.Open() != nil:
 		return ""
 	}

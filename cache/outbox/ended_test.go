@@ -27,16 +27,17 @@ func TestUploadThatS3HasEndedBeginsAnew(t *testing.T) {
 				it := r.create("Delivery/big", data[:2*parts.Size+1])
 				synctest.Wait()
 				up := it.up
-				if up == nil || up.remote.ID == "" {
+				if up == nil || up.Remote().ID == "" {
 					r.Fatal("no upload was begun")
 				}
 				if c.known > 0 {
-					up.remote.AbortDate = time.Now().Add(c.known)
-					if err := it.note(up.record()); err != nil {
+					rec := up.Record()
+					rec.Abort = time.Now().Add(c.known)
+					if err := it.note(rec); err != nil {
 						r.Fatal(err)
 					}
 				}
-				if err := r.b.Abort(r.Context(), up.remote); err != nil {
+				if err := r.b.Abort(r.Context(), up.Remote()); err != nil {
 					r.Fatal(err)
 				}
 				time.Sleep(2 * c.known)

@@ -162,7 +162,7 @@ func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Sta
 		found.Size = 0
 		return found
 	}
-	found.Sent = min(was.upload.sent(), found.Size)
+	found.Sent = min(was.upload.Sent(), found.Size)
 	info, err := os.Stat(path)
 	switch {
 	case inSlot:

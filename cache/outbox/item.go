@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
@@ -108,9 +109,9 @@ type commits struct {
 type sending struct {
 	mayDiffer atomic.Bool // S3 may hold other bytes under our commit ID
 
-	up          *upload // multipart; nil for none
-	noPreupload bool    // preuploading failed; the commit sends all
-	denied      error   // why S3 refuses this while it is still written
+	up          *multipart.Upload //; nil for none
+	noPreupload bool              // preuploading failed; the commit sends all
+	denied      error             // why S3 refuses this while it is still written
 	sendsAll    atomic.Bool
 	progress    uplink.Progress
 

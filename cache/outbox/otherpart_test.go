@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -62,11 +63,11 @@ func TestEndedWhileAPartIsOnItsWay(t *testing.T) {
 			it := r.create("Delivery/a", bytes.Repeat([]byte("p"), 2*parts.Size+1))
 			synctest.Wait()
 			it.Unname()
-			time.Sleep(abortAfter / 2)
+			time.Sleep(multipart.AbortAfter / 2)
 			if got, want := r.b.Count(buckettest.Abort), map[bool]int{false: 1, true: 0}[cut]; got != want {
 				r.Errorf("cut off: %v: ended %d times at once, want %d", cut, got, want)
 			}
-			time.Sleep(abortAfter)
+			time.Sleep(multipart.AbortAfter)
 			it.Drop()
 			it.Release()
 			if got := r.b.Count(buckettest.Abort); got != 1 {

@@ -3,13 +3,13 @@
 //
 // An [Item] is one file that was written here: staged bytes over the version that they change
 // (package stage), and a journal (package journal). While a program writes a new file, complete
-// parts of it (package parts) are sent already. When the last writer has released the item and
-// nobody has touched it for the settle time, it is committed: by one PutObject, or by completing
-// its multipart upload, on the condition that S3 still holds the version that it replaces. If S3
-// does not, the other party's version stays, and the item becomes a conflict copy. All uploads
-// share a limit of the bytes in flight (package uplink).
+// parts of it (package parts) are sent already, to a multipart upload (package multipart). When the
+// last writer has released the item and nobody has touched it for the settle time, it is committed:
+// by one PutObject, or by completing its multipart upload, on the condition that S3 still holds the
+// version that it replaces. If S3 does not, the other party's version stays, and the item becomes a
+// conflict copy. All uploads share a limit of the bytes in flight (package uplink).
 //
-// The life of a byte: Item.WriteAt stages and journals it. Item.preupload or commitAttempt.send
+// The life of a byte: Item.WriteAt stages and journals it. A multipart upload or commitAttempt.send
 // reads it from the stage into a request. Events.Delivered hands the staged file on, to become
 // cached content.
 //
@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/cache/privatedir"
@@ -120,6 +121,7 @@ type Outbox struct {
 	work   sync.WaitGroup
 
 	uplink        *uplink.Limiter
+	uploads       *multipart.Service
 	single        *queue // settled files, and folders, that are one request
 	multipart     *queue // settled files that go by parts
 	removals      *removals
@@ -208,6 +210,8 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
 	o.suspended.Store(cfg.Suspended)
 	o.ctx, o.cancel = context.WithCancel(context.Background())
+	o.uploads = &multipart.Service{Context: o.ctx, Bucket: bucket, Limiter: o.uplink, Log: o.log, Go: o.work.Go,
+		Await: o.breaker.wait, Suspended: o.Suspension, LargePartsFit: o.largePartsFitSettle, IsPermanent: isPermanent}
 	o.removals = newRemovals(o)
 	o.single, o.multipart = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
 	o.work.Go(o.syncLoop)

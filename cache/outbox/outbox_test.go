@@ -18,6 +18,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -243,7 +244,7 @@ func (r *rig) wantNothing() {
 	if owed := r.Status(); len(owed) > 0 {
 		r.Errorf("still owed: %+v", owed)
 	}
-	time.Sleep(abortAfter) // until uploads of which a part was cut off are ended too
+	time.Sleep(multipart.AbortAfter) // until uploads of which a part was cut off are ended too
 	synctest.Wait()
 	if n := r.b.Uploads(); n > 0 {
 		r.Errorf("%d uploads were left", n)

@@ -137,15 +137,6 @@ func (it *Item) isSentConflictCopy(a *commitAttempt) bool {
 	return it.theirs != "" && slices.ContainsFunc(it.ambiguous, sent)
 }
 
-// takeUpload returns the upload that was begun, which is not the item's any more; nil for none.
-func (it *Item) takeUpload() *upload {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	up := it.up
-	it.up = nil
-	return up
-}
-
 // setOver sets the version that the next commit replaces.
 func (it *Item) setOver(over s3backend.Object) {
 	it.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -210,7 +211,7 @@ func (r *recovery) item(f journaled) error {
 	}
 	it := &Item{o: o, folder: was.folder, path: f.path, edits: was.base.ETag != "",
 		gone: make(chan struct{}), entry: was.entry, commits: was.commits}
-	it.interrupted, it.keys, it.up = was.interrupted, was.keys, was.upload.restore(o.ctx)
+	it.interrupted, it.keys = was.interrupted, was.keys
 	it.sealed.Store(was.sealed)
 	it.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
 	it.lasting.Store(true)
@@ -228,6 +229,7 @@ func (r *recovery) item(f journaled) error {
 		return err
 	}
 	o.quota.staged.Add(it.stage.Reserved())
+	it.up = multipart.Restore(o.uploads, it.uploadFile(it.base), was.upload)
 	it.restoreAmbiguous()
 	if !it.sealed.Load() {
 		// A write opens it again, as any sealed file.
@@ -236,8 +238,8 @@ func (r *recovery) item(f journaled) error {
 			return err
 		}
 	}
-	if up := it.up; up != nil && !up.remote.AbortDate.IsZero() &&
-		time.Now().After(up.remote.AbortDate) {
+	if up := it.up; up != nil && !up.Remote().AbortDate.IsZero() &&
+		time.Now().After(up.Remote().AbortDate) {
 		it.up = nil // the bucket's lifecycle has aborted it
 	}
 	it.registerAmbiguous()

@@ -1,11 +1,10 @@
 package outbox
 
 import (
-	"context"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
-	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -17,22 +16,13 @@ type replayed struct {
 	folder      bool
 	sealed      bool // the last record is a seal: the item is closed and complete
 	interrupted *interruption
-	upload      *recordedUpload // nil for none
+	upload      *multipart.State
 	content     stage.Snapshot
 	boot        string  // in which the staged bytes were written; "" if they are on the disk
 	sum         *uint32 // the CRC-32 of all of them; nil if it is unknown
 
 	keys      []string // that the item had, the present one last
 	displaced []string // the staged files whose names it has taken
-}
-
-// recordedUpload is a multipart upload as a journal describes it.
-type recordedUpload struct {
-	remote s3backend.Upload
-	header *s3backend.Header
-	layout parts.Layout
-	parts  []parts.Part
-	done   map[int32]sentPart
 }
 
 // replay applies the records of an item's journal, the first of which creates it.
@@ -87,13 +77,11 @@ func (p *replayed) apply(r journal.Record) {
 			p.base = p.over
 		}
 	case journal.OpUpload:
-		p.applyUpload(r)
-	case journal.OpPart:
-		if up := p.upload; up != nil && r.Part != nil && r.S3 != nil && r.Upload == up.remote.ID {
-			up.done[r.Part.Num] = sentPart{Part: *r.Part, s3: *r.S3}
+		if r.Key == p.key { // else S3's answer came when the file had another name already
+			p.upload = p.upload.Apply(r)
 		}
-	case journal.OpGiveUp:
-		p.upload = nil
+	case journal.OpPart, journal.OpGiveUp:
+		p.upload = p.upload.Apply(r)
 	}
 	if r.Displaced != "" {
 		p.displaced = append(p.displaced, r.Displaced)
@@ -138,43 +126,4 @@ func (p *replayed) applyRename(r journal.Record) {
 	p.key, p.over, p.obsolete, p.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete),
 		r.Ambiguous
 	p.upload = nil
-}
-
-func (p *replayed) applyUpload(r journal.Record) {
-	if r.Key != p.key {
-		return // S3's answer came when the file had another name already
-	}
-	l := parts.Layout{Version: r.LayoutVersion, First: r.Layout, Restarts: r.Restarts}
-	if p.upload != nil && p.upload.remote.ID == r.Upload {
-		p.upload.layout = l // the file was closed
-		return
-	}
-	p.upload = &recordedUpload{
-		remote: s3backend.Upload{Key: r.Key, ID: r.Upload, AbortDate: r.Abort, CRC32: r.CRC},
-		header: (*s3backend.Header)(r.Header),
-		layout: l, parts: r.Parts, done: map[int32]sentPart{},
-	}
-}
-
-// sent returns how many bytes S3 has.
-func (u *recordedUpload) sent() (n int64) {
-	if u == nil {
-		return 0
-	}
-	for _, p := range u.done {
-		n += p.N
-	}
-	return n
-}
-
-// restore returns an upload that an earlier process has begun; nil for none.
-func (u *recordedUpload) restore(ctx context.Context) *upload {
-	if u == nil {
-		return nil
-	}
-	up := newUpload(ctx, u.layout)
-	up.create.Do(func() {})
-	up.remote, up.header, up.parts, up.done = u.remote, u.header, u.parts, u.done
-	up.recovered, up.noted = true, true
-	return up
 }

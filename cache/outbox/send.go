@@ -2,12 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
-
-	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
@@ -41,7 +35,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	var ticket *uplink.Ticket
 	if size > uplink.UnmeteredSize {
 		var err error
-		if ticket, err = it.o.uplink.Acquire(ctx, it, size); err != nil {
+		if ticket, err = it.o.uplink.Acquire(ctx, &it.progress, size); err != nil {
 			return s3backend.Object{}, err
 		}
 		if err := it.o.Suspension(); err != nil { // meanwhile
@@ -80,7 +74,7 @@ func (it *Item) sameBytes() bool {
 func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	cond s3backend.Condition) (s3backend.Object, error) {
 	it := a.it
-	up, list, err := it.uploadParts(ctx, a.key, size, a.header)
+	up, list, err := a.uploadParts(ctx, size)
 	if err != nil {
 		return s3backend.Object{}, err
 	}
@@ -90,71 +84,17 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	if err := it.o.Suspension(); err != nil { // while the parts were sent
 		return s3backend.Object{}, err
 	}
-	obj, err := it.o.bucket.Complete(ctx, up.remote, list, size, cond)
+	obj, err := up.Complete(ctx, list, size, cond)
 	if isKind(err, s3backend.OtherPart) {
 		// A request for a part that was canceled, here or in an earlier process, was carried out
 		// after the one that replaced it. All parts are sent again.
 		it.giveUpUpload(up)
 	}
-	if err = a.noteIfAmbiguous(err, up.header); err != nil {
+	if err = a.noteIfAmbiguous(err, up.Header()); err != nil {
 		return obj, err
 	}
 	obj.Key = a.key
-	return a.correctHeader(ctx, obj, up.header)
-}
-
-// uploadParts sends the parts that S3 lacks, to the upload that was begun or to a new one, and
-// returns all of them.
-func (it *Item) uploadParts(ctx context.Context, key string, size int64,
-	h *s3backend.Header) (*upload, []s3backend.Part, error) {
-	up, planned, err := it.uploadFor(ctx, key, size, h)
-	if err != nil {
-		return nil, nil, err
-	}
-	var todo []parts.Part
-	sent := int64(0)
-	for _, p := range planned {
-		if it.uploaded(up, p) {
-			sent += p.N
-		} else {
-			todo = append(todo, p)
-		}
-	}
-	it.progress.SetSent(sent)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(it.o.uplink.Max())
-	var suspended atomic.Pointer[error]
-	for _, p := range todo {
-		if gctx.Err() != nil || suspended.Load() != nil {
-			break
-		}
-		g.Go(func() error {
-			err := it.uploadPart(gctx, up, p)
-			if isSuspended(err) { // no other part is cut off because of that
-				suspended.Store(&err)
-				return nil
-			}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		var refused *copyRefusedError
-		if errors.As(err, &refused) {
-			it.sendAll(refused)
-			it.giveUpUpload(up)
-			return it.uploadParts(ctx, key, size, h)
-		}
-		return nil, nil, err
-	}
-	if err := suspended.Load(); err != nil {
-		return nil, nil, *err
-	}
-	list := make([]s3backend.Part, len(planned))
-	for i, p := range planned {
-		d, _ := up.part(p.Num)
-		list[i] = d.s3
-	}
-	return up, list, nil
+	return a.correctHeader(ctx, obj, up.Header())
 }
 
 // correctHeader sets the time and the mode that a program set after the upload was created with
@@ -185,53 +125,4 @@ func (it *Item) isExplicit() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.explicit
-}
-
-// uploadPart sends one part, or has the server copy it.
-func (it *Item) uploadPart(ctx context.Context, up *upload, p parts.Part) error {
-	if !p.Copied {
-		if err := it.materialize(ctx, p.Off, p.Off+p.N); err != nil {
-			return err
-		}
-	}
-	if err := it.o.breaker.wait(ctx); err != nil {
-		return err
-	}
-	n := p.N
-	if p.Copied {
-		n = 0
-	}
-	ticket, err := it.o.uplink.Acquire(ctx, it, n)
-	if err != nil {
-		return err
-	}
-	defer func() { ticket.Done(err) }()
-	if err = it.o.Suspension(); err != nil {
-		return err
-	}
-	it.progress.Begin(ticket)
-	seq := it.seq() // what is written from now on is sent again
-	var got s3backend.Part
-	if p.Copied {
-		got, err = it.o.bucket.CopyPart(ctx, up.remote, p.Num, it.base, p.Off, p.N)
-		if err != nil && it.refusesCopy(ctx, err) {
-			err = &copyRefusedError{err}
-		}
-	} else {
-		got, err = it.o.bucket.UploadPart(ctx, up.remote, p.Num, it.stage.Body(p.Off, p.N, ticket), p.N)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			up.partCut.Store(true)
-		}
-		return err
-	}
-	if err := it.note(journal.Record{Op: journal.OpPart, Upload: up.remote.ID, Part: &p,
-		S3: &got}); err != nil {
-		it.o.log.Debug("a part that S3 has will be sent again by a later process", "key", up.remote.Key,
-			"err", err)
-	}
-	it.progress.AddSent(p.N, p.Copied)
-	up.add(sentPart{Part: p, seq: seq, s3: got})
-	return nil
 }

@@ -2,207 +2,117 @@ package outbox
 
 import (
 	"context"
-	"crypto/md5" // #nosec G501 -- S3's ETags are made of it, nothing is proved by it
-	"encoding/hex"
-	"fmt"
-	"sync"
-	"sync/atomic"
+	"errors"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// upload is a multipart upload, and the parts that S3 has.
-type upload struct {
-	create  sync.Once // guards the next three, which createUpload sets
-	remote  s3backend.Upload
-	header  *s3backend.Header
-	err     error
-	parts   []parts.Part // as planned for an edit, which has no layout
-	planned uint64       // the stage's seq that they were planned for
+// uploadOwner is an item as its multipart upload sees it.
+type uploadOwner struct{ it *Item }
 
-	ctx       context.Context // of the preuploads; ends when the upload is aborted
-	cancel    context.CancelFunc
-	partCut   atomic.Bool // a request for a part was canceled
-	resending atomic.Bool // a refused part is being sent again
+func (u uploadOwner) Key() string { return u.it.Key() }
 
-	// mu guards the fields below.
-	mu        sync.Mutex
-	layout    parts.Layout
-	noted     bool // the journal has the layout
-	sealed    bool // the file is closed: its last part can be sent
-	done      map[int32]sentPart
-	next      int32 // the first part that no preupload has begun to send
-	inFlight  int   // preuploads
-	closed    bool  // the commit has taken over: no more preuploads
-	recovered bool  // done is from an earlier process, and not verified yet
-	idle      chan struct{}
+func (u uploadOwner) Header(ctx context.Context) (*s3backend.Header, error) {
+	return u.it.makeHeader(ctx, newCommitID())
 }
 
-// sentPart is a part that S3 has, as it was at the stage's seq.
-type sentPart struct {
-	parts.Part
-	seq uint64
-	s3  s3backend.Part
+func (u uploadOwner) Materialize(ctx context.Context, off, end int64) error {
+	return u.it.materialize(ctx, off, end)
 }
 
-func newUpload(ctx context.Context, l parts.Layout) *upload {
-	up := &upload{layout: l, done: map[int32]sentPart{}, next: 1, idle: make(chan struct{})}
-	up.ctx, up.cancel = context.WithCancel(ctx)
-	return up
-}
+func (u uploadOwner) Note(recs ...journal.Record) error { return u.it.note(recs...) }
 
-// record returns the record of an upload that was created.
-func (up *upload) record() journal.Record {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	up.noted = true
-	l := up.layout
-	return journal.Record{Op: journal.OpUpload, Key: up.remote.Key, Upload: up.remote.ID,
-		Abort: up.remote.AbortDate, CRC: up.remote.CRC32, Header: (*journal.RawHeader)(up.header),
-		Layout: l.First, LayoutVersion: l.Version, Restarts: l.Restarts, Parts: up.parts}
-}
-
-// drain starts no more preuploads, and waits for those in flight.
-func (up *upload) drain(ctx context.Context) error {
-	up.mu.Lock()
-	if !up.closed {
-		up.closed = true
-		if up.inFlight == 0 {
-			close(up.idle)
-		}
-	}
-	idle := up.idle
-	up.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// resume allows preuploads again, if the commit that had drained the upload is put off.
-func (up *upload) resume() {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	up.sealed = false
-	if up.layout.IsZero() || !up.closed || up.inFlight > 0 {
+// NotCreated makes the next write to the file return the error if S3 has refused the upload. Else
+// no parts are sent until the file is closed: the commit tries again, with all its patience.
+func (u uploadOwner) NotCreated(err error) {
+	if isPermanent(err) {
+		u.it.denyWrites(err)
 		return
 	}
-	up.closed, up.idle = false, make(chan struct{})
-	// The last part is longer once the file is.
-	for up.next > 1 && up.done[up.next-1].Part != up.layout.Part(up.next-1) {
-		up.next--
-	}
+	u.it.mu.Lock()
+	defer u.it.mu.Unlock()
+	u.it.noPreupload = true
 }
 
-// restartLocked makes the next part small, if it would be a larger one and S3 has none behind it.
-func (up *upload) restartLocked() {
-	if l := up.layout; !l.IsZero() && up.firstFreeLocked() == up.next && l.Restart(up.next) {
-		up.layout, up.noted = l, false
+func (u uploadOwner) Refused(err error) { u.it.denyWrites(err) }
+
+func (u uploadOwner) PartSent() { u.it.preupload(u.it.stage.Size()) }
+
+// denyWrites makes the next write to the file return err, since it cannot be delivered, and no more
+// parts are sent until it is closed.
+func (it *Item) denyWrites(err error) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.denied == nil {
+		it.o.log.Warn("S3 refuses a file that is being written", "key", it.key, "err", err)
 	}
+	it.denied = err
 }
 
-// useSmallParts makes all parts small that are not being sent, of a file of this size, unless it is
-// huge.
-func (up *upload) useSmallParts(size int64) {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	l := up.layout
-	if l.IsZero() {
+// uploadFile is the item as a file to upload, which was made from base.
+func (it *Item) uploadFile(base s3backend.Object) multipart.File {
+	return multipart.File{Owner: uploadOwner{it}, Content: it.stage, Base: base,
+		Progress: &it.progress}
+}
+
+// preupload sends the complete parts of a new file while it is written. end is where the last write
+// ended. It returns at once.
+func (it *Item) preupload(end int64) {
+	if it.stage.BaseFitsOnePut() {
+		it.materializeAsync()
 		return
 	}
-	for n := up.firstFreeLocked(); n < parts.PerTier && l.Part(n).Off < size; n++ {
-		up.noted = !l.Restart(n) && up.noted
+	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
+		return // as yet it goes by one PutObject
 	}
-	up.layout = l
-}
-
-// firstFreeLocked returns the first of the parts whose bounds may still change.
-func (up *upload) firstFreeLocked() int32 {
-	from := up.next
-	for n := range up.done {
-		from = max(from, n+1)
-	}
-	return from
-}
-
-// isNoted reports whether the journal has the layout.
-func (up *upload) isNoted() bool {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	return up.noted
-}
-
-// part returns what S3 has of a part; false for nothing.
-func (up *upload) part(num int32) (sentPart, bool) {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	d, ok := up.done[num]
-	return d, ok
-}
-
-// add records that S3 has a part.
-func (up *upload) add(p sentPart) {
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	up.done[p.Num] = p
-}
-
-// noteLayout journals the layout of an upload that was created.
-func (it *Item) noteLayout(up *upload) {
-	if up.isNoted() {
+	if it.o.Suspension() != nil {
 		return
 	}
-	if err := it.note(up.record()); err != nil {
-		it.o.log.Debug("some parts will be sent again by a later process", "key", up.remote.Key,
-			"err", err)
+	it.mu.Lock()
+	if it.denied != nil || it.noPreupload || it.privateLocked() {
+		it.mu.Unlock()
+		return
 	}
+	if it.up == nil {
+		it.up = multipart.New(it.o.uploads, it.uploadFile(it.base), it.stage.Size())
+	}
+	up := it.up
+	it.mu.Unlock()
+	up.SendReady(end)
 }
 
-// abort aborts an upload that will not be completed, once its preuploads have ended.
-func (o *Outbox) abort(up *upload) {
+// preuploadTail sends the rest of a closed file, without waiting for what is in flight.
+func (it *Item) preuploadTail() {
+	up := it.upload()
 	if up == nil {
 		return
 	}
-	up.cancel()
-	o.work.Go(func() {
-		// Also of an outbox that is being closed: its streams have been cut off.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
-		defer cancel()
-		up.create.Do(func() {}) // nobody begins it any more
-		if up.drain(ctx) != nil || up.remote.ID == "" {
-			return
-		}
-		if up.partCut.Load() && sleep(ctx, abortAfter) != nil {
-			return
-		}
-		// Where the policy refuses, the bucket's lifecycle has to end it.
-		if err := o.bucket.Abort(ctx, up.remote); err != nil && !isKind(err, s3backend.NotExist) {
-			o.log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it",
-				"key", up.remote.Key, "upload", up.remote.ID, "err", err)
-		}
-	})
+	up.Seal()
+	it.preupload(it.stage.Size())
 }
 
-// abortAfter is how long an upload is left alone of which a part was cut off on its way:
-// where S3 has all of it, it takes the part, and keeps it though the upload was ended
-// meanwhile.
-// Source: Amazon S3 API Reference, AbortMultipartUpload.
-const abortAfter = time.Second
-
 // upload returns the present upload, or nil.
-func (it *Item) upload() *upload {
+func (it *Item) upload() *multipart.Upload {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.up
 }
 
+// takeUpload returns the upload that was begun, which is not the item's any more; nil for none.
+func (it *Item) takeUpload() *multipart.Upload {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	up := it.up
+	it.up = nil
+	return up
+}
+
 // giveUpUpload aborts an upload that will not be completed.
-func (it *Item) giveUpUpload(up *upload) {
+func (it *Item) giveUpUpload(up *multipart.Upload) {
 	if up == nil {
 		return
 	}
@@ -212,94 +122,92 @@ func (it *Item) giveUpUpload(up *upload) {
 	}
 	it.mu.Unlock()
 	if err := it.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
-		it.o.log.Debug("the journal names an upload that was given up", "key", up.remote.Key, "err", err)
+		it.o.log.Debug("the journal names an upload that was given up", "key", it.Key(), "err", err)
 	}
 	it.o.abort(up)
 }
 
-// uploadFor returns the upload to complete and the parts that it has to have: the present one if
-// the content still fits it, else a new one.
-func (it *Item) uploadFor(ctx context.Context, key string, size int64,
-	h *s3backend.Header) (*upload, []parts.Part, error) {
+// abort aborts an upload that will not be completed.
+func (o *Outbox) abort(up *multipart.Upload) {
+	if up == nil {
+		return
+	}
+	up.Cancel()
+	o.work.Go(func() {
+		// Also of an outbox that is being closed: its streams have been cut off.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
+		defer cancel()
+		up.Abort(ctx)
+	})
+}
+
+// uploadParts sends the parts that S3 lacks of a content of size bytes, to the upload that was
+// begun or to a new one, and returns all of them.
+func (a *commitAttempt) uploadParts(ctx context.Context, size int64) (*multipart.Upload,
+	[]s3backend.Part, error) {
+	up, planned, err := a.upload(ctx, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := up.SendMissing(ctx, planned)
+	if refused := (*multipart.CopyRefusedError)(nil); errors.As(err, &refused) {
+		a.it.sendAll(refused)
+		a.it.giveUpUpload(up)
+		return a.uploadParts(ctx, size)
+	}
+	return up, list, err
+}
+
+// upload returns the upload to complete and the parts that it has to have: the present one if the
+// content still fits it, else a new one.
+func (a *commitAttempt) upload(ctx context.Context, size int64) (*multipart.Upload, []parts.Part,
+	error) {
+	it := a.it
 	seq := it.seq()
 	if up := it.upload(); up != nil {
-		if err := up.drain(ctx); err != nil {
-			return nil, nil, err
-		}
-		if up.remote.ID != "" && !it.o.largePartsFitSettle() {
-			up.useSmallParts(size)
-			it.noteLayout(up)
-		}
-		switch {
-		case up.remote.ID == "": // S3 could not be asked while the file was written
-		case up.layout.IsZero() && (up.planned == seq || up.recovered && it.stage.CanCopy(up.parts)) &&
-			parts.End(up.parts) == size:
-			up.planned = seq
-			return up, up.parts, up.verify(it.stage)
-		case !up.layout.IsZero() && up.layout.Holds(size):
-			return up, up.layout.Plan(size), up.verify(it.stage)
+		list, ok, err := up.TakeOver(ctx, size)
+		if ok || err != nil {
+			return up, list, err
 		}
 		it.giveUpUpload(up)
 	}
-	up := newUpload(it.o.ctx, parts.LayoutFor(size))
-	if !it.o.largePartsFitSettle() {
-		up.useSmallParts(size)
-	}
-	var list []parts.Part
+	var edit *multipart.Edit
 	if !it.sendsWhole() {
 		now := it.stage.Snapshot()
-		list = parts.PlanEdit(size, now.BaseValid, now.Dirty)
+		if list := parts.PlanEdit(size, now.BaseValid, now.Dirty); list != nil {
+			edit = &multipart.Edit{Parts: list, Seq: seq}
+		}
 	}
-	if list != nil {
-		up.layout, up.parts, up.planned = parts.Layout{}, list, seq
-	} else {
-		list = up.layout.Plan(size)
-	}
-	var err error
-	h = withCommitID(h, newCommitID())
-	if up.remote, err = it.o.bucket.CreateUpload(ctx, key, h); err != nil {
-		return nil, nil, err
-	}
-	up.create.Do(func() {}) // it is begun
-	up.header = h
-	if err := it.note(up.record()); err != nil {
+	up, list, err := multipart.Create(ctx, it.o.uploads, it.uploadFile(it.Base()), a.key,
+		withCommitID(a.header, newCommitID()), size, edit)
+	if err != nil {
 		it.o.abort(up)
 		return nil, nil, err
 	}
 	it.mu.Lock()
 	it.up = up
 	it.mu.Unlock()
-	return up, list, up.drain(ctx)
+	return up, list, nil
 }
 
-// uploaded reports whether S3 has the part as it is here now.
-func (it *Item) uploaded(up *upload, p parts.Part) bool {
-	d, ok := up.part(p.Num)
-	return ok && d.Part == p && !it.stage.ChangedSince(p.Off, p.Off+p.N, d.seq)
+// sendAll makes the item send all its bytes from now on. If the server refuses such copies in
+// general, other items do not try them either.
+func (it *Item) sendAll(refused *multipart.CopyRefusedError) {
+	it.sendsAll.Store(true)
+	if refused.OfSource() {
+		return
+	}
+	if it.o.copiesNoParts.CompareAndSwap(false, true) {
+		it.o.log.Warn("this server copies no parts; an edited file is sent as a whole",
+			"reply", refused.Err)
+	}
 }
 
-// etag returns the ETag of the object that the parts make, if S3 has all of size bytes.
-func (up *upload) etag(size int64) string {
-	if up == nil {
-		return ""
-	}
-	up.mu.Lock()
-	defer up.mu.Unlock()
-	list := up.parts
-	if !up.layout.IsZero() {
-		list = up.layout.Plan(size)
-	}
-	sum := md5.New() // #nosec G401 -- see the import
-	for _, p := range list {
-		d, ok := up.done[p.Num]
-		part, err := hex.DecodeString(d.s3.ETag)
-		if !ok || err != nil || len(part) != md5.Size {
-			return ""
-		}
-		sum.Write(part)
-	}
-	if parts.End(list) != size {
-		return ""
-	}
-	return fmt.Sprintf("%x-%d", sum.Sum(nil), len(list))
+// sendsWhole reports whether all bytes of the item are to be sent.
+func (it *Item) sendsWhole() bool { return it.sendsAll.Load() || it.o.copiesNoParts.Load() }
+
+// largePartsFitSettle reports whether parts larger than the first arrive while a file settles: then
+// smaller ones would not deliver it sooner.
+func (o *Outbox) largePartsFitSettle() bool {
+	return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, o.cfg.Settle)
 }

@@ -1,0 +1,76 @@
+package outbox
+
+import (
+	"context"
+
+	"github.com/s3share/s3share/cache/outbox/parts"
+)
+
+// preuploadSealed sends the parts of a large file that was closed while it settles, so that only
+// the completion of its upload is left to do then. Nobody sees any of it before. What fails is done
+// again by the commit, with all its retries. If the item is taken back before, the requests were in
+// vain.
+func (it *Item) preuploadSealed() {
+	if it.o.breaker.reason() != nil || it.o.Suspension() != nil {
+		return
+	}
+	ctx, a := it.beginPreparing(Sealed)
+	if a == nil {
+		return
+	}
+	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
+		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
+	}
+	it.endPreparing(a)
+}
+
+// beginPreparing begins a run that delivers nothing yet, of an item in this state of which no other
+// run is in flight; else it returns none.
+func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != state {
+		return nil, nil
+	}
+	ctx, cancel := context.WithCancelCause(it.o.ctx)
+	it.delivery = &delivery{cancel: cancel, done: make(chan struct{}), preparing: true}
+	return ctx, it.delivery
+}
+
+// endPreparing ends the run. If the item was to be delivered meanwhile, it is now.
+func (it *Item) endPreparing(a *delivery) {
+	it.mu.Lock()
+	it.delivery = nil
+	due := a.due
+	if it.up != nil {
+		it.up.Resume() // it may be written again
+	}
+	it.mu.Unlock()
+	close(a.done)
+	a.cancel(nil)
+	if due {
+		it.o.enqueue(it)
+	}
+}
+
+// prepare does everything of a commit by parts that nobody can see.
+func (it *Item) prepare(ctx context.Context) error {
+	if err := it.stage.Open(); err != nil {
+		return err
+	}
+	defer it.stage.Close()
+	a, committed := it.newCommitAttempt()
+	_, copied := it.committedElsewhere()
+	size := it.stage.Size()
+	if committed || copied || size <= parts.Size || it.headerOnly() {
+		return nil
+	}
+	h, err := it.makeHeader(ctx, newCommitID())
+	if err != nil {
+		return err
+	}
+	a.header = h
+	it.preuploadTail()
+	_, _, err = a.uploadParts(ctx, size)
+	return err
+}
