@@ -11,13 +11,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/s3share/s3share/s3backend"
 )
 
 // Annotations are texts that S3 keeps with a version of an object beside its metadata, and that a
-// version which replaces it does not have. Errors: NotExist if the key or the annotation does not exist,
-// Stale if the key holds another version, Denied if the policy refuses it.
+// version which replaces it does not have. Errors: NotExist if the key or the annotation does not
+// exist, Stale if the key holds another version, Denied if the policy refuses it.
 type Annotations interface {
 	// Annotations lists those of what the key holds; none if the server does not know annotations.
 	Annotations(ctx context.Context, key string) ([]s3backend.Annotation, error)
@@ -46,26 +47,32 @@ type savedAnnotation struct {
 	End  bool   `json:"end,omitempty"` // there are no more
 }
 
-func (it *Item) annotationsPath() string { return it.path + annotationsSuffix }
+// savedAnnotations are the annotations of the version that one item is an edit of. The worker that
+// delivers the item uses them, or who ends it.
+type savedAnnotations struct {
+	o        *Outbox
+	path     string
+	reserved atomic.Int64 // bytes on the disk
+}
 
-// saveAnnotations saves the annotations of the base before it is replaced. What the policy does
-// not let us read is not kept, which is logged once.
-func (it *Item) saveAnnotations(ctx context.Context) error {
-	from := it.Base()
-	if it.o.cfg.Annotations == nil || from.ETag == "" {
+// save saves the annotations of the version from, which is about to be replaced. What the policy
+// does not let us read is not kept, which is logged once.
+func (s *savedAnnotations) save(ctx context.Context, from s3backend.Object) error {
+	if s.o.cfg.Annotations == nil || from.ETag == "" {
 		return nil
 	}
-	list, err := it.o.cfg.Annotations.Annotations(ctx, from.Key)
+	list, err := s.o.cfg.Annotations.Annotations(ctx, from.Key)
 	switch {
 	case isKind(err, s3backend.NotExist):
 		return nil // S3 has the base no more, or not there
 	case err != nil && isTransient(err):
 		return err
 	case err != nil:
-		it.o.noteUnkept(slog.LevelInfo, "an edited file loses its annotations, if it has any: they may not be listed (s3:ListObjectAnnotations)", from.Key, err)
+		s.o.noteUnkept(slog.LevelInfo, "an edited file loses its annotations, if it has any: "+
+			"they may not be listed (s3:ListObjectAnnotations)", from.Key, err)
 		return nil
 	}
-	saved, err := it.savedAnnotationsOf()
+	saved, err := s.version()
 	if err != nil {
 		return err
 	}
@@ -75,33 +82,35 @@ func (it *Item) saveAnnotations(ctx context.Context) error {
 	if len(list) == 0 && saved == "" {
 		return nil
 	}
-	now, err := it.o.bucket.Head(ctx, from.Key)
+	now, err := s.o.bucket.Head(ctx, from.Key)
 	switch {
 	case err != nil && isTransient(err):
 		return err
 	case err != nil || now.ETag != from.ETag:
 		return nil // these are another version's: what was saved before counts
 	}
-	it.forgetAnnotations()
+	s.forget()
 	if len(list) == 0 {
 		return nil
 	}
-	err = it.writeAnnotations(ctx, from, list)
+	err = s.write(ctx, from, list)
 	switch {
 	case err == nil:
 		return nil
 	case isKind(err, s3backend.Denied):
-		it.forgetAnnotations()
-		it.o.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: they may not be read (s3:GetObjectAnnotation)", from.Key, err)
+		s.forget()
+		s.o.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: "+
+			"they may not be read (s3:GetObjectAnnotation)", from.Key, err)
 		return nil
 	}
-	it.forgetAnnotations()
+	s.forget()
 	return err
 }
 
-// writeAnnotations reads the annotations of a version one at a time, and writes them to the disk.
-func (it *Item) writeAnnotations(ctx context.Context, from s3backend.Object, list []s3backend.Annotation) (err error) {
-	f, err := os.OpenFile(it.annotationsPath(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// write reads the annotations of a version one at a time, and writes them to the disk.
+func (s *savedAnnotations) write(ctx context.Context, from s3backend.Object,
+	list []s3backend.Annotation) (err error) {
+	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -112,10 +121,10 @@ func (it *Item) writeAnnotations(ctx context.Context, from s3backend.Object, lis
 		return err
 	}
 	for _, a := range list {
-		if err := it.reserveAnnotations(a.Size*4/3 + int64(len(a.Name)) + 64); err != nil {
+		if err := s.reserve(a.Size*4/3 + int64(len(a.Name)) + 64); err != nil {
 			return err
 		}
-		text, err := it.o.cfg.Annotations.Annotation(ctx, from.Key, a.Name)
+		text, err := s.o.cfg.Annotations.Annotation(ctx, from.Key, a.Name)
 		if isKind(err, s3backend.NotExist) {
 			continue // it was deleted meanwhile
 		}
@@ -135,21 +144,21 @@ func (it *Item) writeAnnotations(ctx context.Context, from s3backend.Object, lis
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return syncDir(it.o.cfg.Dir)
+	return syncDir(s.o.cfg.Dir)
 }
 
-// reserveAnnotations reserves room on the disk until they are forgotten.
-func (it *Item) reserveAnnotations(n int64) error {
-	if err := it.o.quota.reserve(n); err != nil {
+// reserve reserves room on the disk until they are forgotten.
+func (s *savedAnnotations) reserve(n int64) error {
+	if err := s.o.quota.reserve(n); err != nil {
 		return err
 	}
-	it.annotationsReserved.Add(n)
+	s.reserved.Add(n)
 	return nil
 }
 
-// savedAnnotationsOf returns the ETag of the version whose annotations are saved, "" for none.
-func (it *Item) savedAnnotationsOf() (etag string, err error) {
-	f, err := os.Open(it.annotationsPath())
+// version returns the ETag of the version whose annotations are saved, "" for none.
+func (s *savedAnnotations) version() (etag string, err error) {
+	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -165,14 +174,14 @@ func (it *Item) savedAnnotationsOf() (etag string, err error) {
 	return from.ETag, err
 }
 
-// putAnnotations gives obj, the new version, the annotations that were saved. Those that S3
+// put gives obj, the new version, the annotations that were saved. Those that S3
 // refuses are not kept, which is logged once. Any other error is that of a delivery which is not
 // complete.
-func (it *Item) putAnnotations(ctx context.Context, obj s3backend.Object) error {
-	if it.o.cfg.Annotations == nil || it.folder {
+func (s *savedAnnotations) put(ctx context.Context, obj s3backend.Object) error {
+	if s.o.cfg.Annotations == nil {
 		return nil
 	}
-	f, err := os.Open(it.annotationsPath())
+	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -184,20 +193,21 @@ func (it *Item) putAnnotations(ctx context.Context, obj s3backend.Object) error 
 	case err != nil:
 		return err
 	case !complete: // the process ended before the version was replaced
-		it.forgetAnnotations()
+		s.forget()
 		return nil
 	}
 	err = eachSaved(f, func(a savedAnnotation) error {
-		return it.o.cfg.Annotations.Annotate(ctx, obj, a.Name, a.Text)
+		return s.o.cfg.Annotations.Annotate(ctx, obj, a.Name, a.Text)
 	})
 	switch {
 	case isKind(err, s3backend.Stale), isKind(err, s3backend.NotExist): // ours is replaced already
 	case err != nil && isTransient(err):
 		return fmt.Errorf("its annotations: %w", err)
 	case err != nil:
-		it.o.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: they may not be put (s3:PutObjectAnnotation)", obj.Key, err)
+		s.o.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: "+
+			"they may not be put (s3:PutObjectAnnotation)", obj.Key, err)
 	}
-	it.forgetAnnotations()
+	s.forget()
 	return nil
 }
 
@@ -237,12 +247,13 @@ func eachSaved(f io.Reader, put func(savedAnnotation) error) error {
 	}
 }
 
-// forgetAnnotations removes what was saved.
-func (it *Item) forgetAnnotations() {
-	if err := os.Remove(it.annotationsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		it.o.log.Warn("annotations that are not needed any more stay on the disk", "file", it.annotationsPath(), "err", err)
+// forget removes what was saved.
+func (s *savedAnnotations) forget() {
+	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.o.log.Warn("annotations that are not needed any more stay on the disk", "file", s.path,
+			"err", err)
 	}
-	it.o.quota.staged.Add(-it.annotationsReserved.Swap(0))
+	s.o.quota.staged.Add(-s.reserved.Swap(0))
 }
 
 // noteUnkept logs once what becomes of annotations that the policy does not let us keep.

@@ -148,7 +148,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	for range maxCommitAttempts {
 		a, committed := it.newCommitAttempt()
 		if committed { // by Commit, and nothing has changed since
-			return a.over, it.putAnnotations(ctx, a.over)
+			return a.over, it.annotations.put(ctx, a.over)
 		}
 		if err := a.prepare(ctx); err != nil {
 			return s3backend.Object{}, err
@@ -210,7 +210,7 @@ func (a *commitAttempt) finish(obj s3backend.Object) s3backend.Object {
 // annotate gives what S3 holds of the item the annotations that were saved. If S3 cannot be reached
 // for that, the next attempt goes on there.
 func (a *commitAttempt) annotate(ctx context.Context, obj s3backend.Object) (s3backend.Object, error) {
-	err := a.it.putAnnotations(ctx, obj)
+	err := a.it.annotations.put(ctx, obj)
 	if err != nil {
 		a.it.committedAs(obj, a.seq)
 	}

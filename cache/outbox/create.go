@@ -72,6 +72,13 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 	return it, nil
 }
 
+// itemAt returns an item whose staged file will be at path, without a stage and not in the outbox
+// yet.
+func (o *Outbox) itemAt(path string, e entry) *Item {
+	return &Item{o: o, path: path, edits: e.base.ETag != "", gone: make(chan struct{}), entry: e,
+		annotations: savedAnnotations{o: o, path: path + annotationsSuffix}}
+}
+
 // newItem returns an item that is not in the outbox yet, in slot p unless that is nil.
 func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	read Base) (*Item, error) {
@@ -80,11 +87,8 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 		size, read = 0, nil
 	}
 	path := o.newPath()
-	it := &Item{
-		o: o, path: path, edits: base.ETag != "", gone: make(chan struct{}),
-		entry:    entry{key: key, base: base, header: base.Header},
-		schedule: schedule{state: Open, since: time.Now(), writers: 1},
-	}
+	it := o.itemAt(path, entry{key: key, base: base, header: base.Header})
+	it.state, it.since, it.writers = Open, time.Now(), 1
 	it.slot, it.begun = p, time.Now()
 	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.quota.reserve, Spill: it.spill})
 	if err != nil {
@@ -97,11 +101,9 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 // CreateFolder creates a pending directory marker, the object "name/". key ends in a slash. The
 // caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := &Item{
-		o: o, folder: true, path: o.newPath(), gone: make(chan struct{}),
-		entry:    entry{key: key},
-		schedule: schedule{state: Open, since: time.Now(), writers: 1},
-	}
+	it := o.itemAt(o.newPath(), entry{key: key})
+	it.folder = true
+	it.state, it.since, it.writers = Open, time.Now(), 1
 	if err := it.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
 		journal.Remove(it.path + journal.Suffix)
 		return nil, err

@@ -46,7 +46,7 @@ func (it *Item) erase() {
 		r.Close()
 	}
 	if it.o.cfg.Annotations != nil && !it.folder {
-		it.forgetAnnotations()
+		it.annotations.forget()
 	}
 	if it.stage != nil {
 		it.stage.Remove()

@@ -44,6 +44,7 @@ type Item struct {
 	changing sync.RWMutex
 
 	itemJournal
+	annotations savedAnnotations
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	entry
@@ -114,8 +115,6 @@ type sending struct {
 	denied      error             // why S3 refuses this while it is still written
 	sendsAll    atomic.Bool
 	progress    uplink.Progress
-
-	annotationsReserved atomic.Int64 // bytes on the disk
 
 	materializing   bool        // the base is being copied here
 	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write

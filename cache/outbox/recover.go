@@ -209,8 +209,8 @@ func (r *recovery) item(f journaled) error {
 		journal.Remove(f.path + journal.Suffix)
 		return nil
 	}
-	it := &Item{o: o, folder: was.folder, path: f.path, edits: was.base.ETag != "",
-		gone: make(chan struct{}), entry: was.entry, commits: was.commits}
+	it := o.itemAt(f.path, was.entry)
+	it.folder, it.commits = was.folder, was.commits
 	it.interrupted, it.keys = was.interrupted, was.keys
 	it.sealed.Store(was.sealed)
 	it.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)

@@ -17,7 +17,7 @@ func (it *Item) findDelivered() {
 		cur, err := it.o.current(ctx, key)
 		if err == nil && cur.ETag != "" && commitIDOf(cur.Header) == id {
 			cur.Key = key
-			if err = it.putAnnotations(ctx, cur); err != nil {
+			if err = it.annotations.put(ctx, cur); err != nil {
 				it.endPreparing(a)
 				if it.o.pause(it.o.ctx, backoff(try)) != nil {
 					return

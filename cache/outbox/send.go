@@ -29,7 +29,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	if err := it.materialize(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
-	if err := it.saveAnnotations(ctx); err != nil {
+	if err := it.annotations.save(ctx, it.Base()); err != nil {
 		return s3backend.Object{}, err
 	}
 	var ticket *uplink.Ticket
@@ -78,7 +78,7 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	if err != nil {
 		return s3backend.Object{}, err
 	}
-	if err := it.saveAnnotations(ctx); err != nil {
+	if err := it.annotations.save(ctx, it.Base()); err != nil {
 		return s3backend.Object{}, err
 	}
 	if err := it.o.Suspension(); err != nil { // while the parts were sent
