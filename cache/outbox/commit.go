@@ -70,7 +70,7 @@ const maxCommitOffline = 10 * time.Second
 // committedAs records that S3 holds the item as obj while it is still written. The next commit
 // replaces obj, and the bytes of the base are read from it.
 func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
-	if err := it.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
+	if err := it.log.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
 		it.o.log.Warn("after the end of this process the file would be taken for a conflict",
 			"key", obj.Key, "err", err)
 	}
@@ -136,7 +136,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	if it.folder {
 		return it.commitFolder(ctx)
 	}
-	if err := it.syncOverSeal(); err != nil {
+	if err := it.log.syncOverSeal(it.seq()); err != nil {
 		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered",
 			"key", it.Key(), "err", err)
 	}

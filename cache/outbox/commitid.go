@@ -18,7 +18,7 @@ func (it *Item) commitID(seq uint64) (string, error) {
 	if known {
 		return id, nil
 	}
-	return id, it.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before it is closed
+	return id, it.log.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before it is closed
 }
 
 // commitIDLocked is commitID, and reports whether the ID was made before.

@@ -43,12 +43,12 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	if mode != nil {
 		it.mode, it.hasMode = *mode, true
 	}
-	if err := it.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key,
+	if err := it.log.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key,
 		Over: journal.VersionOf(it.over), Base: journal.VersionOf(base),
 		Header: (*journal.RawHeader)(base.Header), Ambiguous: it.ambiguous, Mode: mode,
 		Aside: aside}); err != nil {
 		it.stage.Close()
-		it.eraseLog()
+		it.log.end()
 		it.stage.Remove()
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 		return nil, err
 	}
 	it.stage.MarkDone() // a later process removes it
-	it.logGone, it.noPreupload = true, true
+	it.log.ended, it.noPreupload = true, true
 	it.unnamed.Store(true)
 	o.add(it)
 	return it, nil
@@ -76,6 +76,7 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 // yet.
 func (o *Outbox) itemAt(path string, e entry) *Item {
 	return &Item{o: o, path: path, edits: e.base.ETag != "", gone: make(chan struct{}), entry: e,
+		log:         itemLog{o: o, path: path, begun: time.Now()},
 		annotations: savedAnnotations{o: o, path: path + annotationsSuffix}}
 }
 
@@ -89,12 +90,13 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	path := o.newPath()
 	it := o.itemAt(path, entry{key: key, base: base, header: base.Header})
 	it.state, it.since, it.writers = Open, time.Now(), 1
-	it.slot, it.begun = p, time.Now()
-	st, err := stage.New(path, p, read, size, stage.Owner{Reserve: o.quota.reserve, Spill: it.spill})
+	it.log.slot = p
+	st, err := stage.New(path, p, read, size,
+		stage.Owner{Reserve: o.quota.reserve, Spill: it.log.spill})
 	if err != nil {
 		return nil, err
 	}
-	it.stage = st
+	it.stage, it.log.stage = st, st
 	return it, nil
 }
 
@@ -104,11 +106,11 @@ func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	it := o.itemAt(o.newPath(), entry{key: key})
 	it.folder = true
 	it.state, it.since, it.writers = Open, time.Now(), 1
-	if err := it.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
+	if err := it.log.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
 		journal.Remove(it.path + journal.Suffix)
 		return nil, err
 	}
-	it.sealed.Store(true)
+	it.log.sealed.Store(true)
 	removing := o.removals.at(key)
 	it.unsure = removing != nil // S3 may hold the one that is being removed
 	o.add(it)

@@ -59,7 +59,7 @@ func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
 	it.mu.Lock()
 	leave := append(slices.Clip(it.obsolete), old)
 	it.mu.Unlock()
-	if err := it.note(journal.Record{Op: journal.OpObsolete,
+	if err := it.log.note(journal.Record{Op: journal.OpObsolete,
 		Obsolete: journal.VersionsOf(leave)}); err != nil {
 		return err
 	}
@@ -142,5 +142,5 @@ func (it *Item) removeDeferred() error {
 		return err
 	}
 	it.removeObsolete()
-	return it.note(journal.Record{Op: journal.OpObsolete})
+	return it.log.note(journal.Record{Op: journal.OpObsolete})
 }

@@ -125,7 +125,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	}
 	// First: after the event, another item may stand for this file, and a later process must
 	// not deliver this one again.
-	done := it.eraseLog()
+	done := it.log.end()
 	if !whole {
 		done = ""
 	}

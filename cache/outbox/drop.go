@@ -36,7 +36,7 @@ func (it *Item) Drop() {
 
 // erase removes what is kept of the item on this machine.
 func (it *Item) erase() {
-	it.eraseLog()
+	it.log.end()
 	it.mu.Lock()
 	readers := it.readers
 	it.readers = nil
@@ -65,6 +65,6 @@ func (it *Item) Unname() {
 	it.mu.Unlock()
 	it.o.wake()
 	it.removeObsolete()
-	it.eraseLog()
+	it.log.end()
 	it.o.abort(up)
 }

@@ -33,7 +33,7 @@ func TestUploadThatS3HasEndedBeginsAnew(t *testing.T) {
 				if c.known > 0 {
 					rec := up.Record()
 					rec.Abort = time.Now().Add(c.known)
-					if err := it.note(rec); err != nil {
+					if err := it.log.note(rec); err != nil {
 						r.Fatal(err)
 					}
 				}

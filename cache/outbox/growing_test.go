@@ -174,7 +174,7 @@ func TestPartsOfAnotherPlan(t *testing.T) {
 			}
 			done = append(done, journal.Record{Op: journal.OpPart, Upload: other.ID, Part: &p, S3: &got})
 		}
-		if err := it.note(done...); err != nil {
+		if err := it.log.note(done...); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)

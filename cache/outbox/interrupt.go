@@ -3,7 +3,6 @@ package outbox
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
@@ -44,10 +43,10 @@ func (it *Item) Refuse(err error) {
 	if !it.interrupt(in) {
 		return
 	}
-	nerr := it.note(journal.Record{Op: journal.OpRefuse, Killed: true,
+	nerr := it.log.note(journal.Record{Op: journal.OpRefuse, Killed: true,
 		Why: "writing it failed: " + plainText(err), Rewrite: true})
 	if nerr != nil {
-		nerr = it.breakSeal() // then the item counts as interrupted as well
+		nerr = it.log.breakSeal() // then the item counts as interrupted as well
 	}
 	if nerr != nil {
 		it.o.log.Error("the journal cannot say that a write was refused", "key", it.Key(), "err", nerr)
@@ -82,7 +81,7 @@ func (it *Item) interruptionNoted() {
 func (it *Item) toSeal() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return !it.sealed.Load() || it.interrupted != nil && !it.interrupted.noted
+	return !it.log.sealed.Load() || it.interrupted != nil && !it.interrupted.noted
 }
 
 // Interrupt records that a signal ended a writer. What it wrote may be half of what it meant, and
@@ -167,61 +166,17 @@ func (it *Item) Deliver() error {
 	}
 	it.interrupted = nil
 	it.mu.Unlock()
-	err := it.note(it.sealRecord(journal.OpSeal, it.o.boot))
+	err := it.log.note(it.sealRecord(journal.OpSeal, it.o.boot))
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if err != nil {
 		it.interrupted = was
 		return err
 	}
-	it.sealed.Store(true)
+	it.log.sealed.Store(true)
 	if it.writers == 0 && !it.goneLocked() {
 		it.state = Sealed
 		it.scheduleOrParkLocked(0)
 	}
 	return nil
-}
-
-// breakSeal overwrites the last seal in the journal, so that the file does not count as closed, if
-// no line can be appended.
-func (it *Item) breakSeal() error {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	if !it.sealed.Load() || it.logGone {
-		return nil
-	}
-	lines, err := it.linesLocked()
-	if err != nil {
-		return err
-	}
-	open, at := journal.Unsealed(lines)
-	if open == nil {
-		return nil
-	}
-	if err := it.overwriteLocked(open, at); err != nil {
-		return err
-	}
-	it.sealed.Store(false)
-	return nil
-}
-
-// linesLocked returns the lines of the journal. The caller holds logMu.
-func (it *Item) linesLocked() ([]byte, error) {
-	if it.slot != nil {
-		return it.slot.Log()
-	}
-	return os.ReadFile(it.path + journal.Suffix)
-}
-
-// overwriteLocked overwrites the journal at off. The caller holds logMu.
-func (it *Item) overwriteLocked(line []byte, off int64) error {
-	if it.slot != nil {
-		return it.slot.OverwriteLog(line, off)
-	}
-	f, err := os.OpenFile(it.path+journal.Suffix, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(line, off)
-	return errors.Join(err, f.Close())
 }

@@ -33,7 +33,7 @@ var spoils = []spoil{
 	}},
 	{diskGone, func(r *rig, it *Item) func() {
 		full := r.fullDisk()
-		if p := it.slot; p != nil {
+		if p := it.log.slot; p != nil {
 			was := *p
 			slots, err := slotfile.Open(full, stage.SlotSize, 1)
 			if err != nil {
@@ -50,7 +50,7 @@ var spoils = []spoil{
 		}
 	}},
 	{journalGone, func(r *rig, it *Item) func() {
-		if p := it.slot; p != nil {
+		if p := it.log.slot; p != nil {
 			was := *p
 			slots, err := slotfile.Open(r.fullDisk(), stage.SlotSize, 1)
 			if err != nil {
@@ -222,7 +222,7 @@ func (c refusal) run(t *testing.T, anew bool) bool {
 		r.done(it)
 		r.hold(it)
 	}
-	own := it.slot == nil
+	own := it.log.slot == nil
 	mend := c.spoil.do(r, it)
 	err := c.change.do(it)
 	mend()

@@ -43,7 +43,7 @@ type Item struct {
 	// who journal a seal, so that a seal covers all changes before it and none after it.
 	changing sync.RWMutex
 
-	itemJournal
+	log         itemLog
 	annotations savedAnnotations
 
 	mu sync.Mutex // guards the rest, but for what is atomic

@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,11 +13,16 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// itemJournal is the journal of an item, and what of it is on the disk.
-type itemJournal struct {
+// itemLog is the journal of an item, and what of the item is on the disk. It is in the item's slot,
+// or in a file. Its methods may be called by any goroutine, and without Item.mu.
+type itemLog struct {
+	o     *Outbox
+	path  string       // of the staged file
+	stage *stage.Stage // nil for a folder
+	begun time.Time
+
 	sealed atomic.Bool // the last record of the journal is a seal: the item is closed and complete
 	named  atomic.Bool // the names of both files are on the disk
-	begun  time.Time
 	// lasting is set once something of the item may have to survive a power loss.
 	lasting atomic.Bool
 	// synced is the stage's count of changes of the bytes that are on the disk, plus one; 0 for
@@ -25,10 +32,12 @@ type itemJournal struct {
 	// later process would deliver that content, even after a power loss. 0 for none.
 	sealedOnDisk atomic.Uint64
 
-	// logMu orders the lines, and guards the fields below.
-	logMu   sync.Mutex
-	logGone bool
+	// mu orders the lines, and guards the fields below. It is taken while the stage is locked, and
+	// before the lock of the staged file.
+	mu      sync.Mutex
+	ended   bool
 	slot    *stage.Slot // of the journal and of the staged bytes; nil: they have files
+	key     string      // of the item, as the lines say
 	logged  extent.Set  // ranges over the base that the journal knows to be staged
 	lines   int         // written so far
 	onDiskN int         // those of them that are on the disk
@@ -37,15 +46,11 @@ type itemJournal struct {
 	keys []string
 }
 
-// note appends to the item's journal. The caller does not hold mu. An error is the local disk's.
-func (it *Item) note(recs ...journal.Record) error {
-	var keys []string
-	if op := recs[0].Op; op == journal.OpCreate || op == journal.OpRename {
-		keys = []string{it.Key(), recs[0].Key}
-	}
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	if it.logGone {
+// note appends records. An error is the local disk's.
+func (l *itemLog) note(recs ...journal.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
 		return nil
 	}
 	failpoint("journal " + recs[0].Op)
@@ -53,56 +58,155 @@ func (it *Item) note(recs ...journal.Record) error {
 	if err != nil {
 		return err
 	}
-	err = stage.ErrSlotFull
-	if it.slot != nil {
-		if err = it.slot.AppendLog(lines); err == stage.ErrSlotFull {
-			if err := it.spillLocked(); err != nil {
-				return err
-			}
-		}
-	} else if recs[0].Op == journal.OpCreate {
-		it.o.recycler.Reuse(it.path + journal.Suffix)
-	}
-	if err == stage.ErrSlotFull {
-		create := 0 // a journal that somebody removed gets no second beginning
-		if recs[0].Op == journal.OpCreate {
-			create = os.O_CREATE
-		}
-		err = journal.AppendLines(it.path+journal.Suffix, lines, create)
-	}
-	if err != nil {
+	if err := l.appendLocked(lines, recs[0].Op == journal.OpCreate); err != nil {
 		return err
 	}
-	it.keys = append(it.keys, keys...)
-	it.lines += len(recs)
+	switch key := recs[0].Key; recs[0].Op {
+	case journal.OpCreate:
+		l.keys, l.key = append(l.keys, key), key
+	case journal.OpRename:
+		l.keys, l.key = append(l.keys, l.key, key), key
+	}
+	l.lines += len(recs)
 	failpoint("journaled " + recs[0].Op)
 	return nil
 }
 
-// eraseLog ends the journal: the item is not pending any more. Before that, the staged file gets a
+// appendLocked appends lines, of which the first creates the item if begins is set.
+func (l *itemLog) appendLocked(lines []byte, begins bool) error {
+	if l.slot != nil {
+		if err := l.slot.AppendLog(lines); err != stage.ErrSlotFull {
+			return err
+		}
+		if err := l.spillLocked(); err != nil {
+			return err
+		}
+	} else if begins {
+		l.o.recycler.Reuse(l.path + journal.Suffix)
+	}
+	create := 0 // a journal that somebody removed gets no second beginning
+	if begins {
+		create = os.O_CREATE
+	}
+	return journal.AppendLines(l.path+journal.Suffix, lines, create)
+}
+
+// noteWrite journals that [off, end) is staged, unless the journal knows that.
+func (l *itemLog) noteWrite(off, end int64) error {
+	l.mu.Lock()
+	known := l.logged.Has(off, end)
+	l.logged.Add(off, end)
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
+	return l.note(journal.Record{Op: journal.OpWrite, Dirty: [][2]int64{{off, end}}})
+}
+
+// noteSize journals the size, and how much of the base is left.
+func (l *itemLog) noteSize(size, valid int64) error {
+	l.mu.Lock()
+	l.logged.Cut(size)
+	l.mu.Unlock()
+	return l.note(journal.Record{Op: journal.OpTruncate, Size: size, Valid: valid})
+}
+
+// end ends the journal: the item is not pending any more. Before that, the staged file gets a
 // name with stage.DonePrefix, so that at no instant there are bytes of which it is unknown whether
 // they were delivered. It returns that name, "" for an item without a file.
-func (it *Item) eraseLog() (done string) {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	if it.stage != nil {
-		done = it.stage.MarkDone()
+func (l *itemLog) end() (done string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stage != nil {
+		done = l.stage.MarkDone()
 	}
-	if it.logGone {
+	if l.ended {
 		return done
 	}
-	it.logGone = true
-	it.o.journalEnded.Store(true)
-	if it.folder || it.synced.Load() > 0 {
-		defer it.o.endedOnDisk()
+	l.ended = true
+	l.o.journalEnded.Store(true)
+	if l.stage == nil || l.synced.Load() > 0 {
+		defer l.o.endedOnDisk()
 	}
-	if it.slot == nil {
+	if l.slot == nil {
 		failpoint("bytes done")
-		it.o.recycler.Retire(it.path + journal.Suffix)
-	} else if err := it.slot.EndLog(); err != nil {
-		it.o.log.Error("after the end of this process a file that was delivered would be pending again",
-			"staged", it.path, "err", err)
+		l.o.recycler.Retire(l.path + journal.Suffix)
+	} else if err := l.slot.EndLog(); err != nil {
+		l.o.log.Error("after the end of this process a file that was delivered would be pending again",
+			"staged", l.path, "err", err)
 	}
 	failpoint("journal ended")
 	return done
 }
+
+// hasEnded reports whether the journal has ended.
+func (l *itemLog) hasEnded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
+}
+
+// inSlot reports whether the item is in a slot, and has no files.
+func (l *itemLog) inSlot() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.slot != nil
+}
+
+// breakSeal overwrites the last seal in the journal, so that the file does not count as closed, if
+// no line can be appended.
+func (l *itemLog) breakSeal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.sealed.Load() || l.ended {
+		return nil
+	}
+	lines, err := l.linesLocked()
+	if err != nil {
+		return err
+	}
+	open, at := journal.Unsealed(lines)
+	if open == nil {
+		return nil
+	}
+	if err := l.overwriteLocked(open, at); err != nil {
+		return err
+	}
+	l.sealed.Store(false)
+	return nil
+}
+
+// linesLocked returns the lines of the journal.
+func (l *itemLog) linesLocked() ([]byte, error) {
+	if l.slot != nil {
+		return l.slot.Log()
+	}
+	return os.ReadFile(l.path + journal.Suffix)
+}
+
+// overwriteLocked overwrites the journal at off.
+func (l *itemLog) overwriteLocked(line []byte, off int64) error {
+	if l.slot != nil {
+		return l.slot.OverwriteLog(line, off)
+	}
+	return journal.Overwrite(l.path+journal.Suffix, line, off)
+}
+
+// unsynced reports whether a line that need not be on the disk yet gave the item a key with this
+// prefix, or took one from it.
+func (l *itemLog) unsynced(prefix string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.keys, func(key string) bool {
+		return strings.HasPrefix(key, prefix)
+	})
+}
+
+// lasts reports whether something of the item may have to survive a power loss: it was synced or
+// closed, or has existed for so long that the kernel may have written it to the disk.
+func (l *itemLog) lasts() bool { return l.lasting.Load() || time.Since(l.begun) > writtenBack }
+
+// writtenBack is the least time in which bytes reach a disk that nobody synced.
+// Source: Linux, Documentation/admin-guide/sysctl/vm.rst, dirty_writeback_centisecs,
+// which has 5 s; a journal of ext4 is committed as often.
+const writtenBack = time.Second

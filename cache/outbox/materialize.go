@@ -74,7 +74,7 @@ func (it *Item) materializeAll(ctx context.Context) error {
 	}
 	it.changing.Lock()
 	defer it.changing.Unlock()
-	return it.note(it.sealRecord(journal.OpWrite, it.o.boot))
+	return it.log.note(it.sealRecord(journal.OpWrite, it.o.boot))
 }
 
 // materializeIfBaseGone copies the base here if S3 does not hold it any more. It may be cached.

@@ -165,7 +165,7 @@ func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) err
 	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made),
 		Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
-	if err := it.note(rec); err != nil {
+	if err := it.log.note(rec); err != nil {
 		return err
 	}
 	it.mu.Lock()

@@ -108,7 +108,7 @@ func holdDisplaced(items []*Item, moves []*recoveredRename) {
 func (it *Item) endSuperseded() {
 	it.NameTaken()
 	it.removeObsolete()
-	it.eraseLog()
+	it.log.end()
 }
 
 // supersede ends an item that was held for a move, when the move has put there at its key. If the

@@ -163,7 +163,7 @@ func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
 	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true,
 		Obsolete: journal.VersionsOf(it.obsolete), Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
-	if err := it.note(r); err != nil {
+	if err := it.log.note(r); err != nil {
 		return err
 	}
 	it.mu.Lock()

@@ -211,17 +211,17 @@ func (r *recovery) item(f journaled) error {
 	}
 	it := o.itemAt(f.path, was.entry)
 	it.folder, it.commits = was.folder, was.commits
-	it.interrupted, it.keys = was.interrupted, was.keys
-	it.sealed.Store(was.sealed)
-	it.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
-	it.lasting.Store(true)
-	it.lines = len(f.recs) // none of them need be on the disk
+	it.interrupted, it.log.key, it.log.keys = was.interrupted, was.key, was.keys
+	it.log.sealed.Store(was.sealed)
+	it.log.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
+	it.log.lasting.Store(true)
+	it.log.lines = len(f.recs) // none of them need be on the disk
 	if f.slot != nil {
 		it.since = lastWrite(o.slotFilePath())
 	}
 	if it.folder {
 		it.unsure = true // its creation may have been in flight
-		it.sealed.Store(true)
+		it.log.sealed.Store(true)
 		r.add(it)
 		return nil
 	}
@@ -231,7 +231,7 @@ func (r *recovery) item(f journaled) error {
 	o.quota.staged.Add(it.stage.Reserved())
 	it.up = multipart.Restore(o.uploads, it.uploadFile(it.base), was.upload)
 	it.restoreAmbiguous()
-	if !it.sealed.Load() {
+	if !it.log.sealed.Load() {
 		// A write opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
 			o.quota.staged.Add(-it.stage.Reserved())
@@ -251,13 +251,13 @@ func (r *recovery) item(f journaled) error {
 // open, or its bytes may not be on the disk, it is interrupted.
 func (r *recovery) restore(it *Item, was *replayed) error {
 	content := &was.content
-	file := stage.OpenFile(it.path, it.slot, min(content.Size, stage.SlotPayload), it.spill)
+	file := stage.OpenFile(it.path, it.log.slot, min(content.Size, stage.SlotPayload), it.log.spill)
 	size, mtime, err := r.checkStaged(it, file, content.Size, was.sum)
 	if err != nil {
 		return err
 	}
 	switch {
-	case !it.sealed.Load():
+	case !it.log.sealed.Load():
 		why := errWasOpen
 		if r.rebooted {
 			why = errStopped
@@ -280,11 +280,12 @@ func (r *recovery) restore(it *Item, was *replayed) error {
 	if it.base.ETag != "" {
 		base = it.trackReader(r.o.openBase(it.base))
 	}
-	it.logged = slices.Clone(content.Dirty)
+	it.log.logged = slices.Clone(content.Dirty)
 	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
-	if it.sealed.Load() && was.boot == "" {
-		it.synced.Store(it.stage.BytesChanges() + 1)
-		it.sealedOnDisk.Store(it.stage.Changes() + 1)
+	it.log.stage = it.stage
+	if it.log.sealed.Load() && was.boot == "" {
+		it.log.synced.Store(it.stage.BytesChanges() + 1)
+		it.log.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}
 	return nil
 }
@@ -298,7 +299,7 @@ func (r *recovery) add(it *Item) {
 // are, and when they were written last.
 func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 	sum *uint32) (size int64, mtime time.Time, err error) {
-	if it.slot != nil {
+	if it.log.slot != nil {
 		size, mtime = min(want, stage.SlotPayload), it.since
 	} else {
 		info, err := os.Stat(it.path)
@@ -307,11 +308,11 @@ func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 		}
 		size, mtime = info.Size(), info.ModTime()
 	}
-	if it.sealed.Load() && size < want {
+	if it.log.sealed.Load() && size < want {
 		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", stage.ErrNotWritten, size,
 			want)
 	}
-	if sum != nil && (it.sealed.Load() || it.slot != nil && r.rebooted) {
+	if sum != nil && (it.log.sealed.Load() || it.log.slot != nil && r.rebooted) {
 		return size, mtime, file.Check(want, *sum)
 	}
 	return size, mtime, nil

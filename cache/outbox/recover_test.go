@@ -359,7 +359,7 @@ func TestPartOfAnotherUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := it.note(journal.Record{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
+		if err := it.log.note(journal.Record{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
 			recs[stale]); err != nil {
 			r.Fatal(err)
 		}

@@ -43,7 +43,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	for _, d := range displaced {
 		if d != nil {
 			rec.Displaced = filepath.Base(d.path)
-			synced = synced || d.synced.Load() > 0
+			synced = synced || d.log.synced.Load() > 0
 		}
 	}
 	if synced {
@@ -51,11 +51,11 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 			return err
 		}
 	}
-	if err := it.note(rec); err != nil {
+	if err := it.log.note(rec); err != nil {
 		return err
 	}
 	if synced { // at no time does a power loss leave neither
-		if err := it.syncJournal(); err != nil {
+		if err := it.log.sync(); err != nil {
 			it.o.log.Warn("a power loss would undo a rename, and leave nothing under the new name",
 				"key", key, "err", err)
 		}

@@ -34,7 +34,7 @@ func (it *Item) seal() error {
 		return err
 	}
 	// A program that synced the bytes means the whole file to survive a power loss.
-	if err := it.syncJournal(); err != nil {
+	if err := it.log.sync(); err != nil {
 		it.o.log.Warn("after a power loss a file that was synced and closed would count as open",
 			"key", it.Key(), "err", err)
 	}
@@ -49,26 +49,19 @@ func (it *Item) noteSeal() (synced bool, err error) {
 		return false, nil
 	}
 	boot := it.o.boot
-	if synced = it.onDisk(); synced {
+	if synced = it.log.hasBytesOnDisk(); synced {
 		boot = ""
 	}
-	if err := it.note(it.sealRecord(journal.OpSeal, boot)); err != nil {
+	if err := it.log.note(it.sealRecord(journal.OpSeal, boot)); err != nil {
 		return false, err
 	}
 	if synced {
-		it.sealedOnDisk.Store(it.seq() + 1)
+		it.log.sealedOnDisk.Store(it.seq() + 1)
 	}
-	it.lasting.Store(true)
-	it.sealed.Store(true)
+	it.log.lasting.Store(true)
+	it.log.sealed.Store(true)
 	it.interruptionNoted()
 	return synced, nil
-}
-
-// inSlot reports whether the item is in a slot, and has no files.
-func (it *Item) inSlot() bool {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	return it.slot != nil
 }
 
 // sealRecord returns a record of what is staged, as a seal or as a write.
@@ -94,7 +87,7 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 	for _, x := range now.Dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
-	if sum, ok := it.stage.KnownCRC(); ok && it.inSlot() {
+	if sum, ok := it.stage.KnownCRC(); ok && it.log.inSlot() {
 		r.Sum = &sum // its slot may have had another file's bytes
 	}
 	return r
@@ -102,16 +95,16 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 
 // unseal journals that the item is being written again, before it is.
 func (it *Item) unseal() error {
-	if !it.sealed.Load() {
+	if !it.log.sealed.Load() {
 		return nil
 	}
 	it.recordETags()
 	it.mu.Lock()
 	r := journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.ambiguous)}
 	it.mu.Unlock()
-	if err := it.note(r); err != nil {
+	if err := it.log.note(r); err != nil {
 		return err
 	}
-	it.sealed.Store(false)
+	it.log.sealed.Store(false)
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // apart gives an item files of its own.
 func (r *rig) apart(it *Item) {
 	r.Helper()
-	if err := it.spill(); err != nil {
+	if err := it.log.spill(); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -28,7 +28,7 @@ func (r *rig) apart(it *Item) {
 func (r *rig) change(it *Item, f func(page []byte)) {
 	r.Helper()
 	page := make([]byte, stage.SlotSize)
-	n := it.slot.N
+	n := it.log.slot.N
 	r.slots.ReadAt(n, page, 0) // its end may not be there
 	f(page)
 	if _, err := r.slots.WriteAt(n, page, 0); err != nil {
@@ -128,8 +128,8 @@ func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 					data := random(1, 3000)
 					it := r.create("Delivery/a", data)
 					data = c.grow(r, it, data)
-					if it.inSlot() == c.apart {
-						r.Errorf("it has a slot: %v", it.inSlot())
+					if it.log.inSlot() == c.apart {
+						r.Errorf("it has a slot: %v", it.log.inSlot())
 					}
 					if got := make([]byte, len(data)); true {
 						if n, err := it.ReadAt(r.Context(), got, 0); n != len(data) || !bytes.Equal(got, data) {
@@ -221,7 +221,7 @@ func TestKilledWhileAFileLeavesItsSlot(t *testing.T) {
 			r.done(it)
 			var page []byte
 			r.change(it, func(p []byte) { page = bytes.Clone(p) })
-			n := it.slot.N
+			n := it.log.slot.N
 			r.apart(it)
 			if _, err := r.slots.WriteAt(n, page, 0); err != nil {
 				r.Fatal(err)

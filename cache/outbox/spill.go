@@ -10,35 +10,35 @@ import (
 // spill moves an item from its slot to files of its own, since its bytes or its journal need
 // more. If the process is killed at any instant, either the slot or the files have all of it.
 // The files are on the disk before the slot is freed, if the slot may be.
-func (it *Item) spill() error {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	return it.spillLocked()
+func (l *itemLog) spill() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spillLocked()
 }
 
-// spillLocked is spill. The caller holds logMu.
-func (it *Item) spillLocked() error {
-	p, log := it.slot, it.path+journal.Suffix
+// spillLocked is spill. The caller holds mu.
+func (l *itemLog) spillLocked() error {
+	p, path := l.slot, l.path+journal.Suffix
 	if p == nil {
 		return nil
 	}
-	err := it.stage.MoveToFile(func() error {
+	err := l.stage.MoveToFile(func() error {
 		failpoint("staged apart")
-		if it.logGone {
+		if l.ended {
 			return nil
 		}
 		lines, err := p.Log()
 		if err != nil {
 			return err
 		}
-		it.o.recycler.Reuse(log)
-		err = journal.AppendLines(log, lines, os.O_CREATE)
-		if err == nil && it.lasts() {
-			err = it.o.syncAll(it.path, log)
-			it.named.Store(err == nil)
+		l.o.recycler.Reuse(path)
+		err = journal.AppendLines(path, lines, os.O_CREATE)
+		if err == nil && l.lasts() {
+			err = l.o.syncAll(l.path, path)
+			l.named.Store(err == nil)
 		}
 		if err != nil {
-			return errors.Join(err, os.Remove(log))
+			return errors.Join(err, os.Remove(path))
 		}
 		return nil
 	})
@@ -46,7 +46,7 @@ func (it *Item) spillLocked() error {
 		return err
 	}
 	failpoint("journaled apart")
-	it.slot = nil
+	l.slot = nil
 	p.EndLog()
 	p.Free()
 	return nil

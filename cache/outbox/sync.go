@@ -1,14 +1,9 @@
 package outbox
 
 import (
-	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 )
@@ -17,7 +12,7 @@ import (
 // the local disk. The caller returns an error to a program.
 func (it *Item) Sync() error {
 	if it.stage == nil {
-		return it.syncJournal()
+		return it.log.sync()
 	}
 	err := it.sync()
 	if err != nil {
@@ -27,9 +22,9 @@ func (it *Item) Sync() error {
 }
 
 func (it *Item) sync() error {
-	small, seq := it.inSlot(), it.bytesSeq()
+	small, seq := it.log.inSlot(), it.stage.BytesChanges()
 	if err := it.stage.Sync(); err != nil {
-		if it.ended() {
+		if it.log.hasEnded() {
 			return nil // delivered meanwhile
 		}
 		return err
@@ -37,15 +32,15 @@ func (it *Item) sync() error {
 	if err := it.noteSynced(seq); err != nil {
 		return err
 	}
-	if small && !it.inSlot() {
+	if small && !it.log.inSlot() {
 		return it.sync() // its bytes are in a file since
 	}
-	return it.syncJournal()
+	return it.log.sync()
 }
 
 // syncHeld is sync for a caller who need not have the staged bytes open.
 func (it *Item) syncHeld() error {
-	if it.stage == nil || it.onDisk() {
+	if it.stage == nil || it.log.hasBytesOnDisk() {
 		return nil
 	}
 	if err := it.stage.Open(); err != nil {
@@ -55,107 +50,26 @@ func (it *Item) syncHeld() error {
 	return it.sync()
 }
 
-func (it *Item) bytesSeq() uint64 { return it.stage.BytesChanges() }
-
 // noteSynced journals what is staged. It is on the disk, but for what was changed since bytesSeq
 // was seq.
 func (it *Item) noteSynced(seq uint64) error {
 	it.changing.Lock()
 	defer it.changing.Unlock()
-	it.lasting.Store(true)
+	it.log.lasting.Store(true)
 	boot := it.o.boot
-	if it.bytesSeq() == seq {
+	if it.stage.BytesChanges() == seq {
 		boot = ""
-		it.synced.Store(seq + 1)
+		it.log.synced.Store(seq + 1)
 	}
-	if !it.sealed.Load() {
+	if !it.log.sealed.Load() {
 		// its bytes are kept, as those of an interrupted file
-		return it.note(it.sealRecord(journal.OpWrite, boot))
+		return it.log.note(it.sealRecord(journal.OpWrite, boot))
 	}
-	err := it.note(it.sealRecord(journal.OpSeal, boot))
+	err := it.log.note(it.sealRecord(journal.OpSeal, boot))
 	if err == nil && boot == "" {
-		it.sealedOnDisk.Store(it.seq() + 1)
+		it.log.sealedOnDisk.Store(it.seq() + 1)
 	}
 	return err
-}
-
-// syncOverSeal returns when what happened to the item since it was sealed on the disk is on the
-// disk as well: before S3 gets the new content, or the content at a new key. Else a process after a
-// power loss would deliver the old content.
-func (it *Item) syncOverSeal() error {
-	sealed := it.sealedOnDisk.Load()
-	it.logMu.Lock()
-	known, renamed := it.onDiskN == it.lines, len(it.keys) > 0
-	it.logMu.Unlock()
-	if sealed == 0 || known || !renamed && sealed == it.seq()+1 {
-		return nil
-	}
-	return it.syncJournal()
-}
-
-// onDisk reports whether the bytes, as they are, were synced.
-func (it *Item) onDisk() bool { return it.synced.Load() == it.bytesSeq()+1 }
-
-// syncJournal returns when all lines of the item's journal are on the disk, and the names of its
-// files.
-func (it *Item) syncJournal() error {
-	it.logMu.Lock()
-	it.lasting.Store(true)
-	n, lines, ended, small := len(it.keys), it.lines, it.logGone, it.slot != nil
-	it.logMu.Unlock()
-	if ended {
-		return nil
-	}
-	if small {
-		if err := it.o.syncSlots(); err != nil {
-			return err
-		}
-	} else if err := it.syncFiles(); err != nil {
-		return err
-	}
-	it.logMu.Lock()
-	moved := small && it.slot == nil && !it.logGone
-	if !moved {
-		it.keys = it.keys[min(n, len(it.keys)):]
-		it.onDiskN = max(it.onDiskN, lines)
-	}
-	it.logMu.Unlock()
-	if moved {
-		return it.syncJournal() // it has a file since
-	}
-	return nil
-}
-
-// syncFiles is syncJournal for an item that has files of its own.
-func (it *Item) syncFiles() error {
-	err := syncPath(it.path + journal.Suffix)
-	if errors.Is(err, fs.ErrNotExist) && it.ended() {
-		return nil // delivered meanwhile
-	}
-	if err != nil || it.named.Load() {
-		return err
-	}
-	if err := syncDir(it.o.cfg.Dir); err != nil {
-		return err
-	}
-	it.named.Store(true)
-	return nil
-}
-
-func (it *Item) ended() bool {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	return it.logGone
-}
-
-// unsynced reports whether a line of the journal that need not be on the disk yet gave the item a
-// key with this prefix, or took one from it.
-func (it *Item) unsynced(prefix string) bool {
-	it.logMu.Lock()
-	defer it.logMu.Unlock()
-	return slices.ContainsFunc(it.keys, func(key string) bool {
-		return strings.HasPrefix(key, prefix)
-	})
 }
 
 // SyncNames returns when everything that was created, renamed or removed at keys with this prefix
@@ -172,8 +86,8 @@ func (o *Outbox) SyncNames(prefix string) error {
 
 func (o *Outbox) syncNames(prefix string, ended bool) error {
 	for _, it := range o.Items() {
-		if it.unsynced(prefix) {
-			if err := it.syncJournal(); err != nil {
+		if it.log.unsynced(prefix) {
+			if err := it.log.sync(); err != nil {
 				return err
 			}
 		}
@@ -211,15 +125,6 @@ func (o *Outbox) syncSlots() error {
 	o.slotFileNamed.Store(true)
 	return nil
 }
-
-// lasts reports whether something of the item may have to survive a power loss: it was synced or
-// closed, or has existed for so long that the kernel may have written it to the disk.
-func (it *Item) lasts() bool { return it.lasting.Load() || time.Since(it.begun) > writtenBack }
-
-// writtenBack is the least time in which bytes reach a disk that nobody synced.
-// Source: Linux, Documentation/admin-guide/sysctl/vm.rst, dirty_writeback_centisecs,
-// which has 5 s; a journal of ext4 is committed as often.
-const writtenBack = time.Second
 
 // syncAll syncs files in the outbox's directory, and then their names.
 func (o *Outbox) syncAll(paths ...string) error {

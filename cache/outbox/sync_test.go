@@ -26,7 +26,7 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 		}
 		r.Remove(s3backend.Object{Key: "Delivery/d/removed", ETag: "e", Size: 1})
 		for _, it := range all {
-			if it != other && !it.unsynced("Delivery/d/") {
+			if it != other && !it.log.unsynced("Delivery/d/") {
 				r.Errorf("nothing is to be synced of %q", it.Key())
 			}
 		}
@@ -34,12 +34,12 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 			r.Fatal(err)
 		}
 		for _, it := range all {
-			if it.unsynced("Delivery/d/") {
+			if it.log.unsynced("Delivery/d/") {
 				r.Errorf("%q is not synced", it.Key())
 			}
 		}
-		if r.removals.unsynced || !other.unsynced("Delivery/e/") {
-			r.Errorf("removals not synced: %v; synced though it is elsewhere: %v", r.removals.unsynced, !other.unsynced("Delivery/e/"))
+		if r.removals.unsynced || !other.log.unsynced("Delivery/e/") {
+			r.Errorf("removals not synced: %v; synced though it is elsewhere: %v", r.removals.unsynced, !other.log.unsynced("Delivery/e/"))
 		}
 		small.Drop()
 		if !r.journalEnded.Load() {
@@ -59,13 +59,13 @@ func TestSyncNamesFailsWithTheDisk(t *testing.T) {
 		if err := os.Rename(log, filepath.Join(r.dir, "away")); err != nil {
 			r.Fatal(err)
 		}
-		if err := r.SyncNames(""); err == nil || !it.unsynced("Delivery/") {
+		if err := r.SyncNames(""); err == nil || !it.log.unsynced("Delivery/") {
 			r.Errorf("SyncNames without the journal = %v", err)
 		}
 		if err := os.Rename(filepath.Join(r.dir, "away"), log); err != nil {
 			r.Fatal(err)
 		}
-		if err := r.SyncNames(""); err != nil || it.unsynced("Delivery/") {
+		if err := r.SyncNames(""); err != nil || it.log.unsynced("Delivery/") {
 			r.Errorf("SyncNames = %v", err)
 		}
 	})

@@ -81,7 +81,7 @@ func (o *Outbox) syncEnds() error {
 
 // idleUnsynced reports whether the item is closed, and its bytes need not be on the disk yet.
 func (it *Item) idleUnsynced() bool {
-	if it.stage == nil || !it.sealed.Load() || it.ended() || it.onDisk() {
+	if it.stage == nil || !it.log.sealed.Load() || it.log.hasEnded() || it.log.hasBytesOnDisk() {
 		return false
 	}
 	it.mu.Lock()

@@ -24,7 +24,7 @@ func (u uploadOwner) Materialize(ctx context.Context, off, end int64) error {
 	return u.it.materialize(ctx, off, end)
 }
 
-func (u uploadOwner) Note(recs ...journal.Record) error { return u.it.note(recs...) }
+func (u uploadOwner) Note(recs ...journal.Record) error { return u.it.log.note(recs...) }
 
 // NotCreated makes the next write to the file return the error if S3 has refused the upload. Else
 // no parts are sent until the file is closed: the commit tries again, with all its patience.
@@ -121,7 +121,7 @@ func (it *Item) giveUpUpload(up *multipart.Upload) {
 		it.up = nil
 	}
 	it.mu.Unlock()
-	if err := it.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
+	if err := it.log.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
 		it.o.log.Debug("the journal names an upload that was given up", "key", it.Key(), "err", err)
 	}
 	it.o.abort(up)

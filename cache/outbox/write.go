@@ -49,37 +49,30 @@ func (it *Item) beforeWrite() error {
 	if err := it.writesDenied(); err != nil {
 		return err
 	}
-	if it.sealed.Load() {
+	if it.log.sealed.Load() {
 		it.clearInterruption()
 		if err := it.unseal(); err != nil {
 			return err
 		}
 	}
-	if it.sealedOnDisk.Load() == 0 {
+	if it.log.sealedOnDisk.Load() == 0 {
 		return nil
 	}
 	// Before a byte is written over, the disk knows that the file is open: else a
 	// process after a power loss would deliver what is half the one and half the other.
-	if err := it.syncJournal(); err != nil {
+	if err := it.log.sync(); err != nil {
 		return err
 	}
-	it.sealedOnDisk.Store(0)
+	it.log.sealedOnDisk.Store(0)
 	return nil
 }
 
 // afterWrite journals which bytes over the base are staged, or which are in a slot. A new file in a
 // file of its own needs no record: its size shows it.
 func (it *Item) afterWrite(off, end int64) error {
-	if it.edits || it.inSlot() {
-		it.logMu.Lock()
-		known := it.logged.Has(off, end)
-		it.logged.Add(off, end)
-		it.logMu.Unlock()
-		if !known {
-			if err := it.note(journal.Record{Op: journal.OpWrite,
-				Dirty: [][2]int64{{off, end}}}); err != nil {
-				return err
-			}
+	if it.edits || it.log.inSlot() {
+		if err := it.log.noteWrite(off, end); err != nil {
+			return err
 		}
 	}
 	it.Renew()
@@ -131,14 +124,10 @@ func (it *Item) Punch(off, end int64) error {
 
 // noteSize journals how much of the base is left, or of what is in a slot.
 func (it *Item) noteSize() error {
-	if !it.edits && !it.inSlot() {
+	if !it.edits && !it.log.inSlot() {
 		return nil
 	}
-	size, valid := it.stage.Bounds()
-	it.logMu.Lock()
-	it.logged.Cut(size)
-	it.logMu.Unlock()
-	return it.note(journal.Record{Op: journal.OpTruncate, Size: size, Valid: valid})
+	return it.log.noteSize(it.stage.Bounds())
 }
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO at and behind the end.
@@ -172,7 +161,7 @@ func (it *Item) SetMode(mode uint32) error {
 	if err := it.unseal(); err != nil {
 		return err
 	}
-	if err := it.note(journal.Record{Op: journal.OpMode, Mode: &mode}); err != nil {
+	if err := it.log.note(journal.Record{Op: journal.OpMode, Mode: &mode}); err != nil {
 		return err
 	}
 	it.mu.Lock()

@@ -87,6 +87,16 @@ func cutEnd(f *os.File, n int64) error {
 	return f.Truncate(end - n)
 }
 
+// Overwrite writes line over what the journal at path has at off.
+func Overwrite(path string, line []byte, off int64) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(line, off)
+	return errors.Join(err, f.Close())
+}
+
 // Remove removes the journal at path.
 func Remove(path string) { os.Remove(path) }
 
