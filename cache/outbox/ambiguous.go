@@ -7,6 +7,10 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
+// ambiguousCommits are commits whose outcome is unknown, since their replies were lost. They are a
+// plain value: Item.mu guards those of an item.
+type ambiguousCommits []journal.Ambiguous
+
 // isResultOf reports whether obj was made by the ambiguous commit l.
 func isResultOf(l journal.Ambiguous, obj s3backend.Object) bool {
 	switch {
@@ -18,18 +22,100 @@ func isResultOf(l journal.Ambiguous, obj s3backend.Object) bool {
 	return l.ETag != "" && l.ETag == obj.ETag
 }
 
+// record adds a commit, unless the same one is there.
+func (as *ambiguousCommits) record(l journal.Ambiguous) {
+	same := func(old journal.Ambiguous) bool {
+		return old.Key == l.Key && old.Commit == l.Commit && old.Seq == l.Seq
+	}
+	if !slices.ContainsFunc(*as, same) {
+		*as = append(*as, l)
+	}
+}
+
+// add adds those of other commits that are not there.
+func (as *ambiguousCommits) add(others ambiguousCommits) {
+	for _, l := range others {
+		if !slices.Contains(*as, l) {
+			*as = append(*as, l)
+		}
+	}
+}
+
+// drop removes the commits at a key, and returns them.
+func (as *ambiguousCommits) drop(key string) (dropped ambiguousCommits) {
+	*as = slices.DeleteFunc(*as, func(l journal.Ambiguous) bool {
+		if l.Key == key {
+			dropped = append(dropped, l)
+		}
+		return l.Key == key
+	})
+	return dropped
+}
+
+// inherited returns the commits for an item that takes over their key. They are of another
+// content.
+func (as ambiguousCommits) inherited() ambiguousCommits {
+	as = slices.Clone(as)
+	for i := range as {
+		as[i].Seq = 0
+	}
+	return as
+}
+
+// at reports whether a commit is at this key.
+func (as ambiguousCommits) at(key string) bool {
+	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool { return l.Key == key })
+}
+
+// notAt reports whether a commit is at another key than this.
+func (as ambiguousCommits) notAt(key string) bool {
+	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool { return l.Key != key })
+}
+
+// made reports whether a commit has made obj, which key holds.
+func (as ambiguousCommits) made(key string, obj s3backend.Object) bool {
+	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool {
+		return l.Key == key && isResultOf(l, obj)
+	})
+}
+
+// mayHaveMade reports whether obj has the key and the size of a commit.
+func (as ambiguousCommits) mayHaveMade(obj s3backend.Object) bool {
+	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool {
+		return l.Key == obj.Key && l.Size == obj.Size
+	})
+}
+
+// sent reports whether the content of seq was sent to a key.
+func (as ambiguousCommits) sent(key string, seq uint64) bool {
+	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool {
+		return l.Key == key && l.Seq == seq
+	})
+}
+
+// lackETag reports whether a commit of the content of seq has no ETag.
+func (as ambiguousCommits) lackETag(seq uint64) bool {
+	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool {
+		return l.Seq == seq && l.ETag == ""
+	})
+}
+
+// setETag sets the ETag of the commits of the content of seq that have none.
+func (as ambiguousCommits) setETag(seq uint64, etag string) {
+	for i, l := range as {
+		if l.Seq == seq && l.ETag == "" {
+			as[i].ETag = etag
+		}
+	}
+}
+
 // recordAmbiguous records that a commit of the content of seq at key, with this header, may have
 // been carried out though there was no reply.
 func (it *Item) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
 	l := journal.Ambiguous{Key: key, Size: it.stage.Size(), Commit: commitIDOf(h), Seq: seq}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	same := func(old journal.Ambiguous) bool {
-		return old.Key == l.Key && old.Commit == l.Commit && old.Seq == l.Seq
-	}
-	if !slices.ContainsFunc(it.ambiguous, same) {
-		it.ambiguous = append(it.ambiguous, l)
-	}
+	it.ambiguous.record(l)
 }
 
 // restoreAmbiguous notes that an earlier process may have ended in the middle of an
@@ -54,83 +140,30 @@ func (it *Item) restoreAmbiguous() {
 // recordETags records the ETags that ambiguous commits of the present content would have, before
 // the content changes and they cannot be computed any more.
 func (it *Item) recordETags() {
-	seq, etag := it.seq(), ""
+	seq := it.seq()
 	it.mu.Lock()
-	known := !slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
-		return l.Seq == seq && l.ETag == ""
-	})
+	lack := it.ambiguous.lackETag(seq)
 	it.mu.Unlock()
-	if known || it.stage == nil {
+	if !lack || it.stage == nil {
 		return
 	}
-	if etag = it.contentETag(); etag == "" {
+	etag := it.contentETag()
+	if etag == "" {
 		return
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	for i, l := range it.ambiguous {
-		if l.Seq == seq && l.ETag == "" {
-			it.ambiguous[i].ETag = etag
-		}
-	}
-}
-
-// matchAmbiguous reports whether S3 holds what a commit of ours made, this one or an ambiguous
-// one: same if it is the content of this attempt, earlier if the file was changed since, so
-// that the next attempt replaces it.
-func (it *Item) matchAmbiguous(cur s3backend.Object, a *commitAttempt) (same, earlier bool) {
-	if cur.ETag == "" {
-		return false, false
-	}
-	if cur.Header == nil {
-		it.recordETags()
-	}
-	it.mu.Lock()
-	for _, l := range it.ambiguous {
-		if l.Seq == a.seq && commitIDOf(a.header) == "" {
-			l.Commit = "" // the metadata has no room for it
-		}
-		if l.Key == it.key && isResultOf(l, cur) {
-			same = same || l.Seq == a.seq
-			// If the size differs, the other party has changed it since.
-			earlier = earlier || l.Seq != a.seq && l.Size == cur.Size
-		}
-	}
-	id := commitIDOf(cur.Header)
-	// A request may be repeated on its way, so that only the refusal comes back.
-	same = same || id != "" && (id == commitIDOf(a.header) ||
-		it.up != nil && id == commitIDOf(it.up.Header()))
-	it.mu.Unlock()
-	if earlier {
-		return false, true // if in doubt, the content is sent again
-	}
-	if same && cur.ETag != it.contentETag() {
-		// It is encrypted, or somebody has changed it and kept our commit ID. Its content is
-		// read from S3 again.
-		it.mayDiffer.Store(true)
-	}
-	return same, false
-}
-
-// replaceOwnCommit makes the next attempt replace cur, which an earlier commit of this item made.
-// The upload of that commit has ended.
-func (it *Item) replaceOwnCommit(cur s3backend.Object) {
-	up := it.upload()
-	it.committedAs(cur, 0)
-	it.o.abort(up)
+	it.ambiguous.setETag(seq, etag)
 }
 
 // inheritAmbiguous takes over the ambiguous commits of another item at a key that is now the key of
 // this item.
 func (it *Item) inheritAmbiguous(from *Item, key string) {
 	from.recordETags()
-	mine := from.clearAmbiguous(key)
+	mine := from.clearAmbiguous(key).inherited()
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	for _, l := range mine {
-		l.Seq = 0 // another's content
-		it.ambiguous = append(it.ambiguous, l)
-	}
+	it.ambiguous = append(it.ambiguous, mine...)
 }
 
 // registerAmbiguous enters the item at the keys of its ambiguous commits that it does not have
@@ -178,14 +211,8 @@ func (o *Outbox) clearAmbiguousAt(key string) {
 }
 
 // clearAmbiguous removes the ambiguous commits at a key, and returns them.
-func (it *Item) clearAmbiguous(key string) (dropped []journal.Ambiguous) {
+func (it *Item) clearAmbiguous(key string) (dropped ambiguousCommits) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.ambiguous = slices.DeleteFunc(it.ambiguous, func(l journal.Ambiguous) bool {
-		if l.Key == key {
-			dropped = append(dropped, l)
-		}
-		return l.Key == key
-	})
-	return dropped
+	return it.ambiguous.drop(key)
 }

@@ -99,23 +99,11 @@ type confirmed struct {
 // mu.
 func (it *Item) inS3Locked() bool {
 	at := it.committed
-	return at.seq > 0 && at.seq == it.seq() && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
+	return at.has(it.seq()) && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
 }
 
-// committedElsewhere returns the version at an earlier key of the item that has its present
-// content; false for none.
-func (it *Item) committedElsewhere() (s3backend.Object, bool) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	at := it.committed
-	return at.obj, at.seq > 0 && at.seq == it.seq() && at.obj.Key != it.key
-}
-
-func (it *Item) forgetCommitted() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.committed = confirmed{}
-}
+// has reports whether it has the content as it is after so many changes.
+func (c confirmed) has(seq uint64) bool { return c.seq > 0 && c.seq == seq }
 
 func (it *Item) seq() uint64 {
 	if it.stage == nil {

@@ -13,7 +13,7 @@ import (
 // commitID returns the ID of the content as it is at seq. The journal knows it.
 func (it *Item) commitID(seq uint64) (string, error) {
 	it.mu.Lock()
-	id, known := it.commitIDLocked(seq)
+	id, known := it.commits.idOf(seq)
 	it.mu.Unlock()
 	if known {
 		return id, nil
@@ -21,13 +21,14 @@ func (it *Item) commitID(seq uint64) (string, error) {
 	return id, it.log.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before it is closed
 }
 
-// commitIDLocked is commitID, and reports whether the ID was made before.
-func (it *Item) commitIDLocked(seq uint64) (id string, known bool) {
-	if it.contentID != "" && it.contentIDSeq == seq {
-		return it.contentID, true
+// idOf returns the commit ID of the content as it is at seq, and reports whether it was made
+// before.
+func (c *commits) idOf(seq uint64) (id string, known bool) {
+	if c.contentID != "" && c.contentIDSeq == seq {
+		return c.contentID, true
 	}
-	it.contentID, it.contentIDSeq = newCommitID(), seq
-	return it.contentID, false
+	c.contentID, c.contentIDSeq = newCommitID(), seq
+	return c.contentID, false
 }
 
 // contentETag is the ETag that S3 gives to the content as it is now, where that is known:

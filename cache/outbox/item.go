@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
@@ -102,8 +101,8 @@ type commits struct {
 	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
 	contentID    string
 	contentIDSeq uint64
-	committed    confirmed           // while it is still written
-	ambiguous    []journal.Ambiguous // commits whose outcome is unknown
+	committed    confirmed        // while it is still written
+	ambiguous    ambiguousCommits // commits whose outcome is unknown
 }
 
 // sending is what S3 has of an item.

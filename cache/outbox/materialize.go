@@ -77,18 +77,6 @@ func (it *Item) materializeAll(ctx context.Context) error {
 	return it.log.note(it.sealRecord(journal.OpWrite, it.o.boot))
 }
 
-// materializeIfBaseGone copies the base here if S3 does not hold it any more. It may be cached.
-func (it *Item) materializeIfBaseGone(ctx context.Context) error {
-	if it.base.ETag == "" || it.stage.Complete() {
-		return nil
-	}
-	cur, err := it.o.current(ctx, it.base.Key)
-	if err != nil || cur.ETag == it.base.ETag {
-		return err
-	}
-	return it.materialize(ctx, 0, it.stage.Size())
-}
-
 // materialize copies what is not staged of [off, end) from the base.
 func (it *Item) materialize(ctx context.Context, off, end int64) error {
 	return it.baseError(it.stage.Materialize(ctx, off, end))

@@ -131,26 +131,6 @@ func (it *Item) copiedFrom(obj s3backend.Object) {
 	it.copies = append(it.copies, obj)
 }
 
-// replaceCopy makes the next commit replace cur, which is a copy of a version of copiedFrom.
-func (it *Item) replaceCopy(cur s3backend.Object) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.over, it.copies = cur, nil
-}
-
-// isCopy reports whether the item's key holds a copy of a version of copiedFrom.
-func (it *Item) isCopy(ctx context.Context, key string) bool {
-	it.mu.Lock()
-	copies := it.copies
-	it.mu.Unlock()
-	for _, from := range copies {
-		if _, ours := it.o.findCopy(ctx, from, key); ours {
-			return true
-		}
-	}
-	return false
-}
-
 // ReplaceCopy records that made is a copy of old at the item's new key, and that old is about to be
 // removed. The commit replaces the copy, and what the item lies over is copied here. The caller
 // holds the item.

@@ -1,43 +1,11 @@
 package outbox
 
 import (
-	"context"
 	"slices"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
-
-// takeOver makes the next attempt replace cur if it is ours, which is no conflict: an obsolete
-// version of an item that has another name now, a copy that a rename has made, or a version
-// that is being removed. It reports whether it did.
-func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (bool, error) {
-	it := a.it
-	if cur.ETag == "" {
-		return false, nil
-	}
-	cur.Key = a.key
-	if owner := it.o.ownerOf(cur); owner != nil && owner != it {
-		// It may lie over what is about to be replaced.
-		if err := owner.materializeAll(ctx); err != nil {
-			return false, err
-		}
-		it.setOver(cur)
-		return true, nil
-	}
-	if it.isCopy(ctx, a.key) {
-		it.replaceCopy(cur)
-		return true, nil
-	}
-	if t := it.o.removals.at(a.key); t != nil && t.isOf(cur) {
-		if err := it.o.removals.awaitKey(ctx, it, a.key); err != nil {
-			return false, err
-		}
-		it.setOver(cur) // if it is gone, the next attempt finds that out
-		return true, nil
-	}
-	return false, nil
-}
 
 // removeObsolete queues the removal of the item's obsolete versions, and of what its ambiguous
 // commits may have made.
@@ -66,9 +34,7 @@ func (it *Item) owns(obj s3backend.Object) bool {
 	return slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool {
 		return v.Key == obj.Key && v.ETag == obj.ETag
 	}) ||
-		slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
-			return l.Key == obj.Key && isResultOf(l, obj)
-		})
+		it.ambiguous.made(obj.Key, obj)
 }
 
 // ownerOf returns the item that owns this version, of a key that the item may not have any more;
@@ -108,7 +74,5 @@ func (it *Item) forgetObsolete(key string) {
 // hasObsoleteLocked reports whether S3 holds, or may hold, something of the item at a key that it
 // does not have any more.
 func (it *Item) hasObsoleteLocked() bool {
-	return len(it.obsolete) > 0 || slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
-		return l.Key != it.key
-	})
+	return len(it.obsolete) > 0 || it.ambiguous.notAt(it.key)
 }

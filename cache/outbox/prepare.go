@@ -60,7 +60,7 @@ func (it *Item) prepare(ctx context.Context) error {
 	}
 	defer it.stage.Close()
 	a, committed := it.newCommitAttempt()
-	_, copied := it.committedElsewhere()
+	_, copied := a.elsewhere()
 	size := it.stage.Size()
 	if committed || copied || size <= parts.Size || it.headerOnly() {
 		return nil

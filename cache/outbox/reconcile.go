@@ -18,11 +18,11 @@ func (a *commitAttempt) reconcile(ctx context.Context,
 	if errors.Is(refused, errBaseGone) {
 		// We may have replaced it, by a commit whose reply was lost.
 		if cur, err := a.it.o.current(ctx, a.key); err == nil {
-			switch same, earlier := a.it.matchAmbiguous(cur, a); {
+			switch same, earlier := a.match(cur); {
 			case same:
 				return cur, true, nil
 			case earlier:
-				a.it.replaceOwnCommit(cur)
+				a.replaceOwn(cur)
 				return obj, false, nil
 			case a.overtakenBy(cur):
 				return cur, true, errOvertaken
@@ -47,15 +47,10 @@ func (a *commitAttempt) keepsHeader(refused error) bool {
 		a.over.ETag != it.base.ETag {
 		return false
 	}
-	it.keepHere(refused)
-	return true
-}
-
-// keepHere records why S3 does not take the time and the mode.
-func (it *Item) keepHere(refused error) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.keptHere = refused
+	return true
 }
 
 // reconcileVersion finds out why S3 refused the condition. Either an earlier commit of ours was
@@ -74,20 +69,20 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	if took, err := a.takeOver(ctx, cur); took || err != nil {
 		return obj, false, err
 	}
-	same, earlier := a.it.matchAmbiguous(cur, a)
+	same, earlier := a.match(cur)
 	switch {
 	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more, or what it
 		// copies from is gone.
 		it.o.abort(it.takeUpload())
-		return obj, false, it.materializeIfBaseGone(ctx)
+		return obj, false, a.materializeIfBaseGone(ctx)
 	case cur.ETag == "":
-		it.setOver(s3backend.Object{})
+		a.replaceNext(s3backend.Object{})
 		return obj, false, nil
 	case same:
 		return cur, true, nil
 	case earlier:
-		it.replaceOwnCommit(cur)
+		a.replaceOwn(cur)
 		return obj, false, nil
 	}
 	// It may be an obsolete version of ours that was removed since S3 was asked.
@@ -97,7 +92,7 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	if a.overtakenBy(cur) {
 		return cur, false, errOvertaken
 	}
-	return obj, false, it.resolveAsConflict(ctx, a.key)
+	return obj, false, a.resolveAsConflict(ctx)
 }
 
 // overtakenBy reports whether the other party has replaced a version of which only the time or
@@ -114,11 +109,11 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
 	refused error) (obj s3backend.Object, done bool, err error) {
 	it := a.it
 	switch {
-	case isKind(refused, s3backend.Stale) && it.isSentConflictCopy(a):
+	case isKind(refused, s3backend.Stale) && a.wasSentAsConflictCopy():
 		return s3backend.Object{Key: a.key, Size: it.stage.Size(), ETag: it.contentETag(),
 			Modified: time.Now(), Header: a.header}, true, nil
 	case isKind(refused, s3backend.Stale):
-		return obj, false, it.resolveAsConflict(ctx, a.key)
+		return obj, false, a.resolveAsConflict(ctx)
 	}
 	up := it.takeUpload() // it cannot be completed any more
 	if up == nil {
@@ -128,25 +123,18 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
 	return obj, false, nil
 }
 
-// isSentConflictCopy reports whether the item is a conflict copy, and the content of the attempt
+// wasSentAsConflictCopy reports whether the item is a conflict copy, and the content of the attempt
 // was sent to its key before, without a reply.
-func (it *Item) isSentConflictCopy(a *commitAttempt) bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	sent := func(l journal.Ambiguous) bool { return l.Key == a.key && l.Seq == a.seq }
-	return it.theirs != "" && slices.ContainsFunc(it.ambiguous, sent)
-}
-
-// setOver sets the version that the next commit replaces.
-func (it *Item) setOver(over s3backend.Object) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.over = over
+func (a *commitAttempt) wasSentAsConflictCopy() bool {
+	a.it.mu.Lock()
+	defer a.it.mu.Unlock()
+	return a.it.theirs != "" && a.it.ambiguous.sent(a.key, a.seq)
 }
 
 // resolveAsConflict makes the item a conflict copy, since the other party's version stays at the
 // key.
-func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
+func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
+	it, key := a.it, a.key
 	// The other party replaced the version under our edit. What it held outside of the
 	// edit must be had from here, for S3 has it no more.
 	if err := it.materializeAll(ctx); err != nil {
@@ -179,6 +167,19 @@ func (it *Item) resolveAsConflict(ctx context.Context, key string) error {
 		"ours", beside)
 	it.o.events.Conflicted(it, beside)
 	return nil
+}
+
+// materializeIfBaseGone copies the base here if S3 does not hold it any more. It may be cached.
+func (a *commitAttempt) materializeIfBaseGone(ctx context.Context) error {
+	it := a.it
+	if it.base.ETag == "" || it.stage.Complete() {
+		return nil
+	}
+	cur, err := it.o.current(ctx, it.base.Key)
+	if err != nil || cur.ETag == it.base.ETag {
+		return err
+	}
+	return it.materialize(ctx, 0, it.stage.Size())
 }
 
 // current returns what S3 holds at key, without an ETag for nothing. Its header is nil if the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +18,8 @@ import (
 type removal struct {
 	obj         s3backend.Object
 	since       time.Time
-	conditional bool                // only if S3 still holds this version: nobody has looked lately
-	ambiguous   []journal.Ambiguous // or what one of these has made
+	conditional bool             // only if S3 still holds this version: nobody has looked lately
+	ambiguous   ambiguousCommits // or what one of these has made
 
 	// The fields below are guarded by removals.mu.
 	held       bool          // a program still has the file open
@@ -268,9 +267,7 @@ func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object,
 	case err != nil || cur.ETag == "":
 	case t.obj.ETag != "" && cur.ETag == t.obj.ETag:
 	case t.isFolder() && cur.Size == 0:
-	case slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool {
-		return isResultOf(l, cur)
-	}):
+	case t.ambiguous.made(t.obj.Key, cur):
 	default:
 		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 	}
@@ -287,25 +284,19 @@ func (r *removals) removeAmbiguous(l journal.Ambiguous) {
 // replacedBy returns what is replaced by something that takes the name of what is being removed,
 // and expects over there: without an ETag for nothing. Ambiguous commits may have made something
 // there as well.
-func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, []journal.Ambiguous) {
+func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, ambiguousCommits) {
 	if t == nil {
 		return over, nil
 	}
 	if over.ETag == "" {
 		over = t.obj
 	}
-	left := slices.Clone(t.ambiguous)
-	for i := range left {
-		left[i].Seq = 0 // another's content
-	}
-	return over, left
+	return over, t.ambiguous.inherited()
 }
 
 // isOf reports whether this very version is being removed.
 func (t *removal) isOf(obj s3backend.Object) bool {
-	return t.obj.ETag == obj.ETag || slices.ContainsFunc(t.ambiguous, func(l journal.Ambiguous) bool {
-		return isResultOf(l, obj)
-	})
+	return t.obj.ETag == obj.ETag || t.ambiguous.made(t.obj.Key, obj)
 }
 
 // sync returns when the journal of the removals is on the disk.

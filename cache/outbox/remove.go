@@ -61,9 +61,8 @@ func (o *Outbox) Removing(key string) (s3backend.Object, bool) {
 // may have made at a key that its file does not have any more is recognized by its size, until S3
 // was asked what it is.
 func (o *Outbox) Hides(obj s3backend.Object) bool {
-	left := func(l journal.Ambiguous) bool { return l.Key == obj.Key && l.Size == obj.Size }
 	if t := o.removals.at(obj.Key); t != nil && (t.obj.ETag == obj.ETag ||
-		slices.ContainsFunc(t.ambiguous, left)) {
+		t.ambiguous.mayHaveMade(obj)) {
 		return true
 	}
 	o.mu.Lock()
@@ -77,9 +76,7 @@ func (o *Outbox) Hides(obj s3backend.Object) bool {
 func (it *Item) mayHaveLeft(obj s3backend.Object) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return it.key != obj.Key && slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
-		return l.Key == obj.Key && l.Size == obj.Size
-	})
+	return it.key != obj.Key && it.ambiguous.mayHaveMade(obj)
 }
 
 // Removals returns the versions that are being removed below prefix, by key.

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"slices"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
@@ -108,17 +107,8 @@ func (it *Item) replaceRemoved(t *removal) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	over, left := t.replacedBy(it.over)
-	it.addAmbiguousLocked(left)
+	it.ambiguous.add(left)
 	it.over = over
-}
-
-// addAmbiguousLocked adds ambiguous commits.
-func (it *Item) addAmbiguousLocked(lost []journal.Ambiguous) {
-	for _, l := range lost {
-		if !slices.Contains(it.ambiguous, l) {
-			it.ambiguous = append(it.ambiguous, l)
-		}
-	}
 }
 
 // CancelRemove cancels a removal for good if it was not sent yet, and reports whether it did: then
@@ -148,7 +138,7 @@ func (r *removals) cancelUnsent(key string) bool {
 func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 	it.mu.Lock()
 	key, over := it.key, it.over
-	unsure := slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool { return l.Key == key })
+	unsure := it.ambiguous.at(key)
 	it.mu.Unlock()
 	if !unsure {
 		return over, nil
@@ -160,9 +150,7 @@ func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 	cur.Key = key
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if slices.ContainsFunc(it.ambiguous, func(l journal.Ambiguous) bool {
-		return l.Key == key && isResultOf(l, cur)
-	}) {
+	if it.ambiguous.made(key, cur) {
 		return cur, nil
 	}
 	return over, nil

@@ -28,7 +28,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 			over = o // it comes back to where S3 still holds what it replaces
 		}
 	}
-	it.addAmbiguousLocked(lost)
+	it.ambiguous.add(lost)
 	it.mu.Unlock()
 	for _, d := range displaced {
 		if d != nil {

@@ -69,7 +69,7 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 	r := journal.Record{Op: op, Boot: boot}
 	it.mu.Lock()
 	if op == journal.OpSeal {
-		r.Commit, _ = it.commitIDLocked(it.seq())
+		r.Commit, _ = it.commits.idOf(it.seq())
 	}
 	r.Set = it.explicit
 	if in := it.interrupted; in != nil {

@@ -10,13 +10,13 @@ import (
 // send makes the request, or the requests, that commit the content.
 func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	it, cond, size := a.it, condition(a.over), a.it.stage.Size()
-	if src, ok := it.committedElsewhere(); ok {
+	if src, ok := a.elsewhere(); ok {
 		obj, err := it.o.bucket.Copy(ctx, src, a.key, a.header, cond)
 		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) ||
 			isKind(err, s3backend.BadLogin) {
 			return obj, a.noteIfAmbiguous(err, a.header)
 		}
-		it.forgetCommitted() // it is gone from there, or may not be read: the bytes are sent again
+		a.forgetElsewhere() // it is gone from there, or may not be read: the bytes are sent again
 	}
 	switch {
 	case it.headerOnly():
@@ -50,6 +50,21 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 		it.progress.SetSent(size)
 	}
 	return obj, a.noteIfAmbiguous(err, a.header)
+}
+
+// elsewhere returns the version at an earlier key of the item that has its present content; false
+// for none.
+func (a *commitAttempt) elsewhere() (s3backend.Object, bool) {
+	a.it.mu.Lock()
+	defer a.it.mu.Unlock()
+	at := a.it.committed
+	return at.obj, at.has(a.it.seq()) && at.obj.Key != a.it.key
+}
+
+func (a *commitAttempt) forgetElsewhere() {
+	a.it.mu.Lock()
+	defer a.it.mu.Unlock()
+	a.it.committed = confirmed{}
 }
 
 // noteIfAmbiguous returns the error of a request that commits the content with the header h. If

@@ -1,0 +1,110 @@
+package outbox
+
+import (
+	"context"
+
+	"github.com/s3share/s3share/s3backend"
+)
+
+// takeOver makes the next attempt replace cur if it is ours, which is no conflict: an obsolete
+// version of an item that has another name now, a copy that a rename has made, or a version
+// that is being removed. It reports whether it did.
+func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (bool, error) {
+	it := a.it
+	if cur.ETag == "" {
+		return false, nil
+	}
+	cur.Key = a.key
+	if owner := it.o.ownerOf(cur); owner != nil && owner != it {
+		// It may lie over what is about to be replaced.
+		if err := owner.materializeAll(ctx); err != nil {
+			return false, err
+		}
+		a.replaceNext(cur)
+		return true, nil
+	}
+	if a.isCopy(ctx) {
+		a.replaceCopy(cur)
+		return true, nil
+	}
+	if t := it.o.removals.at(a.key); t != nil && t.isOf(cur) {
+		if err := it.o.removals.awaitKey(ctx, it, a.key); err != nil {
+			return false, err
+		}
+		a.replaceNext(cur) // if it is gone, the next attempt finds that out
+		return true, nil
+	}
+	return false, nil
+}
+
+// isCopy reports whether the item's key holds a copy of a version of copiedFrom.
+func (a *commitAttempt) isCopy(ctx context.Context) bool {
+	a.it.mu.Lock()
+	copies := a.it.copies
+	a.it.mu.Unlock()
+	for _, from := range copies {
+		if _, ours := a.it.o.findCopy(ctx, from, a.key); ours {
+			return true
+		}
+	}
+	return false
+}
+
+// replaceCopy makes the next attempt replace cur, which is a copy of a version of copiedFrom.
+func (a *commitAttempt) replaceCopy(cur s3backend.Object) {
+	a.it.mu.Lock()
+	defer a.it.mu.Unlock()
+	a.it.over, a.it.copies = cur, nil
+}
+
+// replaceNext makes the next attempt replace the version over.
+func (a *commitAttempt) replaceNext(over s3backend.Object) {
+	a.it.mu.Lock()
+	defer a.it.mu.Unlock()
+	a.it.over = over
+}
+
+// replaceOwn makes the next attempt replace cur, which an earlier commit of this item made. The
+// upload of that commit has ended.
+func (a *commitAttempt) replaceOwn(cur s3backend.Object) {
+	up := a.it.upload()
+	a.it.committedAs(cur, 0)
+	a.it.o.abort(up)
+}
+
+// match reports whether S3 holds what a commit of ours made, this one or an ambiguous one: same if
+// it is the content of this attempt, earlier if the file was changed since, so that the next
+// attempt replaces it.
+func (a *commitAttempt) match(cur s3backend.Object) (same, earlier bool) {
+	it := a.it
+	if cur.ETag == "" {
+		return false, false
+	}
+	if cur.Header == nil {
+		it.recordETags()
+	}
+	it.mu.Lock()
+	for _, l := range it.ambiguous {
+		if l.Seq == a.seq && commitIDOf(a.header) == "" {
+			l.Commit = "" // the metadata has no room for it
+		}
+		if l.Key == it.key && isResultOf(l, cur) {
+			same = same || l.Seq == a.seq
+			// If the size differs, the other party has changed it since.
+			earlier = earlier || l.Seq != a.seq && l.Size == cur.Size
+		}
+	}
+	id := commitIDOf(cur.Header)
+	// A request may be repeated on its way, so that only the refusal comes back.
+	same = same || id != "" && (id == commitIDOf(a.header) || id == commitIDOf(it.up.Header()))
+	it.mu.Unlock()
+	if earlier {
+		return false, true // if in doubt, the content is sent again
+	}
+	if same && cur.ETag != it.contentETag() {
+		// It is encrypted, or somebody has changed it and kept our commit ID. Its content is
+		// read from S3 again.
+		it.mayDiffer.Store(true)
+	}
+	return same, false
+}
