@@ -76,13 +76,10 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	}
 	open := it.o.baseOpener()
 	it.mu.Lock()
-	it.over, it.committed, it.up = obj, confirmed{seq, obj}, nil
-	over := it.base.ETag != ""
-	if over {
-		it.base = obj
-	}
+	rebased := it.setCommitted(obj)
+	it.committed, it.up = confirmed{seq, obj}, nil
 	it.mu.Unlock()
-	if over && open != nil && it.stage != nil {
+	if rebased && open != nil && it.stage != nil {
 		it.stage.Rebase(it.trackReader(open(obj)))
 	}
 	it.o.events.Committed(it, obj)

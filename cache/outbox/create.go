@@ -41,7 +41,7 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	removing := o.removals.at(key)
 	it.over, it.ambiguous = removing.replacedBy(over)
 	if mode != nil {
-		it.mode, it.hasMode = *mode, true
+		it.setMode(*mode)
 	}
 	if err := it.log.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key,
 		Over: journal.VersionOf(it.over), Base: journal.VersionOf(base),

@@ -53,31 +53,6 @@ type Item struct {
 	readers []closer // of versions that were opened for the stage
 }
 
-// entry is what an item is to become, and what it replaces.
-type entry struct {
-	key  string
-	base s3backend.Object // what the stage lies over; no ETag for none
-	over s3backend.Object // what the commit replaces at key; no ETag for a new name
-	// theirs is the key of the other party's version, of a conflict copy; else "".
-	theirs   string
-	header   *s3backend.Header // of the base; nil until it is known
-	mode     uint32            // permission bits, if hasMode
-	hasMode  bool
-	explicit bool  // a program set the time or the mode
-	unsure   bool  // of a folder: S3 may have it without a confirmation
-	keptHere error // why S3 does not take its new time or mode
-
-	// obsolete are versions that are deleted once the item is delivered. Those of a private item
-	// are deleted after a while.
-	obsolete        []s3backend.Object
-	removalDeferred bool  // the while has begun
-	deferredErr     error // why they could not be deleted at its end
-
-	copies []s3backend.Object // versions of which a copy may be at key; see copiedFrom
-	// dependents are items that lie over what the commit replaces. They are materialized first.
-	dependents []*Item
-}
-
 // schedule is whether and when an item is delivered.
 type schedule struct {
 	state    State
@@ -192,10 +167,7 @@ func (it *Item) Gone() <-chan struct{} { return it.gone }
 // set.
 func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) {
 	it.mu.Lock()
-	mode, hasMode = it.mode, it.hasMode
-	if !hasMode && it.header != nil {
-		mode, hasMode = ModeOf(it.header)
-	}
+	mode, hasMode = it.shownMode()
 	it.mu.Unlock()
 	if it.stage == nil {
 		return 0, time.Now(), mode, hasMode
@@ -231,19 +203,10 @@ func (it *Item) HasMode() bool {
 func (it *Item) Permit(mode uint32) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.mode, it.hasMode = mode, true
+	it.setMode(mode)
 }
 
 // privateLocked reports whether the item never leaves the outbox under its name.
 func (it *Item) privateLocked() bool {
 	return it.o.isPrivate(&it.entry, it.stage != nil && it.stage.Size() == 0)
-}
-
-// isPrivate reports whether a file never leaves the outbox under its name. empty is set for a
-// file without content.
-func (o *Outbox) isPrivate(e *entry, empty bool) bool {
-	if empty && e.over.ETag == "" {
-		return o.cfg.Private.Probe(e.key)
-	}
-	return o.Private(e.key)
 }

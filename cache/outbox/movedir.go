@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -98,10 +97,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	// What an item replaces is not moved: it is removed when the item is delivered.
 	moves := rec.moves[:0]
 	for _, m := range rec.moves {
-		if it := over[m.From.Key]; it != nil && slices.ContainsFunc(it.obsolete,
-			func(v s3backend.Object) bool {
-				return v.ETag == m.From.ETag && v.Key == m.From.Key
-			}) {
+		if it := over[m.From.Key]; it != nil && it.isObsolete(m.From.Key, m.From.ETag) {
 			it.copiedFrom(m.From.Object())
 		} else {
 			moves = append(moves, m)
@@ -139,11 +135,8 @@ func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) err
 		return err
 	}
 	it.mu.Lock()
-	leave := slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool {
-		return v.Key == old.Key
-	})
-	rec := journal.Record{Op: journal.OpRename, Key: it.key, Over: journal.VersionOf(made),
-		Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
+	leave := it.obsoleteNotAt(old.Key)
+	rec := renamed(it.key, made, leave, it.ambiguous)
 	it.mu.Unlock()
 	if err := it.log.note(rec); err != nil {
 		return err

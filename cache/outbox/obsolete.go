@@ -1,8 +1,6 @@
 package outbox
 
 import (
-	"slices"
-
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -31,10 +29,7 @@ func (it *Item) removeObsolete() {
 func (it *Item) owns(obj s3backend.Object) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return slices.ContainsFunc(it.obsolete, func(v s3backend.Object) bool {
-		return v.Key == obj.Key && v.ETag == obj.ETag
-	}) ||
-		it.ambiguous.made(obj.Key, obj)
+	return it.isObsolete(obj.Key, obj.ETag) || it.ambiguous.made(obj.Key, obj)
 }
 
 // ownerOf returns the item that owns this version, of a key that the item may not have any more;
@@ -56,9 +51,7 @@ func (it *Item) forgetObsolete(key string) {
 	}
 	it.mu.Lock()
 	n := len(it.obsolete)
-	it.obsolete = slices.DeleteFunc(slices.Clone(it.obsolete), func(v s3backend.Object) bool {
-		return v.Key == key
-	})
+	it.obsolete = it.obsoleteNotAt(key)
 	r := journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(it.obsolete)}
 	less := len(it.obsolete) < n
 	it.mu.Unlock()

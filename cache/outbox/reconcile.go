@@ -3,10 +3,8 @@ package outbox
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -148,18 +146,16 @@ func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
 	}
 	beside := it.o.conflictKey(theirs)
 	it.mu.Lock()
-	r := journal.Record{Op: journal.OpRename, Key: beside, Conflict: true,
-		Obsolete: journal.VersionsOf(it.obsolete), Ambiguous: slices.Clone(it.ambiguous)}
+	r := renamed(beside, s3backend.Object{}, it.obsolete, it.ambiguous)
+	r.Conflict = true
 	it.mu.Unlock()
 	if err := it.log.note(r); err != nil {
 		return err
 	}
 	it.mu.Lock()
 	up := it.up
-	it.up, it.over, it.key = nil, s3backend.Object{}, beside
-	if it.theirs == "" {
-		it.theirs = key
-	}
+	it.up = nil
+	it.becomeConflict(beside)
 	it.mu.Unlock()
 	it.registerAmbiguous()
 	it.o.abort(up)

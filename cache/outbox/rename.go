@@ -2,9 +2,7 @@ package outbox
 
 import (
 	"path/filepath"
-	"slices"
 
-	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -18,16 +16,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	removing, removed := r.at(key), r.canceledFor(it, from)
 	over, lost := removing.replacedBy(over)
 	it.mu.Lock()
-	var leave []s3backend.Object
-	for _, o := range append(slices.Clip(it.obsolete), it.over) {
-		switch {
-		case o.ETag == "" || o.Key == from && removed != nil: // it is removed in any case
-		case o.Key != key:
-			leave = append(leave, o)
-		case over.ETag == "":
-			over = o // it comes back to where S3 still holds what it replaces
-		}
-	}
+	over, leave := it.overAfter(key, over, removed != nil)
 	it.ambiguous.add(lost)
 	it.mu.Unlock()
 	for _, d := range displaced {
@@ -36,8 +25,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		}
 	}
 	it.mu.Lock()
-	rec := journal.Record{Op: journal.OpRename, Key: key, Over: journal.VersionOf(over),
-		Obsolete: journal.VersionsOf(leave), Ambiguous: slices.Clone(it.ambiguous)}
+	rec := renamed(key, over, leave, it.ambiguous)
 	it.mu.Unlock()
 	synced := false // what is given up
 	for _, d := range displaced {
@@ -63,7 +51,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	it.mu.Lock()
 	up := it.up
 	it.up = nil // an upload is bound to its key
-	it.key, it.over, it.obsolete, it.theirs = key, over, leave, theirsAfter(it.theirs, it.key, key)
+	it.entry.rename(key, over, leave)
 	it.mu.Unlock()
 	for _, o := range leave {
 		r.addObsolete(it, o)

@@ -69,12 +69,10 @@ func (p *replayed) apply(r journal.Record) {
 	case journal.OpObsolete:
 		p.obsolete = journal.Objects(r.Obsolete)
 	case journal.OpCommit:
-		p.over, p.upload = r.Over.Object(), nil
+		p.setCommitted(r.Over.Object())
+		p.upload = nil
 		if !p.sealed {
 			p.contentID, p.contentIDSeq = "", 0 // what is written since gets another
-		}
-		if p.base.ETag != "" {
-			p.base = p.over
 		}
 	case journal.OpUpload:
 		if r.Key == p.key { // else S3's answer came when the file had another name already
@@ -98,7 +96,7 @@ func (p *replayed) bytesChanged(r journal.Record) {
 
 func (p *replayed) applyMode(r journal.Record) {
 	if r.Mode != nil {
-		p.mode, p.hasMode = *r.Mode, true
+		p.setMode(*r.Mode)
 	}
 }
 
@@ -116,14 +114,12 @@ func (p *replayed) applySeal(r journal.Record) {
 }
 
 func (p *replayed) applyRename(r journal.Record) {
-	switch {
-	case !r.Conflict:
-		p.theirs = theirsAfter(p.theirs, p.key, r.Key)
-	case p.theirs == "":
-		p.theirs = p.key
+	if r.Conflict {
+		p.becomeConflict(r.Key)
+		p.over, p.obsolete = r.Over.Object(), journal.Objects(r.Obsolete)
+	} else {
+		p.rename(r.Key, r.Over.Object(), journal.Objects(r.Obsolete))
 	}
 	p.keys = append(p.keys, r.Key)
-	p.key, p.over, p.obsolete, p.ambiguous = r.Key, r.Over.Object(), journal.Objects(r.Obsolete),
-		r.Ambiguous
-	p.upload = nil
+	p.ambiguous, p.upload = r.Ambiguous, nil
 }

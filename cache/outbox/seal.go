@@ -11,7 +11,7 @@ import (
 func (it *Item) Untouched() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return it.base.ETag != "" && it.key == it.base.Key && it.over.ETag == it.base.ETag && it.seq() == 0
+	return it.untouched() && it.seq() == 0
 }
 
 // Seal journals that the item is closed, with all that a later process needs to deliver it. What is

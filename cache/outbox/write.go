@@ -165,7 +165,8 @@ func (it *Item) SetMode(mode uint32) error {
 		return err
 	}
 	it.mu.Lock()
-	it.mode, it.hasMode, it.explicit = mode, true, true
+	it.setMode(mode)
+	it.explicit = true
 	it.mu.Unlock()
 	it.stage.MarkChanged()
 	return nil
