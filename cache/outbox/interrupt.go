@@ -8,18 +8,6 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// interruption is why a closed file is not delivered: its content may not be all that its writers
-// meant.
-type interruption struct {
-	why error
-	// rewrite is set if bytes may be missing anywhere in the file: then only writing it again
-	// from nothing completes it. Else its end may be missing, and writing on completes it.
-	rewrite bool
-	// emptied is set once the file was truncated to nothing: the next write completes it.
-	emptied bool
-	noted   bool // it is journaled
-}
-
 // change calls f, which changes the staged bytes. Every change of the content goes through it:
 // after an error that a program gets, the file is not for delivery.
 func (it *Item) change(f func() error) error {
@@ -72,16 +60,14 @@ func plainText(err error) string {
 func (it *Item) interruptionNoted() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.interrupted != nil {
-		it.interrupted.noted = true
-	}
+	it.setNoted()
 }
 
 // toSeal reports whether a seal would add anything to the journal.
 func (it *Item) toSeal() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return !it.log.sealed.Load() || it.interrupted != nil && !it.interrupted.noted
+	return !it.log.sealed.Load() || it.unnoted()
 }
 
 // Interrupt records that a signal ended a writer. What it wrote may be half of what it meant, and
@@ -93,35 +79,15 @@ func (it *Item) Interrupt() { it.interrupt(interruption{why: errKilled}) }
 func (it *Item) interrupt(in interruption) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return it.interruptLocked(in)
-}
-
-func (it *Item) interruptLocked(in interruption) bool {
-	if was := it.interrupted; was != nil && !was.emptied && (was.rewrite || !in.rewrite) {
-		return false
-	}
-	it.interrupted = &in
-	return true
-}
-
-// interruptionOf returns the interruption that a record of a seal or a refused write has; nil for
-// none.
-func interruptionOf(r journal.Record) *interruption {
-	switch {
-	case !r.Killed:
-		return nil
-	case r.Why == "":
-		return &interruption{why: errKilled, noted: true}
-	}
-	return &interruption{why: errors.New(r.Why), rewrite: r.Rewrite, noted: true}
+	return it.integrity.interrupt(in)
 }
 
 // clearInterruption ends the interruption of a closed file if writing on completes it.
 func (it *Item) clearInterruption() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.interrupted != nil && !it.interrupted.rewrite {
-		it.interrupted, it.reason = nil, nil
+	if it.completeByWriting() {
+		it.reason = nil
 	}
 }
 
@@ -129,9 +95,7 @@ func (it *Item) clearInterruption() {
 func (it *Item) emptied() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.interrupted != nil {
-		it.interrupted.emptied = true
-	}
+	it.setEmptied()
 }
 
 // Renew ends an interruption if the file was truncated to nothing since. A write does the same.
@@ -139,8 +103,8 @@ func (it *Item) emptied() {
 func (it *Item) Renew() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.interrupted != nil && it.interrupted.emptied {
-		it.interrupted, it.reason = nil, nil
+	if it.completeByRewriting() {
+		it.reason = nil
 	}
 }
 

@@ -48,6 +48,7 @@ type Item struct {
 	mu sync.Mutex // guards the rest, but for what is atomic
 	entry
 	commits
+	integrity
 	schedule
 	sending
 	readers []closer // of versions that were opened for the stage
@@ -65,10 +66,6 @@ type schedule struct {
 	reason   error       // of the last failure
 	notified State       // the state that a person was told last
 	unnamed  atomic.Bool // it is never delivered: its name was removed, or it was dropped
-
-	interrupted     *interruption // why it is not for delivery; nil if it is
-	writtenBy       writers       // who may be ended by a signal before the file has settled
-	checkingWriters bool          // CheckWritersLater is at work
 }
 
 // commits are the commits of an item that S3 has carried out, or may have.

@@ -128,7 +128,7 @@ func (it *Item) lastHold() bool {
 	defer it.mu.Unlock()
 	last := it.writers == 1 && !it.goneLocked()
 	if last {
-		it.interruptIfKilledLocked(true)
+		it.interruptIfKilled(true)
 	}
 	return last
 }

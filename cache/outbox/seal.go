@@ -72,12 +72,7 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 		r.Commit, _ = it.commits.idOf(it.seq())
 	}
 	r.Set = it.explicit
-	if in := it.interrupted; in != nil {
-		r.Killed, r.Rewrite = true, in.rewrite
-		if in.why != errKilled {
-			r.Why = in.why.Error()
-		}
-	}
+	it.integrity.record(&r)
 	if it.hasMode {
 		r.Mode = &it.mode
 	}

@@ -120,18 +120,7 @@ func (it *Item) ClosedBy(w Writer, killed bool) {
 	if i := it.writtenBy.index(w); i >= 0 {
 		x := &it.writtenBy[i]
 		x.closed, x.done, x.killed = time.Now(), false, killed
-		it.interruptIfKilledLocked(false)
-	}
-}
-
-// interruptIfKilledLocked interrupts the file if a writer is known to have been killed. A writer
-// that has only created the file counts when it is closed: another may write all of its content.
-func (it *Item) interruptIfKilledLocked(closed bool) {
-	for _, x := range slices.Clone(it.writtenBy) {
-		if x.killed && (closed || !x.begun) {
-			it.interruptLocked(interruption{why: errKilled})
-			it.writtenBy.remove(x.by)
-		}
+		it.interruptIfKilled(false)
 	}
 }
 
@@ -157,7 +146,7 @@ func (it *Item) checkWriters(closed bool) {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.interruptIfKilledLocked(closed)
+	it.interruptIfKilled(closed)
 }
 
 // CheckWritersLater asks the writers that have closed the file by now when the settle time is
@@ -196,9 +185,8 @@ func (it *Item) settleWriters() bool {
 		return true // its next close has it judged
 	}
 	it.writtenBy.clear()
-	interrupted := it.interrupted != nil
-	news := interrupted && !it.interrupted.noted
-	kept := interrupted && it.state == Sealed
+	news := it.unnoted()
+	kept := it.interrupted != nil && it.state == Sealed
 	if kept {
 		it.scheduleOrParkLocked(0)
 	}
