@@ -18,7 +18,7 @@ func (it *Item) deliver() {
 	if a := it.delivery; a != nil && a.preparing {
 		a.due = true
 	}
-	if it.writers > 0 || it.delivery != nil || it.goneLocked() ||
+	if !it.idle() || it.goneLocked() ||
 		it.state != Sealed && it.state != Blocked {
 		it.mu.Unlock()
 		return
@@ -35,9 +35,8 @@ func (it *Item) deliver() {
 		return
 	}
 	it.gated = false
-	ctx, cancel := context.WithCancelCause(it.o.ctx)
-	a := &delivery{cancel: cancel, done: make(chan struct{})}
-	it.delivery, it.state = a, Uploading
+	ctx, a := it.schedule.begin(it.o.ctx, false)
+	it.state = Uploading
 	it.mu.Unlock()
 
 	var obj s3backend.Object
@@ -62,7 +61,7 @@ func (it *Item) deliver() {
 	it.mu.Unlock()
 	it.notify()
 	close(a.done)
-	cancel(nil)
+	a.cancel(nil)
 	it.o.wake()
 }
 
@@ -76,17 +75,7 @@ func (it *Item) failedLocked(err error, cut bool) {
 		it.suspendedLocked()
 		return
 	}
-	it.reason = err
-	wait := backoff(it.tries)
-	it.tries++
-	switch {
-	case isPermanentAfter(err, it.tries):
-		it.state, wait = Blocked, blockedBackoff
-	case isKind(err, s3backend.BadLogin):
-		wait = loginBackoff // that of the breaker, so that it goes on at once
-	case offline(err):
-		wait = offlineBackoff
-	}
+	wait := it.schedule.failed(err)
 	level := slog.LevelWarn
 	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) || offline(err) {
 		level = slog.LevelDebug // all deliveries wait, which is logged once

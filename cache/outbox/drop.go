@@ -4,7 +4,7 @@ package outbox
 // whether it did.
 func (it *Item) DropUnsent() bool {
 	it.mu.Lock()
-	if it.goneLocked() || it.delivery != nil || it.writers > 0 || it.tries > 0 || it.unsure {
+	if it.goneLocked() || !it.idle() || it.tries > 0 || it.unsure {
 		it.mu.Unlock()
 		return false
 	}

@@ -54,20 +54,6 @@ type Item struct {
 	readers []closer // of versions that were opened for the stage
 }
 
-// schedule is whether and when an item is delivered.
-type schedule struct {
-	state    State
-	since    time.Time // when it was opened or closed last
-	writers  int       // holds; it is delivered when there are none
-	timer    *time.Timer
-	tries    int
-	gated    bool        // it waits until S3 can be reached
-	delivery *delivery   // under way; nil for none
-	reason   error       // of the last failure
-	notified State       // the state that a person was told last
-	unnamed  atomic.Bool // it is never delivered: its name was removed, or it was dropped
-}
-
 // commits are the commits of an item that S3 has carried out, or may have.
 type commits struct {
 	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.

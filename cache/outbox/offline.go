@@ -57,7 +57,7 @@ func (g *breaker) reachable() bool {
 func (it *Item) reachable() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != Sealed || !it.gated && it.tries == 0 {
+	if !it.idle() || it.goneLocked() || it.state != Sealed || !it.gated && it.tries == 0 {
 		return
 	}
 	it.gated, it.tries, it.reason = false, 0, nil

@@ -29,12 +29,10 @@ func (it *Item) preuploadSealed() {
 func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers > 0 || it.delivery != nil || it.goneLocked() || it.state != state {
+	if !it.idle() || it.goneLocked() || it.state != state {
 		return nil, nil
 	}
-	ctx, cancel := context.WithCancelCause(it.o.ctx)
-	it.delivery = &delivery{cancel: cancel, done: make(chan struct{}), preparing: true}
-	return ctx, it.delivery
+	return it.schedule.begin(it.o.ctx, true)
 }
 
 // endPreparing ends the run. If the item was to be delivered meanwhile, it is now.

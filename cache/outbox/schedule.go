@@ -2,10 +2,26 @@ package outbox
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/s3backend"
 )
+
+// schedule is whether and when an item is delivered. It is a plain value, which Item.mu guards.
+type schedule struct {
+	state    State
+	since    time.Time // when it was opened or closed last
+	writers  int       // holds; it is delivered when there are none
+	timer    *time.Timer
+	tries    int
+	gated    bool        // it waits until S3 can be reached
+	delivery *delivery   // under way; nil for none
+	reason   error       // of the last failure
+	notified State       // the state that a person was told last
+	unnamed  atomic.Bool // it is never delivered: its name was removed, or it was dropped
+}
 
 // delivery is one run of deliver, or of preuploadSealed.
 type delivery struct {
@@ -13,6 +29,50 @@ type delivery struct {
 	done      chan struct{}
 	preparing bool // it delivers nothing
 	due       bool // the item was to be delivered during a preparing one; guarded by Item.mu
+}
+
+// idle reports whether nobody writes to the item, and no delivery of it is under way.
+func (s *schedule) idle() bool { return s.writers == 0 && s.delivery == nil }
+
+// hold adds a writer. The item is not delivered before the writer releases it.
+func (s *schedule) hold() {
+	s.writers++
+	s.state, s.since = Open, time.Now()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// begin begins a delivery, or the preparation of one. ctx ends it.
+func (s *schedule) begin(ctx context.Context, preparing bool) (context.Context, *delivery) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.delivery = &delivery{cancel: cancel, done: make(chan struct{}), preparing: preparing}
+	return ctx, s.delivery
+}
+
+// failed records why a delivery failed, and returns when it is tried again.
+func (s *schedule) failed(err error) (wait time.Duration) {
+	s.reason = err
+	wait = backoff(s.tries)
+	s.tries++
+	switch {
+	case isPermanentAfter(err, s.tries):
+		s.state, wait = Blocked, blockedBackoff
+	case isKind(err, s3backend.BadLogin):
+		wait = loginBackoff // that of the breaker, so that it goes on at once
+	case offline(err):
+		wait = offlineBackoff
+	}
+	return wait
+}
+
+// after has f called after d, and not when it was to be called before.
+func (s *schedule) after(d time.Duration, f func()) {
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, f)
+		return
+	}
+	s.timer.Reset(d)
 }
 
 // Hold takes the item back from delivery, for one more writer or to rename it; the caller calls
@@ -35,11 +95,7 @@ func (it *Item) Hold(ctx context.Context) error {
 		}
 		it.mu.Lock()
 	}
-	it.writers++
-	it.state, it.since = Open, time.Now()
-	if it.timer != nil {
-		it.timer.Stop()
-	}
+	it.schedule.hold()
 	it.mu.Unlock()
 	it.o.wake()
 	return nil
@@ -151,19 +207,16 @@ func (it *Item) scheduleOrParkLocked(d time.Duration) {
 	}
 }
 
+// scheduleLocked has a worker deliver the item after d.
 func (it *Item) scheduleLocked(d time.Duration) {
-	if it.timer == nil {
-		it.timer = time.AfterFunc(d, func() { it.o.enqueue(it) })
-		return
-	}
-	it.timer.Reset(d)
+	it.schedule.after(d, func() { it.o.enqueue(it) })
 }
 
 // Retry commits a blocked or waiting item now, and reports whether it is one.
 func (it *Item) Retry() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.writers > 0 || it.delivery != nil || it.goneLocked() ||
+	if !it.idle() || it.goneLocked() ||
 		it.state != Sealed && it.state != Blocked {
 		return false
 	}
