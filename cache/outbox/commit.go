@@ -70,7 +70,8 @@ const maxCommitOffline = 10 * time.Second
 // committedAs records that S3 holds the item as obj while it is still written. The next commit
 // replaces obj, and the bytes of the base are read from it.
 func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
-	if err := it.log.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)}); err != nil {
+	err := it.log.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)})
+	if err != nil {
 		it.o.log.Warn("after the end of this process the file would be taken for a conflict",
 			"key", obj.Key, "err", err)
 	}
@@ -194,7 +195,8 @@ func (a *commitAttempt) finish(obj s3backend.Object) s3backend.Object {
 
 // annotate gives what S3 holds of the item the annotations that were saved. If S3 cannot be reached
 // for that, the next attempt goes on there.
-func (a *commitAttempt) annotate(ctx context.Context, obj s3backend.Object) (s3backend.Object, error) {
+func (a *commitAttempt) annotate(ctx context.Context,
+	obj s3backend.Object) (s3backend.Object, error) {
 	err := a.it.annotations.put(ctx, obj)
 	if err != nil {
 		a.it.committedAs(obj, a.seq)

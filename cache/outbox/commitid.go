@@ -10,6 +10,16 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 )
 
+// commits are the commits of an item that S3 has carried out, or may have. They
+// are a plain value: Item.mu guards those of an item, and a journal is replayed into one.
+type commits struct {
+	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
+	contentID    string
+	contentIDSeq uint64
+	committed    confirmed        // while it is still written
+	ambiguous    ambiguousCommits // commits whose outcome is unknown
+}
+
 // commitID returns the ID of the content as it is at seq. The journal knows it.
 func (it *Item) commitID(seq uint64) (string, error) {
 	it.mu.Lock()

@@ -65,8 +65,8 @@ func (e *entry) becomeConflict(key string) {
 	e.key, e.over = key, s3backend.Object{}
 }
 
-// setCommitted records that S3 holds the content so far as obj, while the file is still written. The
-// next commit replaces that, and an edit lies over it, which it reports.
+// setCommitted records that S3 holds the content so far as obj, while the file is still written.
+// The next commit replaces that. It reports whether the content lies over that too, as an edit does.
 func (e *entry) setCommitted(obj s3backend.Object) (rebased bool) {
 	e.over = obj
 	if e.base.ETag == "" {

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
@@ -26,10 +25,12 @@ var errTaken = errors.New("taken back before it was delivered")
 // Item is one file that is pending, from its first write until S3 has confirmed it, or a
 // directory marker, which has no content.
 //
-// It consists of an entry (what it is named and what it replaces), a schedule (whether and when
-// it is delivered), a sending (what S3 has of it), its stage and its journal. mu guards the
-// first three. Take changing before the others, and mu before the locks of the Outbox, of
-// removals, of an upload and of the stage. None is held across a request.
+// It consists of an entry (what it is named and what it replaces), commits (what S3 has carried
+// out, or may have), integrity (whether the content is all that its writers meant), a schedule
+// (whether and when it is delivered), and what is uploading and materializing: values that mu
+// guards. Its stage, its journal and its upload have locks of their own. Take changing before the
+// others, and mu before the locks of the Outbox, of removals, of an upload, of the journal and of
+// the stage. None is held across a request.
 type Item struct {
 	o      *Outbox
 	folder bool
@@ -44,37 +45,17 @@ type Item struct {
 
 	log         itemLog
 	annotations savedAnnotations
+	progress    uplink.Progress
+	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	entry
 	commits
 	integrity
 	schedule
-	sending
+	uploading
+	materializing
 	readers []closer // of versions that were opened for the stage
-}
-
-// commits are the commits of an item that S3 has carried out, or may have.
-type commits struct {
-	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
-	contentID    string
-	contentIDSeq uint64
-	committed    confirmed        // while it is still written
-	ambiguous    ambiguousCommits // commits whose outcome is unknown
-}
-
-// sending is what S3 has of an item.
-type sending struct {
-	mayDiffer atomic.Bool // S3 may hold other bytes under our commit ID
-
-	up          *multipart.Upload //; nil for none
-	noPreupload bool              // preuploading failed; the commit sends all
-	denied      error             // why S3 refuses this while it is still written
-	sendsAll    atomic.Bool
-	progress    uplink.Progress
-
-	materializing   bool        // the base is being copied here
-	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write
 }
 
 type closer interface{ Close() }

@@ -4,12 +4,19 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
+
+// materializing is what is known of the copying of an item's base.
+type materializing struct {
+	begun           bool        // a small base is being copied here; guarded by Item.mu
+	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write
+}
 
 // MaterializeBase copies a small base here before it is changed for the first time: the PutObject
 // will need it, and the other party may replace it meanwhile. The error is Stale if that has
@@ -44,10 +51,10 @@ const maxMaterializeWait = 5 * time.Second
 func (it *Item) materializeAsync() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.materializing {
+	if it.materializing.begun {
 		return
 	}
-	it.materializing = true
+	it.materializing.begun = true
 	it.o.work.Go(func() {
 		if it.stage.Open() != nil {
 			return

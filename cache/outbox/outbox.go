@@ -210,8 +210,11 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
 	o.suspended.Store(cfg.Suspended)
 	o.ctx, o.cancel = context.WithCancel(context.Background())
-	o.uploads = &multipart.Service{Context: o.ctx, Bucket: bucket, Limiter: o.uplink, Log: o.log, Go: o.work.Go,
-		Await: o.breaker.wait, Suspended: o.Suspension, LargePartsFit: o.largePartsFitSettle, IsPermanent: isPermanent}
+	o.uploads = &multipart.Service{
+		Context: o.ctx, Bucket: bucket, Limiter: o.uplink, Log: o.log, Go: o.work.Go,
+		Await: o.breaker.wait, Suspended: o.Suspension, LargePartsFit: o.largePartsFitSettle,
+		IsPermanent: isPermanent,
+	}
 	o.removals = newRemovals(o)
 	o.single, o.multipart = newQueue(o, cfg.Workers), newQueue(o, cfg.Workers)
 	o.work.Go(o.syncLoop)

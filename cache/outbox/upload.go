@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
@@ -10,6 +11,15 @@ import (
 	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/s3backend"
 )
+
+// uploading is the multipart upload of an item, and why none may be begun. It is a plain value,
+// which Item.mu guards.
+type uploading struct {
+	up          *multipart.Upload // nil for none
+	noPreupload bool              // preuploading failed; the commit sends all
+	denied      error             // why S3 refuses this while it is still written
+	sendsAll    atomic.Bool       // S3 copies no part of the base
+}
 
 // uploadOwner is an item as its multipart upload sees it.
 type uploadOwner struct{ it *Item }

@@ -19,7 +19,8 @@ import (
 // to have for a content of size bytes. ok is false if another upload has to be created, since the
 // content does not fit this one any more, or S3 could not be asked for it while the file was
 // written.
-func (up *Upload) TakeOver(ctx context.Context, size int64) (list []parts.Part, ok bool, err error) {
+func (up *Upload) TakeOver(ctx context.Context, size int64) (list []parts.Part, ok bool,
+	err error) {
 	seq := up.f.Content.Changes()
 	if err := up.drain(ctx); err != nil {
 		return nil, false, err
