@@ -13,7 +13,7 @@ import (
 func (r *rig) wantNotRemoved(want ...string) {
 	r.Helper()
 	var got []string
-	for _, st := range r.Conflicts("") {
+	for _, st := range r.Unresolved("") {
 		if st.State == outbox.NotRemoved {
 			got = append(got, st.Path)
 		}

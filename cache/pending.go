@@ -70,10 +70,10 @@ func StateFiles() []string {
 
 func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }
 
-// Conflicts lists what a person should look at although nothing of it waits, where it is at path
+// Unresolved lists what a person should look at although nothing of it waits, where it is at path
 // or below it: what was delivered from here beside the other party's version, which may be at path
 // itself, and what was removed here and S3 has refused to delete.
-func (c *Cache) Conflicts(path string) []outbox.Status {
+func (c *Cache) Unresolved(path string) []outbox.Status {
 	var all []outbox.Status
 	chosen := Below(path)
 	for _, st := range append(c.out.Conflicts(), c.out.NotRemoved()...) {

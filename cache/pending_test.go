@@ -27,9 +27,9 @@ func TestConflictsOfEarlierMounts(t *testing.T) {
 			h.Release()
 		}
 		r.drain()
-		all := r.Conflicts("")
+		all := r.Unresolved("")
 		if len(all) != 2 {
-			t.Fatalf("Conflicts = %+v, want two", all)
+			t.Fatalf("Unresolved = %+v, want two", all)
 		}
 		r.Close()
 		b.Discard(all[0].Key)
@@ -37,14 +37,14 @@ func TestConflictsOfEarlierMounts(t *testing.T) {
 		r = mount()
 		defer r.Close()
 		synctest.Wait()
-		if left := r.Conflicts(""); len(left) != 1 || left[0].Key != all[1].Key {
-			t.Errorf("Conflicts of the next mount = %+v, want %q alone", left, all[1].Key)
+		if left := r.Unresolved(""); len(left) != 1 || left[0].Key != all[1].Key {
+			t.Errorf("Unresolved of the next mount = %+v, want %q alone", left, all[1].Key)
 		}
 		b.Discard(all[1].Key)
 		time.Sleep(time.Minute)
 		r.wantShown("Delivery", "a", "b") // looks
-		if left := r.Conflicts(""); len(left) > 0 {
-			t.Errorf("Conflicts once the copies are gone = %+v", left)
+		if left := r.Unresolved(""); len(left) > 0 {
+			t.Errorf("Unresolved once the copies are gone = %+v", left)
 		}
 	})
 }

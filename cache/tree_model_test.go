@@ -501,8 +501,8 @@ func (s story) end(m mind, b *buckettest.Bucket, model tree) error {
 	if d := differ(got, model); d != "" {
 		return fmt.Errorf("in the end the mount %s", d)
 	}
-	if all := m.c.Conflicts(""); len(all) > 0 {
-		return fmt.Errorf("conflicts %+v", all)
+	if all := m.c.Unresolved(""); len(all) > 0 {
+		return fmt.Errorf("unresolved %+v", all)
 	}
 	return nil
 }

@@ -74,11 +74,11 @@ func (r *modelRun) awaitRefusals() {
 	if len(r.removed) == 0 || !r.refusesDeletes() {
 		return
 	}
-	var listed struct{ Pending, Conflicts []outbox.Status }
+	var listed struct{ Pending, Unresolved []outbox.Status }
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		var all []struct {
-			Pending   []outbox.Status `json:"owed"`
-			Conflicts []outbox.Status `json:"beside"`
+			Pending    []outbox.Status `json:"owed"`
+			Unresolved []outbox.Status `json:"beside"`
 		}
 		out, err := r.l.m.run("status", "--json", r.l.m.dir)
 		if err == nil {
@@ -87,7 +87,7 @@ func (r *modelRun) awaitRefusals() {
 		if err != nil || len(all) != 1 {
 			r.fail("status", "s3share status --json: %v\n%s", err, out)
 		}
-		listed.Pending, listed.Conflicts = all[0].Pending, all[0].Conflicts
+		listed.Pending, listed.Unresolved = all[0].Pending, all[0].Unresolved
 		busy := false
 		for _, st := range listed.Pending {
 			_, ours := r.removed[st.Key]
@@ -97,7 +97,7 @@ func (r *modelRun) awaitRefusals() {
 			break
 		}
 	}
-	for _, st := range listed.Conflicts {
+	for _, st := range listed.Unresolved {
 		if st.State == outbox.NotRemoved && strings.HasPrefix(st.Key, r.dir+"/") {
 			r.showAgain(st.Key)
 		}

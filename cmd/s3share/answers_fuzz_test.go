@@ -87,7 +87,7 @@ func FuzzAnswers(f *testing.F) {
 			p := control.Target{Client: link, State: st, Path: "Delivery/a"}
 			say(errors.New(a.Error))
 			ui.PrintUndelivered(out, a.Left)
-			ui.PrintConflicts(out, a.Conflicts)
+			ui.PrintUnresolved(out, a.Unresolved)
 			say(errors.New(ui.UndeliveredText("x", a.Left, time.Second) + ui.UndeliveredHint(a.Left, "")))
 			say(printRetried(out, p, a))
 			say(printDelivering(out, p, a))

@@ -79,7 +79,7 @@ func askPlaces(ctx context.Context, places []control.Target, what string, timeou
 // askOne asks one daemon, or says what lies in the outbox where there is none.
 func askOne(ctx context.Context, p control.Target, what string, timeout time.Duration) (control.FileAnswer, error) {
 	if p.Client == nil {
-		return control.FileAnswer{Left: control.Undelivered(p.State.Pending), Conflicts: p.State.Conflicts, File: p.State.File}, nil
+		return control.FileAnswer{Left: control.Undelivered(p.State.Pending), Unresolved: p.State.Unresolved, File: p.State.File}, nil
 	}
 	a, err := p.Client.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
 	if err == nil && a.Error != "" {

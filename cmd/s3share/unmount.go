@@ -130,7 +130,7 @@ func interruptedOutcome(dir string, st control.State, last control.Event) error 
 
 // unmountOutcome tells how an unmount went that the daemon has carried out.
 func unmountOutcome(dir string, last control.Event, ask control.UnmountRequest, errs io.Writer) error {
-	ui.PrintConflicts(errs, last.Conflicts)
+	ui.PrintUnresolved(errs, last.Unresolved)
 	switch last.Outcome {
 	case control.OutcomeBusy:
 		return busyError(mounts.Users(dir))
@@ -147,8 +147,8 @@ func unmountOutcome(dir string, last control.Event, ask control.UnmountRequest, 
 		if last.Error != "" {
 			return &unmountedError{errors.New(last.Error)}
 		}
-		if len(last.Conflicts) > 0 {
-			return &unmountedError{hint.With(errors.New(ui.ConflictsText(last.Conflicts)), ui.ConflictsHint(last.Conflicts))}
+		if len(last.Unresolved) > 0 {
+			return &unmountedError{hint.With(errors.New(ui.UnresolvedText(last.Unresolved)), ui.UnresolvedHint(last.Unresolved))}
 		}
 		return nil
 	}

@@ -48,9 +48,9 @@ func TestJudge(t *testing.T) {
 			"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{sealed}}, control.UnmountRequest{Timeout: time.Minute}, "not all was delivered in 1m0s",
 			"s3share: not delivered: \"Delivery/a\" (10 B): waiting to be sent\n"},
-		{control.Event{Outcome: control.OutcomeUnmounted, Conflicts: []outbox.Status{beside}}, control.UnmountRequest{}, "1 file went beside the other party's version",
+		{control.Event{Outcome: control.OutcomeUnmounted, Unresolved: []outbox.Status{beside}}, control.UnmountRequest{}, "1 file went beside the other party's version",
 			"s3share: conflict: \"Delivery/c\" changed in the bucket too; ours is \"Delivery/c (conflict)\"\n"},
-		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}, Conflicts: []outbox.Status{beside}}, control.UnmountRequest{}, "not all can be delivered",
+		{control.Event{Outcome: control.OutcomeLeft, Left: []outbox.Status{blocked}, Unresolved: []outbox.Status{beside}}, control.UnmountRequest{}, "not all can be delivered",
 			"s3share: conflict: \"Delivery/c\" changed in the bucket too; ours is \"Delivery/c (conflict)\"\n" +
 				"s3share: not delivered: \"Delivery/b\" (20 B): access denied\n"},
 		{control.Event{Outcome: control.OutcomeBusy}, control.UnmountRequest{}, "it is in use", ""},

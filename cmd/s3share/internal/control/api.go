@@ -36,11 +36,11 @@ type FileRequest struct {
 type FileAnswer struct {
 	Files int             `json:"files"`          // how many it was done to
 	Left  []outbox.Status `json:"left,omitempty"` // what it was not done to
-	// Conflicts is what was delivered beside the other party's version, and what S3 has refused
+	// Unresolved is what was delivered beside the other party's version, and what S3 has refused
 	// to delete.
-	Conflicts []outbox.Status `json:"beside,omitempty"`
-	File      *FileState      `json:"file,omitempty"`  // what is known of the path, where nothing of it waits
-	Error     string          `json:"error,omitempty"` // why it ended otherwise
+	Unresolved []outbox.Status `json:"beside,omitempty"`
+	File       *FileState      `json:"file,omitempty"`  // what is known of the path, where nothing of it waits
+	Error      string          `json:"error,omitempty"` // why it ended otherwise
 }
 
 // FileState is what is known of a path of which nothing waits. The daemon of an earlier
@@ -145,32 +145,32 @@ const Schema = 1
 
 // State is what a daemon tells about itself.
 type State struct {
-	Schema    int                   `json:"schema,omitempty"` // of status --json alone
-	Version   string                `json:"version"`
-	PID       int                   `json:"pid"`
-	Dir       string                `json:"dir"` // the mountpoint
-	Mounted   bool                  `json:"mounted"`
-	Daemon    string                `json:"daemon"` // whether a process delivers: see outboxes.go
-	Since     time.Time             `json:"since"`
-	Exchange  string                `json:"exchange,omitempty"`
-	Bucket    string                `json:"bucket"`
-	Region    string                `json:"region"`
-	Endpoint  string                `json:"endpoint,omitempty"`
-	Folders   []string              `json:"folders"`
-	ReadOnly  bool                  `json:"read_only"`
-	Payer     bool                  `json:"requester_pays,omitempty"`
-	StateDir  string                `json:"state_dir"`
-	CacheDir  string                `json:"cache_dir,omitempty"`
-	LogFile   string                `json:"log_file,omitempty"`
-	Login     s3backend.LoginMethod `json:"login"`
-	Paused    *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
-	Pending   []outbox.Status       `json:"owed"`             // the oldest first
-	Conflicts []outbox.Status       `json:"beside,omitempty"` // conflict copies, and what S3 has refused to delete
-	Path      string                `json:"path,omitempty"`   // what was asked about; Pending, Conflicts and File are limited to it
-	File      *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
-	Requests  map[string]int64      `json:"requests"`
-	Server    []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
-	Limits    *Limits               `json:"limits,omitempty"` // absent where no daemon answers
+	Schema     int                   `json:"schema,omitempty"` // of status --json alone
+	Version    string                `json:"version"`
+	PID        int                   `json:"pid"`
+	Dir        string                `json:"dir"` // the mountpoint
+	Mounted    bool                  `json:"mounted"`
+	Daemon     string                `json:"daemon"` // whether a process delivers: see outboxes.go
+	Since      time.Time             `json:"since"`
+	Exchange   string                `json:"exchange,omitempty"`
+	Bucket     string                `json:"bucket"`
+	Region     string                `json:"region"`
+	Endpoint   string                `json:"endpoint,omitempty"`
+	Folders    []string              `json:"folders"`
+	ReadOnly   bool                  `json:"read_only"`
+	Payer      bool                  `json:"requester_pays,omitempty"`
+	StateDir   string                `json:"state_dir"`
+	CacheDir   string                `json:"cache_dir,omitempty"`
+	LogFile    string                `json:"log_file,omitempty"`
+	Login      s3backend.LoginMethod `json:"login"`
+	Paused     *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
+	Pending    []outbox.Status       `json:"owed"`             // the oldest first
+	Unresolved []outbox.Status       `json:"beside,omitempty"` // conflict copies, and what S3 has refused to delete
+	Path       string                `json:"path,omitempty"`   // what was asked about; Pending, Unresolved and File are limited to it
+	File       *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
+	Requests   map[string]int64      `json:"requests"`
+	Server     []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
+	Limits     *Limits               `json:"limits,omitempty"` // absent where no daemon answers
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
 }
@@ -238,19 +238,19 @@ const (
 
 // Event is one line of the answer to POST /unmount.
 type Event struct {
-	Phase     string          `json:"phase"`
-	Files     int             `json:"files"`                // not delivered yet
-	Bytes     int64           `json:"bytes"`                // of these files
-	Sent      int64           `json:"sent"`                 // bytes of Bytes that S3 has
-	InFlight  int64           `json:"in_flight,omitempty"`  // bytes of Bytes more that are on their way
-	Speed     int64           `json:"speed,omitempty"`      // bytes a second
-	Done      int             `json:"done,omitempty"`       // files delivered since it was asked
-	DoneBytes int64           `json:"done_bytes,omitempty"` // bytes of these
-	Waiting   string          `json:"waiting,omitempty"`    // why nothing is delivered at present
-	Outcome   string          `json:"outcome,omitempty"`
-	Error     string          `json:"error,omitempty"`
-	Left      []outbox.Status `json:"left,omitempty"`
-	Conflicts []outbox.Status `json:"beside,omitempty"` // as those of FileAnswer
+	Phase      string          `json:"phase"`
+	Files      int             `json:"files"`                // not delivered yet
+	Bytes      int64           `json:"bytes"`                // of these files
+	Sent       int64           `json:"sent"`                 // bytes of Bytes that S3 has
+	InFlight   int64           `json:"in_flight,omitempty"`  // bytes of Bytes more that are on their way
+	Speed      int64           `json:"speed,omitempty"`      // bytes a second
+	Done       int             `json:"done,omitempty"`       // files delivered since it was asked
+	DoneBytes  int64           `json:"done_bytes,omitempty"` // bytes of these
+	Waiting    string          `json:"waiting,omitempty"`    // why nothing is delivered at present
+	Outcome    string          `json:"outcome,omitempty"`
+	Error      string          `json:"error,omitempty"`
+	Left       []outbox.Status `json:"left,omitempty"`
+	Unresolved []outbox.Status `json:"beside,omitempty"` // as those of FileAnswer
 }
 
 // UnmountRequest is the body of POST /unmount.
@@ -360,12 +360,12 @@ func (st *State) limitTo(path string) {
 	other := func(o outbox.Status) bool { return !cache.Below(path)(o) }
 	st.Path = path
 	st.Pending = slices.DeleteFunc(st.Pending, other)
-	st.Conflicts = slices.DeleteFunc(st.Conflicts, other)
+	st.Unresolved = slices.DeleteFunc(st.Unresolved, other)
 	st.File = &FileState{State: cache.Unknown, Words: Words{Reason: st.DaemonText() + ", and nothing of it waits in the outbox"}}
 }
 
 // Rows are the files to tell people of.
-func (st *State) Rows() []outbox.Status { return slices.Concat(st.Pending, st.Conflicts) }
+func (st *State) Rows() []outbox.Status { return slices.Concat(st.Pending, st.Unresolved) }
 
 // UnknownOutcomes is for who cannot ask.
 func UnknownOutcomes(paths []string) []FileState {

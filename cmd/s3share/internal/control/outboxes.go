@@ -50,7 +50,7 @@ func ReadOutbox(stateDir string) (State, error) {
 		}
 	}
 	kept, err := cache.ReadPending(stateDir, private)
-	st.Pending, st.Conflicts = append(st.Pending, kept.Waiting...), kept.Conflicts
+	st.Pending, st.Unresolved = append(st.Pending, kept.Waiting...), kept.Conflicts
 	statedir.AddReasons(stateDir, st.Pending)
 	st.Mounted = t.Mounted(st.Label())
 	if since, paused := statedir.ReadPaused(stateDir); paused {

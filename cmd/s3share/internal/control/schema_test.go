@@ -29,7 +29,7 @@ func full() State {
 		Schema: Schema, Version: "v", PID: 1, Dir: "/d", Mounted: true, Daemon: DaemonRuns, Since: now, Exchange: "e", Bucket: "b", Region: "r",
 		Endpoint: "e", Folders: []string{"f"}, ReadOnly: true, Payer: true, StateDir: "/s", CacheDir: "/c", LogFile: "/l",
 		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByLine, Since: now},
-		Pending: []outbox.Status{file}, Conflicts: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
+		Pending: []outbox.Status{file}, Unresolved: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
 		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
 		Limits:     &Limits{Upload: 1, Download: 1, Live: true},
 		Connection: &Connection{State: Online, Answered: now, Since: now, Words: words},

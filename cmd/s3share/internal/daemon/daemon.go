@@ -104,7 +104,7 @@ type bucket interface {
 type fileCache interface {
 	Status() []outbox.Status
 	StatusAt(path string) []outbox.Status
-	Conflicts(path string) []outbox.Status
+	Unresolved(path string) []outbox.Status
 	Paused() error
 	Suspend(why *outbox.SuspendedError)
 	Suspension() error

@@ -81,9 +81,9 @@ func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.
 // pending returns what is not delivered yet, in words.
 func (d *mountDaemon) pending() []outbox.Status { return d.words(d.cache.Status()) }
 
-// conflicts returns what a person should look at although nothing of it waits, in words.
-func (d *mountDaemon) conflicts(path string) []outbox.Status {
-	return d.words(d.cache.Conflicts(path))
+// unresolved returns what a person should look at although nothing of it waits, in words.
+func (d *mountDaemon) unresolved(path string) []outbox.Status {
+	return d.words(d.cache.Unresolved(path))
 }
 
 // pendingAt is pending, of a file or directory.
@@ -118,7 +118,7 @@ func (d *mountDaemon) stateAt(ctx context.Context, ask control.FileRequest) cont
 			}
 		}
 		st := d.state()
-		st.Path, st.File, st.Pending, st.Conflicts = path, file, owed, d.conflicts(path)
+		st.Path, st.File, st.Pending, st.Unresolved = path, file, owed, d.unresolved(path)
 		return st
 	}
 }
@@ -187,7 +187,7 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 		}
 		a.File = d.confirm(ctx, path)
 	}
-	a.Conflicts = d.conflicts(path)
+	a.Unresolved = d.unresolved(path)
 	return a
 }
 

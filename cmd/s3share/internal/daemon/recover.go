@@ -69,9 +69,9 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	d.count(&tally, &last)
 	d.noteReasons()
 	ui.PrintDelivered(out, last.Done, last.DoneBytes, tally.Took())
-	beside := d.conflicts("")
+	beside := d.unresolved("")
 	ui.PrintUndelivered(errs, last.Left)
-	ui.PrintConflicts(errs, beside)
+	ui.PrintUnresolved(errs, beside)
 	const stays = "what is left stays in the outbox, for the next mount or recover"
 	switch {
 	case ctx.Err() != nil:
@@ -81,7 +81,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	case len(last.Left) > 0:
 		return hint.With(errors.New(ui.UndeliveredText("", last.Left, timeout)), ui.UndeliveredHint(last.Left, stays))
 	case len(beside) > 0:
-		return hint.With(errors.New("all is delivered, but "+ui.ConflictsText(beside)), ui.ConflictsHint(beside))
+		return hint.With(errors.New("all is delivered, but "+ui.UnresolvedText(beside)), ui.UnresolvedHint(beside))
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func (d *mountDaemon) state() control.State {
 		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: control.DaemonRuns, Since: d.started,
 		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.pending(), Conflicts: d.conflicts(""), Requests: d.bucket.Counts(),
+		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.pending(), Unresolved: d.unresolved(""), Requests: d.bucket.Counts(),
 		Server:     d.bucket.Abilities(),
 		Limits:     d.limitState(),
 		Connection: d.connectionOf(d.bucket.Contact()),

@@ -79,7 +79,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 	var tally control.Tally
 	last := d.unmount(ctx, ask.Keep, &tally, send)
 	d.count(&tally, &last)
-	last.Conflicts = d.conflicts("")
+	last.Unresolved = d.unresolved("")
 	if r.Context().Err() == nil {
 		send(last)
 	}

@@ -45,10 +45,10 @@ func (f *fakeOwing) Suspend(*outbox.SuspendedError) {}
 func (f *fakeOwing) Unreachable(error)              {}
 func (f *fakeOwing) Reachable()                     {}
 
-func (f *fakeOwing) StatusAt(string) []outbox.Status  { return f.Status() }
-func (f *fakeOwing) Conflicts(string) []outbox.Status { return f.beside }
-func (f *fakeOwing) Retry(string) int                 { return 0 }
-func (f *fakeOwing) Deliver(string) (int, error)      { return 0, nil }
+func (f *fakeOwing) StatusAt(string) []outbox.Status   { return f.Status() }
+func (f *fakeOwing) Unresolved(string) []outbox.Status { return f.beside }
+func (f *fakeOwing) Retry(string) int                  { return 0 }
+func (f *fakeOwing) Deliver(string) (int, error)       { return 0, nil }
 func (f *fakeOwing) Outcomes(paths []string) []cache.Confirmed {
 	return make([]cache.Confirmed, len(paths))
 }

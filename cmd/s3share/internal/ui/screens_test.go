@@ -105,7 +105,7 @@ func statusScreens() map[string][]control.State {
 		Reason: "S3 answered PutObject with InternalError: We encountered an internal error. Please try again.",
 	}, outbox.Status{Path: "Delivery/q4.csv", State: outbox.Uploading, Size: 90 * mib, Sent: 16 * mib, Since: ago(time.Minute)})
 	conflict := team(online())
-	conflict.Conflicts = []outbox.Status{conflictFile()}
+	conflict.Unresolved = []outbox.Status{conflictFile()}
 	expired := team(&control.Connection{State: control.Login, Answered: ago(time.Hour), Since: ago(50 * time.Minute), Words: control.Words{Reason: "S3 refused the credentials: expired", Code: "ExpiredToken"}},
 		outbox.Status{Path: "Delivery/q3.csv", State: outbox.Sealed, Size: 2100, Since: ago(time.Minute), Reason: "S3 refused the credentials: expired"})
 	expired.Paused = &control.Pause{Words: control.Words{Reason: "S3 refused the credentials: expired", Hint: "s3share login /home/ann/exchange, or renew the credentials where they are kept: it goes on by itself"}}

@@ -21,7 +21,7 @@ func TestPrintStates(t *testing.T) {
 	var out bytes.Buffer
 	err := PrintStates(&out, []control.State{
 		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
-		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Pending: []outbox.Status{stuck, moving}, Conflicts: []outbox.Status{odd}},
+		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Pending: []outbox.Status{stuck, moving}, Unresolved: []outbox.Status{odd}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Delivered}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"}, // of an earlier version's daemon
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Unknown, Words: control.Words{Reason: "nothing answers"}}},

@@ -80,9 +80,9 @@ func UndeliveredHint(left []outbox.Status, then string) string {
 	return strings.Join(hints, "; ")
 }
 
-// PrintConflicts lists what was delivered beside the other party's version, and what S3 has
+// PrintUnresolved lists what was delivered beside the other party's version, and what S3 has
 // refused to delete.
-func PrintConflicts(w io.Writer, some []outbox.Status) {
+func PrintUnresolved(w io.Writer, some []outbox.Status) {
 	for _, st := range some[:min(len(some), maxListed)] {
 		if st.State == outbox.NotRemoved {
 			fmt.Fprintf(w, "s3share: not removed: %q: %s\n", nameOf(st), ReasonText(st))
@@ -95,11 +95,11 @@ func PrintConflicts(w io.Writer, some []outbox.Status) {
 	}
 }
 
-// ConflictsText returns how many files were delivered as conflict copies, and how many were
+// UnresolvedText returns how many files were delivered as conflict copies, and how many were
 // not removed, for a sentence.
-func ConflictsText(some []outbox.Status) string {
+func UnresolvedText(some []outbox.Status) string {
 	var texts []string
-	copies, kept := countConflicts(some)
+	copies, kept := countUnresolved(some)
 	if copies > 0 {
 		texts = append(texts, Count(copies, "file")+" went beside the other party's version")
 	}
@@ -109,10 +109,10 @@ func ConflictsText(some []outbox.Status) string {
 	return strings.Join(texts, ", and ")
 }
 
-// ConflictsHint returns the hint for an error with [ConflictsText].
-func ConflictsHint(some []outbox.Status) string {
+// UnresolvedHint returns the hint for an error with [UnresolvedText].
+func UnresolvedHint(some []outbox.Status) string {
 	var hints []string
-	copies, kept := countConflicts(some)
+	copies, kept := countUnresolved(some)
 	if copies > 0 {
 		hints = append(hints, MergeHint)
 	}
@@ -125,7 +125,7 @@ func ConflictsHint(some []outbox.Status) string {
 // MergeHint is what to do about conflict copies.
 const MergeHint = "join the two versions, then remove or rename the one named conflict"
 
-func countConflicts(some []outbox.Status) (copies, notRemoved int) {
+func countUnresolved(some []outbox.Status) (copies, notRemoved int) {
 	for _, st := range some {
 		if st.State == outbox.NotRemoved {
 			notRemoved++
