@@ -150,6 +150,9 @@ func (m *mount) start(base string) error {
 	}
 	said := make([]byte, 64)
 	n, err := notify.Read(said)
+	for err == nil && strings.Contains(string(said[:n]), "STOPPING=1") {
+		n, err = notify.Read(said) // that was the life before, which has handed over
+	}
 	if err != nil {
 		select {
 		case <-m.ended:

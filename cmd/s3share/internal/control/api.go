@@ -291,6 +291,11 @@ type PauseAnswer struct {
 	Error  string `json:"error,omitempty"`
 }
 
+// HandoverAnswer is the answer to POST /handover.
+type HandoverAnswer struct {
+	Ends bool `json:"ends"` // the daemon stops delivering, and gives its state directory up
+}
+
 // LoginRequest is the body of POST /login.
 type LoginRequest struct {
 	Code string `json:"code,omitempty"` // of an MFA device

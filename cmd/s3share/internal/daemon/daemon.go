@@ -74,11 +74,12 @@ type mountDaemon struct {
 	limits   limits
 	pauses   pauses
 
-	serving   atomic.Bool   // the kernel has the mount
-	gone      chan struct{} // closed when the kernel has given the mount up
-	skipDrain chan struct{} // has a token when what is left may stay in the outbox
-	ended     chan struct{} // closed when all is given back but the control socket
-	drainErr  error         // of the last drain; read it after ended
+	serving    atomic.Bool   // the kernel has the mount
+	gone       chan struct{} // closed when the kernel has given the mount up
+	skipDrain  chan struct{} // has a token when what is left may stay in the outbox
+	ended      chan struct{} // closed when all is given back but the control socket
+	drainErr   error         // of the last drain; read it after ended
+	handedOver atomic.Bool   // a new mount goes on with what is left
 }
 
 // bucket is what a daemon tells of its bucket; *s3backend.Client implements it.
@@ -169,7 +170,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	if err := d.check(dir); err != nil {
 		return err
 	}
-	if err := d.acquireDirs(); err != nil {
+	if err := d.acquireDirs(ctx); err != nil {
 		return err
 	}
 	if d.settings.Notices {
@@ -291,11 +292,18 @@ func (d *mountDaemon) run(ctx context.Context) error {
 		d.words(left.Left)
 	}
 	ending()
-	if d.drainErr != nil {
+	switch {
+	case errors.Is(d.drainErr, errHandedOver):
+		d.log.Info("handed over to a new mount", "files", len(control.Undelivered(d.cache.Status())))
+	case d.drainErr != nil:
 		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.drainErr)
 	}
 	d.log.Info("unmounted", "dir", d.dir)
-	return errors.Join(d.drainErr, d.release(nil))
+	err := d.release(nil)
+	if errors.Is(d.drainErr, errHandedOver) {
+		return err
+	}
+	return errors.Join(d.drainErr, err)
 }
 
 // forceUnmount undoes the mount for good: if programs hold it, from under them.
@@ -333,6 +341,9 @@ func (d *mountDaemon) finalDrain(signalled context.Context) error {
 	err := d.cache.DrainLast(ctx)
 	if errors.Is(err, context.Canceled) {
 		if left := control.Undelivered(d.cache.Status()); len(left) > 0 {
+			if d.handedOver.Load() {
+				return errHandedOver
+			}
 			return &outbox.LeftError{Left: left}
 		}
 		return nil
@@ -366,6 +377,9 @@ func (d *mountDaemon) release(last func() error) error {
 	}
 	if last != nil {
 		errs = append(errs, last())
+	}
+	if d.control != nil {
+		d.control.unlink() // a new mount makes its own as soon as the lock is free
 	}
 	if d.lock != nil {
 		d.releaseOutbox()

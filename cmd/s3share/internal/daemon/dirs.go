@@ -1,13 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/s3share/s3share/cache"
-	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
@@ -45,12 +45,12 @@ func (m madeDir) remove() error {
 }
 
 // acquireDirs takes the state directory, makes the cache's, and opens the log.
-func (d *mountDaemon) acquireDirs() (err error) {
+func (d *mountDaemon) acquireDirs(ctx context.Context) (err error) {
 	s := d.settings
 	if err := d.acquireDir(s.StateDir, "state directory", "--state-dir"); err != nil {
 		return err
 	}
-	if d.lock, err = statedir.Lock(s.StateDir, statedir.LockInfo{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private}); err != nil {
+	if d.lock, err = d.lockStateDir(ctx); err != nil {
 		d.made = nil // it is the other daemon's
 		return err
 	}

@@ -27,7 +27,7 @@ func TestFailedStartRemovesWhatItMade(t *testing.T) {
 			top := filepath.Join(t.TempDir(), "top")
 			state := filepath.Join(top, "state")
 			d := &mountDaemon{settings: &config.Settings{StateDir: state}, dir: "/mnt"}
-			if err := d.acquireDirs(); err != nil {
+			if err := d.acquireDirs(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			defer d.lock.Close()

@@ -131,6 +131,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 	serveJSON(mux, "/deliver", d.deliverFiles)
 	serveJSON(mux, "/limit", d.limit)
 	serveJSON(mux, "/pause", d.pause)
+	serveJSON(mux, "/handover", d.handOver)
 	serveJSON(mux, "/stay", func(_ context.Context, ask control.CancelUnmountRequest) struct{} {
 		d.unmounts.cancel(ask.ID)
 		return struct{}{}

@@ -38,7 +38,7 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 		return nothing()
 	}
 	d := newDaemon(s, false, errs)
-	if err := d.acquireDirs(); err != nil {
+	if err := d.acquireDirs(ctx); err != nil {
 		var used *statedir.InUseError
 		if errors.As(err, &used) && used.Holder.Dir != "" {
 			return delivering(ctx, used.Holder)

@@ -30,9 +30,12 @@ const controlTimeout = 5 * time.Second
 //	POST /outcomes an control.OutcomesRequest, answered by a list of control.FileState
 //	POST /limit    a control.LimitRequest, answered by control.Limits
 //	POST /pause    a control.PauseRequest, answered by a control.PauseAnswer
+//	POST /handover nothing, answered by a control.HandoverAnswer
 //	POST /login    a control.LoginRequest, answered by a control.LoginAnswer
 type controlServer struct {
 	listener net.Listener
+	path     string
+	made     os.FileInfo // of the socket that this process made at path
 	server   *http.Server
 	served   chan struct{} // closed when nothing is served any more; nil until serve
 }
@@ -58,7 +61,21 @@ func controlAt(path string) (*controlServer, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return &controlServer{listener: ownListener{l}}, nil
+	made, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // by then another daemon's may be there
+	}
+	return &controlServer{listener: ownListener{l}, path: path, made: made}, nil
+}
+
+// unlink removes the socket's name, if it is still that of this process. Who is connected stays.
+func (c *controlServer) unlink() {
+	if now, err := os.Lstat(c.path); err == nil && os.SameFile(now, c.made) {
+		_ = os.Remove(c.path) // a command removes what is left
+	}
 }
 
 // ownListener lets in this user and root alone, whatever the modes of the socket and
@@ -115,6 +132,7 @@ func (d *mountDaemon) handler() http.Handler {
 
 // close waits at most controlTimeout for answers in progress, and removes the socket.
 func (c *controlServer) close() error {
+	c.unlink()
 	if c.served == nil {
 		return c.listener.Close()
 	}

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
+)
+
+// A daemon whose mount is undone goes on delivering. A new mount with the same state directory
+// asks it to hand over: it ends as if it was killed, but in good order. Its requests are cut off,
+// its journals are closed, and its lock is free. The new one goes on from the journals.
+
+const (
+	// handoverTimeout is how long a daemon may take to end that hands over.
+	handoverTimeout = 30 * time.Second
+	// undoneTimeout is how soon a daemon notices that its mount was undone.
+	undoneTimeout = 3 * time.Second
+	// exitTimeout is how long the kernel may take to free the lock of a process that was killed.
+	exitTimeout = time.Second
+	// handoverPoll lies between two looks.
+	handoverPoll = 20 * time.Millisecond
+)
+
+// errHandedOver ends the last drain of a daemon that has handed over.
+var errHandedOver = errors.New("a new mount has taken over what was not delivered yet")
+
+// handOver answers POST /handover. A daemon that still has a mount stays: programs use it.
+func (d *mountDaemon) handOver(context.Context, struct{}) control.HandoverAnswer {
+	if d.serving.Load() || d.dir == "" {
+		return control.HandoverAnswer{}
+	}
+	d.log.Info("a new mount asks for the outbox")
+	d.handedOver.Store(true)
+	d.allowLeftovers()
+	return control.HandoverAnswer{Ends: true}
+}
+
+// lockStateDir locks the state directory. For a mount, a daemon that only delivers hands it over.
+func (d *mountDaemon) lockStateDir(ctx context.Context) (*os.File, error) {
+	s := d.settings
+	try := func() (*os.File, *statedir.InUseError, error) {
+		var used *statedir.InUseError
+		f, err := statedir.Lock(s.StateDir, statedir.LockInfo{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private})
+		errors.As(err, &used)
+		return f, used, err
+	}
+	f, used, err := try()
+	if used == nil || d.dir == "" {
+		return f, err
+	}
+	wait := askHandover(ctx, used.Holder)
+	if wait == 0 {
+		return nil, err
+	}
+	holder := used.Holder.PID
+	for ctx, cancel := context.WithTimeout(ctx, wait); ; {
+		f, used, err = try()
+		if used == nil || used.Holder.PID != 0 && used.Holder.PID != holder {
+			cancel()
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			cancel()
+			return nil, err
+		case <-time.After(handoverPoll):
+		}
+	}
+}
+
+// askHandover asks the daemon that has the lock to hand over, and returns how long it may take until
+// the lock is free; 0 if the daemon stays. It may not know yet that its mount was undone, and may
+// be killed at any moment.
+func askHandover(ctx context.Context, holder statedir.LockInfo) time.Duration {
+	dir := string(holder.Dir)
+	if holder.PID == 0 || dir == "" {
+		return exitTimeout // it has just ended
+	}
+	ctx, cancel := context.WithTimeout(ctx, undoneTimeout)
+	defer cancel()
+	for {
+		if m, err := mounts.At(dir); err != nil || m != nil && mounts.IsOurs(m) {
+			return 0
+		}
+		link, st, err := control.FindDaemon(ctx, dir, os.Getuid())
+		if err != nil || st.PID != holder.PID {
+			return exitTimeout
+		}
+		var a control.HandoverAnswer
+		switch err := link.Post(ctx, "/handover", struct{}{}, &a); {
+		case err != nil: // it may be of an earlier version
+			return exitTimeout
+		case a.Ends:
+			return handoverTimeout
+		}
+		select {
+		case <-ctx.Done():
+			return 0
+		case <-time.After(handoverPoll):
+		}
+	}
+}

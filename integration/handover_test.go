@@ -1,0 +1,140 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// eject undoes the mount as a file manager does: by the kernel, while the daemon delivers.
+func (m *mount) eject() {
+	m.t.Helper()
+	m.done = true
+	if err := unix.Unmount(m.dir, 0); err == unix.EPERM {
+		err = exec.Command("fusermount3", "-u", m.dir).Run()
+		if err != nil {
+			m.t.Fatal(err)
+		}
+	} else if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// load writes files that take long at the mount's limit, and returns what they hold.
+func (m *mount) load(round int) map[string][]byte {
+	m.t.Helper()
+	want := map[string][]byte{}
+	for i := range 30 {
+		want[fmt.Sprintf("%ssmall-%d-%d.txt", delivery, round, i)] = fmt.Appendf(nil, "%d %d", round, i)
+	}
+	want[fmt.Sprintf("%slarge-%d.bin", delivery, round)] = bytes.Repeat([]byte{byte(round), 1, 2, 3}, 5<<20)
+	for key, content := range want {
+		m.write(key, content)
+	}
+	return want
+}
+
+// holdsExactly fails unless the bucket comes to hold these objects, and no other.
+func (x *exchange) holdsExactly(m *mount, want map[string][]byte) {
+	x.t.Helper()
+	if out, err := m.run("limit", "none", m.dir); err != nil {
+		x.t.Fatalf("limit: %v\n%s", err, out)
+	}
+	if out, err := m.run("wait", m.dir); err != nil {
+		x.t.Errorf("wait: %v\n%s", err, out)
+	}
+	for key, content := range want {
+		if got, err := x.get(owner, key); err != nil || !bytes.Equal(got, content) {
+			x.t.Errorf("%s has %d bytes that differ, or %v", key, len(got), err)
+		}
+	}
+	var others []string // conflict copies, and what is half-done
+	for key := range x.list() {
+		if _, ok := want[key]; !ok && !strings.HasSuffix(key, "/") {
+			others = append(others, key)
+		}
+	}
+	if len(others) > 0 {
+		x.t.Errorf("the bucket has %v as well", others)
+	}
+}
+
+// TestMountTakesOver mounts again at once after an eject: the daemon that still delivers hands
+// over, and the new one goes on. Whoever waits for the old one is told.
+func TestMountTakesOver(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, "article")
+	m := x.mount(client, "--limit-upload", "2M")
+	want := m.load(1)
+	m.eject()
+	waiting := make(chan string, 1)
+	go func(m *mount) {
+		out, _ := m.run("unmount", m.dir)
+		waiting <- out
+	}(m)
+	await(t, "somebody to wait for the unmount", func() bool { return strings.Contains(m.log.String(), "an unmount is asked for") })
+	next := m.revive(t)
+	select {
+	case <-m.ended:
+	case <-time.After(patience):
+		t.Fatal("the first daemon lives on")
+	}
+	if m.err != nil {
+		t.Errorf("the daemon that has handed over ended with %v, which a service manager takes for a failure", m.err)
+	}
+	if out := <-waiting; !strings.Contains(out, "a new mount has taken over what was not delivered yet") {
+		t.Errorf("who waited was told %q", out)
+	}
+	maps.Copy(want, next.load(2))
+	x.holdsExactly(next, want)
+}
+
+// TestTakeoverKilled kills one of the two daemons at any moment of a takeover.
+func TestTakeoverKilled(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(15, seed))
+	t.Logf("seed %d", seed)
+	x := newExchange(t, "article")
+	m := x.mount(client, "--limit-upload", "2M")
+	want := map[string][]byte{}
+	for round := range soaking(6, 60) {
+		maps.Copy(want, m.load(round))
+		m.eject()
+		other := exec.Command(s3shareBin, m.cmd.Args[1:]...)
+		other.Env = m.env
+		if err := other.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rnd.Int64N(int64(200 * time.Millisecond)))) // any moment
+		if rnd.IntN(2) == 0 {
+			_ = m.cmd.Process.Kill()
+			await(t, "the new mount to serve", func() bool { _, err := m.owed(); return err == nil && m.mounted() })
+		}
+		_ = other.Process.Kill()
+		_ = other.Wait()
+		m.undoDead()
+		m = m.revive(t)
+	}
+	x.holdsExactly(m, want)
+}
+
+// mounted reports whether the kernel has the mount.
+func (m *mount) mounted() bool {
+	var here, above unix.Stat_t
+	return unix.Lstat(m.dir, &here) == nil && unix.Lstat(m.dir+"/..", &above) == nil && here.Dev != above.Dev
+}
+
+// undoDead undoes a mount whose process was killed, if there is one.
+func (m *mount) undoDead() {
+	if err := unix.Unmount(m.dir, unix.MNT_DETACH); err == unix.EPERM {
+		_ = exec.Command("fusermount3", "-uzq", m.dir).Run()
+	}
+}
