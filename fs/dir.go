@@ -9,11 +9,15 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/arrival"
 	"github.com/s3share/s3share/s3backend"
 )
 
 // dir is a folder's inode.
-type dir struct{ node }
+type dir struct {
+	node
+	names arrival.Names // as those know them who watch the folder
+}
 
 var (
 	_ = (fusefs.NodeLookuper)((*dir)(nil))
@@ -32,6 +36,9 @@ var (
 )
 
 func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if an, ok := d.s.announcer.asks(ctx); ok {
+		return an.lookup(ctx, d, name, out)
+	}
 	a, err := d.s.cache.Stat(ctx, d.join(name))
 	if err != nil {
 		if f := d.file(name); f != nil {
@@ -60,6 +67,9 @@ func (d *dir) shown(name string) cache.ShownVersion {
 }
 
 func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	if an, ok := d.s.announcer.asks(ctx); ok {
+		return an.dirAttr(d, out)
+	}
 	a, err := d.s.cache.Stat(ctx, d.path())
 	if errors.Is(err, s3backend.NotExist) || err == nil && !a.Dir {
 		// Its last file went away at the other side. Who stands in it can list
@@ -112,7 +122,8 @@ func (s *Server) checkOwner(in *fuse.SetAttrIn) syscall.Errno {
 	return 0
 }
 
-func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
+func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32, out *fuse.EntryOut) (_ *fusefs.Inode, _ fusefs.FileHandle, _ uint32, errno syscall.Errno) {
+	defer d.changing(name, arrival.File)(&errno)
 	path := d.join(name)
 	perm := ownMode(mode, d.s.fileMode())
 	opener := d.s.caller(ctx)
@@ -131,7 +142,8 @@ func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32
 	return ino, newHandle(f, h, opener), writeFlags(flags), 0
 }
 
-func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out *fuse.EntryOut) (_ *fusefs.Inode, errno syscall.Errno) {
+	defer d.changing(name, arrival.File)(&errno)
 	if mode&syscall.S_IFMT != syscall.S_IFREG {
 		return nil, syscall.EPERM
 	}
@@ -145,7 +157,8 @@ func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out
 	return d.child(ctx, name, h.File().Attr(), out), 0
 }
 
-func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (_ *fusefs.Inode, errno syscall.Errno) {
+	defer d.changing(name, arrival.Directory)(&errno)
 	path := d.join(name)
 	if err := d.s.cache.Mkdir(ctx, path, ownMode(mode, d.s.dirMode())); err != nil {
 		return nil, d.s.errnoFor("mkdir", path, err)
@@ -157,7 +170,8 @@ func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.Ent
 	return d.child(ctx, name, a, out), 0
 }
 
-func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
+func (d *dir) Unlink(ctx context.Context, name string) (errno syscall.Errno) {
+	defer d.changing(name, arrival.Absent)(&errno)
 	err := d.s.cache.Remove(ctx, d.join(name), d.shown(name))
 	if f := d.file(name); f != nil && err == nil {
 		f.named(nil, "")
@@ -165,7 +179,8 @@ func (d *dir) Unlink(ctx context.Context, name string) syscall.Errno {
 	return d.s.errnoFor("unlink", d.join(name), err)
 }
 
-func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
+func (d *dir) Rmdir(ctx context.Context, name string) (errno syscall.Errno) {
+	defer d.changing(name, arrival.Absent)(&errno)
 	return d.s.errnoFor("rmdir", d.join(name), d.s.cache.Rmdir(ctx, d.join(name)))
 }
 
@@ -173,11 +188,12 @@ func (d *dir) Rmdir(ctx context.Context, name string) syscall.Errno {
 // Source: linux/fs.h.
 const renameNoReplace = 1
 
-func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) (errno syscall.Errno) {
 	to, ok := newParent.(*dir)
 	if !ok || flags&^renameNoReplace != 0 {
 		return syscall.EINVAL
 	}
+	defer d.moving(name, to, newName)(&errno)
 	from, dest := d.join(name), to.join(newName)
 	var v cache.ShownVersion
 	var err error

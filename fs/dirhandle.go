@@ -97,5 +97,6 @@ func (d *dir) OpendirHandle(ctx context.Context, _ uint32) (fusefs.FileHandle, u
 	if n := dh.rewind(ctx); n != 0 {
 		return nil, 0, n
 	}
+	d.s.announcer.opened(d)
 	return dh, 0, 0
 }

@@ -49,6 +49,12 @@ func (f *file) fill(a cache.Attr, ino uint64, out *fuse.Attr) {
 	f.node.fill(a, ino, out)
 }
 
+// fillUnseen is fill for the helper that announces arrivals: no program knows of it.
+func (f *file) fillUnseen(a cache.Attr, ino uint64, out *fuse.Attr) {
+	f.shown.Store(a.Size)
+	f.node.fill(a, ino, out)
+}
+
 // show remembers the version that the kernel, and so some program, knows of.
 func (f *file) show(v cache.ShownVersion) {
 	f.mu.Lock()
@@ -231,6 +237,9 @@ func (f *file) open(ctx context.Context, mode cache.OpenMode) (*cache.Handle, er
 }
 
 func (f *file) Getattr(ctx context.Context, fh fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	if an, ok := f.s.announcer.asks(ctx); ok {
+		return an.fileAttr(f, out)
+	}
 	a, err := f.attr(ctx, fh)
 	if err != nil {
 		return f.s.errnoFor("getattr", f.path(), err)

@@ -80,6 +80,11 @@ func (s *Server) dirMode() uint32 { return 0o777 &^ s.cfg.Umask }
 // child returns the inode for what is at name in the folder: the one that the
 // kernel has, unless that is of another file by now.
 func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.EntryOut) *fusefs.Inode {
+	return d.childFilled(ctx, name, a, out, (*file).fill)
+}
+
+// childFilled is child, with fill in place of file.fill.
+func (d *dir) childFilled(ctx context.Context, name string, a cache.Attr, out *fuse.EntryOut, fill func(*file, cache.Attr, uint64, *fuse.Attr)) *fusefs.Inode {
 	if ch := d.GetChild(name); ch != nil {
 		switch n := ch.Operations().(type) {
 		case *dir:
@@ -89,7 +94,7 @@ func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.En
 			}
 		case *file:
 			if !a.Dir && n.isOf(a) {
-				n.fill(a, ch.StableAttr().Ino, &out.Attr)
+				fill(n, a, ch.StableAttr().Ino, &out.Attr)
 				return ch
 			}
 		}
@@ -97,10 +102,12 @@ func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.En
 	ino := d.s.inodes.take(a.Key)
 	if a.Dir {
 		d.fill(a, ino, &out.Attr)
-		return d.NewInode(ctx, &dir{node: node{s: d.s}}, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino})
+		sub := &dir{node: node{s: d.s}}
+		d.s.inodes.keepDir(ino, sub)
+		return d.NewInode(ctx, sub, fusefs.StableAttr{Mode: syscall.S_IFDIR, Ino: ino})
 	}
 	f := &file{node: node{s: d.s}}
-	f.fill(a, ino, &out.Attr)
+	fill(f, a, ino, &out.Attr)
 	inode := d.NewInode(ctx, f, fusefs.StableAttr{Mode: syscall.S_IFREG, Ino: ino})
 	d.s.inodes.keep(f)
 	return inode

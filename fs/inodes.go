@@ -18,12 +18,15 @@ type inodes struct {
 	// mu guards the fields below.
 	mu       sync.Mutex
 	used     map[uint64]bool // inode numbers
+	dirs     map[uint64]*dir // by inode number
 	files    []*file         // in the order in which the kernel got to know them
 	trimming bool
 	trims    sync.WaitGroup
 }
 
-func newInodes(most int) *inodes { return &inodes{max: most, used: map[uint64]bool{1: true}} }
+func newInodes(most int) *inodes {
+	return &inodes{max: most, used: map[uint64]bool{1: true}, dirs: map[uint64]*dir{}}
+}
 
 // take returns the inode number for a key: always the same, unless that is in
 // use by another file that had the key before.
@@ -42,6 +45,45 @@ func (s *inodes) free(ino uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.used, ino)
+	delete(s.dirs, ino)
+}
+
+// keepDir notes a directory that the kernel learns of now.
+func (s *inodes) keepDir(ino uint64, d *dir) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirs[ino] = d
+}
+
+// dirsOf returns the directories among inode numbers, and those that the files among them are in.
+func (s *inodes) dirsOf(inos map[uint64]bool) map[*dir]bool {
+	found := map[*dir]bool{}
+	if len(inos) == 0 {
+		return found
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := 0
+	for ino := range inos {
+		if d := s.dirs[ino]; d != nil {
+			found[d] = true
+		} else if s.used[ino] {
+			files++
+		}
+	}
+	for _, f := range s.files {
+		if files == 0 {
+			break
+		}
+		if !inos[f.StableAttr().Ino] {
+			continue
+		}
+		if _, parent := f.Parent(); parent != nil { // else the kernel has forgotten it
+			files--
+			found[parent.Operations().(*dir)] = true
+		}
+	}
+	return found
 }
 
 // full reports whether a listing should not make more of them: names are shown

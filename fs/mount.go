@@ -11,6 +11,7 @@ package fs
 import (
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,6 +34,7 @@ type Config struct {
 	Debug      bool          // log every request of the kernel
 	Source     string        // shown by mount(8), as "s3share:team"
 	Options    []string      // handed on to mount(8)
+	Arrivals   bool          // tell programs that watch a directory what the other party does there
 	Health     func() string // of the connection to S3, in words; nil where nobody knows it
 	// Reason says in words why a file is not delivered; nil for the words of its error.
 	Reason func(outbox.Status) string
@@ -65,6 +67,7 @@ type Server struct {
 	inodes    *inodes
 	processes *process.Table
 	dev       atomic.Pointer[string] // see device
+	announcer *announcer             // nil where arrivals are not announced
 
 	loggedMu   sync.Mutex
 	lastNews   string // what was logged last of a failure
@@ -108,10 +111,15 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 			place = real
 		}
 	}
-	raw := rawFS{fusefs.NewNodeFS(&dir{node: node{s: s}}, opts)}
+	var raw fuse.RawFileSystem = rawFS{fusefs.NewNodeFS(&dir{node: node{s: s}}, opts)}
+	if cfg.Arrivals && runtime.GOOS == "linux" {
+		s.announcer = newAnnouncer(s, place)
+		raw = &arrivals{RawFileSystem: raw, a: s.announcer}
+	}
 	if s.fuse, err = fuse.NewServer(raw, mountpoint, &opts.MountOptions); err != nil {
 		return nil, err
 	}
+	closeDeviceOnExec(cfg.Logger)
 	go s.fuse.Serve()
 	if err := s.fuse.WaitMount(); err != nil {
 		return nil, err
@@ -120,6 +128,7 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 		s.dev.Store(&dev)
 		raiseReadAhead(dev, readAhead, cfg.Logger)
 	}
+	s.announcer.start()
 	return s, nil
 }
 
@@ -132,11 +141,15 @@ func (s *Server) device() string {
 }
 
 // Unmount ends the mount. The error is EBUSY while a program uses it.
-func (s *Server) Unmount() error { return s.fuse.Unmount() }
+func (s *Server) Unmount() error {
+	defer s.announcer.pause()() // it is a program that uses the mount
+	return s.fuse.Unmount()
+}
 
 // Wait returns when the mount has ended, by whomever.
 func (s *Server) Wait() {
 	s.fuse.Wait()
+	s.announcer.close()
 	s.inodes.trims.Wait()
 }
 

@@ -50,6 +50,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, answerAsDaemon(socket))
 		os.Exit(1)
 	}
+	if dir := os.Getenv(watchAs); dir != "" {
+		fmt.Fprintln(os.Stderr, sayEvents(dir))
+		os.Exit(1)
+	}
 	// Most of a test is waiting, so that more of them run than there are processors.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)

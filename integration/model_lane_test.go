@@ -121,6 +121,9 @@ func (l *lane) mount(x *exchange, g *gateway, by party, options []string) *mount
 	if err := m.start(filepath.Dir(m.dir)); err != nil {
 		l.t.Fatalf("mount: %v\n%s", err, m.log)
 	}
+	if !l.mode.faults && !l.mode.disk { // their rules count the requests of programs
+		watchTree(l.t, m.path(strings.TrimSuffix(delivery, "/")))
+	}
 	return m
 }
 

@@ -1,5 +1,7 @@
 package meta
 
+import "time"
+
 // After returns up to n objects that follow name in the listing of the folder
 // with this prefix, as far as it is known, of more than 0 and at most size bytes.
 // It asks S3 for nothing.
@@ -59,4 +61,20 @@ func (c *Cache) current(prefix string) *Listing {
 		return nil
 	}
 	return d.cur
+}
+
+// ListedSince reports whether List would return a complete listing for this age without a request.
+func (c *Cache) ListedSince(prefix string, maxAge time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.dirs.Peek(prefix)
+	if !ok {
+		return false
+	}
+	for _, l := range []*Listing{d.cur, d.next} {
+		if l != nil && l.usable(maxAge) && l.isComplete() {
+			return true
+		}
+	}
+	return false
 }

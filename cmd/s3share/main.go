@@ -22,12 +22,16 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/fs/arrival"
 )
 
 // version is what git describes, set by make with -X main.version.
 var version string
 
 func main() {
+	if arrival.IsHelper(os.Args) {
+		os.Exit(arrival.RunHelper())
+	}
 	hint.Version = version
 	daemon.KeepMemory()
 	args, fake := forMountHelper(os.Args[0], os.Args[1:])

@@ -53,6 +53,7 @@ type Settings struct {
 	LogFile    string   `toml:"log-file"`
 	Private    []string `toml:"private"`
 	Notices    bool     `toml:"notices"`
+	Arrivals   bool     `toml:"arrivals"`
 	Verbose    bool     `toml:"verbose"`
 
 	At     s3backend.Location `toml:"-"` // of the bucket, once it is found out
@@ -65,6 +66,7 @@ func Defaults() *Settings {
 	return &Settings{
 		Folders:   []string{"Submissions", "Delivery"},
 		Notices:   true,
+		Arrivals:  true,
 		CacheSize: 10 << 30,
 		Memory:    96 << 20,
 		UID:       uint32(os.Getuid()),
@@ -134,6 +136,7 @@ var settingTable = []setting{
 	{"log-file", "FILE", "where the log goes (default: the state directory; with -f, standard error)", pathField(func(s *Settings) *string { return &s.LogFile })},
 	{"private", "PATTERN", "names that stay on this machine, like *.bak, besides the built-in list; !PATTERN takes one off it; can be repeated", setPrivate},
 	{"notices", "", "", boolField(func(s *Settings) *bool { return &s.Notices })},
+	{"arrivals", "", "", boolField(func(s *Settings) *bool { return &s.Arrivals })},
 	{"verbose", "", "log every request", boolField(func(s *Settings) *bool { return &s.Verbose })},
 }
 

@@ -169,10 +169,20 @@ type State struct {
 	Path       string                `json:"path,omitempty"`   // what was asked about; Pending, Unresolved and File are limited to it
 	File       *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
 	Requests   map[string]int64      `json:"requests"`
-	Server     []s3backend.Ability   `json:"server,omitempty"` // what was learnt of the server
-	Limits     *Limits               `json:"limits,omitempty"` // absent where no daemon answers
+	Server     []s3backend.Ability   `json:"server,omitempty"`   // what was learnt of the server
+	Limits     *Limits               `json:"limits,omitempty"`   // absent where no daemon answers
+	Arrivals   *Arrivals             `json:"arrivals,omitempty"` // absent where they are not announced
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
+}
+
+// Arrivals is what a mount has told programs that watch its directories of the other party's
+// changes.
+type Arrivals struct {
+	Watched   int   `json:"watched"`   // directories
+	Announced int64 `json:"announced"` // changes since the mount began
+	Failed    int64 `json:"failed"`    // changes that could not be announced
+	Skipped   int64 `json:"skipped"`   // changes that were too many at once
 }
 
 // MarshalJSON writes the names of files as [jsonbytes.String] does.

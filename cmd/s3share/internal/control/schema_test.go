@@ -31,6 +31,7 @@ func full() State {
 		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByLine, Since: now},
 		Pending: []outbox.Status{file}, Unresolved: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
 		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
+		Arrivals:   &Arrivals{Watched: 1, Announced: 1, Failed: 1, Skipped: 1},
 		Limits:     &Limits{Upload: 1, Download: 1, Live: true},
 		Connection: &Connection{State: Online, Answered: now, Since: now, Words: words},
 	}

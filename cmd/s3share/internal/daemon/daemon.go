@@ -126,6 +126,7 @@ type fileCache interface {
 type mountServer interface {
 	Unmount() error
 	Wait()
+	Arrivals() (fs.ArrivalState, bool)
 }
 
 // newDaemon makes a daemon that has done nothing yet.
@@ -216,7 +217,7 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.registerOutbox()
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
-		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly,
+		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly, Arrivals: s.Arrivals,
 		Source: s.Source(), Options: s.Kernel, Health: d.health, Reason: d.reason, Logger: d.log,
 	})
 	if err != nil {

@@ -157,6 +157,11 @@ func (d *mountDaemon) state() control.State {
 		Limits:     d.limitState(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}
+	if d.server != nil { // of a mount
+		if a, ok := d.server.Arrivals(); ok {
+			st.Arrivals = &control.Arrivals{Watched: a.Watched, Announced: a.Announced, Failed: a.Failed, Skipped: a.Skipped}
+		}
+	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/fs"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -92,6 +93,8 @@ func (f *fakeMount) Unmount() error {
 }
 
 func (f *fakeMount) Wait() { <-f.gone }
+
+func (f *fakeMount) Arrivals() (st fs.ArrivalState, ok bool) { return st, false }
 
 // fakeBucket is one to which the connection is as known says.
 type fakeBucket struct{ known s3backend.Contact }

@@ -89,6 +89,21 @@ func LimitsText(l control.Limits) string {
 	return text
 }
 
+// arrivalsText says what programs were told of the other party's changes.
+func arrivalsText(a control.Arrivals) string {
+	watched, announced := fmt.Sprintf("%d directories", a.Watched), fmt.Sprintf("%d changes", a.Announced)
+	if a.Watched == 1 {
+		watched = "1 directory"
+	}
+	if a.Announced == 1 {
+		announced = "1 change"
+	}
+	if n := a.Failed + a.Skipped; n > 0 {
+		return fmt.Sprintf("arrivals: %s watched, %s announced, and %d not", watched, announced, n)
+	}
+	return fmt.Sprintf("arrivals: %s watched, %s announced", watched, announced)
+}
+
 // maxRows is how many files of a group a terminal shows.
 const maxRows = 8
 
@@ -128,6 +143,9 @@ func (p *Page) state(st *control.State, all bool, now time.Time) {
 	toDo(2, advice)
 	if l := st.Limits; l != nil && (l.Upload > 0 || l.Download > 0) {
 		p.Line(2, Span{"", "limited: " + LimitsText(*l)})
+	}
+	if a := st.Arrivals; a != nil && *a != (control.Arrivals{}) {
+		p.Line(2, Span{"", arrivalsText(*a)})
 	}
 	for _, g := range w.problems {
 		p.Line(2, Span{g.code, g.label + ":"}, Span{"", " " + g.reason})

@@ -1,0 +1,225 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/arrival"
+)
+
+// announcement is a change that the helper is told to make, and how its requests are answered: with
+// what is there already. No answer makes a request to S3, or changes anything.
+type announcement struct {
+	dir    *dir
+	change arrival.Changed
+	op     arrival.Op // may differ from the change's
+	attr   cache.Attr // of what is there now; of what was removed, nothing
+
+	// The helper makes one request at a time, each answered by another goroutine.
+
+	made     atomic.Bool         // the call has reached the point at which the name is there
+	askedDir atomic.Pointer[dir] // what the last GETATTR of a directory was of
+	standIn  atomic.Bool         // a lookup is to be answered with an inode that nothing else has
+}
+
+// maxTries is how often the helper tries a call: what the kernel has cached may have to be dropped.
+// maxDenied is how often it is refused: the permission bits that a program is shown at the same
+// moment may take the place of those that the helper was shown.
+const maxTries, maxDenied = 3, 50
+
+// announceOne has the helper make the call of one change.
+func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, attr cache.Attr) error {
+	d := w.d
+	an := &announcement{dir: d, change: c, op: c.Op, attr: attr}
+	attr.Dir = attr.Dir || c.Op == arrival.Rmdir
+	an.attr = attr
+	inUse := func() bool { f := d.file(c.Name); return f != nil && f.inUse() }
+	known := d.GetChild(c.Name) != nil
+	switch {
+	case c.Op == arrival.Rmdir:
+		// Else the kernel removes the inode that it has: a process may stand in it.
+		_ = d.NotifyEntry(c.Name)
+	case c.Op == arrival.Create && inUse():
+		an.op = arrival.Change
+	case c.Op == arrival.Create && d.s.modeOf(attr)&0o111 != 0:
+		an.op = arrival.Mknod // a file that is open for writing cannot be executed
+	case c.Op == arrival.Change && d.s.modeOf(attr)&0o111 != 0:
+		an.op = arrival.Touch
+	case c.Op == arrival.Mkdir && known:
+		an.op = arrival.Touch // a process may stand in it
+	}
+	if (an.op == arrival.Create || an.op == arrival.Mknod) && known {
+		_ = d.NotifyEntry(c.Name)
+	}
+	denied := 0
+	for try := 1; ; try++ {
+		errno, err := a.do(h, an)
+		if err != nil {
+			a.endHelper()
+			return err
+		}
+		if errno == 0 || !d.names.Current(c) {
+			return nil
+		}
+		if errno == syscall.EACCES && denied < maxDenied {
+			denied++
+			try--
+			time.Sleep(time.Duration(denied) * 10 * time.Microsecond)
+			continue
+		}
+		if try == maxTries {
+			return fmt.Errorf("the helper cannot announce it: %w", errno)
+		}
+		switch {
+		case errno == syscall.EEXIST && an.op == arrival.Mkdir:
+			an.op = arrival.Touch
+		case errno == syscall.EEXIST && inUse():
+			an.op = arrival.Change
+		case errno == syscall.ENOENT || errno == syscall.EEXIST:
+			_ = d.NotifyEntry(c.Name)
+		case an.op == arrival.Change:
+			an.op = arrival.Touch
+		}
+	}
+}
+
+// do has the helper make the call of an announcement.
+func (a *announcer) do(h *arrival.Helper, an *announcement) (syscall.Errno, error) {
+	an.made.Store(false)
+	a.current.Store(an)
+	defer a.current.Store(nil)
+	return h.Do(arrival.Call{Op: an.op, Dir: an.dir.path(), Name: an.change.Name, Mode: an.dir.s.modeOf(an.attr), Size: an.attr.Size})
+}
+
+// isHelper reports whether a request is the helper's.
+func (a *announcer) isHelper(pid uint32) bool {
+	h := a.helper.Load()
+	return h != nil && pid != 0 && h.PID() == pid
+}
+
+// asks returns the announcement that a request is part of; ok is true if it is the helper's. Then
+// a nil announcement is one of which the helper was not told.
+func (a *announcer) asks(ctx context.Context) (an *announcement, ok bool) {
+	if a == nil {
+		return nil, false
+	}
+	caller, ok := fuse.FromContext(ctx)
+	if !ok || !a.isHelper(caller.Pid) {
+		return nil, false
+	}
+	return a.current.Load(), true
+}
+
+// lookup answers a lookup of the helper.
+func (an *announcement) lookup(ctx context.Context, d *dir, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if an == nil {
+		return nil, syscall.EACCES
+	}
+	if on := an.onPath(d, name); on != nil {
+		a, err := d.s.cache.DirAttr(on.path())
+		if err != nil {
+			return nil, syscall.ENOENT
+		}
+		on.fill(a, on.StableAttr().Ino, &out.Attr)
+		return on.EmbeddedInode(), 0
+	}
+	if d != an.dir || name != an.change.Name {
+		return nil, syscall.EACCES
+	}
+	f := d.file(name)
+	switch an.op {
+	case arrival.Create, arrival.Mknod, arrival.Mkdir:
+		if !an.made.Load() {
+			return nil, syscall.ENOENT
+		}
+	case arrival.Remove:
+		if f == nil {
+			an.standIn.Store(true)
+			return nil, syscall.ENOENT
+		}
+		an.fillFile(f, &out.Attr)
+		return f.EmbeddedInode(), 0
+	case arrival.Rmdir:
+		an.standIn.Store(true)
+		return nil, syscall.ENOENT
+	}
+	a := an.attr
+	if f != nil {
+		if cur := f.current(); cur != nil && cur.Attr().ETag == a.ETag {
+			a = cur.Attr()
+		}
+	}
+	return d.childFilled(ctx, name, a, out, (*file).fillUnseen), 0
+}
+
+// onPath returns the directory of this name in d, if the announcement is in it or below.
+func (an *announcement) onPath(d *dir, name string) *dir {
+	for on := an.dir; ; {
+		as, parent := on.Parent()
+		if parent == nil {
+			return nil
+		}
+		above := parent.Operations().(*dir)
+		if above == d && as == name {
+			return on
+		}
+		on = above
+	}
+}
+
+// fillFile writes the attributes of a file, those that the kernel has: of the version that is open,
+// or of the one that is announced.
+func (an *announcement) fillFile(f *file, out *fuse.Attr) {
+	a := an.attr
+	if cur := f.current(); cur != nil {
+		a = cur.Attr()
+	}
+	f.fillUnseen(a, f.StableAttr().Ino, out)
+}
+
+// dirAttr answers a GETATTR of the helper. It alone may write into the directory, whatever the
+// policy grants: that it writes nothing is known.
+func (an *announcement) dirAttr(d *dir, out *fuse.AttrOut) syscall.Errno {
+	if an == nil {
+		return syscall.EACCES
+	}
+	a, err := d.s.cache.DirAttr(d.path())
+	if err != nil {
+		return syscall.ENOENT
+	}
+	d.fill(a, d.StableAttr().Ino, &out.Attr)
+	an.askedDir.Store(d)
+	if d == an.dir {
+		out.Mode |= 0o777
+	}
+	return 0
+}
+
+// fileAttr is dirAttr for a file.
+func (an *announcement) fileAttr(f *file, out *fuse.AttrOut) syscall.Errno {
+	if an == nil {
+		return syscall.EACCES
+	}
+	if name, parent := f.Parent(); parent == nil || parent.Operations() != fusefs.InodeEmbedder(an.dir) || name != an.change.Name {
+		return syscall.EACCES
+	}
+	an.fillFile(f, &out.Attr)
+	if an.op == arrival.Change && !an.made.Load() {
+		out.Mode |= 0o222
+	}
+	return 0
+}
+
+// modeOf is the permission bits that are shown of a.
+func (s *Server) modeOf(a cache.Attr) uint32 {
+	var out fuse.Attr
+	(&node{s: s}).fill(a, 0, &out)
+	return out.Mode & 0o777
+}

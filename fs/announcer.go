@@ -1,0 +1,324 @@
+package fs
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/fs/arrival"
+)
+
+// A directory that somebody watches is listed again and again: every shortestPause while programs
+// open it or something changes there, and less often the longer it is quiet, down to longestPause.
+// That many requests of a listing cost: see docs/arrivals.md, which has the price.
+const (
+	shortestPause = time.Second
+	longestPause  = 5 * time.Second
+	// quietShare is the part of the time in which nothing happened that lies between two listings.
+	quietShare = 100
+	// fewWatched is how many quiet directories are listed every longestPause. With more, it is
+	// longer.
+	fewWatched = 4
+	// maxListings bounds the requests of all listings a second, but for a few at first.
+	maxListings, firstListings = 2, 10
+	// seedAge is how old the listing may be by which a directory is known when a watch of it is
+	// found: programs have seen no later one.
+	seedAge = time.Minute
+	// listDeadline bounds one listing.
+	listDeadline = 30 * time.Second
+
+	// maxNames bounds the names that are remembered of all watched directories, and maxChanges what
+	// is announced after one listing.
+	maxNames   = 200_000
+	maxChanges = 20_000
+	// changesASecond and firstChanges bound the announcements: some 200 µs of processor time each.
+	changesASecond, firstChanges = 2000, 2000
+	// callsInARow is how many calls the helper makes before it closes the directory, and the mount
+	// can be undone.
+	callsInARow = 64
+	// helperIdle is how long the helper is kept without work.
+	helperIdle = 30 * time.Second
+
+	// scanDelay lies between a request of a program, which may be about to watch a directory, and
+	// the look for watches; scanPause, or scanShare times what a look takes, between two looks.
+	scanDelay = 50 * time.Millisecond
+	scanPause = time.Second
+	scanShare = 100
+	// scanAnyway is when watches are looked for again if no program has asked for anything: some
+	// may have ended.
+	scanAnyway = 30 * time.Second
+)
+
+// ArrivalState is what is known of the announcements.
+type ArrivalState struct {
+	Watched   int   // directories
+	Announced int64 // changes, since the mount began
+	Failed    int64 // changes that were not announced: the helper, or a call of it, has failed
+	Skipped   int64 // changes that were not announced, since there were too many
+}
+
+// announcer tells the kernel, and so the programs that watch directories of the mount, of what the
+// other party does there. One goroutine does all of it. Nil is an announcer that does nothing.
+type announcer struct {
+	s          *Server
+	mountpoint string
+	ctx        context.Context
+	cancel     context.CancelFunc
+	done       chan struct{}
+
+	requests atomic.Uint64 // of programs that may lead to a watch
+	waiting  atomic.Bool   // for the next of them
+	wake     chan struct{}
+
+	helper  atomic.Pointer[arrival.Helper] // nil for none
+	current atomic.Pointer[announcement]   // that the helper works at; nil for none
+	used    time.Time                      // when the helper was used last
+	retry   time.Time                      // when a helper that could not be started is tried again
+
+	// calls is held while the helper has something of the mount open.
+	calls   sync.Mutex
+	pausing atomic.Int32
+
+	listings *rate.Limiter
+	pace     *rate.Limiter
+	moves    atomic.Int64 // renames of directories that have begun or ended
+	movesNow atomic.Int64 // and those in progress
+
+	// reticent has the inode numbers of directories whose attributes the kernel must not keep: it is
+	// shown others for the helper.
+	reticent sync.Map
+
+	// mu guards the field below.
+	mu      sync.Mutex
+	watched map[*dir]*watch
+
+	announced, failed, skipped atomic.Int64
+}
+
+// watch is a directory that somebody watches. But for active, it is the goroutine's.
+type watch struct {
+	d      *dir
+	active atomic.Int64 // when a program opened it, or something changed, last: nanoseconds since 1970
+	next   time.Time    // when it is listed again
+	large  bool         // it has too many names
+}
+
+func newAnnouncer(s *Server, mountpoint string) *announcer {
+	a := &announcer{
+		s: s, mountpoint: mountpoint, done: make(chan struct{}), wake: make(chan struct{}, 1), watched: map[*dir]*watch{},
+		listings: rate.NewLimiter(maxListings, firstListings), pace: rate.NewLimiter(changesASecond, firstChanges),
+	}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
+}
+
+func (a *announcer) start() {
+	if a != nil {
+		go a.run()
+	}
+}
+
+// close ends the announcements and waits for that.
+func (a *announcer) close() {
+	if a == nil {
+		return
+	}
+	a.cancel()
+	if h := a.helper.Load(); h != nil {
+		h.Close()
+	}
+	<-a.done
+}
+
+// pause keeps the helper from using the mount until resume is called. It does not wait longer than
+// a second: a program may hold up the helper.
+func (a *announcer) pause() (resume func()) {
+	if a == nil {
+		return func() {}
+	}
+	a.pausing.Add(1)
+	for deadline := time.Now().Add(time.Second); !a.calls.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			if h := a.helper.Load(); h != nil {
+				h.Close()
+			}
+			return func() { a.pausing.Add(-1) }
+		}
+	}
+	return func() {
+		a.calls.Unlock()
+		a.pausing.Add(-1)
+	}
+}
+
+// Arrivals returns what is known of the announcements; ok is false where there are none.
+func (s *Server) Arrivals() (st ArrivalState, ok bool) {
+	a := s.announcer
+	if a == nil {
+		return st, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return ArrivalState{Watched: len(a.watched), Announced: a.announced.Load(), Failed: a.failed.Load(), Skipped: a.skipped.Load()}, true
+}
+
+// asked notes a request of a program.
+func (a *announcer) asked() {
+	a.requests.Add(1)
+	if a.waiting.CompareAndSwap(true, false) {
+		select {
+		case a.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// opened notes that a program has opened a directory.
+func (a *announcer) opened(d *dir) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w := a.watched[d]; w != nil {
+		w.active.Store(time.Now().UnixNano())
+	}
+}
+
+// changing notes that a program begins to change a name; the result notes how that has ended.
+func (d *dir) changing(name string, then arrival.Outcome) (ended func(*syscall.Errno)) {
+	if d.s.announcer == nil {
+		return func(*syscall.Errno) {}
+	}
+	d.names.Begin(name)
+	return func(n *syscall.Errno) {
+		if *n != 0 {
+			then = arrival.Unchanged
+		}
+		d.names.End(name, then)
+	}
+}
+
+// moving is changing for a rename.
+func (d *dir) moving(name string, to *dir, newName string) (ended func(*syscall.Errno)) {
+	a := d.s.announcer
+	if a == nil {
+		return func(*syscall.Errno) {}
+	}
+	then := arrival.File
+	ch := d.GetChild(name)
+	dir := ch != nil && ch.IsDir()
+	if dir {
+		then = arrival.Directory
+		a.moves.Add(1)
+		a.movesNow.Add(1)
+	}
+	old, dest := d.changing(name, arrival.Absent), to.changing(newName, then)
+	return func(n *syscall.Errno) {
+		if dir {
+			a.moves.Add(1)
+			a.movesNow.Add(-1)
+		}
+		old(n)
+		dest(n)
+	}
+}
+
+// announce has the helper make the call of each change.
+func (a *announcer) announce(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
+	defer a.show(w.d)()
+	for len(changes) > 0 && a.ctx.Err() == nil {
+		n := min(callsInARow, len(changes))
+		if a.pace.WaitN(a.ctx, n) != nil {
+			return
+		}
+		a.announceFew(w, changes[:n], attrs)
+		changes = changes[n:]
+		for a.pausing.Load() > 0 && a.ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// show has the kernel ask anew for the attributes of a directory in which nobody may write, as long
+// as the helper, which may, is shown others.
+func (a *announcer) show(d *dir) (ended func()) {
+	attr, err := a.s.cache.DirAttr(d.path())
+	if err != nil || d.s.modeOf(attr)&0o200 != 0 {
+		return func() {}
+	}
+	ino := d.StableAttr().Ino
+	a.reticent.Store(ino, true)
+	_ = d.NotifyContent(-1, 0) // the attributes alone; the kernel may have none
+	return func() { a.reticent.Delete(ino) }
+}
+
+func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	for i, c := range changes {
+		if a.pausing.Load() > 0 && i > 0 {
+			a.failed.Add(int64(len(changes) - i)) // the mount is being undone
+			break
+		}
+		if !w.d.names.Current(c) {
+			continue
+		}
+		h := a.ensureHelper()
+		if h == nil {
+			a.failed.Add(int64(len(changes) - i))
+			return
+		}
+		if err := a.announceOne(h, w, c, attrs[c.Name]); err != nil {
+			a.failed.Add(1)
+			a.s.log.Debug("an arrival was not announced", "name", w.d.join(c.Name), "err", err)
+			continue
+		}
+		a.announced.Add(1)
+	}
+	if h := a.helper.Load(); h != nil && h.Rest() != nil {
+		a.endHelper()
+	}
+	a.used = time.Now()
+}
+
+// ensureHelper returns the helper, started if need be; nil if that fails, for a minute.
+func (a *announcer) ensureHelper() *arrival.Helper {
+	if h := a.helper.Load(); h != nil {
+		if h.PID() != 0 {
+			return h
+		}
+		a.endHelper()
+	}
+	if time.Now().Before(a.retry) || a.ctx.Err() != nil {
+		return nil
+	}
+	h, err := arrival.Start(a.mountpoint, a.s.device())
+	if err != nil {
+		a.s.log.Warn("programs that watch a directory are not told of arrivals", "err", err)
+		a.retry = time.Now().Add(time.Minute)
+		return nil
+	}
+	a.helper.Store(h)
+	if a.ctx.Err() != nil { // close has not seen it
+		h.Close()
+	}
+	return h
+}
+
+func (a *announcer) endHelper() {
+	if h := a.helper.Swap(nil); h != nil {
+		h.Close()
+	}
+}
+
+func (a *announcer) endIdleHelper() {
+	if a.helper.Load() != nil && time.Since(a.used) >= helperIdle {
+		a.endHelper()
+	}
+}

@@ -1,0 +1,264 @@
+package arrival
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+)
+
+// Op is a call of the helper.
+type Op uint8
+
+const (
+	Create Op = iota + 1 // of a file: events CREATE, OPEN and CLOSE_WRITE
+	Mknod                // of a file that may be executed: CREATE
+	Change               // of a file's content: OPEN, MODIFY and CLOSE_WRITE
+	Touch                // of attributes: ATTRIB
+	Remove               // of a file: DELETE
+	Mkdir
+	Rmdir
+	done // closes the directory of the calls before
+)
+
+// Entry is a name that a directory has now.
+type Entry struct {
+	Name    string
+	Dir     bool
+	Version string // of a file: its ETag
+	Pending bool   // it is being written here, or waits for delivery
+	Ours    bool   // the version was delivered from here
+}
+
+// Changed is a change that the watchers of a directory do not know of.
+type Changed struct {
+	Op   Op
+	Name string
+	seq  uint64
+}
+
+// Outcome is what an operation of a program has made of a name.
+type Outcome uint8
+
+const (
+	Unchanged Outcome = iota
+	Absent
+	File
+	Directory
+)
+
+// Names are the names of one directory as those who watch it know them: as it was when they
+// began, with what programs here did since, and with what was announced. The zero Names knows
+// nothing until the first look. All methods may be called concurrently.
+type Names struct {
+	// mu guards the fields below.
+	mu     sync.Mutex
+	seeded bool
+	known  map[string]state
+	busy   map[string]int // operations of programs in progress, by name
+	// touched has the names of such operations since the look in progress began, with true if one
+	// has changed the name and ended. It is nil between looks.
+	touched map[string]bool
+	removed map[string]uint64 // the numbers of the removals that the last look has found
+	looks   uint64
+	seq     uint64
+}
+
+// state is what is known of a name.
+type state struct {
+	dir     bool
+	version uint64 // hash of the ETag; writtenHere for whatever a program here has written
+	seq     uint64 // of the last change
+	look    uint64 // that has seen the name last
+}
+
+const writtenHere = 0
+
+var seed = maphash.MakeSeed()
+
+func hashOf(version string) uint64 { return maphash.String(seed, version) | 1 }
+
+// Begin notes that a program begins an operation on a name: until End, no change of it is
+// announced.
+func (n *Names) Begin(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy == nil {
+		n.busy = map[string]int{}
+	}
+	n.busy[name]++
+	if _, ok := n.touched[name]; !ok && n.touched != nil {
+		n.touched[name] = false
+	}
+}
+
+// End notes how the operation has ended. The kernel has told, or tells, the watchers.
+func (n *Names) End(name string, is Outcome) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy[name]--; n.busy[name] <= 0 {
+		delete(n.busy, name)
+	}
+	if n.known == nil {
+		return
+	}
+	if n.touched != nil && is != Unchanged {
+		n.touched[name] = true
+	}
+	switch is {
+	case Absent:
+		delete(n.known, name)
+		delete(n.removed, name)
+	case File, Directory:
+		delete(n.removed, name)
+		n.seq++
+		n.known[name] = state{dir: is == Directory, version: writtenHere, seq: n.seq, look: n.looks}
+	}
+}
+
+// Reset forgets all names: the next look takes what it sees for known.
+func (n *Names) Reset() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seeded, n.known = false, nil
+}
+
+// Len returns how many names are known.
+func (n *Names) Len() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.known)
+}
+
+// Current reports whether a change is still to be announced: no program has done anything to
+// the name since.
+func (n *Names) Current(c Changed) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.currentLocked(c)
+}
+
+func (n *Names) currentLocked(c Changed) bool {
+	s, ok := n.known[c.Name]
+	switch {
+	case n.busy[c.Name] > 0 || !n.seeded:
+		return false
+	case c.Op == Remove || c.Op == Rmdir:
+		return n.removed[c.Name] == c.seq
+	}
+	return ok && s.seq == c.seq
+}
+
+// Look is one reading of a directory. One is in progress at a time.
+type Look struct {
+	n       *Names
+	first   bool
+	changes []Changed
+	gone    []Changed
+	before  map[string]state // of the names in changes that were known
+}
+
+// Look begins to compare what is known with what is there.
+func (n *Names) Look() *Look {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.looks++
+	n.touched, n.removed = map[string]bool{}, map[string]uint64{}
+	l := &Look{n: n, first: !n.seeded, before: map[string]state{}}
+	if l.first {
+		n.known = map[string]state{}
+	}
+	for name := range n.busy {
+		n.touched[name] = false
+	}
+	return l
+}
+
+// See takes an entry, and reports whether it is news.
+func (l *Look) See(e Entry) bool {
+	n := l.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s, ok := n.known[e.Name]
+	version := uint64(writtenHere)
+	if !e.Pending && !e.Dir {
+		version = hashOf(e.Version)
+	}
+	ended, touched := n.touched[e.Name]
+	switch {
+	case ended, touched && !l.first:
+		return false // End keeps its names
+	case l.first, ok && s.dir == e.Dir && (e.Ours || e.Dir || s.version == writtenHere || version == writtenHere || s.version == version):
+		s.dir, s.version, s.look = e.Dir, version, n.looks
+		n.known[e.Name] = s
+		return false
+	case !ok && e.Pending && !e.Dir:
+		return false // the kernel knows of it, or it is told once it is delivered
+	}
+	n.seq++
+	op := Create
+	switch {
+	case e.Dir:
+		op = Mkdir
+	case ok && !s.dir:
+		op = Change
+	}
+	if ok && s.dir != e.Dir {
+		l.removeLocked(e.Name, s.dir)
+	}
+	if ok {
+		l.before[e.Name] = s
+	}
+	n.known[e.Name] = state{dir: e.Dir, version: version, seq: n.seq, look: n.looks}
+	l.changes = append(l.changes, Changed{Op: op, Name: e.Name, seq: n.seq})
+	return true
+}
+
+// removeLocked notes a removal with the present number.
+func (l *Look) removeLocked(name string, dir bool) {
+	op := Remove
+	if dir {
+		op = Rmdir
+	}
+	l.n.removed[name] = l.n.seq
+	l.gone = append(l.gone, Changed{Op: op, Name: name, seq: l.n.seq})
+}
+
+// End ends a look that has seen all entries, and returns what to announce, removals first. From
+// now on the names count as known.
+func (l *Look) End() []Changed {
+	n := l.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, s := range n.known {
+		if _, touched := n.touched[name]; !touched && s.look != n.looks {
+			delete(n.known, name)
+			n.seq++
+			l.removeLocked(name, s.dir)
+		}
+	}
+	n.touched, n.seeded = nil, true
+	return slices.DeleteFunc(append(l.gone, l.changes...), func(c Changed) bool { return !n.currentLocked(c) })
+}
+
+// Abandon ends a look that could not see all entries: it has found nothing, and the next one finds
+// it again.
+func (l *Look) Abandon() {
+	n := l.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.touched = nil
+	if l.first {
+		n.known = nil
+		return
+	}
+	for _, c := range l.changes {
+		if s := n.known[c.Name]; s.seq != c.seq {
+			continue // a program has changed it since
+		}
+		if s, ok := l.before[c.Name]; ok {
+			n.known[c.Name] = s
+		} else {
+			delete(n.known, c.Name)
+		}
+	}
+}
