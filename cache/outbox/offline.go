@@ -64,7 +64,8 @@ func (it *Item) reachable() {
 	it.scheduleOrParkLocked(0)
 }
 
-// pause returns after a time, or as soon as S3 can be reached again or a suspension ends. Its error is ctx's.
+// pause returns after a time, or as soon as S3 can be reached again or a suspension ends. Its
+// error is ctx's.
 func (o *Outbox) pause(ctx context.Context, d time.Duration) error {
 	o.mu.Lock()
 	back := o.back
