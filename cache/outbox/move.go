@@ -191,8 +191,8 @@ func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 	if err != nil && m.replacesNothing(ctx, i, err) {
 		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(s3backend.Object{}))
 	}
-	if err != nil && s3backend.Ambiguous(err) {
-		if there, ok := m.o.findCopy(ctx, mv.From, mv.To); ok {
+	if s3backend.Ambiguous(err) || isKind(err, s3backend.Stale) {
+		if there, ok := m.o.findCopy(ctx, mv.From, mv.To, s3backend.Ambiguous(err)); ok {
 			obj, err = there, nil
 		}
 	}
@@ -248,7 +248,7 @@ func (m *moveOperation) finish(left *StayedError) {
 func (m *moveOperation) takeBack() {
 	for i, mv := range m.moves {
 		if m.unsure[i] {
-			m.made[i], _ = m.o.findCopy(m.o.ctx, mv.From, mv.To)
+			m.made[i], _ = m.o.findCopy(m.o.ctx, mv.From, mv.To, true)
 		}
 	}
 	if err := journal.Append(m.log, journal.Record{Op: journal.OpTakeBack}); err != nil {
@@ -311,17 +311,19 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 	return nil
 }
 
-// findCopy reports whether the key to has a copy of the version from, and returns it: an object
-// with the same ETag, and so the same bytes, or with the same commit ID, which a copy has of its
-// original. If in doubt, it is none, and the original stays. Size and time are no proof: two
-// parties may have unpacked the same archive.
-func (o *Outbox) findCopy(ctx context.Context, from s3backend.Object,
-	to string) (s3backend.Object, bool) {
+// findCopy reports whether the key to has a copy of the version from, of which the request has
+// failed, and returns it. If the reply is lost, that is an object with the same ETag, and so the
+// same bytes, or with the same commit ID, which a copy has of its original. If S3 has refused the
+// request since there is an object, it is one with the same commit ID: something between here and
+// S3 may have sent the request twice. If in doubt, it is none, and the original stays. Size and
+// time are no proof: two parties may have unpacked the same archive.
+func (o *Outbox) findCopy(ctx context.Context, from s3backend.Object, to string,
+	lost bool) (s3backend.Object, bool) {
 	there, err := o.current(ctx, to)
 	if err != nil || there.ETag == "" || there.Size != from.Size {
 		return s3backend.Object{}, false
 	}
-	if there.ETag == from.ETag {
+	if there.ETag == from.ETag && lost {
 		return there, true
 	}
 	// A copy of what was uploaded by parts has another ETag.

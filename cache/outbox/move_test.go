@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -315,5 +316,61 @@ func TestMoveLeavesBehindWhatCannotBeCopied(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestMoveOfACopySentTwice has something on the way to S3 send a copy twice, so that the reply is
+// that the key is taken. The commit ID shows that it is ours. Equal bytes do not: the other
+// party's object stays, and so does ours.
+func TestMoveOfACopySentTwice(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		twice      bool
+		id, theirs string // commit IDs; "" for none
+		moved      bool
+	}{
+		{"sent twice", true, "id", "", true},
+		{"sent twice, without an ID", true, "", "", false},
+		{"theirs, of equal bytes", false, "id", "", false},
+		{"theirs, of equal bytes with an ID", false, "id", "another", false},
+		{"theirs, neither with an ID", false, "", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fault := func(b buckettest.S3) buckettest.S3 {
+				if !tt.twice {
+					return b
+				}
+				twice := func(_ context.Context, _, _ string, send func() error) error {
+					return errors.Join(send(), send())
+				}
+				return buckettest.Faults(b, buckettest.Rule{Op: buckettest.Copy, Times: 1, Do: twice})
+			}
+			header := func(id string) *s3backend.Header {
+				if id == "" {
+					return nil
+				}
+				return &s3backend.Header{User: map[string]string{metaCommit: id}}
+			}
+			bubble(t, Config{}, fault, func(r *rig) {
+				from := r.b.Store("Delivery/old", []byte("data"), header(tt.id))
+				if !tt.twice {
+					r.b.Store("Delivery/new", []byte("data"), header(tt.theirs))
+				}
+				_, err := r.Move(r.Context(), []Move{{From: from, To: "Delivery/new"}}, nil)
+				r.drain()
+				if tt.moved {
+					if err != nil {
+						r.Error(err)
+					}
+					r.wantKeys("Delivery/new")
+				} else {
+					if !errors.Is(err, s3backend.Stale) {
+						r.Errorf("Move = %v, want that the name is taken", err)
+					}
+					r.wantKeys("Delivery/new", "Delivery/old")
+				}
+				r.wantNothing()
+			})
+		})
 	}
 }

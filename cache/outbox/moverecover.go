@@ -153,7 +153,7 @@ func (o *Outbox) redoOnce(m *recoveredMove) error {
 			return err
 		}
 		there = made
-	} else if _, ours := o.findCopy(o.ctx, m.From.Object(), m.To); !ours {
+	} else if _, ours := o.findCopy(o.ctx, m.From.Object(), m.To, true); !ours {
 		if now, err := o.current(o.ctx, m.From.Key); err != nil || now.ETag != m.From.ETag {
 			return err // the original was removed or replaced: there is no more to do
 		}
@@ -183,7 +183,7 @@ func (o *Outbox) undo(m *recoveredMove) error {
 	if err != nil || now.ETag != m.From.ETag {
 		return err // the copy may be all that is left
 	}
-	there, ours := o.findCopy(o.ctx, m.From.Object(), m.To)
+	there, ours := o.findCopy(o.ctx, m.From.Object(), m.To, true)
 	if ours && (m.Over == nil || m.Freed) {
 		there.Key = m.To
 		o.removeVersion(there)

@@ -43,7 +43,7 @@ func (a *commitAttempt) isCopy(ctx context.Context) bool {
 	copies := a.it.copies
 	a.it.mu.Unlock()
 	for _, from := range copies {
-		if _, ours := a.it.o.findCopy(ctx, from, a.key); ours {
+		if _, ours := a.it.o.findCopy(ctx, from, a.key, true); ours {
 			return true
 		}
 	}
