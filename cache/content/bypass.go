@@ -28,24 +28,27 @@ func (r *Reader) bypassLocked(ctx context.Context, q *sequence, p []byte, off in
 	if q != nil || len(p) > maxBypass || r.v.obj.Size <= prefetch.MinWindow {
 		return false, nil
 	}
-	end := off + int64(len(p))
-	if r.allOnDiskLocked(off, end) {
+	from, to := off/blockSize, diskcache.BlocksIn(off+int64(len(p)))
+	switch r.v.stateOf(from, to) {
+	case prefetch.OnDisk:
 		return r.readDiskLocked(p, off), nil
-	}
-	if r.takeStreamLocked(off, end) {
-		return true, r.fetchBypassLocked(ctx, p, off)
+	case prefetch.Missing:
+		if r.takeStreamLocked(from, to) {
+			return true, r.fetchBypassLocked(ctx, p, off)
+		}
 	}
 	return false, nil
 }
 
-// allOnDiskLocked reports whether all of [off, end) is in the disk cache, and none in memory.
-func (r *Reader) allOnDiskLocked(off, end int64) bool {
-	for i := off / blockSize; i < diskcache.BlocksIn(end); i++ {
-		if r.v.blocks[i] != nil || !r.v.onDisk(i) {
-			return false
+// stateOf is the State of all blocks [from, to); Here if they are not in the same one.
+func (v *version) stateOf(from, to int64) prefetch.State {
+	first := v.State(from)
+	for i := from + 1; i < to; i++ {
+		if v.State(i) != first {
+			return prefetch.Here
 		}
 	}
-	return true
+	return first
 }
 
 // readDiskLocked fills p from the disk cache, and reports whether it could. If not, the blocks are
@@ -65,16 +68,15 @@ func (r *Reader) readDiskLocked(p []byte, off int64) bool {
 	return true
 }
 
-// takeStreamLocked reports whether a read of [off, end) is to be one request of its own, and takes
-// a stream for it if so.
-func (r *Reader) takeStreamLocked(off, end int64) bool {
+// takeStreamLocked reports whether a read of the blocks [from, to), which are missing, is to be one
+// request of its own, and takes a stream for it if so.
+func (r *Reader) takeStreamLocked(from, to int64) bool {
 	c, v := r.c, r.v
 	if c.running >= c.streams || len(c.pending) > 0 {
 		return false
 	}
-	from, to := off/blockSize, diskcache.BlocksIn(end)
 	for i := from; i < to; i++ {
-		if v.blocks[i] != nil || v.onDisk(i) || slices.Contains(v.bypassed, i) {
+		if slices.Contains(v.bypassed, i) {
 			return false
 		}
 	}

@@ -217,10 +217,11 @@ func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	obj, err := it.o.bucket.Put(ctx, key, strings.NewReader(""), 0, nil,
 		s3backend.Condition{IfNoneMatch: true})
 	if refused := err; isKind(refused, s3backend.Stale) {
-		var there s3backend.Object
-		if there, err = it.o.current(ctx, key); err == nil && there.ETag == "" {
+		obj, err = it.o.current(ctx, key)
+		if err == nil && obj.ETag == "" {
 			err = contradiction(refused)
 		}
+		obj = s3backend.Object{} // whose it is does not matter
 	}
 	if s3backend.Ambiguous(err) {
 		it.mu.Lock()

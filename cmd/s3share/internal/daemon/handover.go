@@ -58,16 +58,15 @@ func (d *mountDaemon) lockStateDir(ctx context.Context) (*os.File, error) {
 	if wait == 0 {
 		return nil, err
 	}
-	holder := used.Holder.PID
-	for ctx, cancel := context.WithTimeout(ctx, wait); ; {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for holder := used.Holder.PID; ; {
 		f, used, err = try()
 		if used == nil || used.Holder.PID != 0 && used.Holder.PID != holder {
-			cancel()
 			return f, err
 		}
 		select {
 		case <-ctx.Done():
-			cancel()
 			return nil, err
 		case <-time.After(handoverPoll):
 		}
