@@ -13,20 +13,24 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
+// failPutsUntil has each PutObject fail with err until mended is set.
+func failPutsUntil(mended *atomic.Bool, err error) func(buckettest.S3) buckettest.S3 {
+	return func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, buckettest.Put, func() error {
+			if mended.Load() {
+				return nil
+			}
+			return err
+		})
+	}
+}
+
 // TestDeniedFileIsBlocked is a policy that refuses a file until its owner mends it.
 func TestDeniedFileIsBlocked(t *testing.T) {
 	for _, kind := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge} {
 		t.Run(kind.Error(), func(t *testing.T) {
 			var mended atomic.Bool
-			fault := func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Answer(b, buckettest.Put, func() error {
-					if mended.Load() {
-						return nil
-					}
-					return kind
-				})
-			}
-			bubble(t, Config{}, fault, func(r *rig) {
+			bubble(t, Config{}, failPutsUntil(&mended, kind), func(r *rig) {
 				it := r.create("Delivery/a", []byte("data"))
 				r.done(it)
 				var left *LeftError

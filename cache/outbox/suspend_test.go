@@ -200,15 +200,7 @@ func TestFailedFilesGoOnAfterASuspension(t *testing.T) {
 	for _, failure := range []error{s3backend.Denied, s3backend.Busy, s3backend.BadLogin, io.ErrUnexpectedEOF} {
 		t.Run(failure.Error(), func(t *testing.T) {
 			var mended atomic.Bool
-			fault := func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Answer(b, buckettest.Put, func() error {
-					if mended.Load() {
-						return nil
-					}
-					return failure
-				})
-			}
-			bubble(t, Config{}, fault, func(r *rig) {
+			bubble(t, Config{}, failPutsUntil(&mended, failure), func(r *rig) {
 				r.done(r.create("Delivery/a", []byte("data")))
 				time.Sleep(time.Minute)
 				r.Suspend(&SuspendedError{Since: time.Now()})

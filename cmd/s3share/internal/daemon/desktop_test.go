@@ -24,8 +24,8 @@ func (d desktop) Notify(_ string, _ uint32, _, summary, body string, _ []string,
 	return 1, nil
 }
 
-// newDesktop starts a session bus of the test's own, with a desktop on it.
-func newDesktop(t *testing.T) desktop {
+// startBus starts a bus for this test, on which anybody may have any name, and returns its address.
+func startBus(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	testhome.Need(t, "dbus-daemon", err == nil, "no dbus-daemon")
@@ -45,7 +45,13 @@ func newDesktop(t *testing.T) desktop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = strings.TrimSpace(address)
+	return strings.TrimSpace(address)
+}
+
+// newDesktop starts a session bus of the test's own, with a desktop on it.
+func newDesktop(t *testing.T) desktop {
+	t.Helper()
+	address := startBus(t)
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
 	conn, err := dbus.Connect(address)
 	if err != nil {

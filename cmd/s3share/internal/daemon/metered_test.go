@@ -1,13 +1,7 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +56,7 @@ func TestOnlyAMeteredLineIs(t *testing.T) {
 
 // TestMeteredIsFollowedLive has a NetworkManager come, change its mind and go, on a bus of its own.
 func TestMeteredIsFollowedLive(t *testing.T) {
-	bus := privateBus(t)
+	bus := startBus(t)
 	connect := func(ctx context.Context) (*dbus.Conn, error) { return dbus.Connect(bus, dbus.WithContext(ctx)) }
 	states := make(chan bool, 64)
 	stop := keepMetered(connect, func(metered bool) { states <- metered })
@@ -103,41 +97,4 @@ func TestMeteredIsFollowedLive(t *testing.T) {
 	}
 	manager.Close()
 	expect(false)
-}
-
-// privateBus starts a bus for this test, and returns its address.
-func privateBus(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("dbus-daemon")
-	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("S3SHARE_NEED"), ","), "dbus-daemon") {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "bus.conf")
-	text := `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><listen>unix:dir=` + dir + `</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "--config-file="+config, "--nofork", "--print-address")
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(address)
 }
