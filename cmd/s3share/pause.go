@@ -121,7 +121,7 @@ func setPause(ctx context.Context, p control.Target, pause bool) (a control.Paus
 	return a, err
 }
 
-// pauseText says what was done.
+// pauseText is a line about what a pause or its end has done.
 func pauseText(p control.Target, a control.PauseAnswer) string {
 	waits := ui.Count(a.Files, "file") + " wait"
 	switch {

@@ -1,7 +1,7 @@
 // Package multipart sends one file to S3 by a multipart upload, while it is still being written
 // or when it is committed.
 //
-// A [File] says what is sent: its staged [Content], the version that it was made from, and its
+// A [File] is what is sent: its staged [Content], the version that it was made from, and its
 // [Owner], the pending file of the outbox. A [Service] is what all uploads have in common: the
 // bucket, and the limiter of requests.
 //

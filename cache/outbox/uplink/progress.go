@@ -46,5 +46,5 @@ func (p *Progress) Sent() int64 { return p.sent.Load() }
 // their request fails.
 func (p *Progress) InFlight() int64 { return p.inFlight.Load() }
 
-// Rate returns the throughput of late, in bytes per second.
+// Rate returns the present throughput, in bytes per second.
 func (p *Progress) Rate() int64 { return p.throughput.Rate() }

@@ -98,7 +98,8 @@ func (d *mountDaemon) destinationName() string {
 	return d.settings.Label()
 }
 
-// notePause says that the mount begins paused: to the person who waits for it, and to the desktop.
+// notePause prints that the mount begins paused, for the person who waits for it, and notifies the
+// desktop.
 func (d *mountDaemon) notePause() {
 	p := d.suspension()
 	if p == nil {

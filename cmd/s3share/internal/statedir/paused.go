@@ -9,8 +9,8 @@ import (
 	"github.com/s3share/s3share/cache/privatedir"
 )
 
-// pausedFile is the file in a state directory that says that deliveries are paused. Whoever
-// delivers reads it before.
+// pausedFile is in a state directory while deliveries are paused. Whoever delivers reads it
+// before.
 const pausedFile = "paused.json"
 
 type paused struct {

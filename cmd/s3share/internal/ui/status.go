@@ -89,7 +89,7 @@ func LimitsText(l control.Limits) string {
 	return text
 }
 
-// arrivalsText says what programs were told of the other party's changes.
+// arrivalsText is a line about the announcements of the other party's changes.
 func arrivalsText(a control.Arrivals) string {
 	watched, announced := fmt.Sprintf("%d directories", a.Watched), fmt.Sprintf("%d changes", a.Announced)
 	if a.Watched == 1 {
