@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/s3share/s3share/cache/outbox"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+)
+
+// forceUnmount undoes the mount for good: if programs hold it, from under them.
+func (d *mountDaemon) forceUnmount() {
+	err := d.server.Unmount()
+	if err != nil {
+		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
+		err = mounts.Unmount(d.dir, mounts.Lazy)
+	}
+	if err != nil {
+		d.log.Error("cannot undo the mount", "err", err)
+		return
+	}
+	d.serving.Store(false) // though programs may hold it still, and gone stay open
+}
+
+// finalDrain delivers what is pending after the unmount. There is no time limit, but after a
+// signal it is drainTimeout.
+func (d *mountDaemon) finalDrain(signalled context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-d.skipDrain:
+		case <-ctx.Done():
+		case <-signalled.Done():
+			select {
+			case <-time.After(drainTimeout):
+			case <-d.skipDrain:
+			case <-ctx.Done():
+			}
+		}
+		cancel()
+	}()
+	err := d.cache.DrainLast(ctx)
+	if errors.Is(err, context.Canceled) {
+		if left := control.Undelivered(d.cache.Status()); len(left) > 0 {
+			if d.handedOver.Load() {
+				return errHandedOver
+			}
+			return &outbox.LeftError{Left: left}
+		}
+		return nil
+	}
+	return err
+}
+
+// release returns all that start took, as far as it got. last is called before the
+// state directory is free for another daemon.
+func (d *mountDaemon) release(last func() error) error {
+	var errs []error
+	if d.serving.Load() {
+		d.forceUnmount()
+	}
+	if d.endContact != nil {
+		d.endContact()
+	}
+	if d.endLimits != nil {
+		d.endLimits()
+	}
+	if d.endMetered != nil {
+		d.endMetered()
+	}
+	if d.cache != nil {
+		errs = append(errs, d.cache.Close())
+		d.noteOwner() // who is found out to be it while the mount serves
+	}
+	d.notices.close()
+	if d.endWatchdog != nil {
+		d.endWatchdog()
+	}
+	if last != nil {
+		errs = append(errs, last())
+	}
+	if d.control != nil {
+		d.control.unlink() // a new mount makes its own as soon as the lock is free
+	}
+	if d.lock != nil {
+		d.releaseOutbox()
+		errs = append(errs, d.lock.Close())
+	}
+	close(d.ended)
+	if d.control != nil {
+		errs = append(errs, d.control.close())
+	}
+	if d.logFile != nil {
+		errs = append(errs, d.logFile.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// exitNow ends the process at once, and leaves no dead mount.
+func (d *mountDaemon) exitNow() {
+	if d.serving.Load() {
+		_ = mounts.Unmount(d.dir, mounts.Lazy)
+	}
+	os.Exit(hint.ExitFailed)
+}
