@@ -52,7 +52,8 @@ func (d *Cache) Open(obj s3backend.Object) *Entry {
 	d.mu.Lock()
 	e, _ := d.entries.Get(name)
 	if e == nil {
-		e = &Entry{d: d, name: name}
+		e = &Entry{d: d, name: name, slot: d.slots.found[name]}
+		delete(d.slots.found, name)
 		if d.scanned {
 			e.load.Do(func() {}) // it would have been found
 		}
@@ -113,7 +114,7 @@ func (d *Cache) Release(e *Entry) {
 
 // readIndex loads what the index file says, if it is obj's and sound.
 func (d *Cache) readIndex(e *Entry) {
-	if e.IsSmall() && d.readSlot(e) {
+	if d.readSlot(e) {
 		return
 	}
 	b, err := os.ReadFile(d.path(e, indexExt))

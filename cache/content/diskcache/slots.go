@@ -156,10 +156,6 @@ func (e *Entry) IsSmall() bool { return e.obj.Size <= BlockSize }
 func (d *Cache) readSlot(e *Entry) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p := d.slots.found[e.name]; p != nil {
-		delete(d.slots.found, e.name)
-		e.slot = p
-	}
 	switch {
 	case e.slot == nil:
 	case e.slot.id == idOf(e) && int64(e.slot.size) == e.obj.Size:
