@@ -72,5 +72,5 @@ func golden(t *testing.T, name, dir string, env []string, args ...string) {
 // goldenText compares a text with testdata/name.txt.
 func goldenText(t *testing.T, name, got string) {
 	t.Helper()
-	testhome.Golden(t, *update, filepath.Join("testdata", name+".txt"), got)
+	testhome.CheckGolden(t, *update, filepath.Join("testdata", name+".txt"), got)
 }

@@ -97,12 +97,12 @@ func TestScreens(t *testing.T) {
 		for _, width := range []int{80, 120} {
 			p := ui.PageOf(width)
 			d.print(p, false)
-			testhome.Screen(t, *update, fmt.Sprintf("%s-%d", name, width), p.String(), width)
+			testhome.CheckScreen(t, *update, fmt.Sprintf("%s-%d", name, width), p.String(), width)
 		}
 	}
 	p := ui.PageOf(80)
 	diagnoses()["doctor-fine"].print(p, true)
-	testhome.Screen(t, *update, "doctor-verbose-80", p.String(), 80)
+	testhome.CheckScreen(t, *update, "doctor-verbose-80", p.String(), 80)
 }
 
 // TestNothingIsLeftOut gives each check each state and reason: the short form names every check,

@@ -43,7 +43,7 @@ func TestProgressScreens(t *testing.T) {
 		}
 		var last bytes.Buffer
 		PrintDelivered(&last, 3, 1200*mib, 41*time.Second)
-		testhome.Screen(t, *update, fmt.Sprintf("unmount-%d", width), shown.String()+last.String(), width)
+		testhome.CheckScreen(t, *update, fmt.Sprintf("unmount-%d", width), shown.String()+last.String(), width)
 	}
 }
 

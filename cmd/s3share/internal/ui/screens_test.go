@@ -135,7 +135,7 @@ func TestScreens(t *testing.T) {
 		for _, width := range screenWidths {
 			p := &Page{screen: screen{width: width}}
 			p.states(states, false, noon)
-			testhome.Screen(t, *update, fmt.Sprintf("%s-%d", name, width), p.String(), width)
+			testhome.CheckScreen(t, *update, fmt.Sprintf("%s-%d", name, width), p.String(), width)
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Screen compares a text with testdata/screens/name.txt, and with what docs/screens.md shows
+// CheckScreen compares a text with testdata/screens/name.txt, and with what docs/screens.md shows
 // under that name; update writes it there. No line may be wider than width. The test runs in
 // a directory below internal.
-func Screen(t *testing.T, update bool, name, got string, width int) {
+func CheckScreen(t *testing.T, update bool, name, got string, width int) {
 	t.Helper()
 	for line := range strings.SplitSeq(got, "\n") {
 		if n := runewidth.StringWidth(line); n > width {
@@ -28,7 +28,7 @@ func Screen(t *testing.T, update bool, name, got string, width int) {
 	}
 	block := regexp.MustCompile(`(?s)(<!-- ` + regexp.QuoteMeta(name) + ` -->\n+` + "```text\n)(.*?)(```\n)")
 	shown := block.FindSubmatch(page)
-	Golden(t, update, file, got)
+	CheckGolden(t, update, file, got)
 	switch {
 	case shown == nil:
 	case update:
@@ -41,8 +41,8 @@ func Screen(t *testing.T, update bool, name, got string, width int) {
 	}
 }
 
-// Golden compares a text with the file that has it; update writes the file.
-func Golden(t *testing.T, update bool, file, got string) {
+// CheckGolden compares a text with the file that has it; update writes the file.
+func CheckGolden(t *testing.T, update bool, file, got string) {
 	t.Helper()
 	if update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
