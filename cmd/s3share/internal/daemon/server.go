@@ -50,10 +50,11 @@ func openControl(dir string) (*controlServer, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
 	}
-	return controlAt(path)
+	return listenControl(path)
 }
 
-func controlAt(path string) (*controlServer, error) {
+// listenControl listens on path, for this user alone.
+func listenControl(path string) (*controlServer, error) {
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the control socket: %w", err)

@@ -26,7 +26,7 @@ func TestTheControlSocketAnswersItsOwnUser(t *testing.T) {
 	defer os.RemoveAll(dir)
 	r := runDaemon(t, nil, nil)
 	socket := filepath.Join(dir, "s")
-	c, err := controlAt(socket)
+	c, err := listenControl(socket)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,7 +139,7 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 	d.cache = r.owing
 	socket := filepath.Join(t.TempDir(), "s")
 	var err error
-	if d.control, err = controlAt(socket); err != nil {
+	if d.control, err = listenControl(socket); err != nil {
 		t.Fatal(err)
 	}
 	d.serve(r.mount)
