@@ -214,14 +214,14 @@ func (d Document) withoutACL() Document {
 // upload carry none, and nothing in a policy distinguishes their requests from those of a
 // PutObject without one, which doctor and repair find.
 func (t Terms) mustGrantOwner() Statement {
-	s := t.mustGrantOwnerAlways()
+	s := t.formerMustGrantOwner()
 	s.Condition["Null"] = map[string]Strings{"s3:x-amz-acl": {"false"}}
 	return s
 }
 
-// mustGrantOwnerAlways is the form that mustGrantOwner had before. AWS refuses the parts
-// of every upload under it.
-func (t Terms) mustGrantOwnerAlways() Statement {
+// formerMustGrantOwner is the statement that earlier versions wrote. It also applies to requests
+// without an ACL, so AWS refuses the parts of every upload under it.
+func (t Terms) formerMustGrantOwner() Statement {
 	return Statement{
 		Sid: t.sid(sidNeedACL), Effect: Deny, Principal: AWS(t.Client), Action: Strings{PutObject},
 		Resource:  t.objects(""),

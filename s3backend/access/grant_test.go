@@ -76,7 +76,7 @@ func TestEarlierStatements(t *testing.T) {
 	earlier := terms.statements(terms.objects("Submissions"), terms.objects("Delivery"), nil)
 	for i, s := range earlier {
 		if s.Sid == terms.sid(sidNeedACL) {
-			earlier[i] = terms.mustGrantOwnerAlways()
+			earlier[i] = terms.formerMustGrantOwner()
 		}
 	}
 	text, err := json.Marshal(map[string]any{"Version": policyVersion, "Statement": earlier})
@@ -98,7 +98,7 @@ func TestEarlierStatements(t *testing.T) {
 		t.Errorf("get in Delivery was %v before", got)
 	}
 	// One that somebody has made stricter stays.
-	stricter := terms.mustGrantOwnerAlways()
+	stricter := terms.formerMustGrantOwner()
 	stricter.Action = Strings{PutObject, DeleteObject}
 	strict := Document{Statement: []Statement{stricter}}.With(terms)
 	if !strict.Statement[0].Equal(stricter) {
@@ -106,7 +106,7 @@ func TestEarlierStatements(t *testing.T) {
 	}
 	// And without the ownership that asks for it, it stays in the new form.
 	terms.Ownership = Enforced
-	if got := doc.With(terms).Statement; !slices.ContainsFunc(got, terms.mustGrantOwner().Equal) || slices.ContainsFunc(got, terms.mustGrantOwnerAlways().Equal) {
+	if got := doc.With(terms).Statement; !slices.ContainsFunc(got, terms.mustGrantOwner().Equal) || slices.ContainsFunc(got, terms.formerMustGrantOwner().Equal) {
 		t.Errorf("under enforced there is\n%s", got)
 	}
 }

@@ -179,7 +179,7 @@ func (d Document) With(t Terms) Document {
 	for _, s := range d.Statement {
 		i := slices.IndexFunc(want, func(w Statement) bool { return w.Sid == s.Sid || w.sameEffect(s) })
 		switch {
-		case t.Grant != "" && t.mustGrantOwnerAlways().Equal(s):
+		case t.Grant != "" && t.formerMustGrantOwner().Equal(s):
 			s = t.mustGrantOwner()
 			if i >= 0 {
 				take(i)

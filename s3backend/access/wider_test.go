@@ -289,7 +289,7 @@ func randomEarlier(t *testing.T, r *rand.Rand) earlier {
 	var all []any
 	for _, s := range doc.Statement {
 		if r.IntN(8) == 0 && s.Sid == terms.sid(sidNeedACL) {
-			s = terms.mustGrantOwnerAlways()
+			s = terms.formerMustGrantOwner()
 		}
 		var m map[string]any
 		if err := json.Unmarshal(mustJSON(t, s), &m); err != nil {
