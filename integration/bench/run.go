@@ -41,7 +41,7 @@ func (b *bench) run(ctx context.Context, c *contender, patience time.Duration) s
 		err = b.verify(ctx, check)
 	}
 	if err != nil {
-		s.Err = complaint(err, b.o.work)
+		s.Err = errorText(err, b.o.work)
 		if slow, ok := errors.AsType[tooSlow](err); ok {
 			s.Over = time.Duration(slow).Seconds()
 		}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestComplaint(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	const work = "/tmp/s3share-bench-33"
 	for _, c := range []struct{ err, want string }{
 		{"exit status 1: cp: ‘/tmp/s3share-bench-33/rclone-writes-17/mnt/tree/f1’: Input/output error", "exit status 1: cp: ‘tree/f1’: Input/output error"},
@@ -14,8 +14,8 @@ func TestComplaint(t *testing.T) {
 		{"mkdir /tmp/s3share-bench-33: no space left on device", "mkdir the work directory: no space left on device"},
 		{"read /etc/passwd: no", "read /etc/passwd: no"},
 	} {
-		if got := complaint(errors.New(c.err), work); got != c.want {
-			t.Errorf("complaint(%q) = %q, want %q", c.err, got, c.want)
+		if got := errorText(errors.New(c.err), work); got != c.want {
+			t.Errorf("errorText(%q) = %q, want %q", c.err, got, c.want)
 		}
 	}
 }

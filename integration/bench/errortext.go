@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// complaint is what went wrong in a run, for the reader of the results: it does not
-// tell where this run's files were, which are below work.
-func complaint(err error, work string) string {
+// errorText returns err for the reader of the results: without the paths below work, where the
+// files of this run were.
+func errorText(err error, work string) string {
 	inside := regexp.MustCompile(regexp.QuoteMeta(work) + `/[^/\s]+/(mnt/)?`)
 	s := inside.ReplaceAllLiteralString(err.Error(), "")
 	return strings.ReplaceAll(s, work, "the work directory")
 }
 
-// tail is the last part of some output, in one line, which begins with a whole word.
+// tail returns the last part of some output, in one line, which begins with a whole word.
 func tail(b []byte) string {
 	const most = 400
 	b = bytes.TrimSpace(b)
