@@ -30,7 +30,7 @@ func (c *Cache) Adopt(obj s3backend.Object, path string) error {
 		return os.Remove(path)
 	}
 	done := make(chan error, 1)
-	if !d.Do(func() { done <- c.adopt(obj, path) }) {
+	if !d.AddJob(func() { done <- c.adopt(obj, path) }) {
 		return os.Remove(path)
 	}
 	return <-done

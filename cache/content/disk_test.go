@@ -58,7 +58,7 @@ func fillDisk(t *testing.T, dir string, objs ...s3backend.Object) {
 func settle(c *Cache) {
 	for more := true; more; {
 		done := make(chan struct{})
-		c.disk.Do(func() {
+		c.disk.AddJob(func() {
 			c.mu.Lock()
 			more = len(c.saving) > 0 || c.disk.Pending()
 			c.mu.Unlock()
@@ -315,7 +315,7 @@ func TestDiskKilled(t *testing.T) {
 		if off == 2<<20 {
 			flushed := make(chan struct{})
 			settle(c)
-			c.disk.Do(func() { c.disk.Flush(func(f func()) { f() }); close(flushed) })
+			c.disk.AddJob(func() { c.disk.Flush(func(f func()) { f() }); close(flushed) })
 			<-flushed
 		}
 	}

@@ -252,8 +252,8 @@ func (d *Cache) Drop(e *Entry, i int64) {
 	}
 }
 
-// Do has the writer call f, and reports whether it will.
-func (d *Cache) Do(f func()) bool {
+// AddJob has the writer call f, and reports whether it will.
+func (d *Cache) AddJob(f func()) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closing {
@@ -264,7 +264,7 @@ func (d *Cache) Do(f func()) bool {
 	return true
 }
 
-// RunJobs calls what [Cache.Do] was given, and what else waits for the writer. It reports
+// RunJobs calls what [Cache.AddJob] was given, and what else waits for the writer. It reports
 // whether there was any. Only the writer may call it.
 func (d *Cache) RunJobs() bool {
 	d.mu.Lock()
