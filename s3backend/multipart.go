@@ -34,10 +34,18 @@ type Part struct {
 	Size   int64
 }
 
+// createGrace is how long CreateUpload waits for S3's answer after its ctx has ended.
+const createGrace = 2 * time.Second
+
 // CreateUpload begins a multipart upload. The ACL, h and the promise of
 // checksums are given here, for the object that Complete makes.
+//
+// If ctx ends after the request was sent, CreateUpload waits createGrace for the answer and may
+// succeed: only who knows the ID of an upload can abort it.
 func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Upload, error) {
 	const op = "CreateMultipartUpload"
+	ctx, release := outlive(ctx, createGrace)
+	defer release()
 	var up Upload
 	err := c.withChecksum(func(on bool) error {
 		in := &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key}
@@ -61,6 +69,25 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 		c.begun.Store(up.ID, h.User)
 	}
 	return up, err
+}
+
+// outlive returns a context that ends d after parent does, at once where parent has ended already.
+// The caller calls release at the end.
+func outlive(parent context.Context, d time.Duration) (ctx context.Context, release func()) {
+	if parent.Err() != nil {
+		return parent, func() {}
+	}
+	ctx, end := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			end(context.Cause(parent))
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { stop(); end(nil) }
 }
 
 // confirmETag returns the ETag of what Complete has made of the upload: some servers return

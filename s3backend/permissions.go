@@ -227,6 +227,8 @@ type UploadProbe struct {
 func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, error) {
 	const op = "CreateMultipartUpload"
 	key := unusedKey(prefix)
+	ctx, release := outlive(ctx, createGrace)
+	defer release()
 	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
 	if err != nil {
 		return UploadProbe{}, wrapError(ctx, op, key, err)
