@@ -36,9 +36,9 @@ join add them.
 	}
 	show := &cobra.Command{
 		Use:   "show [EXCHANGE]",
-		Short: "Show the settings of an exchange, and where they are from",
-		Long: `Show the settings with which EXCHANGE is mounted, or the default exchange: those of
-the config file, of the environment, and the defaults of the rest.
+		Short: "Show the settings of an exchange, and where each comes from",
+		Long: `Show the settings with which EXCHANGE, or the default exchange, is mounted, and
+whether each comes from the environment, the config file or the defaults.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,9 +49,9 @@ the config file, of the environment, and the defaults of the rest.
 	remove := &cobra.Command{
 		Use:   "remove EXCHANGE",
 		Short: "Remove an exchange from the config file",
-		Long: `Remove an exchange from the config file, after it was asked. The bucket, what is in
-it, and the cache stay. While the exchange is mounted, while something waits for
-delivery, or while a unit of systemd mounts it, it is not removed.
+		Long: `Remove an exchange from the config file, after asking you. The bucket, its objects
+and the cache stay. An exchange is not removed while it is mounted, while something
+waits for delivery, or while a systemd unit mounts it.
 ` + exitCodes,
 		Args: argRange(1, 1, "the name of an exchange"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -14,9 +14,9 @@ func newDeliver() *cobra.Command {
 	return &cobra.Command{
 		Use:   "deliver FILE|DIR",
 		Short: "Deliver an interrupted file as it is",
-		Long: `Deliver FILE, or every such file below DIR, that was not sent because the program
-that wrote it was ended by a signal, was still writing when s3share ended, or was told
-that a write failed. It is sent as it is; to write it again resolves it as well.
+		Long: `Deliver FILE as it is, although it is interrupted: the program that wrote it was
+ended by a signal, was still writing when s3share ended, or got an error from a write.
+With DIR, deliver all such files below it. Writing the file again resolves it as well.
 ` + exitCodes,
 		Args: argRange(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {

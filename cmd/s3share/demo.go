@@ -16,9 +16,9 @@ func newDemo() *cobra.Command {
 		Short: "Show an exchange between two accounts, all on this machine",
 		Long: `Show an exchange between two accounts, all on this machine: a bucket of its
 own, with the policies and object ACLs of S3, and both parties' mounts side by
-side in DIR (default: ./exchange-demo). Files go both ways, and what happens to
-an upload without the ACL is shown. Then both mounts are there to play with,
-until Ctrl-C ends the demo and removes everything that it made.
+side in DIR (default: ./exchange-demo). It sends files both ways, and shows what
+happens to an upload without the ACL. Then you can try both mounts yourself, until
+Ctrl-C ends the demo and removes everything that it made.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,6 +34,6 @@ until Ctrl-C ends the demo and removes everything that it made.
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "end after the last step; the exit status tells whether each was right")
+	cmd.Flags().BoolVar(&once, "once", false, "end after the last step; the exit status is 0 if all steps went as expected")
 	return cmd
 }

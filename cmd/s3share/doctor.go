@@ -19,16 +19,16 @@ func newDoctor() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "doctor [EXCHANGE|DIR]",
-		Short: "Check an exchange, and tell what is missing",
-		Long: `Check an exchange from where you stand: this machine, the credentials, the clock,
-the endpoint, and in each folder what the bucket's policy grants. No object is made
-or changed to find that out: it asks about objects and uploads that nobody has, looks
-at those that are there, reads a byte of some, and may begin an upload that it aborts
-at once. The verdict comes first, then what is wrong and what is worth knowing; what
-is fine is a line for each area. --verbose lists each check, and how it was made.
+		Short: "Check an exchange, and show what is missing",
+		Long: `Check an exchange from this machine: the machine itself, the credentials, the clock,
+the endpoint, and what the bucket's policy grants in each folder. This creates and
+changes no object: doctor asks about objects and uploads that do not exist, lists
+those that do, reads a byte of some, and may begin an upload that it aborts at once.
+The verdict comes first, then what is wrong and what is worth knowing, then one line
+for each area in which all is fine. --verbose lists each check, and how it was made.
 
-If the policy lacks something, the statement to send to the bucket's owner follows,
-ready to be put into the bucket policy.
+If the policy lacks something, doctor also prints the statement to send to the bucket's
+owner, who can add it to the bucket policy.
 
 EXCHANGE and the settings are those of s3share mount; DIR is where one is mounted.
 ` + exitCodes + `

@@ -18,18 +18,18 @@ func newGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get KEY|FOLDER DIR",
 		Short: "Fetch a file or a folder, without a mount",
-		Long: `Fetch an object, or all that is in a folder of an exchange, into a directory, without
-a mount: in a container, in CI, or where there is no FUSE. DIR is made if it is not
-there. A file appears in it whole, with bytes of one version only: if the object is
-replaced meanwhile, the new version is fetched from its beginning.
+		Long: `Fetch an object, or everything in a folder of an exchange, into a directory, without
+a mount: in a container, in CI, or where there is no FUSE. DIR is created if it does not
+exist. A file appears in it only when it is complete, with the bytes of one version: if
+the object is replaced meanwhile, the new version is fetched from its beginning.
 
-A file in DIR that differs is never changed, unless it is as an earlier get has left it:
-the object is fetched beside it, as "NAME (conflict TIME)", and the exit status is 1.
-Nothing is made outside of DIR, whatever the keys are, and no symbolic link in it is
-followed. Names are those that a mount shows.
+get replaces a file in DIR only if an earlier get has written it and nobody has changed
+it since. Otherwise a different object is written next to it, as "NAME (conflict TIME)",
+and the exit status is 1. Nothing is created outside of DIR, whatever the keys are, and
+no symbolic link in it is followed. Names are those that a mount shows.
 
-It can be stopped and run again at any time: what is there already, by its ETag or
-checksum, is not fetched again, and a large object goes on where it stopped.
+You can stop get and run it again at any time: it does not fetch again what is already
+there, by its ETag or checksum, and continues a large object where it stopped.
 
 KEY and FOLDER are named as in a mount: Submissions/q3.csv, Submissions.
 ` + exitCodes + `

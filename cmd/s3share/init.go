@@ -32,22 +32,22 @@ func newInit() *cobra.Command {
 	var in initCmd
 	cmd := &cobra.Command{
 		Use:   "init BUCKET [DIR] --client ACCOUNT",
-		Short: "Make an exchange, and let a client in",
-		Long: `Make BUCKET an exchange, or let one more client into it, and print the line that
-the client runs. It is for the bucket's owner.
+		Short: "Set up an exchange, and let a client in",
+		Long: `Set up BUCKET as an exchange, or let one more client into it, and print the command
+that the client runs. It is for the bucket's owner.
 
-The bucket is made in the region that --region or the profile names, or adopted if
-it is yours. Public access is blocked, ACLs are off, new objects are encrypted,
-requests without TLS are refused, uploads that were given up end after seven days,
-and the bucket policy lets the client in. The plan is shown first (with --json --yes,
-afterwards). Run again, init changes only what is no longer as it should be.
-Statements and rules of others stay, and no setting is loosened.
+The bucket is created in the region that --region or the profile names; if you already
+own it, it is used as it is. Public access is blocked, ACLs are off, new objects are
+encrypted, requests without TLS are refused, incomplete uploads are removed after seven
+days, and the bucket policy lets the client in. The plan is shown first (with --json
+--yes, afterwards). If you run init again, it changes only what is no longer as it
+should be. Statements and rules of others stay, and no setting is loosened.
 
-If a client that is let in already, by whatever statement, could do more than now,
+If a client that already has access, by whatever statement, could do more than now,
 init shows that and asks about it separately; with --yes it needs --widen too.
-Without --grant, statements of a client that somebody has changed stay as they are.
+Without --grant, a client's statements that somebody has changed stay as they are.
 
---grant says what the client may do:
+--grant chooses what the client may do:
 
     dropbox   put into Delivery; read nothing
     folders   get from both, put into Delivery (what a new client gets)
@@ -57,19 +57,19 @@ Without --grant, statements of a client that somebody has changed stay as they a
 All of them may list.
 
 With --until the client's access ends by itself. S3 refuses it from then on, and what
-was delivered stays. Run init again with a later date, or with --until never, to let
-it in again. With --keep 90d, S3 deletes each object of both folders for good 90 days
+was delivered stays. To let the client in again, run init with a later date, or with
+--until never. With --keep 90d, S3 deletes each object of both folders for good 90 days
 after it was put there, whoever put it there. Without these flags, both stay as they
 are. docs/access.md says more about them.
 
 On a server that is not AWS only the bucket, its folders and the policy are set up;
-docs/access.md says why, and what it means.
+docs/access.md explains why, and what that means.
 
-The exchange is written into your config file too, and mounted if DIR is given.
+The exchange is also added to your config file, and mounted if DIR is given.
 
 With --remove, the statements of s3share for that account, and for its users and
-roles, are taken out of the policy, and nothing else is changed. If statements of
-others still let it in, they are named, and the exit status is 1.
+roles, are removed from the policy, and nothing else is changed. If other statements
+still let it in, they are listed, and the exit status is 1.
 ` + exitCodes,
 		Example: `  s3share init team-exchange --client 444455556666 --region eu-central-1
   s3share init team-exchange --client 444455556666 --until 2027-01-31 --keep 90d
@@ -100,14 +100,14 @@ others still let it in, they are named, and the exit status is 1.
 	in.ownerFlags.register(flags)
 	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
 	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
-	flags.StringVar(&in.keep, "keep", "", "the `TIME` after which S3 deletes objects for good, like 90d, or forever (default: as it is now)")
+	flags.StringVar(&in.keep, "keep", "", "the `TIME` after which S3 deletes objects for good, like 90d, or forever (default: unchanged)")
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
-	flags.BoolVar(&in.widen, "widen", false, "let a client that is let in already do more than now")
+	flags.BoolVar(&in.widen, "widen", false, "agree that a client that already has access may do more than now")
 	flags.BoolVar(&in.dryRun, "dry-run", false, "show what would be changed, and change nothing")
 	flags.BoolVar(&in.json, "json", false, "for scripts; changes nothing without --yes")
 	flags.BoolVar(&in.terraform, "terraform", false, "print the plan as Terraform's configuration, and change nothing")
 	flags.BoolVar(&in.cloudFormation, "cloudformation", false, "print the plan as a template of CloudFormation, and change nothing")
-	flags.StringVar(&in.remove, "remove", "", "let an `ACCOUNT`, user or role in no more")
+	flags.StringVar(&in.remove, "remove", "", "revoke the access of an `ACCOUNT`, user or role")
 	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
 	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	return cmd

@@ -29,18 +29,18 @@ func newJoin() *cobra.Command {
 	var in joinCmd
 	cmd := &cobra.Command{
 		Use:   "join LINE [DIR]",
-		Short: "Join an exchange that another party has made",
-		Long: `Join the exchange that LINE is about, which s3share init printed for the bucket's
-owner: find credentials, check that the owner's policy lets them in, and write the
-exchange into the config file. Nothing is written to the bucket. With DIR the
-exchange is mounted there.
+		Short: "Join an exchange that another party has set up",
+		Long: `Join the exchange that LINE describes. s3share init has printed LINE for the bucket's
+owner. join finds your credentials, checks that the owner's policy lets them in, and
+adds the exchange to the config file. It writes nothing to the bucket. With DIR it also
+mounts the exchange there.
 
-Where the config file has an exchange of the name, it is shown what becomes another of
-it, and asked. It is also asked before a server on this machine, which LINE names and
-nothing else does, gets requests with your credentials.
+If the config file already has an exchange of this name, join shows what would change,
+and asks. It also asks before it sends requests with your credentials to a server on
+this machine that only LINE names.
 
-LINE holds no secret. It names the account that owns the bucket: should the bucket
-ever be another's, it is refused.
+LINE contains no secret. It names the account that owns the bucket: if the bucket ever
+belongs to another account, it is refused.
 ` + exitCodes,
 		Example: `  s3share join s3share:team-exchange,owner=111122223333,region=eu-central-1,check=2db4a5e6 ~/exchange
   s3share join --profile team --name team s3share:team-exchange,owner=111122223333,region=eu-central-1,check=2db4a5e6`,

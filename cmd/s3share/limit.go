@@ -18,11 +18,11 @@ func newLimit() *cobra.Command {
 	return &cobra.Command{
 		Use:   "limit [RATE|UP/DOWN|default] [EXCHANGE|DIR]",
 		Short: "Show or change how fast a mount sends and receives",
-		Long: `Limit how many bytes a second a mounted exchange sends and receives: 5M for either
-direction, 5M/20M for up and down, none for no limit. It takes effect at once, and
-holds until the mount ends, or until the limits in the config file are changed and
-reread; default goes back to what the settings say. Without a rate, show the limits.
-Without an exchange, do it to all mounts of this user.
+		Long: `Limit how many bytes a second a mounted exchange sends and receives: 5M for each
+direction, 5M/20M for up and down, none for no limit. The limit takes effect at once,
+and lasts until the mount ends, or until the limits in the config file are changed and
+reread; default goes back to the settings. Without a rate, show the limits.
+Without an exchange, do this for all mounts of this user.
 ` + exitCodes,
 		Example: `  s3share limit 5M/20M team
   s3share limit none/2M

@@ -23,13 +23,13 @@ func newLogin() *cobra.Command {
 	return &cobra.Command{
 		Use:   "login [EXCHANGE|DIR]",
 		Short: "Renew the credentials of a mount, and deliver what waits for them",
-		Long: `Renew the credentials of a mounted exchange and try again what waits for them;
-without an argument, of all mounts of this user. Where the profile logs in by SSO
-this runs aws sso login; where its role asks for an MFA code, it asks for the code.
-Keys in a file, and what credential_process prints, are looked at anew, as a mount
-does by itself while S3 refuses those it has.
+		Long: `Renew the credentials of a mounted exchange, and try again to deliver what waits for
+them; without an argument, of all mounts of this user. If the profile logs in by SSO,
+this runs aws sso login; if its role requires an MFA code, it asks for the code. Keys
+in a file, and what credential_process prints, are read again, as a mount also does
+by itself while S3 refuses the old ones.
 
-No secret is kept: the code goes to the mount's process and from there to AWS.
+No secret is stored: the code goes to the mount's process and from there to AWS.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -26,12 +26,12 @@ func newMount() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "mount [EXCHANGE] DIR",
-		Short: "Show an exchange as the folder DIR",
-		Long: `Show an exchange as the folder DIR, and return as soon as it serves.
+		Short: "Mount an exchange on the folder DIR",
+		Long: `Mount an exchange on the folder DIR, and return as soon as it is ready.
 
 EXCHANGE is a table of the config file, ~/.config/s3share/config.toml:
 
-    default = "team"              # what is mounted when nothing is named
+    default = "team"              # what is mounted if no exchange is named
 
     [exchange.team]
     bucket = "team-exchange"
@@ -39,14 +39,14 @@ EXCHANGE is a table of the config file, ~/.config/s3share/config.toml:
     folders = ["Submissions", "Delivery"]
 
 Each flag below is a key there too (--folder is folders, a list), and an
-environment variable (--state-dir is S3SHARE_STATE_DIR). Flags go before -o, -o
-before the environment, and the environment before the file. Credentials are
-found as all AWS tools find them; none belong in the file.
+environment variable (--state-dir is S3SHARE_STATE_DIR). Flags override -o, -o
+overrides the environment, and the environment overrides the file. Credentials are
+found as by all AWS tools; do not put them into the file.
 
--o takes a list in the names that fstab knows: ro, rw, sync (each close waits
-until S3 has the file), async, allow_other, noexec, and any flag below with _
-for - (uid=, gid=, umask=, profile=, region=, endpoint=, ...). What only
-mount(8) or systemd uses is passed over (_netdev, nofail, noauto, user, x-...).
+-o takes a list of options, as in fstab: ro, rw, sync (each close waits until S3 has
+confirmed the file), async, allow_other, noexec, and any flag below with _ for -
+(uid=, gid=, umask=, profile=, region=, endpoint=, ...). Options that only mount(8)
+or systemd uses are ignored (_netdev, nofail, noauto, user, x-...).
 ` + exitCodes,
 		Example: `  s3share mount ~/exchange
   s3share mount team ~/team -o ro

@@ -31,9 +31,9 @@ var connectionSettings = []string{"endpoint-url", "region", "profile"}
 
 func (o *ownerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.client, "client", "", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
-	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or what it may already)")
+	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or unchanged)")
 	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
-	flags.StringVar(&o.until, "until", "", "the `DATE` at whose end (UTC) the client's access ends, like 2027-01-31, or never (default: when it ends now)")
+	flags.StringVar(&o.until, "until", "", "the `DATE` at the end of which (UTC) the client's access ends, like 2027-01-31, or never (default: unchanged)")
 	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
 	o.flags = config.AddFlags(flags, connectionSettings...)
 }

@@ -19,12 +19,12 @@ import (
 func newPause() *cobra.Command {
 	return &cobra.Command{
 		Use:   "pause [EXCHANGE|DIR]",
-		Short: "Hold what a mount would send, until resume",
-		Long: `Hold everything that a mounted exchange would send: files, removals and renames.
-Reading goes on, and what is written waits on this machine. Parts of large files
-that are being sent already are sent to their end. It holds until s3share resume,
-also when the exchange is unmounted and mounted again. Without an argument, do it
-to all mounts of this user.
+		Short: "Stop delivering from a mount, until resume",
+		Long: `Stop everything by which a mounted exchange changes the bucket: uploads, removals and
+renames. You can still read, and what you write waits on this machine. Parts of large
+files that are in flight are still sent. The pause lasts until s3share resume, even if
+the exchange is unmounted and mounted again. Without an argument, do this for all
+mounts of this user.
 ` + exitCodes,
 		Example: `  s3share pause team
   s3share resume`,
@@ -38,10 +38,10 @@ to all mounts of this user.
 func newResume() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume [EXCHANGE|DIR]",
-		Short: "Send again what a mount has held since pause",
-		Long: `Send what a mounted exchange has held since s3share pause, or since its line is
-metered, where pause-on-metered is set: then on this line as well. Without an
-argument, do it to all mounts of this user.
+		Short: "Continue to deliver what has waited since pause",
+		Long: `End a pause, and deliver what has waited. If pause-on-metered is set and the
+connection is metered, deliver on this connection all the same. Without an argument,
+do this for all mounts of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -24,22 +24,22 @@ func newPolicy() *cobra.Command {
 	var in policyCmd
 	cmd := &cobra.Command{
 		Use:   "policy [BUCKET]",
-		Short: "Print the bucket policy of an exchange, or look at one",
-		Long: `Print the policy that s3share init would put on BUCKET for a client, or with
---check look at a policy: what it lets whom do in the two folders, and
+		Short: "Print the bucket policy of an exchange, or check one",
+		Long: `Print the policy that s3share init would set on BUCKET for a client, or with
+--check analyse a policy: who may do what in the two folders, and
 
-    wrong     what S3 would refuse it for
-    wide      where it lets in more than an exchange needs
-    missing   what s3share cannot do its work without
+    wrong     what S3 would refuse
+    wide      where it allows more than an exchange needs
+    missing   what s3share needs, and it does not grant
     note      what is worth knowing
 
-With --iam it is the policy that the client's own administrator attaches to its user
-or role instead: AWS asks an account that does not own the bucket for both. Nobody has
-to be named then. Other servers have no such thing.
+With --iam, print the policy that the client's own administrator attaches to the
+client's user or role: AWS requires both policies if the account does not own the
+bucket. --client is not needed for this one. Other servers have no such policies.
 
-Nothing is asked of S3 and no credentials are needed. A policy looked at names its
-bucket itself, unless BUCKET says which is meant. The exit status is 1 if something
-was found that is more than a note.
+This sends no request to S3 and needs no credentials. With --check, the bucket is the
+one that the policy names, unless BUCKET is given. The exit status is 1 if the analysis
+finds more than notes.
 ` + exitCodes,
 		Example: `  s3share policy team-exchange --client 444455556666 --grant dropbox
   s3share policy team-exchange --iam --grant dropbox
@@ -64,8 +64,8 @@ was found that is more than a note.
 	}
 	flags := cmd.Flags()
 	in.ownerFlags.register(flags)
-	flags.StringVar(&in.check, "check", "", "look at the policy in this `FILE`; - is standard input")
-	flags.BoolVar(&in.iam, "iam", false, "print the client's own half, for its user or role")
+	flags.StringVar(&in.check, "check", "", "analyse the policy in this `FILE`; - is standard input")
+	flags.BoolVar(&in.iam, "iam", false, "print the policy for the client's own user or role")
 	flags.StringVar(&in.kms, "kms", "", "with --iam, the full `ARN` of the KMS key that objects are encrypted with")
 	flags.BoolVar(&in.json, "json", false, "with --check, for scripts")
 	return cmd

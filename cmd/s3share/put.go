@@ -22,20 +22,20 @@ func newPut() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put FILE... FOLDER",
 		Short: "Deliver files into a folder, without a mount",
-		Long: `Deliver files, and directories with all that is in them, into a folder of an
+		Long: `Deliver files, and directories with everything in them, to a folder of an
 exchange, without a mount: in a container, in CI, or where there is no FUSE. Every
-object carries the ACL with which the bucket's owner can read it.
+object carries an ACL that lets the bucket's owner read it.
 
-A name that is new in the bucket stays new: it is not taken from anybody who takes it
-meanwhile. A version that this machine has put is replaced. One of the other party's is
-never: the file is delivered beside it, as "NAME (conflict WHO TIME)", and the exit
-status is 1. Of a file that changes while it is read nothing is delivered.
+put replaces a version only if this machine has put it. It never replaces one of the
+other party's, even if that appears meanwhile: the file is delivered as a conflict copy,
+"NAME (conflict WHO TIME)", and the exit status is 1. If a file changes while it is
+read, nothing of it is delivered.
 
-It can be stopped and run again at any time: what the bucket has already, by its ETag
-or checksum, is not sent again, and a large file goes on at the parts that are missing.
+You can stop put and run it again at any time: it does not send again what the bucket
+already has, by its ETag or checksum, and of a large file sends only the missing parts.
 
 FOLDER is a folder of the exchange, or one below it, as a mount shows it. Symbolic links
-inside of directories are not followed, and private names (*.part, .DS_Store) not sent.
+in directories are not followed, and private names (*.part, .DS_Store) are not sent.
 ` + exitCodes + `
 A file that is not delivered, or goes beside another version, is a failure.`,
 		Example: `  s3share put q3.csv Delivery

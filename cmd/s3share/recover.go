@@ -20,16 +20,16 @@ func newRecover() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recover [EXCHANGE]",
 		Short: "Deliver what waits in an outbox, without a mount",
-		Long: `Deliver what was written to an exchange and is not in the bucket yet, because
-the mount ended before: after a crash or a reboot, or with unmount --keep. It
-needs no FUSE, and goes on where the mount stopped, as the next mount would.
-What cannot be delivered is listed with its reason, stays in the outbox, and the
-exit status is 1; it is 1 as well if the exchange is mounted, for then the mount
+		Long: `Deliver what was written to an exchange and is not in the bucket yet because
+the mount ended before: by a crash, a reboot or unmount --keep. It needs no FUSE,
+and continues where the mount stopped, as the next mount would.
+What cannot be delivered is listed with its reason and stays in the outbox, and the
+exit status is 1. It is also 1 if the exchange is mounted, since then the mount
 delivers.
 
-What waits belongs to the bucket that it was written for: its name, its endpoint or
-AWS's partition, and its owner once that is known. It is not sent to another one
-of the same name, unless --adopt says that it is the same bucket.
+The outbox records the bucket that it was written for: its name, its endpoint or
+AWS partition, and its owner once that is known. What waits is not sent to another
+bucket of the same name, unless --adopt says that it is the same bucket.
 
 EXCHANGE and the settings are those of s3share mount.
 ` + exitCodes,
@@ -58,6 +58,6 @@ EXCHANGE and the settings are those of s3share mount.
 		_ = cmd.Flags().MarkHidden(name)
 	}
 	addTimeout(cmd.Flags(), &timeout, " for delivery")
-	cmd.Flags().BoolVar(&adopt, "adopt", false, "send what waits to this bucket, though it was written for another or does not say for which")
+	cmd.Flags().BoolVar(&adopt, "adopt", false, "send what waits to this bucket, although it was written for another, or does not name one")
 	return cmd
 }

@@ -33,15 +33,15 @@ func newRepair() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repair [EXCHANGE|DIR]",
 		Short: "Let the bucket's owner read what was uploaded without the ACL",
-		Long: `Find the objects in an exchange's folders that the bucket's owner cannot read,
-because another tool uploaded them without the ACL, and grant it. That can only be
-done by the account that uploaded them: run by the owner, repair lists them and
-tells what to send to the other party. An object that another account owns is never
-touched; where ACLs are off, all are the bucket owner's, and there is nothing to do.
+		Long: `Find the objects in an exchange's folders that the bucket's owner cannot read
+because another tool uploaded them without the ACL, and set it. Only the account that
+uploaded them can do that: if you are the owner, repair lists them and prints what to
+send to the other party. It never touches an object that another account owns. If ACLs
+are off, the bucket's owner owns all objects, and there is nothing to do.
 
-The ACL alone is set (PutObjectAcl); where that is refused, S3 copies the object
-onto itself, with its metadata, unless somebody has changed it meanwhile. It can be
-stopped and run again at any time: what is mended is not touched twice.
+repair sets only the ACL (PutObjectAcl). If that is refused, S3 copies the object
+onto itself, with its metadata, unless somebody has changed it meanwhile. You can stop
+repair and run it again at any time: it touches no object twice.
 
 EXCHANGE and the settings are those of s3share mount; DIR is where one is mounted.
 ` + exitCodes + `

@@ -15,9 +15,9 @@ import (
 func newRetry() *cobra.Command {
 	return &cobra.Command{
 		Use:   "retry [FILE|DIR]",
-		Short: "Try again now what is blocked or waits",
-		Long: `Try now to deliver FILE, or all below DIR, that is blocked or waits for its next
-attempt; without an argument, on every mount of this user.
+		Short: "Try now to deliver what is blocked or waits",
+		Long: `Try now to deliver FILE, or all files below DIR, instead of waiting for the next
+attempt; without an argument, do this for all mounts of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

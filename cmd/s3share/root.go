@@ -16,16 +16,16 @@ import (
 )
 
 const exitCodes = `
-Exit status: 0 done, 1 failed, 2 wrong command line; take any other for a failure.`
+Exit status: 0 done, 1 failed, 2 wrong command line; treat any other as a failure.`
 
 // newRoot makes the command tree, which writes to out and errs.
 func newRoot(out, errs io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "s3share",
 		Short: "Exchange files with another party through one S3 bucket, as a folder",
-		Long: `s3share mounts an exchange, the S3 bucket through which two parties pass each
-other files, as a folder. What is copied into it is delivered whole, under its
-final name, and so that the bucket's owner can read it.
+		Long: `s3share mounts an exchange, an S3 bucket through which two parties exchange
+files, as a folder. A file that is copied into it is delivered complete, under its
+final name, and with an ACL that lets the bucket's owner read it.
 
     s3share mount ~/exchange
     cp q3.csv ~/exchange/Delivery/

@@ -23,10 +23,10 @@ import (
 func newService() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "service",
-		Short: "Mount an exchange whenever you log in, by a unit of systemd",
+		Short: "Mount an exchange whenever you log in, by a systemd unit",
 		Long: `Have systemd mount an exchange when you log in, mount it again if its daemon
 fails, and unmount it when you log out. The unit is s3share@EXCHANGE.service of your
-own systemd; nothing of it needs root.
+user's systemd instance, so this does not need root.
 ` + exitCodes,
 		Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -44,12 +44,12 @@ func newServiceInstall() *cobra.Command {
 		Use:   "install [EXCHANGE] [DIR]",
 		Short: "Mount an exchange of the config file on DIR, now and whenever you log in",
 		Long: `Mount an exchange of the config file on DIR, now and whenever you log in. DIR is
-made if it is not there; without it, it is the folder EXCHANGE in your home directory,
-or the one that the unit has already.
+created if it does not exist. Without DIR, it is the one that the unit already has, or
+the folder EXCHANGE in your home directory.
 
-The unit finds the config file, the state directory and the AWS profile that are found
-now, also if the environment names them. Credentials in the environment are not written
-down: name a profile in the config file.
+The unit uses the config file, the state directory and the AWS profile that are used
+now, even if environment variables name them. Credentials in environment variables are
+not stored: name a profile in the config file.
 ` + exitCodes,
 		Example: `  s3share service install team ~/team
   loginctl enable-linger                  # from boot on, before you log in`,
@@ -77,9 +77,9 @@ func newServiceRemove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove EXCHANGE",
 		Short: "Unmount an exchange, and do not mount it any more when you log in",
-		Long: `Undo what service install has done for EXCHANGE: unmount it, delivering for 75
-seconds at most, and remove its unit. What is not delivered by then stays in the outbox,
-and goes on with the next mount. The exchange stays in the config file.
+		Long: `Undo what service install has done for EXCHANGE: unmount it, delivering for at most
+75 seconds, and remove its unit. What is not delivered by then stays in the outbox, for
+the next mount. The exchange stays in the config file.
 ` + exitCodes,
 		Args: argRange(1, 1, "the name of an exchange"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,10 +93,10 @@ and goes on with the next mount. The exchange stays in the config file.
 func newServiceStatus() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [EXCHANGE]",
-		Short: "Show the units of systemd that mount exchanges",
-		Long: `Show what systemd knows of the units that service install has made: of EXCHANGE, or
-of all. The exit status is 1 if one of them does not run. What is delivered and what
-waits is shown by s3share status.
+		Short: "Show the systemd units that mount exchanges",
+		Long: `Show the state of the systemd unit that service install has made for EXCHANGE, or of
+all such units. The exit status is 1 if one of them does not run. s3share status shows
+what is delivered and what waits.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -17,25 +17,25 @@ func newStatus() *cobra.Command {
 	var asJSON, watching, everything bool
 	cmd := &cobra.Command{
 		Use:   "status [DIR|FILE]",
-		Short: "Tell what is mounted, and what is not delivered yet",
-		Long: `Tell how the mount on DIR is: whether S3 answers, then what needs a person, why, and
-what to do about it, then what is on its way; or of one FILE, or what is below a
-folder, where it is on its way. Without an argument, tell of all mounts of this user,
-and of each outbox in which something waits though its mount has ended; these are
-read where they lie, without S3.
+		Short: "Show what is mounted, and what is not delivered yet",
+		Long: `Show the state of the mount on DIR: first whether S3 answers, then what needs
+attention, why, and what to do about it, then what is being delivered. For a FILE, or a
+folder in a mount, show how far its delivery is. Without an argument, show all mounts of
+this user, and each outbox in which something waits although its mount has ended; s3share
+reads these on the disk, without S3.
 
 A file is open for writing (by a program), private (its name never leaves this
 machine), waiting (closed, and safe here), uploading, being removed, delivered,
-blocked (S3 refuses it; kept here), interrupted (its writer was ended; kept here), in
-conflict (delivered beside the other party's version) or not removed (S3 refuses to
+blocked (S3 refuses it; kept here), interrupted (its writer was ended, or got an error;
+kept here), in conflict (delivered as a conflict copy) or not removed (S3 refuses to
 delete it; shown again).
 
-Where S3 cannot be asked about a FILE, it is not known whether it is delivered: that
-is said with its reason, and the exit status is 1, as for a FILE that is not there.
+If S3 cannot be asked about a FILE, it is not known whether it is delivered: status
+says so, with the reason, and the exit status is 1, as for a FILE that does not exist.
 
---json prints a list of objects for scripts, as docs/status-json.md tells: sizes are
-in bytes, speeds in bytes a second. --watch goes on, with bars on a terminal and else
-with a line for each change, until the mount is undone or Ctrl-C.
+--json prints a list of objects for scripts, which docs/status-json.md describes: sizes
+are in bytes, speeds in bytes a second. --watch shows changes until the mount ends or
+you press Ctrl-C: with progress bars on a terminal, otherwise with a line for each.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -23,20 +23,19 @@ func newUnmount() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "unmount DIR",
 		Aliases: []string{"umount"},
-		Short:   "Wait until all is delivered, then undo the mount on DIR",
-		Long: `Wait until all that was written to the mount on DIR is delivered, then undo
+		Short:   "Wait until all is delivered, then unmount DIR",
+		Long: `Wait until all that was written to the mount on DIR is delivered, then unmount
 it. If something cannot be delivered, it is listed with its reason, DIR stays
-mounted and the exit status is 1; with --keep the mount is undone all the same
+mounted and the exit status is 1. With --keep, DIR is unmounted all the same,
 and what is left stays in the outbox. Nothing that was written is thrown away.
 
-With --keep, what gets further is waited for, and what is only tried again is not:
-it ends when S3 has refused the credentials for 5 seconds or not answered for 10, when
-all that is left has failed and nothing got further for 15 seconds, and after 2 minutes
-without any progress.
+With --keep, unmount waits only while deliveries make progress. It stops waiting when
+S3 has refused the credentials for 5 seconds or has not answered for 10, when all that
+is left has failed and nothing made progress for 15 seconds, and after 2 minutes without
+any progress.
 
 Files that both parties have changed are listed too: both versions are in the
-bucket, ours under a name of its own. The mount is undone, and the exit status
-is 1.
+bucket, yours as a conflict copy. DIR is unmounted, and the exit status is 1.
 ` + exitCodes,
 		Args: argRange(1, 1, "the directory that is mounted on"),
 		RunE: func(cmd *cobra.Command, args []string) error {

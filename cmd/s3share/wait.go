@@ -22,12 +22,11 @@ func newWait() *cobra.Command {
 		Use:   "wait [FILE|DIR]",
 		Short: "Wait until S3 has confirmed a file, or all below a folder",
 		Long: `Wait until S3 has confirmed FILE, or all that was written below DIR: then the
-other party can read it. What cannot be delivered by waiting is listed with its
-reason, and so is what went beside the other party's version because both have
-changed it, and what S3 refuses to delete: then the exit status is 1. It is 1 as well
-where there is no such file, or where S3 cannot say whether it is delivered. Without an
-argument, wait for every mount of this user: for all of them, also if one cannot deliver
-something.
+other party can read it. The exit status is 1 if something cannot be delivered by
+waiting, if a file became a conflict copy because both parties have changed it, or if S3
+refuses to delete a file; each is listed with its reason. It is also 1 if the file does
+not exist, or if S3 cannot be asked whether it is delivered. Without an argument, wait
+for all mounts of this user, even if one of them cannot deliver something.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

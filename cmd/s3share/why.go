@@ -15,10 +15,10 @@ func newWhy() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "why FILE",
-		Short: "Tell why a file is not delivered, and what to do",
-		Long: `Tell where FILE is on its way, why it is not delivered, S3's own code, and what can
-be done about it. --verbose adds the error in full and the id of the request: what an
-administrator, or AWS, asks for.
+		Short: "Show why a file is not delivered, and what to do",
+		Long: `Show how far the delivery of FILE is, why it is not delivered, S3's error code, and
+what can be done about it. --verbose adds the full error and the request ID, for which
+an administrator or AWS support may ask.
 ` + exitCodes,
 		Args: argRange(1, 1, "a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
