@@ -53,6 +53,7 @@ type Settings struct {
 	LogFile    string   `toml:"log-file"`
 	Private    []string `toml:"private"`
 	Notices    bool     `toml:"notices"`
+	Inhibit    bool     `toml:"inhibit"`
 	Arrivals   bool     `toml:"arrivals"`
 	Verbose    bool     `toml:"verbose"`
 
@@ -66,6 +67,7 @@ func Defaults() *Settings {
 	return &Settings{
 		Folders:   []string{"Submissions", "Delivery"},
 		Notices:   true,
+		Inhibit:   true,
 		Arrivals:  true,
 		CacheSize: 10 << 30,
 		Memory:    96 << 20,
@@ -136,6 +138,7 @@ var settingTable = []setting{
 	{"log-file", "FILE", "the log file (default: in the state directory; with -f, standard error)", pathField(func(s *Settings) *string { return &s.LogFile })},
 	{"private", "PATTERN", "names that stay on this machine, like *.bak, in addition to the built-in list; !PATTERN removes one of that list; can be repeated", setPrivate},
 	{"notices", "", "", boolField(func(s *Settings) *bool { return &s.Notices })},
+	{"inhibit", "", "", boolField(func(s *Settings) *bool { return &s.Inhibit })},
 	{"arrivals", "", "", boolField(func(s *Settings) *bool { return &s.Arrivals })},
 	{"verbose", "", "log every request", boolField(func(s *Settings) *bool { return &s.Verbose })},
 }

@@ -35,6 +35,7 @@ gid = 1002
 umask = "027"
 private = ["*.bak", "!*.part"]
 notices = false
+inhibit = false
 pause-on-metered = true
 verbose = true
 
@@ -163,6 +164,7 @@ func TestConfig(t *testing.T) {
 		{"Umask", s.Umask, modeBits(0o027)},
 		{"Private", strings.Join(s.Private, " "), "*.bak !*.part"},
 		{"Notices", s.Notices, false},
+		{"Inhibit", s.Inhibit, false},
 		{"Metered", s.Metered, true},
 		{"Verbose", s.Verbose, true},
 	} {

@@ -60,6 +60,7 @@ type mountDaemon struct {
 	endContact func() // ends that goroutine, and waits for it; nil before it runs
 	endLimits  func() // the same of what follows the timetable
 	endMetered func() // the same of what asks whether the line is metered
+	endInhibit func() // the same of what has the desktop ask before a shutdown
 
 	manager     serviceManager // of a mount in the foreground
 	endWatchdog func()         // ends that goroutine, and waits for it; nil before it runs
@@ -225,6 +226,9 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	}
 	d.serve(server)
 	d.control.serve(d)
+	if s.Inhibit && d.notices != nil {
+		d.endInhibit = d.keepInhibited()
+	}
 	d.notePause()
 	d.reportReady()
 	return nil

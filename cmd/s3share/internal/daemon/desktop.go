@@ -36,6 +36,9 @@ const (
 	noticeOnline  outbox.State = "online"
 )
 
+// noticeDelivered is what is told when files have arrived that were long on their way.
+const noticeDelivered outbox.State = "all delivered"
+
 // notices tells the desktop of what a person should know. Whoever brings news never
 // waits for it. A nil *notices tells nobody.
 type notices struct {
@@ -111,7 +114,7 @@ func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
 		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.NameText(st)))
-	case outbox.NoLogin, outbox.Paused, noticeOffline, noticeOnline:
+	case outbox.NoLogin, outbox.Paused, noticeOffline, noticeOnline, noticeDelivered:
 		return hint.OneLine(st.Reason)
 	}
 	return ui.NameText(st) + ": " + ui.ReasonText(st)
@@ -201,6 +204,8 @@ func (n *notices) words(state outbox.State, of *stateNews) (summary, body string
 		summary = "S3 cannot be reached: what is written waits"
 	case noticeOnline:
 		summary = "S3 can be reached again"
+	case noticeDelivered:
+		summary = "All is delivered: you may shut down"
 	}
 	lines := of.names
 	if more := of.files - len(lines); more > 0 {

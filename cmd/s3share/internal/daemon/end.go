@@ -70,6 +70,9 @@ func (d *mountDaemon) release(last func() error) error {
 	if d.endLimits != nil {
 		d.endLimits()
 	}
+	if d.endInhibit != nil {
+		d.endInhibit()
+	}
 	if d.endMetered != nil {
 		d.endMetered()
 	}
