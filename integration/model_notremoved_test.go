@@ -134,14 +134,22 @@ func (r *modelRun) showAgain(key string) {
 		r.note("S3 has refused to delete %q: it is shown again", f.path)
 		return
 	}
-	if now := r.real.readAll(f.path); now.errno == 0 && !bytes.Equal(now.data, f.data) {
-		if r.l.rights.delete || !r.isWhole(now.data) {
-			r.fail("bytes shown again", "%q, which S3 did not let be deleted, reads %s", f.path, difference(now.data, f.data))
-		}
-		f.data = now.data // S3 got it before the file was written again
-	}
-	r.makePlain(f.path, f.data, a.attr)
+	r.makePlain(f.path, r.shownBytes(f.path, f.data), a.attr)
 	r.note("S3 has refused to delete %q: it is shown again", f.path)
+}
+
+// shownBytes returns what a file holds that S3 did not let be deleted; last is what it was when it
+// was removed. Without the right to delete, S3 may have a state from before it was written last,
+// which was not delivered any more.
+func (r *modelRun) shownBytes(p string, last []byte) []byte {
+	now := r.real.readAll(p)
+	if now.errno != 0 || bytes.Equal(now.data, last) {
+		return last
+	}
+	if r.l.rights.delete || !r.isWhole(now.data) {
+		r.fail("bytes shown again", "%q, which S3 did not let be deleted, reads %s", p, difference(now.data, last))
+	}
+	return now.data
 }
 
 // makePlain makes a file in the plain directory alone.
