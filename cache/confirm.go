@@ -72,7 +72,8 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 // unlistedSince reports whether an answer about p may be the ledger's that somebody has
 // got who asked at that time.
 func (c *Cache) unlistedSince(p location, asked time.Time) bool {
-	return c.unlisted.since(keyname.Folder(p.key()), asked.Add(-2*fresh)) // a listing counts for as long as fresh
+	// A listing counts for as long as fresh.
+	return c.unlisted.since(keyname.Folder(p.key()), asked.Add(-2*fresh))
 }
 
 // unconfirmed is what Confirm, which began at that time, answers after an error.
@@ -136,7 +137,8 @@ type outcomes struct {
 }
 
 func newOutcomes() *outcomes {
-	byKey, _ := simplelru.NewLRU[string, outcome](maxOutcomes, nil) // it refuses sizes below 1 alone
+	// NewLRU fails only for a size below 1.
+	byKey, _ := simplelru.NewLRU[string, outcome](maxOutcomes, nil)
 	return &outcomes{byKey: byKey}
 }
 

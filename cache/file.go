@@ -226,7 +226,8 @@ func (f *File) newItem(over, base s3backend.Object, mode *uint32) (*outbox.Item,
 	})
 }
 
-// newPrivateItem stages a private file with this key, whose content is that of S3's object old. The caller holds changing.
+// newPrivateItem stages a private file with this key, whose content is that of S3's object old. The
+// caller holds changing.
 func (f *File) newPrivateItem(key string, old s3backend.Object) (*outbox.Item, error) {
 	return f.newItemOver(old, func(base s3backend.Object, read outbox.Base) (*outbox.Item, error) {
 		return f.c.out.CreatePrivate(key, base, read)

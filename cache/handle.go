@@ -152,8 +152,9 @@ func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 type Closing struct {
 	By     outbox.Writer // the process; nil if that is not known
 	Killed bool          // a signal is ending it
-	Last   bool          // it is the process that opened the file, and has no other descriptor of it
-	Unsure bool          // it may be the last: to find that out would take too long
+	// Last: it is the process that opened the file, and has no other descriptor of it.
+	Last   bool
+	Unsure bool // it may be the last: to find that out would take too long
 }
 
 // Flush is called at each close(2) of a descriptor of this handle. When the process

@@ -169,7 +169,8 @@ func (r namesRig) view() (nameTree, error) {
 // look lists everything. It opens nothing, since a bubble's time stands still while anybody
 // waits for a mutex, and whoever closes a file may wait for one who holds it for a request.
 func (r namesRig) look() {
-	_, _ = r.walk(func(name string) (string, error) { // what it finds in the middle of a step is not said
+	// What it may find in the middle of a step is not specified.
+	_, _ = r.walk(func(name string) (string, error) {
 		_, err := r.Stat(r.Context(), r.path(name))
 		return "", err
 	})

@@ -27,7 +27,8 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		return nil, err
 	}
 	if mode.Write {
-		if err := c.checkWrite(p.prefix, ""); err != nil { // what is there already may have a long name
+		// The name is not checked: what is there already may have a long one.
+		if err := c.checkWrite(p.prefix, ""); err != nil {
 			return nil, err
 		}
 	}
@@ -182,7 +183,8 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 		return nil, err
 	}
 	mode.Write = true
-	a, err := c.stat(ctx, p, -1) // the commit's condition is what holds against the other party at last
+	// In the end, the condition of the commit protects the other party's version.
+	a, err := c.stat(ctx, p, -1)
 	switch {
 	case err == nil && exclusive:
 		return nil, ErrExist

@@ -78,8 +78,8 @@ func byIno(paths []string) []string {
 	return paths
 }
 
-// TestFilesReadInOrderAreFetchedAhead reads all files of a folder in the orders in which programs do. Most
-// come before they are asked for, none is fetched twice.
+// TestFilesReadInOrderAreFetchedAhead reads all files of a folder in the orders in which programs
+// do. Most come before they are asked for, none is fetched twice.
 func TestFilesReadInOrderAreFetchedAhead(t *testing.T) {
 	const files = 1500
 	for _, tt := range []struct {
@@ -134,8 +134,8 @@ func TestFilesReadInOrderAreFetchedAhead(t *testing.T) {
 	}
 }
 
-// TestTreeIsFetchedAheadDirectoryByDirectory goes on in the next folder where it left off in the last, and begins
-// with it before: but in the first folders, it is as fast as in one.
+// TestTreeIsFetchedAheadDirectoryByDirectory goes on in the next folder where it left off in the
+// last, and begins with it before: but in the first folders, it is as fast as in one.
 func TestTreeIsFetchedAheadDirectoryByDirectory(t *testing.T) {
 	const folders, files = 10, 40
 	bubble(t, far, func(r *rig) {
@@ -158,7 +158,8 @@ func TestTreeIsFetchedAheadDirectoryByDirectory(t *testing.T) {
 	})
 }
 
-// TestFilesInNoOrderAreNotFetchedAhead reads files in no order, or slowly: nothing is fetched in vain.
+// TestFilesInNoOrderAreNotFetchedAhead reads files in no order, or slowly: nothing is fetched in
+// vain.
 func TestFilesInNoOrderAreNotFetchedAhead(t *testing.T) {
 	const files = 1000
 	random := rand.New(rand.NewPCG(1, 2))

@@ -60,7 +60,8 @@ func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 				at = it.Over()
 			}
 		} else if a.ETag != "" && at.ETag != a.ETag {
-			f, at = nil, s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag} // open is an older version
+			// The open file is an older version.
+			f, at = nil, s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag}
 		}
 	}
 	at.Key = key

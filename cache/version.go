@@ -11,7 +11,8 @@ type ShownVersion struct {
 
 // Version is what a shows.
 func (a Attr) Version() ShownVersion {
-	return ShownVersion{etag: strings.Clone(a.ETag), file: a.File} // not to keep the listing that it is cut from
+	// Without Clone, it would keep in memory the listing that it is cut from.
+	return ShownVersion{etag: strings.Clone(a.ETag), file: a.File}
 }
 
 // Version is what f holds, now and when it is delivered.

@@ -89,8 +89,8 @@ type announcer struct {
 	moves    atomic.Int64 // renames of directories that have begun or ended
 	movesNow atomic.Int64 // and those in progress
 
-	// reticent has the inode numbers of directories whose attributes the kernel must not keep: it is
-	// shown others for the helper.
+	// reticent has the inode numbers of directories whose attributes the kernel must not keep: it
+	// is shown others for the helper.
 	reticent sync.Map
 
 	// mu guards the field below.
@@ -102,10 +102,11 @@ type announcer struct {
 
 // watch is a directory that somebody watches. But for active, it is the goroutine's.
 type watch struct {
-	d      *dir
-	active atomic.Int64 // when a program opened it, or something changed, last: nanoseconds since 1970
-	next   time.Time    // when it is listed again
-	large  bool         // it has too many names
+	d *dir
+	// active is when a program last opened it, or something last changed, in nanoseconds since 1970.
+	active atomic.Int64
+	next   time.Time // when it is listed again
+	large  bool      // it has too many names
 }
 
 func newAnnouncer(s *Server, mountpoint string) *announcer {

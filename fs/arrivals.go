@@ -17,8 +17,8 @@ type arrivals struct {
 }
 
 const (
-	// helperHandle is set in the handles of the helper, and standInNode in the inode that stands for
-	// a name that was removed. go-fuse counts its own from 1.
+	// helperHandle is set in the handles of the helper, and standInNode in the inode that stands
+	// for a name that was removed. go-fuse counts its own from 1.
 	helperHandle = 1 << 63
 	standInNode  = 1 << 62
 )

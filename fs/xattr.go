@@ -15,14 +15,16 @@ import (
 // xattrs are the extended attributes of a file. They cannot be set, and are not listed: what
 // copies a file with all that is listed would take them along.
 const (
-	xattrPrefix   = "user.s3share."
-	xattrKey      = xattrPrefix + "key"      // its key in the bucket
-	xattrETag     = xattrPrefix + "etag"     // of the version that S3 holds
-	xattrState    = xattrPrefix + "state"    // where it is on its way: see outbox.State
-	xattrProgress = xattrPrefix + "progress" // of a file that is not delivered: bytes that S3 has, a slash, its size
-	xattrError    = xattrPrefix + "error"    // why it is not delivered, if anything has failed
-	xattrVers     = xattrPrefix + "version"  // S3's version id, where the bucket keeps versions
-	xattrHealth   = xattrPrefix + "health"   // of a directory: whether S3 can be asked, or what is shown may be old
+	xattrPrefix = "user.s3share."
+	xattrKey    = xattrPrefix + "key"   // its key in the bucket
+	xattrETag   = xattrPrefix + "etag"  // of the version that S3 holds
+	xattrState  = xattrPrefix + "state" // where it is on its way: see outbox.State
+	// xattrProgress is of a file that is not delivered: bytes that S3 has, a slash, its size.
+	xattrProgress = xattrPrefix + "progress"
+	xattrError    = xattrPrefix + "error"   // why it is not delivered, if anything has failed
+	xattrVers     = xattrPrefix + "version" // S3's version id, where the bucket keeps versions
+	// xattrHealth is of a directory: whether S3 can be asked, or what is shown may be old.
+	xattrHealth = xattrPrefix + "health"
 )
 
 // xattr is the value of an attribute but the version; "" for none.

@@ -29,8 +29,10 @@ func says0(words ...string) answer { return answer{0, words, nil} }
 // answers are what each command says of one file. What is not here is not asked.
 type answers struct {
 	status, wait, why, retry, deliver answer
-	state                             string // user.s3share.state, or the error of asking for it; "" for any
-	json                              string // the state in status --json, if it is another; moving for on its way or not
+	// state is user.s3share.state, or the error of asking for it; "" for any.
+	state string
+	// json is the state in status --json, if it is another; moving for on its way or not.
+	json string
 }
 
 // moving is the state of a file that is sent again and again.
@@ -354,7 +356,8 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 		}, "refused the credentials: expired", "ExpiredToken", unix.EACCES},
 		{"everything denied", func(_ *wire, g *gateway) {
 			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "AccessDenied") })
-		}, "", "AccessDenied", 0}, // a refused listing, or a dropbox: what the policy grants is found out meanwhile
+			// It is a refused listing or a dropbox: what the policy grants is found out meanwhile.
+		}, "", "AccessDenied", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -385,17 +388,20 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 			if c.name == "everything denied" {
 				waits = waitsFor("blocked", "access denied (s3:PutObject on Delivery/)")
 			}
-			if c.name == "credentials expired" { // the line of the mount's health gives the reason, in words of its own
+			// The line of the mount's health gives the reason, in words of its own.
+			if c.name == "credentials expired" {
 				waits.status.has = []string{"login expired since ", "waits"}
 			}
 			m.hold(t, delivery+"waits", waits)
 			m.hold(t, delivery+"theirs", notKnown(errno, c.reason))
 			if c.name == "S3 is away" || c.name == "credentials expired" {
-				errno = unix.ENOENT.Error() // the mount knows that it cannot ask, and shows what S3 listed last
+				// The mount knows that it cannot ask, and shows what S3 listed last.
+				errno = unix.ENOENT.Error()
 			}
 			m.hold(t, delivery+"never", notKnown(errno, c.reason))
 			ours := isThere("as S3 confirmed at ", "it cannot be asked again now: ", c.reason)
-			m.ask(t, delivery+"ours", ours, "status", "wait", "why", "retry") // the attribute may be asked for in vain
+			// The attribute may fail.
+			m.ask(t, delivery+"ours", ours, "status", "wait", "why", "retry")
 
 			for _, name := range []string{"waits", "dropped.part"} {
 				if err := os.Remove(m.path(delivery + name)); err != nil {

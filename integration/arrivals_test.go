@@ -192,7 +192,8 @@ func TestArrivalsWhereNobodyMayWrite(t *testing.T) {
 		}
 		return all
 	}
-	// The first that arrives once the mount knows of the watch; what arrives before may not be told.
+	// The first that arrives once the mount knows of the watch; what arrives before may not be
+	// told.
 	await(t, "the watch to be known", func() bool {
 		x.put(owner, submissions+"first", []byte(time.Now().String()), true)
 		return len(lines("event first")) > 0
@@ -293,7 +294,8 @@ func TestArrivalsRaceWithPrograms(t *testing.T) {
 				c := calls[mathrand.IntN(len(calls))]
 				p, other := m.path(name()), m.path(name())
 				err := c.call(p, other)
-				for errors.Is(err, unix.EINTR) { // of the signals by which Go has goroutines take turns
+				// Of the signals by which Go has goroutines take turns.
+				for errors.Is(err, unix.EINTR) {
 					err = c.call(p, other)
 				}
 				if err != nil && !slices.ContainsFunc(c.may, func(may error) bool { return errors.Is(err, may) }) {
@@ -310,7 +312,8 @@ func TestArrivalsRaceWithPrograms(t *testing.T) {
 	}
 	// In the end all agree on what is there.
 	await(t, "the mount to show what S3 holds", func() bool {
-		_, _ = m.run("wait", m.dir) // it fails where there are conflicts, which are delivered as well
+		// It fails where there are conflicts, which are delivered as well.
+		_, _ = m.run("wait", m.dir)
 		var held []string
 		for key := range x.list() {
 			if in, ok := strings.CutPrefix(key, delivery+"d/"); ok && in != "" {

@@ -20,7 +20,8 @@ import (
 func (x *exchange) annotate(key string, notes map[string]string) {
 	x.t.Helper()
 	for name, text := range notes {
-		// A checksum that is given is not sent behind the body, which the server takes of uploads alone.
+		// A checksum that is given is not sent behind the body, which the server takes of uploads
+		// alone.
 		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(text))))
 		_, err := x.api[owner].PutObjectAnnotation(x.t.Context(), &s3.PutObjectAnnotationInput{
 			Bucket: &x.Bucket, Key: &key, AnnotationName: &name, AnnotationPayload: strings.NewReader(text),

@@ -167,7 +167,8 @@ func (w *rival) wrote(how, key, mark string, replaced []string) {
 	if mark != "" {
 		c.written[mark] = true
 	}
-	if m := c.moved[key]; slices.Contains(replaced, m.mark) { // written again where it was renamed to
+	// It was written again where it was renamed to.
+	if m := c.moved[key]; slices.Contains(replaced, m.mark) {
 		c.moved[key] = movement{mark, m.at}
 	}
 }

@@ -44,7 +44,8 @@ func TestDiskFull(t *testing.T) {
 }
 
 // TestReadingLeavesRoomOnTheDisk reads a file that is larger than the disk of the
-// read cache and the outbox: a twentieth of the disk at least stays free, and files can still be written.
+// read cache and the outbox: a twentieth of the disk at least stays free, and files can still be
+// written.
 func TestReadingLeavesRoomOnTheDisk(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t, "article")
@@ -131,7 +132,8 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	if err := os.Remove(m.path(other)); err != nil && !errors.Is(err, unix.ENOENT) {
 		t.Error(err)
 	}
-	if err := filler.Truncate(0); err != nil { // to remove it may take until a child of this process has let go of it
+	// Not removed: a child of this process may still hold it.
+	if err := filler.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Sync(); err != nil {

@@ -36,7 +36,8 @@ func TestDropbox(t *testing.T) {
 			direct.put(owner, delivery+"taken", theirs, true)
 			x, g := direct.through(t)
 			x.t = t
-			// The server would let us read what is ours by its ACL; a bucket that owns all does not.
+			// The server would let us read what is ours by its ACL; a bucket that owns all does
+			// not.
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
 				return (op == "GetObject" || op == "HeadObject" && strings.Count(r.URL.Path, "/") > 2) && refuse(w, r, 403, "AccessDenied")
 			})

@@ -114,7 +114,8 @@ func (x *exchange) plainClient(a account, attempts int) *s3.Client {
 	}
 	if x.AWS != nil { // whose policy refuses what is not encrypted
 		o.BaseEndpoint, o.UsePathStyle, o.HTTPClient = nil, false, x.AWS.client(x.t)
-		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // for Object Lock
+		// Object Lock needs checksums.
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
 	}
 	return s3.New(o)
 }
@@ -215,7 +216,8 @@ func (x *exchange) listPrefix(ctx context.Context, prefix string) (map[string]st
 	defer cancel()
 	all := map[string]string{}
 	pages := s3.NewListObjectsV2Paginator(x.api[owner], &s3.ListObjectsV2Input{
-		Bucket: &x.Bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl, // XML holds no control characters
+		// XML holds no control characters.
+		Bucket: &x.Bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl,
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

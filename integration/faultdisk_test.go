@@ -159,7 +159,8 @@ func TestFaultDisk(t *testing.T) {
 		{"mkdir", func() error { return os.Mkdir(at("dir"), 0o700) }},
 		{"rename", func() error { return os.Rename(at("dir"), at("dir2")) }},
 		{"rmdir", func() error { return unix.Rmdir(at("dir2")) }},
-		{"unlink", func() error { return unix.Unlink(at("new2")) }}, // create was refused the first time
+		// Its creation was refused the first time.
+		{"unlink", func() error { return unix.Unlink(at("new2")) }},
 	} {
 		times := 1
 		if c.op == "read" {

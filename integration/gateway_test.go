@@ -57,7 +57,8 @@ func (x exchange) through(t *testing.T) (*exchange, *gateway) {
 			return
 		}
 		pass := func(w http.ResponseWriter, r *http.Request) {
-			if !strings.Contains(r.URL.Path, "/.s3share-") { // a key that nobody has: how a mount finds out what is granted, at rest
+			// Such a key does not exist: a mount at rest uses it to find out what is granted.
+			if !strings.Contains(r.URL.Path, "/.s3share-") {
 				g.mu.Lock()
 				g.counts[op]++
 				g.mu.Unlock()

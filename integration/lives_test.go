@@ -99,7 +99,8 @@ func (m *mount) awaitRest() []owedFile {
 			m.t.Logf("owed: %v, %v", left, err)
 		}
 	}()
-	_, _ = m.run("wait", "--timeout", patience.String(), m.dir) // so that what was set aside is deleted soon
+	// So that what was set aside is deleted soon.
+	_, _ = m.run("wait", "--timeout", patience.String(), m.dir)
 	await(m.t, "all that can be delivered", func() bool {
 		left, err = m.owed()
 		return err == nil && !slices.ContainsFunc(left, func(f owedFile) bool {

@@ -30,7 +30,8 @@ var (
 var oddNames = []string{
 	"with space", "ünïcödé", "e\u0301", "[x]", "a*", "what?", `back\slash`, "-rf", "%41%2F", "a+b&c=d;e", "'\"`$(x)",
 	"a.txt.gz", ".hidden", "...", "x ", " x", "日本語.txt", "😀", "a\u2028b", "\ufeffbom", "q#?x=1", "~", "@", ":", "a:b|c<d>",
-	strings.Repeat("n", 200), strings.Repeat("ö", 100), // localbucket takes none of 255 bytes for an object that is replaced
+	// localbucket takes none of 255 bytes for an object that is replaced.
+	strings.Repeat("n", 200), strings.Repeat("ö", 100),
 }
 
 // controlNames have control characters.

@@ -34,9 +34,10 @@ type modelRun struct {
 	refused    *faultRule             // by which S3 refuses requests
 	refusedBy  string                 // the fault of refused
 	wasExcused bool                   // the last call was refused by the mount alone
-	replaced   bool                   // the call is on an open file whose name another file has taken
-	diskErrno  unix.Errno             // that the disk returns
-	diskFailed int                    // how many operations had failed there when it was told to
+	// replaced: the call is on an open file whose name another file has taken.
+	replaced   bool
+	diskErrno  unix.Errno // that the disk returns
+	diskFailed int        // how many operations had failed there when it was told to
 
 	// mu guards the fields below: the gateway looks at them, too.
 	mu     sync.Mutex

@@ -39,7 +39,8 @@ func (s step) data() []byte { return modelBytes(s.n, s.seed) }
 
 func modelBytes(n int64, seed uint64) []byte {
 	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)}).Read(b) // it never fails
+	// Read never fails.
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)}).Read(b)
 	return b
 }
 

@@ -200,7 +200,8 @@ func (m *mount) unmount() {
 	m.t.Helper()
 	m.done = true
 	out, err := m.run("unmount", "--timeout", patience.String(), m.dir)
-	if err != nil && !strings.Contains(out, "beside the other party's version") { // that is delivered as well
+	// A conflict copy is delivered as well.
+	if err != nil && !strings.Contains(out, "beside the other party's version") {
 		m.t.Errorf("unmount: %v\n%s", err, out)
 		return
 	}

@@ -41,7 +41,8 @@ func TestMountHelper(t *testing.T) {
 			if x.AWS == nil {
 				config += "endpoint-url = \"" + x.Endpoint + "\"\n"
 			}
-			if err := os.MkdirAll(filepath.Join(base, "s3share"), 0o700); err != nil { // XDG_CONFIG_HOME is base
+			// XDG_CONFIG_HOME is base.
+			if err := os.MkdirAll(filepath.Join(base, "s3share"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.WriteFile(filepath.Join(base, "s3share", "config.toml"), []byte(config), 0o600); err != nil {

@@ -31,7 +31,8 @@ func TestMoveKilled(t *testing.T) {
 			ours, theirs := x.mover(client), x.mover(owner)
 			rnd := rand.New(rand.NewPCG(uint64(seed), 0))
 			put, get := []string{"put", "f", "Delivery"}, []string{"get", "Delivery/f", "."}
-			for _, i := range append(rnd.Perm(len(movedSizes)), 5, 5) { // at the end, 30 MiB over 30 MiB
+			// At the end, 30 MiB over 30 MiB.
+			for _, i := range append(rnd.Perm(len(movedSizes)), 5, 5) {
 				data := randomBytes(movedSizes[i])
 				ours.write("f", data)
 				for _, c := range []struct {

@@ -19,8 +19,8 @@ import (
 // reach, on a busy machine.
 const offlineLimit = 10 * time.Second
 
-// setupLimit is the same for commands that ask S3 themselves: ten seconds, until it has not answered
-// twice, and what else they do.
+// setupLimit is the same for commands that ask S3 themselves: ten seconds, until it has not
+// answered twice, and what else they do.
 const setupLimit = 25 * time.Second
 
 // keepLimit bounds unmount --keep, which ends ten seconds after S3 has gone.

@@ -169,7 +169,8 @@ func TestParties(t *testing.T) {
 				if w.get && !may.get {
 					continue // TestWriteOnly
 				}
-				// One after the other: they would wait for all other tests, and the mounts with them.
+				// One after the other: they would wait for all other tests, and the mounts with
+				// them.
 				t.Run(w.name, func(t *testing.T) {
 					x, from, to := x.in(t), from.in(t), to.in(t)
 					key, content, err := w.do(from, c.folder)

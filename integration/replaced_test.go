@@ -101,7 +101,8 @@ func TestOpenedAfterAReplacement(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.put(client, key, want, true)
-		time.Sleep(1200 * time.Millisecond)             // from then on, no open may lead to the version before
+		// After this time, no open may lead to the version before.
+		time.Sleep(1200 * time.Millisecond)
 		if _, err := os.Stat(m.path(key)); err != nil { // by the listing, which may be older
 			t.Fatal(err)
 		}

@@ -84,7 +84,8 @@ func newDesk(t *testing.T, x *exchange, p party) *desk {
 		"AWS_REGION="+x.Region, "HOME="+home, "XDG_RUNTIME_DIR="+run, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_CACHE_HOME=",
 		"PATH="+filepath.Dir(s3shareBin)+":"+os.Getenv("PATH"),
 	)}
-	if p == owner && x.AWS == nil { // only the owner says where the server is: the line tells the client
+	// Only the owner has to be told where the server is: the client gets it with the line.
+	if p == owner && x.AWS == nil {
 		d.env = append(d.env, "S3SHARE_ENDPOINT_URL="+x.Endpoint)
 	}
 	return d

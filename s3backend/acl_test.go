@@ -224,7 +224,8 @@ func TestEveryRequest(t *testing.T) {
 			t.Errorf("Client.%s: %v", name, err)
 		}
 	}
-	if want := 7; created != want { // Put twice, CreateUpload, ProbeUpload, Rewrite, Copy, and Copy by parts
+	// These are Put twice, CreateUpload, ProbeUpload, Rewrite, Copy, and Copy by parts.
+	if want := 7; created != want {
 		t.Errorf("%d requests created objects, want %d", created, want)
 	}
 	counts := c.Counts()

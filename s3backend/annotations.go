@@ -166,8 +166,8 @@ func (c *Client) Annotation(ctx context.Context, key, name string) ([]byte, erro
 }
 
 // Annotate gives obj an annotation, or another text to the one of that name. It takes
-// s3:PutObjectAnnotation. Stale: the key holds another version by now. If this server has not listed
-// any annotation yet, obj's are listed first: another might take the request for an upload.
+// s3:PutObjectAnnotation. Stale: the key holds another version by now. If this server has not
+// listed any annotation yet, obj's are listed first: another might take the request for an upload.
 func (c *Client) Annotate(ctx context.Context, obj Object, name string, text []byte) error {
 	const op = "PutObjectAnnotation"
 	if !c.annotations.known.Load() {
@@ -259,8 +259,8 @@ type annotationsOf struct {
 const maxAnnotationsHeld = 16 << 20
 
 // annotationsToKeep lists the annotations of src before it is copied to key by parts. One is read,
-// so that a missing permission is known before anything is copied. If they may not be listed, the copy
-// has none, which is logged.
+// so that a missing permission is known before anything is copied. If they may not be listed, the
+// copy has none, which is logged.
 func (c *Client) annotationsToKeep(ctx context.Context, src Object, key string) (annotationsOf, error) {
 	a := annotationsOf{src: src}
 	var err error

@@ -32,7 +32,9 @@ type Config struct {
 	// listed. "" for all.
 	Prefix string
 
-	ExpectedOwner string // account id of the bucket's owner, sent with every request; "" until known
+	// ExpectedOwner is the account ID of the bucket's owner, sent with every request; "" until it
+	// is known.
+	ExpectedOwner string
 	RequesterPays bool   // our account pays for the requests, as the bucket demands it
 	UserAgent     string // added to the SDK's, as "name/version"
 
@@ -48,24 +50,25 @@ type Config struct {
 
 // Client makes requests to one bucket. It is safe for concurrent use.
 type Client struct {
-	s3           *s3.Client
-	loaded       aws.Config // what s3 was made of, for the other services of AWS
-	bucket       string
-	region       string
-	regionGiven  bool // the region is given, not found out
-	payer        bool // every request says that we pay for it
-	prefix       string
-	notAWS       bool  // an endpoint that is not AWS
-	largestCopy  int64 // the largest object that is copied by one request
-	log          *slog.Logger
-	owner        atomic.Pointer[string]
-	answer       atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
-	counts       counter
-	http         *watched                    // sends all requests
-	retryer      aws.Retryer                 // judges those that go directly
-	route        atomic.Pointer[signedRoute] // of these; nil until it is learnt
-	quirks       quirks
-	begun        sync.Map // the metadata of uploads that this client has begun, by their ids: see confirmETag
+	s3          *s3.Client
+	loaded      aws.Config // what s3 was made of, for the other services of AWS
+	bucket      string
+	region      string
+	regionGiven bool // the region is given, not found out
+	payer       bool // every request says that we pay for it
+	prefix      string
+	notAWS      bool  // an endpoint that is not AWS
+	largestCopy int64 // the largest object that is copied by one request
+	log         *slog.Logger
+	owner       atomic.Pointer[string]
+	answer      atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
+	counts      counter
+	http        *watched                    // sends all requests
+	retryer     aws.Retryer                 // judges those that go directly
+	route       atomic.Pointer[signedRoute] // of these; nil until it is learnt
+	quirks      quirks
+	// begun has the metadata of uploads that this client has begun, by their IDs: see confirmETag.
+	begun        sync.Map
 	payloads     payloads
 	copyTags     copyTags
 	annotations  annotations
@@ -83,8 +86,9 @@ type Client struct {
 // A bucket that refuses to be listed is no failure: it may be a write-only
 // dropbox. The error is BadLogin where no credentials are found or S3 refuses
 // them, NoBucket where there is no such bucket, WrongOwner where it is not that of
-// the expected owner, and Other where the endpoint does not answer, does not speak S3, or is in another region than cfg says.
-// Credentials may ask for an MFA code when standard input is a terminal.
+// the expected owner, and Other where the endpoint does not answer, does not speak S3, or is in
+// another region than cfg says. Credentials may ask for an MFA code when standard input is a
+// terminal.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
 	c, err := Connect(ctx, cfg)
 	if err != nil {

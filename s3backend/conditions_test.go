@@ -125,7 +125,8 @@ func TestConditions(t *testing.T) {
 			{"put", old, Stale, []string{"HEAD k"}},
 		}, true},
 		{"conditions refused", &fake{noConditions: true}, "", []step{
-			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match", "HEAD k", "PUT k"}}, // the checksum might have been it
+			// The checksum might have been the reason.
+			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match", "HEAD k", "PUT k"}},
 			{"put", free, Stale, []string{"HEAD k"}},
 		}, false},
 		{"heeded everywhere", &fake{}, "", []step{

@@ -66,7 +66,8 @@ func (c *Client) met(ctx context.Context, op string, began time.Time, err error)
 	case judged(failed):
 		c.contact.Answered()
 		return err
-	case errors.Is(failed, Denied): // a reply to a HEAD does not say whether it is about the credentials
+	// A reply to a HEAD does not say whether it is about the credentials.
+	case errors.Is(failed, Denied):
 		return err
 	}
 	away := isAway(failed)
@@ -75,7 +76,8 @@ func (c *Client) met(ctx context.Context, op string, began time.Time, err error)
 		return err
 	}
 	if !c.contact.Confirm(began, failed, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), breaker.ConfirmTimeout) // it is asked for all
+		// The question is asked for all requests, so its context is nobody's.
+		ctx, cancel := context.WithTimeout(context.Background(), breaker.ConfirmTimeout)
 		defer cancel()
 		return c.probe(ctx)
 	}) || !errors.As(failed, &e) {

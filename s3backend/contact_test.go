@@ -139,8 +139,8 @@ func TestCheckAsksSeldom(t *testing.T) {
 	check(3, false)
 }
 
-// TestNamesThatAreNotFound: where the name of the host cannot be looked up, S3 is out of reach, and it
-// is back when the name is found again.
+// TestNamesThatAreNotFound: where the name of the host cannot be looked up, S3 is out of reach, and
+// it is back when the name is found again.
 func TestNamesThatAreNotFound(t *testing.T) {
 	for name, gone := range map[string]*net.DNSError{
 		"no such host":          {Err: "no such host", Name: "s3.example.com", IsNotFound: true},

@@ -22,8 +22,9 @@ func inParts(etag string) bool { return strings.Contains(etag, "-") }
 
 // matchSource calls send, which copies src if its ETag is etag, "" for any. If the server does not
 // support that condition, or not for the ETag of an upload in parts, a HEAD before the copy checks
-// it. holds reports whether the condition on the destination is known to hold. An ETag that no object has is tried out: that it is
-// refused counts as unmet, and the copy that follows goes without.
+// it. holds reports whether the condition on the destination is known to hold. An ETag that no
+// object has is tried out: that it is refused counts as unmet, and the copy that follows goes
+// without.
 func (c *Client) matchSource(ctx context.Context, op string, src Object, etag string, holds func() bool, send func(etag string) error) error {
 	if !c.notAWS || etag == "" {
 		return send(etag)

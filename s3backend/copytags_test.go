@@ -63,7 +63,8 @@ func TestTagsAreKeptOrTheCopyIsRefused(t *testing.T) {
 		switch {
 		case s.tagged && s.unknownQuery: // it has none, if it knows none
 			continue
-		case onAWS && (s.unknownQuery || !s.readable && (s.told || s.granted)): // AWS tells who may read them, and copies them for no others
+		// AWS tells who may read them, and copies them for no others.
+		case onAWS && (s.unknownQuery || !s.readable && (s.told || s.granted)):
 			continue
 		case !onAWS && s.tagged && !s.told && !s.readable: // other servers tell everybody
 			continue

@@ -43,7 +43,8 @@ type credentialSource struct {
 // another secret would not be noticed: so renewed credentials get a signer of their
 // own.
 func newSigner() *v4.Signer {
-	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }) // as S3 wants it
+	// S3 requires this.
+	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 }
 
 // SignHTTP implements s3.HTTPSignerV4.
@@ -60,7 +61,8 @@ func (l *credentialSource) SignHTTP(ctx context.Context, creds aws.Credentials, 
 // Retrieve implements aws.CredentialsProvider.
 func (l *credentialSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if l.refreshDue() {
-		_ = l.refresh(ctx, l.current().profile, mfaCode) // what there was stays, and says what is wrong
+		// If it fails, the old credentials stay, and their error says what is wrong.
+		_ = l.refresh(ctx, l.current().profile, mfaCode)
 	}
 	l.mu.Lock()
 	from := l.provider

@@ -191,7 +191,8 @@ func TestNoAnswerIsNoBadLogin(t *testing.T) {
 		{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: cut}, Other},
 		{&smithy.OperationError{ServiceID: "SSO", OperationName: "GetRoleCredentials", Err: cut}, Other},
 		{&smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: &smithy.GenericAPIError{Code: "AccessDenied"}}, BadLogin},
-		{&smithy.OperationError{ServiceID: "ec2imds", OperationName: "GetMetadata", Err: cut}, BadLogin}, // no credentials at all
+		// There are no credentials at all.
+		{&smithy.OperationError{ServiceID: "ec2imds", OperationName: "GetMetadata", Err: cut}, BadLogin},
 		{errors.New("process exited with 3"), BadLogin},
 	} {
 		if err := wrapError(t.Context(), "Open", "", noLogin(tt.err)); !isKind(err, tt.want) {

@@ -243,7 +243,8 @@ func withoutLayers(err error) error {
 	for {
 		switch err.(type) {
 		case *smithy.OperationError, *retry.MaxAttemptsError, *smithyhttp.RequestSendError, *url.Error, *lostReply:
-		case interface{ HTTPStatusCode() int }: // a reply that did not come, or that the SDK could not read
+		// It is a reply that did not come, or that the SDK could not read.
+		case interface{ HTTPStatusCode() int }:
 		default:
 			return err
 		}

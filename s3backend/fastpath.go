@@ -212,7 +212,8 @@ func refusal(resp *http.Response) error {
 		Message string
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostRefusal))
-	if err != nil { // why it was refused is not known: the status alone would pass for a matter of policy
+	// The reason of the refusal is not known: the status alone would look like a policy's refusal.
+	if err != nil {
 		return &smithyhttp.RequestSendError{Err: fmt.Errorf("read why S3 refuses: %w", err)}
 	}
 	if xml.Unmarshal(text, &said) == nil && said.Code != "" {
@@ -327,7 +328,8 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	if err != nil {
 		return Object{}, err
 	}
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, mostRefusal)) // for the connection's next request
+	// The connection is free for its next request only once the body is read.
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, mostRefusal))
 	resp.Body.Close()
 	if err != nil {
 		return Object{}, wrapError(ctx, "PutObject", *in.Key, err)

@@ -19,8 +19,8 @@ func (c *Client) GrantOwner(ctx context.Context, key string) error {
 }
 
 // Rewrite copies an object onto itself, on the server, so that it carries the ACL:
-// the bytes, the metadata, the tags and the storage class stay. Its error is Stale where the object has
-// changed.
+// the bytes, the metadata, the tags and the storage class stay. Its error is Stale where the object
+// has changed.
 func (c *Client) Rewrite(ctx context.Context, obj Object) (Object, error) {
 	obj.Header = nil // as it is now
 	h, err := c.headerOf(ctx, obj)

@@ -176,7 +176,8 @@ func TestLimits(t *testing.T) {
 		check(10*time.Second, 1, 8, 0.05)
 		m.SetLimits(Limits{Upload: 10 << 10, Download: 10 << 10})
 		time.Sleep(time.Minute)
-		m.SetLimits(Limits{Upload: 20 * mib, Download: 20 * mib}) // while all wait for the lower rate
+		// At this time, all wait for the lower rate.
+		m.SetLimits(Limits{Upload: 20 * mib, Download: 20 * mib})
 		check(time.Second, 20, 20, 0.25)
 	})
 }

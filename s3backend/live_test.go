@@ -189,7 +189,8 @@ func TestLiveMultipart(t *testing.T) {
 	var parts []Part
 	tail := data[6<<20:]
 	for _, step := range []func() (Part, error){
-		func() (Part, error) { return c.UploadPart(t.Context(), up, 2, bytes.NewReader(data), 5<<20) }, // sent again below
+		// This part is sent again below.
+		func() (Part, error) { return c.UploadPart(t.Context(), up, 2, bytes.NewReader(data), 5<<20) },
 		func() (Part, error) { return c.UploadPart(t.Context(), up, 2, bytes.NewReader(tail), int64(len(tail))) },
 		func() (Part, error) { return c.CopyPart(t.Context(), up, 1, base, 0, 6<<20) },
 	} {

@@ -57,7 +57,8 @@ func liveBucket(t *testing.T, policy []liveRule, deny ...map[string]any) (owner,
 				t.Errorf("clean up: %v", err)
 			}
 		}
-		_, _ = owner.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name}) // uploads may be left in it
+		// Uploads may be left in it.
+		_, _ = owner.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
 	})
 	principal := map[string]any{"AWS": []string{"arn:aws:iam::" + server.Client.Account + ":root"}}
 	if server.Kind == "rgw" {
@@ -133,7 +134,8 @@ func TestLiveMay(t *testing.T) {
 					switch {
 					case errors.Is(op.says, ErrUnknown) && (op.name == "get" || op.name == "ACL") && mayList != nil:
 					case errors.Is(op.says, ErrUnknown) && op.name == "ACL" && rgw:
-					case errors.Is(op.says, ErrUnknown) && op.name == "delete" && rgw && get != nil: // nothing named its version
+					// Nothing named its version.
+					case errors.Is(op.says, ErrUnknown) && op.name == "delete" && rgw && get != nil:
 					case op.says == nil != (op.does == nil), op.says != nil && !errors.Is(op.says, Denied):
 						t.Errorf("%s %s: the probe says %v, the operation %v", prefix, op.name, op.says, op.does)
 					}

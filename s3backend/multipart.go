@@ -237,8 +237,8 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 // refusesSums reports whether it was the parts' checksums that Complete did not
 // like. That is so where none were promised at the start, perhaps by an earlier
 // process; and some servers return a wrong checksum for a copied part, want all
-// or none, or do not know the element (MalformedXML). Without them the ETags still name the parts, and each part's bytes
-// were checked as they arrived.
+// or none, or do not know the element (MalformedXML). Without them the ETags still name the parts,
+// and each part's bytes were checked as they arrived.
 func refusesSums(err error) bool {
 	if statusOf(err) != http.StatusBadRequest {
 		return false

@@ -60,7 +60,8 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 	}
 	missing := c.readByte(ctx, unusedKey(prefix))
 	switch {
-	case isGone(missing) && (!c.notAWS || c.isVersity(ctx)): // Ceph RGW 16 says so to whoever may list
+	// Ceph RGW 16 answers so to everybody who may list.
+	case isGone(missing) && (!c.notAWS || c.isVersity(ctx)):
 		return nil
 	case missing == nil, isGone(missing), errors.Is(missing, Denied):
 		return errors.Join(ErrUnknown, missing)
@@ -68,11 +69,11 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 	return missing
 }
 
-// mayGetSome reads a byte of what is there, to find out whether it may be read: of some objects of each
-// owner, since everybody may read his own. It is Denied where none of an owner's may.
-// What is archived may be read as far as the policy goes. That the folder's own object may not
-// be read counts at AWS alone: versitygw judges "Delivery/" as the key "Delivery", which
-// "Delivery/*" in a policy is not about.
+// mayGetSome reads a byte of what is there, to find out whether it may be read: of some objects of
+// each owner, since everybody may read his own. It is Denied where none of an owner's may. What is
+// archived may be read as far as the policy goes. That the folder's own object may not be read
+// counts at AWS alone: versitygw judges "Delivery/" as the key "Delivery", which "Delivery/*" in a
+// policy is not about.
 func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
 	if err != nil {
@@ -94,7 +95,8 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 		case errors.Is(err, Denied) && own:
 		case errors.Is(err, Denied):
 			refusals[o.Owner] = err
-		case isGone(err), statusOf(err) == http.StatusBadRequest: // encrypted with a key of somebody's
+		// It is encrypted with a customer's key.
+		case isGone(err), statusOf(err) == http.StatusBadRequest:
 		default:
 			return err
 		}
@@ -308,7 +310,8 @@ func (c *Client) noteVersion(id string) {
 // requires if an upload carries one. A server that does not know the request might take it for an
 // upload, and the reply of Ceph RGW 16 is the same in either case: so only AWS and versitygw are
 // asked, and for others the error is ErrUnknown. AWS refuses a key that does not exist in either
-// case; then MayPut decides. The error is ErrACLsOff if the bucket has no ACLs. mayList is the result of MayList for the same prefix.
+// case; then MayPut decides. The error is ErrACLsOff if the bucket has no ACLs. mayList is the
+// result of MayList for the same prefix.
 func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
 	if c.notAWS && !c.isVersity(ctx) {
 		return ErrUnknown

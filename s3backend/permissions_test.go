@@ -96,12 +96,13 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 		return text + "</ListBucketResult>"
 	}
 	for _, tt := range []struct {
-		name     string
-		list     string            // "" where it is refused
-		refuses  map[string]string // the code that a read is refused with, by the key's name; "" is read
-		missing  string            // the same for a key that nobody has
-		owner    bool              // the bucket is ours
-		versity  bool              // the server is versitygw, else AWS
+		name string
+		list string // "" where it is refused
+		// refuses has the code that a read is refused with, by the key's name; "" if it is read.
+		refuses  map[string]string
+		missing  string // the same for a key that nobody has
+		owner    bool   // the bucket is ours
+		versity  bool   // the server is versitygw, else AWS
 		want     error
 		refusals int // how many requests are refused, at most
 	}{

@@ -20,7 +20,8 @@ type quirks struct {
 	put, complete, destination, delete writeProbes
 	source                             conditionProbe
 
-	completeETag conditionProbe // whether the reply to CompleteMultipartUpload has the object's ETag
+	// completeETag is whether the reply to CompleteMultipartUpload has the object's ETag.
+	completeETag conditionProbe
 
 	worked succeeded
 

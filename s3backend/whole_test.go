@@ -14,7 +14,8 @@ import (
 // while the request is in flight, the sum never counts a byte twice, and in the end nothing is.
 func TestWholeUploadCountsWhatIsRead(t *testing.T) {
 	for name, size := range map[string]int64{"one request": 3 << 20, "parts": WholePart + 3<<20} {
-		for _, fails := range []bool{false, true} { // the first request with a body, and is sent again
+		// fails: the first request with a body fails, and is sent again.
+		for _, fails := range []bool{false, true} {
 			var failed sync.Once
 			var inFlight, most, amid atomic.Int64
 			c := against(t, func(w http.ResponseWriter, r *http.Request) {

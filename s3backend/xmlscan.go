@@ -25,7 +25,8 @@ func (s *xmlScanner) child(parent string) []byte {
 	}
 	text, tag := s.tag()
 	s.bad = s.bad || len(bytes.TrimSpace(text)) > 0
-	for parent == "" && len(tag) > 0 && tag[0] == '?' { // the declaration, which is of no interest here
+	// Skip the XML declaration.
+	for parent == "" && len(tag) > 0 && tag[0] == '?' {
 		text, tag = s.tag()
 		s.bad = s.bad || len(bytes.TrimSpace(text)) > 0
 	}

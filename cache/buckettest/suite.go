@@ -218,7 +218,8 @@ func (s *suite) delete() {
 	obj := s.put("f", "hello", nil, s3backend.Condition{})
 	s.wantStale("Delete with another version's IfMatch", s.b.Delete(s.Context(), obj.Key, s3backend.Condition{IfMatch: noSuchETag}))
 	s.wantHolds("f", []byte("hello"))
-	for _, cond := range []s3backend.Condition{{IfMatch: obj.ETag}, {IfMatch: obj.ETag}, {}} { // the first removes it
+	// The first Delete removes it.
+	for _, cond := range []s3backend.Condition{{IfMatch: obj.ETag}, {IfMatch: obj.ETag}, {}} {
 		if err := s.b.Delete(s.Context(), obj.Key, cond); err != nil {
 			s.Errorf("Delete %+v: %v", cond, err)
 		}

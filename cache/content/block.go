@@ -14,13 +14,15 @@ type versionID struct{ key, etag string }
 // version is one object version of which there are Readers or blocks. All
 // fields but obj are guarded by Cache.mu.
 type version struct {
-	obj         s3backend.Object
-	blocks      map[int64]*block // by index: in flight or full
-	readers     int
-	private     bool             // known to its Readers only: without ETag, or forgotten
-	disk        *diskcache.Entry // nil: not kept on disk
-	validated   int64            // Cache.now when the source was asked last, of what it answered with bytes; 0 for never
-	fetchingAll bool             // fetchAll is at work, or has given up
+	obj     s3backend.Object
+	blocks  map[int64]*block // by index: in flight or full
+	readers int
+	private bool             // known to its Readers only: without ETag, or forgotten
+	disk    *diskcache.Entry // nil: not kept on disk
+	// validated is Cache.now when the source was last asked, of the requests that it answered with
+	// bytes; 0 for never.
+	validated   int64
+	fetchingAll bool // fetchAll is at work, or has given up
 
 	missed   int64         // requests for what random reads found missing
 	answer   time.Duration // the shortest that the source has taken to answer for them

@@ -17,8 +17,9 @@ import (
 // was. If the disk cache has them, they come from there. Else the source is asked, and whoever
 // reads there again, or meanwhile, gets whole blocks.
 const (
-	maxBypass    = 2 * blockSize // bytes; of longer reads, blocks bring little else
-	keptBypassed = 64            // blocks of a version of which it is known that a read bypassed them
+	maxBypass = 2 * blockSize // bytes; of longer reads, blocks bring little else
+	// keptBypassed is of how many blocks of a version it is remembered that a read bypassed them.
+	keptBypassed = 64
 )
 
 // bypassLocked fills p with the bytes from off on, past the blocks, and reports whether it did: a

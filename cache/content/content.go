@@ -53,12 +53,16 @@ type Source interface {
 
 // Config says how much a Cache may keep. The zero value of a field is its default.
 type Config struct {
-	Memory   int64  // bytes for all blocks, those in flight included: a hard limit; default 96 MiB, at least 512 KiB
+	// Memory limits the bytes of all blocks, those in flight included; default 96 MiB, at least
+	// 512 KiB.
+	Memory   int64
 	Dir      string // the disk cache's directory; "" for none
 	DiskSize int64  // limit in bytes of what is kept in Dir; default 10 GiB
-	MinFree  int64  // bytes to leave free on Dir's file system; default a tenth of it, at most 1 GiB
-	Streams  int    // range requests at a time, in all; default 32
-	Logger   *slog.Logger
+	// MinFree is how many bytes to leave free on Dir's file system; default a tenth of it, at most
+	// 1 GiB.
+	MinFree int64
+	Streams int // range requests at a time, in all; default 32
+	Logger  *slog.Logger
 }
 
 // Cache keeps blocks. Its methods may be called from any goroutine.
@@ -83,28 +87,32 @@ type Cache struct {
 	pool           *pool    // but for the bytes of a slot, which are its owner's
 	waitingForSlot []*fetch // those that wait for a slot, first come first
 
-	running     int      // requests under way
-	pending     []*fetch // fetches of demand reads that wait for a stream
-	speed       speed
-	bandwidth   rate.Peak              // of what comes from the source
-	sequences   map[*sequence]struct{} // of all Readers
-	active      int                    // of them, those read lately; see activeLocked
-	counted     int64                  // when active was counted
-	saving      []saving               // full blocks on their way to the disk, oldest first
-	saved       chan struct{}          // closed when these are fewer; nil if nobody waits
-	fetchingAll int                    // objects that are fetched as a whole, for random reads to come
+	running   int      // requests under way
+	pending   []*fetch // fetches of demand reads that wait for a stream
+	speed     speed
+	bandwidth rate.Peak              // of what comes from the source
+	sequences map[*sequence]struct{} // of all Readers
+	active    int                    // of them, those read lately; see activeLocked
+	counted   int64                  // when active was counted
+	saving    []saving               // full blocks on their way to the disk, oldest first
+	saved     chan struct{}          // closed when these are fewer; nil if nobody waits
+	// fetchingAll counts the objects that are fetched as a whole, for random reads to come.
+	fetchingAll int
 	stats       Stats
 }
 
 // Stats is what a Cache holds and what it did since it was made.
 type Stats struct {
 	Memory, MemoryLimit int64 // bytes of the slots in use, and of all
-	Disk, DiskLimit     int64 // bytes kept on disk, and the most that may be; 0, 0 without a disk cache
-	Hits, Misses        int64 // blocks read that were in memory at once, and that had to be awaited
-	Gets                int64 // requests sent to the source
-	Fetched             int64 // bytes received from the source
-	FromDisk, ToDisk    int64 // bytes read from the disk cache, and written to it
-	Corrupt             int64 // blocks dropped because the disk returned other bytes than were written
+	// Disk is how many bytes are kept on disk, DiskLimit the maximum; both are 0 without a disk
+	// cache.
+	Disk, DiskLimit  int64
+	Hits, Misses     int64 // blocks read that were in memory at once, and that had to be awaited
+	Gets             int64 // requests sent to the source
+	Fetched          int64 // bytes received from the source
+	FromDisk, ToDisk int64 // bytes read from the disk cache, and written to it
+	// Corrupt counts the blocks dropped because the disk returned other bytes than were written.
+	Corrupt int64
 }
 
 // New returns a Cache of what src holds. Where another process uses the disk

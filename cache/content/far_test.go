@@ -69,7 +69,8 @@ func TestFarRead(t *testing.T) {
 							t.Error(err)
 							return
 						}
-						time.Sleep(time.Duration(tt.readers) * 60 * time.Microsecond) // what the kernel takes: 2 GiB/s in all
+						// The kernel takes 2 GiB/s in all.
+						time.Sleep(time.Duration(tt.readers) * 60 * time.Microsecond)
 					}
 				})
 			}

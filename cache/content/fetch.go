@@ -21,14 +21,16 @@ type fetch struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	answered  chan struct{} // closed when the source has answered, or the fetch has ended; nil if nobody waits
-	err       error         // why it ended before it was full
-	filled    int           // blocks that are full: the first of them
-	waiters   int           // reads that wait for a block
-	owner     *sequence     // which it is ahead of, until that ends; nil for a random read
-	retry     chan struct{} // closed to have it try again for a slot; nil while it does not wait for one
-	since     int64         // Cache.now when it began to wait for the slot it waits for
-	reader    *Reader       // closed when the fetch ends; nil for none
+	// answered is closed when the source has answered, or the fetch has ended; nil if nobody waits.
+	answered chan struct{}
+	err      error     // why it ended before it was full
+	filled   int       // blocks that are full: the first of them
+	waiters  int       // reads that wait for a block
+	owner    *sequence // which it is ahead of, until that ends; nil for a random read
+	// retry is closed to have the fetch try again for a slot; nil while it does not wait for one.
+	retry     chan struct{}
+	since     int64   // Cache.now when it began to wait for the slot it waits for
+	reader    *Reader // closed when the fetch ends; nil for none
 	cancelled bool
 }
 

@@ -92,7 +92,8 @@ func (c *Cache) fetchAll(v *version) {
 			off = v.obj.Size
 		}
 		for off < v.obj.Size && v.blocks[off/blockSize] == nil && v.onDisk(off/blockSize) {
-			off += blockSize // what is on its way is read: to wait there is what makes it come in parallel
+			// Blocks in flight are read too: they come in parallel because they are waited for.
+			off += blockSize
 		}
 		c.mu.Unlock()
 		if off >= v.obj.Size || c.awaitSaved() != nil {

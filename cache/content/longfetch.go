@@ -85,8 +85,8 @@ func (c *Cache) skipLongFetchLocked(v *version, q *sequence, i int64) {
 	}
 }
 
-// mustWaitLocked reports whether f, a long fetch, is so far ahead of its reader that it has to wait;
-// once it waits, until a fourth of its share is free again.
+// mustWaitLocked reports whether f, a long fetch, is so far ahead of its reader that it has to
+// wait; once it waits, until a fourth of its share is free again.
 func (c *Cache) mustWaitLocked(f *fetch) bool {
 	if !f.long || f.owner == nil || f.waiters > 0 || f.filled == len(f.blocks) {
 		return false

@@ -12,9 +12,11 @@ const MaxPrefetch = prefetch.MinWindow
 type PrefetchResult int
 
 const (
-	Refused PrefetchResult = iota // nothing was begun: the object is too large, or memory and requests are for those who wait
-	Started                       // it is on its way
-	Cached                        // all of it is here
+	// Refused: nothing was begun. The object is too large, or memory and requests are for reads
+	// that wait.
+	Refused PrefetchResult = iota
+	Started                // it is on its way
+	Cached                 // all of it is here
 )
 
 // Prefetch starts to fetch obj, of MaxPrefetch bytes at most, for a reader to come. What comes

@@ -105,7 +105,8 @@ func (c *Cache) keepOnce(lowly func(func())) bool {
 func (c *Cache) batch() []saving {
 	var batch, useless []saving
 	c.mu.Lock()
-	most := max(1, min(diskcache.MaxBatch, c.pool.slots/8, int(c.disk.Limit()/blockSize/2))) // what is evicted for it is not of it
+	// At most half of the disk cache, so that a batch does not evict its own blocks.
+	most := max(1, min(diskcache.MaxBatch, c.pool.slots/8, int(c.disk.Limit()/blockSize/2)))
 	n := 0
 	for _, s := range c.saving {
 		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.IsSmall() && s.e.IsSmall()) {

@@ -48,7 +48,8 @@ type Policy struct {
 	ctx     context.Context // ends all work
 	work    sync.WaitGroup
 	traffic traffic
-	folders map[string]*folderGrants // each of the exchange's folders; never changes, nil without a Checker
+	// folders has each of the exchange's folders. It never changes; it is nil without a Checker.
+	folders map[string]*folderGrants
 
 	mu     sync.Mutex
 	delete map[string]grant

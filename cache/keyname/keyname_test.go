@@ -76,7 +76,9 @@ func checkElem(t interface{ Fatalf(string, ...any) }, elem string) {
 		}
 	}
 	if elem == "" {
-		return // the empty element with a directory of its name is the folder's own object, which is not shown
+		// The empty element with a directory of its name is the folder's own object, which is not
+		// shown.
+		return
 	}
 	for name, beside := range map[string]bool{Escape(elem): false, EscapeShadowed(elem): true} {
 		if short := strings.TrimSuffix(name, escapeChar); isLong(short) {

@@ -50,8 +50,9 @@ type Entry struct {
 	Mtime   time.Time `json:"-"`
 	Mode    uint32    `json:"mode,omitempty"`    // permission bits, if HasMode
 	HasMode bool      `json:"hasMode,omitempty"` // earlier versions have not written it
-	Sent    time.Time `json:"sent,omitzero"`     // when S3 confirmed it; zero where only the mode or the time is remembered
-	Gone    bool      `json:"gone,omitempty"`    // the key is to be forgotten
+	// Sent is when S3 confirmed it; zero where only the mode or the time is remembered.
+	Sent time.Time `json:"sent,omitzero"`
+	Gone bool      `json:"gone,omitempty"` // the key is to be forgotten
 
 	// Touched is set where Mtime is shown instead of the time that S3 has.
 	Touched bool `json:"touched,omitempty"`

@@ -186,8 +186,8 @@ func TestOtherKeysAndModes(t *testing.T) {
 	}
 }
 
-// TestMovedTakesItsAttributesAlong moves a version onto another of any ETag: what was set of the one
-// is remembered under its new key, and nothing of the other.
+// TestMovedTakesItsAttributesAlong moves a version onto another of any ETag: what was set of the
+// one is remembered under its new key, and nothing of the other.
 func TestMovedTakesItsAttributesAlong(t *testing.T) {
 	at := time.Unix(1e9, 0)
 	attributes := []func(l *Ledger, key, etag string) error{

@@ -196,7 +196,8 @@ func (c *Cache) seeLocked(t *treeList, page s3backend.Page, asked time.Time) (fo
 	}
 	for prefix, w := range t.waiting {
 		switch w.pages++; {
-		case prefix < t.at && !strings.HasPrefix(t.at, prefix) || page.Next == "": // no key begins with it
+		// No key begins with it.
+		case prefix < t.at && !strings.HasPrefix(t.at, prefix) || page.Next == "":
 			c.fillLocked(t, &treeDir{prefix: prefix, asked: asked})
 		case w.pages == maxPagesWaited:
 			delete(t.waiting, prefix)

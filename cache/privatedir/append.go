@@ -41,7 +41,8 @@ func Append(path string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	case !trusted(st.Uid):
 		return nil, refuse(path, "belongs to %s", userName(st.Uid))
-	case st.Mode&unix.S_IFMT != unix.S_IFLNK: // one of ours or of root's may lead elsewhere, like /dev/stderr
+	// A link of ours or of root's may lead elsewhere, like /dev/stderr.
+	case st.Mode&unix.S_IFMT != unix.S_IFLNK:
 		flag |= unix.O_NOFOLLOW
 	}
 	f, err := os.OpenFile(path, flag, 0o600)

@@ -21,8 +21,10 @@ const (
 	minRun     = 3  // files opened in order begin a stream
 	firstAhead = 8  // files are fetched ahead at its begin
 	maxAhead   = 32 // and from then on
-	maxSkip    = 8  // files may be left out between two that are opened, at its begin a third of that
-	maxBehind  = 32 // how many files behind the furthest one may be: programs read several at once
+	// maxSkip is how many files may be left out between two that are opened; a third of that when
+	// a walk begins.
+	maxSkip   = 8
+	maxBehind = 32 // how many files behind the furthest one may be: programs read several at once
 
 	maxStreams = 16              // at a time
 	idleAfter  = 5 * time.Second // without a file opened ends a stream

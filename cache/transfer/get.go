@@ -99,7 +99,8 @@ func (g *get) all(ctx context.Context, source string) error {
 // directory fetches what is directly below a prefix, then what is further below.
 func (g *get) directory(ctx context.Context, dir, prefix string) error {
 	var below []string
-	var pending []s3backend.Object // those that may have the name of a directory that is listed later
+	// pending may have the name of a directory that is listed later.
+	var pending []s3backend.Object
 	fetch := func(reached string) error {
 		var rest []s3backend.Object
 		for _, obj := range pending {

@@ -44,10 +44,11 @@ const (
 // version is a line: what is remembered under a name.
 type version struct {
 	// Name is a key, of Put, or a path and the key it was fetched from, of Get.
-	Name   jsonbytes.String `json:"name"`
-	ETag   string           `json:"etag"`
-	Stamp  string           `json:"stamp,omitempty"`  // of the local file then; see stampOf
-	Beside jsonbytes.String `json:"beside,omitempty"` // where the version went, if not under its name
+	Name  jsonbytes.String `json:"name"`
+	ETag  string           `json:"etag"`
+	Stamp string           `json:"stamp,omitempty"` // of the local file then; see stampOf
+	// Beside is where the version went, if not under its name.
+	Beside jsonbytes.String `json:"beside,omitempty"`
 	// Sending is of the commit that Put has begun since. An object that has its commit ID is
 	// ours, though the process ended before it could note the ETag.
 	Sending *s3backend.Header `json:"sending,omitempty"`

@@ -162,7 +162,8 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		}
 		cond = s3backend.Condition{IfMatch: ours.ETag}
 		obj, err := s.send(ctx, s.key, cond)
-		if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) { // If-Match takes s3:GetObject on AWS
+		// If-Match takes s3:GetObject on AWS.
+		if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) {
 			return s.beside(ctx, ours)
 		}
 		s.remember(obj, "")
@@ -242,7 +243,8 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 		if string(head.Key) == key && head.Size == w.Size && head.Mtime == s.src.mtime.UnixNano() && head.Header != nil {
 			w.Begun, w.BegunParts, w.Header = head.Upload, parts, head.Header
 		} else if head.Upload.ID != "" {
-			_ = s.p.Bucket.Abort(ctx, head.Upload) // of another content: a lifecycle rule ends it otherwise
+			// The upload is of other content. If Abort fails, a lifecycle rule ends it.
+			_ = s.p.Bucket.Abort(ctx, head.Upload)
 		}
 		s.begun = w.Begun
 		had := map[int32]bool{}

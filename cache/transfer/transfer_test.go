@@ -393,7 +393,8 @@ func TestPutEndedBeforeItNotedItsVersion(t *testing.T) {
 	for _, n := range []int{5, s3backend.WholePart + 1} {
 		for _, before := range []bool{false, true} { // there is a version that is noted
 			for _, changed := range []bool{false, true} { // when it is run again
-				for _, files := range []int{1, fewFiles} { // they are asked for one by one, or listed
+				// A few files are asked for one by one, more are listed.
+				for _, files := range []int{1, fewFiles} {
 					if files > 1 && n > 5 {
 						continue
 					}

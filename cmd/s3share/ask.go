@@ -18,7 +18,8 @@ import (
 // askEach asks the daemon of the mount that args names a file of, or every daemon
 // of this user, and has each answer said.
 //
-// begin, if it is not nil, is called before the first is asked, and what it returned after the last.
+// begin, if it is not nil, is called before the first is asked, and what it returned after the
+// last.
 func askEach(args []string, what string, timeout time.Duration, begin func(context.Context, []control.Target) (end func()), say func(p control.Target, a control.FileAnswer) error) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()

@@ -61,7 +61,8 @@ func addCompletions(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		for name, complete := range flags {
 			if cmd.Flags().Lookup(name) != nil {
-				_ = cmd.RegisterFlagCompletionFunc(name, complete) // it fails for a flag that there is not
+				// This fails only for a flag that does not exist.
+				_ = cmd.RegisterFlagCompletionFunc(name, complete)
 			}
 		}
 	}

@@ -126,7 +126,8 @@ func TestDocLinks(t *testing.T) {
 	}
 }
 
-// TestComparisonIsAsMeasured compares the figures of docs/comparison.md with those of the benchmarks.
+// TestComparisonIsAsMeasured compares the figures of docs/comparison.md with those of the
+// benchmarks.
 func TestComparisonIsAsMeasured(t *testing.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docs", name))

@@ -137,8 +137,9 @@ func (l *loginPrompter) sso(ctx context.Context, profile string) error {
 		return hint.With(errors.New("its profile logs in by SSO, for which the AWS CLI is needed, and it is not installed"),
 			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
 	}
-	cmd := exec.CommandContext(ctx, aws, args...)                                           // #nosec G204 -- without a shell; the profile is that of this user's own daemon
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, hint.RawWriter(l.out), hint.RawWriter(l.errs) // at the terminal, if there is one
+	cmd := exec.CommandContext(ctx, aws, args...) // #nosec G204 -- without a shell; the profile is that of this user's own daemon
+	// aws may ask at the terminal, if there is one.
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = l.in, hint.RawWriter(l.out), hint.RawWriter(l.errs)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s failed: %w", said, err)
 	}

@@ -43,9 +43,10 @@ var messageNames = map[string]bool{"Reason": true, "reason": true, "cause": true
 
 // programMessages returns the messages in the code of the program, with … for what differs, and
 // where each is. Messages are: the texts of errors; the first results of functions that
-// return a cause and a hint, and those of functions called Error, …Text or …Sentence; the texts of messageTables; what is assigned to messageNames; and
-// lines that are printed with "s3share: " before them. A hint is printed with its message and
-// needs no row of its own; what goes to the log alone is none.
+// return a cause and a hint, and those of functions called Error, …Text or …Sentence; the texts of
+// messageTables; what is assigned to messageNames; and lines that are printed with "s3share: "
+// before them. A hint is printed with its message and needs no row of its own; what goes to the log
+// alone is none.
 func programMessages(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -96,7 +97,8 @@ func constantsOf(set *token.FileSet, file *ast.File, files []*ast.File) map[stri
 	take := func(decl *ast.GenDecl, prefix string) {
 		for _, spec := range decl.Specs {
 			spec, ok := spec.(*ast.ValueSpec)
-			if !ok || decl.Tok != token.CONST || spec.Type != nil { // a typed one is put into words by a table
+			// A typed constant is put into words by a table.
+			if !ok || decl.Tok != token.CONST || spec.Type != nil {
 				continue
 			}
 			for i, value := range spec.Values {
@@ -412,7 +414,8 @@ func TestShownMessagesAreDocumented(t *testing.T) {
 		case strings.HasPrefix(message, "cannot ") && strings.HasSuffix(message, ": …"):
 			continue // a frame: it has to have a cause in it
 		case strings.HasPrefix(message, "…") && len(strings.ReplaceAll(message, "…", "")) < 8:
-			pattern = strings.Replace(pattern, ".*", `[^ ]*( \pL+)?`, 1) // "put needs …", "2 files not …"
+			// Such as "put needs …", "2 files not …".
+			pattern = strings.Replace(pattern, ".*", `[^ ]*( \pL+)?`, 1)
 			causes = append(causes, regexp.MustCompile(`^`+pattern+`$`))
 			continue
 		}

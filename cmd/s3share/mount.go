@@ -82,8 +82,8 @@ func mountAdded(n ui.Printer, config, name, bucket, dir string) error {
 	return daemon.Background(args, withoutMountEnv(os.Environ()))
 }
 
-// mountOf is where an exchange of the config file is mounted, by the lock in its state directory; ""
-// for nowhere, or where that is not known.
+// mountOf is where an exchange of the config file is mounted, by the lock in its state directory;
+// "" for nowhere, or where that is not known.
 func mountOf(file, name string) string {
 	s, err := config.Named(file, name).Resolve()
 	if err != nil || config.FillPaths(s) != nil {

@@ -218,7 +218,8 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 			dir := testhome.Home(t)
 			stateDir := filepath.Join(dir, tt.place)
 			fillOutbox(t, stateDir)
-			sign(t, stateDir, statedir.LockInfo{}).Close() // else it counts as removed, for each process that looks
+			// Without this, it counts as removed, for each process that looks.
+			sign(t, stateDir, statedir.LockInfo{}).Close()
 			var env []string
 			if tt.know != nil {
 				env = tt.know(t, dir, stateDir)

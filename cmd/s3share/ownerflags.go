@@ -45,7 +45,8 @@ func (o *ownerFlags) settings() (*config.Settings, error) {
 		return nil, err
 	}
 	s.Bucket = o.bucket
-	if err := config.CheckBucket(s.Bucket); err != nil && s.Bucket != "" { // policy --check finds its bucket itself
+	// policy --check finds its bucket itself.
+	if err := config.CheckBucket(s.Bucket); err != nil && s.Bucket != "" {
 		return nil, hint.Usage("", "%w", err)
 	}
 	return s, nil

@@ -56,7 +56,8 @@ final name, and with an ACL that lets the bucket's owner read it.
 			c.Args = helpTopic
 		case "completion":
 			c.Args = knownShell
-			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // else the arguments are not looked at
+			// Without RunE, cobra does not check the arguments.
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 		}
 	}
 	addCompletions(root)

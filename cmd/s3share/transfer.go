@@ -30,7 +30,8 @@ type transferCmd struct {
 func (m *transferCmd) addFlags(cmd *cobra.Command) {
 	m.cl.AddFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&m.exchange, "exchange", "e", "", "the exchange `NAME` of the config file, or the directory where it is mounted (default: the file's default one)")
-	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size", "uid", "gid", "umask", "log-file", "options"} { // of mounts
+	// These are for mounts.
+	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size", "uid", "gid", "umask", "log-file", "options"} {
 		_ = cmd.Flags().MarkHidden(name)
 	}
 }

@@ -103,7 +103,8 @@ func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest, out
 		return interruptedOutcome(dir, st, last)
 	}
 	if err != nil {
-		if m, merr := mounts.At(dir); m == nil && merr == nil { // it was undone before the daemon ended
+		// It was undone before the daemon ended.
+		if m, merr := mounts.At(dir); m == nil && merr == nil {
 			return outboxLeftover(dir, errs)
 		}
 		return err

@@ -48,7 +48,8 @@ func Start(mountpoint, device string) (*Helper, error) {
 	cmd.Args[0] = "s3share"
 	cmd.Env = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"} // its calls are not interrupted
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a signal from the terminal is not for it
+	// A signal from the terminal must not reach the helper.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	calls, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

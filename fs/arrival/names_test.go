@@ -181,7 +181,8 @@ func TestOwnDeliveryIsNoNews(t *testing.T) {
 	}{
 		{Entry{Name: "f", Version: "1", Pending: true}, nil},
 		{Entry{Name: "f", Version: "2"}, nil},
-		{Entry{Name: "f", Version: "3", Ours: true}, nil}, // written and delivered between two looks
+		// Written and delivered between two looks.
+		{Entry{Name: "f", Version: "3", Ours: true}, nil},
 		{Entry{Name: "f", Version: "4"}, []Op{Change}},
 		{Entry{Name: "f", Version: "4"}, nil},
 	} {

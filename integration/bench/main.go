@@ -82,7 +82,8 @@ func run(ctx context.Context, args []string) error {
 	if o.move {
 		return o.moves(ctx)
 	}
-	rep, err := o.results(ctx, func(rep *report) error { // an interrupt leaves what was measured until then
+	// After an interrupt, rep has what was measured until then.
+	rep, err := o.results(ctx, func(rep *report) error {
 		gs := rep.groups()
 		return errors.Join(rep.table(os.Stdout, gs[len(gs)-1]), rep.save(o.json))
 	})

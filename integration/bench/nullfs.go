@@ -63,7 +63,8 @@ func serveNothing(ctx context.Context, args []string) error {
 		return err
 	}
 	readAhead(f.Arg(0))
-	stop := context.AfterFunc(ctx, func() { srv.Unmount() }) // busy: whoever ended ctx unmounts again
+	// If it is busy, whoever ended ctx unmounts again.
+	stop := context.AfterFunc(ctx, func() { srv.Unmount() })
 	defer stop()
 	srv.Wait()
 	return nil

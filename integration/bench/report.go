@@ -52,17 +52,20 @@ type row struct {
 
 // sample is one run. Times are in seconds, sizes in bytes.
 type sample struct {
-	Seconds    float64          `json:"seconds"`     // until all is read, or delivered
-	Program    float64          `json:"program"`     // until the program was done
-	CPU        float64          `json:"cpu"`         // of the contender's processes
-	ProgramCPU float64          `json:"program_cpu"` // of the program
-	ServerCPU  float64          `json:"server_cpu"`
-	Peak       int64            `json:"peak"`     // the contender's largest resident set since its start
-	RSS        int64            `json:"rss"`      // its resident set in the end
-	Switches   int64            `json:"switches"` // how often its threads went to sleep by themselves
-	Counts     memserver.Counts `json:"counts"`
-	Err        string           `json:"err,omitempty"`
-	Over       float64          `json:"over,omitempty"` // what it was given when it was not done in that time
+	Seconds    float64 `json:"seconds"`     // until all is read, or delivered
+	Program    float64 `json:"program"`     // until the program was done
+	CPU        float64 `json:"cpu"`         // of the contender's processes
+	ProgramCPU float64 `json:"program_cpu"` // of the program
+	ServerCPU  float64 `json:"server_cpu"`
+	// Peak is the contender's largest resident set since its start.
+	Peak int64 `json:"peak"`
+	RSS  int64 `json:"rss"` // its resident set in the end
+	// Switches is how often its threads went to sleep by themselves.
+	Switches int64            `json:"switches"`
+	Counts   memserver.Counts `json:"counts"`
+	Err      string           `json:"err,omitempty"`
+	// Over is how long it was given, if it was not done in that time.
+	Over float64 `json:"over,omitempty"`
 }
 
 // requests is how many there were.

@@ -192,7 +192,8 @@ func (b *bench) plain(ctx context.Context, want []memserver.Entry, patience time
 	}
 	seconds := (out.End - out.Start).Seconds()
 	return sample{
-		Seconds: seconds, Program: seconds, CPU: out.cpu, Peak: out.RSS, // its own process is what it costs
+		// The cost is that of its own process.
+		Seconds: seconds, Program: seconds, CPU: out.cpu, Peak: out.RSS,
 		ServerCPU: after.server - before.server, Counts: after.counts,
 	}, claim{want, out.Hashes}, nil
 }

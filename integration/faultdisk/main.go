@@ -73,12 +73,14 @@ func serve(dir, mountpoint string) error {
 
 // rule has operations fail.
 type rule struct {
-	Ops   string        `json:"ops"`   // names of operations, separated by |; "" for all that change something
+	// Ops has names of operations, separated by |; "" for all that change something.
+	Ops   string        `json:"ops"`
 	Path  string        `json:"path"`  // what the path contains; "" for every path
 	Errno syscall.Errno `json:"errno"` // what they return
-	Short bool          `json:"short"` // a write writes the first half and says so, instead of the error
-	Skip  int           `json:"skip"`  // so many that match succeed first
-	Times int           `json:"times"` // so many fail; 0 for all
+	// Short: a write writes the first half and returns its length, instead of the error.
+	Short bool `json:"short"`
+	Skip  int  `json:"skip"`  // so many that match succeed first
+	Times int  `json:"times"` // so many fail; 0 for all
 
 	met int
 }

@@ -176,7 +176,8 @@ func holds(operator, key string, values Strings, context map[string]string) Answ
 	case "StringNotLike":
 		return yes(!equal(false, true))
 	case "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike":
-		if equal(false, true) && !equal(false, false) { // * and ? mean no colon, which is not judged here
+		// In an ARN, * and ? match no colon, which is not evaluated here.
+		if equal(false, true) && !equal(false, false) {
 			return Maybe
 		}
 		return yes(equal(false, false) != strings.Contains(operator, "Not"))

@@ -35,7 +35,8 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 	if len(j.foreign) > 0 {
 		say(Wrong, "S3 has no action %s", strings.Join(j.foreign, ", "))
 	}
-	if s.Principal.everyone() || len(s.Principal.awsNames()) > 0 { // else the remark is about the principal
+	// Otherwise the remark is about the principal.
+	if s.Principal.everyone() || len(s.Principal.awsNames()) > 0 {
 		l.checkResources(s, j.onObjects, say)
 	}
 	l.checkACLs(s, say)

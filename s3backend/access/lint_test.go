@@ -16,7 +16,8 @@ func TestACLsThatAConditionLeavesAreTold(t *testing.T) {
 		{`{}`, true},
 		{`{"StringNotEquals": {"s3:x-amz-acl": "public-read"}}`, true},
 		{`{"StringNotEquals": {"s3:x-amz-acl": ["public-read", "public-read-write"]}}`, true},
-		{`{"StringEqualsIfExists": {"s3:x-amz-acl": "bucket-owner-full-control"}}`, true}, // s3:x-amz-grant-read
+		// It lets requests with s3:x-amz-grant-read through.
+		{`{"StringEqualsIfExists": {"s3:x-amz-acl": "bucket-owner-full-control"}}`, true},
 		{`{"Null": {"s3:x-amz-acl": "true"}}`, true},
 		{`{"StringEquals": {"s3:x-amz-acl": "authenticated-read"}}`, true},
 		{`{"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}`, false},

@@ -98,7 +98,8 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	switch {
 	case said == "" && !now.ours && want.UntilSaid:
 		return nil, ErrNotAsWritten
-	case said != "" || !now.ours: // where somebody has changed the statements they stay, unless a grant is said
+	// Statements that somebody has changed stay, unless a grant is given.
+	case said != "" || !now.ours:
 	case now.grant != "":
 		want.Grant = now.grant
 	default:

@@ -30,7 +30,8 @@ func (p *Plan) planLifecycle() {
 			continue
 		}
 		if s.State == Change {
-			s.do, put = put, func(context.Context, *s3backend.Client) error { return nil } // done by the first
+			// The first of these settings puts all of them.
+			s.do, put = put, func(context.Context, *s3backend.Client) error { return nil }
 		}
 		p.Steps = append(p.Steps, *s)
 	}

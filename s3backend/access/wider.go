@@ -167,7 +167,8 @@ func (c Condition) within(o Condition) bool {
 type form struct {
 	grant Grant     // "" if it does not, or not as s3share writes it
 	until time.Time // when all of that ends, the zero time if it does not
-	ours  bool      // the statements are as s3share writes them, or wrote them once, if there are any
+	// ours: the statements, if there are any, are as s3share writes them, or once wrote them.
+	ours bool
 }
 
 // formOf finds out how the policy lets the client of the terms in by statements of ours.

@@ -2,8 +2,8 @@
 //
 // A [Limiter] is of one direction. Bytes of large bodies wait by [Limiter.WaitInTurn]: only one of
 // them at a time has tokens reserved, so that a small body, by [Limiter.Wait], waits for one step
-// of a large one at most, however many there are. What must not wait at all, such as a listing that a
-// program waits for, is counted by [Limiter.Charge]: the others wait for it.
+// of a large one at most, however many there are. What must not wait at all, such as a listing that
+// a program waits for, is counted by [Limiter.Charge]: the others wait for it.
 //
 // Another rate takes effect at once, for those too that wait.
 package bandwidth

@@ -50,10 +50,12 @@ type Cache struct {
 
 	// mu guards the fields below and those of entries. No file is touched while
 	// it is held.
-	mu       sync.Mutex
-	entries  *simplelru.LRU[string, *Entry] // by name; those in use are not evicted, whatever their place
-	changed  map[*Entry]struct{}            // the dirty ones, and those used since their index was written
-	uses     int64                          // the clock of entry.used
+	mu sync.Mutex
+	// entries has all entries by name. Those in use are not evicted, whatever their place.
+	entries *simplelru.LRU[string, *Entry]
+	// changed has the dirty entries, and those used since their index was written.
+	changed  map[*Entry]struct{}
+	uses     int64 // the clock of entry.used
 	bytes    int64
 	jobs     []func()
 	unsummed []*Entry // adopted, their CRCs not all known

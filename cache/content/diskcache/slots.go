@@ -38,7 +38,9 @@ type slotRecord struct {
 const (
 	slotsFile, listFile = "small.tray", "small.list"
 	nameLen             = 33 // of what nameOf returns
-	recordLen           = 72 // of a record in the list; the last four bytes are the CRC32C of the others
+	// recordLen is the length of a record in the list. Its last four bytes are the CRC32C of the
+	// others.
+	recordLen = 72
 )
 
 // openSlots opens what dir holds of small versions. limit is in bytes.
@@ -178,7 +180,8 @@ func (d *Cache) freeSlot(p *slotRecord) {
 	}
 }
 
-// allocSlots returns the slot that each of blocks is to go to, nil for none. Only the writer may call it.
+// allocSlots returns the slot that each of blocks is to go to, nil for none. Only the writer may
+// call it.
 func (d *Cache) allocSlots(blocks []Block) []*slotRecord {
 	records := make([]*slotRecord, len(blocks))
 	if !d.fits(int64(len(blocks)) * BlockSize) {

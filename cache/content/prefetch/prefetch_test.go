@@ -199,7 +199,8 @@ func TestSequences(t *testing.T) {
 	}
 	for i, s := range all[1:] {
 		off := at(int64(i + 1))
-		for _, o := range []int64{off + 3*block, off + 2*block, off + 5*block} { // as the kernel's readahead arrives
+		// The kernel's readahead arrives in this order.
+		for _, o := range []int64{off + 3*block, off + 2*block, off + 5*block} {
 			if got, _ := p.read(o, block); got != s {
 				t.Errorf("a read at %d is not of its sequence", o)
 			}

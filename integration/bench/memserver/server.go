@@ -54,7 +54,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Cer
 	if s.cfg.ConnRate > 0 {
 		l = &throttledListener{Listener: l, rate: s.cfg.ConnRate}
 	}
-	srv := &http.Server{Handler: s, TLSNextProto: make(map[string]func(*http.Server, *tls.Conn, http.Handler))} // no HTTP/2, as S3
+	// S3 has no HTTP/2 either.
+	srv := &http.Server{Handler: s, TLSNextProto: make(map[string]func(*http.Server, *tls.Conn, http.Handler))}
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
 	}

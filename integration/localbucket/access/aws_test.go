@@ -365,7 +365,8 @@ func rulesOf(t *testing.T) awsrules.Set { return ruleSets[t.Name()] }
 // TestRules has each rule of AWS make its difference, and no more: all others are in
 // force all the while.
 func TestRules(t *testing.T) {
-	tested := map[awsrules.Rule]bool{awsrules.BothHalves: true, awsrules.AccessPoints: true} // TestBothHalves, and the front's tests
+	// These are tested by TestBothHalves, and by the front's tests.
+	tested := map[awsrules.Rule]bool{awsrules.BothHalves: true, awsrules.AccessPoints: true}
 	for _, r := range rules {
 		tested[r.rule] = true
 		for _, way := range []struct {

@@ -53,7 +53,8 @@ func AWSProfiles() (names []string) {
 			if name, is := strings.CutPrefix(section, "profile "); is {
 				section = strings.TrimSpace(name)
 			}
-			if open && closed && section != "" && !strings.Contains(section, " ") { // else "sso-session NAME"
+			// A section with a space is another kind, such as "sso-session NAME".
+			if open && closed && section != "" && !strings.Contains(section, " ") {
 				names = append(names, section)
 			}
 		}

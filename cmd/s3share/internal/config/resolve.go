@@ -111,7 +111,8 @@ func (c Sources) Settings() (*Settings, error) {
 		return nil, hint.Usage("write bucket = \"NAME\" into its table, or say --bucket",
 			"the exchange %q of %s names no bucket", s.Exchange, file)
 	}
-	if strings.Contains(s.Endpoint, "@") { // what is before it may be secret: do not print or keep it
+	// What is before the @ may be secret: do not print or keep it.
+	if strings.Contains(s.Endpoint, "@") {
 		return nil, hint.Usage("credentials come from the profile or the environment, as the AWS tools take them",
 			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}

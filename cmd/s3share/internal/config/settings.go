@@ -57,9 +57,10 @@ type Settings struct {
 	Arrivals   bool     `toml:"arrivals"`
 	Verbose    bool     `toml:"verbose"`
 
-	At     s3backend.Location `toml:"-"` // of the bucket, once it is found out
-	Adopt  bool               `toml:"-"` // what waits in the state directory is for this bucket, whatever it says
-	Kernel []string           `toml:"-"` // mount options that the kernel takes as they are
+	At s3backend.Location `toml:"-"` // of the bucket, once it is found out
+	// Adopt: what waits in the state directory is for this bucket, whatever bucket it names.
+	Adopt  bool     `toml:"-"`
+	Kernel []string `toml:"-"` // mount options that the kernel takes as they are
 }
 
 // Defaults are the settings of which nobody says anything.

@@ -39,8 +39,9 @@ type FileAnswer struct {
 	// Unresolved is what was delivered beside the other party's version, and what S3 has refused
 	// to delete.
 	Unresolved []outbox.Status `json:"beside,omitempty"`
-	File       *FileState      `json:"file,omitempty"`  // what is known of the path, where nothing of it waits
-	Error      string          `json:"error,omitempty"` // why it ended otherwise
+	// File is what is known of the path, where nothing of it waits.
+	File  *FileState `json:"file,omitempty"`
+	Error string     `json:"error,omitempty"` // why it ended otherwise
 }
 
 // FileState is what is known of a path of which nothing waits. The daemon of an earlier
@@ -145,33 +146,38 @@ const Schema = 1
 
 // State is what a daemon tells about itself.
 type State struct {
-	Schema     int                   `json:"schema,omitempty"` // of status --json alone
-	Version    string                `json:"version"`
-	PID        int                   `json:"pid"`
-	Dir        string                `json:"dir"` // the mountpoint
-	Mounted    bool                  `json:"mounted"`
-	Daemon     string                `json:"daemon"` // whether a process delivers: see outboxes.go
-	Since      time.Time             `json:"since"`
-	Exchange   string                `json:"exchange,omitempty"`
-	Bucket     string                `json:"bucket"`
-	Region     string                `json:"region"`
-	Endpoint   string                `json:"endpoint,omitempty"`
-	Folders    []string              `json:"folders"`
-	ReadOnly   bool                  `json:"read_only"`
-	Payer      bool                  `json:"requester_pays,omitempty"`
-	StateDir   string                `json:"state_dir"`
-	CacheDir   string                `json:"cache_dir,omitempty"`
-	LogFile    string                `json:"log_file,omitempty"`
-	Login      s3backend.LoginMethod `json:"login"`
-	Paused     *Pause                `json:"paused,omitempty"` // why nothing is delivered at present
-	Pending    []outbox.Status       `json:"owed"`             // the oldest first
-	Unresolved []outbox.Status       `json:"beside,omitempty"` // conflict copies, and what S3 has refused to delete
-	Path       string                `json:"path,omitempty"`   // what was asked about; Pending, Unresolved and File are limited to it
-	File       *FileState            `json:"file,omitempty"`   // what is known of Path where nothing of it waits
-	Requests   map[string]int64      `json:"requests"`
-	Server     []s3backend.Ability   `json:"server,omitempty"`   // what was learnt of the server
-	Limits     *Limits               `json:"limits,omitempty"`   // absent where no daemon answers
-	Arrivals   *Arrivals             `json:"arrivals,omitempty"` // absent where they are not announced
+	Schema   int                   `json:"schema,omitempty"` // of status --json alone
+	Version  string                `json:"version"`
+	PID      int                   `json:"pid"`
+	Dir      string                `json:"dir"` // the mountpoint
+	Mounted  bool                  `json:"mounted"`
+	Daemon   string                `json:"daemon"` // whether a process delivers: see outboxes.go
+	Since    time.Time             `json:"since"`
+	Exchange string                `json:"exchange,omitempty"`
+	Bucket   string                `json:"bucket"`
+	Region   string                `json:"region"`
+	Endpoint string                `json:"endpoint,omitempty"`
+	Folders  []string              `json:"folders"`
+	ReadOnly bool                  `json:"read_only"`
+	Payer    bool                  `json:"requester_pays,omitempty"`
+	StateDir string                `json:"state_dir"`
+	CacheDir string                `json:"cache_dir,omitempty"`
+	LogFile  string                `json:"log_file,omitempty"`
+	Login    s3backend.LoginMethod `json:"login"`
+	// Paused is why nothing is delivered at present.
+	Paused  *Pause          `json:"paused,omitempty"`
+	Pending []outbox.Status `json:"owed"` // the oldest first
+	// Unresolved has conflict copies, and what S3 has refused to delete.
+	Unresolved []outbox.Status `json:"beside,omitempty"`
+	// Path is what was asked about; Pending, Unresolved and File are limited to it.
+	Path string `json:"path,omitempty"`
+	// File is what is known of Path where nothing of it waits.
+	File     *FileState          `json:"file,omitempty"`
+	Requests map[string]int64    `json:"requests"`
+	Server   []s3backend.Ability `json:"server,omitempty"` // what was learnt of the server
+	Limits   *Limits             `json:"limits,omitempty"` // absent where no daemon answers
+	// Arrivals is absent where they are not announced.
+	Arrivals *Arrivals `json:"arrivals,omitempty"`
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
 }
@@ -248,11 +254,12 @@ const (
 
 // Event is one line of the answer to POST /unmount.
 type Event struct {
-	Phase      string          `json:"phase"`
-	Files      int             `json:"files"`                // not delivered yet
-	Bytes      int64           `json:"bytes"`                // of these files
-	Sent       int64           `json:"sent"`                 // bytes of Bytes that S3 has
-	InFlight   int64           `json:"in_flight,omitempty"`  // bytes of Bytes more that are on their way
+	Phase string `json:"phase"`
+	Files int    `json:"files"` // not delivered yet
+	Bytes int64  `json:"bytes"` // of these files
+	Sent  int64  `json:"sent"`  // bytes of Bytes that S3 has
+	// InFlight is how many more bytes of Bytes are on their way.
+	InFlight   int64           `json:"in_flight,omitempty"`
 	Speed      int64           `json:"speed,omitempty"`      // bytes a second
 	Done       int             `json:"done,omitempty"`       // files delivered since it was asked
 	DoneBytes  int64           `json:"done_bytes,omitempty"` // bytes of these

@@ -88,7 +88,8 @@ func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
 	if err != nil {
 		return "", "", nil, err
 	}
-	for _, resolve := range []func(string) string{filepath.Clean, mounts.ResolveExisting} { // a dead mount resolves nothing
+	// Below a dead mount no path can be resolved, so try the path as it is first.
+	for _, resolve := range []func(string) string{filepath.Clean, mounts.ResolveExisting} {
 		p := resolve(abs)
 		for _, of := range mounted {
 			if mounts.Within(p, of.Mountpoint) && len(of.Mountpoint) >= len(dir) {

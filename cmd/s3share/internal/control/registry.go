@@ -89,7 +89,8 @@ func Register(stateDir string) error {
 		passing := filepath.Join(filepath.Dir(socket), registryName)
 		err = writeRegistration(passing, registrationName(stateDir), data)
 	}
-	if root, rerr := config.StateRoot(); rerr == nil && filepath.Dir(stateDir) != root { // else it is found there
+	// A state directory in the usual place is found without a registration.
+	if root, rerr := config.StateRoot(); rerr == nil && filepath.Dir(stateDir) != root {
 		return writeRegistration(filepath.Join(root, registryName), registrationName(stateDir), data)
 	}
 	return err

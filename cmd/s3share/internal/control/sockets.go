@@ -90,8 +90,8 @@ func socketName(dir string) string {
 // on yet.
 const leftSocketAge = time.Minute
 
-// removeLeftSocket removes the control socket of a daemon of this user that was killed: a request to
-// it has failed with err, since nobody listens there.
+// removeLeftSocket removes the control socket of a daemon of this user that was killed: a request
+// to it has failed with err, since nobody listens there.
 func removeLeftSocket(path string, uid int, err error) {
 	if uid != os.Getuid() || !errors.Is(err, syscall.ECONNREFUSED) {
 		return

@@ -65,7 +65,8 @@ type mountDaemon struct {
 	manager     serviceManager // of a mount in the foreground
 	endWatchdog func()         // ends that goroutine, and waits for it; nil before it runs
 
-	sources     *config.Sources        // what the settings were read from; nil if they are not read again
+	// sources is what the settings were read from; nil if they are not read again.
+	sources     *config.Sources
 	asRead      *config.Settings       // as the sources said, before anything was filled in
 	hangups     chan struct{}          // has a token when a reload is asked for
 	logLevel    slog.LevelVar          // of what is logged

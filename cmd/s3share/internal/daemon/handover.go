@@ -73,9 +73,9 @@ func (d *mountDaemon) lockStateDir(ctx context.Context) (*os.File, error) {
 	}
 }
 
-// askHandover asks the daemon that has the lock to hand over, and returns how long it may take until
-// the lock is free; 0 if the daemon stays. It may not know yet that its mount was undone, and may
-// be killed at any moment.
+// askHandover asks the daemon that has the lock to hand over, and returns how long it may take
+// until the lock is free; 0 if the daemon stays. It may not know yet that its mount was undone, and
+// may be killed at any moment.
 func askHandover(ctx context.Context, holder statedir.LockInfo) time.Duration {
 	dir := string(holder.Dir)
 	if holder.PID == 0 || dir == "" {

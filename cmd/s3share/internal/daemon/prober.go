@@ -13,7 +13,8 @@ import (
 // Uploads that probes could not abort are remembered, so that each folder has one at
 // most.
 
-// prober is the grants.Checker of a mount. It remembers uploads that could not be aborted for the next one.
+// prober is the grants.Checker of a mount. It remembers uploads that could not be aborted for the
+// next one.
 type prober struct {
 	*s3backend.Client
 	stateDir string

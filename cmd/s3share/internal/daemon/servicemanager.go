@@ -60,7 +60,8 @@ func (d *mountDaemon) keepWatchdog() {
 	}
 	d.endWatchdog = background(func(ctx context.Context) {
 		every(ctx, d.manager.watchdog/2, d.mountAnswers, func() {
-			_ = d.manager.notify(daemon.SdNotifyWatchdog) // it notices by itself that it does not hear of us
+			// If this fails, systemd notices that it gets no notification.
+			_ = d.manager.notify(daemon.SdNotifyWatchdog)
 		})
 	})
 }

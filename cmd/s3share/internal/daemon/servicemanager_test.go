@@ -49,7 +49,8 @@ func TestWatchdogHearsNothingOfAHungMount(t *testing.T) {
 	})
 }
 
-// TestServiceManagerIsNotLeftToOthers looks for the variables of sd_notify(3) once they are taken in.
+// TestServiceManagerIsNotLeftToOthers looks for the variables of sd_notify(3) once they are taken
+// in.
 func TestServiceManagerIsNotLeftToOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "n")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

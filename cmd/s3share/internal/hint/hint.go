@@ -20,7 +20,9 @@ const (
 	ExitOK     = 0 // everything asked for is done
 	ExitFailed = 1 // it failed, or something is missing
 	ExitUsage  = 2 // the command line is wrong
-	ExitLeft   = 3 // a mount in the foreground was undone by a person, and something is left in its outbox
+	// ExitLeft: a mount in the foreground was undone by a person, and something is left in its
+	// outbox.
+	ExitLeft = 3
 )
 
 // Error is an error with a hint what a person can do about it, and an exit code.
@@ -72,7 +74,8 @@ func parts(err error) []error {
 	for _, e := range joined.Unwrap() {
 		all = append(all, parts(e)...)
 	}
-	if len(all) == 0 || errors.Join(all...).Error() != err.Error() { // one sentence wraps several errors
+	// The text is not just that of the errors: one sentence wraps several.
+	if len(all) == 0 || errors.Join(all...).Error() != err.Error() {
 		return []error{err}
 	}
 	return all

@@ -7,8 +7,8 @@ import (
 )
 
 // processStart returns when a process began, in the kernel's clock ticks since boot; "" if
-// there is none, or it has ended and nobody has asked for its exit code. It tells apart two processes with the same PID. Source: proc_pid_stat(5),
-// starttime and state.
+// there is none, or it has ended and nobody has asked for its exit code. It tells apart two
+// processes with the same PID. Source: proc_pid_stat(5), starttime and state.
 func processStart(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

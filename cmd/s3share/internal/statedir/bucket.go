@@ -26,7 +26,8 @@ type BucketID struct {
 	Bucket    string `json:"bucket"`
 	Endpoint  string `json:"endpoint,omitempty"`  // as in s3backend.Location, "" for AWS
 	Partition string `json:"partition,omitempty"` // of AWS
-	Owner     string `json:"owner,omitempty"`     // the account that owns the bucket; "" until it is known
+	// Owner is the account that owns the bucket; "" until it is known.
+	Owner string `json:"owner,omitempty"`
 }
 
 const (

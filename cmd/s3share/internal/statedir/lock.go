@@ -22,12 +22,13 @@ import (
 // LockInfo is the content of the lock file: the process that uses the state directory, or
 // that used it last.
 type LockInfo struct {
-	PID      int              `json:"pid"`             // 0 once the process has ended cleanly
-	Dir      jsonbytes.String `json:"dir"`             // the mountpoint; "" for s3share recover
-	Last     jsonbytes.String `json:"last,omitempty"`  // for s3share recover: of the mount before
-	Start    string           `json:"start,omitempty"` // start time of the process, see processStart
-	Exchange string           `json:"exchange,omitempty"`
-	Private  []string         `json:"private,omitempty"` // the private patterns of the settings
+	PID  int              `json:"pid"`            // 0 once the process has ended cleanly
+	Dir  jsonbytes.String `json:"dir"`            // the mountpoint; "" for s3share recover
+	Last jsonbytes.String `json:"last,omitempty"` // for s3share recover: of the mount before
+	// Start is the start time of the process, see processStart.
+	Start    string   `json:"start,omitempty"`
+	Exchange string   `json:"exchange,omitempty"`
+	Private  []string `json:"private,omitempty"` // the private patterns of the settings
 }
 
 // Mountpoint returns the directory on which the files of the state directory were mounted
@@ -107,7 +108,8 @@ func ReadLock(stateDir string) (t LockInfo, err error) {
 	}
 	data, err := ReadFile(filepath.Join(stateDir, LockFile))
 	if err == nil {
-		err = json.NewDecoder(bytes.NewReader(data)).Decode(&t) // the rest of an older, longer text may follow
+		// The rest of an older, longer text may follow.
+		err = json.NewDecoder(bytes.NewReader(data)).Decode(&t)
 	}
 	return t, err
 }

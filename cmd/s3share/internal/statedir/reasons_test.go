@@ -8,8 +8,8 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 )
 
-// TestReasonsOutlastTheDaemon: what a daemon said of files when it ended is said of what is found in
-// the outbox, and of nothing else.
+// TestReasonsOutlastTheDaemon: what a daemon said of files when it ended is said of what is found
+// in the outbox, and of nothing else.
 func TestReasonsOutlastTheDaemon(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o700); err != nil {

@@ -12,8 +12,10 @@ import (
 // Progress shows on a terminal how a delivery goes on: one bar for all files.
 type Progress struct {
 	*oneBar
-	label    string
-	maxBytes int64  // the greatest total seen: the daemon of an earlier version does not count what is delivered
+	label string
+	// maxBytes is the greatest total seen: the daemon of an earlier version does not count what is
+	// delivered.
+	maxBytes int64
 	why      string // what was said of why nothing is delivered
 }
 

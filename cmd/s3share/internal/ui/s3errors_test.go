@@ -82,8 +82,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestOneHintForALogin: whoever tells of refused credentials, of the exchange or of a file, says to do
-// the same: what helps where the credentials come from.
+// TestOneHintForALogin: whoever tells of refused credentials, of the exchange or of a file, says to
+// do the same: what helps where the credentials come from.
 func TestOneHintForALogin(t *testing.T) {
 	const dir = "/home/ann/my exchange"
 	for _, code := range []string{"ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurity", ""} {

@@ -11,7 +11,8 @@ import (
 
 // screen is what is known of where text for people goes.
 type screen struct {
-	width  int // in columns; 0: as wide as the text is, so that a script finds names and reasons whole
+	// width is in columns; 0 for no limit, so that a script finds names and reasons complete.
+	width  int
 	colour bool
 }
 

@@ -23,7 +23,8 @@ func TestPrintStates(t *testing.T) {
 		{Dir: "/mnt/a", Bucket: "b", Mounted: true},
 		{Dir: "/mnt/c", Bucket: "d", Exchange: "team", ReadOnly: true, Pending: []outbox.Status{stuck, moving}, Unresolved: []outbox.Status{odd}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Delivered}},
-		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"}, // of an earlier version's daemon
+		// The daemon is of an earlier version.
+		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x"},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Unknown, Words: control.Words{Reason: "nothing answers"}}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery/x", File: &control.FileState{State: cache.Delivered, At: noon, Words: control.Words{Reason: "nothing answers"}}},
 		{Dir: "/mnt/e", Bucket: "b", Mounted: true, Path: "Delivery", File: &control.FileState{State: cache.Directory}},

@@ -37,7 +37,8 @@ func Watch(ctx context.Context, places []control.Target, out io.Writer) error {
 	for _, p := range places {
 		w.Show(p.State)
 	}
-	places = slices.DeleteFunc(places, func(p control.Target) bool { return p.Client == nil }) // nothing changes there
+	// Without a daemon, nothing changes.
+	places = slices.DeleteFunc(places, func(p control.Target) bool { return p.Client == nil })
 	var lost []error
 	for len(places) > 0 {
 		select {

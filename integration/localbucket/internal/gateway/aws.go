@@ -208,7 +208,8 @@ func (l *layer) grants(c awsrules.Call, n awsrules.Need) bool {
 		return c.Account != "" && l.store.initiator(c.Bucket, c.Key, c.Query.Get("uploadId")) == c.Account
 	}
 	need, can := aclPermissions[auth.Action(n.Action)]
-	if !can || n.Place.Key == "" || n.Action == "s3:PutObjectAcl" && c.Op() != "PutObjectAcl" { // of a new object
+	// A new object has no ACL yet.
+	if !can || n.Place.Key == "" || n.Action == "s3:PutObjectAcl" && c.Op() != "PutObjectAcl" {
 		return false
 	}
 	acl, ok := l.objectACL(n.Place.Bucket, n.Place.Key)

@@ -92,7 +92,8 @@ func TestReplace(t *testing.T) {
 		err       error
 	}{
 		{Writer, "x-amz-acl: bucket-owner-full-control", client, nil},
-		{Preferred, "x-amz-acl: bucket-owner-full-control", client, nil}, // changes hands at the upload only
+		// The owner changes at the upload only.
+		{Preferred, "x-amz-acl: bucket-owner-full-control", client, nil},
 		{Writer, "", "", ErrMalformed},
 		{Enforced, "x-amz-acl: bucket-owner-full-control", "", ErrNotSupported},
 	} {
