@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -352,6 +354,40 @@ func TestManyArrivals(t *testing.T) {
 	if st := m.arrivals(); st.Announced != int64(files) || st.Failed+st.Skipped > 0 {
 		t.Errorf("%+v", st)
 	}
+	t.Logf("%d arrivals took %s of the processors' time", files, processorTime(t, m.cmd.Process.Pid))
+}
+
+// childrenOf returns the numbers of the processes that a process has started.
+func childrenOf(t *testing.T, pid int) (all []string) {
+	for _, thread := range threadsOf(t, pid) {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread))
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a thread that has ended
+			t.Fatal(err)
+		}
+		all = append(all, strings.Fields(string(children))...)
+	}
+	return all
+}
+
+// processorTime returns how long the threads of a process and of its children have run.
+func processorTime(t *testing.T, pid int) (all time.Duration) {
+	for _, pid := range append(childrenOf(t, pid), strconv.Itoa(pid)) {
+		b, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Fields 14 and 15 of proc_pid_stat(5), of which the second may have spaces and ends by the
+		// last bracket; a tick is a hundredth of a second.
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		for _, f := range fields[11:13] {
+			ticks, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return all
 }
 
 // TestArrivalsCanBeOff has nobody be told.
@@ -381,14 +417,9 @@ func TestArrivalsEndWithTheMount(t *testing.T) {
 		m.awaitWatched(1)
 		x.put(owner, delivery+how, []byte("x"), true)
 		await(t, "the arrival", func() bool { return len(w.of(how)) > 0 })
-		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", m.cmd.Process.Pid))
-		all := strings.Fields(string(children))
-		for _, thread := range threadsOf(t, m.cmd.Process.Pid) {
-			more, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", m.cmd.Process.Pid, thread))
-			all = append(all, strings.Fields(string(more))...)
-		}
-		if err != nil || len(all) == 0 {
-			t.Fatalf("the daemon has no helper: %v", err)
+		all := childrenOf(t, m.cmd.Process.Pid)
+		if len(all) == 0 {
+			t.Fatal("the daemon has no helper")
 		}
 		for _, pid := range all {
 			// It closes the directory once it has announced what there was.
