@@ -49,9 +49,9 @@ const (
 	scanDelay = 50 * time.Millisecond
 	scanPause = time.Second
 	scanShare = 100
-	// scanAnyway is when watches are looked for again if no program has asked for anything: some
+	// idleScanPause is when watches are looked for again if no program has asked for anything: some
 	// may have ended.
-	scanAnyway = 30 * time.Second
+	idleScanPause = 30 * time.Second
 )
 
 // ArrivalState is what is known of the announcements.
@@ -84,14 +84,14 @@ type announcer struct {
 	calls   sync.Mutex
 	pausing atomic.Int32
 
-	listings *rate.Limiter
-	pace     *rate.Limiter
-	moves    atomic.Int64 // renames of directories that have begun or ended
-	movesNow atomic.Int64 // and those in progress
+	listLimit *rate.Limiter
+	callLimit *rate.Limiter
+	moves     atomic.Int64 // renames of directories that have begun or ended
+	movesNow  atomic.Int64 // and those in progress
 
-	// reticent has the inode numbers of directories whose attributes the kernel must not keep: it
+	// uncached has the inode numbers of directories whose attributes the kernel must not keep: it
 	// is shown others for the helper.
-	reticent sync.Map
+	uncached sync.Map
 
 	// mu guards the field below.
 	mu      sync.Mutex
@@ -112,7 +112,7 @@ type watch struct {
 func newAnnouncer(s *Server, mountpoint string) *announcer {
 	a := &announcer{
 		s: s, mountpoint: mountpoint, done: make(chan struct{}), wake: make(chan struct{}, 1), watched: map[*dir]*watch{},
-		listings: rate.NewLimiter(maxListings, firstListings), pace: rate.NewLimiter(changesASecond, firstChanges),
+		listLimit: rate.NewLimiter(maxListings, firstListings), callLimit: rate.NewLimiter(changesASecond, firstChanges),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
@@ -232,10 +232,10 @@ func (d *dir) moving(name string, to *dir, newName string) (ended func(*syscall.
 
 // announce has the helper make the call of each change.
 func (a *announcer) announce(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
-	defer a.show(w.d)()
+	defer a.uncacheAttrs(w.d)()
 	for len(changes) > 0 && a.ctx.Err() == nil {
 		n := min(callsInARow, len(changes))
-		if a.pace.WaitN(a.ctx, n) != nil {
+		if a.callLimit.WaitN(a.ctx, n) != nil {
 			return
 		}
 		a.announceFew(w, changes[:n], attrs)
@@ -246,17 +246,17 @@ func (a *announcer) announce(w *watch, changes []arrival.Changed, attrs map[stri
 	}
 }
 
-// show has the kernel ask anew for the attributes of a directory in which nobody may write, as long
+// uncacheAttrs has the kernel ask anew for the attributes of a directory in which nobody may write, as long
 // as the helper, which may, is shown others.
-func (a *announcer) show(d *dir) (ended func()) {
+func (a *announcer) uncacheAttrs(d *dir) (ended func()) {
 	attr, err := a.s.cache.DirAttr(d.path())
 	if err != nil || d.s.modeOf(attr)&0o200 != 0 {
 		return func() {}
 	}
 	ino := d.StableAttr().Ino
-	a.reticent.Store(ino, true)
+	a.uncached.Store(ino, true)
 	_ = d.NotifyContent(-1, 0) // the attributes alone; the kernel may have none
-	return func() { a.reticent.Delete(ino) }
+	return func() { a.uncached.Delete(ino) }
 }
 
 func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {

@@ -25,8 +25,8 @@ const (
 
 func (r *arrivals) helper(h *fuse.InHeader) bool { return r.a.isHelper(h.Pid) }
 
-// told returns the announcement if it is one of these calls and still holds.
-func (r *arrivals) told(name string, ops ...arrival.Op) *announcement {
+// matching returns the announcement if it is one of these calls and still holds.
+func (r *arrivals) matching(name string, ops ...arrival.Op) *announcement {
 	an := r.a.current.Load()
 	if an == nil || an.change.Name != name || !an.dir.names.Current(an.change) {
 		return nil
@@ -49,7 +49,7 @@ func (r *arrivals) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name st
 	if !r.helper(header) {
 		r.a.asked()
 		st := r.RawFileSystem.Lookup(cancel, header, name, out)
-		if _, reticent := r.a.reticent.Load(out.Ino); reticent && st.Ok() {
+		if _, uncached := r.a.uncached.Load(out.Ino); uncached && st.Ok() {
 			out.AttrValid, out.AttrValidNsec = 0, 0
 		}
 		return st
@@ -95,7 +95,7 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 		return st
 	}
 	r.a.asked()
-	if _, reticent := r.a.reticent.Load(out.Ino); reticent {
+	if _, uncached := r.a.uncached.Load(out.Ino); uncached {
 		expireAttr(out)
 	}
 	return st
@@ -103,7 +103,7 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 
 // make answers a call that makes a name, with what has the name.
 func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut, op arrival.Op) fuse.Status {
-	an := r.told(name, op)
+	an := r.matching(name, op)
 	if an == nil {
 		return fuse.EACCES
 	}
@@ -144,7 +144,7 @@ func (r *arrivals) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, 
 
 // remove answers a call that removes a name: the kernel forgets it, and nothing else is done.
 func (r *arrivals) remove(cancel <-chan struct{}, header *fuse.InHeader, name string, op arrival.Op) fuse.Status {
-	an := r.told(name, op)
+	an := r.matching(name, op)
 	if an == nil {
 		return fuse.EACCES
 	}
@@ -174,7 +174,7 @@ func (r *arrivals) Rmdir(cancel <-chan struct{}, header *fuse.InHeader, name str
 // attr answers with the attributes of the file that is announced, and checks that it is that.
 func (r *arrivals) attr(cancel <-chan struct{}, header *fuse.InHeader, out *fuse.AttrOut, ops ...arrival.Op) fuse.Status {
 	an := r.a.current.Load()
-	if an == nil || r.told(an.change.Name, ops...) == nil {
+	if an == nil || r.matching(an.change.Name, ops...) == nil {
 		return fuse.EACCES
 	}
 	st := r.RawFileSystem.GetAttr(cancel, &fuse.GetAttrIn{InHeader: *header}, out)

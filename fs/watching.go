@@ -26,7 +26,7 @@ func (a *announcer) run() {
 			}
 			scan = later(noticed.Add(scanDelay), scanned.Add(max(scanPause, scanShare*took)))
 		} else if len(a.watched) > 0 {
-			scan = scanned.Add(scanAnyway)
+			scan = scanned.Add(idleScanPause)
 		}
 		if !a.wait(a.nextDue(scan), noticed.IsZero(), seen) {
 			return
@@ -153,7 +153,7 @@ func (a *announcer) look(w *watch) {
 	path := w.d.path()
 	if !a.s.cache.ListedSince(path, shortestPause/2) {
 		pages := min(1+w.d.names.Len()/1000, firstListings)
-		if !a.listings.AllowN(time.Now(), pages) {
+		if !a.listLimit.AllowN(time.Now(), pages) {
 			return
 		}
 	}

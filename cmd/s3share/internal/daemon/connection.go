@@ -97,9 +97,9 @@ func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
 	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Since, Reason: d.health()})
 }
 
-// contactTold is what was told of the connection. It is of the goroutine that contactChanged is
+// contactNotified is what was told of the connection. It is of the goroutine that contactChanged is
 // called by.
-type contactTold struct {
+type contactNotified struct {
 	state string // in the log
 	shown string // on the desktop, "" for none yet
 }
@@ -123,6 +123,6 @@ func isRefusal(err error) bool {
 
 // keepContact watches from now on whether S3 can be reached.
 func (d *mountDaemon) keepContact() {
-	d.contact = contactTold{state: control.Online}
+	d.contact = contactNotified{state: control.Online}
 	d.endContact = background(func(ctx context.Context) { d.bucket.KeepContact(ctx, d.contactChanged) })
 }

@@ -55,7 +55,7 @@ type mountDaemon struct {
 	server   mountServer
 	control  *controlServer
 	notices  *notices // nil where nobody is to be told
-	contact  contactTold
+	contact  contactNotified
 
 	endContact func() // ends that goroutine, and waits for it; nil before it runs
 	endLimits  func() // the same of what follows the timetable
