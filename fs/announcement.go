@@ -14,24 +14,24 @@ import (
 	"github.com/s3share/s3share/fs/arrival"
 )
 
-// announcement is a change that the helper is told to make, and how its requests are answered: with
-// what is there already. No answer makes a request to S3, or changes anything.
+// announcement is a change that the helper is to announce, and answers its requests with what is
+// there already. No answer makes a request to S3, or changes anything.
 type announcement struct {
 	dir    *dir
 	change arrival.Changed
 	op     arrival.Op // may differ from the change's
-	attr   cache.Attr // of what is there now; of what was removed, nothing
+	attr   cache.Attr // of what is there now; zero for what was removed
 
 	// The helper makes one request at a time, each answered by another goroutine.
 
-	made     atomic.Bool         // the call has reached the point at which the name is there
-	askedDir atomic.Pointer[dir] // what the last GETATTR of a directory was of
-	standIn  atomic.Bool         // a lookup is to be answered with an inode that nothing else has
+	made     atomic.Bool         // the call has created the name, as far as the helper can see
+	askedDir atomic.Pointer[dir] // the directory of the last GETATTR
+	standIn  atomic.Bool         // the lookup is to be answered with standInNode
 }
 
-// maxTries is how often the helper tries a call: what the kernel has cached may have to be dropped.
-// maxDenied is how often it is refused: the permission bits that a program is shown at the same
-// moment may take the place of those that the helper was shown.
+// maxTries is how often the helper tries a call: the kernel may first have to drop what it has
+// cached. maxDenied is how often it tries again after EACCES: the permission bits that a program
+// gets at the same moment may replace those that the helper got.
 const maxTries, maxDenied = 3, 50
 
 // announceOne has the helper make the call of one change.
@@ -44,7 +44,7 @@ func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, 
 	known := d.GetChild(c.Name) != nil
 	switch {
 	case c.Op == arrival.Rmdir:
-		// Else the kernel removes the inode that it has: a process may stand in it.
+		// Otherwise the kernel would remove its inode, which may be a process's working directory.
 		_ = d.NotifyEntry(c.Name)
 	case c.Op == arrival.Create && inUse():
 		an.op = arrival.Change
@@ -53,7 +53,7 @@ func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, 
 	case c.Op == arrival.Change && d.s.modeOf(attr)&0o111 != 0:
 		an.op = arrival.Touch
 	case c.Op == arrival.Mkdir && known:
-		an.op = arrival.Touch // a process may stand in it
+		an.op = arrival.Touch // it may be a process's working directory
 	}
 	if (an.op == arrival.Create || an.op == arrival.Mknod) && known {
 		_ = d.NotifyEntry(c.Name)
@@ -104,8 +104,8 @@ func (a *announcer) isHelper(pid uint32) bool {
 	return h != nil && pid != 0 && h.PID() == pid
 }
 
-// asks returns the announcement that a request is part of; ok is true if it is the helper's. Then
-// a nil announcement is one of which the helper was not told.
+// asks returns the announcement that a request is part of; ok reports whether the request is the
+// helper's. The announcement is nil if the helper has nothing to do at present.
 func (a *announcer) asks(ctx context.Context) (an *announcement, ok bool) {
 	if a == nil {
 		return nil, false
@@ -159,7 +159,8 @@ func (an *announcement) lookup(ctx context.Context, d *dir, name string, out *fu
 	return d.childFilled(ctx, name, a, out, (*file).fillUnseen), 0
 }
 
-// onPath returns the directory of this name in d, if the announcement is in it or below.
+// onPath returns the directory of this name in d if the announcement is in it or below it, else
+// nil.
 func (an *announcement) onPath(d *dir, name string) *dir {
 	for on := an.dir; ; {
 		as, parent := on.Parent()
@@ -174,8 +175,8 @@ func (an *announcement) onPath(d *dir, name string) *dir {
 	}
 }
 
-// fillFile writes the attributes of a file, those that the kernel has: of the version that is open,
-// or of the one that is announced.
+// fillFile writes the attributes of a file that the kernel knows: those of the version that is
+// open, or else of the one that is announced.
 func (an *announcement) fillFile(f *file, out *fuse.Attr) {
 	a := an.attr
 	if cur := f.current(); cur != nil {
@@ -184,8 +185,8 @@ func (an *announcement) fillFile(f *file, out *fuse.Attr) {
 	f.fillUnseen(a, f.StableAttr().Ino, out)
 }
 
-// dirAttr answers a GETATTR of the helper. It alone may write into the directory, whatever the
-// policy grants: that it writes nothing is known.
+// dirAttr answers a GETATTR of the helper. Only the helper may write into the directory whatever
+// the policy grants, since its calls change nothing.
 func (an *announcement) dirAttr(d *dir, out *fuse.AttrOut) syscall.Errno {
 	if an == nil {
 		return syscall.EACCES
@@ -217,7 +218,7 @@ func (an *announcement) fileAttr(f *file, out *fuse.AttrOut) syscall.Errno {
 	return 0
 }
 
-// modeOf is the permission bits that are shown of a.
+// modeOf returns the permission bits that are shown of a.
 func (s *Server) modeOf(a cache.Attr) uint32 {
 	var out fuse.Attr
 	(&node{s: s}).fill(a, 0, &out)

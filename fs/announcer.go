@@ -13,21 +13,23 @@ import (
 	"github.com/s3share/s3share/fs/arrival"
 )
 
-// A directory that somebody watches is listed again and again: every shortestPause while programs
-// open it or something changes there, and less often the longer it is quiet, down to longestPause.
-// That many requests of a listing cost: see docs/arrivals.md, which has the price.
+// A watched directory is listed every shortestPause while programs open it or something changes
+// there. The longer it is quiet, the longer the pause, up to longestPause. docs/arrivals.md has the
+// cost of these requests.
 const (
 	shortestPause = time.Second
 	longestPause  = 5 * time.Second
-	// quietShare is the part of the time in which nothing happened that lies between two listings.
+	// quietShare: the pause between two listings is the time in which nothing happened, divided by
+	// quietShare.
 	quietShare = 100
-	// fewWatched is how many quiet directories are listed every longestPause. With more, it is
-	// longer.
+	// fewWatched is how many directories longestPause is for. With n times as many, it is n times
+	// as long.
 	fewWatched = 4
-	// maxListings bounds the requests of all listings a second, but for a few at first.
+	// maxListings is how many requests a second all listings make at most; firstListings is the
+	// burst.
 	maxListings, firstListings = 2, 10
-	// seedAge is how old the listing may be by which a directory is known when a watch of it is
-	// found: programs have seen no later one.
+	// seedAge is the maximum age of the listing with which the first look at a directory begins:
+	// programs have seen no later one.
 	seedAge = time.Minute
 	// listDeadline bounds one listing.
 	listDeadline = 30 * time.Second
@@ -38,23 +40,24 @@ const (
 	maxChanges = 20_000
 	// changesASecond and firstChanges bound the announcements: some 200 µs of processor time each.
 	changesASecond, firstChanges = 2000, 2000
-	// callsInARow is how many calls the helper makes before it closes the directory, and the mount
-	// can be undone.
+	// callsInARow is how many calls the helper makes before it closes the directory, so that the
+	// mount can be undone.
 	callsInARow = 64
 	// helperIdle is how long the helper is kept without work.
 	helperIdle = 30 * time.Second
 
-	// scanDelay lies between a request of a program, which may be about to watch a directory, and
-	// the look for watches; scanPause, or scanShare times what a look takes, between two looks.
+	// scanDelay is the time from a request of a program, which may be about to watch a directory,
+	// to the scan for watches. Two scans are at least scanPause apart, and at least scanShare times
+	// as long as one takes.
 	scanDelay = 50 * time.Millisecond
 	scanPause = time.Second
 	scanShare = 100
-	// idleScanPause is when watches are looked for again if no program has asked for anything: some
-	// may have ended.
+	// idleScanPause is the time between two scans if no program makes requests: a watch may have
+	// ended.
 	idleScanPause = 30 * time.Second
 )
 
-// ArrivalState is what is known of the announcements.
+// ArrivalState has the counts of announcements.
 type ArrivalState struct {
 	Watched   int   // directories
 	Announced int64 // changes, since the mount began
@@ -62,8 +65,8 @@ type ArrivalState struct {
 	Skipped   int64 // changes that were not announced, since there were too many
 }
 
-// announcer tells the kernel, and so the programs that watch directories of the mount, of what the
-// other party does there. One goroutine does all of it. Nil is an announcer that does nothing.
+// announcer has the kernel make events of what the other party does in directories of the mount
+// that programs watch. One goroutine does all of it. A nil announcer does nothing.
 type announcer struct {
 	s          *Server
 	mountpoint string
@@ -71,8 +74,8 @@ type announcer struct {
 	cancel     context.CancelFunc
 	done       chan struct{}
 
-	requests atomic.Uint64 // of programs that may lead to a watch
-	waiting  atomic.Bool   // for the next of them
+	requests atomic.Uint64 // counts those of programs that may lead to a watch
+	waiting  atomic.Bool   // the goroutine waits for the next of them
 	wake     chan struct{}
 
 	helper  atomic.Pointer[arrival.Helper] // nil for none
@@ -89,8 +92,8 @@ type announcer struct {
 	moves     atomic.Int64 // renames of directories that have begun or ended
 	movesNow  atomic.Int64 // and those in progress
 
-	// uncached has the inode numbers of directories whose attributes the kernel must not keep: it
-	// is shown others for the helper.
+	// uncached has the inode numbers of directories whose attributes the kernel must not cache: the
+	// helper gets others than programs.
 	uncached sync.Map
 
 	// mu guards the field below.
@@ -100,10 +103,11 @@ type announcer struct {
 	announced, failed, skipped atomic.Int64
 }
 
-// watch is a directory that somebody watches. But for active, it is the goroutine's.
+// watch is a directory that a program watches. Only the goroutine uses it, except for active.
 type watch struct {
 	d *dir
-	// active is when a program last opened it, or something last changed, in nanoseconds since 1970.
+	// active is when a program last opened it, or something last changed, in nanoseconds since
+	// 1970.
 	active atomic.Int64
 	next   time.Time // when it is listed again
 	large  bool      // it has too many names
@@ -136,8 +140,8 @@ func (a *announcer) close() {
 	<-a.done
 }
 
-// pause keeps the helper from using the mount until resume is called. It does not wait longer than
-// a second: a program may hold up the helper.
+// pause keeps the helper from using the mount until resume is called. It waits for a second at
+// most, since a program may hold up the helper; then it ends the helper.
 func (a *announcer) pause() (resume func()) {
 	if a == nil {
 		return func() {}
@@ -157,7 +161,7 @@ func (a *announcer) pause() (resume func()) {
 	}
 }
 
-// Arrivals returns what is known of the announcements; ok is false where there are none.
+// Arrivals returns the counts of announcements; ok is false if none are made.
 func (s *Server) Arrivals() (st ArrivalState, ok bool) {
 	a := s.announcer
 	if a == nil {
@@ -191,7 +195,8 @@ func (a *announcer) opened(d *dir) {
 	}
 }
 
-// changing notes that a program begins to change a name; the result notes how that has ended.
+// changing notes that a program begins to change a name. The function that it returns notes the
+// outcome: then, or no change if its argument is an error.
 func (d *dir) changing(name string, then arrival.Outcome) (ended func(*syscall.Errno)) {
 	if d.s.announcer == nil {
 		return func(*syscall.Errno) {}
@@ -205,7 +210,7 @@ func (d *dir) changing(name string, then arrival.Outcome) (ended func(*syscall.E
 	}
 }
 
-// moving is changing for a rename.
+// moving is changing, for a rename.
 func (d *dir) moving(name string, to *dir, newName string) (ended func(*syscall.Errno)) {
 	a := d.s.announcer
 	if a == nil {
@@ -246,8 +251,8 @@ func (a *announcer) announce(w *watch, changes []arrival.Changed, attrs map[stri
 	}
 }
 
-// uncacheAttrs has the kernel ask anew for the attributes of a directory in which nobody may write, as long
-// as the helper, which may, is shown others.
+// uncacheAttrs keeps the kernel from caching the attributes of a directory in which programs may
+// not write, until ended is called: the helper gets other attributes, by which it may.
 func (a *announcer) uncacheAttrs(d *dir) (ended func()) {
 	attr, err := a.s.cache.DirAttr(d.path())
 	if err != nil || d.s.modeOf(attr)&0o200 != 0 {
@@ -288,7 +293,8 @@ func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[s
 	a.used = time.Now()
 }
 
-// ensureHelper returns the helper, started if need be; nil if that fails, for a minute.
+// ensureHelper returns the helper, and starts it if need be. It returns nil if that fails, and for
+// a minute after that.
 func (a *announcer) ensureHelper() *arrival.Helper {
 	if h := a.helper.Load(); h != nil {
 		if h.PID() != 0 {

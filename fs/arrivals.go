@@ -8,9 +8,9 @@ import (
 	"github.com/s3share/s3share/fs/arrival"
 )
 
-// arrivals answers the requests of the helper that announces arrivals; those of programs go on to
-// the nodes. The helper reaches nothing but the name that it was told last: else it gets EACCES.
-// What it is answered holds for no moment longer: the kernel asks again for every program.
+// arrivals answers the requests of the helper that announces arrivals, and passes those of programs
+// on to the nodes. The helper has access to nothing but the name in its last call: all else is
+// EACCES. The kernel does not cache what the helper gets, and asks again for every program.
 type arrivals struct {
 	fuse.RawFileSystem
 	a *announcer
@@ -25,7 +25,8 @@ const (
 
 func (r *arrivals) helper(h *fuse.InHeader) bool { return r.a.isHelper(h.Pid) }
 
-// matching returns the announcement if it is one of these calls and still holds.
+// matching returns the announcement in progress if it is of this name, is one of these calls, and
+// no program has changed the name since; otherwise nil.
 func (r *arrivals) matching(name string, ops ...arrival.Op) *announcement {
 	an := r.a.current.Load()
 	if an == nil || an.change.Name != name || !an.dir.names.Current(an.change) {
@@ -69,7 +70,7 @@ func (r *arrivals) lookup(cancel <-chan struct{}, header *fuse.InHeader, name st
 	return st
 }
 
-// standIn writes the attributes of what stands for a name that was removed.
+// standIn writes the attributes of the inode that stands for a removed name.
 func (r *arrivals) standIn(dir bool, out *fuse.Attr) {
 	out.Ino, out.Nlink = standInNode, 1
 	out.Uid, out.Gid = r.a.s.cfg.UID, r.a.s.cfg.GID
@@ -101,7 +102,7 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 	return st
 }
 
-// make answers a call that makes a name, with what has the name.
+// make answers a call that creates a name, with the inode that has the name already.
 func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut, op arrival.Op) fuse.Status {
 	an := r.matching(name, op)
 	if an == nil {
@@ -115,7 +116,7 @@ func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name stri
 	return st
 }
 
-// open is the handle of a file that the helper opens. What it writes would be refused.
+// open fills in the handle of a file that the helper opens. Writing to it would be refused.
 func open(out *fuse.OpenOut) {
 	out.Fh, out.OpenFlags = helperHandle, fuse.FOPEN_DIRECT_IO|fuse.FOPEN_KEEP_CACHE|fuse.FOPEN_NOFLUSH
 }
@@ -142,7 +143,7 @@ func (r *arrivals) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, 
 	return r.make(cancel, &in.InHeader, name, out, arrival.Mkdir)
 }
 
-// remove answers a call that removes a name: the kernel forgets it, and nothing else is done.
+// remove answers a call that removes a name: the kernel forgets the name, and nothing else happens.
 func (r *arrivals) remove(cancel <-chan struct{}, header *fuse.InHeader, name string, op arrival.Op) fuse.Status {
 	an := r.matching(name, op)
 	if an == nil {
@@ -171,7 +172,7 @@ func (r *arrivals) Rmdir(cancel <-chan struct{}, header *fuse.InHeader, name str
 	return r.remove(cancel, header, name, arrival.Rmdir)
 }
 
-// attr answers with the attributes of the file that is announced, and checks that it is that.
+// attr answers with the attributes of a file, if it is the one that is announced.
 func (r *arrivals) attr(cancel <-chan struct{}, header *fuse.InHeader, out *fuse.AttrOut, ops ...arrival.Op) fuse.Status {
 	an := r.a.current.Load()
 	if an == nil || r.matching(an.change.Name, ops...) == nil {

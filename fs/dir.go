@@ -13,7 +13,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// dir is a folder's inode.
+// dir is the inode of a directory.
 type dir struct {
 	node
 	names arrival.Names // as those know them who watch the folder
@@ -58,7 +58,7 @@ func (d *dir) file(name string) *file {
 	return nil
 }
 
-// shown is the version that was shown under a name.
+// shown returns the version that was shown under a name.
 func (d *dir) shown(name string) cache.ShownVersion {
 	if f := d.file(name); f != nil {
 		return f.version()
@@ -83,8 +83,8 @@ func (d *dir) Getattr(ctx context.Context, _ fusefs.FileHandle, out *fuse.AttrOu
 	return 0
 }
 
-// ownMode is what a new file or directory has of its own where programs ask for mode,
-// nil for the mount's default.
+// ownMode returns the mode that a new file or directory keeps if a program asks for mode; nil if
+// that is the mount's default.
 func ownMode(mode, byDefault uint32) *uint32 {
 	if mode &= 0o777; mode != byDefault {
 		return &mode
@@ -92,8 +92,8 @@ func ownMode(mode, byDefault uint32) *uint32 {
 	return nil
 }
 
-// Setattr takes what cannot be kept of a folder, such as set-group-id, without complaint,
-// so that copying one with its times and modes does not fail.
+// Setattr ignores what cannot be stored of a directory, such as set-group-id, so that copying one
+// with its times and modes does not fail.
 func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if n := d.s.checkOwner(in); n != 0 {
 		return n
@@ -111,7 +111,7 @@ func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttr
 	return d.Getattr(ctx, nil, out)
 }
 
-// checkOwner refuses a chown to anybody but who owns the mount.
+// checkOwner refuses a chown to anybody but the owner of the mount.
 func (s *Server) checkOwner(in *fuse.SetAttrIn) syscall.Errno {
 	if uid, ok := in.GetUID(); ok && uid != s.cfg.UID {
 		return syscall.EPERM

@@ -11,7 +11,7 @@ import (
 	"github.com/s3share/s3share/cache/keyname"
 )
 
-// dirHandle is one open of a folder.
+// dirHandle is one open of a directory.
 type dirHandle struct {
 	d    *dir
 	view *cache.Dir
@@ -19,7 +19,7 @@ type dirHandle struct {
 	dots int // how many of "." and ".." have been read
 }
 
-// dots are the first entries of every folder; positions count them.
+// dots are the first entries of every directory; positions count them.
 var dots = []string{".", ".."}
 
 var (

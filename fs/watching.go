@@ -9,7 +9,7 @@ import (
 	"github.com/s3share/s3share/fs/arrival"
 )
 
-// run lists what is watched, and announces what has changed, until close.
+// run lists the watched directories and announces what has changed, until close.
 func (a *announcer) run() {
 	defer close(a.done)
 	var (
@@ -52,7 +52,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// nextDue is the earliest of scan and of what is due; zero for nothing.
+// nextDue returns when run has something to do next: scan, a listing, or ending an idle helper. It
+// is zero if there is nothing.
 func (a *announcer) nextDue(scan time.Time) time.Time {
 	next := scan
 	take := func(t time.Time) {
@@ -71,8 +72,8 @@ func (a *announcer) nextDue(scan time.Time) time.Time {
 	return next
 }
 
-// wait waits until a time, zero for none, or until a program asks for something, if early is set
-// and none has since seen were counted. It returns false at the end.
+// wait waits until a time, which may be zero for no limit. If early is set, it also returns at the
+// first request of a program after the number seen. It returns false once close was called.
 func (a *announcer) wait(until time.Time, early bool, seen uint64) bool {
 	a.waiting.Store(early)
 	if early && a.requests.Load() != seen {
@@ -94,7 +95,7 @@ func (a *announcer) wait(until time.Time, early bool, seen uint64) bool {
 	return a.ctx.Err() == nil
 }
 
-// scan finds the directories that are watched now.
+// scan finds which directories are watched now.
 func (a *announcer) scan() {
 	device := a.s.device()
 	if device == "" {
@@ -139,7 +140,7 @@ func (a *announcer) due(now time.Time) (all []*watch) {
 	return all
 }
 
-// pauseOf is how long a directory is not listed again.
+// pauseOf returns how long to wait before a directory is listed again.
 func (a *announcer) pauseOf(w *watch) time.Duration {
 	longest := longestPause * time.Duration(max(1, len(a.watched)/fewWatched))
 	quiet := time.Since(time.Unix(0, w.active.Load()))
@@ -169,7 +170,8 @@ func (a *announcer) look(w *watch) {
 	a.announce(w, changes, attrs)
 }
 
-// read compares a directory with what its watchers know, by a listing that is at most maxAge old.
+// read returns how a directory, by a listing that is at most maxAge old, differs from what its
+// watchers know.
 func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map[string]cache.Attr) {
 	ctx, cancel := context.WithTimeout(a.ctx, listDeadline)
 	defer cancel()
@@ -187,7 +189,7 @@ func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map
 			attrs[n.Name] = n.Attr
 		}
 	})
-	// Names below a directory that is renamed come and go.
+	// During the rename of a directory, a listing may have some of the names only.
 	if err != nil || moving || a.moves.Load() != moves {
 		look.Abandon()
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -208,7 +210,7 @@ func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map
 	return nil, nil
 }
 
-// names is how many are remembered.
+// names returns how many names are remembered of all watched directories.
 func (a *announcer) names() (n int) {
 	for _, w := range a.watched {
 		n += w.d.names.Len()

@@ -5,7 +5,7 @@ import "syscall"
 // HelperArg is the only argument of this program as a helper.
 const HelperArg = "announce-arrivals"
 
-// hello begins the conversation.
+// hello is the first message to the helper.
 type hello struct {
 	Mountpoint string
 	Device     string // of the mount, "0:57"
@@ -20,5 +20,5 @@ type Call struct {
 	Size int64  // for Change: the file's
 }
 
-// answer is how a call has ended.
+// answer is the result of a call.
 type answer struct{ Errno syscall.Errno }

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A helper makes its calls from its main thread, so that their thread is the process that was
-// started.
+// A helper makes its calls from its main thread, whose ID is the process ID: a FUSE request has the
+// ID of the thread.
 func init() {
 	if IsHelper(os.Args) {
 		runtime.LockOSThread()
@@ -28,8 +28,8 @@ func init() {
 // IsHelper reports whether a command line is that of a helper.
 func IsHelper(args []string) bool { return len(args) == 2 && args[1] == HelperArg }
 
-// Helper is a helper process, seen from the process that serves the mount. Do is for one
-// goroutine at a time, all else for any.
+// Helper is a helper process, as the process that serves the mount sees it. Only one goroutine at a
+// time may call Do and Rest; the other methods may be called concurrently.
 type Helper struct {
 	cmd   *exec.Cmd
 	calls io.WriteCloser
@@ -41,10 +41,10 @@ type Helper struct {
 }
 
 // Start starts a helper for the mount of a device on mountpoint, an absolute path without links.
-// It is this very program. The FUSE device must be closed in it: a mount lives as long as some
-// process has that open.
+// The helper runs the executable of this process. The FUSE device must not be open in it: a mount
+// lives as long as any process has that open.
 func Start(mountpoint, device string) (*Helper, error) {
-	cmd := exec.Command("/proc/self/exe", HelperArg) // this very program, also after an upgrade
+	cmd := exec.Command("/proc/self/exe", HelperArg) // even if its file was replaced by an upgrade
 	cmd.Args[0] = "s3share"
 	cmd.Env = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"} // its calls are not interrupted
 	cmd.Dir = "/"
@@ -78,8 +78,8 @@ func Start(mountpoint, device string) (*Helper, error) {
 	return h, nil
 }
 
-// await collects the process when it has ended. As long as it is not collected, no other process
-// can get its number; so the number is given up before.
+// await waits for the process. Until it is waited for, no other process can get its ID, so PID
+// returns 0 before that.
 func (h *Helper) await() {
 	defer close(h.ended)
 	for {
@@ -89,10 +89,10 @@ func (h *Helper) await() {
 		}
 	}
 	h.pid.Store(0)
-	_ = h.cmd.Wait() // how it ended is nobody's concern
+	_ = h.cmd.Wait() // how it ended does not matter
 }
 
-// PID is the number of the process; 0 once it has ended.
+// PID returns the process ID; 0 once the process has ended.
 func (h *Helper) PID() uint32 { return h.pid.Load() }
 
 // errEnded is returned when the helper is gone.
@@ -111,7 +111,8 @@ func (h *Helper) Do(c Call) (syscall.Errno, error) {
 	return a.Errno, nil
 }
 
-// Rest has the helper close what it has open: nothing of the mount is in use by it then.
+// Rest has the helper close the directory that it has open, so that it keeps nothing of the mount
+// in use.
 func (h *Helper) Rest() error {
 	_, err := h.Do(Call{Op: done})
 	return err
@@ -129,8 +130,9 @@ func (h *Helper) Close() {
 // Ended is closed when the process has ended.
 func (h *Helper) Ended() <-chan struct{} { return h.ended }
 
-// RunHelper is the helper's process. It ends when whoever has started it closes the pipe, or is
-// gone. It makes no call but those of [Op], in directories of the device that it was told.
+// RunHelper runs the helper's process, and returns its exit status. It returns when the process
+// that has started it closes the pipe or ends. It makes only the calls of [Op], only in directories
+// of the device in hello.
 func RunHelper() int {
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -165,7 +167,7 @@ func errnoOf(err error) syscall.Errno {
 	return unix.EIO
 }
 
-// worker makes calls.
+// worker makes the calls of the helper.
 type worker struct {
 	hello
 	dir string // that is open as fd
@@ -207,15 +209,15 @@ func (w *worker) do(c Call) error {
 	return unix.EINVAL
 }
 
-// open opens a directory of the mount, and of nothing else: whatever is at the mountpoint once the
-// mount is undone is not touched.
+// open opens a directory of the mount. It fails for a directory of another file system, which may
+// be at the mountpoint once the mount is undone.
 func (w *worker) open(dir string) error {
 	fd, err := unix.Open(filepath.Join(w.Mountpoint, dir), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	var st unix.Statx_t
-	// The kernel knows the device without asking whoever serves the mount.
+	// The kernel knows the device without a request to the mount.
 	err = unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, 0, &st)
 	if err == nil && fmt.Sprintf("%d:%d", st.Dev_major, st.Dev_minor) != w.Device {
 		err = unix.EXDEV
@@ -235,7 +237,8 @@ func (w *worker) close() {
 	w.fd, w.dir = -1, ""
 }
 
-// openFile opens a file and closes it. truncate changes its size to the one that it has.
+// openFile opens a file and closes it. With truncate it also sets the file's size, to the size that
+// the file has.
 func (w *worker) openFile(c Call, flags int, truncate bool) error {
 	fd, err := unix.Openat(w.fd, c.Name, flags, 0o600)
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	done // closes the directory of the calls before
 )
 
-// Entry is a name that a directory has now.
+// Entry is a name in a directory, as it is now.
 type Entry struct {
 	Name    string
 	Dir     bool
@@ -36,7 +36,7 @@ type Changed struct {
 	seq  uint64
 }
 
-// Outcome is what an operation of a program has made of a name.
+// Outcome is what a name is after an operation of a program.
 type Outcome uint8
 
 const (
@@ -46,19 +46,19 @@ const (
 	Directory
 )
 
-// Names are the names of one directory as those who watch it know them: as it was when they
-// began, with what programs here did since, and with what was announced. The zero Names knows
-// nothing until the first look. All methods may be called concurrently.
+// Names are the names of one directory as the programs that watch it know them: those at the first
+// look, what programs on this machine did since, and what was announced. The zero Names is empty.
+// All methods may be called concurrently.
 type Names struct {
 	// mu guards the fields below.
 	mu     sync.Mutex
 	seeded bool
 	known  map[string]state
 	busy   map[string]int // operations of programs in progress, by name
-	// touched has the names of such operations since the look in progress began, with true if one
-	// has changed the name and ended. It is nil between looks.
+	// touched has the names of operations since the look in progress began; true means that one of
+	// them has ended and has changed the name. It is nil between looks.
 	touched map[string]bool
-	removed map[string]uint64 // the numbers of the removals that the last look has found
+	removed map[string]uint64 // the sequence numbers of the removals that the last look has found
 	looks   uint64
 	seq     uint64
 }
@@ -77,7 +77,7 @@ var seed = maphash.MakeSeed()
 
 func hashOf(version string) uint64 { return maphash.String(seed, version) | 1 }
 
-// Begin notes that a program begins an operation on a name: until End, no change of it is
+// Begin notes that a program begins an operation on a name. Until End, no change of the name is
 // announced.
 func (n *Names) Begin(name string) {
 	n.mu.Lock()
@@ -91,7 +91,7 @@ func (n *Names) Begin(name string) {
 	}
 }
 
-// End notes how the operation has ended. The kernel has told, or tells, the watchers.
+// End notes how the operation has ended. The kernel makes the events of it.
 func (n *Names) End(name string, is Outcome) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -115,7 +115,7 @@ func (n *Names) End(name string, is Outcome) {
 	}
 }
 
-// Reset forgets all names: the next look takes what it sees for known.
+// Reset forgets all names. The next look takes all entries that it sees as known.
 func (n *Names) Reset() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -129,8 +129,8 @@ func (n *Names) Len() int {
 	return len(n.known)
 }
 
-// Current reports whether a change is still to be announced: no program has done anything to
-// the name since.
+// Current reports whether a change is still to be announced, since no program has operated on
+// the name after it.
 func (n *Names) Current(c Changed) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -173,7 +173,7 @@ func (n *Names) Look() *Look {
 	return l
 }
 
-// See takes an entry, and reports whether it is news.
+// See compares one entry, and reports whether it is a change.
 func (l *Look) See(e Entry) bool {
 	n := l.n
 	n.mu.Lock()
@@ -192,7 +192,7 @@ func (l *Look) See(e Entry) bool {
 		n.known[e.Name] = s
 		return false
 	case !ok && e.Pending && !e.Dir:
-		return false // the kernel knows of it, or it is told once it is delivered
+		return false // the kernel knows of it, or it is announced once it is delivered
 	}
 	n.seq++
 	op := Create
@@ -213,7 +213,7 @@ func (l *Look) See(e Entry) bool {
 	return true
 }
 
-// removeLocked notes a removal with the present number.
+// removeLocked adds a removal, with the current sequence number.
 func (l *Look) removeLocked(name string, dir bool) {
 	op := Remove
 	if dir {
@@ -224,7 +224,7 @@ func (l *Look) removeLocked(name string, dir bool) {
 }
 
 // End ends a look that has seen all entries, and returns what to announce, removals first. From
-// now on the names count as known.
+// now on these names are known.
 func (l *Look) End() []Changed {
 	n := l.n
 	n.mu.Lock()
@@ -240,8 +240,8 @@ func (l *Look) End() []Changed {
 	return slices.DeleteFunc(append(l.gone, l.changes...), func(c Changed) bool { return !n.currentLocked(c) })
 }
 
-// Abandon ends a look that could not see all entries: it has found nothing, and the next one finds
-// it again.
+// Abandon ends a look that has not seen all entries. Its changes are dropped, and the next look
+// finds them again.
 func (l *Look) Abandon() {
 	n := l.n
 	n.mu.Lock()

@@ -21,7 +21,7 @@ func IsHelper([]string) bool { return false }
 // RunHelper returns at once.
 func RunHelper() int { return 1 }
 
-// Watches finds none.
+// Watches returns an error.
 func Watches(string) (map[uint64]bool, error) { return nil, errNone }
 
 func (*Helper) PID() uint32                    { return 0 }

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watches returns the inode numbers of what is watched on a device by inotify or fanotify, as far
-// as this process can see: the watches of this user's processes, and all of them for root. device
-// is written as in mountinfo, "0:57".
+// Watches returns the inode numbers that are watched by inotify or fanotify on a device, as far
+// as this process can see: the watches of this user's processes, or of all processes for root.
+// device has the form of mountinfo, "0:57".
 // Source: proc_pid_fdinfo(5); linux/fs/notify/fdinfo.c.
 func Watches(device string) (map[uint64]bool, error) {
 	sdev, err := sdevOf(device)
@@ -40,7 +40,8 @@ func Watches(device string) (map[uint64]bool, error) {
 	return found, nil
 }
 
-// watchesOf adds the watches of one process. It may be another user's, or gone.
+// watchesOf adds the watches of one process. The process may be another user's, or may have ended:
+// then it adds none.
 func watchesOf(dir, sdev string, found map[uint64]bool) {
 	fds, err := os.Open(filepath.Join(dir, "fd"))
 	if err != nil {
@@ -69,7 +70,7 @@ func watchesOf(dir, sdev string, found map[uint64]bool) {
 	}
 }
 
-// parseWatches adds the inode numbers in the lines of a fdinfo that are of a device:
+// parseWatches adds the inode numbers in those lines of an fdinfo that name a device:
 //
 //	inotify wd:1 ino:2f0 sdev:39 mask:3c0 ignored_mask:0 fhandle-bytes:c ...
 func parseWatches(info []byte, sdev string, found map[uint64]bool) {
@@ -89,7 +90,8 @@ func parseWatches(info []byte, sdev string, found map[uint64]bool) {
 	}
 }
 
-// sdevOf is a device as fdinfo writes it: the minor number in the low 20 bits, in hexadecimal.
+// sdevOf returns a device as fdinfo writes it: in hexadecimal, with the minor number in the low 20
+// bits.
 // Source: linux/kdev_t.h.
 func sdevOf(device string) (string, error) {
 	var major, minor uint64
