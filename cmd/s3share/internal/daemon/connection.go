@@ -20,7 +20,7 @@ const (
 	offlineTimeout    = 500 * time.Millisecond
 )
 
-// checkConnection asks S3 where it has not answered lately.
+// checkConnection sends S3 a request if it has not answered lately.
 func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
 	limit := connectionTimeout
 	if d.bucket.Contact().Offline {
@@ -51,7 +51,7 @@ func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection 
 	return c
 }
 
-// health is the state of the connection in words.
+// health returns the state of the connection in words.
 func (d *mountDaemon) health() string {
 	text := ui.HealthText(d.connectionOf(d.bucket.Contact()))
 	if p := d.suspension(); p != nil {
@@ -60,7 +60,7 @@ func (d *mountDaemon) health() string {
 	return text
 }
 
-// contactChanged is told whenever S3 may have come out of reach, or into it again.
+// contactChanged is called whenever S3 may have become unreachable, or reachable again.
 func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	state := control.Online
 	if known.Offline {
@@ -85,8 +85,8 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	}
 }
 
-// noticeContact has the desktop told of the connection: once of each state, and that S3 can be
-// reached again only where it was told that it could not.
+// noticeContact shows desktop notifications of the connection: one for each state, and that S3 can
+// be reached again only after one that it could not.
 func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
 	before := d.contact.shown
 	d.contact.shown = state
@@ -97,17 +97,18 @@ func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
 	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Since, Reason: d.health()})
 }
 
-// contactNotified is what was told of the connection. It is of the goroutine that contactChanged is
-// called by.
+// contactNotified is what was last logged and shown of the connection. Only the goroutine that
+// calls contactChanged uses it.
 type contactNotified struct {
 	state string // in the log
 	shown string // on the desktop, "" for none yet
 }
 
-// offlineNotice is how long S3 is out of reach when the desktop is told.
+// offlineNotice is how long S3 is out of reach before the desktop notification.
 const offlineNotice = time.Minute
 
-// newsOf returns what takes in the news of the outbox: of credentials, contactChanged tells.
+// newsOf returns the function that is called with news of the outbox. Refused credentials are left
+// to contactChanged.
 func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
 	return func(st outbox.Status) {
 		if st.State != outbox.NoLogin || !client.Contact().Offline {
@@ -116,7 +117,7 @@ func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
 	}
 }
 
-// isRefusal reports whether an error needs a person: time alone does not mend it.
+// isRefusal reports whether an error needs a person, since waiting does not resolve it.
 func isRefusal(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }

@@ -1,10 +1,10 @@
-// Package daemon is the process behind one mount: its start, what it holds while it serves,
-// the answers on its control socket, and its end, when all is delivered.
+// Package daemon is the process that serves one mount: its start, the resources it holds while it
+// serves, the answers on its control socket, and its end, when all is delivered.
 //
 // [Mount] is that process, or starts it in the background; [Recover] is the same without a
 // mount. A daemon holds the state directory's lock, the bucket, the cache and the kernel's
-// mount, and gives them back in the reverse order. Commands speak to it through package
-// control alone.
+// mount, and releases them in the reverse order. Commands talk to it only through package
+// control.
 package daemon
 
 import (
@@ -32,12 +32,12 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// drainTimeout is how long a signal leaves for delivering. systemd kills 90 s
+// drainTimeout is how long deliveries may take after a signal. systemd kills 90 s
 // after its signal: DefaultTimeoutStopSec in systemd-system.conf(5).
 const drainTimeout = 75 * time.Second
 
-// mountDaemon is the process behind one mount. start makes it serve; run holds
-// until the mount is undone, delivers what is owed and gives everything back.
+// mountDaemon is the process that serves one mount. start makes it serve; run waits
+// until the mount is undone, delivers what is pending and releases everything.
 type mountDaemon struct {
 	settings   *config.Settings
 	notes      io.Writer // for the person who waits for the start
@@ -45,7 +45,7 @@ type mountDaemon struct {
 
 	dir      string // the mountpoint, as the kernel's list names it
 	started  time.Time
-	made     []madeDir // what a start that fails removes again
+	made     []madeDir // removed again if the start fails
 	mounting bool      // the kernel was asked for the mount
 	lock     *os.File
 	log      *slog.Logger
@@ -54,20 +54,21 @@ type mountDaemon struct {
 	cache    fileCache
 	server   mountServer
 	control  *controlServer
-	notices  *notices // nil where nobody is to be told
+	notices  *notices // nil for no desktop notifications
 	contact  contactNotified
 
-	endContact func() // ends that goroutine, and waits for it; nil before it runs
-	endLimits  func() // the same of what follows the timetable
-	endMetered func() // the same of what asks whether the line is metered
-	endInhibit func() // the same of what has the desktop ask before a shutdown
+	endContact func() // ends the goroutine of keepContact, and waits for it; nil before it runs
+	endLimits  func() // the same of keepLimits
+	endMetered func() // the same of keepMetered
+	endInhibit func() // the same of keepInhibited
 
-	manager     serviceManager // of a mount in the foreground
-	endWatchdog func()         // ends that goroutine, and waits for it; nil before it runs
+	manager serviceManager // of a mount in the foreground
+	// endWatchdog ends the goroutine of keepWatchdog, and waits for it; nil before it runs.
+	endWatchdog func()
 
 	// sources is what the settings were read from; nil if they are not read again.
 	sources     *config.Sources
-	asRead      *config.Settings       // as the sources said, before anything was filled in
+	asRead      *config.Settings       // the settings as read, before anything was filled in
 	hangups     chan struct{}          // has a token when a reload is asked for
 	logLevel    slog.LevelVar          // of what is logged
 	usedProfile atomic.Pointer[string] // of the last reload; nil before
@@ -77,14 +78,14 @@ type mountDaemon struct {
 	pauses   pauses
 
 	serving    atomic.Bool   // the kernel has the mount
-	gone       chan struct{} // closed when the kernel has given the mount up
+	gone       chan struct{} // closed when the kernel no longer has the mount
 	skipDrain  chan struct{} // has a token when what is left may stay in the outbox
-	ended      chan struct{} // closed when all is given back but the control socket
+	ended      chan struct{} // closed when all but the control socket is released
 	drainErr   error         // of the last drain; read it after ended
-	handedOver atomic.Bool   // a new mount goes on with what is left
+	handedOver atomic.Bool   // a new mount delivers what is left
 }
 
-// bucket is what a daemon tells of its bucket; *s3backend.Client implements it.
+// bucket is the bucket as a daemon uses it; *s3backend.Client implements it.
 type bucket interface {
 	Bucket() string
 	Region() string
@@ -103,7 +104,7 @@ type bucket interface {
 	SetLimits(s3backend.Limits)
 }
 
-// fileCache is what a daemon asks of its cache; *cache.Cache implements it.
+// fileCache is the cache as a daemon uses it; *cache.Cache implements it.
 type fileCache interface {
 	Status() []outbox.Status
 	StatusAt(path string) []outbox.Status
@@ -124,14 +125,14 @@ type fileCache interface {
 	Close() error
 }
 
-// mountServer is what a daemon asks of its mount; *fs.Server implements it.
+// mountServer is the mount as a daemon uses it; *fs.Server implements it.
 type mountServer interface {
 	Unmount() error
 	Wait()
 	Arrivals() (fs.ArrivalState, bool)
 }
 
-// newDaemon makes a daemon that has done nothing yet.
+// newDaemon returns a daemon that is not started.
 func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemon {
 	return &mountDaemon{
 		settings: s, notes: notes, foreground: foreground, started: time.Now(),
@@ -186,7 +187,7 @@ func (d *mountDaemon) open(ctx context.Context, dir string) error {
 	return d.mount(files)
 }
 
-// check proves what can be proved without taking or asking anything.
+// check checks what can be checked without taking a resource or sending a request.
 func (d *mountDaemon) check(dir string) (err error) {
 	if d.dir, err = mounts.ResolveDir(dir); err != nil {
 		return hint.With(err, "make it first: mkdir -p "+dir)
@@ -210,7 +211,7 @@ func (d *mountDaemon) noteOwner() {
 	}
 }
 
-// mount makes the kernel show the files. The control socket is open before that.
+// mount has the kernel mount the exchange. The control socket is open before that.
 func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	s := d.settings
 	if d.control, err = openControl(d.dir); err != nil {
@@ -235,8 +236,8 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	return nil
 }
 
-// undoRefused undoes what there is of a mount that could not be completed: the kernel
-// may have it already when its first requests fail.
+// undoRefused unmounts a mount that could not be completed: the kernel may have it already when
+// its first requests fail.
 func (d *mountDaemon) undoRefused() error {
 	m, err := mounts.At(d.dir)
 	if err != nil || m == nil || !mounts.IsOurs(m) || m.Source != d.settings.Source() {
@@ -273,7 +274,7 @@ func (d *mountDaemon) reportReady() {
 	}
 }
 
-// run holds until the mount is undone, by whomever, or ctx ends; then it delivers
+// run waits until the mount is undone, by anybody, or ctx ends; then it delivers
 // what is pending. If something is left undelivered, its error is a *outbox.LeftError.
 func (d *mountDaemon) run(ctx context.Context) error {
 	stopHangups := d.serveHangups()

@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// noticeDelay gathers news that come together into one notice.
+	// noticeDelay is how long news are collected for one notification.
 	noticeDelay = time.Second
-	// noticePause lies between two times that the desktop is told something.
+	// noticePause is the minimum time between two notifications.
 	noticePause = 20 * time.Second
 	// noticeTimeout is how long the desktop may take to show it.
 	noticeTimeout = 5 * time.Second
@@ -36,11 +36,11 @@ const (
 	noticeOnline  outbox.State = "online"
 )
 
-// noticeDelivered is what is told when files have arrived that were long on their way.
+// noticeDelivered is the news that files have arrived that took long.
 const noticeDelivered outbox.State = "all delivered"
 
-// notices tells the desktop of what a person should know. Whoever brings news never
-// waits for it. A nil *notices tells nobody.
+// notices shows desktop notifications of what a person should know. add never waits for the
+// desktop. A nil *notices shows nothing.
 type notices struct {
 	dir    string // the mountpoint
 	bus    string // the session bus's address
@@ -50,17 +50,16 @@ type notices struct {
 	wake   chan struct{}
 
 	mu   sync.Mutex
-	news map[outbox.State]*stateNews // not told yet
+	news map[outbox.State]*stateNews // not shown yet
 }
 
-// stateNews is what there is to tell of one state.
+// stateNews is the news of one state.
 type stateNews struct {
 	files int
-	names []string // the first of them, with what there is to say
+	names []string // the first of them, with their reasons
 }
 
-// newNotices begins to tell the desktop of the mount on dir, or returns nil where
-// there is no session bus.
+// newNotices returns the notifications of the mount on dir, or nil if there is no session bus.
 func newNotices(dir string, log *slog.Logger) *notices {
 	bus := sessionBus()
 	if bus == "" {
@@ -75,8 +74,8 @@ func newNotices(dir string, log *slog.Logger) *notices {
 	return n
 }
 
-// sessionBus is the address of this user's session bus, "" for none. Nothing is
-// started to have one. Source: sd-bus(3), dbus-daemon(1).
+// sessionBus returns the address of this user's session bus, "" for none. It starts none. Source:
+// sd-bus(3), dbus-daemon(1).
 func sessionBus() string {
 	if address := os.Getenv("DBUS_SESSION_BUS_ADDRESS"); address != "" {
 		return address
@@ -88,7 +87,7 @@ func sessionBus() string {
 	return "unix:path=" + path
 }
 
-// add takes the news of one status.
+// add adds the news of one status.
 func (n *notices) add(st outbox.Status) {
 	if n == nil {
 		return
@@ -120,7 +119,7 @@ func noticeLine(st outbox.Status) string {
 	return ui.NameText(st) + ": " + ui.ReasonText(st)
 }
 
-// close ends the notices; what was not told yet is in status.
+// close ends the notifications. What was not shown yet is in status.
 func (n *notices) close() {
 	if n != nil {
 		n.cancel()
@@ -149,7 +148,7 @@ func (n *notices) run(ctx context.Context) {
 	}
 }
 
-// show tells the desktop all that is new.
+// show shows all that is new in one notification.
 func (n *notices) show(ctx context.Context) {
 	n.mu.Lock()
 	news := n.news

@@ -12,7 +12,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
 )
 
-// forceUnmount undoes the mount for good: if programs hold it, from under them.
+// forceUnmount unmounts, even if programs use the mount.
 func (d *mountDaemon) forceUnmount() {
 	err := d.server.Unmount()
 	if err != nil {
@@ -57,7 +57,7 @@ func (d *mountDaemon) finalDrain(signalled context.Context) error {
 	return err
 }
 
-// release returns all that start took, as far as it got. last is called before the
+// release releases all that start has taken. last is called before the
 // state directory is free for another daemon.
 func (d *mountDaemon) release(last func() error) error {
 	var errs []error

@@ -14,10 +14,10 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// What a daemon answers to questions about files. An answer says what was confirmed; an
-// error on the way to one is a third answer, with its reason.
+// Answers about files say what S3 has confirmed. If it cannot be asked, that is an answer of its
+// own, "unknown", with the reason.
 
-// errorText are the words for an error of the exchange; none for nil.
+// errorText returns the words for an error of the exchange; none for nil.
 func (d *mountDaemon) errorText(err error) (w control.Words) {
 	if err == nil {
 		return w
@@ -72,10 +72,10 @@ func isWaiting(st outbox.Status) bool {
 	return false
 }
 
-// reason is why a file is not delivered, in words; "" where nothing has failed.
+// reason returns why a file is not delivered, in words; "" if nothing has failed.
 func (d *mountDaemon) reason(st outbox.Status) string { return d.words([]outbox.Status{st})[0].Reason }
 
-// notify tells the desktop of a file.
+// notify adds the state of a file to the desktop notifications.
 func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.Status{st})[0]) }
 
 // pending returns what is not delivered yet, in words.
@@ -86,7 +86,7 @@ func (d *mountDaemon) unresolved(path string) []outbox.Status {
 	return d.words(d.cache.Unresolved(path))
 }
 
-// pendingAt is pending, of a file or directory.
+// pendingAt is pending, for a file or directory.
 func (d *mountDaemon) pendingAt(path string) []outbox.Status { return d.words(d.cache.StatusAt(path)) }
 
 func (d *mountDaemon) fileState(found cache.Confirmed) *control.FileState {
@@ -104,7 +104,7 @@ func (d *mountDaemon) confirm(ctx context.Context, path string) *control.FileSta
 	return d.fileState(found)
 }
 
-// stateAt is the state of a file or directory alone.
+// stateAt returns the state of a single file or directory.
 func (d *mountDaemon) stateAt(ctx context.Context, ask control.FileRequest) control.State {
 	path := string(ask.Path)
 	for {
@@ -149,7 +149,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 	})
 }
 
-// serveJSON has requests to what answered by do.
+// serveJSON answers requests for what by calling do.
 func serveJSON[Q, A any](mux *http.ServeMux, what string, do func(context.Context, Q) A) {
 	mux.HandleFunc("POST "+what, func(w http.ResponseWriter, r *http.Request) {
 		var ask Q
@@ -158,7 +158,7 @@ func serveJSON[Q, A any](mux *http.ServeMux, what string, do func(context.Contex
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(do(r.Context(), ask)) // whoever asked may be gone
+		_ = json.NewEncoder(w).Encode(do(r.Context(), ask)) // the client may be gone
 	})
 }
 

@@ -17,13 +17,13 @@ import (
 // its journals are closed, and its lock is free. The new one goes on from the journals.
 
 const (
-	// handoverTimeout is how long a daemon may take to end that hands over.
+	// handoverTimeout is how long a daemon that hands over may take to end.
 	handoverTimeout = 30 * time.Second
 	// undoneTimeout is how soon a daemon notices that its mount was undone.
 	undoneTimeout = 3 * time.Second
 	// exitTimeout is how long the kernel may take to free the lock of a process that was killed.
 	exitTimeout = time.Second
-	// handoverPoll lies between two looks.
+	// handoverPoll is the time between two checks.
 	handoverPoll = 20 * time.Millisecond
 )
 

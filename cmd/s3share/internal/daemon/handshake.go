@@ -22,7 +22,7 @@ const (
 	LifelineVariable = "S3SHARE_LIFELINE_FD"
 )
 
-// startReport is what a daemon says once about its start: ready, or an error.
+// startReport is the one report of a daemon about its start: ready, or an error.
 type startReport struct {
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
@@ -90,8 +90,8 @@ func StartProcess(cmd *exec.Cmd, interrupted <-chan struct{}) error {
 	}
 }
 
-// reportStart writes the report about a daemon's start to w and closes it. A starter
-// that is gone does not hinder.
+// reportStart writes the report about a daemon's start to w and closes it. It is no error if the
+// starter is gone.
 func reportStart(w io.WriteCloser, failure error) {
 	var r startReport
 	if failure != nil {

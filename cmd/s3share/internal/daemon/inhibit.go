@@ -101,7 +101,7 @@ func (in *inhibitor) once(ctx context.Context) {
 	}
 }
 
-// take asks logind for a lock. Where there is none, or it refuses, the machine does as it is told.
+// take asks logind for a lock. If there is no logind, or it refuses, nothing delays a shutdown.
 func (in *inhibitor) take(ctx context.Context) {
 	in.next = time.Now().Add(inhibitRetry)
 	ctx, cancel := context.WithTimeout(ctx, inhibitTimeout)

@@ -10,7 +10,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// limits are the rates of a mount. Those that a person sets hold until the settings change.
+// limits are the rates of a mount. Those that a person sets last until the settings change.
 type limits struct {
 	mu       sync.Mutex
 	settings *config.Settings // whose limits hold; nil before the bucket is open
@@ -67,7 +67,7 @@ func (d *mountDaemon) limit(_ context.Context, ask control.LimitRequest) control
 	return *d.limitState()
 }
 
-// limitState is what the limits are.
+// limitState returns the present limits.
 func (d *mountDaemon) limitState() *control.Limits {
 	d.limits.mu.Lock()
 	defer d.limits.mu.Unlock()

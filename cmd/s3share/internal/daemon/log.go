@@ -108,8 +108,8 @@ func (l *logFile) write(line []byte) error {
 	return l.follow()
 }
 
-// writeInPlace writes a line to a file that cannot be put aside: it begins anew when it
-// has reached its size.
+// writeInPlace writes a line to a file that cannot be rotated: when the file has reached its
+// maximum size, it is emptied.
 func (l *logFile) writeInPlace(line []byte) error {
 	if info, err := l.file.Stat(); err == nil && info.Size()+int64(len(line)) > maxLog<<20 {
 		if err := l.file.Truncate(0); err != nil {
@@ -141,8 +141,8 @@ func (l *logFile) follow() error {
 	return nil
 }
 
-// takeStderr gives standard input and output up, and has standard error, where Go writes
-// its last words, go to the log.
+// takeStderr closes standard input and output, and redirects standard error, to which Go writes a
+// panic, to the log.
 func (l *logFile) takeStderr() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -25,7 +25,7 @@ const (
 // next line of the kind, or one at the end of the hour, has the count as "repeated". Two
 // lines are the same if all but their times and durations is; of an error of S3 what
 // counts is its kind, since its text has the ID of the request. Lines for debugging, and
-// those that tell of no failure, are all logged.
+// those of no failure, are all logged.
 type repeats struct {
 	slog.Handler
 	prefix string // attributes and groups of the logger
@@ -75,7 +75,7 @@ func (r *repeats) Handle(ctx context.Context, rec slog.Record) error {
 	return errors.Join(logRepeats(ctx, ended), r.Handler.Handle(ctx, rec))
 }
 
-// failure reports whether a record is a warning, or tells of an error.
+// failure reports whether a record is a warning, or has an error.
 func failure(rec slog.Record) bool {
 	if rec.Level >= slog.LevelWarn {
 		return true
@@ -133,7 +133,7 @@ func (r *repeats) WithGroup(name string) slog.Handler {
 	return &repeats{r.Handler.WithGroup(name), r.prefix + name + "{", r.lines}
 }
 
-// textOf is what makes a record another one.
+// textOf returns the text by which records are compared.
 func textOf(rec slog.Record) string {
 	var attrs []slog.Attr
 	rec.Attrs(func(a slog.Attr) bool {

@@ -10,8 +10,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// login takes new credentials up, with an MFA code if they need one, and tries again what waits
-// for them.
+// login takes new credentials, with an MFA code if they need one, and tries again what waits for
+// them.
 func (d *mountDaemon) login(ctx context.Context, ask control.LoginRequest) (a control.LoginAnswer) {
 	if err := d.bucket.Login(ctx, ask.Code); err != nil {
 		err = ui.Explain(d.destination(), err)
@@ -24,7 +24,7 @@ func (d *mountDaemon) login(ctx context.Context, ask control.LoginRequest) (a co
 	return a
 }
 
-// paused tells why everything waits, or nil.
+// paused returns why everything waits, or nil.
 func (d *mountDaemon) paused() *control.Pause {
 	if p := d.suspension(); p != nil {
 		return p

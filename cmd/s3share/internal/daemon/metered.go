@@ -8,8 +8,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Whether the line is metered, NetworkManager knows: somebody has said so in its settings, or it
-// guesses, as of a telephone's hotspot.
+// NetworkManager knows whether the connection is metered: by its settings, or by a guess, as for a
+// phone's hotspot.
 // Source: NetworkManager D-Bus API, org.freedesktop.NetworkManager, Metered and NMMetered.
 const (
 	networkManager     = "org.freedesktop.NetworkManager"
@@ -25,8 +25,8 @@ const (
 	meteredRetry = time.Minute
 )
 
-// isMetered reports whether a value of NetworkManager's property means that the line is metered.
-// An unknown line is not.
+// isMetered reports whether a value of NetworkManager's property means that the connection is
+// metered. An unknown one is not.
 func isMetered(value uint32) bool { return value == meteredYes || value == meteredGuessYes }
 
 // systemBus connects to the system bus.
@@ -34,9 +34,8 @@ func systemBus(ctx context.Context) (*dbus.Conn, error) {
 	return dbus.ConnectSystemBus(dbus.WithContext(ctx))
 }
 
-// keepMetered calls changed with whether the line is metered, now and whenever that may have
-// changed, until stop is called. It returns when it has been called once, or nobody has answered in
-// time.
+// keepMetered calls changed with whether the connection is metered, now and whenever that may have
+// changed, until stop is called. It returns after the first call, or if there is no answer in time.
 func keepMetered(connect func(context.Context) (*dbus.Conn, error), changed func(bool)) (stop func()) {
 	first := make(chan struct{})
 	stop = background(func(ctx context.Context) {
@@ -49,7 +48,7 @@ func keepMetered(connect func(context.Context) (*dbus.Conn, error), changed func
 		}
 		for {
 			followMetered(ctx, connect, tell)
-			tell(false) // nobody knows of it
+			tell(false) // there is no NetworkManager
 			select {
 			case <-ctx.Done():
 				return
@@ -95,7 +94,7 @@ func followMetered(ctx context.Context, connect func(context.Context) (*dbus.Con
 	}
 }
 
-// askMetered asks NetworkManager; an answer that does not come is a no.
+// askMetered asks NetworkManager. Without an answer, the connection counts as not metered.
 func askMetered(ctx context.Context, conn *dbus.Conn) bool {
 	ctx, cancel := context.WithTimeout(ctx, meteredTimeout)
 	defer cancel()

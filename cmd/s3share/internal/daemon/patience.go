@@ -7,24 +7,23 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// How long unmount --keep goes on without success before what is left stays in the outbox.
+// How long unmount --keep waits without progress before it leaves the rest in the outbox.
 const (
 	// keepRefused is how long S3 may refuse the credentials: a person renews them.
 	keepRefused = 5 * time.Second
 	// keepSilent is how long requests may fail while no bytes move.
 	keepSilent = 10 * time.Second
-	// keepFailing is how long nothing may get further where every file has failed and is
-	// tried again, or requests fail: bytes move where S3 answers each with an error of its own.
+	// keepFailing is how long no file may make progress if every file has failed and is tried
+	// again, or requests fail. Bytes may move then: S3 answers each request with an error.
 	keepFailing = 15 * time.Second
-	// keepStuck is how long nothing may get further, whatever the reason.
+	// keepStuck is how long no file may make progress, whatever the reason.
 	keepStuck = 2 * time.Minute
-	// keepMoves is how many bytes have to move in keepSilent: less is what answers that
-	// say no are made of.
+	// keepMoves is how many bytes have to move in keepSilent: error replies are fewer bytes.
 	keepMoves = 64 << 10
 )
 
-// patience decides when unmount --keep stops waiting. A slow connection is waited for, a
-// dead one is not.
+// patience decides when unmount --keep stops waiting. It waits for a slow connection, and not for a
+// dead one.
 type patience struct {
 	begun     time.Time
 	files     int              // not delivered yet
@@ -34,7 +33,7 @@ type patience struct {
 	moving    time.Time
 }
 
-// over takes in how the delivery stands, and reports whether it is not worth waiting on.
+// over notes how far the deliveries are, and reports whether to stop waiting.
 func (p *patience) over(now time.Time, left []outbox.Status, known s3backend.Contact, moved int64) bool {
 	further := len(left) < p.files
 	failed := true // each

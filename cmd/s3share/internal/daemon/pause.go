@@ -14,7 +14,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 )
 
-// pauses are the reasons for which deliveries are paused. A zero time is none.
+// pauses has the reasons for which deliveries are paused. A zero time means that there is none.
 type pauses struct {
 	mu      sync.Mutex
 	command time.Time // a person has paused; this is in the state directory as well
@@ -23,7 +23,7 @@ type pauses struct {
 	began   bool      // the cache is open
 }
 
-// whyLocked returns the reason that people are told.
+// whyLocked returns the reason that is shown to people.
 func (p *pauses) whyLocked() *outbox.SuspendedError {
 	if !p.command.IsZero() {
 		return &outbox.SuspendedError{Since: p.command}
@@ -34,8 +34,8 @@ func (p *pauses) whyLocked() *outbox.SuspendedError {
 	return nil
 }
 
-// setMetered takes in whether the line is metered. That a person has resumed counts until it
-// changes.
+// setMetered notes whether the connection is metered. If a person has resumed, that counts until
+// this changes.
 func (p *pauses) setMetered(is bool) {
 	switch {
 	case !is:
@@ -59,8 +59,8 @@ func (d *mountDaemon) setMetered(is bool) {
 	}
 }
 
-// startPauses takes the cache, and has what has changed take effect since it was asked why it
-// begins paused.
+// startPauses is called when the cache is open. It applies what has changed since pausedBefore was
+// called.
 func (d *mountDaemon) startPauses(files *cache.Cache) {
 	d.pauses.mu.Lock()
 	defer d.pauses.mu.Unlock()
@@ -68,7 +68,7 @@ func (d *mountDaemon) startPauses(files *cache.Cache) {
 	files.Suspend(d.pauses.whyLocked())
 }
 
-// pausedBefore returns why nothing is sent from the beginning: an earlier process was paused.
+// pausedBefore returns why deliveries are paused from the beginning: an earlier process was paused.
 func (d *mountDaemon) pausedBefore() *outbox.SuspendedError {
 	d.pauses.mu.Lock()
 	defer d.pauses.mu.Unlock()
@@ -90,7 +90,7 @@ func (d *mountDaemon) suspension() *control.Pause {
 	return control.NewPause(why, d.destinationName())
 }
 
-// destinationName is how a person names the mount in a command.
+// destinationName returns the name of the mount in a command.
 func (d *mountDaemon) destinationName() string {
 	if d.dir != "" {
 		return d.dir
@@ -109,7 +109,7 @@ func (d *mountDaemon) notePause() {
 	d.notices.add(outbox.Status{State: outbox.Paused, Since: p.Since, Reason: p.Reason})
 }
 
-// pause answers POST /pause. The state directory has it before it takes effect.
+// pause answers POST /pause. It records the pause in the state directory before it takes effect.
 func (d *mountDaemon) pause(_ context.Context, ask control.PauseRequest) (a control.PauseAnswer) {
 	d.pauses.mu.Lock()
 	defer d.pauses.mu.Unlock()
@@ -136,7 +136,7 @@ func (d *mountDaemon) pause(_ context.Context, ask control.PauseRequest) (a cont
 	return a
 }
 
-// applyPauseLocked has the reasons take effect that there are now; was is the reason before.
+// applyPauseLocked pauses or resumes deliveries by the present reasons; was is the previous reason.
 func (d *mountDaemon) applyPauseLocked(was *outbox.SuspendedError) {
 	why := d.pauses.whyLocked()
 	if why == nil && was == nil || why != nil && was != nil && *why == *was {

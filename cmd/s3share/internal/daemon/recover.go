@@ -16,7 +16,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
-// delivering says that another process delivers.
+// delivering is the error that another process delivers.
 func delivering(ctx context.Context, by statedir.LockInfo) error {
 	dir := hint.Printable(string(by.Dir))
 	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {

@@ -15,10 +15,10 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
-// reloadTimeout is how long a reload waits for S3, and for those who give credentials.
+// reloadTimeout is how long a reload waits for S3 and for the sources of credentials.
 const reloadTimeout = 30 * time.Second
 
-// liveSettings are the settings that a mount takes up while it serves.
+// liveSettings are the settings that take effect while the mount serves.
 var liveSettings = []string{"profile", "verbose", "limit-upload", "limit-download", "limit-times"}
 
 // hangup asks for a reload. Several that come while one is under way are one.
@@ -57,8 +57,8 @@ func (d *mountDaemon) reload(ctx context.Context) {
 	d.renewCredentials(ctx, profile)
 }
 
-// takeUp has the live ones of new settings take effect, and returns the profile to use. It warns
-// of the others.
+// takeUp applies those of the new settings that are in liveSettings, and returns the profile to
+// use. It warns of the others.
 func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 	d.logLevel.Set(levelOf(now))
 	d.takeUpLimits(now)
@@ -82,7 +82,7 @@ func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 	return now.Profile
 }
 
-// renewCredentials has those of the profile used, and tries again what waits for them.
+// renewCredentials switches to the credentials of the profile, and tries again what waits for them.
 func (d *mountDaemon) renewCredentials(ctx context.Context, profile string) {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
@@ -105,7 +105,7 @@ func (d *mountDaemon) readSettings() (*config.Settings, error) {
 	return d.sources.Of(d.settings.Exchange).Settings()
 }
 
-// profile is the one whose credentials are used.
+// profile returns the profile whose credentials are used.
 func (d *mountDaemon) profile() string {
 	if used := d.usedProfile.Load(); used != nil {
 		return *used
@@ -113,14 +113,14 @@ func (d *mountDaemon) profile() string {
 	return d.settings.Profile
 }
 
-// destination is where requests go, as it is now.
+// destination returns where requests go at present.
 func (d *mountDaemon) destination() config.Destination {
 	to := d.settings.Destination()
 	to.Profile, to.Dir, to.FixedKeys = d.profile(), d.dir, d.bucket != nil && d.bucket.LoginMethod().Fixed
 	return to
 }
 
-// levelOf is what is logged by these settings.
+// levelOf returns the log level of these settings.
 func levelOf(s *config.Settings) slog.Level {
 	if s.Verbose {
 		return slog.LevelDebug

@@ -16,7 +16,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
-// controlTimeout is how long a daemon that ends waits for those who ask it.
+// controlTimeout is how long a daemon that ends waits for answers in progress.
 const controlTimeout = 5 * time.Second
 
 // controlServer is the daemon's side of the control socket: HTTP with JSON, for its own
@@ -24,7 +24,7 @@ const controlTimeout = 5 * time.Second
 //
 //	GET  /status   a state; with ?check, after S3 was asked whether it answers
 //	POST /unmount  events, a line each, until the mount is undone or stays
-//	POST /stay     takes an unmount back
+//	POST /stay     cancels an unmount
 //	POST /file     a control.FileRequest, answered by a state of that alone
 //	POST /wait, /retry, /deliver  a control.FileRequest, answered by a control.FileAnswer
 //	POST /outcomes an control.OutcomesRequest, answered by a list of control.FileState
@@ -46,7 +46,7 @@ func openControl(dir string) (*controlServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Whoever left a socket of this name is gone: the mountpoint was free.
+	// The process that left a socket of this name has ended: the mountpoint was free.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot replace the control socket: %w", err)
 	}
@@ -72,14 +72,14 @@ func listenControl(path string) (*controlServer, error) {
 	return &controlServer{listener: ownListener{l}, path: path, made: made}, nil
 }
 
-// unlink removes the socket's name, if it is still that of this process. Who is connected stays.
+// unlink removes the socket's name, if it is still that of this process. Connections stay open.
 func (c *controlServer) unlink() {
 	if now, err := os.Lstat(c.path); err == nil && os.SameFile(now, c.made) {
 		_ = os.Remove(c.path) // a command removes what is left
 	}
 }
 
-// ownListener lets in this user and root alone, whatever the modes of the socket and
+// ownListener accepts connections of this user and root only, whatever the modes of the socket and
 // its directory are.
 type ownListener struct{ net.Listener }
 
@@ -110,7 +110,7 @@ func (c *controlServer) serve(d *mountDaemon) {
 	}()
 }
 
-// handler returns the handler of what is asked over the control socket.
+// handler returns the handler of the control socket.
 func (d *mountDaemon) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
@@ -123,7 +123,7 @@ func (d *mountDaemon) handler() http.Handler {
 			st.Connection = checked
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(st) // whoever asked may be gone
+		_ = json.NewEncoder(w).Encode(st) // the client may be gone
 	})
 	mux.HandleFunc("POST /unmount", d.serveUnmount)
 	serveJSON(mux, "/login", d.login)

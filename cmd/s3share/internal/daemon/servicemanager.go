@@ -12,15 +12,15 @@ import (
 )
 
 // serviceManager reports the state of this process to systemd, or to any other program that
-// has started it with the same protocol. The zero value reports to nobody.
+// has started it with the same protocol. The zero value reports nothing.
 // Source: sd_notify(3).
 type serviceManager struct {
 	socket   string        // "" for none
 	watchdog time.Duration // within which it has to hear of this process; 0 if it need not
 }
 
-// newServiceManager takes in what the environment says of the service manager, and removes it
-// there: it is not left to programs that the daemon starts.
+// newServiceManager reads the service manager's variables from the environment, and removes them,
+// so that programs that the daemon starts do not get them.
 func newServiceManager() serviceManager {
 	m := serviceManager{socket: os.Getenv(notifySocket)}
 	os.Unsetenv(notifySocket)
@@ -52,8 +52,8 @@ func (m serviceManager) notify(state string) error {
 	return err
 }
 
-// keepWatchdog tells the service manager from now on that this process works: while the mount
-// serves, only if it answers. The service manager ends a process that it does not hear of.
+// keepWatchdog notifies the service manager from now on that this process works; while the mount
+// serves, only if it answers. The service manager ends a process that does not notify it.
 func (d *mountDaemon) keepWatchdog() {
 	if d.manager.socket == "" || d.manager.watchdog == 0 {
 		return
@@ -83,8 +83,8 @@ func every(ctx context.Context, interval time.Duration, works func(context.Conte
 	}
 }
 
-// mountAnswers waits until the mount answers, and returns false if it cannot or ctx ends. It is
-// true where nothing is mounted any more.
+// mountAnswers waits until the mount answers, and reports whether it did before ctx ended. It is
+// true if nothing is mounted any more.
 func (d *mountDaemon) mountAnswers(ctx context.Context) bool {
 	if !d.serving.Load() {
 		return true

@@ -16,13 +16,13 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
-// eventInterval lies between two events.
+// eventInterval is the time between two events.
 const eventInterval = 200 * time.Millisecond
 
-// errCancelled ends an unmount that was taken back.
+// errCancelled ends an unmount that was cancelled.
 var errCancelled = errors.New("taken back")
 
-// unmounts are the unmounts that are asked for at present, by id.
+// unmounts are the unmounts in progress, by ID.
 type unmounts struct {
 	mu   sync.Mutex
 	byID map[string]context.CancelCauseFunc
@@ -54,8 +54,8 @@ func (u *unmounts) cancel(id string) {
 	}
 }
 
-// serveUnmount answers with events until d has ended or the mount stays. If whoever asks
-// goes away while the mount serves, it stays.
+// serveUnmount answers with events until d has ended or the mount stays. If the client
+// disconnects while the mount serves, it stays.
 func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 	var ask control.UnmountRequest
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
@@ -73,7 +73,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 	d.log.Info("an unmount is asked for", "keep", ask.Keep, "timeout", ask.Timeout)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	send := func(e control.Event) {
-		_ = json.NewEncoder(w).Encode(e) // whoever asked may be gone
+		_ = json.NewEncoder(w).Encode(e) // the client may be gone
 		_ = http.NewResponseController(w).Flush()
 	}
 	var tally control.Tally
@@ -85,7 +85,7 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unmount delivers, undoes the mount, and waits until the daemon has ended but for
+// unmount delivers, unmounts, and waits until the daemon has ended except for
 // this answer. It returns the last event.
 func (d *mountDaemon) unmount(ctx context.Context, keep bool, tally *control.Tally, send func(control.Event)) control.Event {
 	var worth *patience // nil: what is left may not stay in the outbox
@@ -158,20 +158,20 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *contr
 		select {
 		case err := <-drained:
 			return d.drainedEvent(ctx, err, worth != nil)
-		case <-d.gone: // somebody else was quicker
+		case <-d.gone: // somebody else has unmounted it
 			return control.Event{}, true
 		case <-time.After(eventInterval):
 		}
 	}
 }
 
-// drainedEvent is deliver's answer when the drain has ended with err.
+// drainedEvent returns deliver's answer when the drain has ended with err.
 func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (control.Event, bool) {
 	var left *outbox.LeftError
 	switch {
 	case err == nil:
 		return control.Event{}, true
-	case errors.Is(ctx.Err(), context.Canceled): // taken back, or whoever asked is gone
+	case errors.Is(ctx.Err(), context.Canceled): // cancelled, or the client is gone
 		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled, Left: control.Undelivered(d.pending())}, false
 	case keep:
 		return control.Event{}, true
@@ -187,7 +187,7 @@ func (d *mountDaemon) patienceOver(worth *patience, left []outbox.Status) bool {
 	return worth.over(time.Now(), left, d.bucket.Contact(), d.bucket.Moved())
 }
 
-// progress is how the delivery stands, and what is left of it.
+// progress returns how far the deliveries are, and what is left.
 func (d *mountDaemon) progress(phase string, tally *control.Tally) (control.Event, []outbox.Status) {
 	left := control.Undelivered(d.cache.Status())
 	tally.Add("", left)
@@ -206,7 +206,7 @@ func (d *mountDaemon) count(tally *control.Tally, last *control.Event) {
 	last.Done, last.DoneBytes = e.Done, e.DoneBytes
 }
 
-// whyWaiting is why nothing is delivered at present, "" where something may be.
+// whyWaiting returns why nothing is delivered at present; "" if something may be.
 func (d *mountDaemon) whyWaiting() string {
 	if p := d.paused(); p != nil {
 		return p.Reason
