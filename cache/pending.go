@@ -109,13 +109,13 @@ func (c *Cache) reviewConflicts() {
 }
 
 // Paused returns why all that is pending waits, or nil.
-func (c *Cache) Paused() error { return c.out.Paused() }
+func (c *Cache) Paused() error { return c.out.Admission.Paused() }
 
 // Suspend suspends deliveries because of why; nil ends that. Reading goes on.
 func (c *Cache) Suspend(why *outbox.SuspendedError) { c.out.Suspend(why) }
 
 // Suspension returns why deliveries are suspended: an *outbox.SuspendedError, or nil.
-func (c *Cache) Suspension() error { return c.out.Suspension() }
+func (c *Cache) Suspension() error { return c.out.Admission.Suspension() }
 
 // notify hands the outbox's news on.
 func (c *Cache) notify(st outbox.Status) {
@@ -127,7 +127,7 @@ func (c *Cache) notify(st outbox.Status) {
 // Retry tries what is blocked or waiting, at path or below it, again at once, and
 // returns how many files that are.
 func (c *Cache) Retry(path string) int {
-	c.out.Reopen()
+	c.out.Admission.Reopen()
 	c.replaced.forget()
 	c.grants.RefreshAll()
 	n := 0

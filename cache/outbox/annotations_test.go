@@ -109,7 +109,7 @@ func TestEditKeepsAnnotations(t *testing.T) {
 						copy(data[3:], "changed")
 						r.done(it)
 						if killed {
-							_ = r.pause(t.Context(), defaultSettle*2)
+							_ = r.Admission.pause(t.Context(), defaultSettle*2)
 							synctest.Wait()
 							dir := t.TempDir()
 							copyDir(t, r.dir, dir)

@@ -78,18 +78,30 @@ func (b *breaker) reason() error {
 	return b.why
 }
 
-// recordResult records the result of an attempt. When all deliveries begin to wait, or go on, it
-// logs that and notifies once.
-func (o *Outbox) recordResult(err error) {
-	switch closed, opened := o.breaker.record(err); {
-	case opened:
-		o.log.Warn("deliveries wait", "why", err)
-		if isKind(err, s3backend.BadLogin) {
-			st := Status{State: NoLogin, Since: time.Now()}
-			st.fail(err)
-			o.notify(st)
-		}
-	case closed:
-		o.log.Info("deliveries go on")
+// unreachable opens the breaker, since S3 is out of reach because of why.
+func (b *breaker) unreachable(why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until, b.why = time.Now().Add(offlineBackoff), why
+}
+
+// reachable closes a breaker that was open since S3 was out of reach, and reports whether it was.
+func (b *breaker) reachable() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !offline(b.why) {
+		return false
 	}
+	b.until, b.tries, b.why = time.Time{}, 0, nil
+	return true
+}
+
+// offline returns how long requests are not attempted since S3 is out of reach, 0 if they are.
+func (b *breaker) offline() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !offline(b.why) {
+		return 0
+	}
+	return max(0, time.Until(b.until))
 }

@@ -187,7 +187,7 @@ func TestExpiredCredentials(t *testing.T) {
 		}
 		r.done(r.create("Delivery/staged", []byte("data"))) // staging goes on
 		renewed.Store(true)
-		r.Reopen()
+		r.Admission.Reopen()
 		begun := time.Now()
 		r.drain()
 		if took := time.Since(begun); took > 2*loginBackoff {

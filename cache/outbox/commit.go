@@ -24,7 +24,7 @@ func (it *Item) Commit(ctx context.Context) error {
 			return nil
 		}
 		it.mu.Unlock()
-		if err := it.o.Suspension(); err != nil {
+		if err := it.o.Admission.Suspension(); err != nil {
 			return err
 		}
 		it.checkWriters(true)
@@ -57,7 +57,7 @@ func (it *Item) Commit(ctx context.Context) error {
 			ctx.Err() != nil {
 			return err
 		}
-		if err := it.o.pause(ctx, wait); err != nil {
+		if err := it.o.Admission.pause(ctx, wait); err != nil {
 			return err
 		}
 	}

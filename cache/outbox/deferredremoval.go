@@ -99,7 +99,7 @@ func (it *Item) deferRemovalLocked() {
 			}
 			it.o.log.Warn("S3 keeps the state before of a file that was renamed to a private name",
 				"key", it.Key(), "err", failed)
-			err = it.o.pause(it.o.ctx, backoff(try))
+			err = it.o.Admission.pause(it.o.ctx, backoff(try))
 		}
 	})
 }

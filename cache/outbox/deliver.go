@@ -23,14 +23,9 @@ func (it *Item) deliver() {
 		it.mu.Unlock()
 		return
 	}
-	if it.o.isHalted(it.key) {
-		it.scheduleLocked(it.o.cfg.Settle) // look again
-		it.mu.Unlock()
-		return
-	}
-	if wait := it.o.gate(); wait > 0 {
-		it.gated = true
-		it.scheduleLocked(wait)
+	if wait, gated := it.o.Admission.delay(it.key); wait > 0 {
+		it.gated = it.gated || gated
+		it.scheduleLocked(wait) // to look again
 		it.mu.Unlock()
 		return
 	}
@@ -40,10 +35,10 @@ func (it *Item) deliver() {
 	it.mu.Unlock()
 
 	var obj s3backend.Object
-	err := it.o.breaker.wait(ctx)
+	err := it.o.Admission.wait(ctx)
 	if err == nil {
 		obj, err = it.commit(ctx)
-		it.o.recordResult(err)
+		it.o.Admission.record(err)
 	}
 	if errors.Is(err, errOvertaken) {
 		it.mayDiffer.Store(true)

@@ -119,7 +119,7 @@ func (m *moveOperation) run(ctx context.Context, copied func([]s3backend.Object)
 // beginMove takes the new names and writes the journal.
 func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 	dir *DirMove) (*moveOperation, error) {
-	if err := o.Suspension(); err != nil && len(moves) > 0 {
+	if err := o.Admission.Suspension(); err != nil && len(moves) > 0 {
 		return nil, err
 	}
 	m := &moveOperation{o: o, dir: dir, moves: make([]Move, len(moves)),

@@ -28,16 +28,7 @@ func (o *Outbox) MoveDir(ctx context.Context, dir DirMove, moves []Move,
 // Halt keeps everything below prefix from being delivered until resume is called, and waits until
 // no delivery below it is in flight. What takes long is canceled.
 func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err error) {
-	o.mu.Lock()
-	o.halted[prefix]++
-	o.mu.Unlock()
-	resume = func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.halted[prefix]--; o.halted[prefix] == 0 {
-			delete(o.halted, prefix)
-		}
-	}
+	resume = o.Admission.halt(prefix)
 	var g errgroup.Group
 	for _, it := range o.Items() {
 		if !strings.HasPrefix(it.Key(), prefix) {
@@ -52,22 +43,6 @@ func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err er
 		return nil, err
 	}
 	return resume, nil
-}
-
-// haltedLocked reports whether what has this key is not to be delivered now. The caller holds mu.
-func (o *Outbox) haltedLocked(key string) bool {
-	for prefix := range o.halted {
-		if strings.HasPrefix(key, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-func (o *Outbox) isHalted(key string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.haltedLocked(key)
 }
 
 // recoverDir renames what is pending below a directory that an earlier process was renaming, and

@@ -54,7 +54,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 		for i := range moves {
 			m := &moves[i]
 			for try := 0; ; try++ {
-				if o.awaitUnsuspended(o.ctx) != nil {
+				if o.Admission.awaitUnsuspended(o.ctx) != nil {
 					return // the next process goes on
 				}
 				err := do(m)
@@ -66,7 +66,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 						"err", err)
 					break
 				}
-				if o.pause(o.ctx, backoff(try)) != nil {
+				if o.Admission.pause(o.ctx, backoff(try)) != nil {
 					return // the next process goes on
 				}
 			}

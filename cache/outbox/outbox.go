@@ -111,6 +111,9 @@ const (
 
 // Outbox owns all items, and every goroutine that delivers them.
 type Outbox struct {
+	// Admission answers whether anything may be sent now.
+	Admission *Admission
+
 	bucket Bucket
 	events Events
 	cfg    Config
@@ -135,8 +138,6 @@ type Outbox struct {
 	syncerWake chan struct{}
 	nextID     atomic.Uint64
 	quota      quota
-	breaker    breaker
-	suspended  atomic.Pointer[SuspendedError]
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
 	unkept        sync.Map    // what was logged of annotations that cannot be kept
@@ -154,13 +155,10 @@ type Outbox struct {
 	openBase    func(s3backend.Object) Base // as given to Recover
 	unreadables []unreadable                // what Recover could not read
 	moving      map[string]Status           // renames that Recover goes on with, by the old key
-	halted      map[string]int              // prefixes below which nothing is delivered for now
 	// items with ambiguous commits at keys that they do not have any more
 	ambiguousByKey map[string][]*Item
 	changed        chan struct{} // closed and replaced whenever less may be pending
-	// back is closed and replaced when S3 can be reached again, or a suspension ends.
-	back    chan struct{}
-	waiters int // calls of Wait that have not returned
+	waiters        int           // calls of Wait that have not returned
 	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
 }
@@ -199,20 +197,17 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		recycler:       journal.NewRecycler(cfg.Dir),
 		items:          map[*Item]struct{}{},
 		moving:         map[string]Status{},
-		halted:         map[string]int{},
 		ambiguousByKey: map[string][]*Item{},
 		changed:        make(chan struct{}),
-		back:           make(chan struct{}),
-
 		waitersChanged: make(chan struct{}),
 		syncerWake:     make(chan struct{}, 1),
 	}
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
-	o.suspended.Store(cfg.Suspended)
+	o.Admission = newAdmission(cfg, o.notify)
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.uploads = &multipart.Service{
 		Context: o.ctx, Bucket: bucket, Limiter: o.uplink, Log: o.log, Go: o.work.Go,
-		Await: o.breaker.wait, Suspended: o.Suspension, LargePartsFit: o.largePartsFitSettle,
+		Await: o.Admission.wait, Suspended: o.Admission.Suspension, LargePartsFit: o.largePartsFitSettle,
 		IsPermanent: isPermanent,
 	}
 	o.removals = newRemovals(o)
@@ -280,9 +275,6 @@ func (o *Outbox) Items() []*Item {
 	}
 	return items
 }
-
-// Reopen lets requests out at once that wait because of throttling or refused credentials.
-func (o *Outbox) Reopen() { o.breaker.reset() }
 
 // Private reports whether what has this key never leaves the outbox.
 func (o *Outbox) Private(key string) bool { return o.cfg.Private.Key(key) }

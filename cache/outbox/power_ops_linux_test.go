@@ -30,7 +30,7 @@ func (p *powered) live(steps int) {
 			p.s3.Lock()
 			p.away = p.rnd.IntN(3) > 0
 			p.s3.Unlock()
-			p.Reopen()
+			p.Admission.Reopen()
 		}
 		p.retire()
 	}

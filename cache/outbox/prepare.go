@@ -11,7 +11,7 @@ import (
 // again by the commit, with all its retries. If the item is taken back before, the requests were in
 // vain.
 func (it *Item) preuploadSealed() {
-	if it.o.breaker.reason() != nil || it.o.Suspension() != nil {
+	if it.o.Admission.refusal() != nil {
 		return
 	}
 	ctx, a := it.beginPreparing(Sealed)

@@ -19,7 +19,7 @@ func (it *Item) findDelivered() {
 			cur.Key = key
 			if err = it.annotations.put(ctx, cur); err != nil {
 				it.endPreparing(a)
-				if it.o.pause(it.o.ctx, backoff(try)) != nil {
+				if it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {
 					return
 				}
 				continue
@@ -30,7 +30,7 @@ func (it *Item) findDelivered() {
 		it.endPreparing(a)
 		it.o.wake()
 		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) ||
-			it.o.pause(it.o.ctx, backoff(try)) != nil {
+			it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {
 			return
 		}
 	}

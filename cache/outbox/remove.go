@@ -123,7 +123,7 @@ func (r *removals) status() []Status {
 		if t.held {
 			st.State, st.Reason = Open, "removed, and a program still has it open"
 		} else if t.inFlight == nil {
-			st.fail(r.o.Suspension())
+			st.fail(r.o.Admission.Suspension())
 		}
 		all = append(all, st)
 	}

@@ -21,7 +21,7 @@ const (
 
 // startBatchLocked starts to collect a batch, unless one is being collected.
 func (r *removals) startBatchLocked() {
-	if !r.batching && len(r.batched) > 0 && r.o.Suspension() == nil && r.sending < maxBatches && r.o.ctx.Err() == nil {
+	if !r.batching && len(r.batched) > 0 && r.o.Admission.Suspension() == nil && r.sending < maxBatches && r.o.ctx.Err() == nil {
 		r.batching = true
 		r.o.work.Go(r.sendBatch)
 	}
@@ -101,7 +101,7 @@ func (r *removals) waiting() int {
 // takeLocked takes the first removal of a queue that is still pending and ready, to send it; nil
 // for none, and while deliveries are suspended.
 func (r *removals) takeLocked(line *[]*removal) *removal {
-	for len(*line) > 0 && r.o.Suspension() == nil {
+	for len(*line) > 0 && r.o.Admission.Suspension() == nil {
 		t := (*line)[0]
 		(*line)[0], *line = nil, (*line)[1:]
 		if r.pending[t.obj.Key] == t && t.readyLocked() {
@@ -114,7 +114,7 @@ func (r *removals) takeLocked(line *[]*removal) *removal {
 
 // startConditionalLocked starts workers for the removals with conditions.
 func (r *removals) startConditionalLocked() {
-	if r.o.Suspension() != nil {
+	if r.o.Admission.Suspension() != nil {
 		return
 	}
 	for range min(len(r.conditional), maxConditional-r.deleting) {

@@ -106,7 +106,7 @@ func (r *removals) deleted(t *removal) {
 
 // tryAgain queues removals after a while.
 func (r *removals) tryAgain(some []*removal) {
-	if r.o.pause(r.o.ctx, backoff(some[0].tries-1)) != nil {
+	if r.o.Admission.pause(r.o.ctx, backoff(some[0].tries-1)) != nil {
 		return
 	}
 	r.mu.Lock()

@@ -38,7 +38,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 		if ticket, err = it.o.uplink.Acquire(ctx, &it.progress, size); err != nil {
 			return s3backend.Object{}, err
 		}
-		if err := it.o.Suspension(); err != nil { // meanwhile
+		if err := it.o.Admission.Suspension(); err != nil { // meanwhile
 			ticket.Done(err)
 			return s3backend.Object{}, err
 		}
@@ -96,7 +96,7 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	if err := it.annotations.save(ctx, it.Base()); err != nil {
 		return s3backend.Object{}, err
 	}
-	if err := it.o.Suspension(); err != nil { // while the parts were sent
+	if err := it.o.Admission.Suspension(); err != nil { // while the parts were sent
 		return s3backend.Object{}, err
 	}
 	obj, err := up.Complete(ctx, list, size, cond)

@@ -96,16 +96,6 @@ func (o *Outbox) notify(st Status) {
 	}
 }
 
-// Paused returns why all deliveries wait, or nil: S3 throttles, or refuses the credentials. That
-// S3 is out of reach is no pause: whoever makes the requests knows it.
-func (o *Outbox) Paused() error {
-	why := o.breaker.reason()
-	if offline(why) && !isKind(why, s3backend.BadLogin) {
-		return nil
-	}
-	return why
-}
-
 // LeftError is returned for what Drain could not deliver.
 type LeftError struct{ Left []Status }
 
@@ -173,7 +163,7 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 		o.mu.Lock()
 		changed := o.changed
 		o.mu.Unlock()
-		suspended := o.Suspension()
+		suspended := o.Admission.Suspension()
 		var left []Status
 		busy := false
 		for _, st := range o.Status() {
@@ -230,11 +220,11 @@ func (it *Item) Status() Status {
 		}
 	}
 	reason := it.reason
-	if paused := it.o.breaker.reason(); paused != nil &&
+	if paused := it.o.Admission.breaker.reason(); paused != nil &&
 		(st.State == Sealed || st.State == Uploading) {
 		reason = paused // all deliveries wait
 	}
-	if why := it.o.Suspension(); why != nil && st.State == Sealed {
+	if why := it.o.Admission.Suspension(); why != nil && st.State == Sealed {
 		st.State, reason = Paused, why
 	}
 	st.fail(reason)

@@ -38,7 +38,7 @@ func isSuspended(err error) bool { return errors.Is(err, ErrSuspended) }
 
 // Suspend suspends deliveries because of why; nil ends that, and what waits is tried at once.
 func (o *Outbox) Suspend(why *SuspendedError) {
-	was := o.suspended.Swap(why)
+	was := o.Admission.suspended.Swap(why)
 	switch {
 	case why != nil:
 		o.log.Info("deliveries are suspended", "since", why.Since, "metered", why.Metered)
@@ -50,38 +50,26 @@ func (o *Outbox) Suspend(why *SuspendedError) {
 }
 
 // Suspension returns why deliveries are suspended: a *SuspendedError, or nil.
-func (o *Outbox) Suspension() error {
-	if why := o.suspended.Load(); why != nil {
+func (a *Admission) Suspension() error {
+	if why := a.suspended.Load(); why != nil {
 		return why
 	}
 	return nil
 }
 
 // awaitUnsuspended returns when deliveries are not suspended, or with ctx's error.
-func (o *Outbox) awaitUnsuspended(ctx context.Context) error {
-	for o.Suspension() != nil {
-		if err := o.pause(ctx, suspendPoll); err != nil {
+func (a *Admission) awaitUnsuspended(ctx context.Context) error {
+	for a.Suspension() != nil {
+		if err := a.pause(ctx, suspendPoll); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// gate returns how long an item waits before it is looked at again, 0 if it may be delivered:
-// while deliveries are suspended, or S3 is out of reach.
-func (o *Outbox) gate() time.Duration {
-	if o.Suspension() != nil {
-		return suspendPoll
-	}
-	return o.breaker.offline()
-}
-
 // tryAllNow tries at once what has waited for S3, or for the end of a suspension.
 func (o *Outbox) tryAllNow() {
-	o.mu.Lock()
-	close(o.back)
-	o.back = make(chan struct{})
-	o.mu.Unlock()
+	o.Admission.endPauses()
 	for _, it := range o.Items() {
 		it.reachable()
 	}
@@ -93,7 +81,7 @@ func (o *Outbox) tryAllNow() {
 // caller holds mu.
 func (it *Item) suspendedLocked() {
 	it.gated = true
-	it.scheduleLocked(it.o.gate())
+	it.scheduleLocked(it.o.Admission.gate())
 }
 
 // unsuspend sends what was queued meanwhile. What has waited for long is sent on the condition

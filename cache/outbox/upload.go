@@ -79,7 +79,7 @@ func (it *Item) preupload(end int64) {
 	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
 		return // as yet it goes by one PutObject
 	}
-	if it.o.Suspension() != nil {
+	if it.o.Admission.Suspension() != nil {
 		return
 	}
 	it.mu.Lock()
