@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/google/renameio/v2"
 )
@@ -19,11 +21,22 @@ const maxConflicts = 1000
 // version is not known: the other party, or another machine of ours.
 const ConflictReason = "it changed in the bucket too; this is our version"
 
-// keepConflict adds a conflict copy to the list, until somebody resolves it.
-func (o *Outbox) keepConflict(st Status) {
+// conflictList is the list of conflict copies that nobody has resolved, in memory and in a file.
+// Its lock is taken after any other.
+type conflictList struct {
+	path   string // of the file; "" for none
+	notify func(Status)
+	log    *slog.Logger
+
+	mu  sync.Mutex // guards all, and the file
+	all []Status   // the most recent ones, the oldest first
+}
+
+// add adds a conflict copy to the list, until somebody resolves it.
+func (c *conflictList) add(st Status) {
 	st.Reason = ConflictReason
-	o.notify(st)
-	o.changeConflicts(func(all []Status) []Status {
+	c.notify(st)
+	c.change(func(all []Status) []Status {
 		all = slices.DeleteFunc(all, func(old Status) bool { return old.Key == st.Key })
 		if len(all) == maxConflicts {
 			all = all[1:]
@@ -33,36 +46,46 @@ func (o *Outbox) keepConflict(st Status) {
 }
 
 // Conflicts returns the most recent conflict copies, the oldest first. All of them are delivered.
-func (o *Outbox) Conflicts() []Status {
-	o.conflictsMu.Lock()
-	defer o.conflictsMu.Unlock()
-	return slices.Clone(o.conflicts)
+func (o *Outbox) Conflicts() []Status { return o.conflicts.list() }
+
+func (c *conflictList) list() []Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.all)
 }
 
 // IsConflict reports whether key holds a conflict copy.
-func (o *Outbox) IsConflict(key string) bool {
-	o.conflictsMu.Lock()
-	defer o.conflictsMu.Unlock()
-	return slices.ContainsFunc(o.conflicts, func(st Status) bool { return st.Key == key })
+func (o *Outbox) IsConflict(key string) bool { return o.conflicts.has(key) }
+
+// has reports whether key holds a conflict copy.
+func (c *conflictList) has(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.all, func(st Status) bool { return st.Key == key })
 }
 
 // Resolved takes a key off the lists of Conflicts and NotRemoved: it does not exist any more.
 func (o *Outbox) Resolved(key string) {
 	o.notRemoved.drop(key)
-	if !o.IsConflict(key) {
+	o.conflicts.drop(key)
+}
+
+// drop takes a key off the list.
+func (c *conflictList) drop(key string) {
+	if !c.has(key) {
 		return
 	}
-	o.changeConflicts(func(all []Status) []Status {
+	c.change(func(all []Status) []Status {
 		return slices.DeleteFunc(all, func(st Status) bool { return st.Key == key })
 	})
 }
 
-// renameConflict records the new key of a conflict copy that was renamed.
-func (o *Outbox) renameConflict(from, to string) {
-	if !o.IsConflict(from) {
+// rename records the new key of a conflict copy that was renamed.
+func (c *conflictList) rename(from, to string) {
+	if !c.has(from) {
 		return
 	}
-	o.changeConflicts(func(all []Status) []Status {
+	c.change(func(all []Status) []Status {
 		all = slices.DeleteFunc(all, func(st Status) bool {
 			return st.Key == from && theirsAfter(st.Theirs, from, to) == ""
 		})
@@ -75,48 +98,49 @@ func (o *Outbox) renameConflict(from, to string) {
 	})
 }
 
-// changeConflicts changes the list in memory and on the disk. It is rarely changed, so it is
-// written as a whole.
-func (o *Outbox) changeConflicts(change func([]Status) []Status) {
-	o.conflictsMu.Lock()
-	defer o.conflictsMu.Unlock()
-	o.conflicts = change(o.conflicts)
-	if o.cfg.Conflicts == "" {
+// change changes the list in memory and on the disk. It is rarely changed, so it is written as a
+// whole.
+func (c *conflictList) change(f func([]Status) []Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = f(c.all)
+	if c.path == "" {
 		return
 	}
-	b, err := json.Marshal(o.conflicts)
+	b, err := json.Marshal(c.all)
 	if err == nil {
-		err = renameio.WriteFile(o.cfg.Conflicts, b, 0o600)
+		err = renameio.WriteFile(c.path, b, 0o600)
 	}
 	if err == nil { // before the journal of what went there ends
-		err = syncDir(filepath.Dir(o.cfg.Conflicts))
+		err = syncDir(filepath.Dir(c.path))
 	}
 	if err != nil {
-		o.log.Warn("the next mount will not know of a conflict", "err", err)
+		c.log.Warn("the next mount will not know of a conflict", "err", err)
 	}
 }
 
-// recoverConflicts reads the list of an earlier process.
-func (o *Outbox) recoverConflicts() {
-	b, err := os.ReadFile(o.cfg.Conflicts)
-	if o.cfg.Conflicts == "" || errors.Is(err, fs.ErrNotExist) {
-		return
+// recover reads the list of an earlier process. If it is damaged, it is kept under another name,
+// which is returned.
+func (c *conflictList) recover() (damaged string) {
+	b, err := os.ReadFile(c.path)
+	if c.path == "" || errors.Is(err, fs.ErrNotExist) {
+		return ""
 	}
-	o.conflictsMu.Lock()
-	defer o.conflictsMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err == nil {
-		err = json.Unmarshal(b, &o.conflicts)
+		err = json.Unmarshal(b, &c.all)
 	}
 	if err == nil {
-		return
+		return ""
 	}
-	o.conflicts = nil
-	o.log.Warn("conflicts of earlier mounts are not known any more", "file", o.cfg.Conflicts,
-		"err", err)
-	if kept := o.cfg.Conflicts + quarantineSuffix; os.Rename(o.cfg.Conflicts, kept) == nil {
-		o.unreadable(Status{Key: filepath.Base(kept),
-			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
+	c.all = nil
+	c.log.Warn("conflicts of earlier mounts are not known any more", "file", c.path, "err", err)
+	kept := c.path + quarantineSuffix
+	if os.Rename(c.path, kept) != nil {
+		return ""
 	}
+	return kept
 }
 
 // theirsAfter returns the key of the other party's version after a conflict copy was renamed. It

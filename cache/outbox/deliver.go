@@ -105,7 +105,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	failpoint("delivered")
 	if st := it.Status(); st.Theirs != "" {
 		st.State = Conflict
-		it.o.keepConflict(st)
+		it.o.conflicts.add(st)
 	}
 	// First: after the event, another item may stand for this file, and a later process must
 	// not deliver this one again.

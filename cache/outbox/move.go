@@ -225,7 +225,7 @@ func (m *moveOperation) finish(left *StayedError) {
 		if mv.Instead != nil {
 			mv.Instead.endSuperseded()
 		}
-		m.o.renameConflict(mv.From.Key, mv.To)
+		m.o.conflicts.rename(mv.From.Key, mv.To)
 		m.o.notRemoved.drop(mv.From.Key)
 		m.o.notRemoved.drop(mv.To)
 		m.o.clearAmbiguousAt(mv.To)
@@ -305,7 +305,7 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 	}
 	o.log.Warn("conflict: the other party has taken the name; ours goes beside it", "key", theirs,
 		"ours", beside)
-	o.keepConflict(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(),
+	o.conflicts.add(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(),
 		Theirs: theirs})
 	o.wake()
 	return nil

@@ -143,10 +143,7 @@ type Outbox struct {
 	unkept        sync.Map    // what was logged of annotations that cannot be kept
 	onResume      []func()    // renames that wait for Resume
 
-	// conflictsMu guards conflicts, and the file of them.
-	conflictsMu sync.Mutex
-	conflicts   []Status // the most recent conflict copies
-
+	conflicts  *conflictList
 	notRemoved notRemoved
 
 	// mu guards the fields below. It is taken after an Item's.
@@ -204,6 +201,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
 	o.Admission = newAdmission(cfg, o.notify)
+	o.conflicts = &conflictList{path: cfg.Conflicts, notify: o.notify, log: o.log}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.uploads = &multipart.Service{
 		Context: o.ctx, Bucket: bucket, Limiter: o.uplink, Log: o.log, Go: o.work.Go,

@@ -54,7 +54,10 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	if inv.removals {
 		r.quarantineOrKeep(removalsLog, "", o.removals.recover())
 	}
-	o.recoverConflicts()
+	if kept := o.conflicts.recover(); kept != "" {
+		o.unreadable(Status{Key: filepath.Base(kept),
+			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
+	}
 	r.cleanUp()
 	if err := o.noteBoot(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
