@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -150,20 +151,79 @@ func TestInspectListsWhatRecoverFinds(t *testing.T) {
 			}
 			next := newRig(t, r.b, dir, Config{Settle: time.Hour}, away)
 			defer next.Close()
-			for _, it := range next.recover() {
-				it.mu.Lock()
-				it.state = Sealed
-				switch {
-				case it.privateLocked():
-					it.state = Local
-				case it.interrupted != nil:
-					it.state, it.reason = Interrupted, it.interrupted.why
-				}
-				it.mu.Unlock()
-			}
-			if a, b := brief(got), brief(next.Status()); !slices.Equal(a, b) {
+			if a, b := brief(got), brief(next.recoveredStatus()); !slices.Equal(a, b) {
 				t.Errorf("the survey lists\n%q\nand the next process\n%q", a, b)
 			}
+		})
+	}
+}
+
+// recoveredStatus recovers, and returns what Status lists once all is resumed. Nothing is sent.
+func (r *rig) recoveredStatus() []Status {
+	r.Helper()
+	for _, it := range r.recover() {
+		it.mu.Lock()
+		it.state = Sealed
+		switch {
+		case it.privateLocked():
+			it.state = Local
+		case it.interrupted != nil:
+			it.state, it.reason = Interrupted, it.interrupted.why
+		}
+		it.mu.Unlock()
+	}
+	return r.Status()
+}
+
+// TestInspectKnowsWhatAStopOfTheMachineLost edits a file in an earlier boot. The bytes that were
+// not synced then need not be on the disk: neither those that a program wrote, nor those of the
+// base that were copied here after the file had been synced and closed.
+func TestInspectKnowsWhatAStopOfTheMachineLost(t *testing.T) {
+	away := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Answer(b, "", func() error { return s3backend.Other })
+	}
+	base := random(1, parts.Size+100)
+	for _, c := range []struct {
+		name                     string
+		synced, copied, thisBoot bool
+		want                     State
+	}{
+		{name: "closed", want: Interrupted},
+		{name: "synced and closed", synced: true, want: Sealed},
+		{name: "synced, closed, and its base copied", synced: true, copied: true, want: Interrupted},
+		{name: "all in this boot", copied: true, thisBoot: true, want: Sealed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, Config{Settle: time.Hour}, away, func(r *rig) {
+				if !c.thisBoot {
+					r.boot = "an earlier boot"
+				}
+				r.b.Store("Delivery/a", base, nil)
+				it := r.edit("Delivery/a")
+				r.write(it, []byte("changed"), 10)
+				if c.synced {
+					if err := it.Sync(); err != nil {
+						r.Fatal(err)
+					}
+				}
+				r.done(it)
+				if c.copied {
+					if err := it.materializeAll(r.Context()); err != nil {
+						r.Fatal(err)
+					}
+				}
+				dir := t.TempDir()
+				copyDir(t, r.dir, dir)
+				got, err := Inspect(dir, nil)
+				if err != nil || len(got) != 1 || got[0].State != c.want {
+					t.Errorf("Inspect = %+v, %v, want %s", got, err, c.want)
+				}
+				next := newRig(t, r.b, dir, Config{Settle: time.Hour}, away)
+				defer next.Close()
+				if a, b := brief(got), brief(next.recoveredStatus()); !slices.Equal(a, b) {
+					t.Errorf("Inspect lists %q, and the next process %q", a, b)
+				}
+			})
 		})
 	}
 }
