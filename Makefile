@@ -97,13 +97,18 @@ bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--lis
 package: ## deb, rpm, apk and tar.gz for Linux, into dist
 	VERSION=$(VERSION) packaging/build.sh dist
 
-package-check: package ## build the packages twice: they have to be the same bytes; lintian looks at the deb
+package-check: package ## build the packages twice: they have to be the same bytes; lint them, install, upgrade and remove them
 	@other=$$(mktemp -d); trap 'rm -rf "$$other"' EXIT
 	VERSION=$(VERSION) packaging/build.sh "$$other/dist"
 	diff dist/SHA256SUMS "$$other/dist/SHA256SUMS"
 	if command -v lintian >/dev/null; then (set -x; lintian --no-cfg --fail-on error,warning dist/*.deb); else
-	  echo "no lintian: nothing was looked at (apt-get install lintian)" >&2
+	  echo "no lintian: it did not look at the deb (apt-get install lintian)" >&2
 	fi
+	if command -v rpmlint >/dev/null; then (set -x; rpmlint --strict --config packaging/rpmlint.toml dist/*.rpm); else
+	  echo "no rpmlint: it did not look at the rpm (apt-get install rpmlint)" >&2
+	fi
+	VERSION=9.0.0 PACKAGE_VERSION=9.0.0 ARCHITECTURES=amd64 packaging/build.sh "$$other/next"
+	packaging/install-check.sh dist "$$other/next"
 
 workflows: ## check the workflows of GitHub
 	$(ACTIONLINT) .github/workflows/*.yml

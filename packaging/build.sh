@@ -3,6 +3,9 @@
 # arm64, an SBOM for each of these, and checksums. Two builds of one commit are the same bytes.
 #
 #   packaging/build.sh DIR
+#
+# PACKAGE_VERSION is the version of the packages, where the tags of git are not to decide, and
+# ARCHITECTURES what to build for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(realpath -m "$1")
@@ -23,6 +26,7 @@ elif [[ $describe =~ ^v([0-9]+)\.([0-9]+)\.([0-9]+)- ]]; then
 else
   version=0.0.0-git$stamp
 fi
+version=${PACKAGE_VERSION:-$version}
 export PACKAGE_VERSION=$version
 program_version=${VERSION:-$version}
 
@@ -69,14 +73,23 @@ compressed "$work/licences" "$common/licences.gz"
 sections=("$common"/man[0-9])
 find "${sections[@]}" -type f -exec gzip -9n {} +
 
-for arch in amd64 arm64; do
+# In an rpm, documentation is marked as such, for which nfpm wants each file by its name.
+{
+  cat packaging/nfpm.yaml
+  for page in "$common"/man[0-9]/*; do
+    page=${page#"$common/"}
+    echo "  - {src: $page, dst: /usr/share/man/$page, type: doc, packager: rpm, file_info: {mode: 0644}}"
+  done
+} >"$work/nfpm.yaml"
+
+for arch in ${ARCHITECTURES:-amd64 arm64}; do
   root=$work/$arch
   cp -r "$common" "$root"
   build $arch "$root/s3share"
   $CYCLONEDX bin -json -std -noserial -notimestamp -version "$version" -output "$out/s3share_${version}_linux_$arch.cdx.json" "$root/s3share"
   find "$root" -exec touch --no-dereference -d "@$SOURCE_DATE_EPOCH" {} +
   for format in deb rpm apk; do
-    (cd "$root" && PACKAGE_ARCH=$arch $NFPM package --packager $format --target "$out/" --config "$OLDPWD/packaging/nfpm.yaml")
+    (cd "$root" && PACKAGE_ARCH=$arch $NFPM package --packager $format --target "$out/" --config "$work/nfpm.yaml")
   done
 
   name=s3share-$version-linux-$arch
