@@ -8,6 +8,8 @@ import (
 
 // While deliveries are suspended, no request begins that changes what S3 holds: no upload, part,
 // copy or removal. Those in flight end. Nothing is said of S3, which can be read as before.
+// The upload of an item that is given up is aborted all the same: it is one small request, and its
+// parts cost money until then.
 
 // ErrSuspended is the error of what is not done while deliveries are suspended; see
 // [SuspendedError].

@@ -109,6 +109,35 @@ func TestSuspendedBeginsNoChange(t *testing.T) {
 	}
 }
 
+// TestSuspendedAbortsWhatWasGivenUp removes a file, parts of which are at S3, while deliveries are
+// suspended. Its upload is aborted at once: no later process knows of it, and parts cost money until
+// a lifecycle rule ends them. Nothing else is sent.
+func TestSuspendedAbortsWhatWasGivenUp(t *testing.T) {
+	bubble(t, Config{}, nil, func(r *rig) {
+		it := r.create("Delivery/large", random(1, 2*parts.Size+7))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		r.Suspend(&SuspendedError{Since: time.Now()})
+		synctest.Wait()
+		if n := r.b.Uploads(); n != 1 {
+			t.Fatalf("S3 has %d uploads, want that of the file", n)
+		}
+		before := len(r.b.Log())
+		it.Drop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := r.b.Uploads(); n != 0 {
+			t.Errorf("S3 has %d uploads of what was removed", n)
+		}
+		for _, req := range r.b.Log()[before:] {
+			if req.Op != buckettest.Abort {
+				t.Errorf("%s %s was sent", req.Op, req.Key)
+			}
+		}
+		r.wantNothing()
+	})
+}
+
 // TestSuspendedRemovalSparesANewVersion has the other party replace what was removed here while
 // deliveries are suspended.
 func TestSuspendedRemovalSparesANewVersion(t *testing.T) {
