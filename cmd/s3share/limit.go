@@ -65,11 +65,16 @@ func askLimits(ctx context.Context, out io.Writer, ask control.LimitRequest, pla
 	if err != nil {
 		return fmt.Errorf("cannot limit: %w", err)
 	}
+	return limitAll(ctx, out, places, ask)
+}
+
+// limitAll asks the daemon of each of places, also if one of them fails.
+func limitAll(ctx context.Context, out io.Writer, places []control.Target, ask control.LimitRequest) error {
 	var all []error
 	for _, p := range places {
 		limits, err := setLimits(ctx, p, ask)
 		if err != nil {
-			all = append(all, fmt.Errorf("cannot limit %s: %w", p.State.Label(), err))
+			all = append(all, fmt.Errorf("cannot limit %s: %w", placeName(p), err))
 			continue
 		}
 		fmt.Fprintf(out, "%s: %s\n", p, ui.LimitsText(limits))

@@ -54,14 +54,15 @@ do this for all mounts of this user.
 func askPause(out io.Writer, args []string, pause bool) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
-	do := "resume"
-	if pause {
-		do = "pause"
-	}
 	places, err := pausable(ctx, args)
 	if err != nil {
-		return fmt.Errorf("cannot %s: %w", do, err)
+		return fmt.Errorf("cannot %s: %w", pauseVerb(pause), err)
 	}
+	return pauseAll(ctx, out, places, pause)
+}
+
+// pauseAll pauses or resumes each of places, also if one of them fails.
+func pauseAll(ctx context.Context, out io.Writer, places []control.Target, pause bool) error {
 	var all []error
 	for _, p := range places {
 		a, err := setPause(ctx, p, pause)
@@ -69,12 +70,28 @@ func askPause(out io.Writer, args []string, pause bool) error {
 			err = errors.New(a.Error)
 		}
 		if err != nil {
-			all = append(all, fmt.Errorf("cannot %s %s: %w", do, p.State.Label(), err))
+			all = append(all, fmt.Errorf("cannot %s %s: %w", pauseVerb(pause), placeName(p), err))
 			continue
 		}
 		fmt.Fprintf(out, "%s: %s\n", p, pauseText(p, a))
 	}
 	return errors.Join(all...)
+}
+
+// placeName is what people call p: its directory, as that is one's own also where several mounts
+// show one bucket.
+func placeName(p control.Target) string {
+	if p.State.Dir == "" {
+		return p.State.Label()
+	}
+	return p.String()
+}
+
+func pauseVerb(pause bool) string {
+	if pause {
+		return "pause"
+	}
+	return "resume"
 }
 
 // pausable are the mounts that are meant, or an outbox for which no daemon runs.
