@@ -28,6 +28,10 @@ func (s Sum) Matches(h hash.Hash) bool {
 // Source: NVM Express NVM Command Set Specification, "64b CRC Definition".
 const crc64NVME = 0x9a6c9329ac4bc9b5
 
+// NewCRC64NVME returns a hash of the algorithm that S3 calls CRC64NVME. The base64 of its sum
+// is what S3 shows.
+func NewCRC64NVME() hash.Hash { return crc64.New(crc64.MakeTable(crc64NVME)) }
+
 // Sum asks for the checksum of the whole object that S3 keeps of this version. It takes
 // s3:GetObject. A checksum of the checksums of parts is none.
 func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
@@ -48,7 +52,7 @@ func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
 	}{
 		{out.ChecksumSHA256, sha256.New},
 		{out.ChecksumSHA1, sha1.New},
-		{out.ChecksumCRC64NVME, func() hash.Hash { return crc64.New(crc64.MakeTable(crc64NVME)) }},
+		{out.ChecksumCRC64NVME, NewCRC64NVME},
 		{out.ChecksumCRC32C, func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
 		{out.ChecksumCRC32, func() hash.Hash { return crc32.NewIEEE() }},
 	} {

@@ -73,6 +73,10 @@ type WholeUpload struct {
 	// may be nil, and may be called concurrently.
 	Read func(n int64)
 
+	// Single is called with the body of a PutObject before it is sent: the very bytes that S3
+	// gets. It may read them to the end, and its error ends the upload. It may be nil.
+	Single func(body io.Reader) error
+
 	// Ready is called before the request that makes the object. Its error ends the upload.
 	Ready func() error
 }
@@ -256,6 +260,11 @@ func (u *upload) made(obj Object) {
 // PutObject implements [transfermanager.S3APIClient], as do the methods below.
 func (u *upload) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	body, err := wholeBody(in.Body, u.Size)
+	if err == nil && u.Single != nil {
+		if err = u.Single(body); err == nil {
+			_, err = body.Seek(0, io.SeekStart)
+		}
+	}
 	if err == nil {
 		err = u.ready()
 	}

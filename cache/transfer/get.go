@@ -32,26 +32,34 @@ var (
 // followed. A local file that differs is never changed unless it is as an earlier Get has
 // made it: the object is fetched beside it, under the name of a conflict copy.
 func Get(ctx context.Context, cfg Config, source, dir string) (Total, error) {
+	g, ctx, err := newGet(ctx, cfg, dir)
+	if err != nil {
+		return Total{}, err
+	}
+	defer g.root.Close()
+	return g.end(g.all(ctx, source))
+}
+
+// newGet opens the directory, or makes it. The caller closes the root.
+func newGet(ctx context.Context, cfg Config, dir string) (*get, context.Context, error) {
 	newFileMode()
 	// #nosec G301 -- the user's umask says who may read what is fetched
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return Total{}, err
+		return nil, nil, err
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, nil, err
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return Total{}, err
-	}
-	defer root.Close()
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return Total{}, err
+		return nil, nil, err
 	}
 	if real, err := filepath.EvalSymlinks(abs); err == nil {
 		abs = real
 	}
 	r, ctx := newRun(ctx, cfg)
-	g := &get{run: r, root: root, dir: abs}
-	return r.end(g.all(ctx, source))
+	return &get{run: r, root: root, dir: abs}, ctx, nil
 }
 
 type get struct {
@@ -72,6 +80,10 @@ type remote struct {
 	obj  s3backend.Object
 	dir  string // below the root, in slashes; "." for the root itself
 	name string
+
+	// check, if it is set, is given the bytes before the file gets its name, and those of a
+	// file that is there already. Only this version is fetched then.
+	check Check
 }
 
 func (g *get) all(ctx context.Context, source string) error {
@@ -194,7 +206,7 @@ func (g *get) one(ctx context.Context, r remote) Result {
 	var err error
 	for range maxSwaps {
 		res.Outcome, res.Beside, err = g.try(ctx, r)
-		if !errors.Is(err, s3backend.Stale) {
+		if !errors.Is(err, s3backend.Stale) || r.check != nil {
 			break
 		}
 		now, asked := g.Bucket.Head(ctx, r.obj.Key)
@@ -225,6 +237,9 @@ func (g *get) try(ctx context.Context, r remote) (Outcome, string, error) {
 		return 0, "", err
 	case there.same:
 		g.Meter.Moved.Add(r.obj.Size)
+		if err := r.checkNamed(ctx, dir, r.name); err != nil {
+			return 0, "", err
+		}
 		dropLink(dir, r.name, r.obj)
 		g.remember(dir, r.name, note, r.obj)
 		return Present, "", nil
@@ -248,6 +263,9 @@ func (g *get) try(ctx context.Context, r remote) (Outcome, string, error) {
 		case err != nil:
 			return 0, "", err
 		case there.same:
+			if err := r.checkNamed(ctx, dir, name); err != nil {
+				return 0, "", err
+			}
 			return Conflict, g.path(path.Join(r.dir, name)), nil
 		case there.absent:
 			if err := g.fetch(ctx, dir, r, name, nil); err == nil {

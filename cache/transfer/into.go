@@ -52,11 +52,16 @@ func (g *get) fetch(ctx context.Context, dir *os.Root, r remote, name string, ov
 	defer p.close()
 	p.moved = func(n int64) { g.Meter.Moved.Add(n) }
 	err = p.download(ctx, g.Bucket)
+	refused := false
+	if err == nil && r.check != nil {
+		err = r.check(ctx, p.file, r.obj.Size)
+		refused = err != nil
+	}
 	if err == nil {
 		err = p.finish()
 	}
 	if err != nil {
-		if errors.Is(err, s3backend.Stale) || p.notes == nil {
+		if errors.Is(err, s3backend.Stale) || p.notes == nil || refused && ctx.Err() == nil {
 			p.remove()
 		}
 		return err

@@ -1,9 +1,14 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3share/s3share/s3backend"
 )
@@ -87,4 +92,50 @@ func (a *ahead) of(key string) func(context.Context, Bucket) (held, error) {
 		return func(context.Context, Bucket) (held, error) { return held{obj: obj}, nil }
 	}
 	return func(ctx context.Context, b Bucket) (held, error) { return holds(ctx, b, key) }
+}
+
+// Current returns what S3 holds under keys, by their key; a key that it does not hold is
+// missing. Keys of one directory are listed together. Of the keys for which the policy grants
+// neither get nor list, unknown is the number.
+func Current(ctx context.Context, b Bucket, keys []string) (found map[string]s3backend.Object, unknown int, err error) {
+	found = map[string]s3backend.Object{}
+	var mu sync.Mutex // guards found and unknown
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	keys = slices.Clone(keys)
+	slices.SortFunc(keys, func(a, b string) int {
+		return cmp.Or(strings.Compare(directoryOf(a), directoryOf(b)), strings.Compare(a, b))
+	})
+	for len(keys) > 0 && gctx.Err() == nil {
+		var files []local
+		for len(keys) > 0 && (len(files) == 0 || directoryOf(keys[0]) == directoryOf(files[0].key)) {
+			files = append(files, local{key: keys[0]})
+			keys = keys[1:]
+		}
+		known, err := lookAhead(gctx, b, files)
+		if err != nil {
+			return nil, 0, errors.Join(err, group.Wait())
+		}
+		for _, f := range files {
+			look := known.of(f.key)
+			group.Go(func() error {
+				now, err := look(gctx, b)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err != nil:
+					return err
+				case now.denied:
+					unknown++
+				case now.obj.Key != "":
+					found[f.key] = now.obj
+				}
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, 0, err
+	}
+	return found, unknown, ctx.Err()
 }

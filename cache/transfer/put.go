@@ -22,15 +22,37 @@ var (
 	errPrivate    = errors.New("a private name, which is never sent")
 	errTwice      = errors.New("another file was named that would have the same key")
 	errFlapping   = errors.New("the other party changes the object faster than it can be looked at")
+	errNotThere   = errors.New("the bucket does not hold this version of it")
+	errDiffers    = errors.New("its name has another version in the bucket, which this machine has not put")
 )
 
 // Put delivers files, and directories with all that is in them, into a folder of the
 // exchange: files as folder/NAME. folder is a key without a slash at its end. A symbolic link
 // is followed if it is named, and not if it is found in a directory.
 func Put(ctx context.Context, cfg Config, paths []string, folder string) (Total, error) {
+	sources := make([]Source, len(paths))
+	for i, path := range paths {
+		name := filepath.Base(path)
+		if abs, err := filepath.Abs(path); err == nil { // of "." and ".."
+			name = filepath.Base(abs)
+		}
+		sources[i] = Source{Path: path, Prefix: folder + "/", Name: name}
+	}
+	return PutSources(ctx, cfg, sources)
+}
+
+// Source is a file or directory that is to be put under a prefix, as a file of this name.
+type Source struct {
+	Path   string
+	Prefix string // of keys: it ends in a slash, or is empty
+	Name   string // as a mount shows it
+}
+
+// PutSources is [Put] with a prefix and a name for each file.
+func PutSources(ctx context.Context, cfg Config, sources []Source) (Total, error) {
 	r, ctx := newRun(ctx, cfg)
 	p := &put{run: r}
-	return r.end(p.all(ctx, paths, folder+"/"))
+	return r.end(p.all(ctx, sources))
 }
 
 type put struct{ *run }
@@ -42,14 +64,11 @@ type local struct {
 	follow    bool // it may be a symbolic link
 }
 
-func (p *put) all(ctx context.Context, paths []string, prefix string) error {
+func (p *put) all(ctx context.Context, sources []Source) error {
 	var files []local
 	taken := map[string]bool{}
-	for _, path := range paths {
-		name := filepath.Base(path)
-		if abs, err := filepath.Abs(path); err == nil { // of "." and ".."
-			name = filepath.Base(abs)
-		}
+	for _, from := range sources {
+		path, prefix, name := from.Path, from.Prefix, from.Name
 		st, err := os.Stat(path)
 		if err != nil {
 			p.tell(Result{Outcome: Failed, Path: path, Err: plain(err)})
@@ -64,6 +83,10 @@ func (p *put) all(ctx context.Context, paths []string, prefix string) error {
 			continue
 		}
 		taken[key] = true
+		if err := p.excluded(key, st.IsDir()); err != nil {
+			p.tell(Result{Outcome: Skipped, Path: path, Key: key, Err: err})
+			continue
+		}
 		if st.IsDir() {
 			if err := p.directory(ctx, path, key+"/"); err != nil {
 				return err
@@ -72,7 +95,33 @@ func (p *put) all(ctx context.Context, paths []string, prefix string) error {
 		}
 		files = append(files, local{path, key, st.Size(), true})
 	}
-	return p.batch(ctx, files)
+	// Files that are named one by one may be of several directories.
+	slices.SortStableFunc(files, func(a, b local) int { return strings.Compare(directoryOf(a.key), directoryOf(b.key)) })
+	for len(files) > 0 {
+		n := 1
+		for n < len(files) && directoryOf(files[n].key) == directoryOf(files[0].key) {
+			n++
+		}
+		if err := p.batch(ctx, files[:n]); err != nil {
+			return err
+		}
+		files = files[n:]
+	}
+	return ctx.Err()
+}
+
+// directoryOf returns a key up to its last slash.
+func directoryOf(key string) string { return key[:strings.LastIndexByte(key, '/')+1] }
+
+// excluded returns why a key is not to be put, nil if it is.
+func (p *put) excluded(key string, dir bool) error {
+	if p.Exclude == nil {
+		return nil
+	}
+	if dir {
+		key += "/"
+	}
+	return p.Exclude(key)
 }
 
 // directory sends what is in a directory, and below it.
@@ -86,7 +135,13 @@ func (p *put) directory(ctx context.Context, dir, prefix string) error {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		key, err := p.key(prefix, e.Name(), e.IsDir())
+		var excluded error
+		if err == nil {
+			excluded = p.excluded(key, e.IsDir())
+		}
 		switch {
+		case excluded != nil:
+			p.tell(Result{Outcome: Skipped, Path: path, Key: key, Err: excluded})
 		case errors.Is(err, errPrivate):
 			p.tell(Result{Outcome: Skipped, Path: path, Key: prefix + e.Name(), Err: err})
 		case err != nil:

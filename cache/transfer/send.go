@@ -50,6 +50,7 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 		}
 		if now.obj.Header != nil && s.header != nil && outbox.SameCommit(now.obj.Header, s.header) {
 			s.remember(now.obj, "")
+			s.holds = now.obj
 			res.Outcome, err = Moved, nil
 			break
 		}
@@ -57,6 +58,9 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 	}
 	if errors.Is(err, s3backend.Stale) {
 		err = errFlapping
+	}
+	if err == nil && p.Digest {
+		res.Version, err = s.version(ctx)
 	}
 	if err != nil {
 		return failed(err)
@@ -114,6 +118,9 @@ type sending struct {
 	header   *s3backend.Header // of the last request that was to make an object
 	begun    s3backend.Upload  // an upload that is not complete
 	complete bool              // the last one was completed
+
+	holds  s3backend.Object // what S3 holds of the file, once it does
+	digest *digest          // of what was sent last, if it is asked for
 }
 
 // try makes one attempt, given what the key holds.
@@ -140,6 +147,7 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		same = same || remembered && ours.Beside == "" && ours.ETag == now.obj.ETag && ours.unchangedSince(s.src.stat)
 		if same {
 			s.p.Meter.Moved.Add(s.src.size)
+			s.holds, s.digest = now.obj, nil
 			return Present, "", nil
 		}
 		if !remembered || ours.Beside != "" || ours.ETag != now.obj.ETag {
@@ -156,6 +164,7 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		}
 		switch {
 		case same:
+			s.holds, s.digest = s3backend.Object{ETag: ours.ETag}, nil
 			return Present, "", nil
 		case !remembered || ours.Beside != "":
 			return s.beside(ctx, ours)
@@ -167,6 +176,7 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 			return s.beside(ctx, ours)
 		}
 		s.remember(obj, "")
+		s.holds = obj
 		return Moved, "", err
 	}
 	obj, err := s.send(ctx, s.key, cond)
@@ -174,11 +184,15 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		return 0, "", err
 	}
 	s.remember(obj, "")
+	s.holds = obj
 	return Moved, "", nil
 }
 
 // beside delivers the file beside the other party's version, unless that was done before.
 func (s *sending) beside(ctx context.Context, before version) (Outcome, string, error) {
+	if s.p.NoConflicts {
+		return 0, "", errDiffers
+	}
 	if before.Beside != "" {
 		there, err := holds(ctx, s.p.Bucket, string(before.Beside))
 		if err != nil {
@@ -232,6 +246,9 @@ func (s *sending) remember(obj s3backend.Object, beside string) {
 
 // send makes the file the object at key.
 func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition) (s3backend.Object, error) {
+	if s.p.PresentOnly {
+		return s3backend.Object{}, errNotThere
+	}
 	w := s3backend.WholeUpload{
 		Key: key, Body: s.src.file, Size: s.src.size, Cond: cond,
 		Header: outbox.NewHeader(key, s.src.mtime),
@@ -262,6 +279,9 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 			}
 			s.p.Meter.Moved.Add(part.Size)
 		}
+	}
+	if s.p.Digest {
+		s.digestWith(ctx, &w)
 	}
 	s.header = w.Header
 	if key == s.key {

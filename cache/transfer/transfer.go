@@ -44,6 +44,19 @@ type Config struct {
 	Private *privatename.Patterns // names that are never sent
 	Tell    func(Result)          // called for each file, one at a time; may be nil
 	Meter   *Meter                // nil: nobody looks
+
+	// The rest is for Put and Send alone.
+
+	// Digest has each Result tell its version, with checksums of the bytes: see [Version].
+	Digest bool
+	// NoConflicts refuses a file whose key holds a version of the other party's, instead of
+	// putting it beside that.
+	NoConflicts bool
+	// PresentOnly sends nothing: a file that S3 does not hold yet is refused.
+	PresentOnly bool
+	// Exclude is asked of each key, and of each directory's with a slash at its end. What it
+	// returns an error for is skipped. It may be nil.
+	Exclude func(key string) error
 }
 
 // Outcome is what became of a file.
@@ -65,7 +78,18 @@ type Result struct {
 	Key     string
 	Size    int64
 	Beside  string // the name of a conflict copy: a key of Put, a path of Get
+	Version *Version
 	Err     error
+}
+
+// Version is the version that S3 holds of a file, with checksums of its bytes. Of what was sent,
+// they are of the bytes that were sent; of what was there already, of the file that was found to
+// be equal.
+type Version struct {
+	ETag      string
+	ID        string // the version ID, "" if it is not known
+	SHA256    string // in hexadecimal digits
+	CRC64NVME string // base64, as S3 shows it
 }
 
 // Meter counts while a transfer runs.
