@@ -40,6 +40,8 @@ func addCompletions(root *cobra.Command) {
 		"service install": firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
 		"service remove":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
 		"service status":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
+		"receive":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
+		"sent":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 		"version":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if cmd, _, err := root.Find(strings.Fields(name)); err == nil && cmd != root {

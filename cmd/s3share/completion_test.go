@@ -22,7 +22,7 @@ func TestCompletions(t *testing.T) {
 	testhome.Write(t, dir, ".config/systemd/user/s3share@team.service.d/mount.conf", "[Service]\nEnvironment=MOUNTPOINT=/t\n")
 	var all strings.Builder
 	for _, line := range []string{
-		"mount ''", "mount t", "mount team ''", "mount --config my.toml ''", "mount x", "recover ''", "doctor o", "put -e ''", "get -e t",
+		"mount ''", "mount t", "mount team ''", "mount --config my.toml ''", "mount x", "recover ''", "doctor o", "put -e ''", "get -e t", "receive ''", "send -e t", "sent ''",
 		"mount --profile ''", "init b --profile t", "init b --grant ''", "policy b --grant d", "init b --ownership ''", "init b ''",
 		"mount -o a", "mount -o ro,re", "mount -o ''", "mo", "completion ''", "service ''", "service install t", "service install team ''", "service remove ''", "config ''", "config show ''", "config remove t", "version ''",
 	} {

@@ -56,30 +56,14 @@ func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (tr
 	if err != nil {
 		return fmt.Errorf("cannot %s: %w", m.verb, err)
 	}
-	errs := cmd.ErrOrStderr()
 	began := time.Now()
-	client, err := s3backend.OpenSoon(ctx, s.Backend())
+	t, err := m.open(ctx, s, cmd.ErrOrStderr())
 	if err != nil {
-		if ctx.Err() != nil {
-			return hint.ErrInterrupted
-		}
-		return ui.Explain(s.Destination(), err)
+		return err
 	}
-	defer client.CloseIdle()
-	go config.EachMinute(ctx, func() { client.SetLimits(s.LimitsAt(time.Now())) })
-	private, err := s.PrivateNames()
-	if err != nil {
-		return hint.Usage("", "%w", err)
-	}
-	notes := m.openNotes(s, errs)
-	defer notes.Close()
-	bar := ui.NewTransferBar(errs, m.past)
-	told := &transferReport{transferCmd: m, target: s.Destination(), bar: bar}
-	total, err := do(ctx, transfer.Config{
-		Bucket: client, Notes: notes, Who: config.UserAtHost(), Private: private, Meter: &bar.Meter, Tell: told.tell,
-	})
-	bar.End()
-	told.end()
+	defer t.close()
+	total, err := do(ctx, t.config)
+	t.end()
 	if total.Files > 0 || total.Present > 0 {
 		fmt.Fprintln(cmd.OutOrStdout(), m.summary(total, time.Since(began)))
 	}
@@ -98,6 +82,56 @@ func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (tr
 		return err
 	}
 	return nil
+}
+
+// openTransfer is an exchange that files are moved to or from.
+type openTransfer struct {
+	*transferReport
+	client *s3backend.Client
+	config transfer.Config
+	notes  *transfer.Notes
+	cancel context.CancelFunc
+	ended  bool
+}
+
+// open connects to the bucket. The caller closes what it returns.
+func (m *transferCmd) open(ctx context.Context, s *config.Settings, errs io.Writer) (*openTransfer, error) {
+	private, err := s.PrivateNames()
+	if err != nil {
+		return nil, hint.Usage("", "%w", err)
+	}
+	client, err := s3backend.OpenSoon(ctx, s.Backend())
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, hint.ErrInterrupted
+		}
+		return nil, ui.Explain(s.Destination(), err)
+	}
+	t := &openTransfer{client: client, notes: m.openNotes(s, errs)}
+	limits, cancel := context.WithCancel(ctx)
+	t.cancel = cancel
+	go config.EachMinute(limits, func() { client.SetLimits(s.LimitsAt(time.Now())) })
+	t.transferReport = &transferReport{transferCmd: m, target: s.Destination(), bar: ui.NewTransferBar(errs, m.past)}
+	t.config = transfer.Config{
+		Bucket: client, Notes: t.notes, Who: config.UserAtHost(), Private: private, Meter: &t.bar.Meter, Tell: t.tell,
+	}
+	return t, nil
+}
+
+// end takes the bar away, and tells what is left to tell of files.
+func (t *openTransfer) end() {
+	if !t.ended {
+		t.ended = true
+		t.bar.End()
+		t.transferReport.end()
+	}
+}
+
+func (t *openTransfer) close() {
+	t.end()
+	t.cancel()
+	_ = t.notes.Close()
+	t.client.CloseIdle()
 }
 
 // openNotes opens what earlier transfers have remembered. Without that less is known, which

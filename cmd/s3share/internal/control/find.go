@@ -181,3 +181,14 @@ func NotMounted(dir string) error {
 	}
 	return hint.With(nothing, advice)
 }
+
+// MountWith finds the mount that a file or directory is in. found is false if it is in none of
+// this user's mounts.
+func MountWith(ctx context.Context, name string) (t Target, found bool, err error) {
+	_, _, m, err := mountOf(name)
+	if err != nil || m == nil || !mounts.IsOurs(m) || mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid() {
+		return Target{}, false, err
+	}
+	t, err = findMount(ctx, name)
+	return t, err == nil, err
+}
