@@ -47,7 +47,7 @@ superseded by that one, and is no failure.
 
 With --to, the files are fetched into a directory on the way, by the rules of "s3share
 get", and get their names there once they are verified. With --wait, if there is nothing
-to receive, wait for the next delivery: that costs one request each 10 s.
+to receive, wait for the next delivery: that costs two requests each 10 s.
 ` + exitCodes,
 		Example: `  s3share receive
   s3share receive 2026-q3 --to in
