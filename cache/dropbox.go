@@ -112,7 +112,7 @@ func (c *Cache) listFromLedger(in s3backend.ListInput) s3backend.Page {
 // which no listing has, and everything if listing is refused.
 func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	mtime, mode, hasMode := it.StatOf(obj)
-	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true}
+	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true, Ours: true}
 	readable := c.grants.CanListAndRead(keyname.Folder(obj.Key))
 	if it.IsFolder() {
 		if readable {

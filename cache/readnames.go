@@ -61,8 +61,7 @@ func (c *Cache) deliveredHere(a Attr) bool {
 	if last, ok := c.outcomes.get(a.Key); ok && last.Is == Delivered && last.etag == a.ETag {
 		return true
 	}
-	e, ok := c.sent.Get(a.Key, a.ETag)
-	return ok && !e.Sent.IsZero()
+	return c.sent.IsOurs(a.Key, a.ETag)
 }
 
 // DirAttr is what is shown of the directory at path if there is one. It asks S3 for nothing.

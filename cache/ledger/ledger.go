@@ -53,6 +53,7 @@ type Entry struct {
 	// Sent is when S3 confirmed it; zero where only the mode or the time is remembered.
 	Sent time.Time `json:"sent,omitzero"`
 	Gone bool      `json:"gone,omitempty"` // the key is to be forgotten
+	Ours bool      `json:"ours,omitempty"` // this machine has made the version: delivered, or renamed
 
 	// Touched is set where Mtime is shown instead of the time that S3 has.
 	Touched bool `json:"touched,omitempty"`
@@ -174,6 +175,12 @@ func (l *Ledger) HasSent(key string) bool {
 	return !l.entries[key].Sent.IsZero()
 }
 
+// IsOurs reports whether this machine is known to have made a version.
+func (l *Ledger) IsOurs(key, etag string) bool {
+	e, ok := l.Get(key, etag)
+	return ok && (e.Ours || !e.Sent.IsZero())
+}
+
 // Sent lists what was sent of the keys that begin with prefix, in their order.
 func (l *Ledger) Sent(prefix string) []Entry {
 	l.mu.Lock()
@@ -232,13 +239,13 @@ func (l *Ledger) SetDir(prefix string, mtime *time.Time, mode *uint32) error {
 	return l.put(e)
 }
 
-// Moved remembers of a version that S3 has under another key what was set of it here, and nothing
-// that was set of what it replaces, whose ETag is the same if their bytes are.
+// Moved remembers of a version that this machine has copied to another key what was set of it here,
+// and nothing that was set of what it replaces, whose ETag is the same if their bytes are.
 func (l *Ledger) Moved(key, etag, newKey, newETag string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.of(newKey, newETag)
-	now := withAttributes(Entry{Key: newKey, ETag: newETag, Size: was.Size, Sent: was.Sent}, l.of(key, etag))
+	now := withAttributes(Entry{Key: newKey, ETag: newETag, Size: was.Size, Sent: was.Sent, Ours: true}, l.of(key, etag))
 	if now == was {
 		return nil
 	}

@@ -115,7 +115,7 @@ func TestTimesSetLater(t *testing.T) {
 		l.SetTimes("other", "3", at, mode(0o600)),
 		l.SetTimes("other", "4", at.Add(time.Minute), nil),
 		l.Moved("theirs", "2", "moved", "5"),
-		l.Moved("theirs", "of another version", "not moved", "6"),
+		l.Moved("theirs", "of another version", "copied", "6"),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -126,14 +126,22 @@ func TestTimesSetLater(t *testing.T) {
 			{Key: "sent", ETag: "1", Size: 5, Mtime: at, Sent: sent.Sent, Touched: true},
 			{Key: "theirs", ETag: "2", Mtime: at, Mode: 0o640, HasMode: true, Touched: true},
 			{Key: "other", ETag: "4", Mtime: at.Add(time.Minute), Touched: true},
-			{Key: "moved", ETag: "5", Mtime: at, Mode: 0o640, HasMode: true, Touched: true},
+			{Key: "moved", ETag: "5", Mtime: at, Mode: 0o640, HasMode: true, Touched: true, Ours: true},
+			{Key: "copied", ETag: "6", Ours: true},
 		} {
 			if got, ok := l.Get(want.Key, want.ETag); !ok || got != want {
 				t.Errorf("%s is remembered as %+v, %t, want %+v", want.Key, got, ok, want)
 			}
 		}
-		if ledgerHas(l, "not moved") {
-			t.Error("another version's time was moved")
+		for _, is := range []struct {
+			key, etag string
+			ours      bool
+		}{
+			{"sent", "1", true}, {"sent", "another", false}, {"theirs", "2", false}, {"moved", "5", true}, {"copied", "6", true},
+		} {
+			if got := l.IsOurs(is.key, is.etag); got != is.ours {
+				t.Errorf("IsOurs(%q, %q) = %t", is.key, is.etag, got)
+			}
 		}
 		if all := l.Sent(""); len(all) != 1 {
 			t.Errorf("sent: %+v, want one", all)
