@@ -11,10 +11,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -29,13 +31,15 @@ type Notes struct {
 	id  string // of the bucket: the directory may be used for others too
 
 	// mu guards the fields below.
-	mu    sync.Mutex
-	file  *os.File
-	known map[string]version
+	mu     sync.Mutex
+	file   *os.File
+	known  map[string]version
+	beside map[string]string // ETags of conflict copies, by their keys
 }
 
 const (
-	versionsName = "versions"
+	// NotesFile is the name of the file that changes when something is noted.
+	NotesFile = "versions"
 	// maxVersions is how many versions are remembered; the file is begun anew beyond twice
 	// that.
 	maxVersions = 200_000
@@ -61,7 +65,7 @@ func OpenNotes(dir, id string) (*Notes, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Notes{dir: d, id: id, known: map[string]version{}}
+	n := &Notes{dir: d, id: id, known: map[string]version{}, beside: map[string]string{}}
 	if err := n.read(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -79,7 +83,7 @@ func (n *Notes) Close() error {
 }
 
 func (n *Notes) read() (err error) {
-	if n.file, err = n.dir.OpenFile(versionsName, os.O_RDWR|os.O_CREATE|os.O_APPEND); err != nil {
+	if n.file, err = n.dir.OpenFile(NotesFile, os.O_RDWR|os.O_CREATE|os.O_APPEND); err != nil {
 		return err
 	}
 	lines, last := 0, byte('\n')
@@ -89,7 +93,7 @@ func (n *Notes) read() (err error) {
 		lines++
 		var v version
 		if json.Unmarshal(scan.Bytes(), &v) == nil && v.Name != "" { // a torn line is none
-			n.known[string(v.Name)] = v
+			n.keepLocked(v)
 		}
 	}
 	if err := scan.Err(); err != nil {
@@ -110,6 +114,13 @@ func (n *Notes) read() (err error) {
 	return err
 }
 
+func (n *Notes) keepLocked(v version) {
+	n.known[string(v.Name)] = v
+	if v.Beside != "" && strings.HasPrefix(string(v.Name), n.name("")) {
+		n.beside[string(v.Beside)] = v.ETag
+	}
+}
+
 // name is how a key or a path is remembered of this bucket.
 func (n *Notes) name(s string) string { return n.id + " " + s }
 
@@ -122,6 +133,25 @@ func (n *Notes) of(name string) (version, bool) {
 	defer n.mu.Unlock()
 	v := n.known[n.name(name)]
 	return v, v.ETag != ""
+}
+
+// Made reports whether Put is known to have made a version. With its header it is known of one too
+// that was sent and not confirmed.
+func (n *Notes) Made(obj s3backend.Object) bool {
+	if n == nil {
+		return false
+	}
+	v, ok := n.of(obj.Key)
+	n.mu.Lock()
+	beside := n.beside[obj.Key]
+	n.mu.Unlock()
+	if obj.ETag != "" && beside == obj.ETag {
+		return true
+	}
+	if ok && v.ETag == obj.ETag && v.Beside == "" {
+		return true
+	}
+	return v.Sending != nil && outbox.SameCommit(obj.Header, v.Sending)
 }
 
 // sending notes that a commit is about to be sent, beside what is remembered.
@@ -153,7 +183,7 @@ func (n *Notes) write(name string, v version) {
 		return
 	}
 	if _, err := n.file.Write(append(line, '\n')); err == nil {
-		n.known[string(v.Name)] = v
+		n.keepLocked(v)
 	}
 }
 
