@@ -67,6 +67,16 @@ func findMount(ctx context.Context, name string) (Target, error) {
 	return Target{link, st, path}, nil
 }
 
+// MountOf returns the mountpoint of the mount of s3share that a file or folder is in, and its path
+// in there; "" for both where it is in none.
+func MountOf(name string) (dir, path string, err error) {
+	dir, path, m, err := mountOf(name)
+	if err != nil || m == nil || !mounts.IsOurs(m) {
+		return "", "", err
+	}
+	return dir, path, nil
+}
+
 // DaemonUIDs are those whose daemon may be behind a mount: who asks, and who mounted.
 func DaemonUIDs(m *mountinfo.Info) []int {
 	uids := []int{os.Getuid()}
