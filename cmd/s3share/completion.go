@@ -32,6 +32,7 @@ func addCompletions(root *cobra.Command) {
 		"status":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"wait":            firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"retry":           firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"watch":           firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"init":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
 		"join":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
 		"config list":     firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),

@@ -12,6 +12,7 @@
 //	statedir  the lock, the owner and the leftovers in a state directory
 //	control   what commands and daemons say to each other, and who is to be asked
 //	ui        what people see: sentences, tables, bars
+//	watch     what changes in an exchange, told once
 //	daemon    the process behind a mount
 //	doctor    the check of an exchange
 //	demo      an exchange between two accounts on this machine
@@ -22,6 +23,7 @@ import (
 
 	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/watch"
 	"github.com/s3share/s3share/fs/arrival"
 )
 
@@ -31,6 +33,9 @@ var version string
 func main() {
 	if arrival.IsHelper(os.Args) {
 		os.Exit(arrival.RunHelper())
+	}
+	if watch.IsTeller(os.Args) {
+		os.Exit(watch.RunTeller())
 	}
 	hint.Version = version
 	daemon.KeepMemory()
@@ -44,6 +49,6 @@ func main() {
 // run carries out one command line and returns the exit code.
 func run(args []string) int {
 	root := newRoot(os.Stdout, os.Stderr)
-	root.SetArgs(args)
+	root.SetArgs(withExec(args))
 	return hint.PrintError(os.Stderr, root.Execute())
 }

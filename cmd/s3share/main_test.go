@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
+	"github.com/s3share/s3share/cmd/s3share/internal/watch"
 )
 
 var update = flag.Bool("update", false, "write what is printed to testdata")
@@ -21,6 +22,9 @@ var update = flag.Bool("update", false, "write what is printed to testdata")
 const asProgram = "S3SHARE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if watch.IsTeller(os.Args) {
+		os.Exit(watch.RunTeller())
+	}
 	if os.Getenv(asProgram) != "" {
 		os.Exit(run(os.Args[1:]))
 	}

@@ -141,7 +141,9 @@ var notMessages = map[string]string{
 	"(unknown)": "a version", "left to the SDK": "done by the SDK", "the … …": "a name of what is wrong", "the config file …": "a name of what is wrong",
 	"… …; say a later date": "what is wrong is in the middle",
 
-	"negative size": "a mistake in the program", "seek before the start": "a mistake in the program",
+	"it is looked at again": "decided by the next look of watch", "the mount does not show it yet": "told by the next look of watch",
+	"the file is not this cursor's": "put into other words",
+	"negative size":                 "a mistake in the program", "seek before the start": "a mistake in the program",
 	"request of type …": "a mistake in the program", "… bytes from … on: not a range": "a mistake in the program",
 	"content: closed": "a mistake in the program", "content: … streams": "a mistake in the program",
 	"content: … bytes of memory are less than …": "a mistake in the program", "content: read at … of \"…\"": "a mistake in the program",
@@ -401,7 +403,7 @@ func TestEveryMessageHasItsCure(t *testing.T) {
 }
 
 // ofTheSystem matches what the system, a fake of it, or the reader of TOML says after a frame.
-var ofTheSystem = regexp.MustCompile(`: (no such file or directory|is a directory|not a directory|it said no)$|: key \S+ is already defined$`)
+var ofTheSystem = regexp.MustCompile(`: (no such file or directory|is a directory|not a directory|it said no|executable file not found in \$PATH)$|: key \S+ is already defined$`)
 
 // TestShownMessagesAreDocumented compares what the tests have seen the program print, in their
 // golden files, with the rows of docs/troubleshooting.md: it would show if programMessages missed

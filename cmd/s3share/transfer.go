@@ -140,14 +140,21 @@ func (m *transferCmd) openNotes(s *config.Settings, errs io.Writer) *transfer.No
 	err := ui.Explain(s.Destination(), config.FillPaths(s))
 	var notes *transfer.Notes
 	if err == nil {
-		id := strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
-		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, "transfers"), id)
+		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, notesDir), notesID(s))
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", hint.OneLine(hint.WithoutPath(err).Error()))
 		return nil
 	}
 	return notes
+}
+
+// notesDir is the directory of put's notes in a state directory.
+const notesDir = "transfers"
+
+// notesID is how they tell a bucket from all others.
+func notesID(s *config.Settings) string {
+	return strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
 }
 
 // summary is the final line.
