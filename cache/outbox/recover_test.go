@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/s3share/s3share/cache/buckettest"
 	"github.com/s3share/s3share/cache/outbox/journal"
@@ -167,6 +168,72 @@ func TestOpenFilesAreInterrupted(t *testing.T) {
 		r.wantHolds("Delivery/again", []byte("halfed"))
 		r.wantNothing()
 	})
+}
+
+// TestAttributesOfAWholeFile ends the process after a program has set the time or the mode of a
+// file that another one has open: where that one has written nothing, the file is delivered with
+// them. What it had begun to write is interrupted.
+func TestAttributesOfAWholeFile(t *testing.T) {
+	when := time.Date(2038, 1, 19, 3, 14, 7, 5e8, time.UTC)
+	for name, set := range map[string]func(*Item) error{
+		"time": func(it *Item) error { return it.SetMtime(when) },
+		"mode": func(it *Item) error { return it.SetMode(0o600) },
+		"both": func(it *Item) error { return errors.Join(it.SetMode(0o600), it.SetMtime(when)) },
+	} {
+		for _, size := range []int{0, 100, parts.Size + 1} {
+			for _, base := range []bool{false, true} { // of a file that waits, or that S3 has
+				for _, write := range []string{"nothing", "before", "between", "after"} {
+					t.Run(fmt.Sprintf("%s/%d/base %t/%s", name, size, base, write), func(t *testing.T) {
+						recoverable(t, nil, func(r *rig) {
+							content := random(1, size)
+							r.b.Store("Delivery/a", content, nil)
+							var it *Item
+							if base {
+								it = r.edit("Delivery/a")
+							} else {
+								r.b.Store("Delivery/a", nil, nil)
+								it = r.create("Delivery/b", content)
+								r.done(it)
+								r.hold(it)
+							}
+							for _, now := range []string{"before", "set", "between", "set", "after"} {
+								switch {
+								case now == "set":
+									if err := set(it); err != nil {
+										r.Fatal(err)
+									}
+								case now == write:
+									r.write(it, []byte("half"), 0)
+								}
+							}
+							r = r.again()
+							defer r.Close()
+							r.resume()
+							err := r.Drain(r.Context())
+							if left := (*LeftError)(nil); write != "nothing" {
+								if !errors.As(err, &left) || left.Left[0].State != Interrupted {
+									r.Errorf("Drain = %v, want the file interrupted", err)
+								}
+								return
+							}
+							if err != nil {
+								r.Fatal(err)
+							}
+							key := map[bool]string{true: "Delivery/a", false: "Delivery/b"}[base]
+							r.wantHolds(key, content)
+							h := r.b.Object(key).Header
+							if got, ok := MtimeOf(h); name != "mode" && (!ok || !got.Equal(when)) {
+								r.Errorf("time %v, %t, want %v", got, ok, when)
+							}
+							if got, ok := ModeOf(h); name != "time" && (!ok || got != 0o600) {
+								r.Errorf("mode %o, %t, want 600", got, ok)
+							}
+						})
+					})
+				}
+			}
+		}
+	}
 }
 
 // TestModeOfOpenFile ends the process while files are open that a program has given a

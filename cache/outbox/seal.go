@@ -30,15 +30,19 @@ func (it *Item) seal() error {
 		return nil
 	}
 	synced, err := it.noteSeal()
-	if err != nil || !synced {
-		return err
+	if err == nil && synced {
+		it.syncSeal()
 	}
-	// A program that synced the bytes means the whole file to survive a power loss.
+	return err
+}
+
+// syncSeal brings the seal of synced bytes to the disk: the program that synced them means the
+// whole file to survive a power loss.
+func (it *Item) syncSeal() {
 	if err := it.log.sync(); err != nil {
 		it.o.log.Warn("after a power loss a file that was synced and closed would count as open",
 			"key", it.Key(), "err", err)
 	}
-	return nil
 }
 
 // noteSeal journals the seal, if it adds anything, and reports whether the bytes are on the disk.
@@ -48,6 +52,12 @@ func (it *Item) noteSeal() (synced bool, err error) {
 	if !it.toSeal() {
 		return false, nil
 	}
+	return it.noteSealAlone()
+}
+
+// noteSealAlone journals the seal, and reports whether the bytes are on the disk. The caller holds
+// changing for itself.
+func (it *Item) noteSealAlone() (synced bool, err error) {
 	boot := it.o.boot
 	if synced = it.log.hasBytesOnDisk(); synced {
 		boot = ""

@@ -142,32 +142,52 @@ func (it *Item) writesDenied() error {
 // SetMtime sets the time of the last change, which is delivered with the file. The caller holds the
 // item, as for SetMode.
 func (it *Item) SetMtime(t time.Time) error {
-	it.changing.RLock()
-	defer it.changing.RUnlock()
-	if err := it.unseal(); err != nil {
-		return err
-	}
-	it.mu.Lock()
-	it.explicit = true
-	it.mu.Unlock()
-	it.stage.SetMtime(t)
-	return nil
+	return it.changeAttributes(func() error {
+		it.mu.Lock()
+		it.explicit = true
+		it.mu.Unlock()
+		it.stage.SetMtime(t)
+		return nil
+	})
 }
 
 // SetMode sets the permission bits, which are delivered with the file.
 func (it *Item) SetMode(mode uint32) error {
-	it.changing.RLock()
-	defer it.changing.RUnlock()
+	return it.changeAttributes(func() error {
+		if err := it.log.note(journal.Record{Op: journal.OpMode, Mode: &mode}); err != nil {
+			return err
+		}
+		it.mu.Lock()
+		it.setMode(mode)
+		it.explicit = true
+		it.mu.Unlock()
+		it.stage.MarkChanged()
+		return nil
+	})
+}
+
+// changeAttributes calls f, which changes attributes. A content that is whole stays so, also if a
+// program has the file open and has not written to it: a later process delivers it with the new
+// attributes.
+func (it *Item) changeAttributes(f func() error) error {
+	synced, err := it.changeAttributesAlone(f)
+	if err == nil && synced {
+		it.syncSeal()
+	}
+	return err
+}
+
+// changeAttributesAlone is changeAttributes, during which nobody writes. It reports whether the
+// seal has to be on the disk as well.
+func (it *Item) changeAttributesAlone(f func() error) (synced bool, err error) {
+	it.changing.Lock()
+	defer it.changing.Unlock()
+	whole := it.log.sealed.Load() || it.Untouched()
 	if err := it.unseal(); err != nil {
-		return err
+		return false, err
 	}
-	if err := it.log.note(journal.Record{Op: journal.OpMode, Mode: &mode}); err != nil {
-		return err
+	if err := f(); err != nil || !whole {
+		return false, err
 	}
-	it.mu.Lock()
-	it.setMode(mode)
-	it.explicit = true
-	it.mu.Unlock()
-	it.stage.MarkChanged()
-	return nil
+	return it.noteSealAlone()
 }
