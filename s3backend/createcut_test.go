@@ -42,7 +42,7 @@ func TestOutlive(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Errorf("it ended too early: %v", context.Cause(ctx))
 		}
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		synctest.Wait()
 		if got := context.Cause(ctx); got != why {
 			t.Errorf("its cause is %v, want %v", got, why)
