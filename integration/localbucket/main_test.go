@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -125,13 +126,16 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// temporary is what is in the program's temporary directory.
-func temporary(t *testing.T, cmd *exec.Cmd) []string {
-	for _, v := range cmd.Env {
+// temporary returns the names in the program's temporary directory.
+func temporary(t *testing.T, cmd *exec.Cmd) (names []string) {
+	for _, v := range slices.Backward(cmd.Env) { // the last one counts
 		if dir, ok := strings.CutPrefix(v, "TMPDIR="); ok {
-			names, err := filepath.Glob(filepath.Join(dir, "*"))
+			entries, err := os.ReadDir(dir)
 			if err != nil {
 				t.Fatal(err)
+			}
+			for _, e := range entries {
+				names = append(names, e.Name())
 			}
 			return names
 		}
