@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
+	"github.com/s3share/s3share/cache/filestamp"
 	"github.com/s3share/s3share/cache/ledger"
 )
 
@@ -14,10 +14,9 @@ import (
 // delivered, and their copies under new names. It changes nothing in the directory, and is not
 // safe for concurrent use.
 type OwnVersions struct {
-	path string
-	read *ledger.Ledger
-	size int64
-	at   time.Time
+	path  string
+	read  *ledger.Ledger
+	stamp string // of the ledger's file, as it was read
 }
 
 // NewOwnVersions returns the OwnVersions of a state directory. It knows nothing before Refresh.
@@ -33,13 +32,14 @@ func (d *OwnVersions) Refresh() error {
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
-	if d.read != nil && st.Size() == d.size && st.ModTime().Equal(d.at) {
+	stamp := filestamp.Of(st)
+	if d.read != nil && stamp != "" && stamp == d.stamp {
 		return nil
 	}
 	if d.read, err = ledger.Open(d.path); err != nil {
 		return err
 	}
-	d.size, d.at = st.Size(), st.ModTime()
+	d.stamp = stamp
 	return nil
 }
 

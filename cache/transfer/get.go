@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3share/s3share/cache/filestamp"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
@@ -286,7 +287,7 @@ const maxConflicts = 1000
 // remember notes that a local file is obj.
 func (g *get) remember(dir *os.Root, name, note string, obj s3backend.Object) {
 	if st, err := dir.Lstat(name); err == nil {
-		g.Notes.remember(note, version{ETag: obj.ETag, Stamp: stampOf(st)})
+		g.Notes.remember(note, version{ETag: obj.ETag, Stamp: filestamp.Of(st)})
 	}
 }
 

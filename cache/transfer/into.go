@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/extent"
+	"github.com/s3share/s3share/cache/filestamp"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -82,7 +83,7 @@ func (g *get) fetch(ctx context.Context, dir *os.Root, r remote, name string, ov
 // replace gives the file the name of over, if that is still what has it.
 func (p *partial) replace(name string, over os.FileInfo) error {
 	now, err := p.dir.Lstat(name)
-	if err != nil || !os.SameFile(now, over) || stampOf(now) != stampOf(over) {
+	if err != nil || !os.SameFile(now, over) || filestamp.Of(now) != filestamp.Of(over) {
 		return fs.ErrExist
 	}
 	return p.dir.Rename(p.name, name)

@@ -7,14 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 
+	"github.com/s3share/s3share/cache/filestamp"
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatedir"
@@ -50,7 +49,7 @@ type version struct {
 	// Name is a key, of Put, or a path and the key it was fetched from, of Get.
 	Name  jsonbytes.String `json:"name"`
 	ETag  string           `json:"etag"`
-	Stamp string           `json:"stamp,omitempty"` // of the local file then; see stampOf
+	Stamp string           `json:"stamp,omitempty"` // of the local file then; see filestamp.Of
 	// Beside is where the version went, if not under its name.
 	Beside jsonbytes.String `json:"beside,omitempty"`
 	// Sending is of the commit that Put has begun since. An object that has its commit ID is
@@ -286,16 +285,8 @@ func (u *uploadNote) close(keep bool) {
 	_ = u.file.Close()
 }
 
-// stampOf changes with every change of a local file: the kernel sets the time of the last
-// change, and no program can. It reports whether a file is as it was where neither the ETag
+// unchangedSince reports whether the file is as it was when v was remembered: where neither the ETag
 // nor a checksum can, as with encryption keys of KMS.
-func stampOf(st os.FileInfo) string {
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf("%d:%d:%d:%d:%d", sys.Dev, sys.Ino, st.Size(), st.ModTime().UnixNano(), changed(sys))
+func (v version) unchangedSince(st os.FileInfo) bool {
+	return v.Stamp != "" && v.Stamp == filestamp.Of(st)
 }
-
-// unchangedSince reports whether the file is as it was when v was remembered.
-func (v version) unchangedSince(st os.FileInfo) bool { return v.Stamp != "" && v.Stamp == stampOf(st) }

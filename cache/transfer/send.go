@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/s3share/s3share/cache/filestamp"
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
@@ -102,7 +103,7 @@ func (s *source) unchanged() error {
 	if err != nil {
 		return plain(err)
 	}
-	if stampOf(st) != stampOf(s.stat) {
+	if filestamp.Of(st) != filestamp.Of(s.stat) {
 		return errChanged
 	}
 	return nil
@@ -241,7 +242,7 @@ func (s *sending) sameAs(ctx context.Context, v version) (bool, error) {
 
 // remember notes that the file is obj, at its key or beside it.
 func (s *sending) remember(obj s3backend.Object, beside string) {
-	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: stampOf(s.src.stat), Beside: jsonbytes.String(beside)})
+	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: filestamp.Of(s.src.stat), Beside: jsonbytes.String(beside)})
 }
 
 // send makes the file the object at key.

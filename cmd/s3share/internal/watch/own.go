@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/filestamp"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cache/transfer"
@@ -23,7 +24,7 @@ type own struct {
 
 	mounts *cache.OwnVersions
 	notes  *transfer.Notes
-	seen   os.FileInfo // the notes' file, as it was read
+	stamp  string // of the notes' file, as it was read
 
 	sending map[string]bool      // keys of files that are on their way
 	waiting map[string]time.Time // since when the event of a key waits for that
@@ -33,7 +34,11 @@ type own struct {
 func (o *own) refresh() {
 	_ = o.mounts.Refresh()
 	st, err := os.Stat(filepath.Join(o.notesDir, transfer.NotesFile))
-	if err != nil || o.seen != nil && os.SameFile(st, o.seen) && st.Size() == o.seen.Size() && st.ModTime().Equal(o.seen.ModTime()) {
+	if err != nil {
+		return
+	}
+	stamp := filestamp.Of(st)
+	if o.notes != nil && stamp != "" && stamp == o.stamp {
 		return
 	}
 	notes, err := transfer.OpenNotes(o.notesDir, o.notesID)
@@ -41,7 +46,7 @@ func (o *own) refresh() {
 		return
 	}
 	o.close()
-	o.notes, o.seen = notes, st
+	o.notes, o.stamp = notes, stamp
 }
 
 // readSending reads what is on its way.
