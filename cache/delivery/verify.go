@@ -191,7 +191,7 @@ func Fetch(ctx context.Context, cfg transfer.Config, r Route, m *Manifest, dir s
 		paths[obj.Key] = f.Path
 		wanted[i] = transfer.Wanted{Object: obj, Path: f.Path, Check: func(ctx context.Context, file io.ReaderAt, size int64) error {
 			h := sha256.New()
-			if err := readAll(ctx, h, file, size); err != nil {
+			if err := transfer.ReadAll(ctx, h, file, size); err != nil {
 				return err
 			}
 			return compareSHA256(hex.EncodeToString(h.Sum(nil)), f)
@@ -208,23 +208,4 @@ func Fetch(ctx context.Context, cfg transfer.Config, r Route, m *Manifest, dir s
 	total, err := transfer.GetVersions(ctx, cfg, wanted, dir)
 	sortProblems(problems)
 	return problems, total, err
-}
-
-// readAll writes the first size bytes of a file to w, until ctx ends.
-func readAll(ctx context.Context, w io.Writer, file io.ReaderAt, size int64) error {
-	buf := make([]byte, 128<<10)
-	for off := int64(0); off < size; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := file.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
-		if n == 0 && err != nil {
-			return err
-		}
-		if _, err := w.Write(buf[:n]); err != nil {
-			return err
-		}
-		off += int64(n)
-	}
-	return nil
 }

@@ -45,7 +45,7 @@ func digestParts(ctx context.Context, file io.ReaderAt, size int64, parts map[in
 	for _, n := range slices.Sorted(maps.Keys(parts)) {
 		part := parts[n]
 		crc := crc32.NewIEEE()
-		if err := readAll(ctx, io.MultiWriter(d, crc), io.NewSectionReader(file, off, part.Size), part.Size); err != nil {
+		if err := ReadAll(ctx, io.MultiWriter(d, crc), io.NewSectionReader(file, off, part.Size), part.Size); err != nil {
 			return nil, err
 		}
 		if part.CRC32 != "" && s3backend.FormatCRC32(crc.Sum32()) != part.CRC32 {
@@ -95,7 +95,7 @@ func (s *sending) digestWith(ctx context.Context, w *s3backend.WholeUpload) {
 func (s *sending) version(ctx context.Context) (*Version, error) {
 	if s.digest == nil { // it was there already
 		s.digest = newDigest()
-		if err := readAll(ctx, s.digest, s.src.file, s.src.size); err != nil {
+		if err := ReadAll(ctx, s.digest, s.src.file, s.src.size); err != nil {
 			return nil, plain(err)
 		}
 		if err := s.src.unchanged(); err != nil {

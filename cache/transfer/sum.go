@@ -29,7 +29,7 @@ func sameBytes(ctx context.Context, b Bucket, file io.ReaderAt, size int64, obj 
 		return false, ctx.Err() // whoever may not read it learns no checksum
 	}
 	h := sum.New()
-	if err := readAll(ctx, h, file, size); err != nil {
+	if err := ReadAll(ctx, h, file, size); err != nil {
 		return false, err
 	}
 	return sum.Matches(h), nil
@@ -46,7 +46,7 @@ func matchesETag(ctx context.Context, file io.ReaderAt, size int64, etag string)
 	}
 	if !parts {
 		h := md5.New() // #nosec G401 -- as S3 makes ETags
-		err := readAll(ctx, h, file, size)
+		err := ReadAll(ctx, h, file, size)
 		return hex.EncodeToString(h.Sum(nil)) == digest, err
 	}
 	n, err := strconv.ParseInt(number, 10, 32)
@@ -65,7 +65,7 @@ func matchesETag(ctx context.Context, file io.ReaderAt, size int64, etag string)
 	for i, h := range all {
 		to[i] = h
 	}
-	if err := readAll(ctx, io.MultiWriter(to...), file, size); err != nil {
+	if err := ReadAll(ctx, io.MultiWriter(to...), file, size); err != nil {
 		return false, err
 	}
 	for _, h := range all {
@@ -137,8 +137,9 @@ func (h *partsHash) etag(n int64) string {
 	return fmt.Sprintf("%x-%d", h.all.Sum(nil), n)
 }
 
-// readAll writes the file to w, until ctx ends.
-func readAll(ctx context.Context, w io.Writer, file io.ReaderAt, size int64) error {
+// ReadAll writes the first size bytes of a file to w, until ctx ends. It is an error if the file has
+// fewer.
+func ReadAll(ctx context.Context, w io.Writer, file io.ReaderAt, size int64) error {
 	n, err := io.CopyBuffer(w, &untilDone{ctx, io.NewSectionReader(file, 0, size)}, make([]byte, 256<<10))
 	if err == nil && n != size {
 		return errChanged
