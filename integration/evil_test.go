@@ -480,24 +480,30 @@ func list(m *mount) (longest time.Duration, err error) {
 	}
 }
 
-// memory is what the daemon has had resident at most.
+// memory returns how many bytes the daemon has had resident at most.
 func (m *mount) memory(t *testing.T) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.cmd.Process.Pid))
+	peak, err := peakMemory(m.cmd.Process.Pid)
 	if err != nil {
 		t.Fatalf("the daemon is gone: %v\n%s", err, brief([]byte(m.log.String())))
 	}
+	return peak
+}
+
+// peakMemory returns how many bytes a process has had resident at most. What getrusage(2) says may
+// be of the process that has started it.
+func peakMemory(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
 	for line := range strings.Lines(string(status)) {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb << 10
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10, err
 		}
 	}
-	t.Fatalf("no VmHWM in %s", status)
-	return 0
+	return 0, fmt.Errorf("no VmHWM in %s", status) // as of one that has ended
 }
 
 // TestAHostileServer plays each trick on a mount of its own.
