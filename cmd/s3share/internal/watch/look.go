@@ -28,13 +28,6 @@ const (
 	longestHold  = 10 * time.Minute
 )
 
-// held is an object whose event waits until it can be read.
-type held struct {
-	version changes.Version
-	next    time.Time
-	pause   time.Duration
-}
-
 // candidate is an event that may be told.
 type candidate struct {
 	changes.Event
@@ -217,7 +210,7 @@ func (w *watcher) check(ctx context.Context, some []candidate, rechecks *int, pr
 	headers := make([]*s3backend.Object, len(some))
 	for i := range some {
 		c := &some[i]
-		if f, ok := w.failed[c.Key]; ok && f.version == c.Version && time.Now().Before(f.next) {
+		if w.failed[c.Key].waits(c.Version) {
 			c.err = errLater
 			continue
 		}
@@ -235,7 +228,7 @@ func (w *watcher) check(ctx context.Context, some []candidate, rechecks *int, pr
 		case !c.Own && w.own.maySend(c.Key):
 			c.err = errLater
 			continue
-		case ok && h.version == c.Version && (time.Now().Before(h.next) || *rechecks >= maxRechecks):
+		case ok && h.version == c.Version && (h.waits(c.Version) || *rechecks >= maxRechecks):
 			c.err = errLater
 			continue
 		case ok:
@@ -282,14 +275,10 @@ func (w *watcher) check(ctx context.Context, some []candidate, rechecks *int, pr
 
 // hold has an event wait until its object can be read.
 func (w *watcher) hold(c *candidate, problems *unread) {
-	h := w.held[c.Key]
-	if h.version != c.Version || h.pause == 0 {
-		h = held{version: c.Version, pause: shortestHold / 2}
+	h, begun := w.held[c.Key].delay(c.Version, shortestHold, longestHold)
+	if w.held[c.Key] = h; begun {
 		problems.add(c)
 	}
-	h.pause = min(2*h.pause, longestHold)
-	h.next = time.Now().Add(h.pause)
-	w.held[c.Key] = h
 }
 
 // unread are objects that were found in one look and cannot be read.

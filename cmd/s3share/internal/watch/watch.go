@@ -17,7 +17,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,8 +66,8 @@ type watcher struct {
 	cursor *changes.Cursor
 	own    *own
 
-	failed  map[string]failure
-	held    map[string]held
+	failed  map[string]delayed // events that the command has refused
+	held    map[string]delayed // events whose objects cannot be read
 	refused int    // events that the command has refused in this look
 	noted   string // the last note about what keeps all events back
 	pages   int    // of the last listing
@@ -80,7 +79,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.start == nil {
 		cfg.start = startTeller
 	}
-	w := &watcher{Config: cfg, failed: map[string]failure{}, held: map[string]held{}}
+	w := &watcher{Config: cfg, failed: map[string]delayed{}, held: map[string]delayed{}}
 	w.own = &own{
 		stateDir: cfg.StateDir, notesDir: cfg.NotesDir, notesID: cfg.NotesID, private: cfg.Private,
 		mounts: cache.NewOwnVersions(cfg.StateDir), waiting: map[string]time.Time{},
@@ -247,13 +246,6 @@ func (w *watcher) close() {
 	}
 }
 
-// failure is an event that a command has refused.
-type failure struct {
-	version changes.Version
-	next    time.Time // when it is told again
-	pause   time.Duration
-}
-
 // The pauses before an event is told again that a command has refused.
 const (
 	shortestPause = 5 * time.Second
@@ -263,12 +255,7 @@ const (
 // refuse notes that a command has refused an event.
 func (w *watcher) refuse(e changes.Event, path, why string) {
 	w.refused++
-	f := w.failed[e.Key]
-	if f.version != e.Version || f.pause == 0 {
-		f = failure{version: e.Version, pause: shortestPause / 2}
-	}
-	f.pause = min(2*f.pause, longestPause)
-	f.next = time.Now().Add(f.pause)
+	f, _ := w.failed[e.Key].delay(e.Version, shortestPause, longestPause)
 	w.failed[e.Key] = f
 	again := fmt.Sprintf("it is run again in %s", f.pause)
 	if w.Once {
@@ -279,15 +266,7 @@ func (w *watcher) refuse(e changes.Event, path, why string) {
 
 // forgetOld forgets what is known of objects for which no event is due any more.
 func (w *watcher) forgetOld(due map[string]bool) {
-	gone := func(key string) bool { return !due[key] }
-	for _, key := range slices.Collect(maps.Keys(w.failed)) {
-		if gone(key) {
-			delete(w.failed, key)
-		}
-	}
-	for _, key := range slices.Collect(maps.Keys(w.held)) {
-		if gone(key) {
-			delete(w.held, key)
-		}
-	}
+	gone := func(key string, _ delayed) bool { return !due[key] }
+	maps.DeleteFunc(w.failed, gone)
+	maps.DeleteFunc(w.held, gone)
 }
