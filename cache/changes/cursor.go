@@ -135,8 +135,7 @@ func (c *Cursor) Pass(events ...Event) error {
 	return nil
 }
 
-// MayBeKnown reports whether whoever is told may know of the object: of something that was told of
-// it, or may have been.
+// MayBeKnown reports whether an event of the object was told, or may have been.
 func (c *Cursor) MayBeKnown(key string) bool {
 	_, was := c.state.taken[key]
 	_, may := c.state.begun[key]
@@ -183,7 +182,7 @@ func (c *Cursor) Compact() error {
 	return nil
 }
 
-// Close lets go of the file.
+// Close closes the file.
 func (c *Cursor) Close() error {
 	if c.file == nil {
 		return nil

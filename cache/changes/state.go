@@ -89,8 +89,8 @@ func (c *Cursor) Look() *Look {
 	return &Look{c: c, seen: map[string]bool{}}
 }
 
-// See compares an object with what was told of it. It returns the event that is due, and reports
-// whether there is one.
+// See takes an object of the listing. It returns the event that is due for it, and reports whether
+// one is.
 func (l *Look) See(key string, now Version) (Event, bool) {
 	s := &l.c.state
 	if t, ok := s.taken[key]; ok {

@@ -30,7 +30,7 @@ func Acknowledge(ctx context.Context, b transfer.Bucket, r Route, d *Delivery, r
 	return false, err
 }
 
-// ErrOtherManifest says that a receipt is for a manifest that was replaced since.
+// ErrOtherManifest is returned for a receipt whose manifest was replaced since.
 var ErrOtherManifest = errors.New("it was received before, with another manifest, which was replaced since")
 
 // CheckReceipt reads the receipt for a delivery that was read, and compares the two.

@@ -45,7 +45,7 @@ const (
 	maxBytes = 1 << 62
 )
 
-// InvalidError says that a manifest or a receipt is not as docs/deliveries.md has it.
+// InvalidError is returned for a manifest or a receipt that violates docs/deliveries.md.
 type InvalidError struct {
 	What   string // "manifest" or "receipt"
 	Reason string

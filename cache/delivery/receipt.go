@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Receipt says that a receiver has verified each file of a delivery.
+// Receipt is the acknowledgement of a receiver that has verified each file of a delivery.
 type Receipt struct {
 	Version        int       `json:"version"` // of this format
 	Name           string    `json:"name"`

@@ -30,19 +30,19 @@ type Sent struct {
 }
 
 var (
-	// ErrNameTaken says that the name is that of a delivery of other files.
+	// ErrNameTaken is returned if a delivery of other files has the name.
 	ErrNameTaken = errors.New("a delivery of this name was sent already, with other files")
-	// ErrNameUnknown says that there is a delivery of the name, which may not be read.
+	// ErrNameUnknown is returned if a delivery has the name, and its manifest may not be read.
 	ErrNameUnknown = errors.New("a delivery of this name is there already, and this account may not read which files it has")
-	// ErrIncomplete says that a file is not delivered, so that there is no manifest.
+	// ErrIncomplete is returned if a file is not delivered: then no manifest is put.
 	ErrIncomplete = errors.New("not every file is delivered, so the delivery is not announced")
-	// ErrEmpty says that there is no file to send.
+	// ErrEmpty is returned if there is no file to send.
 	ErrEmpty = errors.New("there is no file to send")
 
 	errTooMany = fmt.Errorf("there are more than %d files, which is too many for one delivery", maxFiles)
 )
 
-// lostError says that files are not in the bucket any more as they were put.
+// lostError is the error for files that the bucket does not hold any more as they were put.
 type lostError struct {
 	path string
 	n    int // further ones

@@ -30,7 +30,7 @@ var (
 	ErrBytes    = errors.New("its bytes are not those that were sent: they have another SHA-256")
 )
 
-// sizeError says that an object has another size than the manifest says.
+// sizeError is the error for an object whose size is not that of the manifest.
 type sizeError struct{ is, want int64 }
 
 func (e *sizeError) Error() string {
