@@ -12,13 +12,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
-	tmtypes "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 )
 
-// This is the one file that knows feature/s3/transfermanager. It divides an object into
-// parts and ranges and keeps several in flight. Each of its requests is made by this
+// This file and download.go are the ones that know feature/s3/transfermanager. It divides an object
+// into parts and ranges and keeps several in flight. Each of its requests is made by this
 // package's own methods, so that the ACL, the expected owner, the conditions, the checksums
 // and what is known of the server are the same as everywhere.
 
@@ -44,9 +43,6 @@ const (
 	bufferedPart    = 64 << 20
 	bufferedMemory  = 96 << 20
 	unbufferedParts = 4
-
-	rangeSize      = 8 << 20
-	rangesInFlight = 12
 )
 
 // WholeUpload is a body that is to become one object.
@@ -326,83 +322,4 @@ func (u *upload) CompleteMultipartUpload(ctx context.Context, _ *s3.CompleteMult
 // AbortMultipartUpload aborts nothing: whoever called Upload knows whether it goes on.
 func (u *upload) AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
 	return &s3.AbortMultipartUploadOutput{}, nil
-}
-
-// Download writes the n bytes of obj from off on to the same offsets of w, several ranges
-// at a time and so in any order. Every range carries If-Match: the error is Stale if the
-// key holds another version by now. The range must lie within the object.
-func Download(ctx context.Context, from Requests, obj Object, off, n int64, w io.WriterAt) error {
-	if n == 0 {
-		return nil
-	}
-	d := &download{from: from, obj: obj}
-	if obj.ETag == "" { // a version that cannot be distinguished from the next one: one request
-		body, err := from.Get(ctx, obj, off, n)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		_, err = io.Copy(io.NewOffsetWriter(w, off), body)
-		return err
-	}
-	manager := transfermanager.New(d, func(o *transfermanager.Options) {
-		o.GetObjectType = tmtypes.GetObjectRanges
-		o.PartSizeBytes = rangeSize
-		o.Concurrency = int(min(rangesInFlight, n/rangeSize+1))
-		o.PartBodyMaxRetries = 1 // Get asks again by itself for the rest of a reply that broke off
-		o.DisableChecksumValidation = true
-	})
-	out, err := manager.DownloadObject(ctx, &transfermanager.DownloadObjectInput{
-		Bucket: aws.String("-"), Key: &obj.Key,
-		Range:    aws.String(fmt.Sprintf("bytes=%d-%d", off, off+n-1)),
-		WriterAt: io.NewOffsetWriter(w, off),
-	})
-	if err := d.first(); err != nil {
-		return err
-	}
-	if err == nil && aws.ToInt64(out.ContentLength) != n {
-		return protocolError("GetObject", obj.Key, "%d bytes were asked for, and %d came", n, aws.ToInt64(out.ContentLength))
-	}
-	return wrapError(ctx, "GetObject", obj.Key, err)
-}
-
-// download is what transfermanager takes for S3 while it downloads obj.
-type download struct {
-	from Requests
-	obj  Object
-
-	firstError
-	unusedCalls
-}
-
-var _ transfermanager.S3APIClient = (*download)(nil)
-
-func (d *download) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
-	var first, last int64
-	if _, err := fmt.Sscanf(aws.ToString(in.Range), "bytes=%d-%d", &first, &last); err != nil {
-		return nil, d.note(errUnusedCall)
-	}
-	n := last - first + 1
-	body, err := d.from.Get(ctx, d.obj, first, n)
-	if err != nil {
-		return nil, d.note(err)
-	}
-	return &s3.GetObjectOutput{
-		Body: notedBody{body, d}, ETag: &d.obj.ETag, ContentLength: &n,
-		ContentRange: aws.String(fmt.Sprintf("bytes %d-%d/%d", first, last, d.obj.Size)),
-	}, nil
-}
-
-// notedBody notes the error with which a body ends.
-type notedBody struct {
-	io.ReadCloser
-	d *download
-}
-
-func (b notedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		return n, err
-	}
-	return n, b.d.note(err)
 }
