@@ -68,9 +68,9 @@ type watcher struct {
 
 	failed  map[string]delayed // events that the command has refused
 	held    map[string]delayed // events whose objects cannot be read
-	refused int    // events that the command has refused in this look
-	noted   string // the last note about what keeps all events back
-	pages   int    // of the last listing
+	refused int                // events that the command has refused in this look
+	noted   string             // the last note about what keeps all events back
+	pages   int                // of the last listing
 }
 
 // Run watches until the context ends, or looks once. It returns nil when the context ends, unless
