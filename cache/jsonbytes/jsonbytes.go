@@ -9,6 +9,7 @@
 package jsonbytes
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -58,8 +59,12 @@ func (s *String) UnmarshalJSON(b []byte) error {
 	if len(b) < 2 || b[0] != '"' {
 		return json.Unmarshal(b, (*string)(s)) // null, or an error that says what it is
 	}
-	var out strings.Builder
 	text := b[1 : len(b)-1]
+	if bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) { // as nearly all names are
+		*s = String(text)
+		return nil
+	}
+	var out strings.Builder
 	for {
 		at := loneByte(text)
 		var valid string
