@@ -74,7 +74,7 @@ func TestRewoundDirectoryShowsWhatWasMadeSinceItWasOpened(t *testing.T) {
 	t.Parallel()
 	m := newExchange(t, "full").mount(client)
 	m.write(delivery+"old", []byte("x"))
-	fd, err := unix.Open(m.path("Delivery"), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := unix.Open(m.path("Delivery"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func TestNamesThatNoKeyCanHave(t *testing.T) {
 			path := m.path(dir + name)
 			create := func(flags int) func() error {
 				return func() error {
-					fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|flags, 0o644)
+					fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|flags, 0o644)
 					if err == nil {
 						unix.Close(fd)
 					}

@@ -240,7 +240,7 @@ func (w *worker) close() {
 // openFile opens a file and closes it. With truncate it also sets the file's size, to the size that
 // the file has.
 func (w *worker) openFile(c Call, flags int, truncate bool) error {
-	fd, err := unix.Openat(w.fd, c.Name, flags, 0o600)
+	fd, err := unix.Openat(w.fd, c.Name, flags|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
