@@ -109,7 +109,7 @@ func (s *inspection) slots() error {
 
 // files reads the journals that are files, and finds bytes without one.
 func (s *inspection) files() {
-	dir := s.o.cfg.Dir
+	dir, rebooted := s.o.cfg.Dir, s.o.rebooted()
 	for _, name := range s.inv.journals {
 		if slices.Contains(s.inv.done, name) {
 			continue
@@ -124,7 +124,7 @@ func (s *inspection) files() {
 		case len(recs) == 0 && (err == nil || err == journal.ErrCut) && !hasData(path): // just begun
 		case err != nil && err != journal.ErrCut || len(recs) == 0 || recs[0].Op != journal.OpCreate:
 			s.add(quarantinedStatus(log, path))
-		case onlyBegunPrivate(recs):
+		case onlyBegunPrivate(recs) || !rebooted && onlyOpened(recs, path):
 		default:
 			if _, inSlot := s.byName[name]; !inSlot || len(recs) > 1 {
 				s.byName[name] = s.status(name, recs, false)

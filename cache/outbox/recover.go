@@ -103,11 +103,24 @@ func (r *recovery) files() {
 		if err == nil && recs[0].Op != journal.OpCreate {
 			err = errNoBegin
 		}
+		if err == nil && !r.rebooted && onlyOpened(recs, path) {
+			journal.Remove(path + journal.Suffix)
+			os.Remove(path)
+			continue
+		}
 		if err == nil {
 			err = r.item(journaled{path: path, recs: recs})
 		}
 		r.quarantineOrKeep(log, path, err)
 	}
+}
+
+// onlyOpened reports whether a program had the file with this journal open for writing, and had
+// changed nothing: S3 has all of it. After a power loss that is not known.
+func onlyOpened(recs []journal.Record, path string) bool {
+	r := recs[0]
+	return len(recs) == 1 && r.Base != nil && r.Over != nil && *r.Base == *r.Over &&
+		r.Key == r.Base.Key && !r.Aside && r.Mode == nil && len(r.Ambiguous) == 0 && !hasData(path)
 }
 
 // quarantineOrKeep puts a journal that could not be used in quarantine if it is damaged. Else it

@@ -55,14 +55,14 @@ func (it *Item) noteSeal() (synced bool, err error) {
 	return it.noteSealAlone()
 }
 
-// noteSealAlone journals the seal, and reports whether the bytes are on the disk. The caller holds
-// changing for itself.
-func (it *Item) noteSealAlone() (synced bool, err error) {
+// noteSealAlone journals first and the seal in one step, and reports whether the bytes are on the
+// disk. The caller holds changing for itself.
+func (it *Item) noteSealAlone(first ...journal.Record) (synced bool, err error) {
 	boot := it.o.boot
 	if synced = it.log.hasBytesOnDisk(); synced {
 		boot = ""
 	}
-	if err := it.log.note(it.sealRecord(journal.OpSeal, boot)); err != nil {
+	if err := it.log.note(append(first, it.sealRecord(journal.OpSeal, boot))...); err != nil {
 		return false, err
 	}
 	if synced {
@@ -103,13 +103,17 @@ func (it *Item) unseal() error {
 	if !it.log.sealed.Load() {
 		return nil
 	}
-	it.recordETags()
-	it.mu.Lock()
-	r := journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.ambiguous)}
-	it.mu.Unlock()
-	if err := it.log.note(r); err != nil {
+	if err := it.log.note(it.openRecord()); err != nil {
 		return err
 	}
 	it.log.sealed.Store(false)
 	return nil
+}
+
+// openRecord returns the record that the item is being written again.
+func (it *Item) openRecord() journal.Record {
+	it.recordETags()
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.ambiguous)}
 }

@@ -1,11 +1,6 @@
 package outbox
 
-import (
-	"context"
-	"time"
-
-	"github.com/s3share/s3share/cache/outbox/journal"
-)
+import "context"
 
 // Open makes the staged bytes available to ReadAt and other methods; the caller calls Close.
 // Create's caller has them open already. The error is ErrGone if the item was delivered, and its
@@ -137,57 +132,4 @@ func (it *Item) writesDenied() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.denied
-}
-
-// SetMtime sets the time of the last change, which is delivered with the file. The caller holds the
-// item, as for SetMode.
-func (it *Item) SetMtime(t time.Time) error {
-	return it.changeAttributes(func() error {
-		it.mu.Lock()
-		it.explicit = true
-		it.mu.Unlock()
-		it.stage.SetMtime(t)
-		return nil
-	})
-}
-
-// SetMode sets the permission bits, which are delivered with the file.
-func (it *Item) SetMode(mode uint32) error {
-	return it.changeAttributes(func() error {
-		if err := it.log.note(journal.Record{Op: journal.OpMode, Mode: &mode}); err != nil {
-			return err
-		}
-		it.mu.Lock()
-		it.setMode(mode)
-		it.explicit = true
-		it.mu.Unlock()
-		it.stage.MarkChanged()
-		return nil
-	})
-}
-
-// changeAttributes calls f, which changes attributes. A content that is whole stays so, also if a
-// program has the file open and has not written to it: a later process delivers it with the new
-// attributes.
-func (it *Item) changeAttributes(f func() error) error {
-	synced, err := it.changeAttributesAlone(f)
-	if err == nil && synced {
-		it.syncSeal()
-	}
-	return err
-}
-
-// changeAttributesAlone is changeAttributes, during which nobody writes. It reports whether the
-// seal has to be on the disk as well.
-func (it *Item) changeAttributesAlone(f func() error) (synced bool, err error) {
-	it.changing.Lock()
-	defer it.changing.Unlock()
-	whole := it.log.sealed.Load() || it.Untouched()
-	if err := it.unseal(); err != nil {
-		return false, err
-	}
-	if err := f(); err != nil || !whole {
-		return false, err
-	}
-	return it.noteSealAlone()
 }
