@@ -211,13 +211,17 @@ func withPaths(all []outbox.Status) []outbox.Status {
 	return all
 }
 
-// Delivered implements outbox.Events.
-func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
+// Confirmed implements outbox.Events.
+func (c *Cache) Confirmed(it *outbox.Item, obj s3backend.Object) {
 	if why := it.KeptHere(); why != nil {
 		c.keepTimes(it, obj, why)
 	} else {
 		c.remember(it, obj)
 	}
+}
+
+// Delivered implements outbox.Events.
+func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
 	if it.IsFolder() {
 		c.names.PutMarker(obj.Key)

@@ -38,7 +38,20 @@ var nameOrders = []struct{ files, steps string }{
 	{"d/1 e/1", "mv d/ t/; mv e/ d/; mv t/ e/"},
 	{"d/1 d/2 e/1", "rm d/1; rm d/2; rmdir d/; mv e/ d/"},
 	{"d/1 d/s/2", "mv d/s/ s/; mv d/ s/d/; mv s/ d/"},
+	{"f", "touch f"},
+	{"f", "chmod f; touch f"},
+	{"f", "put f; touch f; chmod f"},
+	{"f g", "touch f; mv f g; chmod g"},
 }
+
+// What touch and chmod set, and how a nameTree says that a file has it.
+const (
+	touchedMode = 0o640
+	touched     = " of its time"
+	chmodded    = " with its mode"
+)
+
+var touchedTime = time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC)
 
 // nameStep is one step of these.
 type nameStep struct{ op, a, b string }
@@ -51,8 +64,8 @@ func nameSteps(s string) (all []nameStep) {
 	return all
 }
 
-// nameTree is what is there: contents by name, and "" by the names of directories, which
-// end in a slash.
+// nameTree is what is there: contents by name, with what was set of the attributes, and "" by the
+// names of directories, which end in a slash.
 type nameTree map[string]string
 
 // add makes a file, and the directories above it.
@@ -73,6 +86,14 @@ func (tree nameTree) after(s nameStep) nameTree {
 	switch s.op {
 	case "put":
 		next[s.a] = "put again"
+	case "touch":
+		text, has := strings.CutSuffix(next[s.a], chmodded)
+		next[s.a] = text + touched
+		if has {
+			next[s.a] += chmodded
+		}
+	case "chmod":
+		next[s.a] += chmodded
 	case "mkdir":
 		next[s.a] = ""
 	case "rm", "rmdir":
@@ -136,6 +157,10 @@ func (r namesRig) do(s nameStep) error {
 	switch s.op {
 	case "put":
 		return r.put(s.a, "put again")
+	case "touch":
+		return r.SetMtime(r.Context(), r.path(s.a), touchedTime)
+	case "chmod":
+		return r.SetMode(r.Context(), r.path(s.a), touchedMode)
 	case "mkdir":
 		return r.Mkdir(r.Context(), r.path(s.a), nil)
 	case "rm":
@@ -162,7 +187,18 @@ func (r namesRig) view() (nameTree, error) {
 		if err == io.EOF {
 			err = nil
 		}
-		return string(buf[:n]), err
+		if err != nil {
+			return "", err
+		}
+		text := string(buf[:n])
+		a, err := r.Stat(r.Context(), r.path(name))
+		if a.Mtime.Equal(touchedTime) {
+			text += touched
+		}
+		if a.HasMode && a.Mode == touchedMode {
+			text += chmodded
+		}
+		return text, err
 	})
 }
 
@@ -218,6 +254,8 @@ func (tree nameTree) inBucket(b *buckettest.Bucket) string {
 	}
 	delete(there, "") // the folder itself
 	for name, data := range tree {
+		data, _, _ = strings.Cut(data, touched)
+		data, _, _ = strings.Cut(data, chmodded)
 		got, ok := there[name]
 		switch {
 		case strings.HasSuffix(name, "~"):

@@ -141,6 +141,6 @@ func (it *Item) removeDeferred() error {
 	if err := it.Sync(); err != nil {
 		return err
 	}
-	it.removeObsolete()
+	it.noteObsolete()()
 	return it.log.note(journal.Record{Op: journal.OpObsolete})
 }

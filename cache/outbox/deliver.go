@@ -97,7 +97,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.o.clearAmbiguousAt(obj.Key)
 	it.clearAmbiguous(obj.Key)
 	it.o.notRemoved.drop(obj.Key)
-	it.removeObsolete()
+	removeObsolete := it.noteObsolete()
 	it.mu.Lock()
 	it.up = nil
 	it.mu.Unlock()
@@ -107,13 +107,15 @@ func (it *Item) finish(obj s3backend.Object) {
 		st.State = Conflict
 		it.o.conflicts.add(st)
 	}
-	// First: after the event, another item may stand for this file, and a later process must
+	it.o.events.Confirmed(it, obj)
+	// First: after the next event, another item may stand for this file, and a later process must
 	// not deliver this one again.
 	done := it.log.end()
 	if !whole {
 		done = ""
 	}
 	it.o.events.Delivered(it, obj, done)
+	removeObsolete() // nobody reads them through this item any more
 	it.erase()
 	it.mu.Lock()
 	if !it.goneLocked() {

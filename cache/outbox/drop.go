@@ -29,8 +29,9 @@ func (it *Item) Drop() {
 	it.mu.Unlock()
 	it.o.abort(up)
 	it.o.removals.undoCancel(it, it.o.removals.canceledFor(it, key))
-	it.removeObsolete()
+	removeObsolete := it.noteObsolete()
 	it.erase()
+	removeObsolete()
 	it.o.forget(it)
 }
 
@@ -64,7 +65,8 @@ func (it *Item) Unname() {
 	it.up = nil
 	it.mu.Unlock()
 	it.o.wake()
-	it.removeObsolete()
+	removeObsolete := it.noteObsolete()
 	it.log.end()
+	removeObsolete()
 	it.o.abort(up)
 }

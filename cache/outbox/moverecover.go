@@ -107,8 +107,9 @@ func holdDisplaced(items []*Item, moves []*recoveredRename) {
 // queued for removal. The caller holds the item.
 func (it *Item) endSuperseded() {
 	it.NameTaken()
-	it.removeObsolete()
+	removeObsolete := it.noteObsolete()
 	it.log.end()
+	removeObsolete()
 }
 
 // supersede ends an item that was held for a move, when the move has put there at its key. If the

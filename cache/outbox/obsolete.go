@@ -5,23 +5,29 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// removeObsolete queues the removal of the item's obsolete versions, and of what its ambiguous
-// commits may have made.
-func (it *Item) removeObsolete() {
+// noteObsolete notes the removal of the item's obsolete versions, and of what its ambiguous commits
+// may have made. The caller ends the item's journal, or its need of these versions, and then calls
+// remove, which queues the removals: a later process that finds the item may have to read them.
+func (it *Item) noteObsolete() (remove func()) {
 	it.recordETags()
 	it.mu.Lock()
 	leave, left := it.obsolete, it.ambiguous
 	it.mu.Unlock()
+	var keys []string
 	for _, old := range leave {
-		it.o.removeVersion(old)
+		it.o.removals.add(&removal{obj: old, conditional: true, neededBy: it})
+		keys = append(keys, old.Key)
 	}
 	for _, l := range left {
-		it.o.removals.removeAmbiguous(l)
+		it.o.removals.add(&removal{obj: s3backend.Object{Key: l.Key},
+			ambiguous: []journal.Ambiguous{l}, conditional: true, neededBy: it})
+		keys = append(keys, l.Key)
 	}
 	it.mu.Lock()
 	it.obsolete, it.ambiguous = nil, nil // the journal still has them
 	it.mu.Unlock()
 	it.o.unregisterAmbiguous(it, left)
+	return func() { it.o.removals.notNeeded(it, keys) }
 }
 
 // owns reports whether this version is obsolete once the item is delivered, or may be of an

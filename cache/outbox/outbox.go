@@ -63,7 +63,11 @@ type Bucket interface {
 // Events is implemented by the cache, which shows what becomes of pending files. Its methods are
 // called without any lock of the outbox held, one after another for each item.
 type Events interface {
-	// Delivered is called when S3 holds the item's content as obj. path is a local file with
+	// Confirmed is called when S3 holds the item's content as obj, before the journal ends: what
+	// a later process has to know of obj is written down now. If this process is killed before
+	// it calls Delivered, the later one calls Confirmed again.
+	Confirmed(it *Item, obj s3backend.Object)
+	// Delivered is called when the item's journal has ended. path is a local file with
 	// exactly these bytes, which the callee may take by a rename, or "" if there is none; see
 	// Item.Bytes.
 	Delivered(it *Item, obj s3backend.Object, path string)

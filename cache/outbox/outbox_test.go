@@ -75,6 +75,9 @@ func (r *rig) recover() []*Item {
 	return items
 }
 
+// Confirmed implements Events.
+func (r *rig) Confirmed(*Item, s3backend.Object) {}
+
 // Delivered implements Events; it takes the staged file, as a cache does.
 func (r *rig) Delivered(_ *Item, obj s3backend.Object, path string) {
 	if path != "" {

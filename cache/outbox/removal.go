@@ -24,6 +24,7 @@ type removal struct {
 	// The fields below are guarded by removals.mu.
 	held       bool          // a program still has the file open
 	obsoleteOf *Item         // it is deleted once this item is delivered, whose journal names it
+	neededBy   *Item         // it is journaled, and deleted once the journal of this item has ended
 	claims     int           // of moves that are about to take its name
 	inFlight   chan struct{} // closed when the request under way has ended; nil for none
 	before     chan struct{} // that of an older removal of the key, which comes first
@@ -45,6 +46,9 @@ func (t *removal) join(old *removal) {
 		t.obj, t.conditional = old.obj, true
 	}
 	t.conditional = t.conditional || len(t.ambiguous) > 0
+	if t.neededBy == nil && t.obj.ETag == old.obj.ETag {
+		t.neededBy = old.neededBy
+	}
 }
 
 // busyLocked returns the end of the request about the key that is under way, or nil.
@@ -62,7 +66,7 @@ func (t *removal) busyLocked() chan struct{} {
 
 // readyLocked reports whether it can be sent.
 func (t *removal) readyLocked() bool {
-	return !t.held && t.obsoleteOf == nil && t.claims == 0 && t.canceledBy == nil &&
+	return !t.held && t.obsoleteOf == nil && t.neededBy == nil && t.claims == 0 && t.canceledBy == nil &&
 		t.busyLocked() == nil
 }
 
@@ -143,7 +147,12 @@ func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 		old.canceledBy = nil
 		return nil
 	case old.obsoleteOf == nil && t.obsoleteOf != nil && old.obj.ETag == t.obj.ETag:
-		return nil // it is removed in any case
+		if old.inFlight == nil { // else it is removed in any case
+			r.countLocked(old, -1)
+			old.obsoleteOf, old.neededBy = t.obsoleteOf, nil
+			r.countLocked(old, 1)
+		}
+		return nil
 	default:
 		if t.before = old.busyLocked(); old.obj.ETag != t.obj.ETag {
 			leftBy = old.obsoleteOf
@@ -184,6 +193,18 @@ func (r *removals) queueLocked(t *removal) {
 	}
 	r.batched = append(r.batched, t)
 	r.startBatchLocked()
+}
+
+// notNeeded queues those of the removals of these keys that have waited for the item.
+func (r *removals) notNeeded(it *Item, keys []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		if t := r.pending[key]; t != nil && t.neededBy == it {
+			t.neededBy = nil
+			r.queueLocked(t)
+		}
+	}
 }
 
 // unhold queues a removal that RemoveLater has put off.
@@ -272,13 +293,6 @@ func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object,
 		err = &s3backend.Error{Op: "DeleteObject", Key: t.obj.Key, Kind: s3backend.Stale}
 	}
 	return cur, err
-}
-
-// removeAmbiguous queues the removal of what an ambiguous commit has made, if it has made anything.
-// S3 is asked right before.
-func (r *removals) removeAmbiguous(l journal.Ambiguous) {
-	r.add(&removal{obj: s3backend.Object{Key: l.Key}, ambiguous: []journal.Ambiguous{l},
-		conditional: true})
 }
 
 // replacedBy returns what is replaced by something that takes the name of what is being removed,
