@@ -230,27 +230,8 @@ func (g *get) try(ctx context.Context, r remote) (Outcome, string, error) {
 		return 0, "", err
 	}
 	defer dir.Close()
-	note := g.path(path.Join(r.dir, r.name)) + "\x00" + r.obj.Key
-	before, remembered := g.Notes.of(note)
-	there, err := g.compare(ctx, dir, r.name, r.obj, before, remembered)
-	switch {
-	case err != nil:
-		return 0, "", err
-	case there.same:
-		g.Meter.Moved.Add(r.obj.Size)
-		if err := r.checkNamed(ctx, dir, r.name); err != nil {
-			return 0, "", err
-		}
-		dropLink(dir, r.name, r.obj)
-		g.remember(dir, r.name, note, r.obj)
-		return Present, "", nil
-	case there.absent || there.ours != nil:
-		if err := g.fetch(ctx, dir, r, r.name, there.ours); err == nil {
-			g.remember(dir, r.name, note, r.obj)
-			return Moved, "", nil
-		} else if !errors.Is(err, fs.ErrExist) {
-			return 0, "", err
-		}
+	if outcome, err := g.named(ctx, dir, r); outcome != Conflict || err != nil {
+		return outcome, "", err
 	}
 	// What has the name stays. The name beside it is that of this version, so that another
 	// Get finds it again.
@@ -279,6 +260,59 @@ func (g *get) try(ctx context.Context, r remote) (Outcome, string, error) {
 		at = at.Add(time.Millisecond)
 	}
 	return 0, "", errNoName
+}
+
+const (
+	// fetchPatience is how long another process may take that fetches the same version.
+	fetchPatience = 30 * time.Second
+	shortestPause = 20 * time.Millisecond
+	longestPause  = time.Second
+)
+
+// named makes one attempt to fetch a version to its own name. It waits for another process that
+// fetches the same version into this directory, for fetchPatience at most. The outcome is Conflict
+// if something else has the name.
+func (g *get) named(ctx context.Context, dir *os.Root, r remote) (Outcome, error) {
+	note := g.path(path.Join(r.dir, r.name)) + "\x00" + r.obj.Key
+	deadline := time.Now().Add(fetchPatience)
+	pause := shortestPause
+	for taken := false; ; {
+		before, remembered := g.Notes.of(note)
+		there, err := g.compare(ctx, dir, r.name, r.obj, before, remembered)
+		switch {
+		case err != nil:
+			return 0, err
+		case there.same:
+			g.Meter.Moved.Add(r.obj.Size)
+			if err := r.checkNamed(ctx, dir, r.name); err != nil {
+				return 0, err
+			}
+			dropLink(dir, r.name, r.obj)
+			if taken {
+				dropPartial(dir, r.obj)
+			}
+			g.remember(dir, r.name, note, r.obj)
+			return Present, nil
+		case !there.absent && (taken || there.ours == nil):
+			return Conflict, nil
+		}
+		switch err := g.fetch(ctx, dir, r, r.name, there.ours); {
+		case err == nil:
+			g.remember(dir, r.name, note, r.obj)
+			return Moved, nil
+		case errors.Is(err, fs.ErrExist): // something has the name since: this version, perhaps
+			taken = true
+		case errors.Is(err, errFetching) && time.Now().Before(deadline):
+			select {
+			case <-time.After(pause):
+				pause = min(2*pause, longestPause)
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		default:
+			return 0, err
+		}
+	}
 }
 
 // maxConflicts is how many conflict copies of one version are looked at.

@@ -14,7 +14,6 @@ import (
 	"path"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,8 +79,22 @@ func (g *get) fetch(ctx context.Context, dir *os.Root, r remote, name string, ov
 	return err
 }
 
+// errTaken is returned where another program has removed or replaced the temporary file.
+var errTaken = errors.New("another program has taken the temporary file away")
+
+// hasName reports whether the temporary file still has its name: what is done to the name would
+// be done to another file.
+func (p *partial) hasName() bool {
+	mine, err := p.file.Stat()
+	there, lerr := p.dir.Lstat(p.name)
+	return err == nil && lerr == nil && os.SameFile(mine, there)
+}
+
 // replace gives the file the name of over, if that is still what has it.
 func (p *partial) replace(name string, over os.FileInfo) error {
+	if !p.hasName() {
+		return errTaken
+	}
 	now, err := p.dir.Lstat(name)
 	if err != nil || !os.SameFile(now, over) || filestamp.Of(now) != filestamp.Of(over) {
 		return fs.ErrExist
@@ -91,6 +104,9 @@ func (p *partial) replace(name string, over os.FileInfo) error {
 
 // link gives the file a name that nothing has: unlike a rename, a link replaces nothing.
 func (p *partial) link(name string) error {
+	if !p.hasName() {
+		return errTaken
+	}
 	err := p.dir.Link(p.name, name)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
@@ -112,6 +128,14 @@ func dropLink(dir *os.Root, name string, obj s3backend.Object) {
 	if named, err := dir.Lstat(name); err == nil && os.SameFile(st, named) {
 		_ = dir.Remove(partial)
 		_ = dir.Remove(partialStem(obj) + notesSuffix)
+	}
+}
+
+// dropPartial removes the temporary file of a version that is not needed.
+func dropPartial(dir *os.Root, obj s3backend.Object) {
+	if p, err := openPartial(dir, obj); err == nil {
+		p.remove()
+		p.close()
 	}
 }
 
@@ -149,21 +173,12 @@ func partialStem(obj s3backend.Object) string {
 	return partialPrefix + hex.EncodeToString(sum[:12])
 }
 
-var errFetching = errors.New("another s3share get fetches it into this directory")
-
 // openPartial opens the temporary file of a version for this process alone. With that of a
 // large version which an earlier process has left it goes on.
 func openPartial(dir *os.Root, obj s3backend.Object) (*partial, error) {
 	p := &partial{dir: dir, name: partialStem(obj) + partialSuffix, obj: obj}
 	var err error
-	p.file, err = openLocked(
-		func() (*os.File, error) { return openOwn(dir, p.name) },
-		func() (os.FileInfo, error) { return dir.Lstat(p.name) },
-	)
-	if errors.Is(err, errLocked) {
-		err = errFetching
-	}
-	if err != nil {
+	if p.file, err = claim(dir, p.name); err != nil {
 		return nil, err
 	}
 	if obj.Size < resumable || obj.ETag == "" {
@@ -175,49 +190,6 @@ func openPartial(dir *os.Root, obj s3backend.Object) (*partial, error) {
 	}
 	p.readNotes()
 	return p, nil
-}
-
-// openOwn opens a file that is this user's alone, or makes it. Anything else that has the
-// name is removed, links among it: a root follows those that stay in it.
-func openOwn(dir *os.Root, name string) (*os.File, error) {
-	for range 3 {
-		named, err := dir.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
-			if errors.Is(err, fs.ErrExist) {
-				continue
-			}
-			return f, err
-		}
-		if err != nil {
-			return nil, err
-		}
-		if f := openNamed(dir, name, named); f != nil {
-			return f, nil
-		}
-		if err := dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
-	return nil, fs.ErrExist
-}
-
-// openNamed opens the file that has been found under a name, or returns nil if it is not
-// this user's alone.
-func openNamed(dir *os.Root, name string, named os.FileInfo) *os.File {
-	if !named.Mode().IsRegular() || named.Mode().Perm()&0o077 != 0 || links(named) != 1 {
-		return nil
-	}
-	f, err := dir.OpenFile(name, os.O_RDWR|noFollow, 0)
-	if err != nil {
-		return nil
-	}
-	st, err := f.Stat()
-	if sys, ok := named.Sys().(*syscall.Stat_t); err == nil && os.SameFile(st, named) && ok && int(sys.Uid) == os.Geteuid() {
-		return f
-	}
-	_ = f.Close()
-	return nil
 }
 
 // readNotes learns which ranges are on the disk.
@@ -316,7 +288,9 @@ func (p *partial) finish() error {
 }
 
 func (p *partial) remove() {
-	_ = p.dir.Remove(p.name) // after a rename there is none
+	if p.hasName() { // after a rename it has another
+		_ = p.dir.Remove(p.name)
+	}
 	if p.notes != nil {
 		_ = p.dir.Remove(partialStem(p.obj) + notesSuffix)
 	}

@@ -12,9 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
@@ -718,6 +721,41 @@ func TestGetTrustsNoTemporaryFile(t *testing.T) {
 		}
 		r.wantFile("f", data)
 		r.wantFile("target", []byte("precious"))
+	}
+}
+
+// TestGetTwiceAtOnce fetches the same files into one directory by several gets at once: each file
+// has its bytes, once, and no get fails.
+func TestGetTwiceAtOnce(t *testing.T) {
+	const files, gets = 150, 4
+	r := newRig(t)
+	for i := range files {
+		r.b.Store(fmt.Sprintf("Submissions/%d", i), content(1+i), nil)
+	}
+	var group errgroup.Group
+	for range gets {
+		group.Go(func() error {
+			cfg := Config{Bucket: r.b}
+			cfg.Tell = func(res Result) {
+				if res.Outcome != Moved && res.Outcome != Present {
+					t.Errorf("%s: outcome %d, error %v", res.Key, res.Outcome, res.Err)
+				}
+			}
+			total, err := Get(t.Context(), cfg, "Submissions/", r.dir)
+			if total.Files+total.Present != files {
+				t.Errorf("%+v", total)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	for i := range files {
+		r.wantFile(strconv.Itoa(i), content(1+i))
+	}
+	if names := r.names(); len(names) != files {
+		t.Errorf("the directory has %d names: %q", len(names), names)
 	}
 }
 
