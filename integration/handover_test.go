@@ -2,10 +2,12 @@ package integration
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,67 @@ func TestTakeoverKilled(t *testing.T) {
 		m = m.revive(t)
 	}
 	x.holdsExactly(m, want)
+}
+
+// TestTakeoverThatFails ejects, and has the next mount fail once it has taken over: the daemon of
+// before goes on delivering, commands find it, and it hands over again.
+func TestTakeoverThatFails(t *testing.T) {
+	t.Parallel()
+	for name, with := range map[string][]string{
+		"cache directory": {"--cache-dir", "/dev/null/cache"},
+		"memory":          {"--memory", "1"},
+		"other bucket":    {"--bucket", "another"},
+		"killed":          nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newExchange(t, "article")
+			m := x.mount(client, "--limit-upload", "100K")
+			want := m.load(1)
+			var before []*mount
+			for round := range 2 {
+				m.eject()
+				other := exec.Command(s3shareBin, slices.Insert(slices.Clone(m.cmd.Args[1:]), len(m.cmd.Args)-2, with...)...)
+				other.Env = m.env
+				if err := other.Start(); err != nil {
+					t.Fatal(err)
+				}
+				handed := func() bool {
+					return strings.Count(m.log.String(), "a new mount asks for the outbox") > 2*round
+				}
+				if with == nil {
+					await(t, "the daemon to be asked", handed)
+					_ = other.Process.Kill()
+				}
+				if err := other.Wait(); err == nil {
+					t.Fatal("the mount that is to fail serves")
+				}
+				m.undoDead()
+				if !handed() {
+					t.Error("the mount that has failed did not take over")
+				}
+				await(t, "the first daemon to deliver again, or the killed one to have served", func() bool {
+					return m.delivers() || with == nil && m.dead()
+				})
+				before = append(before, m)
+				m = m.revive(t)
+			}
+			for _, b := range before {
+				await(t, "the daemons that have handed over to end", b.dead)
+			}
+			x.holdsExactly(m, want)
+		})
+	}
+}
+
+// delivers reports whether this very daemon has something to deliver, and says so.
+func (m *mount) delivers() bool {
+	var all []struct {
+		PID  int        `json:"pid"`
+		Owed []owedFile `json:"owed"`
+	}
+	out, err := m.run("status", "--json", m.dir)
+	return err == nil && json.Unmarshal([]byte(out), &all) == nil && len(all) == 1 && all[0].PID == m.cmd.Process.Pid && len(all[0].Owed) > 0
 }
 
 // mounted reports whether the kernel has the mount.

@@ -83,6 +83,8 @@ type mountDaemon struct {
 	ended      chan struct{} // closed when all but the control socket is released
 	drainErr   error         // of the last drain; read it after ended
 	handedOver atomic.Bool   // a new mount delivers what is left
+	takesBack  bool          // it delivers what a new mount that has failed did not: see takeBack
+	served     int           // how many mounts had served with the state directory, this one included
 }
 
 // bucket is the bucket as a daemon uses it; *s3backend.Client implements it.
@@ -227,6 +229,9 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 		return fmt.Errorf("the kernel refused the mount: %w", err)
 	}
 	d.serve(server)
+	if d.served, err = statedir.NoteServes(d.lock); err != nil {
+		d.log.Warn("a daemon that has handed over does not learn that this mount serves", "err", err)
+	}
 	d.control.serve(d)
 	if s.Inhibit && d.notices != nil {
 		d.endInhibit = d.keepInhibited()
@@ -290,7 +295,9 @@ func (d *mountDaemon) run(ctx context.Context) error {
 		_ = d.manager.notify("STATUS=unmounted, and delivers what waits")
 	case <-ctx.Done():
 		d.log.Info("ending, as a signal asks for")
-		d.forceUnmount()
+		if d.serving.Load() {
+			d.forceUnmount()
+		}
 	}
 	d.drainErr = d.finalDrain(ctx)
 	d.noteReasons() // as long as it is known whether S3 can be reached

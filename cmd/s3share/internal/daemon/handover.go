@@ -14,13 +14,17 @@ import (
 
 // A daemon whose mount is undone goes on delivering. A new mount with the same state directory
 // asks it to hand over: it ends as if it was killed, but in good order. Its requests are cut off,
-// its journals are closed, and its lock is free. The new one goes on from the journals.
+// its journals are closed, and its lock is free. The new one goes on from the journals. If it does
+// not come to serve, the process of before takes back what waits: see takeBack.
 
 const (
 	// handoverTimeout is how long a daemon that hands over may take to end.
 	handoverTimeout = 30 * time.Second
 	// undoneTimeout is how soon a daemon notices that its mount was undone.
 	undoneTimeout = 3 * time.Second
+	// answerTimeout is how soon a daemon that has the lock answers on its control socket: it may
+	// just have begun.
+	answerTimeout = 10 * time.Second
 	// exitTimeout is how long the kernel may take to free the lock of a process that was killed.
 	exitTimeout = time.Second
 	// handoverPoll is the time between two checks.
@@ -41,7 +45,7 @@ func (d *mountDaemon) handOver(context.Context, struct{}) control.HandoverAnswer
 	return control.HandoverAnswer{Ends: true}
 }
 
-// lockStateDir locks the state directory. For a mount, a daemon that only delivers hands it over.
+// lockStateDir locks the state directory. A daemon that only delivers hands it over to a mount.
 func (d *mountDaemon) lockStateDir(ctx context.Context) (*os.File, error) {
 	s := d.settings
 	try := func() (*os.File, *statedir.InUseError, error) {
@@ -51,7 +55,7 @@ func (d *mountDaemon) lockStateDir(ctx context.Context) (*os.File, error) {
 		return f, used, err
 	}
 	f, used, err := try()
-	if used == nil || d.dir == "" {
+	if used == nil || d.dir == "" || d.takesBack {
 		return f, err
 	}
 	wait := askHandover(ctx, used.Holder)
@@ -81,22 +85,27 @@ func askHandover(ctx context.Context, holder statedir.LockInfo) time.Duration {
 	if holder.PID == 0 || dir == "" {
 		return exitTimeout // it has just ended
 	}
-	ctx, cancel := context.WithTimeout(ctx, undoneTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	for {
+	for began := time.Now(); ; {
 		if m, err := mounts.At(dir); err != nil || m != nil && mounts.IsOurs(m) {
 			return 0
 		}
 		link, st, err := control.FindDaemon(ctx, dir, os.Getuid())
-		if err != nil || st.PID != holder.PID {
+		answers := err == nil && st.PID == holder.PID
+		if !answers && !holder.Alive() {
 			return exitTimeout
 		}
-		var a control.HandoverAnswer
-		switch err := link.Post(ctx, "/handover", struct{}{}, &a); {
-		case err != nil: // it may be of an earlier version
-			return exitTimeout
-		case a.Ends:
-			return handoverTimeout
+		if answers {
+			var a control.HandoverAnswer
+			switch err := link.Post(ctx, "/handover", struct{}{}, &a); {
+			case err != nil: // it may be of an earlier version
+				return exitTimeout
+			case a.Ends:
+				return handoverTimeout
+			case time.Since(began) > undoneTimeout:
+				return 0
+			}
 		}
 		select {
 		case <-ctx.Done():

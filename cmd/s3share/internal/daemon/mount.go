@@ -56,7 +56,16 @@ func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer
 	if ready != nil {
 		reportStart(ready, nil)
 	}
-	if err := d.run(ctx); err != nil {
+	err = d.run(ctx)
+	for errors.Is(d.drainErr, errHandedOver) {
+		next := d.takeBack(ctx)
+		if next == nil {
+			break
+		}
+		d = next
+		err = errors.Join(err, d.run(ctx))
+	}
+	if err != nil {
 		if foreground {
 			err = fmt.Errorf("%s is unmounted, but %w", d.dir, err)
 			if left := new(outbox.LeftError); ctx.Err() == nil && errors.As(err, &left) {

@@ -26,7 +26,9 @@ type LockInfo struct {
 	Dir  jsonbytes.String `json:"dir"`            // the mountpoint; "" for s3share recover
 	Last jsonbytes.String `json:"last,omitempty"` // for s3share recover: of the mount before
 	// Start is the start time of the process, see processStart.
-	Start    string   `json:"start,omitempty"`
+	Start string `json:"start,omitempty"`
+	// Served counts the mounts that have served with this state directory. NoteServes adds one.
+	Served   int      `json:"served,omitempty"`
 	Exchange string   `json:"exchange,omitempty"`
 	Private  []string `json:"private,omitempty"` // the private patterns of the settings
 }
@@ -63,8 +65,11 @@ func Lock(stateDir string, t LockInfo) (*os.File, error) {
 	}
 	if err == nil {
 		var before LockInfo
-		if json.NewDecoder(f).Decode(&before) == nil && t.Dir == "" {
-			t.Last = jsonbytes.String(before.Mountpoint())
+		if json.NewDecoder(f).Decode(&before) == nil {
+			t.Served = before.Served
+			if t.Dir == "" {
+				t.Last = jsonbytes.String(before.Mountpoint())
+			}
 		}
 		t.PID, t.Start = os.Getpid(), processStart(os.Getpid())
 		err = writeLock(f, t)
@@ -92,12 +97,24 @@ func OpenLock(stateDir string, flag int) (*os.File, error) {
 // NoteEnd records in the lock file f that the process ends cleanly. The caller holds the lock
 // and closes f afterwards.
 func NoteEnd(f *os.File) error {
-	var t LockInfo
+	_, err := changeLock(f, func(t *LockInfo) { t.PID, t.Start = 0, "" })
+	return err
+}
+
+// NoteServes records in the lock file f that the mount of this process serves, and returns how
+// many have served by now. The caller holds the lock.
+func NoteServes(f *os.File) (served int, err error) {
+	t, err := changeLock(f, func(t *LockInfo) { t.Served++ })
+	return t.Served, err
+}
+
+// changeLock changes the content of the lock file f, and returns it.
+func changeLock(f *os.File, change func(*LockInfo)) (t LockInfo, err error) {
 	if err := json.NewDecoder(io.NewSectionReader(f, 0, 1<<20)).Decode(&t); err != nil {
-		return err
+		return t, err
 	}
-	t.PID, t.Start = 0, ""
-	return writeLock(f, t)
+	change(&t)
+	return t, writeLock(f, t)
 }
 
 // ReadLock reads the lock file of a state directory, without locking it. A process that

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -31,4 +32,38 @@ func TestLockState(t *testing.T) {
 		t.Fatalf("not free after it was given back: %v", err)
 	}
 	again.Close()
+}
+
+// TestServedOutlastsProcesses counts the mounts that have served, whatever became of them.
+func TestServedOutlastsProcesses(t *testing.T) {
+	dir := t.TempDir()
+	want := 0
+	for _, c := range []struct {
+		mountpoint      string // "" for s3share recover
+		serves, cleanly bool
+	}{
+		{"/mnt", true, true}, {"/mnt", false, true}, {"/mnt", true, false}, {"", false, true}, {"/a longer mountpoint", true, true}, {"/", false, false}, {"/", true, true},
+	} {
+		lock, err := Lock(dir, LockInfo{Dir: jsonbytes.String(c.mountpoint)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.serves {
+			want++
+			if got, err := NoteServes(lock); got != want || err != nil {
+				t.Errorf("%+v: NoteServes = %d, %v, want %d", c, got, err, want)
+			}
+		}
+		if c.cleanly {
+			if err := NoteEnd(lock); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := lock.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadLock(dir); got.Served != want || string(got.Dir) != c.mountpoint || err != nil {
+			t.Errorf("%+v: the lock file has %+v, %v, want %d served", c, got, err, want)
+		}
+	}
 }
