@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -181,6 +183,18 @@ func (c *Cache) Wait(ctx context.Context, path string) error {
 // Drain waits until nothing is on its way to S3 any more. Its error is a
 // *outbox.LeftError if all that is left is blocked, or the context's.
 func (c *Cache) Drain(ctx context.Context) error { return leftAt(c.out.Drain(ctx)) }
+
+// EndHandles ends the handles that can write. The caller knows that the kernel has no mount any
+// more: it drops the releases that it had not sent, though the programs have closed their files.
+// What was closed is delivered, and what was open is interrupted, as after a kill.
+func (c *Cache) EndHandles() {
+	c.mu.Lock()
+	files := slices.Collect(maps.Values(c.pending))
+	c.mu.Unlock()
+	for _, f := range files {
+		f.endWriters()
+	}
+}
 
 // DrainLast is Drain for a mount that is undone. It also deletes the files that were removed
 // while they were open: no program can read them any more.

@@ -354,6 +354,26 @@ func (f *File) close(h *Handle) {
 	}
 }
 
+// endWriters ends the handles that can write, without waiting for Release. It may follow.
+func (f *File) endWriters() {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	f.c.mu.Lock()
+	it := f.item
+	ends := it != nil && f.held && !f.unnamed
+	if ends {
+		f.held = false
+	}
+	f.c.mu.Unlock()
+	switch {
+	case !ends:
+	case it.Untouched():
+		f.dropItem(it)
+	default:
+		it.ReleaseCut()
+	}
+}
+
 // dropItem ends the file's pending item: the file is then as S3 holds it. The caller
 // holds changing.
 func (f *File) dropItem(it *outbox.Item) {

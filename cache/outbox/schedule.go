@@ -177,6 +177,15 @@ func (it *Item) Release() {
 	it.o.wake()
 }
 
+// ReleaseCut is Release for a writer that will not be heard of again. If it has not closed the file,
+// the item is interrupted.
+func (it *Item) ReleaseCut() {
+	if !it.log.sealed.Load() {
+		it.interrupt(interruption{why: errWasOpen})
+	}
+	it.Release()
+}
+
 // lastHold reports whether the caller's hold is the last. Then it interrupts the item if a writer
 // is known to have been killed.
 func (it *Item) lastHold() bool {

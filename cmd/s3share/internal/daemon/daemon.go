@@ -120,6 +120,7 @@ type fileCache interface {
 	Retry(path string) int
 	Deliver(path string) (int, error)
 	Drain(context.Context) error
+	EndHandles()
 	DrainLast(context.Context) error
 	Unreachable(why error)
 	KeepLast()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/s3share/s3share/cache/outbox"
@@ -15,11 +16,12 @@ import (
 // forceUnmount unmounts, even if programs use the mount.
 func (d *mountDaemon) forceUnmount() {
 	err := d.server.Unmount()
-	if err != nil {
-		d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
-		err = mounts.Unmount(d.dir, mounts.Lazy)
+	if err == nil {
+		<-d.gone
+		return
 	}
-	if err != nil {
+	d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
+	if err := mounts.Unmount(d.dir, mounts.Lazy); err != nil {
 		d.log.Error("cannot undo the mount", "err", err)
 		return
 	}
@@ -30,8 +32,11 @@ func (d *mountDaemon) forceUnmount() {
 // signal it is drainTimeout.
 func (d *mountDaemon) finalDrain(signalled context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	defer work.Wait()
 	defer cancel()
-	go func() {
+	d.endHandles(ctx, &work)
+	work.Go(func() {
 		select {
 		case <-d.skipDrain:
 		case <-ctx.Done():
@@ -43,7 +48,7 @@ func (d *mountDaemon) finalDrain(signalled context.Context) error {
 			}
 		}
 		cancel()
-	}()
+	})
 	err := d.cache.DrainLast(ctx)
 	if errors.Is(err, context.Canceled) {
 		if left := control.Undelivered(d.cache.Status()); len(left) > 0 {
@@ -55,6 +60,24 @@ func (d *mountDaemon) finalDrain(signalled context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// endHandles ends the handles of the mount as soon as the kernel has it no more. That is now, unless
+// a signal has undone it while programs use it; then work has the goroutine that waits for that.
+func (d *mountDaemon) endHandles(ctx context.Context, work *sync.WaitGroup) {
+	select {
+	case <-d.gone:
+		d.cache.EndHandles()
+		return
+	default:
+	}
+	work.Go(func() {
+		select {
+		case <-d.gone:
+			d.cache.EndHandles()
+		case <-ctx.Done():
+		}
+	})
 }
 
 // release releases all that start has taken. last is called before the

@@ -69,6 +69,8 @@ func (f *fakeOwing) Drain(ctx context.Context) error {
 	}
 }
 
+func (f *fakeOwing) EndHandles() {}
+
 func (f *fakeOwing) DrainLast(ctx context.Context) error { return f.Drain(ctx) }
 
 func (f *fakeOwing) Close() error {
