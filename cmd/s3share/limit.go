@@ -22,7 +22,8 @@ func newLimit() *cobra.Command {
 direction, 5M/20M for up and down, none for no limit. The limit takes effect at once,
 and lasts until the mount ends, or until the limits in the config file are changed and
 reread; default goes back to the settings. Without a rate, show the limits.
-Without an exchange, do this for all mounts of this user.
+Without an exchange, do this for all mounts of this user, and print a line for each,
+which begins with its directory.
 ` + exitCodes,
 		Example: `  s3share limit 5M/20M team
   s3share limit none/2M

@@ -24,7 +24,7 @@ func newPause() *cobra.Command {
 renames. You can still read, and what you write waits on this machine. Parts of large
 files that are in flight are still sent. The pause lasts until s3share resume, even if
 the exchange is unmounted and mounted again. Without an argument, do this for all
-mounts of this user.
+mounts of this user, and print a line for each, which begins with its directory.
 ` + exitCodes,
 		Example: `  s3share pause team
   s3share resume`,
@@ -41,7 +41,8 @@ func newResume() *cobra.Command {
 		Short: "Continue to deliver what has waited since pause",
 		Long: `End a pause, and deliver what has waited. If pause-on-metered is set and the
 connection is metered, deliver on this connection all the same. Without an argument,
-do this for all mounts of this user.
+do this for all mounts of this user, and print a line for each, which begins with its
+directory.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -39,7 +40,8 @@ func pausedDaemon(t *testing.T, dir string, fails bool, asked *atomic.Int64) con
 }
 
 // TestPauseAndLimitReachEveryMount has one mount of several without a daemon, and one whose daemon
-// does not answer. The others are reached all the same; those two are named, and the exit code is 1.
+// does not answer. The others are reached all the same, and a line for each names its directory. Those
+// two are named as well, and the exit code is 1.
 func TestPauseAndLimitReachEveryMount(t *testing.T) {
 	for name, do := range map[string]func(out io.Writer, places []control.Target) error{
 		"pause": func(out io.Writer, places []control.Target) error {
@@ -74,6 +76,11 @@ func TestPauseAndLimitReachEveryMount(t *testing.T) {
 				}
 				if code := hint.PrintError(&errs, do(&out, c.places)); code != want {
 					t.Errorf("of %d mounts the exit code is %d, want %d\n%s", len(c.places), code, want, &errs)
+				}
+				for _, p := range c.places {
+					if name := p.State.Dir; !slices.Contains(c.named, filepath.Base(name)) && strings.Count("\n"+out.String(), "\n"+name+": ") != 1 {
+						t.Errorf("no line, or more than one, begins with %s:\n%s", name, &out)
+					}
 				}
 				for _, mount := range c.named {
 					if !strings.Contains(errs.String(), "cannot "+name+" "+filepath.Join(dir, mount)+": ") {
