@@ -3,8 +3,10 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,5 +166,74 @@ func TestDeliveredDirectoryIsNotMovedToATrash(t *testing.T) {
 			}
 			r.wantShown("Delivery/d", "1")
 		})
+	}
+}
+
+// TestRenameOverALostAnswer renames a file over one that S3 has, without an answer to the request:
+// what S3 holds there is replaced, and is not taken for a content of the renamed file.
+func TestRenameOverALostAnswer(t *testing.T) {
+	const path = "Delivery/f"
+	for name, change := range map[string]func(*rig) *Handle{
+		"delivered": func(*rig) *Handle { return nil },
+		"open":      func(r *rig) *Handle { return r.open(path, OpenMode{Write: true}) },
+		"of a new time": func(r *rig) *Handle {
+			if err := r.SetMtime(r.Context(), path, touchedTime); err != nil {
+				r.Fatal(err)
+			}
+			return nil
+		},
+		"changed": func(r *rig) *Handle { r.edit(path, "content"[:1]); return nil },
+		"written": func(r *rig) *Handle {
+			h := r.open(path, OpenMode{Write: true, Truncate: true})
+			r.writeAt(h, "content", 0)
+			return h
+		},
+	} {
+		for _, kill := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, killed %t", name, kill), func(t *testing.T) {
+				var lose atomic.Bool
+				lossy := func(b buckettest.S3) buckettest.S3 {
+					return buckettest.Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
+						if lose.Load() && key == "Delivery/g" && (op == buckettest.Put || op == buckettest.Copy) {
+							return buckettest.LoseAnswer(ctx, op, key, send)
+						}
+						return send()
+					})
+				}
+				synctest.Test(t, func(t *testing.T) {
+					b, dir := buckettest.New(), t.TempDir()
+					begin := func() *rig {
+						c, err := New(lossy(b), Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
+						if err != nil {
+							t.Fatal(err)
+						}
+						return &rig{t, c, b}
+					}
+					r := begin()
+					defer func() { r.Close() }()
+					b.Store(path, []byte("content"), nil)
+					lose.Store(true)
+					r.create("Delivery/g", "another").Release()
+					time.Sleep(time.Second)
+					if _, there := b.Data("Delivery/g"); !there {
+						t.Fatal("S3 has got no request for g")
+					}
+					h := change(r)
+					lose.Store(name == "open" || name == "of a new time")
+					r.rename(path, "Delivery/g")
+					if h != nil {
+						h.Release()
+					}
+					if kill {
+						r.Close()
+						r = begin()
+					}
+					time.Sleep(time.Second)
+					lose.Store(false)
+					r.drain()
+					r.wantBucket(map[string]string{"Delivery/g": "content"})
+				})
+			})
+		}
 	}
 }

@@ -52,15 +52,17 @@ func (as *ambiguousCommits) drop(key string) (dropped ambiguousCommits) {
 	return dropped
 }
 
-// inherited returns the commits for an item that takes over their key. They are of another
-// content.
+// inherited returns the commits for an item that takes over their key.
 func (as ambiguousCommits) inherited() ambiguousCommits {
 	as = slices.Clone(as)
 	for i := range as {
-		as[i].Seq = 0
+		as[i].Seq, as[i].Inherited = 0, true
 	}
 	return as
 }
+
+// isContentOf reports whether the commit l was of the content of seq of its item.
+func isContentOf(l journal.Ambiguous, seq uint64) bool { return !l.Inherited && l.Seq == seq }
 
 // at reports whether a commit is at this key.
 func (as ambiguousCommits) at(key string) bool {
@@ -89,21 +91,21 @@ func (as ambiguousCommits) mayHaveMade(obj s3backend.Object) bool {
 // sent reports whether the content of seq was sent to a key.
 func (as ambiguousCommits) sent(key string, seq uint64) bool {
 	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool {
-		return l.Key == key && l.Seq == seq
+		return l.Key == key && isContentOf(l, seq)
 	})
 }
 
 // lackETag reports whether a commit of the content of seq has no ETag.
 func (as ambiguousCommits) lackETag(seq uint64) bool {
 	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool {
-		return l.Seq == seq && l.ETag == ""
+		return isContentOf(l, seq) && l.ETag == ""
 	})
 }
 
 // setETag sets the ETag of the commits of the content of seq that have none.
 func (as ambiguousCommits) setETag(seq uint64, etag string) {
 	for i, l := range as {
-		if l.Seq == seq && l.ETag == "" {
+		if isContentOf(l, seq) && l.ETag == "" {
 			as[i].ETag = etag
 		}
 	}

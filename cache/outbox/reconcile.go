@@ -16,14 +16,16 @@ func (a *commitAttempt) reconcile(ctx context.Context,
 	if errors.Is(refused, errBaseGone) {
 		// We may have replaced it, by a commit whose reply was lost.
 		if cur, err := a.it.o.current(ctx, a.key); err == nil {
-			switch same, earlier := a.match(cur); {
-			case same:
+			switch a.match(cur) {
+			case sameContent:
 				return cur, true, nil
 			case earlier:
 				a.replaceOwn(cur)
 				return obj, false, nil
-			case a.overtakenBy(cur):
-				return cur, true, errOvertaken
+			case notOurs:
+				if a.overtakenBy(cur) {
+					return cur, true, errOvertaken
+				}
 			}
 		}
 	}
@@ -67,7 +69,7 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	if took, err := a.takeOver(ctx, cur); took || err != nil {
 		return obj, false, err
 	}
-	same, earlier := a.match(cur)
+	whose := a.match(cur)
 	switch {
 	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more, or what it
@@ -77,10 +79,14 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	case cur.ETag == "":
 		a.replaceNext(s3backend.Object{})
 		return obj, false, nil
-	case same:
+	case whose == sameContent:
 		return cur, true, nil
-	case earlier:
+	case whose == earlier:
 		a.replaceOwn(cur)
+		return obj, false, nil
+	case whose == inherited:
+		cur.Key = a.key
+		a.replaceNext(cur)
 		return obj, false, nil
 	}
 	// It may be an obsolete version of ours that was removed since S3 was asked.

@@ -57,7 +57,7 @@ func (a *commitAttempt) replaceCopy(cur s3backend.Object) {
 	a.it.over, a.it.copies = cur, nil
 }
 
-// replaceNext makes the next attempt replace the version over.
+// replaceNext makes the next attempt replace the version over, of which nothing is in the item.
 func (a *commitAttempt) replaceNext(over s3backend.Object) {
 	a.it.mu.Lock()
 	defer a.it.mu.Unlock()
@@ -72,39 +72,55 @@ func (a *commitAttempt) replaceOwn(cur s3backend.Object) {
 	a.it.o.abort(up)
 }
 
-// match reports whether S3 holds what a commit of ours made, this one or an ambiguous one: same if
-// it is the content of this attempt, earlier if the file was changed since, so that the next
-// attempt replaces it.
-func (a *commitAttempt) match(cur s3backend.Object) (same, earlier bool) {
+// ownership is whose a version is that S3 holds at the key of a commit.
+type ownership string
+
+const (
+	notOurs     ownership = ""           // the other party's, or nothing
+	sameContent ownership = "this"       // the content of this attempt
+	earlier     ownership = "earlier"    // an earlier content of the item
+	inherited   ownership = "of another" // of another item, whose key this one has taken
+)
+
+// match returns whether S3 holds what a commit of ours made, this one or an ambiguous one.
+func (a *commitAttempt) match(cur s3backend.Object) ownership {
 	it := a.it
 	if cur.ETag == "" {
-		return false, false
+		return notOurs
 	}
 	if cur.Header == nil {
 		it.recordETags()
 	}
+	same, before, others := false, false, false
 	it.mu.Lock()
 	for _, l := range it.ambiguous {
-		if l.Seq == a.seq && commitIDOf(a.header) == "" {
+		if isContentOf(l, a.seq) && commitIDOf(a.header) == "" {
 			l.Commit = "" // the metadata has no room for it
 		}
 		if l.Key == it.key && isResultOf(l, cur) {
-			same = same || l.Seq == a.seq
+			now := isContentOf(l, a.seq)
+			same = same || now
 			// If the size differs, the other party has changed it since.
-			earlier = earlier || l.Seq != a.seq && l.Size == cur.Size
+			before = before || !now && !l.Inherited && l.Size == cur.Size
+			others = others || l.Inherited && l.Size == cur.Size
 		}
 	}
 	id := commitIDOf(cur.Header)
 	// A request may be repeated on its way, so that only the refusal comes back.
 	same = same || id != "" && (id == commitIDOf(a.header) || id == commitIDOf(it.up.Header()))
 	it.mu.Unlock()
-	if earlier {
-		return false, true // if in doubt, the content is sent again
+	switch { // if in doubt, the content is sent again
+	case others:
+		return inherited
+	case before:
+		return earlier
+	case !same:
+		return notOurs
 	}
-	if same && cur.ETag != it.contentETag() {
+	if cur.ETag != it.contentETag() {
 		// It is encrypted, or somebody has changed it and kept our commit ID. Its content is
 		// read from S3 again.
 		it.mayDiffer.Store(true)
 	}
-	return same, false
+	return sameContent
 }

@@ -165,6 +165,10 @@ type Ambiguous struct {
 	ETag   string `json:"etag,omitempty"`   // "" if it is not known
 	Mtime  string `json:"mtime,omitempty"`  // written by earlier versions, which had no IDs
 
+	// Inherited is set if it was of another file, whose key this one has taken: of its content
+	// nothing is known.
+	Inherited bool `json:"inherited,omitempty"`
+
 	// Seq is the stage's change count when it was sent; 0 if that is not known any more. It is
 	// not journaled.
 	Seq uint64 `json:"-"`
