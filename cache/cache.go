@@ -171,7 +171,9 @@ func (c *Cache) recover() error {
 		}
 		f := c.newFileLocked(it.Key())
 		f.obj, f.item = it.Over(), it
-		c.keepMode(it, it.Base())
+		if base := it.Base(); base.Key == it.Key() || !c.out.Private(it.Key()) {
+			c.keepMode(it, base)
+		} // else S3 may have base still, as a file of its own: its mode is in the journal
 		c.files.put(f)
 		c.pending[it] = f
 	}

@@ -67,3 +67,48 @@ func TestNewFileKeepsItsModeAfterAKill(t *testing.T) {
 		}
 	}
 }
+
+// TestModeUnderAPrivateNameAfterAKill renames a file to a private name, where S3 does not let the
+// original be removed: it is shown again, and its mode is set. The mode under the private name is
+// what it was, also for the next process.
+func TestModeUnderAPrivateNameAfterAKill(t *testing.T) {
+	for _, before := range []bool{false, true} { // a mode was set before the rename
+		t.Run(fmt.Sprint(before), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, dir := buckettest.New(), t.TempDir()
+				begin := func() *rig {
+					c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return &rig{t, c, b}
+				}
+				b.Store("Delivery/f", []byte("content"), nil)
+				r := begin()
+				a, err := r.Stat(r.Context(), "Delivery/f")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if before {
+					r.setMode(a.Key, a.ETag, 0o600)
+				}
+				r.rename("Delivery/f", "Delivery/.f.swp")
+				want, err := r.Stat(r.Context(), "Delivery/.f.swp")
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.setMode(a.Key, a.ETag, 0o755) // as of a file that is shown again
+				r.Close()
+				r = begin()
+				defer r.Close()
+				got, err := r.Stat(r.Context(), "Delivery/.f.swp")
+				if err != nil || got.HasMode != want.HasMode || got.Mode != want.Mode {
+					t.Errorf("mode %o, %t, %v, want %o, %t", got.Mode, got.HasMode, err, want.Mode, want.HasMode)
+				}
+				if want.HasMode != before || before && want.Mode != 0o600 {
+					t.Errorf("after the rename the mode is %o, %t", want.Mode, want.HasMode)
+				}
+			})
+		})
+	}
+}

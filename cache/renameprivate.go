@@ -26,6 +26,9 @@ func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst
 		if err = it.KeepPrivate(ctx, old); err == nil {
 			err = it.SetMtime(src.Mtime)
 		}
+		if err == nil && src.HasMode {
+			err = it.SetMode(src.Mode)
+		}
 		if err != nil {
 			f.dropItem(it)
 		}
