@@ -88,7 +88,7 @@ func (k *nameKills) addLocked(kill nameKill) {
 func (k *nameKills) set(done int, op string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.on, k.done, k.doing = op != "put", done, op != ""
+	k.on, k.done, k.doing = !slices.Contains([]string{"put", "append", "cut"}, op), done, op != ""
 }
 
 // readTree reads all files below dir.
@@ -150,7 +150,7 @@ func killedBetweenSteps(t *testing.T, files, steps string, start nameStart, weat
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := namesRig{&rig{t, c, b}}
+	r := &namesRig{rig: &rig{t, c, b}}
 	trees := []nameTree{start.begin(r, files)}
 	for i, s := range nameSteps(steps) {
 		k.set(i, s.op)
@@ -199,7 +199,7 @@ func (kill nameKill) check(t *testing.T, steps string, trees []nameTree) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	r := namesRig{&rig{t, c, kill.bucket}}
+	r := &namesRig{rig: &rig{t, c, kill.bucket}}
 	where := fmt.Sprintf("killed at %q, %d steps done, in the next: %v", kill.at, kill.done, kill.doing)
 	is := func(when string) (tree nameTree) {
 		got, err := r.view()

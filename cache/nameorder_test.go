@@ -42,6 +42,18 @@ var nameOrders = []struct{ files, steps string }{
 	{"f", "chmod f; touch f"},
 	{"f", "put f; touch f; chmod f"},
 	{"f g", "touch f; mv f g; chmod g"},
+	{"f g", "chmod f; mv f g; touch g; mv g f"},
+	{"d/1 d/2", "chmod d/1; mv d/ e/; touch e/1; mv e/1 e/2"},
+	{"f g", "hold f; touch f; mv f g; chmod g; free"},
+	{"f", "put f; hold f; chmod f; mv f g; mv g f; touch f; free"},
+	{"f", "append f; mv f g; append g"},
+	{"f g", "append f; mv f g; put f"},
+	{"f", "append f; mv f f~; put f"},
+	{"f", "append f; touch f; mv f g; mv g f"},
+	{"f", "cut f; append f; mv f g"},
+	{"f", "append f; rm f; put f"},
+	{"f", "mv f g; append g; mv g f"},
+	{"d/1", "append d/1; mv d/ e/; append e/1"},
 }
 
 // What touch and chmod set, and how a nameTree says that a file has it.
@@ -49,6 +61,7 @@ const (
 	touchedMode = 0o640
 	touched     = " of its time"
 	chmodded    = " with its mode"
+	more        = " and more"
 )
 
 var touchedTime = time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC)
@@ -58,7 +71,7 @@ type nameStep struct{ op, a, b string }
 
 func nameSteps(s string) (all []nameStep) {
 	for text := range strings.SplitSeq(s, "; ") {
-		words := append(strings.Fields(text), "")
+		words := append(strings.Fields(text), "", "")
 		all = append(all, nameStep{words[0], words[1], words[2]})
 	}
 	return all
@@ -86,6 +99,10 @@ func (tree nameTree) after(s nameStep) nameTree {
 	switch s.op {
 	case "put":
 		next[s.a] = "put again"
+	case "append":
+		next[s.a] = strings.TrimSuffix(next[s.a], touched) + more
+	case "cut":
+		next[s.a] = next[s.a][:1]
 	case "touch":
 		text, has := strings.CutSuffix(next[s.a], chmodded)
 		next[s.a] = text + touched
@@ -132,13 +149,16 @@ func (tree nameTree) empty(dir string) bool {
 }
 
 // namesRig does steps on names.
-type namesRig struct{ *rig }
+type namesRig struct {
+	*rig
+	held *Handle // of a program that has a file open for writing, and does not write
+}
 
 const nameFolder = "Delivery/"
 
-func (r namesRig) path(name string) string { return strings.TrimSuffix(nameFolder+name, "/") }
+func (r *namesRig) path(name string) string { return strings.TrimSuffix(nameFolder+name, "/") }
 
-func (r namesRig) put(name, data string) error {
+func (r *namesRig) put(name, data string) error {
 	h, err := r.Open(r.Context(), r.path(name), OpenMode{Write: true, Truncate: true})
 	if errors.Is(err, s3backend.NotExist) {
 		h, err = r.Create(r.Context(), r.path(name), nil, true, OpenMode{})
@@ -153,10 +173,37 @@ func (r namesRig) put(name, data string) error {
 	return h.Flush(r.Context(), Closing{Last: true})
 }
 
-func (r namesRig) do(s nameStep) error {
+// change appends to a file, or leaves one byte of it.
+func (r *namesRig) change(name string, cut bool) error {
+	h, err := r.Open(r.Context(), r.path(name), OpenMode{Write: true})
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	if cut {
+		err = h.Truncate(r.Context(), 1)
+	} else {
+		var a Attr
+		if a, err = r.Stat(r.Context(), r.path(name)); err == nil {
+			_, err = h.WriteAt(r.Context(), []byte(more), a.Size)
+		}
+	}
+	return errors.Join(err, h.Flush(r.Context(), Closing{Last: true}))
+}
+
+func (r *namesRig) do(s nameStep) error {
 	switch s.op {
 	case "put":
 		return r.put(s.a, "put again")
+	case "hold":
+		h, err := r.Open(r.Context(), r.path(s.a), OpenMode{Write: true})
+		r.held = h
+		return err
+	case "free":
+		defer r.held.Release()
+		return r.held.Flush(r.Context(), Closing{Last: true})
+	case "append", "cut":
+		return r.change(s.a, s.op == "cut")
 	case "touch":
 		return r.SetMtime(r.Context(), r.path(s.a), touchedTime)
 	case "chmod":
@@ -175,7 +222,7 @@ func (r namesRig) do(s nameStep) error {
 }
 
 // view is what a program finds that reads everything.
-func (r namesRig) view() (nameTree, error) {
+func (r *namesRig) view() (nameTree, error) {
 	return r.walk(func(name string) (string, error) {
 		h, err := r.Open(r.Context(), r.path(name), OpenMode{})
 		if err != nil {
@@ -204,7 +251,7 @@ func (r namesRig) view() (nameTree, error) {
 
 // look lists everything. It opens nothing, since a bubble's time stands still while anybody
 // waits for a mutex, and whoever closes a file may wait for one who holds it for a request.
-func (r namesRig) look() {
+func (r *namesRig) look() {
 	// What it may find in the middle of a step is not specified.
 	_, _ = r.walk(func(name string) (string, error) {
 		_, err := r.Stat(r.Context(), r.path(name))
@@ -213,7 +260,7 @@ func (r namesRig) look() {
 }
 
 // walk goes through all directories, and has each file read.
-func (r namesRig) walk(read func(name string) (string, error)) (nameTree, error) {
+func (r *namesRig) walk(read func(name string) (string, error)) (nameTree, error) {
 	tree := nameTree{}
 	var walk func(dir string) error
 	walk = func(dir string) error {
@@ -290,7 +337,7 @@ var nameStarts = []nameStart{
 }
 
 // begin makes the files.
-func (s nameStart) begin(r namesRig, files string) nameTree {
+func (s nameStart) begin(r *namesRig, files string) nameTree {
 	r.Helper()
 	tree := nameTree{}
 	for i, name := range strings.Fields(files) {
@@ -433,7 +480,7 @@ func orderOfSteps(t *testing.T, files, steps string, start nameStart, weather na
 		t.Fatal(err)
 	}
 	defer c.Close()
-	r := namesRig{&rig{t, c, b}}
+	r := &namesRig{rig: &rig{t, c, b}}
 	tree := start.begin(r, files)
 	ctx, stop := context.WithCancel(t.Context())
 	var listing sync.WaitGroup

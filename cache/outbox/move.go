@@ -216,8 +216,9 @@ func (m *moveOperation) replacesNothing(ctx context.Context, i int, refused erro
 	return err == nil && there.ETag == ""
 }
 
-// finish queues the removal of the originals that have moved, and ends the journal.
+// finish ends the journal, and queues the removal of the originals that have moved.
 func (m *moveOperation) finish(left *StayedError) {
+	var moved []string
 	for i, mv := range m.moves {
 		if m.stayed[i] != nil {
 			continue
@@ -229,7 +230,8 @@ func (m *moveOperation) finish(left *StayedError) {
 		m.o.notRemoved.drop(mv.From.Key)
 		m.o.notRemoved.drop(mv.To)
 		m.o.clearAmbiguousAt(mv.To)
-		m.o.removeVersion(mv.From)
+		m.o.removals.add(&removal{obj: mv.From, conditional: true, neededBy: m})
+		moved = append(moved, mv.From.Key)
 		m.names.cancel(mv.To)
 	}
 	if m.dir != nil {
@@ -241,6 +243,7 @@ func (m *moveOperation) finish(left *StayedError) {
 	}
 	failpoint("move done")
 	m.o.endMove(m.log)
+	m.o.removals.notNeeded(m, moved)
 }
 
 // takeBack removes the copies of a move that failed. One that replaced something that

@@ -57,7 +57,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 				if o.Admission.awaitUnsuspended(o.ctx) != nil {
 					return // the next process goes on
 				}
-				err := do(m)
+				err := do(m, rec)
 				if err == nil {
 					break
 				}
@@ -80,6 +80,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 		if rec.dir == nil || !rec.failed {
 			o.endMove(log)
 		}
+		o.removals.notNeeded(rec, rec.originals())
 		o.wake()
 	})
 	return rec, nil
@@ -130,17 +131,37 @@ func (it *Item) supersede(there s3backend.Object) {
 	it.finish(there)
 }
 
+// originals returns the keys of what is renamed.
+func (rec *recoveredRename) originals() (keys []string) {
+	for _, m := range rec.moves {
+		keys = append(keys, m.From.Key)
+	}
+	return keys
+}
+
+// keepOriginals puts off the removals of what is renamed: what is known of an original is noted for
+// its copy, and forgotten with its removal.
+func (o *Outbox) keepOriginals(rec *recoveredRename) {
+	o.removals.mu.Lock()
+	defer o.removals.mu.Unlock()
+	for _, m := range rec.moves {
+		if t := o.removals.pending[m.From.Key]; t != nil && t.obj.ETag == m.From.ETag {
+			t.neededBy = rec
+		}
+	}
+}
+
 // redo completes the move of one object, wherever it stopped.
-func (o *Outbox) redo(m *recoveredMove) error {
-	err := o.redoOnce(m)
+func (o *Outbox) redo(m *recoveredMove, of *recoveredRename) error {
+	err := o.redoOnce(m, of)
 	if isKind(err, s3backend.Stale) {
 		// The earlier process's copy may have been on its way, and have come since.
-		err = o.redoOnce(m)
+		err = o.redoOnce(m, of)
 	}
 	return err
 }
 
-func (o *Outbox) redoOnce(m *recoveredMove) error {
+func (o *Outbox) redoOnce(m *recoveredMove, of *recoveredRename) error {
 	there, err := o.current(o.ctx, m.To)
 	if err != nil {
 		return err
@@ -174,12 +195,12 @@ func (o *Outbox) redoOnce(m *recoveredMove) error {
 	}
 	there.Key, there.Size = m.To, m.From.Size
 	o.events.Moved(m.From.Object(), there)
-	o.removeVersion(m.From.Object())
+	o.removals.add(&removal{obj: m.From.Object(), conditional: true, neededBy: of})
 	return nil
 }
 
 // undo undoes the move of one object that had failed.
-func (o *Outbox) undo(m *recoveredMove) error {
+func (o *Outbox) undo(m *recoveredMove, _ *recoveredRename) error {
 	now, err := o.current(o.ctx, m.From.Key)
 	if err != nil || now.ETag != m.From.ETag {
 		return err // the copy may be all that is left

@@ -24,7 +24,7 @@ type removal struct {
 	// The fields below are guarded by removals.mu.
 	held       bool          // a program still has the file open
 	obsoleteOf *Item         // it is deleted once this item is delivered, whose journal names it
-	neededBy   *Item         // it is journaled, and deleted once the journal of this item has ended
+	neededBy   any           // an *Item or a rename: it is deleted once the journal of that has ended
 	claims     int           // of moves that are about to take its name
 	inFlight   chan struct{} // closed when the request under way has ended; nil for none
 	before     chan struct{} // that of an older removal of the key, which comes first
@@ -195,12 +195,12 @@ func (r *removals) queueLocked(t *removal) {
 	r.startBatchLocked()
 }
 
-// notNeeded queues those of the removals of these keys that have waited for the item.
-func (r *removals) notNeeded(it *Item, keys []string) {
+// notNeeded queues those of the removals of these keys that have waited for the end of a journal.
+func (r *removals) notNeeded(by any, keys []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, key := range keys {
-		if t := r.pending[key]; t != nil && t.neededBy == it {
+		if t := r.pending[key]; t != nil && t.neededBy == by {
 			t.neededBy = nil
 			r.queueLocked(t)
 		}

@@ -181,6 +181,7 @@ func (o *Outbox) cancelSuperseded(items []*Item, moves []*recoveredRename) {
 		for _, m := range rec.moves {
 			taken[m.To] = nil
 		}
+		o.keepOriginals(rec)
 	}
 	for _, it := range items {
 		taken[it.key] = it
