@@ -295,6 +295,9 @@ func TestSendRefuses(t *testing.T) {
 				if strings.Contains(key, "conflict") {
 					t.Errorf("%s went beside", key)
 				}
+				if strings.Contains(key, "\x1b") {
+					t.Errorf("%q was sent, which no manifest can have", key)
+				}
 			}
 		})
 	}

@@ -72,7 +72,7 @@ func (s Sending) Send(ctx context.Context, sources []transfer.Source) (Sent, err
 	defer cancel(nil)
 	cfg := s.Transfer
 	cfg.Digest, cfg.NoConflicts, cfg.Exclude = true, true, s.Exclude
-	cfg.PresentOnly = before != nil
+	cfg.Refuse, cfg.PresentOnly = s.refuse, before != nil
 	m := &Manifest{Version: formatVersion, Name: s.Name, Sender: s.Sender, Note: s.Note}
 	cfg.Tell = func(r transfer.Result) {
 		if f, ok := s.file(&r); ok {
@@ -104,6 +104,11 @@ func (s Sending) Send(ctx context.Context, sources []transfer.Source) (Sent, err
 		return sent, err
 	}
 	return sent, s.announce(ctx, &sent)
+}
+
+// refuse returns an error for a file that no manifest can have.
+func (s Sending) refuse(key string) error {
+	return CheckPath(s.From, strings.TrimPrefix(key, s.From+"/"))
 }
 
 // before returns the delivery that has the name, nil if there is none.

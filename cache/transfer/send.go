@@ -22,6 +22,11 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 		res.Outcome, res.Err = Failed, err
 		return res
 	}
+	if p.Refuse != nil {
+		if err := p.Refuse(f.key); err != nil {
+			return failed(err)
+		}
+	}
 	src, err := openSource(f)
 	if err != nil {
 		return failed(err)

@@ -57,6 +57,9 @@ type Config struct {
 	// Exclude is asked of each key, and of each directory's with a slash at its end. What it
 	// returns an error for is skipped. It may be nil.
 	Exclude func(key string) error
+	// Refuse is asked of the key of each file. One for which it returns an error fails with that,
+	// and is not sent. It may be nil.
+	Refuse func(key string) error
 }
 
 // Outcome is what became of a file.
