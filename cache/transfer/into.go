@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -154,6 +155,7 @@ type partial struct {
 
 	// mu guards the fields below.
 	mu      sync.Mutex
+	failed  error // of the first write that the disk refused
 	written extent.Set
 	saved   int64 // bytes of written when the notes were written last
 	saving  bool
@@ -227,7 +229,9 @@ func (p *partial) download(ctx context.Context, from s3backend.Requests) error {
 		err := s3backend.Download(ctx, from, p.obj, gap.Off, gap.End-gap.Off, p)
 		if err != nil {
 			p.save()
-			return err
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return cmp.Or(p.failed, err) // S3 is not to blame for the disk
 		}
 	}
 	return nil
@@ -238,6 +242,11 @@ func (p *partial) WriteAt(b []byte, off int64) (int, error) {
 	n, err := p.file.WriteAt(b, off)
 	if n > 0 {
 		p.moved(int64(n))
+	}
+	if err != nil {
+		p.mu.Lock()
+		p.failed = cmp.Or(p.failed, plain(err))
+		p.mu.Unlock()
 	}
 	if p.notes == nil || n == 0 {
 		return n, err

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
@@ -721,6 +722,21 @@ func TestGetTrustsNoTemporaryFile(t *testing.T) {
 		}
 		r.wantFile("f", data)
 		r.wantFile("target", []byte("precious"))
+	}
+}
+
+// TestGetOntoAFullDisk: what the disk refuses is not called a failure of S3.
+func TestGetOntoAFullDisk(t *testing.T) {
+	r := newRig(t)
+	obj := r.b.Store("Submissions/f", content(100), nil)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	p := &partial{obj: obj, file: full, moved: func(int64) {}}
+	if err := p.download(t.Context(), r.b); err != unix.ENOSPC {
+		t.Errorf("download = %v, want %v alone", err, unix.ENOSPC)
 	}
 }
 
