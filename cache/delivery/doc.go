@@ -95,7 +95,7 @@ func CheckNote(note string) error {
 type nameError struct{ name, reason string }
 
 func (e *nameError) Error() string {
-	return fmt.Sprintf("%q cannot be the name of a delivery: %s", e.name, e.reason)
+	return fmt.Sprintf("%q cannot be the name of a delivery: %s", clip(e.name), e.reason)
 }
 
 // CheckPath returns an error if a file of a delivery cannot have this path, which is its key

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,7 +101,11 @@ func Parse(data []byte, folder, name string) (*Manifest, error) {
 	if err := decode(data, &m); err != nil {
 		return nil, invalid("%s", err)
 	}
-	if m.Version != formatVersion {
+	switch m.Version {
+	case formatVersion:
+	case 0:
+		return nil, invalid("it has no version")
+	default:
 		return nil, invalid("it is of the version %d, and this s3share knows the version %d", m.Version, formatVersion)
 	}
 	m.Manifest.Files = m.Files
@@ -118,7 +123,32 @@ func decode(data []byte, into any) error {
 	if !utf8.Valid(data) {
 		return reason("it is not UTF-8")
 	}
-	return json.Unmarshal(data, into)
+	err := json.Unmarshal(data, into)
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	var clock *time.ParseError
+	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		return reason("it is no JSON object")
+	case errors.As(err, &kind):
+		return reason(fmt.Sprintf("its %s is a %s", kind.Field[strings.LastIndexByte(kind.Field, '.')+1:], kind.Value))
+	case errors.As(err, &syntax):
+		return reason("it is no JSON: " + err.Error())
+	case errors.As(err, &clock):
+		return reason("its time is not as in RFC 3339")
+	}
+	return err
+}
+
+// maxQuoted is how many bytes of a text of the other party an error repeats.
+const maxQuoted = 200
+
+// clip is such a text as an error has it.
+func clip(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxQuoted], "") + "..."
 }
 
 // fileList is read one by one, so that a short text cannot make a long list of empty ones.
@@ -149,7 +179,7 @@ func (m *Manifest) check(folder, name string) error {
 		return invalid("%s", err)
 	}
 	if m.Name != name {
-		return invalid("it is of the delivery %q", m.Name)
+		return invalid("it is of the delivery %q", clip(m.Name))
 	}
 	if !isLine(m.Sender) || CheckNote(m.Note) != nil {
 		return invalid("its sender or its note is too long, or has control characters")
@@ -165,10 +195,10 @@ func (m *Manifest) check(folder, name string) error {
 	for i := range m.Files {
 		f := &m.Files[i]
 		if err := f.check(folder); err != nil {
-			return invalid("%q: %s", f.Path, err)
+			return invalid("%q: %s", clip(f.Path), err)
 		}
 		if taken[f.Path] {
-			return invalid("%q is in it twice", f.Path)
+			return invalid("%q is in it twice", clip(f.Path))
 		}
 		taken[f.Path] = true
 		if total += f.Size; total > maxBytes {
@@ -178,7 +208,7 @@ func (m *Manifest) check(folder, name string) error {
 	for path := range taken { // no directory can have the name of a file
 		for i, c := range path {
 			if c == '/' && taken[path[:i]] {
-				return invalid("%q is a file in it, and a directory too", path[:i])
+				return invalid("%q is a file in it, and a directory too", clip(path[:i]))
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func ParseReceipt(data []byte, name string) (Receipt, error) {
 	case r.Version != formatVersion:
 		reason = fmt.Sprintf("it is of the version %d", r.Version)
 	case r.Name != name:
-		reason = fmt.Sprintf("it is for the delivery %q", r.Name)
+		reason = fmt.Sprintf("it is for the delivery %q", clip(r.Name))
 	case !isSHA256(r.ManifestSHA256), !isLine(r.Receiver), r.Verified.IsZero(), r.Files < 0, r.Bytes < 0:
 		reason = "a field of it is missing or wrong"
 	default:

@@ -30,6 +30,13 @@ var (
 	ErrBytes    = errors.New("its bytes are not those that were sent: they have another SHA-256")
 )
 
+// OfSender reports whether the bucket has another file than was sent, which the sender alone can
+// mend. Other problems are of the way to the file, or of the local disk.
+func (p Problem) OfSender() bool {
+	var size *sizeError
+	return errors.Is(p.Err, ErrMissing) || errors.Is(p.Err, ErrReplaced) || errors.Is(p.Err, ErrBytes) || errors.As(p.Err, &size)
+}
+
 // sizeError is the error for an object whose size is not that of the manifest.
 type sizeError struct{ is, want int64 }
 
@@ -46,7 +53,7 @@ const verifiers = 16
 // condition that the ETag still is the manifest's. The error is one that is of no file in
 // particular.
 func Verify(ctx context.Context, b transfer.Bucket, r Route, m *Manifest, meter *transfer.Meter) ([]Problem, error) {
-	problems, err := lookUp(ctx, b, r, m)
+	_, problems, err := lookUp(ctx, b, r, m)
 	if err != nil || len(problems) > 0 {
 		return problems, err
 	}
@@ -90,15 +97,15 @@ func isOfAll(err error) bool {
 	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
 
-// lookUp compares the files of a manifest with a listing.
-func lookUp(ctx context.Context, b transfer.Bucket, r Route, m *Manifest) (problems []Problem, err error) {
+// lookUp compares the files of a manifest with a listing. found has what that shows, by the keys.
+func lookUp(ctx context.Context, b transfer.Bucket, r Route, m *Manifest) (found map[string]s3backend.Object, problems []Problem, err error) {
 	keys := make([]string, len(m.Files))
 	for i, f := range m.Files {
 		keys[i] = r.From + "/" + f.Path
 	}
 	found, unknown, err := transfer.Current(ctx, b, keys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i, f := range m.Files {
 		obj, ok := found[keys[i]]
@@ -117,7 +124,7 @@ func lookUp(ctx context.Context, b transfer.Bucket, r Route, m *Manifest) (probl
 		problems = append(problems, Problem{f.Path, err})
 	}
 	sortProblems(problems)
-	return problems, nil
+	return found, problems, nil
 }
 
 // verifyFile reads a file and compares its checksum.
@@ -180,7 +187,7 @@ func (w countingWriter) Write(p []byte) (int, error) {
 // Fetch is [Verify] that keeps what it reads: each file is fetched into a directory, and gets
 // its name there once its bytes are verified. cfg.Tell is called for each.
 func Fetch(ctx context.Context, cfg transfer.Config, r Route, m *Manifest, dir string) ([]Problem, transfer.Total, error) {
-	problems, err := lookUp(ctx, cfg.Bucket, r, m)
+	found, problems, err := lookUp(ctx, cfg.Bucket, r, m)
 	if err != nil || len(problems) > 0 {
 		return problems, transfer.Total{}, err
 	}
@@ -188,6 +195,7 @@ func Fetch(ctx context.Context, cfg transfer.Config, r Route, m *Manifest, dir s
 	wanted := make([]transfer.Wanted, len(m.Files))
 	for i, f := range m.Files {
 		obj := r.Object(f)
+		obj.Modified = found[obj.Key].Modified // zero if it may not be listed
 		paths[obj.Key] = f.Path
 		wanted[i] = transfer.Wanted{Object: obj, Path: f.Path, Check: func(ctx context.Context, file io.ReaderAt, size int64) error {
 			h := sha256.New()

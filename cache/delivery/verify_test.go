@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/s3backend"
@@ -68,7 +69,10 @@ func TestVerifyNamesWhatDiffers(t *testing.T) {
 					t.Errorf("%s says %v, want %v%s", how, problems[0].Err, tt.want, tt.text)
 				}
 			}
-			_, err = os.Stat(filepath.Join(into, wrong))
+			st, err := os.Stat(filepath.Join(into, wrong))
+			if at := r.b.Object(key(2)).Modified; err == nil && !st.ModTime().Equal(at) {
+				t.Errorf("%s is of %s, want %s, when S3 got it", wrong, st.ModTime(), at)
+			}
 			if there := err == nil; there != (len(fetched) == 0) {
 				t.Errorf("%s in the directory: %v", wrong, there)
 			}
@@ -202,6 +206,11 @@ func TestHostileManifest(t *testing.T) {
 		"a sender of two lines": strings.Replace(manifest(file("a")), `"name"`, `"sender": "a\nb", "name"`, 1),
 		"no UTF-8":              strings.Replace(manifest(file("a")), `"a"`, "\"a\xff\"", 1),
 		"too many files":        manifest(strings.Repeat("{},", maxFiles) + "{}"),
+		"a list of numbers":     manifest("1"),
+		"a sender that is none": strings.Replace(manifest(file("a")), `"name"`, `"sender": {"a": 1}, "name"`, 1),
+		"a time that is none":   strings.Replace(manifest(file("a")), "2026-11-30T07:00:00Z", "yesterday", 1),
+		"a long path":           manifest(file("/" + strings.Repeat("ü", 1<<20))),
+		"a long name":           strings.Replace(manifest(file("a")), `"q3"`, `"`+strings.Repeat("q", 1<<20)+`"`, 1),
 		"too long":              manifest(file("a")) + strings.Repeat(" ", maxDocument),
 	} {
 		m, err := Parse([]byte(text), "Delivery", "q3")
@@ -211,6 +220,9 @@ func TestHostileManifest(t *testing.T) {
 		}
 		if err != nil && strings.Count(err.Error(), "not valid") != 1 {
 			t.Errorf("%s: %v", name, err)
+		}
+		if text := fmt.Sprint(err); strings.Contains(text, "Go ") || len(text) > 1000 || !utf8.ValidString(text) {
+			t.Errorf("%s: people are told %.1000s", name, text)
 		}
 	}
 }
