@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +15,27 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
+
+// canFetchInto returns an error if something else than a directory has a name, or none can be made
+// there.
+func canFetchInto(dir string) error {
+	const advice = "name a directory, which is made if it is not there"
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return hint.With(fmt.Errorf("%s is not a directory", dir), advice)
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", dir, hint.WithoutPath(err))
+	}
+	if parent := filepath.Dir(dir); parent != "." {
+		if _, err := os.Stat(parent); err != nil {
+			return hint.With(fmt.Errorf("%s: %w", parent, hint.WithoutPath(err)), "make it first: only the last directory of the path is made")
+		}
+	}
+	return nil
+}
 
 func newGet() *cobra.Command {
 	m := transferCmd{verb: "get", past: "fetched"}
@@ -46,8 +70,8 @@ A file that is not fetched, or goes beside another version, is a failure.`,
 				if strings.HasSuffix(args[0], "/") || !strings.Contains(key, "/") {
 					key += "/"
 				}
-				if info, err := os.Stat(args[1]); err == nil && !info.IsDir() {
-					return nil, hint.With(fmt.Errorf("%s is not a directory", args[1]), "name a directory, which is made if it is not there")
+				if err := canFetchInto(args[1]); err != nil {
+					return nil, err
 				}
 				return func(ctx context.Context, cfg transfer.Config) (transfer.Total, error) {
 					return transfer.Get(ctx, cfg, key, args[1])

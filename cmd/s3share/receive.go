@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,6 +77,14 @@ func (m *receiveCmd) run(cmd *cobra.Command, args []string) error {
 	}
 	if m.interval < time.Second {
 		return hint.Usage("", "--interval %s is too short: it is at least 1s", m.interval)
+	}
+	if cmd.Flags().Changed("to") {
+		if m.to == "" {
+			return hint.Usage("", "--to is empty: it takes the directory to fetch the files into")
+		}
+		if err := canFetchInto(m.to); err != nil {
+			return fmt.Errorf("cannot receive: %w", err)
+		}
 	}
 	s, err := m.exchangeSettings(ctx)
 	if err != nil {
@@ -320,13 +329,16 @@ func (r *receiving) refused(ctx context.Context, d *delivery.Delivery, problems 
 		return out
 	}
 	out.State = "refused"
-	out.hint = "ask the sender to send what is named anew, under another --name"
 	for _, p := range problems {
 		reason, advice := ui.ExplainFile(r.target, r.route.From+"/"+p.Path, p.Err)
 		out.Problems = append(out.Problems, problem{p.Path, reason})
-		if advice != "" {
-			out.hint = advice
+		switch {
+		case p.OfSender():
+			advice = "ask the sender to send what is named anew, under another --name"
+		case advice == "":
+			advice = "mend what is named, then run it again: what is there already is not fetched again"
 		}
+		out.hint = cmp.Or(out.hint, advice)
 	}
 	return out
 }

@@ -101,6 +101,8 @@ func (m *sendCmd) run(cmd *cobra.Command, args []string) error {
 		return hint.With(hint.ErrInterrupted, again)
 	case errors.Is(err, delivery.ErrNameTaken), errors.Is(err, delivery.ErrNameUnknown):
 		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, err), "choose another --name; s3share sent lists those that are taken")
+	case errors.Is(err, delivery.ErrIncomplete):
+		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, err), "mend what is named above, then "+again)
 	case errors.Is(err, delivery.ErrEmpty):
 		return fmt.Errorf("cannot send: %w", err)
 	case err != nil:
