@@ -32,6 +32,33 @@ const crc64NVME = 0x9a6c9329ac4bc9b5
 // is what S3 shows.
 func NewCRC64NVME() hash.Hash { return crc64.New(crc64.MakeTable(crc64NVME)) }
 
+// HeadSum returns what the key holds, without its Header, and the checksum that S3 keeps of it as
+// S3 shows it: the algorithm and base64, and the number of parts if it is one of the checksums of
+// those. It is "" if S3 keeps none. It takes s3:GetObject.
+func (c *Client) HeadSum(ctx context.Context, key string) (Object, string, error) {
+	const op = "HeadObject"
+	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return Object{}, "", wrapError(ctx, op, key, err)
+	}
+	if err := checkHead(key, out); err != nil {
+		return Object{}, "", err
+	}
+	obj := Object{Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag), Modified: val(out.LastModified), Version: val(out.VersionId)}
+	for _, s := range []struct {
+		name  string
+		value *string
+	}{
+		{"SHA256", out.ChecksumSHA256}, {"SHA1", out.ChecksumSHA1}, {"CRC64NVME", out.ChecksumCRC64NVME},
+		{"CRC32C", out.ChecksumCRC32C}, {"CRC32", out.ChecksumCRC32},
+	} {
+		if v := val(s.value); v != "" && len(v) <= maxTextBytes {
+			return obj, s.name + " " + v, nil
+		}
+	}
+	return obj, "", nil
+}
+
 // Sum asks for the checksum of the whole object that S3 keeps of this version. It takes
 // s3:GetObject. A checksum of the checksums of parts is none.
 func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {

@@ -49,3 +49,30 @@ func TestSum(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadSum returns what both parties are told of a version, with the checksum as S3 shows it.
+func TestHeadSum(t *testing.T) {
+	for want, header := range map[string]map[string]string{
+		"":                       nil,
+		"CRC64NVME rosUhgp5mIg=": {"X-Amz-Checksum-Crc64nvme": "rosUhgp5mIg=", "X-Amz-Checksum-Crc32": "y/Q5Jg=="},
+		"CRC32 y/Q5Jg==-3":       {"X-Amz-Checksum-Crc32": "y/Q5Jg==-3", "X-Amz-Checksum-Type": "COMPOSITE"},
+	} {
+		c := against(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodHead || r.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {
+				t.Errorf("asked by %s with %v", r.Method, r.Header)
+			}
+			h := w.Header()
+			h.Set("ETag", `"e"`)
+			h.Set("Content-Length", "9")
+			h.Set("X-Amz-Version-Id", "v")
+			h.Set("Last-Modified", "Mon, 30 Nov 2026 08:12:00 GMT")
+			for k, v := range header {
+				h.Set(k, v)
+			}
+		})
+		obj, sum, err := c.HeadSum(t.Context(), "k")
+		if err != nil || sum != want || obj.Key != "k" || obj.ETag != "e" || obj.Size != 9 || obj.Version != "v" || obj.Modified.Unix() != 1796026320 {
+			t.Errorf("HeadSum = %+v, %q, %v, want %q", obj, sum, err, want)
+		}
+	}
+}
