@@ -220,6 +220,7 @@ func (g *get) one(ctx context.Context, r remote) Result {
 	if err != nil {
 		res.Outcome, res.Err = Failed, plain(err)
 	}
+	res.Object = r.obj
 	return res
 }
 

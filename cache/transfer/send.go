@@ -71,6 +71,10 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 	if err != nil {
 		return failed(err)
 	}
+	res.Object, res.Ours = s.holds, res.Outcome != Present || s.ours
+	if res.Object.Key == "" {
+		res.Object.Key, res.Object.Size = s.key, res.Size
+	}
 	return res
 }
 
@@ -126,6 +130,7 @@ type sending struct {
 	complete bool              // the last one was completed
 
 	holds  s3backend.Object // what S3 holds of the file, once it does
+	ours   bool             // an earlier Put has made that
 	digest *digest          // of what was sent last, if it is asked for
 }
 
@@ -154,6 +159,7 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		if same {
 			s.p.Meter.Moved.Add(s.src.size)
 			s.holds, s.digest = now.obj, nil
+			s.ours = remembered && ours.Beside == "" && ours.ETag == now.obj.ETag
 			return Present, "", nil
 		}
 		if !remembered || ours.Beside != "" || ours.ETag != now.obj.ETag {
@@ -170,7 +176,7 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		}
 		switch {
 		case same:
-			s.holds, s.digest = s3backend.Object{ETag: ours.ETag}, nil
+			s.holds, s.digest, s.ours = s3backend.Object{ETag: ours.ETag}, nil, true
 			return Present, "", nil
 		case !remembered || ours.Beside != "":
 			return s.beside(ctx, ours)
@@ -215,6 +221,7 @@ func (s *sending) beside(ctx context.Context, before version) (Outcome, string, 
 			return 0, "", err
 		}
 		if same {
+			s.holds = s3backend.Object{Key: string(before.Beside), Size: s.src.size, ETag: before.ETag}
 			return Conflict, string(before.Beside), nil
 		}
 	}
@@ -233,6 +240,7 @@ func (s *sending) beside(ctx context.Context, before version) (Outcome, string, 
 			return 0, "", err
 		}
 		s.remember(obj, key)
+		s.holds = obj
 		return Conflict, key, nil
 	}
 }

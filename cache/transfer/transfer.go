@@ -82,7 +82,11 @@ type Result struct {
 	Size    int64
 	Beside  string // the name of a conflict copy: a key of Put, a path of Get
 	Version *Version
-	Err     error
+	// Object is the version that S3 holds of the file, as far as S3 has told of it. Its key is
+	// that of the conflict copy if Put has made one.
+	Object s3backend.Object
+	Ours   bool // Put has made the version, now or before
+	Err    error
 }
 
 // Version is the version that S3 holds of a file, with checksums of its bytes. Of what was sent,
