@@ -38,14 +38,17 @@ const (
 	Gap      Event = "gap" // entries may be missing before this one; see Entry.Reason
 )
 
+// Reason is why there is a gap.
+type Reason string
+
 // The reasons of gaps.
 const (
 	// Torn: the last line was cut short, and was taken away.
-	Torn = "torn"
+	Torn Reason = "torn"
 	// NotWritten: the ledger could not be written. Entry.Lost are the entries that are missing.
-	NotWritten = "not written"
+	NotWritten Reason = "not written"
 	// Killed: a mount was killed. What it delivered in its last instant may be missing.
-	Killed = "killed"
+	Killed Reason = "killed"
 )
 
 // Entry is a line of a ledger. A field that is not known is empty.
@@ -70,7 +73,7 @@ type Entry struct {
 	// recorded.
 	Late bool `json:"late,omitempty"`
 
-	Reason string    `json:"reason,omitempty"` // of a gap
+	Reason Reason    `json:"reason,omitempty"` // of a gap
 	Lost   int       `json:"lost,omitempty"`   // entries that are missing, 0 if that is not known
 	From   time.Time `json:"from,omitzero"`    // when the first of them happened
 

@@ -13,8 +13,8 @@ import (
 
 const (
 	// maxQueue is how many entries wait in memory, of some hundred bytes each, while the ledger
-	// cannot be written. Further ones are counted.
-	maxQueue = 10_000
+	// cannot be written. Further ones are counted. A delivery has up to 50,000 files.
+	maxQueue = 100_000
 	// The pauses between tries to write.
 	minPause = time.Second
 	maxPause = time.Minute
@@ -32,11 +32,13 @@ type Config struct {
 	// Principal returns whose credentials are used, "" if that cannot be found out. It is
 	// called once, before the first entry is appended.
 	Principal func(ctx context.Context) string
-	// Missed returns what an earlier process may not have recorded, as it was killed. With it,
-	// the recorder leaves a file beside the ledger while it runs, by which the next one finds out.
-	// One process at a time uses it.
+	// Missed, which NewRecorder calls, returns what an earlier process may not have recorded, as
+	// it was killed. With it, the recorder leaves a file beside the ledger while it runs, by which
+	// the next one finds out. One process at a time uses it.
 	Missed func() []Entry
 	Logger *slog.Logger
+
+	maxQueue int // for tests; 0 for maxQueue
 }
 
 // Recorder appends entries to a ledger in the background, in their order. Nobody waits for it.
@@ -48,7 +50,7 @@ type Recorder struct {
 	wake   chan struct{}
 	done   chan struct{}
 
-	// These are the goroutine's.
+	// These are the goroutine's, once it runs.
 	missed    []Entry // what an earlier process may not have recorded
 	principal string
 	asked     bool
@@ -66,8 +68,12 @@ func NewRecorder(l *Ledger, cfg Config) *Recorder {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.maxQueue == 0 {
+		cfg.maxQueue = maxQueue
+	}
 	r := &Recorder{ledger: l, cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.begin()
 	go r.run()
 	return r
 }
@@ -81,7 +87,7 @@ func (r *Recorder) Record(e Entry) {
 		e.Time = now()
 	}
 	r.mu.Lock()
-	if len(r.queue) < maxQueue {
+	if len(r.queue) < r.cfg.maxQueue {
 		r.queue = append(r.queue, e)
 	} else {
 		if r.lost == 0 {
@@ -130,7 +136,6 @@ func (r *Recorder) isClosed() bool {
 
 func (r *Recorder) run() {
 	defer close(r.done)
-	r.begin()
 	var (
 		pause    time.Duration    // after the last try, which failed; 0 if it did not
 		again    <-chan time.Time // then the next try is due
@@ -188,11 +193,11 @@ func (r *Recorder) putBack(entries []Entry, lost int, from time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.queue = append(entries, r.queue...)
-	if n := len(r.queue) - maxQueue; n > 0 {
-		if r.lost == 0 || r.queue[maxQueue].Time.Before(r.from) {
-			r.from = r.queue[maxQueue].Time
+	if n := len(r.queue) - r.cfg.maxQueue; n > 0 {
+		if first := r.queue[r.cfg.maxQueue].Time; r.lost == 0 || first.Before(r.from) {
+			r.from = first
 		}
-		r.queue, r.lost = r.queue[:maxQueue], r.lost+n
+		r.queue, r.lost = r.queue[:r.cfg.maxQueue], r.lost+n
 	}
 	if lost > 0 {
 		r.lost, r.from = r.lost+lost, from

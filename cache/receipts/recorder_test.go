@@ -65,8 +65,9 @@ func TestNobodyWaitsForTheLedger(t *testing.T) {
 	l := open(t, tempDir(t))
 	var room atomic.Bool
 	l.above = func(string, int64) bool { return room.Load() }
+	const maxQueue = 100
 	synctest.Test(t, func(t *testing.T) {
-		r := NewRecorder(l, Config{})
+		r := NewRecorder(l, Config{maxQueue: maxQueue})
 		for i := range maxQueue + 7 {
 			r.Record(version(fmt.Sprint(i)))
 		}
