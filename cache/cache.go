@@ -32,6 +32,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/cache/readahead"
+	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -60,7 +61,10 @@ type Config struct {
 	Annotations outbox.Annotations
 	Checker     grants.Checker         // asks what the policy grants; nil: nothing is known of it
 	Suspended   *outbox.SuspendedError // why nothing is sent from the beginning; nil if it is
-	Logger      *slog.Logger
+	// Recorded is called for each version that was delivered or received. It returns at once. It
+	// may be nil.
+	Recorded func(receipts.Entry)
+	Logger   *slog.Logger
 }
 
 // Errors of names, beside those of s3backend. They say what the caller asked for,
@@ -219,6 +223,7 @@ func (c *Cache) Confirmed(it *outbox.Item, obj s3backend.Object) {
 		c.keepTimes(it, obj, why)
 	} else {
 		c.remember(it, obj)
+		c.noteDelivered(obj)
 	}
 }
 
@@ -258,6 +263,7 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 // Committed implements outbox.Events.
 func (c *Cache) Committed(it *outbox.Item, obj s3backend.Object) {
 	c.remember(it, obj)
+	c.noteDelivered(obj)
 	c.names.Put(obj)
 }
 

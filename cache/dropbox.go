@@ -112,7 +112,7 @@ func (c *Cache) listFromLedger(in s3backend.ListInput) s3backend.Page {
 // which no listing has, and everything if listing is refused.
 func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 	mtime, mode, hasMode := it.StatOf(obj)
-	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true, Ours: true}
+	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true, Ours: true, Size: obj.Size}
 	readable := c.grants.CanListAndRead(keyname.Folder(obj.Key))
 	if it.IsFolder() {
 		if readable {
@@ -123,7 +123,7 @@ func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
 		e.Mtime, e.Touched, e.Mode, e.HasMode = dir.Mtime, dir.Touched, dir.Mode, dir.HasMode
 	}
 	if !readable {
-		e.Size, e.Sent = obj.Size, time.Now()
+		e.Sent = time.Now()
 	}
 	if err := c.sent.Put(e); err != nil {
 		c.log.Warn("what was sent, its time or its mode may not be shown after a remount", "key", obj.Key, "err", err)

@@ -262,10 +262,7 @@ func (f *File) newItemOver(base s3backend.Object, create func(s3backend.Object, 
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	f.item, f.baseReader, f.refused, f.held, f.staged = it, under, nil, true, true
-	if f.reader != nil {
-		f.reader.Close()
-		f.reader = nil
-	}
+	f.closeReaderLocked()
 	f.c.pending[it] = f
 	if !f.unnamed {
 		f.c.files.put(f)
@@ -321,10 +318,7 @@ func (f *File) close(h *Handle) {
 			f.staged = false
 			defer it.Close()
 		}
-		if f.reader != nil {
-			f.reader.Close()
-			f.reader = nil
-		}
+		f.closeReaderLocked()
 		if it == nil {
 			c.files.drop(f)
 		}

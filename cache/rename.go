@@ -366,6 +366,7 @@ func (c *Cache) noteMoved(old s3backend.Object, obj *s3backend.Object) {
 	}
 	c.names.Put(*obj)
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
+	c.noteDelivered(*obj)
 }
 
 // movedLocked has who reads a version go on with its copy. The caller holds mu.
@@ -377,7 +378,7 @@ func (c *Cache) movedLocked(old, obj s3backend.Object) {
 	c.files.move(f, obj.Key)
 	f.obj = obj
 	if f.reader != nil {
-		f.reader.Close()
+		f.closeReaderLocked()
 		f.reader = c.blocks.Open(obj)
 	}
 }

@@ -17,6 +17,7 @@ type Reader struct {
 	v      *version
 	disk   *diskcache.Entry // nil: none
 	closed bool
+	read   wholeRead // what was returned
 
 	reads     *prefetch.Handle
 	sequences map[*prefetch.Sequence]*sequence // those of reads
@@ -112,6 +113,7 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 			return n, err
 		}
 	}
+	r.read.add(off, end)
 	if n < len(p) {
 		return n, io.EOF
 	}

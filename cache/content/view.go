@@ -49,6 +49,7 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 				v.releaseLocked()
 				return nil, err
 			}
+			r.read.add(off, end)
 			return v, nil
 		}
 		bypassBuffers.Put(buf)
@@ -65,6 +66,7 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 		v.blocks = append(v.blocks, b)
 		v.slices = append(v.slices, c.pool.bytes(b.slot)[max(off-at, 0):min(end-at, blockSize)])
 	}
+	r.read.add(off, end)
 	return v, nil
 }
 

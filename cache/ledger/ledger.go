@@ -181,6 +181,19 @@ func (l *Ledger) IsOurs(key, etag string) bool {
 	return ok && (e.Ours || !e.Sent.IsZero())
 }
 
+// Ours lists the versions that this machine is known to have made, as they were put.
+func (l *Ledger) Ours() []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Entry
+	for _, e := range l.inOrder() {
+		if e.Ours || !e.Sent.IsZero() {
+			all = append(all, e.Entry)
+		}
+	}
+	return all
+}
+
 // Sent lists what was sent of the keys that begin with prefix, in their order.
 func (l *Ledger) Sent(prefix string) []Entry {
 	l.mu.Lock()
