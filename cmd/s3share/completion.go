@@ -42,6 +42,9 @@ func addCompletions(root *cobra.Command) {
 		"service remove":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
 		"service status":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
 		"receive":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
+		"log":             firstly(exchangesAndMounts, cobra.ShellCompDirectiveDefault),
+		"receipt":         firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"verify":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"sent":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 		"version":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 	} {

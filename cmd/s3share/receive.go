@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/delivery"
+	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -299,6 +301,7 @@ func (r *receiving) one(ctx context.Context, d *delivery.Delivery) received {
 	if len(problems) > 0 {
 		return r.refused(ctx, d, problems, out)
 	}
+	r.recordAll(d)
 	if !d.Received() {
 		out.State = "verified"
 		if err := r.acknowledge(ctx, d, &out); err != nil {
@@ -308,6 +311,15 @@ func (r *receiving) one(ctx context.Context, d *delivery.Delivery) received {
 	}
 	out.line = fmt.Sprintf("%q: %s, all there and verified; sent by %s on %s", d.Name, filesText(d.Manifest), partyOf(d.Manifest.Sender), timeText(sent))
 	return out
+}
+
+// recordAll records that all files of a delivery were read and verified.
+func (r *receiving) recordAll(d *delivery.Delivery) {
+	for _, f := range d.Manifest.Files {
+		e := cache.Receipt(receipts.Received, r.route.Object(f))
+		e.SHA256, e.Once = f.SHA256, true
+		r.record.Record(e)
+	}
 }
 
 // verify compares the files with the manifest, and fetches them if that is asked for.

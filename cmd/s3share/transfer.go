@@ -12,10 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/recording"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -90,6 +93,8 @@ type openTransfer struct {
 	client *s3backend.Client
 	config transfer.Config
 	notes  *transfer.Notes
+	record *recording.Recording
+	errs   io.Writer
 	cancel context.CancelFunc
 	ended  bool
 }
@@ -107,15 +112,49 @@ func (m *transferCmd) open(ctx context.Context, s *config.Settings, errs io.Writ
 		}
 		return nil, ui.Explain(s.Destination(), err)
 	}
-	t := &openTransfer{client: client, notes: m.openNotes(s, errs)}
+	t := &openTransfer{client: client, notes: m.openNotes(s, errs), errs: errs}
+	if t.notes != nil { // else that is said already
+		if t.record, err = recording.Start(s, client, m.verb, false, nil); err != nil {
+			t.notRecorded(err)
+		}
+	}
 	limits, cancel := context.WithCancel(ctx)
 	t.cancel = cancel
 	go config.EachMinute(limits, func() { client.SetLimits(s.LimitsAt(time.Now())) })
 	t.transferReport = &transferReport{transferCmd: m, target: s.Destination(), bar: ui.NewTransferBar(errs, m.past)}
 	t.config = transfer.Config{
-		Bucket: client, Notes: t.notes, Who: config.UserAtHost(), Private: private, Meter: &t.bar.Meter, Tell: t.tell,
+		Bucket: client, Notes: t.notes, Who: config.UserAtHost(), Private: private, Meter: &t.bar.Meter, Tell: t.tellAndRecord,
 	}
 	return t, nil
+}
+
+// tellAndRecord takes what became of a file.
+func (t *openTransfer) tellAndRecord(r transfer.Result) {
+	t.tell(r)
+	if r.Outcome != transfer.Moved && r.Outcome != transfer.Present && r.Outcome != transfer.Conflict {
+		return
+	}
+	switch t.verb {
+	case "put", "send":
+		e := cache.Receipt(receipts.Delivered, r.Object)
+		if r.Version != nil {
+			e.SHA256, e.CRC64NVME = r.Version.SHA256, r.Version.CRC64NVME
+		}
+		// It was there already: an earlier process may have been killed before it recorded that.
+		e.Late = r.Outcome == transfer.Present
+		e.Once = e.Late
+		if r.Ours {
+			t.record.Record(e)
+		}
+	case "get":
+		e := cache.Receipt(receipts.Received, r.Object)
+		e.Once = true
+		t.record.Record(e)
+	}
+}
+
+func (t *openTransfer) notRecorded(err error) {
+	fmt.Fprintf(t.errs, "s3share: note: not all is in the log of what was delivered and received: %s\n", hint.OneLine(hint.WithoutPath(err).Error()))
 }
 
 // end takes the bar away, and tells what is left to tell of files.
@@ -130,6 +169,9 @@ func (t *openTransfer) end() {
 func (t *openTransfer) close() {
 	t.end()
 	t.cancel()
+	if err := t.record.Close(); err != nil {
+		t.notRecorded(err)
+	}
 	_ = t.notes.Close()
 	t.client.CloseIdle()
 }

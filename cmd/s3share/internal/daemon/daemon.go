@@ -26,6 +26,7 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/mounts"
+	"github.com/s3share/s3share/cmd/s3share/internal/recording"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/fs"
@@ -56,6 +57,8 @@ type mountDaemon struct {
 	control  *controlServer
 	notices  *notices // nil for no desktop notifications
 	contact  contactNotified
+
+	recording *recording.Recording // nil: nothing is recorded
 
 	endContact func() // ends the goroutine of keepContact, and waits for it; nil before it runs
 	endLimits  func() // the same of keepLimits

@@ -103,6 +103,9 @@ func (d *mountDaemon) release(last func() error) error {
 		errs = append(errs, d.cache.Close())
 		d.noteOwner() // who is found out to be it while the mount serves
 	}
+	if err := d.recording.Close(); err != nil {
+		d.log.Warn("not all that was delivered and received is recorded; the next mount records what is known", "err", err)
+	}
 	d.notices.close()
 	if d.endWatchdog != nil {
 		d.endWatchdog()

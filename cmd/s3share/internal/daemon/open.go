@@ -7,6 +7,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/cmd/s3share/internal/recording"
 	"github.com/s3share/s3share/cmd/s3share/internal/statedir"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 	"github.com/s3share/s3share/s3backend"
@@ -30,10 +31,13 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if s.Metered {
 		d.endMetered = keepMetered(systemBus, d.setMetered)
 	}
+	if d.recording, err = recording.Start(s, client, "mount", true, d.log); err != nil {
+		d.log.Warn("what is delivered and received is not recorded", "err", err)
+	}
 	files, err := cache.New(client, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(), Checker: &prober{Client: client, stateDir: s.StateDir}, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(), Checker: &prober{Client: client, stateDir: s.StateDir}, Recorded: d.recording.Record, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
