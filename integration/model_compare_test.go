@@ -93,6 +93,7 @@ func (r *modelRun) awaitDelivery() {
 	out, err := r.l.m.run("wait", "--timeout", patience.String(), r.l.m.dir)
 	r.note("s3share wait: %v %s", err, strings.TrimSpace(out))
 	r.exitFits("wait", out, err)
+	r.awaitRefusals() // of a removal that was sent meanwhile
 }
 
 // exitFits fails unless the exit status fits what is interrupted, and what S3 has refused to
