@@ -48,33 +48,56 @@ func (r *rig) closed(it *Item, killed bool) *rig {
 	return r
 }
 
-// copyDir copies an outbox's directory, the journals first: what they tell of is
-// in the staged files before.
+// copyDir copies an outbox's directory as it is at one instant, in which nobody writes to a file.
+// Deliveries may end meanwhile.
 func copyDir(t *testing.T, from, to string) {
 	t.Helper()
-	copyFile := func(name string) {
+	for names := namesIn(t, from); ; {
+		if err := errors.Join(os.RemoveAll(to), os.Mkdir(to, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		copyFiles(t, from, to, names)
+		now := namesIn(t, from)
+		if slices.Equal(now, names) {
+			return
+		}
+		names = now // a delivery has ended: its journal was copied and its bytes not, or the reverse
+	}
+}
+
+// namesIn lists a directory: first the slot file, which is copied before the files that what is in
+// it may get, then the journals, of which each is copied before its staged file.
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	kind := func(name string) string {
+		if name == stage.SlotFileName {
+			return "~" // sorts last
+		}
+		return filepath.Ext(name)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return strings.Compare(kind(b), kind(a)) })
+	return names
+}
+
+func copyFiles(t *testing.T, from, to string, names []string) {
+	t.Helper()
+	for _, name := range names {
 		data, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, os.ErrNotExist) {
-			return // delivered in this moment
+			continue // delivered in this moment
 		}
 		if err == nil {
 			err = os.WriteFile(filepath.Join(to, name), data, 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)
-		}
-	}
-	copyFile(stage.SlotFileName) // before the files that what is in it may get
-	files, err := os.ReadDir(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortStableFunc(files, func(a, b os.DirEntry) int {
-		return strings.Compare(filepath.Ext(b.Name()), filepath.Ext(a.Name())) // .log before none
-	})
-	for _, f := range files {
-		if f.Name() != stage.SlotFileName {
-			copyFile(f.Name())
 		}
 	}
 }
