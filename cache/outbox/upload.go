@@ -50,7 +50,7 @@ func (u uploadOwner) NotCreated(err error) {
 
 func (u uploadOwner) Refused(err error) { u.it.denyWrites(err) }
 
-func (u uploadOwner) PartSent() { u.it.preupload(u.it.stage.Size()) }
+func (u uploadOwner) PartSent(up *multipart.Upload) { u.it.goOn(up) }
 
 // denyWrites makes the next write to the file return err, since it cannot be delivered, and no more
 // parts are sent until it is closed.
@@ -76,14 +76,11 @@ func (it *Item) preupload(end int64) {
 		it.materializeAsync()
 		return
 	}
-	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
-		return // as yet it goes by one PutObject
-	}
-	if it.o.Admission.Suspension() != nil {
+	if !it.partsMayGo() {
 		return
 	}
 	it.mu.Lock()
-	if it.denied != nil || it.noPreupload || it.privateLocked() {
+	if !it.mayPreuploadLocked() {
 		it.mu.Unlock()
 		return
 	}
@@ -93,6 +90,33 @@ func (it *Item) preupload(end int64) {
 	up := it.up
 	it.mu.Unlock()
 	up.SendReady(end)
+}
+
+// goOn sends the parts that are complete by now, after one of this upload was sent. It begins no
+// other upload: the file may have been removed, renamed or delivered since.
+func (it *Item) goOn(up *multipart.Upload) {
+	if !it.partsMayGo() {
+		return
+	}
+	it.mu.Lock()
+	ok := it.up == up && it.mayPreuploadLocked()
+	it.mu.Unlock()
+	if ok {
+		up.SendReady(it.stage.Size())
+	}
+}
+
+// partsMayGo reports whether the file is to be sent by parts, and requests may be made now.
+func (it *Item) partsMayGo() bool {
+	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
+		return false // as yet it goes by one PutObject
+	}
+	return it.o.Admission.Suspension() == nil
+}
+
+// mayPreuploadLocked reports whether parts may be sent before the commit.
+func (it *Item) mayPreuploadLocked() bool {
+	return it.denied == nil && !it.noPreupload && !it.privateLocked()
 }
 
 // preuploadTail sends the rest of a closed file, without waiting for what is in flight.

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,4 +151,31 @@ func wantCounts(r *rig, want map[string]int) {
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// TestPartSentOfARemovedFileBeginsNoUpload removes a file that is being written at the instant in
+// which a part of it has arrived: nothing of it is left at S3, no upload either.
+func TestPartSentOfARemovedFileBeginsNoUpload(t *testing.T) {
+	var it *Item
+	var created chan struct{}
+	fault := func(b buckettest.S3) buckettest.S3 {
+		created = make(chan struct{})
+		return buckettest.Faults(b, buckettest.Rule{Op: buckettest.UploadPart, Times: 1,
+			Do: func(_ context.Context, _, _ string, send func() error) error {
+				<-created
+				err := send()
+				it.Drop()
+				return err
+			}})
+	}
+	bubble(t, Config{}, fault, func(r *rig) {
+		it = r.create("Delivery/f", random(1, 2*parts.Size+1))
+		close(created)
+		synctest.Wait()
+		it.Close()
+		r.drain()
+		r.wantKeys()
+		wantCounts(r, map[string]int{buckettest.CreateUpload: 1})
+		r.wantNothing()
+	})
 }

@@ -84,7 +84,7 @@ func (up *Upload) sendEarly(p parts.Part) {
 	}
 	up.partEnded()
 	if err == nil {
-		up.f.Owner.PartSent()
+		up.f.Owner.PartSent(up)
 	}
 }
 

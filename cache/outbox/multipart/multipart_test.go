@@ -52,7 +52,7 @@ func (p *pending) Note(recs ...journal.Record) error {
 }
 
 func (p *pending) NotCreated(err error) { p.Refused(err) }
-func (p *pending) PartSent()            { p.up.SendReady(p.content.Size()) }
+func (p *pending) PartSent(up *Upload)  { up.SendReady(p.content.Size()) }
 
 func (p *pending) Refused(err error) {
 	p.mu.Lock()

@@ -75,8 +75,9 @@ type Owner interface {
 	// Refused is called if S3 has refused a part of a file that is still written, and has refused
 	// it again.
 	Refused(err error)
-	// PartSent is called after a part was sent before the commit: others may be complete.
-	PartSent()
+	// PartSent is called after a part of this upload was sent before the commit: others may be
+	// complete.
+	PartSent(up *Upload)
 }
 
 // Content is the staged content of a file; *stage.Stage implements it.
