@@ -72,7 +72,7 @@ func (w *watcher) list(ctx context.Context, see func(s3backend.Object)) error {
 
 // look lists what is watched, and tells what has changed.
 func (w *watcher) look(ctx context.Context) error {
-	w.refused = 0
+	w.refused, w.waiting, w.until = 0, 0, time.Now().Add(showPatience)
 	events, err := w.compare(ctx)
 	if err != nil {
 		return err
@@ -173,8 +173,13 @@ func (w *watcher) tell(ctx context.Context, t teller, c *candidate) error {
 	path := c.path()
 	if w.Mount != "" {
 		if c.Kind != changes.Removed {
-			switch err := awaitShown(ctx, w.Mount, path, c.ETag); {
+			until := w.until
+			if w.unshown[c.Key] == c.Version { // it was waited for already
+				until = time.Time{}
+			}
+			switch err := w.shown(ctx, w.Mount, path, c.ETag, until); {
 			case errors.Is(err, errNotShown):
+				w.noteUnshown(c)
 				return nil
 			case err != nil:
 				return err
@@ -196,6 +201,16 @@ func (w *watcher) tell(ctx context.Context, t teller, c *candidate) error {
 	}
 	w.cursor.Ended(c.Event)
 	return nil
+}
+
+// noteUnshown notes once that an event waits for the mount.
+func (w *watcher) noteUnshown(c *candidate) {
+	w.waiting++
+	if w.unshown[c.Key] == c.Version {
+		return
+	}
+	w.unshown[c.Key] = c.Version
+	fmt.Fprintf(w.Errs, "s3share: note: %s is told once the mount shows this version: perhaps it is open for writing here\n", hint.Printable(c.path()))
 }
 
 // check decides which events are told now: their err is nil. Those that are never told it passes.

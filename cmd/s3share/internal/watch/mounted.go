@@ -37,9 +37,9 @@ func pathOf(key string, shadowed bool) string {
 	return keyname.Path(prefix) + "/" + name
 }
 
-// awaitShown waits until the mount on dir shows a version, so that a command finds it.
-func awaitShown(ctx context.Context, dir, path, etag string) error {
-	deadline := time.Now().Add(showPatience)
+// awaitShown waits until the mount on dir shows a version, so that a command finds it. It looks
+// once after deadline, and then returns errNotShown.
+func awaitShown(ctx context.Context, dir, path, etag string, deadline time.Time) error {
 	name := filepath.Join(dir, path)
 	for {
 		shown := make(chan error, 1)

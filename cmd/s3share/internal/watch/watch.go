@@ -55,6 +55,8 @@ type Config struct {
 	Errs     io.Writer // for notes
 
 	start func(h hello, cursor, lock *os.File) (teller, error) // startTeller, but in tests
+	// shown is awaitShown, but in tests.
+	shown func(ctx context.Context, dir, path, etag string, deadline time.Time) error
 }
 
 // watcher is the process that watches.
@@ -66,11 +68,14 @@ type watcher struct {
 	cursor *changes.Cursor
 	own    *own
 
-	failed  map[string]delayed // events that the command has refused
-	held    map[string]delayed // events whose objects cannot be read
-	refused int                // events that the command has refused in this look
-	noted   string             // the last note about what keeps all events back
-	pages   int                // of the last listing
+	failed  map[string]delayed         // events that the command has refused
+	held    map[string]delayed         // events whose objects cannot be read
+	refused int                        // events that the command has refused in this look
+	unshown map[string]changes.Version // versions that the mount has not shown in time
+	waiting int                        // events that wait for the mount to show their objects
+	until   time.Time                  // how long this look waits for that
+	noted   string                     // the last note about what keeps all events back
+	pages   int                        // of the last listing
 }
 
 // Run watches until the context ends, or looks once. It returns nil when the context ends, unless
@@ -79,7 +84,11 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.start == nil {
 		cfg.start = startTeller
 	}
-	w := &watcher{Config: cfg, failed: map[string]delayed{}, held: map[string]delayed{}}
+	if cfg.shown == nil {
+		cfg.shown = awaitShown
+	}
+	w := &watcher{Config: cfg, failed: map[string]delayed{}, held: map[string]delayed{},
+		unshown: map[string]changes.Version{}}
 	w.own = &own{
 		stateDir: cfg.StateDir, notesDir: cfg.NotesDir, notesID: cfg.NotesID, private: cfg.Private,
 		mounts: cache.NewOwnVersions(cfg.StateDir), waiting: map[string]time.Time{},
@@ -110,6 +119,8 @@ func (w *watcher) watch(ctx context.Context) error {
 			return ctx.Err()
 		case w.Once && err == nil && w.refused > 0:
 			return hint.With(fmt.Errorf("%s not taken by the command", ui.Count(w.refused, "event")), "the next look tells them again")
+		case w.Once && err == nil && w.waiting > 0:
+			return hint.With(fmt.Errorf("%s not told: the mount does not show the objects", ui.Count(w.waiting, "event")), "the next look tells them")
 		case w.Once && errors.Is(err, errMountAway):
 			return hint.With(fmt.Errorf("%s: %w", hint.Printable(w.Mount), err), "what is new is told once it does")
 		case err != nil && (first || w.Once || !errors.As(err, &s3) && !errors.Is(err, errMountAway)):
@@ -269,4 +280,5 @@ func (w *watcher) forgetOld(due map[string]bool) {
 	gone := func(key string, _ delayed) bool { return !due[key] }
 	maps.DeleteFunc(w.failed, gone)
 	maps.DeleteFunc(w.held, gone)
+	maps.DeleteFunc(w.unshown, func(key string, _ changes.Version) bool { return !due[key] })
 }

@@ -265,6 +265,48 @@ func TestRefusedIsRunAgain(t *testing.T) {
 	r.want(t, "created Delivery/a again")
 }
 
+// TestUnshownHoldsBackNothing has a mount not show some objects: one look waits for all of them no
+// longer than for one, the other events are told, and --once says what was not.
+func TestUnshownHoldsBackNothing(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.cfg.Mount = "/mnt"
+	hidden := map[string]bool{"Delivery/a": true, "Delivery/b": true, "Delivery/d": true}
+	var deadlines []time.Time
+	r.cfg.shown = func(_ context.Context, _, path, _ string, deadline time.Time) error {
+		if !hidden[path] {
+			return nil
+		}
+		deadlines = append(deadlines, deadline)
+		return errNotShown
+	}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		r.Store("Delivery/"+name, []byte("x"), nil)
+	}
+	began := time.Now()
+	err := Run(t.Context(), r.cfg)
+	if err == nil || err.Error() != "3 events not told: the mount does not show the objects" {
+		t.Errorf("Run = %v", err)
+	}
+	if got, want := r.events(), []string{"created /mnt/Delivery/c", "created /mnt/Delivery/e"}; !slices.Equal(got, want) {
+		t.Errorf("it tells %q, want %q", got, want)
+	}
+	for _, d := range deadlines {
+		if d != deadlines[0] || d.Before(began) {
+			t.Errorf("it waits until %v, want the same for all", deadlines)
+		}
+	}
+	if n := strings.Count(r.notes.String(), "is told once the mount shows this version"); n != 3 {
+		t.Errorf("it notes %q", r.notes.String())
+	}
+	clear(hidden)
+	if err := Run(t.Context(), r.cfg); err != nil {
+		t.Error(err)
+	}
+	if got, want := r.events(), []string{"created /mnt/Delivery/a", "created /mnt/Delivery/b", "created /mnt/Delivery/d"}; !slices.Equal(got, want) {
+		t.Errorf("then it tells %q, want %q", got, want)
+	}
+}
+
 // TestRequests counts what a look costs: a listing, and one request for each event.
 func TestRequests(t *testing.T) {
 	r := newRig(t, t.TempDir())
