@@ -87,10 +87,10 @@ func (c *integrity) setEmptied() {
 	}
 }
 
-// setNoted records that the journal has the reason why the file is not delivered.
-func (c *integrity) setNoted() {
-	if c.interrupted != nil {
-		c.interrupted.noted = true
+// setNoted records that the journal has the interruption in, unless another has come since.
+func (c *integrity) setNoted(in *interruption) {
+	if in != nil && in == c.interrupted {
+		in.noted = true
 	}
 }
 

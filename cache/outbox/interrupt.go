@@ -31,6 +31,7 @@ func (it *Item) Refuse(err error) {
 	if !it.interrupt(in) {
 		return
 	}
+	said := it.interruption()
 	nerr := it.log.note(journal.Record{Op: journal.OpRefuse, Killed: true,
 		Why: "writing it failed: " + plainText(err), Rewrite: true})
 	if nerr != nil {
@@ -40,7 +41,7 @@ func (it *Item) Refuse(err error) {
 		it.o.log.Error("the journal cannot say that a write was refused", "key", it.Key(), "err", nerr)
 		return
 	}
-	it.interruptionNoted()
+	it.interruptionNoted(said)
 }
 
 // plainText is err for people who ask a later process, which does not have the error itself:
@@ -56,11 +57,18 @@ func plainText(err error) string {
 	return s3err.Kind.Error()
 }
 
-// interruptionNoted records that the journal has the reason why the file is not delivered.
-func (it *Item) interruptionNoted() {
+// interruption returns why the file is not for delivery, nil if it is.
+func (it *Item) interruption() *interruption {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	it.setNoted()
+	return it.interrupted
+}
+
+// interruptionNoted records that the journal has the interruption said.
+func (it *Item) interruptionNoted(said *interruption) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.setNoted(said)
 }
 
 // toSeal reports whether a seal would add anything to the journal.

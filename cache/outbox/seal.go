@@ -62,6 +62,7 @@ func (it *Item) noteSealAlone(first ...journal.Record) (synced bool, err error) 
 	if synced = it.log.hasBytesOnDisk(); synced {
 		boot = ""
 	}
+	said := it.interruption() // what comes after it may not be in the record
 	if err := it.log.note(append(first, it.sealRecord(journal.OpSeal, boot))...); err != nil {
 		return false, err
 	}
@@ -70,7 +71,7 @@ func (it *Item) noteSealAlone(first ...journal.Record) (synced bool, err error) 
 	}
 	it.log.lasting.Store(true)
 	it.log.sealed.Store(true)
-	it.interruptionNoted()
+	it.interruptionNoted(said)
 	return synced, nil
 }
 
