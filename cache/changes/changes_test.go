@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -191,7 +192,8 @@ func (h *history) life(t *rapid.T) {
 	}
 }
 
-// tear cuts off some of the last line, as a kill in the middle of a write does.
+// tear cuts off some of the last line, as a kill in the middle of a write does, or puts zeros in its
+// place, as a loss of power may.
 func (h *history) tear(t *rapid.T) {
 	path := filepath.Join(h.dir, "cursor")
 	text, err := os.ReadFile(path)
@@ -200,7 +202,11 @@ func (h *history) tear(t *rapid.T) {
 	}
 	last := strings.LastIndexByte(string(text[:len(text)-1]), '\n') + 1
 	keep := rapid.IntRange(last, len(text)).Draw(t, "keep")
-	if err := os.Truncate(path, int64(keep)); err != nil {
+	zeros := rapid.SampledFrom([]int{0, 0, 1, 5000, 2 << 20}).Draw(t, "zeros")
+	if keep == len(text) {
+		zeros = 0
+	}
+	if err := errors.Join(os.Truncate(path, int64(keep)), os.Truncate(path, int64(keep+zeros))); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,7 +1,6 @@
 package changes
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -50,11 +49,9 @@ func Open(dir *privatedir.Dir, name, id string) (*Cursor, error) {
 
 // replay reads lines. One that cannot be read is passed over: its event is told again at most.
 func (c *Cursor) replay(data []byte) error {
-	scan := bufio.NewScanner(bytes.NewReader(data))
-	scan.Buffer(nil, 1<<20)
-	for scan.Scan() {
+	for line := range bytes.Lines(data) {
 		var r record
-		err := json.Unmarshal(scan.Bytes(), &r)
+		err := json.Unmarshal(line, &r)
 		if c.lines++; c.lines == 1 {
 			if err != nil || r.Op != opCursor || string(r.Key) != c.id {
 				return ErrOther
@@ -69,7 +66,7 @@ func (c *Cursor) replay(data []byte) error {
 	if c.lines == 0 {
 		return ErrOther
 	}
-	return scan.Err()
+	return nil
 }
 
 func (c *Cursor) open() (err error) {
