@@ -66,6 +66,7 @@ func yes(w http.ResponseWriter, r *http.Request) {
 var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"List":            func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListInput{}); return err },
 	"Head":            func(t *testing.T, c *Client) error { _, err := c.Head(t.Context(), "k"); return err },
+	"HeadSum":         func(t *testing.T, c *Client) error { _, _, err := c.HeadSum(t.Context(), "k"); return err },
 	"RemovesVersions": func(_ *testing.T, c *Client) error { _ = c.RemovesVersions(); return nil },
 	// The first goes out through the SDK, the second directly.
 	"Get":          func(t *testing.T, c *Client) error { return errors.Join(get(t.Context(), c), get(t.Context(), c)) },
