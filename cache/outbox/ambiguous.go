@@ -8,7 +8,7 @@ import (
 )
 
 // ambiguousCommits are commits whose outcome is unknown, since their replies were lost. They are a
-// plain value: Item.mu guards those of an item.
+// plain value, in the target of an item.
 type ambiguousCommits []journal.Ambiguous
 
 // isResultOf reports whether obj was made by the ambiguous commit l.
@@ -115,27 +115,26 @@ func (as ambiguousCommits) setETag(seq uint64, etag string) {
 // been carried out though there was no reply.
 func (it *Item) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
 	l := journal.Ambiguous{Key: key, Size: it.stage.Size(), Commit: commitIDOf(h), Seq: seq}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.ambiguous.record(l)
+	it.changeTarget(func(t *target) { t.ambiguous.record(l) })
 }
 
 // restoreAmbiguous notes that an earlier process may have ended in the middle of an
 // attempt, of which its journal has no word but the IDs.
 func (it *Item) restoreAmbiguous() {
-	if it.folder || it.o.Private(it.key) || it.interrupted != nil && it.contentID == "" {
+	t := it.target()
+	if it.folder || it.o.Private(t.key) || it.interrupted != nil && t.contentID == "" {
 		return
 	}
-	seq := it.contentIDSeq
+	seq := t.contentIDSeq
 	if it.interrupted != nil {
 		seq = 0 // what is here may not be all that was sent
 	}
-	if it.contentID != "" { // else nothing of it was sent
-		it.recordAmbiguous(it.key, &s3backend.Header{User: map[string]string{metaCommit: it.contentID}},
+	if t.contentID != "" { // else nothing of it was sent
+		it.recordAmbiguous(t.key, &s3backend.Header{User: map[string]string{metaCommit: t.contentID}},
 			seq)
 	}
 	if it.up != nil && it.up.Header() != nil {
-		it.recordAmbiguous(it.key, it.up.Header(), seq)
+		it.recordAmbiguous(t.key, it.up.Header(), seq)
 	}
 }
 
@@ -143,19 +142,14 @@ func (it *Item) restoreAmbiguous() {
 // the content changes and they cannot be computed any more.
 func (it *Item) recordETags() {
 	seq := it.seq()
-	it.mu.Lock()
-	lack := it.ambiguous.lackETag(seq)
-	it.mu.Unlock()
-	if !lack || it.stage == nil {
+	if it.stage == nil || !it.target().ambiguous.lackETag(seq) {
 		return
 	}
 	etag := it.contentETag()
 	if etag == "" {
 		return
 	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.ambiguous.setETag(seq, etag)
+	it.changeTarget(func(t *target) { t.ambiguous.setETag(seq, etag) })
 }
 
 // inheritAmbiguous takes over the ambiguous commits of another item at a key that is now the key of
@@ -163,18 +157,15 @@ func (it *Item) recordETags() {
 func (it *Item) inheritAmbiguous(from *Item, key string) {
 	from.recordETags()
 	mine := from.clearAmbiguous(key).inherited()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.ambiguous = append(it.ambiguous, mine...)
+	it.changeTarget(func(t *target) { t.ambiguous = append(t.ambiguous, mine...) })
 }
 
 // registerAmbiguous enters the item at the keys of its ambiguous commits that it does not have
 // any more, for those who commit there.
 func (it *Item) registerAmbiguous() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	for _, l := range it.ambiguous {
-		if l.Key != it.key {
+	t := it.target()
+	for _, l := range t.ambiguous {
+		if l.Key != t.key {
 			it.o.registerAmbiguous(it, l.Key)
 		}
 	}
@@ -214,7 +205,6 @@ func (o *Outbox) clearAmbiguousAt(key string) {
 
 // clearAmbiguous removes the ambiguous commits at a key, and returns them.
 func (it *Item) clearAmbiguous(key string) (dropped ambiguousCommits) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.ambiguous.drop(key)
+	it.changeTarget(func(t *target) { dropped = t.ambiguous.drop(key) })
+	return dropped
 }

@@ -10,9 +10,7 @@ import (
 // item, as for SetMode. After an error, which is the local disk's, the time is what it was.
 func (it *Item) SetMtime(t time.Time) error {
 	return it.changeAttributes(nil, func() {
-		it.mu.Lock()
-		it.explicit = true
-		it.mu.Unlock()
+		it.changeTarget(func(now *target) { now.explicit = true })
 		it.stage.SetMtime(t)
 	})
 }
@@ -21,10 +19,10 @@ func (it *Item) SetMtime(t time.Time) error {
 // the local disk's, they are what they were.
 func (it *Item) SetMode(mode uint32) error {
 	return it.changeAttributes([]journal.Record{{Op: journal.OpMode, Mode: &mode}}, func() {
-		it.mu.Lock()
-		it.setMode(mode)
-		it.explicit = true
-		it.mu.Unlock()
+		it.changeTarget(func(t *target) {
+			t.setMode(mode)
+			t.explicit = true
+		})
 		it.stage.MarkChanged()
 	})
 }
@@ -78,14 +76,11 @@ type attributes struct {
 
 func (it *Item) attributes() attributes {
 	mtime := it.stage.Snapshot().Mtime
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return attributes{mtime, it.mode, it.hasMode, it.explicit}
+	t := it.target()
+	return attributes{mtime, t.mode, t.hasMode, t.explicit}
 }
 
 func (it *Item) restore(a attributes) {
 	it.stage.SetMtime(a.mtime)
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.mode, it.hasMode, it.explicit = a.mode, a.hasMode, a.explicit
+	it.changeTarget(func(t *target) { t.mode, t.hasMode, t.explicit = a.mode, a.hasMode, a.explicit })
 }

@@ -19,7 +19,7 @@ func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.inS3Locked() || it.privateLocked() {
+		if it.goneLocked() || it.inS3() || it.isPrivate() {
 			it.mu.Unlock()
 			return nil
 		}
@@ -76,9 +76,13 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 			"key", obj.Key, "err", err)
 	}
 	open := it.o.baseOpener()
+	var rebased bool
 	it.mu.Lock()
-	rebased := it.setCommitted(obj)
-	it.committed, it.up = confirmed{seq, obj}, nil
+	it.changeTarget(func(t *target) {
+		rebased = t.setCommitted(obj)
+		t.committed = confirmed{seq, obj}
+	})
+	it.up = nil
 	it.mu.Unlock()
 	if rebased && open != nil && it.stage != nil {
 		it.stage.Rebase(it.trackReader(open(obj)))
@@ -93,11 +97,10 @@ type confirmed struct {
 	obj s3backend.Object
 }
 
-// inS3Locked reports whether S3 holds the item as it is now, at its present key. The caller holds
-// mu.
-func (it *Item) inS3Locked() bool {
-	at := it.committed
-	return at.has(it.seq()) && at.obj.Key == it.key && at.obj.ETag == it.over.ETag
+// inS3 reports whether S3 holds the item as it is now, at its present key.
+func (it *Item) inS3() bool {
+	t := it.target()
+	return t.inS3(it.seq())
 }
 
 // has reports whether it has the content as it is after so many changes.
@@ -172,9 +175,8 @@ type commitAttempt struct {
 // newCommitAttempt returns an attempt to commit the content as it is now, and reports whether
 // S3 has that already.
 func (it *Item) newCommitAttempt() (a *commitAttempt, committed bool) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return &commitAttempt{it: it, key: it.key, over: it.over, seq: it.seq()}, it.inS3Locked()
+	t, seq := it.target(), it.seq()
+	return &commitAttempt{it: it, key: t.key, over: t.over, seq: seq}, t.inS3(seq)
 }
 
 // prepare makes the header. The journal has the commit ID before a request is sent.
@@ -224,9 +226,7 @@ func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 		obj = s3backend.Object{} // whose it is does not matter
 	}
 	if s3backend.Ambiguous(err) {
-		it.mu.Lock()
-		it.unsure = true
-		it.mu.Unlock()
+		it.changeTarget(func(t *target) { t.unsure = true })
 	}
 	obj.Key = key
 	return obj, err

@@ -11,7 +11,7 @@ import (
 )
 
 // commits are the commits of an item that S3 has carried out, or may have. They
-// are a plain value: Item.mu guards those of an item, and a journal is replayed into one.
+// are a plain value, in the target of an item.
 type commits struct {
 	// contentID is the commit ID of the content at the stage's seq contentIDSeq; "" for none yet.
 	contentID    string
@@ -22,9 +22,9 @@ type commits struct {
 
 // commitID returns the ID of the content as it is at seq. The journal knows it.
 func (it *Item) commitID(seq uint64) (string, error) {
-	it.mu.Lock()
-	id, known := it.commits.idOf(seq)
-	it.mu.Unlock()
+	var id string
+	var known bool
+	it.changeTarget(func(t *target) { id, known = t.idOf(seq) })
 	if known {
 		return id, nil
 	}
@@ -49,10 +49,11 @@ func (it *Item) contentETag() string {
 	size := it.stage.Size()
 	switch {
 	case it.headerOnly():
-		if strings.Contains(it.base.ETag, "-") {
+		etag := it.Base().ETag
+		if strings.Contains(etag, "-") {
 			return ""
 		}
-		return it.base.ETag
+		return etag
 	case size > parts.Size:
 		return it.upload().ETag(size)
 	case !it.stage.Complete() || it.stage.Open() != nil:

@@ -39,13 +39,16 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 		name = filepath.Base(it.path)
 	}
 	removing := o.removals.at(key)
-	it.over, it.ambiguous = removing.replacedBy(over)
-	if mode != nil {
-		it.setMode(*mode)
-	}
+	over, left := removing.replacedBy(over)
+	it.changeTarget(func(t *target) {
+		t.over, t.ambiguous = over, left
+		if mode != nil {
+			t.setMode(*mode)
+		}
+	})
 	if err := it.log.note(journal.Record{Op: journal.OpCreate, Name: name, Key: key,
-		Over: journal.VersionOf(it.over), Base: journal.VersionOf(base),
-		Header: (*journal.RawHeader)(base.Header), Ambiguous: it.ambiguous, Mode: mode,
+		Over: journal.VersionOf(over), Base: journal.VersionOf(base),
+		Header: (*journal.RawHeader)(base.Header), Ambiguous: left, Mode: mode,
 		Aside: aside}); err != nil {
 		it.stage.Close()
 		it.log.end()
@@ -74,10 +77,11 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 
 // itemAt returns an item whose staged file will be at path, without a stage and not in the outbox
 // yet.
-func (o *Outbox) itemAt(path string, e entry) *Item {
-	return &Item{o: o, path: path, edits: e.base.ETag != "", gone: make(chan struct{}), entry: e,
-		log:         itemLog{o: o, path: path, begun: time.Now()},
-		annotations: savedAnnotations{o: o, path: path + annotationsSuffix}}
+func (o *Outbox) itemAt(path string, t target) *Item {
+	return &Item{o: o, path: path, edits: t.base.ETag != "", gone: make(chan struct{}),
+		sharedTarget: sharedTarget{now: t},
+		log:          itemLog{o: o, path: path, begun: time.Now()},
+		annotations:  savedAnnotations{o: o, path: path + annotationsSuffix}}
 }
 
 // newItem returns an item that is not in the outbox yet, in slot p unless that is nil.
@@ -88,7 +92,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 		size, read = 0, nil
 	}
 	path := o.newPath()
-	it := o.itemAt(path, entry{key: key, base: base, header: base.Header})
+	it := o.itemAt(path, target{entry: entry{key: key, base: base, header: base.Header}})
 	it.state, it.since, it.writers = Open, time.Now(), 1
 	it.log.slot = p
 	st, err := stage.New(path, p, read, size,
@@ -103,7 +107,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 // CreateFolder creates a pending directory marker, the object "name/". key ends in a slash. The
 // caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := o.itemAt(o.newPath(), entry{key: key})
+	it := o.itemAt(o.newPath(), target{entry: entry{key: key}})
 	it.folder = true
 	it.state, it.since, it.writers = Open, time.Now(), 1
 	if err := it.log.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
@@ -112,7 +116,9 @@ func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	}
 	it.log.sealed.Store(true)
 	removing := o.removals.at(key)
-	it.unsure = removing != nil // S3 may hold the one that is being removed
+	if removing != nil { // S3 may hold the one that is being removed
+		it.changeTarget(func(t *target) { t.unsure = true })
+	}
 	o.add(it)
 	o.removals.cancelFor(it, removing)
 	return it, nil

@@ -56,17 +56,13 @@ func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
 	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	leave := append(slices.Clip(it.obsolete), old)
-	it.mu.Unlock()
+	leave := append(slices.Clip(it.target().obsolete), old)
 	if err := it.log.note(journal.Record{Op: journal.OpObsolete,
 		Obsolete: journal.VersionsOf(leave)}); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	it.obsolete = leave
-	it.deferRemovalLocked()
-	it.mu.Unlock()
+	it.changeTarget(func(t *target) { t.obsolete = leave })
+	it.deferRemoval()
 	it.o.removals.addObsolete(it, old)
 	return nil
 }
@@ -79,20 +75,26 @@ func onlyBegunPrivate(recs []journal.Record) bool {
 	})
 }
 
-// deferRemovalLocked has the obsolete versions of a private item removed after a while.
-func (it *Item) deferRemovalLocked() {
-	if it.removalDeferred || !it.hasObsoleteLocked() || it.o.ctx.Err() != nil {
+// deferRemoval has the obsolete versions of a private item removed after a while.
+func (it *Item) deferRemoval() {
+	begins := false
+	if it.o.ctx.Err() == nil {
+		it.changeTarget(func(t *target) {
+			begins = !t.removalDeferred && t.hasObsolete()
+			t.removalDeferred = t.removalDeferred || begins
+		})
+	}
+	if !begins {
 		return
 	}
-	it.removalDeferred = true
 	since := time.Now()
 	it.o.work.Go(func() {
 		err := it.o.awaitDeferredRemoval(since)
 		for try := 1; err == nil; try++ {
 			failed := it.removeDeferred()
-			it.mu.Lock()
-			it.deferredErr, it.removalDeferred = failed, failed != nil
-			it.mu.Unlock()
+			it.changeTarget(func(t *target) {
+				t.deferredErr, t.removalDeferred = failed, failed != nil
+			})
 			it.o.wake()
 			if failed == nil {
 				return
@@ -108,14 +110,15 @@ func (it *Item) deferRemovalLocked() {
 func (it *Item) deferredRemovals() (all []Status) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.goneLocked() || it.unnamed.Load() || !it.privateLocked() {
+	if it.goneLocked() || it.unnamed.Load() || !it.isPrivate() {
 		return nil
 	}
-	for _, obj := range it.obsolete {
+	t := it.target()
+	for _, obj := range t.obsolete {
 		st := Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: it.since}
-		if it.deferredErr != nil {
+		if t.deferredErr != nil {
 			st.State = Blocked
-			st.fail(it.deferredErr)
+			st.fail(t.deferredErr)
 		}
 		all = append(all, st)
 	}
@@ -125,10 +128,7 @@ func (it *Item) deferredRemovals() (all []Status) {
 // removeDeferred has the obsolete versions of the item removed, if it is still private. Its bytes
 // are on the disk before.
 func (it *Item) removeDeferred() error {
-	it.mu.Lock()
-	over := it.goneLocked() || !it.privateLocked() || !it.hasObsoleteLocked()
-	it.mu.Unlock()
-	if over {
+	if t := it.target(); it.isGone() || !it.isPrivate() || !t.hasObsolete() {
 		return nil
 	}
 	if it.Open() != nil {

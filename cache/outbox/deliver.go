@@ -23,7 +23,7 @@ func (it *Item) deliver() {
 		it.mu.Unlock()
 		return
 	}
-	if wait, gated := it.o.Admission.delay(it.key); wait > 0 {
+	if wait, gated := it.o.Admission.delay(it.Key()); wait > 0 {
 		it.gated = it.gated || gated
 		it.scheduleLocked(wait) // to look again
 		it.mu.Unlock()
@@ -75,7 +75,7 @@ func (it *Item) failedLocked(err error, cut bool) {
 	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) || offline(err) {
 		level = slog.LevelDebug // all deliveries wait, which is logged once
 	}
-	it.o.log.Log(context.Background(), level, "not delivered", "key", it.key, "state", it.state,
+	it.o.log.Log(context.Background(), level, "not delivered", "key", it.Key(), "state", it.state,
 		"again in", wait.Round(time.Second), "err", err)
 	it.scheduleLocked(wait)
 }

@@ -4,7 +4,7 @@ package outbox
 // whether it did.
 func (it *Item) DropUnsent() bool {
 	it.mu.Lock()
-	if it.goneLocked() || !it.idle() || it.tries > 0 || it.unsure {
+	if it.goneLocked() || !it.idle() || it.tries > 0 || it.MayBeThere() {
 		it.mu.Unlock()
 		return false
 	}
@@ -22,7 +22,7 @@ func (it *Item) Drop() {
 		it.mu.Unlock()
 		return
 	}
-	up, key := it.up, it.key
+	up, key := it.up, it.Key()
 	it.up = nil
 	it.unnamed.Store(true)
 	close(it.gone)

@@ -7,8 +7,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// entry is what an item is to become, and what it replaces. It is a plain value: Item.mu guards
-// that of an item, and a journal is replayed into one.
+// entry is what an item is named, and what it replaces. It is a plain value, in the target of an
+// item.
 type entry struct {
 	key  string
 	base s3backend.Object // what the stage lies over; no ETag for none

@@ -165,7 +165,7 @@ func (r *rig) recoveredStatus() []Status {
 		it.mu.Lock()
 		it.state = Sealed
 		switch {
-		case it.privateLocked():
+		case it.isPrivate():
 			it.state = Local
 		case it.interrupted != nil:
 			it.state, it.reason = Interrupted, it.interrupted.why

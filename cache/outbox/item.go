@@ -25,12 +25,12 @@ var errTaken = errors.New("taken back before it was delivered")
 // Item is one file that is pending, from its first write until S3 has confirmed it, or a
 // directory marker, which has no content.
 //
-// It consists of an entry (what it is named and what it replaces), commits (what S3 has carried
-// out, or may have), integrity (whether the content is all that its writers meant), a schedule
-// (whether and when it is delivered), and what is uploading and materializing: values that mu
-// guards. Its stage, its journal and its upload have locks of their own. Take changing before the
-// others, and mu before the locks of the Outbox, of removals, of an upload, of the journal and of
-// the stage. None is held across a request.
+// It consists of a target (the object that it is to become), its staged content, its journal and its
+// upload, which have locks of their own. What mu guards are values: integrity (whether the content
+// is all that its writers meant), a schedule (whether and when it is delivered), and what is
+// uploading and materializing. Take changing before the others, and mu before the locks of the
+// target, of the Outbox, of removals, of an upload, of the journal and of the stage. None is held
+// across a request.
 type Item struct {
 	o      *Outbox
 	folder bool
@@ -43,14 +43,13 @@ type Item struct {
 	// who journal a seal, so that a seal covers all changes before it and none after it.
 	changing sync.RWMutex
 
+	sharedTarget
 	log         itemLog
 	annotations savedAnnotations
 	progress    uplink.Progress
 	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
 
 	mu sync.Mutex // guards the rest, but for what is atomic
-	entry
-	commits
 	integrity
 	schedule
 	uploading
@@ -70,27 +69,6 @@ func (it *Item) trackReader(b Base) Base {
 	return b
 }
 
-// Key returns the key at which the item is delivered.
-func (it *Item) Key() string {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.key
-}
-
-// Over returns the version at Key that the commit replaces; without an ETag for none.
-func (it *Item) Over() s3backend.Object {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.over
-}
-
-// Base returns the version that the item's content lies over; without an ETag for none.
-func (it *Item) Base() s3backend.Object {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.base
-}
-
 // Bytes returns the whole content if it is in a slot, else nil. It is for Events.Delivered, which
 // gets no path then.
 func (it *Item) Bytes() []byte {
@@ -100,24 +78,8 @@ func (it *Item) Bytes() []byte {
 	return it.stage.Bytes()
 }
 
-// MayBeThere reports whether S3 may hold a directory marker that is not confirmed: the reply to its
-// creation was lost, or the marker before it is still being removed.
-func (it *Item) MayBeThere() bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.unsure
-}
-
 // IsFolder reports whether the item is a directory marker.
 func (it *Item) IsFolder() bool { return it.folder }
-
-// KeptHere returns why S3 has not taken a new time or mode of a version that it holds; nil if it
-// has.
-func (it *Item) KeptHere() error {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.keptHere
-}
 
 // Edited reports whether anything is staged over the base, or nothing of the base is left.
 func (it *Item) Edited() bool {
@@ -130,9 +92,8 @@ func (it *Item) Gone() <-chan struct{} { return it.gone }
 // Stat returns the file's size, the time of its last change, and its permission bits if they were
 // set.
 func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) {
-	it.mu.Lock()
-	mode, hasMode = it.shownMode()
-	it.mu.Unlock()
+	t := it.target()
+	mode, hasMode = t.shownMode()
 	if it.stage == nil {
 		return 0, time.Now(), mode, hasMode
 	}
@@ -155,22 +116,8 @@ func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasM
 	return mtime, mode, hasMode
 }
 
-// HasMode reports whether the item has permission bits of its own, and not only those of its base.
-func (it *Item) HasMode() bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.hasMode
-}
-
-// Permit sets the permission bits that the item's base is shown with. It does not journal
-// them: the caller sets them again after a recovery.
-func (it *Item) Permit(mode uint32) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.setMode(mode)
-}
-
-// privateLocked reports whether the item never leaves the outbox under its name.
-func (it *Item) privateLocked() bool {
-	return it.o.isPrivate(&it.entry, it.stage != nil && it.stage.Size() == 0)
+// isPrivate reports whether the item never leaves the outbox under its name.
+func (it *Item) isPrivate() bool {
+	t := it.target()
+	return it.o.isPrivate(&t.entry, it.stage != nil && it.stage.Size() == 0)
 }

@@ -104,24 +104,18 @@ func (it *Item) Materialize(ctx context.Context) error {
 
 // materializeDependents copies here what other items lie over and this one is about to replace.
 func (it *Item) materializeDependents(ctx context.Context) error {
-	it.mu.Lock()
-	first := it.dependents
-	it.mu.Unlock()
+	first := it.target().dependents
 	for _, other := range first {
 		if err := other.materializeAll(ctx); err != nil && !other.isGone() {
 			return err
 		}
 	}
-	it.mu.Lock()
-	it.dependents = slices.Clip(it.dependents[len(first):])
-	it.mu.Unlock()
+	it.changeTarget(func(t *target) { t.dependents = slices.Clip(t.dependents[len(first):]) })
 	return nil
 }
 
 // addDependent records that another item lies over the version that this one replaces. It has to be
 // materialized before.
 func (it *Item) addDependent(other *Item) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.dependents = append(it.dependents, other)
+	it.changeTarget(func(t *target) { t.dependents = append(t.dependents, other) })
 }

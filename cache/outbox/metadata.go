@@ -32,10 +32,8 @@ const (
 // makeHeader returns the header of the item's object: that of the version it was made from, with
 // our commit ID, time and mode.
 func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Header, error) {
-	it.mu.Lock()
-	from, h := it.base, it.header
-	key, mode, hasMode := it.key, it.mode, it.hasMode
-	it.mu.Unlock()
+	t := it.target()
+	from, h := t.base, t.header
 	if h == nil && from.ETag != "" {
 		obj, err := it.o.bucket.Head(ctx, from.Key)
 		switch {
@@ -44,9 +42,7 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 		case err != nil && isTransient(err):
 			return nil, err
 		}
-		it.mu.Lock()
-		it.header = h
-		it.mu.Unlock()
+		it.changeTarget(func(t *target) { t.header = h })
 	}
 	out := s3backend.Header{}
 	if h != nil {
@@ -57,12 +53,12 @@ func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Heade
 	}
 	byName := h == nil || typeByName(h, from.Key)
 	if byName {
-		out.ContentType = contentType(key)
+		out.ContentType = contentType(t.key)
 	}
 	_, mtime, _, _ := it.Stat()
 	own := []metadata{{metaCommit, commit}, {metaMtime, FormatMtime(mtime)}}
-	if hasMode {
-		own = append(own, metadata{metaMode, strconv.Itoa(regular | int(mode&0o7777))})
+	if t.hasMode {
+		own = append(own, metadata{metaMode, strconv.Itoa(regular | int(t.mode&0o7777))})
 	}
 	out.User = fitMetadata(out.User, append(own, typeMark(byName))...)
 	return &out, nil

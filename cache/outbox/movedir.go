@@ -51,17 +51,17 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	over := map[string]*Item{} // by the key of what they replace
 	taken := map[string]bool{}
 	for _, it := range items {
-		taken[it.key] = true
+		taken[it.Key()] = true
 	}
 	for _, it := range items {
-		key, below := rec.dir.Rename(it.key)
+		key, below := rec.dir.Rename(it.Key())
 		switch {
 		case !below:
 		case it.folder && taken[key]:
 			it.Drop() // it was made anew already
 		default:
-			if it.over.ETag != "" {
-				over[it.over.Key] = it
+			if v := it.Over(); v.ETag != "" {
+				over[v.Key] = it
 			}
 			if err := it.Rename(key, s3backend.Object{}); err != nil {
 				return made, err
@@ -72,7 +72,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	// What an item replaces is not moved: it is removed when the item is delivered.
 	moves := rec.moves[:0]
 	for _, m := range rec.moves {
-		if it := over[m.From.Key]; it != nil && it.isObsolete(m.From.Key, m.From.ETag) {
+		if it := over[m.From.Key]; it != nil && it.isObsolete(m.From.Object()) {
 			it.copiedFrom(m.From.Object())
 		} else {
 			moves = append(moves, m)
@@ -97,9 +97,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 // copiedFrom records that an earlier process may have copied a version to the item's key. The item
 // is to replace that copy.
 func (it *Item) copiedFrom(obj s3backend.Object) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.copies = append(it.copies, obj)
+	it.changeTarget(func(t *target) { t.copies = append(t.copies, obj) })
 }
 
 // ReplaceCopy records that made is a copy of old at the item's new key, and that old is about to be
@@ -109,15 +107,12 @@ func (it *Item) ReplaceCopy(ctx context.Context, old, made s3backend.Object) err
 	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	leave := it.obsoleteNotAt(old.Key)
-	rec := renamed(it.key, made, leave, it.ambiguous)
-	it.mu.Unlock()
+	t := it.target()
+	leave := t.obsoleteNotAt(old.Key)
+	rec := renamed(t.key, made, leave, t.ambiguous)
 	if err := it.log.note(rec); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.over, it.obsolete = made, leave
+	it.changeTarget(func(t *target) { t.over, t.obsolete = made, leave })
 	return nil
 }

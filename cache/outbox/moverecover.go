@@ -96,7 +96,7 @@ func holdDisplaced(items []*Item, moves []*recoveredRename) {
 	for _, rec := range moves {
 		for i := range rec.moves {
 			m := &rec.moves[i]
-			if it := byName[m.Displaced]; it != nil && it.key == m.To {
+			if it := byName[m.Displaced]; it != nil && it.Key() == m.To {
 				it.writers++
 				m.displaced = it
 			}
@@ -120,7 +120,7 @@ func (it *Item) supersede(there s3backend.Object) {
 	it.mu.Lock()
 	alone := it.writers == 1
 	if !alone {
-		it.over = there
+		it.changeTarget(func(t *target) { t.over = there })
 	}
 	it.mu.Unlock()
 	if !alone {

@@ -10,11 +10,10 @@ import (
 // remove, which queues the removals: a later process that finds the item may have to read them.
 func (it *Item) noteObsolete() (remove func()) {
 	it.recordETags()
-	it.mu.Lock()
-	leave, left := it.obsolete, it.ambiguous
-	it.mu.Unlock()
+	t := it.target()
+	left := t.ambiguous
 	var keys []string
-	for _, old := range leave {
+	for _, old := range t.obsolete {
 		it.o.removals.add(&removal{obj: old, conditional: true, neededBy: it})
 		keys = append(keys, old.Key)
 	}
@@ -23,9 +22,7 @@ func (it *Item) noteObsolete() (remove func()) {
 			ambiguous: []journal.Ambiguous{l}, conditional: true, neededBy: it})
 		keys = append(keys, l.Key)
 	}
-	it.mu.Lock()
-	it.obsolete, it.ambiguous = nil, nil // the journal still has them
-	it.mu.Unlock()
+	it.changeTarget(func(t *target) { t.obsolete, t.ambiguous = nil, nil }) // the journal has them
 	it.o.unregisterAmbiguous(it, left)
 	return func() { it.o.removals.notNeeded(it, keys) }
 }
@@ -33,9 +30,14 @@ func (it *Item) noteObsolete() (remove func()) {
 // owns reports whether this version is obsolete once the item is delivered, or may be of an
 // ambiguous commit of the item.
 func (it *Item) owns(obj s3backend.Object) bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.isObsolete(obj.Key, obj.ETag) || it.ambiguous.made(obj.Key, obj)
+	t := it.target()
+	return t.isObsolete(obj.Key, obj.ETag) || t.ambiguous.made(obj.Key, obj)
+}
+
+// isObsolete reports whether a version is deleted once the item is delivered.
+func (it *Item) isObsolete(v s3backend.Object) bool {
+	t := it.target()
+	return t.isObsolete(v.Key, v.ETag)
 }
 
 // ownerOf returns the item that owns this version, of a key that the item may not have any more;
@@ -55,12 +57,14 @@ func (it *Item) forgetObsolete(key string) {
 	if it == nil {
 		return
 	}
-	it.mu.Lock()
-	n := len(it.obsolete)
-	it.obsolete = it.obsoleteNotAt(key)
-	r := journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(it.obsolete)}
-	less := len(it.obsolete) < n
-	it.mu.Unlock()
+	var r journal.Record
+	less := false
+	it.changeTarget(func(t *target) {
+		n := len(t.obsolete)
+		t.obsolete = t.obsoleteNotAt(key)
+		r = journal.Record{Op: journal.OpObsolete, Obsolete: journal.VersionsOf(t.obsolete)}
+		less = len(t.obsolete) < n
+	})
 	if !less {
 		return
 	}
@@ -68,10 +72,4 @@ func (it *Item) forgetObsolete(key string) {
 		it.o.log.Error("after the end of this process a file may be removed whose name was taken again",
 			"key", key, "err", err)
 	}
-}
-
-// hasObsoleteLocked reports whether S3 holds, or may hold, something of the item at a key that it
-// does not have any more.
-func (it *Item) hasObsoleteLocked() bool {
-	return len(it.obsolete) > 0 || it.ambiguous.notAt(it.key)
 }

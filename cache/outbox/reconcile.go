@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -30,7 +31,7 @@ func (a *commitAttempt) reconcile(ctx context.Context,
 		}
 	}
 	if a.keepsHeader(refused) {
-		return a.it.base, true, nil
+		return a.it.Base(), true, nil
 	}
 	if !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
 		return obj, false, refused
@@ -42,14 +43,12 @@ func (a *commitAttempt) reconcile(ctx context.Context,
 // policy does not let us write them, since an object that may not be read cannot be copied.
 // Then they are kept on this machine.
 func (a *commitAttempt) keepsHeader(refused error) bool {
-	it := a.it
-	if !isPermanent(refused) || !it.headerOnly() || it.base.Key != a.key ||
-		a.over.ETag != it.base.ETag {
+	base := a.it.Base()
+	if !isPermanent(refused) || !a.it.headerOnly() || base.Key != a.key ||
+		a.over.ETag != base.ETag {
 		return false
 	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.keptHere = refused
+	a.it.changeTarget(func(t *target) { t.keptHere = refused })
 	return true
 }
 
@@ -130,9 +129,8 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
 // wasSentAsConflictCopy reports whether the item is a conflict copy, and the content of the attempt
 // was sent to its key before, without a reply.
 func (a *commitAttempt) wasSentAsConflictCopy() bool {
-	a.it.mu.Lock()
-	defer a.it.mu.Unlock()
-	return a.it.theirs != "" && a.it.ambiguous.sent(a.key, a.seq)
+	t := a.it.target()
+	return t.theirs != "" && t.ambiguous.sent(a.key, a.seq)
 }
 
 // resolveAsConflict makes the item a conflict copy, since the other party's version stays at the
@@ -144,27 +142,10 @@ func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
 	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	theirs := it.theirs
-	it.mu.Unlock()
-	if theirs == "" {
-		theirs = key
-	}
-	beside := it.o.conflictKey(theirs)
-	it.mu.Lock()
-	r := renamed(beside, s3backend.Object{}, it.obsolete, it.ambiguous)
-	r.Conflict = true
-	it.mu.Unlock()
-	if err := it.log.note(r); err != nil {
+	beside := it.o.conflictKey(cmp.Or(it.target().theirs, key))
+	if err := it.becomeConflict(beside); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	up := it.up
-	it.up = nil
-	it.becomeConflict(beside)
-	it.mu.Unlock()
-	it.registerAmbiguous()
-	it.o.abort(up)
 	it.o.log.Warn("conflict: the file changed in the bucket; ours goes beside it", "key", key,
 		"ours", beside)
 	it.o.events.Conflicted(it, beside)
@@ -173,12 +154,12 @@ func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
 
 // materializeIfBaseGone copies the base here if S3 does not hold it any more. It may be cached.
 func (a *commitAttempt) materializeIfBaseGone(ctx context.Context) error {
-	it := a.it
-	if it.base.ETag == "" || it.stage.Complete() {
+	it, base := a.it, a.it.Base()
+	if base.ETag == "" || it.stage.Complete() {
 		return nil
 	}
-	cur, err := it.o.current(ctx, it.base.Key)
-	if err != nil || cur.ETag == it.base.ETag {
+	cur, err := it.o.current(ctx, base.Key)
+	if err != nil || cur.ETag == base.ETag {
 		return err
 	}
 	return it.materialize(ctx, 0, it.stage.Size())

@@ -192,7 +192,7 @@ func (r *recovery) pendingItems() []*Item {
 // name that was taken again.
 func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 	for _, it := range items {
-		for _, obj := range it.obsolete {
+		for _, obj := range it.target().obsolete {
 			o.removals.addObsolete(it, obj)
 		}
 	}
@@ -225,8 +225,8 @@ func (r *recovery) item(f journaled) error {
 		journal.Remove(f.path + journal.Suffix)
 		return nil
 	}
-	it := o.itemAt(f.path, was.entry)
-	it.folder, it.commits = was.folder, was.commits
+	it := o.itemAt(f.path, was.target)
+	it.folder = was.folder
 	it.interrupted, it.log.key, it.log.keys = was.interrupted, was.key, was.keys
 	it.log.sealed.Store(was.sealed)
 	it.log.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
@@ -236,7 +236,7 @@ func (r *recovery) item(f journaled) error {
 		it.since = lastWrite(o.slotFilePath())
 	}
 	if it.folder {
-		it.unsure = true // its creation may have been in flight
+		it.changeTarget(func(t *target) { t.unsure = true }) // its creation may have been in flight
 		it.log.sealed.Store(true)
 		r.add(it)
 		return nil
@@ -245,7 +245,7 @@ func (r *recovery) item(f journaled) error {
 		return err
 	}
 	o.quota.staged.Add(it.stage.Reserved())
-	it.up = multipart.Restore(o.uploads, it.uploadFile(it.base), was.upload)
+	it.up = multipart.Restore(o.uploads, it.uploadFile(was.base), was.upload)
 	it.restoreAmbiguous()
 	if !it.log.sealed.Load() {
 		// A write opens it again, as any sealed file.
@@ -279,7 +279,7 @@ func (r *recovery) restore(it *Item, was *replayed) error {
 			why = errStopped
 		}
 		it.interrupt(interruption{why: why})
-		if it.base.ETag == "" {
+		if was.base.ETag == "" {
 			content.Size = size
 			content.Dirty.Add(0, size)
 		} else if size < content.Size {
@@ -293,8 +293,8 @@ func (r *recovery) restore(it *Item, was *replayed) error {
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
 	}
 	var base Base
-	if it.base.ETag != "" {
-		base = it.trackReader(r.o.openBase(it.base))
+	if was.base.ETag != "" {
+		base = it.trackReader(r.o.openBase(was.base))
 	}
 	it.log.logged = slices.Clone(content.Dirty)
 	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
@@ -348,7 +348,8 @@ func (it *Item) Resume() {
 	it.mu.Lock()
 	it.state = Sealed
 	it.scheduleOrParkLocked(0)
-	mayBeThere := it.state == Interrupted && it.contentID != "" && it.contentIDSeq > 0
+	t := it.target()
+	mayBeThere := it.state == Interrupted && t.contentID != "" && t.contentIDSeq > 0
 	it.mu.Unlock()
 	if mayBeThere {
 		it.o.work.Go(it.findDelivered)

@@ -11,9 +11,8 @@ func (it *Item) findDelivered() {
 		if a == nil {
 			return // somebody has taken it up
 		}
-		it.mu.Lock()
-		key, id := it.key, it.contentID
-		it.mu.Unlock()
+		t := it.target()
+		key, id := t.key, t.contentID
 		cur, err := it.o.current(ctx, key)
 		if err == nil && cur.ETag != "" && commitIDOf(cur.Header) == id {
 			cur.Key = key

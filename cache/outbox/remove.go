@@ -74,9 +74,8 @@ func (o *Outbox) Hides(obj s3backend.Object) bool {
 // mayHaveLeft reports whether obj, at a key that the item does not have any more, has the size
 // of an ambiguous commit of the item.
 func (it *Item) mayHaveLeft(obj s3backend.Object) bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.key != obj.Key && it.ambiguous.mayHaveMade(obj)
+	t := it.target()
+	return t.key != obj.Key && t.ambiguous.mayHaveMade(obj)
 }
 
 // Removals returns the versions that are being removed below prefix, by key.

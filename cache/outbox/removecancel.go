@@ -104,11 +104,11 @@ func (r *removals) awaitKey(ctx context.Context, it *Item, key string) error {
 // replaceRemoved makes the commit replace what is being removed at the item's key, unless it
 // replaces something else.
 func (it *Item) replaceRemoved(t *removal) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	over, left := t.replacedBy(it.over)
-	it.ambiguous.add(left)
-	it.over = over
+	it.changeTarget(func(now *target) {
+		over, left := t.replacedBy(now.over)
+		now.ambiguous.add(left)
+		now.over = over
+	})
 }
 
 // CancelRemove cancels a removal for good if it was not sent yet, and reports whether it did: then
@@ -136,11 +136,9 @@ func (r *removals) cancelUnsent(key string) bool {
 // FindCommitted asks S3 whether an ambiguous commit at the item's key was carried out, and returns
 // what something replaces that takes the name. The caller holds the item.
 func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
-	it.mu.Lock()
-	key, over := it.key, it.over
-	unsure := it.ambiguous.at(key)
-	it.mu.Unlock()
-	if !unsure {
+	t := it.target()
+	key, over := t.key, t.over
+	if !t.ambiguous.at(key) {
 		return over, nil
 	}
 	cur, err := it.o.current(ctx, key)
@@ -148,9 +146,7 @@ func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 		return over, err
 	}
 	cur.Key = key
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.ambiguous.made(key, cur) {
+	if it.target().ambiguous.made(key, cur) {
 		return cur, nil
 	}
 	return over, nil
@@ -165,11 +161,11 @@ func (it *Item) replacedIsGone(obj s3backend.Object) {
 	if it == nil {
 		return
 	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.over.Key == obj.Key && it.over.ETag == obj.ETag {
-		it.over = s3backend.Object{}
-	}
+	it.changeTarget(func(t *target) {
+		if t.over.Key == obj.Key && t.over.ETag == obj.ETag {
+			t.over = s3backend.Object{}
+		}
+	})
 }
 
 // cancelSuperseded cancels the removals in an earlier process's journal whose names were taken
@@ -184,14 +180,15 @@ func (o *Outbox) cancelSuperseded(items []*Item, moves []*recoveredRename) {
 		o.keepOriginals(rec)
 	}
 	for _, it := range items {
-		taken[it.key] = it
-		if it.base.ETag != "" {
-			v := journal.Version{Key: it.base.Key, ETag: it.base.ETag}
+		taken[it.Key()] = it
+		if base := it.Base(); base.ETag != "" {
+			v := journal.Version{Key: base.Key, ETag: base.ETag}
 			over[v] = append(over[v], it)
 		}
 	}
 	for _, it := range items {
-		for _, other := range over[journal.Version{Key: it.over.Key, ETag: it.over.ETag}] {
+		replaced := it.Over()
+		for _, other := range over[journal.Version{Key: replaced.Key, ETag: replaced.ETag}] {
 			if other != it {
 				it.addDependent(other)
 			}

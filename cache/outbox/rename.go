@@ -15,18 +15,17 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	from, r := it.Key(), it.o.removals
 	removing, removed := r.at(key), r.canceledFor(it, from)
 	over, lost := removing.replacedBy(over)
-	it.mu.Lock()
-	over, leave := it.overAfter(key, over, removed != nil)
-	it.ambiguous.add(lost)
-	it.mu.Unlock()
+	var leave []s3backend.Object
+	it.changeTarget(func(t *target) {
+		over, leave = t.overAfter(key, over, removed != nil)
+		t.ambiguous.add(lost)
+	})
 	for _, d := range displaced {
 		if d != nil {
 			it.inheritAmbiguous(d, key)
 		}
 	}
-	it.mu.Lock()
-	rec := renamed(key, over, leave, it.ambiguous)
-	it.mu.Unlock()
+	rec := renamed(key, over, leave, it.target().ambiguous)
 	synced := false // what is given up
 	for _, d := range displaced {
 		if d != nil {
@@ -51,13 +50,31 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 	it.mu.Lock()
 	up := it.up
 	it.up = nil // an upload is bound to its key
-	it.entry.rename(key, over, leave)
+	it.changeTarget(func(t *target) { t.rename(key, over, leave) })
 	it.mu.Unlock()
 	for _, o := range leave {
 		r.addObsolete(it, o)
 	}
 	r.cancelFor(it, removing)
 	r.undoCancel(it, removed)
+	it.registerAmbiguous()
+	it.o.abort(up)
+	return nil
+}
+
+// becomeConflict makes the item a conflict copy at key, which replaces nothing.
+func (it *Item) becomeConflict(key string) error {
+	t := it.target()
+	r := renamed(key, s3backend.Object{}, t.obsolete, t.ambiguous)
+	r.Conflict = true
+	if err := it.log.note(r); err != nil {
+		return err
+	}
+	it.mu.Lock()
+	up := it.up
+	it.up = nil // an upload is bound to its key
+	it.changeTarget(func(t *target) { t.becomeConflict(key) })
+	it.mu.Unlock()
 	it.registerAmbiguous()
 	it.o.abort(up)
 	return nil

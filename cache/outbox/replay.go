@@ -11,8 +11,7 @@ import (
 
 // replayed is what the journal of an item says of it.
 type replayed struct {
-	entry
-	commits
+	target
 	folder      bool
 	sealed      bool // the last record is a seal: the item is closed and complete
 	interrupted *interruption

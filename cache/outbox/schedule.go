@@ -164,7 +164,7 @@ func (it *Item) Release() {
 		it.since = time.Now()
 		it.state, it.reason, it.tries, it.denied, it.noPreupload = Sealed, nil, 0, nil, false
 		settle := it.o.cfg.Settle
-		if it.stage != nil && it.inS3Locked() {
+		if it.stage != nil && it.inS3() {
 			settle = 0 // there is nothing to wait for
 		}
 		it.scheduleOrParkLocked(settle)
@@ -202,9 +202,9 @@ func (it *Item) lastHold() bool {
 func (it *Item) scheduleOrParkLocked(d time.Duration) {
 	it.o.wakeSyncer()
 	switch {
-	case it.privateLocked():
+	case it.isPrivate():
 		it.state = Local
-		it.deferRemovalLocked()
+		it.deferRemoval()
 		if len(it.writtenBy) > 0 {
 			it.scheduleLocked(d) // for settleWriters: it may get another name later
 		}

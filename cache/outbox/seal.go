@@ -1,17 +1,14 @@
 package outbox
 
 import (
-	"slices"
-
 	"github.com/s3share/s3share/cache/filetime"
 	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // Untouched reports whether the item lies over what it replaces, and changes nothing.
 func (it *Item) Untouched() bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.untouched() && it.seq() == 0
+	t := it.target()
+	return t.untouched() && it.seq() == 0
 }
 
 // Seal journals that the item is closed, with all that a later process needs to deliver it. What is
@@ -78,15 +75,18 @@ func (it *Item) noteSealAlone(first ...journal.Record) (synced bool, err error) 
 // sealRecord returns a record of what is staged, as a seal or as a write.
 func (it *Item) sealRecord(op, boot string) journal.Record {
 	r := journal.Record{Op: op, Boot: boot}
+	seq := it.seq()
+	it.changeTarget(func(t *target) {
+		if op == journal.OpSeal {
+			r.Commit, _ = t.idOf(seq)
+		}
+		r.Set = t.explicit
+		if mode := t.mode; t.hasMode {
+			r.Mode = &mode
+		}
+	})
 	it.mu.Lock()
-	if op == journal.OpSeal {
-		r.Commit, _ = it.commits.idOf(it.seq())
-	}
-	r.Set = it.explicit
 	it.integrity.record(&r)
-	if it.hasMode {
-		r.Mode = &it.mode
-	}
 	it.mu.Unlock()
 	now := it.stage.Snapshot()
 	r.Size, r.Valid, r.Mtime = now.Size, now.BaseValid, filetime.Time{Time: now.Mtime}
@@ -114,7 +114,5 @@ func (it *Item) unseal() error {
 // openRecord returns the record that the item is being written again.
 func (it *Item) openRecord() journal.Record {
 	it.recordETags()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return journal.Record{Op: journal.OpOpen, Ambiguous: slices.Clone(it.ambiguous)}
+	return journal.Record{Op: journal.OpOpen, Ambiguous: it.target().ambiguous}
 }

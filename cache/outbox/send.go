@@ -20,7 +20,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	}
 	switch {
 	case it.headerOnly():
-		obj, err := it.o.bucket.Copy(ctx, it.base, a.key, a.header, cond)
+		obj, err := it.o.bucket.Copy(ctx, it.Base(), a.key, a.header, cond)
 		return obj, a.noteIfAmbiguous(err, a.header)
 	case size > parts.Size:
 		return a.sendParts(ctx, size, cond)
@@ -55,16 +55,13 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 // elsewhere returns the version at an earlier key of the item that has its present content; false
 // for none.
 func (a *commitAttempt) elsewhere() (s3backend.Object, bool) {
-	a.it.mu.Lock()
-	defer a.it.mu.Unlock()
-	at := a.it.committed
-	return at.obj, at.has(a.it.seq()) && at.obj.Key != a.it.key
+	t := a.it.target()
+	at := t.committed
+	return at.obj, at.has(a.it.seq()) && at.obj.Key != t.key
 }
 
 func (a *commitAttempt) forgetElsewhere() {
-	a.it.mu.Lock()
-	defer a.it.mu.Unlock()
-	a.it.committed = confirmed{}
+	a.it.changeTarget(func(t *target) { t.committed = confirmed{} })
 }
 
 // noteIfAmbiguous returns the error of a request that commits the content with the header h. If
@@ -78,11 +75,12 @@ func (a *commitAttempt) noteIfAmbiguous(err error, h *s3backend.Header) error {
 
 // headerOnly reports whether the time or the mode was changed, and no byte, so that S3 can copy
 // what it holds.
-func (it *Item) headerOnly() bool { return it.base.Size > 0 && it.sameBytes() }
+func (it *Item) headerOnly() bool { return it.Base().Size > 0 && it.sameBytes() }
 
 // sameBytes reports whether the item has the bytes of its base.
 func (it *Item) sameBytes() bool {
-	return it.base.ETag != "" && it.stage.IsBase(it.base.Size)
+	base := it.Base()
+	return base.ETag != "" && it.stage.IsBase(base.Size)
 }
 
 // sendParts sends the parts that S3 lacks, and completes the upload.
@@ -118,7 +116,7 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object,
 	had *s3backend.Header) (s3backend.Object, error) {
 	it, want := a.it, a.header
-	if !it.isExplicit() || obj.Size > parts.MaxSize ||
+	if !it.target().explicit || obj.Size > parts.MaxSize ||
 		had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
 		return obj, nil
 	}
@@ -133,11 +131,4 @@ func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object,
 	}
 	it.o.log.Info("the time of the file is that of its upload", "key", obj.Key, "err", err)
 	return obj, nil
-}
-
-// isExplicit reports whether a program set the time or the mode.
-func (it *Item) isExplicit() bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.explicit
 }

@@ -201,8 +201,9 @@ func (it *Item) Status() Status {
 	size, _, _, _ := it.Stat()
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	st := Status{Key: it.key, State: it.state, Size: size, Sent: min(size, it.progress.Sent()),
-		Since: it.since, Theirs: it.theirs}
+	t := it.target()
+	st := Status{Key: t.key, State: it.state, Size: size, Sent: min(size, it.progress.Sent()),
+		Since: it.since, Theirs: t.theirs}
 	if it.state == Sealed && it.delivery != nil {
 		st.State = Uploading // its parts, while it settles
 	}
@@ -215,7 +216,7 @@ func (it *Item) Status() Status {
 		st.State = ""
 	case it.goneLocked():
 		st.State = Delivered
-		if it.theirs != "" {
+		if t.theirs != "" {
 			st.State = Conflict
 		}
 	}

@@ -39,10 +39,7 @@ func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (boo
 
 // isCopy reports whether the item's key holds a copy of a version of copiedFrom.
 func (a *commitAttempt) isCopy(ctx context.Context) bool {
-	a.it.mu.Lock()
-	copies := a.it.copies
-	a.it.mu.Unlock()
-	for _, from := range copies {
+	for _, from := range a.it.target().copies {
 		if _, ours := a.it.o.findCopy(ctx, from, a.key, true); ours {
 			return true
 		}
@@ -52,16 +49,12 @@ func (a *commitAttempt) isCopy(ctx context.Context) bool {
 
 // replaceCopy makes the next attempt replace cur, which is a copy of a version of copiedFrom.
 func (a *commitAttempt) replaceCopy(cur s3backend.Object) {
-	a.it.mu.Lock()
-	defer a.it.mu.Unlock()
-	a.it.over, a.it.copies = cur, nil
+	a.it.changeTarget(func(t *target) { t.over, t.copies = cur, nil })
 }
 
 // replaceNext makes the next attempt replace the version over, of which nothing is in the item.
 func (a *commitAttempt) replaceNext(over s3backend.Object) {
-	a.it.mu.Lock()
-	defer a.it.mu.Unlock()
-	a.it.over = over
+	a.it.changeTarget(func(t *target) { t.over = over })
 }
 
 // replaceOwn makes the next attempt replace cur, which an earlier commit of this item made. The
@@ -92,12 +85,12 @@ func (a *commitAttempt) match(cur s3backend.Object) ownership {
 		it.recordETags()
 	}
 	same, before, others := false, false, false
-	it.mu.Lock()
-	for _, l := range it.ambiguous {
+	t := it.target()
+	for _, l := range t.ambiguous {
 		if isContentOf(l, a.seq) && commitIDOf(a.header) == "" {
 			l.Commit = "" // the metadata has no room for it
 		}
-		if l.Key == it.key && isResultOf(l, cur) {
+		if l.Key == t.key && isResultOf(l, cur) {
 			now := isContentOf(l, a.seq)
 			same = same || now
 			// If the size differs, the other party has changed it since.
@@ -107,8 +100,7 @@ func (a *commitAttempt) match(cur s3backend.Object) ownership {
 	}
 	id := commitIDOf(cur.Header)
 	// A request may be repeated on its way, so that only the refusal comes back.
-	same = same || id != "" && (id == commitIDOf(a.header) || id == commitIDOf(it.up.Header()))
-	it.mu.Unlock()
+	same = same || id != "" && (id == commitIDOf(a.header) || id == commitIDOf(it.upload().Header()))
 	switch { // if in doubt, the content is sent again
 	case others:
 		return inherited

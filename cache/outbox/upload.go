@@ -43,14 +43,19 @@ func (u uploadOwner) NotCreated(err error) {
 		u.it.denyWrites(err)
 		return
 	}
-	u.it.mu.Lock()
-	defer u.it.mu.Unlock()
-	u.it.noPreupload = true
+	u.it.stopPreupload()
 }
 
 func (u uploadOwner) Refused(err error) { u.it.denyWrites(err) }
 
 func (u uploadOwner) PartSent(up *multipart.Upload) { u.it.goOn(up) }
+
+// stopPreupload has no parts sent until the file is closed.
+func (it *Item) stopPreupload() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.noPreupload = true
+}
 
 // denyWrites makes the next write to the file return err, since it cannot be delivered, and no more
 // parts are sent until it is closed.
@@ -58,7 +63,7 @@ func (it *Item) denyWrites(err error) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.denied == nil {
-		it.o.log.Warn("S3 refuses a file that is being written", "key", it.key, "err", err)
+		it.o.log.Warn("S3 refuses a file that is being written", "key", it.Key(), "err", err)
 	}
 	it.denied = err
 }
@@ -85,7 +90,7 @@ func (it *Item) preupload(end int64) {
 		return
 	}
 	if it.up == nil {
-		it.up = multipart.New(it.o.uploads, it.uploadFile(it.base), it.stage.Size())
+		it.up = multipart.New(it.o.uploads, it.uploadFile(it.Base()), it.stage.Size())
 	}
 	up := it.up
 	it.mu.Unlock()
@@ -116,7 +121,7 @@ func (it *Item) partsMayGo() bool {
 
 // mayPreuploadLocked reports whether parts may be sent before the commit.
 func (it *Item) mayPreuploadLocked() bool {
-	return it.denied == nil && !it.noPreupload && !it.privateLocked()
+	return it.denied == nil && !it.noPreupload && !it.isPrivate()
 }
 
 // preuploadTail sends the rest of a closed file, without waiting for what is in flight.
@@ -134,6 +139,12 @@ func (it *Item) upload() *multipart.Upload {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.up
+}
+
+func (it *Item) setUpload(up *multipart.Upload) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.up = up
 }
 
 // takeUpload returns the upload that was begun, which is not the item's any more; nil for none.
@@ -218,9 +229,7 @@ func (a *commitAttempt) upload(ctx context.Context, size int64) (*multipart.Uplo
 		it.o.abort(up)
 		return nil, nil, err
 	}
-	it.mu.Lock()
-	it.up = up
-	it.mu.Unlock()
+	it.setUpload(up)
 	return up, list, nil
 }
 
