@@ -133,8 +133,8 @@ func (it *Item) restoreAmbiguous() {
 		it.recordAmbiguous(t.key, &s3backend.Header{User: map[string]string{metaCommit: t.contentID}},
 			seq)
 	}
-	if it.up != nil && it.up.Header() != nil {
-		it.recordAmbiguous(t.key, it.up.Header(), seq)
+	if h := it.uploading.upload().Header(); h != nil {
+		it.recordAmbiguous(t.key, h, seq)
 	}
 }
 

@@ -77,13 +77,11 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	}
 	open := it.o.baseOpener()
 	var rebased bool
-	it.mu.Lock()
 	it.changeTarget(func(t *target) {
 		rebased = t.setCommitted(obj)
 		t.committed = confirmed{seq, obj}
 	})
-	it.up = nil
-	it.mu.Unlock()
+	it.uploading.set(nil)
 	if rebased && open != nil && it.stage != nil {
 		it.stage.Rebase(it.trackReader(open(obj)))
 	}

@@ -55,7 +55,7 @@ func (it *Item) contentETag() string {
 		}
 		return etag
 	case size > parts.Size:
-		return it.upload().ETag(size)
+		return it.uploading.upload().ETag(size)
 	case !it.stage.Complete() || it.stage.Open() != nil:
 		return ""
 	}

@@ -61,7 +61,7 @@ func TestChangedBaseIsNoRefusedCopy(t *testing.T) {
 			r.Error("an edit of what is gone was delivered")
 		}
 		r.wantHolds("Delivery/a", theirs)
-		if it.sendsWhole() {
+		if it.uploading.sendsWhole() {
 			r.Error("the server is taken for one that copies no parts")
 		}
 		if st := it.Status(); st.State != Blocked {

@@ -69,7 +69,8 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 		return nil, err
 	}
 	it.stage.MarkDone() // a later process removes it
-	it.log.ended, it.noPreupload = true, true
+	it.log.ended = true
+	it.uploading.stopPreupload()
 	it.unnamed.Store(true)
 	o.add(it)
 	return it, nil
@@ -78,10 +79,12 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 // itemAt returns an item whose staged file will be at path, without a stage and not in the outbox
 // yet.
 func (o *Outbox) itemAt(path string, t target) *Item {
-	return &Item{o: o, path: path, edits: t.base.ETag != "", gone: make(chan struct{}),
+	it := &Item{o: o, path: path, edits: t.base.ETag != "", gone: make(chan struct{}),
 		sharedTarget: sharedTarget{now: t},
 		log:          itemLog{o: o, path: path, begun: time.Now()},
 		annotations:  savedAnnotations{o: o, path: path + annotationsSuffix}}
+	it.uploading.it = it
+	return it
 }
 
 // newItem returns an item that is not in the outbox yet, in slot p unless that is nil.

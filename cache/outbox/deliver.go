@@ -98,9 +98,7 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.clearAmbiguous(obj.Key)
 	it.o.notRemoved.drop(obj.Key)
 	removeObsolete := it.noteObsolete()
-	it.mu.Lock()
-	it.up = nil
-	it.mu.Unlock()
+	it.uploading.set(nil)
 	whole := it.stage != nil && it.stage.Complete() && !it.mayDiffer.Load()
 	failpoint("delivered")
 	if st := it.Status(); st.Theirs != "" {

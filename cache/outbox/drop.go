@@ -22,8 +22,7 @@ func (it *Item) Drop() {
 		it.mu.Unlock()
 		return
 	}
-	up, key := it.up, it.Key()
-	it.up = nil
+	up, key := it.uploading.take(), it.Key()
 	it.unnamed.Store(true)
 	close(it.gone)
 	it.mu.Unlock()
@@ -58,12 +57,9 @@ func (it *Item) erase() {
 // Unname removes the item's name. It will never be delivered, by a later process either. Its bytes
 // stay, until Drop, for programs that have it open. The caller holds the item for good.
 func (it *Item) Unname() {
-	it.mu.Lock()
-	it.noPreupload = true
+	it.uploading.stopPreupload()
 	it.unnamed.Store(true)
-	up := it.up
-	it.up = nil
-	it.mu.Unlock()
+	up := it.uploading.take()
 	it.o.wake()
 	removeObsolete := it.noteObsolete()
 	it.log.end()

@@ -26,7 +26,7 @@ func TestUploadThatS3HasEndedBeginsAnew(t *testing.T) {
 				data := random(1, 3*parts.Size+5)
 				it := r.create("Delivery/big", data[:2*parts.Size+1])
 				synctest.Wait()
-				up := it.up
+				up := it.uploading.upload()
 				if up == nil || up.Remote().ID == "" {
 					r.Fatal("no upload was begun")
 				}

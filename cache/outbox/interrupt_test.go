@@ -74,14 +74,8 @@ var spoils = []spoil{
 		}
 	}},
 	{"S3 refuses the folder", func(_ *rig, it *Item) func() {
-		it.mu.Lock()
-		defer it.mu.Unlock()
-		it.denied = s3backend.Denied
-		return func() {
-			it.mu.Lock()
-			defer it.mu.Unlock()
-			it.denied = nil
-		}
+		it.uploading.deny(s3backend.Denied)
+		return it.uploading.closed
 	}},
 }
 

@@ -25,11 +25,11 @@ var errTaken = errors.New("taken back before it was delivered")
 // Item is one file that is pending, from its first write until S3 has confirmed it, or a
 // directory marker, which has no content.
 //
-// It consists of a target (the object that it is to become), its staged content, its journal and its
-// upload, which have locks of their own. What mu guards are values: integrity (whether the content
+// It consists of a target (the object that it is to become), its staged content, its journal and
+// what is uploading, which have locks of their own. What mu guards are values: integrity (whether the content
 // is all that its writers meant), a schedule (whether and when it is delivered), and what is
-// uploading and materializing. Take changing before the others, and mu before the locks of the
-// target, of the Outbox, of removals, of an upload, of the journal and of the stage. None is held
+// materializing. Take changing before the others, and mu before the locks of what is
+// uploading, of the target, of the Outbox, of removals, of the journal and of the stage. None is held
 // across a request.
 type Item struct {
 	o      *Outbox
@@ -45,6 +45,7 @@ type Item struct {
 
 	sharedTarget
 	log         itemLog
+	uploading   uploading
 	annotations savedAnnotations
 	progress    uplink.Progress
 	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
@@ -52,7 +53,6 @@ type Item struct {
 	mu sync.Mutex // guards the rest, but for what is atomic
 	integrity
 	schedule
-	uploading
 	materializing
 	readers []closer // of versions that were opened for the stage
 }

@@ -40,8 +40,8 @@ func (it *Item) endPreparing(a *delivery) {
 	it.mu.Lock()
 	it.delivery = nil
 	due := a.due
-	if it.up != nil {
-		it.up.Resume() // it may be written again
+	if up := it.uploading.upload(); up != nil {
+		up.Resume() // it may be written again
 	}
 	it.mu.Unlock()
 	close(a.done)
@@ -68,7 +68,7 @@ func (it *Item) prepare(ctx context.Context) error {
 		return err
 	}
 	a.header = h
-	it.preuploadTail()
+	it.uploading.preuploadTail()
 	_, _, err = a.uploadParts(ctx, size)
 	return err
 }

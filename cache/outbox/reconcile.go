@@ -73,7 +73,7 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more, or what it
 		// copies from is gone.
-		it.o.abort(it.takeUpload())
+		it.o.abort(it.uploading.take())
 		return obj, false, a.materializeIfBaseGone(ctx)
 	case cur.ETag == "":
 		a.replaceNext(s3backend.Object{})
@@ -118,7 +118,7 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
 	case isKind(refused, s3backend.Stale):
 		return obj, false, a.resolveAsConflict(ctx)
 	}
-	up := it.takeUpload() // it cannot be completed any more
+	up := it.uploading.take() // it cannot be completed any more
 	if up == nil {
 		return obj, false, contradiction(refused)
 	}

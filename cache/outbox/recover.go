@@ -245,7 +245,7 @@ func (r *recovery) item(f journaled) error {
 		return err
 	}
 	o.quota.staged.Add(it.stage.Reserved())
-	it.up = multipart.Restore(o.uploads, it.uploadFile(was.base), was.upload)
+	it.uploading.set(multipart.Restore(o.uploads, it.uploading.file(was.base), was.upload))
 	it.restoreAmbiguous()
 	if !it.log.sealed.Load() {
 		// A write opens it again, as any sealed file.
@@ -254,9 +254,9 @@ func (r *recovery) item(f journaled) error {
 			return err
 		}
 	}
-	if up := it.up; up != nil && !up.Remote().AbortDate.IsZero() &&
+	if up := it.uploading.upload(); up != nil && !up.Remote().AbortDate.IsZero() &&
 		time.Now().After(up.Remote().AbortDate) {
-		it.up = nil // the bucket's lifecycle has aborted it
+		it.uploading.set(nil) // the bucket's lifecycle has aborted it
 	}
 	it.registerAmbiguous()
 	r.add(it)

@@ -47,11 +47,8 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 				"key", key, "err", err)
 		}
 	}
-	it.mu.Lock()
-	up := it.up
-	it.up = nil // an upload is bound to its key
 	it.changeTarget(func(t *target) { t.rename(key, over, leave) })
-	it.mu.Unlock()
+	up := it.uploading.take() // an upload is bound to its key
 	for _, o := range leave {
 		r.addObsolete(it, o)
 	}
@@ -70,12 +67,8 @@ func (it *Item) becomeConflict(key string) error {
 	if err := it.log.note(r); err != nil {
 		return err
 	}
-	it.mu.Lock()
-	up := it.up
-	it.up = nil // an upload is bound to its key
 	it.changeTarget(func(t *target) { t.becomeConflict(key) })
-	it.mu.Unlock()
 	it.registerAmbiguous()
-	it.o.abort(up)
+	it.o.abort(it.uploading.take()) // an upload is bound to its key
 	return nil
 }

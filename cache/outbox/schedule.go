@@ -162,7 +162,8 @@ func (it *Item) Release() {
 	it.writers--
 	if it.writers == 0 && !it.goneLocked() {
 		it.since = time.Now()
-		it.state, it.reason, it.tries, it.denied, it.noPreupload = Sealed, nil, 0, nil, false
+		it.state, it.reason, it.tries = Sealed, nil, 0
+		it.uploading.closed()
 		settle := it.o.cfg.Settle
 		if it.stage != nil && it.inS3() {
 			settle = 0 // there is nothing to wait for

@@ -25,7 +25,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	case size > parts.Size:
 		return a.sendParts(ctx, size, cond)
 	}
-	it.giveUpUpload(it.upload()) // the file was longer once
+	it.uploading.giveUp(it.uploading.upload()) // the file was longer once
 	if err := it.materialize(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -101,7 +101,7 @@ func (a *commitAttempt) sendParts(ctx context.Context, size int64,
 	if isKind(err, s3backend.OtherPart) {
 		// A request for a part that was canceled, here or in an earlier process, was carried out
 		// after the one that replaced it. All parts are sent again.
-		it.giveUpUpload(up)
+		it.uploading.giveUp(up)
 	}
 	if err = a.noteIfAmbiguous(err, up.Header()); err != nil {
 		return obj, err

@@ -60,7 +60,7 @@ func (a *commitAttempt) replaceNext(over s3backend.Object) {
 // replaceOwn makes the next attempt replace cur, which an earlier commit of this item made. The
 // upload of that commit has ended.
 func (a *commitAttempt) replaceOwn(cur s3backend.Object) {
-	up := a.it.upload()
+	up := a.it.uploading.upload()
 	a.it.committedAs(cur, 0)
 	a.it.o.abort(up)
 }
@@ -100,7 +100,7 @@ func (a *commitAttempt) match(cur s3backend.Object) ownership {
 	}
 	id := commitIDOf(cur.Header)
 	// A request may be repeated on its way, so that only the refusal comes back.
-	same = same || id != "" && (id == commitIDOf(a.header) || id == commitIDOf(it.upload().Header()))
+	same = same || id != "" && (id == commitIDOf(a.header) || id == commitIDOf(it.uploading.upload().Header()))
 	switch { // if in doubt, the content is sent again
 	case others:
 		return inherited

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,13 +13,17 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// uploading is the multipart upload of an item, and why none may be begun. It is a plain value,
-// which Item.mu guards.
+// uploading is what is sent of an item by parts: its multipart upload, and why none may be begun.
+// It sends the parts of a file that is still written. Its lock is taken after Item.mu, and before
+// those of the target and of the stage.
 type uploading struct {
+	it       *Item
+	sendsAll atomic.Bool // S3 copies no part of the base
+
+	mu          sync.Mutex        // guards the fields below
 	up          *multipart.Upload // nil for none
 	noPreupload bool              // preuploading failed; the commit sends all
 	denied      error             // why S3 refuses this while it is still written
-	sendsAll    atomic.Bool       // S3 copies no part of the base
 }
 
 // uploadOwner is an item as its multipart upload sees it.
@@ -40,132 +45,153 @@ func (u uploadOwner) Note(recs ...journal.Record) error { return u.it.log.note(r
 // no parts are sent until the file is closed: the commit tries again, with all its patience.
 func (u uploadOwner) NotCreated(err error) {
 	if isPermanent(err) {
-		u.it.denyWrites(err)
-		return
+		u.it.uploading.deny(err)
+	} else {
+		u.it.uploading.stopPreupload()
 	}
-	u.it.stopPreupload()
 }
 
-func (u uploadOwner) Refused(err error) { u.it.denyWrites(err) }
+func (u uploadOwner) Refused(err error) { u.it.uploading.deny(err) }
 
-func (u uploadOwner) PartSent(up *multipart.Upload) { u.it.goOn(up) }
+func (u uploadOwner) PartSent(up *multipart.Upload) { u.it.uploading.goOn(up) }
+
+// deny makes the next write to the file return err, since it cannot be delivered, and no more parts
+// are sent until it is closed.
+func (u *uploading) deny(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.denied == nil {
+		u.it.o.log.Warn("S3 refuses a file that is being written", "key", u.it.Key(), "err", err)
+	}
+	u.denied = err
+}
+
+// denial returns why S3 refuses the file while it is still written, or nil.
+func (u *uploading) denial() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.denied
+}
 
 // stopPreupload has no parts sent until the file is closed.
-func (it *Item) stopPreupload() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.noPreupload = true
+func (u *uploading) stopPreupload() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.noPreupload = true
 }
 
-// denyWrites makes the next write to the file return err, since it cannot be delivered, and no more
-// parts are sent until it is closed.
-func (it *Item) denyWrites(err error) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.denied == nil {
-		it.o.log.Warn("S3 refuses a file that is being written", "key", it.Key(), "err", err)
-	}
-	it.denied = err
+// closed records that the file is closed: the commit tries again what was refused before.
+func (u *uploading) closed() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.denied, u.noPreupload = nil, false
 }
 
-// uploadFile is the item as a file to upload, which was made from base.
-func (it *Item) uploadFile(base s3backend.Object) multipart.File {
-	return multipart.File{Owner: uploadOwner{it}, Content: it.stage, Base: base,
-		Progress: &it.progress}
+// file is the item as a file to upload, which was made from base.
+func (u *uploading) file(base s3backend.Object) multipart.File {
+	return multipart.File{Owner: uploadOwner{u.it}, Content: u.it.stage, Base: base,
+		Progress: &u.it.progress}
 }
 
 // preupload sends the complete parts of a new file while it is written. end is where the last write
 // ended. It returns at once.
-func (it *Item) preupload(end int64) {
-	if it.stage.BaseFitsOnePut() {
-		it.materializeAsync()
+func (u *uploading) preupload(end int64) {
+	if u.it.stage.BaseFitsOnePut() {
+		u.it.materializeAsync()
 		return
 	}
-	if !it.partsMayGo() {
+	if !u.partsMayGo() {
 		return
 	}
-	it.mu.Lock()
-	if !it.mayPreuploadLocked() {
-		it.mu.Unlock()
-		return
+	if up := u.begin(); up != nil {
+		up.SendReady(end)
 	}
-	if it.up == nil {
-		it.up = multipart.New(it.o.uploads, it.uploadFile(it.Base()), it.stage.Size())
-	}
-	up := it.up
-	it.mu.Unlock()
-	up.SendReady(end)
 }
 
 // goOn sends the parts that are complete by now, after one of this upload was sent. It begins no
 // other upload: the file may have been removed, renamed or delivered since.
-func (it *Item) goOn(up *multipart.Upload) {
-	if !it.partsMayGo() {
-		return
-	}
-	it.mu.Lock()
-	ok := it.up == up && it.mayPreuploadLocked()
-	it.mu.Unlock()
-	if ok {
-		up.SendReady(it.stage.Size())
+func (u *uploading) goOn(up *multipart.Upload) {
+	if u.partsMayGo() && u.mayPreupload(up) {
+		up.SendReady(u.it.stage.Size())
 	}
 }
 
 // partsMayGo reports whether the file is to be sent by parts, and requests may be made now.
-func (it *Item) partsMayGo() bool {
-	if it.stage.Size() <= parts.Size || it.stage.OverBase() {
+func (u *uploading) partsMayGo() bool {
+	if u.it.stage.Size() <= parts.Size || u.it.stage.OverBase() {
 		return false // as yet it goes by one PutObject
 	}
-	return it.o.Admission.Suspension() == nil
+	return u.it.o.Admission.Suspension() == nil
 }
 
-// mayPreuploadLocked reports whether parts may be sent before the commit.
-func (it *Item) mayPreuploadLocked() bool {
-	return it.denied == nil && !it.noPreupload && !it.isPrivate()
+// begin returns the present upload, or a new one; nil if no parts may be sent before the commit.
+func (u *uploading) begin() *multipart.Upload {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.mayPreuploadLocked() {
+		return nil
+	}
+	if u.up == nil {
+		u.up = multipart.New(u.it.o.uploads, u.file(u.it.Base()), u.it.stage.Size())
+	}
+	return u.up
+}
+
+// mayPreupload reports whether up is the present upload, and parts of it may be sent before the
+// commit.
+func (u *uploading) mayPreupload(up *multipart.Upload) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.up == up && u.mayPreuploadLocked()
+}
+
+func (u *uploading) mayPreuploadLocked() bool {
+	return u.denied == nil && !u.noPreupload && !u.it.isPrivate()
 }
 
 // preuploadTail sends the rest of a closed file, without waiting for what is in flight.
-func (it *Item) preuploadTail() {
-	up := it.upload()
+func (u *uploading) preuploadTail() {
+	up := u.upload()
 	if up == nil {
 		return
 	}
 	up.Seal()
-	it.preupload(it.stage.Size())
+	u.preupload(u.it.stage.Size())
 }
 
 // upload returns the present upload, or nil.
-func (it *Item) upload() *multipart.Upload {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.up
+func (u *uploading) upload() *multipart.Upload {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.up
 }
 
-func (it *Item) setUpload(up *multipart.Upload) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.up = up
+func (u *uploading) set(up *multipart.Upload) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.up = up
 }
 
-// takeUpload returns the upload that was begun, which is not the item's any more; nil for none.
-func (it *Item) takeUpload() *multipart.Upload {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	up := it.up
-	it.up = nil
+// take returns the upload that was begun, which is not the item's any more; nil for none.
+func (u *uploading) take() *multipart.Upload {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	up := u.up
+	u.up = nil
 	return up
 }
 
-// giveUpUpload aborts an upload that will not be completed.
-func (it *Item) giveUpUpload(up *multipart.Upload) {
+// giveUp aborts an upload that will not be completed.
+func (u *uploading) giveUp(up *multipart.Upload) {
 	if up == nil {
 		return
 	}
-	it.mu.Lock()
-	if it.up == up {
-		it.up = nil
+	u.mu.Lock()
+	if u.up == up {
+		u.up = nil
 	}
-	it.mu.Unlock()
+	u.mu.Unlock()
+	it := u.it
 	if err := it.log.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
 		it.o.log.Debug("the journal names an upload that was given up", "key", it.Key(), "err", err)
 	}
@@ -196,8 +222,8 @@ func (a *commitAttempt) uploadParts(ctx context.Context, size int64) (*multipart
 	}
 	list, err := up.SendMissing(ctx, planned)
 	if refused := (*multipart.CopyRefusedError)(nil); errors.As(err, &refused) {
-		a.it.sendAll(refused)
-		a.it.giveUpUpload(up)
+		a.it.uploading.sendAll(refused)
+		a.it.uploading.giveUp(up)
 		return a.uploadParts(ctx, size)
 	}
 	return up, list, err
@@ -209,45 +235,45 @@ func (a *commitAttempt) upload(ctx context.Context, size int64) (*multipart.Uplo
 	error) {
 	it := a.it
 	seq := it.seq()
-	if up := it.upload(); up != nil {
+	if up := it.uploading.upload(); up != nil {
 		list, ok, err := up.TakeOver(ctx, size)
 		if ok || err != nil {
 			return up, list, err
 		}
-		it.giveUpUpload(up)
+		it.uploading.giveUp(up)
 	}
 	var edit *multipart.Edit
-	if !it.sendsWhole() {
+	if !it.uploading.sendsWhole() {
 		now := it.stage.Snapshot()
 		if list := parts.PlanEdit(size, now.BaseValid, now.Dirty); list != nil {
 			edit = &multipart.Edit{Parts: list, Seq: seq}
 		}
 	}
-	up, list, err := multipart.Create(ctx, it.o.uploads, it.uploadFile(it.Base()), a.key,
+	up, list, err := multipart.Create(ctx, it.o.uploads, it.uploading.file(it.Base()), a.key,
 		withCommitID(a.header, newCommitID()), size, edit)
 	if err != nil {
 		it.o.abort(up)
 		return nil, nil, err
 	}
-	it.setUpload(up)
+	it.uploading.set(up)
 	return up, list, nil
 }
 
 // sendAll makes the item send all its bytes from now on. If the server refuses such copies in
 // general, other items do not try them either.
-func (it *Item) sendAll(refused *multipart.CopyRefusedError) {
-	it.sendsAll.Store(true)
+func (u *uploading) sendAll(refused *multipart.CopyRefusedError) {
+	u.sendsAll.Store(true)
 	if refused.OfSource() {
 		return
 	}
-	if it.o.copiesNoParts.CompareAndSwap(false, true) {
-		it.o.log.Warn("this server copies no parts; an edited file is sent as a whole",
+	if u.it.o.copiesNoParts.CompareAndSwap(false, true) {
+		u.it.o.log.Warn("this server copies no parts; an edited file is sent as a whole",
 			"reply", refused.Err)
 	}
 }
 
 // sendsWhole reports whether all bytes of the item are to be sent.
-func (it *Item) sendsWhole() bool { return it.sendsAll.Load() || it.o.copiesNoParts.Load() }
+func (u *uploading) sendsWhole() bool { return u.sendsAll.Load() || u.it.o.copiesNoParts.Load() }
 
 // largePartsFitSettle reports whether parts larger than the first arrive while a file settles: then
 // smaller ones would not deliver it sooner.

@@ -41,7 +41,7 @@ func (it *Item) Append(p []byte) (off int64, n int, err error) {
 }
 
 func (it *Item) beforeWrite() error {
-	if err := it.writesDenied(); err != nil {
+	if err := it.uploading.denial(); err != nil {
 		return err
 	}
 	if it.log.sealed.Load() {
@@ -71,7 +71,7 @@ func (it *Item) afterWrite(off, end int64) error {
 		}
 	}
 	it.Renew()
-	it.preupload(end)
+	it.uploading.preupload(end)
 	return nil
 }
 
@@ -127,9 +127,3 @@ func (it *Item) noteSize() error {
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO at and behind the end.
 func (it *Item) Lseek(off int64, hole bool) (int64, error) { return it.stage.Lseek(off, hole) }
-
-func (it *Item) writesDenied() error {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.denied
-}
