@@ -122,11 +122,11 @@ func (it *Item) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
 // attempt, of which its journal has no word but the IDs.
 func (it *Item) restoreAmbiguous() {
 	t := it.target()
-	if it.folder || it.o.Private(t.key) || it.interrupted != nil && t.contentID == "" {
+	if it.folder || it.o.Private(t.key) || it.interruptedBy() != nil && t.contentID == "" {
 		return
 	}
 	seq := t.contentIDSeq
-	if it.interrupted != nil {
+	if it.interruptedBy() != nil {
 		seq = 0 // what is here may not be all that was sent
 	}
 	if t.contentID != "" { // else nothing of it was sent

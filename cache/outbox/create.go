@@ -83,7 +83,7 @@ func (o *Outbox) itemAt(path string, t target) *Item {
 		sharedTarget: sharedTarget{now: t},
 		log:          itemLog{o: o, path: path, begun: time.Now()},
 		annotations:  savedAnnotations{o: o, path: path + annotationsSuffix}}
-	it.uploading.it = it
+	it.uploading.it, it.integrity.o = it, o
 	return it
 }
 

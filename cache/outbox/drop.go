@@ -40,8 +40,8 @@ func (it *Item) erase() {
 	it.mu.Lock()
 	readers := it.readers
 	it.readers = nil
-	it.writtenBy.clear()
 	it.mu.Unlock()
+	it.clearWriters()
 	for _, r := range readers {
 		r.Close()
 	}

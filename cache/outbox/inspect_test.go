@@ -167,8 +167,8 @@ func (r *rig) recoveredStatus() []Status {
 		switch {
 		case it.isPrivate():
 			it.state = Local
-		case it.interrupted != nil:
-			it.state, it.reason = Interrupted, it.interrupted.why
+		case it.interruptedBy() != nil:
+			it.state, it.reason = Interrupted, it.interruptedBy()
 		}
 		it.mu.Unlock()
 	}

@@ -41,7 +41,7 @@ func (it *Item) Refuse(err error) {
 		it.o.log.Error("the journal cannot say that a write was refused", "key", it.Key(), "err", nerr)
 		return
 	}
-	it.interruptionNoted(said)
+	it.setNoted(said)
 }
 
 // plainText is err for people who ask a later process, which does not have the error itself:
@@ -57,73 +57,24 @@ func plainText(err error) string {
 	return s3err.Kind.Error()
 }
 
-// interruption returns why the file is not for delivery, nil if it is.
-func (it *Item) interruption() *interruption {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.interrupted
-}
-
-// interruptionNoted records that the journal has the interruption said.
-func (it *Item) interruptionNoted(said *interruption) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.setNoted(said)
-}
-
 // toSeal reports whether a seal would add anything to the journal.
 func (it *Item) toSeal() bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
 	return !it.log.sealed.Load() || it.unnoted()
 }
 
-// Interrupt records that a signal ended a writer. What it wrote may be half of what it meant, and
-// is not delivered.
-func (it *Item) Interrupt() { it.interrupt(interruption{why: errKilled}) }
-
-// interrupt keeps the file here for in, and reports whether it did: not where it is kept
-// for as much already.
-func (it *Item) interrupt(in interruption) bool {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.integrity.interrupt(in)
-}
-
-// clearInterruption ends the interruption of a closed file if writing on completes it.
-func (it *Item) clearInterruption() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
+// beginRewrite ends the interruption of a closed file if writing on completes it.
+func (it *Item) beginRewrite() {
 	if it.completeByWriting() {
-		it.reason = nil
+		it.clearReason()
 	}
-}
-
-// emptied records that the file was truncated to nothing.
-func (it *Item) emptied() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.setEmptied()
 }
 
 // Renew ends an interruption if the file was truncated to nothing since. A write does the same.
 // Renew is for programs that mean the file to be empty.
 func (it *Item) Renew() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
 	if it.completeByRewriting() {
-		it.reason = nil
+		it.clearReason()
 	}
-}
-
-// interruptedBy returns why the file is not for delivery, or nil.
-func (it *Item) interruptedBy() error {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.interrupted == nil {
-		return nil
-	}
-	return it.interrupted.why
 }
 
 // Deliver sends an interrupted item as it is.
@@ -131,18 +82,17 @@ func (it *Item) Deliver() error {
 	it.changing.Lock() // a write after this seal has to note that the file is open again
 	defer it.changing.Unlock()
 	it.mu.Lock()
-	was := it.interrupted
 	if it.state != Interrupted {
 		it.mu.Unlock()
 		return nil
 	}
-	it.interrupted = nil
+	was := it.complete()
 	it.mu.Unlock()
 	err := it.log.note(it.sealRecord(journal.OpSeal, it.o.boot))
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if err != nil {
-		it.interrupted = was
+		it.restoreInterruption(was)
 		return err
 	}
 	it.log.sealed.Store(true)

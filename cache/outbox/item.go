@@ -25,12 +25,12 @@ var errTaken = errors.New("taken back before it was delivered")
 // Item is one file that is pending, from its first write until S3 has confirmed it, or a
 // directory marker, which has no content.
 //
-// It consists of a target (the object that it is to become), its staged content, its journal and
-// what is uploading, which have locks of their own. What mu guards are values: integrity (whether the content
-// is all that its writers meant), a schedule (whether and when it is delivered), and what is
-// materializing. Take changing before the others, and mu before the locks of what is
-// uploading, of the target, of the Outbox, of removals, of the journal and of the stage. None is held
-// across a request.
+// It consists of a target (the object that it is to become), its staged content and the integrity
+// of that (whether it is all that its writers meant), its journal, and what is uploading. These
+// have locks of their own. What mu guards is the schedule (whether and when the item is delivered).
+// Take changing before the others, and mu before the locks of what is uploading, of the target, of
+// the integrity, of the Outbox, of removals, of the journal and of the stage. None is held across a
+// request.
 type Item struct {
 	o      *Outbox
 	folder bool
@@ -44,6 +44,7 @@ type Item struct {
 	changing sync.RWMutex
 
 	sharedTarget
+	integrity
 	log         itemLog
 	uploading   uploading
 	annotations savedAnnotations
@@ -51,7 +52,6 @@ type Item struct {
 	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
 
 	mu sync.Mutex // guards the rest, but for what is atomic
-	integrity
 	schedule
 	materializing
 	readers []closer // of versions that were opened for the stage

@@ -227,7 +227,8 @@ func (r *recovery) item(f journaled) error {
 	}
 	it := o.itemAt(f.path, was.target)
 	it.folder = was.folder
-	it.interrupted, it.log.key, it.log.keys = was.interrupted, was.key, was.keys
+	it.restoreInterruption(was.interrupted)
+	it.log.key, it.log.keys = was.key, was.keys
 	it.log.sealed.Store(was.sealed)
 	it.log.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
 	it.log.lasting.Store(true)

@@ -202,16 +202,17 @@ func (it *Item) lastHold() bool {
 // scheduleOrParkLocked schedules a closed item, or sets the state in which it stays here.
 func (it *Item) scheduleOrParkLocked(d time.Duration) {
 	it.o.wakeSyncer()
+	why := it.interruptedBy()
 	switch {
 	case it.isPrivate():
 		it.state = Local
 		it.deferRemoval()
-		if len(it.writtenBy) > 0 {
+		if it.hasWriters() {
 			it.scheduleLocked(d) // for settleWriters: it may get another name later
 		}
-	case it.interrupted != nil:
-		it.state, it.reason = Interrupted, it.interrupted.why
-		it.writtenBy.clear() // they do not count any more
+	case why != nil:
+		it.state, it.reason = Interrupted, why
+		it.clearWriters()
 	default:
 		it.scheduleLocked(d)
 	}
@@ -220,6 +221,13 @@ func (it *Item) scheduleOrParkLocked(d time.Duration) {
 // scheduleLocked has a worker deliver the item after d.
 func (it *Item) scheduleLocked(d time.Duration) {
 	it.schedule.after(d, func() { it.o.enqueue(it) })
+}
+
+// clearReason forgets why the item was not delivered: a program writes to it.
+func (it *Item) clearReason() {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.reason = nil
 }
 
 // Retry commits a blocked or waiting item now, and reports whether it is one.

@@ -68,7 +68,7 @@ func (it *Item) noteSealAlone(first ...journal.Record) (synced bool, err error) 
 	}
 	it.log.lasting.Store(true)
 	it.log.sealed.Store(true)
-	it.interruptionNoted(said)
+	it.setNoted(said)
 	return synced, nil
 }
 
@@ -85,9 +85,7 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 			r.Mode = &mode
 		}
 	})
-	it.mu.Lock()
 	it.integrity.record(&r)
-	it.mu.Unlock()
 	now := it.stage.Snapshot()
 	r.Size, r.Valid, r.Mtime = now.Size, now.BaseValid, filetime.Time{Time: now.Mtime}
 	for _, x := range now.Dirty {

@@ -45,7 +45,7 @@ func (it *Item) beforeWrite() error {
 		return err
 	}
 	if it.log.sealed.Load() {
-		it.clearInterruption()
+		it.beginRewrite()
 		if err := it.unseal(); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (it *Item) Truncate(size int64) error {
 			return err
 		}
 		if size == 0 {
-			it.emptied()
+			it.setEmptied()
 		}
 		return nil
 	})

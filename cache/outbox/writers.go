@@ -17,7 +17,7 @@ type Writer interface {
 // maxWriters is how many writers of one file are remembered: those that wrote last.
 const maxWriters = 16
 
-// writers are the processes that have changed a file, the last one last. Item.mu guards them.
+// writers are the processes that have changed a file, the last one last.
 type writers []writing
 
 // writing is what is remembered of one writer.
@@ -75,26 +75,26 @@ func (ws *writers) clear() {
 
 // BegunBy records that w has created the file, or truncated it to nothing: what others did before
 // does not count any more. w is nil for an unknown process.
-func (it *Item) BegunBy(w Writer) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.writtenBy.clear()
+func (c *integrity) BegunBy(w Writer) {
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	c.writtenBy.clear()
 	if w != nil {
-		it.writtenBy.add(writing{by: w, begun: true})
+		c.writtenBy.add(writing{by: w, begun: true})
 	}
 }
 
 // WrittenBy notes that w, if it is not nil, has changed the file.
-func (it *Item) WrittenBy(w Writer) {
+func (c *integrity) WrittenBy(w Writer) {
 	if w == nil {
 		return
 	}
-	it.mu.Lock()
-	gone := it.writtenBy.add(writing{by: w})
-	it.mu.Unlock()
+	c.integrityMu.Lock()
+	gone := c.writtenBy.add(writing{by: w})
+	c.integrityMu.Unlock()
 	for _, x := range gone {
 		if !x.begun && x.by != w && !x.done && x.by.Killed() {
-			it.Interrupt()
+			c.Interrupt()
 		}
 		x.by.Release()
 	}
@@ -102,11 +102,11 @@ func (it *Item) WrittenBy(w Writer) {
 
 // OpenedBy notes that w, if it is not nil, has the file open while somebody unknown changes
 // it: the kernel, which writes back what w may have written through a map.
-func (it *Item) OpenedBy(w Writer) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if w != nil && it.writtenBy.index(w) < 0 {
-		for _, x := range it.writtenBy.add(writing{by: w, begun: true}) {
+func (c *integrity) OpenedBy(w Writer) {
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	if w != nil && c.writtenBy.index(w) < 0 {
+		for _, x := range c.writtenBy.add(writing{by: w, begun: true}) {
 			x.by.Release()
 		}
 	}
@@ -114,66 +114,80 @@ func (it *Item) OpenedBy(w Writer) {
 
 // ClosedBy records that w has closed a descriptor of the file, because a signal ends it if killed
 // is set. It has no effect if w has not changed the file.
-func (it *Item) ClosedBy(w Writer, killed bool) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if i := it.writtenBy.index(w); i >= 0 {
-		x := &it.writtenBy[i]
+func (c *integrity) ClosedBy(w Writer, killed bool) {
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	if i := c.writtenBy.index(w); i >= 0 {
+		x := &c.writtenBy[i]
 		x.closed, x.done, x.killed = time.Now(), false, killed
-		it.interruptIfKilled(false)
+		c.interruptIfKilledLocked(false)
 	}
 }
 
 // checkWriters interrupts the file if a signal has ended one of its writers. A writer that closed
 // it the settle time ago, and still runs, is done with it: how it ends does not count any more.
-func (it *Item) checkWriters(closed bool) {
-	it.mu.Lock()
-	all := slices.Clone(it.writtenBy)
+func (c *integrity) checkWriters(closed bool) {
+	c.integrityMu.Lock()
+	all := slices.Clone(c.writtenBy)
 	for _, x := range all {
 		x.by.Hold()
 	}
-	it.mu.Unlock()
+	c.integrityMu.Unlock()
 	for _, x := range all {
 		now := x
 		now.killed = !x.done && x.by.Killed()
-		now.done = x.done || !now.killed && !x.closed.IsZero() && time.Since(x.closed) >= it.o.cfg.Settle
-		it.mu.Lock()
-		if i := slices.Index(it.writtenBy, x); i >= 0 { // else it has come back since
-			it.writtenBy[i] = now
+		now.done = x.done || !now.killed && !x.closed.IsZero() && time.Since(x.closed) >= c.o.cfg.Settle
+		c.integrityMu.Lock()
+		if i := slices.Index(c.writtenBy, x); i >= 0 { // else it has come back since
+			c.writtenBy[i] = now
 		}
-		it.mu.Unlock()
+		c.integrityMu.Unlock()
 		x.by.Release()
 	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	it.interruptIfKilled(closed)
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	c.interruptIfKilledLocked(closed)
 }
 
 // CheckWritersLater asks the writers that have closed the file by now when the settle time is
 // over, while others have it open.
-func (it *Item) CheckWritersLater() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.checkingWriters || len(it.writtenBy) == 0 {
+func (c *integrity) CheckWritersLater() {
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	if c.checkingWriters || len(c.writtenBy) == 0 {
 		return
 	}
-	it.checkingWriters = true
-	it.o.work.Go(func() {
-		err := sleep(it.o.ctx, it.o.cfg.Settle)
-		it.mu.Lock()
-		it.checkingWriters = false
-		it.mu.Unlock()
+	c.checkingWriters = true
+	c.o.work.Go(func() {
+		err := sleep(c.o.ctx, c.o.cfg.Settle)
+		c.integrityMu.Lock()
+		c.checkingWriters = false
+		c.integrityMu.Unlock()
 		if err == nil {
-			it.checkWriters(false)
+			c.checkWriters(false)
 		}
 	})
+}
+
+// clearWriters forgets all writers: how they end does not count any more.
+func (c *integrity) clearWriters() {
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	c.writtenBy.clear()
+}
+
+// hasWriters reports whether it still counts how a writer ends.
+func (c *integrity) hasWriters() bool {
+	c.integrityMu.Lock()
+	defer c.integrityMu.Unlock()
+	return len(c.writtenBy) > 0
 }
 
 // settleWriters checks the writers of a file that has settled, for the last time. It reports
 // whether the file stays here for that.
 func (it *Item) settleWriters() bool {
 	it.mu.Lock()
-	open := it.writers > 0 || len(it.writtenBy) == 0
+	open := it.writers > 0 || !it.hasWriters()
 	it.mu.Unlock()
 	if open {
 		return false
@@ -184,9 +198,9 @@ func (it *Item) settleWriters() bool {
 		it.mu.Unlock()
 		return true // its next close has it judged
 	}
-	it.writtenBy.clear()
+	it.clearWriters()
 	news := it.unnoted()
-	kept := it.interrupted != nil && it.state == Sealed
+	kept := it.interruptedBy() != nil && it.state == Sealed
 	if kept {
 		it.scheduleOrParkLocked(0)
 	}
