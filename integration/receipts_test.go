@@ -97,7 +97,8 @@ func TestReceiptsOfBothParties(t *testing.T) {
 		t.Errorf("the log of the owner:\n%s\nwant\n%s", got, want)
 	}
 	for _, l := range append(ours.logOf(), theirs.logOf()...) {
-		if l.Principal == "" || l.By == "" || l.ETag == "" || l.Size == nil || l.Modified.IsZero() != (l.How == "receive") || l.Late {
+		// This server is not AWS, and is not asked who we are.
+		if l.Principal != "" || l.By == "" || l.ETag == "" || l.Size == nil || l.Modified.IsZero() != (l.How == "receive") || l.Late {
 			t.Errorf("the entry %+v", l)
 		}
 		if sent := strings.Contains(l.Key, "sent.csv"); (l.SHA256 != "") != sent {

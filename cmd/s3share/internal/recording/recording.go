@@ -45,7 +45,9 @@ func Start(s *config.Settings, who Identifier, how string, mount bool, log *slog
 	}
 	cfg := receipts.Config{
 		Bucket: s.Bucket, By: config.UserAtHost(), How: how, Logger: log,
-		Principal: func(ctx context.Context) string { return principal(ctx, who) },
+	}
+	if s.At.Partition != "" { // another server is asked for nothing outside of the folders
+		cfg.Principal = func(ctx context.Context) string { return principal(ctx, who) }
 	}
 	if mount {
 		cfg.Missed = func() []receipts.Entry { return cache.MissedReceipts(s.StateDir) }
