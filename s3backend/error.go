@@ -35,6 +35,12 @@ const (
 	CustomerKey             // the object is encrypted with a key that whoever put it keeps (SSE-C)
 )
 
+// IsOfBucket reports whether an error is about the credentials or the bucket, and no object in
+// particular: the next request would fail alike.
+func IsOfBucket(err error) bool {
+	return errors.Is(err, BadLogin) || errors.Is(err, NoBucket) || errors.Is(err, WrongOwner)
+}
+
 // Error says the kind in words, lower case.
 func (k Kind) Error() string {
 	switch k {

@@ -72,7 +72,7 @@ func Verify(ctx context.Context, b transfer.Bucket, r Route, m *Manifest, meter 
 			if err == nil {
 				return nil
 			}
-			if gctx.Err() != nil || isOfAll(err) {
+			if gctx.Err() != nil || s3backend.IsOfBucket(err) {
 				return err
 			}
 			mu.Lock()
@@ -90,11 +90,6 @@ func Verify(ctx context.Context, b transfer.Bucket, r Route, m *Manifest, meter 
 
 func sortProblems(all []Problem) {
 	slices.SortFunc(all, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
-}
-
-// isOfAll reports whether an error is about no file in particular.
-func isOfAll(err error) bool {
-	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
 
 // lookUp compares the files of a manifest with a listing. found has what that shows, by the keys.

@@ -168,7 +168,7 @@ func (r *run) start(ctx context.Context, size int64, work func(ctx context.Conte
 			return context.Cause(ctx) // it was stopped, and says nothing of the file
 		}
 		r.tell(res)
-		if fatal(res.Err) {
+		if s3backend.IsOfBucket(res.Err) {
 			return res.Err
 		}
 		return nil
@@ -209,12 +209,6 @@ func (r *run) end(err error) (Total, error) {
 		err = waited
 	}
 	return r.total, err
-}
-
-// fatal reports whether an error is about no file in particular, so that the next would fail
-// alike.
-func fatal(err error) bool {
-	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
 
 // plain is an error of the local disk without the path, which is told beside it.

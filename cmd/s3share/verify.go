@@ -216,7 +216,7 @@ func (v *verification) compare(ctx context.Context, rows []logRow) error {
 	for i, r := range rows {
 		entries[i] = r.Entry
 	}
-	found, err := recording.Compare(ctx, client, entries, v.deep, nil)
+	found, err := recording.Compare(ctx, client, entries, v.deep)
 	if ctx.Err() != nil {
 		return hint.ErrInterrupted
 	}

@@ -43,7 +43,7 @@ func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection 
 	case known.Failing.IsZero():
 	case errors.Is(known.Err, s3backend.BadLogin):
 		c.State = control.Login
-	case isRefusal(known.Err):
+	case s3backend.IsOfBucket(known.Err):
 		c.State = control.Refused
 	default:
 		c.State = control.Offline
@@ -115,11 +115,6 @@ func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
 			d.notify(st)
 		}
 	}
-}
-
-// isRefusal reports whether an error needs a person, since waiting does not resolve it.
-func isRefusal(err error) bool {
-	return errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket) || errors.Is(err, s3backend.WrongOwner)
 }
 
 // keepContact watches from now on whether S3 can be reached.

@@ -60,7 +60,7 @@ func (p *patience) over(now time.Time, left []outbox.Status, known s3backend.Con
 		return false
 	case known.Offline && now.Sub(known.Failing) >= keepSilent:
 		return true
-	case failing && isRefusal(known.Err) && now.Sub(p.begun) >= keepRefused:
+	case failing && s3backend.IsOfBucket(known.Err) && now.Sub(p.begun) >= keepRefused:
 		return true
 	case failing && now.Sub(p.confirmed) >= keepSilent && now.Sub(p.moving) >= keepSilent:
 		return true

@@ -54,8 +54,8 @@ type Found struct {
 const comparers = 16
 
 // Compare finds out what S3 holds of each version, and with deep set reads its bytes and compares
-// their checksums. done, if it is not nil, is called for each that was looked at.
-func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry, deep bool, done func()) ([]Found, error) {
+// their checksums.
+func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry, deep bool) ([]Found, error) {
 	keys := make([]string, len(entries))
 	for i, e := range entries {
 		keys[i] = string(e.Key)
@@ -64,7 +64,7 @@ func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry, d
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case isOfAll(err):
+	case s3backend.IsOfBucket(err), errors.Is(err, s3backend.ErrOffline):
 		return nil, err
 	case err != nil:
 		listed, unknown = nil, len(keys)
@@ -89,9 +89,6 @@ func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry, d
 			if deep && f.State == Present {
 				f.read(gctx, b)
 			}
-			if done != nil {
-				done()
-			}
 			return gctx.Err()
 		})
 	}
@@ -99,16 +96,6 @@ func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry, d
 		return nil, err
 	}
 	return all, ctx.Err()
-}
-
-// isOfAll reports whether an error is about no object in particular.
-func isOfAll(err error) bool {
-	for _, kind := range []error{s3backend.BadLogin, s3backend.NoBucket, s3backend.WrongOwner, s3backend.ErrOffline} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
 }
 
 // compare compares the entry with what S3 holds.

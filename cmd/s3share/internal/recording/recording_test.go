@@ -93,7 +93,7 @@ func TestCompare(t *testing.T) {
 			b.refused["Delivery/customer key"] = &s3backend.Error{Op: "HeadObject", Kind: s3backend.CustomerKey, Err: errors.New("400")}
 			want = append(want, Unknown, Unknown)
 		}
-		found, err := Compare(t.Context(), b, all, false, nil)
+		found, err := Compare(t.Context(), b, all, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestCompareDeep(t *testing.T) {
 		if tt.state == "" {
 			tt.state = Present
 		}
-		found, err := Compare(t.Context(), b, []receipts.Entry{e}, true, nil)
+		found, err := Compare(t.Context(), b, []receipts.Entry{e}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
