@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 var errFetching = errors.New("another s3share fetches it into this directory")
@@ -24,23 +22,17 @@ func claim(dir *os.Root, name string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-			_ = f.Close()
+		mine, named, err := lockNamed(f, func() (os.FileInfo, error) { return dir.Lstat(name) })
+		if named && isOwn(mine) {
+			return f, nil
+		}
+		if named {
+			err = remove(dir, name)
+		} // else whoever had it before has renamed or removed it since it was opened
+		_ = f.Close()
+		if errors.Is(err, errLocked) {
 			return nil, errFetching
 		}
-		mine, err := f.Stat()
-		there, lerr := dir.Lstat(name)
-		switch {
-		case err != nil || lerr != nil && !errors.Is(lerr, fs.ErrNotExist):
-			err = errors.Join(err, lerr)
-		case lerr != nil || !os.SameFile(mine, there):
-			// Whoever had it before has renamed or removed it since it was opened.
-		case isOwn(mine):
-			return f, nil
-		default:
-			err = remove(dir, name)
-		}
-		_ = f.Close()
 		if err != nil {
 			return nil, err
 		}

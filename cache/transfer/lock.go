@@ -21,21 +21,31 @@ func openLocked(open func() (*os.File, error), lstat func() (os.FileInfo, error)
 		if err != nil {
 			return nil, err
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-			_ = f.Close()
-			return nil, errLocked
-		}
-		mine, err := f.Stat()
-		there, lerr := lstat()
-		if err == nil && lerr == nil && os.SameFile(mine, there) && links(mine) == 1 {
+		mine, named, err := lockNamed(f, lstat)
+		if named && links(mine) == 1 {
 			return f, nil
 		}
 		_ = f.Close()
-		if err != nil || lerr != nil && !errors.Is(lerr, fs.ErrNotExist) {
-			return nil, errors.Join(err, lerr)
+		if err != nil {
+			return nil, err
 		}
 	}
 	return nil, errLocked
+}
+
+// lockNamed locks an open file for this process alone, until it is closed, and reports whether it
+// still has its name, of which lstat finds what has it. The error is errLocked if another process
+// has the lock.
+func lockNamed(f *os.File, lstat func() (os.FileInfo, error)) (mine os.FileInfo, named bool, err error) {
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return nil, false, errLocked
+	}
+	mine, err = f.Stat()
+	there, lerr := lstat()
+	if err != nil || lerr != nil && !errors.Is(lerr, fs.ErrNotExist) {
+		return nil, false, errors.Join(err, lerr)
+	}
+	return mine, lerr == nil && os.SameFile(mine, there), nil
 }
 
 // links is how many names a file has.
