@@ -21,6 +21,16 @@ type rig struct {
 	b *buckettest.Bucket
 }
 
+// rigIn is an exchange with what dir has of an earlier process. s3 is b, or what stands before it.
+func rigIn(t *testing.T, s3 buckettest.S3, b *buckettest.Bucket, dir string) *rig {
+	t.Helper()
+	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{t, c, b}
+}
+
 // bubble runs a test in its own time; fault, if not nil, stands before the bucket.
 func bubble(t *testing.T, fault func(buckettest.S3) buckettest.S3, test func(*rig)) {
 	t.Helper()
@@ -30,12 +40,9 @@ func bubble(t *testing.T, fault func(buckettest.S3) buckettest.S3, test func(*ri
 		if fault != nil {
 			s3 = fault(b)
 		}
-		c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		test(&rig{t, c, b})
+		r := rigIn(t, s3, b, t.TempDir())
+		defer r.Close()
+		test(r)
 	})
 }
 

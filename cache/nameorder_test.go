@@ -56,7 +56,7 @@ var nameOrders = []struct{ files, steps string }{
 	{"d/1", "append d/1; mv d/ e/; append e/1"},
 }
 
-// What touch and chmod set, and how a nameTree says that a file has it.
+// What touch and chmod set, and what a nameTree adds to a content that has it.
 const (
 	touchedMode = 0o640
 	touched     = " of its time"

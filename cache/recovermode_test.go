@@ -18,13 +18,7 @@ func TestNewFileKeepsItsModeAfterAKill(t *testing.T) {
 			t.Run(fmt.Sprint(how, " ", mode != nil), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b, dir := buckettest.New(), t.TempDir()
-					begin := func() *rig {
-						c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
-						if err != nil {
-							t.Fatal(err)
-						}
-						return &rig{t, c, b}
-					}
+					begin := func() *rig { return rigIn(t, b, b, dir) }
 					b.Store("Delivery/f", []byte("before"), nil)
 					r := begin()
 					if err := r.SetMode(r.Context(), "Delivery/f", 0o755); err != nil {
@@ -76,13 +70,7 @@ func TestModeUnderAPrivateNameAfterAKill(t *testing.T) {
 		t.Run(fmt.Sprint(before), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, dir := buckettest.New(), t.TempDir()
-				begin := func() *rig {
-					c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
-					if err != nil {
-						t.Fatal(err)
-					}
-					return &rig{t, c, b}
-				}
+				begin := func() *rig { return rigIn(t, b, b, dir) }
 				b.Store("Delivery/f", []byte("content"), nil)
 				r := begin()
 				a, err := r.Stat(r.Context(), "Delivery/f")

@@ -202,13 +202,7 @@ func TestRenameOverALostAnswer(t *testing.T) {
 				}
 				synctest.Test(t, func(t *testing.T) {
 					b, dir := buckettest.New(), t.TempDir()
-					begin := func() *rig {
-						c, err := New(lossy(b), Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
-						if err != nil {
-							t.Fatal(err)
-						}
-						return &rig{t, c, b}
-					}
+					begin := func() *rig { return rigIn(t, lossy(b), b, dir) }
 					r := begin()
 					defer func() { r.Close() }()
 					b.Store(path, []byte("content"), nil)

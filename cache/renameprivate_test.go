@@ -89,13 +89,7 @@ func TestDrainWhereSetAsideMayNotBeDeleted(t *testing.T) {
 func TestNextProcessDeletesWhatWasSetAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dir := buckettest.New(), t.TempDir()
-		begin := func() *rig {
-			c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return &rig{t, c, b}
-		}
+		begin := func() *rig { return rigIn(t, b, b, dir) }
 		b.Store("Delivery/f", []byte("before"), nil)
 		r := begin()
 		r.rename("Delivery/f", "Delivery/f~")
