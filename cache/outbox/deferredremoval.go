@@ -141,6 +141,7 @@ func (it *Item) removeDeferred() error {
 	if err := it.Sync(); err != nil {
 		return err
 	}
-	it.noteObsolete()()
+	removeObsolete := it.noteObsolete()
+	removeObsolete() // what they have is on the disk here
 	return it.log.note(journal.Record{Op: journal.OpObsolete})
 }

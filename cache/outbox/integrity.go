@@ -65,12 +65,10 @@ func (c *integrity) interruptLocked(in interruption) bool {
 
 // interruptedBy returns why the file is not for delivery, or nil.
 func (c *integrity) interruptedBy() error {
-	c.integrityMu.Lock()
-	defer c.integrityMu.Unlock()
-	if c.interrupted == nil {
-		return nil
+	if in := c.interruption(); in != nil {
+		return in.why
 	}
-	return c.interrupted.why
+	return nil
 }
 
 // complete ends the interruption because a person wants the file as it is, and returns it.

@@ -47,7 +47,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 	}
 	o.mu.Unlock()
 	o.onResume = append(o.onResume, func() {
-		do, moves := o.redo, rec.moves
+		do, moves := func(m *recoveredMove) error { return o.redo(m, rec) }, rec.moves
 		if back {
 			do, moves = o.undo, begun
 		}
@@ -57,7 +57,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 				if o.Admission.awaitUnsuspended(o.ctx) != nil {
 					return // the next process goes on
 				}
-				err := do(m, rec)
+				err := do(m)
 				if err == nil {
 					break
 				}
@@ -200,7 +200,7 @@ func (o *Outbox) redoOnce(m *recoveredMove, of *recoveredRename) error {
 }
 
 // undo undoes the move of one object that had failed.
-func (o *Outbox) undo(m *recoveredMove, _ *recoveredRename) error {
+func (o *Outbox) undo(m *recoveredMove) error {
 	now, err := o.current(o.ctx, m.From.Key)
 	if err != nil || now.ETag != m.From.ETag {
 		return err // the copy may be all that is left

@@ -66,13 +66,13 @@ func (a *commitAttempt) replaceOwn(cur s3backend.Object) {
 }
 
 // ownership is whose a version is that S3 holds at the key of a commit.
-type ownership string
+type ownership int
 
 const (
-	notOurs     ownership = ""           // the other party's, or nothing
-	sameContent ownership = "this"       // the content of this attempt
-	earlier     ownership = "earlier"    // an earlier content of the item
-	inherited   ownership = "of another" // of another item, whose key this one has taken
+	notOurs     ownership = iota // the other party's, or nothing
+	sameContent                  // the content of this attempt
+	earlier                      // an earlier content of the item
+	inherited                    // of another item, whose key this one has taken
 )
 
 // match returns whether S3 holds what a commit of ours made, this one or an ambiguous one.
