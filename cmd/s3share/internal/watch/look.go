@@ -72,7 +72,7 @@ func (w *watcher) list(ctx context.Context, see func(s3backend.Object)) error {
 
 // look lists what is watched, and tells what has changed.
 func (w *watcher) look(ctx context.Context) error {
-	w.refused, w.waiting, w.until = 0, 0, time.Now().Add(showPatience)
+	w.refused, w.until = 0, time.Now().Add(showPatience)
 	events, err := w.compare(ctx)
 	if err != nil {
 		return err
@@ -205,7 +205,6 @@ func (w *watcher) tell(ctx context.Context, t teller, c *candidate) error {
 
 // noteUnshown notes once that an event waits for the mount.
 func (w *watcher) noteUnshown(c *candidate) {
-	w.waiting++
 	if w.unshown[c.Key] == c.Version {
 		return
 	}

@@ -72,7 +72,6 @@ type watcher struct {
 	held    map[string]delayed         // events whose objects cannot be read
 	refused int                        // events that the command has refused in this look
 	unshown map[string]changes.Version // versions that the mount has not shown in time
-	waiting int                        // events that wait for the mount to show their objects
 	until   time.Time                  // how long this look waits for that
 	noted   string                     // the last note about what keeps all events back
 	pages   int                        // of the last listing
@@ -119,8 +118,8 @@ func (w *watcher) watch(ctx context.Context) error {
 			return ctx.Err()
 		case w.Once && err == nil && w.refused > 0:
 			return hint.With(fmt.Errorf("%s not taken by the command", ui.Count(w.refused, "event")), "the next look tells them again")
-		case w.Once && err == nil && w.waiting > 0:
-			return hint.With(fmt.Errorf("%s not told: the mount does not show the objects", ui.Count(w.waiting, "event")), "the next look tells them")
+		case w.Once && err == nil && len(w.unshown) > 0:
+			return hint.With(fmt.Errorf("%s not told: the mount does not show the objects", ui.Count(len(w.unshown), "event")), "the next look tells them")
 		case w.Once && errors.Is(err, errMountAway):
 			return hint.With(fmt.Errorf("%s: %w", hint.Printable(w.Mount), err), "what is new is told once it does")
 		case err != nil && (first || w.Once || !errors.As(err, &s3) && !errors.Is(err, errMountAway)):
