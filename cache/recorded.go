@@ -34,7 +34,7 @@ func (f *File) closeReaderLocked() {
 	f.reader = nil
 }
 
-// Receipt returns the entry of a version, as S3 has told of it.
+// Receipt returns the entry of a version, with what S3 has returned of it.
 func Receipt(event receipts.Event, obj s3backend.Object) receipts.Entry {
 	return receipts.Entry{
 		Event: event, Key: jsonbytes.String(obj.Key), Size: obj.Size, ETag: obj.ETag, VersionID: obj.Version, Modified: obj.Modified,

@@ -56,7 +56,13 @@ func logWords(all []logLine) string {
 // ledgerFile is the ledger of a state directory.
 func ledgerFile(t *testing.T, state string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(state, "receipts-*.jsonl"))
+	files, err := os.ReadDir(state)
+	var found []string
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), "receipts-") && strings.HasSuffix(f.Name(), ".jsonl") {
+			found = append(found, filepath.Join(state, f.Name()))
+		}
+	}
 	if err != nil || len(found) != 1 {
 		t.Fatalf("the ledgers in %s: %v, %v", state, found, err)
 	}

@@ -39,7 +39,7 @@ func Open(dir, name string) (*Ledger, error) {
 	return &Ledger{dir: d, name: name, above: freespace.Above}, nil
 }
 
-// Close lets go of the directory.
+// Close closes the directory.
 func (l *Ledger) Close() error { return l.dir.Close() }
 
 // errFloor is the error when appending would go below the floor of free space.

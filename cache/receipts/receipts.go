@@ -16,7 +16,7 @@
 // Libraries for transparency logs (transparency-dev/merkle, Tessera, Trillian) prove to others
 // that one entry of a large log is in it, by Merkle trees, tiles and signed checkpoints. This
 // ledger is read whole by its owner, who needs to know which line was changed. A chain of checksums
-// tells that in two hundred lines, and its file is read with jq and sha256sum.
+// finds that in two hundred lines, and its file is read with jq and sha256sum.
 package receipts
 
 import (

@@ -106,7 +106,7 @@ func (r *Recorder) notify() {
 	}
 }
 
-// Close appends what is left, or tries to for a few seconds. The error says that entries are not
+// Close appends what is left, or tries to for a few seconds. It returns an error if entries are not
 // recorded.
 func (r *Recorder) Close() error {
 	if r == nil {

@@ -256,7 +256,7 @@ func (r logRow) words() string {
 	if r.Event == receipts.Gap {
 		return at + "  " + gapText(&r.Entry)
 	}
-	line := fmt.Sprintf("%s  %-9s  %s", at, r.Event, hint.Printable(pathOfKey(string(r.Key))))
+	line := fmt.Sprintf("%s  %-9s  %s", at, r.Event, hint.Printable(keyname.Path(string(r.Key))))
 	if r.Size >= 0 {
 		line += "  " + ui.SizeText(r.Size)
 	}
@@ -270,10 +270,7 @@ func (r logRow) words() string {
 	return line
 }
 
-// pathOfKey is a key as a mount shows it.
-func pathOfKey(key string) string { return keyname.Path(key) }
-
-// gapText says what may be missing.
+// gapText returns what may be missing, for people.
 func gapText(e *receipts.Entry) string {
 	switch e.Reason {
 	case receipts.Torn:
@@ -314,7 +311,7 @@ type jsonRow struct {
 
 func (r logRow) json() jsonRow {
 	row := jsonRow{
-		1, r.N, r.Event, r.Time, jsonbytes.String(pathOfKey(string(r.Key))), r.Key, nil, r.ETag, r.VersionID, r.SHA256, r.CRC64NVME,
+		1, r.N, r.Event, r.Time, jsonbytes.String(keyname.Path(string(r.Key))), r.Key, nil, r.ETag, r.VersionID, r.SHA256, r.CRC64NVME,
 		r.Modified, r.Bucket, r.Principal, r.By, r.How, r.Late, r.OwnerRead, r.Reason, r.Lost, r.From, r.Sum,
 	}
 	if r.IsVersion() && r.Size >= 0 {
@@ -347,7 +344,7 @@ func printCSV(out io.Writer, rows []logRow) error {
 			late = "late"
 		}
 		err = w.Write([]string{
-			strconv.FormatUint(r.N, 10), string(r.Event), date(r.Time), pathOfKey(string(r.Key)), size, r.ETag, r.VersionID, r.SHA256,
+			strconv.FormatUint(r.N, 10), string(r.Event), date(r.Time), keyname.Path(string(r.Key)), size, r.ETag, r.VersionID, r.SHA256,
 			r.CRC64NVME, date(r.Modified), r.Bucket, r.Principal, r.By, r.How, late, date(r.OwnerRead), string(r.Reason), lost, r.Sum,
 		})
 	}

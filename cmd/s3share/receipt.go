@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
@@ -73,7 +72,7 @@ func printReceipt(cmd *cobra.Command, m *transferCmd, file string) error {
 	}
 	client, err := s3backend.OpenSoon(ctx, s.Backend())
 	if err != nil {
-		return explainIn(s, err)
+		return ui.Explain(s.Destination(), err)
 	}
 	defer client.CloseIdle()
 	obj, sum, err := client.HeadSum(ctx, key)
@@ -89,8 +88,6 @@ func printReceipt(cmd *cobra.Command, m *transferCmd, file string) error {
 	_, err = io.WriteString(cmd.OutOrStdout(), receiptText(s.Bucket, obj, sum))
 	return err
 }
-
-func explainIn(s *config.Settings, err error) error { return ui.Explain(s.Destination(), err) }
 
 // receiptText is the receipt of a version. It has only what S3 tells both parties.
 func receiptText(bucket string, obj s3backend.Object, sum string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
+	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -141,7 +142,7 @@ type problemJSON struct {
 	To    uint64         `json:"to"`
 }
 
-// printChain tells whether the log is whole.
+// printChain prints whether the log is whole.
 func (v *verification) printChain(rows []logRow) error {
 	r := v.report
 	if v.asJSON {
@@ -209,7 +210,7 @@ func (v *verification) compare(ctx context.Context, rows []logRow) error {
 		if ctx.Err() != nil {
 			return hint.ErrInterrupted
 		}
-		return explainIn(v.settings, err)
+		return ui.Explain(v.settings.Destination(), err)
 	}
 	defer client.CloseIdle()
 	entries := make([]receipts.Entry, len(rows))
@@ -221,7 +222,7 @@ func (v *verification) compare(ctx context.Context, rows []logRow) error {
 		return hint.ErrInterrupted
 	}
 	if err != nil {
-		return fmt.Errorf("what S3 holds is not known: %w", explainIn(v.settings, err))
+		return fmt.Errorf("what S3 holds is not known: %w", ui.Explain(v.settings.Destination(), err))
 	}
 	seen := v.readable(ctx, client, rows, found)
 	v.counts, v.bytes, v.files = map[recording.State]int{}, map[recording.Bytes]int{}, len(found)
@@ -280,7 +281,7 @@ func (v *verification) printFile(f recording.Found, read time.Time) error {
 	if f.Err != nil {
 		reason, _ = ui.ExplainFile(v.settings.Destination(), string(f.Entry.Key), f.Err)
 	}
-	path := pathOfKey(string(f.Entry.Key))
+	path := keyname.Path(string(f.Entry.Key))
 	if v.asJSON {
 		enc := json.NewEncoder(v.out)
 		enc.SetEscapeHTML(false)
@@ -289,7 +290,7 @@ func (v *verification) printFile(f recording.Found, read time.Time) error {
 	word := ""
 	switch {
 	case f.State == recording.Changed:
-		word = fmt.Sprintf("changed: S3 holds another version, of %s", f.Now.Modified.Local().Format("2006-01-02 15:04"))
+		word = fmt.Sprintf("changed: S3 holds another version, of %s", timeText(f.Now.Modified))
 	case f.State == recording.Gone:
 		word = "gone: S3 holds nothing"
 	case f.State == recording.Unknown:

@@ -75,7 +75,7 @@ func (r *Recording) Record(e receipts.Entry) {
 	}
 }
 
-// Close writes what is left. The error says that entries are not recorded.
+// Close writes what is left. It returns an error if entries are not recorded.
 func (r *Recording) Close() error {
 	if r == nil {
 		return nil
