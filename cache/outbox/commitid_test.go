@@ -96,7 +96,10 @@ func (u uncertain) between(rival func()) func(buckettest.S3) buckettest.S3 {
 // and what is ours is not taken for the other party's where that can be told.
 func TestCommitOfUnknownOutcomeIsNeitherLostNorDoubled(t *testing.T) {
 	when := time.Date(2001, 2, 3, 4, 5, 6, 789, time.UTC)
-	for _, u := range uncertainCommits() {
+	for i, u := range uncertainCommits() {
+		if strings.HasPrefix(u.what, "complete") && i%5 > 0 && testing.Short() {
+			continue
+		}
 		t.Run(u.String(), func(t *testing.T) {
 			small := strings.HasPrefix(u.what, "put") || u.what == "touch"
 			size := map[bool]int{true: 100, false: parts.Size + 100}[small]

@@ -57,7 +57,11 @@ type snapshot struct {
 // any of its requests: what was closed is delivered by the next one bit for bit,
 // what was open replaces nothing, and nothing else appears.
 func TestKilledAtAnyRequest(t *testing.T) {
-	for seed := range uint64(25) {
+	seeds := uint64(25)
+	if testing.Short() {
+		seeds = 5
+	}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
 			l := &life{rnd: rand.New(rand.NewPCG(seed, 11)), moved: map[string]string{}}
 			l.at, l.after = l.rnd.IntN(20), l.rnd.IntN(2) == 0
