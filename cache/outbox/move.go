@@ -191,6 +191,10 @@ func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 	if err != nil && m.replacesNothing(ctx, i, err) {
 		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(s3backend.Object{}))
 	}
+	if isKind(err, s3backend.Other) && !s3backend.Ambiguous(err) &&
+		m.o.removals.awaitUnblocked(ctx, mv.To) {
+		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(mv.Over))
+	}
 	if s3backend.Ambiguous(err) || isKind(err, s3backend.Stale) {
 		if there, ok := m.o.findCopy(ctx, mv.From, mv.To, s3backend.Ambiguous(err)); ok {
 			obj, err = there, nil
