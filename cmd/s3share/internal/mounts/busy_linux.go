@@ -7,14 +7,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/s3share/s3share/fs/arrival"
 )
 
 // scanTimeout bounds the wait for answers from /proc. A question about a process that is
 // stuck in the kernel may take as long as the process is stuck.
 const scanTimeout = 2 * time.Second
 
-// Users returns the processes that use the mount on dir, by PID, without this one: those that
-// /proc shows to this user within scanTimeout. It reads only links in /proc and asks
+// Users returns the processes that use the mount on dir, by PID, without this one, and without the
+// daemon's helper, which lets go of the mount before it is undone: those that /proc shows to this
+// user within scanTimeout. It reads only links in /proc and asks
 // nothing of the mount, so it returns even if the mount hangs. It does not find files that
 // are mapped and closed: the maps of a process cannot be read while the process waits for
 // a page, perhaps of this mount.
@@ -83,7 +86,7 @@ func userOf(pid int, dir string) (User, bool) {
 			}
 		}
 	}
-	if !ok {
+	if !ok || isHelper(base) {
 		return User{}, false
 	}
 	name, err := os.ReadFile(filepath.Join(base, "comm"))
@@ -92,4 +95,10 @@ func userOf(pid int, dir string) (User, bool) {
 	}
 	h.Name = strings.TrimSpace(string(name))
 	return h, true
+}
+
+// isHelper reports whether the process with this directory in /proc announces arrivals.
+func isHelper(base string) bool {
+	line, err := os.ReadFile(filepath.Join(base, "cmdline"))
+	return err == nil && arrival.IsHelper(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"))
 }

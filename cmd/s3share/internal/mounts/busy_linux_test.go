@@ -8,15 +8,22 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
-// TestUsers has one program stand in a directory and another one keep a file of
-// it open.
+// TestUsers has one program stand in a directory, another one keep a file of it open, and a third
+// one do the same as the helper does that announces arrivals.
 func TestUsers(t *testing.T) {
 	dir := testhome.Home(t)
 	testhome.Write(t, dir, "in/file", "")
-	testhome.Write(t, dir, "inside", "") // begins like the directory, and is not in it
+	testhome.Write(t, dir, "inside", "")     // begins like the directory, and is not in it
+	for _, cwd := range []string{"", "in"} { // nobody writes to it, and cat waits
+		if err := unix.Mkfifo(filepath.Join(dir, cwd, "announce-arrivals"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	open := func(name string) *os.File {
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
@@ -26,14 +33,19 @@ func TestUsers(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, cwd, file, want string
+		args                  []string
 	}{
-		{"stands", "in", "inside", "sleep (pid PID), which stands in DIR/in"},
-		{"has open", "", "in/file", "sleep (pid PID), which has DIR/in/file open"},
-		{"elsewhere", "", "inside", ""},
+		{"stands", "in", "inside", "cat (pid PID), which stands in DIR/in", nil},
+		{"has open", "", "in/file", "cat (pid PID), which has DIR/in/file open", nil},
+		{"elsewhere", "", "inside", "", nil},
+		{"announces", "", "in/file", "", []string{"s3share", "announce-arrivals"}},
 	} {
 		f := open(tt.file)
-		cmd := exec.Command("sleep", "600")
+		cmd := exec.Command("cat", "./announce-arrivals")
 		cmd.Dir, cmd.Stdin = filepath.Join(dir, tt.cwd), f
+		if tt.args != nil {
+			cmd.Args = tt.args
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
