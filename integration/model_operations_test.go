@@ -220,9 +220,14 @@ func (r *modelRun) doTruncate(s step) {
 			}
 		}
 	}
-	r.both(fmt.Sprintf("truncate(%q, %d)", s.path, s.n), r.mayRefuseOpen(s.path, 0), func(w *world) result {
+	_, did := r.both(fmt.Sprintf("truncate(%q, %d)", s.path, s.n), r.mayRefuseOpen(s.path, 0), func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Truncate(w.path(s.path), s.n) }))
 	})
+	if did && ok && a.kind == unix.S_IFREG && a.size != s.n {
+		if f := r.fileOf(a); f.writers > 0 { // it is changed while a program has it open
+			f.dirty, f.sealed = true, false
+		}
+	}
 	if ok && a.size == s.n { // docs/semantics.md, Attributes: the time stays
 		r.setPlainTime(s.path, a.mtime)
 	}
