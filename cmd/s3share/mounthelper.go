@@ -17,7 +17,8 @@ const mountHelper = "mount.s3share"
 // forMountHelper returns the arguments of s3share mount where the program is run by mount(8):
 // under the name of its helper, or by mount.fuse3, which runs it with the exchange and the
 // directory in place of a command (source: libfuse, util/mount.fuse.c). Other arguments stay.
-// fake is true where mount(8) wants nothing to be done.
+// If the options name a bucket, the exchange is left out: mount(8) always passes a first field,
+// and the config file need not know it. fake is true where mount(8) wants nothing to be done.
 func forMountHelper(program string, args []string) (mount []string, fake bool) {
 	switch {
 	case filepath.Base(program) == mountHelper:
@@ -39,7 +40,22 @@ func forMountHelper(program string, args []string) (mount []string, fake bool) {
 		return args, false
 	}
 	completeEnvironment()
+	if len(mount) > 2 && namesBucket(mount) {
+		mount = slices.Delete(mount, 1, 2)
+	}
 	return mount, fake
+}
+
+// namesBucket reports whether an -o of these arguments has the option bucket.
+func namesBucket(args []string) bool {
+	for i, arg := range args[1:] {
+		if args[i] == "-o" && slices.ContainsFunc(strings.Split(arg, ","), func(option string) bool {
+			return strings.HasPrefix(option, "bucket=")
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // completeEnvironment sets the home directory and the search path where the environment has
