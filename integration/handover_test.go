@@ -179,6 +179,36 @@ func TestTakeoverThatFails(t *testing.T) {
 	}
 }
 
+// TestTakeoverThatFailsUnderAServiceManager has the next mount fail after a handover, under a
+// service manager: it hears that this process is stopping when that has delivered all, and not at
+// the handover, after which systemd would kill within 90 s.
+func TestTakeoverThatFailsUnderAServiceManager(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, "article")
+	m := x.place(t, client, "--limit-upload", "100K")
+	s := underServiceManager(t, m, "WATCHDOG_USEC=200000")
+	s.hears("READY=1")
+	want := m.load(1)
+	m.eject()
+	s.hears("STATUS=unmounted.*")
+	other := exec.Command(s3shareBin, slices.Insert(slices.Clone(m.cmd.Args[1:]), len(m.cmd.Args)-2, "--memory", "1")...)
+	other.Env = m.env
+	if out, err := other.CombinedOutput(); err == nil {
+		t.Fatalf("the mount that is to fail serves\n%s", out)
+	}
+	await(t, "the first daemon to deliver again", m.delivers)
+	if err := m.cmd.Process.Signal(unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.hears(`RELOADING=1\nMONOTONIC_USEC=\d+\n`)
+	s.hears("READY=1")
+	s.hears("WATCHDOG=1")
+	x.holdsExactly(m, want)
+	s.hears("STOPPING=1")
+	<-m.ended
+	m.done = true
+}
+
 // delivers reports whether this very daemon has something to deliver, and says so.
 func (m *mount) delivers() bool {
 	var all []struct {

@@ -66,7 +66,8 @@ type mountDaemon struct {
 	endInhibit func() // the same of keepInhibited
 
 	manager serviceManager // of a mount in the foreground
-	// endWatchdog ends the goroutine of keepWatchdog, and waits for it; nil before it runs.
+	// endWatchdog ends the goroutine of keepWatchdog, and waits for it; nil before it runs. It
+	// runs until the process ends, also after a handover.
 	endWatchdog func()
 
 	// sources is what the settings were read from; nil if they are not read again.
@@ -288,15 +289,18 @@ func (d *mountDaemon) reportReady() {
 func (d *mountDaemon) run(ctx context.Context) error {
 	stopHangups := d.serveHangups()
 	// Once it hears that this process is stopping, systemd waits 90 s, and sends no signal. So it
-	// hears nothing of an unmount by a person before all is delivered, whatever that takes.
+	// hears nothing of an unmount by a person before all is delivered, whatever that takes, nor
+	// of a handover, after which this process may have to deliver again.
 	ending := sync.OnceFunc(func() {
 		stopHangups()
-		_ = d.manager.notify(daemon.SdNotifyStopping) // nobody may listen any more
+		d.notifyStopping()
 	})
 	context.AfterFunc(ctx, ending)
 	select {
 	case <-d.gone:
-		_ = d.manager.notify("STATUS=unmounted, and delivers what waits")
+		if !d.takesBack { // it has heard that of the daemon that has handed over
+			_ = d.manager.notify("STATUS=unmounted, and delivers what waits")
+		}
 	case <-ctx.Done():
 		d.log.Info("ending, as a signal asks for")
 		if d.serving.Load() {
@@ -309,7 +313,11 @@ func (d *mountDaemon) run(ctx context.Context) error {
 	if errors.As(d.drainErr, &left) {
 		d.words(left.Left)
 	}
-	ending()
+	if errors.Is(d.drainErr, errHandedOver) {
+		stopHangups()
+	} else {
+		ending()
+	}
 	switch {
 	case errors.Is(d.drainErr, errHandedOver):
 		d.log.Info("handed over to a new mount", "files", len(control.Undelivered(d.cache.Status())))

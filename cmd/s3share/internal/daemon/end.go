@@ -107,9 +107,6 @@ func (d *mountDaemon) release(last func() error) error {
 		d.log.Warn("not all that was delivered and received is recorded; the next mount records what is known", "err", err)
 	}
 	d.notices.close()
-	if d.endWatchdog != nil {
-		d.endWatchdog()
-	}
 	if last != nil {
 		errs = append(errs, last())
 	}

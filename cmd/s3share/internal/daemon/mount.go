@@ -60,10 +60,14 @@ func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer
 	for errors.Is(d.drainErr, errHandedOver) {
 		next := d.takeBack(ctx)
 		if next == nil {
+			d.notifyStopping()
 			break
 		}
 		d = next
 		err = errors.Join(err, d.run(ctx))
+	}
+	if d.endWatchdog != nil {
+		d.endWatchdog()
 	}
 	if err != nil {
 		if foreground {

@@ -66,6 +66,12 @@ func (d *mountDaemon) keepWatchdog() {
 	})
 }
 
+// notifyStopping notifies the service manager that this process delivers nothing more, or for
+// drainTimeout at most.
+func (d *mountDaemon) notifyStopping() {
+	_ = d.manager.notify(daemon.SdNotifyStopping) // nobody may listen any more
+}
+
 // every calls report at intervals until ctx ends, each time only after works, which may take
 // any time, has returned true.
 func every(ctx context.Context, interval time.Duration, works func(context.Context) bool, report func()) {

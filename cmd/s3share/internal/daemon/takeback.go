@@ -29,7 +29,7 @@ func (d *mountDaemon) takeBack(ctx context.Context) *mountDaemon {
 		s := *d.settings
 		s.Profile = d.profile()
 		n := newDaemon(&s, d.foreground, io.Discard)
-		n.dir = d.dir // and no manager: it was told that this process is stopping
+		n.dir, n.manager, n.endWatchdog, n.hangups = d.dir, d.manager, d.endWatchdog, d.hangups
 		n.sources, n.asRead, n.served = d.sources, d.asRead, d.served
 		n.takesBack = true
 		err := n.deliverOnly(ctx)
