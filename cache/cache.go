@@ -219,11 +219,16 @@ func withPaths(all []outbox.Status) []outbox.Status {
 
 // Confirmed implements outbox.Events.
 func (c *Cache) Confirmed(it *outbox.Item, obj s3backend.Object) {
-	if why := it.KeptHere(); why != nil {
+	switch why := it.KeptHere(); {
+	case why != nil:
 		c.keepTimes(it, obj, why)
-	} else {
+	case it.Overtaken():
+		c.learned(obj) // it is not ours
+	default:
 		c.remember(it, obj)
-		c.noteDelivered(obj)
+		if !it.WasCommitted() {
+			c.noteDelivered(obj, it.Found())
+		}
 	}
 }
 
@@ -263,7 +268,7 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 // Committed implements outbox.Events.
 func (c *Cache) Committed(it *outbox.Item, obj s3backend.Object) {
 	c.remember(it, obj)
-	c.noteDelivered(obj)
+	c.noteDelivered(obj, it.Found())
 	c.names.Put(obj)
 }
 

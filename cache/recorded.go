@@ -10,9 +10,12 @@ import (
 )
 
 // noteDelivered records that S3 holds a version that was made here. Directories are not recorded.
-func (c *Cache) noteDelivered(obj s3backend.Object) {
+// found is set if S3 held it already: then an earlier process may have recorded it.
+func (c *Cache) noteDelivered(obj s3backend.Object, found bool) {
 	if c.cfg.Recorded != nil && !strings.HasSuffix(obj.Key, "/") {
-		c.cfg.Recorded(Receipt(receipts.Delivered, obj))
+		e := Receipt(receipts.Delivered, obj)
+		e.UnlessLast = found
+		c.cfg.Recorded(e)
 	}
 }
 

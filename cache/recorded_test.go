@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -79,6 +80,71 @@ func TestWhatIsRecorded(t *testing.T) {
 		}
 		if !slices.Equal(missed, []string{"delivered Delivery/d/ours true"}) {
 			t.Errorf("the next process may have missed %q", missed)
+		}
+	})
+}
+
+// TestADeliveryIsRecordedOnce closes a file of which each close waits for S3, which is recorded
+// once. Then it sets the time, and the other party replaces the file before that is delivered: their
+// version is neither recorded nor taken for ours.
+func TestADeliveryIsRecordedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, dir := buckettest.New(), t.TempDir()
+		l, err := receipts.Open(dir, "receipts.jsonl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		begin := func(sync bool) *rig {
+			c, err := New(b, Config{
+				Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20, Sync: sync,
+				Recorded: func(e receipts.Entry) {
+					if err := l.Append(context.Background(), e); err != nil {
+						t.Error(err)
+					}
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &rig{t, c, b}
+		}
+		want := func(after string, keys ...string) {
+			t.Helper()
+			var got []string
+			_, err := l.Read(t.Context(), nil, func(e *receipts.Entry) error {
+				got = append(got, string(e.Key))
+				return nil
+			})
+			if err != nil || !slices.Equal(got, keys) {
+				t.Fatalf("after %s: %q, %v, want %q", after, got, err, keys)
+			}
+		}
+		r := begin(true)
+		h := r.create("Delivery/synced", "content")
+		if err := h.Flush(t.Context(), Closing{Last: true}); err != nil {
+			t.Fatal(err)
+		}
+		want("a close", "Delivery/synced")
+		h.Release()
+		time.Sleep(time.Second)
+		want("the last close", "Delivery/synced")
+
+		theirs := []byte("by the other party")
+		if err := r.SetMtime(t.Context(), "Delivery/synced", time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Put(t.Context(), "Delivery/synced", bytes.NewReader(theirs), int64(len(theirs)), nil, s3backend.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		want("their version", "Delivery/synced")
+		obj, err := b.Head(t.Context(), "Delivery/synced")
+		if err != nil || r.sent.IsOurs("Delivery/synced", obj.ETag) {
+			t.Errorf("the version of the other party is taken for ours, %v", err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

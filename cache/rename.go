@@ -366,7 +366,7 @@ func (c *Cache) noteMoved(old s3backend.Object, obj *s3backend.Object) {
 	}
 	c.names.Put(*obj)
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
-	c.noteDelivered(*obj)
+	c.noteDelivered(*obj, false)
 }
 
 // movedLocked has who reads a version go on with its copy. The caller holds mu.

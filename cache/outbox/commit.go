@@ -142,6 +142,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		}
 		obj, err := a.send(ctx)
 		if err == nil {
+			it.found.Store(false) // an earlier content may have been
 			return a.annotate(ctx, a.finish(obj))
 		}
 		refused = err
@@ -149,6 +150,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 		case err != nil:
 			return obj, err
 		case done:
+			it.found.Store(true)
 			return a.annotate(ctx, obj)
 		}
 	}

@@ -42,6 +42,7 @@ func (it *Item) deliver() {
 	}
 	if errors.Is(err, errOvertaken) {
 		it.mayDiffer.Store(true)
+		it.overtaken.Store(true)
 		err = nil
 	}
 	if err == nil {

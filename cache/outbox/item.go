@@ -50,6 +50,8 @@ type Item struct {
 	annotations savedAnnotations
 	progress    uplink.Progress
 	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
+	overtaken   atomic.Bool // see Overtaken
+	found       atomic.Bool // see Found
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	schedule
@@ -77,6 +79,18 @@ func (it *Item) Bytes() []byte {
 	}
 	return it.stage.Bytes()
 }
+
+// Overtaken reports whether S3 holds a version of the other party in the place of the item, of
+// which only the time or the mode was changed. It is for Events.Confirmed.
+func (it *Item) Overtaken() bool { return it.overtaken.Load() }
+
+// Found reports whether S3 was found to hold the item already, by its commit ID: an earlier process
+// may have been killed after it had reported that. It is for Events.Confirmed.
+func (it *Item) Found() bool { return it.found.Load() }
+
+// WasCommitted reports whether Events.Committed was called for the item as it is now. It is for
+// Events.Confirmed.
+func (it *Item) WasCommitted() bool { return it.inS3() }
 
 // IsFolder reports whether the item is a directory marker.
 func (it *Item) IsFolder() bool { return it.folder }

@@ -23,6 +23,7 @@ func (it *Item) findDelivered() {
 				}
 				continue
 			}
+			it.found.Store(true)
 			it.mayDiffer.Store(true) // what is here need not be what was sent
 			it.finish(cur)
 		}

@@ -60,7 +60,7 @@ func (l *Ledger) Append(ctx context.Context, entries ...Entry) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(entries, func(e Entry) bool { return e.Once }) {
+	if slices.ContainsFunc(entries, func(e Entry) bool { return e.Once || e.UnlessLast }) {
 		l.mu.Lock()
 		entries, err = l.seen.unseen(ctx, f, at.size, entries)
 		l.mu.Unlock()

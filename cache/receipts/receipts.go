@@ -81,6 +81,8 @@ type Entry struct {
 
 	// Once leaves the entry out if the ledger has its event of the same version already.
 	Once bool `json:"-"`
+	// UnlessLast leaves the entry out if the last entry of its event and key is of the same version.
+	UnlessLast bool `json:"-"`
 }
 
 // IsVersion reports whether the entry is about a version that was delivered or received.

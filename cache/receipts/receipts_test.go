@@ -367,6 +367,39 @@ func TestOnceIsOncePerVersion(t *testing.T) {
 	}
 }
 
+// TestUnlessLastIsOncePerDelivery leaves out what another process has recorded last of the key, and
+// nothing that was delivered again since.
+func TestUnlessLastIsOncePerDelivery(t *testing.T) {
+	dir := tempDir(t)
+	first, next := open(t, dir), open(t, dir)
+	version := func(etag, id string, found bool) Entry {
+		e := entry(1)
+		e.ETag, e.VersionID, e.UnlessLast = etag, id, found
+		return e
+	}
+	late := version("b", "", false)
+	late.Once = true
+	for i, c := range []struct {
+		l    *Ledger
+		add  []Entry
+		want int // entries in all
+	}{
+		{first, []Entry{version("a", "", false)}, 1},
+		{next, []Entry{version("a", "", true), version("a", "", true)}, 1},
+		{next, []Entry{late, version("b", "", true)}, 2},
+		{next, []Entry{version("a", "", true)}, 3}, // the content of before
+		{first, []Entry{version("a", "1", true)}, 3},
+		{first, []Entry{version("a", "1", false)}, 4},
+		{next, []Entry{version("a", "2", true)}, 5},
+		{next, []Entry{version("a", "2", true)}, 5},
+	} {
+		appendAll(t, c.l, c.add...)
+		if got, r := readAll(t, next); len(got) != c.want || len(r.Problems) > 0 {
+			t.Fatalf("step %d: %d entries, want %d; %+v", i, len(got), c.want, r)
+		}
+	}
+}
+
 // BenchmarkRead reads a ledger of 100,000 entries.
 func BenchmarkRead(b *testing.B) {
 	l := open(b, tempDir(b))
