@@ -43,7 +43,7 @@ func (c *Cache) ReadNames(ctx context.Context, path string, maxAge time.Duration
 		n := Name{DirEntry: e}
 		if !e.Attr.Dir {
 			n.Pending = e.Attr.File != nil && e.Attr.File.pending() != nil
-			n.Ours = c.deliveredHere(e.Attr)
+			n.Ours = c.DeliveredHere(e.Attr.Key, e.Attr.ETag)
 		}
 		see(n)
 	}
@@ -56,12 +56,13 @@ func (c *Cache) ListedSince(path string, maxAge time.Duration) bool {
 	return ok && c.names.ListedSince(key+"/", maxAge)
 }
 
-// deliveredHere reports whether this side has delivered the version that a shows.
-func (c *Cache) deliveredHere(a Attr) bool {
-	if last, ok := c.outcomes.get(a.Key); ok && last.Is == Delivered && last.etag == a.ETag {
+// DeliveredHere reports whether this side is known to have delivered a version. It asks S3 for
+// nothing.
+func (c *Cache) DeliveredHere(key, etag string) bool {
+	if last, ok := c.outcomes.get(key); ok && last.Is == Delivered && last.etag == etag {
 		return true
 	}
-	return c.sent.IsOurs(a.Key, a.ETag)
+	return c.sent.IsOurs(key, etag)
 }
 
 // DirAttr is what is shown of the directory at path if there is one. It asks S3 for nothing.

@@ -25,10 +25,9 @@ func (g lockGiver) Inhibit(what, _, _, mode string) (dbus.UnixFD, *dbus.Error) {
 	return g.lock, nil
 }
 
-// TestShutdownIsHeldWhileFilesAreOnTheirWay has S3 take its time for a file: logind's lock is held
-// until S3 has it.
-func TestShutdownIsHeldWhileFilesAreOnTheirWay(t *testing.T) {
-	t.Parallel()
+// startBus starts a bus on which anybody may have any name, and connects to it.
+func startBus(t *testing.T) (conn *dbus.Conn, address string) {
+	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	if err != nil {
 		missing(t, "dbus-daemon", err.Error())
@@ -42,16 +41,23 @@ func TestShutdownIsHeldWhileFilesAreOnTheirWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = bus.Wait() })
-	address, err := bufio.NewReader(out).ReadString('\n')
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = strings.TrimSpace(address)
-	conn, err := dbus.Connect(address)
-	if err != nil {
+	address = strings.TrimSpace(line)
+	if conn, err = dbus.Connect(address); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	return conn, address
+}
+
+// TestShutdownIsHeldWhileFilesAreOnTheirWay has S3 take its time for a file: logind's lock is held
+// until S3 has it.
+func TestShutdownIsHeldWhileFilesAreOnTheirWay(t *testing.T) {
+	t.Parallel()
+	conn, address := startBus(t)
 	seen, lock, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -71,6 +71,12 @@ func OpenNotes(dir, id string) (*Notes, error) {
 	return n, nil
 }
 
+// HasNotes reports whether there are notes in a directory.
+func HasNotes(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, NotesFile))
+	return err == nil
+}
+
 // Close lets go of the files.
 func (n *Notes) Close() error {
 	if n == nil {

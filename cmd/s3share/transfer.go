@@ -1,13 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -182,21 +179,13 @@ func (m *transferCmd) openNotes(s *config.Settings, errs io.Writer) *transfer.No
 	err := ui.Explain(s.Destination(), config.FillPaths(s))
 	var notes *transfer.Notes
 	if err == nil {
-		notes, err = transfer.OpenNotes(filepath.Join(s.StateDir, notesDir), notesID(s))
+		notes, err = transfer.OpenNotes(config.PutNotes(s))
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", hint.OneLine(hint.WithoutPath(err).Error()))
 		return nil
 	}
 	return notes
-}
-
-// notesDir is the directory of put's notes in a state directory.
-const notesDir = "transfers"
-
-// notesID is how they tell a bucket from all others.
-func notesID(s *config.Settings) string {
-	return strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
 }
 
 // summary is the final line.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -177,7 +176,8 @@ func (m *watchCmd) place(cfg *watch.Config, s *config.Settings, folder string) e
 	if err := config.FillPaths(s); err != nil {
 		return err
 	}
-	cfg.StateDir, cfg.NotesDir, cfg.NotesID = s.StateDir, filepath.Join(s.StateDir, notesDir), notesID(s)
+	cfg.StateDir = s.StateDir
+	cfg.NotesDir, cfg.NotesID = config.PutNotes(s)
 	cfg.ID = cmp.Or(s.At.Endpoint, s.At.Partition) + " " + s.Bucket
 	return nil
 }

@@ -193,3 +193,10 @@ func FirstMissing(dir string) string {
 		missing = dir
 	}
 }
+
+// PutNotes returns the directory in which put notes what it has sent, and how those notes tell a
+// bucket from all others.
+func PutNotes(s *Settings) (dir, id string) {
+	id = strings.Join([]string{cmp.Or(s.At.Endpoint, s.At.Partition), s.Bucket, s.Owner}, " ")
+	return filepath.Join(s.StateDir, "transfers"), id
+}

@@ -64,6 +64,8 @@ type mountDaemon struct {
 	endLimits  func() // the same of keepLimits
 	endMetered func() // the same of keepMetered
 	endInhibit func() // the same of keepInhibited
+	// endArrivals is the same of keepArrivals, and endActs of the actions of notices.
+	endArrivals, endActs func()
 
 	manager serviceManager // of a mount in the foreground
 	// endWatchdog ends the goroutine of keepWatchdog, and waits for it; nil before it runs. It
@@ -106,6 +108,7 @@ type bucket interface {
 	KeepContact(ctx context.Context, changed func(s3backend.Contact))
 	Moved() int64
 	Abilities() []s3backend.Ability
+	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
 	Limits() s3backend.Limits
 	SetLimits(s3backend.Limits)
 }
@@ -120,6 +123,7 @@ type fileCache interface {
 	Suspension() error
 	Confirm(ctx context.Context, path string) cache.Confirmed
 	Outcomes(paths []string) []cache.Confirmed
+	DeliveredHere(key, etag string) bool
 	Wait(ctx context.Context, path string) error
 	Retry(path string) int
 	Deliver(path string) (int, error)
@@ -238,8 +242,14 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 		d.log.Warn("a daemon that has handed over does not learn that this mount serves", "err", err)
 	}
 	d.control.serve(d)
-	if s.Inhibit && d.notices != nil {
-		d.endInhibit = d.keepInhibited()
+	if d.notices != nil {
+		d.endActs = d.notices.acts.start(d.whyText, d.retryText)
+		if s.Arrivals {
+			d.endArrivals = d.keepArrivals()
+		}
+		if s.Inhibit {
+			d.endInhibit = d.keepInhibited()
+		}
 	}
 	d.notePause()
 	d.reportReady()

@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"html"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -36,8 +34,12 @@ const (
 	noticeOnline  outbox.State = "online"
 )
 
-// noticeDelivered is the news that files have arrived that took long.
-const noticeDelivered outbox.State = "all delivered"
+const (
+	// noticeDelivered is the news that files have arrived that took long.
+	noticeDelivered outbox.State = "all delivered"
+	// noticeArrived is the news that the other party has delivered files.
+	noticeArrived outbox.State = "arrived"
+)
 
 // notices shows desktop notifications of what a person should know. add never waits for the
 // desktop. A nil *notices shows nothing.
@@ -49,14 +51,26 @@ type notices struct {
 	ended  chan struct{}
 	wake   chan struct{}
 
+	desktop *desktopConn // nil for no connection; only run uses it
+
+	acts noticeActs
+
+	// mu guards the field below.
 	mu   sync.Mutex
-	news map[outbox.State]*stateNews // not shown yet
+	news map[noticeSubject]*noticeNews // not shown yet
 }
 
-// stateNews is the news of one state.
-type stateNews struct {
+// noticeSubject is what one notification is about: files in a state, or what has arrived in a folder.
+type noticeSubject struct {
+	state  outbox.State
+	folder string // of noticeArrived
+}
+
+// noticeNews is the news of one subject.
+type noticeNews struct {
 	files int
 	names []string // the first of them, with their reasons
+	paths []string // of these below the mountpoint
 }
 
 // newNotices returns the notifications of the mount on dir, or nil if there is no session bus.
@@ -68,7 +82,7 @@ func newNotices(dir string, log *slog.Logger) *notices {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &notices{
 		dir: dir, bus: bus, log: log, cancel: cancel, ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		news: map[outbox.State]*stateNews{},
+		news: map[noticeSubject]*noticeNews{},
 	}
 	go n.run(ctx)
 	return n
@@ -89,19 +103,34 @@ func sessionBus() string {
 
 // add adds the news of one status.
 func (n *notices) add(st outbox.Status) {
+	if n != nil {
+		n.addTo(noticeSubject{state: st.State}, noticeLine(st), st.Path)
+	}
+}
+
+// addArrived adds the news of files that have arrived in a folder, by their paths below the
+// mountpoint.
+func (n *notices) addArrived(folder string, paths []string) {
 	if n == nil {
 		return
 	}
+	for _, path := range paths {
+		n.addTo(noticeSubject{noticeArrived, folder}, hint.Printable(strings.TrimPrefix(path, folder+"/")), path)
+	}
+}
+
+func (n *notices) addTo(about noticeSubject, line, path string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	of := n.news[st.State]
+	of := n.news[about]
 	if of == nil {
-		of = &stateNews{}
-		n.news[st.State] = of
+		of = &noticeNews{}
+		n.news[about] = of
 	}
 	of.files++
 	if len(of.names) < noticeNames {
-		of.names = append(of.names, noticeLine(st))
+		of.names = append(of.names, line)
+		of.paths = append(of.paths, path)
 	}
 	select {
 	case n.wake <- struct{}{}:
@@ -127,64 +156,75 @@ func (n *notices) close() {
 	}
 }
 
+// run shows the news, and answers the actions that a person chooses.
 func (n *notices) run(ctx context.Context) {
 	defer close(n.ended)
+	defer n.disconnect()
+	var due <-chan time.Time // when the collected news is shown; nil for none
+	var shown time.Time
 	for {
+		var signals <-chan *dbus.Signal
+		if n.desktop != nil {
+			signals = n.desktop.signals
+		}
 		select {
 		case <-n.wake:
+			if due == nil {
+				due = time.After(max(noticeDelay, time.Until(shown.Add(noticePause))))
+			}
+		case <-due:
+			n.show(ctx)
+			due, shown = nil, time.Now()
+		case s, open := <-signals:
+			if !open { // the session has ended
+				n.disconnect()
+			} else {
+				n.act(ctx, s)
+			}
 		case <-ctx.Done():
 			return
 		}
-		for _, pause := range []time.Duration{noticeDelay, noticePause} {
-			if pause == noticePause {
-				n.show(ctx)
-			}
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-				return
-			}
-		}
 	}
 }
 
-// show shows all that is new in one notification.
+// show shows all that is new, each subject in a notification of its own.
 func (n *notices) show(ctx context.Context) {
 	n.mu.Lock()
 	news := n.news
-	n.news = map[outbox.State]*stateNews{}
+	n.news = map[noticeSubject]*noticeNews{}
 	n.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
-	defer cancel()
-	err := n.notify(ctx, news)
-	if err != nil && ctx.Err() == nil {
-		n.log.Debug("the desktop shows no notice", "err", err)
+	var all []notification
+	for about, of := range news {
+		all = append(all, n.notification(about, of))
 	}
+	n.notify(ctx, all)
 }
 
-func (n *notices) notify(ctx context.Context, news map[outbox.State]*stateNews) error {
-	conn, err := dbus.Connect(n.bus, dbus.WithContext(ctx))
-	if err != nil {
-		return err
+// notification is one notification as it is shown.
+type notification struct {
+	about         noticeSubject
+	summary, body string
+	actions       []string // as the desktop takes them: a name, its label, and so on
+	paths         []string // that "open" shows, below the mountpoint
+}
+
+// notification returns the notification of news.
+func (n *notices) notification(about noticeSubject, of *noticeNews) notification {
+	shown := notification{about: about, actions: actionsOf(about.state)}
+	shown.summary, shown.body = n.words(about, of)
+	if of.files == len(of.paths) {
+		shown.paths = of.paths
+	} else if about.state == noticeArrived {
+		shown.paths = []string{about.folder}
 	}
-	defer conn.Close()
-	desktop := conn.Object("org.freedesktop.Notifications", "/org/freedesktop/Notifications")
-	var errs []error
-	for state, of := range news {
-		summary, body := n.words(state, of)
-		// Source: Desktop Notifications Specification, org.freedesktop.Notifications.Notify.
-		call := desktop.CallWithContext(ctx, "org.freedesktop.Notifications.Notify", 0,
-			"s3share", uint32(0), "folder-remote", summary, html.EscapeString(body), []string{}, map[string]dbus.Variant{}, int32(-1))
-		errs = append(errs, call.Err)
-	}
-	return errors.Join(errs...)
+	return shown
 }
 
 // words returns a notice's title and text.
-func (n *notices) words(state outbox.State, of *stateNews) (summary, body string) {
+func (n *notices) words(about noticeSubject, of *noticeNews) (summary, body string) {
 	files := ui.Count(of.files, "file")
 	then := "s3share status " + n.dir
-	switch state {
+	switch about.state {
 	case outbox.Blocked:
 		summary = files + " cannot be delivered"
 	case outbox.Interrupted:
@@ -205,10 +245,16 @@ func (n *notices) words(state outbox.State, of *stateNews) (summary, body string
 		summary = "S3 can be reached again"
 	case noticeDelivered:
 		summary = "All is delivered: you may shut down"
+	case noticeArrived:
+		summary = files + " arrived in " + hint.Printable(about.folder)
+		then = ""
 	}
 	lines := of.names
 	if more := of.files - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
-	return summary, strings.Join(append(lines, then), "\n")
+	if then != "" {
+		lines = append(lines, then)
+	}
+	return summary, strings.Join(lines, "\n")
 }

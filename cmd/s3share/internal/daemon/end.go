@@ -87,17 +87,10 @@ func (d *mountDaemon) release(last func() error) error {
 	if d.serving.Load() {
 		d.forceUnmount()
 	}
-	if d.endContact != nil {
-		d.endContact()
-	}
-	if d.endLimits != nil {
-		d.endLimits()
-	}
-	if d.endInhibit != nil {
-		d.endInhibit()
-	}
-	if d.endMetered != nil {
-		d.endMetered()
+	for _, end := range []func(){d.endContact, d.endLimits, d.endInhibit, d.endMetered, d.endArrivals, d.endActs} {
+		if end != nil {
+			end()
+		}
 	}
 	if d.cache != nil {
 		errs = append(errs, d.cache.Close())

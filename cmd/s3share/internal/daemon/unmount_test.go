@@ -50,6 +50,7 @@ func (f *fakeOwing) StatusAt(string) []outbox.Status   { return f.Status() }
 func (f *fakeOwing) Unresolved(string) []outbox.Status { return f.beside }
 func (f *fakeOwing) Retry(string) int                  { return 0 }
 func (f *fakeOwing) Deliver(string) (int, error)       { return 0, nil }
+func (*fakeOwing) DeliveredHere(string, string) bool   { return false }
 func (f *fakeOwing) Outcomes(paths []string) []cache.Confirmed {
 	return make([]cache.Confirmed, len(paths))
 }
@@ -109,6 +110,9 @@ func (fakeBucket) Moved() int64                                           { retu
 func (fakeBucket) Abilities() []s3backend.Ability                         { return nil }
 func (fakeBucket) Limits() s3backend.Limits                               { return s3backend.Limits{} }
 func (fakeBucket) SetLimits(s3backend.Limits)                             {}
+func (fakeBucket) List(context.Context, s3backend.ListInput) (s3backend.Page, error) {
+	return s3backend.Page{}, nil
+}
 
 func (fakeBucket) Bucket() string                           { return "team" }
 func (fakeBucket) Region() string                           { return "r" }
