@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/fs/arrival"
 )
 
@@ -81,6 +82,7 @@ type announcer struct {
 	helper  atomic.Pointer[arrival.Helper] // nil for none
 	current atomic.Pointer[announcement]   // that the helper works at; nil for none
 	used    time.Time                      // when the helper was used last
+	states  time.Time                      // when the states of pending files are looked at again
 	retry   time.Time                      // when a helper that could not be started is tried again
 
 	// calls is held while the helper has something of the mount open.
@@ -111,6 +113,9 @@ type watch struct {
 	active atomic.Int64
 	next   time.Time // when it is listed again
 	large  bool      // it has too many names
+	// states has the states of delivery of its pending files, as its watchers know them; nil
+	// before they were looked at.
+	states map[string]outbox.State
 }
 
 func newAnnouncer(s *Server, mountpoint string) *announcer {
@@ -280,12 +285,16 @@ func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[s
 			a.failed.Add(int64(len(changes) - i))
 			return
 		}
-		if err := a.announceOne(h, w, c, attrs[c.Name]); err != nil {
-			a.failed.Add(1)
-			a.s.log.Debug("an arrival was not announced", "name", w.d.join(c.Name), "err", err)
-			continue
+		err := a.announceOne(h, w, c, attrs[c.Name])
+		switch {
+		case err != nil:
+			a.s.log.Debug("a change was not announced", "name", w.d.join(c.Name), "err", err)
+			if c.Op != arrival.Touch {
+				a.failed.Add(1)
+			}
+		case c.Op != arrival.Touch: // a state of delivery is no arrival
+			a.announced.Add(1)
 		}
-		a.announced.Add(1)
 	}
 	if h := a.helper.Load(); h != nil && h.Rest() != nil {
 		a.endHelper()

@@ -41,6 +41,7 @@ func (a *announcer) run() {
 		for _, w := range a.due(time.Now()) {
 			a.look(w)
 		}
+		a.announceStates()
 		a.endIdleHelper()
 	}
 }
@@ -64,6 +65,9 @@ func (a *announcer) nextDue(scan time.Time) time.Time {
 	for _, w := range a.watched {
 		if !w.large {
 			take(w.next)
+		}
+		if len(w.states) > 0 {
+			take(a.states)
 		}
 	}
 	if a.helper.Load() != nil {

@@ -137,6 +137,24 @@ func (n *Names) Current(c Changed) bool {
 	return n.currentLocked(c)
 }
 
+// Touched returns the announcement that something else has changed about a file that the watchers
+// know. ok is false if they do not know it, or a program changes it just now.
+func (n *Names) Touched(name string) (c Changed, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.known[name]
+	c = Changed{Op: Touch, Name: name, seq: s.seq}
+	return c, !s.dir && n.currentLocked(c)
+}
+
+// Knows reports whether the watchers know a name.
+func (n *Names) Knows(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.known[name]
+	return ok
+}
+
 func (n *Names) currentLocked(c Changed) bool {
 	s, ok := n.known[c.Name]
 	switch {
