@@ -43,13 +43,14 @@ compressed() { gzip -9n <"$1" >"$2"; }
 
 # What is the same for every architecture.
 common=$work/common
-mkdir -p "$common/completions" "$common/scripts"
+mkdir -p "$common/completions" "$common/scripts" "$common/filemanager"
 build "$(go env GOHOSTARCH)" "$work/s3share"
 "$work/s3share" manual "$common"
 for shell in bash zsh fish; do "$work/s3share" completion $shell >"$common/completions/$shell"; done
 cp "cmd/s3share/internal/service/s3share@.service" "$common/"
 cp LICENSE README.md CHANGELOG.md packaging/copyright packaging/lintian-overrides "$common/"
 cp packaging/scripts/*.sh "$common/scripts/"
+cp packaging/filemanager/s3share.py "$common/filemanager/"
 compressed CHANGELOG.md "$common/changelog.gz"
 cat >"$work/changelog.Debian" <<EOF
 s3share (${version/-/\~}-1) unstable; urgency=medium
@@ -101,6 +102,11 @@ for arch in ${ARCHITECTURES:-amd64 arm64}; do
   install -D -m 644 "$root/completions/bash" "$tree/share/bash-completion/completions/s3share"
   install -D -m 644 "$root/completions/zsh" "$tree/share/zsh/site-functions/_s3share"
   install -D -m 644 "$root/completions/fish" "$tree/share/fish/vendor_completions.d/s3share.fish"
+  install -D -m 644 -t "$tree/share/nautilus-python/extensions" "$root/filemanager/s3share.py"
+  for manager in nemo caja; do
+    mkdir -p "$tree/share/$manager-python/extensions"
+    ln -s ../../nautilus-python/extensions/s3share.py "$tree/share/$manager-python/extensions/"
+  done
   install -D -m 644 -t "$tree/share/doc/s3share" LICENSE README.md CHANGELOG.md docs/*.md "$root/licences.gz"
   tar --create --directory "$work/tree" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$name" |
     gzip -9n >"$out/$name.tar.gz"

@@ -50,6 +50,7 @@ expect() {
   [[ $said == *"s3share mount [EXCHANGE] DIR"* ]] || wrong "mount.s3share says $said"
   for path in usr/lib/systemd/user/s3share@.service usr/share/man/man1/s3share-mount.1.gz usr/share/man/man8/mount.s3share.8.gz \
     usr/share/bash-completion/completions/s3share $zsh usr/share/fish/vendor_completions.d/s3share.fish \
+    usr/share/{nautilus,nemo,caja}-python/extensions/s3share.py \
     usr/share/doc/s3share/licences.gz usr/share/doc/s3share/changelog.gz; do
     [ -s "$root/$path" ] || wrong "$path is missing"
   done
