@@ -54,6 +54,7 @@ type Settings struct {
 	Private    []string `toml:"private"`
 	Notices    bool     `toml:"notices"`
 	Inhibit    bool     `toml:"inhibit"`
+	Bookmark   bool     `toml:"bookmark"`
 	Arrivals   bool     `toml:"arrivals"`
 	Verbose    bool     `toml:"verbose"`
 
@@ -140,6 +141,7 @@ var settingTable = []setting{
 	{"private", "PATTERN", "names that stay on this machine, like *.bak, in addition to the built-in list; !PATTERN removes one of that list; can be repeated", setPrivate},
 	{"notices", "", "", boolField(func(s *Settings) *bool { return &s.Notices })},
 	{"inhibit", "", "", boolField(func(s *Settings) *bool { return &s.Inhibit })},
+	{"bookmark", "", "", boolField(func(s *Settings) *bool { return &s.Bookmark })},
 	{"arrivals", "", "", boolField(func(s *Settings) *bool { return &s.Arrivals })},
 	{"verbose", "", "log every request", boolField(func(s *Settings) *bool { return &s.Verbose })},
 }

@@ -36,6 +36,7 @@ umask = "027"
 private = ["*.bak", "!*.part"]
 notices = false
 inhibit = false
+bookmark = true
 pause-on-metered = true
 verbose = true
 
@@ -165,6 +166,7 @@ func TestConfig(t *testing.T) {
 		{"Private", strings.Join(s.Private, " "), "*.bak !*.part"},
 		{"Notices", s.Notices, false},
 		{"Inhibit", s.Inhibit, false},
+		{"Bookmark", s.Bookmark, true},
 		{"Metered", s.Metered, true},
 		{"Verbose", s.Verbose, true},
 	} {

@@ -66,6 +66,7 @@ type mountDaemon struct {
 	endInhibit func() // the same of keepInhibited
 	// endArrivals is the same of keepArrivals, and endActs of the actions of notices.
 	endArrivals, endActs func()
+	endBookmark          func() // removes what keepBookmark has added; nil if there is nothing
 
 	manager serviceManager // of a mount in the foreground
 	// endWatchdog ends the goroutine of keepWatchdog, and waits for it; nil before it runs. It
@@ -251,6 +252,9 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 			d.endInhibit = d.keepInhibited()
 		}
 	}
+	if s.Bookmark {
+		d.endBookmark = d.keepBookmark()
+	}
 	d.notePause()
 	d.reportReady()
 	return nil
@@ -316,6 +320,9 @@ func (d *mountDaemon) run(ctx context.Context) error {
 		if d.serving.Load() {
 			d.forceUnmount()
 		}
+	}
+	if d.endBookmark != nil {
+		d.endBookmark() // at once: it leads to an empty directory, and a new mount adds its own
 	}
 	d.drainErr = d.finalDrain(ctx)
 	d.noteReasons() // as long as it is known whether S3 can be reached

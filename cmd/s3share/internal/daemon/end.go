@@ -87,7 +87,7 @@ func (d *mountDaemon) release(last func() error) error {
 	if d.serving.Load() {
 		d.forceUnmount()
 	}
-	for _, end := range []func(){d.endContact, d.endLimits, d.endInhibit, d.endMetered, d.endArrivals, d.endActs} {
+	for _, end := range []func(){d.endContact, d.endLimits, d.endInhibit, d.endMetered, d.endArrivals, d.endActs, d.endBookmark} {
 		if end != nil {
 			end()
 		}
