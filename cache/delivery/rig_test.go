@@ -303,6 +303,24 @@ func TestSendRefuses(t *testing.T) {
 	}
 }
 
+// TestTooManyFilesAreRefusedFirst: a delivery of more files than a manifest may list is refused
+// before S3 is asked anything.
+func TestTooManyFilesAreRefusedFirst(t *testing.T) {
+	r := newRig(t)
+	r.file("set/first", []byte("one"))
+	for i := range maxFiles {
+		if err := os.Link(filepath.Join(r.dir, "set/first"), filepath.Join(r.dir, fmt.Sprintf("set/%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.send(t.Context(), r.b, "q3"); !errors.Is(err, errTooMany) {
+		t.Errorf("Send of %d files: %v", maxFiles+1, err)
+	}
+	if log := r.b.Log(); len(log) > 0 {
+		t.Errorf("S3 was asked %d times, first %v", len(log), log[0])
+	}
+}
+
 // TestNameIsTakenOnce: what was sent under a name is not sent again with other files, and
 // nothing that it lists is replaced.
 func TestNameIsTakenOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,21 +65,24 @@ func (s Sending) Send(ctx context.Context, sources []transfer.Source) (Sent, err
 	if err := CheckName(s.Name); err != nil {
 		return Sent{}, err
 	}
+	cfg := s.Transfer
+	cfg.Digest, cfg.NoConflicts, cfg.Exclude = true, true, s.Exclude
+	if more, err := transfer.MoreThan(ctx, cfg, sources, maxFiles); more || err != nil {
+		return Sent{}, cmp.Or(err, errTooMany)
+	}
 	before, err := s.before(ctx)
 	if err != nil {
 		return Sent{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cfg := s.Transfer
-	cfg.Digest, cfg.NoConflicts, cfg.Exclude = true, true, s.Exclude
 	cfg.Refuse, cfg.PresentOnly = s.refuse, before != nil
 	m := &Manifest{Version: formatVersion, Name: s.Name, Sender: s.Sender, Note: s.Note}
 	cfg.Tell = func(r transfer.Result) {
 		if f, ok := s.file(&r); ok {
 			m.Files = append(m.Files, f)
 		}
-		if len(m.Files) > maxFiles {
+		if len(m.Files) > maxFiles { // files that have come since they were counted
 			cancel(errTooMany)
 		}
 		if s.Transfer.Tell != nil {

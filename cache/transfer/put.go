@@ -55,7 +55,26 @@ func PutSources(ctx context.Context, cfg Config, sources []Source) (Total, error
 	return r.end(p.all(ctx, sources))
 }
 
-type put struct{ *run }
+// MoreThan reports whether PutSources would send more than n files. It asks S3 nothing.
+func MoreThan(ctx context.Context, cfg Config, sources []Source, n int) (bool, error) {
+	cfg.Tell, cfg.Meter = nil, nil
+	r, ctx := newRun(ctx, cfg)
+	p := &put{run: r, counts: true, max: n}
+	_, err := r.end(p.all(ctx, sources))
+	if errors.Is(err, errMore) {
+		return true, nil
+	}
+	return false, err
+}
+
+// errMore ends a count of files.
+var errMore = errors.New("there are more files")
+
+type put struct {
+	*run
+	counts     bool // nothing is sent, and the files are counted up to max
+	max, files int
+}
 
 // local is a file that is to be sent.
 type local struct {
@@ -184,6 +203,12 @@ func (p *put) key(prefix, name string, dir bool) (string, error) {
 
 // batch sends files whose keys differ in their last element alone.
 func (p *put) batch(ctx context.Context, files []local) error {
+	if p.counts {
+		if p.files += len(files); p.files > p.max {
+			return errMore
+		}
+		return ctx.Err()
+	}
 	slices.SortFunc(files, func(a, b local) int { return strings.Compare(a.key, b.key) })
 	known, err := lookAhead(ctx, p.Bucket, files)
 	if err != nil {
