@@ -93,6 +93,27 @@ func TestRefusalOfAnOpenFileFailsItsNextWrite(t *testing.T) {
 	}
 }
 
+// TestRefusalEndsWithTheName renames a file that S3 has refused to where it may be put, while it is
+// still written.
+func TestRefusalEndsWithTheName(t *testing.T) {
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Deny(b, buckettest.CreateUpload, "Delivery/no/")
+	}
+	bubble(t, Config{}, fault, func(r *rig) {
+		data := random(1, 2*parts.Size)
+		it := r.create("Delivery/no/a", data)
+		synctest.Wait()
+		if err := it.Rename("Delivery/a", s3backend.Object{}); err != nil {
+			r.Fatal(err)
+		}
+		r.write(it, []byte("x"), 0)
+		r.done(it)
+		r.drain()
+		data[0] = 'x'
+		r.wantHolds("Delivery/a", data)
+	})
+}
+
 // TestOneRefusedPartFailsNoWrite: S3's servers do not all know of a new policy at once.
 func TestOneRefusedPartFailsNoWrite(t *testing.T) {
 	for nth := range int64(2) {

@@ -75,7 +75,7 @@ var spoils = []spoil{
 	}},
 	{"S3 refuses the folder", func(_ *rig, it *Item) func() {
 		it.uploading.deny(s3backend.Denied)
-		return it.uploading.closed
+		return it.uploading.retry
 	}},
 }
 

@@ -48,7 +48,8 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		}
 	}
 	it.changeTarget(func(t *target) { t.rename(key, over, leave) })
-	up := it.uploading.take() // an upload is bound to its key
+	up := it.uploading.take() // an upload is bound to its key, as a refusal is
+	it.uploading.retry()
 	for _, o := range leave {
 		r.addObsolete(it, o)
 	}

@@ -163,7 +163,7 @@ func (it *Item) Release() {
 	if it.writers == 0 && !it.goneLocked() {
 		it.since = time.Now()
 		it.state, it.reason, it.tries = Sealed, nil, 0
-		it.uploading.closed()
+		it.uploading.retry()
 		settle := it.o.cfg.Settle
 		if it.stage != nil && it.inS3() {
 			settle = 0 // there is nothing to wait for

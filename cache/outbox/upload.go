@@ -80,8 +80,9 @@ func (u *uploading) stopPreupload() {
 	u.noPreupload = true
 }
 
-// closed records that the file is closed: the commit tries again what was refused before.
-func (u *uploading) closed() {
+// retry forgets what was refused: the file is closed, and the commit tries again, or it has got
+// another key.
+func (u *uploading) retry() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.denied, u.noPreupload = nil, false
