@@ -61,14 +61,11 @@ func MoreThan(ctx context.Context, cfg Config, sources []Source, n int) (bool, e
 	r, ctx := newRun(ctx, cfg)
 	p := &put{run: r, counts: true, max: n}
 	_, err := r.end(p.all(ctx, sources))
-	if errors.Is(err, errMore) {
+	if errors.Is(err, fs.SkipAll) {
 		return true, nil
 	}
 	return false, err
 }
-
-// errMore ends a count of files.
-var errMore = errors.New("there are more files")
 
 type put struct {
 	*run
@@ -205,7 +202,7 @@ func (p *put) key(prefix, name string, dir bool) (string, error) {
 func (p *put) batch(ctx context.Context, files []local) error {
 	if p.counts {
 		if p.files += len(files); p.files > p.max {
-			return errMore
+			return fs.SkipAll // it ends the count
 		}
 		return ctx.Err()
 	}
