@@ -46,6 +46,10 @@ func yes(w http.ResponseWriter, r *http.Request) {
 		xml(`<DeleteResult></DeleteResult>`)
 	case r.Method == "GET" && q.Has("tagging"):
 		xml(`<Tagging><TagSet><Tag><Key>a b</Key><Value>1&amp;2</Value></Tag></TagSet></Tagging>`)
+	case r.Method == "GET" && q.Has("versions"):
+		xml(`<ListVersionsResult><Name>bkt</Name></ListVersionsResult>`)
+	case r.Method == "GET" && q.Has("versioning"):
+		xml(`<VersioningConfiguration/>`)
 	case r.Method == "GET" && q.Has("list-type"):
 		xml(`<ListBucketResult><Name>bkt</Name></ListBucketResult>`)
 	case r.Method == "GET":
@@ -68,6 +72,17 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Head":            func(t *testing.T, c *Client) error { _, err := c.Head(t.Context(), "k"); return err },
 	"HeadSum":         func(t *testing.T, c *Client) error { _, _, err := c.HeadSum(t.Context(), "k"); return err },
 	"RemovesVersions": func(_ *testing.T, c *Client) error { _ = c.RemovesVersions(); return nil },
+	"Versions":        func(t *testing.T, c *Client) error { _, err := c.Versions(t.Context(), "k"); return err },
+	"HeadVersion": func(t *testing.T, c *Client) error {
+		_, err := c.HeadVersion(t.Context(), Object{Key: "k", Version: "v"})
+		return err
+	},
+	"VersionTagging": func(t *testing.T, c *Client) error {
+		_, err := c.VersionTagging(t.Context(), Object{Key: "k", Version: "v"})
+		return err
+	},
+	"CopiesVersions": func(t *testing.T, c *Client) error { c.CopiesVersions(t.Context()); return nil },
+	"Versioning":     func(t *testing.T, c *Client) error { _, err := c.Versioning(t.Context()); return told(err) },
 	// The first goes out through the SDK, the second directly.
 	"Get":          func(t *testing.T, c *Client) error { return errors.Join(get(t.Context(), c), get(t.Context(), c)) },
 	"Put":          func(t *testing.T, c *Client) error { return errors.Join(put(t, c), put(t, c)) },

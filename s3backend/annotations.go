@@ -84,18 +84,19 @@ var errNoAnnotations = errors.New("the answer is not a list of annotations")
 // folder for an hour. Nothing is sent to a server that is not AWS: another might take the
 // request for one about the object itself. Nor is a server asked again that has no annotations.
 func (c *Client) Annotations(ctx context.Context, key string) ([]Annotation, error) {
-	return c.listAnnotations(ctx, key, maxAnnotations)
+	return c.listAnnotations(ctx, Object{Key: key}, maxAnnotations)
 }
 
-func (c *Client) listAnnotations(ctx context.Context, key string, most int32) ([]Annotation, error) {
+func (c *Client) listAnnotations(ctx context.Context, obj Object, most int32) ([]Annotation, error) {
 	const op = "ListObjectAnnotations"
+	key := obj.Key
 	if c.notAWS || c.annotations.absent.Load() {
 		return nil, nil
 	}
-	if c.annotations.unlisted(key) {
+	if !obj.ByVersion && c.annotations.unlisted(key) {
 		return nil, &Error{Op: op, Key: key, Kind: Denied, Err: errors.New("refused a while ago")}
 	}
-	in := &s3.ListObjectAnnotationsInput{Bucket: &c.bucket, Key: &key, MaxAnnotationResults: &most}
+	in := &s3.ListObjectAnnotationsInput{Bucket: &c.bucket, Key: &key, VersionId: obj.versionID(), MaxAnnotationResults: &most}
 	var all []Annotation
 	for {
 		out, err := c.s3.ListObjectAnnotations(ctx, in, onlyLists)
@@ -105,7 +106,7 @@ func (c *Client) listAnnotations(ctx context.Context, key string, most int32) ([
 			case errors.Is(err, errNoAnnotations), statusOf(err) == http.StatusNotImplemented, statusOf(err) == http.StatusMethodNotAllowed:
 				c.annotations.absent.Store(true)
 				return nil, nil
-			case errors.Is(err, Denied) && !IsOfKey(err):
+			case errors.Is(err, Denied) && !IsOfKey(err) && !obj.ByVersion:
 				c.annotations.noteUnlisted(key)
 			}
 			return nil, err
@@ -144,11 +145,17 @@ func onlyLists(o *s3.Options) {
 // Annotation returns the text of one annotation of the key's object. It takes
 // s3:GetObjectAnnotation.
 func (c *Client) Annotation(ctx context.Context, key, name string) ([]byte, error) {
+	return c.annotation(ctx, Object{Key: key}, name)
+}
+
+// annotation is Annotation, or with obj.ByVersion, of that version.
+func (c *Client) annotation(ctx context.Context, obj Object, name string) ([]byte, error) {
 	const op = "GetObjectAnnotation"
+	key := obj.Key
 	if !c.annotations.known.Load() {
 		return nil, protocolError(op, key, "%w", errNoAnnotations)
 	}
-	out, err := c.s3.GetObjectAnnotation(ctx, &s3.GetObjectAnnotationInput{Bucket: &c.bucket, Key: &key, AnnotationName: &name})
+	out, err := c.s3.GetObjectAnnotation(ctx, &s3.GetObjectAnnotationInput{Bucket: &c.bucket, Key: &key, VersionId: obj.versionID(), AnnotationName: &name})
 	if err != nil {
 		return nil, wrapError(ctx, op, key, err)
 	}
@@ -204,7 +211,7 @@ func (c *Client) withAnnotations(ctx context.Context, src Object, send func(excl
 			return false, err
 		}
 	}
-	has, listErr := c.listAnnotations(ctx, src.Key, 1)
+	has, listErr := c.listAnnotations(ctx, src, 1)
 	switch {
 	case len(has) > 0 && err == nil:
 		return false, send(false)
@@ -239,7 +246,11 @@ func (c *Client) withTagsAndAnnotations(ctx context.Context, src Object, replace
 
 // annotationsRefused is the refusal of a copy for the annotations of its source.
 func annotationsRefused(err error, src Object) error {
-	err = withReason(err, ErrAnnotationsRefused)
+	reason := ErrAnnotationsRefused
+	if src.ByVersion {
+		reason = ErrVersionAnnotationsRefused
+	}
+	err = withReason(err, reason)
 	var e *Error
 	if errors.As(err, &e) {
 		e.Key = src.Key
@@ -264,7 +275,7 @@ const maxAnnotationsHeld = 16 << 20
 func (c *Client) annotationsToKeep(ctx context.Context, src Object, key string) (annotationsOf, error) {
 	a := annotationsOf{src: src}
 	var err error
-	a.list, err = c.Annotations(ctx, src.Key)
+	a.list, err = c.listAnnotations(ctx, src, maxAnnotations)
 	if errors.Is(err, Denied) {
 		c.log.Info("the annotations of an object, if it has any, are not copied with its parts: they may not be listed (s3:ListObjectAnnotations)", "key", src.Key)
 		return a, nil
@@ -272,8 +283,8 @@ func (c *Client) annotationsToKeep(ctx context.Context, src Object, key string) 
 	if err != nil || len(a.list) == 0 {
 		return a, err
 	}
-	if src.Key != key {
-		if _, err := c.Annotation(ctx, src.Key, a.list[0].Name); !IsNoAnnotation(err) {
+	if src.Key != key || src.ByVersion {
+		if _, err := c.annotation(ctx, src, a.list[0].Name); !IsNoAnnotation(err) {
 			return a, c.whyUnannotated(err, src)
 		}
 		return a, nil
@@ -287,7 +298,7 @@ func (c *Client) annotationsToKeep(ctx context.Context, src Object, key string) 
 	}
 	a.texts = map[string][]byte{}
 	for _, one := range a.list {
-		text, err := c.Annotation(ctx, src.Key, one.Name)
+		text, err := c.annotation(ctx, src, one.Name)
 		if err != nil {
 			return a, c.whyUnannotated(err, src)
 		}
@@ -302,7 +313,7 @@ func (c *Client) annotate(ctx context.Context, a annotationsOf, copied Object) e
 		text, ok := a.texts[one.Name]
 		if !ok {
 			var err error
-			text, err = c.Annotation(ctx, a.src.Key, one.Name)
+			text, err = c.annotation(ctx, a.src, one.Name)
 			if IsNoAnnotation(err) {
 				continue // it was deleted meanwhile
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,7 @@ func (c *Client) copyPart(ctx context.Context, up Upload, n int32, src Object, o
 	const op = "UploadPartCopy"
 	var part Part
 	send := func(etag string) error {
-		source := c.copySource(src.Key)
+		source := c.copySource(src)
 		span := fmt.Sprintf("bytes=%d-%d", off, off+size-1)
 		in := &s3.UploadPartCopyInput{
 			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n,
@@ -82,8 +83,16 @@ func partSum(s *string) string {
 // Copy makes src the object under key, if src has not changed and cond holds
 // at key; otherwise the error is Stale, and does not say which. The bytes
 // do not pass through here. With h nil the source's header is kept, else h
-// replaces it. src needs its Size: above 5 GiB the copy goes by parts.
+// replaces it. src needs its Size: above 5 GiB the copy goes by parts. With src.ByVersion that
+// version is copied, whatever its key holds now: see CopiesVersions.
 func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
+	if src.ByVersion && c.notAWS && src.ETag != "" {
+		// What AWS checks in the request: a version "null" can be replaced.
+		if err := c.checkSourceNow(ctx, "CopyObject", src); err != nil {
+			return Object{}, err
+		}
+		src.ETag = ""
+	}
 	if src.Size > c.largestCopy {
 		return c.copyLarge(ctx, src, key, h, cond, copyPartSize)
 	}
@@ -94,7 +103,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	}
 	var obj Object
 	copied := func(etag string, cond Condition, untagged, excluded bool) error {
-		source := c.copySource(src.Key)
+		source := c.copySource(src)
 		in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &key, CopySource: &source}
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		in.IfNoneMatch, in.IfMatch = cond.headers()
@@ -181,7 +190,7 @@ func (c *Client) classToKeep(ctx context.Context, src Object, h *Header) (*Heade
 	case src.Class != "" || c.notAWS:
 		return &Header{Class: src.Class}, nil
 	}
-	now, err := c.Head(ctx, src.Key)
+	now, err := c.head(ctx, src)
 	switch {
 	case errors.Is(err, Denied): // then the copy is refused as well
 		return nil, nil
@@ -216,7 +225,7 @@ func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
 
 // checkSourceNow is checkSource by a request that is sent now.
 func (c *Client) checkSourceNow(ctx context.Context, op string, src Object) error {
-	etag, err := c.currentETag(ctx, src.Key)
+	etag, err := c.etagNow(ctx, src)
 	switch {
 	case errors.Is(err, Denied):
 		return nil
@@ -226,6 +235,15 @@ func (c *Client) checkSourceNow(ctx context.Context, op string, src Object) erro
 		return &Error{Op: op, Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
 	}
 	return nil
+}
+
+// etagNow returns the ETag of what the key of src holds, or with src.ByVersion, of that version.
+func (c *Client) etagNow(ctx context.Context, src Object) (string, error) {
+	if !src.ByVersion {
+		return c.currentETag(ctx, src.Key)
+	}
+	now, err := c.head(ctx, src)
+	return now.ETag, err
 }
 
 // whichMissing makes Stale of "no such key" where it is the destination's
@@ -327,7 +345,7 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 func (c *Client) headerOf(ctx context.Context, src Object) (*Header, error) {
 	h := src.Header
 	if h == nil {
-		now, err := c.Head(ctx, src.Key)
+		now, err := c.head(ctx, src)
 		if err != nil {
 			return nil, err
 		}
@@ -337,7 +355,7 @@ func (c *Client) headerOf(ctx context.Context, src Object) (*Header, error) {
 		h = now.Header
 	}
 	if h.TagCount > 0 && h.Tagging == "" {
-		tags, err := c.Tagging(ctx, src.Key)
+		tags, err := c.tagging(ctx, src)
 		if errors.Is(err, Denied) {
 			err = tagsRefused(err, src)
 		}
@@ -377,12 +395,12 @@ func (c *Client) deleteLate(ctx context.Context, copied Object, cond Condition) 
 // but the unreserved characters of RFC 3986 and the slash are escaped, for S3
 // reads a plus sign as a space. An access point is named by its ARN or its alias.
 // Source: Amazon S3 API Reference, CopyObject, x-amz-copy-source.
-func (c *Client) copySource(key string) string {
+func (c *Client) copySource(src Object) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	source := c.bucket + "/" + key
+	source := c.bucket + "/" + src.Key
 	if IsAccessPoint(c.bucket) {
-		source = c.bucket + "/object/" + key
+		source = c.bucket + "/object/" + src.Key
 	}
 	b.Grow(len(source))
 	for i := range len(source) {
@@ -395,6 +413,9 @@ func (c *Client) copySource(key string) string {
 			b.WriteByte(hex[ch>>4])
 			b.WriteByte(hex[ch&15])
 		}
+	}
+	if src.ByVersion {
+		b.WriteString("?versionId=" + url.QueryEscape(src.Version))
 	}
 	return b.String()
 }

@@ -78,22 +78,25 @@ func (c *Client) withTags(ctx context.Context, src Object, replaced bool, send f
 // hasTags reports whether src has tags, or whether that is unknown, since they may not be
 // read. Its error says that src itself could not be looked at.
 func (c *Client) hasTags(ctx context.Context, src Object) (tagged, unknown bool, err error) {
-	now, err := c.Head(ctx, src.Key)
+	now, err := c.head(ctx, src)
 	if err != nil {
 		return false, false, err
 	}
 	if now.Header.TagCount > 0 { // told to who may read them; by some servers, to all
 		return true, false, nil
 	}
-	if c.copyTags.recent(&c.copyTags.unreadable) {
+	// The tags of versions are a permission of their own.
+	if !src.ByVersion && c.copyTags.recent(&c.copyTags.unreadable) {
 		return false, !c.notAWS, nil
 	}
-	tags, err := c.Tagging(ctx, src.Key)
+	tags, err := c.tagging(ctx, src)
 	switch {
 	case err == nil:
 		return tags != "", false, nil
 	case errors.Is(err, Denied):
-		c.copyTags.note(&c.copyTags.unreadable)
+		if !src.ByVersion {
+			c.copyTags.note(&c.copyTags.unreadable)
+		}
 		return false, !c.notAWS, nil
 	case errors.Is(err, NotExist), errors.Is(err, Refused), statusOf(err) == http.StatusNotImplemented:
 		return false, false, nil // this server has no tags
@@ -103,7 +106,11 @@ func (c *Client) hasTags(ctx context.Context, src Object) (tagged, unknown bool,
 
 // tagsRefused is the refusal of a copy for the tags of its source.
 func tagsRefused(err error, src Object) error {
-	err = withReason(err, ErrTagsRefused)
+	reason := ErrTagsRefused
+	if src.ByVersion {
+		reason = ErrVersionTagsRefused
+	}
+	err = withReason(err, reason)
 	var e *Error
 	if errors.As(err, &e) {
 		e.Key = src.Key

@@ -15,23 +15,30 @@ import (
 // Head returns what the key holds, with its Header. If the key does not exist and the caller may
 // not list, the error is Denied.
 func (c *Client) Head(ctx context.Context, key string) (Object, error) {
+	return c.head(ctx, Object{Key: key})
+}
+
+// head is Head, or with obj.ByVersion, of that version.
+func (c *Client) head(ctx context.Context, obj Object) (Object, error) {
 	const op = "HeadObject"
-	asked := time.Now()
-	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
+	key, asked := obj.Key, time.Now()
+	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key, VersionId: obj.versionID()})
 	if err != nil {
 		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusBadRequest {
-			return Object{}, c.explainHead(ctx, key, err)
+			err = c.explainHead(ctx, obj, err)
 		}
-		return Object{}, err
+		return Object{}, versionRefused(err, obj)
 	}
 	if err := checkHead(key, out); err != nil {
 		return Object{}, err
 	}
-	c.recentHeads.note(key, unquote(out.ETag), asked)
-	c.noteVersion(val(out.VersionId))
+	if !obj.ByVersion {
+		c.recentHeads.note(key, unquote(out.ETag), asked)
+		c.noteVersion(val(out.VersionId))
+	}
 	return Object{
-		Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
+		Key: key, ByVersion: obj.ByVersion, Size: val(out.ContentLength), ETag: unquote(out.ETag),
 		Modified: val(out.LastModified), Version: val(out.VersionId), Class: cmp.Or(string(out.StorageClass), ClassStandard),
 		Header: &Header{
 			ContentType:        val(out.ContentType),
@@ -70,8 +77,8 @@ func checkHead(key string, out *s3.HeadObjectOutput) error {
 
 // explainHead asks for the reason of a bad request, such as expired credentials or encryption
 // with a key of the customer's: a HEAD's reply has no body and so no code, a GET's has.
-func (c *Client) explainHead(ctx context.Context, key string, headErr error) error {
-	body, err := c.Get(ctx, Object{Key: key}, 0, 1)
+func (c *Client) explainHead(ctx context.Context, obj Object, headErr error) error {
+	body, err := c.Get(ctx, Object{Key: obj.Key, Version: obj.Version, ByVersion: obj.ByVersion}, 0, 1)
 	if err == nil {
 		body.Close()
 	}
@@ -83,8 +90,8 @@ func (c *Client) explainHead(ctx context.Context, key string, headErr error) err
 
 // Get returns the n bytes of obj from off on. It asks with If-Match: the error
 // is Stale when the key holds another version by now, and so it is when a
-// server sends another version all the same. The version id is not sent, for
-// reading by version is a permission of its own.
+// server sends another version all the same. The version id is sent with
+// obj.ByVersion only, for reading by version is a permission of its own.
 //
 // The range must lie within the object. The body gives n bytes and io.EOF, or
 // an error, which is an *Error too; a Read that waits 30 seconds for a byte
@@ -105,19 +112,26 @@ func (c *Client) Get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 
 // get makes the request, and returns the reply with the ETag of what it holds.
 func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadCloser, string, error) {
-	in := &s3.GetObjectInput{Bucket: &c.bucket, Key: &obj.Key}
+	in := &s3.GetObjectInput{Bucket: &c.bucket, Key: &obj.Key, VersionId: obj.versionID()}
 	want := fmt.Sprintf("bytes=%d-%d", off, off+n-1)
 	in.Range = &want
 	if obj.ETag != "" {
 		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
 	}
-	out, err := c.directGet(ctx, obj.Key, want, in.IfMatch)
-	var sdk *notDirect
-	if errors.As(err, &sdk) {
-		out, err = c.s3.GetObject(ctx, in, c.captureRoute("GetObject", obj.Key), sdk.option)
+	var out *s3.GetObjectOutput
+	var err error
+	if obj.ByVersion {
+		out, err = c.s3.GetObject(ctx, in)
+	} else {
+		out, err = c.directGet(ctx, obj.Key, want, in.IfMatch)
+		var sdk *notDirect
+		if errors.As(err, &sdk) {
+			out, err = c.s3.GetObject(ctx, in, c.captureRoute("GetObject", obj.Key), sdk.option)
+		}
 	}
 	if err != nil {
-		return nil, "", c.explainRead(ctx, wrapError(ctx, "GetObject", obj.Key, err), obj)
+		err = c.explainRead(ctx, wrapError(ctx, "GetObject", obj.Key, err), obj)
+		return nil, "", versionRefused(err, obj)
 	}
 	if err := checkRange(obj, off, n, out); err != nil {
 		out.Body.Close()

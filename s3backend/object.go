@@ -16,6 +16,18 @@ type Object struct {
 	Owner    string    // owner's id, where a listing was asked for it
 	Class    string    // storage class; "" if S3 sent none
 	Header   *Header   // nil unless it came with a Head or a Get
+
+	// ByVersion has requests for the object ask for the version with this version ID, whatever the
+	// key holds now. That takes permissions of its own: s3:GetObjectVersion and its like.
+	ByVersion bool
+}
+
+// versionID is the version ID that a request for the object names, nil for none.
+func (o Object) versionID() *string {
+	if !o.ByVersion {
+		return nil
+	}
+	return &o.Version
 }
 
 // Header is what travels with an object beside its bytes, and what an edit

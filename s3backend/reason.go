@@ -19,10 +19,33 @@ var ErrAnnotationsRefused = errors.New("it has annotations, or may have some, an
 // ErrSourceRefused is beside Denied where what is to be copied may not even be looked at.
 var ErrSourceRefused = errors.New("what is to be copied may not be read")
 
+// ErrVersionTagsRefused is an ErrTagsRefused, and ErrVersionAnnotationsRefused an
+// ErrAnnotationsRefused, of an earlier version.
+var (
+	ErrVersionTagsRefused        error = &narrowed{ErrTagsRefused, "the version has tags, or may have some, and the policy does not let them be copied (s3:GetObjectVersionTagging, s3:PutObjectTagging)"}
+	ErrVersionAnnotationsRefused error = &narrowed{ErrAnnotationsRefused, "the version has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectVersionAnnotations, s3:GetObjectVersionAnnotation, s3:PutObjectAnnotation)"}
+)
+
+// narrowed is an error that is another one too, in words of its own.
+type narrowed struct {
+	error
+	words string
+}
+
+func (e *narrowed) Error() string { return e.words }
+func (e *narrowed) Unwrap() error { return e.error }
+
+// ErrVersionRefused is beside Denied where an earlier version may not be read.
+var ErrVersionRefused = errors.New("the policy does not let this version be read (s3:GetObjectVersion)")
+
+// ErrVersionsRefused is beside Denied where the versions of an object may not be listed.
+var ErrVersionsRefused = errors.New("the policy does not let versions be listed (s3:ListBucketVersions)")
+
 // ArchivedError is the reason of an Archived: where the object is, and how it is restored.
 type ArchivedError struct {
 	Bucket, Key string
 	Class       string // storage class, "" where it is not known
+	Version     string // the version ID, "" for what the key holds
 }
 
 // Error says it in one line, with the command.
@@ -42,7 +65,11 @@ func (e *ArchivedError) Command() string {
 	if e.Class == classIntelligent {
 		request = "{}"
 	}
-	return fmt.Sprintf("aws s3api restore-object --bucket %s --key %s --restore-request %s", shellWord(e.Bucket), shellWord(e.Key), shellWord(request))
+	version := ""
+	if e.Version != "" {
+		version = " --version-id " + shellWord(e.Version)
+	}
+	return fmt.Sprintf("aws s3api restore-object --bucket %s --key %s%s --restore-request %s", shellWord(e.Bucket), shellWord(e.Key), version, shellWord(request))
 }
 
 // shellWord quotes a word for a POSIX shell, if it needs that.
@@ -73,6 +100,14 @@ func withReason(err, reason error) error {
 	return &with
 }
 
+// versionRefused adds to the refusal of a request for obj that it is for its version ID.
+func versionRefused(err error, obj Object) error {
+	if obj.ByVersion && errors.Is(err, Denied) && !IsOfKey(err) {
+		return withReason(err, ErrVersionRefused)
+	}
+	return err
+}
+
 // explainRead adds to the error of a request that reads obj what is known of the object:
 // the class that it is archived in. An object that is encrypted with a key of whoever put
 // it is refused as a bad request, which nothing else that we ask for is.
@@ -81,14 +116,14 @@ func (c *Client) explainRead(ctx context.Context, err error, obj Object) error {
 	switch {
 	case errors.Is(err, Archived):
 		if obj.Class == "" || obj.Class == ClassStandard {
-			if now, headErr := c.Head(ctx, obj.Key); headErr == nil {
+			if now, headErr := c.head(ctx, obj); headErr == nil {
 				obj.Class = now.Class
 			}
 		}
 		if obj.Class == ClassStandard {
 			obj.Class = ""
 		}
-		return withReason(err, &ArchivedError{c.bucket, obj.Key, obj.Class})
+		return withReason(err, &ArchivedError{c.bucket, obj.Key, obj.Class, val(obj.versionID())})
 	case statusOf(err) == http.StatusBadRequest && codeOf(err) == "InvalidRequest":
 		var e *Error
 		if errors.As(err, &e) {
@@ -106,7 +141,7 @@ func (c *Client) explainCopy(ctx context.Context, err error, src Object) error {
 	case errors.Is(err, Archived):
 		return c.explainRead(ctx, err, src)
 	case statusOf(err) == http.StatusBadRequest && codeOf(err) == "InvalidRequest":
-		if _, headErr := c.Head(ctx, src.Key); errors.Is(headErr, CustomerKey) {
+		if _, headErr := c.head(ctx, src); errors.Is(headErr, CustomerKey) {
 			return headErr
 		}
 	}

@@ -62,7 +62,7 @@ func (c *Client) HeadSum(ctx context.Context, key string) (Object, string, error
 // Sum asks for the checksum of the whole object that S3 keeps of this version. It takes
 // s3:GetObject. A checksum of the checksums of parts is none.
 func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
-	in := &s3.HeadObjectInput{Bucket: &c.bucket, Key: &obj.Key, ChecksumMode: types.ChecksumModeEnabled}
+	in := &s3.HeadObjectInput{Bucket: &c.bucket, Key: &obj.Key, VersionId: obj.versionID(), ChecksumMode: types.ChecksumModeEnabled}
 	if obj.ETag != "" {
 		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
 	}
