@@ -71,6 +71,9 @@ func (s Set) Needs(c Call, f Facts) []Need {
 		if c.Key == "" {
 			return one("s3:"+op, bucket)
 		}
+		if rest, ok := strings.CutPrefix(op, "GetObject"); ok && c.Query.Has("versionId") {
+			op = "GetObjectVersion" + rest
+		}
 		return one("s3:"+op, at)
 	}
 }
@@ -122,12 +125,16 @@ func (s Set) putting(c Call, f Facts, op string) []Need {
 
 // copying are the permissions on the source of a copy, and for its tags and annotations.
 func (s Set) copying(c Call, f Facts, op string) []Need {
-	all := []Need{s.need(c, f, "s3:GetObject", c.From)}
+	version := ""
+	if strings.Contains(c.Header("x-amz-copy-source"), "?versionId=") {
+		version = "Version"
+	}
+	all := []Need{s.need(c, f, "s3:GetObject"+version, c.From)}
 	if tags, _ := f.Tags(c.From); len(tags) > 0 && op == "CopyObject" && s[CopyNeedsTagging] {
-		all = append(all, s.need(c, f, "s3:GetObjectTagging", c.From), s.need(c, f, "s3:PutObjectTagging", Place{c.Bucket, c.Key}))
+		all = append(all, s.need(c, f, "s3:GetObject"+version+"Tagging", c.From), s.need(c, f, "s3:PutObjectTagging", Place{c.Bucket, c.Key}))
 	}
 	if op == "CopyObject" && s[CopyNeedsAnnotation] && c.Header(AnnotationDirective) != "EXCLUDE" && f.Annotated(c.From) {
-		all = append(all, s.need(c, f, "s3:GetObjectAnnotation", c.From), s.need(c, f, "s3:PutObjectAnnotation", Place{c.Bucket, c.Key}))
+		all = append(all, s.need(c, f, "s3:GetObject"+version+"Annotation", c.From), s.need(c, f, "s3:PutObjectAnnotation", Place{c.Bucket, c.Key}))
 	}
 	return all
 }

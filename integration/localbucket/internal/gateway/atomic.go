@@ -15,7 +15,8 @@ import (
 // first and changes then, and S3 does both at once.
 type atomic struct {
 	backend.Backend
-	keys sync.Map // a *sync.Mutex for each bucket and key
+	versions bool     // buckets can keep versions
+	keys     sync.Map // a *sync.Mutex for each bucket and key
 }
 
 // mostHeld is the largest body that is read before its key is locked, in bytes: a
@@ -27,6 +28,19 @@ func (a *atomic) lock(bucket, key *string) (unlock func()) {
 	m, _ := a.keys.LoadOrStore(*bucket+"/"+*key, new(sync.Mutex))
 	m.(*sync.Mutex).Lock()
 	return m.(*sync.Mutex).Unlock
+}
+
+// noneMatch is an If-None-Match as the backend is to check it, nil if it holds. To the backend a delete
+// marker is an object, which to S3 it is not.
+// Source: Amazon S3 User Guide, "How to prevent object overwrites with conditional writes".
+func (a *atomic) noneMatch(ctx context.Context, bucket, key, cond *string) *string {
+	if cond == nil || !a.versions {
+		return cond
+	}
+	if _, err := a.Backend.HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket, Key: key}); err != nil {
+		return nil
+	}
+	return cond
 }
 
 // PutObject implements backend.Backend.
@@ -42,12 +56,14 @@ func (a *atomic) PutObject(ctx context.Context, in s3response.PutObjectInput) (s
 		in.Body = bytes.NewReader(body)
 	}
 	defer a.lock(in.Bucket, in.Key)()
+	in.IfNoneMatch = a.noneMatch(ctx, in.Bucket, in.Key, in.IfNoneMatch)
 	return a.Backend.PutObject(ctx, in)
 }
 
 // CompleteMultipartUpload implements backend.Backend.
 func (a *atomic) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
 	defer a.lock(in.Bucket, in.Key)()
+	in.IfNoneMatch = a.noneMatch(ctx, in.Bucket, in.Key, in.IfNoneMatch)
 	return a.Backend.CompleteMultipartUpload(ctx, in)
 }
 

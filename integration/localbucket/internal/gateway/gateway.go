@@ -81,7 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 		return nil, fmt.Errorf("open %q: %w", data, err)
 	}
 	st := &store{attrs: attrs}
-	l := &layer{Backend: &atomic{Backend: files}, accounts: newAccounts(st, cfg.Parties...), store: st, aws: &aws{
+	l := &layer{Backend: &atomic{Backend: files, versions: cfg.Versions}, accounts: newAccounts(st, cfg.Parties...), store: st, aws: &aws{
 		region: cfg.Region, partition: awsrules.PartitionOf(cfg.Region), rules: cfg.Rules, iam: cfg.IAM,
 		// The gateway wants an account that may do everything. Nobody learns its secret.
 		root: middlewares.RootUserConfig{Access: rand.Text(), Secret: rand.Text()},

@@ -107,6 +107,25 @@ func (l *layer) reach(ctx context.Context, bucketName, key string, need objacl.P
 	return s3err.GetAPIError(s3err.ErrAccessDenied)
 }
 
+// reachVersion is reach for one version, which has an ACL of its own.
+func (l *layer) reachVersion(ctx context.Context, bucketName, key, version string, need objacl.Permission) error {
+	if version == "" || l.store.ownership(bucketName) == objacl.Enforced {
+		return l.reach(ctx, bucketName, key, need)
+	}
+	out, err := l.Backend.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucketName, Key: &key, VersionId: &version})
+	if err != nil {
+		return nil // the backend says what is missing
+	}
+	var acl objacl.ACL
+	if err := json.Unmarshal([]byte(out.Metadata[metaACL]), &acl); err != nil {
+		return s3err.GetAPIError(s3err.ErrAccessDenied)
+	}
+	if acl.Owner == l.store.bucketOwner(bucketName) || acl.Allows(l.caller(ctx), need) {
+		return nil
+	}
+	return s3err.GetAPIError(s3err.ErrAccessDenied)
+}
+
 // aclError gives a refused ACL its S3 code.
 func aclError(err error) error {
 	api := func(code string) error {

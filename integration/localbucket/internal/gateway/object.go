@@ -21,7 +21,7 @@ func (l *layer) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3
 
 // HeadObject implements backend.Backend.
 func (l *layer) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
-	if err := l.reach(ctx, *in.Bucket, *in.Key, objacl.Read); err != nil {
+	if err := l.reachVersion(ctx, *in.Bucket, *in.Key, value(in.VersionId), objacl.Read); err != nil {
 		return nil, err
 	}
 	if err := l.readable(ctx, *in.Bucket, *in.Key, false, false); err != nil {
@@ -37,7 +37,7 @@ func (l *layer) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.Hea
 
 // GetObject implements backend.Backend.
 func (l *layer) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
-	if err := l.reach(ctx, *in.Bucket, *in.Key, objacl.Read); err != nil {
+	if err := l.reachVersion(ctx, *in.Bucket, *in.Key, value(in.VersionId), objacl.Read); err != nil {
 		return nil, err
 	}
 	if err := l.readable(ctx, *in.Bucket, *in.Key, header(ctx, "X-Amz-Copy-Source") != "", true); err != nil {
