@@ -94,7 +94,8 @@ type object struct {
 // Bucket is a bucket in memory. Its methods may be called concurrently; the
 // fields are set before its use.
 type Bucket struct {
-	PageSize int // of a listing, S3's 1000 if zero
+	PageSize  int  // of a listing, S3's 1000 if zero
+	Versioned bool // what is replaced or removed is kept: see Versions
 
 	// mu guards the fields below.
 	mu      sync.Mutex
@@ -103,11 +104,12 @@ type Bucket struct {
 	uploads map[string]*upload
 	nextID  int
 	log     []Request
+	history map[string][]entry // by key, the oldest first
 }
 
 // New returns an empty bucket.
 func New() *Bucket {
-	return &Bucket{objects: map[string]object{}, uploads: map[string]*upload{}}
+	return &Bucket{objects: map[string]object{}, uploads: map[string]*upload{}, history: map[string][]entry{}}
 }
 
 // Clone returns a bucket that holds the same now, uploads under way included, with
@@ -115,7 +117,13 @@ func New() *Bucket {
 func (b *Bucket) Clone() *Bucket {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := &Bucket{PageSize: b.PageSize, objects: maps.Clone(b.objects), uploads: map[string]*upload{}, nextID: b.nextID}
+	c := &Bucket{
+		PageSize: b.PageSize, Versioned: b.Versioned, objects: maps.Clone(b.objects), uploads: map[string]*upload{}, nextID: b.nextID,
+		history: map[string][]entry{},
+	}
+	for key, all := range b.history {
+		c.history[key] = slices.Clone(all)
+	}
 	for id, u := range b.uploads {
 		c.uploads[id] = &upload{u.key, u.header, maps.Clone(u.parts)}
 	}
@@ -171,8 +179,7 @@ func (b *Bucket) Store(key string, data []byte, h *s3backend.Header) s3backend.O
 func (b *Bucket) Discard(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.objects, key)
-	b.keys = nil
+	b.removeLocked(key)
 }
 
 // Data is what key holds; false for nothing.
@@ -224,6 +231,7 @@ func (b *Bucket) storeLocked(key string, data []byte, etag string, h *s3backend.
 	if _, ok := b.objects[key]; !ok {
 		b.keys = nil
 	}
+	o.Version = b.keepLocked(key, o, false)
 	b.objects[key] = o
 	told := o.Object
 	told.Header = nil

@@ -52,7 +52,7 @@ func (b *Bucket) List(ctx context.Context, in s3backend.ListInput) (page s3backe
 			continue
 		}
 		obj := b.objects[key].Object
-		obj.Header, obj.Owner = nil, ""
+		obj.Header, obj.Owner, obj.Version = nil, "", ""
 		if in.Owner {
 			obj.Owner = "owner"
 		}

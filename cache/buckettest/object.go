@@ -37,7 +37,7 @@ func (b *Bucket) Get(ctx context.Context, obj s3backend.Object, off, n int64) (r
 	if err := canceled(ctx, Get, obj.Key); err != nil {
 		return nil, err
 	}
-	o, ok := b.objects[obj.Key]
+	o, ok := b.findLocked(obj)
 	switch {
 	case !ok:
 		return nil, refuse(Get, obj.Key, s3backend.NotExist, "NoSuchKey")
@@ -92,7 +92,7 @@ func (b *Bucket) Copy(ctx context.Context, src s3backend.Object, key string, h *
 		return obj, err
 	}
 	if h == nil {
-		if src.Key == key {
+		if src.Key == key && !src.ByVersion {
 			return obj, refuse(Copy, key, s3backend.Other, "InvalidRequest: onto itself, with nothing to change")
 		}
 		h = from.Header
@@ -102,7 +102,7 @@ func (b *Bucket) Copy(ctx context.Context, src s3backend.Object, key string, h *
 
 // sourceLocked is the version src, if its key still holds it.
 func (b *Bucket) sourceLocked(op, key string, src s3backend.Object) (object, error) {
-	from, ok := b.objects[src.Key]
+	from, ok := b.findLocked(src)
 	switch {
 	case !ok:
 		return from, refuse(op, key, s3backend.NotExist, "NoSuchKey")
@@ -126,8 +126,7 @@ func (b *Bucket) Delete(ctx context.Context, key string, cond s3backend.Conditio
 	if err := b.holdsLocked(Delete, key, s3backend.Condition{IfMatch: cond.IfMatch}); err != nil {
 		return err
 	}
-	delete(b.objects, key)
-	b.keys = nil
+	b.removeLocked(key)
 	return nil
 }
 
@@ -151,9 +150,8 @@ func (b *Bucket) DeleteAll(ctx context.Context, objs []s3backend.Object) (failed
 			failed[o.Key] = err
 			continue
 		}
-		delete(b.objects, o.Key)
+		b.removeLocked(o.Key)
 	}
-	b.keys = nil
 	return failed, nil
 }
 
@@ -169,7 +167,7 @@ func (b *Bucket) MayDelete(ctx context.Context, prefix string) (err error) {
 func (b *Bucket) Sum(ctx context.Context, obj s3backend.Object) (s3backend.Sum, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, ok := b.objects[obj.Key]
+	now, ok := b.findLocked(obj)
 	switch {
 	case !ok:
 		return s3backend.Sum{}, refuse(Head, obj.Key, s3backend.NotExist, "NotFound")

@@ -176,6 +176,14 @@ func SameCommit(a, b *s3backend.Header) bool {
 	return commitIDOf(a) != "" && commitIDOf(a) == commitIDOf(b)
 }
 
+// Recommitted returns h with a commit ID of its own, for another object of the same content. If there
+// is no room for one in h, it has none.
+func Recommitted(h *s3backend.Header) *s3backend.Header {
+	out := *h
+	out.User = fitMetadata(h.User, metadata{metaCommit, newCommitID()})
+	return &out
+}
+
 // metaCommit is the user metadata key of the commit ID, 130 random bits that every object of ours
 // carries. Tools of two parties make objects of equal bytes, sizes and times (tar, cp -p). So only
 // the ID shows whose an object is, after a commit without a reply. It is made for one content or

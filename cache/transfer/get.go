@@ -207,7 +207,7 @@ func (g *get) one(ctx context.Context, r remote) Result {
 	var err error
 	for range maxSwaps {
 		res.Outcome, res.Beside, err = g.try(ctx, r)
-		if !errors.Is(err, s3backend.Stale) || r.check != nil {
+		if !errors.Is(err, s3backend.Stale) || r.check != nil || r.obj.ByVersion {
 			break
 		}
 		now, asked := g.Bucket.Head(ctx, r.obj.Key)

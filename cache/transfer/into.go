@@ -280,12 +280,16 @@ func (p *partial) save() {
 	p.saving = false
 }
 
-// finish makes the file complete and readable as any new file is.
+// finish makes the file complete and readable as any new file is. An earlier version is read-only.
 func (p *partial) finish() error {
 	if err := p.file.Truncate(p.obj.Size); err != nil {
 		return err
 	}
-	if err := p.file.Chmod(newFileMode()); err != nil && !errors.Is(err, unix.EPERM) {
+	mode := newFileMode()
+	if p.obj.ByVersion {
+		mode &^= 0o222
+	}
+	if err := p.file.Chmod(mode); err != nil && !errors.Is(err, unix.EPERM) {
 		return err
 	}
 	if !p.obj.Modified.IsZero() {
