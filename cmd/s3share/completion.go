@@ -44,6 +44,8 @@ func addCompletions(root *cobra.Command) {
 		"receive":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 		"log":             firstly(exchangesAndMounts, cobra.ShellCompDirectiveDefault),
 		"receipt":         firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"versions":        firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"restore":         firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"verify":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
 		"sent":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
 		"version":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),

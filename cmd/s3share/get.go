@@ -14,6 +14,7 @@ import (
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
+	"github.com/s3share/s3share/s3backend"
 )
 
 // canFetchInto returns an error if something else than a directory has a name, or none can be made
@@ -39,6 +40,7 @@ func canFetchInto(dir string) error {
 
 func newGet() *cobra.Command {
 	m := transferCmd{verb: "get", past: "fetched"}
+	var version string
 	cmd := &cobra.Command{
 		Use:   "get KEY|FOLDER DIR",
 		Short: "Fetch a file or a folder, without a mount",
@@ -56,10 +58,14 @@ You can stop get and run it again at any time: it does not fetch again what is a
 there, by its ETag or checksum, and continues a large object where it stopped.
 
 KEY and FOLDER are named as in a mount: Submissions/q3.csv, Submissions.
+
+KEY@VERSION is an earlier version, if no file has that very name: "s3share versions"
+lists them. It is fetched as "NAME (version VERSION)", and the file is read-only.
 ` + exitCodes + `
 A file that is not fetched, or goes beside another version, is a failure.`,
 		Example: `  s3share get Submissions/q3.csv .
-  s3share get Submissions in --exchange team`,
+  s3share get Submissions in --exchange team
+  s3share get Submissions/q3.csv@3sL4kqtJ .`,
 		Args: argRange(2, 2, "a key or a folder, and a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
@@ -74,11 +80,54 @@ A file that is not fetched, or goes beside another version, is a failure.`,
 					return nil, err
 				}
 				return func(ctx context.Context, cfg transfer.Config) (transfer.Total, error) {
-					return transfer.Get(ctx, cfg, key, args[1])
+					if version != "" {
+						return getVersion(ctx, cfg, s, args[0], version, args[1])
+					}
+					total, err := transfer.Get(ctx, cfg, key, args[1])
+					if _, _, ok := splitVersion(args[0]); ok && (errors.Is(err, s3backend.NotExist) || errors.Is(err, s3backend.Denied)) {
+						return getVersion(ctx, cfg, s, args[0], "", args[1])
+					}
+					return total, err
 				}, nil
 			})
 		},
 	}
 	m.addFlags(cmd)
+	cmd.Flags().StringVar(&version, "version", "", "the `VERSION` to fetch; then the whole of KEY is the file's name")
 	return cmd
+}
+
+// versionReader reads earlier versions; *s3backend.Client implements it.
+type versionReader interface {
+	versionLister
+	HeadVersion(ctx context.Context, obj s3backend.Object) (s3backend.Object, error)
+}
+
+// getVersion fetches an earlier version into a directory, as a file of its own.
+func getVersion(ctx context.Context, cfg transfer.Config, s *config.Settings, name, flag, dir string) (transfer.Total, error) {
+	from, ok := cfg.Bucket.(versionReader)
+	if !ok {
+		return transfer.Total{}, s3backend.ErrNoVersions
+	}
+	h, err := historyOf(ctx, from, s, name, flag)
+	if err != nil {
+		return transfer.Total{}, err
+	}
+	if h.id == "" { // it was removed, and has this name
+		return transfer.Total{}, hint.With(fmt.Errorf("%q is removed", h.key), "s3share versions "+hint.ShellQuote(h.path)+" lists its versions")
+	}
+	obj, err := h.find()
+	if err == nil && h.refused != nil {
+		obj, err = from.HeadVersion(ctx, obj)
+	}
+	if err != nil {
+		return transfer.Total{}, err
+	}
+	id := obj.Version
+	if short := h.shortIDs()[id]; short != "" {
+		id = short
+	}
+	elem := h.key[strings.LastIndexByte(h.key, '/')+1:]
+	wanted := transfer.Wanted{Object: obj, Path: transfer.VersionFileName(elem, id)}
+	return transfer.GetVersions(ctx, cfg, []transfer.Wanted{wanted}, dir)
 }

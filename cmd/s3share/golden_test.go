@@ -40,6 +40,8 @@ func TestHelp(t *testing.T) {
 		{"help-watch", []string{"watch", "--help"}},
 		{"help-log", []string{"log", "--help"}},
 		{"help-receipt", []string{"receipt", "--help"}},
+		{"help-versions", []string{"versions", "--help"}},
+		{"help-restore", []string{"restore", "--help"}},
 		{"help-verify", []string{"verify", "--help"}},
 		{"log-empty", []string{"log", "--bucket", "b"}},
 		{"log-json-csv", []string{"log", "--json", "--csv"}},

@@ -129,6 +129,7 @@ func constantsOf(set *token.FileSet, file *ast.File, files []*ast.File) map[stri
 
 // notMessages are texts that inspectMessages finds and that need no row, and why.
 var notMessages = map[string]string{
+	"\"…\" is the version … again": "all is well", ", of …": "a part of a sentence",
 	"up …, down …": "the limits", ", until s3share limit default or unmount": "the limits",
 	"… ago": "a time", "now": "a time", "… days left": "a time", "… h left": "a time", "… min left": "a time", "… s left": "a time",
 	"…, … … in …": "how much was delivered", "… were": "a count", "1 was": "a count",

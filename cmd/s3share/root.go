@@ -47,7 +47,7 @@ final name, and with an ACL that lets the bucket's owner read it.
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newInit(), newJoin(), newPolicy())
-	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newWatch(), newSend(), newReceive(), newSent(), newLog(), newReceipt(), newVerify(), newLogin(), newLimit(), newPause(), newResume(), newService(), newConfig(), newDemo(), newVersion(), newManual())
+	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newWatch(), newSend(), newReceive(), newSent(), newLog(), newReceipt(), newVerify(), newVersions(), newRestore(), newLogin(), newLimit(), newPause(), newResume(), newService(), newConfig(), newDemo(), newVersion(), newManual())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -144,6 +144,9 @@ func (t *openTransfer) tellAndRecord(r transfer.Result) {
 			t.record.Record(e)
 		}
 	case "get":
+		if r.Object.ByVersion { // S3 does not hold it under the key any more
+			return
+		}
 		e := cache.Receipt(receipts.Received, r.Object)
 		e.Once = true
 		t.record.Record(e)

@@ -87,8 +87,18 @@ const (
 	KeyRefusedHint = "the key's owner has to allow kms:GenerateDataKey and kms:Decrypt in the key policy, and your own account by IAM"
 )
 
+// versionsAdvice is what the bucket's owner can do about earlier versions.
+const versionsAdvice = "the bucket's owner has to grant it; docs/versions.md has the statement"
+
 func deniedSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
 	switch {
+	case errors.Is(e, s3backend.ErrVersionsRefused):
+		return fmt.Sprintf("this account may not list versions in the bucket %q (s3:ListBucketVersions)", t.Bucket), versionsAdvice
+	case errors.Is(e, s3backend.ErrVersionRefused):
+		return "this account may not read that version of it (s3:GetObjectVersion)", versionsAdvice
+	case errors.Is(e, s3backend.ErrVersionAnnotationsRefused), errors.Is(e, s3backend.ErrVersionTagsRefused):
+		return "that version cannot be copied: it has tags or annotations, or may have some",
+			"the bucket's owner has to grant s3:GetObjectVersionTagging and s3:PutObjectTagging, or s3:ListObjectVersionAnnotations, s3:GetObjectVersionAnnotation and s3:PutObjectAnnotation"
 	case errors.Is(e, s3backend.ErrAnnotationsRefused) && errors.Is(e, s3backend.ErrTagsRefused):
 		return object + " cannot be copied: it has tags or annotations, or may have some",
 			"the bucket's owner has to grant s3:GetObjectTagging, s3:PutObjectTagging, s3:ListObjectAnnotations, s3:GetObjectAnnotation and s3:PutObjectAnnotation"

@@ -154,6 +154,9 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
 		return fmt.Sprintf("the certificate of %s is not trusted: %v", server, hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
 	}
+	if errors.Is(e, s3backend.ErrNoVersions) {
+		return fmt.Sprintf("%s lists no versions", t.ServerName()), ""
+	}
 	if e.Op == "Open" { // in s3backend's own words
 		return err.Error(), ""
 	}
