@@ -81,16 +81,16 @@ type removals struct {
 	unsynced bool // the journal has changed since it was synced
 
 	// mu guards the fields below.
-	mu          sync.Mutex
-	pending     map[string]*removal // by key
-	logged      int                 // those of them that are journaled
-	paused      bool                // nothing is sent until all is recovered
-	below       map[string]int      // how many are pending below a prefix
-	batched     []*removal          // wait for a batch, if they are ready
-	conditional []*removal          // wait for a worker, if they are ready
-	batching    bool
-	sending     int // batches
-	deleting    int // workers for strict
+	mu                 sync.Mutex
+	pending            map[string]*removal // by key
+	logged             int                 // those of them that are journaled
+	paused             bool                // nothing is sent until all is recovered
+	below              map[string]int      // how many are pending below a prefix
+	batched            []*removal          // wait for a batch, if they are ready
+	conditional        []*removal          // wait for a worker, if they are ready
+	batching           bool
+	batchesInFlight    int
+	conditionalWorkers int // running sendAllConditional
 }
 
 func newRemovals(o *Outbox) *removals {

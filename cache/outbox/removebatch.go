@@ -21,7 +21,7 @@ const (
 
 // startBatchLocked starts to collect a batch, unless one is being collected.
 func (r *removals) startBatchLocked() {
-	if !r.batching && len(r.batched) > 0 && r.o.Admission.Suspension() == nil && r.sending < maxBatches && r.o.ctx.Err() == nil {
+	if !r.batching && len(r.batched) > 0 && r.o.Admission.Suspension() == nil && r.batchesInFlight < maxBatches && r.o.ctx.Err() == nil {
 		r.batching = true
 		r.o.work.Go(r.sendBatch)
 	}
@@ -49,12 +49,12 @@ func (r *removals) sendBatch() {
 		}
 		batch = append(batch, t)
 	}
-	r.sending++
+	r.batchesInFlight++
 	r.startBatchLocked()
 	r.mu.Unlock()
 	r.send(batch)
 	r.mu.Lock()
-	r.sending--
+	r.batchesInFlight--
 	r.startBatchLocked()
 	r.mu.Unlock()
 }
@@ -117,8 +117,8 @@ func (r *removals) startConditionalLocked() {
 	if r.o.Admission.Suspension() != nil {
 		return
 	}
-	for range min(len(r.conditional), maxConditional-r.deleting) {
-		r.deleting++
+	for range min(len(r.conditional), maxConditional-r.conditionalWorkers) {
+		r.conditionalWorkers++
 		r.o.work.Go(r.sendAllConditional)
 	}
 }
@@ -129,7 +129,7 @@ func (r *removals) sendAllConditional() {
 		r.mu.Lock()
 		t := r.takeLocked(&r.conditional)
 		if t == nil || r.o.ctx.Err() != nil {
-			r.deleting--
+			r.conditionalWorkers--
 			r.mu.Unlock()
 			return
 		}
