@@ -300,7 +300,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 	}
 	var v ShownVersion
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Instead: dest.it}}, func(made []s3backend.Object) {
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Displaced: dest.it}}, func(made []s3backend.Object) {
 		c.renamed(old, made[0], dest.commitLocked)
 		v.etag = made[0].ETag
 	})

@@ -28,9 +28,9 @@ type Move struct {
 	From s3backend.Object
 	To   string
 	Over s3backend.Object
-	// Instead is the item that is pending under To, and is not delivered if the move is
+	// Displaced is the item that is pending under To, and is not delivered if the move is
 	// made; nil for none. The caller holds it, and drops or unnames it afterwards.
-	Instead *Item
+	Displaced *Item
 }
 
 // moveOperation is moves that are being made. Their journal exists until all is done, or undone.
@@ -146,8 +146,8 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 		}
 		r := journal.Move{From: *journal.VersionOf(mv.From), To: mv.To, Over: journal.VersionOf(mv.Over),
 			Freed: m.freed[i]}
-		if mv.Instead != nil {
-			r.Displaced = filepath.Base(mv.Instead.path)
+		if mv.Displaced != nil {
+			r.Displaced = filepath.Base(mv.Displaced.path)
 		}
 		rec.Moves = append(rec.Moves, r)
 	}
@@ -228,8 +228,8 @@ func (m *moveOperation) finish(left *StayedError) {
 		if m.stayed[i] != nil {
 			continue
 		}
-		if mv.Instead != nil {
-			mv.Instead.endSuperseded()
+		if mv.Displaced != nil {
+			mv.Displaced.endSuperseded()
 		}
 		m.o.conflicts.rename(mv.From.Key, mv.To)
 		m.o.notRemoved.drop(mv.From.Key)

@@ -19,7 +19,7 @@ type recoveredRename struct {
 // recoveredMove is one object of it.
 type recoveredMove struct {
 	journal.Move
-	displaced *Item // the item of Instead, recovered and held; nil for none
+	displaced *Item // the item that Displaced names, recovered and held; nil for none
 }
 
 // recoverMove reads the journal of a rename of an earlier process, for Resume to go on with, and
