@@ -50,7 +50,7 @@ func TestLostReplyThenRenamed(t *testing.T) {
 		bothSizes(t, func(r *rig, data []byte) {
 			it := r.lostCommit(data)
 			r.hold(it)
-			if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			r.done(it)
@@ -84,7 +84,7 @@ func TestEndedThenRenamed(t *testing.T) {
 				r.wantNothing()
 				return
 			}
-			if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			it.Release()
@@ -127,7 +127,7 @@ func TestLostReplyThenReplaced(t *testing.T) {
 		defer func() { r.Close() }()
 		it := r.lostCommit(data)
 		r.hold(it)
-		if err := it.Rename("Delivery/b.part", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b.part", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		_, mtime, _, _ := it.Stat()
@@ -139,7 +139,7 @@ func TestLostReplyThenReplaced(t *testing.T) {
 		r.done(same)
 		<-same.Gone()
 		r.hold(it)
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		it.Release()

@@ -103,7 +103,7 @@ func TestRefusalEndsWithTheName(t *testing.T) {
 		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/no/a", data)
 		synctest.Wait()
-		if err := it.Rename("Delivery/a", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/a", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.write(it, []byte("x"), 0)

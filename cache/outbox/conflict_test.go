@@ -202,7 +202,7 @@ func TestRenameOfAnEditLeavesOneName(t *testing.T) {
 		r.b.Store("Delivery/a", []byte("before"), nil)
 		it := r.edit("Delivery/a")
 		r.write(it, []byte("B"), 0)
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)
@@ -220,7 +220,7 @@ func TestRenameThereAndBack(t *testing.T) {
 		it := r.edit("Delivery/a")
 		r.write(it, []byte("B"), 0)
 		for _, key := range []string{"Delivery/b", "Delivery/a"} {
-			if err := it.Rename(key, s3backend.Object{}); err != nil {
+			if err := it.Rename(key, s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 		}
@@ -242,7 +242,7 @@ func TestDropAfterRename(t *testing.T) {
 		r.b.Store("Delivery/a", []byte("before"), nil)
 		it := r.edit("Delivery/a")
 		r.write(it, []byte("B"), 0)
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		it.Drop()
@@ -268,7 +268,7 @@ func TestNewFileAtTheKeyOfAnObsoleteVersion(t *testing.T) {
 			r.b.Store("Delivery/a", data, nil)
 			it := r.edit("Delivery/a")
 			r.write(it, []byte("edited"), 0)
-			if err := it.Rename("Delivery/a.bak", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/a.bak", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			r.done(it)
@@ -297,7 +297,7 @@ func TestSwappedNamesAreDelivered(t *testing.T) {
 		a, b := r.edit("Delivery/a"), r.edit("Delivery/b")
 		r.write(a, []byte("A"), 0)
 		r.write(b, []byte("B"), 0)
-		if err := errors.Join(a.Rename("Delivery/b", s3backend.Object{}), b.Rename("Delivery/a", s3backend.Object{})); err != nil {
+		if err := errors.Join(a.Rename("Delivery/b", s3backend.Object{}, nil), b.Rename("Delivery/a", s3backend.Object{}, nil)); err != nil {
 			r.Fatal(err)
 		}
 		r.done(a)

@@ -62,7 +62,7 @@ func TestConflictNamesFit(t *testing.T) {
 func TestConflictNamesAreNotTaken(t *testing.T) {
 	bubble(t, Config{Who: "me"}, nil, func(r *rig) {
 		first := r.create("Delivery/a.csv", []byte("a"))
-		if err := first.Rename(r.conflictKey("Delivery/a.csv"), s3backend.Object{}); err != nil {
+		if err := first.Rename(r.conflictKey("Delivery/a.csv"), s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		if second := r.conflictKey("Delivery/a.csv"); second == first.Key() {

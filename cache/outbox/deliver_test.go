@@ -199,7 +199,7 @@ func TestPrivateNamesMakeNoRequest(t *testing.T) {
 			r.Errorf("a private file is %q after %v", st.State, r.b.Log())
 		}
 		r.hold(it)
-		if err := it.Rename("Delivery/report.odt", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/report.odt", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)

@@ -73,7 +73,7 @@ func TestInspectListsWhatRecoverFinds(t *testing.T) {
 		},
 		"renamed": func(r *rig) {
 			it := r.create("Delivery/a", small)
-			if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			r.done(it)

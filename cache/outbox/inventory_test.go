@@ -169,7 +169,7 @@ func spoilAndRecover(t *testing.T, seed uint64) {
 		contents[key] = random(seed*100+uint64(n), size)
 		it := r.create(key, contents[key])
 		if rnd.IntN(4) == 0 {
-			if err := it.Rename(key+"-renamed", s3backend.Object{}); err != nil {
+			if err := it.Rename(key+"-renamed", s3backend.Object{}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

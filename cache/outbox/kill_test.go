@@ -274,7 +274,7 @@ func (l *life) rename(f *owedFile) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := l.newKey()
-	if err := f.it.Rename(key, s3backend.Object{}); err != nil {
+	if err := f.it.Rename(key, s3backend.Object{}, nil); err != nil {
 		l.Fatal(err)
 	}
 	f.key = key

@@ -82,10 +82,10 @@ func TestHeadersOfOtherBytes(t *testing.T) {
 			"touch":  func(r *rig, it *Item) error { return it.SetMtime(time.Unix(1e9, 5)) },
 			"chmod":  func(r *rig, it *Item) error { return it.SetMode(0o700) },
 			"killed": func(r *rig, it *Item) error { return it.SetMtime(time.Unix(1e9, 5)) },
-			"rename": func(r *rig, it *Item) error { return it.Rename("Delivery/b.html", s3backend.Object{}) },
+			"rename": func(r *rig, it *Item) error { return it.Rename("Delivery/b.html", s3backend.Object{}, nil) },
 			"name too": func(r *rig, it *Item) error {
 				_ = it.SetMode(0o700)
-				return it.Rename("Delivery/b.html", s3backend.Object{})
+				return it.Rename("Delivery/b.html", s3backend.Object{}, nil)
 			},
 		} {
 			synctest.Test(t, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestTypeFollowsTheName(t *testing.T) {
 				} else if err := it.SetMode(0o600); err != nil {
 					r.Fatal(err)
 				}
-				if err := it.Rename("Delivery/a.html", s3backend.Object{}); err != nil {
+				if err := it.Rename("Delivery/a.html", s3backend.Object{}, nil); err != nil {
 					r.Fatal(err)
 				}
 				r.done(it)
@@ -216,7 +216,7 @@ func TestTypeFollowsTheName(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		it := r.create("Delivery/a.tmp", random(1, parts.Size+1))
 		synctest.Wait() // its upload has begun
-		if err := it.Rename("Delivery/a.html", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/a.html", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)

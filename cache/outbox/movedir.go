@@ -63,7 +63,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 			if v := it.Over(); v.ETag != "" {
 				over[v.Key] = it
 			}
-			if err := it.Rename(key, s3backend.Object{}); err != nil {
+			if err := it.Rename(key, s3backend.Object{}, nil); err != nil {
 				return made, err
 			}
 			taken[key] = true

@@ -206,7 +206,7 @@ func (p *powered) renames(f *poweredFile) {
 	either := [][]byte{f.content}
 	var err error
 	if other == nil {
-		err = f.it.Rename(to, s3backend.Object{})
+		err = f.it.Rename(to, s3backend.Object{}, nil)
 	} else {
 		either = append(either, other.content)
 		// From now on it may have the one or the other, and at no time neither.

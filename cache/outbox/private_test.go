@@ -58,7 +58,7 @@ func TestPrivateByChoice(t *testing.T) {
 			r.Errorf("a.bak is %s", st.State)
 		}
 		r.hold(kept)
-		if err := kept.Rename("Delivery/a", s3backend.Object{}); err != nil {
+		if err := kept.Rename("Delivery/a", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.done(kept)

@@ -410,7 +410,7 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 		it := r.create("Delivery/a", data)
 		<-held.Entered
 		path := it.path + journal.Suffix
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		// S3's answer arrives in this moment, and is noted.

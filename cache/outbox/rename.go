@@ -8,9 +8,9 @@ import (
 
 // Rename gives the item another key. over is what S3 holds there, or what is being removed there.
 // The caller holds the item. What the item replaced at its old key is obsolete: it is deleted after
-// the delivery. displaced are items that are pending at the new key and are not delivered any more;
-// the caller drops them.
-func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) error {
+// the delivery. displaced is the item that is pending at the new key and is not delivered any more,
+// nil for none; the caller drops it.
+func (it *Item) Rename(key string, over s3backend.Object, displaced *Item) error {
 	it.recordETags()
 	from, r := it.Key(), it.o.removals
 	removing, removed := r.at(key), r.canceledFor(it, from)
@@ -20,18 +20,14 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced ...*Item) er
 		over, leave = t.overAfter(key, over, removed != nil)
 		t.ambiguous.add(lost)
 	})
-	for _, d := range displaced {
-		if d != nil {
-			it.inheritAmbiguous(d, key)
-		}
+	if displaced != nil {
+		it.inheritAmbiguous(displaced, key)
 	}
 	rec := renamed(key, over, leave, it.target().ambiguous)
 	synced := false // what is given up
-	for _, d := range displaced {
-		if d != nil {
-			rec.Displaced = filepath.Base(d.path)
-			synced = synced || d.log.synced.Load() > 0
-		}
+	if displaced != nil {
+		rec.Displaced = filepath.Base(displaced.path)
+		synced = displaced.log.synced.Load() > 0
 	}
 	if synced {
 		if err := it.syncHeld(); err != nil {

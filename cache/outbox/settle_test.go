@@ -33,7 +33,7 @@ func TestClosedFileIsDeliveredAfterTheSettleTime(t *testing.T) {
 		{"renamed twice", func(r *rig, it *Item) {
 			for _, key := range []string{"Delivery/b", "Delivery/c"} {
 				r.hold(it)
-				if err := it.Rename(key, s3backend.Object{}); err != nil {
+				if err := it.Rename(key, s3backend.Object{}, nil); err != nil {
 					r.Fatal(err)
 				}
 				r.done(it)
@@ -92,7 +92,7 @@ func TestRenameEndsAnUpload(t *testing.T) {
 		data := random(1, 2*parts.Size)
 		it := r.create("Delivery/a", data)
 		synctest.Wait()
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)
@@ -135,7 +135,7 @@ func TestQueuedItemIsReopened(t *testing.T) {
 		},
 		"still open": func(*rig, *Item) {},
 		"private": func(r *rig, it *Item) {
-			if err := it.Rename("Delivery/b~", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/b~", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			r.done(it)

@@ -97,11 +97,11 @@ func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 		}, true},
 		{"a long journal", func(r *rig, it *Item, data []byte) []byte {
 			for i := range 20 {
-				if err := it.Rename(fmt.Sprintf("Delivery/%s-%d", long, i), s3backend.Object{}); err != nil {
+				if err := it.Rename(fmt.Sprintf("Delivery/%s-%d", long, i), s3backend.Object{}, nil); err != nil {
 					r.Fatal(err)
 				}
 			}
-			if err := it.Rename("Delivery/a", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/a", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			return data

@@ -209,7 +209,7 @@ func TestSuspendedRefusesWhatAProgramWaitsFor(t *testing.T) {
 		if err := it.Commit(r.Context()); !errors.Is(err, ErrSuspended) {
 			r.Errorf("Commit = %v, want that deliveries are suspended", err)
 		}
-		if err := it.Rename("Delivery/b", s3backend.Object{}); err != nil {
+		if err := it.Rename("Delivery/b", s3backend.Object{}, nil); err != nil {
 			r.Error(err)
 		}
 		r.done(it)

@@ -21,7 +21,7 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 		}
 		moved, other := r.create("Delivery/d/moved", []byte("moved")), r.create("Delivery/e/other", []byte("other"))
 		all := []*Item{small, large, folder, moved, other}
-		if err := moved.Rename("Delivery/f", s3backend.Object{}); err != nil {
+		if err := moved.Rename("Delivery/f", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		r.Remove(s3backend.Object{Key: "Delivery/d/removed", ETag: "e", Size: 1})

@@ -14,7 +14,7 @@ import (
 // be delivered again, under its old name or with its old time.
 func TestWhatS3GetsIsOnTheDiskBefore(t *testing.T) {
 	for name, change := range map[string]func(*Item) error{
-		"rename": func(it *Item) error { return it.Rename("Delivery/b", s3backend.Object{}) },
+		"rename": func(it *Item) error { return it.Rename("Delivery/b", s3backend.Object{}, nil) },
 		"time":   func(it *Item) error { return it.SetMtime(time.Unix(1e9, 0)) },
 		"mode":   func(it *Item) error { return it.SetMode(0o600) },
 	} {

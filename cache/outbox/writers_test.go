@@ -140,7 +140,7 @@ func TestHowWritersEnd(t *testing.T) {
 			r.closeBy(it, b)
 		}, ""},
 		{"it is killed while the file has a private name", func(r *rig, it *Item, a, _ *fakeWriter) {
-			if err := it.Rename("Delivery/a.part", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/a.part", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			r.writeBy(it, a, "half")
@@ -148,7 +148,7 @@ func TestHowWritersEnd(t *testing.T) {
 			a.killed.Store(true)
 			time.Sleep(later)
 			r.hold(it)
-			if err := it.Rename("Delivery/a", s3backend.Object{}); err != nil {
+			if err := it.Rename("Delivery/a", s3backend.Object{}, nil); err != nil {
 				r.Fatal(err)
 			}
 			r.done(it)
