@@ -123,16 +123,18 @@ func onlyOpened(recs []journal.Record, path string) bool {
 		r.Key == r.Base.Key && !r.Aside && r.Mode == nil && len(r.Ambiguous) == 0 && !hasData(path)
 }
 
-// quarantineOrKeep puts a journal that could not be used in quarantine if it is damaged. Else it
-// stays for another attempt. staged is the path of the bytes that belong to it, "" for none.
+// quarantineOrKeep puts a journal that could not be used in quarantine if it is damaged, or if it
+// is the journal of removals of a newer s3share, which would append to it. Any other stays for
+// another attempt. staged is the path of the bytes that belong to it, "" for none.
 func (r *recovery) quarantineOrKeep(log, staged string, err error) {
 	if err == nil {
 		return
 	}
 	path := filepath.Join(r.o.cfg.Dir, log)
-	if errors.Is(err, journal.ErrNewer) && log != removalsLog || !isDamage(err) {
+	newer := errors.Is(err, journal.ErrNewer)
+	if keep := !isDamage(err) || newer && log != removalsLog; keep {
 		st := quarantinedStatus(path, staged)
-		if !errors.Is(err, journal.ErrNewer) {
+		if !newer {
 			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
 		}
 		r.o.log.Error("a journal cannot be read", "key", st.Key, "why", st.Reason)
