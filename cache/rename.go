@@ -343,8 +343,8 @@ func (c *Cache) renameBeside(ctx context.Context, from, to location, src Attr) e
 	}
 }
 
-// renamed notes that S3 has moved a version, before it removes the original. commitLocked
-// is called in the moment in which the new name leads to it.
+// renamed notes that S3 has copied a version, before it removes the original. takeLocked is called
+// under mu, in the same critical section in which files with the old key get the new one.
 func (c *Cache) renamed(old, obj s3backend.Object, takeLocked func()) {
 	c.noteMoved(old, &obj)
 	c.mu.Lock()
