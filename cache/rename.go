@@ -267,15 +267,12 @@ func (r destination) committed() {
 	}
 }
 
-// abort releases the old file for delivery: its name was not taken.
+// abort releases the old file for delivery: its name was not taken. commitLocked was not called.
 func (r destination) abort() {
 	if r.f == nil {
 		return
 	}
 	if r.it != nil {
-		r.c.mu.Lock()
-		r.c.files.put(r.f)
-		r.c.mu.Unlock()
 		r.it.Release()
 	}
 	r.f.changing.Unlock()
