@@ -131,12 +131,14 @@ func (c *Cache) renameFile(ctx context.Context, from, to location, src, dst Attr
 		return src.Version(), nil
 	}
 	if src.File != nil {
-		switch done, err := c.renamePending(ctx, src.File, to, dst); {
-		case err != nil || done:
-			return src.File.Version(), err
+		done, err := c.renamePending(ctx, src.File, to, dst)
+		if err != nil {
+			return ShownVersion{}, err
+		}
+		if done {
+			return src.File.Version(), nil
 		}
 		// It was delivered in this moment; S3 holds it now.
-		var err error
 		if src, err = c.stat(ctx, from, -1); err != nil {
 			return ShownVersion{}, err
 		}
