@@ -221,7 +221,7 @@ func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (des
 			c.mu.Unlock()
 		case err != nil:
 			r.f.changing.Unlock()
-			return r, err
+			return destination{}, err
 		default:
 			r.over = r.it.Over()
 		}
