@@ -39,7 +39,8 @@ func openDir(root *os.Root, name string) (*os.Root, error) {
 	return root.OpenRoot(name)
 }
 
-// resumable is the size from which on a download that was cut off goes on where it stopped.
+// resumable is the size from which on a download that was cut off goes on where it stopped. It need
+// not follow the size of the parts of an upload.
 const resumable = 16 << 20
 
 // fetch downloads a version to a temporary file in the directory and gives it a name that
