@@ -32,8 +32,8 @@ var ErrACLsOff = errors.New("the bucket's ACLs are off")
 // each of ours carries: s3:PutObjectAcl is not granted for it, or a condition refuses it.
 var ErrACLRefused = errors.New("it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
 
-// unusedKey returns a key with this prefix that no object has.
-func unusedKey(prefix string) string { return prefix + ".s3share-" + rand.Text() }
+// randomKey returns a key with this prefix and a random end, so that no object has it.
+func randomKey(prefix string) string { return prefix + ".s3share-" + rand.Text() }
 
 // noUpload is an upload id that no upload has.
 const noUpload = "s3share-no-such-upload"
@@ -58,7 +58,7 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 	if !errors.Is(err, ErrUnknown) {
 		return err
 	}
-	missing := c.readByte(ctx, unusedKey(prefix))
+	missing := c.readByte(ctx, randomKey(prefix))
 	switch {
 	// Ceph RGW 16 answers so to everybody who may list.
 	case isGone(missing) && (!c.notAWS || c.isVersity(ctx)):
@@ -156,7 +156,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 // begins: so there one is begun in any case. ErrACLRefused where it is the ACL alone.
 func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
 	if c.notAWS {
-		err = c.mayPutPart(ctx, Upload{Key: unusedKey(prefix), ID: noUpload})
+		err = c.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload})
 		if !errors.Is(err, Denied) {
 			return earlier, err
 		}
@@ -176,7 +176,7 @@ func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (lef
 	case c.notAWS && c.isCeph(ctx):
 		// Ceph RGW 16 does not see the ACL of an upload that begins.
 		err = c.mayPutWrongMD5(ctx, prefix)
-	case !c.notAWS && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: unusedKey(prefix), ID: noUpload}) == nil:
+	case !c.notAWS && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload}) == nil:
 		err = errors.Join(ErrACLRefused, err)
 	}
 	return try.Leftover, err
@@ -186,7 +186,7 @@ func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (lef
 // stores. It is sent to Ceph RGW alone, which was seen to check it.
 func (c *Client) mayPutWrongMD5(ctx context.Context, prefix string) error {
 	const op = "PutObject"
-	key, size, sum := unusedKey(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
+	key, size, sum := randomKey(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
 	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
 	}, payload(""))
@@ -228,7 +228,7 @@ type UploadProbe struct {
 // this account.
 func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, error) {
 	const op = "CreateMultipartUpload"
-	key := unusedKey(prefix)
+	key := randomKey(prefix)
 	ctx, release := outlive(ctx, createGrace)
 	defer release()
 	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
@@ -249,7 +249,7 @@ func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, e
 // an upload abort it all the same.
 func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 	const op = "AbortMultipartUpload"
-	key, id := unusedKey(prefix), noUpload
+	key, id := randomKey(prefix), noUpload
 	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id})
 	if err = wrapError(ctx, op, key, err); isGone(err) {
 		return nil
@@ -269,7 +269,7 @@ func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 		}
 		return ErrUnknown
 	}
-	key, etag := unusedKey(prefix), strconv.Quote(noETag)
+	key, etag := randomKey(prefix), strconv.Quote(noETag)
 	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
 	err = wrapError(ctx, op, key, err)
 	if isGone(err) || isUnmet(err) {
@@ -316,7 +316,7 @@ func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) er
 	if c.notAWS && !c.isVersity(ctx) {
 		return ErrUnknown
 	}
-	err := c.putACL(ctx, unusedKey(prefix))
+	err := c.putACL(ctx, randomKey(prefix))
 	switch {
 	case isGone(err):
 		return nil
