@@ -16,18 +16,18 @@ const OwnerACL = string(types.ObjectCannedACLBucketOwnerFullControl)
 
 const ownerACL = types.ObjectCannedACL(OwnerACL)
 
-// grantOwnerIn is grantOwner for a request that goes past the SDK.
-func grantOwnerIn(h http.Header) { h.Set("X-Amz-Acl", OwnerACL) }
+// setACLIn is setACL for a request that goes past the SDK.
+func setACLIn(h http.Header) { h.Set("X-Amz-Acl", OwnerACL) }
 
-// grantOwner puts the canned ACL bucket-owner-full-control on every request of the
+// setACL puts the canned ACL bucket-owner-full-control on every request of the
 // SDK's that creates an object. This is the one file: no call sets an ACL itself.
 //
 // S3 gives an object to the account that uploads it. Unless this ACL came
 // along, the bucket's owner sees the key and gets 403 for its bytes. A copy
 // does not keep its source's ACL, so it is sent again there. A bucket whose
 // ACLs are off ("bucket owner enforced") accepts this one ACL.
-func grantOwner(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:grantOwner",
+func setACL(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:setACL",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {

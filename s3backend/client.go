@@ -185,7 +185,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, grantOwner, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.limitTime)
+	o.APIOptions = append(o.APIOptions, setACL, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.limitTime)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))

@@ -297,7 +297,7 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 		return Object{}, errNotDirect
 	}
 	h := http.Header{}
-	grantOwnerIn(h)
+	setACLIn(h)
 	set := func(name string, value *string) {
 		if value != nil {
 			h.Set(name, *value)
