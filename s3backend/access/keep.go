@@ -63,8 +63,8 @@ func (s Setup) keepRules(days int32) (all []types.LifecycleRule) {
 // errOtherKeep says that somebody has changed the rules of ours.
 var errOtherKeep = errors.New("somebody has changed the rules " + strings.Join(keepRuleIDs[:], " and "))
 
-// keptFor returns after how many days the rules of ours delete, 0 if there are none.
-func (s Setup) keptFor(rules []types.LifecycleRule) (days int32, err error) {
+// keepDays returns after how many days the rules of ours delete, 0 if there are none.
+func (s Setup) keepDays(rules []types.LifecycleRule) (days int32, err error) {
 	var have []types.LifecycleRule
 	for _, r := range rules {
 		if slices.Contains(keepRuleIDs[:], aws.ToString(r.ID)) {
@@ -110,7 +110,7 @@ func (p *Plan) keepWords(days int32) string {
 // there is to say of them, nil for nothing.
 func (p *Plan) planKeep(rules []types.LifecycleRule) ([]types.LifecycleRule, *Step) {
 	const what = "retention"
-	has, err := p.Setup.keptFor(rules)
+	has, err := p.Setup.keepDays(rules)
 	keep := p.Setup.Keep
 	others := slices.DeleteFunc(slices.Clone(rules), func(r types.LifecycleRule) bool {
 		return slices.Contains(keepRuleIDs[:], aws.ToString(r.ID))

@@ -75,13 +75,13 @@ func (p *Plan) CloudFormation() (string, error) {
 // onlyOurRules reports whether all of the lifecycle rules are as s3share writes them. A template,
 // or a resource of Terraform, would remove those of others.
 func (p *Plan) onlyOurRules() bool {
-	_, err := p.Setup.keptFor(p.lifecycle)
+	_, err := p.Setup.keepDays(p.lifecycle)
 	return len(p.lifecycle) > 0 && err == nil && !slices.ContainsFunc(p.lifecycle, func(r types.LifecycleRule) bool { return !ourRule(r) })
 }
 
 // keepNote says what else a rule has to do, after a sentence about what one has to do.
 func (p *Plan) keepNote() string {
-	if days, err := p.Setup.keptFor(p.lifecycle); err == nil && days > 0 {
+	if days, err := p.Setup.keepDays(p.lifecycle); err == nil && days > 0 {
 		return fmt.Sprintf(" Two have to delete what is below %s/ and %s/ after %s.", p.Setup.Shared, p.Setup.Delivered, plural(int(days), "day", "days"))
 	}
 	return ""
