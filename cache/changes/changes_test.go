@@ -101,7 +101,7 @@ func (h *history) change(t *rapid.T) {
 }
 
 func (h *history) cursor() *Cursor {
-	dir, err := privatedir.Make(h.dir)
+	dir, err := privatedir.OpenOrCreate(h.dir)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -312,7 +312,7 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 
 // TestCursor opens a cursor again, as another and damaged.
 func TestCursor(t *testing.T) {
-	dir, err := privatedir.Make(filepath.Join(t.TempDir(), "state"))
+	dir, err := privatedir.OpenOrCreate(filepath.Join(t.TempDir(), "state"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func TestCursor(t *testing.T) {
 
 // TestCursorStaysSmall tells one object's changes many times: the file does not grow with them.
 func TestCursorStaysSmall(t *testing.T) {
-	dir, err := privatedir.Make(filepath.Join(t.TempDir(), "state"))
+	dir, err := privatedir.OpenOrCreate(filepath.Join(t.TempDir(), "state"))
 	if err != nil {
 		t.Fatal(err)
 	}

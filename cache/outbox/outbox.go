@@ -181,7 +181,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	dir, err := privatedir.Make(cfg.Dir)
+	dir, err := privatedir.OpenOrCreate(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}

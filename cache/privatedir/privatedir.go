@@ -2,7 +2,7 @@
 //
 // What a daemon keeps (the outbox, the cache, its lock, its socket) is read again and
 // acted upon: a journal names what is sent to S3. So it must not be another user's
-// work. [Make] and [Open] accept a directory only if it is this user's alone: it
+// work. [OpenOrCreate] and [Open] accept a directory only if it is this user's alone: it
 // belongs to the effective user, nobody else can write to it, and nobody else can put
 // another one in its place, which is up to the directories above it. The result is a
 // [Dir], by which files are opened without following symbolic links, and replaced
@@ -42,9 +42,9 @@ type Dir struct {
 	f    *os.File
 }
 
-// Make is Open for a directory that is made if it is not there, with the directories
-// above it.
-func Make(path string) (*Dir, error) {
+// OpenOrCreate is Open for a directory that is created if it is not there, with the
+// directories above it.
+func OpenOrCreate(path string) (*Dir, error) {
 	if err := Check(path); err != nil {
 		return nil, err
 	}

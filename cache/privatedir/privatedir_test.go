@@ -281,9 +281,9 @@ func TestADirectoryOfAnotherUserIsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := tt.make(t, worldDir(t))
 			for name, open := range map[string]func(string) error{
-				"Check": Check,
-				"Open":  func(p string) error { _, err := Open(p); return err },
-				"Make":  func(p string) error { _, err := Make(p); return err },
+				"Check":        Check,
+				"Open":         func(p string) error { _, err := Open(p); return err },
+				"OpenOrCreate": func(p string) error { _, err := OpenOrCreate(p); return err },
 			} {
 				err := open(path)
 				if _, there := os.Lstat(path); name == "Open" && there != nil {
@@ -310,7 +310,7 @@ func mkdir(t *testing.T, dir, name string, mode uint32) string {
 func TestMakeTakesReadersAway(t *testing.T) {
 	for _, mode := range []uint32{0o755, 0o750, 0o711, 0o775, 0o700} {
 		path := mkdir(t, t.TempDir(), "state", mode)
-		d, err := Make(path)
+		d, err := OpenOrCreate(path)
 		if err != nil {
 			t.Fatalf("mode %04o: %v", mode, err)
 		}
@@ -323,7 +323,7 @@ func TestMakeTakesReadersAway(t *testing.T) {
 
 func TestMakeMakesWhatIsMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b", "c")
-	d, err := Make(path)
+	d, err := OpenOrCreate(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestMakeFollowsALinkOfOurs(t *testing.T) {
 	if err := os.Symlink("../"+filepath.Base(dir)+"/bigger-disk", link); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Make(link)
+	d, err := OpenOrCreate(link)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ type Ledger struct {
 // Open opens the ledger of a name in a directory, which is made if it is not there. The file is
 // made with the first entry.
 func Open(dir, name string) (*Ledger, error) {
-	d, err := privatedir.Make(dir)
+	d, err := privatedir.OpenOrCreate(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ type version struct {
 // OpenNotes opens the notes in a directory, which is made if it is not there. id tells the
 // bucket from all others.
 func OpenNotes(dir, id string) (*Notes, error) {
-	d, err := privatedir.Make(dir)
+	d, err := privatedir.OpenOrCreate(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ type Config struct {
 // says why in the log, where another process has the directory. [Cache.Scan] comes next.
 func Open(cfg Config) (*Cache, error) {
 	log := cfg.Logger
-	dir, err := privatedir.Make(cfg.Dir)
+	dir, err := privatedir.OpenOrCreate(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("content: disk cache: %w", err)
 	}

@@ -143,7 +143,7 @@ func xdg(variable, below string) (string, error) {
 // refused.
 func MakePrivate(dir, what, flag string) error {
 	advice := "name another one with " + flag
-	private, err := privatedir.Make(dir)
+	private, err := privatedir.OpenOrCreate(dir)
 	var unsafe *privatedir.UnsafeError
 	switch {
 	case errors.As(err, &unsafe):

@@ -98,7 +98,7 @@ func Register(stateDir string) error {
 
 func writeRegistration(registry, name string, data []byte) error {
 	prune(registry)
-	dir, err := privatedir.Make(registry)
+	dir, err := privatedir.OpenOrCreate(registry)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func ReadLeftovers(stateDir string) map[string]s3backend.Upload {
 // WriteLeftovers replaces the list that [ReadLeftovers] reads; an empty one removes the file.
 // Errors are ignored: the uploads then stay until a lifecycle rule ends them.
 func WriteLeftovers(stateDir string, left map[string]s3backend.Upload) {
-	open := privatedir.Make
+	open := privatedir.OpenOrCreate
 	if len(left) == 0 {
 		open = privatedir.Open
 	}

@@ -166,7 +166,7 @@ func (w *watcher) open(ctx context.Context) (err error) {
 			err = fmt.Errorf("cannot use the cursor in %s: %w", place, hint.WithoutPath(err))
 		}
 	}()
-	if w.dir, err = privatedir.Make(place); err != nil {
+	if w.dir, err = privatedir.OpenOrCreate(place); err != nil {
 		return err
 	}
 	id := strings.Join(append([]string{w.ID, w.Cursor}, w.Prefixes...), "\x00")
