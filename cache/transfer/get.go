@@ -336,7 +336,7 @@ func conflictTime(obj s3backend.Object) time.Time {
 // conflictName is the name beside a local file, as a mount names a conflict copy.
 func conflictName(name string, at time.Time) string {
 	all, _ := privatename.New(nil)
-	return path.Base(outbox.ConflictName("dir/"+name, "", at, all, func(elem string) string { return elem }))
+	return path.Base(outbox.ConflictKey("dir/"+name, "", at, all, func(elem string) string { return elem }))
 }
 
 // found is what has a name in the directory.

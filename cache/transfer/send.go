@@ -226,7 +226,7 @@ func (s *sending) beside(ctx context.Context, before version) (Outcome, string, 
 		}
 	}
 	for at := time.Now().UTC(); ; at = at.Add(time.Millisecond) {
-		key := outbox.ConflictName(s.key, s.p.Who, at, s.p.Private, keyname.Escape)
+		key := outbox.ConflictKey(s.key, s.p.Who, at, s.p.Private, keyname.Escape)
 		obj, err := s.send(ctx, key, s3backend.Condition{IfNoneMatch: true})
 		if errors.Is(err, s3backend.Stale) && time.Since(at) > -100*time.Millisecond {
 			continue // two conflicts in one millisecond
