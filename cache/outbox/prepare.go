@@ -21,7 +21,7 @@ func (it *Item) preuploadSealed() {
 	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
 		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
 	}
-	it.endPreparing(a)
+	it.finishPreparing(a)
 }
 
 // beginPreparing begins a run that delivers nothing yet, of an item in this state of which no other
@@ -35,8 +35,9 @@ func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
 	return it.schedule.begin(it.o.ctx, true)
 }
 
-// endPreparing ends the run. If the item was to be delivered meanwhile, it is now.
-func (it *Item) endPreparing(a *delivery) {
+// finishPreparing ends the run: it lets the upload take more parts, and queues the item if it was to
+// be delivered meanwhile.
+func (it *Item) finishPreparing(a *delivery) {
 	it.mu.Lock()
 	it.delivery = nil
 	due := a.due

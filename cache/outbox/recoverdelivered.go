@@ -17,7 +17,7 @@ func (it *Item) findDelivered() {
 		if err == nil && cur.ETag != "" && commitIDOf(cur.Header) == id {
 			cur.Key = key
 			if err = it.annotations.put(ctx, cur); err != nil {
-				it.endPreparing(a)
+				it.finishPreparing(a)
 				if it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {
 					return
 				}
@@ -27,7 +27,7 @@ func (it *Item) findDelivered() {
 			it.mayDiffer.Store(true) // what is here need not be what was sent
 			it.finish(cur)
 		}
-		it.endPreparing(a)
+		it.finishPreparing(a)
 		it.o.wake()
 		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) ||
 			it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {
