@@ -83,7 +83,7 @@ func (c *Cache) unconfirmed(p location, began time.Time, err error) Confirmed {
 	now := time.Now()
 	last, recorded := c.outcomes.get(p.key())
 	if !errors.Is(err, s3backend.NotExist) {
-		if recorded && last.Is == Delivered && c.stillKnown(p, last) {
+		if recorded && last.Is == Delivered && c.notContradicted(p, last) {
 			return Confirmed{Is: Delivered, At: last.At, Err: err}
 		}
 		return Confirmed{Is: Unknown, At: now, Err: err}
@@ -102,8 +102,8 @@ func (c *Cache) unconfirmed(p location, began time.Time, err error) Confirmed {
 	return Confirmed{Is: Absent, At: now}
 }
 
-// stillKnown reports whether no later answer of S3 contradicts a delivery.
-func (c *Cache) stillKnown(p location, last outcome) bool {
+// notContradicted reports whether no later answer of S3 contradicts a delivery.
+func (c *Cache) notContradicted(p location, last outcome) bool {
 	found, known := c.names.Known(p.prefix, p.elem, time.Since(last.At)+fresh)
 	return !known || found.IsFile && found.File.ETag == last.etag
 }

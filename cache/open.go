@@ -130,7 +130,7 @@ func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
 	f.c.mu.Lock()
 	if f.handles == 0 {
 		f.c.mu.Unlock()
-		return nil, notExist(f.key)
+		return nil, errNotExist(f.key)
 	}
 	err := f.openLocked(mode.Write)
 	f.c.mu.Unlock()

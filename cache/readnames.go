@@ -72,7 +72,7 @@ func (c *Cache) DirAttr(path string) (Attr, error) {
 	}
 	key, _, ok := keyOf(path)
 	if !ok {
-		return Attr{}, notExist(path)
+		return Attr{}, errNotExist(path)
 	}
 	return c.dirAttr(key + "/"), nil
 }

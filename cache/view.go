@@ -49,7 +49,7 @@ func (c *Cache) locate(ctx context.Context, path string) (location, error) {
 	var p location
 	for i, name := range strings.Split(path, "/") {
 		if p.shadowed {
-			return p, notExist(p.dir() + name) // nothing is below an object
+			return p, errNotExist(p.dir() + name) // nothing is below an object
 		}
 		if i > 0 {
 			p.prefix = p.dir()
@@ -99,7 +99,7 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 	}
 	head, beside, ok := keyname.LongHead(name)
 	if !ok {
-		return "", false, notExist(prefix + name)
+		return "", false, errNotExist(prefix + name)
 	}
 	in := s3backend.ListInput{Prefix: prefix + head, Delimiter: "/"}
 	for range maxLongPages {
@@ -116,7 +116,7 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 			}
 		}
 		if in.Token = page.Next; in.Token == "" {
-			return "", false, notExist(prefix + name)
+			return "", false, errNotExist(prefix + name)
 		}
 	}
 	return "", false, fmt.Errorf("%w: that begin with %q", meta.ErrTooMany, prefix+head)
@@ -126,7 +126,8 @@ func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, bes
 // that is too long to be shown.
 const maxLongPages = 100
 
-func notExist(key string) error { return fmt.Errorf("%q: %w", key, s3backend.NotExist) }
+// errNotExist returns the error for a key at which there is nothing.
+func errNotExist(key string) error { return fmt.Errorf("%q: %w", key, s3backend.NotExist) }
 
 // Stat returns what is at path ("" is the root). Its error is NotExist if nothing is.
 func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
@@ -163,14 +164,14 @@ func (c *Cache) stat(ctx context.Context, p location, maxAge time.Duration) (Att
 			return *file, nil
 		}
 	}
-	return Attr{}, notExist(p.key())
+	return Attr{}, errNotExist(p.key())
 }
 
 // statNow is stat without answers that are too old.
 func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (Attr, error) {
 	if p.prefix == "" {
 		if c.checkFolder(p.elem) != nil {
-			return Attr{}, notExist(p.elem)
+			return Attr{}, errNotExist(p.elem)
 		}
 		return c.dirAttr(p.dir()), nil
 	}
@@ -183,7 +184,7 @@ func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (
 	case file != nil && p.shadowed == dir:
 		return *file, nil
 	}
-	return Attr{}, notExist(p.key())
+	return Attr{}, errNotExist(p.key())
 }
 
 // look returns the object and the folder at a location, this side's changes included. A file that
