@@ -94,7 +94,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	if base.ETag == "" {
 		size, read = 0, nil
 	}
-	path := o.newPath()
+	path := o.newStagedPath()
 	it := o.itemAt(path, target{entry: entry{key: key, base: base, header: base.Header}})
 	it.state, it.since, it.writers = Open, time.Now(), 1
 	it.log.slot = p
@@ -110,7 +110,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 // CreateFolder creates a pending directory marker, the object "name/". key ends in a slash. The
 // caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := o.itemAt(o.newPath(), target{entry: entry{key: key}})
+	it := o.itemAt(o.newStagedPath(), target{entry: entry{key: key}})
 	it.folder = true
 	it.state, it.since, it.writers = Open, time.Now(), 1
 	if err := it.log.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {

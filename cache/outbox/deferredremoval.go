@@ -95,7 +95,7 @@ func (it *Item) deferRemoval() {
 			it.changeTarget(func(t *target) {
 				t.deferredErr, t.removalDeferred = failed, failed != nil
 			})
-			it.o.wake()
+			it.o.notifyChanged()
 			if failed == nil {
 				return
 			}

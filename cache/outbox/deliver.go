@@ -58,7 +58,7 @@ func (it *Item) deliver() {
 	it.notify()
 	close(a.done)
 	a.cancel(nil)
-	it.o.wake()
+	it.o.notifyChanged()
 }
 
 // failedLocked records why an attempt failed, and schedules the next.

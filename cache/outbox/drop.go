@@ -60,7 +60,7 @@ func (it *Item) Unname() {
 	it.uploading.stopPreupload()
 	it.unnamed.Store(true)
 	up := it.uploading.take()
-	it.o.wake()
+	it.o.notifyChanged()
 	removeObsolete := it.noteObsolete()
 	it.log.end()
 	removeObsolete()

@@ -126,7 +126,7 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 		freed: make([]bool, len(moves)),
 		made:  make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)),
 		stayed: make([]error, len(moves))}
-	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newPath()),
+	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newStagedPath()),
 		journal.Suffix))
 	copy(m.moves, moves)
 	keys := make([]string, len(moves))
@@ -315,7 +315,7 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 		"ours", beside)
 	o.conflicts.add(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(),
 		Theirs: theirs})
-	o.wake()
+	o.notifyChanged()
 	return nil
 }
 

@@ -81,7 +81,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 			o.endMove(log)
 		}
 		o.removals.notNeeded(rec, rec.originals())
-		o.wake()
+		o.notifyChanged()
 	})
 	return rec, nil
 }

@@ -234,8 +234,8 @@ func (o *Outbox) Close() {
 
 func (o *Outbox) slotFilePath() string { return filepath.Join(o.cfg.Dir, stage.SlotFileName) }
 
-// newPath returns the path of a new staged file.
-func (o *Outbox) newPath() string {
+// newStagedPath returns the path of a new staged file.
+func (o *Outbox) newStagedPath() string {
 	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), o.nextID.Add(1)))
 }
 
@@ -249,11 +249,11 @@ func (o *Outbox) forget(it *Item) {
 	o.mu.Lock()
 	delete(o.items, it)
 	o.mu.Unlock()
-	o.wake()
+	o.notifyChanged()
 }
 
-// wake wakes those who wait for less to be pending.
-func (o *Outbox) wake() {
+// notifyChanged wakes those who wait for less to be pending. They look again at what is.
+func (o *Outbox) notifyChanged() {
 	o.mu.Lock()
 	close(o.changed)
 	o.changed = make(chan struct{})

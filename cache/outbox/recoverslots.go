@@ -39,7 +39,7 @@ func (r *recovery) slot(p *stage.Slot, lines []byte) {
 			err = p.CutLog(int(whole))
 		}
 	}
-	path := r.o.newPath()
+	path := r.o.newStagedPath()
 	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
 		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
 	}
@@ -111,7 +111,7 @@ func (r *recovery) freeSlot(p *stage.Slot) bool {
 // that hold nothing that the slot does not are removed. Others get another name, under which Status
 // lists them.
 func (r *recovery) setFilesAside(path string, lines, log, kept []byte) {
-	other := r.o.newPath()
+	other := r.o.newStagedPath()
 	if bytes.HasPrefix(lines, log) {
 		journal.Remove(path + journal.Suffix)
 	} else if err := os.Rename(path+journal.Suffix,

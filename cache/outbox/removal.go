@@ -276,7 +276,7 @@ func (r *removals) notifyForgotten(some ...*removal) {
 		r.o.events.Forgotten(t.obj.Key)
 	}
 	if len(some) > 0 {
-		r.o.wake()
+		r.o.notifyChanged()
 	}
 }
 

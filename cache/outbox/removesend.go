@@ -77,7 +77,7 @@ func (r *removals) ended(batch []*removal, errs []error) {
 	r.mu.Unlock()
 	r.logMu.Unlock()
 	if len(again) > 0 {
-		r.o.work.Go(func() { r.tryAgain(again) })
+		r.o.work.Go(func() { r.retryAfterBackoff(again) })
 	}
 	r.notifyForgotten(over...)
 }
@@ -104,8 +104,8 @@ func (r *removals) deleted(t *removal) {
 	taker.replacedIsGone(t.obj)
 }
 
-// tryAgain queues removals after a while.
-func (r *removals) tryAgain(some []*removal) {
+// retryAfterBackoff waits for the backoff of the first of some removals, then queues them.
+func (r *removals) retryAfterBackoff(some []*removal) {
 	if r.o.Admission.pause(r.o.ctx, backoff(some[0].tries-1)) != nil {
 		return
 	}

@@ -97,7 +97,7 @@ func (it *Item) Hold(ctx context.Context) error {
 	}
 	it.schedule.hold()
 	it.mu.Unlock()
-	it.o.wake()
+	it.o.notifyChanged()
 	return nil
 }
 
@@ -175,7 +175,7 @@ func (it *Item) Release() {
 	}
 	it.mu.Unlock()
 	it.notify()
-	it.o.wake()
+	it.o.notifyChanged()
 }
 
 // ReleaseCut is Release for a writer that will not be heard of again. If it has not closed the file,

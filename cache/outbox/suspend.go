@@ -44,7 +44,7 @@ func (o *Outbox) Suspend(why *SuspendedError) {
 	switch {
 	case why != nil:
 		o.log.Info("deliveries are suspended", "since", why.Since, "metered", why.Metered)
-		o.wake()
+		o.notifyChanged()
 	case was != nil:
 		o.log.Info("deliveries are not suspended any more")
 		o.tryAllNow()
@@ -76,7 +76,7 @@ func (o *Outbox) tryAllNow() {
 		it.reachable()
 	}
 	o.removals.unsuspend()
-	o.wake()
+	o.notifyChanged()
 }
 
 // suspendedLocked schedules the item whose delivery stopped since deliveries are suspended. The

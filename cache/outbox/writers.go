@@ -213,7 +213,7 @@ func (it *Item) settleWriters() bool {
 	}
 	if kept {
 		it.notify()
-		it.o.wake()
+		it.o.notifyChanged()
 	}
 	return kept
 }
