@@ -151,14 +151,14 @@ func errnoOf(err error) error {
 	return err
 }
 
-// A mind is a cache whose steps are compared with the model's.
-type mind struct {
+// cacheUnderTest is a cache whose steps are compared with the model's.
+type cacheUnderTest struct {
 	c   *Cache
 	ctx context.Context
 }
 
-// do does a step as a kernel would have it done.
-func (m mind) do(s treeStep) error {
+// apply carries out a step as a kernel would have it done.
+func (m cacheUnderTest) apply(s treeStep) error {
 	c, ctx := m.c, m.ctx
 	shown := func(p string) ShownVersion {
 		a, _ := c.Stat(ctx, p)
@@ -203,7 +203,7 @@ func (m mind) do(s treeStep) error {
 	return nil
 }
 
-func (m mind) write(h *Handle, text string, off int64) error {
+func (m cacheUnderTest) write(h *Handle, text string, off int64) error {
 	defer h.Release()
 	if text != "" {
 		if _, err := h.WriteAt(m.ctx, []byte(text), off); err != nil {
@@ -214,12 +214,12 @@ func (m mind) write(h *Handle, text string, off int64) error {
 }
 
 // seen reads all that is shown.
-func (m mind) seen() (tree, error) {
+func (m cacheUnderTest) seen() (tree, error) {
 	t := tree{}
 	return t, m.seeDir(t, "Delivery")
 }
 
-func (m mind) seeDir(t tree, dir string) error {
+func (m cacheUnderTest) seeDir(t tree, dir string) error {
 	d, err := m.c.OpenDir(m.ctx, dir)
 	if err != nil {
 		return fmt.Errorf("opendir %s: %w", dir, err)
@@ -255,7 +255,7 @@ func (m mind) seeDir(t tree, dir string) error {
 	}
 }
 
-func (m mind) read(p string) (string, error) {
+func (m cacheUnderTest) read(p string) (string, error) {
 	h, err := m.c.Open(m.ctx, p, OpenMode{})
 	if err != nil {
 		return "", fmt.Errorf("open %s: %w", p, err)
@@ -444,16 +444,16 @@ func (s story) run(t *testing.T) (wrong error) {
 			return
 		}
 		defer c.Close()
-		wrong = s.tell(mind{c, t.Context()}, model)
+		wrong = s.tell(cacheUnderTest{c, t.Context()}, model)
 		if wrong == nil {
-			wrong = s.end(mind{c, t.Context()}, b, model)
+			wrong = s.end(cacheUnderTest{c, t.Context()}, b, model)
 		}
 	})
 	return wrong
 }
 
 // tell does all steps.
-func (s story) tell(m mind, model tree) error {
+func (s story) tell(m cacheUnderTest, model tree) error {
 	for i, step := range s.steps {
 		if step.a != "" && (!model.isDir(path.Dir(step.a)) || step.b != "" && !model.isDir(path.Dir(step.b))) {
 			continue // a kernel would not ask
@@ -465,7 +465,7 @@ func (s story) tell(m mind, model tree) error {
 		if want == nil {
 			want = model.apply(step)
 		}
-		if err := errnoOf(m.do(step)); err != want {
+		if err := errnoOf(m.apply(step)); err != want {
 			return fmt.Errorf("step %d, %v: %v, want %v", i, step, err, want)
 		}
 		time.Sleep(step.pause)
@@ -481,7 +481,7 @@ func (s story) tell(m mind, model tree) error {
 }
 
 // end waits for S3, and compares what it holds.
-func (s story) end(m mind, b *buckettest.Bucket, model tree) error {
+func (s story) end(m cacheUnderTest, b *buckettest.Bucket, model tree) error {
 	ctx, cancel := context.WithTimeout(m.ctx, time.Hour)
 	defer cancel()
 	if err := m.c.Drain(ctx); err != nil {
