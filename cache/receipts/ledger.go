@@ -45,8 +45,9 @@ func (l *Ledger) Close() error { return l.dir.Close() }
 // errFloor is the error when appending would go below the floor of free space.
 var errFloor = fmt.Errorf("too little room for the ledger of receipts: %w", unix.ENOSPC)
 
-// Append appends entries, in one write. If it fails, none of them is in the ledger. A last line
-// that was cut short is taken away before, and a gap records that.
+// Append appends entries, in one write, without those that their Once or UnlessLast excludes. If it
+// fails, none of them is in the ledger. A last line that was cut short is taken away before, and a
+// gap record in the same write says so.
 func (l *Ledger) Append(ctx context.Context, entries ...Entry) error {
 	f, err := l.dir.OpenFile(l.name, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
