@@ -10,7 +10,8 @@ import (
 )
 
 // Record is one line of a journal. Op selects the fields that count: the comment on a field
-// names the Ops that have it.
+// names the Ops that have it. Some JSON keys are older words than the names of their fields. They
+// cannot change: journals of earlier versions have them.
 type Record struct {
 	Op string `json:"op"`
 
