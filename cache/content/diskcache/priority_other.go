@@ -2,5 +2,5 @@
 
 package diskcache
 
-// LowerPriority does nothing: a thread's priority is Linux's idea.
+// LowerPriority does nothing: only Linux has a priority for each thread.
 func LowerPriority() {}
