@@ -65,7 +65,8 @@ func (c *Cache) DeliveredHere(key, etag string) bool {
 	return c.sent.IsOurs(key, etag)
 }
 
-// DirAttr is what is shown of the directory at path if there is one. It asks S3 for nothing.
+// DirAttr returns what is shown of a directory at path. It makes no request, and does not check that
+// the directory exists.
 func (c *Cache) DirAttr(path string) (Attr, error) {
 	if path == "" {
 		return Attr{Dir: true, Mtime: c.begun}, nil
