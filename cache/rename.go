@@ -10,14 +10,14 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Rename moves a file or a folder. What is pending moves here, without a request; what
+// Rename moves a file or a directory. What is pending moves here, without a request; what
 // S3 holds is copied there, on the server, and then deleted, so that at each moment
 // it is whole under one name at least.
 //
-// It replaces what newPath was shown to lead to, which is over, and what this side
-// has put there since. Where the other party has put another version, or the first,
-// that one stays and the file goes beside it as a conflict copy. What of a file newPath
-// leads to then is returned.
+// over is the version that newPath led to when the kernel last looked it up. Rename replaces
+// that version, and later versions from this side. If the other party has put another version
+// there, it stays, and the file becomes a conflict copy. Rename returns the version that newPath
+// then leads to, if it is a file.
 func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, over ShownVersion) (ShownVersion, error) {
 	return c.renameAs(ctx, oldPath, newPath, renaming{over: over})
 }
@@ -69,7 +69,7 @@ func (c *Cache) rename(ctx context.Context, from, to location, how renaming, max
 		return ShownVersion{}, err
 	}
 	if src.File != nil {
-		// Not to be delivered under its first name while S3 is asked of the other.
+		// Keep the file from being delivered under its old name during the lookups below.
 		if it := src.File.pending(); it != nil && it.Hold(ctx) == nil {
 			defer it.Release()
 		}
@@ -79,7 +79,7 @@ func (c *Cache) rename(ctx context.Context, from, to location, how renaming, max
 		if err := to.checkNew(); err != nil {
 			return ShownVersion{}, err
 		}
-		// A file that is pending has its new name without a request.
+		// Renaming a pending file makes no request, so ask S3 here whether the name is taken.
 		switch taken, err := c.takenByOther(ctx, to); {
 		case err != nil:
 			return ShownVersion{}, err
@@ -198,8 +198,8 @@ type destination struct {
 	it   *outbox.Item     // f's, pending and held; or nil
 }
 
-// claimDestination holds back what is pending at key. S3 has nothing to remove there, since
-// the name is taken at once, and the policy need not grant it.
+// claimDestination locks the file at key and holds its pending item, so that it is not delivered
+// meanwhile. No permission to delete is needed: the rename replaces the version in S3.
 func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (destination, error) {
 	if dst.Key == "" {
 		return destination{c: c}, nil // the outbox knows of what is being removed there
@@ -230,9 +230,9 @@ func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (des
 	return r, nil
 }
 
-// commitLocked gives the name away, in the moment in which it leads to something else:
-// who has the old file open keeps it, without a name. The caller holds mu, and calls
-// committed afterwards.
+// commitLocked takes the name from its old file, in the same critical section that gives it to the
+// new one. Handles of the old file go on without a name. The caller holds mu, and calls committed
+// afterwards.
 func (r destination) commitLocked() {
 	if r.f == nil {
 		return
@@ -280,9 +280,9 @@ func (r destination) abort() {
 	r.f.changing.Unlock()
 }
 
-// renameObject moves what S3 holds: a copy, then a delete, each on the condition
-// that S3 still holds what was looked at. Where the other party has put another
-// version under the new name since, that one stays and ours goes beside it.
+// renameObject moves what S3 holds: a copy, then a delete, each on the condition that S3 still holds
+// the version that was looked at. If the other party has put another version under the new name
+// since, that one stays, and ours becomes a conflict copy.
 func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst Attr, noReplace bool) (ShownVersion, error) {
 	if err := c.grants.CanDelete(ctx, from.key()); err != nil {
 		return ShownVersion{}, err
@@ -368,7 +368,8 @@ func (c *Cache) noteMoved(old s3backend.Object, obj *s3backend.Object) {
 	c.noteDelivered(*obj, false)
 }
 
-// movedLocked has who reads a version go on with its copy. The caller holds mu.
+// movedLocked makes the open file of old, and its readers, continue with the copy obj. The caller
+// holds mu.
 func (c *Cache) movedLocked(old, obj s3backend.Object) {
 	f := c.files.get(old.Key)
 	if f == nil || f.obj.ETag != old.ETag {
