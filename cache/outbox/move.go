@@ -71,14 +71,17 @@ func staysBehind(err error) bool {
 		errors.Is(err, s3backend.ErrAnnotationsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
 }
 
-// Move copies objects on the server and then queues the removal of the originals, so that each is
-// complete at one key at least at any moment. It returns the copies. While deliveries are
-// suspended nothing is copied, and the error is a *SuspendedError. If copied is not nil, it is
-// called with them before any original can be gone. If a version is being removed at a new key, the
-// copy replaces that; a request that is in flight for it is waited for. On the first failure the
-// copies are removed, and nothing has changed, unless S3 refuses some of several objects for what
-// they are. Then the error is a *StayedError, and their copies have no key. If this process ends, a
-// later one goes on.
+// Move copies objects within the bucket, then queues the removal of the originals, so each is
+// complete under at least one key at any time. It returns the copies. copied, if not nil, is called
+// with them before any original is removed.
+//
+// If a copy fails, Move removes the copies and changes nothing. Exception: if S3 refuses only some of
+// several objects because of the objects themselves, the others move, the error is a *StayedError,
+// and the results of the refused have an empty Key.
+//
+// While deliveries are suspended, nothing is copied, and the error is a *SuspendedError. If a version
+// is being removed at a new key, the copy replaces it, after any request in flight for it has ended.
+// If this process ends, a later one completes the move or undoes it.
 func (o *Outbox) Move(ctx context.Context, moves []Move,
 	copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
 	m, err := o.beginMove(ctx, moves, nil)
@@ -96,7 +99,8 @@ func (o *Outbox) Move(ctx context.Context, moves []Move,
 // run copies, then calls copied, then removes the originals.
 func (m *moveOperation) run(ctx context.Context, copied func([]s3backend.Object) error) error {
 	defer m.names.release()
-	// To cut it off would leave objects under both names for longer.
+	// A canceled copy may still be made by S3; then the object would exist under both names until
+	// the recovery.
 	err := m.copy(context.WithoutCancel(ctx))
 	left := leftBehind(m.moves, m.stayed)
 	if err == nil && left != nil && len(left.Keys) == len(m.moves) {
@@ -251,8 +255,8 @@ func (m *moveOperation) finish(left *StayedError) {
 	m.o.removals.notNeeded(m, moved)
 }
 
-// takeBack removes the copies of a move that failed. One that replaced something that
-// was shown stays: what it replaced is gone, and the original is still there beside it.
+// takeBack removes the copies of a failed move. A copy that overwrote a visible version is kept: that
+// version is gone, and the original still has its own key.
 func (m *moveOperation) takeBack() {
 	for i, mv := range m.moves {
 		if m.unsure[i] {
@@ -319,12 +323,10 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 	return nil
 }
 
-// findCopy reports whether the key to has a copy of the version from, of which the request has
-// failed, and returns it. If the reply is lost, that is an object with the same ETag, and so the
-// same bytes, or with the same commit ID, which a copy has of its original. If S3 has refused the
-// request since there is an object, it is one with the same commit ID: something between here and
-// S3 may have sent the request twice. If in doubt, it is none, and the original stays. Size and
-// time are no proof: two parties may have unpacked the same archive.
+// findCopy looks for a copy of from at the key to after a failed request. The same ETag counts only
+// if the reply was lost. The same commit ID, which a copy has of its original, counts always, since
+// a proxy may have sent the request twice. Size and time are no proof: two parties may have unpacked
+// the same archive. If in doubt it reports false, and the original stays.
 func (o *Outbox) findCopy(ctx context.Context, from s3backend.Object, to string,
 	lost bool) (s3backend.Object, bool) {
 	there, err := o.current(ctx, to)
