@@ -18,13 +18,15 @@ import (
 type removal struct {
 	obj         s3backend.Object
 	since       time.Time
-	conditional bool             // only if S3 still holds this version: nobody has looked lately
-	ambiguous   ambiguousCommits // or what one of these has made
+	conditional bool             // delete with If-Match: the version was last seen too long ago
+	ambiguous   ambiguousCommits // or a version made by one of these commits
 
 	// The fields below are guarded by removals.mu.
-	held       bool          // a program still has the file open
-	obsoleteOf *Item         // it is deleted once this item is delivered, whose journal names it
-	neededBy   any           // an *Item or a rename: it is deleted once the journal of that has ended
+	held       bool  // a program still has the file open
+	obsoleteOf *Item // it is deleted once this item is delivered, whose journal names it
+	// neededBy is an *Item, a *moveOperation or a *recoveredRename: do not send before its journal
+	// has ended.
+	neededBy   any
 	claims     int           // of moves that are about to take its name
 	inFlight   chan struct{} // closed when the request under way has ended; nil for none
 	before     chan struct{} // that of an older removal of the key, which comes first
@@ -38,8 +40,7 @@ func (t *removal) isFolder() bool {
 	return t.obj.ETag == "" && strings.HasSuffix(t.obj.Key, "/")
 }
 
-// join adds what an older removal of the same key is about, unless it is superseded: of two
-// versions the later one is removed.
+// join merges an older removal of the same key into t. t's version counts, unless t names none.
 func (t *removal) join(old *removal) {
 	t.ambiguous = append(t.ambiguous, old.ambiguous...)
 	if t.obj.ETag == "" && len(t.ambiguous) > 0 && !t.isFolder() {
@@ -51,7 +52,8 @@ func (t *removal) join(old *removal) {
 	}
 }
 
-// busyLocked returns the end of the request about the key that is under way, or nil.
+// busyLocked returns a channel that is closed when the request in flight for the key has ended, or
+// nil for none. It forgets a request that has ended.
 func (t *removal) busyLocked() chan struct{} {
 	if t.inFlight != nil {
 		return t.inFlight
@@ -104,7 +106,8 @@ func (r *removals) at(key string) *removal {
 	return r.pending[key]
 }
 
-// add queues a removal, and journals it.
+// add journals a removal and queues it. If the journal cannot be written, the removal is queued all
+// the same, and is lost when the process ends.
 func (r *removals) add(t *removal) {
 	obj := t.obj
 	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key,
@@ -134,8 +137,9 @@ func (r *removals) addObsolete(it *Item, obj s3backend.Object) {
 	}
 }
 
-// insertLocked makes t the removal of its key, or resumes the one of the same version. It returns
-// the item whose obsolete version is superseded by t.
+// insertLocked makes t the only removal of its key: it merges an older one into t, or, if the same
+// version is already being deleted, keeps the older and drops t. It returns the item whose obsolete
+// version t supersedes, or nil.
 func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 	t.since = time.Now()
 	key := t.obj.Key
@@ -147,7 +151,7 @@ func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 		old.canceledBy = nil
 		return nil
 	case old.obsoleteOf == nil && t.obsoleteOf != nil && old.obj.ETag == t.obj.ETag:
-		if old.inFlight == nil { // else it is removed in any case
+		if old.inFlight == nil { // else the request in flight deletes it anyway
 			r.countLocked(old, -1)
 			old.obsoleteOf, old.neededBy = t.obsoleteOf, nil
 			r.countLocked(old, 1)
@@ -181,7 +185,8 @@ func (r *removals) countLocked(t *removal, n int) {
 // whether S3 still holds it: no longer than what was shown here may be old.
 const maxUnconditional = 5 * time.Second
 
-// queueLocked queues a removal if it is ready.
+// queueLocked queues a removal if it is ready. A removal older than maxUnconditional becomes
+// conditional.
 func (r *removals) queueLocked(t *removal) {
 	if t == nil || r.paused || r.pending[t.obj.Key] != t || !t.readyLocked() {
 		return
@@ -280,8 +285,8 @@ func (r *removals) notifyForgotten(some ...*removal) {
 	}
 }
 
-// findVersion returns the version to delete, if ambiguous commits may have made one; without an
-// ETag if there is none. The error is Stale if S3 holds something else.
+// findVersion returns what S3 holds at the key, without an ETag for nothing. The error is Stale if
+// that is neither t.obj nor made by t's ambiguous commits; the version is returned even then.
 func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object, error) {
 	cur, err := o.current(ctx, t.obj.Key)
 	switch {
@@ -295,9 +300,8 @@ func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object,
 	return cur, err
 }
 
-// replacedBy returns what is replaced by something that takes the name of what is being removed,
-// and expects over there: without an ETag for nothing. Ambiguous commits may have made something
-// there as well.
+// replacedBy returns the version that a new owner of the key replaces: over, or if that is none, t's
+// version; and t's ambiguous commits, which the new owner inherits. t may be nil.
 func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, ambiguousCommits) {
 	if t == nil {
 		return over, nil
