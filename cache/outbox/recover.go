@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	// errNoBegin is a journal that does not begin as one does.
+	// errNoBegin is the error for a journal whose first record is not OpCreate.
 	errNoBegin = errors.New("journal has no beginning")
 
 	errWasOpen = errors.New("it was open for writing when s3share ended")
@@ -26,8 +26,8 @@ var (
 	errKilled  = errors.New("the program that wrote it was ended by a signal")
 )
 
-// Recover reads what an earlier process left pending. Each item waits for its Resume, and removals
-// and renames for that of the outbox, so that the caller can show them first. base opens a version
+// Recover reads what an earlier process left pending. Items wait for Item.Resume, removals and
+// renames for Outbox.Resume, so that the caller can first show them. base opens a version
 // for the items that lie over one. What cannot be read is kept, logged and listed by Status, and
 // does not stop the others.
 func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
@@ -71,7 +71,7 @@ type recovery struct {
 	inv       *inventory
 	rebooted  bool // the machine may have stopped since the outbox was used last
 	items     []*Item
-	displaced map[string]bool // staged files whose names others have taken
+	displaced map[string]bool // staged files that another item's journal has replaced
 }
 
 // journaled is an item's journal that an earlier process has left.
@@ -234,7 +234,7 @@ func (r *recovery) item(f journaled) error {
 	it.log.sealed.Store(was.sealed)
 	it.log.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
 	it.log.lasting.Store(true)
-	it.log.lines = len(f.recs) // none of them need be on the disk
+	it.log.lines = len(f.recs) // treat none of these lines as synced
 	if f.slot != nil {
 		it.since = lastWrite(o.slotFilePath())
 	}
@@ -267,7 +267,8 @@ func (r *recovery) item(f journaled) error {
 }
 
 // restore gives the item its stage, with the content that its journal describes. If the item was
-// open, or its bytes may not be on the disk, it is interrupted.
+// open, or its bytes may not be on the disk, it is interrupted. It extends the staged file if the
+// process ended during a truncate.
 func (r *recovery) restore(it *Item, was *replayed) error {
 	content := &was.content
 	file := stage.OpenFile(it.path, it.log.slot, min(content.Size, stage.SlotPayload), it.log.spill)
@@ -346,7 +347,8 @@ func (o *Outbox) Resume() {
 	o.onResume = nil
 }
 
-// Resume schedules a recovered item.
+// Resume schedules a recovered item and, if it is interrupted and may already be in S3, starts a
+// goroutine that looks there.
 func (it *Item) Resume() {
 	it.mu.Lock()
 	it.state = Sealed
