@@ -20,7 +20,8 @@ type Handle struct {
 	// of it; the kernel may send RELEASE much later. A write by another process that has
 	// the descriptor clears it. It is changed under Cache.mu.
 	closed atomic.Bool
-	// refused is set once a change was: what the program does next may be to clean up.
+	// refused is set after a change returned an error. A later Truncate may be the program's
+	// cleanup, so it does not end an interruption.
 	refused atomic.Bool
 }
 
@@ -52,8 +53,8 @@ func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 	return v, err
 }
 
-// change has do change what the file holds. Where a program is refused that, the file is
-// not delivered: see outbox.Item.Refuse.
+// change calls do with the file's item. If it returns an error, the file is not delivered: see
+// outbox.Item.Refuse.
 func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error {
 	if h.closed.Load() {
 		h.setClosed(false)
@@ -100,7 +101,7 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 			}
 		}
 		err := it.Truncate(size)
-		if err == nil && !h.refused.Load() { // else it is not known to be meant
+		if err == nil && !h.refused.Load() { // after a refused change the truncate may be cleanup
 			it.Renew()
 		}
 		if err == nil && size == 0 {
@@ -131,8 +132,8 @@ func (h *Handle) Punch(ctx context.Context, off, n int64) error {
 	})
 }
 
-// Lseek finds the next hole, or the next data, from off on. Its error is ENXIO
-// behind the end.
+// Lseek finds the next hole, or the next data, from off on. The error is errBehindEnd if off is at or
+// after the end of the file.
 func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 	h.f.c.mu.Lock()
 	it, size := h.f.item, h.f.attrLocked().Size
@@ -157,10 +158,10 @@ type Closing struct {
 	Unsure bool // it may be the last: to find that out would take too long
 }
 
-// Flush is called at each close(2) of a descriptor of this handle. When the process
-// that opened the file closes its last one, the file is sealed: it outlives this
-// program from then on. Where the exchange is mounted to wait for S3, this close
-// does; another's, to which the file was handed down, does not.
+// Flush is called at each close(2) of a descriptor of this handle. Flush seals the file when the
+// opener closes its last descriptor; from then on it survives the end of the daemon. With --sync,
+// that close also waits for S3. If Unsure, Flush seals but does not wait. A close by another process
+// that inherited the descriptor does neither.
 func (h *Handle) Flush(ctx context.Context, by Closing) error {
 	if !h.write {
 		return nil
