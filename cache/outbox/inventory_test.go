@@ -47,7 +47,7 @@ func TestAnyNameOfTheDirectory(t *testing.T) {
 				folder.Release()
 				r.b.Store("Delivery/removed", small, nil)
 				gone := r.b.Object("Delivery/removed")
-				if err := journal.Append(r.removals.log, journal.Record{Op: journal.OpRemove, Key: gone.Key, Over: journal.VersionOf(gone)}); err != nil {
+				if err := journal.Append(r.removals.journalPath, journal.Record{Op: journal.OpRemove, Key: gone.Key, Over: journal.VersionOf(gone)}); err != nil {
 					t.Fatal(err)
 				}
 				r.Close()

@@ -26,13 +26,13 @@ type removal struct {
 	obsoleteOf *Item // it is deleted once this item is delivered, whose journal names it
 	// neededBy is an *Item, a *moveOperation or a *recoveredRename: do not send before its journal
 	// has ended.
-	neededBy   any
-	claims     int           // of moves that are about to take its name
-	inFlight   chan struct{} // closed when the request under way has ended; nil for none
-	before     chan struct{} // that of an older removal of the key, which comes first
-	canceledBy *Item         // took its name while the request was under way: no other follows
-	tries      int
-	gone       bool // S3 has deleted it
+	neededBy      any
+	claims        int           // of moves that are about to take its name
+	inFlight      chan struct{} // closed when the request under way has ended; nil for none
+	olderInFlight chan struct{} // that of an older removal of the key, which comes first
+	canceledBy    *Item         // took its name while the request was under way: no other follows
+	tries         int
+	gone          bool // S3 has deleted it
 }
 
 // isFolder reports whether it is a directory marker, of which all versions are alike.
@@ -59,11 +59,11 @@ func (t *removal) busyLocked() chan struct{} {
 		return t.inFlight
 	}
 	select {
-	case <-t.before:
-		t.before = nil
+	case <-t.olderInFlight:
+		t.olderInFlight = nil
 	default:
 	}
-	return t.before
+	return t.olderInFlight
 }
 
 // readyLocked reports whether it can be sent.
@@ -75,8 +75,8 @@ func (t *removal) readyLocked() bool {
 // removals are the objects to be deleted. They have one journal, which ends when there are none.
 // The obsolete versions of an item are in the item's journal until it is delivered.
 type removals struct {
-	o   *Outbox
-	log string
+	o           *Outbox
+	journalPath string
 
 	// logMu orders the lines of the journal, and guards unsynced. Take it before mu.
 	logMu    sync.Mutex
@@ -96,7 +96,7 @@ type removals struct {
 }
 
 func newRemovals(o *Outbox) *removals {
-	return &removals{o: o, log: filepath.Join(o.cfg.Dir, removalsLog), pending: map[string]*removal{},
+	return &removals{o: o, journalPath: filepath.Join(o.cfg.Dir, removalsLog), pending: map[string]*removal{},
 		below: map[string]int{}}
 }
 
@@ -113,34 +113,34 @@ func (r *removals) add(t *removal) {
 	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key,
 		Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.ambiguous}
 	r.logMu.Lock()
-	if err := journal.Append(r.log, rec); err != nil {
+	if err := journal.Append(r.journalPath, rec); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
 	}
 	r.unsynced = true
 	failpoint("removal noted")
 	r.mu.Lock()
-	left := r.insertLocked(t)
+	superseded := r.insertLocked(t)
 	r.queueLocked(r.pending[obj.Key])
 	r.mu.Unlock()
 	r.logMu.Unlock()
-	left.forgetObsolete(obj.Key)
+	superseded.forgetObsolete(obj.Key)
 }
 
 // addObsolete adds the removal of an obsolete version of the item, which is queued once the item is
 // delivered. The item's journal has it.
 func (r *removals) addObsolete(it *Item, obj s3backend.Object) {
 	r.mu.Lock()
-	left := r.insertLocked(&removal{obj: obj, conditional: true, obsoleteOf: it})
+	superseded := r.insertLocked(&removal{obj: obj, conditional: true, obsoleteOf: it})
 	r.mu.Unlock()
-	if left != it {
-		left.forgetObsolete(obj.Key)
+	if superseded != it {
+		superseded.forgetObsolete(obj.Key)
 	}
 }
 
 // insertLocked makes t the only removal of its key: it merges an older one into t, or, if the same
 // version is already being deleted, keeps the older and drops t. It returns the item whose obsolete
 // version t supersedes, or nil.
-func (r *removals) insertLocked(t *removal) (leftBy *Item) {
+func (r *removals) insertLocked(t *removal) (superseded *Item) {
 	t.since = time.Now()
 	key := t.obj.Key
 	r.o.notRemoved.drop(key)
@@ -158,15 +158,15 @@ func (r *removals) insertLocked(t *removal) (leftBy *Item) {
 		}
 		return nil
 	default:
-		if t.before = old.busyLocked(); old.obj.ETag != t.obj.ETag {
-			leftBy = old.obsoleteOf
+		if t.olderInFlight = old.busyLocked(); old.obj.ETag != t.obj.ETag {
+			superseded = old.obsoleteOf
 		}
 		t.join(old)
 		r.countLocked(old, -1)
 	}
 	r.pending[key] = t
 	r.countLocked(t, 1)
-	return leftBy
+	return superseded
 }
 
 // countLocked counts a removal, also for each prefix of its key.
@@ -255,10 +255,10 @@ func (r *removals) forgetLocked(some ...*removal) {
 	r.unsynced = true
 	defer r.o.endedOnDisk()
 	if r.logged == 0 {
-		journal.Remove(r.log)
+		journal.Remove(r.journalPath)
 		return
 	}
-	if err := journal.Append(r.log, recs...); err != nil {
+	if err := journal.Append(r.journalPath, recs...); err != nil {
 		r.o.log.Warn("a later process will look at removals again", "of", len(recs),
 			"first", recs[0].Key, "err", err)
 	}
@@ -324,7 +324,7 @@ func (r *removals) sync() error {
 	if !r.unsynced {
 		return nil
 	}
-	err := syncPath(r.log)
+	err := syncPath(r.journalPath)
 	if err == nil || errors.Is(err, fs.ErrNotExist) { // it has ended
 		err = syncDir(r.o.cfg.Dir)
 	}

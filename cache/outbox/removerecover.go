@@ -5,7 +5,7 @@ import "github.com/s3share/s3share/cache/outbox/journal"
 // recover reads the removals that an earlier process did not complete, for resume. The other party
 // may have put something else there since, so only the very version is removed.
 func (r *removals) recover() error {
-	recs, err := journal.Read(r.log)
+	recs, err := journal.Read(r.journalPath)
 	left := map[string]*removal{}
 	for _, rec := range recs {
 		switch {
@@ -25,7 +25,7 @@ func (r *removals) recover() error {
 		r.insertLocked(t)
 	}
 	if len(left) == 0 && err == nil {
-		journal.Remove(r.log)
+		journal.Remove(r.journalPath)
 	}
 	return err
 }
