@@ -253,8 +253,8 @@ func (h *Handle) commit(ctx context.Context) error {
 // Release ends the handle.
 func (h *Handle) Release() { h.f.close(h) }
 
-// SetMtime sets the time of the file's last change. It does not go through Handle.change: if it fails,
-// the content is complete, and is delivered all the same.
+// SetMtime sets the time of the file's last change. It does not go through Handle.change: if it
+// fails, the content is complete, and is delivered all the same.
 func (h *Handle) SetMtime(ctx context.Context, t time.Time) error {
 	it, err := h.f.change(ctx)
 	if err != nil {

@@ -24,7 +24,7 @@ type dirRename struct {
 // renameDir moves all that is below a directory, as one operation: first every object is
 // copied, then what is pending gets its new name, and only then the old objects are deleted.
 // What S3 refuses to copy for what it is stays where it is, and is told at the end as an
-// *outbox.StayedError.
+// *outbox.CopyRefusedError.
 func (c *Cache) renameDir(ctx context.Context, from, to location, replace bool) error {
 	r := &dirRename{c: c, old: from.dir(), dir: to.dir()}
 	if strings.HasPrefix(r.dir, r.old) {

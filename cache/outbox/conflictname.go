@@ -126,8 +126,9 @@ func cutAt(s string, n int) string {
 	return s[:max(n, 0)]
 }
 
-// ConflictKey returns the key of a conflict copy of key. who is the name of our party, private are the names
-// that are never sent, and shown returns the name under which an element of a key is shown.
+// ConflictKey returns the key of a conflict copy of key. who is the name of our party, private are
+// the names that are never sent, and shown returns the name under which an element of a key is
+// shown.
 func ConflictKey(key, who string, at time.Time, private *privatename.Patterns,
 	shown func(elem string) string) string {
 	o := &Outbox{cfg: Config{Who: who, Private: private, Shown: shown}}

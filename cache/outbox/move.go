@@ -35,25 +35,25 @@ type Move struct {
 
 // moveOperation is moves that are being made. Their journal exists until all is done, or undone.
 type moveOperation struct {
-	dir    *DirMove // nil for a file
-	o      *Outbox
-	log    string
-	moves  []Move
-	names  *nameClaim         // the keys that the objects get
-	freed  []bool             // whether what is replaced had been removed here
-	made   []s3backend.Object // the copies
-	unsure []bool             // whether S3 has copied what it did not confirm
-	stayed []error            // why an object keeps its key, for what it is
+	dir             *DirMove // nil for a file
+	o               *Outbox
+	journalPath     string
+	moves           []Move
+	names           *nameClaim         // the keys that the objects get
+	replacesRemoved []bool             // whether what is replaced had been removed here
+	copies          []s3backend.Object // the copies
+	ambiguous       []bool             // whether S3 may have made a copy that it did not confirm
+	refused         []error            // why S3 refuses to copy an object, for what it is
 }
 
-// StayedError lists the objects of a Move that keep their keys, since S3 refuses to copy them for
-// what they are. All others have moved.
-type StayedError struct {
+// CopyRefusedError lists the objects of a Move that keep their keys, since S3 refuses to copy them
+// for what they are. All others have moved.
+type CopyRefusedError struct {
 	Keys []string
 	Err  error // the refusal of the first of them
 }
 
-func (e *StayedError) Error() string {
+func (e *CopyRefusedError) Error() string {
 	if len(e.Keys) == 1 {
 		return e.Err.Error()
 	}
@@ -61,11 +61,11 @@ func (e *StayedError) Error() string {
 }
 
 // Unwrap is the refusal.
-func (e *StayedError) Unwrap() error { return e.Err }
+func (e *CopyRefusedError) Unwrap() error { return e.Err }
 
-// staysBehind reports whether a copy is refused because of its source, so that other copies may be
-// granted: it is archived, or its tags, its encryption or a condition on it forbid it.
-func staysBehind(err error) bool {
+// isSourceRefused reports whether a copy is refused because of its source, so that other copies may
+// be granted: it is archived, or its tags, its encryption or a condition on it forbid it.
+func isSourceRefused(err error) bool {
 	return isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey) ||
 		errors.Is(err, s3backend.ErrTagsRefused) ||
 		errors.Is(err, s3backend.ErrAnnotationsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
@@ -75,22 +75,22 @@ func staysBehind(err error) bool {
 // complete under at least one key at any time. It returns the copies. copied, if not nil, is called
 // with them before any original is removed.
 //
-// If a copy fails, Move removes the copies and changes nothing. Exception: if S3 refuses only some of
-// several objects because of the objects themselves, the others move, the error is a *StayedError,
-// and the results of the refused have an empty Key.
+// If a copy fails, Move removes the copies and changes nothing. Exception: if S3 refuses only some
+// of several objects because of the objects themselves, the others move, the error is a
+// *CopyRefusedError, and the results of the refused have an empty Key.
 //
-// While deliveries are suspended, nothing is copied, and the error is a *SuspendedError. If a version
-// is being removed at a new key, the copy replaces it, after any request in flight for it has ended.
-// If this process ends, a later one completes the move or undoes it.
+// While deliveries are suspended, nothing is copied, and the error is a *SuspendedError. If a
+// version is being removed at a new key, the copy replaces it, after any request in flight for it
+// has ended. If this process ends, a later one completes the move or undoes it.
 func (o *Outbox) Move(ctx context.Context, moves []Move,
-	copied func(made []s3backend.Object)) ([]s3backend.Object, error) {
+	copied func(copies []s3backend.Object)) ([]s3backend.Object, error) {
 	m, err := o.beginMove(ctx, moves, nil)
 	if err != nil {
 		return nil, err
 	}
-	return m.made, m.run(ctx, func(made []s3backend.Object) error {
+	return m.copies, m.run(ctx, func(copies []s3backend.Object) error {
 		if copied != nil {
-			copied(made)
+			copied(copies)
 		}
 		return nil
 	})
@@ -102,20 +102,20 @@ func (m *moveOperation) run(ctx context.Context, copied func([]s3backend.Object)
 	// A canceled copy may still be made by S3; then the object would exist under both names until
 	// the recovery.
 	err := m.copy(context.WithoutCancel(ctx))
-	left := leftBehind(m.moves, m.stayed)
-	if err == nil && left != nil && len(left.Keys) == len(m.moves) {
-		err = left.Err
+	refused := refusedCopies(m.moves, m.refused)
+	if err == nil && refused != nil && len(refused.Keys) == len(m.moves) {
+		err = refused.Err
 	}
 	if err == nil {
-		err = copied(m.made)
+		err = copied(m.copies)
 	}
 	if err != nil {
 		m.takeBack()
 		return err
 	}
-	m.finish(left)
-	if left != nil {
-		return left
+	m.finish(refused)
+	if refused != nil {
+		return refused
 	}
 	return nil
 }
@@ -127,11 +127,11 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 		return nil, err
 	}
 	m := &moveOperation{o: o, dir: dir, moves: make([]Move, len(moves)),
-		freed: make([]bool, len(moves)),
-		made:  make([]s3backend.Object, len(moves)), unsure: make([]bool, len(moves)),
-		stayed: make([]error, len(moves))}
-	m.log = filepath.Join(o.cfg.Dir, fmt.Sprintf("%s%s%s", movePrefix, filepath.Base(o.newStagedPath()),
-		journal.Suffix))
+		replacesRemoved: make([]bool, len(moves)),
+		copies:          make([]s3backend.Object, len(moves)), ambiguous: make([]bool, len(moves)),
+		refused: make([]error, len(moves))}
+	m.journalPath = filepath.Join(o.cfg.Dir,
+		movePrefix+filepath.Base(o.newStagedPath())+journal.Suffix)
 	copy(m.moves, moves)
 	keys := make([]string, len(moves))
 	for i := range moves {
@@ -144,19 +144,19 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 	rec := journal.Record{Op: journal.OpMove, Dir: dir}
 	for i := range m.moves {
 		mv := &m.moves[i]
-		if mv.Over, m.freed[i], err = m.names.replaces(ctx, mv.To, mv.Over); err != nil {
+		if mv.Over, m.replacesRemoved[i], err = m.names.replaces(ctx, mv.To, mv.Over); err != nil {
 			m.names.release()
 			return nil, err
 		}
 		r := journal.Move{From: *journal.VersionOf(mv.From), To: mv.To, Over: journal.VersionOf(mv.Over),
-			Freed: m.freed[i]}
+			Freed: m.replacesRemoved[i]}
 		if mv.Displaced != nil {
 			r.Displaced = filepath.Base(mv.Displaced.path)
 		}
 		rec.Moves = append(rec.Moves, r)
 	}
-	if err := journal.Append(m.log, rec); err != nil {
-		journal.Remove(m.log)
+	if err := journal.Append(m.journalPath, rec); err != nil {
+		journal.Remove(m.journalPath)
 		m.names.release()
 		return nil, err
 	}
@@ -177,8 +177,8 @@ func (m *moveOperation) copy(ctx context.Context) error {
 			}
 			err := m.copyOne(ctx, i)
 			if err != nil {
-				if staysBehind(err) {
-					m.stayed[i] = err
+				if isSourceRefused(err) {
+					m.refused[i] = err
 					return nil
 				}
 				failed.Store(true)
@@ -206,19 +206,19 @@ func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 		}
 	}
 	if err != nil {
-		m.unsure[i] = s3backend.Ambiguous(err)
+		m.ambiguous[i] = s3backend.Ambiguous(err)
 		return fmt.Errorf("copying %q: %w", mv.From.Key, err)
 	}
 	failpoint("move copied")
 	obj.Key, obj.Size = mv.To, mv.From.Size
-	m.made[i] = obj
+	m.copies[i] = obj
 	return nil
 }
 
 // replacesNothing reports whether a copy was refused because S3 has deleted what it was to replace:
 // that was being removed here, and the reply to the removal was lost.
 func (m *moveOperation) replacesNothing(ctx context.Context, i int, refused error) bool {
-	if !m.freed[i] || !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
+	if !m.replacesRemoved[i] || !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
 		return false
 	}
 	there, err := m.o.current(ctx, m.moves[i].To)
@@ -226,10 +226,10 @@ func (m *moveOperation) replacesNothing(ctx context.Context, i int, refused erro
 }
 
 // finish ends the journal, and queues the removal of the originals that have moved.
-func (m *moveOperation) finish(left *StayedError) {
+func (m *moveOperation) finish(refused *CopyRefusedError) {
 	var moved []string
 	for i, mv := range m.moves {
-		if m.stayed[i] != nil {
+		if m.refused[i] != nil {
 			continue
 		}
 		if mv.Displaced != nil {
@@ -245,57 +245,57 @@ func (m *moveOperation) finish(left *StayedError) {
 	}
 	if m.dir != nil {
 		for _, key := range m.dir.Markers {
-			if !left.below(key) {
+			if !refused.below(key) {
 				m.o.Remove(s3backend.Object{Key: key})
 			}
 		}
 	}
 	failpoint("move done")
-	m.o.endMove(m.log)
+	m.o.endMove(m.journalPath)
 	m.o.removals.notNeeded(m, moved)
 }
 
-// takeBack removes the copies of a failed move. A copy that overwrote a visible version is kept: that
-// version is gone, and the original still has its own key.
+// takeBack removes the copies of a failed move. A copy that overwrote a visible version is kept:
+// that version is gone, and the original still has its own key.
 func (m *moveOperation) takeBack() {
 	for i, mv := range m.moves {
-		if m.unsure[i] {
-			m.made[i], _ = m.o.findCopy(m.o.ctx, mv.From, mv.To, true)
+		if m.ambiguous[i] {
+			m.copies[i], _ = m.o.findCopy(m.o.ctx, mv.From, mv.To, true)
 		}
 	}
-	if err := journal.Append(m.log, journal.Record{Op: journal.OpTakeBack}); err != nil {
+	if err := journal.Append(m.journalPath, journal.Record{Op: journal.OpTakeBack}); err != nil {
 		m.o.log.Error("after the end of this process a rename that failed would be made", "err", err)
 	}
 	failpoint("move taken back")
 	for i, mv := range m.moves {
-		if m.made[i].ETag != "" && (mv.Over.ETag == "" || m.freed[i]) {
-			m.made[i].Key = mv.To
-			m.o.removeVersion(m.made[i])
+		if m.copies[i].ETag != "" && (mv.Over.ETag == "" || m.replacesRemoved[i]) {
+			m.copies[i].Key = mv.To
+			m.o.removeVersion(m.copies[i])
 		}
 	}
-	m.o.endMove(m.log)
+	m.o.endMove(m.journalPath)
 }
 
 // below reports whether any of them stays below a prefix.
-func (e *StayedError) below(prefix string) bool {
+func (e *CopyRefusedError) below(prefix string) bool {
 	return e != nil && slices.ContainsFunc(e.Keys, func(key string) bool {
 		return strings.HasPrefix(key, prefix)
 	})
 }
 
-// leftBehind gathers the objects of a move that stay, nil for none.
-func leftBehind(moves []Move, stayed []error) *StayedError {
-	var left *StayedError
-	for i, err := range stayed {
+// refusedCopies gathers the objects of a move that stay, nil for none.
+func refusedCopies(moves []Move, refused []error) *CopyRefusedError {
+	var all *CopyRefusedError
+	for i, err := range refused {
 		if err == nil {
 			continue
 		}
-		if left == nil {
-			left = &StayedError{Err: err}
+		if all == nil {
+			all = &CopyRefusedError{Err: err}
 		}
-		left.Keys = append(left.Keys, moves[i].From.Key)
+		all.Keys = append(all.Keys, moves[i].From.Key)
 	}
-	return left
+	return all
 }
 
 // endMove ends the journal of a move, once the removals that it led to are on the disk.
@@ -308,32 +308,33 @@ func (o *Outbox) endMove(log string) {
 }
 
 // MoveToConflict is Move of one object to a key that the other party has taken: theirs
-// stays, and ours goes beside it as any conflict copy does.
+// stays, and ours becomes a conflict copy.
 func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, theirs string,
-	copied func(made []s3backend.Object)) error {
-	beside := o.conflictKey(theirs)
-	if _, err := o.Move(ctx, []Move{{From: from, To: beside}}, copied); err != nil {
+	copied func(copies []s3backend.Object)) error {
+	ours := o.conflictKey(theirs)
+	if _, err := o.Move(ctx, []Move{{From: from, To: ours}}, copied); err != nil {
 		return err
 	}
-	o.log.Warn("conflict: the other party has taken the name; ours goes beside it", "key", theirs,
-		"ours", beside)
-	o.conflicts.add(Status{Key: beside, State: Conflict, Size: from.Size, Since: time.Now(),
+	o.log.Warn("conflict: the other party has taken the name; ours becomes a conflict copy",
+		"key", theirs, "ours", ours)
+	o.conflicts.add(Status{Key: ours, State: Conflict, Size: from.Size, Since: time.Now(),
 		Theirs: theirs})
 	o.notifyChanged()
 	return nil
 }
 
 // findCopy looks for a copy of from at the key to after a failed request. The same ETag counts only
-// if the reply was lost. The same commit ID, which a copy has of its original, counts always, since
-// a proxy may have sent the request twice. Size and time are no proof: two parties may have unpacked
-// the same archive. If in doubt it reports false, and the original stays.
+// if the outcome is ambiguous, since the reply was lost. The same commit ID, which a copy has of its
+// original, counts always, since a proxy may have sent the request twice. Size and time are no
+// proof: two parties may have unpacked the same archive. If in doubt it reports false, and the
+// original stays.
 func (o *Outbox) findCopy(ctx context.Context, from s3backend.Object, to string,
-	lost bool) (s3backend.Object, bool) {
+	ambiguous bool) (s3backend.Object, bool) {
 	there, err := o.current(ctx, to)
 	if err != nil || there.ETag == "" || there.Size != from.Size {
 		return s3backend.Object{}, false
 	}
-	if there.ETag == from.ETag && lost {
+	if there.ETag == from.ETag && ambiguous {
 		return there, true
 	}
 	// A copy of what was uploaded by parts has another ETag.

@@ -288,7 +288,7 @@ func TestMoveLeavesBehindWhatCannotBeCopied(t *testing.T) {
 							}
 						}
 					})
-					var left *StayedError
+					var left *CopyRefusedError
 					switch {
 					case len(kept) == 0 && err != nil, len(kept) > 0 && !errors.Is(err, refusal):
 						t.Errorf("Move = %v", err)

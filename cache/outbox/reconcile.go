@@ -142,13 +142,13 @@ func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
 	if err := it.materializeAll(ctx); err != nil {
 		return err
 	}
-	beside := it.o.conflictKey(cmp.Or(it.target().theirs, key))
-	if err := it.becomeConflict(beside); err != nil {
+	ours := it.o.conflictKey(cmp.Or(it.target().theirs, key))
+	if err := it.becomeConflict(ours); err != nil {
 		return err
 	}
-	it.o.log.Warn("conflict: the file changed in the bucket; ours goes beside it", "key", key,
-		"ours", beside)
-	it.o.events.Conflicted(it, beside)
+	it.o.log.Warn("conflict: the file changed in the bucket; ours becomes a conflict copy", "key", key,
+		"ours", ours)
+	it.o.events.Conflicted(it, ours)
 	return nil
 }
 
