@@ -126,13 +126,13 @@ func onlyOpened(recs []journal.Record, path string) bool {
 // quarantineOrKeep puts a journal that could not be used in quarantine if it is damaged, or if it
 // is the journal of removals of a newer s3share, which would append to it. Any other stays for
 // another attempt. staged is the path of the bytes that belong to it, "" for none.
-func (r *recovery) quarantineOrKeep(log, staged string, err error) {
+func (r *recovery) quarantineOrKeep(name, staged string, err error) {
 	if err == nil {
 		return
 	}
-	path := filepath.Join(r.o.cfg.Dir, log)
+	path := filepath.Join(r.o.cfg.Dir, name)
 	newer := errors.Is(err, journal.ErrNewer)
-	if keep := !isDamage(err) || newer && log != removalsLog; keep {
+	if keep := !isDamage(err) || newer && name != removalsLog; keep {
 		st := quarantinedStatus(path, staged)
 		if !newer {
 			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
@@ -341,8 +341,8 @@ func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 // Resume goes on with the removals and renames of an earlier process.
 func (o *Outbox) Resume() {
 	o.removals.resume()
-	for _, moves := range o.onResume {
-		o.work.Go(moves)
+	for _, run := range o.onResume {
+		o.work.Go(run)
 	}
 	o.onResume = nil
 }
