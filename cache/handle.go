@@ -63,7 +63,7 @@ func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error 
 	if err != nil {
 		h.f.refuse(err)
 	} else {
-		if by := writerIn(ctx); by != nil {
+		if by := writerFrom(ctx); by != nil {
 			it.WrittenBy(by)
 		} else {
 			it.OpenedBy(h.opener)
@@ -105,7 +105,7 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 			it.Renew()
 		}
 		if err == nil && size == 0 {
-			it.BegunBy(writerIn(ctx))
+			it.BegunBy(writerFrom(ctx))
 		}
 		return err
 	})
@@ -162,14 +162,14 @@ type Closing struct {
 // opener closes its last descriptor; from then on it survives the end of the daemon. With --sync,
 // that close also waits for S3. If Unsure, Flush seals but does not wait. A close by another process
 // that inherited the descriptor does neither.
-func (h *Handle) Flush(ctx context.Context, by Closing) error {
+func (h *Handle) Flush(ctx context.Context, how Closing) error {
 	if !h.write {
 		return nil
 	}
-	if it := h.f.pending(); it != nil && by.By != nil {
-		it.ClosedBy(by.By, by.Killed)
+	if it := h.f.pending(); it != nil && how.By != nil {
+		it.ClosedBy(how.By, how.Killed)
 	}
-	if !by.Last && !by.Unsure {
+	if !how.Last && !how.Unsure {
 		return nil
 	}
 	h.setClosed(true)
@@ -180,7 +180,7 @@ func (h *Handle) Flush(ctx context.Context, by Closing) error {
 	if err := it.Seal(); err != nil {
 		return err
 	}
-	if !h.f.c.cfg.Sync || by.Unsure {
+	if !h.f.c.cfg.Sync || how.Unsure {
 		return nil
 	}
 	return h.commit(ctx)
@@ -291,8 +291,8 @@ func WithWriter(ctx context.Context, w outbox.Writer) context.Context {
 	return context.WithValue(ctx, writerKey{}, w)
 }
 
-// writerIn is the process that asks, or nil where that is not known.
-func writerIn(ctx context.Context) outbox.Writer {
+// writerFrom returns the process that asks, or nil if that is not known.
+func writerFrom(ctx context.Context) outbox.Writer {
 	w, _ := ctx.Value(writerKey{}).(outbox.Writer)
 	return w
 }

@@ -299,9 +299,9 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 	}
 	var v ShownVersion
 	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Displaced: dest.it}}, func(made []s3backend.Object) {
-		c.renamed(old, made[0], dest.commitLocked)
-		v.etag = made[0].ETag
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Displaced: dest.it}}, func(copies []s3backend.Object) {
+		c.renamed(old, copies[0], dest.commitLocked)
+		v.etag = copies[0].ETag
 	})
 	if err == nil {
 		dest.committed()
@@ -315,16 +315,17 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 	if serr != nil || !there.IsFile || there.File.ETag == dest.over.ETag {
 		return ShownVersion{}, err // it is the old name that has changed
 	}
-	return ShownVersion{}, c.renameBeside(ctx, from, to, src)
+	return ShownVersion{}, c.renameToConflict(ctx, from, to, src)
 }
 
-// renameBeside ends a rename whose new name the other party has taken.
-func (c *Cache) renameBeside(ctx context.Context, from, to location, src Attr) error {
+// renameToConflict ends a rename whose new name the other party has taken: ours becomes a conflict
+// copy.
+func (c *Cache) renameToConflict(ctx context.Context, from, to location, src Attr) error {
 	for {
 		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
-		err := c.out.MoveToConflict(ctx, old, to.key(), func(made []s3backend.Object) {
+		err := c.out.MoveToConflict(ctx, old, to.key(), func(copies []s3backend.Object) {
 			c.names.Drop(to.prefix)
-			c.renamed(old, made[0], func() {})
+			c.renamed(old, copies[0], func() {})
 		})
 		if err == nil {
 			return nil
