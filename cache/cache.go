@@ -115,7 +115,7 @@ type Cache struct {
 	folders map[string]*outbox.Item // folders that are pending, by prefix
 	kept    map[string]bool         // those of them that keepDir has made
 	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
-	times   map[string]time.Time    // when a folder's entries changed here, by prefix
+	times   map[string]time.Time    // when a directory's entries changed here, by prefix
 
 	exclusives exclusives
 }

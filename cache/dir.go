@@ -11,13 +11,13 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// DirEntry is one name of a folder.
+// DirEntry is one name of a directory.
 type DirEntry struct {
 	Name string
 	Attr Attr
 }
 
-// Dir is a folder being read. It is for one goroutine at a time.
+// Dir is a directory being read. It is for one goroutine at a time.
 type Dir struct {
 	c       *Cache
 	prefix  string
@@ -28,7 +28,7 @@ type Dir struct {
 	next    int64
 }
 
-// OpenDir begins to read the folder at path; entries come as S3 lists them.
+// OpenDir begins to read the directory at path; entries come as S3 lists them.
 func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
 	d := &Dir{c: c, hidden: map[string]bool{}}
 	if path == "" {
@@ -54,7 +54,7 @@ func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
 	return d, nil
 }
 
-// addPending takes what is pending in the folder, once: it may be delivered while the
+// addPending takes what is pending in the directory, once: it may be delivered while the
 // listing is read, and must not be missed then.
 func (d *Dir) addPending() {
 	c := d.c
@@ -77,7 +77,7 @@ func (d *Dir) addPending() {
 	slices.SortFunc(d.pending, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// SyncDir returns when what was created, renamed or removed in the folder at path is on
+// SyncDir returns when what was created, renamed or removed in the directory at path is on
 // the local disk: it is known after a power loss. S3 need not have it.
 func (c *Cache) SyncDir(ctx context.Context, path string) error {
 	prefix := ""

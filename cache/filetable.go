@@ -6,7 +6,7 @@ import (
 	"github.com/s3share/s3share/cache/keyname"
 )
 
-// fileTable finds files that are open or pending by their key and by their folder.
+// fileTable finds files that are open or pending by their key and by their directory.
 // The Cache's mu guards it.
 type fileTable struct {
 	byKey map[string]*File

@@ -141,7 +141,7 @@ func (c *Cache) Retry(path string) int {
 }
 
 // Deliver sends the interrupted file at path as it is, or all such files below the
-// folder at path, and returns how many there were.
+// directory at path, and returns how many there were.
 func (c *Cache) Deliver(path string) (int, error) {
 	n := 0
 	chosen := Below(path)

@@ -247,7 +247,7 @@ func (r *dirRename) takeBack(ctx context.Context, done []*File) {
 	}
 }
 
-// maxMoved is how many objects a folder may have that is renamed.
+// maxMoved is how many objects a directory may have that is renamed.
 const maxMoved = 250_000
 
 // neverHeld reports whether S3 held no such directory when it was asked last. What the other

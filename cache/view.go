@@ -14,7 +14,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Attr is what is shown of a file or folder.
+// Attr is what is shown of a file or directory.
 type Attr struct {
 	Dir     bool
 	Size    int64
@@ -22,7 +22,7 @@ type Attr struct {
 	Mode    uint32 // permission bits, if HasMode; else the mount's default is shown
 	Deny    uint32 // permission bits that the policy takes away
 	HasMode bool
-	Key     string // S3's name for it; a folder's ends in "/"
+	Key     string // S3's name for it; a directory's ends in "/"
 	ETag    string // of the version that S3 holds; "" for none yet
 	Class   string // S3's storage class, "" where it is not known
 	Stale   error  // S3 held it when it was asked last; this is why it cannot be asked now
@@ -32,10 +32,10 @@ type Attr struct {
 	Unnamed bool
 }
 
-// location is where a path leads: an element of the folder with this prefix.
+// location is where a path leads: an element of the directory with this prefix.
 type location struct {
 	prefix, elem string
-	shadowed     bool // the object beside a folder of the same name
+	shadowed     bool // the object beside a directory of the same name
 }
 
 func (p location) key() string { return p.prefix + p.elem }
@@ -92,7 +92,7 @@ func (c *Cache) locateToChange(ctx context.Context, path string) (location, Attr
 	return p, a, err
 }
 
-// elem is the element of a key that a name in the folder with prefix stands for.
+// elem is the element of a key that a name in the directory with prefix stands for.
 func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, beside bool, err error) {
 	if elem, beside, ok := keyname.Unescape(name); ok {
 		return elem, beside, nil
@@ -187,8 +187,8 @@ func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (
 	return Attr{}, errNotExist(p.key())
 }
 
-// look returns the object and the folder at a location, this side's changes included. A file that
-// waits here hides a folder that the other party has made: S3 need not be asked about it.
+// look returns the object and the directory at a location, this side's changes included. A file that
+// waits here hides a directory that the other party has made: S3 need not be asked about it.
 func (c *Cache) look(ctx context.Context, p location, maxAge time.Duration) (file *Attr, dir bool, err error) {
 	for {
 		file, pendingDir, known := c.pendingAt(p)

@@ -86,7 +86,7 @@ func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
 	return 0
 }
 
-// Fsyncdir returns when what was created, renamed or removed in the folder is on the
+// Fsyncdir returns when what was created, renamed or removed in the directory is on the
 // local disk.
 func (h *dirHandle) Fsyncdir(ctx context.Context, _ uint32) syscall.Errno {
 	return h.d.s.errnoFor("fsync", h.d.path(), h.d.s.cache.SyncDir(ctx, h.d.path()))

@@ -77,7 +77,7 @@ func (s *Server) fileMode() uint32 { return 0o666 &^ s.cfg.Umask }
 // dirMode is the mode of a directory that has none of its own.
 func (s *Server) dirMode() uint32 { return 0o777 &^ s.cfg.Umask }
 
-// child returns the inode for what is at name in the folder: the one that the
+// child returns the inode for what is at name in the directory: the one that the
 // kernel has, unless that is of another file by now.
 func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.EntryOut) *fusefs.Inode {
 	return d.childFilled(ctx, name, a, out, (*file).fill)
@@ -113,5 +113,5 @@ func (d *dir) childFilled(ctx context.Context, name string, a cache.Attr, out *f
 	return inode
 }
 
-// join is the path of a name in the node's folder.
+// join is the path of a name in the node's directory.
 func (n *node) join(name string) string { return path.Join(n.path(), name) }

@@ -19,7 +19,7 @@ type entry struct {
 	mode     uint32            // permission bits, if hasMode
 	hasMode  bool
 	explicit bool  // a program set the time or the mode
-	unsure   bool  // of a folder: S3 may have it without a confirmation
+	unsure   bool  // of a directory marker: S3 may have it without a confirmation
 	keptHere error // why S3 does not take its new time or mode
 
 	// obsolete are versions that are deleted once the item is delivered. Those of a private item

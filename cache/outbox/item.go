@@ -35,7 +35,7 @@ type Item struct {
 	o      *Outbox
 	folder bool
 	path   string        // of the staged file; the journal's has journal.Suffix in addition
-	stage  *stage.Stage  // nil for a folder
+	stage  *stage.Stage  // nil for a directory marker
 	edits  bool          // it has a base
 	gone   chan struct{} // closed when the item is delivered or dropped
 

@@ -18,7 +18,7 @@ import (
 type itemLog struct {
 	o     *Outbox
 	path  string       // of the staged file
-	stage *stage.Stage // nil for a folder
+	stage *stage.Stage // nil for a directory marker
 	begun time.Time
 
 	sealed atomic.Bool // the last record of the journal is a seal: the item is closed and complete
