@@ -41,8 +41,8 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		return nil, err
 	}
 	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{}}
-	r.slots()
-	r.files()
+	r.recoverSlots()
+	r.recoverFiles()
 	var moves []*recoveredRename
 	for _, name := range inv.moves {
 		rec, err := o.recoverMove(filepath.Join(o.cfg.Dir, name))
@@ -58,11 +58,12 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		o.unreadable(Status{Key: filepath.Base(kept),
 			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
 	}
-	r.cleanUp()
+	r.listUnreadable()
+	r.removeEnded()
 	if err := o.noteBoot(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
 	}
-	return o.inOrder(r.pendingItems(), moves), nil
+	return o.reconcilePending(r.dropDisplaced(), moves), nil
 }
 
 // recovery is one call of Recover.
@@ -81,8 +82,8 @@ type journaled struct {
 	recs []journal.Record // at least one
 }
 
-// files recovers the items that have files of their own.
-func (r *recovery) files() {
+// recoverFiles recovers the items that have files of their own.
+func (r *recovery) recoverFiles() {
 	for _, name := range r.inv.journals {
 		log, path := name+journal.Suffix, filepath.Join(r.o.cfg.Dir, name)
 		if _, ended := slices.BinarySearch(r.inv.done, name); ended {
@@ -109,7 +110,7 @@ func (r *recovery) files() {
 			continue
 		}
 		if err == nil {
-			err = r.item(journaled{path: path, recs: recs})
+			err = r.recoverItem(journaled{path: path, recs: recs})
 		}
 		r.quarantineOrKeep(log, path, err)
 	}
@@ -144,9 +145,8 @@ func (r *recovery) quarantineOrKeep(name, staged string, err error) {
 	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.o.quarantine(path, err)))
 }
 
-// cleanUp lists the journals in quarantine and the bytes without a journal. It removes only what is
-// certainly not pending.
-func (r *recovery) cleanUp() {
+// listUnreadable lists the journals in quarantine and the bytes without a journal.
+func (r *recovery) listUnreadable() {
 	dir := r.o.cfg.Dir
 	slices.Sort(r.inv.quarantined)
 	for _, name := range r.inv.quarantined {
@@ -157,10 +157,16 @@ func (r *recovery) cleanUp() {
 		}
 		r.o.unreadable(quarantinedStatus(log, staged), log)
 	}
-	strays, empty := r.inv.orphans(dir)
+	strays, _ := r.inv.orphans(dir)
 	for _, name := range strays {
 		r.o.unreadable(orphanStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
 	}
+}
+
+// removeEnded removes the files that are certainly not pending.
+func (r *recovery) removeEnded() {
+	dir := r.o.cfg.Dir
+	_, empty := r.inv.orphans(dir)
 	for _, name := range empty { // killed when its journal had not begun
 		os.Remove(filepath.Join(dir, name))
 	}
@@ -176,9 +182,9 @@ func (r *recovery) cleanUp() {
 	}
 }
 
-// pendingItems returns the recovered items, the oldest first, without those whose names others have
-// taken.
-func (r *recovery) pendingItems() []*Item {
+// dropDisplaced drops the items that another item's journal has replaced, and returns the others, the
+// oldest first.
+func (r *recovery) dropDisplaced() []*Item {
 	slices.SortFunc(r.items, func(a, b *Item) int { return strings.Compare(a.path, b.path) })
 	return slices.DeleteFunc(r.items, func(it *Item) bool {
 		gone := r.displaced[filepath.Base(it.path)]
@@ -189,10 +195,9 @@ func (r *recovery) pendingItems() []*Item {
 	})
 }
 
-// inOrder orders removals and renames with the items, and returns the items as they are then: what
-// is pending below a directory that was being renamed has its new name, and no removal is left of a
-// name that was taken again.
-func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
+// reconcilePending applies the renames and removals of the earlier process to the recovered items,
+// and returns the items that are left, and the directory markers that it made.
+func (o *Outbox) reconcilePending(items []*Item, moves []*recoveredRename) []*Item {
 	for _, it := range items {
 		for _, obj := range it.target().obsolete {
 			o.removals.addObsolete(it, obj)
@@ -215,8 +220,9 @@ func (o *Outbox) inOrder(items []*Item, moves []*recoveredRename) []*Item {
 	return items
 }
 
-// item makes an item from its journal, and records the staged files whose names it has taken.
-func (r *recovery) item(f journaled) error {
+// recoverItem makes an item from its journal, and records the staged files that it has replaced. A
+// private file that was never written to is deleted.
+func (r *recovery) recoverItem(f journaled) error {
 	o := r.o
 	was := replay(f.recs)
 	for _, staged := range was.displaced {
@@ -244,7 +250,7 @@ func (r *recovery) item(f journaled) error {
 		r.add(it)
 		return nil
 	}
-	if err := r.restore(it, was); err != nil {
+	if err := r.restoreStage(it, was); err != nil {
 		return err
 	}
 	o.quota.staged.Add(it.stage.Reserved())
@@ -266,10 +272,10 @@ func (r *recovery) item(f journaled) error {
 	return nil
 }
 
-// restore gives the item its stage, with the content that its journal describes. If the item was
+// restoreStage gives the item its stage, with the content that its journal describes. If the item was
 // open, or its bytes may not be on the disk, it is interrupted. It extends the staged file if the
 // process ended during a truncate.
-func (r *recovery) restore(it *Item, was *replayed) error {
+func (r *recovery) restoreStage(it *Item, was *replayed) error {
 	content := &was.content
 	file := stage.OpenFile(it.path, it.log.slot, min(content.Size, stage.SlotPayload), it.log.spill)
 	size, mtime, err := r.checkStaged(it, file, content.Size, was.sum)

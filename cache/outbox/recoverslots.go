@@ -12,8 +12,8 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// slots recovers the items that are in slots. They stay there.
-func (r *recovery) slots() {
+// recoverSlots recovers the items that are in slots. They stay there.
+func (r *recovery) recoverSlots() {
 	for n := range r.o.slots.Len() {
 		p, lines, err := stage.OpenSlot(r.o.slots, n)
 		switch {
@@ -24,13 +24,13 @@ func (r *recovery) slots() {
 		case len(lines) == 0:
 			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
 		default:
-			r.slot(p, lines)
+			r.recoverSlot(p, lines)
 		}
 	}
 }
 
-// slot recovers the item in a slot whose journal has these lines.
-func (r *recovery) slot(p *stage.Slot, lines []byte) {
+// recoverSlot recovers the item in a slot whose journal has these lines.
+func (r *recovery) recoverSlot(p *stage.Slot, lines []byte) {
 	recs, whole, err := journal.ScanLines(bytes.NewReader(lines),
 		fmt.Sprintf("slot %d of %s", p.N, r.o.slotFilePath()))
 	if err == journal.ErrCut {
@@ -44,7 +44,7 @@ func (r *recovery) slot(p *stage.Slot, lines []byte) {
 		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
 	}
 	if r.resolveSpill(p, path, lines) {
-		return // files has it
+		return // recoverFiles has it
 	}
 	if err == nil && (len(recs) == 0 || recs[0].Op != journal.OpCreate) {
 		err = errNoBegin
@@ -57,7 +57,7 @@ func (r *recovery) slot(p *stage.Slot, lines []byte) {
 		return
 	}
 	if err == nil {
-		err = r.item(journaled{path, p, recs})
+		err = r.recoverItem(journaled{path, p, recs})
 	}
 	if err != nil {
 		r.quarantineSlot(p, path, recs, lines, err)
