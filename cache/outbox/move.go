@@ -225,7 +225,8 @@ func (m *moveOperation) replacesNothing(ctx context.Context, i int, refused erro
 	return err == nil && there.ETag == ""
 }
 
-// finish ends the journal, and queues the removal of the originals that have moved.
+// finish queues the removal of the originals, ends displaced items, removes directory markers, and
+// then ends the journal.
 func (m *moveOperation) finish(refused *CopyRefusedError) {
 	var moved []string
 	for i, mv := range m.moves {
@@ -252,7 +253,7 @@ func (m *moveOperation) finish(refused *CopyRefusedError) {
 	}
 	failpoint("move done")
 	m.o.endMove(m.journalPath)
-	m.o.removals.notNeeded(m, moved)
+	m.o.removals.journalEnded(m, moved)
 }
 
 // takeBack removes the copies of a failed move. A copy that overwrote a visible version is kept:

@@ -80,7 +80,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 		if rec.dir == nil || !rec.failed {
 			o.endMove(log)
 		}
-		o.removals.notNeeded(rec, rec.originals())
+		o.removals.journalEnded(rec, rec.originals())
 		o.notifyChanged()
 	})
 	return rec, nil

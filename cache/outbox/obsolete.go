@@ -24,7 +24,7 @@ func (it *Item) noteObsolete() (remove func()) {
 	}
 	it.changeTarget(func(t *target) { t.obsolete, t.ambiguous = nil, nil }) // the journal has them
 	it.o.unregisterAmbiguous(it, left)
-	return func() { it.o.removals.notNeeded(it, keys) }
+	return func() { it.o.removals.journalEnded(it, keys) }
 }
 
 // owns reports whether this version is obsolete once the item is delivered, or may be of an

@@ -200,8 +200,8 @@ func (r *removals) queueLocked(t *removal) {
 	r.startBatchLocked()
 }
 
-// notNeeded queues those of the removals of these keys that have waited for the end of a journal.
-func (r *removals) notNeeded(by any, keys []string) {
+// journalEnded queues the removals of these keys that waited for the journal of by.
+func (r *removals) journalEnded(by any, keys []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, key := range keys {
