@@ -173,7 +173,7 @@ func (h *Handle) Flush(ctx context.Context, how Closing) error {
 		return nil
 	}
 	h.setClosed(true)
-	it := h.lastWriting()
+	it := h.itemIfLastWriter()
 	if it == nil {
 		return nil
 	}
@@ -223,9 +223,9 @@ func (h *Handle) setClosedLocked(closed bool) {
 	}
 }
 
-// lastWriting is the file's item, or nil where another program has the file open to
-// write, or it has no name to be delivered under.
-func (h *Handle) lastWriting() *outbox.Item {
+// itemIfLastWriter returns the file's item if no other handle can write to it and it has a name;
+// otherwise nil.
+func (h *Handle) itemIfLastWriter() *outbox.Item {
 	f := h.f
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
@@ -243,7 +243,7 @@ func (h *Handle) lastWriting() *outbox.Item {
 func (h *Handle) commit(ctx context.Context) error {
 	h.f.changing.Lock()
 	defer h.f.changing.Unlock()
-	it := h.lastWriting()
+	it := h.itemIfLastWriter()
 	if it == nil {
 		return nil
 	}

@@ -185,12 +185,12 @@ func (c *Cache) renamePending(ctx context.Context, f *File, to location, dst Att
 	c.files.move(f, to.key())
 	f.obj.Key = to.key()
 	c.mu.Unlock()
-	dest.committed()
+	dest.finish()
 	return true, nil
 }
 
 // destination is a name that something is about to take. Whoever makes it ends it: by
-// commitLocked and committed, or by abort.
+// commitLocked and finish, or by abort.
 type destination struct {
 	c    *Cache
 	over s3backend.Object // S3 holds it there, and what comes replaces it
@@ -204,80 +204,80 @@ func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (des
 	if dst.Key == "" {
 		return destination{c: c}, nil // the outbox knows of what is being removed there
 	}
-	r := destination{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
-	if r.f == nil {
-		return r, nil
+	d := destination{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
+	if d.f == nil {
+		return d, nil
 	}
-	r.f.changing.Lock()
+	d.f.changing.Lock()
 	c.mu.Lock()
-	r.it, r.over.ETag = r.f.item, r.f.obj.ETag
+	d.it, d.over.ETag = d.f.item, d.f.obj.ETag
 	c.mu.Unlock()
-	if r.it != nil {
-		switch err := r.it.Hold(ctx); {
+	if d.it != nil {
+		switch err := d.it.Hold(ctx); {
 		case errors.Is(err, outbox.ErrGone):
-			<-r.it.Gone()
+			<-d.it.Gone()
 			c.mu.Lock()
-			r.it, r.over = nil, r.f.obj
+			d.it, d.over = nil, d.f.obj
 			c.mu.Unlock()
 		case err != nil:
-			r.f.changing.Unlock()
+			d.f.changing.Unlock()
 			return destination{}, err
 		default:
-			r.over = r.it.Over()
+			d.over = d.it.Over()
 		}
 	}
-	r.over.Key = key
-	return r, nil
+	d.over.Key = key
+	return d, nil
 }
 
 // commitLocked takes the name from its old file, in the same critical section that gives it to the
-// new one. Handles of the old file go on without a name. The caller holds mu, and calls committed
+// new one. Handles of the old file go on without a name. The caller holds mu, and calls finish
 // afterwards.
-func (r destination) commitLocked() {
-	if r.f == nil {
+func (d destination) commitLocked() {
+	if d.f == nil {
 		return
 	}
-	r.c.files.drop(r.f)
+	d.c.files.drop(d.f)
 	switch {
-	case r.f.handles > 0:
-		r.f.unnamed = true
-		r.f.held = r.f.held || r.it != nil
-	case r.it != nil:
-		delete(r.c.pending, r.it)
-		r.f.endItemLocked(r.it)
+	case d.f.handles > 0:
+		d.f.unnamed = true
+		d.f.held = d.f.held || d.it != nil
+	case d.it != nil:
+		delete(d.c.pending, d.it)
+		d.f.endItemLocked(d.it)
 	}
 }
 
-// committed ends what was pending under the name that was given away.
-func (r destination) committed() {
-	if r.f == nil {
+// finish ends what was pending under the name that was given away.
+func (d destination) finish() {
+	if d.f == nil {
 		return
 	}
-	defer r.f.changing.Unlock()
-	r.c.mu.Lock()
-	unnamed := r.f.unnamed
-	r.c.mu.Unlock()
-	if r.it != nil {
-		r.it.NameTaken()
+	defer d.f.changing.Unlock()
+	d.c.mu.Lock()
+	unnamed := d.f.unnamed
+	d.c.mu.Unlock()
+	if d.it != nil {
+		d.it.NameTaken()
 	}
 	switch {
-	case r.it == nil:
+	case d.it == nil:
 	case unnamed:
-		r.it.Unname()
+		d.it.Unname()
 	default:
-		r.it.Drop()
+		d.it.Drop()
 	}
 }
 
 // abort releases the old file for delivery: its name was not taken. commitLocked was not called.
-func (r destination) abort() {
-	if r.f == nil {
+func (d destination) abort() {
+	if d.f == nil {
 		return
 	}
-	if r.it != nil {
-		r.it.Release()
+	if d.it != nil {
+		d.it.Release()
 	}
-	r.f.changing.Unlock()
+	d.f.changing.Unlock()
 }
 
 // renameObject moves what S3 holds: a copy, then a delete, each on the condition that S3 still holds
@@ -304,7 +304,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 		v.etag = copies[0].ETag
 	})
 	if err == nil {
-		dest.committed()
+		dest.finish()
 		return v, nil
 	}
 	dest.abort()
@@ -346,7 +346,7 @@ func (c *Cache) renameToConflict(ctx context.Context, from, to location, src Att
 // renamed notes that S3 has copied a version, before it removes the original. takeLocked is called
 // under mu, in the same critical section in which files with the old key get the new one.
 func (c *Cache) renamed(old, obj s3backend.Object, takeLocked func()) {
-	c.noteMoved(old, &obj)
+	obj = c.recordCopy(old, obj)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	takeLocked()
@@ -356,17 +356,19 @@ func (c *Cache) renamed(old, obj s3backend.Object, takeLocked func()) {
 // Moved implements outbox.Events.
 func (c *Cache) Moved(old, obj s3backend.Object) { c.renamed(old, obj, func() {}) }
 
-// noteMoved notes what is known of a version for its copy.
-func (c *Cache) noteMoved(old s3backend.Object, obj *s3backend.Object) {
+// recordCopy records for the copy obj what is known of the version old, and returns obj with the
+// header of old, if that is known.
+func (c *Cache) recordCopy(old, obj s3backend.Object) s3backend.Object {
 	if h := c.names.Header(old.Key, old.ETag); h != nil {
 		obj.Header = h
 	}
 	if err := c.sent.Moved(old.Key, old.ETag, obj.Key, obj.ETag); err != nil {
 		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", obj.Key, "err", err)
 	}
-	c.names.Put(*obj)
+	c.names.Put(obj)
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
-	c.noteDelivered(*obj, false)
+	c.noteDelivered(obj, false)
+	return obj
 }
 
 // movedLocked makes the open file of old, and its readers, continue with the copy obj. The caller

@@ -211,7 +211,7 @@ func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 			all = false
 			continue
 		}
-		c.noteMoved(m.From, &made[i])
+		made[i] = c.recordCopy(m.From, made[i])
 		held = true
 	}
 	if held { // else S3 has nothing of it yet

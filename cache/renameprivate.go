@@ -50,7 +50,7 @@ func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst
 		defer it.Close()
 	}
 	c.mu.Unlock()
-	dest.committed()
+	dest.finish()
 	if release {
 		it.Release()
 	}
