@@ -133,7 +133,7 @@ func (s *inspection) files() {
 	}
 	for _, name := range s.inv.quarantined {
 		staged := ""
-		if of := strings.TrimSuffix(name, journal.Suffix+quarantineSuffix); stagedName.MatchString(of) {
+		if of := quarantinedName(name); stagedName.MatchString(of) {
 			staged = filepath.Join(dir, of)
 		}
 		s.add(quarantinedStatus(filepath.Join(dir, name), staged))

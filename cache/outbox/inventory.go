@@ -83,7 +83,7 @@ func (inv *inventory) orphans(dir string) (strays, empty []string) {
 		known[name] = true
 	}
 	for _, name := range inv.quarantined {
-		known[strings.TrimSuffix(name, journal.Suffix+quarantineSuffix)] = true
+		known[quarantinedName(name)] = true
 	}
 	for _, name := range inv.staged {
 		switch {

@@ -18,6 +18,12 @@ import (
 // quarantineSuffix ends the name of a journal in quarantine: it cannot be read, and is kept.
 const quarantineSuffix = ".damaged"
 
+// quarantinedName returns the name of a journal in quarantine without its suffixes: that of the staged
+// file, if it has one.
+func quarantinedName(name string) string {
+	return strings.TrimSuffix(name, journal.Suffix+quarantineSuffix)
+}
+
 // unreadable is something that Recover found and could not use. Status lists it for as long as its
 // files exist: only a person removes them.
 type unreadable struct {

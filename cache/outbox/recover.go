@@ -95,18 +95,15 @@ func (r *recovery) recoverFiles() {
 			if !r.rebooted && !hasData(path) {
 				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it",
 					"journal", path+journal.Suffix)
-				journal.Remove(path + journal.Suffix)
-				os.Remove(path)
+				removeStaged(path)
 				continue
 			}
-			err = errNoBegin
 		}
-		if err == nil && recs[0].Op != journal.OpCreate {
-			err = errNoBegin
+		if err == nil {
+			err = checkBegin(recs)
 		}
 		if err == nil && !r.rebooted && onlyOpened(recs, path) {
-			journal.Remove(path + journal.Suffix)
-			os.Remove(path)
+			removeStaged(path)
 			continue
 		}
 		if err == nil {
@@ -114,6 +111,21 @@ func (r *recovery) recoverFiles() {
 		}
 		r.quarantineOrKeep(log, path, err)
 	}
+}
+
+// removeStaged removes a staged file and its journal. The journal goes first: without it, the next
+// process takes an empty staged file for one that was never written to.
+func removeStaged(path string) {
+	journal.Remove(path + journal.Suffix)
+	os.Remove(path)
+}
+
+// checkBegin returns errNoBegin if a journal does not begin as an item's does.
+func checkBegin(recs []journal.Record) error {
+	if len(recs) == 0 || recs[0].Op != journal.OpCreate {
+		return errNoBegin
+	}
+	return nil
 }
 
 // onlyOpened reports whether a program had the file with this journal open for writing, and had
@@ -151,7 +163,7 @@ func (r *recovery) listUnreadable() {
 	slices.Sort(r.inv.quarantined)
 	for _, name := range r.inv.quarantined {
 		log, staged := filepath.Join(dir, name), ""
-		name = strings.TrimSuffix(name, journal.Suffix+quarantineSuffix)
+		name = quarantinedName(name)
 		if stagedName.MatchString(name) {
 			staged = filepath.Join(dir, name)
 		}
@@ -229,8 +241,7 @@ func (r *recovery) recoverItem(f journaled) error {
 		r.displaced[staged] = true
 	}
 	if onlyBegunPrivate(f.recs) {
-		os.Remove(f.path)
-		journal.Remove(f.path + journal.Suffix)
+		removeStaged(f.path)
 		return nil
 	}
 	it := o.itemAt(f.path, was.target)
@@ -238,11 +249,13 @@ func (r *recovery) recoverItem(f journaled) error {
 	it.restoreInterruption(was.interrupted)
 	it.log.key, it.log.keys = was.key, was.keys
 	it.log.sealed.Store(was.sealed)
-	it.log.slot, it.since = f.slot, lastWrite(f.path+journal.Suffix)
+	it.log.slot = f.slot
 	it.log.lasting.Store(true)
 	it.log.lines = len(f.recs) // treat none of these lines as synced
 	if f.slot != nil {
 		it.since = lastWrite(o.slotFilePath())
+	} else {
+		it.since = lastWrite(f.path + journal.Suffix)
 	}
 	if it.folder {
 		it.changeTarget(func(t *target) { t.unsure = true }) // its creation may have been in flight

@@ -46,8 +46,8 @@ func (r *recovery) recoverSlot(p *stage.Slot, lines []byte) {
 	if r.resolveSpill(p, path, lines) {
 		return // recoverFiles has it
 	}
-	if err == nil && (len(recs) == 0 || recs[0].Op != journal.OpCreate) {
-		err = errNoBegin
+	if err == nil {
+		err = checkBegin(recs)
 	}
 	if errors.Is(err, journal.ErrNewer) {
 		r.o.log.Error("a journal cannot be read", "err", err)
