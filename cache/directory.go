@@ -256,11 +256,12 @@ func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err
 	if it == nil {
 		return false, nil
 	}
-	if err := it.Hold(ctx); errors.Is(err, outbox.ErrGone) {
-		<-it.Gone()
-		return true, c.grants.CanDelete(ctx, prefix)
-	} else if err != nil {
+	held, err := holdOrGone(ctx, it)
+	if err != nil {
 		return false, err
+	}
+	if !held {
+		return true, c.grants.CanDelete(ctx, prefix)
 	}
 	if made = it.MayBeThere(); made {
 		if err := c.grants.CanDelete(ctx, prefix); err != nil {

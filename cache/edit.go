@@ -41,18 +41,28 @@ func (f *File) hold(ctx context.Context) (*outbox.Item, error) {
 		if held || it == nil {
 			return it, nil
 		}
-		err := it.Hold(context.WithoutCancel(ctx)) // see outbox.Item.MaterializeBase
-		if err == nil {
+		held, err := holdOrGone(context.WithoutCancel(ctx), it) // see outbox.Item.MaterializeBase
+		if err != nil {
+			return nil, err
+		}
+		if held {
 			f.c.mu.Lock()
 			f.held = true
 			f.c.mu.Unlock()
 			return it, nil
 		}
-		if !errors.Is(err, outbox.ErrGone) {
-			return nil, err
-		}
-		<-it.Gone() // delivered meanwhile: deliveredLocked has run before
 	}
+}
+
+// holdOrGone holds an item, so that it is not delivered. If it was delivered or dropped meanwhile, held
+// is false, and the cache knows of that.
+func holdOrGone(ctx context.Context, it *outbox.Item) (held bool, err error) {
+	err = it.Hold(ctx)
+	if errors.Is(err, outbox.ErrGone) {
+		<-it.Gone()
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // refuse notes that a writer was refused a change, for the item that its next one begins.

@@ -189,9 +189,7 @@ func (h *Handle) Flush(ctx context.Context, how Closing) error {
 // Fsync returns when what was written is on the local disk, or in S3 where the
 // exchange is mounted so.
 func (h *Handle) Fsync(ctx context.Context) error {
-	h.f.c.mu.Lock()
-	it := h.f.item
-	h.f.c.mu.Unlock()
+	it := h.f.pending()
 	if it == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
@@ -48,16 +47,16 @@ func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 		it, at = f.item, f.obj
 		c.mu.Unlock()
 		if it != nil {
-			switch err := it.Hold(ctx); {
-			case errors.Is(err, outbox.ErrGone):
-				<-it.Gone()
+			held, err := holdOrGone(ctx, it)
+			switch {
+			case err != nil:
+				return err
+			case held:
+				at = it.Over()
+			default:
 				c.mu.Lock()
 				it, at = nil, f.obj
 				c.mu.Unlock()
-			case err != nil:
-				return err
-			default:
-				at = it.Over()
 			}
 		} else if a.ETag != "" && at.ETag != a.ETag {
 			// The open file is an older version.

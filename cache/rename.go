@@ -75,10 +75,12 @@ func (c *Cache) rename(ctx context.Context, from, to location, how renaming, max
 		}
 	}
 	dst, err := c.stat(ctx, to, maxAge)
-	if how.noReplace && src.File != nil && errors.Is(err, s3backend.NotExist) {
+	if errors.Is(err, s3backend.NotExist) {
 		if err := to.checkNew(); err != nil {
 			return ShownVersion{}, err
 		}
+	}
+	if how.noReplace && src.File != nil && errors.Is(err, s3backend.NotExist) {
 		// Renaming a pending file makes no request, so ask S3 here whether the name is taken.
 		switch taken, err := c.takenByOther(ctx, to); {
 		case err != nil:
@@ -89,9 +91,6 @@ func (c *Cache) rename(ctx context.Context, from, to location, how renaming, max
 	}
 	switch {
 	case errors.Is(err, s3backend.NotExist):
-		if err := to.checkNew(); err != nil {
-			return ShownVersion{}, err
-		}
 		dst = Attr{}
 	case err != nil:
 		return ShownVersion{}, err
@@ -159,10 +158,7 @@ func (c *Cache) renamePending(ctx context.Context, f *File, to location, dst Att
 	if it == nil {
 		return false, nil
 	}
-	if err := it.Hold(ctx); errors.Is(err, outbox.ErrGone) {
-		<-it.Gone()
-		return false, nil
-	} else if err != nil {
+	if held, err := holdOrGone(ctx, it); !held {
 		return false, err
 	}
 	defer it.Release()
@@ -213,17 +209,17 @@ func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (des
 	d.it, d.over.ETag = d.f.item, d.f.obj.ETag
 	c.mu.Unlock()
 	if d.it != nil {
-		switch err := d.it.Hold(ctx); {
-		case errors.Is(err, outbox.ErrGone):
-			<-d.it.Gone()
-			c.mu.Lock()
-			d.it, d.over = nil, d.f.obj
-			c.mu.Unlock()
+		held, err := holdOrGone(ctx, d.it)
+		switch {
 		case err != nil:
 			d.f.changing.Unlock()
 			return destination{}, err
-		default:
+		case held:
 			d.over = d.it.Over()
+		default:
+			c.mu.Lock()
+			d.it, d.over = nil, d.f.obj
+			c.mu.Unlock()
 		}
 	}
 	d.over.Key = key
@@ -298,7 +294,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 		}
 	}
 	var v ShownVersion
-	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
+	old := src.object(from.key())
 	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Displaced: dest.it}}, func(copies []s3backend.Object) {
 		c.renamed(old, copies[0], dest.commitLocked)
 		v.etag = copies[0].ETag
@@ -322,7 +318,7 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 // copy.
 func (c *Cache) renameToConflict(ctx context.Context, from, to location, src Attr) error {
 	for {
-		old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
+		old := src.object(from.key())
 		err := c.out.MoveToConflict(ctx, old, to.key(), func(copies []s3backend.Object) {
 			c.names.Drop(to.prefix)
 			c.renamed(old, copies[0], func() {})

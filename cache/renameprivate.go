@@ -20,7 +20,7 @@ func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	old := s3backend.Object{Key: from.key(), Size: src.Size, ETag: src.ETag, Class: src.Class}
+	old := src.object(from.key())
 	it, err := f.newPrivateItem(to.key(), old)
 	if err == nil {
 		if err = it.KeepPrivate(ctx, old); err == nil {

@@ -32,6 +32,11 @@ type Attr struct {
 	Unnamed bool
 }
 
+// object returns the version of the file, at this key.
+func (a Attr) object(key string) s3backend.Object {
+	return s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag, Class: a.Class}
+}
+
 // location is where a path leads: an element of the directory with this prefix.
 type location struct {
 	prefix, elem string
