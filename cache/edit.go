@@ -54,8 +54,8 @@ func (f *File) hold(ctx context.Context) (*outbox.Item, error) {
 	}
 }
 
-// holdOrGone holds an item, so that it is not delivered. If it was delivered or dropped meanwhile, held
-// is false, and the cache knows of that.
+// holdOrGone holds an item, so that it is not delivered. If it was delivered or dropped meanwhile,
+// held is false, and the cache knows of that.
 func holdOrGone(ctx context.Context, it *outbox.Item) (held bool, err error) {
 	err = it.Hold(ctx)
 	if errors.Is(err, outbox.ErrGone) {

@@ -132,8 +132,8 @@ func (h *Handle) Punch(ctx context.Context, off, n int64) error {
 	})
 }
 
-// Lseek finds the next hole, or the next data, from off on. The error is errBehindEnd if off is at or
-// after the end of the file.
+// Lseek finds the next hole, or the next data, from off on. The error is errBehindEnd if off is at
+// or after the end of the file.
 func (h *Handle) Lseek(off int64, hole bool) (int64, error) {
 	h.f.c.mu.Lock()
 	it, size := h.f.item, h.f.attrLocked().Size
@@ -160,8 +160,8 @@ type Closing struct {
 
 // Flush is called at each close(2) of a descriptor of this handle. Flush seals the file when the
 // opener closes its last descriptor; from then on it survives the end of the daemon. With --sync,
-// that close also waits for S3. If Unsure, Flush seals but does not wait. A close by another process
-// that inherited the descriptor does neither.
+// that close also waits for S3. If Unsure, Flush seals but does not wait. A close by another
+// process that inherited the descriptor does neither.
 func (h *Handle) Flush(ctx context.Context, how Closing) error {
 	if !h.write {
 		return nil

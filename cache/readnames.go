@@ -65,8 +65,8 @@ func (c *Cache) DeliveredHere(key, etag string) bool {
 	return c.sent.IsOurs(key, etag)
 }
 
-// DirAttr returns what is shown of a directory at path. It makes no request, and does not check that
-// the directory exists.
+// DirAttr returns what is shown of a directory at path. It makes no request, and does not check
+// that the directory exists.
 func (c *Cache) DirAttr(path string) (Attr, error) {
 	if path == "" {
 		return Attr{Dir: true, Mtime: c.begun}, nil

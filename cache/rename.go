@@ -276,9 +276,9 @@ func (d destination) abort() {
 	d.f.changing.Unlock()
 }
 
-// renameObject moves what S3 holds: a copy, then a delete, each on the condition that S3 still holds
-// the version that was looked at. If the other party has put another version under the new name
-// since, that one stays, and ours becomes a conflict copy.
+// renameObject moves what S3 holds: a copy, then a delete, each on the condition that S3 still
+// holds the version that was looked at. If the other party has put another version under the new
+// name since, that one stays, and ours becomes a conflict copy.
 func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst Attr, noReplace bool) (ShownVersion, error) {
 	if err := c.grants.CanDelete(ctx, from.key()); err != nil {
 		return ShownVersion{}, err

@@ -325,8 +325,8 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 }
 
 // findCopy looks for a copy of from at the key to after a failed request. The same ETag counts only
-// if the outcome is ambiguous, since the reply was lost. The same commit ID, which a copy has of its
-// original, counts always, since a proxy may have sent the request twice. Size and time are no
+// if the outcome is ambiguous, since the reply was lost. The same commit ID, which a copy has of
+// its original, counts always, since a proxy may have sent the request twice. Size and time are no
 // proof: two parties may have unpacked the same archive. If in doubt it reports false, and the
 // original stays.
 func (o *Outbox) findCopy(ctx context.Context, from s3backend.Object, to string,

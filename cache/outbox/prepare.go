@@ -35,8 +35,8 @@ func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
 	return it.schedule.begin(it.o.ctx, true)
 }
 
-// finishPreparing ends the run: it lets the upload take more parts, and queues the item if it was to
-// be delivered meanwhile.
+// finishPreparing ends the run: it lets the upload take more parts, and queues the item if it was
+// to be delivered meanwhile.
 func (it *Item) finishPreparing(a *delivery) {
 	it.mu.Lock()
 	it.delivery = nil

@@ -18,8 +18,8 @@ import (
 // quarantineSuffix ends the name of a journal in quarantine: it cannot be read, and is kept.
 const quarantineSuffix = ".damaged"
 
-// quarantinedName returns the name of a journal in quarantine without its suffixes: that of the staged
-// file, if it has one.
+// quarantinedName returns the name of a journal in quarantine without its suffixes: that of the
+// staged file, if it has one.
 func quarantinedName(name string) string {
 	return strings.TrimSuffix(name, journal.Suffix+quarantineSuffix)
 }

@@ -194,8 +194,8 @@ func (r *recovery) removeEnded() {
 	}
 }
 
-// dropDisplaced drops the items that another item's journal has replaced, and returns the others, the
-// oldest first.
+// dropDisplaced drops the items that another item's journal has replaced, and returns the others,
+// the oldest first.
 func (r *recovery) dropDisplaced() []*Item {
 	slices.SortFunc(r.items, func(a, b *Item) int { return strings.Compare(a.path, b.path) })
 	return slices.DeleteFunc(r.items, func(it *Item) bool {
@@ -285,9 +285,9 @@ func (r *recovery) recoverItem(f journaled) error {
 	return nil
 }
 
-// restoreStage gives the item its stage, with the content that its journal describes. If the item was
-// open, or its bytes may not be on the disk, it is interrupted. It extends the staged file if the
-// process ended during a truncate.
+// restoreStage gives the item its stage, with the content that its journal describes. If the item
+// was open, or its bytes may not be on the disk, it is interrupted. It extends the staged file if
+// the process ended during a truncate.
 func (r *recovery) restoreStage(it *Item, was *replayed) error {
 	content := &was.content
 	file := stage.OpenFile(it.path, it.log.slot, min(content.Size, stage.SlotPayload), it.log.spill)

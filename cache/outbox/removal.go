@@ -300,8 +300,8 @@ func (t *removal) findVersion(ctx context.Context, o *Outbox) (s3backend.Object,
 	return cur, err
 }
 
-// replacedBy returns the version that a new owner of the key replaces: over, or if that is none, t's
-// version; and t's ambiguous commits, which the new owner inherits. t may be nil.
+// replacedBy returns the version that a new owner of the key replaces: over, or if that is none,
+// t's version; and t's ambiguous commits, which the new owner inherits. t may be nil.
 func (t *removal) replacedBy(over s3backend.Object) (s3backend.Object, ambiguousCommits) {
 	if t == nil {
 		return over, nil
