@@ -24,7 +24,7 @@ type announcement struct {
 
 	// The helper makes one request at a time, each answered by another goroutine.
 
-	made     atomic.Bool         // the call has created the name, as far as the helper can see
+	begun    atomic.Bool         // the call's CREATE, MKNOD, MKDIR or SETATTR has arrived
 	askedDir atomic.Pointer[dir] // the directory of the last GETATTR
 	standIn  atomic.Bool         // the lookup is to be answered with standInNode
 }
@@ -92,7 +92,7 @@ func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, 
 
 // do has the helper make the call of an announcement.
 func (a *announcer) do(h *arrival.Helper, an *announcement) (syscall.Errno, error) {
-	an.made.Store(false)
+	an.begun.Store(false)
 	a.current.Store(an)
 	defer a.current.Store(nil)
 	return h.Do(arrival.Call{Op: an.op, Dir: an.dir.path(), Name: an.change.Name, Mode: an.dir.s.modeOf(an.attr), Size: an.attr.Size})
@@ -136,7 +136,7 @@ func (an *announcement) lookup(ctx context.Context, d *dir, name string, out *fu
 	f := d.file(name)
 	switch an.op {
 	case arrival.Create, arrival.Mknod, arrival.Mkdir:
-		if !an.made.Load() {
+		if !an.begun.Load() {
 			return nil, syscall.ENOENT
 		}
 	case arrival.Remove:
@@ -212,7 +212,7 @@ func (an *announcement) fileAttr(f *file, out *fuse.AttrOut) syscall.Errno {
 		return syscall.EACCES
 	}
 	an.fillFile(f, &out.Attr)
-	if an.op == arrival.Change && !an.made.Load() {
+	if an.op == arrival.Change && !an.begun.Load() {
 		out.Mode |= 0o222
 	}
 	return 0

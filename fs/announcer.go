@@ -62,12 +62,13 @@ const (
 type ArrivalState struct {
 	Watched   int   // directories
 	Announced int64 // changes, since the mount began
-	Failed    int64 // changes that were not announced: the helper, or a call of it, has failed
+	Failed    int64 // changes that were not announced: the helper or a call of it failed, or the mount was being unmounted
 	Skipped   int64 // changes that were not announced, since there were too many
 }
 
 // announcer has the kernel make events of what the other party does in directories of the mount
-// that programs watch. One goroutine does all of it. A nil announcer does nothing.
+// that programs watch. One goroutine does all of it. start, close, pause, opened and asks accept a nil
+// announcer, and do nothing then.
 type announcer struct {
 	s          *Server
 	mountpoint string
@@ -76,7 +77,7 @@ type announcer struct {
 	done       chan struct{}
 
 	requests atomic.Uint64 // counts those of programs that may lead to a watch
-	waiting  atomic.Bool   // the goroutine waits for the next of them
+	waiting  atomic.Bool   // the goroutine sleeps until the next request
 	wake     chan struct{}
 
 	helper  atomic.Pointer[arrival.Helper] // nil for none
@@ -95,7 +96,7 @@ type announcer struct {
 	movesNow  atomic.Int64 // and those in progress
 
 	// uncached has the inode numbers of directories whose attributes the kernel must not cache: the
-	// helper gets others than programs.
+	// helper is shown other attributes than programs are.
 	uncached sync.Map
 
 	// mu guards the field below.
@@ -240,7 +241,7 @@ func (d *dir) moving(name string, to *dir, newName string) (ended func(*syscall.
 	}
 }
 
-// announce has the helper make the call of each change.
+// announce has the helper make the call of each change. It blocks while the helper is paused.
 func (a *announcer) announce(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
 	defer a.uncacheAttrs(w.d)()
 	for len(changes) > 0 && a.ctx.Err() == nil {

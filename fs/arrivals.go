@@ -108,7 +108,7 @@ func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name stri
 	if an == nil {
 		return fuse.EACCES
 	}
-	an.made.Store(true)
+	an.begun.Store(true)
 	st := r.lookup(cancel, header, name, out)
 	if st.Ok() && out.NodeId == 0 {
 		return fuse.EACCES
@@ -197,7 +197,7 @@ func (r *arrivals) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse
 		return r.RawFileSystem.SetAttr(cancel, in, out)
 	}
 	if an := r.a.current.Load(); an != nil {
-		an.made.Store(true)
+		an.begun.Store(true)
 	}
 	return r.attr(cancel, &in.InHeader, out, arrival.Change, arrival.Touch)
 }
