@@ -14,21 +14,20 @@ import (
 	"github.com/s3share/s3share/fs/arrival"
 )
 
-// A watched directory is listed every shortestPause while programs open it or something changes
-// there. The longer it is quiet, the longer the pause, up to longestPause. docs/arrivals.md has the
-// cost of these requests.
+// A watched directory is listed every minListInterval while programs open it or something changes
+// there. The longer it is quiet, the longer the pause, up to maxListInterval. docs/arrivals.md has
+// the cost of these requests.
 const (
-	shortestPause = time.Second
-	longestPause  = 5 * time.Second
-	// quietShare: the pause between two listings is the time in which nothing happened, divided by
-	// quietShare.
-	quietShare = 100
-	// fewWatched is how many directories longestPause is for. With n times as many, it is n times
-	// as long.
-	fewWatched = 4
-	// maxListings is how many requests a second all listings make at most; firstListings is the
+	minListInterval = time.Second
+	maxListInterval = 5 * time.Second
+	// quietDivisor: a directory quiet for t is listed every t/quietDivisor.
+	quietDivisor = 100
+	// watchedPerInterval is how many directories maxListInterval is for. With n times as many, it
+	// is n times as long.
+	watchedPerInterval = 4
+	// listingsPerSecond is how many requests a second all listings make at most; listingBurst is the
 	// burst.
-	maxListings, firstListings = 2, 10
+	listingsPerSecond, listingBurst = 2, 10
 	// seedAge is the maximum age of the listing with which the first look at a directory begins:
 	// programs have seen no later one.
 	seedAge = time.Minute
@@ -39,8 +38,8 @@ const (
 	// is announced after one listing.
 	maxNames   = 200_000
 	maxChanges = 20_000
-	// changesASecond and firstChanges bound the announcements: some 200 µs of processor time each.
-	changesASecond, firstChanges = 2000, 2000
+	// changesPerSecond and changeBurst bound the announcements: some 200 µs of processor time each.
+	changesPerSecond, changeBurst = 2000, 2000
 	// callsInARow is how many calls the helper makes before it closes the directory, so that the
 	// mount can be undone.
 	callsInARow = 64
@@ -48,27 +47,29 @@ const (
 	helperIdle = 30 * time.Second
 
 	// scanDelay is the time from a request of a program, which may be about to watch a directory,
-	// to the scan for watches. Two scans are at least scanPause apart, and at least scanShare times
-	// as long as one takes.
-	scanDelay = 50 * time.Millisecond
-	scanPause = time.Second
-	scanShare = 100
-	// idleScanPause is the time between two scans if no program makes requests: a watch may have
+	// to the scan for watches. Two scans are at least minScanInterval apart, and at least
+	// scanCostFactor times as long as one takes.
+	scanDelay       = 50 * time.Millisecond
+	minScanInterval = time.Second
+	scanCostFactor  = 100
+	// idleScanInterval is the time between two scans if no program makes requests: a watch may have
 	// ended.
-	idleScanPause = 30 * time.Second
+	idleScanInterval = 30 * time.Second
 )
 
 // ArrivalState has the counts of announcements.
 type ArrivalState struct {
 	Watched   int   // directories
 	Announced int64 // changes, since the mount began
-	Failed    int64 // changes that were not announced: the helper or a call of it failed, or the mount was being unmounted
-	Skipped   int64 // changes that were not announced, since there were too many
+	// Failed counts changes that were not announced, since the helper or a call of it failed, or
+	// the mount was being unmounted.
+	Failed  int64
+	Skipped int64 // changes that were not announced, since there were too many
 }
 
 // announcer has the kernel make events of what the other party does in directories of the mount
-// that programs watch. One goroutine does all of it. start, close, pause, opened and asks accept a nil
-// announcer, and do nothing then.
+// that programs watch. One goroutine does all of it. start, close, pause, opened and asks accept a
+// nil announcer, and do nothing then.
 type announcer struct {
 	s          *Server
 	mountpoint string
@@ -90,10 +91,10 @@ type announcer struct {
 	calls   sync.Mutex
 	pausing atomic.Int32
 
-	listLimit *rate.Limiter
-	callLimit *rate.Limiter
-	moves     atomic.Int64 // renames of directories that have begun or ended
-	movesNow  atomic.Int64 // and those in progress
+	listLimit            *rate.Limiter
+	callLimit            *rate.Limiter
+	dirRenameEvents      atomic.Int64 // renames of directories that have begun or ended
+	dirRenamesInProgress atomic.Int64 // and those in progress
 
 	// uncached has the inode numbers of directories whose attributes the kernel must not cache: the
 	// helper is shown other attributes than programs are.
@@ -122,7 +123,7 @@ type watch struct {
 func newAnnouncer(s *Server, mountpoint string) *announcer {
 	a := &announcer{
 		s: s, mountpoint: mountpoint, done: make(chan struct{}), wake: make(chan struct{}, 1), watched: map[*dir]*watch{},
-		listLimit: rate.NewLimiter(maxListings, firstListings), callLimit: rate.NewLimiter(changesASecond, firstChanges),
+		listLimit: rate.NewLimiter(listingsPerSecond, listingBurst), callLimit: rate.NewLimiter(changesPerSecond, changeBurst),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
@@ -227,14 +228,14 @@ func (d *dir) moving(name string, to *dir, newName string) (ended func(*syscall.
 	dir := ch != nil && ch.IsDir()
 	if dir {
 		then = arrival.Directory
-		a.moves.Add(1)
-		a.movesNow.Add(1)
+		a.dirRenameEvents.Add(1)
+		a.dirRenamesInProgress.Add(1)
 	}
 	old, dest := d.changing(name, arrival.Absent), to.changing(newName, then)
 	return func(n *syscall.Errno) {
 		if dir {
-			a.moves.Add(1)
-			a.movesNow.Add(-1)
+			a.dirRenameEvents.Add(1)
+			a.dirRenamesInProgress.Add(-1)
 		}
 		old(n)
 		dest(n)

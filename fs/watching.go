@@ -24,9 +24,9 @@ func (a *announcer) run() {
 			if noticed.IsZero() {
 				noticed = now
 			}
-			scan = later(noticed.Add(scanDelay), scanned.Add(max(scanPause, scanShare*took)))
+			scan = later(noticed.Add(scanDelay), scanned.Add(max(minScanInterval, scanCostFactor*took)))
 		} else if len(a.watched) > 0 {
-			scan = scanned.Add(idleScanPause)
+			scan = scanned.Add(idleScanInterval)
 		}
 		if !a.wait(a.nextDue(scan), noticed.IsZero(), seen) {
 			return
@@ -144,25 +144,25 @@ func (a *announcer) due(now time.Time) (all []*watch) {
 	return all
 }
 
-// pauseOf returns how long to wait before a directory is listed again.
-func (a *announcer) pauseOf(w *watch) time.Duration {
-	longest := longestPause * time.Duration(max(1, len(a.watched)/fewWatched))
+// listInterval returns how long to wait before a directory is listed again.
+func (a *announcer) listInterval(w *watch) time.Duration {
+	longest := maxListInterval * time.Duration(max(1, len(a.watched)/watchedPerInterval))
 	quiet := time.Since(time.Unix(0, w.active.Load()))
-	pause := min(max(quiet/quietShare, shortestPause), longest)
+	pause := min(max(quiet/quietDivisor, minListInterval), longest)
 	return pause * time.Duration(1+w.d.names.Len()/4000) // a page of a listing has 1,000
 }
 
 // look lists a directory, and announces what has changed.
 func (a *announcer) look(w *watch) {
-	defer func() { w.next = time.Now().Add(a.pauseOf(w)) }()
+	defer func() { w.next = time.Now().Add(a.listInterval(w)) }()
 	path := w.d.path()
-	if !a.s.cache.ListedSince(path, shortestPause/2) {
-		pages := min(1+w.d.names.Len()/1000, firstListings)
+	if !a.s.cache.ListedSince(path, minListInterval/2) {
+		pages := min(1+w.d.names.Len()/1000, listingBurst)
 		if !a.listLimit.AllowN(time.Now(), pages) {
 			return
 		}
 	}
-	changes, attrs := a.read(w, shortestPause/2)
+	changes, attrs := a.read(w, minListInterval/2)
 	if len(changes) == 0 {
 		return
 	}
@@ -179,7 +179,7 @@ func (a *announcer) look(w *watch) {
 func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map[string]cache.Attr) {
 	ctx, cancel := context.WithTimeout(a.ctx, listDeadline)
 	defer cancel()
-	moves, moving := a.moves.Load(), a.movesNow.Load() > 0
+	moves, moving := a.dirRenameEvents.Load(), a.dirRenamesInProgress.Load() > 0
 	attrs := map[string]cache.Attr{}
 	look := w.d.names.Look()
 	total := 0
@@ -194,7 +194,7 @@ func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map
 		}
 	})
 	// During the rename of a directory, a listing may have some of the names only.
-	if err != nil || moving || a.moves.Load() != moves {
+	if err != nil || moving || a.dirRenameEvents.Load() != moves {
 		look.Abandon()
 		if err != nil && !errors.Is(err, context.Canceled) {
 			a.s.log.Debug("a watched directory could not be listed", "dir", w.d.path(), "err", err)
