@@ -271,6 +271,12 @@ func (a *announcer) uncacheAttrs(d *dir) (ended func()) {
 	return func() { a.uncached.Delete(ino) }
 }
 
+// isUncached reports whether the kernel must not cache the attributes of this inode.
+func (a *announcer) isUncached(ino uint64) bool {
+	_, ok := a.uncached.Load(ino)
+	return ok
+}
+
 func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
 	a.calls.Lock()
 	defer a.calls.Unlock()

@@ -50,7 +50,7 @@ func (r *arrivals) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name st
 	if !r.helper(header) {
 		r.a.asked()
 		st := r.RawFileSystem.Lookup(cancel, header, name, out)
-		if _, uncached := r.a.uncached.Load(out.Ino); uncached && st.Ok() {
+		if r.a.isUncached(out.Ino) && st.Ok() {
 			out.AttrValid, out.AttrValidNsec = 0, 0
 		}
 		return st
@@ -96,7 +96,7 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 		return st
 	}
 	r.a.asked()
-	if _, uncached := r.a.uncached.Load(out.Ino); uncached {
+	if r.a.isUncached(out.Ino) {
 		expireAttr(out)
 	}
 	return st
