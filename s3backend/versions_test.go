@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,9 +149,12 @@ func TestWhatIsNoListOfVersions(t *testing.T) {
 // TestRequestsByVersion: what is asked of a version names it, and what is asked of a key does not.
 func TestRequestsByVersion(t *testing.T) {
 	for _, byVersion := range []bool{false, true} {
+		var mu sync.Mutex // guards asked: parts are copied side by side
 		var asked []string
 		c := against(t, func(w http.ResponseWriter, r *http.Request) {
 			source := r.Header.Get("X-Amz-Copy-Source")
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case source != "":
 				asked = append(asked, "copy "+strconv.FormatBool(strings.HasSuffix(source, "/k?versionId=a%2Bb")))
