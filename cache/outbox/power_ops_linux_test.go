@@ -209,11 +209,16 @@ func (p *powered) renames(f *poweredFile) {
 		err = f.it.Rename(to, s3backend.Object{}, nil)
 	} else {
 		either = append(either, other.content)
-		// From now on it may have the one or the other, and at no time neither.
-		if f.synced && other.synced {
-			p.claim("renamed over", claim{keys: []string{to}, contents: either})
+		// It has the one or the other from now on, if the other's name is on the disk, or else
+		// once the rename is.
+		promise := func(now bool) {
+			if now && f.synced && other.synced {
+				p.claim("renamed over", claim{keys: []string{to}, contents: either})
+			}
 		}
+		promise(len(other.were) == 0)
 		if err = f.it.Rename(to, other.it.Over(), other.it); err == nil {
+			promise(len(other.were) > 0)
 			other.it.Close()
 			other.it.Drop()
 			p.files = slices.DeleteFunc(p.files, func(g *poweredFile) bool { return g == other })
