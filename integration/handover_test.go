@@ -52,6 +52,12 @@ func (x *exchange) holdsExactly(m *mount, want map[string][]byte) {
 	if out, err := m.run("wait", m.dir); err != nil {
 		x.t.Errorf("wait: %v\n%s", err, out)
 	}
+	x.holds(want)
+}
+
+// holds fails unless the bucket holds these objects, and no other.
+func (x *exchange) holds(want map[string][]byte) {
+	x.t.Helper()
 	for key, content := range want {
 		if got, err := x.get(owner, key); err != nil || !bytes.Equal(got, content) {
 			x.t.Errorf("%s has %d bytes that differ, or %v", key, len(got), err)
@@ -203,10 +209,13 @@ func TestTakeoverThatFailsUnderAServiceManager(t *testing.T) {
 	s.hears(`RELOADING=1\nMONOTONIC_USEC=\d+\n`)
 	s.hears("READY=1")
 	s.hears("WATCHDOG=1")
-	x.holdsExactly(m, want)
+	if out, err := m.run("limit", "none", m.dir); err != nil {
+		t.Fatalf("limit: %v\n%s", err, out)
+	}
 	s.hears("STOPPING=1")
 	<-m.ended
 	m.done = true
+	x.holds(want)
 }
 
 // delivers reports whether this very daemon has something to deliver, and says so.
