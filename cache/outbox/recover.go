@@ -58,8 +58,9 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		o.unreadable(Status{Key: filepath.Base(kept),
 			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
 	}
-	r.listUnreadable()
-	r.removeEnded()
+	strays, empty := inv.orphans(o.cfg.Dir)
+	r.listUnreadable(strays)
+	r.removeEnded(empty)
 	if err := o.noteBoot(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
 	}
@@ -157,8 +158,8 @@ func (r *recovery) quarantineOrKeep(name, staged string, err error) {
 	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.o.quarantine(path, err)))
 }
 
-// listUnreadable lists the journals in quarantine and the bytes without a journal.
-func (r *recovery) listUnreadable() {
+// listUnreadable lists the journals in quarantine, and strays, the bytes without a journal.
+func (r *recovery) listUnreadable(strays []string) {
 	dir := r.o.cfg.Dir
 	slices.Sort(r.inv.quarantined)
 	for _, name := range r.inv.quarantined {
@@ -169,16 +170,15 @@ func (r *recovery) listUnreadable() {
 		}
 		r.o.unreadable(quarantinedStatus(log, staged), log)
 	}
-	strays, _ := r.inv.orphans(dir)
 	for _, name := range strays {
 		r.o.unreadable(orphanStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
 	}
 }
 
-// removeEnded removes the files that are certainly not pending.
-func (r *recovery) removeEnded() {
+// removeEnded removes the files that are certainly not pending, and the empty ones without a
+// journal.
+func (r *recovery) removeEnded(empty []string) {
 	dir := r.o.cfg.Dir
-	_, empty := r.inv.orphans(dir)
 	for _, name := range empty { // killed when its journal had not begun
 		os.Remove(filepath.Join(dir, name))
 	}
