@@ -17,9 +17,7 @@ func (r *removals) awaitUnblocked(ctx context.Context, key string) bool {
 	ctx, cancel := context.WithTimeout(ctx, maxBlocked)
 	defer cancel()
 	for waited := false; ; waited = true {
-		r.o.mu.Lock()
-		changed := r.o.changed
-		r.o.mu.Unlock()
+		changed := r.o.nextChange()
 		if !r.block(key) {
 			return waited
 		}

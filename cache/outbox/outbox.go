@@ -252,6 +252,14 @@ func (o *Outbox) forget(it *Item) {
 	o.notifyChanged()
 }
 
+// nextChange returns a channel that notifyChanged closes next. Who waits takes it before looking at
+// what is pending.
+func (o *Outbox) nextChange() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.changed
+}
+
 // notifyChanged wakes those who wait for less to be pending. They look again at what is.
 func (o *Outbox) notifyChanged() {
 	o.mu.Lock()

@@ -160,9 +160,7 @@ func (o *Outbox) Drain(ctx context.Context) error {
 func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 	defer o.countWaiter()()
 	for {
-		o.mu.Lock()
-		changed := o.changed
-		o.mu.Unlock()
+		changed := o.nextChange()
 		suspended := o.Admission.Suspension()
 		var left []Status
 		busy := false
