@@ -13,6 +13,12 @@ type Condition struct {
 	IfMatch     string // the key's object has this ETag (without quotes)
 }
 
+// Replacing is the condition of a request that replaces this very version; without an ETag it is
+// one that replaces nothing.
+func Replacing(over Object) Condition {
+	return Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
+}
+
 func (c Condition) zero() bool { return c == Condition{} }
 
 // headers are the values of If-None-Match and If-Match, nil for none.

@@ -206,11 +206,6 @@ func (a *commitAttempt) annotate(ctx context.Context,
 	return obj, err
 }
 
-// condition returns the precondition of a commit that replaces this version.
-func condition(over s3backend.Object) s3backend.Condition {
-	return s3backend.Condition{IfNoneMatch: over.ETag == "", IfMatch: over.ETag}
-}
-
 // commitFolder creates a directory marker. If it exists already, that is as good. It is looked for
 // then: a server that keeps objects as files refuses it for a file of the name, which may be about
 // to be removed.

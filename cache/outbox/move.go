@@ -191,14 +191,14 @@ func (m *moveOperation) copy(ctx context.Context) error {
 
 func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 	mv, over := m.moves[i], m.moves[i].Over
-	obj, err := m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(over))
+	obj, err := m.o.bucket.Copy(ctx, mv.From, mv.To, nil, s3backend.Replacing(over))
 	if err != nil && m.replacesNothing(ctx, i, err) {
 		over = s3backend.Object{}
-		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(over))
+		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, s3backend.Replacing(over))
 	}
 	if isKind(err, s3backend.Other) && !s3backend.Ambiguous(err) &&
 		m.o.removals.awaitUnblocked(ctx, mv.To) {
-		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, condition(over))
+		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, s3backend.Replacing(over))
 	}
 	if s3backend.Ambiguous(err) || isKind(err, s3backend.Stale) {
 		if there, ok := m.o.findCopy(ctx, mv.From, mv.To, s3backend.Ambiguous(err)); ok {

@@ -167,7 +167,7 @@ func (o *Outbox) redoOnce(m *recoveredMove, of *recoveredRename) error {
 		return err
 	}
 	if there.ETag == "" || m.Over != nil && there.ETag == m.Over.ETag {
-		made, err := o.bucket.Copy(o.ctx, m.From.Object(), m.To, nil, condition(there))
+		made, err := o.bucket.Copy(o.ctx, m.From.Object(), m.To, nil, s3backend.Replacing(there))
 		if errors.Is(err, s3backend.NotExist) {
 			return nil // neither the one nor the other: removed since
 		}

@@ -9,7 +9,7 @@ import (
 
 // send makes the request, or the requests, that commit the content.
 func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
-	it, cond, size := a.it, condition(a.over), a.it.stage.Size()
+	it, cond, size := a.it, s3backend.Replacing(a.over), a.it.stage.Size()
 	if src, ok := a.elsewhere(); ok {
 		obj, err := it.o.bucket.Copy(ctx, src, a.key, a.header, cond)
 		if err == nil || s3backend.Ambiguous(err) || isKind(err, s3backend.Busy) ||

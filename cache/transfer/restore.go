@@ -41,10 +41,7 @@ func Restore(ctx context.Context, cfg Config, b VersionBucket, wanted, now s3bac
 		return s3backend.Object{}, err
 	}
 	h := outbox.Recommitted(old.Header)
-	cond := s3backend.Condition{IfNoneMatch: true}
-	if now.ETag != "" {
-		cond = s3backend.Condition{IfMatch: now.ETag}
-	}
+	cond := s3backend.Replacing(now)
 	cfg.Notes.sending(old.Key, h)
 	var made s3backend.Object
 	if b.CopiesVersions(ctx) {

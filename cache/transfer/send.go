@@ -148,7 +148,7 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 			s.p.Notes.remember(s.key, ours)
 		}
 	}
-	cond := s3backend.Condition{IfNoneMatch: true}
+	cond := s3backend.Replacing(now.obj)
 	switch {
 	case now.obj.ETag != "":
 		same, err := sameBytes(ctx, s.p.Bucket, s.src.file, s.src.size, now.obj)
@@ -165,7 +165,6 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		if !remembered || ours.Beside != "" || ours.ETag != now.obj.ETag {
 			return s.beside(ctx, ours)
 		}
-		cond = s3backend.Condition{IfMatch: now.obj.ETag}
 	case now.denied && now.refused: // there is something, and it may not be looked at
 		same := false
 		if remembered && ours.Beside == "" {
