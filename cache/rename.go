@@ -75,22 +75,21 @@ func (c *Cache) rename(ctx context.Context, from, to location, how renaming, max
 		}
 	}
 	dst, err := c.stat(ctx, to, maxAge)
-	if errors.Is(err, s3backend.NotExist) {
+	switch {
+	case errors.Is(err, s3backend.NotExist):
 		if err := to.checkNew(); err != nil {
 			return ShownVersion{}, err
 		}
-	}
-	if how.noReplace && src.File != nil && errors.Is(err, s3backend.NotExist) {
-		// Renaming a pending file makes no request, so ask S3 here whether the name is taken.
-		switch taken, err := c.takenByOther(ctx, to); {
-		case err != nil:
-			return ShownVersion{}, err
-		case taken:
-			return ShownVersion{}, ErrExist
+		if how.noReplace && src.File != nil {
+			// Renaming a pending file makes no request, so ask S3 here whether the name is taken.
+			taken, err := c.takenByOther(ctx, to)
+			if err != nil {
+				return ShownVersion{}, err
+			}
+			if taken {
+				return ShownVersion{}, ErrExist
+			}
 		}
-	}
-	switch {
-	case errors.Is(err, s3backend.NotExist):
 		dst = Attr{}
 	case err != nil:
 		return ShownVersion{}, err
