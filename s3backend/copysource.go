@@ -3,6 +3,7 @@ package s3backend
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"sync/atomic"
 )
@@ -72,4 +73,33 @@ func (c *Client) noteUseless(op string, useless *atomic.Bool, reply error) {
 	if useless.CompareAndSwap(false, true) {
 		c.log.Warn("this server does not check a copy's condition on its source; a HEAD goes before each instead", "op", op, "reply", reply)
 	}
+}
+
+// copySource names an object in this bucket as x-amz-copy-source wants it: all
+// but the unreserved characters of RFC 3986 and the slash are escaped, for S3
+// reads a plus sign as a space. An access point is named by its ARN or its alias.
+// Source: Amazon S3 API Reference, CopyObject, x-amz-copy-source.
+func (c *Client) copySource(src Object) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	source := c.bucket + "/" + src.Key
+	if IsAccessPoint(c.bucket) {
+		source = c.bucket + "/object/" + src.Key
+	}
+	b.Grow(len(source))
+	for i := range len(source) {
+		switch ch := source[i]; {
+		case 'a' <= ch && ch <= 'z', 'A' <= ch && ch <= 'Z', '0' <= ch && ch <= '9',
+			ch == '-', ch == '.', ch == '_', ch == '~', ch == '/':
+			b.WriteByte(ch)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[ch>>4])
+			b.WriteByte(hex[ch&15])
+		}
+	}
+	if src.ByVersion {
+		b.WriteString("?versionId=" + url.QueryEscape(src.Version))
+	}
+	return b.String()
 }
