@@ -36,26 +36,6 @@ func splitVersion(name string) (file, version string, ok bool) {
 	return file, version, true
 }
 
-// exchangePath returns the settings of the exchange that a file is in, and its path there. The file
-// is in a mount, whose directory is the third result, or is named as in a mount.
-func (m *transferCmd) exchangePath(ctx context.Context, file string) (s *config.Settings, name, dir string, err error) {
-	name, at := file, m.exchange
-	if at == "" {
-		if mountpoint, inside, err := control.MountOf(file); err == nil && mountpoint != "" {
-			if inside == "" {
-				return nil, "", "", hint.Usage("name a file in it", "%s is the mount itself", file)
-			}
-			name, at, dir = inside, mountpoint, mountpoint
-		}
-	}
-	var names []string
-	if at != "" {
-		names = []string{at}
-	}
-	s, err = control.SettingsOf(ctx, &m.cl, names)
-	return s, name, dir, err
-}
-
 // history is a file and its versions.
 type history struct {
 	path     string // in the exchange, as a mount shows it
@@ -227,7 +207,7 @@ func pendingHere(ctx context.Context, s *config.Settings, dir, file, key string)
 		t, err := control.FindTarget(ctx, path.Join(dir, file))
 		return control.Undelivered(t.State.Pending), err
 	}
-	all, _ := control.AllTargets(ctx) // what is changed there later goes beside this version
+	all, _ := control.AllTargets(ctx) // an outbox that is not found makes a conflict copy
 	var found []outbox.Status
 	for _, t := range all {
 		if t.State.Bucket != s.Bucket || t.State.Endpoint != s.At.Endpoint && t.State.Endpoint != s.Endpoint {

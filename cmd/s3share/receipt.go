@@ -43,28 +43,18 @@ If the policy does not let this account read the file, there is no receipt.
 func printReceipt(cmd *cobra.Command, m *transferCmd, file string) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
-	name, at := file, m.exchange
-	if at == "" {
-		if dir, path, err := control.MountOf(file); err == nil && dir != "" {
-			target, err := control.FindTarget(ctx, file)
-			switch {
-			case err != nil:
-				return fmt.Errorf("cannot make a receipt: %w", err)
-			case path == "":
-				return hint.Usage("name a file in it", "%s is the mount itself", file)
-			case len(target.State.Pending) > 0:
-				return hint.With(fmt.Errorf("%q is not delivered yet", file), "s3share wait "+hint.ShellQuote(file)+" waits for that")
-			}
-			name, at = path, dir
-		}
-	}
-	var names []string
-	if at != "" {
-		names = []string{at}
-	}
-	s, err := control.SettingsOf(ctx, &m.cl, names)
+	s, name, dir, err := m.exchangePath(ctx, file)
 	if err != nil {
 		return err
+	}
+	if dir != "" {
+		target, err := control.FindTarget(ctx, file)
+		switch {
+		case err != nil:
+			return fmt.Errorf("cannot make a receipt: %w", err)
+		case len(target.State.Pending) > 0:
+			return hint.With(fmt.Errorf("%q is not delivered yet", file), "s3share wait "+hint.ShellQuote(file)+" waits for that")
+		}
 	}
 	key, err := keyOf(s, name, false)
 	if err != nil {

@@ -259,3 +259,23 @@ func (m *transferReport) end() {
 		m.bar.Line("s3share: hint: " + hint.OneLine(h))
 	}
 }
+
+// exchangePath returns the settings of the exchange that a file is in, and its path there. The file
+// is in a mount, whose directory is the third result, or is named as in a mount.
+func (m *transferCmd) exchangePath(ctx context.Context, file string) (s *config.Settings, name, dir string, err error) {
+	name, at := file, m.exchange
+	if at == "" {
+		if mountpoint, inside, err := control.MountOf(file); err == nil && mountpoint != "" {
+			if inside == "" {
+				return nil, "", "", hint.Usage("name a file in it", "%s is the mount itself", file)
+			}
+			name, at, dir = inside, mountpoint, mountpoint
+		}
+	}
+	var names []string
+	if at != "" {
+		names = []string{at}
+	}
+	s, err = control.SettingsOf(ctx, &m.cl, names)
+	return s, name, dir, err
+}
