@@ -40,7 +40,7 @@ func (a Attr) object(key string) s3backend.Object {
 // location is where a path leads: an element of the directory with this prefix.
 type location struct {
 	prefix, elem string
-	shadowed     bool // the object beside a directory of the same name
+	shadowed     bool // the object that has the name of a directory
 }
 
 func (p location) key() string { return p.prefix + p.elem }

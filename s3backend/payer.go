@@ -14,7 +14,7 @@ import (
 // Source: Amazon S3 User Guide, "Using Requester Pays general purpose buckets".
 const requestPayer = "X-Amz-Request-Payer"
 
-// ErrRequesterPays is beside Denied where the bucket refuses requests by which the
+// ErrRequesterPays is the reason of a Denied error if the bucket refuses requests by which the
 // requester does not agree to pay for them.
 var ErrRequesterPays = errors.New("whoever asks has to pay for the requests (Requester Pays)")
 

@@ -28,7 +28,7 @@ var ErrUnknown = errors.New("the answer does not tell")
 // carries: its owner owns all that is in it.
 var ErrACLsOff = errors.New("the bucket's ACLs are off")
 
-// ErrACLRefused stands beside Denied where an upload would be allowed but for the ACL that
+// ErrACLRefused is the reason of a Denied error if an upload would be allowed but for the ACL that
 // each of ours carries: s3:PutObjectAcl is not granted for it, or a condition refuses it.
 var ErrACLRefused = errors.New("it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
 

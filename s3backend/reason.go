@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// ErrTagsRefused is beside Denied where an object cannot be copied because it has tags, or
+// ErrTagsRefused is the reason of a Denied error if an object cannot be copied because it has tags, or
 // may have some: whoever copies it needs to read and set them, whatever becomes of them.
 var ErrTagsRefused = errors.New("it has tags, or may have some, and the policy does not let them be copied (s3:GetObjectTagging, s3:PutObjectTagging)")
 
-// ErrAnnotationsRefused is beside Denied where an object cannot be copied because it has
+// ErrAnnotationsRefused is the reason of a Denied error if an object cannot be copied because it has
 // annotations, or may have some, that are not to be lost.
 var ErrAnnotationsRefused = errors.New("it has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectAnnotations, s3:GetObjectAnnotation, s3:PutObjectAnnotation)")
 
-// ErrSourceRefused is beside Denied where what is to be copied may not even be looked at.
+// ErrSourceRefused is the reason of a Denied error if what is to be copied may not even be looked at.
 var ErrSourceRefused = errors.New("what is to be copied may not be read")
 
 // ErrVersionTagsRefused is an ErrTagsRefused, and ErrVersionAnnotationsRefused an
@@ -35,10 +35,10 @@ type narrowed struct {
 func (e *narrowed) Error() string { return e.words }
 func (e *narrowed) Unwrap() error { return e.error }
 
-// ErrVersionRefused is beside Denied where an earlier version may not be read.
+// ErrVersionRefused is the reason of a Denied error if an earlier version may not be read.
 var ErrVersionRefused = errors.New("the policy does not let this version be read (s3:GetObjectVersion)")
 
-// ErrVersionsRefused is beside Denied where the versions of an object may not be listed.
+// ErrVersionsRefused is the reason of a Denied error if the versions of an object may not be listed.
 var ErrVersionsRefused = errors.New("the policy does not let versions be listed (s3:ListBucketVersions)")
 
 // ArchivedError is the reason of an Archived: where the object is, and how it is restored.

@@ -70,7 +70,7 @@ func (b *Bucket) Versions(ctx context.Context, key string) (all []s3backend.Vers
 	return all, nil
 }
 
-// HeadVersion tells of a version.
+// HeadVersion returns a version with its header.
 func (b *Bucket) HeadVersion(ctx context.Context, obj s3backend.Object) (now s3backend.Object, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -69,9 +69,8 @@ func (d *mountDaemon) keepArrivals() (stop func()) {
 
 func (a *arrivalNotices) run(ctx context.Context) {
 	for active := time.Now(); ; {
-		pages := 1
+		pages := 0
 		if !a.offline() {
-			pages = 0
 			for _, f := range a.folders {
 				n, found := a.look(ctx, f)
 				if pages += n; found {

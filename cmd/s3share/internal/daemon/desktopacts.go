@@ -133,7 +133,7 @@ func (d *desktopConn) open(ctx context.Context, dir string, paths []string) erro
 
 func fileURI(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }
 
-// whyText explains the first files in a state, and says what to do about them.
+// whyText returns the reasons of the first files in a state, and what to do about them.
 func (d *mountDaemon) whyText(state outbox.State) string {
 	var lines []string
 	files := 0
@@ -159,7 +159,7 @@ func (d *mountDaemon) whyText(state outbox.State) string {
 	return strings.Join(lines, "\n")
 }
 
-// retryText tries all files again, and says how many those are.
+// retryText tries all files again, and returns how many those are, in words.
 func (d *mountDaemon) retryText(ctx context.Context) string {
 	switch a := d.retry(ctx, control.FileRequest{}); {
 	case a.Error != "":

@@ -16,11 +16,10 @@ import (
 const scanTimeout = 2 * time.Second
 
 // Users returns the processes that use the mount on dir, by PID, without this one, and without the
-// daemon's helper, which lets go of the mount before it is undone: those that /proc shows to this
-// user within scanTimeout. It reads only links in /proc and asks
-// nothing of the mount, so it returns even if the mount hangs. It does not find files that
-// are mapped and closed: the maps of a process cannot be read while the process waits for
-// a page, perhaps of this mount.
+// daemon's helper, which releases the mount before it is undone: those that /proc shows to this
+// user within scanTimeout. It reads only /proc and makes no request to the mount, so it returns even
+// if the mount hangs. It does not find files that are mapped and closed: the maps of a process cannot
+// be read while the process waits for a page, perhaps of this mount.
 func Users(dir string) []User {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {

@@ -114,7 +114,7 @@ func (l *layer) reachVersion(ctx context.Context, bucketName, key, version strin
 	}
 	out, err := l.Backend.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucketName, Key: &key, VersionId: &version})
 	if err != nil {
-		return nil // the backend says what is missing
+		return nil // the backend returns why
 	}
 	var acl objacl.ACL
 	if err := json.Unmarshal([]byte(out.Metadata[metaACL]), &acl); err != nil {
