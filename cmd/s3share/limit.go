@@ -19,9 +19,11 @@ func newLimit() *cobra.Command {
 		Use:   "limit [RATE|UP/DOWN|default] [EXCHANGE|DIR]",
 		Short: "Show or change how fast a mount sends and receives",
 		Long: `Limit how many bytes a second a mounted exchange sends and receives: 5M for each
-direction, 5M/20M for up and down, none for no limit. The limit takes effect at once,
-and lasts until the mount ends, or until the limits in the config file are changed and
-reread; default goes back to the settings. Without a rate, show the limits.
+direction, 5M/20M for up and down, none for no limit. The limit takes effect at once.
+It lasts until the mount ends, or until the limits in the config file are changed and
+reread. The word default ends it: the settings apply again. Without a rate, show the
+limits.
+
 Without an exchange, do this for all mounts of this user, and print a line for each,
 which begins with its directory.
 ` + exitCodes,

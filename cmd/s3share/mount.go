@@ -38,15 +38,16 @@ EXCHANGE is a table of the config file, ~/.config/s3share/config.toml:
     profile = "team"              # of ~/.aws/config
     folders = ["Submissions", "Delivery"]
 
-Each flag below is a key there too (--folder is folders, a list), and an
-environment variable (--state-dir is S3SHARE_STATE_DIR). Flags override -o, -o
-overrides the environment, and the environment overrides the file. Credentials are
-found as by all AWS tools; do not put them into the file.
+Each flag below, except --config, -f and -o, is also a key there (--folder is folders,
+a list) and an environment variable (--state-dir is S3SHARE_STATE_DIR). Flags override
+-o, -o overrides the environment, and the environment overrides the file. Credentials
+are found as all AWS tools find them; do not put them into the file.
 
 -o takes a list of options, as in fstab: ro, rw, sync (each close waits until S3 has
-confirmed the file), async, allow_other, noexec, and any flag below with _ for -
-(uid=, gid=, umask=, profile=, region=, endpoint=, ...). Options that only mount(8)
-or systemd uses are ignored (_netdev, nofail, noauto, user, x-...).
+confirmed the file), async, allow_other, noexec, and any of these keys with _ for -
+and a value (uid=, gid=, umask=, profile=, region=, endpoint=, read_only=true, ...).
+Options that only mount(8) or systemd uses are ignored (_netdev, nofail, noauto, user,
+x-...).
 ` + exitCodes,
 		Example: `  s3share mount ~/exchange
   s3share mount team ~/team -o ro

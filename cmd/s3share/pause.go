@@ -21,8 +21,8 @@ func newPause() *cobra.Command {
 		Use:   "pause [EXCHANGE|DIR]",
 		Short: "Stop delivering from a mount, until resume",
 		Long: `Stop everything by which a mounted exchange changes the bucket: uploads, removals and
-renames. You can still read, and what you write waits on this machine. Parts of large
-files that are in flight are still sent. The pause lasts until s3share resume, even if
+renames. You can still read, and what you write waits on this machine. Requests in
+flight are completed; of a large file these are single parts. The pause lasts until s3share resume, even if
 the exchange is unmounted and mounted again. Without an argument, do this for all
 mounts of this user, and print a line for each, which begins with its directory.
 ` + exitCodes,

@@ -20,18 +20,19 @@ func newRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE[@VERSION]",
 		Short: "Bring an earlier version of a file back",
-		Long: `Make an earlier version of a file the one that S3 holds: a new version with the same
+		Long: `Make an earlier version of a file the current one: S3 gets a new version with the same
 bytes and metadata, and with an ACL that lets the bucket's owner read it. Without
-@VERSION it is the one before the current one, or if the file was removed, the last one.
-Nothing is lost: what the file was until now stays an earlier version, so that a second
-"s3share restore FILE" undoes the first.
+@VERSION, restore the version before the current one, or the last one if the file was
+removed. While versioning is on, what was current stays an earlier version, so that a
+second "s3share restore FILE" undoes the first.
 
 If the other party changes the file meanwhile, nothing is restored. Neither is a file
 with a change on this machine that is not delivered yet.
 
 FILE is a file in a mount, or is named as in a mount: Delivery/q3.csv. It may be removed.
-VERSION is a version ID, or its beginning as "s3share versions" lists it. A file whose
-name has an "@" itself is found by its name first; with --version, FILE is nothing else.
+VERSION is a version ID, or its beginning as "s3share versions" lists it. If there is a
+file of the whole name, "@" included, that file is meant. With --version, FILE is always
+the whole name.
 ` + exitCodes,
 		Example: `  s3share restore ~/exchange/Delivery/q3.csv
   s3share restore Delivery/q3.csv@3sL4kqtJ --exchange team
@@ -40,7 +41,7 @@ name has an "@" itself is found by its name first; with --version, FILE is nothi
 		RunE: func(cmd *cobra.Command, args []string) error { return restore(cmd, m, args[0], version) },
 	}
 	m.addFlags(cmd)
-	cmd.Flags().StringVar(&version, "version", "", "the `VERSION`; then the whole of FILE is the file's name")
+	cmd.Flags().StringVar(&version, "version", "", "the `VERSION` to restore; FILE is then the whole name of the file")
 	return cmd
 }
 

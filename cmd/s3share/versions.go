@@ -21,16 +21,17 @@ func newVersions() *cobra.Command {
 		Use:   "versions FILE",
 		Short: "List the versions of a file that the bucket keeps",
 		Long: `List the versions of a file that the bucket keeps, newest first: the beginning of the
-version ID, when S3 took it, its size, and whose upload it is, if that is known. A
+version ID, when S3 stored it, its size, and which party uploaded it, if that is known. A
 removal is an entry too: "removed".
 
 FILE is a file in a mount, or is named as in a mount: Delivery/q3.csv. It may be removed.
 With the version ID, "s3share get FILE@VERSION DIR" fetches an earlier version, and
-"s3share restore FILE@VERSION" brings it back. The beginning is enough, as it is listed.
+"s3share restore FILE@VERSION" brings it back. The beginning of the ID, as it is listed,
+is enough.
 
-The bucket keeps versions if its owner has turned that on: init --versioning. To list
-them takes s3:ListBucketVersions, and to read one s3:GetObjectVersion, which no grant
-has: docs/versions.md has the statement.
+The bucket keeps versions if its owner has turned that on: init --versioning. A client
+needs s3:ListBucketVersions to list them, and s3:GetObjectVersion to read one. No grant
+has these permissions: docs/versions.md has the statement.
 ` + exitCodes,
 		Example: `  s3share versions ~/exchange/Delivery/q3.csv
   s3share versions Delivery/q3.csv --exchange team --json`,
