@@ -25,7 +25,7 @@ CROSS := linux/arm64 darwin/arm64
 # A program and the Debian package that has it, for `make needs`. The first ones
 # have to be there, the others only make tests run that skip without them.
 NEEDED := fusermount3=fuse3 cc=gcc
-WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils
+WANTED := getfattr=attr rsync=rsync sqlite3=sqlite3 zip=zip unzip=unzip vim=vim python3=python3 nano=nano gio=libglib2.0-bin script=bsdutils Xvfb=xvfb pcmanfm=pcmanfm
 
 .PHONY: build demo test check format lint vulnerabilities unit cross integration test-rgw test-servers soak bench package package-check workflows install uninstall clean needs help
 
