@@ -248,9 +248,9 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 		if s.Arrivals {
 			d.endArrivals = d.keepArrivals()
 		}
-		if s.Inhibit {
-			d.endInhibit = d.keepInhibited()
-		}
+	}
+	if s.Inhibit && sessionBus() != "" {
+		d.endInhibit = d.keepInhibited()
 	}
 	if s.Bookmark {
 		d.endBookmark = d.keepBookmark()
