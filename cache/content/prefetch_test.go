@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -178,4 +179,33 @@ func TestRevalidate(t *testing.T) {
 		}
 		r.Close()
 	})
+}
+
+// TestForwardSeeksKeepWhatWasFetched: a reader that skips forward within its window reads what was
+// fetched ahead, which is fetched once, and skips no request of it.
+func TestForwardSeeksKeepWhatWasFetched(t *testing.T) {
+	for seed := range uint64(2) {
+		synctest.Test(t, func(t *testing.T) {
+			const size = 256 << 20
+			src := new(bucket)
+			c := newCache(t, far(src, 20*time.Millisecond, 80<<20), Config{})
+			r := c.Open(object("a", size))
+			defer r.Close()
+			off := int64(0)
+			for ; off < 32<<20; off += blockSize { // until the window is large
+				check(t, r, off, blockSize)
+			}
+			steps := rand.New(rand.NewPCG(seed, 1))
+			for reads := 0; off < size-64<<10; reads++ {
+				check(t, r, off, 64<<10)
+				off += 64<<10 + steps.Int64N(1<<20)
+			}
+			if got := src.bytes.Load(); got > size {
+				t.Errorf("%d bytes were fetched of %d", got, int64(size))
+			}
+			if got := src.gets.Load(); got > 80 {
+				t.Errorf("%d requests, want 80 at most: as many as without seeks", got)
+			}
+		})
+	}
 }
