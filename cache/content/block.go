@@ -22,13 +22,11 @@ type version struct {
 	// validated is Cache.now when the source was last asked, of the requests that it answered with
 	// bytes; 0 for never.
 	validated   int64
-	fetchingAll bool // fetchAll is at work, or has given up
+	fetchingAll bool // fetchAll is at work
 
-	missed   int64         // requests for what random reads found missing
-	answer   time.Duration // the shortest that the source has taken to answer for them
-	waiting  int           // reads that wait for requests which bypass the blocks
-	waited   time.Duration // how long such reads have waited, those at the same time counted once
-	bypassed []int64       // the blocks of the latest reads that bypassed them
+	rent     rent    // of random reads, since the whole was fetched last
+	waiting  int     // reads that wait for requests which bypass the blocks
+	bypassed []int64 // the blocks of the latest reads that bypassed them
 }
 
 // count is the number of the version's blocks.

@@ -26,7 +26,7 @@ const (
 // read that belongs to the sequence q, and others that need blocks, are left alone. It gives up
 // Cache.mu meanwhile.
 func (r *Reader) bypassLocked(ctx context.Context, q *sequence, p []byte, off int64) (bool, error) {
-	if q != nil || len(p) > maxBypass || r.v.obj.Size <= prefetch.MinWindow {
+	if q != nil || r.missingOnly || len(p) > maxBypass || r.v.obj.Size <= prefetch.MinWindow {
 		return false, nil
 	}
 	from, to := off/blockSize, diskcache.BlocksIn(off+int64(len(p)))
@@ -37,8 +37,21 @@ func (r *Reader) bypassLocked(ctx context.Context, q *sequence, p []byte, off in
 		if r.takeStreamLocked(from, to) {
 			return true, r.fetchBypassLocked(ctx, p, off)
 		}
+	case prefetch.Here:
+		if r.v.farInFlight(from) && r.takeStreamLocked(from, to) {
+			return true, r.fetchBypassLocked(ctx, p, off)
+		}
 	}
 	return false, nil
+}
+
+// longInFlight is how much may come before a block in flight, in bytes, for a read to wait for it.
+const longInFlight = 1 << 20
+
+// farInFlight reports whether block i is on its way, and much of its request comes before it.
+func (v *version) farInFlight(i int64) bool {
+	b := v.blocks[i]
+	return b != nil && b.fetch != nil && b.done == nil && i-b.fetch.blocks[b.fetch.filled].index > longInFlight/blockSize
 }
 
 // stateOf is the State of all blocks [from, to); Here if they are not in the same one.

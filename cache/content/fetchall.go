@@ -7,41 +7,27 @@ import (
 	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
-const (
-	fetchAllAfter = 16 // the fewest random reads that waited for which the whole object is fetched
-	// fetchAllRate is what a good connection gives a second, in bytes. When random reads have
-	// waited about as long as the whole object would take, the whole is fetched, so that no more
-	// than twice the time of the better choice is spent: 1 GiB after 1.3 s of waiting, which are
-	// 64 reads at 20 ms and some 5,000 where a read takes a quarter of a millisecond.
-	fetchAllRate = 800 << 20
-	// maxWaitedAnswers is how much one read may add to what was waited, in answers: a read that
-	// stalled says nothing of the others.
-	maxWaitedAnswers = 16
-	// maxFetchAll is how long that may take, as seen after fetchAllTrial. On a slower connection it
-	// is given up for good: it would take from those who read.
-	maxFetchAll   = 30 * time.Second
-	fetchAllTrial = time.Second
-)
+// maxWaitedAnswers is how much one read may add to what was waited, in answers: a read that
+// stalled says nothing of the others.
+const maxWaitedAnswers = 16
 
 // missedLocked counts a request for what a random read of v found missing.
 func (c *Cache) missedLocked(v *version) {
-	v.missed++
+	v.rent.requests++
 	c.considerFetchAllLocked(v)
 }
 
 // waitedLocked counts the time that a random read of v has waited, whose request is over.
 func (c *Cache) waitedLocked(v *version, took time.Duration) {
-	v.waited += min(took, maxWaitedAnswers*v.answer) / time.Duration(v.waiting)
+	v.rent.waited += min(took, maxWaitedAnswers*v.rent.answer) / time.Duration(v.waiting)
 	v.waiting--
 	c.considerFetchAllLocked(v)
 }
 
-// considerFetchAllLocked starts fetching the whole of v once that is the better bargain and there
-// is a place to keep it.
+// considerFetchAllLocked starts fetching the whole of v once that pays and there is a place to
+// keep it.
 func (c *Cache) considerFetchAllLocked(v *version) {
-	// Requests at the same time share a processor, but not the way to the source and back.
-	waited := max(time.Duration(v.missed)*v.answer, v.waited)
-	if v.missed < fetchAllAfter || waited.Seconds()*fetchAllRate < float64(v.obj.Size) || v.fetchingAll || v.private {
+	if v.fetchingAll || v.private || !v.rent.beginsWhole(v.obj.Size-v.cachedLocked(), c.wholeRateLocked()) {
 		return
 	}
 	room := int64(c.pool.slots) * blockSize / 2
@@ -51,9 +37,28 @@ func (c *Cache) considerFetchAllLocked(v *version) {
 	if v.obj.Size > room {
 		return
 	}
+	v.rent.begin()
 	v.fetchingAll = true
 	c.fetchingAll++
 	c.g.Go(func() { c.fetchAll(v) })
+}
+
+// cachedLocked returns how many bytes of v a fetch of the whole leaves out, at most.
+func (v *version) cachedLocked() int64 {
+	n := int64(len(v.blocks)) * blockSize
+	if v.disk != nil {
+		n = max(n, v.disk.Bytes())
+	}
+	return min(n, v.obj.Size)
+}
+
+// wholeRateLocked returns how fast a whole object is thought to come, in bytes a second: as fast as
+// many connections of late, but no faster than a good one.
+func (c *Cache) wholeRateLocked() int64 {
+	if c.speed.transfer.Known() {
+		return min(fetchAllRate, c.speed.transfer.Rate()*int64(c.streams))
+	}
+	return fetchAllRate
 }
 
 // awaitSaved waits until the disk cache has most of what it is to keep: what left memory
@@ -79,41 +84,61 @@ func (c *Cache) awaitSaved() error {
 	return nil
 }
 
-// fetchAll reads v from its beginning to its end, what is on the disk already left
-// out, until nobody else has it open or it turns out to take too long.
+// fetchAll fetches what is missing of v, until nobody else has it open, or it turns out to cost
+// more than the reads have. Then what it has brought stays.
 func (c *Cache) fetchAll(v *version) {
 	r := c.Open(v.obj)
 	defer r.Close()
+	r.missingOnly = true
+	begun := time.Now()
+	complete := r.v == v && c.fetchMissing(r, begun)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v.fetchingAll = false
+	c.fetchingAll--
+	if complete {
+		v.rent = rent{answer: v.rent.answer}
+	} else {
+		v.rent.pause(time.Since(begun))
+	}
+}
+
+// fetchMissing is fetchAll for r, and reports whether it came to the end.
+func (c *Cache) fetchMissing(r *Reader, begun time.Time) bool {
+	v := r.v
 	p := make([]byte, prefetch.MinWindow)
-	begun, got, slow := time.Now(), int64(0), false
-	for off := int64(0); off < v.obj.Size && !slow; {
+	for next, got := int64(0), int64(0); ; {
 		c.mu.Lock()
-		if r.v != v || v.readers < 2 {
-			off = v.obj.Size
-		}
-		for off < v.obj.Size && v.blocks[off/blockSize] == nil && v.onDisk(off/blockSize) {
-			// Blocks in flight are read too: they come in parallel because they are waited for.
-			off += blockSize
-		}
+		took := time.Since(begun)
+		v.rent.rate = int64(float64(got) / max(took, time.Microsecond).Seconds())
+		from, end := v.missingLocked(next, prefetch.MinWindow/blockSize)
+		goesOn := v.readers > 1 && v.rent.continuesWhole(v.obj.Size-v.cachedLocked(), took)
 		c.mu.Unlock()
-		if off >= v.obj.Size || c.awaitSaved() != nil {
-			break
+		if from == end || !goesOn || c.awaitSaved() != nil {
+			return from == end
 		}
-		n, err := r.ReadAt(c.ctx, p, off)
+		n, err := r.ReadAt(c.ctx, p[:(end-from)*blockSize], from*blockSize)
 		if err != nil && err != io.EOF {
-			break // who reads on hears of it
-		}
-		off += int64(n) &^ (blockSize - 1)
-		if err == io.EOF {
-			break
+			return false // who reads on hears of it
 		}
 		got += int64(n)
-		took := time.Since(begun)
-		slow = took >= fetchAllTrial && took.Seconds()/float64(got)*float64(v.obj.Size-off) > maxFetchAll.Seconds()
+		next = end
 	}
-	c.mu.Lock()
-	v.fetchingAll = slow
-	c.fetchingAll--
-	v.missed, v.waited = 0, 0
-	c.mu.Unlock()
+}
+
+// missingLocked returns the next blocks of v from block i on, n at most, that are neither in memory
+// nor on disk; none at the end of v. Those in flight count as missing, for they come in parallel
+// because they are waited for, and so do those fetched ahead, whose reader has to come to them.
+func (v *version) missingLocked(i, n int64) (from, end int64) {
+	missing := func(i int64) bool {
+		if b := v.blocks[i]; b != nil {
+			return b.fetch != nil || b.ahead
+		}
+		return !v.onDisk(i)
+	}
+	for from = i; from < v.count() && !missing(from); from++ {
+	}
+	for end = from; end < min(v.count(), from+n) && missing(end); end++ {
+	}
+	return from, end
 }

@@ -5,6 +5,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
 // TestRandomReadsFromDisk: a random read of what the disk cache holds reads what it asks for, and
@@ -70,4 +74,68 @@ func TestRandomReadsFromADamagedDisk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOnlyWhatIsMissingIsFetched: where the disk cache has most of an object, fetching the whole for
+// random reads gets the rest, and keeps it.
+func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
+	dir, obj := t.TempDir(), object("a", 40<<20)
+	fillDisk(t, dir, obj)
+	src := new(bucket)
+	c := newCache(t, src, Config{Dir: dir})
+	r := c.Open(obj)
+	defer r.Close()
+	missing := int64(0)
+	for i := int64(17); i < r.v.count(); i += 1 + i*7%90 { // single blocks, near and far
+		c.disk.Drop(r.v.disk, i)
+		missing++
+	}
+	c.mu.Lock()
+	c.fetchingAll++
+	r.v.rent = rent{requests: 10_000}
+	r.v.rent.begin()
+	c.mu.Unlock()
+	c.fetchAll(r.v)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range r.v.count() {
+		if r.v.State(i) == prefetch.Missing {
+			t.Errorf("block %d is missing still", i)
+		}
+	}
+	if got := src.bytes.Load(); got != missing*blockSize || c.stats.FromDisk != 0 {
+		t.Errorf("%d bytes fetched, and %d read from the disk, want %d and 0", got, c.stats.FromDisk, missing*blockSize)
+	}
+}
+
+// TestRandomReadDoesNotWaitBehindALongRequest: a read of a block that is on its way, with megabytes
+// before it in the same request, asks for what it needs instead of waiting for all of them.
+func TestRandomReadDoesNotWaitBehindALongRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := new(bucket)
+		c := newCache(t, slow(src, 20*time.Millisecond, 8<<20), Config{})
+		obj := object("a", 256<<20)
+		first, other := c.Open(obj), c.Open(obj)
+		defer first.Close()
+		defer other.Close()
+		far := int64(-1)
+		for off := int64(0); far < 0 && off < obj.Size; off += blockSize {
+			check(t, first, off, blockSize)
+			c.mu.Lock()
+			for i := range first.v.blocks {
+				if i*blockSize > off && first.v.farInFlight(i) {
+					far = max(far, i)
+				}
+			}
+			c.mu.Unlock()
+		}
+		if far < 0 {
+			t.Fatal("no request was longer than 1 MiB")
+		}
+		begun := time.Now()
+		check(t, other, far*blockSize+4096, 4096)
+		if took := time.Since(begun); took > 50*time.Millisecond {
+			t.Errorf("a read of 4 KiB took %v, want one answer of 20ms", took)
+		}
+	})
 }

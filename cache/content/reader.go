@@ -18,6 +18,9 @@ type Reader struct {
 	disk   *diskcache.Entry // nil: none
 	closed bool
 	read   wholeRead // what was returned
+	// missingOnly is set for fetchAll: its reads get whole blocks, and nothing that is on the disk is
+	// fetched ahead into memory. It never changes.
+	missingOnly bool
 
 	reads     *prefetch.Handle
 	sequences map[*prefetch.Sequence]*sequence // those of reads
@@ -217,7 +220,9 @@ func (r *Reader) roomLocked() bool {
 func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 	c, v := r.c, r.v
 	if q == nil || q.r == nil { // it belongs to none, or that has ended meanwhile
-		c.missedLocked(v)
+		if !r.missingOnly {
+			c.missedLocked(v)
+		}
 		return c.startLocked(v, nil, from, end, min(end, from+prefetch.MaxRequest/blockSize)).blocks[0]
 	}
 	u := c.supplyLocked()

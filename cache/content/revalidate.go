@@ -84,8 +84,8 @@ func (c *Cache) awaitAnswerLocked(ctx context.Context, f *fetch) error {
 // answeredLocked records that the source, asked at the time start, sends bytes of v.
 func (v *version) answeredLocked(c *Cache, start time.Time) {
 	v.validated = max(v.validated, int64(start.Sub(c.born)), 1)
-	if took := time.Since(start); v.answer == 0 || took < v.answer {
-		v.answer = took
+	if took := time.Since(start); v.rent.answer == 0 || took < v.rent.answer {
+		v.rent.answer = took
 	}
 }
 

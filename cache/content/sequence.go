@@ -78,6 +78,14 @@ func (c *Cache) prefetchLocked(q *sequence) {
 	plan := q.Plan(u)
 	for {
 		next, ok := plan.Next(v)
+		if ok && next.OnDisk && q.r.missingOnly {
+			i := next.From + 1
+			for i < v.count() && v.onDisk(i) {
+				i++
+			}
+			q.Fetched(i * blockSize)
+			continue
+		}
 		if !ok || !next.OnDisk && !c.spareLocked() || !c.roomAheadLocked(next.Room, 0) {
 			return // rather later than in bits
 		}

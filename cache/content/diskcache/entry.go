@@ -149,3 +149,10 @@ func (e *Entry) Has(i int64) bool {
 	defer e.d.mu.Unlock()
 	return !e.dead && e.sums.has(i)
 }
+
+// Bytes returns how many bytes the blocks take that can be read.
+func (e *Entry) Bytes() int64 {
+	e.d.mu.Lock()
+	defer e.d.mu.Unlock()
+	return e.bytes
+}
