@@ -21,6 +21,8 @@ type outcome struct {
 	End time.Duration `json:"end"`
 	// Hashes holds the CRC-32C of each file read in whole, in hex, by name.
 	Hashes map[string]string `json:"hashes,omitempty"`
+	// RandomReads is how many random reads were done.
+	RandomReads int64 `json:"random_reads,omitempty"`
 	// RSS is the child's peak in bytes. (What wait4 tells counts what the parent
 	// had when it forked.)
 	RSS int64 `json:"rss"`
@@ -63,7 +65,7 @@ func child(ctx context.Context, kind string, args []string) error {
 	if err := do(); err != nil {
 		return err
 	}
-	out.End, out.Hashes = monotonic(), a.hashes
+	out.End, out.Hashes, out.RandomReads = monotonic(), a.hashes, a.randomReads.Load()
 	out.RSS = int64(status("/proc/self", "VmHWM")) << 10
 	return json.NewEncoder(os.Stdout).Encode(out)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -125,24 +126,42 @@ func checked(size int64) func(read func(p []byte, off int64) error, off int64) e
 // randomReads does count reads of size bytes at random places of a file of 1 GiB,
 // in streams at once.
 func randomReads(name, what string, streams, count int, size int64) *workload {
-	run := func(read func(p []byte, off int64) error) error {
+	return randomReadsWhile(name, what, streams, size, int64(count)*size, func(_ time.Time, n int) bool {
+		return n < count/streams
+	})
+}
+
+// timedReads does such reads for so long: what counts is how many.
+func timedReads(name, what string, streams int, size int64, long time.Duration) *workload {
+	w := randomReadsWhile(name, what, streams, size, 0, func(begun time.Time, _ int) bool {
+		return time.Since(begun) < long
+	})
+	w.extra, w.fuse = true, true
+	return w
+}
+
+// randomReadsWhile reads as long as more is true of when a stream began and how often it has read.
+func randomReadsWhile(name, what string, streams int, size, bytes int64, more func(begun time.Time, n int) bool) *workload {
+	run := func(a *app, read func(p []byte, off int64) error) error {
 		var g errgroup.Group
 		for s := range streams {
 			g.Go(func() error {
 				r := rand.New(rand.NewPCG(uint64(s), uint64(size)))
 				check := checked(size)
-				for range count / streams {
+				begun, n := time.Now(), 0
+				for ; more(begun, n); n++ {
 					if err := check(read, r.Int64N((gib-size)/4096)*4096); err != nil {
 						return err
 					}
 				}
+				a.randomReads.Add(int64(n))
 				return nil
 			})
 		}
 		return g.Wait()
 	}
 	return &workload{
-		name: name, what: what, bytes: int64(count) * size,
+		name: name, what: what, bytes: bytes,
 		fills: []memserver.Fill{{Key: "big%d.bin", Count: 1, Size: gib, Pattern: true}},
 		app: func(a *app) error {
 			f, err := os.Open(a.path(bigName(0)))
@@ -150,13 +169,13 @@ func randomReads(name, what string, streams, count int, size int64) *workload {
 				return err
 			}
 			defer f.Close()
-			return run(func(p []byte, off int64) error {
+			return run(a, func(p []byte, off int64) error {
 				_, err := f.ReadAt(p, off)
 				return err
 			})
 		},
 		limit: func(c *s3Client, a *app) error {
-			return run(func(p []byte, off int64) error { return c.get(bigName(0), off, p) })
+			return run(a, func(p []byte, off int64) error { return c.get(bigName(0), off, p) })
 		},
 	}
 }
@@ -167,5 +186,7 @@ func random() []*workload {
 		randomReads("rand_4k_16", "1,600 of them, 16 at once", 16, 1600, 4<<10),
 		randomReads("rand_128k_1", "400 random reads of 128 KiB, one after the other", 1, 400, 128<<10),
 		randomReads("rand_128k_16", "1,600 random reads of 128 KiB, 16 at once", 16, 1600, 128<<10),
+		timedReads("rand_4k_4s", "random reads of 4 KiB in a file of 1 GiB for 4 s, one after the other", 1, 4<<10, 4*time.Second),
+		timedReads("rand_4k_15s", "the same for 15 s", 1, 4<<10, 15*time.Second),
 	}
 }

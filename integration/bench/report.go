@@ -63,7 +63,9 @@ type sample struct {
 	// Switches is how often its threads went to sleep by themselves.
 	Switches int64            `json:"switches"`
 	Counts   memserver.Counts `json:"counts"`
-	Err      string           `json:"err,omitempty"`
+	// RandomReads is how many random reads the program did.
+	RandomReads int64  `json:"random_reads,omitempty"`
+	Err         string `json:"err,omitempty"`
 	// Over is how long it was given, if it was not done in that time.
 	Over float64 `json:"over,omitempty"`
 }
@@ -80,7 +82,11 @@ func (s sample) String() string {
 	if s.Err != "" {
 		return "FAILED: " + s.Err
 	}
-	return fmt.Sprintf("%.3f s, program %.3f s, cpu %.2f s, server's %.2f s, %d MiB", s.Seconds, s.Program, s.CPU, s.ServerCPU, s.Peak/mib)
+	text := fmt.Sprintf("%.3f s, program %.3f s, cpu %.2f s, server's %.2f s, %d MiB", s.Seconds, s.Program, s.CPU, s.ServerCPU, s.Peak/mib)
+	if n := float64(s.RandomReads); n > 0 {
+		text += fmt.Sprintf(", %.0f random reads a second, %.0f µs of cpu each", n/s.Program, s.CPU/n*1e6)
+	}
+	return text
 }
 
 // failure is why the row has no figures, "" if it has.

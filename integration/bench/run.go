@@ -117,7 +117,7 @@ func (b *bench) try(ctx context.Context, c *contender, patience time.Duration) (
 	}
 	s = sample{
 		Seconds: (end - out.Start).Seconds(), Program: (out.End - out.Start).Seconds(), ProgramCPU: out.cpu,
-		CPU: after.used.cpu - before.used.cpu, Peak: after.used.peak, RSS: after.used.rss, Switches: after.used.switches - before.used.switches,
+		CPU: after.used.cpu - before.used.cpu, RandomReads: out.RandomReads, Peak: after.used.peak, RSS: after.used.rss, Switches: after.used.switches - before.used.switches,
 		ServerCPU: after.server - before.server, Counts: after.counts,
 	}
 	if w.mounting {
@@ -194,7 +194,7 @@ func (b *bench) plain(ctx context.Context, want []memserver.Entry, patience time
 	return sample{
 		// The cost is that of its own process.
 		Seconds: seconds, Program: seconds, CPU: out.cpu, Peak: out.RSS,
-		ServerCPU: after.server - before.server, Counts: after.counts,
+		ServerCPU: after.server - before.server, Counts: after.counts, RandomReads: out.RandomReads,
 	}, claim{want, out.Hashes}, nil
 }
 

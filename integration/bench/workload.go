@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/integration/bench/memserver"
@@ -65,6 +66,8 @@ type app struct {
 	dir     string // the mounted folder
 	tmp     string // an empty directory elsewhere, removed afterwards
 	fixture string // the workload's fixture
+
+	randomReads atomic.Int64 // how many were done
 
 	// mu guards hashes.
 	mu     sync.Mutex
