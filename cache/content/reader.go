@@ -99,28 +99,37 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	c.g.Add(1) // the memory stays as long as bytes are copied from it
 	defer c.g.Done()
 
-	end := off + int64(len(want))
-	q := r.noteLocked(off, end)
-	n := 0
-	if bypassed, err := r.bypassLocked(ctx, q, want, off); err != nil {
+	q := r.noteLocked(off, off+int64(len(want)))
+	switch bypassed, err := r.bypassLocked(ctx, q, want, off); {
+	case err != nil:
 		return 0, err
-	} else if bypassed {
-		n = len(want)
-	} else {
-		r.startLocked(q, off, end)
+	case bypassed:
+		return r.readLocked(p, want, off)
 	}
-	for n < len(want) {
+	r.startLocked(q, off, off+int64(len(want)))
+	return r.copyLocked(ctx, q, p, want, off)
+}
+
+// copyLocked is the end of a read of p, of which the object has want, at off: it waits for the
+// blocks, and copies them. It gives up Cache.mu meanwhile.
+func (r *Reader) copyLocked(ctx context.Context, q *sequence, p, want []byte, off int64) (int, error) {
+	for n := 0; n < len(want); {
 		m, err := r.nextLocked(ctx, q, want[n:], off+int64(n))
-		n += m
-		if err != nil {
+		if n += m; err != nil {
 			return n, err
 		}
 	}
-	r.read.add(off, end)
-	if n < len(p) {
-		return n, io.EOF
+	return r.readLocked(p, want, off)
+}
+
+// readLocked records that want, the object's part of p, was read at off, and returns what ReadAt
+// does.
+func (r *Reader) readLocked(p, want []byte, off int64) (int, error) {
+	r.read.add(off, off+int64(len(want)))
+	if len(want) < len(p) {
+		return len(want), io.EOF
 	}
-	return n, nil
+	return len(want), nil
 }
 
 // startLocked starts fetching what a read of [off, end) needs, which belongs to q or to
