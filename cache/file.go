@@ -104,8 +104,8 @@ func (f *File) endItemLocked(it *outbox.Item) {
 	}
 }
 
-// readAt reads what the file holds now. It waits no longer than ctx.
-func (f *File) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+// readAt reads what the file holds now. It waits no longer than ctx. For mayFetch, see OpenMode.
+func (f *File) readAt(ctx context.Context, p []byte, off int64, mayFetch func(bytes int64) bool) (int, error) {
 	for {
 		f.c.mu.Lock()
 		it, r := f.item, f.reader
@@ -115,6 +115,8 @@ func (f *File) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 		switch {
 		case it != nil:
 			n, err = it.ReadAt(ctx, p, off)
+		case r != nil && mayFetch != nil:
+			n, err = r.ReadSparing(ctx, p, off, mayFetch)
 		case r != nil:
 			n, err = r.ReadAt(ctx, p, off)
 		default:

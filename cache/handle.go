@@ -12,10 +12,11 @@ import (
 
 // Handle is one open of a file. Its methods may be called concurrently, Release once.
 type Handle struct {
-	f      *File
-	write  bool
-	append bool
-	opener outbox.Writer // who opened it; nil if that is not known
+	f        *File
+	write    bool
+	append   bool
+	opener   outbox.Writer          // who opened it; nil if that is not known
+	mayFetch func(bytes int64) bool // see OpenMode
 	// closed is set when the process that opened the handle has closed its last descriptor
 	// of it; the kernel may send RELEASE much later. A write by another process that has
 	// the descriptor clears it. It is changed under Cache.mu.
@@ -31,7 +32,7 @@ func (h *Handle) File() *File { return h.f }
 // ReadAt reads into p from off on; at the end of the file it returns io.EOF with
 // a short count.
 func (h *Handle) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
-	return h.f.readAt(ctx, p, off)
+	return h.f.readAt(ctx, p, off, h.mayFetch)
 }
 
 // View is a part of a file as it lies in the cache's memory.
@@ -43,7 +44,7 @@ func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 	h.f.c.mu.Lock()
 	it, r := h.f.item, h.f.reader
 	h.f.c.mu.Unlock()
-	if it != nil || r == nil {
+	if it != nil || r == nil || h.mayFetch != nil {
 		return nil, nil
 	}
 	v, err := r.View(ctx, off, n)

@@ -17,7 +17,13 @@ var errBehindEnd error = unix.ENXIO
 type OpenMode struct {
 	Write, Append, Truncate bool
 	Opener                  outbox.Writer // who opens it; nil if that is not known
+	// MayFetch reports whether so many bytes may be fetched for a read of the handle; else the error of
+	// the read is ErrSpared. Nothing is fetched ahead. nil stands for no limit.
+	MayFetch func(bytes int64) bool
 }
+
+// ErrSpared is the error of a read that OpenMode.MayFetch has refused.
+var ErrSpared = content.ErrSpared
 
 // Open opens the file at path, in the version that S3 holds now, or in what is
 // pending. Its error is NotExist, ErrIsDir, or why S3 did not answer.
@@ -33,7 +39,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		}
 	}
 	maxAge := fresh
-	if !mode.Write {
+	if !mode.Write && mode.MayFetch == nil {
 		maxAge = -1 // the answer with the first of its bytes validates the version
 	}
 	for {
@@ -56,7 +62,7 @@ func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, 
 		if err != nil {
 			return nil, err
 		}
-		if !mode.Write && a.File == nil {
+		if !mode.Write && mode.MayFetch == nil && a.File == nil {
 			c.readAhead(p, a.Size)
 		}
 		if maxAge != fresh {
@@ -122,7 +128,7 @@ func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
 	if err := f.openLocked(mode.Write); err != nil {
 		return nil, err
 	}
-	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener}, nil
+	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener, mayFetch: mode.MayFetch}, nil
 }
 
 // Reopen opens a file that may have no name any more, as by /proc/PID/fd.
@@ -137,7 +143,7 @@ func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener}
+	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener, mayFetch: mode.MayFetch}
 	if mode.Truncate {
 		if err := h.Truncate(ctx, 0); err != nil {
 			h.Release()

@@ -204,7 +204,11 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		opener = f.s.caller(ctx)
 	}
-	h, err := f.open(withCaller(ctx, opener), openMode(flags, opener))
+	mode, budget := openMode(flags, opener), f.budget(ctx, flags)
+	if budget != nil {
+		mode.MayFetch = budget.Take
+	}
+	h, err := f.open(withCaller(ctx, opener), mode)
 	if err != nil {
 		opener.Release()
 		return nil, 0, f.s.errnoFor("open", f.path(), err)
@@ -220,9 +224,9 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	case flags&syscall.O_ACCMODE == syscall.O_WRONLY:
 		return fh, writeFlags(flags), 0
 	case before != nil && before.Same(h.File()):
-		return fh, fuse.FOPEN_KEEP_CACHE, 0
+		return fh, fuse.FOPEN_KEEP_CACHE | readFlags(budget), 0
 	}
-	return fh, 0, 0
+	return fh, readFlags(budget), 0
 }
 
 // open opens the file that is open as this inode, or what has its name.

@@ -85,6 +85,9 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 	if err == nil {
 		n, err = h.h.ReadAt(ctx, dest, off)
 	}
+	if errors.Is(err, cache.ErrSpared) { // it is counted, and not worth a line for each read
+		return nil, syscall.EIO
+	}
 	if err != nil && ctx.Err() == nil && time.Since(began) > longWait {
 		h.f.notAnswered(err)
 	}

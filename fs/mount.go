@@ -23,6 +23,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/fs/process"
+	"github.com/s3share/s3share/fs/thumbnailer"
 )
 
 // Config says how an exchange is shown.
@@ -31,11 +32,13 @@ type Config struct {
 	Umask      uint32 // permission bits that are taken away
 	AllowOther bool   // other users may enter
 	ReadOnly   bool
-	Debug      bool          // log every request of the kernel
-	Source     string        // shown by mount(8), as "s3share:team"
-	Options    []string      // handed on to mount(8)
-	Arrivals   bool          // tell programs that watch a directory what the other party does there
-	Health     func() string // of the connection to S3, in words; nil where nobody knows it
+	Debug      bool     // log every request of the kernel
+	Source     string   // shown by mount(8), as "s3share:team"
+	Options    []string // handed on to mount(8)
+	Arrivals   bool     // tell programs that watch a directory what the other party does there
+	// AllThumbnails: programs that make thumbnails, or index files, may download all that they read.
+	AllThumbnails bool
+	Health        func() string // of the connection to S3, in words; nil where nobody knows it
 	// Reason says in words why a file is not delivered; nil for the words of its error.
 	Reason func(outbox.Status) string
 	Logger *slog.Logger
@@ -68,6 +71,7 @@ type Server struct {
 	processes *process.Table
 	dev       atomic.Pointer[string] // see device
 	announcer *announcer             // nil where arrivals are not announced
+	limited   thumbnailer.Counts
 
 	loggedMu   sync.Mutex
 	lastNews   string // what was logged last of a failure

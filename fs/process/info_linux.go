@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -97,14 +98,42 @@ func leaderOf(tid int) int {
 	if err != nil {
 		return tid
 	}
-	for line := range bytes.Lines(status) {
-		if rest, ok := bytes.CutPrefix(line, []byte("Tgid:")); ok {
-			if pid, err := strconv.Atoi(string(bytes.TrimSpace(rest))); err == nil {
-				return pid
-			}
-		}
+	if pid, err := strconv.Atoi(fieldOf(status, "Tgid:")); err == nil {
+		return pid
 	}
 	return tid
+}
+
+// NameOf returns the name of the program that a thread's process runs, cut to 15 bytes as the kernel
+// keeps it; "" if that is not known. It is one look into /proc, and a second one for another thread
+// than the process's first.
+func NameOf(tid int) string {
+	if tid == 0 {
+		return ""
+	}
+	status, err := statusOf(tid)
+	if err != nil {
+		return ""
+	}
+	pid, err := strconv.Atoi(fieldOf(status, "Tgid:"))
+	if err != nil || pid == tid {
+		return fieldOf(status, "Name:")
+	}
+	name, err := readProc(pid, "comm")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(name, "\n")
+}
+
+// fieldOf returns the field of /proc/PID/status with this name, "" for none.
+func fieldOf(status []byte, name string) string {
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
+			return string(bytes.TrimSpace(rest))
+		}
+	}
+	return ""
 }
 
 // procSize is more than any of the files in /proc has that readProc reads, in bytes:

@@ -21,6 +21,9 @@ func exitCode(int) (code int, ok bool) { return 0, false }
 
 func leaderOf(tid int) int { return tid }
 
+// NameOf knows no program.
+func NameOf(int) string { return "" }
+
 // File is a file of the mount, as the kernel knows it.
 type File struct {
 	Name   string

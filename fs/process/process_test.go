@@ -224,3 +224,36 @@ func TestProcessOfManyGroupsHasMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestNameOf asks for the name of a program by its first thread and by another one, which has a name
+// of its own.
+func TestNameOf(t *testing.T) {
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.TrimSpace(string(comm))
+	if got := NameOf(os.Getpid()); got != want {
+		t.Errorf("the first thread: %q, want %q", got, want)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // the thread ends with the goroutine
+		if unix.Gettid() == os.Getpid() {
+			return
+		}
+		if err := os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", unix.Gettid()), []byte("worker"), 0); err != nil {
+			t.Error(err)
+		}
+		if got := NameOf(unix.Gettid()); got != want {
+			t.Errorf("another thread: %q, want %q", got, want)
+		}
+	}()
+	<-done
+	for _, tid := range []int{0, 1 << 30} {
+		if got := NameOf(tid); got != "" {
+			t.Errorf("thread %d: %q", tid, got)
+		}
+	}
+}

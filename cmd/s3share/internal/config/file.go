@@ -169,6 +169,9 @@ func (s *Settings) check() (all []checkedKey) {
 	if s.Endpoint != "" {
 		all = append(all, checkedKey{"endpoint-url", s3backend.CheckEndpointURL(s.Endpoint)})
 	}
+	if s.Thumbnails != "" {
+		all = append(all, checkedKey{"thumbnails", prefixed("thumbnails", checkThumbnails(s.Thumbnails))})
+	}
 	_, err := privatename.New(s.Private)
 	all = append(all, checkedKey{"private", err})
 	for key, size := range map[string]byteSize{"cache-size": s.CacheSize, "memory": s.Memory, "stage-size": s.StageSize} {

@@ -56,6 +56,7 @@ type Settings struct {
 	Inhibit    bool     `toml:"inhibit"`
 	Bookmark   bool     `toml:"bookmark"`
 	Arrivals   bool     `toml:"arrivals"`
+	Thumbnails string   `toml:"thumbnails"` // limitedThumbnails or AllThumbnails
 	Verbose    bool     `toml:"verbose"`
 
 	At s3backend.Location `toml:"-"` // of the bucket, once it is found out
@@ -67,15 +68,16 @@ type Settings struct {
 // Defaults are the settings of which nobody says anything.
 func Defaults() *Settings {
 	return &Settings{
-		Folders:   []string{"Submissions", "Delivery"},
-		Notices:   true,
-		Inhibit:   true,
-		Arrivals:  true,
-		CacheSize: 10 << 30,
-		Memory:    96 << 20,
-		UID:       uint32(os.Getuid()),
-		GID:       uint32(os.Getgid()),
-		Umask:     0o022,
+		Folders:    []string{"Submissions", "Delivery"},
+		Notices:    true,
+		Inhibit:    true,
+		Arrivals:   true,
+		Thumbnails: limitedThumbnails,
+		CacheSize:  10 << 30,
+		Memory:     96 << 20,
+		UID:        uint32(os.Getuid()),
+		GID:        uint32(os.Getgid()),
+		Umask:      0o022,
 	}
 }
 
@@ -143,6 +145,7 @@ var settingTable = []setting{
 	{"inhibit", "", "", boolField(func(s *Settings) *bool { return &s.Inhibit })},
 	{"bookmark", "", "", boolField(func(s *Settings) *bool { return &s.Bookmark })},
 	{"arrivals", "", "", boolField(func(s *Settings) *bool { return &s.Arrivals })},
+	{"thumbnails", "", "", setThumbnails},
 	{"verbose", "", "log every request", boolField(func(s *Settings) *bool { return &s.Verbose })},
 }
 

@@ -37,6 +37,7 @@ private = ["*.bak", "!*.part"]
 notices = false
 inhibit = false
 bookmark = true
+thumbnails = "all"
 pause-on-metered = true
 verbose = true
 

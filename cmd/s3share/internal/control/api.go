@@ -178,6 +178,8 @@ type State struct {
 	Limits   *Limits             `json:"limits,omitempty"` // absent where no daemon answers
 	// Arrivals is absent where they are not announced.
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
+	// Thumbnails is absent where no program is limited.
+	Thumbnails *Thumbnails `json:"thumbnails,omitempty"`
 	// Connection is what the mount knows of its connection to S3.
 	Connection *Connection `json:"connection,omitempty"`
 }
@@ -189,6 +191,13 @@ type Arrivals struct {
 	Announced int64 `json:"announced"` // changes since the mount began
 	Failed    int64 `json:"failed"`    // changes that could not be announced
 	Skipped   int64 `json:"skipped"`   // changes that were too many at once
+}
+
+// Thumbnails is how often programs that make thumbnails, or index files, have opened large files
+// since the mount began.
+type Thumbnails struct {
+	Files   int64 `json:"files"`   // opens of which part of the file may be downloaded
+	Refused int64 `json:"refused"` // of these, opens in which a read was refused
 }
 
 // MarshalJSON writes the names of files as [jsonbytes.String] does.

@@ -32,6 +32,7 @@ func full() State {
 		Pending: []outbox.Status{file}, Unresolved: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
 		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
 		Arrivals:   &Arrivals{Watched: 1, Announced: 1, Failed: 1, Skipped: 1},
+		Thumbnails: &Thumbnails{Files: 1, Refused: 1},
 		Limits:     &Limits{Upload: 1, Download: 1, Live: true},
 		Connection: &Connection{State: Online, Answered: now, Since: now, Words: words},
 	}

@@ -142,6 +142,7 @@ type mountServer interface {
 	Unmount() error
 	Wait()
 	Arrivals() (fs.ArrivalState, bool)
+	Limited() (fs.LimitedState, bool)
 }
 
 // newDaemon returns a daemon that is not started.
@@ -233,7 +234,8 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
 		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly, Arrivals: s.Arrivals,
-		Source: s.Source(), Options: s.Kernel, Health: d.health, Reason: d.reason, Logger: d.log,
+		AllThumbnails: s.Thumbnails == config.AllThumbnails,
+		Source:        s.Source(), Options: s.Kernel, Health: d.health, Reason: d.reason, Logger: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the kernel refused the mount: %w", err)

@@ -162,6 +162,9 @@ func (d *mountDaemon) state() control.State {
 		if a, ok := d.server.Arrivals(); ok {
 			st.Arrivals = &control.Arrivals{Watched: a.Watched, Announced: a.Announced, Failed: a.Failed, Skipped: a.Skipped}
 		}
+		if l, ok := d.server.Limited(); ok {
+			st.Thumbnails = &control.Thumbnails{Files: l.Files, Refused: l.Refused}
+		}
 	}
 	if d.logFile != nil {
 		st.LogFile = d.logFile.Name()

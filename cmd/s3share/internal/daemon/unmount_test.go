@@ -99,6 +99,8 @@ func (f *fakeMount) Wait() { <-f.gone }
 
 func (f *fakeMount) Arrivals() (st fs.ArrivalState, ok bool) { return st, false }
 
+func (f *fakeMount) Limited() (st fs.LimitedState, ok bool) { return st, false }
+
 // fakeBucket is one to which the connection is as known says.
 type fakeBucket struct{ known s3backend.Contact }
 

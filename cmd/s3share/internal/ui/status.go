@@ -104,6 +104,15 @@ func arrivalsText(a control.Arrivals) string {
 	return fmt.Sprintf("arrivals: %s watched, %s announced", watched, announced)
 }
 
+// thumbnailsText is a line about programs that make thumbnails, or index files.
+func thumbnailsText(t control.Thumbnails) string {
+	files := fmt.Sprintf("%d large files", t.Files)
+	if t.Files == 1 {
+		files = "1 large file"
+	}
+	return fmt.Sprintf("thumbnails and indexes: %s read in part, %d refused the rest", files, t.Refused)
+}
+
 // maxRows is how many files of a group a terminal shows.
 const maxRows = 8
 
@@ -146,6 +155,9 @@ func (p *Page) state(st *control.State, all bool, now time.Time) {
 	}
 	if a := st.Arrivals; a != nil && *a != (control.Arrivals{}) {
 		p.Line(2, Span{"", arrivalsText(*a)})
+	}
+	if t := st.Thumbnails; t != nil && t.Refused > 0 {
+		p.Line(2, Span{"", thumbnailsText(*t)})
 	}
 	for _, g := range w.problems {
 		p.Line(2, Span{g.code, g.label + ":"}, Span{"", " " + g.reason})
