@@ -15,7 +15,11 @@ const (
 	// maxQueue is how many entries wait in memory, of some hundred bytes each, while the ledger
 	// cannot be written. Further ones are counted. A delivery has up to 50,000 files.
 	maxQueue = 100_000
-	// The pauses between tries to write.
+	// appendInterval is the time between two appends while all goes well. Each of them reads the
+	// end of the ledger: one for each of 2,000 small files read in 1.5 s took a quarter of the CPU
+	// time of the mount.
+	appendInterval = 100 * time.Millisecond
+	// The pauses between tries to write after one that failed.
 	minPause = time.Second
 	maxPause = time.Minute
 	// appendPatience is how long a try waits for other processes. The last try waits for
@@ -138,7 +142,7 @@ func (r *Recorder) run() {
 	defer close(r.done)
 	var (
 		pause    time.Duration    // after the last try, which failed; 0 if it did not
-		again    <-chan time.Time // then the next try is due
+		again    <-chan time.Time // the next try is due then; nil if it is with the next entry
 		unsynced <-chan time.Time
 	)
 	for {
@@ -148,9 +152,11 @@ func (r *Recorder) run() {
 			case err != nil:
 				pause = min(max(2*pause, minPause), maxPause)
 				again = time.After(pause)
-			case wrote && unsynced == nil:
-				unsynced = time.After(syncDelay)
-				fallthrough
+			case wrote:
+				pause, again = 0, time.After(appendInterval)
+				if unsynced == nil {
+					unsynced = time.After(syncDelay)
+				}
 			default:
 				pause = 0
 			}

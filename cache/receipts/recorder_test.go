@@ -59,6 +59,36 @@ func TestRecorderAppendsInOrder(t *testing.T) {
 	}
 }
 
+// TestEntriesAreAppendedTogether records many entries one by one: the first is in the ledger at
+// once, and the others are appended some at a time.
+func TestEntriesAreAppendedTogether(t *testing.T) {
+	l := open(t, tempDir(t))
+	var appends int
+	l.above = func(string, int64) bool { appends++; return true }
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRecorder(l, Config{})
+		r.Record(version("0"))
+		synctest.Wait()
+		if got := recorded(t, l); got != "0" {
+			t.Errorf("%q is recorded at once", got)
+		}
+		const n = 1000
+		for i := range n {
+			time.Sleep(time.Millisecond)
+			r.Record(version(fmt.Sprint(i + 1)))
+		}
+		if limit := n*time.Millisecond/appendInterval + 2; time.Duration(appends) > limit {
+			t.Errorf("%d appends of %d entries in %v, more than %d", appends, n, n*time.Millisecond, limit)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if all, _ := readAll(t, l); len(all) != n+1 {
+			t.Errorf("%d entries are recorded, not %d", len(all), n+1)
+		}
+	})
+}
+
 // TestNobodyWaitsForTheLedger records while the disk is full: Record returns, what has room in
 // memory is written once there is room on the disk, and the rest is a gap.
 func TestNobodyWaitsForTheLedger(t *testing.T) {
