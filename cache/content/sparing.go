@@ -37,10 +37,10 @@ func (r *Reader) ReadSparing(ctx context.Context, p []byte, off int64, may func(
 	for i := from; i < to; i++ {
 		c.skipLongFetchLocked(v, nil, i)
 	}
-	if v.missingLocked(from, to) > 0 {
+	if v.missingBytesLocked(from, to) > 0 {
 		from -= from % sparingBlocks
 		to = min((to+sparingBlocks-1)/sparingBlocks*sparingBlocks, v.count())
-		if !may(v.missingLocked(from, to)) {
+		if !may(v.missingBytesLocked(from, to)) {
 			return 0, ErrSpared
 		}
 	}
@@ -52,8 +52,8 @@ func (r *Reader) ReadSparing(ctx context.Context, p []byte, off int64, may func(
 	return r.copyLocked(ctx, nil, p, want, off)
 }
 
-// missingLocked is how many bytes of the blocks [from, to) are neither here nor on the disk.
-func (v *version) missingLocked(from, to int64) (bytes int64) {
+// missingBytesLocked is how many bytes of the blocks [from, to) are neither here nor on the disk.
+func (v *version) missingBytesLocked(from, to int64) (bytes int64) {
 	for i := from; i < to; i++ {
 		if v.State(i) == prefetch.Missing {
 			bytes += v.length(i)
