@@ -45,7 +45,8 @@ are found as all AWS tools find them; do not put them into the file.
 
 -o takes a list of options, as in fstab: ro, rw, sync (each close waits until S3 has
 confirmed the file), async, allow_other, noexec, and any of these keys with _ for -
-and a value (uid=, gid=, umask=, profile=, region=, endpoint=, read_only=true, ...).
+and a value (uid=, gid=, umask=, profile=, region=, endpoint=, inhibit=false, ...). A
+key that is true or false needs no value to be true (bookmark, pause_on_metered, ...).
 Options that only mount(8) or systemd uses are ignored (_netdev, nofail, noauto, user,
 x-...).
 ` + exitCodes,

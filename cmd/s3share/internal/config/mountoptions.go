@@ -15,11 +15,10 @@ var ignoredOptions = []string{
 	"default_permissions",
 }
 
-// plainOptions are the ones without a value.
-var plainOptions = map[string]struct{ name, value string }{
-	"ro": {"read-only", "true"}, "rw": {"read-only", "false"},
-	"sync": {"sync", "true"}, "async": {"sync", "false"},
-	"allow_other": {"allow-other", "true"},
+// fstabOptions are names in fstab that set a switch, and take no value. Other switches can be
+// written without a value too: the name alone means true.
+var fstabOptions = map[string]struct{ name, value string }{
+	"ro": {"read-only", "true"}, "rw": {"read-only", "false"}, "async": {"sync", "false"},
 }
 
 // otherNames are what users of fstab know some settings by.
@@ -32,7 +31,7 @@ func readOptions(lists []string) (Layer, []string, error) {
 	var kernel []string
 	for option := range strings.SplitSeq(strings.Join(lists, ","), ",") {
 		name, value, hasValue := strings.Cut(option, "=")
-		plain, isPlain := plainOptions[option]
+		fstab, isFstab := fstabOptions[option]
 		switch {
 		case option == "" || strings.HasPrefix(option, "x-") || slices.Contains(ignoredOptions, option):
 			continue
@@ -45,14 +44,17 @@ func readOptions(lists []string) (Layer, []string, error) {
 			return nil, nil, hint.Usage("leave it out: a mount whose daemon is gone is undone by the next mount on its directory, or by s3share unmount", "-o auto_unmount is not supported")
 		case option == "suid" || option == "dev":
 			return nil, nil, hint.Usage("leave it out, or for mount(8) write no"+option, "-o %s would let the other party bring programs with privileges, or devices", option)
-		case isPlain:
-			name, value, hasValue = plain.name, plain.value, true
+		case isFstab:
+			name, value, hasValue = fstab.name, fstab.value, true
 		}
 		name = strings.ReplaceAll(name, "_", "-")
 		if other, ok := otherNames[name]; ok {
 			name = other
 		}
 		st, ok := findSetting(name)
+		if ok && !hasValue && st.isSwitch() {
+			value, hasValue = "true", true
+		}
 		if !ok || !hasValue {
 			return nil, nil, unknownOption(option, st, ok)
 		}
@@ -67,7 +69,7 @@ func readOptions(lists []string) (Layer, []string, error) {
 // known reports that, and st is its setting.
 func unknownOption(option string, st setting, known bool) error {
 	if known {
-		return hint.Usage("write it as -o "+option+"="+orWord(st.arg, "true"), "the mount option %s needs a value", option)
+		return hint.Usage("write it as -o "+option+"="+st.arg, "the mount option %s needs a value", option)
 	}
 	name, _, _ := strings.Cut(option, "=")
 	return hint.Usage(hint.DidYouMean(name, optionNames(), "s3share mount --help lists the options"), "unknown mount option %q", option)
@@ -76,7 +78,7 @@ func unknownOption(option string, st setting, known bool) error {
 // optionNames are the names that -o knows and that mean something to a mount of ours.
 func optionNames() []string {
 	names := []string{"noexec"}
-	for name := range plainOptions {
+	for name := range fstabOptions {
 		names = append(names, name)
 	}
 	for name := range otherNames {

@@ -63,11 +63,13 @@ func AWSProfiles() (names []string) {
 	return slices.Compact(names)
 }
 
-// OptionForms are the mount options as they are written, with = where a value follows.
+// OptionForms returns the mount options as they are written, with = where a value follows. A switch
+// that is on by default has one, since only false changes anything.
 func OptionForms() (forms []string) {
 	for _, name := range optionNames() {
-		_, plain := plainOptions[name]
-		if !plain && name != "noexec" {
+		_, isFstab := fstabOptions[name]
+		st, _ := findSetting(strings.ReplaceAll(name, "_", "-"))
+		if !isFstab && name != "noexec" && !(st.isSwitch() && !st.onByDefault()) {
 			name += "="
 		}
 		forms = append(forms, name)

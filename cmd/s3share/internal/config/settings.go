@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,6 +100,15 @@ type setting struct {
 	set   func(*Settings, string) error
 }
 
+// isSwitch reports whether the setting is true or false.
+func (s setting) isSwitch() bool { return s.set != nil && s.arg == "" }
+
+// onByDefault reports whether a switch is on where nobody says anything of it.
+func (s setting) onByDefault() bool {
+	on := Defaults()
+	return s.set(on, "true") == nil && reflect.DeepEqual(on, Defaults())
+}
+
 // PayerSetting is the one by which an account agrees to pay for its requests.
 const PayerSetting = "requester-pays"
 
@@ -145,7 +155,7 @@ var settingTable = []setting{
 	{"inhibit", "", "", boolField(func(s *Settings) *bool { return &s.Inhibit })},
 	{"bookmark", "", "", boolField(func(s *Settings) *bool { return &s.Bookmark })},
 	{"arrivals", "", "", boolField(func(s *Settings) *bool { return &s.Arrivals })},
-	{"thumbnails", "", "", setThumbnails},
+	{"thumbnails", limitedThumbnails + "|" + AllThumbnails, "", setThumbnails},
 	{"verbose", "", "log every request", boolField(func(s *Settings) *bool { return &s.Verbose })},
 }
 
@@ -204,7 +214,7 @@ func AddFlags(flags *pflag.FlagSet, only ...string) Layer {
 			short = "v"
 		}
 		f := flags.VarPF(&flagValue{st, typed}, st.name, short, st.usage)
-		if st.arg == "" {
+		if st.isSwitch() {
 			f.NoOptDefVal = "true"
 		}
 	}
@@ -223,7 +233,7 @@ func (f *flagValue) Set(v string) error { return f.typed.add(f.st, v) }
 func (f *flagValue) String() string     { return "" }
 
 func (f *flagValue) Type() string {
-	if f.st.arg == "" {
+	if f.st.isSwitch() {
 		return "bool"
 	}
 	return f.st.arg

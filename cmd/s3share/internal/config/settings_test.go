@@ -260,6 +260,20 @@ func TestBucketNeedsNoConfig(t *testing.T) {
 	}
 }
 
+// TestSwitchNeedsNoValue names each setting that is true or false as an option alone.
+func TestSwitchNeedsNoValue(t *testing.T) {
+	for _, st := range settingTable {
+		option := strings.ReplaceAll(st.name, "-", "_")
+		l, _, err := readOptions([]string{option})
+		if st.isSwitch() && (err != nil || !slices.Equal(l[st.name], []string{"true"})) {
+			t.Errorf("-o %s sets %q, and %v; want true", option, l[st.name], err)
+		}
+		if !st.isSwitch() && err == nil && l[st.name] != nil {
+			t.Errorf("-o %s sets %q, want it refused, since it lacks its value", option, l[st.name])
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	for _, tt := range []struct {
 		lists []string
@@ -269,6 +283,13 @@ func TestOptions(t *testing.T) {
 		{[]string{"ro,rw"}, func(s *Settings) bool { return !s.ReadOnly }},
 		{[]string{"ro", "sync"}, func(s *Settings) bool { return s.ReadOnly && s.Sync }},
 		{[]string{"sync,async"}, func(s *Settings) bool { return !s.Sync }},
+		{[]string{"verbose,bookmark,pause_on_metered,requester-pays"}, func(s *Settings) bool {
+			return s.Verbose && s.Bookmark && s.Metered && s.Payer
+		}},
+		{[]string{"notices=false,arrivals=false,inhibit=false", "notices,inhibit"}, func(s *Settings) bool {
+			return s.Notices && s.Inhibit && !s.Arrivals
+		}},
+		{[]string{"read_only,sync=true,sync=false"}, func(s *Settings) bool { return s.ReadOnly && !s.Sync }},
 		{[]string{"allow_other,uid=5,gid=6,umask=077"}, func(s *Settings) bool {
 			return s.AllowOther && s.UID == 5 && s.GID == 6 && s.Umask == 0o077
 		}},
@@ -290,7 +311,7 @@ func TestOptions(t *testing.T) {
 	if _, kernel, err := readOptions([]string{"noexec"}); err != nil || !slices.Equal(kernel, []string{"noexec"}) {
 		t.Errorf("readOptions(noexec) hands %q to the kernel, and %v", kernel, err)
 	}
-	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner"} {
+	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner", "thumbnails", "bookmark=", "bookmark=maybe", "async=true"} {
 		if _, _, err := readOptions([]string{bad}); err == nil {
 			t.Errorf("readOptions(%q) is not refused", bad)
 		} else if code, _ := hint.ExitCode(err); code != hint.ExitUsage {
