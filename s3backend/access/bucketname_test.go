@@ -25,6 +25,8 @@ func TestBucketNames(t *testing.T) {
 		{"teäm", false, false},
 		{strings.Repeat("a", 63), true, true},
 		{strings.Repeat("a", 64), true, false},
+		{strings.Repeat("a", 255), true, false},
+		{strings.Repeat("a", 256), false, false},
 	} {
 		if err := CheckBucketName(tt.name); (err == nil) != tt.old {
 			t.Errorf("CheckBucketName(%q) = %v", tt.name, err)
