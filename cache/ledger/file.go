@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/google/renameio/v2"
 )
 
 func (l *Ledger) put(e Entry) error {
@@ -49,7 +51,7 @@ func (l *Ledger) put(e Entry) error {
 	return nil
 }
 
-// compact writes the file anew, with the entries alone.
+// compact writes the file anew, with the entries alone, and closes it.
 func (l *Ledger) compact() error {
 	l.drop()
 	dir := filepath.Dir(l.path)
@@ -68,20 +70,11 @@ func (l *Ledger) compact() error {
 		l.behind = true
 		return errFloor
 	}
-	tmp, err := os.CreateTemp(dir, ".ledger-*") // with mode 0600
-	if err != nil {
+	if err := renameio.WriteFile(l.path, b.Bytes(), 0o600, renameio.WithTempDir(dir), renameio.IgnoreUmask()); err != nil {
 		return fmt.Errorf("write the ledger anew: %w", err)
 	}
-	_, err = tmp.Write(b.Bytes())
-	err = errors.Join(err, tmp.Sync())
-	if err == nil {
-		err = os.Rename(tmp.Name(), l.path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the ledger anew: %w", err), tmp.Close(), os.Remove(tmp.Name()))
-	}
-	old := l.file
-	l.file, l.lines, l.torn, l.behind = tmp, len(l.entries), false, false
+	old := l.file // put opens the new one
+	l.file, l.lines, l.torn, l.behind = nil, len(l.entries), false, false
 	if old != nil {
 		return old.Close()
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/google/renameio/v2"
 )
 
 // bookmarkFiles returns the files with the bookmarks of GTK, which file managers and dialogs show
@@ -88,16 +90,8 @@ func changeBookmarks(file string, change func([][]byte) [][]byte) (changed bool,
 	if to, err := filepath.EvalSymlinks(file); err == nil {
 		file = to
 	}
-	mode := fs.FileMode(0o600)
 	had, err := os.ReadFile(file)
-	switch {
-	case err == nil:
-		info, err := os.Stat(file)
-		if err != nil {
-			return false, err
-		}
-		mode = info.Mode().Perm()
-	case !errors.Is(err, fs.ErrNotExist):
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	var lines [][]byte
@@ -111,19 +105,12 @@ func changeBookmarks(file string, change func([][]byte) [][]byte) (changed bool,
 	for _, line := range lines {
 		text = append(append(text, line...), '\n')
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return false, err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".bookmarks-*")
-	if err != nil {
-		return false, err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return false, err
-	}
-	return true, os.Rename(tmp.Name(), file)
+	err = renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(dir), renameio.WithExistingPermissions())
+	return err == nil, err
 }
 
 // keepBookmark adds the mount to the bookmarks of file managers. What it returns removes it again.
