@@ -109,8 +109,8 @@ func (m *mount) leaveAsItIs() {
 
 // Commands that are none of the shell's, in an example that is marked "offline".
 const (
-	lineCut  = "# the client's line to S3 is cut"
-	lineBack = "# the line is there again"
+	cutOff      = "# the client's connection to S3 is cut"
+	reconnected = "# the connection is there again"
 )
 
 // run types an example into a shell that stands beside both mounts. line is that of the
@@ -126,10 +126,10 @@ func (e example) run(t *testing.T, ours, theirs *mount, line *wire) {
 	sh := newSession(t, ours, theirs)
 	for _, c := range e.calls {
 		switch c.command {
-		case lineCut:
+		case cutOff:
 			line.cut()
 			continue
-		case lineBack:
+		case reconnected:
 			line.heal()
 			continue
 		}

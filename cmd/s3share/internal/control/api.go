@@ -348,7 +348,7 @@ func (st *State) Label() string {
 // Pause is why everything waits, in a state.
 type Pause struct {
 	Words
-	// By is PausedByCommand or PausedByLine where deliveries are paused, since Since; "" where
+	// By is PausedByCommand or PausedByMetered where deliveries are paused, since Since; "" where
 	// S3 is the reason.
 	By    string    `json:"by,omitempty"`
 	Since time.Time `json:"since,omitzero"`
@@ -357,7 +357,7 @@ type Pause struct {
 // By whom deliveries are paused.
 const (
 	PausedByCommand = "command" // s3share pause
-	PausedByLine    = "line"    // it is metered
+	PausedByMetered = "metered" // the connection is metered
 )
 
 // NewPause returns the pause of deliveries to the mount on dir, or to the exchange of that name,
@@ -367,9 +367,9 @@ func NewPause(why *outbox.SuspendedError, dir string) *Pause {
 	p.Reason = "paused since " + ClockText(why.Since)
 	p.Hint = "s3share resume " + hint.ShellQuote(dir) + " goes on"
 	if why.Metered {
-		p.By = PausedByLine
-		p.Reason += ", as the line is metered"
-		p.Hint = "it goes on by itself on another line; s3share resume " + hint.ShellQuote(dir) + " sends on this one"
+		p.By = PausedByMetered
+		p.Reason += ", as the connection is metered"
+		p.Hint = "it goes on when NetworkManager reports that the connection is not metered; s3share resume " + hint.ShellQuote(dir) + " sends on this one"
 	}
 	return p
 }

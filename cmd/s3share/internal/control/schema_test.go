@@ -28,7 +28,7 @@ func full() State {
 	return State{
 		Schema: Schema, Version: "v", PID: 1, Dir: "/d", Mounted: true, Daemon: DaemonRuns, Since: now, Exchange: "e", Bucket: "b", Region: "r",
 		Endpoint: "e", Folders: []string{"f"}, ReadOnly: true, Payer: true, StateDir: "/s", CacheDir: "/c", LogFile: "/l",
-		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByLine, Since: now},
+		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByMetered, Since: now},
 		Pending: []outbox.Status{file}, Unresolved: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
 		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
 		Arrivals:   &Arrivals{Watched: 1, Announced: 1, Failed: 1, Skipped: 1},

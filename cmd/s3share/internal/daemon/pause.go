@@ -18,7 +18,7 @@ import (
 type pauses struct {
 	mu      sync.Mutex
 	command time.Time // a person has paused; this is in the state directory as well
-	line    time.Time // the line is metered
+	metered time.Time // the connection is metered, since then
 	anyway  bool      // a person has resumed since it is
 	began   bool      // the cache is open
 }
@@ -28,8 +28,8 @@ func (p *pauses) whyLocked() *outbox.SuspendedError {
 	if !p.command.IsZero() {
 		return &outbox.SuspendedError{Since: p.command}
 	}
-	if !p.line.IsZero() && !p.anyway {
-		return &outbox.SuspendedError{Since: p.line, Metered: true}
+	if !p.metered.IsZero() && !p.anyway {
+		return &outbox.SuspendedError{Since: p.metered, Metered: true}
 	}
 	return nil
 }
@@ -39,16 +39,16 @@ func (p *pauses) whyLocked() *outbox.SuspendedError {
 func (p *pauses) setMetered(is bool) {
 	switch {
 	case !is:
-		p.line, p.anyway = time.Time{}, false
-	case p.line.IsZero():
-		p.line = time.Now()
+		p.metered, p.anyway = time.Time{}, false
+	case p.metered.IsZero():
+		p.metered = time.Now()
 	}
 }
 
 // resume has deliveries go on, whatever has paused them.
-func (p *pauses) resume() { p.command, p.anyway = time.Time{}, !p.line.IsZero() }
+func (p *pauses) resume() { p.command, p.anyway = time.Time{}, !p.metered.IsZero() }
 
-// setMetered is called with whether the line is metered.
+// setMetered is called with whether the connection is metered.
 func (d *mountDaemon) setMetered(is bool) {
 	d.pauses.mu.Lock()
 	defer d.pauses.mu.Unlock()
