@@ -2,8 +2,11 @@ package integration
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"hash/crc64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +132,14 @@ func TestReceiptsOfBothParties(t *testing.T) {
 		p.want(0, []string{"verify"}, "the log is whole", "are at S3 as they were recorded")
 		p.want(0, []string{"verify", "--deep"}, "the log is whole", "were read and have the checksums")
 	}
+	sum := fmt.Sprintf("%x", sha256.Sum256(large))
+	theirs.want(0, []string{"verify", "Delivery/large.bin", "--expect", sum}, "has the SHA-256 that is expected: "+sum)
+	theirs.want(1, []string{"verify", "Delivery/put.csv", "--expect", sum}, "is another file: its SHA-256 is ", sum)
+	crc := crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) // CRC-64/NVME
+	crc.Write([]byte("by put"))
+	text := base64.StdEncoding.EncodeToString(crc.Sum(nil))
+	theirs.want(0, []string{"verify", "Delivery/put.csv", "--expect", text}, "has the CRC64NVME that is expected: "+text)
+	theirs.want(1, []string{"verify", "Delivery/none", "--expect", text}, "S3 holds no such file")
 	for _, l := range theirs.logOf() {
 		if l.Owner_Read.IsZero() {
 			t.Errorf("the owner has read it, and it is not recorded that he can: %+v", l)

@@ -22,7 +22,8 @@ import (
 // verifyCmd is the command verify.
 type verifyCmd struct {
 	logCmd
-	deep bool
+	deep   bool
+	expect string
 }
 
 func newVerify() *cobra.Command {
@@ -40,16 +41,27 @@ compares them with the checksums that were recorded, or else with what S3 keeps.
 If the bucket's owner is seen to be able to read a file that was delivered, that is
 recorded in the log.
 
+With --expect, one file is compared with a checksum that the other party has told you: its
+SHA-256 in hexadecimal digits, or its CRC64NVME in base64, as "s3share receipt" prints
+them. The bytes that S3 holds are read; the log is not needed for that.
+
 PATH is a folder or a file, in a mount or named as in a mount: Delivery/2026. The exit
 status is 1 unless the log is whole and all is present.
 ` + exitCodes,
 		Example: `  s3share verify
-  s3share verify Delivery/2026 --deep --exchange team`,
+  s3share verify Delivery/2026 --deep --exchange team
+  s3share verify Delivery/q3.csv --expect 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`,
 		Args: argRange(0, 1, ""),
-		RunE: func(cmd *cobra.Command, args []string) error { return m.run(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("expect") {
+				return m.verifyExpected(cmd, args)
+			}
+			return m.run(cmd, args)
+		},
 	}
 	m.addFlags(cmd)
 	cmd.Flags().BoolVar(&m.deep, "deep", false, "read the bytes, and compare their checksums")
+	cmd.Flags().StringVar(&m.expect, "expect", "", "compare one file with a `CHECKSUM`")
 	cmd.Flags().BoolVar(&m.asJSON, "json", false, "print JSON, a line for each file and one for the log")
 	return cmd
 }
