@@ -162,7 +162,7 @@ var errWatched = errors.New("another s3share watch is at work there")
 func (w *watcher) open(ctx context.Context) (err error) {
 	place := filepath.Join(w.StateDir, "watch")
 	defer func() {
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errWatched) && !errors.As(err, new(*s3backend.Error)) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errWatched) && !errors.Is(err, errNoFolder) && !errors.As(err, new(*s3backend.Error)) {
 			err = fmt.Errorf("cannot use the cursor in %s: %w", place, hint.WithoutPath(err))
 		}
 	}()
@@ -216,12 +216,21 @@ func (w *watcher) awaitTeller(ctx context.Context) error {
 // begin begins a new cursor.
 func (w *watcher) begin(ctx context.Context) error {
 	known := map[string]changes.Version{}
-	if !w.Existing {
+	if w.Existing {
+		if err := w.checkFolder(ctx); err != nil {
+			return err
+		}
+	} else {
+		any := false
 		err := w.list(ctx, func(obj s3backend.Object) {
+			any = true
 			if !isDirectory(obj.Key) {
 				known[obj.Key] = versionOf(obj)
 			}
 		})
+		if err == nil && !any {
+			err = w.checkFolder(ctx)
+		}
 		if err != nil {
 			return err
 		}

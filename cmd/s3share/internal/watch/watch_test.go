@@ -22,6 +22,7 @@ import (
 	"github.com/s3share/s3share/cache/changes"
 	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -409,3 +410,32 @@ func TestLineIsDocumented(t *testing.T) {
 }
 
 var _ s3backend.Finder = (*buckettest.Bucket)(nil)
+
+// TestFolderThatIsNotThere refuses the first watch of a folder in which there is nothing; what was
+// watched before may be empty.
+func TestFolderThatIsNotThere(t *testing.T) {
+	for _, existing := range []bool{false, true} {
+		r := newRig(t, t.TempDir())
+		r.cfg.Existing = existing
+		r.Store("Delivery/january/f", []byte("x"), nil)
+		r.Store("Delivery/empty/", nil, nil)
+		r.Store("Delivery/file", []byte("x"), nil)
+		for folder, want := range map[string]string{
+			"Delivery/janaury": "S3 holds nothing in", "Delivery/file": "is a file", "Delivery/january": "", "Delivery/empty": "", "Submissions": "",
+		} {
+			r.cfg.Prefixes = []string{folder + "/"}
+			err := Run(t.Context(), r.cfg)
+			if want == "" && err != nil || want != "" && (!errors.Is(err, errNoFolder) || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: %v, want %q", folder, err, want)
+			}
+			if code, _ := hint.ExitCode(err); err != nil && code != hint.ExitUsage {
+				t.Errorf("%s: exit code %d", folder, code)
+			}
+		}
+		r.Discard("Delivery/january/f")
+		r.cfg.Prefixes = []string{"Delivery/january/"}
+		if err := Run(t.Context(), r.cfg); err != nil {
+			t.Errorf("what was watched before: %v", err)
+		}
+	}
+}
