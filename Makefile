@@ -90,7 +90,7 @@ test-servers: build needs ## what a mount does on servers that others have writt
 # KILLS bounds it; 2000 take some 20 minutes on two processors.
 KILLS ?= 2000
 soak: build needs ## kill the daemon KILLS=2000 times, restart it 20 times, contend for 10 minutes, take S3 away for 1, model for an hour
-	S3SHARE_SOAK=$(KILLS) S3SHARE_NEED=fuse,s3 go test -count=1 -v -timeout 3h -run 'TestKilled|TestContention|TestOutages|TestStorm|TestResume|TestRefusals|TestWatch|TestRestartUnderLoad|TestModel$$' ./integration
+	S3SHARE_SOAK=$(KILLS) S3SHARE_NEED=fuse,s3 go test -count=1 -v -timeout 3h -run 'TestKilled|TestContention|TestOutages|TestStorm|TestResume|TestRefusals|TestWatch|TestRestartUnderLoad|TestSendKilled|TestModel$$' ./integration
 
 bench: build ## s3share beside other mounts; BENCH takes flags, like BENCH=--list
 	(cd integration/bench && go build -o ../../bin/bench .)

@@ -42,6 +42,9 @@ func TestDeliveries(t *testing.T) {
 			theirs.want(0, []string{"receive", "2026-q3"}, `"2026-q3" was received already: verified by `)
 			theirs.want(1, []string{"receive", "2026-q4"}, `there is no delivery "2026-q4" in Delivery`)
 			ours.want(0, []string{"sent", "2026-q3"}, "received and verified by ")
+			for _, args := range [][]string{{"sent", "2026-q4"}, {"sent", "2026-q4", "--json"}} {
+				ours.want(1, args, `there is no delivery "2026-q4" in Delivery`)
+			}
 			ours.write("set/more", []byte("more"))
 			ours.want(1, []string{"send", "set", "--name", "2026-q3"}, "sent already, with other files", "choose another --name")
 
@@ -120,7 +123,7 @@ func TestDropboxSends(t *testing.T) {
 // is done. Whenever there is a manifest, all that it lists is there.
 func TestSendKilled(t *testing.T) {
 	t.Parallel()
-	const files, kills = 40, 12
+	files, kills := soaking(40, 500), soaking(12, 50)
 	direct := newExchange(t, "folders")
 	x, g := direct.through(t)
 	m := x.mover(client)
@@ -172,7 +175,7 @@ func TestSendKilled(t *testing.T) {
 		t.Error("the manifest was put again")
 	}
 	m.want(0, args, "was sent already")
-	x.mover(owner).want(0, []string{"receive"}, `"q3": 41 files`)
+	x.mover(owner).want(0, []string{"receive"}, fmt.Sprintf(`"q3": %d files`, files+1))
 }
 
 // TestSendFromAMount lists files that a mount delivers, with the versions that S3 holds, and

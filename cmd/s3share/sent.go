@@ -50,10 +50,10 @@ the times are those of the objects.
 				return hint.ErrInterrupted
 			case err != nil:
 				return fmt.Errorf("cannot list what was sent: %w", ui.Explain(s.Destination(), err))
-			case asJSON:
-				return writeJSON(cmd.OutOrStdout(), all)
 			case len(all) == 0 && len(args) > 0:
 				return fmt.Errorf("there is no delivery %q in %s", args[0], route.From)
+			case asJSON:
+				return writeJSON(cmd.OutOrStdout(), all)
 			case len(all) == 0:
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "nothing was sent from %s\n", route.From)
 				return err
