@@ -190,6 +190,29 @@ func keepsNone(ctx context.Context, client *s3backend.Client, h history) (senten
 	return "", ""
 }
 
+// overwritten returns what a restore of old replaces for good, as a sentence; "" for nothing. While
+// versioning is suspended, that is the version "null". known is false if S3 does not tell the state
+// of versioning: then a current version "null" beside others shows what it was.
+func (h history) overwritten(old s3backend.Object, is s3backend.Versioning, known bool) string {
+	i := slices.IndexFunc(h.versions, func(v s3backend.Version) bool { return v.Version == s3backend.NullVersion && !v.Removed })
+	if i < 0 || old.Version == s3backend.NullVersion || known && is != s3backend.VersioningSuspended {
+		return ""
+	}
+	lost, seems := h.versions[i], "is"
+	if !known {
+		others := slices.ContainsFunc(h.versions, func(v s3backend.Version) bool { return v.Version != s3backend.NullVersion })
+		if !lost.Latest || !others {
+			return ""
+		}
+		seems = "seems to be"
+	}
+	what := "the version \"null\""
+	if lost.Latest {
+		what = "the current version"
+	}
+	return fmt.Sprintf("versioning %s suspended in the bucket: %s, of %s, is replaced for good", seems, what, timeText(lost.Modified))
+}
+
 // explainVersions puts an error into words.
 func explainVersions(s *config.Settings, verb, key string, err error) error {
 	var e *s3backend.Error

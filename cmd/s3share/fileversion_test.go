@@ -179,3 +179,38 @@ func TestVersionIDWhereNoneAreListed(t *testing.T) {
 		t.Errorf("a file whose name has an @ is taken apart: %+v, %v", h, err)
 	}
 }
+
+// TestOverwritten has versioning in each state, and a version "null" that is current, an earlier one, or
+// the one that is restored.
+func TestOverwritten(t *testing.T) {
+	version := func(id string, latest, removed bool) s3backend.Version {
+		return s3backend.Version{Object: s3backend.Object{Version: id}, Latest: latest, Removed: removed}
+	}
+	null, id := s3backend.NullVersion, "3sL4kqtJ"
+	current := []s3backend.Version{version(null, true, false), version(id, false, false)}
+	earlier := []s3backend.Version{version(id, true, false), version(null, false, false)}
+	removed := []s3backend.Version{version(null, true, true), version(id, false, false)}
+	alone := []s3backend.Version{version(null, true, false)}
+	for _, c := range []struct {
+		name     string
+		versions []s3backend.Version
+		old      string
+		is       s3backend.Versioning // "" for not known
+		want     string
+	}{
+		{"suspended", current, id, s3backend.VersioningSuspended, "versioning is suspended in the bucket: the current version, "},
+		{"not known", current, id, "", "versioning seems to be suspended in the bucket: the current version, "},
+		{"on", current, id, s3backend.VersioningOn, ""},
+		{"an earlier one", earlier, id, s3backend.VersioningSuspended, `the version "null", `},
+		{"an earlier one, not known", earlier, id, "", ""},
+		{"the one that is restored", earlier, null, s3backend.VersioningSuspended, ""},
+		{"a removal", removed, id, s3backend.VersioningSuspended, ""},
+		{"no other, not known", alone, id, "", ""},
+	} {
+		h := history{versions: c.versions}
+		got := h.overwritten(s3backend.Object{Version: c.old}, c.is, c.is != "")
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

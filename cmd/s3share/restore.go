@@ -104,6 +104,10 @@ func restore(cmd *cobra.Command, m *transferCmd, file, flag string) error {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%q is that version already\n", h.key)
 		return err
 	}
+	is, err := t.client.Versioning(ctx)
+	if sentence := h.overwritten(old, is, err == nil); sentence != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "s3share: note: %s\n", sentence)
+	}
 	made, err := transfer.Restore(ctx, t.config, t.client, old, now, s.StateDir)
 	t.end()
 	switch {
