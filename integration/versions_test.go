@@ -110,6 +110,9 @@ func TestVersions(t *testing.T) {
 		return err == nil && string(got) == "first"
 	})
 	m.wantSays(0, []string{"versions", path}, "current")
+	m.wantSays(0, []string{"get", path + "@" + first.Short, t.TempDir()}, "1 file")
+	m.wantSays(0, []string{"get", path, t.TempDir()}, "1 file")
+	m.wantSays(2, []string{"get", m.dir, t.TempDir()}, "is the mount itself")
 	m.unmount()
 }
 

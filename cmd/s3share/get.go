@@ -57,7 +57,8 @@ no symbolic link in it is followed. Names are those that a mount shows.
 You can stop get and run it again at any time: it does not fetch again what is already
 there, by its ETag or checksum, and continues a large object where it stopped.
 
-KEY and FOLDER are named as in a mount: Submissions/q3.csv, Submissions.
+KEY and FOLDER are in a mount, or are named as in a mount: Submissions/q3.csv,
+Submissions.
 
 KEY@VERSION is an earlier version, if no file has that very name: "s3share versions"
 lists them. It is fetched as "NAME (version VERSION)", and the file is read-only.
@@ -68,6 +69,9 @@ A file that is not fetched, or goes beside another version, is a failure.`,
   s3share get Submissions/q3.csv@3sL4kqtJ .`,
 		Args: argRange(2, 2, "a key or a folder, and a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := m.takeMount(&args[0]); err != nil {
+				return err
+			}
 			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
 				key, err := keyOf(s, args[0], false)
 				if err != nil {

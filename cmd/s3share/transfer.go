@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -258,6 +259,26 @@ func (m *transferReport) end() {
 	for _, h := range m.hints {
 		m.bar.Line("s3share: hint: " + hint.OneLine(h))
 	}
+}
+
+// takeMount takes a path in a mount, if the exchange is not named, for the path in the exchange of
+// that mount.
+func (m *transferCmd) takeMount(path *string) error {
+	if m.exchange != "" {
+		return nil
+	}
+	dir, inside, err := control.MountOf(*path)
+	switch {
+	case err != nil || dir == "": // it is named as in a mount
+		return nil
+	case inside == "":
+		return hint.Usage("name a file or a folder in it", "%s is the mount itself", *path)
+	}
+	if strings.HasSuffix(*path, "/") {
+		inside += "/"
+	}
+	m.exchange, *path = dir, inside
+	return nil
 }
 
 // exchangePath returns the settings of the exchange that a file is in, and its path there. The file
