@@ -25,6 +25,8 @@ func TestCompletions(t *testing.T) {
 		"mount ''", "mount t", "mount team ''", "mount --config my.toml ''", "mount x", "recover ''", "doctor o", "put -e ''", "get -e t", "receive ''", "send -e t", "sent ''",
 		"mount --profile ''", "init b --profile t", "init b --grant ''", "policy b --grant d", "init b --ownership ''", "init b ''",
 		"mount -o a", "mount -o ro,re", "mount -o ''", "mo", "completion ''", "service ''", "service install t", "service install team ''", "service remove ''", "config ''", "config show ''", "config remove t", "version ''",
+		"watch x", "watch -e t", "log ''", "log t", "receipt x", "receipt -e t", "verify x", "verify -e t", "versions x", "versions -e t", "restore x", "restore -e t", "sent -e t", "receive -e t",
+		"mount -o thumb", "verify --ex", "watch --ex", "log --",
 	} {
 		args := []string{"__completeNoDesc"}
 		for a := range strings.FieldsSeq(line) {
