@@ -54,6 +54,15 @@ func (h *Handle) View(ctx context.Context, off, n int64) (*View, error) {
 	return v, err
 }
 
+// Shows reports whether v, a View of this handle, has what the file holds, and no handle that could
+// change that is open.
+func (h *Handle) Shows(v *View) bool {
+	f := h.f
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	return f.item == nil && f.writers == 0 && f.reader != nil && v.Of(f.reader)
+}
+
 // change calls do with the file's item. If it returns an error, the file is not delivered: see
 // outbox.Item.Refuse.
 func (h *Handle) change(ctx context.Context, do func(*outbox.Item) error) error {

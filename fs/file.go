@@ -32,6 +32,7 @@ type file struct {
 	as    string
 
 	shown atomic.Int64 // the size that the kernel was sent last
+	pages pages
 }
 
 const (
@@ -134,6 +135,9 @@ func (f *file) isOf(a cache.Attr) bool {
 // opened notes one more handle. False means that the inode is open as a file that
 // the name does not lead to any more.
 func (f *file) opened(h *cache.Handle) bool {
+	if h.CanWrite() {
+		f.pages.settle()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.opens > 0 && f.of != h.File() {
@@ -325,5 +329,6 @@ func (f *file) handleFor(ctx context.Context, fh fusefs.FileHandle) (h *cache.Ha
 	if err != nil {
 		return nil, nil, err
 	}
+	f.pages.settle()
 	return h, h.Release, nil
 }

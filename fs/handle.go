@@ -28,6 +28,8 @@ type handle struct {
 	h      *cache.Handle
 	opener *process.Process // nil where it cannot write, or that is not known
 
+	released bool // guarded by pages.mu of f
+
 	// mu guards the fields below.
 	mu     sync.Mutex
 	writer *process.Process // who asked for something last; nil before
@@ -79,7 +81,7 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 	began := time.Now()
 	v, err := h.h.View(ctx, off, int64(len(dest)))
 	if v != nil {
-		return view{v}, 0
+		return view{v, h}, 0
 	}
 	n := 0
 	if err == nil {
@@ -98,7 +100,10 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 }
 
 // view answers a read from where the bytes lie.
-type view struct{ *cache.View }
+type view struct {
+	*cache.View
+	h *handle
+}
 
 var _ fuse.ReadResult = view{}
 
@@ -106,7 +111,11 @@ var _ fuse.ReadResult = view{}
 // calls Done once, when the kernel has the bytes. Source: go-fuse, fuse/read.go.
 func (v view) Size() int                       { return v.Len() }
 func (v view) Slices() ([][]byte, fuse.Status) { return v.View.Slices(), fuse.OK }
-func (v view) Done()                           { v.Release() }
+
+func (v view) Done() {
+	v.h.give(v.View)
+	v.Release()
+}
 
 // Bytes joins the slices.
 func (v view) Bytes(buf []byte) ([]byte, fuse.Status) {
@@ -141,6 +150,9 @@ func (h *handle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 }
 
 func (h *handle) Release(context.Context) syscall.Errno {
+	h.f.pages.mu.Lock()
+	h.released = true
+	h.f.pages.mu.Unlock()
 	h.f.released() // first: whoever comes now looks the name up again
 	h.h.Release()
 	h.opener.Release()

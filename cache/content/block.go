@@ -27,6 +27,7 @@ type version struct {
 	rent     rent    // of random reads, since the whole was fetched last
 	waiting  int     // reads that wait for requests which bypass the blocks
 	bypassed []int64 // the blocks of the latest reads that bypassed them
+	repeats  repeats // of small reads of what is cached
 }
 
 // count is the number of the version's blocks.

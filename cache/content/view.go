@@ -11,10 +11,13 @@ import (
 // until the View is released.
 type View struct {
 	c       *Cache
+	r       *Reader
 	count   int // blocks that it was counted for
 	blocks  []*block
 	bypass  *[maxBypass]byte // instead of blocks, of a read that got what it asked for
 	slices  [][]byte
+	begin   int64    // of the block that slices begin in, in bytes
+	around  [][]byte // all bytes of the blocks that slices are parts of, if they are offered
 	release sync.Once
 }
 
@@ -39,12 +42,20 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	}
 	c.pool.viewed += count
 	c.g.Add(1)
-	v := &View{c: c, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count)}
+	v := &View{c: c, r: r, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count), begin: from * blockSize}
 	q := r.noteLocked(off, end)
+	repeated := r.repeatedLocked(off, end)
 	if q == nil && end-off <= maxBypass {
+		first, last := off, end // what is read
+		if repeated {
+			first, last = v.begin, min(to*blockSize, r.v.obj.Size)
+		}
 		buf := bypassBuffers.Get().(*[maxBypass]byte)
-		if bypassed, err := r.bypassLocked(ctx, q, buf[:end-off], off); bypassed {
-			v.bypass, v.slices = buf, append(v.slices, buf[:end-off])
+		if bypassed, err := r.bypassLocked(ctx, q, buf[:last-first], first); bypassed {
+			v.bypass, v.slices = buf, append(v.slices, buf[off-first:end-first])
+			if repeated {
+				v.around = append(v.around, buf[:last-first])
+			}
 			if err != nil {
 				v.releaseLocked()
 				return nil, err
@@ -65,6 +76,9 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 		at := i * blockSize
 		v.blocks = append(v.blocks, b)
 		v.slices = append(v.slices, c.pool.bytes(b.slot)[max(off-at, 0):min(end-at, blockSize)])
+		if repeated {
+			v.around = append(v.around, c.pool.bytes(b.slot)[:r.v.length(i)])
+		}
 	}
 	r.read.add(off, end)
 	return v, nil
@@ -72,6 +86,14 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 
 // Slices returns the bytes. They must not be changed, nor used after Release.
 func (v *View) Slices() [][]byte { return v.slices }
+
+// Around returns all bytes of the blocks that Slices are parts of, and where these begin in the
+// object, if it pays to give the kernel all of them; else none. What is said of Slices holds of
+// them.
+func (v *View) Around() (off int64, bytes [][]byte) { return v.begin, v.around }
+
+// Of reports whether r returned the View.
+func (v *View) Of(r *Reader) bool { return v.r == r }
 
 // Len is the number of bytes.
 func (v *View) Len() (n int) {

@@ -24,6 +24,9 @@ func (w *wholeRead) add(off, end int64) {
 	}
 }
 
+// settled reports whether further reads of an object of this size cannot change what Whole returns.
+func (w *wholeRead) settled(size int64) bool { return w.scattered || w.pieces.Has(0, size) }
+
 // Whole reports whether all bytes of the version were read from r, and returns the version. It is
 // false of an object that was read in many pieces, in no order, and of an empty one.
 func (r *Reader) Whole() (s3backend.Object, bool) {
