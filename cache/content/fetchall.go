@@ -8,7 +8,8 @@ import (
 )
 
 // maxWaitedAnswers is how much one read may add to what was waited, in answers: a read that
-// stalled says nothing of the others.
+// stalled says nothing of the others. While the whole is fetched, that slows reads down, and is no
+// reason to go on: a read adds one answer.
 const maxWaitedAnswers = 16
 
 // missedLocked counts a request for what a random read of v found missing.
@@ -19,7 +20,11 @@ func (c *Cache) missedLocked(v *version) {
 
 // waitedLocked counts the time that a random read of v has waited, whose request is over.
 func (c *Cache) waitedLocked(v *version, took time.Duration) {
-	v.rent.waited += min(took, maxWaitedAnswers*v.rent.answer) / time.Duration(v.waiting)
+	most := v.rent.answer
+	if !v.fetchingAll {
+		most *= maxWaitedAnswers
+	}
+	v.rent.waited += min(took, most) / time.Duration(v.waiting)
 	v.waiting--
 	c.considerFetchAllLocked(v)
 }
@@ -37,7 +42,6 @@ func (c *Cache) considerFetchAllLocked(v *version) {
 	if v.obj.Size > room {
 		return
 	}
-	v.rent.begin()
 	v.fetchingAll = true
 	c.fetchingAll++
 	c.g.Go(func() { c.fetchAll(v) })
@@ -112,7 +116,7 @@ func (c *Cache) fetchMissing(r *Reader, begun time.Time) bool {
 		took := time.Since(begun)
 		v.rent.rate = int64(float64(got) / max(took, time.Microsecond).Seconds())
 		from, end := v.missingLocked(next, prefetch.MinWindow/blockSize)
-		goesOn := v.readers > 1 && v.rent.continuesWhole(v.obj.Size-v.cachedLocked(), took)
+		goesOn := v.readers > 1 && v.rent.continuesWhole(took)
 		c.mu.Unlock()
 		if from == end || !goesOn || c.awaitSaved() != nil {
 			return from == end

@@ -19,10 +19,9 @@ const (
 	// fetchAllRate is how fast a whole object comes at best, in bytes a second. A good connection
 	// gives as much, and one processor receives as much and writes it to the disk.
 	fetchAllRate = 800 << 20
-	// A trial is how long the whole is fetched although it may cost more than reads have: as long
-	// as they have cost, but at least until requests have become many, and at most maxTrial.
+	// minTrial is how long the whole is fetched at least, whatever reads have cost: until requests
+	// have become many.
 	minTrial = 250 * time.Millisecond
-	maxTrial = time.Second
 	// requestCPU is the processor time that a request for a few KiB takes, as measured.
 	requestCPU = 250 * time.Microsecond
 )
@@ -39,9 +38,8 @@ type rent struct {
 	waited   time.Duration // by reads, for these; reads that wait at the same time are counted once
 	answer   time.Duration // the shortest that the source has taken to answer
 
-	begun  time.Duration // the cost of reads when fetching the whole was begun last
-	paused time.Duration // the cost of reads when it was paused last; 0 for never
-	spent  time.Duration // how long it has taken, until it was paused
+	paused time.Duration // the cost of reads when fetching the whole was paused last; 0 for never
+	spent  time.Duration // how long that has taken, until it was paused
 	rate   int64         // how fast it came in the end, in bytes a second
 }
 
@@ -53,7 +51,7 @@ func (r rent) cost() time.Duration {
 
 // beginsWhole reports whether to fetch the n bytes of the object that are missing, which are
 // thought to come at rate bytes a second. If that was paused, it is known how fast they come. But
-// the connection may be faster later: when reads have cost twice as much, there is another trial.
+// the connection may be faster later: when reads have cost twice as much, it is tried again.
 func (r rent) beginsWhole(n, rate int64) bool {
 	switch {
 	case r.requests < fetchAllAfter:
@@ -64,15 +62,11 @@ func (r rent) beginsWhole(n, rate int64) bool {
 	return r.cost() >= min(r.spent+wholeCost(n, r.rate), 2*r.paused)
 }
 
-// continuesWhole reports whether to go on with that when it has taken so long and n bytes are
-// missing still: in the end it will have cost no more than the reads, or it is a trial.
-func (r rent) continuesWhole(n int64, took time.Duration) bool {
-	trial := min(max(r.begun-r.spent, minTrial), maxTrial)
-	return took <= trial || r.cost() >= r.spent+took+wholeCost(n, r.rate)
+// continuesWhole reports whether to go on with that when it has taken so long: it has cost no more
+// than the reads have until now.
+func (r rent) continuesWhole(took time.Duration) bool {
+	return took <= max(r.cost()-r.spent, minTrial)
 }
-
-// begin records that fetching the whole begins.
-func (r *rent) begin() { r.begun = r.cost() }
 
 // pause records that fetching the whole is paused, after it took so long.
 func (r *rent) pause(took time.Duration) {

@@ -42,27 +42,19 @@ func TestWhenTheWholeIsFetched(t *testing.T) {
 			t.Errorf("%s: %+v: it is fetched: %t, want %t", tt.name, tt.rent, got, tt.begins)
 		}
 	}
-	going := func(r rent, rate int64) rent {
-		r.rate = rate
-		r.begin()
-		return r
-	}
 	for _, tt := range []struct {
-		name    string
-		rent    rent
-		missing int64
-		took    time.Duration
-		goesOn  bool
+		name   string
+		rent   rent
+		took   time.Duration
+		goesOn bool
 	}{
-		{"a trial", going(reads(65, 20*ms), mib), gib, time.Second, true},
-		{"a short trial", going(reads(16, ms), mib), gib, minTrial, true},
-		{"a trial costs no more than reads", going(reads(500, ms), mib), gib, 510 * ms, false},
-		{"as fast as thought", going(reads(65, 20*ms), 800*mib), 200 * mib, 1050 * ms, true},
-		{"not as fast", going(reads(65, 20*ms), 80*mib), 900 * mib, 1100 * ms, false},
-		{"reads have cost as much", going(reads(650, 20*ms), 80*mib), 900 * mib, 1100 * ms, true},
-		{"nothing comes", going(reads(65, 20*ms), 0), gib, 1100 * ms, false},
+		{"reads have cost more", reads(65, 20*ms), 1300 * ms, true},
+		{"reads have cost less", reads(65, 20*ms), 1301 * ms, false},
+		{"requests are not many yet", reads(16, ms), minTrial, true},
+		{"it was tried before", paused(reads(130, 20*ms), 1300*ms, 1300*ms, mib), 1301 * ms, false},
+		{"it is tried again", paused(reads(130, 20*ms), 1300*ms, 1300*ms, mib), 1300 * ms, true},
 	} {
-		if got := tt.rent.continuesWhole(tt.missing, tt.took); got != tt.goesOn {
+		if got := tt.rent.continuesWhole(tt.took); got != tt.goesOn {
 			t.Errorf("%s: %+v: it goes on: %t, want %t", tt.name, tt.rent, got, tt.goesOn)
 		}
 	}
@@ -92,12 +84,11 @@ func TestNeverTwiceTheBestChoice(t *testing.T) {
 		for ; r.requests < reads && fetched < whole; r.requests++ {
 			missing := int64(float64(size) * (1 - fetched.Seconds()/whole.Seconds()))
 			switch {
-			case fetching && !r.continuesWhole(missing, took):
+			case fetching && !r.continuesWhole(took):
 				fetching = false
 				r.pause(took)
 			case !fetching && r.beginsWhole(missing, thought):
 				fetching, took, atPrice = true, 0, r.cost()
-				r.begin()
 				trials++
 			}
 			r.waited += each

@@ -93,7 +93,6 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	c.mu.Lock()
 	c.fetchingAll++
 	r.v.rent = rent{requests: 10_000}
-	r.v.rent.begin()
 	c.mu.Unlock()
 	c.fetchAll(r.v)
 	c.mu.Lock()
