@@ -58,9 +58,10 @@ All of them may list.
 
 With --until the client's access ends by itself. S3 refuses it from then on, and what
 was delivered stays. To let the client in again, run init with a later date, or with
---until never. With --keep 90d, S3 deletes each object of both folders for good 90 days
-after it was put there, whoever put it there. Without these flags, both stay as they
-are. docs/access.md says more about them.
+--until never. With --client-versions, the client may also list and get what was
+replaced or removed, if the bucket keeps versions. With --keep 90d, S3 deletes each
+object of both folders for good 90 days after it was put there, whoever put it there.
+Without these flags, all of that stays as it is. docs/access.md says more about them.
 
 On a server that is not AWS only the bucket, its folders and the policy are set up;
 docs/access.md explains why, and what that means.

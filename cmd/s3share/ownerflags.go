@@ -23,6 +23,9 @@ type ownerFlags struct {
 	keep       string
 	folders    []string
 
+	versions     bool
+	versionsSaid func() bool
+
 	flags config.Layer // of where the bucket is, and with which credentials
 }
 
@@ -35,6 +38,8 @@ func (o *ownerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
 	flags.StringVar(&o.until, "until", "", "the `DATE` at the end of which (UTC) the client's access ends, like 2027-01-31, or never (default: unchanged)")
 	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
+	flags.BoolVar(&o.versions, "client-versions", false, "the client may list and get earlier versions (default: unchanged)")
+	o.versionsSaid = func() bool { return flags.Changed("client-versions") }
 	o.flags = config.AddFlags(flags, connectionSettings...)
 }
 
@@ -75,6 +80,7 @@ func connectionFrom(flags config.Layer) (*config.Settings, error) {
 func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) {
 	s := access.Setup{KMSKey: o.kms, Versioning: o.versioning}
 	s.Bucket, s.Elsewhere = o.bucket, elsewhere
+	s.Versions, s.VersionsSaid = o.versions, o.versionsSaid()
 	var err error
 	if o.client == "" {
 		return s, hint.Usage("name the client's account with --client, 12 digits", "no client is named")

@@ -30,8 +30,8 @@ With the version ID, "s3share get FILE@VERSION DIR" fetches an earlier version, 
 is enough.
 
 The bucket keeps versions if its owner has turned that on: init --versioning. A client
-needs s3:ListBucketVersions to list them, and s3:GetObjectVersion to read one. No grant
-has these permissions: docs/versions.md has the statement.
+needs s3:ListBucketVersions to list them, and s3:GetObjectVersion to read one: init
+--client-versions allows both.
 ` + exitCodes,
 		Example: `  s3share versions ~/exchange/Delivery/q3.csv
   s3share versions Delivery/q3.csv --exchange team --json`,

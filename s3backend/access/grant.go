@@ -66,6 +66,8 @@ const (
 	DeleteObject   = "s3:DeleteObject"
 	AbortUpload    = "s3:AbortMultipartUpload"
 	ListParts      = "s3:ListMultipartUploadParts"
+	ListVersions   = "s3:ListBucketVersions"
+	GetVersion     = "s3:GetObjectVersion"
 )
 
 // uploading are the actions of an upload. AWS lets who began an upload abort it
@@ -81,6 +83,7 @@ type Terms struct {
 	Grant     Grant
 	Ownership Ownership
 	Until     time.Time // when the client's access ends; the zero time if it does not
+	Versions  bool      // the client may list the versions that the bucket keeps, and get those of what it may get
 
 	// Elsewhere is for a server that is not AWS. What those make of conditions
 	// differs, so none is written but the one that Ownership asks for: behind a
@@ -101,6 +104,9 @@ const (
 	sidDelete  = "Deletes"
 	sidNeedACL = "MustGrantOwner"
 	sidMissing = "Needs"
+
+	sidListVersions = "ListsVersions"
+	sidGetVersions  = "GetsVersions"
 )
 
 // Ours reports whether the statement bears a Sid of ours.
@@ -108,7 +114,7 @@ func (s Statement) ours() bool { return strings.HasPrefix(s.Sid, sidPrefix) }
 
 // owns reports whether a Sid is of terms with this client, whatever they were.
 func (t Terms) owns(sid string) bool {
-	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL} {
+	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidListVersions, sidGetVersions} {
 		if sid == t.sid(what) {
 			return true
 		}
@@ -182,6 +188,10 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 		allow(sidACL, puts, Condition{"StringEquals": {"s3:x-amz-acl": {ownerACL}}}, PutObjectACL)
 	}
 	allow(sidDelete, deletes, nil, DeleteObject)
+	if t.Versions && len(gets) > 0 {
+		allow(sidListVersions, Strings{bucketARN(t.Client, t.Bucket)}, nil, ListVersions)
+		allow(sidGetVersions, gets, nil, GetVersion)
+	}
 	if t.Ownership == Writer || t.Ownership == Preferred {
 		all = append(all, t.mustGrantOwner())
 	}

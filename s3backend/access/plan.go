@@ -20,8 +20,10 @@ type Setup struct {
 	KMSKey     string // full ARN of the key for the default encryption; "" for S3's own
 	Versioning bool
 
-	UntilSaid bool // Until is the owner's choice; else a client's access ends when it does now
-	Keep      Keep
+	// VersionsSaid: Versions is the owner's choice; else a client has that permission if it does now.
+	VersionsSaid bool
+	UntilSaid    bool // Until is the owner's choice; else a client's access ends when it does now
+	Keep         Keep
 }
 
 func (s Setup) folders() []string { return []string{s.Shared, s.Delivered} }
@@ -95,8 +97,11 @@ func MakePlan(want Setup, found Bucket) (*Plan, error) {
 	if !want.UntilSaid {
 		want.Until = now.until
 	}
+	if !want.VersionsSaid {
+		want.Versions = now.versions
+	}
 	switch {
-	case said == "" && !now.ours && want.UntilSaid:
+	case said == "" && !now.ours && (want.UntilSaid || want.VersionsSaid):
 		return nil, ErrNotAsWritten
 	// Statements that somebody has changed stay, unless a grant is given.
 	case said != "" || !now.ours:
@@ -280,6 +285,9 @@ func (p *Plan) planPolicy() error {
 	detail := fmt.Sprintf("%s for %s", p.Setup.Grant, p.Setup.Client)
 	if p.Setup.Grant == "" {
 		detail = fmt.Sprintf("for %s, as somebody has changed it; --grant would replace that", p.Setup.Client)
+	}
+	if p.Setup.Versions && p.Setup.Grant != "" && p.Setup.Grant != Dropbox {
+		detail += ", with earlier versions"
 	}
 	if until := untilWords(p.Setup.Until); until != "" && p.Setup.Grant != "" {
 		detail += ", " + until

@@ -86,7 +86,7 @@ func TestForeignStatementsStay(t *testing.T) {
 		for range 1 + r.IntN(4) {
 			terms = Terms{
 				Bucket: "b", Client: clients[r.IntN(len(clients))], Shared: "Submissions", Delivered: "Delivery",
-				Grant: Grants()[r.IntN(4)], Ownership: []Ownership{"", Enforced, Preferred, Writer}[r.IntN(4)], Elsewhere: r.IntN(4) == 0,
+				Grant: Grants()[r.IntN(4)], Ownership: []Ownership{"", Enforced, Preferred, Writer}[r.IntN(4)], Elsewhere: r.IntN(4) == 0, Versions: r.IntN(2) == 0,
 			}
 			doc = parse(t, string(doc.With(terms).Bytes())) // S3 has it meanwhile
 		}

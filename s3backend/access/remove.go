@@ -18,7 +18,7 @@ import (
 func ofClient(s Statement, client string) bool {
 	m := mark(client)
 	whole := m == principalAccount(client)
-	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidMissing} {
+	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidMissing, sidListVersions, sidGetVersions} {
 		if rest, ours := strings.CutPrefix(s.Sid, sidPrefix+what+m); ours && m != "" {
 			return rest == "" || whole || what == sidMissing
 		}

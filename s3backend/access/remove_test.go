@@ -11,7 +11,7 @@ func TestWithoutTakesBack(t *testing.T) {
 	const spoofed, other = "arn:aws:iam::444455556666:root", "arn:aws:iam::777788889999:root"
 	for _, g := range Grants() {
 		for _, o := range []Ownership{Enforced, Writer} {
-			terms := Terms{Bucket: "b", Client: spoofed, Shared: "Submissions", Delivered: "Delivery", Grant: g, Ownership: o}
+			terms := Terms{Bucket: "b", Client: spoofed, Shared: "Submissions", Delivered: "Delivery", Grant: g, Ownership: o, Versions: true}
 			role, others := terms, terms
 			role.Client, others.Client = "arn:aws:iam::444455556666:role/x", other
 			doc := Document{}.With(terms).With(role).With(others)

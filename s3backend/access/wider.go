@@ -165,8 +165,9 @@ func (c Condition) within(o Condition) bool {
 
 // form is how the policy lets a client in.
 type form struct {
-	grant Grant     // "" if it does not, or not as s3share writes it
-	until time.Time // when all of that ends, the zero time if it does not
+	grant    Grant     // "" if it does not, or not as s3share writes it
+	versions bool      // it may list and get versions
+	until    time.Time // when all of that ends, the zero time if it does not
 	// ours: the statements, if there are any, are as s3share writes them, or once wrote them.
 	ours bool
 }
@@ -184,7 +185,7 @@ func (d *Document) formOf(t Terms) form {
 	if !common {
 		return form{}
 	}
-	t.Until = time.Time{}
+	t.Until, t.Versions = time.Time{}, false
 	for _, g := range Grants() {
 		t.Grant = g
 		forms := [][]Statement{t.allStatements()}
@@ -193,8 +194,13 @@ func (d *Document) formOf(t Terms) form {
 		}
 		for _, f := range forms {
 			if slices.EqualFunc(have, t.allowsOf(f), Statement.Equal) {
-				return form{g, until, true}
+				return form{grant: g, until: until, ours: true}
 			}
+		}
+		with := t
+		with.Versions = true
+		if slices.EqualFunc(have, with.allowsOf(with.allStatements()), Statement.Equal) {
+			return form{grant: g, versions: true, until: until, ours: true}
 		}
 	}
 	return form{until: until}

@@ -276,7 +276,7 @@ func randomEarlier(t *testing.T, r *rand.Rand) earlier {
 	t.Helper()
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	e := earlier{grant: Grants()[r.IntN(4)], client: pick(clients...), untouched: true}
-	terms := Terms{Bucket: "b", Client: e.client, Shared: "Submissions", Delivered: "Delivery", Grant: e.grant, Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
+	terms := Terms{Bucket: "b", Client: e.client, Shared: "Submissions", Delivered: "Delivery", Grant: e.grant, Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)], Versions: r.IntN(2) == 0}
 	doc := Document{}
 	if r.IntN(3) > 0 {
 		doc = doc.With(terms)
@@ -354,8 +354,9 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 		want := Setup{Terms: Terms{
 			Bucket: "b", Client: []string{e.client, clients[r.IntN(len(clients))]}[r.IntN(2)],
 			Shared: "Submissions", Delivered: "Delivery", Grant: append(Grants(), "", "", "")[r.IntN(7)],
-			Ownership: []Ownership{"", "", Enforced, Preferred, Writer}[r.IntN(5)],
+			Ownership: []Ownership{"", "", Enforced, Preferred, Writer}[r.IntN(5)], Versions: r.IntN(2) == 0,
 		}}
+		want.VersionsSaid = want.Grant != "" && r.IntN(2) == 0 // statements that were changed need a grant
 		found := Bucket{Exists: true, Policy: &before, Owner: "111122223333", Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
 		if r.IntN(4) == 0 {
 			found.Endpoint = "http://127.0.0.1:1"

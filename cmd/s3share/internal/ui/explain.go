@@ -88,7 +88,7 @@ const (
 )
 
 // versionsAdvice is what the bucket's owner can do about earlier versions.
-const versionsAdvice = "the bucket's owner has to grant it; docs/versions.md has the statement"
+const versionsAdvice = "the bucket's owner grants it by s3share init --client-versions: docs/versions.md"
 
 func deniedSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
 	switch {
