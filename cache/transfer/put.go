@@ -17,6 +17,7 @@ import (
 
 var (
 	errChanged    = errors.New("the file was changed while it was read")
+	errLonger     = errors.New("the file has more bytes than its size says, as files in /proc have")
 	errNotRegular = errors.New("not a regular file")
 	errLink       = errors.New("a symbolic link, which is not followed")
 	errPrivate    = errors.New("a private name, which is never sent")

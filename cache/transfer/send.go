@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -103,7 +104,29 @@ func openSource(f local) (*source, error) {
 		_ = file.Close()
 		return nil, plain(err)
 	}
-	return &source{file, st, st.Size(), st.ModTime()}, nil
+	src := &source{file, st, st.Size(), st.ModTime()}
+	if err := src.endsAtSize(); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return src, nil
+}
+
+// endsAtSize fails if there are bytes behind the size of the file. Files in /proc have the size 0,
+// and so have files of some FUSE file systems, which learn the size when a file is read: only the
+// bytes up to the size would be sent.
+func (s *source) endsAtSize() error {
+	n, err := s.file.ReadAt(make([]byte, 1), s.size)
+	switch {
+	case n == 0 && errors.Is(err, io.EOF):
+		return nil
+	case n == 0:
+		return plain(err)
+	}
+	if err := s.unchanged(); err != nil {
+		return err // it is being written
+	}
+	return errLonger
 }
 
 // unchanged fails if the file is not any more as it was when it was opened.

@@ -321,6 +321,40 @@ func TestPutOfAFileThatHidesAChange(t *testing.T) {
 	}
 }
 
+// TestPutOfFilesWithoutASize puts each file of /proc/self that has bytes though its size is 0. It is
+// refused: only the bytes up to the size would be delivered, which are none.
+func TestPutOfFilesWithoutASize(t *testing.T) {
+	entries, err := os.ReadDir("/proc/self")
+	if err != nil {
+		t.Skip("no /proc: ", err)
+	}
+	tried := 0
+	for _, e := range entries {
+		path := filepath.Join("/proc/self", e.Name())
+		st, err := os.Lstat(path)
+		if err != nil || !st.Mode().IsRegular() || st.Size() != 0 {
+			continue
+		}
+		if f, err := os.Open(path); err != nil {
+			continue
+		} else if n, _ := f.Read(make([]byte, 1)); f.Close() != nil || n == 0 {
+			continue
+		}
+		tried++
+		r := newRig(t)
+		r.want(path, r.put(r.b, path), Total{Failed: 1})
+		if len(r.told) != 1 || !errors.Is(r.told[0].Err, errLonger) {
+			t.Errorf("%s: told %+v, want the error %q", path, r.told, errLonger)
+		}
+		if data, there := r.b.Data("Delivery/" + e.Name()); there {
+			t.Errorf("%s: %d bytes were delivered", path, len(data))
+		}
+	}
+	if tried == 0 {
+		t.Error("no file of /proc/self has bytes and the size 0")
+	}
+}
+
 // TestPutADirectory follows no link, sends no private name, and keeps the tree.
 func TestPutADirectory(t *testing.T) {
 	r := newRig(t)
