@@ -45,9 +45,10 @@ func (f *File) attrLocked() Attr {
 	a.Key, a.File, a.Unnamed = f.key, f, f.unnamed
 	if f.item != nil {
 		a.Deny = f.c.grants.Denied(f.key, true)
-		var hasMode bool
-		var mode uint32
-		a.Size, a.Mtime, mode, hasMode = f.item.Stat()
+		size, mtime, mode, hasMode := f.item.Stat()
+		if !f.item.Untouched() { // else nothing was changed yet
+			a.Size, a.Mtime = size, mtime
+		}
 		if hasMode || f.item.Base().ETag == "" { // a new file has nothing of what it replaces
 			a.Mode, a.HasMode = mode, hasMode
 		}

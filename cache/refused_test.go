@@ -3,8 +3,10 @@ package cache
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -159,5 +161,74 @@ func TestFirstWriteIsRefused(t *testing.T) {
 			}
 			r.wantBucket(map[string]string{path: "old"})
 		})
+	}
+}
+
+// TestRefusedChangeOfADeliveredFileChangesNothing has the disk refuse the journal's record of each
+// change of a file that S3 holds: the file is what it was, at once and after its close, and no
+// longer pending.
+func TestRefusedChangeOfADeliveredFileChangesNothing(t *testing.T) {
+	const path = "Delivery/f"
+	for _, content := range []string{"", "old content"} {
+		for name, change := range map[string]func(h *Handle) error{
+			"truncate to nothing": func(h *Handle) error { return h.Truncate(t.Context(), 0) },
+			"truncate":            func(h *Handle) error { return h.Truncate(t.Context(), 3) },
+			"extend":              func(h *Handle) error { return h.Truncate(t.Context(), 30) },
+			"fallocate":           func(h *Handle) error { return h.Allocate(t.Context(), 30) },
+			"fallocate nothing":   func(h *Handle) error { return h.Allocate(t.Context(), 0) },
+			"punch":               func(h *Handle) error { return h.Punch(t.Context(), 1, 5) },
+			"write":               func(h *Handle) error { _, err := h.WriteAt(t.Context(), []byte("new"), 2); return err },
+			"write behind":        func(h *Handle) error { _, err := h.WriteAt(t.Context(), []byte("new"), 40); return err },
+			"touch":               func(h *Handle) error { return h.SetMtime(t.Context(), time.Unix(1e9, 0)) },
+			"chmod":               func(h *Handle) error { return h.SetMode(t.Context(), 0o700) },
+		} {
+			t.Run(name+" "+content, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b, state := buckettest.New(), t.TempDir()
+					c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer c.Close()
+					r := &rig{t, c, b}
+					r.create(path, content).Release()
+					r.drain()
+					was, err := r.Stat(t.Context(), path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+					h := r.open(path, OpenMode{Write: true})
+					if _, err := h.f.change(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					logs, err := filepath.Glob(filepath.Join(stageDir(state), "*.log"))
+					if err != nil || len(logs) != 1 {
+						t.Fatalf("the journals are %q, %v", logs, err)
+					}
+					if err := errors.Join(os.Rename(logs[0], logs[0]+"-aside"), os.Mkdir(logs[0], 0o700)); err != nil {
+						t.Fatal(err)
+					}
+					if err := change(h); err == nil {
+						t.Fatal("it was not refused")
+					}
+					if err := errors.Join(os.Remove(logs[0]), os.Rename(logs[0]+"-aside", logs[0])); err != nil {
+						t.Fatal(err)
+					}
+					for _, when := range []string{"while it is open", "when it is closed"} {
+						now, err := r.Stat(t.Context(), path)
+						if err != nil || now.Size != was.Size || !now.Mtime.Equal(was.Mtime) || now.Mode != was.Mode {
+							t.Errorf("%s it has %d bytes, mode %o, of %v (%v), want %d, %o, %v", when,
+								now.Size, now.Mode, now.Mtime, err, was.Size, was.Mode, was.Mtime)
+						}
+						if when == "while it is open" {
+							h.Release()
+						}
+					}
+					r.drain()
+					r.wantBucket(map[string]string{path: content})
+				})
+			})
+		}
 	}
 }

@@ -9,29 +9,21 @@ import (
 // SetMtime sets the time of the last change, which is delivered with the file. The caller holds the
 // item, as for SetMode. After an error, which is the local disk's, the time is what it was.
 func (it *Item) SetMtime(t time.Time) error {
-	return it.changeAttributes(nil, func() {
-		it.changeTarget(func(now *target) { now.explicit = true })
-		it.stage.SetMtime(t)
-	})
+	return it.changeAttributes(nil, func(a *attributes) { a.mtime = t })
 }
 
 // SetMode sets the permission bits, which are delivered with the file. After an error, which is
 // the local disk's, they are what they were.
 func (it *Item) SetMode(mode uint32) error {
-	return it.changeAttributes([]journal.Record{{Op: journal.OpMode, Mode: &mode}}, func() {
-		it.changeTarget(func(t *target) {
-			t.setMode(mode)
-			t.explicit = true
-		})
-		it.stage.MarkChanged()
-	})
+	return it.changeAttributes([]journal.Record{{Op: journal.OpMode, Mode: &mode}},
+		func(a *attributes) { a.mode, a.hasMode = mode, true })
 }
 
-// changeAttributes calls set, which changes attributes. A content that is whole stays so, also if a
-// program has the file open and has not written to it: a later process delivers it with the new
-// attributes. Of any other content the journal gets open.
-func (it *Item) changeAttributes(open []journal.Record, set func()) error {
-	synced, err := it.changeAttributesAlone(open, set)
+// changeAttributes has change change the attributes, once the journal has them. A content that is
+// whole stays so, also if a program has the file open and has not written to it: a later process
+// delivers it with the new attributes. Of any other content the journal gets open.
+func (it *Item) changeAttributes(open []journal.Record, change func(*attributes)) error {
+	synced, err := it.changeAttributesAlone(open, change)
 	if err == nil && synced {
 		it.syncSeal()
 	}
@@ -40,16 +32,22 @@ func (it *Item) changeAttributes(open []journal.Record, set func()) error {
 
 // changeAttributesAlone is changeAttributes, during which nobody writes. It reports whether the
 // seal has to be on the disk as well.
-func (it *Item) changeAttributesAlone(open []journal.Record, set func()) (synced bool, err error) {
+func (it *Item) changeAttributesAlone(open []journal.Record,
+	change func(*attributes)) (synced bool, err error) {
 	it.changing.Lock()
 	defer it.changing.Unlock()
+	now := it.attributes()
+	change(&now)
+	now.explicit = true
+	now.seq++
 	sealed := it.log.sealed.Load()
-	if !sealed && !it.Untouched() {
+	// A file that was closed, and could not be sealed, has no writer whose next close seals it.
+	if !sealed && !it.sealRefused.Load() && !it.Untouched() {
 		if len(open) > 0 {
 			err = it.log.note(open...)
 		}
 		if err == nil {
-			set()
+			it.setAttributes(now)
 		}
 		return false, err
 	}
@@ -57,11 +55,9 @@ func (it *Item) changeAttributesAlone(open []journal.Record, set func()) (synced
 	if sealed {
 		first = append(first, it.openRecord())
 	}
-	before := it.attributes()
-	set()
 	// One step: between a record that the file is open and the seal, a kill would interrupt it.
-	if synced, err = it.noteSealAlone(first...); err != nil {
-		it.restore(before)
+	if synced, err = it.noteSealAs(now, first...); err == nil {
+		it.setAttributes(now)
 	}
 	return synced, err
 }
@@ -72,15 +68,17 @@ type attributes struct {
 	mode     uint32
 	hasMode  bool
 	explicit bool
+	seq      uint64 // the stage's count of changes, these among them
 }
 
 func (it *Item) attributes() attributes {
-	mtime := it.stage.Snapshot().Mtime
+	seq := it.seq()
+	_, mtime := it.stage.Stat()
 	t := it.target()
-	return attributes{mtime, t.mode, t.hasMode, t.explicit}
+	return attributes{mtime, t.mode, t.hasMode, t.explicit, seq}
 }
 
-func (it *Item) restore(a attributes) {
-	it.stage.SetMtime(a.mtime)
+func (it *Item) setAttributes(a attributes) {
 	it.changeTarget(func(t *target) { t.mode, t.hasMode, t.explicit = a.mode, a.hasMode, a.explicit })
+	it.stage.SetMtime(a.mtime)
 }

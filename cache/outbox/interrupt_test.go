@@ -39,8 +39,15 @@ var spoils = []spoil{
 			if err != nil {
 				r.Fatal(err)
 			}
+			it.log.mu.Lock()
 			p.File = slots
-			return func() { *p = was; slots.Close() }
+			it.log.mu.Unlock()
+			return func() {
+				it.log.mu.Lock()
+				*p = was
+				it.log.mu.Unlock()
+				slots.Close()
+			}
 		}
 		r.reopenAs(it, func() error {
 			return errors.Join(os.Rename(it.path, it.path+"-aside"), os.Symlink(full, it.path))
@@ -56,12 +63,19 @@ var spoils = []spoil{
 			if err != nil {
 				r.Fatal(err)
 			}
+			it.log.mu.Lock()
+			defer it.log.mu.Unlock()
 			p.File = slots
 			if p.AppendLog([]byte("x\n")) == nil { // from now on it takes no line
 				r.Fatal("a full disk takes a line")
 			}
 			p.File = was.File
-			return func() { *p = was; slots.Close() }
+			return func() {
+				it.log.mu.Lock()
+				*p = was
+				it.log.mu.Unlock()
+				slots.Close()
+			}
 		}
 		log, aside := it.path+journal.Suffix, it.path+journal.Suffix+"-aside"
 		if err := errors.Join(os.Rename(log, aside), os.Mkdir(log, 0o700)); err != nil {

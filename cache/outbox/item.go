@@ -52,6 +52,7 @@ type Item struct {
 	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
 	overtaken   atomic.Bool // see Overtaken
 	found       atomic.Bool // see Found
+	sealRefused atomic.Bool // the disk has refused the last seal, and there was no write since
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	schedule

@@ -91,24 +91,34 @@ func (l *itemLog) appendLocked(lines []byte, begins bool) error {
 	return journal.AppendLines(l.path+journal.Suffix, lines, create)
 }
 
-// noteWrite journals that [off, end) is staged, unless the journal knows that.
+// noteWrite journals that [off, end) is staged, unless the journal knows that. An empty range is
+// journaled too: the time has changed.
 func (l *itemLog) noteWrite(off, end int64) error {
 	l.mu.Lock()
-	known := l.logged.Has(off, end)
-	l.logged.Add(off, end)
+	known := off < end && l.logged.Has(off, end)
 	l.mu.Unlock()
 	if known {
 		return nil
 	}
-	return l.note(journal.Record{Op: journal.OpWrite, Dirty: [][2]int64{{off, end}}})
+	err := l.note(journal.Record{Op: journal.OpWrite, Dirty: [][2]int64{{off, end}}})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.logged.Add(off, end)
+	return nil
 }
 
 // noteSize journals the size, and how much of the base is left.
 func (l *itemLog) noteSize(size, valid int64) error {
+	if err := l.note(journal.Record{Op: journal.OpTruncate, Size: size, Valid: valid}); err != nil {
+		return err
+	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.logged.Cut(size)
-	l.mu.Unlock()
-	return l.note(journal.Record{Op: journal.OpTruncate, Size: size, Valid: valid})
+	return nil
 }
 
 // end ends the journal: the item is not pending any more. Before that, the staged file gets a

@@ -52,42 +52,52 @@ func (it *Item) noteSeal() (synced bool, err error) {
 	return it.noteSealAlone()
 }
 
-// noteSealAlone journals first and the seal in one step, and reports whether the bytes are on the
-// disk. The caller holds changing for itself.
-func (it *Item) noteSealAlone(first ...journal.Record) (synced bool, err error) {
+// noteSealAlone journals the seal, and reports whether the bytes are on the disk. The caller holds
+// changing for itself.
+func (it *Item) noteSealAlone() (synced bool, err error) { return it.noteSealAs(it.attributes()) }
+
+// noteSealAs is noteSealAlone of a file that gets these attributes. It journals first and the seal
+// in one step.
+func (it *Item) noteSealAs(as attributes, first ...journal.Record) (synced bool, err error) {
 	boot := it.o.boot
 	if synced = it.log.hasBytesOnDisk(); synced {
 		boot = ""
 	}
 	said := it.interruption() // what comes after it may not be in the record
-	if err := it.log.note(append(first, it.sealRecord(journal.OpSeal, boot))...); err != nil {
+	was := it.target()
+	if err := it.log.note(append(first, it.sealRecordAs(as, boot))...); err != nil {
+		it.changeTarget(func(t *target) {
+			t.contentID, t.contentIDSeq = was.contentID, was.contentIDSeq
+		})
+		it.sealRefused.Store(true)
 		return false, err
 	}
 	if synced {
-		it.log.sealedOnDisk.Store(it.seq() + 1)
+		it.log.sealedOnDisk.Store(as.seq + 1)
 	}
+	it.sealRefused.Store(false)
 	it.log.lasting.Store(true)
 	it.log.sealed.Store(true)
 	it.setNoted(said)
 	return synced, nil
 }
 
-// sealRecord returns a record of what is staged, as a seal or as a write.
-func (it *Item) sealRecord(op, boot string) journal.Record {
-	r := journal.Record{Op: op, Boot: boot}
-	seq := it.seq()
-	it.changeTarget(func(t *target) {
-		if op == journal.OpSeal {
-			r.Commit, _ = t.idOf(seq)
-		}
-		r.Set = t.explicit
-		if mode := t.mode; t.hasMode {
-			r.Mode = &mode
-		}
-	})
+// sealRecordAs returns the record of a seal with these attributes.
+func (it *Item) sealRecordAs(as attributes, boot string) journal.Record {
+	r := it.contentRecord(journal.OpSeal, as, boot)
+	it.changeTarget(func(t *target) { r.Commit, _ = t.idOf(as.seq) })
+	return r
+}
+
+// contentRecord returns a record of what is staged, as a seal or as a write.
+func (it *Item) contentRecord(op string, as attributes, boot string) journal.Record {
+	r := journal.Record{Op: op, Boot: boot, Set: as.explicit}
+	if as.hasMode {
+		r.Mode = &as.mode
+	}
 	it.integrity.record(&r)
 	now := it.stage.Snapshot()
-	r.Size, r.Valid, r.Mtime = now.Size, now.BaseValid, filetime.Time{Time: now.Mtime}
+	r.Size, r.Valid, r.Mtime = now.Size, now.BaseValid, filetime.Time{Time: as.mtime}
 	for _, x := range now.Dirty {
 		r.Dirty = append(r.Dirty, [2]int64{x.Off, x.End})
 	}
@@ -95,6 +105,14 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 		r.Sum = &sum // its slot may have had another file's bytes
 	}
 	return r
+}
+
+// sealRecord is sealRecordAs or contentRecord with the present attributes.
+func (it *Item) sealRecord(op, boot string) journal.Record {
+	if op == journal.OpSeal {
+		return it.sealRecordAs(it.attributes(), boot)
+	}
+	return it.contentRecord(op, it.attributes(), boot)
 }
 
 // unseal journals that the item is being written again, before it is.

@@ -44,8 +44,8 @@ func (o *Outbox) syncLoop() {
 	}
 }
 
-// syncIdle syncs what has waited here for age, and the ends of journals that are on the disk. It
-// reports whether more will have to be synced.
+// syncIdle syncs what has waited here for age, and the ends of journals that are on the disk. Before,
+// it journals again what the disk has refused. It reports whether it has to be called again.
 func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 	if o.endsToSync.Swap(false) {
 		if err := o.syncEnds(); err != nil {
@@ -53,6 +53,10 @@ func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 		}
 	}
 	for _, it := range o.Items() {
+		if err := it.sealIdle(); err != nil {
+			more = true
+			continue
+		}
 		if !it.idleUnsynced() {
 			continue
 		}
@@ -77,6 +81,23 @@ func (o *Outbox) syncEnds() error {
 		return err
 	}
 	return syncDir(o.cfg.Dir)
+}
+
+// sealIdle seals a closed item whose seal the disk has refused.
+func (it *Item) sealIdle() error {
+	if it.stage == nil || it.log.hasEnded() {
+		return nil
+	}
+	it.changing.Lock() // who takes the item up meanwhile waits, and a write opens it again
+	defer it.changing.Unlock()
+	it.mu.Lock()
+	closed := it.writers == 0 && !it.goneLocked()
+	it.mu.Unlock()
+	if !closed || !it.toSeal() {
+		return nil
+	}
+	_, err := it.noteSealAlone()
+	return err
 }
 
 // idleUnsynced reports whether the item is closed, and its bytes need not be on the disk yet.

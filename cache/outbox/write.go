@@ -21,10 +21,11 @@ func (it *Item) Close() { it.stage.Close() }
 // known already.
 func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
 	err = it.change(func() (err error) {
-		if n, err = it.stage.WriteAt(p, off); err != nil {
+		if n, err = it.stage.WriteAt(p, off, it.noteWrite); err != nil {
 			return err
 		}
-		return it.afterWrite(off, off+int64(n))
+		it.afterWrite(off + int64(n))
+		return nil
 	})
 	return n, err
 }
@@ -32,15 +33,17 @@ func (it *Item) WriteAt(p []byte, off int64) (n int, err error) {
 // Append stages p at the end, and returns its offset.
 func (it *Item) Append(p []byte) (off int64, n int, err error) {
 	err = it.change(func() (err error) {
-		if off, n, err = it.stage.Append(p); err != nil {
+		if off, n, err = it.stage.Append(p, it.noteWrite); err != nil {
 			return err
 		}
-		return it.afterWrite(off, off+int64(n))
+		it.afterWrite(off + int64(n))
+		return nil
 	})
 	return off, n, err
 }
 
 func (it *Item) beforeWrite() error {
+	it.sealRefused.Store(false) // the next close seals it
 	if err := it.uploading.denial(); err != nil {
 		return err
 	}
@@ -62,17 +65,19 @@ func (it *Item) beforeWrite() error {
 	return nil
 }
 
-// afterWrite journals which bytes over the base are staged, or which are in a slot. A new file in a
+// noteWrite journals which bytes over the base are staged, or which are in a slot. A new file in a
 // file of its own needs no record: its size shows it.
-func (it *Item) afterWrite(off, end int64) error {
-	if it.edits || it.log.inSlot() {
-		if err := it.log.noteWrite(off, end); err != nil {
-			return err
-		}
+func (it *Item) noteWrite(off, end int64) error {
+	if !it.edits && !it.log.inSlot() {
+		return nil
 	}
+	return it.log.noteWrite(off, end)
+}
+
+// afterWrite is called when bytes up to end were staged.
+func (it *Item) afterWrite(end int64) {
 	it.Renew()
 	it.uploading.preupload(end)
-	return nil
 }
 
 // ReadAt reads what was staged, over the base. At the end it returns io.EOF.
@@ -80,13 +85,10 @@ func (it *Item) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return it.stage.ReadAt(ctx, p, off)
 }
 
-// Truncate sets the size.
+// Truncate sets the size. After an error, the content is what it was.
 func (it *Item) Truncate(size int64) error {
 	return it.change(func() error {
-		if err := it.stage.Truncate(size); err != nil {
-			return err
-		}
-		if err := it.noteSize(); err != nil {
+		if err := it.stage.Truncate(size, it.noteSize()); err != nil {
 			return err
 		}
 		if size == 0 {
@@ -98,31 +100,27 @@ func (it *Item) Truncate(size int64) error {
 
 // Grow makes the file at least size bytes long. Its time changes in any case.
 func (it *Item) Grow(size int64) error {
-	return it.change(func() error {
-		if err := it.stage.Grow(size); err != nil {
-			return err
-		}
-		return it.noteSize()
-	})
+	return it.change(func() error { return it.stage.Grow(size, it.noteSize()) })
 }
 
 // Punch makes [off, end) read as zero, within the file's size. Its time changes in any case.
 func (it *Item) Punch(off, end int64) error {
 	return it.change(func() error {
-		if err := it.stage.Punch(off, end); err != nil {
+		if err := it.stage.Punch(off, end, it.noteWrite); err != nil {
 			return err
 		}
-		end = min(end, it.stage.Size())
-		return it.afterWrite(min(off, end), end)
+		it.afterWrite(min(end, it.stage.Size()))
+		return nil
 	})
 }
 
-// noteSize journals how much of the base is left, or of what is in a slot.
-func (it *Item) noteSize() error {
+// noteSize returns the function that journals how much of the base is left, or of what is in a
+// slot; nil if the size of the staged file shows it.
+func (it *Item) noteSize() func(size, baseValid int64) error {
 	if !it.edits && !it.log.inSlot() {
 		return nil
 	}
-	return it.log.noteSize(it.stage.Bounds())
+	return it.log.noteSize
 }
 
 // Lseek finds the next hole, or the next data, from off on; ENXIO at and behind the end.

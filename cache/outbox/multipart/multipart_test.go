@@ -98,7 +98,7 @@ func (p *pending) write(rnd *rand.Rand, off, n int64) {
 	for i := 0; i < len(data); i += 512 {
 		data[i] = byte(rnd.Uint32())
 	}
-	if _, err := p.content.WriteAt(data, off); err != nil {
+	if _, err := p.content.WriteAt(data, off, nil); err != nil {
 		p.Fatal(err)
 	}
 	p.up.SendReady(off + n)

@@ -27,7 +27,7 @@ func TestCRCIsKnownOfWhatWasWrittenInOrder(t *testing.T) {
 	s := newTestStage(t)
 	data := random(1, 2*parts.Size+5)
 	for off := 0; off < len(data); off += 1 << 20 {
-		if _, err := s.WriteAt(data[off:min(len(data), off+1<<20)], int64(off)); err != nil {
+		if _, err := s.WriteAt(data[off:min(len(data), off+1<<20)], int64(off), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,16 +56,16 @@ func TestCRCIsThatOfTheBytes(t *testing.T) {
 			var err error
 			switch k := rnd.IntN(20); {
 			case k < 12: // mostly forward
-				_, _, err = s.Append(random(rnd.Uint64(), rnd.IntN(parts.Size/3)))
+				_, _, err = s.Append(random(rnd.Uint64(), rnd.IntN(parts.Size/3)), nil)
 			case k < 15 && size > 0:
-				_, err = s.WriteAt(random(rnd.Uint64(), rnd.IntN(1<<20)), rnd.Int64N(size))
+				_, err = s.WriteAt(random(rnd.Uint64(), rnd.IntN(1<<20)), rnd.Int64N(size), nil)
 			case k < 17:
-				err = s.Truncate(rnd.Int64N(3 * parts.Size))
+				err = s.Truncate(rnd.Int64N(3*parts.Size), nil)
 			case k < 18:
-				err = s.Truncate(0)
+				err = s.Truncate(0, nil)
 			case size > 0:
 				off := rnd.Int64N(size)
-				err = s.Punch(off, off+rnd.Int64N(1<<20))
+				err = s.Punch(off, off+rnd.Int64N(1<<20), nil)
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -37,12 +38,15 @@ type Stage struct {
 	size      int64
 	baseValid int64 // the bytes of the base before this offset are part of the file
 	dirty     extent.Set
-	mtime     time.Time
-	taken     int64            // bytes that were reserved
-	seq       uint64           // counts changes of the content, the time and the mode
-	bytesSeq  uint64           // counts changes of the staged file, copies of the base among them
-	written   map[int64]uint64 // seq of the last change, by unit
-	crcs      crcs
+	// excess is set if the staged file may be longer than size. What is there is cut off before
+	// size grows.
+	excess   bool
+	mtime    time.Time
+	taken    int64            // bytes that were reserved
+	seq      uint64           // counts changes of the content, the time and the mode
+	bytesSeq uint64           // counts changes of the staged file, copies of the base among them
+	written  map[int64]uint64 // seq of the last change, by unit
+	crcs     crcs
 }
 
 // Owner is what a stage asks of its owner.
@@ -86,10 +90,11 @@ func New(path string, slot *Slot, base Base, baseSize int64, owner Owner) (*Stag
 const RestoredSeq = 1
 
 // Restore returns the stage of a file that an earlier process has staged, with the content that
-// the journal says. No space is reserved for it: the caller accounts for Reserved.
+// the journal says. The file may be longer. No space is reserved for it: the caller accounts for
+// Reserved.
 func Restore(f *File, now Snapshot, base Base, reserve func(n int64) error) *Stage {
 	return &Stage{
-		reserveBytes: reserve, file: f,
+		reserveBytes: reserve, file: f, excess: true,
 		base: base, size: now.Size, baseValid: now.BaseValid, dirty: now.Dirty, mtime: now.Mtime,
 		taken: now.Dirty.Total(), seq: RestoredSeq,
 		written: map[int64]uint64{}, crcs: crcs{},
@@ -155,23 +160,62 @@ func (s *Stage) Has(off, end int64) bool {
 	return s.dirty.Has(off, end)
 }
 
-// WriteAt stages p at off.
-func (s *Stage) WriteAt(p []byte, off int64) (int, error) {
-	if err := s.reserve(off, off+int64(len(p))); err != nil {
-		return 0, err
-	}
-	s.writing.RLock()
-	defer s.writing.RUnlock()
-	n, err := s.write(p, off)
-	if n > 0 {
-		s.mu.Lock()
-		s.dirty.Add(off, off+int64(n))
-		s.size = max(s.size, off+int64(n))
-		s.touchLocked(off, off+int64(n))
-		s.crcs.update(p[:n], off)
-		s.mu.Unlock()
+// WriteAt stages p at off. note journals which bytes are staged; nil if that is not necessary. If
+// note returns an error, the content is what it was, except for bytes that were staged before.
+func (s *Stage) WriteAt(p []byte, off int64, note func(off, end int64) error) (int, error) {
+	n, undo, err := s.writeAt(p, off, note)
+	if undo.Off < undo.End {
+		s.undoWrite(undo.Off, undo.End)
 	}
 	return n, err
+}
+
+// writeAt is WriteAt. undo is what was written to the file and is not part of the content.
+func (s *Stage) writeAt(p []byte, off int64,
+	note func(off, end int64) error) (n int, undo extent.Range, err error) {
+	s.writing.RLock()
+	defer s.writing.RUnlock()
+	// Bytes that are staged already may be a copy of the base. The journal may have them before
+	// they are written over, and has all others afterwards.
+	over, err := s.prepareWrite(off, off+int64(len(p)))
+	if err != nil {
+		return 0, undo, err
+	}
+	var short error
+	if over < len(p) {
+		m, err := s.write(p[over:], off+int64(over))
+		undo = extent.Range{Off: off + int64(over), End: off + int64(over+m)}
+		if err != nil && (over > 0 || m == 0) {
+			return 0, undo, err
+		}
+		p, short = p[:over+m], err
+	}
+	if note != nil {
+		if err := note(off, off+int64(len(p))); err != nil {
+			return 0, undo, cmp.Or(short, err)
+		}
+	}
+	n, err = s.write(p[:over], off)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wroteLocked(p[:n], off)
+	s.wroteLocked(p[over:], off+int64(over))
+	if err != nil {
+		return n, extent.Range{}, err
+	}
+	return len(p), extent.Range{}, short
+}
+
+// wroteLocked makes p, which is in the file at off, part of the content.
+func (s *Stage) wroteLocked(p []byte, off int64) {
+	if len(p) == 0 {
+		return
+	}
+	end := off + int64(len(p))
+	s.dirty.Add(off, end)
+	s.size = max(s.size, end)
+	s.touchLocked(off, end)
+	s.crcs.update(p, off)
 }
 
 // write writes p into the file.
@@ -184,23 +228,37 @@ func (s *Stage) write(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// Append stages p at the end and returns its offset. Appends that run at the same time do not
+// Append is WriteAt at the end, and returns the offset. Appends that run at the same time do not
 // overlap.
-func (s *Stage) Append(p []byte) (off int64, n int, err error) {
+func (s *Stage) Append(p []byte,
+	note func(off, end int64) error) (off int64, n int, err error) {
+	off, n, undo, err := s.append(p, note)
+	if undo {
+		s.undoWrite(off, off+int64(n))
+	}
+	return off, n, err
+}
+
+// append is Append. undo is set if n bytes are in the file, and not part of the content.
+func (s *Stage) append(p []byte,
+	note func(off, end int64) error) (off int64, n int, undo bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	off = s.size
-	if err := s.reserveLocked(off, off+int64(len(p))); err != nil {
-		return off, 0, err
+	if err := s.prepareWriteLocked(off, off+int64(len(p))); err != nil {
+		return off, 0, false, err
 	}
 	n, err = s.write(p, off)
-	if n > 0 {
-		s.dirty.Add(off, off+int64(n))
-		s.size += int64(n)
-		s.touchLocked(off, off+int64(n))
-		s.crcs.update(p[:n], off)
+	if n == 0 {
+		return off, n, false, err
 	}
-	return off, n, err
+	if note != nil {
+		if nerr := note(off, off+int64(n)); nerr != nil {
+			return off, n, true, cmp.Or(err, nerr)
+		}
+	}
+	s.wroteLocked(p[:n], off)
+	return off, n, false, err
 }
 
 // ReadAt reads what is staged, and the base where nothing is.
@@ -252,33 +310,64 @@ func (s *Stage) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Truncate sets the size.
-func (s *Stage) Truncate(size int64) error {
+// Truncate sets the size. note journals the size, and how much of the base is left; nil if that is
+// not necessary. After an error, nothing has changed.
+func (s *Stage) Truncate(size int64, note func(size, baseValid int64) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.truncateLocked(size)
+	return s.truncateLocked(size, note)
 }
 
-// Grow makes the file at least size bytes long.
-func (s *Stage) Grow(size int64) error {
+// Grow makes the file at least size bytes long; otherwise it is Truncate.
+func (s *Stage) Grow(size int64, note func(size, baseValid int64) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.truncateLocked(max(size, s.size))
+	return s.truncateLocked(max(size, s.size), note)
 }
 
-func (s *Stage) truncateLocked(size int64) error {
-	if size == s.size { // the time changes all the same: ftruncate(2)
+func (s *Stage) truncateLocked(size int64, note func(size, baseValid int64) error) error {
+	// The sparse file is as long as the content, so that it can be read by itself. It grows
+	// before the journal says so, and shrinks afterwards: if the process is killed in between,
+	// it has all the bytes that the journal describes.
+	if size > s.size {
+		if err := s.cutExcessLocked(); err != nil {
+			return err
+		}
+		if err := s.file.Truncate(size); err != nil {
+			return err
+		}
+	}
+	if note != nil {
+		if err := note(size, min(s.baseValid, size)); err != nil {
+			if size > s.size {
+				s.excess = true
+				_ = s.cutExcessLocked() // or before the content grows
+			}
+			return err
+		}
+	}
+	if size < s.size {
+		err := s.file.Truncate(size)
+		if err != nil && note == nil {
+			return err
+		}
+		s.excess = err != nil
+	}
+	s.resizedLocked(size)
+	return nil
+}
+
+// resizedLocked makes size the size of the content. The time changes even if the size does not:
+// ftruncate(2).
+func (s *Stage) resizedLocked(size int64) {
+	if size == s.size {
 		s.seq++
 		s.mtime = time.Now()
-		return nil
-	}
-	// The sparse file is as long as the content, so that it can be read by itself.
-	if err := s.file.Truncate(size); err != nil {
-		return err
+		return
 	}
 	s.touchDataLocked(min(size, s.size), max(size, s.size))
 	if size < s.size {
@@ -293,22 +382,36 @@ func (s *Stage) truncateLocked(size int64) error {
 		}
 	}
 	s.size = size
-	return nil
 }
 
-// Punch makes [off, end) read as zero, within the size.
-func (s *Stage) Punch(off, end int64) error {
+// Punch makes [off, end) read as zero, within the size. note is that of WriteAt.
+func (s *Stage) Punch(off, end int64, note func(off, end int64) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end = min(end, s.size)
-	if off >= end { // the time changes all the same
+	off = min(off, end)
+	if note != nil && s.dirty.Has(off, end) { // as in writeAt
+		if err := note(off, end); err != nil {
+			return err
+		}
+		note = nil
+	}
+	// Behind the file's end there is nothing to punch, and darwin has no call for it.
+	if off < end {
+		if err := s.file.punch(off, end); err != nil {
+			return err
+		}
+	}
+	if note != nil {
+		if err := note(off, end); err != nil {
+			s.undoWriteLocked(off, end)
+			return err
+		}
+	}
+	if off == end { // the time changes all the same
 		s.seq++
 		s.mtime = time.Now()
 		return nil
-	}
-	// Behind the file's end there is nothing to punch, and darwin has no call for it.
-	if err := s.file.punch(off, end); err != nil {
-		return err
 	}
 	s.touchDataLocked(off, end)
 	s.dirty.Add(off, end)
@@ -343,13 +446,7 @@ func (s *Stage) Body(off, n int64, t *uplink.Ticket) io.ReadSeeker {
 	return r
 }
 
-// reserve reserves space for what is not staged yet of [off, end).
-func (s *Stage) reserve(off, end int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.reserveLocked(off, end)
-}
-
+// reserveLocked reserves space for what is not staged yet of [off, end).
 func (s *Stage) reserveLocked(off, end int64) error {
 	n := int64(0)
 	for _, g := range s.dirty.Gaps(off, end) {

@@ -67,7 +67,7 @@ func TestMaterializeKeepsWhatIsWrittenMeanwhile(t *testing.T) {
 			}
 			g.Go(func() {
 				for _, off := range offs {
-					if _, err := s.WriteAt([]byte("w"), off); err != nil {
+					if _, err := s.WriteAt([]byte("w"), off, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -98,15 +98,15 @@ func TestZerosAreAChange(t *testing.T) {
 		do   func(s *Stage) error
 		want [4]bool // by unit: the first was written, the last two are holes
 	}{
-		{"cut and grown", func(s *Stage) error { return errors.Join(s.Truncate(5), s.Truncate(4*unit)) }, [4]bool{0: true, 1: true}},
-		{"grown", func(s *Stage) error { return s.Truncate(8 * unit) }, [4]bool{}},
-		{"punched", func(s *Stage) error { return s.Punch(unit, 3*unit) }, [4]bool{1: true}},
+		{"cut and grown", func(s *Stage) error { return errors.Join(s.Truncate(5, nil), s.Truncate(4*unit, nil)) }, [4]bool{0: true, 1: true}},
+		{"grown", func(s *Stage) error { return s.Truncate(8*unit, nil) }, [4]bool{}},
+		{"punched", func(s *Stage) error { return s.Punch(unit, 3*unit, nil) }, [4]bool{1: true}},
 	} {
 		s := newTestStage(t)
-		if _, err := s.WriteAt(random(1, unit+5), 0); err != nil {
+		if _, err := s.WriteAt(random(1, unit+5), 0, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Truncate(4 * unit); err != nil {
+		if err := s.Truncate(4*unit, nil); err != nil {
 			t.Fatal(err)
 		}
 		seq := s.seq
