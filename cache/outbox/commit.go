@@ -70,7 +70,7 @@ const maxCommitOffline = 10 * time.Second
 // committedAs records that S3 holds the item as obj while it is still written. The next commit
 // replaces obj, and the bytes of the base are read from it.
 func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
-	err := it.log.note(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)})
+	err := it.log.noteOrLater(journal.Record{Op: journal.OpCommit, Over: journal.VersionOf(obj)})
 	if err != nil {
 		it.o.log.Warn("after the end of this process the file would be taken for a conflict",
 			"key", obj.Key, "err", err)
@@ -115,6 +115,9 @@ func (it *Item) seq() uint64 {
 // replaces. Otherwise it becomes a conflict copy.
 func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	if err := it.o.removals.awaitKey(ctx, it, it.Key()); err != nil {
+		return s3backend.Object{}, err
+	}
+	if err := it.o.endJournalsAt(it.Key()); err != nil {
 		return s3backend.Object{}, err
 	}
 	if err := it.materializeDependents(ctx); err != nil {

@@ -52,7 +52,7 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 		Aside: aside}); err != nil {
 		it.stage.Close()
 		it.log.end()
-		it.stage.Remove()
+		it.log.removeBytes()
 		return nil, err
 	}
 	o.add(it)

@@ -49,7 +49,7 @@ func (it *Item) erase() {
 		it.annotations.forget()
 	}
 	if it.stage != nil {
-		it.stage.Remove()
+		it.log.removeBytes()
 		it.o.quota.staged.Add(-it.stage.Reserved())
 	}
 }

@@ -1,7 +1,9 @@
 package outbox
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -37,10 +39,15 @@ type itemLog struct {
 	mu      sync.Mutex
 	ended   bool
 	slot    *stage.Slot // of the journal and of the staged bytes; nil: they have files
-	key     string      // of the item, as the lines say
-	logged  extent.Set  // ranges over the base that the journal knows to be staged
-	lines   int         // written so far
-	onDiskN int         // those of them that are on the disk
+	left    *stage.Slot // that they have left, and whose journal could not be removed; nil for none
+	removed bool        // the staged bytes were removed
+	// unremoved is set if the journal has ended and could not be removed.
+	unremoved bool
+	key       string           // of the item, as the lines say
+	logged    extent.Set       // ranges over the base that the journal knows to be staged
+	lines     int              // written so far
+	late      []journal.Record // of what has happened, and the disk has refused
+	onDiskN   int              // those of them that are on the disk
 	// keys are those that lines have given to the item or taken from it, of lines that need not
 	// be on the disk yet.
 	keys []string
@@ -50,11 +57,44 @@ type itemLog struct {
 func (l *itemLog) note(recs ...journal.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.noteLocked(recs)
+}
+
+// noteOrLater is note of what has happened already. What the disk refuses is appended later, before
+// any other record; the error is that of the first attempt.
+func (l *itemLog) noteOrLater(rec journal.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.noteLocked([]journal.Record{rec})
+	if err != nil {
+		l.late = append(l.late, rec)
+		l.o.wakeSyncer()
+	}
+	return err
+}
+
+// noteLate appends what the disk has refused before.
+func (l *itemLog) noteLate() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.late) == 0 {
+		return nil
+	}
+	recs := l.late
+	l.late = nil
+	err := l.noteLocked(recs)
+	if err != nil {
+		l.late = recs
+	}
+	return err
+}
+
+func (l *itemLog) noteLocked(recs []journal.Record) error {
 	if l.ended {
 		return nil
 	}
 	failpoint("journal " + recs[0].Op)
-	lines, err := journal.Encode(recs)
+	lines, err := journal.Encode(append(slices.Clip(l.late), recs...))
 	if err != nil {
 		return err
 	}
@@ -67,7 +107,8 @@ func (l *itemLog) note(recs ...journal.Record) error {
 	case journal.OpRename:
 		l.keys, l.key = append(l.keys, l.key, key), key
 	}
-	l.lines += len(recs)
+	l.lines += len(l.late) + len(recs)
+	l.late = nil
 	failpoint("journaled " + recs[0].Op)
 	return nil
 }
@@ -123,7 +164,8 @@ func (l *itemLog) noteSize(size, valid int64) error {
 
 // end ends the journal: the item is not pending any more. Before that, the staged file gets a
 // name with stage.DonePrefix, so that at no instant there are bytes of which it is unknown whether
-// they were delivered. It returns that name, "" for an item without a file.
+// they were delivered. It returns that name, "" for an item without a file. What the disk refuses
+// is tried again; see endJournals.
 func (l *itemLog) end() (done string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,13 +182,60 @@ func (l *itemLog) end() (done string) {
 	}
 	if l.slot == nil {
 		failpoint("bytes done")
-		l.o.recycler.Retire(l.path + journal.Suffix)
-	} else if err := l.slot.EndLog(); err != nil {
+	}
+	if err := l.removeJournalLocked(); err != nil {
 		l.o.log.Error("after the end of this process a file that was delivered would be pending again",
 			"staged", l.path, "err", err)
+		l.unremoved = true
+		l.o.unended.add(l)
+		l.o.wakeSyncer()
+		done = "" // the name marks the journal as ended
 	}
 	failpoint("journal ended")
 	return done
+}
+
+// removeJournalLocked removes the journal, and what is left of it in a slot.
+func (l *itemLog) removeJournalLocked() error {
+	var err error
+	if l.slot == nil {
+		err = l.o.recycler.Retire(l.path + journal.Suffix)
+	} else {
+		err = l.slot.EndLog()
+	}
+	return errors.Join(err, l.freeLeftLocked())
+}
+
+// freeLeftLocked frees the slot that the item has left.
+func (l *itemLog) freeLeftLocked() error {
+	if l.left == nil {
+		return nil
+	}
+	if err := l.left.EndLog(); err != nil {
+		return err
+	}
+	l.left.Free()
+	l.left = nil
+	return nil
+}
+
+// removeBytes removes the staged bytes. The staged file stays, without them, while its name marks
+// the journal as ended.
+func (l *itemLog) removeBytes() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.removed = true
+	if !l.unremoved || l.slot != nil {
+		l.stage.Remove()
+	} else if path := l.stage.MarkDone(); path == l.mark() {
+		_ = os.Truncate(path, 0) // or it keeps some space for a while
+	}
+}
+
+// mark returns the path of the file that marks the journal as ended while it is there.
+func (l *itemLog) mark() string {
+	dir, name := filepath.Split(l.path)
+	return filepath.Join(dir, stage.DonePrefix+name)
 }
 
 // hasEnded reports whether the journal has ended.

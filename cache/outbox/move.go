@@ -137,6 +137,9 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 	for i := range moves {
 		keys[i] = moves[i].To
 	}
+	if err := o.endJournalsAt(keys...); err != nil {
+		return nil, err
+	}
 	var err error
 	if m.names, err = o.removals.claim(ctx, keys); err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func (it *Item) forgetObsolete(key string) {
 	if !less {
 		return
 	}
-	if err := it.log.note(r); err != nil {
+	if err := it.log.noteOrLater(r); err != nil {
 		it.o.log.Error("after the end of this process a file may be removed whose name was taken again",
 			"key", key, "err", err)
 	}

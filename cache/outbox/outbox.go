@@ -140,6 +140,7 @@ type Outbox struct {
 	// endsToSync is set if some of these were on the disk; see syncidle.go.
 	endsToSync atomic.Bool
 	syncerWake chan struct{}
+	unended    unended // journals
 	nextID     atomic.Uint64
 	quota      quota
 

@@ -40,7 +40,8 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{}}
+	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{},
+		left: map[string]*stage.Slot{}}
 	r.recoverSlots()
 	r.recoverFiles()
 	var moves []*recoveredRename
@@ -73,7 +74,8 @@ type recovery struct {
 	inv       *inventory
 	rebooted  bool // the machine may have stopped since the outbox was used last
 	items     []*Item
-	displaced map[string]bool // staged files that another item's journal has replaced
+	displaced map[string]bool        // staged files that another item's journal has replaced
+	left      map[string]*stage.Slot // by staged file: slots that items have left, and that are not free
 }
 
 // journaled is an item's journal that an earlier process has left.
@@ -87,8 +89,10 @@ type journaled struct {
 func (r *recovery) recoverFiles() {
 	for _, name := range r.inv.journals {
 		log, path := name+journal.Suffix, filepath.Join(r.o.cfg.Dir, name)
-		if _, ended := slices.BinarySearch(r.inv.done, name); ended {
-			journal.Remove(path + journal.Suffix) // the process was killed before it removed it
+		if at, ended := slices.BinarySearch(r.inv.done, name); ended {
+			if !removeJournal(path) { // the process was killed before it removed it
+				r.inv.done = slices.Delete(r.inv.done, at, at+1)
+			}
 			continue
 		}
 		recs, err := journal.Read(path + journal.Suffix)
@@ -250,6 +254,9 @@ func (r *recovery) recoverItem(f journaled) error {
 	it.log.key, it.log.keys = was.key, was.keys
 	it.log.sealed.Store(was.sealed)
 	it.log.slot = f.slot
+	if it.log.left = r.left[filepath.Base(f.path)]; it.log.left != nil {
+		o.unended.add(&it.log)
+	}
 	it.log.lasting.Store(true)
 	it.log.lines = len(f.recs) // treat none of these lines as synced
 	if f.slot != nil {

@@ -71,9 +71,11 @@ func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	name := filepath.Base(path)
 	at, hasLog := slices.BinarySearch(r.inv.journals, name)
 	_, hasBytes := slices.BinarySearch(r.inv.staged, name)
-	_, ended := slices.BinarySearch(r.inv.done, name)
-	if ended && !hasBytes {
-		return r.freeSlot(p)
+	if at, ended := slices.BinarySearch(r.inv.done, name); ended && !hasBytes {
+		if !r.freeSlot(p) {
+			r.inv.done = slices.Delete(r.inv.done, at, at+1) // it stays marked as ended
+		}
+		return true
 	}
 	if !hasLog && !hasBytes {
 		return false
@@ -88,7 +90,10 @@ func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	info, err := os.Stat(path)
 	if err == nil && bytes.HasPrefix(log, lines) &&
 		(len(log) > len(lines) || info.Size() > int64(len(kept))) {
-		return r.freeSlot(p) // it was written after it had moved
+		if !r.freeSlot(p) { // it was written after it had moved
+			r.left[name] = p
+		}
+		return true
 	}
 	if hasLog {
 		r.inv.journals = slices.Delete(r.inv.journals, at, at+1)
@@ -97,13 +102,13 @@ func (r *recovery) resolveSpill(p *stage.Slot, path string, lines []byte) bool {
 	return false
 }
 
-// freeSlot frees a slot that was moved to files, and reports true.
+// freeSlot frees a slot whose item was moved to files, or has ended. It reports whether it could.
 func (r *recovery) freeSlot(p *stage.Slot) bool {
 	if err := p.EndLog(); err != nil {
 		r.o.log.Error("a slot cannot be freed", "slot", p.N, "err", err)
-	} else {
-		p.Free()
+		return false
 	}
+	p.Free()
 	return true
 }
 

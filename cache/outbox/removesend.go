@@ -1,22 +1,32 @@
 package outbox
 
-import "github.com/s3share/s3share/s3backend"
+import (
+	"cmp"
+
+	"github.com/s3share/s3share/s3backend"
+)
 
 // send makes one attempt to delete a batch.
 func (r *removals) send(batch []*removal) {
 	if len(batch) == 0 {
 		return
 	}
-	objs := make([]s3backend.Object, len(batch))
-	for i, t := range batch {
-		objs[i] = t.obj
-	}
-	failed, err := r.o.bucket.DeleteAll(r.o.ctx, objs)
-	failpoint("removal sent")
+	var objs []s3backend.Object
 	errs := make([]error, len(batch))
 	for i, t := range batch {
-		if errs[i] = err; err == nil {
-			errs[i] = failed[t.obj.Key]
+		if errs[i] = r.o.endJournalsAt(t.obj.Key); errs[i] == nil {
+			objs = append(objs, t.obj)
+		}
+	}
+	var failed map[string]error
+	var err error
+	if len(objs) > 0 {
+		failed, err = r.o.bucket.DeleteAll(r.o.ctx, objs)
+	}
+	failpoint("removal sent")
+	for i, t := range batch {
+		if errs[i] == nil {
+			errs[i] = cmp.Or(err, failed[t.obj.Key])
 		}
 	}
 	r.ended(batch, errs)
@@ -33,6 +43,9 @@ func (r *removals) sendConditional(t *removal) {
 // deleteVersion is one attempt of sendConditional. The bucket checks the condition, even if the
 // server does not. For a directory marker no condition can tell versions apart.
 func (r *removals) deleteVersion(t *removal) error {
+	if err := r.o.endJournalsAt(t.obj.Key); err != nil {
+		return err
+	}
 	etag := t.obj.ETag
 	if t.isFolder() || len(t.ambiguous) > 0 {
 		cur, err := t.findVersion(r.o.ctx, r.o)

@@ -47,7 +47,10 @@ func (l *itemLog) spillLocked() error {
 	}
 	failpoint("journaled apart")
 	l.slot = nil
-	p.EndLog()
-	p.Free()
+	l.left = p
+	if err := l.freeLeftLocked(); err != nil {
+		l.o.unended.add(l)
+		l.o.wakeSyncer()
+	}
 	return nil
 }

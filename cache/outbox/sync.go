@@ -85,6 +85,9 @@ func (o *Outbox) SyncNames(prefix string) error {
 }
 
 func (o *Outbox) syncNames(prefix string, ended bool) error {
+	if err := o.endJournals(prefix); err != nil {
+		return err
+	}
 	for _, it := range o.Items() {
 		if it.log.unsynced(prefix) {
 			if err := it.log.sync(); err != nil {

@@ -1,6 +1,9 @@
 package outbox
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // syncAfter is how long a closed file waits here before it is synced. So a file that waits for
 // hours, because S3 cannot be reached, survives a power loss. Most are delivered before, and cost
@@ -47,13 +50,17 @@ func (o *Outbox) syncLoop() {
 // syncIdle syncs what has waited here for age, and the ends of journals that are on the disk. Before,
 // it journals again what the disk has refused. It reports whether it has to be called again.
 func (o *Outbox) syncIdle(age time.Duration) (more bool) {
+	if err := o.endJournals(""); err != nil && age == 0 {
+		o.log.Error("a later process would deliver again what was delivered", "err", err)
+	}
+	more = len(o.unended.all()) > 0
 	if o.endsToSync.Swap(false) {
 		if err := o.syncEnds(); err != nil {
 			o.log.Warn("after a power loss what is delivered would be looked at again", "err", err)
 		}
 	}
 	for _, it := range o.Items() {
-		if err := it.sealIdle(); err != nil {
+		if err := errors.Join(it.log.noteLate(), it.sealIdle()); err != nil {
 			more = true
 			continue
 		}

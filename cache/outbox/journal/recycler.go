@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,25 +44,33 @@ func (r *Recycler) Reuse(path string) {
 	}
 }
 
-// Retire ends the journal at path, by renaming it, and keeps its file for another journal.
-func (r *Recycler) Retire(path string) {
+// Retire ends the journal at path, by renaming it, and keeps its file for another journal. The error
+// is the disk's: the journal is still there.
+func (r *Recycler) Retire(path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.paths) == maxRecycled {
-		os.Remove(path)
-		return
+		return remove(path)
 	}
 	r.next++
 	to := filepath.Join(r.dir, fmt.Sprintf("%s%d", RecycledPrefix, r.next))
 	if os.Rename(path, to) != nil {
-		os.Remove(path)
-		return
+		return remove(path)
 	}
 	if os.Truncate(to, 0) != nil {
 		os.Remove(to)
-		return
+		return nil
 	}
 	r.paths = append(r.paths, to)
+	return nil
+}
+
+// remove removes a file that may be gone already.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Clear removes all recycled files.

@@ -115,8 +115,20 @@ func (s *Slot) CutLog(n int) error {
 	return err
 }
 
-// EndLog removes the journal. The staged bytes stay until the slot is used again.
-func (s *Slot) EndLog() error { return s.CutLog(0) }
+// EndLog removes the journal. The staged bytes stay until the slot is used again. After an error it
+// may be called again.
+func (s *Slot) EndLog() error {
+	n := s.logged
+	if s.broken {
+		n = SlotLogSize
+	}
+	if _, err := s.File.WriteAt(s.N, emptyLog[:n], 0); err != nil {
+		s.broken = true
+		return err
+	}
+	s.logged, s.broken = 0, false
+	return nil
+}
 
 // Free gives the slot back, if its journal could be removed.
 func (s *Slot) Free() {

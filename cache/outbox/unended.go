@@ -1,0 +1,123 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/s3share/s3share/cache/outbox/journal"
+)
+
+// unended are the journals that the disk has refused to end. A later process would take their items
+// for pending, and deliver them again. That does no harm while S3 holds what they had delivered, or
+// nothing: the commit ID shows it. So nothing replaces or removes that before the journals have
+// ended.
+type unended struct {
+	ending sync.Mutex // held by endJournals; it is taken before itemLog.mu
+
+	mu   sync.Mutex // guards the field below; it is taken after itemLog.mu
+	logs []*itemLog
+}
+
+// add adds a journal. The caller may hold its lock.
+func (u *unended) add(l *itemLog) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !slices.Contains(u.logs, l) {
+		u.logs = append(u.logs, l)
+	}
+}
+
+func (u *unended) all() []*itemLog {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.logs)
+}
+
+func (u *unended) remove(l *itemLog) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.logs = slices.DeleteFunc(u.logs, func(other *itemLog) bool { return other == l })
+}
+
+// endJournals tries again to end the journals that the disk has refused to end, of items whose last
+// key has this prefix. The error is that of the disk, if a later process would still take one of
+// them for pending.
+func (o *Outbox) endJournals(prefix string) error {
+	return o.endJournalsOf(func(key string) bool { return strings.HasPrefix(key, prefix) })
+}
+
+// endJournalsAt is endJournals for the items that had one of these keys last.
+func (o *Outbox) endJournalsAt(keys ...string) error {
+	return o.endJournalsOf(func(key string) bool { return slices.Contains(keys, key) })
+}
+
+func (o *Outbox) endJournalsOf(chosen func(key string) bool) error {
+	logs := o.unended.all()
+	if len(logs) == 0 {
+		return nil
+	}
+	o.unended.ending.Lock()
+	defer o.unended.ending.Unlock()
+	var errs []error
+	for _, l := range logs {
+		key, removed, err := l.endAgain(chosen)
+		if removed {
+			o.unended.remove(l)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("cannot record that an earlier state of %q was delivered: %w", key,
+				err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// endAgain tries again to end the journal, if its last key is chosen. If it cannot be removed, a
+// file marks it as ended. It reports whether the journal was removed; the error is nil if it counts
+// as ended.
+func (l *itemLog) endAgain(chosen func(key string) bool) (key string, removed bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !chosen(l.key) {
+		return l.key, false, nil
+	}
+	if !l.ended { // only the slot that it has left
+		return l.key, l.freeLeftLocked() == nil, nil
+	}
+	if err = l.removeJournalLocked(); err == nil {
+		switch {
+		case l.stage == nil || l.removed && l.slot != nil:
+			os.Remove(l.mark())
+		case l.removed:
+			l.stage.Remove()
+		}
+		if l.removed && l.slot != nil {
+			l.slot.Free()
+		}
+		l.unremoved = false
+		return l.key, true, nil
+	}
+	if l.stage != nil && l.slot == nil {
+		if l.stage.MarkDone() == l.mark() {
+			err = nil
+		}
+		return l.key, false, err
+	}
+	f, merr := os.OpenFile(l.mark(), os.O_WRONLY|os.O_CREATE, 0o600)
+	if merr != nil {
+		return l.key, false, err
+	}
+	return l.key, false, f.Close()
+}
+
+// removeJournal removes the journal of a file that is not pending any more, and reports whether it
+// is gone.
+func removeJournal(path string) bool {
+	err := os.Remove(path + journal.Suffix)
+	return err == nil || errors.Is(err, fs.ErrNotExist)
+}
