@@ -69,6 +69,16 @@ func (as ambiguousCommits) at(key string) bool {
 	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool { return l.Key == key })
 }
 
+// atKey returns the commits at this key.
+func (as ambiguousCommits) atKey(key string) (there ambiguousCommits) {
+	for _, l := range as {
+		if l.Key == key {
+			there = append(there, l)
+		}
+	}
+	return there
+}
+
 // notAt reports whether a commit is at another key than this.
 func (as ambiguousCommits) notAt(key string) bool {
 	return slices.ContainsFunc(as, func(l journal.Ambiguous) bool { return l.Key != key })
@@ -150,14 +160,6 @@ func (it *Item) recordETags() {
 		return
 	}
 	it.changeTarget(func(t *target) { t.ambiguous.setETag(seq, etag) })
-}
-
-// inheritAmbiguous takes over the ambiguous commits of another item at a key that is now the key of
-// this item.
-func (it *Item) inheritAmbiguous(from *Item, key string) {
-	from.recordETags()
-	mine := from.clearAmbiguous(key).inherited()
-	it.changeTarget(func(t *target) { t.ambiguous = append(t.ambiguous, mine...) })
 }
 
 // registerAmbiguous enters the item at the keys of its ambiguous commits that it does not have

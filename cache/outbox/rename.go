@@ -16,14 +16,14 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced *Item) error
 	removing, removed := r.at(key), r.canceledFor(it, from)
 	over, lost := removing.replacedBy(over)
 	var leave []s3backend.Object
-	it.changeTarget(func(t *target) {
-		over, leave = t.overAfter(key, over, removed != nil)
-		t.ambiguous.add(lost)
-	})
+	it.changeTarget(func(t *target) { over, leave = t.overAfter(key, over, removed != nil) })
 	if displaced != nil {
-		it.inheritAmbiguous(displaced, key)
+		displaced.recordETags()
+		lost.add(displaced.target().ambiguous.atKey(key).inherited())
 	}
-	rec := renamed(key, over, leave, it.target().ambiguous)
+	all := it.target().ambiguous
+	all.add(lost)
+	rec := renamed(key, over, leave, all)
 	synced := false // what is given up
 	if displaced != nil {
 		rec.Displaced = filepath.Base(displaced.path)
@@ -43,7 +43,13 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced *Item) error
 				"key", key, "err", err)
 		}
 	}
-	it.changeTarget(func(t *target) { t.rename(key, over, leave) })
+	it.changeTarget(func(t *target) {
+		t.rename(key, over, leave)
+		t.ambiguous.add(lost)
+	})
+	if displaced != nil {
+		displaced.clearAmbiguous(key)
+	}
 	up := it.uploading.take() // an upload is bound to its key, as a refusal is
 	it.uploading.retry()
 	for _, o := range leave {
