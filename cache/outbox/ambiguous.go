@@ -52,6 +52,13 @@ func (as *ambiguousCommits) drop(key string) (dropped ambiguousCommits) {
 	return dropped
 }
 
+// dropKnown removes the commits at a key of which the commit ID is known.
+func (as *ambiguousCommits) dropKnown(key string) {
+	*as = slices.DeleteFunc(*as, func(l journal.Ambiguous) bool {
+		return l.Key == key && l.Commit != ""
+	})
+}
+
 // inherited returns the commits for an item that takes over their key.
 func (as ambiguousCommits) inherited() ambiguousCommits {
 	as = slices.Clone(as)

@@ -309,3 +309,35 @@ func TestSwappedNamesAreDelivered(t *testing.T) {
 		r.wantNothing()
 	})
 }
+
+// TestConflictCopyHidesNothing recovers a file that an earlier process may have sent, while the other
+// party has put a version of the same size: both are shown.
+func TestConflictCopyHidesNothing(t *testing.T) {
+	recoverable(t, nil, func(r *rig) {
+		if err := r.create("Delivery/a", []byte("ours ")).Seal(); err != nil {
+			r.Fatal(err)
+		}
+		t, dir, b := r.T, r.TempDir(), r.b
+		copyDir(t, r.dir, dir)
+		r.Close()
+		theirs := b.Store("Delivery/a", []byte("their"), nil)
+		looked := false
+		r = newRig(t, b, dir, Config{}, func(b buckettest.S3) buckettest.S3 {
+			return buckettest.Wrap(b, func(_ context.Context, op, key string, send func() error) error {
+				if op == buckettest.Put && key != "Delivery/a" {
+					looked = true
+					if r.Hides(theirs) {
+						t.Error("an item that has become a conflict copy hides the other party's version")
+					}
+				}
+				return send()
+			})
+		})
+		defer r.Close()
+		r.resume()
+		r.drain()
+		if !looked {
+			t.Errorf("there was no conflict: %q", r.b.Keys())
+		}
+	})
+}

@@ -95,6 +95,10 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	if a.overtakenBy(cur) {
 		return cur, false, errOvertaken
 	}
+	if cur.Header != nil {
+		// No ambiguous commit of a known ID has made it, so that none is to hide it.
+		it.changeTarget(func(t *target) { t.ambiguous.dropKnown(a.key) })
+	}
 	return obj, false, a.resolveAsConflict(ctx)
 }
 
