@@ -236,43 +236,56 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 		}
 	}
 	c.keepDir(ctx, p.prefix, p.elem+"/")
-	made, err := c.forgetFolder(ctx, p.dir())
-	if err != nil {
+	if err := c.forgetFolder(ctx, p.dir(), marker, c.out.Remove); err != nil {
 		return err
 	}
-	c.dirRemoved(p.dir(), marker || made)
+	c.dirRemoved(p.dir())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touchedLocked(p.prefix)
 	return nil
 }
 
-// forgetFolder drops the pending marker of a directory. It reports whether S3 may have
-// received the marker meanwhile: then it has to be removed there.
-func (c *Cache) forgetFolder(ctx context.Context, prefix string) (made bool, err error) {
+// forgetFolder drops the pending marker of a directory. If S3 has a marker, or may have received
+// this one meanwhile, it is removed there by remove. After an error, nothing has changed.
+func (c *Cache) forgetFolder(ctx context.Context, prefix string, marker bool, remove func(s3backend.Object) error) error {
 	c.mu.Lock()
 	it := c.folders[prefix]
 	c.mu.Unlock()
-	if it == nil {
-		return false, nil
-	}
-	held, err := holdOrGone(ctx, it)
-	if err != nil {
-		return false, err
-	}
-	if !held {
-		return true, c.grants.CanDelete(ctx, prefix)
-	}
-	if made = it.MayBeThere(); made {
-		if err := c.grants.CanDelete(ctx, prefix); err != nil {
-			it.Release()
-			return false, err
+	if it != nil {
+		held, err := holdOrGone(ctx, it)
+		if err != nil {
+			return err
 		}
+		made := !held || it.MayBeThere()
+		if !held {
+			it = nil
+		}
+		if made {
+			if err := c.grants.CanDelete(ctx, prefix); err != nil {
+				if it != nil {
+					it.Release()
+				}
+				return err
+			}
+		}
+		marker = marker || made
+	}
+	if marker {
+		if err := remove(s3backend.Object{Key: prefix}); err != nil {
+			if it != nil {
+				it.Release()
+			}
+			return err
+		}
+	}
+	if it == nil {
+		return nil
 	}
 	c.mu.Lock()
 	delete(c.folders, prefix)
 	delete(c.kept, prefix)
 	c.mu.Unlock()
 	it.Drop()
-	return made, nil
+	return nil
 }

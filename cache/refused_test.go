@@ -232,3 +232,54 @@ func TestRefusedChangeOfADeliveredFileChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedRemovalChangesNothing has the disk refuse the journal of removals: what was to be
+// removed is there, in this process and in the next.
+func TestRefusedRemovalChangesNothing(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b, state := buckettest.New(), t.TempDir()
+			c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { c.Close() }()
+			r := &rig{t, c, b}
+			r.create("Delivery/f", "old").Release()
+			r.create("Delivery/g", "old").Release()
+			if err := r.Mkdir(t.Context(), "Delivery/d", nil); err != nil {
+				t.Fatal(err)
+			}
+			r.drain()
+			h := r.open("Delivery/g", OpenMode{Write: true})
+			r.writeAt(h, "new", 0)
+			if !open {
+				h.Release()
+			}
+			log := filepath.Join(stageDir(state), "removals.log")
+			if err := os.Mkdir(log, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			unlink := func(path string) error { return r.Remove(t.Context(), path, r.shown(path)) }
+			for path, remove := range map[string]func(path string) error{
+				"Delivery/f": unlink, "Delivery/g": unlink,
+				"Delivery/d": func(path string) error { return r.Rmdir(t.Context(), path) },
+			} {
+				if err := remove(path); err == nil {
+					t.Errorf("%s was removed, and no journal has that", path)
+				}
+				if _, err := r.Stat(t.Context(), path); err != nil {
+					t.Errorf("%s after a refused removal: %v", path, err)
+				}
+			}
+			if err := os.Remove(log); err != nil {
+				t.Fatal(err)
+			}
+			if open {
+				h.Release()
+			}
+			r.drain()
+			r.wantBucket(map[string]string{"Delivery/f": "old", "Delivery/g": "new", "Delivery/d/": ""})
+		})
+	}
+}

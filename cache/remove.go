@@ -31,8 +31,8 @@ func (c *Cache) Remove(ctx context.Context, path string, v ShownVersion) error {
 }
 
 // removeFile removes the file at p from the view. Programs that have it open keep it. The object
-// at S3 is removed, at the last close if the file is open. If the policy refuses that, nothing is
-// changed and the error is Denied.
+// at S3 is removed, at the last close if the file is open. If the policy refuses that, the error is
+// Denied. After any error, nothing is changed.
 func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 	key := p.key()
 	c.mu.Lock()
@@ -77,7 +77,13 @@ func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 	// between has not removed the file.
 	closed := func() {}
 	if at.ETag != "" {
-		closed = c.out.RemoveLater(at, a.Stale != nil)
+		var err error
+		if closed, err = c.out.RemoveLater(at, a.Stale != nil); err != nil {
+			if it != nil {
+				it.Release()
+			}
+			return err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
-	"github.com/s3share/s3share/s3backend"
 )
 
 // What was removed here does not count as there, though S3 may list it for a while. So a
@@ -56,16 +55,13 @@ func (c *Cache) dirExistsLocked(prefix string) (there, known bool) {
 	return true, true
 }
 
-// dirRemoved notes that a directory is no more, and has its marker removed, if it has
-// one. What was below it is gone, or is being removed.
-func (c *Cache) dirRemoved(prefix string, marker bool) {
+// dirRemoved notes that a directory is no more. What was below it is gone, or is being removed, as
+// its marker is.
+func (c *Cache) dirRemoved(prefix string) {
 	c.mu.Lock()
 	c.removed[prefix] = &removedDir{at: time.Now()}
 	c.forgetDirLocked(prefix)
 	c.mu.Unlock()
-	if marker {
-		c.out.Remove(s3backend.Object{Key: prefix})
-	}
 	c.names.RemoveDir(prefix)
 	c.forgetRemoved(prefix)
 }

@@ -150,12 +150,12 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 	r.c.movedDirLocked(r.old, r.dir) // before the removal of the old marker forgets them
 	r.c.mu.Unlock()
 	for _, prefix := range folders {
-		made, err := r.c.forgetFolder(ctx, prefix)
+		err := r.c.forgetFolder(ctx, prefix, false, func(marker s3backend.Object) error {
+			r.c.out.MustRemove(marker)
+			return nil
+		})
 		if err != nil {
 			r.c.log.Warn("a directory that was renamed is there under its old name too", "key", prefix, "err", err)
-		}
-		if made {
-			r.c.out.Remove(s3backend.Object{Key: prefix})
 		}
 	}
 	return nil

@@ -250,7 +250,7 @@ func (m *moveOperation) finish(refused *CopyRefusedError) {
 	if m.dir != nil {
 		for _, key := range m.dir.Markers {
 			if !refused.below(key) {
-				m.o.Remove(s3backend.Object{Key: key})
+				m.o.MustRemove(s3backend.Object{Key: key})
 			}
 		}
 	}

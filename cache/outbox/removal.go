@@ -33,6 +33,7 @@ type removal struct {
 	canceledBy    *Item         // took its name while the request was under way: no other follows
 	tries         int
 	gone          bool // S3 has deleted it
+	unnoted       bool // the journal could not be written
 }
 
 // isFolder reports whether it is a directory marker, of which all versions are alike.
@@ -107,14 +108,23 @@ func (r *removals) at(key string) *removal {
 }
 
 // add journals a removal and queues it. If the journal cannot be written, the removal is queued all
-// the same, and is lost when the process ends.
+// the same, and journaled later; it is lost if the process ends before.
 func (r *removals) add(t *removal) {
+	if err := r.tryAdd(t, true); err != nil {
+		r.o.log.Error("a removal would not survive the end of this process", "key", t.obj.Key, "err", err)
+		r.o.wakeSyncer()
+	}
+}
+
+// tryAdd journals a removal and queues it. If the journal cannot be written, it returns the error,
+// and queues the removal only if queue is set.
+func (r *removals) tryAdd(t *removal, queue bool) error {
 	obj := t.obj
-	rec := journal.Record{Op: journal.OpRemove, Key: obj.Key,
-		Over: &journal.Version{Key: obj.Key, ETag: obj.ETag, Size: obj.Size}, Ambiguous: t.ambiguous}
 	r.logMu.Lock()
-	if err := journal.Append(r.journalPath, rec); err != nil {
-		r.o.log.Error("a removal would not survive the end of this process", "key", obj.Key, "err", err)
+	err := journal.Append(r.journalPath, t.record())
+	if t.unnoted = err != nil; t.unnoted && !queue {
+		r.logMu.Unlock()
+		return err
 	}
 	r.unsynced = true
 	failpoint("removal noted")
@@ -124,6 +134,32 @@ func (r *removals) add(t *removal) {
 	r.mu.Unlock()
 	r.logMu.Unlock()
 	superseded.forgetObsolete(obj.Key)
+	return err
+}
+
+// record returns the record of a removal.
+func (t *removal) record() journal.Record {
+	return journal.Record{Op: journal.OpRemove, Key: t.obj.Key,
+		Over:      &journal.Version{Key: t.obj.Key, ETag: t.obj.ETag, Size: t.obj.Size},
+		Ambiguous: t.ambiguous}
+}
+
+// noteAgain journals the removals whose lines the disk has refused. It reports whether it could.
+func (r *removals) noteAgain() bool {
+	r.logMu.Lock()
+	defer r.logMu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.pending {
+		if !t.unnoted || t.obsoleteOf != nil {
+			continue
+		}
+		if journal.Append(r.journalPath, t.record()) != nil {
+			return false
+		}
+		t.unnoted, r.unsynced = false, true
+	}
+	return true
 }
 
 // addObsolete adds the removal of an obsolete version of the item, which is queued once the item is

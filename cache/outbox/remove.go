@@ -21,20 +21,34 @@ const (
 // Remove deletes the version obj, soon and together with others. Events.Removed is called when that
 // is done, or when another version is there, which stays (on a server that distinguishes versions
 // in such a request: see DeleteAll of s3backend). The caller knows whether the policy allows it.
-// When Remove returns, a later process would do it as well.
-func (o *Outbox) Remove(obj s3backend.Object) {
+// When Remove returns, a later process would do it as well. After an error, which is the local
+// disk's, nothing is removed.
+func (o *Outbox) Remove(obj s3backend.Object) error {
+	if err := o.removals.tryAdd(&removal{obj: obj}, false); err != nil {
+		return err
+	}
+	o.Resolved(obj.Key)
+	return nil
+}
+
+// MustRemove is Remove for a caller who can return no error. If the disk refuses the journal, a
+// later process need not know of the removal before it is journaled again.
+func (o *Outbox) MustRemove(obj s3backend.Object) {
 	o.Resolved(obj.Key)
 	o.removals.add(&removal{obj: obj})
 }
 
 // RemoveLater is Remove of a file that a program has open. This process deletes it when the
 // returned function or RemoveHeld is called, and a later process at once. stale is set if S3 could
-// not be asked whether it still holds this version: then it is asked before the removal.
-func (o *Outbox) RemoveLater(obj s3backend.Object, stale bool) (closed func()) {
-	o.Resolved(obj.Key)
+// not be asked whether it still holds this version: then it is asked before the removal. After an
+// error, which is the local disk's, nothing is removed.
+func (o *Outbox) RemoveLater(obj s3backend.Object, stale bool) (closed func(), err error) {
 	t := &removal{obj: obj, held: true, conditional: stale}
-	o.removals.add(t)
-	return func() { o.removals.unhold(t) }
+	if err := o.removals.tryAdd(t, false); err != nil {
+		return nil, err
+	}
+	o.Resolved(obj.Key)
+	return func() { o.removals.unhold(t) }, nil
 }
 
 // RemoveHeld deletes what RemoveLater has put off. The caller knows that no program can read it any

@@ -53,7 +53,7 @@ func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 	if err := o.endJournals(""); err != nil && age == 0 {
 		o.log.Error("a later process would deliver again what was delivered", "err", err)
 	}
-	more = len(o.unended.all()) > 0
+	more = !o.removals.noteAgain() || len(o.unended.all()) > 0
 	if o.endsToSync.Swap(false) {
 		if err := o.syncEnds(); err != nil {
 			o.log.Warn("after a power loss what is delivered would be looked at again", "err", err)
