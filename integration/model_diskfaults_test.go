@@ -1,6 +1,11 @@
 package integration
 
-import "golang.org/x/sys/unix"
+import (
+	"bytes"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // Faults of the disk under the outbox and the cache, as steps. A call that the disk
 // fails may fail with the disk's error; then it has changed nothing, and a file that
@@ -25,6 +30,54 @@ var diskOperations = map[string]modelOperation{
 		r.diskFailed = r.l.disk.set(rule)
 	}},
 	"diskheal": {2, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) { r.healDisk() }},
+}
+
+// refusedTruncate notes that the disk has refused to truncate a file by its name. Its content is what
+// it was. docs/semantics.md, Refused writers: if it was waiting, or open for writing, it is interrupted.
+func (r *modelRun) refusedTruncate(p string) {
+	if !r.wasExcused || r.diskErrno == 0 {
+		return
+	}
+	if a, ok := r.plainAttr(p); ok && a.kind == unix.S_IFREG {
+		r.fileOf(a).unsure = true
+	}
+}
+
+// refusedClose notes that the disk has refused to close a file: it is interrupted. What was written
+// to it through a memory map may be refused only then. If nothing else was written, the file may be as
+// it was.
+func (r *modelRun) refusedClose(slot int) {
+	of := r.slots[slot]
+	of.file.cut, of.file.refused = true, true
+	p, ok := r.plainName(slot)
+	if !ok || !of.file.mapped {
+		return
+	}
+	r.healDisk() // what is in the stage has to be read
+	got, want := r.real.readAll(p), r.plainContent(slot)
+	if got.errno != 0 || bytes.Equal(got.data, want) {
+		return
+	}
+	of.file.cut, of.file.refused, of.file.unsure = false, false, true
+	if err := os.WriteFile(r.plain.path(p), got.data, 0); err != nil {
+		panic(err)
+	}
+	r.setPlainTime(p, r.real.lstat(p).attr.mtime)
+}
+
+// plainName returns the name that an open file of the plain world has now.
+func (r *modelRun) plainName(slot int) (string, bool) {
+	tree, err := r.plain.tree()
+	if err != nil {
+		panic(err)
+	}
+	ino := r.plain.fstat(slot).attr.ino
+	for p, a := range tree {
+		if a.ino == ino {
+			return p, true
+		}
+	}
+	return "", false
 }
 
 // healDisk ends all faults of the disk.

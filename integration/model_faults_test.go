@@ -111,16 +111,30 @@ func (r *modelRun) refusedWrite(slot int) {
 		r.heal()
 		got, err = os.ReadFile(name)
 	}
+	if err != nil && r.diskErrno != 0 { // it is in the stage
+		r.healDisk()
+		got, err = os.ReadFile(name)
+	}
 	if err != nil {
 		r.fail("refused", "what a refused write has left cannot be read: %v", err)
 	}
-	if !of.file.dirty && bytes.Equal(got, r.plainContent(slot)) {
+	same := bytes.Equal(got, r.plainContent(slot))
+	if !of.file.dirty && same {
 		of.file.unsure = true
-		return
+	} else {
+		of.file.cut, of.file.refused = true, true
 	}
-	of.file.cut, of.file.refused = true, true
-	if err := os.WriteFile(fmt.Sprintf("/proc/self/fd/%d", r.plain.files[slot]), got, 0); err != nil {
-		panic(err)
+	plain := fmt.Sprintf("/proc/self/fd/%d", r.plain.files[slot])
+	was := r.plain.fstat(slot).attr.mtime
+	if !same {
+		if err := os.WriteFile(plain, got, 0); err != nil {
+			panic(err)
+		}
+	}
+	// It was changed at this time, or not at all.
+	now := r.real.fstat(slot)
+	if now.errno == 0 && (r.sameTime(now.attr.mtime, was) || r.sameTime(now.attr.mtime, time.Now())) {
+		setTime(plain, now.attr.mtime)
 	}
 }
 

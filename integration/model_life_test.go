@@ -154,9 +154,11 @@ func (r *modelRun) takeTimes(of map[*modelFile]bool) {
 }
 
 // setPlainTime gives a file in the plain world a time that only the docs can tell.
-func (r *modelRun) setPlainTime(p string, t time.Time) {
+func (r *modelRun) setPlainTime(p string, t time.Time) { setTime(r.plain.path(p), t) }
+
+func setTime(path string, t time.Time) {
 	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: t.Unix(), Nsec: int64(t.Nanosecond())}}
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, r.plain.path(p), ts, 0); err != nil {
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, ts, 0); err != nil {
 		panic(err)
 	}
 }

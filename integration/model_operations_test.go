@@ -223,6 +223,7 @@ func (r *modelRun) doTruncate(s step) {
 	_, did := r.both(fmt.Sprintf("truncate(%q, %d)", s.path, s.n), r.mayRefuseOpen(s.path, 0), func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Truncate(w.path(s.path), s.n) }))
 	})
+	r.refusedTruncate(s.path)
 	if did && ok && a.kind == unix.S_IFREG && a.size != s.n {
 		if f := r.fileOf(a); f.writers > 0 { // it is changed while a program has it open
 			f.dirty, f.sealed = true, false
@@ -262,6 +263,7 @@ func (r *modelRun) doMap(s step) {
 		return failed(err)
 	})
 	r.wrote(shortSlot, ok)
+	r.slots[shortSlot].file.mapped = true
 	unmap := func() {
 		r.both("munmap()", nil, func(w *world) result { return failed(unix.Munmap(w.maps)) })
 	}

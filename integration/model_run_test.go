@@ -53,6 +53,7 @@ type modelFile struct {
 	refused bool // a write to it was: only writing it anew mends that
 	unsure  bool // a write to it was before any other: it may be as if nothing had been
 	sealed  bool // since it was written last, a close may have counted as the last one
+	mapped  bool // it was written through a memory map, of which a close may tell an error
 }
 
 // openFile is what a slot holds.
@@ -219,6 +220,9 @@ func (r *modelRun) open(slot int, p string, flags int, mode uint32) bool {
 	}
 	if _, ok := r.both(call, may, func(w *world) result { return w.open(slot, p, flags, mode) }); !ok {
 		r.slots[slot] = openFile{}
+		if existed && flags&unix.O_TRUNC != 0 {
+			r.refusedTruncate(p)
+		}
 		return false
 	}
 	a := r.plain.fstat(slot).attr
@@ -268,10 +272,10 @@ func (r *modelRun) close(slot int) {
 	}
 	_, ok := r.both(fmt.Sprintf("close(%d)", slot), nil, func(w *world) result { return w.closeSlot(slot) })
 	if !ok && r.plain.files[slot] >= 0 { // the mount has closed it all the same
-		r.plain.closeSlot(slot)
 		if of.write && r.wasExcused && r.diskErrno != 0 {
-			of.file.cut, of.file.refused = true, true
+			r.refusedClose(slot)
 		}
+		r.plain.closeSlot(slot)
 	}
 	if of.write {
 		if of.file.writers--; of.file.writers == 0 {
