@@ -26,10 +26,12 @@ type file struct {
 	of    *cache.File // what was opened last; the kernel's cached pages are of it
 	opens int
 	seen  cache.ShownVersion // what the name was shown to lead to
-	vain  error              // of the last read that S3 did not answer, until the time below
-	till  time.Time
-	in    *dir // where it was renamed to, or another over it; nil for none
-	as    string
+	// refused is set if a write was refused: the kernel's pages may have it, of a memory map.
+	refused bool
+	vain    error // of the last read that S3 did not answer, until the time below
+	till    time.Time
+	in      *dir // where it was renamed to, or another over it; nil for none
+	as      string
 
 	shown atomic.Int64 // the size that the kernel was sent last
 	pages pages
@@ -227,10 +229,26 @@ func (f *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	switch {
 	case flags&syscall.O_ACCMODE == syscall.O_WRONLY:
 		return fh, writeFlags(flags), 0
-	case before != nil && before.Same(h.File()):
+	case (budget != nil || !f.dropsRefused()) && before != nil && before.Same(h.File()):
 		return fh, fuse.FOPEN_KEEP_CACHE | readFlags(budget), 0
 	}
 	return fh, readFlags(budget), 0
+}
+
+// writeRefused records that a write was refused. The next open has the kernel drop its pages.
+func (f *file) writeRefused() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = true
+}
+
+// dropsRefused reports whether the kernel has to drop its pages, and forgets that.
+func (f *file) dropsRefused() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := f.refused
+	f.refused = false
+	return was
 }
 
 // open opens the file that is open as this inode, or what has its name.

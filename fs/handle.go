@@ -126,6 +126,9 @@ func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, sys
 	p := h.caller(ctx)
 	defer p.Release()
 	n, err := h.h.WriteAt(withCaller(ctx, p), data, off)
+	if err != nil {
+		h.f.writeRefused()
+	}
 	return uint32(n), h.errnoFor("write", err)
 }
 
