@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// copyPartSize is the least size of a part of a large copy, and copyStreams how
-	// many are under way at once: the bytes do not pass through here.
+	// copyPartSize is the minimum size of a part of a large copy, and copyStreams how many parts
+	// are in flight: their bytes do not pass through this machine.
 	copyPartSize = 512 << 20
 	copyStreams  = 8
 )
 
-// CopyPart makes size bytes of src, from off on, part n of the upload, without
-// their passing through here. Stale: the source has changed.
+// CopyPart copies size bytes of src from the offset off within S3, as part n of the upload. The error
+// is Stale if the source has changed.
 func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64) (Part, error) {
 	return c.copyPart(ctx, up, n, src, off, size, func(etag string, send func(string) error) error { return send(etag) })
 }
@@ -76,11 +76,10 @@ func partSum(s *string) string {
 	return *s
 }
 
-// Copy makes src the object under key, if src has not changed and cond holds
-// at key; otherwise the error is Stale, and does not say which. The bytes
-// do not pass through here. With h nil the source's header is kept, else h
-// replaces it. src needs its Size: above 5 GiB the copy goes by parts. With src.ByVersion that
-// version is copied, whatever its key holds now: see CopiesVersions.
+// Copy copies src to key within S3, if src has not changed and cond holds at key; otherwise the error
+// is Stale, and does not show which. h is the header of the copy, nil for that of src. src needs its
+// Size: above 5 GiB the copy is made in parts. With src.ByVersion that version is copied, whatever its
+// key holds now: see CopiesVersions.
 func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
 	if src.ByVersion && c.notAWS && src.ETag != "" {
 		// What AWS checks in the request: a version "null" can be replaced.
@@ -92,50 +91,43 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	if src.Size > c.largestCopy {
 		return c.copyLarge(ctx, src, key, h, cond, copyPartSize)
 	}
-	const op = "CopyObject"
 	class, err := c.classToKeep(ctx, src, h)
 	if err != nil {
 		return Object{}, err
 	}
+	return c.copyWhole(ctx, copyRequest{src: src, key: key, header: h, class: class}, cond)
+}
+
+const copyOp = "CopyObject"
+
+// copyRequest is a copy by CopyObject.
+type copyRequest struct {
+	src    Object
+	key    string
+	header *Header // of the copy; nil keeps that of src
+	class  *Header // with the storage class of the copy
+}
+
+// copyWhole is Copy by one CopyObject.
+func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (Object, error) {
+	const op = copyOp
+	src, key := r.src, r.key
 	var obj Object
-	copied := func(etag string, cond Condition, untagged, excluded bool) error {
-		source := c.copySource(src)
-		in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &key, CopySource: &source}
-		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
-		in.IfNoneMatch, in.IfMatch = cond.headers()
-		opts := h.toCopy(in)
-		in.StorageClass = types.StorageClass(val(class.storageClass()))
-		if untagged {
-			in.TaggingDirective = types.TaggingDirectiveReplace
-		}
-		if excluded {
-			in.AnnotationDirective = types.AnnotationDirectiveExclude
-		}
-		out, err := c.s3.CopyObject(ctx, in, opts...)
-		c.recentHeads.forget(key)
-		if err != nil {
-			return c.whichMissing(ctx, c.explainCopy(ctx, wrapError(ctx, op, key, err), src), key, cond)
-		}
-		if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
-			return protocolError(op, key, "S3 did not confirm the copy")
-		}
-		r := out.CopyObjectResult
-		obj = Object{
-			Key: key, Size: src.Size, ETag: unquote(r.ETag),
-			Modified: val(r.LastModified), Version: val(out.VersionId), Class: classOf(class),
-		}
-		return nil
-	}
 	send := func(etag string, cond Condition) error {
 		holds := func() bool { return cond.zero() || c.checkCondition(ctx, op, key, cond) == nil }
 		return c.matchSource(ctx, op, src, etag, holds, func(etag string) error {
-			return c.withTagsAndAnnotations(ctx, src, h != nil && h.Tagging != "", func(untagged, excluded bool) error {
-				return copied(etag, cond, untagged, excluded)
+			tagged := r.header != nil && r.header.Tagging != ""
+			return c.withTagsAndAnnotations(ctx, src, tagged, func(untagged, excluded bool) error {
+				made, err := c.copyOnce(ctx, r, etag, cond, untagged, excluded)
+				if err == nil {
+					obj = made
+				}
+				return err
 			})
 		})
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
-	real := func() error {
+	conditionally := func() error {
 		w := conditional{op: op, key: key, probes: &c.quirks.destination, absentUse: probeAfterUses, matchUse: probeAfterUses, sourced: true}
 		w.send = func(cond Condition) error {
 			if err := checked(); err != nil {
@@ -146,12 +138,12 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 		return c.conditionally(ctx, w, cond)
 	}
 	if src.ETag == "" || !c.notAWS {
-		err := real()
+		err := conditionally()
 		return obj, err
 	}
 	// The two conditions are probed one after the other, or a 412 would not show which of them
 	// was checked. So HEADs check both before the first probe. The two HEADs are sent at once.
-	err = c.quirks.source.run(probeAfterUses,
+	err := c.quirks.source.run(probeAfterUses,
 		func() error {
 			checked = async(func() error { return c.checkSource(ctx, op, src) })
 			return nil
@@ -167,7 +159,7 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 			}
 			return send(noETag, Condition{})
 		},
-		real)
+		conditionally)
 	_ = checked() // the goroutine ends before this returns; its error was returned if it counts
 	var seen *checkError
 	if errors.As(err, &seen) {
@@ -176,8 +168,38 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	return obj, err
 }
 
-// classToKeep is a header with the storage class of src, for a copy would be STANDARD else.
-// Where it is not known, AWS is asked; other servers hardly have classes.
+// copyOnce sends one CopyObject, on the condition that src has an ETag, "" for none, and that cond
+// holds at its key. The copy has no tags if untagged is true, and no annotations if excluded is.
+func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond Condition, untagged, excluded bool) (Object, error) {
+	source := c.copySource(r.src)
+	in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &r.key, CopySource: &source}
+	_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
+	in.IfNoneMatch, in.IfMatch = cond.headers()
+	opts := r.header.toCopy(in)
+	in.StorageClass = types.StorageClass(val(r.class.storageClass()))
+	if untagged {
+		in.TaggingDirective = types.TaggingDirectiveReplace
+	}
+	if excluded {
+		in.AnnotationDirective = types.AnnotationDirectiveExclude
+	}
+	out, err := c.s3.CopyObject(ctx, in, opts...)
+	c.recentHeads.forget(r.key)
+	if err != nil {
+		return Object{}, c.whichMissing(ctx, c.explainCopy(ctx, wrapError(ctx, copyOp, r.key, err), r.src), r.key, cond)
+	}
+	if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
+		return Object{}, protocolError(copyOp, r.key, "S3 did not confirm the copy")
+	}
+	made := out.CopyObjectResult
+	return Object{
+		Key: r.key, Size: r.src.Size, ETag: unquote(made.ETag),
+		Modified: val(made.LastModified), Version: val(out.VersionId), Class: classOf(r.class),
+	}, nil
+}
+
+// classToKeep returns a header with the storage class of src: a copy for which none is named is
+// STANDARD. If the class is not known, AWS is asked for it, but no other server.
 // Source: Amazon S3 API Reference, CopyObject, x-amz-storage-class.
 func (c *Client) classToKeep(ctx context.Context, src Object, h *Header) (*Header, error) {
 	switch {

@@ -25,12 +25,11 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// The SDK takes longer to prepare the request for a small object than all else that is
-// done for it. So the requests that come by the thousand, GetObject, small PutObjects and
-// the HeadObject before those, go out directly, along the route that one of the SDK's own
-// has shown: signed by its signer, sent by the same HTTP client, counted and judged alike.
-// What is not plain is the SDK's: the first request, whatever is worth another attempt,
-// and all that S3 says of credentials.
+// The SDK takes longer to prepare the request for a small object than everything else that is done
+// for it. So frequent requests (GetObject, PutObject of small bodies, and the HeadObject before
+// those) are built here. They use the URL, region and service of an earlier request of the SDK, its
+// signer and its HTTP client, and are counted and logged like its own. The SDK sends the first
+// request, repeats what is worth another attempt, and handles refused credentials.
 
 // signedRoute is where the SDK sends requests about objects, and what it signs them for.
 type signedRoute struct {
@@ -38,7 +37,7 @@ type signedRoute struct {
 	service   string
 	region    string
 	userAgent string
-	ahead     time.Duration // S3's clock before ours, where it is far off
+	ahead     time.Duration // how far S3's clock is ahead of ours; 0 up to a minute
 }
 
 // emptySum is the SHA-256 of nothing.
@@ -113,6 +112,33 @@ var errNotDirect error = &notDirect{}
 // the body if signed is true. It returns the reply if that is a success. Its error is a
 // *notDirect, or an *Error as of the SDK's requests.
 func (c *Client) sendFast(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
+	req, err := c.fastRequest(ctx, op, method, key, h, body, signed)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.allow(ctx, op); err != nil {
+		return nil, wrapError(ctx, op, key, err)
+	}
+	c.counts.add(op)
+	start := time.Now()
+	resp, err := c.http.Do(req)
+	if err == nil {
+		err = refusal(resp)
+	} else {
+		err = &smithyhttp.RequestSendError{Err: err}
+	}
+	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
+	if err == nil || !c.retryer.IsErrorRetryable(err) {
+		err = c.met(ctx, op, start, err) // else the SDK's next attempt decides
+	}
+	if err == nil {
+		return resp, nil
+	}
+	return nil, c.afterFast(ctx, op, key, err)
+}
+
+// fastRequest returns the signed request of sendFast. Its error is errNotDirect.
+func (c *Client) fastRequest(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Request, error) {
 	r := c.route.Load()
 	l, ok := c.loaded.Credentials.(*credentialSource)
 	if r == nil || !ok {
@@ -148,58 +174,47 @@ func (c *Client) sendFast(ctx context.Context, op, method, key string, h http.He
 		err = l.SignHTTP(ctx, creds, req, sum, r.service, r.region, time.Now().Add(r.ahead))
 	}
 	if err != nil {
-		return nil, errNotDirect // the SDK finds the same, and says it
+		return nil, errNotDirect // the SDK fails in the same way, and its error has the reason
 	}
-	if err := c.allow(ctx, op); err != nil {
-		return nil, wrapError(ctx, op, key, err)
-	}
-	c.counts.add(op)
-	start := time.Now()
-	resp, err := c.http.Do(req)
-	if err == nil {
-		err = refusal(resp)
-	} else {
-		err = &smithyhttp.RequestSendError{Err: err}
-	}
-	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
-	if err == nil || !c.retryer.IsErrorRetryable(err) {
-		err = c.met(ctx, op, start, err) // else the SDK's next attempt decides
-	}
-	if err == nil {
-		return resp, nil
-	}
+	return req, nil
+}
+
+// afterFast returns the error of sendFast for an attempt that failed with err. If the SDK is to make
+// another attempt, it is a *notDirect, and afterFast waits as long as the SDK waits before one.
+func (c *Client) afterFast(ctx context.Context, op, key string, err error) error {
 	failed := wrapError(ctx, op, key, err)
 	switch {
 	case ctx.Err() != nil:
-		return nil, failed
+		return failed
 	case errors.Is(failed, BadLogin):
-		c.route.Store(nil) // another clock or other credentials may do
-		return nil, errNotDirect
+		c.route.Store(nil) // the SDK may correct the clock, or find other credentials
+		return errNotDirect
 	case !c.retryer.IsErrorRetryable(err):
-		return nil, failed
+		return failed
 	}
 	wait, werr := c.retryer.RetryDelay(1, err)
 	if werr != nil {
-		return nil, failed
+		return failed
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil, &notDirect{failed, max(1, c.retryer.MaxAttempts()-1)}
+		return &notDirect{failed, max(1, c.retryer.MaxAttempts()-1)}
 	case <-ctx.Done():
-		return nil, wrapError(ctx, op, key, ctx.Err())
+		return wrapError(ctx, op, key, ctx.Err())
 	}
 }
 
-// option leaves the SDK as many attempts as there are.
+// option is an option of the SDK's request: it limits its attempts to those that are left.
 func (e *notDirect) option(o *s3.Options) { o.RetryMaxAttempts = e.attempts }
 
-// mostRefusal bounds what is read of a reply that says no, in bytes.
+// mostRefusal is how much is read of the body of an error reply, in bytes.
 const mostRefusal = 64 << 10
 
-// refusal is nil for a reply of success, which stays unread; else the error that the
-// SDK would make of it, and the reply is closed. One that breaks off is none.
+// refusal returns nil for a 2xx reply, whose body it does not read. Of any other it closes the body,
+// and returns the error that the SDK makes of it. If the body breaks off, the error is that of a
+// request without a reply.
 func refusal(resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
@@ -225,7 +240,7 @@ func refusal(resp *http.Response) error {
 	}
 }
 
-// logDirect is logReply for a request of ours.
+// logDirect is logReply for a request of sendFast.
 func (c *counter) logDirect(ctx context.Context, op string, req *http.Request, resp *http.Response, took time.Duration, err error) {
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -237,7 +252,7 @@ func (c *counter) logDirect(ctx context.Context, op string, req *http.Request, r
 	c.logReply(ctx, op, &smithyhttp.Request{Request: req}, reply, took, err)
 }
 
-// date is S3's clock as it answered, in whole seconds.
+// date returns the Date of a reply, by S3's clock, or else the time now; both in whole seconds.
 func date(resp *http.Response) time.Time {
 	t, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
@@ -246,7 +261,7 @@ func date(resp *http.Response) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// text is the header name of a reply, nil where it has none.
+// text returns a header of a reply, nil if it is absent or empty.
 func text(resp *http.Response, name string) *string {
 	if v := resp.Header.Get(name); v != "" {
 		return &v
@@ -254,7 +269,7 @@ func text(resp *http.Response, name string) *string {
 	return nil
 }
 
-// directGet is the GetObject that asks for a range.
+// directGet sends GetObject for a range. match is the value of If-Match, nil for none.
 func (c *Client) directGet(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, error) {
 	h := http.Header{"Range": {ranged}}
 	if match != nil {
@@ -291,7 +306,7 @@ func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 // another attempt need not wait until the connection has let go of it.
 const mostDirect = 128 << 10
 
-// directPut is the PutObject of in, whose body s is.
+// directPut sends the PutObject in with the body s.
 func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized, signed bool) (Object, error) {
 	if s.size > mostDirect || c.route.Load() == nil {
 		return Object{}, errNotDirect
