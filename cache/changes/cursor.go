@@ -132,13 +132,6 @@ func (c *Cursor) Pass(events ...Event) error {
 	return nil
 }
 
-// MayBeKnown reports whether an event of the object was told, or may have been.
-func (c *Cursor) MayBeKnown(key string) bool {
-	_, was := c.state.taken[key]
-	_, may := c.state.begun[key]
-	return was || may
-}
-
 // Len returns how many objects were told.
 func (c *Cursor) Len() int { return len(c.state.taken) }
 

@@ -67,11 +67,6 @@ func (l *Ledger) Read(ctx context.Context, match func(line []byte) bool, each fu
 	return read(ctx, io.NewSectionReader(f, 0, st.Size()), match, each)
 }
 
-// Check checks the chain.
-func (l *Ledger) Check(ctx context.Context) (Report, error) {
-	return l.Read(ctx, func([]byte) bool { return false }, nil)
-}
-
 func read(ctx context.Context, r io.Reader, match func(line []byte) bool, each func(*Entry) error) (Report, error) {
 	c := checker{last: link{sum: noSum}, before: link{sum: noSum}}
 	lines := bufio.NewReaderSize(r, 2*maxLine)

@@ -22,9 +22,6 @@ import (
 // clockSkewCode is S3's code for a request that was signed at another time than its own.
 const clockSkewCode = "RequestTimeTooSkewed"
 
-// IsClockSkew reports whether an S3 error code means that the clock of this machine is wrong.
-func IsClockSkew(code string) bool { return code == clockSkewCode }
-
 // loginSentence returns why S3 refuses the credentials. S3's codes are the ones of the S3 API
 // Reference, "Error responses".
 func loginSentence(t config.Destination, e *s3backend.Error) (cause, hint string) {
