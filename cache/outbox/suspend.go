@@ -18,13 +18,13 @@ var ErrSuspended = errors.New("deliveries are paused")
 // SuspendedError is why nothing is sent while deliveries are suspended.
 type SuspendedError struct {
 	Since   time.Time
-	Metered bool // because the line is metered; else a person has asked for it
+	Metered bool // because the connection is metered; else a person has asked for it
 }
 
 func (e *SuspendedError) Error() string {
 	s := ErrSuspended.Error() + " since " + e.Since.Format(time.RFC3339)
 	if e.Metered {
-		s += ", as the line is metered"
+		s += ", as the connection is metered"
 	}
 	return s
 }
