@@ -19,6 +19,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"os"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/daemon"
@@ -48,7 +50,17 @@ func main() {
 
 // run carries out one command line and returns the exit code.
 func run(args []string) int {
-	root := newRoot(os.Stdout, os.Stderr)
+	return runTo(os.Stdout, os.Stderr, args)
+}
+
+// runTo is run with another place for what is printed. A command that could not print all of its
+// answer has failed: what was written to a full disk would look like a shorter answer.
+func runTo(out, errs io.Writer, args []string) int {
+	root := newRoot(out, errs)
 	root.SetArgs(withExec(args))
-	return hint.PrintError(os.Stderr, root.Execute())
+	err := root.Execute()
+	if failed := hint.WriteError(root.OutOrStdout()); err == nil && failed != nil {
+		err = fmt.Errorf("cannot print all of the answer: %w", hint.WithoutPath(failed))
+	}
+	return hint.PrintError(errs, err)
 }

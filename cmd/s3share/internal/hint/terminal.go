@@ -79,6 +79,7 @@ type escapingWriter struct {
 
 	mu      sync.Mutex
 	partial string // the first bytes of a character whose other bytes have not come yet
+	err     error  // of the first write that failed
 }
 
 // EscapingWriter returns a writer that passes text on to w, with every character escaped
@@ -117,9 +118,23 @@ func (e *escapingWriter) Write(p []byte) (int, error) {
 	}
 	e.partial = text
 	if _, err := io.WriteString(e.w, b.String()); err != nil {
+		if e.err == nil {
+			e.err = err
+		}
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// WriteError returns the error of the first write to w, an [EscapingWriter], that failed.
+func WriteError(w io.Writer) error {
+	e, ok := w.(*escapingWriter)
+	if !ok {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
 }
 
 // WritesToTerminal reports whether w, or the writer below an [EscapingWriter], is a terminal.
