@@ -147,6 +147,7 @@ func TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade(t *testing.T) {
 				return // it is dropped at its last close
 			}
 			r = r.again()
+			r.Suspend(&SuspendedError{}) // what was closed is looked at before it is delivered
 			left := r.resume()["Delivery/f"]
 			if left == nil {
 				t.Errorf("seed %d: the next process does not know the file:\n%q", seed, history)
@@ -212,6 +213,7 @@ func TestAttributesOfAFileThatCouldNotBeSealedAreKept(t *testing.T) {
 						t.Errorf("%s: it is shown with %v, %o", file.kind, want.mtime, want.mode)
 					}
 					r = r.again()
+					r.Suspend(&SuspendedError{})
 					now := r.shown(r.item(file.kind, "Delivery/f"))
 					if !now.mtime.Equal(want.mtime) || now.mode != want.mode {
 						t.Errorf("%s, told %v, mended %s: the next process shows %v, %o, want %v, %o", file.kind, told,
