@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -261,18 +262,28 @@ func (m *transferReport) end() {
 	}
 }
 
+// inMount returns the mount that a path is in, and the path there; dir is "" if the exchange is named,
+// or the path is named as in a mount. What the path has to name stands in the advice for a mount itself.
+func (m *transferCmd) inMount(path, what string) (dir, inside string, err error) {
+	if m.exchange != "" {
+		return "", path, nil
+	}
+	dir, inside, err = control.MountOf(path)
+	switch {
+	case err != nil || dir == "":
+		return "", path, nil
+	case inside == "":
+		return "", "", hint.Usage("name "+what+" in it", "%s is the mount itself", path)
+	}
+	return dir, inside, nil
+}
+
 // takeMount takes a path in a mount, if the exchange is not named, for the path in the exchange of
 // that mount.
 func (m *transferCmd) takeMount(path *string) error {
-	if m.exchange != "" {
-		return nil
-	}
-	dir, inside, err := control.MountOf(*path)
-	switch {
-	case err != nil || dir == "": // it is named as in a mount
-		return nil
-	case inside == "":
-		return hint.Usage("name a file or a folder in it", "%s is the mount itself", *path)
+	dir, inside, err := m.inMount(*path, "a file or a folder")
+	if err != nil || dir == "" {
+		return err
 	}
 	if strings.HasSuffix(*path, "/") {
 		inside += "/"
@@ -284,17 +295,12 @@ func (m *transferCmd) takeMount(path *string) error {
 // exchangePath returns the settings of the exchange that a file is in, and its path there. The file
 // is in a mount, whose directory is the third result, or is named as in a mount.
 func (m *transferCmd) exchangePath(ctx context.Context, file string) (s *config.Settings, name, dir string, err error) {
-	name, at := file, m.exchange
-	if at == "" {
-		if mountpoint, inside, err := control.MountOf(file); err == nil && mountpoint != "" {
-			if inside == "" {
-				return nil, "", "", hint.Usage("name a file in it", "%s is the mount itself", file)
-			}
-			name, at, dir = inside, mountpoint, mountpoint
-		}
+	dir, name, err = m.inMount(file, "a file")
+	if err != nil {
+		return nil, "", "", err
 	}
 	var names []string
-	if at != "" {
+	if at := cmp.Or(m.exchange, dir); at != "" {
 		names = []string{at}
 	}
 	s, err = control.SettingsOf(ctx, &m.cl, names)
