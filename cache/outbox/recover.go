@@ -90,7 +90,7 @@ func (r *recovery) recoverFiles() {
 	for _, name := range r.inv.journals {
 		log, path := name+journal.Suffix, filepath.Join(r.o.cfg.Dir, name)
 		if at, ended := slices.BinarySearch(r.inv.done, name); ended {
-			if !removeJournal(path) { // the process was killed before it removed it
+			if journal.Remove(path+journal.Suffix) != nil { // the process was killed before it removed it
 				r.inv.done = slices.Delete(r.inv.done, at, at+1)
 			}
 			continue

@@ -3,13 +3,10 @@ package outbox
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/s3share/s3share/cache/outbox/journal"
 )
 
 // unended are the journals that the disk has refused to end. A later process would take their items
@@ -113,11 +110,4 @@ func (l *itemLog) endAgain(chosen func(key string) bool) (key string, removed bo
 		return l.key, false, err
 	}
 	return l.key, false, f.Close()
-}
-
-// removeJournal removes the journal of a file that is not pending any more, and reports whether it
-// is gone.
-func removeJournal(path string) bool {
-	err := os.Remove(path + journal.Suffix)
-	return err == nil || errors.Is(err, fs.ErrNotExist)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -97,8 +98,13 @@ func Overwrite(path string, line []byte, off int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// Remove removes the journal at path.
-func Remove(path string) { os.Remove(path) }
+// Remove removes the journal at path. It is no error if there is none.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 var (
 	// ErrDamaged is returned for a journal with a line that is not as it was written.

@@ -1,9 +1,7 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -50,26 +48,18 @@ func (r *Recycler) Retire(path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.paths) == maxRecycled {
-		return remove(path)
+		return Remove(path)
 	}
 	r.next++
 	to := filepath.Join(r.dir, fmt.Sprintf("%s%d", RecycledPrefix, r.next))
 	if os.Rename(path, to) != nil {
-		return remove(path)
+		return Remove(path)
 	}
 	if os.Truncate(to, 0) != nil {
 		os.Remove(to)
 		return nil
 	}
 	r.paths = append(r.paths, to)
-	return nil
-}
-
-// remove removes a file that may be gone already.
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	return nil
 }
 
