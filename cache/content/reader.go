@@ -80,6 +80,22 @@ func (r *Reader) Close() {
 // holds another version and the bytes are not here, else the source's, or ctx's
 // as soon as ctx ends.
 func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	return r.readLocking(p, off, func(want []byte) (int, error) {
+		q := r.noteLocked(off, off+int64(len(want)))
+		switch bypassed, err := r.bypassLocked(ctx, q, want, off); {
+		case err != nil:
+			return 0, err
+		case bypassed:
+			return r.readLocked(p, want, off)
+		}
+		r.startLocked(q, off, off+int64(len(want)))
+		return r.copyLocked(ctx, q, p, want, off)
+	})
+}
+
+// readLocking is what all reads of p at off begin with: it has read, under Cache.mu, read what the
+// object has of p, unless that is nothing.
+func (r *Reader) readLocking(p []byte, off int64, read func(want []byte) (int, error)) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("content: read at %d of %q", off, r.v.obj.Key)
 	}
@@ -98,16 +114,7 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	}
 	c.g.Add(1) // the memory stays as long as bytes are copied from it
 	defer c.g.Done()
-
-	q := r.noteLocked(off, off+int64(len(want)))
-	switch bypassed, err := r.bypassLocked(ctx, q, want, off); {
-	case err != nil:
-		return 0, err
-	case bypassed:
-		return r.readLocked(p, want, off)
-	}
-	r.startLocked(q, off, off+int64(len(want)))
-	return r.copyLocked(ctx, q, p, want, off)
+	return read(want)
 }
 
 // copyLocked is the end of a read of p, of which the object has want, at off: it waits for the

@@ -19,37 +19,26 @@ const sparingBlocks = 2
 // ErrSpared. What is cached is read without asking. may is called under the Cache's lock, and must
 // not call the Cache.
 func (r *Reader) ReadSparing(ctx context.Context, p []byte, off int64, may func(missing int64) bool) (int, error) {
-	if off < 0 || off >= r.v.obj.Size || len(p) == 0 {
-		return r.ReadAt(ctx, p, off)
-	}
-	want := p[:min(int64(len(p)), r.v.obj.Size-off)]
-	end := off + int64(len(want))
-	c, v := r.c, r.v
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || r.closed {
-		return 0, ErrClosed
-	}
-	c.g.Add(1) // the memory stays as long as bytes are copied from it
-	defer c.g.Done()
-
-	from, to := off/blockSize, diskcache.BlocksIn(end)
-	for i := from; i < to; i++ {
-		c.skipLongFetchLocked(v, nil, i)
-	}
-	if v.missingBytesLocked(from, to) > 0 {
-		from -= from % sparingBlocks
-		to = min((to+sparingBlocks-1)/sparingBlocks*sparingBlocks, v.count())
-		if !may(v.missingBytesLocked(from, to)) {
-			return 0, ErrSpared
+	return r.readLocking(p, off, func(want []byte) (int, error) {
+		c, v := r.c, r.v
+		from, to := off/blockSize, diskcache.BlocksIn(off+int64(len(want)))
+		for i := from; i < to; i++ {
+			c.skipLongFetchLocked(v, nil, i)
 		}
-	}
-	for i := from; i < to; i++ {
-		if v.blocks[i] == nil {
-			c.startLocked(v, nil, i, to, to)
+		if v.missingBytesLocked(from, to) > 0 {
+			from -= from % sparingBlocks
+			to = min((to+sparingBlocks-1)/sparingBlocks*sparingBlocks, v.count())
+			if !may(v.missingBytesLocked(from, to)) {
+				return 0, ErrSpared
+			}
 		}
-	}
-	return r.copyLocked(ctx, nil, p, want, off)
+		for i := from; i < to; i++ {
+			if v.blocks[i] == nil {
+				c.startLocked(v, nil, i, to, to)
+			}
+		}
+		return r.copyLocked(ctx, nil, p, want, off)
+	})
 }
 
 // missingBytesLocked is how many bytes of the blocks [from, to) are neither here nor on the disk.
