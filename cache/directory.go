@@ -252,35 +252,29 @@ func (c *Cache) forgetFolder(ctx context.Context, prefix string, marker bool, re
 	c.mu.Lock()
 	it := c.folders[prefix]
 	c.mu.Unlock()
+	var denied error
 	if it != nil {
 		held, err := holdOrGone(ctx, it)
 		if err != nil {
 			return err
 		}
-		made := !held || it.MayBeThere()
+		if !held || it.MayBeThere() {
+			denied, marker = c.grants.CanDelete(ctx, prefix), true
+		}
 		if !held {
 			it = nil
 		}
-		if made {
-			if err := c.grants.CanDelete(ctx, prefix); err != nil {
-				if it != nil {
-					it.Release()
-				}
-				return err
-			}
-		}
-		marker = marker || made
 	}
-	if marker {
-		if err := remove(s3backend.Object{Key: prefix}); err != nil {
-			if it != nil {
-				it.Release()
-			}
-			return err
-		}
+	err := denied
+	if err == nil && marker {
+		err = remove(s3backend.Object{Key: prefix})
 	}
-	if it == nil {
-		return nil
+	switch {
+	case it == nil:
+		return err
+	case err != nil:
+		it.Release()
+		return err
 	}
 	c.mu.Lock()
 	delete(c.folders, prefix)
