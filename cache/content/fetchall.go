@@ -56,8 +56,8 @@ func (v *version) cachedLocked() int64 {
 	return min(n, v.obj.Size)
 }
 
-// wholeRateLocked returns how fast a whole object is thought to come, in bytes a second: as fast as
-// many connections of late, but no faster than a good one.
+// wholeRateLocked returns the rate at which a whole object is expected to come, in bytes a second:
+// the measured rate of a connection times their number, but at most fetchAllRate.
 func (c *Cache) wholeRateLocked() int64 {
 	if c.speed.transfer.Known() {
 		return min(fetchAllRate, c.speed.transfer.Rate()*int64(c.streams))

@@ -191,8 +191,9 @@ func keepsNone(ctx context.Context, client *s3backend.Client, h history) (senten
 }
 
 // overwritten returns what a restore of old replaces for good, as a sentence; "" for nothing. While
-// versioning is suspended, that is the version "null". known is false if S3 does not tell the state
-// of versioning: then a current version "null" beside others shows what it was.
+// versioning is suspended, that is the version "null". known is false if the state of versioning could
+// not be read. Then versioning seems to be suspended if the current version is "null" and there are
+// others.
 func (h history) overwritten(old s3backend.Object, is s3backend.Versioning, known bool) string {
 	i := slices.IndexFunc(h.versions, func(v s3backend.Version) bool { return v.Version == s3backend.NullVersion && !v.Removed })
 	if i < 0 || old.Version == s3backend.NullVersion || known && is != s3backend.VersioningSuspended {
