@@ -10,12 +10,33 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/google/renameio/v2"
 )
 
+// Between attempts to write what the disk has refused.
+const (
+	firstRetry   = 250 * time.Millisecond
+	longestRetry = time.Minute
+)
+
+// put takes in an entry, and writes it. What the disk refuses is written with the entries after it,
+// or in a while.
 func (l *Ledger) put(e Entry) error {
 	l.apply(e)
+	err := l.write(e)
+	if err != nil && !errors.Is(err, errFloor) {
+		err = l.compact() // one line cannot be written, or not there
+	}
+	if err != nil {
+		l.writeLater(firstRetry)
+	}
+	return err
+}
+
+// write writes the line of an entry, or the file anew.
+func (l *Ledger) write(e Entry) error {
 	if len(l.entries) > l.most || l.torn || l.behind || l.lines > 2*len(l.entries)+slack {
 		err := l.compact()
 		if !errors.Is(err, errFloor) || !e.Gone {
@@ -51,12 +72,28 @@ func (l *Ledger) put(e Entry) error {
 	return nil
 }
 
+// writeLater writes the file anew after wait, unless that has happened by then. It tries until it
+// can, ever more seldom.
+func (l *Ledger) writeLater(wait time.Duration) {
+	if l.retry != nil || l.closed {
+		return
+	}
+	l.retry = time.AfterFunc(wait, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.retry = nil
+		if !l.closed && (l.torn || l.behind) && l.compact() != nil {
+			l.writeLater(min(2*wait, longestRetry))
+		}
+	})
+}
+
 // compact writes the file anew, with the entries alone, and closes it.
 func (l *Ledger) compact() error {
 	l.drop()
+	l.behind = true // until the file is written
 	dir := filepath.Dir(l.path)
 	if !l.above(dir, 0) { // before the entries are encoded
-		l.behind = true
 		return errFloor
 	}
 	var b bytes.Buffer
@@ -67,7 +104,6 @@ func (l *Ledger) compact() error {
 		}
 	}
 	if !l.above(dir, int64(b.Len())) {
-		l.behind = true
 		return errFloor
 	}
 	if err := renameio.WriteFile(l.path, b.Bytes(), 0o600, renameio.WithTempDir(dir), renameio.IgnoreUmask()); err != nil {

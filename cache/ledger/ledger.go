@@ -7,8 +7,8 @@
 // with its key before. A line is written with one write(2), so it survives the end of
 // the process; a last line that was cut short is none. When most lines are old the
 // file is written anew and put in the place of the old one. Without the ledger nothing is
-// lost, and less is shown. So it leaves the floor of free space (freespace.Floor) free: an
-// entry that is put when the disk is that full is written once there is room again.
+// lost, and less is shown. So it leaves the floor of free space (freespace.Floor) free. An
+// entry that is put when the disk is that full, or refuses it, is written once that has passed.
 package ledger
 
 import (
@@ -86,8 +86,10 @@ type Ledger struct {
 	entries map[string]numbered
 	puts    uint64
 	lines   int
-	torn    bool // the last line was cut short: the file is written anew before the next
-	behind  bool // the file lacks entries, and is written anew as well
+	torn    bool        // the last line was cut short: the file is written anew before the next
+	behind  bool        // the file lacks entries, and is written anew as well
+	retry   *time.Timer // until the next attempt to write what the disk has refused; nil for none
+	closed  bool
 
 	above func(path string, n int64) bool // freespace.Above
 }
@@ -140,10 +142,15 @@ func (l *Ledger) of(key, etag string) Entry {
 	return Entry{Key: key, ETag: etag}
 }
 
-// Close lets go of the file.
+// Close tries once more to write what the disk has refused, and lets go of the file.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
+	if l.retry != nil {
+		l.retry.Stop()
+		_ = l.compact() // who put it was told that the disk refuses it
+	}
 	if l.file == nil {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -283,12 +284,53 @@ func TestFullDisk(t *testing.T) {
 		if got := keys(again.Sent("")); got != "Delivery/b" {
 			t.Errorf("after a kill there is %q, want Delivery/b", got)
 		}
+		l.mu.Lock()
 		full = false
+		l.mu.Unlock()
 		must(t, l.Put(Entry{Key: "Delivery/c", ETag: "1", Sent: now}))
 		again = open(t, path)
 		if got := len(again.Sent("")); got != 102 {
 			t.Errorf("after there was room again there are %d entries, want 102", got)
 		}
+	}
+}
+
+// TestRefusedEntriesAreWrittenLater has the disk refuse each of some entries, in a file that is there
+// or is not yet. They are written once it takes them, though no other entry is put.
+func TestRefusedEntriesAreWrittenLater(t *testing.T) {
+	for _, before := range []int{0, 1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			must(t, os.Mkdir(dir, 0o700))
+			path := filepath.Join(dir, "ledger")
+			l := open(t, path)
+			for i := range before {
+				must(t, l.SetMode(fmt.Sprint("before", i), "1", 0o600))
+			}
+			if l.file != nil {
+				must(t, l.file.Close()) // it refuses lines
+			}
+			must(t, os.Rename(dir, dir+".away"))
+			for i := range 3 {
+				if err := l.SetMode(fmt.Sprint("refused", i), "1", 0o640); err == nil {
+					t.Fatal("an entry is written to a disk that is not there")
+				}
+				time.Sleep(time.Minute)
+			}
+			must(t, os.Rename(dir+".away", dir))
+			time.Sleep(longestRetry + time.Second)
+			again := open(t, path)
+			for i := range before {
+				if _, ok := again.Get(fmt.Sprint("before", i), "1"); !ok {
+					t.Errorf("of %d entries, number %d is forgotten", before, i)
+				}
+			}
+			for i := range 3 {
+				if e, ok := again.Get(fmt.Sprint("refused", i), "1"); !ok || e.Mode != 0o640 {
+					t.Errorf("after %d entries, a refused one is %+v (%t)", before, e, ok)
+				}
+			}
+		})
 	}
 }
 
