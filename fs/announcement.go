@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ type announcement struct {
 	begun    atomic.Bool         // the call's CREATE, MKNOD, MKDIR or SETATTR has arrived
 	askedDir atomic.Pointer[dir] // the directory of the last GETATTR
 	standIn  atomic.Bool         // the lookup is to be answered with standInNode
+	altered  atomic.Bool         // the last GETATTR was answered with permissions that only the helper has
 }
 
 // maxTries is how often the helper tries a call: the kernel may first have to drop what it has
@@ -34,8 +36,8 @@ type announcement struct {
 // gets at the same moment may replace those that the helper got.
 const maxTries, maxDenied = 3, 50
 
-// announceOne has the helper make the call of one change.
-func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, attr cache.Attr) error {
+// tryOne has the helper make the call of one change.
+func (a *announcer) tryOne(h *arrival.Helper, w *watch, c arrival.Changed, attr cache.Attr) error {
 	d := w.d
 	an := &announcement{dir: d, change: c, op: c.Op, attr: attr}
 	attr.Dir = attr.Dir || c.Op == arrival.Rmdir
@@ -86,6 +88,63 @@ func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, 
 			_ = d.NotifyEntry(c.Name)
 		case an.op == arrival.Change:
 			an.op = arrival.Touch
+		}
+	}
+}
+
+// countNew returns how many of the first changes are new files that the helper can create, and that
+// the kernel does not know.
+func (a *announcer) countNew(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) (n int) {
+	for n < len(changes) {
+		c := changes[n]
+		if c.Op != arrival.Create || w.d.GetChild(c.Name) != nil || w.d.s.modeOf(attrs[c.Name])&0o111 != 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// announceNew announces new files of one directory. The helper gets all names at once, and proceed
+// follows it by the names in its requests. What fails is announced again by announceOne.
+func (a *announcer) announceNew(h *arrival.Helper, w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
+	all := make(map[string]*announcement, len(changes))
+	names := make([]string, 0, len(changes))
+	current := changes[:0:0]
+	for _, c := range changes {
+		if w.d.names.Current(c) {
+			current, names = append(current, c), append(names, c.Name)
+			all[c.Name] = &announcement{dir: w.d, change: c, op: arrival.Create, attr: attrs[c.Name]}
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	a.batch.Store(&all)
+	a.current.Store(all[names[0]])
+	errnos, err := h.CreateAll(w.d.path(), names)
+	a.batch.Store(nil)
+	a.current.Store(nil)
+	if err != nil {
+		a.s.log.Debug("changes were not announced", "dir", w.d.path(), "err", err)
+		a.failed.Add(int64(len(names)))
+		a.endHelper()
+		return
+	}
+	for i, c := range current {
+		if errnos[i] == 0 {
+			a.announced.Add(1)
+		} else {
+			a.announceOne(h, w, c, attrs[c.Name])
+		}
+	}
+}
+
+// proceed notes that the helper has come to this name of several.
+func (a *announcer) proceed(name string) {
+	if all := a.batch.Load(); all != nil {
+		if an := (*all)[name]; an != nil {
+			a.current.Store(an)
 		}
 	}
 }
@@ -197,10 +256,17 @@ func (an *announcement) dirAttr(d *dir, out *fuse.AttrOut) syscall.Errno {
 	}
 	d.fill(a, d.StableAttr().Ino, &out.Attr)
 	an.askedDir.Store(d)
-	if d == an.dir {
+	if d == an.dir && !d.s.helperMayWrite(out.Mode) {
+		an.altered.Store(true)
 		out.Mode |= 0o777
 	}
 	return 0
+}
+
+// helperMayWrite reports whether the helper may create names in a directory of this mode: as its
+// owner, who is the user of this process.
+func (s *Server) helperMayWrite(mode uint32) bool {
+	return mode&0o300 == 0o300 && s.cfg.UID == uint32(os.Getuid())
 }
 
 // fileAttr is dirAttr for a file.
@@ -213,6 +279,7 @@ func (an *announcement) fileAttr(f *file, out *fuse.AttrOut) syscall.Errno {
 	}
 	an.fillFile(f, &out.Attr)
 	if an.op == arrival.Change && !an.begun.Load() {
+		an.altered.Store(true)
 		out.Mode |= 0o222
 	}
 	return 0

@@ -38,7 +38,7 @@ const (
 	// is announced after one listing.
 	maxNames   = 200_000
 	maxChanges = 20_000
-	// changesPerSecond and changeBurst bound the announcements: some 200 µs of processor time each.
+	// changesPerSecond and changeBurst bound the announcements: some 400 µs of processor time each.
 	changesPerSecond, changeBurst = 2000, 2000
 	// callsInARow is how many calls the helper makes before it closes the directory, so that the
 	// mount can be undone.
@@ -83,9 +83,11 @@ type announcer struct {
 
 	helper  atomic.Pointer[arrival.Helper] // nil for none
 	current atomic.Pointer[announcement]   // that the helper works at; nil for none
-	used    time.Time                      // when the helper was used last
-	states  time.Time                      // when the states of pending files are looked at again
-	retry   time.Time                      // when a helper that could not be started is tried again
+	// batch has the announcements that the helper was sent together, by name; nil for none.
+	batch  atomic.Pointer[map[string]*announcement]
+	used   time.Time // when the helper was used last
+	states time.Time // when the states of pending files are looked at again
+	retry  time.Time // when a helper that could not be started is tried again
 
 	// calls is held while the helper has something of the mount open.
 	calls   sync.Mutex
@@ -280,34 +282,46 @@ func (a *announcer) isUncached(ino uint64) bool {
 func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	for i, c := range changes {
-		if a.pausing.Load() > 0 && i > 0 {
-			a.failed.Add(int64(len(changes) - i)) // the mount is being undone
+	for begun := false; len(changes) > 0; begun = true {
+		if a.pausing.Load() > 0 && begun {
+			a.failed.Add(int64(len(changes))) // the mount is being undone
 			break
-		}
-		if !w.d.names.Current(c) {
-			continue
 		}
 		h := a.ensureHelper()
 		if h == nil {
-			a.failed.Add(int64(len(changes) - i))
+			a.failed.Add(int64(len(changes)))
 			return
 		}
-		err := a.announceOne(h, w, c, attrs[c.Name])
-		switch {
-		case err != nil:
-			a.s.log.Debug("a change was not announced", "name", w.d.join(c.Name), "err", err)
-			if c.Op != arrival.Touch {
-				a.failed.Add(1)
-			}
-		case c.Op != arrival.Touch: // a state of delivery is no arrival
-			a.announced.Add(1)
+		n := a.countNew(w, changes, attrs)
+		if n > 1 {
+			a.announceNew(h, w, changes[:n], attrs)
+		} else {
+			n = 1
+			a.announceOne(h, w, changes[0], attrs[changes[0].Name])
 		}
+		changes = changes[n:]
 	}
 	if h := a.helper.Load(); h != nil && h.Rest() != nil {
 		a.endHelper()
 	}
 	a.used = time.Now()
+}
+
+// announceOne announces one change, and counts it.
+func (a *announcer) announceOne(h *arrival.Helper, w *watch, c arrival.Changed, attr cache.Attr) {
+	if !w.d.names.Current(c) {
+		return
+	}
+	err := a.tryOne(h, w, c, attr)
+	switch {
+	case err != nil:
+		a.s.log.Debug("a change was not announced", "name", w.d.join(c.Name), "err", err)
+		if c.Op != arrival.Touch {
+			a.failed.Add(1)
+		}
+	case c.Op != arrival.Touch: // a state of delivery is no arrival
+		a.announced.Add(1)
+	}
 }
 
 // ensureHelper returns the helper, and starts it if need be. It returns nil if that fails, and for

@@ -9,8 +9,8 @@ import (
 )
 
 // arrivals answers the requests of the helper that announces arrivals, and passes those of programs
-// on to the nodes. The helper has access to nothing but the name in its last call: all else is
-// EACCES. The kernel does not cache what the helper gets, and asks again for every program.
+// on to the nodes. The helper has access to nothing but the names in its last message: all else is
+// EACCES. The kernel does not cache what the helper alone gets, and asks again for every program.
 type arrivals struct {
 	fuse.RawFileSystem
 	a *announcer
@@ -21,6 +21,10 @@ const (
 	// for a name that was removed. go-fuse counts its own from 1.
 	helperHandle = 1 << 63
 	standInNode  = 1 << 62
+	// shortly is a time in nanoseconds that the kernel rounds up to one or two ticks of its timer,
+	// 8 ms at most.
+	// Source: linux/fs/fuse/dir.c, time_to_jiffies.
+	shortly = 1
 )
 
 func (r *arrivals) helper(h *fuse.InHeader) bool { return r.a.isHelper(h.Pid) }
@@ -60,6 +64,7 @@ func (r *arrivals) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name st
 
 // lookup is Lookup for the helper.
 func (r *arrivals) lookup(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	r.a.proceed(name)
 	st := r.RawFileSystem.Lookup(cancel, header, name, out)
 	if an := r.a.current.Load(); an != nil && an.standIn.Swap(false) {
 		*out = fuse.EntryOut{NodeId: standInNode}
@@ -90,11 +95,10 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 	if in.NodeId == standInNode {
 		return fuse.Status(syscall.ESTALE)
 	}
-	st := r.RawFileSystem.GetAttr(cancel, in, out)
 	if r.helper(&in.InHeader) {
-		expireAttr(out)
-		return st
+		return r.getAttr(cancel, in, out)
 	}
+	st := r.RawFileSystem.GetAttr(cancel, in, out)
 	r.a.asked()
 	if r.a.isUncached(out.Ino) {
 		expireAttr(out)
@@ -102,8 +106,25 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 	return st
 }
 
+// getAttr is GetAttr for the helper. The kernel checks the permissions of a directory several times
+// for one call. It asks once if it may cache the attributes meanwhile, which it may only if programs
+// get the same.
+func (r *arrivals) getAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	an := r.a.current.Load()
+	if an != nil {
+		an.altered.Store(false)
+	}
+	st := r.RawFileSystem.GetAttr(cancel, in, out)
+	expireAttr(out)
+	if an != nil && !an.altered.Load() && !r.a.isUncached(out.Ino) {
+		out.AttrValidNsec = shortly
+	}
+	return st
+}
+
 // make answers a call that creates a name, with the inode that has the name already.
 func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut, op arrival.Op) fuse.Status {
+	r.a.proceed(name)
 	an := r.matching(name, op)
 	if an == nil {
 		return fuse.EACCES
@@ -112,6 +133,9 @@ func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name stri
 	st := r.lookup(cancel, header, name, out)
 	if st.Ok() && out.NodeId == 0 {
 		return fuse.EACCES
+	}
+	if op == arrival.Create {
+		out.AttrValidNsec = shortly // the kernel checks the permissions of what it has opened
 	}
 	return st
 }

@@ -18,7 +18,12 @@ type Call struct {
 	Name string
 	Mode uint32 // for Touch
 	Size int64  // for Change: the file's
+	// Names are the names for createAll, which makes the call Create for each of them, in this order.
+	Names []string
 }
 
-// answer is the result of a call.
-type answer struct{ Errno syscall.Errno }
+// answer is the result of a call; for createAll, of each.
+type answer struct {
+	Errno  syscall.Errno
+	Errnos []syscall.Errno
+}

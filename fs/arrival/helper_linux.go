@@ -29,7 +29,7 @@ func init() {
 func IsHelper(args []string) bool { return len(args) == 2 && args[1] == HelperArg }
 
 // Helper is a helper process, as the process that serves the mount sees it. Only one goroutine at a
-// time may call Do and Rest; the other methods may be called concurrently.
+// time may call Do, CreateAll and Rest; the other methods may be called concurrently.
 type Helper struct {
 	cmd   *exec.Cmd
 	calls io.WriteCloser
@@ -46,7 +46,9 @@ type Helper struct {
 func Start(mountpoint, device string) (*Helper, error) {
 	cmd := exec.Command("/proc/self/exe", HelperArg) // even if its file was replaced by an upgrade
 	cmd.Args[0] = "s3share"
-	cmd.Env = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1"} // its calls are not interrupted
+	// Its calls are not interrupted. With GOMAXPROCS=1 the runtime would wake another thread during
+	// each call that takes more than 20 µs.
+	cmd.Env = []string{"GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=2"}
 	cmd.Dir = "/"
 	// A signal from the terminal must not reach the helper.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -101,14 +103,29 @@ var errEnded = errors.New("the helper has ended")
 // Do has the helper make one call, and waits for it. The errno is the call's. The helper keeps the
 // directory open for further calls in it, until Rest.
 func (h *Helper) Do(c Call) (syscall.Errno, error) {
+	a, err := h.do(c)
+	return a.Errno, err
+}
+
+// CreateAll has the helper make the call Create for each of these names in one directory, and waits
+// for all. It returns the errno of each. A message for each name would take as much processor time
+// as a request to the mount.
+func (h *Helper) CreateAll(dir string, names []string) ([]syscall.Errno, error) {
+	a, err := h.do(Call{Op: createAll, Dir: dir, Names: names})
+	if err == nil && len(a.Errnos) != len(names) {
+		err = errEnded
+	}
+	return a.Errnos, err
+}
+
+func (h *Helper) do(c Call) (a answer, err error) {
 	if err := h.enc.Encode(c); err != nil {
-		return 0, fmt.Errorf("%w: %w", errEnded, err)
+		return a, fmt.Errorf("%w: %w", errEnded, err)
 	}
-	var a answer
 	if err := h.dec.Decode(&a); err != nil {
-		return 0, fmt.Errorf("%w: %w", errEnded, err)
+		return a, fmt.Errorf("%w: %w", errEnded, err)
 	}
-	return a.Errno, nil
+	return a, nil
 }
 
 // Rest has the helper close the directory that it has open, so that it keeps nothing of the mount
@@ -151,7 +168,7 @@ func RunHelper() int {
 		if dec.Decode(&c) != nil {
 			break
 		}
-		a = answer{Errno: errnoOf(w.do(c))}
+		a = w.answer(c)
 	}
 	return 0
 }
@@ -172,6 +189,17 @@ type worker struct {
 	hello
 	dir string // that is open as fd
 	fd  int    // -1 for none
+}
+
+// answer makes the calls of c.
+func (w *worker) answer(c Call) (a answer) {
+	if c.Op != createAll {
+		return answer{Errno: errnoOf(w.do(c))}
+	}
+	for _, name := range c.Names {
+		a.Errnos = append(a.Errnos, errnoOf(w.do(Call{Op: Create, Dir: c.Dir, Name: name})))
+	}
+	return a
 }
 
 func (w *worker) do(c Call) error {

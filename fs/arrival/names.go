@@ -17,7 +17,8 @@ const (
 	Remove               // of a file: DELETE
 	Mkdir
 	Rmdir
-	done // closes the directory of the calls before
+	done      // closes the directory of the calls before
+	createAll // Create for several names
 )
 
 // Entry is a name in a directory, as it is now.

@@ -24,8 +24,9 @@ func RunHelper() int { return 1 }
 // Watches returns an error.
 func Watches(string) (map[uint64]bool, error) { return nil, errNone }
 
-func (*Helper) PID() uint32                    { return 0 }
-func (*Helper) Do(Call) (syscall.Errno, error) { return 0, errNone }
-func (*Helper) Rest() error                    { return errNone }
-func (*Helper) Close()                         {}
-func (*Helper) Ended() <-chan struct{}         { return nil }
+func (*Helper) PID() uint32                                         { return 0 }
+func (*Helper) Do(Call) (syscall.Errno, error)                      { return 0, errNone }
+func (*Helper) Rest() error                                         { return errNone }
+func (*Helper) CreateAll(string, []string) ([]syscall.Errno, error) { return nil, errNone }
+func (*Helper) Close()                                              {}
+func (*Helper) Ended() <-chan struct{}                              { return nil }
