@@ -83,7 +83,7 @@ func (it *Item) committedAs(obj s3backend.Object, seq uint64) {
 	})
 	it.uploading.set(nil)
 	if rebased && open != nil && it.stage != nil {
-		it.stage.Rebase(it.trackReader(open(obj)))
+		it.stage.Rebase(it.materializing.track(open(obj)))
 	}
 	it.o.events.Committed(it, obj)
 }

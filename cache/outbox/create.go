@@ -80,9 +80,10 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 // yet.
 func (o *Outbox) itemAt(path string, t target) *Item {
 	it := &Item{o: o, path: path, edits: t.base.ETag != "", gone: make(chan struct{}),
-		sharedTarget: sharedTarget{now: t},
-		log:          itemLog{o: o, path: path, begun: time.Now()},
-		annotations:  savedAnnotations{o: o, path: path + annotationsSuffix}}
+		sharedTarget:  sharedTarget{now: t},
+		log:           itemLog{o: o, path: path, begun: time.Now()},
+		materializing: materializing{o: o, path: path},
+		annotations:   savedAnnotations{o: o, path: path + annotationsSuffix}}
 	it.uploading.it, it.integrity.o = it, o
 	return it
 }
@@ -103,7 +104,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	if err != nil {
 		return nil, err
 	}
-	it.stage, it.log.stage = st, st
+	it.stage, it.log.stage, it.materializing.stage = st, st, st
 	return it, nil
 }
 

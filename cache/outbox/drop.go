@@ -37,14 +37,8 @@ func (it *Item) Drop() {
 // erase removes what is kept of the item on this machine.
 func (it *Item) erase() {
 	it.log.end()
-	it.mu.Lock()
-	readers := it.readers
-	it.readers = nil
-	it.mu.Unlock()
 	it.clearWriters()
-	for _, r := range readers {
-		r.Close()
-	}
+	it.materializing.closeReaders()
 	if it.o.cfg.Annotations != nil && !it.folder {
 		it.annotations.forget()
 	}

@@ -45,31 +45,18 @@ type Item struct {
 
 	sharedTarget
 	integrity
-	log         itemLog
-	uploading   uploading
-	annotations savedAnnotations
-	progress    uplink.Progress
-	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
-	overtaken   atomic.Bool // see Overtaken
-	found       atomic.Bool // see Found
-	sealRefused atomic.Bool // the disk has refused the last seal, and there was no write since
+	log           itemLog
+	uploading     uploading
+	materializing materializing
+	annotations   savedAnnotations
+	progress      uplink.Progress
+	mayDiffer     atomic.Bool // S3 may hold other bytes under our commit ID
+	overtaken     atomic.Bool // see Overtaken
+	found         atomic.Bool // see Found
+	sealRefused   atomic.Bool // the disk has refused the last seal, and there was no write since
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	schedule
-	materializing
-	readers []closer // of versions that were opened for the stage
-}
-
-type closer interface{ Close() }
-
-// trackReader has the reader of a version closed with the item.
-func (it *Item) trackReader(b Base) Base {
-	if c, ok := b.(closer); ok {
-		it.mu.Lock()
-		it.readers = append(it.readers, c)
-		it.mu.Unlock()
-	}
-	return b
 }
 
 // Bytes returns the whole content if it is in a slot, else nil. It is for Events.Delivered, which

@@ -4,18 +4,97 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/s3backend"
 )
 
-// materializing is what is known of the copying of an item's base.
+// materializing copies what is needed of the base into the stage. Any goroutine may call its
+// methods. No lock is taken under its own.
 type materializing struct {
-	begun           bool        // a small base is being copied here; guarded by Item.mu
-	baseUnavailable atomic.Bool // S3 did not answer when it was to be copied before a write
+	o     *Outbox
+	path  string       // of the staged file
+	stage *stage.Stage // nil for a directory marker
+
+	begun       atomic.Bool // begin was called
+	unavailable atomic.Bool // S3 did not answer when the base was to be copied before a write
+
+	mu      sync.Mutex
+	readers []closer // of versions that were opened for the stage; guarded by mu
+}
+
+type closer interface{ Close() }
+
+// track has the reader of a version closed with the item.
+func (m *materializing) track(b Base) Base {
+	if c, ok := b.(closer); ok {
+		m.mu.Lock()
+		m.readers = append(m.readers, c)
+		m.mu.Unlock()
+	}
+	return b
+}
+
+// closeReaders closes the readers of all versions.
+func (m *materializing) closeReaders() {
+	m.mu.Lock()
+	readers := m.readers
+	m.readers = nil
+	m.mu.Unlock()
+	for _, r := range readers {
+		r.Close()
+	}
+}
+
+// maxMaterializeWait is how long a write waits for the base. Without a connection it goes on
+// without.
+const maxMaterializeWait = 5 * time.Second
+
+// beforeWrite copies a small base, before it is changed for the first time. See
+// Item.MaterializeBase.
+func (m *materializing) beforeWrite(ctx context.Context) error {
+	if !m.stage.BaseFitsOnePut() || m.stage.Complete() || m.unavailable.Load() {
+		return nil
+	}
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxMaterializeWait)
+	defer cancel()
+	err := m.stage.Materialize(short, 0, parts.Size)
+	if err != nil && isTransient(err) {
+		m.unavailable.Store(true)
+		return nil
+	}
+	return err
+}
+
+// begin copies a small base as soon as it is edited: the PutObject will need it, and the other
+// party may replace it before. It returns at once. The commit copies what could not be copied.
+func (m *materializing) begin() {
+	if !m.begun.CompareAndSwap(false, true) {
+		return
+	}
+	m.o.work.Go(func() {
+		if m.stage.Open() != nil {
+			return
+		}
+		defer m.stage.Close()
+		if err := m.stage.Materialize(m.o.ctx, 0, parts.Size); err != nil {
+			m.o.log.Debug("base not here yet", "staged", m.path, "err", err)
+		}
+	})
+}
+
+// copy copies what is not staged of [off, end). The error is errBaseGone if the version under the
+// edit is gone.
+func (m *materializing) copy(ctx context.Context, off, end int64) error {
+	err := m.stage.Materialize(ctx, off, end)
+	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
+		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, m.path)
+	}
+	return err
 }
 
 // MaterializeBase copies a small base here before it is changed for the first time: the PutObject
@@ -24,46 +103,14 @@ type materializing struct {
 // asks again. A signal does not cut it short, since programs do not expect that of a write, but it
 // takes maxMaterializeWait at most. The caller returns an error to a program.
 func (it *Item) MaterializeBase(ctx context.Context) error {
-	if !it.edits || !it.stage.BaseFitsOnePut() || it.stage.Complete() ||
-		it.baseUnavailable.Load() {
+	if !it.edits {
 		return nil
 	}
-	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxMaterializeWait)
-	defer cancel()
-	switch err := it.stage.Materialize(short, 0, parts.Size); {
-	case err == nil:
-		return nil
-	case isTransient(err):
-		it.baseUnavailable.Store(true)
-		return nil
-	default:
+	err := it.materializing.beforeWrite(ctx)
+	if err != nil {
 		it.Refuse(err)
-		return err
 	}
-}
-
-// maxMaterializeWait is how long a write waits for the base. Without a connection it goes on
-// without.
-const maxMaterializeWait = 5 * time.Second
-
-// materializeAsync copies a small base here as soon as it is edited: the PutObject will need it,
-// and the other party may replace it before.
-func (it *Item) materializeAsync() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.materializing.begun {
-		return
-	}
-	it.materializing.begun = true
-	it.o.work.Go(func() {
-		if it.stage.Open() != nil {
-			return
-		}
-		defer it.stage.Close()
-		if err := it.stage.Materialize(it.o.ctx, 0, parts.Size); err != nil {
-			it.o.log.Debug("base not here yet", "key", it.Key(), "err", err)
-		}
-	})
+	return err
 }
 
 // materializeAll copies all of the base here, and journals that.
@@ -75,31 +122,10 @@ func (it *Item) materializeAll(ctx context.Context) error {
 		return err
 	}
 	defer it.stage.Close()
-	size := it.stage.Size()
-	if err := it.materialize(ctx, 0, size); err != nil {
+	if err := it.materializing.copy(ctx, 0, it.stage.Size()); err != nil {
 		return err
 	}
-	it.changing.Lock()
-	defer it.changing.Unlock()
-	return it.log.note(it.sealRecord(journal.OpWrite, it.o.boot))
-}
-
-// materialize copies what is not staged of [off, end) from the base.
-func (it *Item) materialize(ctx context.Context, off, end int64) error {
-	return it.baseError(it.stage.Materialize(ctx, off, end))
-}
-
-// baseError makes plain that the version under the edit is gone.
-func (it *Item) baseError(err error) error {
-	if isKind(err, s3backend.Stale) || isKind(err, s3backend.NotExist) {
-		return fmt.Errorf("%w (what was written is in %s)", errBaseGone, it.path)
-	}
-	return err
-}
-
-// Materialize copies all of the base here, so that the item needs S3 no more.
-func (it *Item) Materialize(ctx context.Context) error {
-	return it.materialize(ctx, 0, it.stage.Size())
+	return it.noteContent()
 }
 
 // materializeDependents copies here what other items lie over and this one is about to replace.

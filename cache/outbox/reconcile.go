@@ -166,7 +166,7 @@ func (a *commitAttempt) materializeIfBaseGone(ctx context.Context) error {
 	if err != nil || cur.ETag == base.ETag {
 		return err
 	}
-	return it.materialize(ctx, 0, it.stage.Size())
+	return it.materializing.copy(ctx, 0, it.stage.Size())
 }
 
 // current returns what S3 holds at key, without an ETag for nothing. Its header is nil if the

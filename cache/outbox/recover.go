@@ -324,11 +324,11 @@ func (r *recovery) restoreStage(it *Item, was *replayed) error {
 	}
 	var base Base
 	if was.base.ETag != "" {
-		base = it.trackReader(r.o.openBase(was.base))
+		base = it.materializing.track(r.o.openBase(was.base))
 	}
 	it.log.logged = slices.Clone(content.Dirty)
 	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
-	it.log.stage = it.stage
+	it.log.stage, it.materializing.stage = it.stage, it.stage
 	if it.log.sealed.Load() && was.boot == "" {
 		it.log.synced.Store(it.stage.BytesChanges() + 1)
 		it.log.sealedOnDisk.Store(it.stage.Changes() + 1)

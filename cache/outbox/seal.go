@@ -115,6 +115,13 @@ func (it *Item) sealRecord(op, boot string) journal.Record {
 	return it.contentRecord(op, it.attributes(), boot)
 }
 
+// noteContent journals what is staged, without a seal.
+func (it *Item) noteContent() error {
+	it.changing.Lock()
+	defer it.changing.Unlock()
+	return it.log.note(it.sealRecord(journal.OpWrite, it.o.boot))
+}
+
 // unseal journals that the item is being written again, before it is.
 func (it *Item) unseal() error {
 	if !it.log.sealed.Load() {

@@ -26,7 +26,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 		return a.sendParts(ctx, size, cond)
 	}
 	it.uploading.giveUp(it.uploading.upload()) // the file was longer once
-	if err := it.materialize(ctx, 0, size); err != nil {
+	if err := it.materializing.copy(ctx, 0, size); err != nil {
 		return s3backend.Object{}, err
 	}
 	if err := it.annotations.save(ctx, it.Base()); err != nil {

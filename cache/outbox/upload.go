@@ -36,7 +36,7 @@ func (u uploadOwner) Header(ctx context.Context) (*s3backend.Header, error) {
 }
 
 func (u uploadOwner) Materialize(ctx context.Context, off, end int64) error {
-	return u.it.materialize(ctx, off, end)
+	return u.it.materializing.copy(ctx, off, end)
 }
 
 func (u uploadOwner) Note(recs ...journal.Record) error { return u.it.log.note(recs...) }
@@ -98,7 +98,7 @@ func (u *uploading) file(base s3backend.Object) multipart.File {
 // ended. It returns at once.
 func (u *uploading) preupload(end int64) {
 	if u.it.stage.BaseFitsOnePut() {
-		u.it.materializeAsync()
+		u.it.materializing.begin()
 		return
 	}
 	if !u.partsMayGo() {
