@@ -40,7 +40,7 @@ func (it *Item) changeAttributesAlone(open []journal.Record,
 	change(&now)
 	now.explicit = true
 	now.seq++
-	sealed := it.log.sealed.Load()
+	sealed := it.isSealed()
 	// A file that was closed, and could not be sealed, has no writer whose next close seals it.
 	if !sealed && !it.sealRefused.Load() && !it.Untouched() {
 		if len(open) > 0 {
@@ -53,6 +53,7 @@ func (it *Item) changeAttributesAlone(open []journal.Record,
 	}
 	var first []journal.Record
 	if sealed {
+		it.recordETags()
 		first = append(first, it.openRecord())
 	}
 	// One step: between a record that the file is open and the seal, a kill would interrupt it.
@@ -71,10 +72,10 @@ type attributes struct {
 	seq      uint64 // the stage's count of changes, these among them
 }
 
-func (it *Item) attributes() attributes {
-	seq := it.seq()
-	_, mtime := it.stage.Stat()
-	t := it.target()
+func (s *sealing) attributes() attributes {
+	seq := s.seq()
+	_, mtime := s.stage.Stat()
+	t := s.object.target()
 	return attributes{mtime, t.mode, t.hasMode, t.explicit, seq}
 }
 

@@ -104,13 +104,6 @@ func (it *Item) inS3() bool {
 // has reports whether it has the content as it is after so many changes.
 func (c confirmed) has(seq uint64) bool { return c.seq > 0 && c.seq == seq }
 
-func (it *Item) seq() uint64 {
-	if it.stage == nil {
-		return 0
-	}
-	return it.stage.Changes()
-}
-
 // commit makes the item's content the object at its key, on the condition that S3 holds what it
 // replaces. Otherwise it becomes a conflict copy.
 func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {

@@ -80,12 +80,18 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 // yet.
 func (o *Outbox) itemAt(path string, t target) *Item {
 	it := &Item{o: o, path: path, edits: t.base.ETag != "", gone: make(chan struct{}),
-		sharedTarget:  sharedTarget{now: t},
-		log:           itemLog{o: o, path: path, begun: time.Now()},
+		sharedTarget: sharedTarget{now: t},
+		sealing: sealing{o: o, integrity: integrity{o: o},
+			log: itemLog{o: o, path: path, begun: time.Now()}},
 		materializing: materializing{o: o, path: path},
 		annotations:   savedAnnotations{o: o, path: path + annotationsSuffix}}
-	it.uploading.it, it.integrity.o = it, o
+	it.uploading.it, it.sealing.object = it, &it.sharedTarget
 	return it
+}
+
+// setStage gives the item its staged content.
+func (it *Item) setStage(st *stage.Stage) {
+	it.stage, it.log.stage, it.materializing.stage = st, st, st
 }
 
 // newItem returns an item that is not in the outbox yet, in slot p unless that is nil.
@@ -104,7 +110,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	if err != nil {
 		return nil, err
 	}
-	it.stage, it.log.stage, it.materializing.stage = st, st, st
+	it.setStage(st)
 	return it, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -35,17 +34,11 @@ type Item struct {
 	o      *Outbox
 	folder bool
 	path   string        // of the staged file; the journal's has journal.Suffix in addition
-	stage  *stage.Stage  // nil for a directory marker
 	edits  bool          // it has a base
 	gone   chan struct{} // closed when the item is delivered or dropped
 
-	// changing is held for reading by those who change the content, and for writing by those
-	// who journal a seal, so that a seal covers all changes before it and none after it.
-	changing sync.RWMutex
-
 	sharedTarget
-	integrity
-	log           itemLog
+	sealing
 	uploading     uploading
 	materializing materializing
 	annotations   savedAnnotations
@@ -53,7 +46,6 @@ type Item struct {
 	mayDiffer     atomic.Bool // S3 may hold other bytes under our commit ID
 	overtaken     atomic.Bool // see Overtaken
 	found         atomic.Bool // see Found
-	sealRefused   atomic.Bool // the disk has refused the last seal, and there was no write since
 
 	mu sync.Mutex // guards the rest, but for what is atomic
 	schedule

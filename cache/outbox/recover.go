@@ -276,7 +276,7 @@ func (r *recovery) recoverItem(f journaled) error {
 	o.quota.staged.Add(it.stage.Reserved())
 	it.uploading.set(multipart.Restore(o.uploads, it.uploading.file(was.base), was.upload))
 	it.restoreAmbiguous()
-	if !it.log.sealed.Load() {
+	if !it.isSealed() {
 		// A write opens it again, as any sealed file.
 		if err := it.seal(); err != nil {
 			o.quota.staged.Add(-it.stage.Reserved())
@@ -303,7 +303,7 @@ func (r *recovery) restoreStage(it *Item, was *replayed) error {
 		return err
 	}
 	switch {
-	case !it.log.sealed.Load():
+	case !it.isSealed():
 		why := errWasOpen
 		if r.rebooted {
 			why = errStopped
@@ -327,9 +327,8 @@ func (r *recovery) restoreStage(it *Item, was *replayed) error {
 		base = it.materializing.track(r.o.openBase(was.base))
 	}
 	it.log.logged = slices.Clone(content.Dirty)
-	it.stage = stage.Restore(file, *content, base, r.o.quota.reserve)
-	it.log.stage, it.materializing.stage = it.stage, it.stage
-	if it.log.sealed.Load() && was.boot == "" {
+	it.setStage(stage.Restore(file, *content, base, r.o.quota.reserve))
+	if it.isSealed() && was.boot == "" {
 		it.log.synced.Store(it.stage.BytesChanges() + 1)
 		it.log.sealedOnDisk.Store(it.stage.Changes() + 1)
 	}
@@ -354,11 +353,11 @@ func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 		}
 		size, mtime = info.Size(), info.ModTime()
 	}
-	if it.log.sealed.Load() && size < want {
+	if it.isSealed() && size < want {
 		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", stage.ErrNotWritten, size,
 			want)
 	}
-	if sum != nil && (it.log.sealed.Load() || it.log.slot != nil && r.rebooted) {
+	if sum != nil && (it.isSealed() || it.log.slot != nil && r.rebooted) {
 		return size, mtime, file.Check(want, *sum)
 	}
 	return size, mtime, nil

@@ -150,6 +150,19 @@ func (it *Item) goneLocked() bool {
 	}
 }
 
+// isClosed reports whether no program has the item open for writing.
+func (it *Item) isClosed() bool {
+	_, closed := it.closedSince()
+	return closed
+}
+
+// closedSince returns since when no program has the item open for writing; false if one has.
+func (it *Item) closedSince() (since time.Time, closed bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.since, it.writers == 0 && !it.goneLocked()
+}
+
 // Release ends one hold. After the last, the item is sealed, and committed when it has settled.
 func (it *Item) Release() {
 	if it.lastHold() {
@@ -181,7 +194,7 @@ func (it *Item) Release() {
 // ReleaseCut is Release for a writer that will not be heard of again. If it has not closed the file,
 // the item is interrupted.
 func (it *Item) ReleaseCut() {
-	if !it.log.sealed.Load() {
+	if !it.isSealed() {
 		it.interrupt(interruption{why: errWasOpen})
 	}
 	it.Release()

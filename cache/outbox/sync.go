@@ -4,73 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-
-	"github.com/s3share/s3share/cache/outbox/journal"
 )
-
-// Sync returns when the staged bytes, what the journal has of them, and the names of both are on
-// the local disk. The caller returns an error to a program.
-func (it *Item) Sync() error {
-	if it.stage == nil {
-		return it.log.sync()
-	}
-	err := it.sync()
-	if err != nil {
-		it.Refuse(err)
-	}
-	return err
-}
-
-func (it *Item) sync() error {
-	small, seq := it.log.inSlot(), it.stage.BytesChanges()
-	if err := it.stage.Sync(); err != nil {
-		if it.log.hasEnded() {
-			return nil // delivered meanwhile
-		}
-		return err
-	}
-	if err := it.noteSynced(seq); err != nil {
-		return err
-	}
-	if small && !it.log.inSlot() {
-		return it.sync() // its bytes are in a file since
-	}
-	return it.log.sync()
-}
-
-// syncHeld is sync for a caller who need not have the staged bytes open.
-func (it *Item) syncHeld() error {
-	if it.stage == nil || it.log.hasBytesOnDisk() {
-		return nil
-	}
-	if err := it.stage.Open(); err != nil {
-		return err
-	}
-	defer it.stage.Close()
-	return it.sync()
-}
-
-// noteSynced journals what is staged. It is on the disk, but for what was changed since bytesSeq
-// was seq.
-func (it *Item) noteSynced(seq uint64) error {
-	it.changing.Lock()
-	defer it.changing.Unlock()
-	it.log.lasting.Store(true)
-	boot := it.o.boot
-	if it.stage.BytesChanges() == seq {
-		boot = ""
-		it.log.synced.Store(seq + 1)
-	}
-	if !it.log.sealed.Load() {
-		// its bytes are kept, as those of an interrupted file
-		return it.log.note(it.sealRecord(journal.OpWrite, boot))
-	}
-	err := it.log.note(it.sealRecord(journal.OpSeal, boot))
-	if err == nil && boot == "" {
-		it.log.sealedOnDisk.Store(it.seq() + 1)
-	}
-	return err
-}
 
 // SyncNames returns when everything that was created, renamed or removed at keys with this prefix
 // is on the local disk: a process after a power loss knows of it. It does not sync the bytes of

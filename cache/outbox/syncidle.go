@@ -60,14 +60,15 @@ func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 		}
 	}
 	for _, it := range o.Items() {
-		if err := errors.Join(it.log.noteLate(), it.sealIdle()); err != nil {
+		if err := errors.Join(it.log.noteLate(), it.sealAgain(it.isClosed)); err != nil {
 			more = true
 			continue
 		}
-		if !it.idleUnsynced() {
+		since, closed := it.closedSince()
+		if !closed || !it.sealedOffDisk() {
 			continue
 		}
-		if age > 0 && time.Since(it.idleSince()) < age {
+		if age > 0 && time.Since(since) < age {
 			more = true
 			continue
 		}
@@ -88,37 +89,4 @@ func (o *Outbox) syncEnds() error {
 		return err
 	}
 	return syncDir(o.cfg.Dir)
-}
-
-// sealIdle seals a closed item whose seal the disk has refused.
-func (it *Item) sealIdle() error {
-	if it.stage == nil || it.log.hasEnded() {
-		return nil
-	}
-	it.changing.Lock() // who takes the item up meanwhile waits, and a write opens it again
-	defer it.changing.Unlock()
-	it.mu.Lock()
-	closed := it.writers == 0 && !it.goneLocked()
-	it.mu.Unlock()
-	if !closed || !it.toSeal() {
-		return nil
-	}
-	_, err := it.noteSealAlone()
-	return err
-}
-
-// idleUnsynced reports whether the item is closed, and its bytes need not be on the disk yet.
-func (it *Item) idleUnsynced() bool {
-	if it.stage == nil || !it.log.sealed.Load() || it.log.hasEnded() || it.log.hasBytesOnDisk() {
-		return false
-	}
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.writers == 0
-}
-
-func (it *Item) idleSince() time.Time {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.since
 }

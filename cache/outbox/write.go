@@ -47,7 +47,7 @@ func (it *Item) beforeWrite() error {
 	if err := it.uploading.denial(); err != nil {
 		return err
 	}
-	if it.log.sealed.Load() {
+	if it.isSealed() {
 		it.beginRewrite()
 		if err := it.unseal(); err != nil {
 			return err
@@ -63,6 +63,15 @@ func (it *Item) beforeWrite() error {
 	}
 	it.log.sealedOnDisk.Store(0)
 	return nil
+}
+
+// unseal journals that the item is being written again, before it is.
+func (it *Item) unseal() error {
+	if !it.isSealed() {
+		return nil
+	}
+	it.recordETags()
+	return it.noteOpen()
 }
 
 // noteWrite journals which bytes over the base are staged, or which are in a slot. A new file in a
