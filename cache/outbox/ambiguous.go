@@ -130,9 +130,9 @@ func (as ambiguousCommits) setETag(seq uint64, etag string) {
 
 // recordAmbiguous records that a commit of the content of seq at key, with this header, may have
 // been carried out though there was no reply.
-func (it *Item) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
-	l := journal.Ambiguous{Key: key, Size: it.stage.Size(), Commit: commitIDOf(h), Seq: seq}
-	it.changeTarget(func(t *target) { t.ambiguous.record(l) })
+func (c *content) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
+	l := journal.Ambiguous{Key: key, Size: c.stage.Size(), Commit: commitIDOf(h), Seq: seq}
+	c.object.changeTarget(func(t *target) { t.ambiguous.record(l) })
 }
 
 // restoreAmbiguous notes that an earlier process may have ended in the middle of an
@@ -157,16 +157,16 @@ func (it *Item) restoreAmbiguous() {
 
 // recordETags records the ETags that ambiguous commits of the present content would have, before
 // the content changes and they cannot be computed any more.
-func (it *Item) recordETags() {
-	seq := it.seq()
-	if it.stage == nil || !it.target().ambiguous.lackETag(seq) {
+func (c *content) recordETags() {
+	seq := c.seq()
+	if c.stage == nil || !c.object.target().ambiguous.lackETag(seq) {
 		return
 	}
-	etag := it.contentETag()
+	etag := c.contentETag()
 	if etag == "" {
 		return
 	}
-	it.changeTarget(func(t *target) { t.ambiguous.setETag(seq, etag) })
+	c.object.changeTarget(func(t *target) { t.ambiguous.setETag(seq, etag) })
 }
 
 // registerAmbiguous enters the item at the keys of its ambiguous commits that it does not have

@@ -8,57 +8,57 @@ import (
 
 // SetMtime sets the time of the last change, which is delivered with the file. The caller holds the
 // item, as for SetMode. After an error, which is the local disk's, the time is what it was.
-func (it *Item) SetMtime(t time.Time) error {
-	return it.changeAttributes(nil, func(a *attributes) { a.mtime = t })
+func (c *content) SetMtime(t time.Time) error {
+	return c.changeAttributes(nil, func(a *attributes) { a.mtime = t })
 }
 
 // SetMode sets the permission bits, which are delivered with the file. After an error, which is
 // the local disk's, they are what they were.
-func (it *Item) SetMode(mode uint32) error {
-	return it.changeAttributes([]journal.Record{{Op: journal.OpMode, Mode: &mode}},
+func (c *content) SetMode(mode uint32) error {
+	return c.changeAttributes([]journal.Record{{Op: journal.OpMode, Mode: &mode}},
 		func(a *attributes) { a.mode, a.hasMode = mode, true })
 }
 
 // changeAttributes has change change the attributes, once the journal has them. A content that is
 // whole stays so, also if a program has the file open and has not written to it: a later process
 // delivers it with the new attributes. Of any other content the journal gets open.
-func (it *Item) changeAttributes(open []journal.Record, change func(*attributes)) error {
-	synced, err := it.changeAttributesAlone(open, change)
+func (c *content) changeAttributes(open []journal.Record, change func(*attributes)) error {
+	synced, err := c.changeAttributesAlone(open, change)
 	if err == nil && synced {
-		it.syncSeal()
+		c.syncSeal()
 	}
 	return err
 }
 
 // changeAttributesAlone is changeAttributes, during which nobody writes. It reports whether the
 // seal has to be on the disk as well.
-func (it *Item) changeAttributesAlone(open []journal.Record,
+func (c *content) changeAttributesAlone(open []journal.Record,
 	change func(*attributes)) (synced bool, err error) {
-	it.changing.Lock()
-	defer it.changing.Unlock()
-	now := it.attributes()
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	now := c.attributes()
 	change(&now)
 	now.explicit = true
 	now.seq++
-	sealed := it.isSealed()
-	// A file that was closed, and could not be sealed, has no writer whose next close seals it.
-	if !sealed && !it.sealRefused.Load() && !it.Untouched() {
+	sealed := c.isSealed()
+	// A file that was closed, and could not be sealed, has no writer whose next close seals c.
+	if !sealed && !c.sealRefused.Load() && !c.Untouched() {
 		if len(open) > 0 {
-			err = it.log.note(open...)
+			err = c.log.note(open...)
 		}
 		if err == nil {
-			it.setAttributes(now)
+			c.setAttributes(now)
 		}
 		return false, err
 	}
 	var first []journal.Record
 	if sealed {
-		it.recordETags()
-		first = append(first, it.openRecord())
+		c.recordETags()
+		first = append(first, c.openRecord())
 	}
-	// One step: between a record that the file is open and the seal, a kill would interrupt it.
-	if synced, err = it.noteSealAs(now, first...); err == nil {
-		it.setAttributes(now)
+	// One step: between a record that the file is open and the seal, a kill would interrupt c.
+	if synced, err = c.noteSealAs(now, first...); err == nil {
+		c.setAttributes(now)
 	}
 	return synced, err
 }
@@ -79,7 +79,7 @@ func (s *sealing) attributes() attributes {
 	return attributes{mtime, t.mode, t.hasMode, t.explicit, seq}
 }
 
-func (it *Item) setAttributes(a attributes) {
-	it.changeTarget(func(t *target) { t.mode, t.hasMode, t.explicit = a.mode, a.hasMode, a.explicit })
-	it.stage.SetMtime(a.mtime)
+func (c *content) setAttributes(a attributes) {
+	c.object.changeTarget(func(t *target) { t.mode, t.hasMode, t.explicit = a.mode, a.hasMode, a.explicit })
+	c.stage.SetMtime(a.mtime)
 }

@@ -21,14 +21,14 @@ type commits struct {
 }
 
 // commitID returns the ID of the content as it is at seq. The journal knows it.
-func (it *Item) commitID(seq uint64) (string, error) {
+func (s *sealing) commitID(seq uint64) (string, error) {
 	var id string
 	var known bool
-	it.changeTarget(func(t *target) { id, known = t.idOf(seq) })
+	s.object.changeTarget(func(t *target) { id, known = t.idOf(seq) })
 	if known {
 		return id, nil
 	}
-	return id, it.log.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before it is closed
+	return id, s.log.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before s is closed
 }
 
 // idOf returns the commit ID of the content as it is at seq, and reports whether it was made
@@ -45,23 +45,23 @@ func (c *commits) idOf(seq uint64) (id string, known bool) {
 // the MD5 of the bytes, or of the MD5s of its parts. An object that is encrypted with a
 // key of KMS or of the customer has another.
 // Source: Amazon S3 API Reference, Object, ETag.
-func (it *Item) contentETag() string {
-	size := it.stage.Size()
+func (c *content) contentETag() string {
+	size := c.stage.Size()
 	switch {
-	case it.headerOnly():
-		etag := it.Base().ETag
+	case c.headerOnly():
+		etag := c.object.Base().ETag
 		if strings.Contains(etag, "-") {
 			return ""
 		}
 		return etag
 	case size > parts.Size:
-		return it.uploading.upload().ETag(size)
-	case !it.stage.Complete() || it.stage.Open() != nil:
+		return c.uploading.upload().ETag(size)
+	case !c.stage.Complete() || c.stage.Open() != nil:
 		return ""
 	}
-	defer it.stage.Close()
+	defer c.stage.Close()
 	sum := md5.New() // #nosec G401 -- see the import
-	if n, err := io.Copy(sum, it.stage.Body(0, size, nil)); err != nil || n != size {
+	if n, err := io.Copy(sum, c.stage.Body(0, size, nil)); err != nil || n != size {
 		return ""
 	}
 	return hex.EncodeToString(sum.Sum(nil))

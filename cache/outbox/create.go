@@ -79,19 +79,14 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 // itemAt returns an item whose staged file will be at path, without a stage and not in the outbox
 // yet.
 func (o *Outbox) itemAt(path string, t target) *Item {
-	it := &Item{o: o, path: path, edits: t.base.ETag != "", gone: make(chan struct{}),
-		sharedTarget: sharedTarget{now: t},
-		sealing: sealing{o: o, integrity: integrity{o: o},
-			log: itemLog{o: o, path: path, begun: time.Now()}},
-		materializing: materializing{o: o, path: path},
-		annotations:   savedAnnotations{o: o, path: path + annotationsSuffix}}
-	it.uploading.it, it.sealing.object = it, &it.sharedTarget
+	it := &Item{o: o, path: path, gone: make(chan struct{}), sharedTarget: sharedTarget{now: t},
+		content: content{edits: t.base.ETag != "",
+			sealing: sealing{o: o, integrity: integrity{o: o},
+				log: itemLog{o: o, path: path, begun: time.Now()}},
+			materializing: materializing{o: o, path: path}},
+		annotations: savedAnnotations{o: o, path: path + annotationsSuffix}}
+	it.object, it.uploading.c, it.renewed = &it.sharedTarget, &it.content, it.clearReason
 	return it
-}
-
-// setStage gives the item its staged content.
-func (it *Item) setStage(st *stage.Stage) {
-	it.stage, it.log.stage, it.materializing.stage = st, st, st
 }
 
 // newItem returns an item that is not in the outbox yet, in slot p unless that is nil.

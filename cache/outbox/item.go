@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -24,30 +23,23 @@ var errTaken = errors.New("taken back before it was delivered")
 // Item is one file that is pending, from its first write until S3 has confirmed it, or a
 // directory marker, which has no content.
 //
-// It consists of a target (the object that it is to become), its staged content and the integrity
-// of that (whether it is all that its writers meant), its journal, and what is uploading. These
-// have locks of their own. What mu guards is the schedule (whether and when the item is delivered).
-// Take changing before the others, and mu before the locks of what is uploading, of the target, of
-// the integrity, of the Outbox, of removals, of the journal and of the stage. None is held across a
-// request.
+// It consists of its content (what is staged, journaled, and sent while it is written), its target
+// (the object that it is to become), and its schedule (whether and when it is delivered). The first
+// two have locks of their own, and know nothing of the item. mu guards the schedule.
 type Item struct {
 	o      *Outbox
 	folder bool
 	path   string        // of the staged file; the journal's has journal.Suffix in addition
-	edits  bool          // it has a base
 	gone   chan struct{} // closed when the item is delivered or dropped
 
+	content
 	sharedTarget
-	sealing
-	uploading     uploading
-	materializing materializing
-	annotations   savedAnnotations
-	progress      uplink.Progress
-	mayDiffer     atomic.Bool // S3 may hold other bytes under our commit ID
-	overtaken     atomic.Bool // see Overtaken
-	found         atomic.Bool // see Found
+	annotations savedAnnotations
+	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
+	overtaken   atomic.Bool // see Overtaken
+	found       atomic.Bool // see Found
 
-	mu sync.Mutex // guards the rest, but for what is atomic
+	mu sync.Mutex // guards the schedule; the package documentation has the order of the locks
 	schedule
 }
 
@@ -75,25 +67,20 @@ func (it *Item) WasCommitted() bool { return it.inS3() }
 // IsFolder reports whether the item is a directory marker.
 func (it *Item) IsFolder() bool { return it.folder }
 
-// Edited reports whether anything is staged over the base, or nothing of the base is left.
-func (it *Item) Edited() bool {
-	return it.stage != nil && it.stage.Edited()
+// Open makes the staged bytes available to ReadAt and other methods; the caller calls Close.
+// Create's caller has them open already. The error is ErrGone if the item was delivered, and its
+// bytes handed on.
+func (it *Item) Open() error {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.goneLocked() {
+		return ErrGone
+	}
+	return it.stage.Open()
 }
 
 // Gone returns a channel that is closed when the item is not pending any more.
 func (it *Item) Gone() <-chan struct{} { return it.gone }
-
-// Stat returns the file's size, the time of its last change, and its permission bits if they were
-// set.
-func (it *Item) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool) {
-	t := it.target()
-	mode, hasMode = t.shownMode()
-	if it.stage == nil {
-		return 0, time.Now(), mode, hasMode
-	}
-	size, mtime = it.stage.Stat()
-	return size, mtime, mode, hasMode
-}
 
 // StatOf is Stat of obj, as which the item was delivered. If the other party has replaced that, it
 // is what the metadata of obj says.
@@ -108,10 +95,4 @@ func (it *Item) StatOf(obj s3backend.Object) (mtime time.Time, mode uint32, hasM
 	}
 	mode, hasMode = ModeOf(obj.Header)
 	return mtime, mode, hasMode
-}
-
-// isPrivate reports whether the item never leaves the outbox under its name.
-func (it *Item) isPrivate() bool {
-	t := it.target()
-	return it.o.isPrivate(&t.entry, it.stage != nil && it.stage.Size() == 0)
 }

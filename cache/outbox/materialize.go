@@ -102,30 +102,30 @@ func (m *materializing) copy(ctx context.Context, off, end int64) error {
 // happened already, or why the base may not be read. It is nil if S3 does not answer: the commit
 // asks again. A signal does not cut it short, since programs do not expect that of a write, but it
 // takes maxMaterializeWait at most. The caller returns an error to a program.
-func (it *Item) MaterializeBase(ctx context.Context) error {
-	if !it.edits {
+func (c *content) MaterializeBase(ctx context.Context) error {
+	if !c.edits {
 		return nil
 	}
-	err := it.materializing.beforeWrite(ctx)
+	err := c.materializing.beforeWrite(ctx)
 	if err != nil {
-		it.Refuse(err)
+		c.Refuse(err)
 	}
 	return err
 }
 
 // materializeAll copies all of the base here, and journals that.
-func (it *Item) materializeAll(ctx context.Context) error {
-	if it.stage == nil || it.stage.Complete() {
+func (c *content) materializeAll(ctx context.Context) error {
+	if c.stage == nil || c.stage.Complete() {
 		return nil
 	}
-	if err := it.stage.Open(); err != nil {
+	if err := c.stage.Open(); err != nil {
 		return err
 	}
-	defer it.stage.Close()
-	if err := it.materializing.copy(ctx, 0, it.stage.Size()); err != nil {
+	defer c.stage.Close()
+	if err := c.materializing.copy(ctx, 0, c.stage.Size()); err != nil {
 		return err
 	}
-	return it.noteContent()
+	return c.noteContent()
 }
 
 // materializeDependents copies here what other items lie over and this one is about to replace.

@@ -31,31 +31,31 @@ const (
 
 // makeHeader returns the header of the item's object: that of the version it was made from, with
 // our commit ID, time and mode.
-func (it *Item) makeHeader(ctx context.Context, commit string) (*s3backend.Header, error) {
-	t := it.target()
+func (c *content) makeHeader(ctx context.Context, commit string) (*s3backend.Header, error) {
+	t := c.object.target()
 	from, h := t.base, t.header
 	if h == nil && from.ETag != "" {
-		obj, err := it.o.bucket.Head(ctx, from.Key)
+		obj, err := c.o.bucket.Head(ctx, from.Key)
 		switch {
 		case err == nil && obj.ETag == from.ETag:
 			h = obj.Header
 		case err != nil && isTransient(err):
 			return nil, err
 		}
-		it.changeTarget(func(t *target) { t.header = h })
+		c.object.changeTarget(func(t *target) { t.header = h })
 	}
 	out := s3backend.Header{}
 	if h != nil {
 		out = *h
 	}
-	if !it.sameBytes() {
+	if !c.sameBytes() {
 		out = withoutDerived(out)
 	}
 	byName := h == nil || typeByName(h, from.Key)
 	if byName {
 		out.ContentType = contentType(t.key)
 	}
-	_, mtime, _, _ := it.Stat()
+	_, mtime, _, _ := c.Stat()
 	own := []metadata{{metaCommit, commit}, {metaMtime, FormatMtime(mtime)}}
 	if t.hasMode {
 		own = append(own, metadata{metaMode, strconv.Itoa(regular | int(t.mode&0o7777))})

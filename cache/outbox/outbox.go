@@ -13,6 +13,16 @@
 // reads it from the stage into a request. Events.Delivered hands the staged file on, to become
 // cached content.
 //
+// An Item consists of its content, its target and its schedule. The content is the staged bytes
+// ([stage.Stage]), what the journal has of them (sealing, itemLog), whether they are all that their
+// writers meant (integrity), the copying of the base (materializing), and what is sent while they
+// are written (uploading). The target is the object that the item is to become: its entry and its
+// commits. The schedule is whether and when it is delivered. A commitAttempt delivers it.
+//
+// Locks are taken in this order: content.changing, Item.mu, uploading.mu, those of the target, of
+// integrity and of materializing, Outbox.mu, removals.logMu, removals.mu, that of the stage,
+// itemLog.mu, that of the staged file. None is held across a request.
+//
 // Files are named for the steps of an item: create, write, seal, schedule, upload, deliver,
 // commit, reconcile, rename, move, remove, drop. What an earlier process left is replayed and
 // recovered.

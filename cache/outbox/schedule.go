@@ -255,3 +255,25 @@ func (it *Item) Retry() bool {
 	it.scheduleOrParkLocked(0)
 	return true
 }
+
+// Deliver sends an interrupted item as it is.
+func (it *Item) Deliver() error {
+	done, err := it.sealAsIs(it.isInterrupted)
+	if !done {
+		return err
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.state == Interrupted && it.writers == 0 && !it.goneLocked() {
+		it.state = Sealed
+		it.scheduleOrParkLocked(0)
+	}
+	return nil
+}
+
+// isInterrupted reports whether the item is kept here because its content may not be complete.
+func (it *Item) isInterrupted() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.state == Interrupted
+}

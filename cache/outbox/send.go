@@ -35,7 +35,7 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 	var ticket *uplink.Ticket
 	if size > uplink.UnmeteredSize {
 		var err error
-		if ticket, err = it.o.uplink.Acquire(ctx, &it.progress, size); err != nil {
+		if ticket, err = it.o.uplink.Acquire(ctx, &it.uploading.progress, size); err != nil {
 			return s3backend.Object{}, err
 		}
 		if err := it.o.Admission.Suspension(); err != nil { // meanwhile
@@ -43,11 +43,11 @@ func (a *commitAttempt) send(ctx context.Context) (s3backend.Object, error) {
 			return s3backend.Object{}, err
 		}
 	}
-	it.progress.Begin(ticket)
+	it.uploading.progress.Begin(ticket)
 	obj, err := it.o.bucket.Put(ctx, a.key, it.stage.Body(0, size, ticket), size, a.header, cond)
 	ticket.Done(err)
 	if err == nil {
-		it.progress.SetSent(size)
+		it.uploading.progress.SetSent(size)
 	}
 	return obj, a.noteIfAmbiguous(err, a.header)
 }
@@ -75,12 +75,12 @@ func (a *commitAttempt) noteIfAmbiguous(err error, h *s3backend.Header) error {
 
 // headerOnly reports whether the time or the mode was changed, and no byte, so that S3 can copy
 // what it holds.
-func (it *Item) headerOnly() bool { return it.Base().Size > 0 && it.sameBytes() }
+func (c *content) headerOnly() bool { return c.object.Base().Size > 0 && c.sameBytes() }
 
 // sameBytes reports whether the item has the bytes of its base.
-func (it *Item) sameBytes() bool {
-	base := it.Base()
-	return base.ETag != "" && it.stage.IsBase(base.Size)
+func (c *content) sameBytes() bool {
+	base := c.object.Base()
+	return base.ETag != "" && c.stage.IsBase(base.Size)
 }
 
 // sendParts sends the parts that S3 lacks, and completes the upload.

@@ -200,14 +200,14 @@ func (it *Item) Status() Status {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	t := it.target()
-	st := Status{Key: t.key, State: it.state, Size: size, Sent: min(size, it.progress.Sent()),
+	st := Status{Key: t.key, State: it.state, Size: size, Sent: min(size, it.uploading.progress.Sent()),
 		Since: it.since, Theirs: t.theirs}
 	if it.state == Sealed && it.delivery != nil {
 		st.State = Uploading // its parts, while it settles
 	}
 	if st.State == Open || st.State == Uploading {
-		st.Speed = it.progress.Rate()
-		st.InFlight = max(0, min(size-st.Sent, it.progress.InFlight()))
+		st.Speed = it.uploading.progress.Rate()
+		st.InFlight = max(0, min(size-st.Sent, it.uploading.progress.InFlight()))
 	}
 	switch {
 	case it.unnamed.Load():

@@ -10,6 +10,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/multipart"
 	"github.com/s3share/s3share/cache/outbox/parts"
+	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -17,7 +18,8 @@ import (
 // It sends the parts of a file that is still written. Its lock is taken after Item.mu, and before
 // those of the target and of the stage.
 type uploading struct {
-	it       *Item
+	c        *content
+	progress uplink.Progress
 	sendsAll atomic.Bool // S3 copies no part of the base
 
 	mu          sync.Mutex        // guards the fields below
@@ -26,34 +28,34 @@ type uploading struct {
 	denied      error             // why S3 refuses this while it is still written
 }
 
-// uploadOwner is an item as its multipart upload sees it.
-type uploadOwner struct{ it *Item }
+// uploadOwner is a content as its multipart upload sees it.
+type uploadOwner struct{ c *content }
 
-func (u uploadOwner) Key() string { return u.it.Key() }
+func (u uploadOwner) Key() string { return u.c.object.Key() }
 
 func (u uploadOwner) Header(ctx context.Context) (*s3backend.Header, error) {
-	return u.it.makeHeader(ctx, newCommitID())
+	return u.c.makeHeader(ctx, newCommitID())
 }
 
 func (u uploadOwner) Materialize(ctx context.Context, off, end int64) error {
-	return u.it.materializing.copy(ctx, off, end)
+	return u.c.materializing.copy(ctx, off, end)
 }
 
-func (u uploadOwner) Note(recs ...journal.Record) error { return u.it.log.note(recs...) }
+func (u uploadOwner) Note(recs ...journal.Record) error { return u.c.log.note(recs...) }
 
 // NotCreated makes the next write to the file return the error if S3 has refused the upload. Else
 // no parts are sent until the file is closed: the commit tries again, with all its patience.
 func (u uploadOwner) NotCreated(err error) {
 	if isPermanent(err) {
-		u.it.uploading.deny(err)
+		u.c.uploading.deny(err)
 	} else {
-		u.it.uploading.stopPreupload()
+		u.c.uploading.stopPreupload()
 	}
 }
 
-func (u uploadOwner) Refused(err error) { u.it.uploading.deny(err) }
+func (u uploadOwner) Refused(err error) { u.c.uploading.deny(err) }
 
-func (u uploadOwner) PartSent(up *multipart.Upload) { u.it.uploading.goOn(up) }
+func (u uploadOwner) PartSent(up *multipart.Upload) { u.c.uploading.goOn(up) }
 
 // deny makes the next write to the file return err, since it cannot be delivered, and no more parts
 // are sent until it is closed.
@@ -61,7 +63,7 @@ func (u *uploading) deny(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.denied == nil {
-		u.it.o.log.Warn("S3 refuses a file that is being written", "key", u.it.Key(), "err", err)
+		u.c.o.log.Warn("S3 refuses a file that is being written", "key", u.c.object.Key(), "err", err)
 	}
 	u.denied = err
 }
@@ -90,15 +92,15 @@ func (u *uploading) retry() {
 
 // file is the item as a file to upload, which was made from base.
 func (u *uploading) file(base s3backend.Object) multipart.File {
-	return multipart.File{Owner: uploadOwner{u.it}, Content: u.it.stage, Base: base,
-		Progress: &u.it.progress}
+	return multipart.File{Owner: uploadOwner{u.c}, Content: u.c.stage, Base: base,
+		Progress: &u.progress}
 }
 
 // preupload sends the complete parts of a new file while it is written. end is where the last write
 // ended. It returns at once.
 func (u *uploading) preupload(end int64) {
-	if u.it.stage.BaseFitsOnePut() {
-		u.it.materializing.begin()
+	if u.c.stage.BaseFitsOnePut() {
+		u.c.materializing.begin()
 		return
 	}
 	if !u.partsMayGo() {
@@ -113,16 +115,16 @@ func (u *uploading) preupload(end int64) {
 // other upload: the file may have been removed, renamed or delivered since.
 func (u *uploading) goOn(up *multipart.Upload) {
 	if u.partsMayGo() && u.mayPreupload(up) {
-		up.SendReady(u.it.stage.Size())
+		up.SendReady(u.c.stage.Size())
 	}
 }
 
 // partsMayGo reports whether the file is to be sent by parts, and requests may be made now.
 func (u *uploading) partsMayGo() bool {
-	if u.it.stage.Size() <= parts.Size || u.it.stage.OverBase() {
+	if u.c.stage.Size() <= parts.Size || u.c.stage.OverBase() {
 		return false // as yet it goes by one PutObject
 	}
-	return u.it.o.Admission.Suspension() == nil
+	return u.c.o.Admission.Suspension() == nil
 }
 
 // begin returns the present upload, or a new one; nil if no parts may be sent before the commit.
@@ -133,7 +135,7 @@ func (u *uploading) begin() *multipart.Upload {
 		return nil
 	}
 	if u.up == nil {
-		u.up = multipart.New(u.it.o.uploads, u.file(u.it.Base()), u.it.stage.Size())
+		u.up = multipart.New(u.c.o.uploads, u.file(u.c.object.Base()), u.c.stage.Size())
 	}
 	return u.up
 }
@@ -147,7 +149,7 @@ func (u *uploading) mayPreupload(up *multipart.Upload) bool {
 }
 
 func (u *uploading) mayPreuploadLocked() bool {
-	return u.denied == nil && !u.noPreupload && !u.it.isPrivate()
+	return u.denied == nil && !u.noPreupload && !u.c.isPrivate()
 }
 
 // preuploadTail sends the rest of a closed file, without waiting for what is in flight.
@@ -157,7 +159,7 @@ func (u *uploading) preuploadTail() {
 		return
 	}
 	up.Seal()
-	u.preupload(u.it.stage.Size())
+	u.preupload(u.c.stage.Size())
 }
 
 // upload returns the present upload, or nil.
@@ -192,11 +194,11 @@ func (u *uploading) giveUp(up *multipart.Upload) {
 		u.up = nil
 	}
 	u.mu.Unlock()
-	it := u.it
-	if err := it.log.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
-		it.o.log.Debug("the journal names an upload that was given up", "key", it.Key(), "err", err)
+	c := u.c
+	if err := c.log.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
+		c.o.log.Debug("the journal names an upload that was given up", "key", c.object.Key(), "err", err)
 	}
-	it.o.abort(up)
+	c.o.abort(up)
 }
 
 // abort aborts an upload that will not be completed.
@@ -267,14 +269,14 @@ func (u *uploading) sendAll(refused *multipart.CopyRefusedError) {
 	if refused.OfSource() {
 		return
 	}
-	if u.it.o.copiesNoParts.CompareAndSwap(false, true) {
-		u.it.o.log.Warn("this server copies no parts; an edited file is sent as a whole",
+	if u.c.o.copiesNoParts.CompareAndSwap(false, true) {
+		u.c.o.log.Warn("this server copies no parts; an edited file is sent as a whole",
 			"reply", refused.Err)
 	}
 }
 
 // sendsWhole reports whether all bytes of the item are to be sent.
-func (u *uploading) sendsWhole() bool { return u.sendsAll.Load() || u.it.o.copiesNoParts.Load() }
+func (u *uploading) sendsWhole() bool { return u.sendsAll.Load() || u.c.o.copiesNoParts.Load() }
 
 // largePartsFitSettle reports whether parts larger than the first arrive while a file settles: then
 // smaller ones would not deliver it sooner.
