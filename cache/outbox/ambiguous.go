@@ -41,15 +41,9 @@ func (as *ambiguousCommits) add(others ambiguousCommits) {
 	}
 }
 
-// drop removes the commits at a key, and returns them.
-func (as *ambiguousCommits) drop(key string) (dropped ambiguousCommits) {
-	*as = slices.DeleteFunc(*as, func(l journal.Ambiguous) bool {
-		if l.Key == key {
-			dropped = append(dropped, l)
-		}
-		return l.Key == key
-	})
-	return dropped
+// drop removes the commits at a key.
+func (as *ambiguousCommits) drop(key string) {
+	*as = slices.DeleteFunc(*as, func(l journal.Ambiguous) bool { return l.Key == key })
 }
 
 // dropKnown removes the commits at a key of which the commit ID is known.
@@ -137,21 +131,21 @@ func (c *content) recordAmbiguous(key string, h *s3backend.Header, seq uint64) {
 
 // restoreAmbiguous notes that an earlier process may have ended in the middle of an
 // attempt, of which its journal has no word but the IDs.
-func (it *Item) restoreAmbiguous() {
-	t := it.target()
-	if it.folder || it.o.Private(t.key) || it.interruptedBy() != nil && t.contentID == "" {
+func (c *content) restoreAmbiguous() {
+	t := c.object.target()
+	if c.stage == nil || c.o.Private(t.key) || c.interruptedBy() != nil && t.contentID == "" {
 		return
 	}
 	seq := t.contentIDSeq
-	if it.interruptedBy() != nil {
+	if c.interruptedBy() != nil {
 		seq = 0 // what is here may not be all that was sent
 	}
 	if t.contentID != "" { // else nothing of it was sent
-		it.recordAmbiguous(t.key, &s3backend.Header{User: map[string]string{metaCommit: t.contentID}},
+		c.recordAmbiguous(t.key, &s3backend.Header{User: map[string]string{metaCommit: t.contentID}},
 			seq)
 	}
-	if h := it.uploading.upload().Header(); h != nil {
-		it.recordAmbiguous(t.key, h, seq)
+	if h := c.uploading.upload().Header(); h != nil {
+		c.recordAmbiguous(t.key, h, seq)
 	}
 }
 
@@ -167,53 +161,4 @@ func (c *content) recordETags() {
 		return
 	}
 	c.object.changeTarget(func(t *target) { t.ambiguous.setETag(seq, etag) })
-}
-
-// registerAmbiguous enters the item at the keys of its ambiguous commits that it does not have
-// any more, for those who commit there.
-func (it *Item) registerAmbiguous() {
-	t := it.target()
-	for _, l := range t.ambiguous {
-		if l.Key != t.key {
-			it.o.registerAmbiguous(it, l.Key)
-		}
-	}
-}
-
-func (o *Outbox) registerAmbiguous(it *Item, key string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !slices.Contains(o.ambiguousByKey[key], it) {
-		o.ambiguousByKey[key] = append(o.ambiguousByKey[key], it)
-	}
-}
-
-// unregisterAmbiguous removes the item from the keys of these ambiguous commits.
-func (o *Outbox) unregisterAmbiguous(it *Item, commits []journal.Ambiguous) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, l := range commits {
-		items := slices.DeleteFunc(o.ambiguousByKey[l.Key], func(at *Item) bool { return at == it })
-		if o.ambiguousByKey[l.Key] = items; len(items) == 0 {
-			delete(o.ambiguousByKey, l.Key)
-		}
-	}
-}
-
-// clearAmbiguousAt clears the ambiguous commits of other items at a key: what is there now has
-// replaced what they may have made.
-func (o *Outbox) clearAmbiguousAt(key string) {
-	o.mu.Lock()
-	items := o.ambiguousByKey[key]
-	delete(o.ambiguousByKey, key)
-	o.mu.Unlock()
-	for _, it := range items {
-		it.clearAmbiguous(key)
-	}
-}
-
-// clearAmbiguous removes the ambiguous commits at a key, and returns them.
-func (it *Item) clearAmbiguous(key string) (dropped ambiguousCommits) {
-	it.changeTarget(func(t *target) { dropped = t.ambiguous.drop(key) })
-	return dropped
 }

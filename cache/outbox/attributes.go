@@ -41,7 +41,7 @@ func (c *content) changeAttributesAlone(open []journal.Record,
 	now.explicit = true
 	now.seq++
 	sealed := c.isSealed()
-	// A file that was closed, and could not be sealed, has no writer whose next close seals c.
+	// A file that was closed, and could not be sealed, has no writer whose next close seals it.
 	if !sealed && !c.sealRefused.Load() && !c.Untouched() {
 		if len(open) > 0 {
 			err = c.log.note(open...)
@@ -56,7 +56,7 @@ func (c *content) changeAttributesAlone(open []journal.Record,
 		c.recordETags()
 		first = append(first, c.openRecord())
 	}
-	// One step: between a record that the file is open and the seal, a kill would interrupt c.
+	// One step: between a record that the file is open and the seal, a kill would interrupt it.
 	if synced, err = c.noteSealAs(now, first...); err == nil {
 		c.setAttributes(now)
 	}

@@ -19,7 +19,7 @@ func (it *Item) Commit(ctx context.Context) error {
 	for try := 0; ; try++ {
 		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.inS3() || it.isPrivate() {
+		if it.goneLocked() || it.WasCommitted() || it.isPrivate() {
 			it.mu.Unlock()
 			return nil
 		}
@@ -95,12 +95,6 @@ type confirmed struct {
 	obj s3backend.Object
 }
 
-// inS3 reports whether S3 holds the item as it is now, at its present key.
-func (it *Item) inS3() bool {
-	t := it.target()
-	return t.inS3(it.seq())
-}
-
 // has reports whether it has the content as it is after so many changes.
 func (c confirmed) has(seq uint64) bool { return c.seq > 0 && c.seq == seq }
 
@@ -129,7 +123,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	defer it.stage.Close()
 	var refused error
 	for range maxCommitAttempts {
-		a, committed := it.newCommitAttempt()
+		a, committed := newCommitAttempt(it)
 		if committed { // by Commit, and nothing has changed since
 			return a.over, it.annotations.put(ctx, a.over)
 		}
@@ -170,7 +164,7 @@ type commitAttempt struct {
 
 // newCommitAttempt returns an attempt to commit the content as it is now, and reports whether
 // S3 has that already.
-func (it *Item) newCommitAttempt() (a *commitAttempt, committed bool) {
+func newCommitAttempt(it *Item) (a *commitAttempt, committed bool) {
 	t, seq := it.target(), it.seq()
 	return &commitAttempt{it: it, key: t.key, over: t.over, seq: seq}, t.inS3(seq)
 }

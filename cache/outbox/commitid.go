@@ -28,7 +28,7 @@ func (s *sealing) commitID(seq uint64) (string, error) {
 	if known {
 		return id, nil
 	}
-	return id, s.log.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before s is closed
+	return id, s.log.note(journal.Record{Op: journal.OpTry, Commit: id}) // sent before it is closed
 }
 
 // idOf returns the commit ID of the content as it is at seq, and reports whether it was made

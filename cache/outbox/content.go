@@ -38,6 +38,13 @@ func (c *content) Stat() (size int64, mtime time.Time, mode uint32, hasMode bool
 	return size, mtime, mode, hasMode
 }
 
+// WasCommitted reports whether S3 holds the content as it is now, at the item's present key:
+// Events.Committed was called for it.
+func (c *content) WasCommitted() bool {
+	t := c.object.target()
+	return t.inS3(c.seq())
+}
+
 // isPrivate reports whether the item never leaves the outbox under its name.
 func (c *content) isPrivate() bool {
 	t := c.object.target()

@@ -95,7 +95,7 @@ func (it *Item) notify() {
 
 // finish ends an item that S3 has confirmed as obj.
 func (it *Item) finish(obj s3backend.Object) {
-	it.o.clearAmbiguousAt(obj.Key)
+	it.o.ambiguous.clear(obj.Key)
 	it.clearAmbiguous(obj.Key)
 	it.o.notRemoved.drop(obj.Key)
 	removeObsolete := it.noteObsolete()

@@ -28,7 +28,7 @@ type entry struct {
 	removalDeferred bool  // the while has begun
 	deferredErr     error // why they could not be deleted at its end
 
-	copies []s3backend.Object // versions of which a copy may be at key; see copiedFrom
+	copies []s3backend.Object // versions of which a copy may be at key; see copiedIfObsolete
 	// dependents are items that lie over what the commit replaces. They are materialized first.
 	dependents []*Item
 }

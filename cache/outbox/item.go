@@ -60,10 +60,6 @@ func (it *Item) Overtaken() bool { return it.overtaken.Load() }
 // may have been killed after it had reported that. It is for Events.Confirmed.
 func (it *Item) Found() bool { return it.found.Load() }
 
-// WasCommitted reports whether Events.Committed was called for the item as it is now. It is for
-// Events.Confirmed.
-func (it *Item) WasCommitted() bool { return it.inS3() }
-
 // IsFolder reports whether the item is a directory marker.
 func (it *Item) IsFolder() bool { return it.folder }
 

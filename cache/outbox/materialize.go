@@ -139,9 +139,3 @@ func (it *Item) materializeDependents(ctx context.Context) error {
 	it.changeTarget(func(t *target) { t.dependents = slices.Clip(t.dependents[len(first):]) })
 	return nil
 }
-
-// addDependent records that another item lies over the version that this one replaces. It has to be
-// materialized before.
-func (it *Item) addDependent(other *Item) {
-	it.changeTarget(func(t *target) { t.dependents = append(t.dependents, other) })
-}

@@ -242,7 +242,7 @@ func (m *moveOperation) finish(refused *CopyRefusedError) {
 		m.o.conflicts.rename(mv.From.Key, mv.To)
 		m.o.notRemoved.drop(mv.From.Key)
 		m.o.notRemoved.drop(mv.To)
-		m.o.clearAmbiguousAt(mv.To)
+		m.o.ambiguous.clear(mv.To)
 		m.o.removals.add(&removal{obj: mv.From, conditional: true, neededBy: m})
 		moved = append(moved, mv.From.Key)
 		m.names.cancel(mv.To)

@@ -72,9 +72,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 	// What an item replaces is not moved: it is removed when the item is delivered.
 	moves := rec.moves[:0]
 	for _, m := range rec.moves {
-		if it := over[m.From.Key]; it != nil && it.isObsolete(m.From.Object()) {
-			it.copiedFrom(m.From.Object())
-		} else {
+		if it := over[m.From.Key]; it == nil || !it.copiedIfObsolete(m.From.Object()) {
 			moves = append(moves, m)
 		}
 	}
@@ -92,12 +90,6 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 		o.removals.add(&removal{obj: s3backend.Object{Key: key}, conditional: true})
 	}
 	return made, nil
-}
-
-// copiedFrom records that an earlier process may have copied a version to the item's key. The item
-// is to replace that copy.
-func (it *Item) copiedFrom(obj s3backend.Object) {
-	it.changeTarget(func(t *target) { t.copies = append(t.copies, obj) })
 }
 
 // ReplaceCopy records that made is a copy of old at the item's new key, and that old is about to be

@@ -23,28 +23,15 @@ func (it *Item) noteObsolete() (remove func()) {
 		keys = append(keys, l.Key)
 	}
 	it.changeTarget(func(t *target) { t.obsolete, t.ambiguous = nil, nil }) // the journal has them
-	it.o.unregisterAmbiguous(it, left)
+	it.o.ambiguous.remove(it, left)
 	return func() { it.o.removals.journalEnded(it, keys) }
-}
-
-// owns reports whether this version is obsolete once the item is delivered, or may be of an
-// ambiguous commit of the item.
-func (it *Item) owns(obj s3backend.Object) bool {
-	t := it.target()
-	return t.isObsolete(obj.Key, obj.ETag) || t.ambiguous.made(obj.Key, obj)
-}
-
-// isObsolete reports whether a version is deleted once the item is delivered.
-func (it *Item) isObsolete(v s3backend.Object) bool {
-	t := it.target()
-	return t.isObsolete(v.Key, v.ETag)
 }
 
 // ownerOf returns the item that owns this version, of a key that the item may not have any more;
 // nil for none.
 func (o *Outbox) ownerOf(obj s3backend.Object) *Item {
 	for _, it := range o.Items() {
-		if it.owns(obj) {
+		if t := it.target(); t.owns(obj) {
 			return it
 		}
 	}

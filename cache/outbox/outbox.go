@@ -160,6 +160,7 @@ type Outbox struct {
 
 	conflicts  *conflictList
 	notRemoved notRemoved
+	ambiguous  ambiguousIndex
 
 	// mu guards the fields below. It is taken after an Item's.
 	mu          sync.Mutex
@@ -167,10 +168,8 @@ type Outbox struct {
 	openBase    func(s3backend.Object) Base // as given to Recover
 	unreadables []unreadable                // what Recover could not read
 	moving      map[string]Status           // renames that Recover goes on with, by the old key
-	// items with ambiguous commits at keys that they do not have any more
-	ambiguousByKey map[string][]*Item
-	changed        chan struct{} // closed and replaced whenever less may be pending
-	waiters        int           // calls of Wait that have not returned
+	changed     chan struct{}               // closed and replaced whenever less may be pending
+	waiters     int                         // calls of Wait that have not returned
 	// waitersChanged is closed and replaced when waiters changes.
 	waitersChanged chan struct{}
 }
@@ -209,7 +208,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		recycler:       journal.NewRecycler(cfg.Dir),
 		items:          map[*Item]struct{}{},
 		moving:         map[string]Status{},
-		ambiguousByKey: map[string][]*Item{},
+		ambiguous:      ambiguousIndex{items: map[string][]*Item{}},
 		changed:        make(chan struct{}),
 		waitersChanged: make(chan struct{}),
 		syncerWake:     make(chan struct{}, 1),

@@ -58,7 +58,7 @@ func (it *Item) prepare(ctx context.Context) error {
 		return err
 	}
 	defer it.stage.Close()
-	a, committed := it.newCommitAttempt()
+	a, committed := newCommitAttempt(it)
 	_, copied := a.elsewhere()
 	size := it.stage.Size()
 	if committed || copied || size <= parts.Size || it.headerOnly() {

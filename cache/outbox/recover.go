@@ -287,7 +287,7 @@ func (r *recovery) recoverItem(f journaled) error {
 		time.Now().After(up.Remote().AbortDate) {
 		it.uploading.set(nil) // the bucket's lifecycle has aborted it
 	}
-	it.registerAmbiguous()
+	o.ambiguous.add(it)
 	r.add(it)
 	return nil
 }

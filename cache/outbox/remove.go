@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
@@ -79,17 +78,7 @@ func (o *Outbox) Hides(obj s3backend.Object) bool {
 		t.ambiguous.mayHaveMade(obj)) {
 		return true
 	}
-	o.mu.Lock()
-	items := slices.Clone(o.ambiguousByKey[obj.Key])
-	o.mu.Unlock()
-	return slices.ContainsFunc(items, func(it *Item) bool { return it.mayHaveLeft(obj) })
-}
-
-// mayHaveLeft reports whether obj, at a key that the item does not have any more, has the size
-// of an ambiguous commit of the item.
-func (it *Item) mayHaveLeft(obj s3backend.Object) bool {
-	t := it.target()
-	return t.key != obj.Key && t.ambiguous.mayHaveMade(obj)
+	return o.ambiguous.mayHaveMade(obj)
 }
 
 // Removals returns the versions that are being removed below prefix, by key.

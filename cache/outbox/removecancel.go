@@ -40,7 +40,7 @@ func (r *removals) cancelFor(it *Item, t *removal) (busy <-chan struct{}) {
 	gone := t.gone
 	r.mu.Unlock()
 	r.logMu.Unlock()
-	if gone {
+	if gone && it != nil {
 		it.replacedIsGone(t.obj)
 	}
 	if len(over) > 0 && t.obsoleteOf != nil && it != nil {
@@ -88,7 +88,7 @@ func (r *removals) awaitKey(ctx context.Context, it *Item, key string) error {
 		if t == nil {
 			return nil
 		}
-		it.replaceRemoved(t)
+		it.changeTarget(func(now *target) { now.replaceRemoved(t) })
 		busy := r.cancelFor(it, t)
 		if busy == nil {
 			continue
@@ -99,16 +99,6 @@ func (r *removals) awaitKey(ctx context.Context, it *Item, key string) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// replaceRemoved makes the commit replace what is being removed at the item's key, unless it
-// replaces something else.
-func (it *Item) replaceRemoved(t *removal) {
-	it.changeTarget(func(now *target) {
-		over, left := t.replacedBy(now.over)
-		now.ambiguous.add(left)
-		now.over = over
-	})
 }
 
 // CancelRemove cancels a removal for good if it was not sent yet, and reports whether it did: then
@@ -150,22 +140,6 @@ func (it *Item) FindCommitted(ctx context.Context) (s3backend.Object, error) {
 		return cur, nil
 	}
 	return over, nil
-}
-
-// NameTaken records that something else has replaced all that S3 held at the item's key, including
-// what its ambiguous commits may have made. The caller drops or unnames the item.
-func (it *Item) NameTaken() { it.clearAmbiguous(it.Key()) }
-
-// replacedIsGone records that S3 has deleted the version that the item would have replaced.
-func (it *Item) replacedIsGone(obj s3backend.Object) {
-	if it == nil {
-		return
-	}
-	it.changeTarget(func(t *target) {
-		if t.over.Key == obj.Key && t.over.ETag == obj.ETag {
-			t.over = s3backend.Object{}
-		}
-	})
 }
 
 // cancelSuperseded cancels the removals in an earlier process's journal whose names were taken

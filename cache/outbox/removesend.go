@@ -114,7 +114,9 @@ func (r *removals) deleted(t *removal) {
 	t.gone = true
 	taker := t.canceledBy
 	r.mu.Unlock()
-	taker.replacedIsGone(t.obj)
+	if taker != nil {
+		taker.replacedIsGone(t.obj)
+	}
 }
 
 // retryAfterBackoff waits for the backoff of the first of some removals, then queues them.

@@ -57,7 +57,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced *Item) error
 	}
 	r.cancelFor(it, removing)
 	r.undoCancel(it, removed)
-	it.registerAmbiguous()
+	it.o.ambiguous.add(it)
 	it.o.abort(up)
 	return nil
 }
@@ -71,7 +71,7 @@ func (it *Item) becomeConflict(key string) error {
 		return err
 	}
 	it.changeTarget(func(t *target) { t.becomeConflict(key) })
-	it.registerAmbiguous()
+	it.o.ambiguous.add(it)
 	it.o.abort(it.uploading.take()) // an upload is bound to its key
 	return nil
 }

@@ -178,7 +178,7 @@ func (it *Item) Release() {
 		it.state, it.reason, it.tries = Sealed, nil, 0
 		it.uploading.retry()
 		settle := it.o.cfg.Settle
-		if it.stage != nil && it.inS3() {
+		if it.stage != nil && it.WasCommitted() {
 			settle = 0 // there is nothing to wait for
 		}
 		it.scheduleOrParkLocked(settle)

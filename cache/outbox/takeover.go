@@ -37,7 +37,7 @@ func (a *commitAttempt) takeOver(ctx context.Context, cur s3backend.Object) (boo
 	return false, nil
 }
 
-// isCopy reports whether the item's key holds a copy of a version of copiedFrom.
+// isCopy reports whether the item's key holds a copy of an obsolete version.
 func (a *commitAttempt) isCopy(ctx context.Context) bool {
 	for _, from := range a.it.target().copies {
 		if _, ours := a.it.o.findCopy(ctx, from, a.key, true); ours {
@@ -47,7 +47,7 @@ func (a *commitAttempt) isCopy(ctx context.Context) bool {
 	return false
 }
 
-// replaceCopy makes the next attempt replace cur, which is a copy of a version of copiedFrom.
+// replaceCopy makes the next attempt replace cur, which is a copy of an obsolete version.
 func (a *commitAttempt) replaceCopy(cur s3backend.Object) {
 	a.it.changeTarget(func(t *target) { t.over, t.copies = cur, nil })
 }

@@ -25,6 +25,20 @@ func (t *target) inS3(seq uint64) bool {
 // not have any more.
 func (t *target) hasObsolete() bool { return len(t.obsolete) > 0 || t.ambiguous.notAt(t.key) }
 
+// owns reports whether this version is obsolete once the item is delivered, or may be of an
+// ambiguous commit of it.
+func (t *target) owns(obj s3backend.Object) bool {
+	return t.isObsolete(obj.Key, obj.ETag) || t.ambiguous.made(obj.Key, obj)
+}
+
+// replaceRemoved makes the commit replace what is being removed at the key, unless it replaces
+// something else.
+func (t *target) replaceRemoved(r *removal) {
+	over, left := r.replacedBy(t.over)
+	t.ambiguous.add(left)
+	t.over = over
+}
+
 // sharedTarget is the target of an item, which any goroutine may ask for and change. Its lock is
 // taken after Item.mu, and no other is taken under it. Whoever makes a decision of a target and
 // acts on it holds the item, or is its delivery: then nobody else gives it another name.
@@ -97,4 +111,41 @@ func (s *sharedTarget) HasMode() bool {
 // them: the caller sets them again after a recovery.
 func (s *sharedTarget) Permit(mode uint32) {
 	s.changeTarget(func(t *target) { t.setMode(mode) })
+}
+
+// clearAmbiguous removes the ambiguous commits at a key.
+func (s *sharedTarget) clearAmbiguous(key string) {
+	s.changeTarget(func(t *target) { t.ambiguous.drop(key) })
+}
+
+// NameTaken records that something else has replaced all that S3 held at the item's key, including
+// what its ambiguous commits may have made. The caller drops or unnames the item.
+func (s *sharedTarget) NameTaken() {
+	s.changeTarget(func(t *target) { t.ambiguous.drop(t.key) })
+}
+
+// replacedIsGone records that S3 has deleted the version that the item would have replaced.
+func (s *sharedTarget) replacedIsGone(obj s3backend.Object) {
+	s.changeTarget(func(t *target) {
+		if t.over.Key == obj.Key && t.over.ETag == obj.ETag {
+			t.over = s3backend.Object{}
+		}
+	})
+}
+
+// copiedIfObsolete records that an earlier process may have copied obj to the item's key, if obj is
+// obsolete: then the item is to replace that copy. It reports whether it is.
+func (s *sharedTarget) copiedIfObsolete(obj s3backend.Object) (obsolete bool) {
+	s.changeTarget(func(t *target) {
+		if obsolete = t.isObsolete(obj.Key, obj.ETag); obsolete {
+			t.copies = append(t.copies, obj)
+		}
+	})
+	return obsolete
+}
+
+// addDependent records that another item lies over the version that this one replaces. It has to be
+// materialized before.
+func (s *sharedTarget) addDependent(other *Item) {
+	s.changeTarget(func(t *target) { t.dependents = append(t.dependents, other) })
 }

@@ -31,7 +31,7 @@ func (c *content) Append(p []byte) (off int64, n int, err error) {
 }
 
 func (c *content) beforeWrite() error {
-	c.sealRefused.Store(false) // the next close seals c
+	c.sealRefused.Store(false) // the next close seals it
 	if err := c.uploading.denial(); err != nil {
 		return err
 	}
