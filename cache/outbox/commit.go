@@ -17,13 +17,10 @@ import (
 func (it *Item) Commit(ctx context.Context) error {
 	var away time.Time // since when S3 is out of reach
 	for try := 0; ; try++ {
-		it.mu.Lock()
 		seq := it.seq()
-		if it.goneLocked() || it.WasCommitted() || it.isPrivate() {
-			it.mu.Unlock()
+		if it.schedule.isGone() || it.WasCommitted() || it.isPrivate() {
 			return nil
 		}
-		it.mu.Unlock()
 		if err := it.o.Admission.Suspension(); err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 	it.stage.MarkDone() // a later process removes it
 	it.log.ended = true
 	it.uploading.stopPreupload()
-	it.unnamed.Store(true)
+	it.schedule.unnamed.Store(true)
 	o.add(it)
 	return it, nil
 }
@@ -79,13 +79,15 @@ func (o *Outbox) CreateUnnamed(key string, base s3backend.Object, read Base) (*I
 // itemAt returns an item whose staged file will be at path, without a stage and not in the outbox
 // yet.
 func (o *Outbox) itemAt(path string, t target) *Item {
-	it := &Item{o: o, path: path, gone: make(chan struct{}), sharedTarget: sharedTarget{now: t},
+	it := &Item{o: o, path: path, sharedTarget: sharedTarget{now: t},
+		schedule: schedule{gone: make(chan struct{})},
 		content: content{edits: t.base.ETag != "",
 			sealing: sealing{o: o, integrity: integrity{o: o},
 				log: itemLog{o: o, path: path, begun: time.Now()}},
 			materializing: materializing{o: o, path: path}},
 		annotations: savedAnnotations{o: o, path: path + annotationsSuffix}}
-	it.object, it.uploading.c, it.renewed = &it.sharedTarget, &it.content, it.clearReason
+	it.object, it.uploading.c, it.renewed = &it.sharedTarget, &it.content, it.schedule.clearReason
+	it.schedule.place, it.schedule.enqueue = it.placement, func() { o.enqueue(it) }
 	return it
 }
 
@@ -98,7 +100,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	}
 	path := o.newStagedPath()
 	it := o.itemAt(path, target{entry: entry{key: key, base: base, header: base.Header}})
-	it.state, it.since, it.writers = Open, time.Now(), 1
+	it.schedule.holdLocked()
 	it.log.slot = p
 	st, err := stage.New(path, p, read, size,
 		stage.Owner{Reserve: o.quota.reserve, Spill: it.log.spill})
@@ -114,7 +116,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	it := o.itemAt(o.newStagedPath(), target{entry: entry{key: key}})
 	it.folder = true
-	it.state, it.since, it.writers = Open, time.Now(), 1
+	it.schedule.holdLocked()
 	if err := it.log.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
 		journal.Remove(it.path + journal.Suffix)
 		return nil, err

@@ -108,14 +108,13 @@ func (it *Item) deferRemoval() {
 
 // deferredRemovals lists the objects that S3 still holds at earlier keys of a private item.
 func (it *Item) deferredRemovals() (all []Status) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.goneLocked() || it.unnamed.Load() || !it.isPrivate() {
+	now := it.schedule.now()
+	if now.gone || now.unnamed || !it.isPrivate() {
 		return nil
 	}
 	t := it.target()
 	for _, obj := range t.obsolete {
-		st := Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: it.since}
+		st := Status{Key: obj.Key, State: Removing, Size: obj.Size, Since: now.since}
 		if t.deferredErr != nil {
 			st.State = Blocked
 			st.fail(t.deferredErr)
@@ -128,7 +127,7 @@ func (it *Item) deferredRemovals() (all []Status) {
 // removeDeferred has the obsolete versions of the item removed, if it is still private. Its bytes
 // are on the disk before.
 func (it *Item) removeDeferred() error {
-	if t := it.target(); it.isGone() || !it.isPrivate() || !t.hasObsolete() {
+	if t := it.target(); it.schedule.isGone() || !it.isPrivate() || !t.hasObsolete() {
 		return nil
 	}
 	if it.Open() != nil {

@@ -9,31 +9,54 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
+// delivery is one run of deliver, or of preuploadSealed.
+type delivery struct {
+	cancel    context.CancelCauseFunc
+	done      chan struct{}
+	preparing bool // it delivers nothing
+	due       bool // the item was to be delivered during a preparing one; guarded by schedule.mu
+}
+
+// end lets those go on who wait for the end.
+func (d *delivery) end() {
+	close(d.done)
+	d.cancel(nil)
+}
+
+// commitGrace is how long Hold waits for a commit in flight. Most end within it, and need not be
+// reconciled afterwards.
+const commitGrace = time.Second
+
+// await waits until the delivery is over, and cuts it off if that takes long.
+func (d *delivery) await(ctx context.Context) error {
+	if d.preparing {
+		d.cancel(errTaken) // there is no commit that would have to be reconciled
+	}
+	t := time.NewTimer(commitGrace)
+	defer t.Stop()
+	for {
+		select {
+		case <-d.done:
+			return nil
+		case <-t.C:
+			d.cancel(errTaken)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
 	if it.settleWriters() {
 		return
 	}
-	it.mu.Lock()
-	if a := it.delivery; a != nil && a.preparing {
-		a.due = true
-	}
-	if !it.idle() || it.goneLocked() ||
-		it.state != Sealed && it.state != Blocked {
-		it.mu.Unlock()
+	ctx, run := it.schedule.begin(it.o.ctx, func() (time.Duration, bool) {
+		return it.o.Admission.delay(it.Key())
+	})
+	if run == nil {
 		return
 	}
-	if wait, gated := it.o.Admission.delay(it.Key()); wait > 0 {
-		it.gated = it.gated || gated
-		it.scheduleLocked(wait) // to look again
-		it.mu.Unlock()
-		return
-	}
-	it.gated = false
-	ctx, a := it.schedule.begin(it.o.ctx, false)
-	it.state = Uploading
-	it.mu.Unlock()
-
 	var obj s3backend.Object
 	err := it.o.Admission.wait(ctx)
 	if err == nil {
@@ -49,48 +72,23 @@ func (it *Item) deliver() {
 		it.finish(obj)
 	}
 
-	it.mu.Lock()
-	it.delivery = nil
-	if err != nil {
-		it.failedLocked(err, context.Cause(ctx) != nil)
+	state, wait := it.schedule.end(err, context.Cause(ctx) != nil, it.o.Admission.gate)
+	if wait > 0 {
+		it.logFailed(err, state, wait)
 	}
-	it.mu.Unlock()
 	it.notify()
-	close(a.done)
-	a.cancel(nil)
+	run.end()
 	it.o.notifyChanged()
 }
 
-// failedLocked records why an attempt failed, and schedules the next.
-func (it *Item) failedLocked(err error, cut bool) {
-	it.state = Sealed
-	if cut {
-		return // who canceled it releases the item, or the outbox closes
-	}
-	if isSuspended(err) {
-		it.suspendedLocked()
-		return
-	}
-	wait := it.schedule.failed(err)
+// logFailed logs why an attempt failed, and when the next one follows.
+func (it *Item) logFailed(err error, state State, wait time.Duration) {
 	level := slog.LevelWarn
 	if isKind(err, s3backend.BadLogin) || isKind(err, s3backend.Busy) || offline(err) {
 		level = slog.LevelDebug // all deliveries wait, which is logged once
 	}
-	it.o.log.Log(context.Background(), level, "not delivered", "key", it.Key(), "state", it.state,
+	it.o.log.Log(context.Background(), level, "not delivered", "key", it.Key(), "state", state,
 		"again in", wait.Round(time.Second), "err", err)
-	it.scheduleLocked(wait)
-}
-
-// notify reports, once, that the file stays here until a person does something.
-func (it *Item) notify() {
-	st := it.Status()
-	it.mu.Lock()
-	before := it.notified
-	it.notified = st.State
-	it.mu.Unlock()
-	if st.State != before && (st.State == Blocked || st.State == Interrupted) {
-		it.o.notify(st)
-	}
 }
 
 // finish ends an item that S3 has confirmed as obj.
@@ -116,10 +114,6 @@ func (it *Item) finish(obj s3backend.Object) {
 	it.o.events.Delivered(it, obj, done)
 	removeObsolete() // nobody reads them through this item any more
 	it.erase()
-	it.mu.Lock()
-	if !it.goneLocked() {
-		close(it.gone)
-	}
-	it.mu.Unlock()
+	it.schedule.delivered()
 	it.o.forget(it)
 }

@@ -3,29 +3,20 @@ package outbox
 // DropUnsent drops an item that nobody holds, if no request about it was ever made. It reports
 // whether it did.
 func (it *Item) DropUnsent() bool {
-	it.mu.Lock()
-	if it.goneLocked() || !it.idle() || it.tries > 0 || it.MayBeThere() {
-		it.mu.Unlock()
-		return false
+	unsent := it.schedule.holdUnsent(it.MayBeThere)
+	if unsent {
+		it.Drop()
 	}
-	it.writers++ // no attempt begins any more
-	it.mu.Unlock()
-	it.Drop()
-	return true
+	return unsent
 }
 
 // Drop removes the item and its bytes; the caller holds it. Its upload is aborted, and its obsolete
 // versions are removed.
 func (it *Item) Drop() {
-	it.mu.Lock()
-	if it.goneLocked() {
-		it.mu.Unlock()
+	if !it.schedule.drop() {
 		return
 	}
 	up, key := it.uploading.take(), it.Key()
-	it.unnamed.Store(true)
-	close(it.gone)
-	it.mu.Unlock()
 	it.o.abort(up)
 	it.o.removals.undoCancel(it, it.o.removals.canceledFor(it, key))
 	removeObsolete := it.noteObsolete()
@@ -52,7 +43,7 @@ func (it *Item) erase() {
 // stay, until Drop, for programs that have it open. The caller holds the item for good.
 func (it *Item) Unname() {
 	it.uploading.stopPreupload()
-	it.unnamed.Store(true)
+	it.schedule.unnamed.Store(true)
 	up := it.uploading.take()
 	it.o.notifyChanged()
 	removeObsolete := it.noteObsolete()

@@ -162,15 +162,15 @@ func TestInspectListsWhatRecoverFinds(t *testing.T) {
 func (r *rig) recoveredStatus() []Status {
 	r.Helper()
 	for _, it := range r.recover() {
-		it.mu.Lock()
-		it.state = Sealed
+		it.schedule.mu.Lock()
+		it.schedule.state = Sealed
 		switch {
 		case it.isPrivate():
-			it.state = Local
+			it.schedule.state = Local
 		case it.interruptedBy() != nil:
-			it.state, it.reason = Interrupted, it.interruptedBy()
+			it.schedule.state, it.schedule.reason = Interrupted, it.interruptedBy()
 		}
-		it.mu.Unlock()
+		it.schedule.mu.Unlock()
 	}
 	return r.Status()
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // integrity is whether the content of a file is all that its writers meant: it knows them, and why
-// the file is interrupted. Its lock is taken after Item.mu, and no other is taken under it.
+// the file is interrupted. Its lock is taken after that of the schedule, and no other is
+// taken under it.
 type integrity struct {
 	o *Outbox
 

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,23 +23,20 @@ var errTaken = errors.New("taken back before it was delivered")
 // directory marker, which has no content.
 //
 // It consists of its content (what is staged, journaled, and sent while it is written), its target
-// (the object that it is to become), and its schedule (whether and when it is delivered). The first
-// two have locks of their own, and know nothing of the item. mu guards the schedule.
+// (the object that it is to become), and its schedule (whether and when it is delivered). These have
+// locks of their own, and know nothing of the item, which has none.
 type Item struct {
 	o      *Outbox
 	folder bool
-	path   string        // of the staged file; the journal's has journal.Suffix in addition
-	gone   chan struct{} // closed when the item is delivered or dropped
+	path   string // of the staged file; the journal's has journal.Suffix in addition
 
 	content
 	sharedTarget
+	schedule    schedule
 	annotations savedAnnotations
 	mayDiffer   atomic.Bool // S3 may hold other bytes under our commit ID
 	overtaken   atomic.Bool // see Overtaken
 	found       atomic.Bool // see Found
-
-	mu sync.Mutex // guards the schedule; the package documentation has the order of the locks
-	schedule
 }
 
 // Bytes returns the whole content if it is in a slot, else nil. It is for Events.Delivered, which
@@ -67,16 +63,11 @@ func (it *Item) IsFolder() bool { return it.folder }
 // Create's caller has them open already. The error is ErrGone if the item was delivered, and its
 // bytes handed on.
 func (it *Item) Open() error {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.goneLocked() {
-		return ErrGone
-	}
-	return it.stage.Open()
+	return it.schedule.ifPending(it.stage.Open)
 }
 
 // Gone returns a channel that is closed when the item is not pending any more.
-func (it *Item) Gone() <-chan struct{} { return it.gone }
+func (it *Item) Gone() <-chan struct{} { return it.schedule.gone }
 
 // StatOf is Stat of obj, as which the item was delivered. If the other party has replaced that, it
 // is what the metadata of obj says.

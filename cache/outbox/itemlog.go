@@ -16,7 +16,7 @@ import (
 )
 
 // itemLog is the journal of an item, and what of the item is on the disk. It is in the item's slot,
-// or in a file. Its methods may be called by any goroutine, and without Item.mu.
+// or in a file. Its methods may be called by any goroutine.
 type itemLog struct {
 	o     *Outbox
 	path  string       // of the staged file

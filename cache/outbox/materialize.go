@@ -132,7 +132,7 @@ func (c *content) materializeAll(ctx context.Context) error {
 func (it *Item) materializeDependents(ctx context.Context) error {
 	first := it.target().dependents
 	for _, other := range first {
-		if err := other.materializeAll(ctx); err != nil && !other.isGone() {
+		if err := other.materializeAll(ctx); err != nil && !other.schedule.isGone() {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err er
 			continue
 		}
 		g.Go(func() error {
-			return it.awaitCommit(ctx)
+			return it.schedule.awaitDelivery(ctx)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -84,7 +84,7 @@ func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, 
 			if err != nil {
 				return made, err
 			}
-			it.writers = 0
+			it.schedule.writers = 0
 			made = append(made, it)
 		}
 		o.removals.add(&removal{obj: s3backend.Object{Key: key}, conditional: true})

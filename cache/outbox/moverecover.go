@@ -97,7 +97,7 @@ func holdDisplaced(items []*Item, moves []*recoveredRename) {
 		for i := range rec.moves {
 			m := &rec.moves[i]
 			if it := byName[m.Displaced]; it != nil && it.Key() == m.To {
-				it.writers++
+				it.schedule.writers++
 				m.displaced = it
 			}
 		}
@@ -117,13 +117,8 @@ func (it *Item) endSuperseded() {
 // item was opened for writing since, it stays, and its commit replaces there.
 func (it *Item) supersede(there s3backend.Object) {
 	it.clearAmbiguous(there.Key)
-	it.mu.Lock()
-	alone := it.writers == 1
-	if !alone {
+	if !it.schedule.isLastHold() {
 		it.changeTarget(func(t *target) { t.over = there })
-	}
-	it.mu.Unlock()
-	if !alone {
 		it.Release()
 		return
 	}

@@ -26,14 +26,3 @@ func (o *Outbox) Reachable() {
 	}
 	o.tryAllNow()
 }
-
-// reachable tries an item at once that has waited for S3, or for the end of a suspension.
-func (it *Item) reachable() {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if !it.idle() || it.goneLocked() || it.state != Sealed || !it.gated && it.tries == 0 {
-		return
-	}
-	it.gated, it.tries, it.reason = false, 0, nil
-	it.scheduleOrParkLocked(0)
-}

@@ -19,7 +19,7 @@
 // are written (uploading). The target is the object that the item is to become: its entry and its
 // commits. The schedule is whether and when it is delivered. A commitAttempt delivers it.
 //
-// Locks are taken in this order: content.changing, Item.mu, uploading.mu, those of the target, of
+// Locks are taken in this order: content.changing, schedule.mu, uploading.mu, those of the target, of
 // integrity and of materializing, Outbox.mu, removals.logMu, removals.mu, that of the stage,
 // itemLog.mu, that of the staged file. None is held across a request.
 //

@@ -14,42 +14,22 @@ func (it *Item) preuploadSealed() {
 	if it.o.Admission.refusal() != nil {
 		return
 	}
-	ctx, a := it.beginPreparing(Sealed)
+	ctx, a := it.schedule.beginPreparing(it.o.ctx, Sealed)
 	if a == nil {
 		return
 	}
 	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
 		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
 	}
-	it.finishPreparing(a)
+	it.endPreparing(a)
 }
 
-// beginPreparing begins a run that delivers nothing yet, of an item in this state of which no other
-// run is in flight; else it returns none.
-func (it *Item) beginPreparing(state State) (context.Context, *delivery) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if !it.idle() || it.goneLocked() || it.state != state {
-		return nil, nil
-	}
-	return it.schedule.begin(it.o.ctx, true)
-}
-
-// finishPreparing ends the run: it lets the upload take more parts, and queues the item if it was
-// to be delivered meanwhile.
-func (it *Item) finishPreparing(a *delivery) {
-	it.mu.Lock()
-	it.delivery = nil
-	due := a.due
+// endPreparing ends a run of beginPreparing: its upload takes more parts.
+func (it *Item) endPreparing(run *delivery) {
 	if up := it.uploading.upload(); up != nil {
 		up.Resume() // it may be written again
 	}
-	it.mu.Unlock()
-	close(a.done)
-	a.cancel(nil)
-	if due {
-		it.o.enqueue(it)
-	}
+	it.schedule.endPreparing(run)
 }
 
 // prepare does everything of a commit by parts that nobody can see.

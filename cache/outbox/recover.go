@@ -229,7 +229,7 @@ func (o *Outbox) reconcilePending(items []*Item, moves []*recoveredRename) []*It
 			o.log.Error("the rename of a directory is not completed: the next process tries again",
 				"key", rec.dir.From, "err", err)
 		}
-		items = append(slices.DeleteFunc(items, (*Item).isGone), made...)
+		items = append(slices.DeleteFunc(items, func(it *Item) bool { return it.schedule.isGone() }), made...)
 	}
 	holdDisplaced(items, moves)
 	o.cancelSuperseded(items, moves)
@@ -260,9 +260,9 @@ func (r *recovery) recoverItem(f journaled) error {
 	it.log.lasting.Store(true)
 	it.log.lines = len(f.recs) // treat none of these lines as synced
 	if f.slot != nil {
-		it.since = lastWrite(o.slotFilePath())
+		it.schedule.since = lastWrite(o.slotFilePath())
 	} else {
-		it.since = lastWrite(f.path + journal.Suffix)
+		it.schedule.since = lastWrite(f.path + journal.Suffix)
 	}
 	if it.folder {
 		it.changeTarget(func(t *target) { t.unsure = true }) // its creation may have been in flight
@@ -345,7 +345,7 @@ func (r *recovery) add(it *Item) {
 func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 	sum *uint32) (size int64, mtime time.Time, err error) {
 	if it.log.slot != nil {
-		size, mtime = min(want, stage.SlotPayload), it.since
+		size, mtime = min(want, stage.SlotPayload), it.schedule.since
 	} else {
 		info, err := os.Stat(it.path)
 		if err != nil {
@@ -370,19 +370,4 @@ func (o *Outbox) Resume() {
 		o.work.Go(run)
 	}
 	o.onResume = nil
-}
-
-// Resume schedules a recovered item and, if it is interrupted and may already be in S3, starts a
-// goroutine that looks there.
-func (it *Item) Resume() {
-	it.mu.Lock()
-	it.state = Sealed
-	it.scheduleOrParkLocked(0)
-	t := it.target()
-	mayBeThere := it.state == Interrupted && t.contentID != "" && t.contentIDSeq > 0
-	it.mu.Unlock()
-	if mayBeThere {
-		it.o.work.Go(it.findDelivered)
-	}
-	it.notify()
 }

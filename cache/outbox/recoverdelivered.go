@@ -7,7 +7,7 @@ import "github.com/s3share/s3share/s3backend"
 // any more.
 func (it *Item) findDelivered() {
 	for try := 0; ; try++ {
-		ctx, a := it.beginPreparing(Interrupted)
+		ctx, a := it.schedule.beginPreparing(it.o.ctx, Interrupted)
 		if a == nil {
 			return // somebody has taken it up
 		}
@@ -17,7 +17,7 @@ func (it *Item) findDelivered() {
 		if err == nil && cur.ETag != "" && commitIDOf(cur.Header) == id {
 			cur.Key = key
 			if err = it.annotations.put(ctx, cur); err != nil {
-				it.finishPreparing(a)
+				it.endPreparing(a)
 				if it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {
 					return
 				}
@@ -27,7 +27,7 @@ func (it *Item) findDelivered() {
 			it.mayDiffer.Store(true) // what is here need not be what was sent
 			it.finish(cur)
 		}
-		it.finishPreparing(a)
+		it.endPreparing(a)
 		it.o.notifyChanged()
 		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) ||
 			it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {

@@ -197,12 +197,10 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 // Status returns the status of the item. The state is "" if it will not be delivered.
 func (it *Item) Status() Status {
 	size, _, _, _ := it.Stat()
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	t := it.target()
-	st := Status{Key: t.key, State: it.state, Size: size, Sent: min(size, it.uploading.progress.Sent()),
-		Since: it.since, Theirs: t.theirs}
-	if it.state == Sealed && it.delivery != nil {
+	now, t := it.schedule.now(), it.target()
+	st := Status{Key: t.key, State: now.state, Size: size, Sent: min(size, it.uploading.progress.Sent()),
+		Since: now.since, Theirs: t.theirs}
+	if now.state == Sealed && now.delivering {
 		st.State = Uploading // its parts, while it settles
 	}
 	if st.State == Open || st.State == Uploading {
@@ -210,15 +208,15 @@ func (it *Item) Status() Status {
 		st.InFlight = max(0, min(size-st.Sent, it.uploading.progress.InFlight()))
 	}
 	switch {
-	case it.unnamed.Load():
+	case now.unnamed:
 		st.State = ""
-	case it.goneLocked():
+	case now.gone:
 		st.State = Delivered
 		if t.theirs != "" {
 			st.State = Conflict
 		}
 	}
-	reason := it.reason
+	reason := now.reason
 	if paused := it.o.Admission.breaker.reason(); paused != nil &&
 		(st.State == Sealed || st.State == Uploading) {
 		reason = paused // all deliveries wait

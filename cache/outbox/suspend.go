@@ -73,17 +73,10 @@ func (a *Admission) awaitUnsuspended(ctx context.Context) error {
 func (o *Outbox) tryAllNow() {
 	o.Admission.endPauses()
 	for _, it := range o.Items() {
-		it.reachable()
+		it.schedule.retryGated()
 	}
 	o.removals.unsuspend()
 	o.notifyChanged()
-}
-
-// suspendedLocked schedules the item whose delivery stopped since deliveries are suspended. The
-// caller holds mu.
-func (it *Item) suspendedLocked() {
-	it.gated = true
-	it.scheduleLocked(it.o.Admission.gate())
 }
 
 // unsuspend sends what was queued meanwhile. What has waited for long is sent on the condition

@@ -60,15 +60,14 @@ func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 		}
 	}
 	for _, it := range o.Items() {
-		if err := errors.Join(it.log.noteLate(), it.sealAgain(it.isClosed)); err != nil {
+		if err := errors.Join(it.log.noteLate(), it.sealAgain(it.schedule.isClosed)); err != nil {
 			more = true
 			continue
 		}
-		since, closed := it.closedSince()
-		if !closed || !it.sealedOffDisk() {
+		if !it.schedule.isClosed() || !it.sealedOffDisk() {
 			continue
 		}
-		if age > 0 && time.Since(since) < age {
+		if age > 0 && time.Since(it.schedule.now().since) < age {
 			more = true
 			continue
 		}

@@ -182,38 +182,3 @@ func (c *integrity) hasWriters() bool {
 	defer c.integrityMu.Unlock()
 	return len(c.writtenBy) > 0
 }
-
-// settleWriters checks the writers of a file that has settled, for the last time. It reports
-// whether the file stays here for that.
-func (it *Item) settleWriters() bool {
-	it.mu.Lock()
-	open := it.writers > 0 || !it.hasWriters()
-	it.mu.Unlock()
-	if open {
-		return false
-	}
-	it.checkWriters(true)
-	it.mu.Lock()
-	if it.writers > 0 || it.goneLocked() {
-		it.mu.Unlock()
-		return true // its next close has it judged
-	}
-	it.clearWriters()
-	news := it.unnoted()
-	kept := it.interruptedBy() != nil && it.state == Sealed
-	if kept {
-		it.scheduleOrParkLocked(0)
-	}
-	it.mu.Unlock()
-	if news {
-		if err := it.seal(); err != nil {
-			it.o.log.Error("the journal cannot say that a signal has ended the writer of a file",
-				"key", it.Key(), "err", err)
-		}
-	}
-	if kept {
-		it.notify()
-		it.o.notifyChanged()
-	}
-	return kept
-}
