@@ -80,6 +80,8 @@ func (s *sealing) attributes() attributes {
 }
 
 func (c *content) setAttributes(a attributes) {
-	c.object.changeTarget(func(t *target) { t.mode, t.hasMode, t.explicit = a.mode, a.hasMode, a.explicit })
+	c.object.changeTarget(func(t *target) {
+		t.mode, t.hasMode, t.explicit = a.mode, a.hasMode, a.explicit
+	})
 	c.stage.SetMtime(a.mtime)
 }

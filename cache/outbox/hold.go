@@ -44,8 +44,8 @@ func (it *Item) closing() time.Duration {
 	return it.o.cfg.Settle
 }
 
-// ReleaseCut is Release for a writer that will not be heard of again. If it has not closed the file,
-// the item is interrupted.
+// ReleaseCut is Release for a writer that will not be heard of again. If it has not closed the
+// file, the item is interrupted.
 func (it *Item) ReleaseCut() {
 	if !it.isSealed() {
 		it.interrupt(interruption{why: errWasOpen})

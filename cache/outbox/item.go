@@ -23,8 +23,8 @@ var errTaken = errors.New("taken back before it was delivered")
 // directory marker, which has no content.
 //
 // It consists of its content (what is staged, journaled, and sent while it is written), its target
-// (the object that it is to become), and its schedule (whether and when it is delivered). These have
-// locks of their own, and know nothing of the item, which has none.
+// (the object that it is to become), and its schedule (whether and when it is delivered). These
+// have locks of their own, and know nothing of the item, which has none.
 type Item struct {
 	o      *Outbox
 	folder bool

@@ -19,8 +19,8 @@
 // are written (uploading). The target is the object that the item is to become: its entry and its
 // commits. The schedule is whether and when it is delivered. A commitAttempt delivers it.
 //
-// Locks are taken in this order: content.changing, schedule.mu, uploading.mu, those of the target, of
-// integrity and of materializing, Outbox.mu, removals.logMu, removals.mu, that of the stage,
+// Locks are taken in this order: sealing.changing, schedule.mu, uploading.mu, those of the target,
+// of integrity and of materializing, removals.logMu, removals.mu, Outbox.mu, that of the stage,
 // itemLog.mu, that of the staged file. None is held across a request.
 //
 // Files are named for the steps of an item: create, write, seal, schedule, upload, deliver,

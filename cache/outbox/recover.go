@@ -229,7 +229,8 @@ func (o *Outbox) reconcilePending(items []*Item, moves []*recoveredRename) []*It
 			o.log.Error("the rename of a directory is not completed: the next process tries again",
 				"key", rec.dir.From, "err", err)
 		}
-		items = append(slices.DeleteFunc(items, func(it *Item) bool { return it.schedule.isGone() }), made...)
+		items = slices.DeleteFunc(items, func(it *Item) bool { return it.schedule.isGone() })
+		items = append(items, made...)
 	}
 	holdDisplaced(items, moves)
 	o.cancelSuperseded(items, moves)

@@ -198,14 +198,15 @@ func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
 func (it *Item) Status() Status {
 	size, _, _, _ := it.Stat()
 	now, t := it.schedule.now(), it.target()
-	st := Status{Key: t.key, State: now.state, Size: size, Sent: min(size, it.uploading.progress.Sent()),
+	progress := &it.uploading.progress
+	st := Status{Key: t.key, State: now.state, Size: size, Sent: min(size, progress.Sent()),
 		Since: now.since, Theirs: t.theirs}
 	if now.state == Sealed && now.delivering {
 		st.State = Uploading // its parts, while it settles
 	}
 	if st.State == Open || st.State == Uploading {
-		st.Speed = it.uploading.progress.Rate()
-		st.InFlight = max(0, min(size-st.Sent, it.uploading.progress.InFlight()))
+		st.Speed = progress.Rate()
+		st.InFlight = max(0, min(size-st.Sent, progress.InFlight()))
 	}
 	switch {
 	case now.unnamed:

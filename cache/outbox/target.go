@@ -40,8 +40,8 @@ func (t *target) replaceRemoved(r *removal) {
 }
 
 // sharedTarget is the target of an item, which any goroutine may ask for and change. Its lock is
-// taken after that of the schedule, and no other is taken under it. Whoever makes a decision of a target and
-// acts on it holds the item, or is its delivery: then nobody else gives it another name.
+// taken after that of the schedule, and no other is taken under it. Whoever makes a decision of a
+// target and acts on it holds the item, or is its delivery: then nobody else gives it another name.
 type sharedTarget struct {
 	targetMu sync.Mutex
 	now      target // guarded by targetMu

@@ -15,8 +15,8 @@ import (
 )
 
 // uploading is what is sent of an item by parts: its multipart upload, and why none may be begun.
-// It sends the parts of a file that is still written. Its lock is taken after that of the schedule, before
-// those of the target and of the stage.
+// It sends the parts of a file that is still written. Its lock is taken after that of the schedule,
+// and before those of the target and of the stage.
 type uploading struct {
 	c        *content
 	progress uplink.Progress
