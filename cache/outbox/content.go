@@ -48,7 +48,7 @@ func (c *content) WasCommitted() bool {
 // isPrivate reports whether the item never leaves the outbox under its name.
 func (c *content) isPrivate() bool {
 	t := c.object.target()
-	return c.o.isPrivate(&t.entry, c.stage != nil && c.stage.Size() == 0)
+	return t.isPrivate(c.o.cfg.Private, c.stage != nil && c.stage.Size() == 0)
 }
 
 // change calls f, which changes the staged bytes. Every change of the content goes through it:

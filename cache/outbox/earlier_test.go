@@ -63,7 +63,7 @@ func TestEarlierVersionIsRecovered(t *testing.T) {
 				b.Store("Delivery/moved.txt", []byte("to be moved on the server\n"), nil)
 				r := newRig(t, b, filepath.Join(dir, "stage"), Config{}, nil)
 				defer r.Close()
-				r.boot = c.boot
+				r.boots.now = c.boot
 				items := r.resume()
 				synctest.Wait()
 				var left *LeftError

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -117,9 +118,9 @@ func renamed(key string, over s3backend.Object, obsolete []s3backend.Object,
 
 // isPrivate reports whether a file never leaves the outbox under its name. empty is set for a
 // file without content.
-func (o *Outbox) isPrivate(e *entry, empty bool) bool {
+func (e *entry) isPrivate(private *privatename.Patterns, empty bool) bool {
 	if empty && e.over.ETag == "" {
-		return o.cfg.Private.Probe(e.key)
+		return private.Probe(e.key)
 	}
-	return o.Private(e.key)
+	return private.Key(e.key)
 }

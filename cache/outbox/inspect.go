@@ -3,11 +3,9 @@ package outbox
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,8 +33,7 @@ func Inspect(dir string, private *privatename.Patterns) ([]Status, error) {
 		private, _ = privatename.New(nil)
 	}
 	s := &inspection{
-		o: &Outbox{cfg: Config{Dir: dir, Private: private}, log: slog.New(slog.DiscardHandler),
-			ctx: context.Background(), boot: journal.Boot(dir)},
+		dir: dir, slotFile: slotFilePath(dir), private: private, boots: bootsOf(dir),
 		inv: inv, byName: map[string]Status{}, displaced: map[string]bool{},
 		deferred: map[string][]Status{},
 	}
@@ -55,7 +52,10 @@ func Inspect(dir string, private *privatename.Patterns) ([]Status, error) {
 
 // inspection is one call of Inspect.
 type inspection struct {
-	o         *Outbox // of which nothing works but the names that are private
+	dir       string // of the outbox
+	slotFile  string
+	private   *privatename.Patterns
+	boots     boots
 	inv       *inventory
 	byName    map[string]Status   // by the name of the staged file
 	displaced map[string]bool     // staged files whose names others have taken
@@ -79,8 +79,8 @@ func (s *inspection) list() []Status {
 
 // slots reads the journals in the slot file.
 func (s *inspection) slots() error {
-	path := s.o.slotFilePath()
-	return stage.EachLog(s.o.cfg.Dir, func(n int64, lines []byte, err error) bool {
+	path := s.slotFile
+	return stage.EachLog(s.dir, func(n int64, lines []byte, err error) bool {
 		if err != nil {
 			s.unreadable(stage.SlotFileName, path, fmt.Errorf("slot %d of %s cannot be read: %w", n,
 				shownPath(path), err))
@@ -109,7 +109,7 @@ func (s *inspection) slots() error {
 
 // files reads the journals that are files, and finds bytes without one.
 func (s *inspection) files() {
-	dir, rebooted := s.o.cfg.Dir, s.o.rebooted()
+	dir, rebooted := s.dir, s.boots.rebooted()
 	for _, name := range s.inv.journals {
 		if slices.Contains(s.inv.done, name) {
 			continue
@@ -148,7 +148,7 @@ func (s *inspection) files() {
 
 // status returns the status of a file from its journal.
 func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Status {
-	path := filepath.Join(s.o.cfg.Dir, name)
+	path := filepath.Join(s.dir, name)
 	was := replay(recs)
 	for _, staged := range was.displaced {
 		s.displaced[staged] = true
@@ -156,7 +156,7 @@ func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Sta
 	found := Status{Key: was.key, State: Sealed, Size: was.content.Size, Theirs: was.theirs,
 		Since: lastWrite(path + journal.Suffix)}
 	if inSlot {
-		found.Since = lastWrite(s.o.slotFilePath())
+		found.Since = lastWrite(s.slotFile)
 	}
 	if was.folder {
 		found.Size = 0
@@ -172,7 +172,7 @@ func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Sta
 		found.Size = info.Size()
 	}
 	switch {
-	case s.o.isPrivate(&was.entry, found.Size == 0):
+	case was.isPrivate(s.private, found.Size == 0):
 		found.State = Local
 		for _, obj := range was.obsolete {
 			s.deferred[name] = append(s.deferred[name],
@@ -184,7 +184,7 @@ func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Sta
 	case was.interrupted != nil:
 		found.State = Interrupted
 		found.fail(was.interrupted.why)
-	case was.boot != "" && !s.o.sameBoot(was.boot):
+	case was.boot != "" && !s.boots.isNow(was.boot):
 		found.State = Interrupted
 		found.fail(errNotDisk)
 	}
@@ -193,7 +193,7 @@ func (s *inspection) status(name string, recs []journal.Record, inSlot bool) Sta
 
 // moves reads the journal of a rename.
 func (s *inspection) moves(name string) {
-	log := filepath.Join(s.o.cfg.Dir, name)
+	log := filepath.Join(s.dir, name)
 	recs, _, err := journal.Scan(log)
 	if err != nil && err != journal.ErrCut {
 		s.journalError(log, err)
@@ -209,7 +209,7 @@ func (s *inspection) moves(name string) {
 
 // removals reads the journal of removals.
 func (s *inspection) removals() {
-	log := filepath.Join(s.o.cfg.Dir, removalsLog)
+	log := filepath.Join(s.dir, removalsLog)
 	recs, _, err := journal.Scan(log)
 	if err != nil && err != journal.ErrCut {
 		s.journalError(log, err)

@@ -196,7 +196,7 @@ func TestInspectKnowsWhatAStopOfTheMachineLost(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, Config{Settle: time.Hour}, away, func(r *rig) {
 				if !c.thisBoot {
-					r.boot = "an earlier boot"
+					r.boots.now = "an earlier boot"
 				}
 				r.b.Store("Delivery/a", base, nil)
 				it := r.edit("Delivery/a")

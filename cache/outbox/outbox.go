@@ -143,7 +143,7 @@ type Outbox struct {
 	multipart     *queue // settled files that go by parts
 	removals      *removals
 	recycler      *journal.Recycler
-	boot          string         // the boot and the disk; see journal.Boot
+	boots         boots
 	slots         *slotfile.File // of small new files
 	slotFileNamed atomic.Bool    // its name is on the disk
 	journalEnded  atomic.Bool    // journals have ended since the last SyncNames
@@ -203,7 +203,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	}
 	o := &Outbox{
 		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots,
-		boot:           journal.Boot(cfg.Dir),
+		boots:          bootsOf(cfg.Dir),
 		uplink:         uplink.New(cfg.Requests),
 		recycler:       journal.NewRecycler(cfg.Dir),
 		items:          map[*Item]struct{}{},
@@ -235,14 +235,15 @@ func (o *Outbox) Close() {
 	o.syncIdle(0)
 	o.recycler.Clear()
 	if o.slots.Close(); o.slots.InUse() == 0 {
-		os.Remove(o.slotFilePath())
+		os.Remove(slotFilePath(o.cfg.Dir))
 	}
 	if owes, err := Owes(o.cfg.Dir); err == nil && !owes {
-		os.Remove(o.bootPath())
+		os.Remove(o.boots.path)
 	}
 }
 
-func (o *Outbox) slotFilePath() string { return filepath.Join(o.cfg.Dir, stage.SlotFileName) }
+// slotFilePath returns the path of the slot file of the outbox in dir.
+func slotFilePath(dir string) string { return filepath.Join(dir, stage.SlotFileName) }
 
 // newStagedPath returns the path of a new staged file.
 func (o *Outbox) newStagedPath() string {

@@ -40,7 +40,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recovery{o: o, inv: inv, rebooted: o.rebooted(), displaced: map[string]bool{},
+	r := &recovery{o: o, inv: inv, rebooted: o.boots.rebooted(), displaced: map[string]bool{},
 		left: map[string]*stage.Slot{}}
 	r.recoverSlots()
 	r.recoverFiles()
@@ -62,7 +62,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	strays, empty := inv.orphans(o.cfg.Dir)
 	r.listUnreadable(strays)
 	r.removeEnded(empty)
-	if err := o.noteBoot(); err != nil {
+	if err := o.boots.note(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
 	}
 	return o.reconcilePending(r.dropDisplaced(), moves), nil
@@ -261,7 +261,7 @@ func (r *recovery) recoverItem(f journaled) error {
 	it.log.lasting.Store(true)
 	it.log.lines = len(f.recs) // treat none of these lines as synced
 	if f.slot != nil {
-		it.schedule.since = lastWrite(o.slotFilePath())
+		it.schedule.since = lastWrite(slotFilePath(o.cfg.Dir))
 	} else {
 		it.schedule.since = lastWrite(f.path + journal.Suffix)
 	}
@@ -320,7 +320,7 @@ func (r *recovery) restoreStage(it *Item, was *replayed) error {
 			}
 		}
 		content.Mtime = mtime
-	case was.boot != "" && !r.o.sameBoot(was.boot):
+	case was.boot != "" && !r.o.boots.isNow(was.boot):
 		it.interrupt(interruption{why: errNotDisk, rewrite: true})
 	}
 	var base Base

@@ -19,8 +19,8 @@ func (r *recovery) recoverSlots() {
 		switch {
 		case err != nil:
 			r.o.unreadable(Status{Key: stage.SlotFileName,
-				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v", n, shownPath(r.o.slotFilePath()),
-					err)}, r.o.slotFilePath())
+				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v", n, shownPath(slotFilePath(r.o.cfg.Dir)),
+					err)}, slotFilePath(r.o.cfg.Dir))
 		case len(lines) == 0:
 			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
 		default:
@@ -32,7 +32,7 @@ func (r *recovery) recoverSlots() {
 // recoverSlot recovers the item in a slot whose journal has these lines.
 func (r *recovery) recoverSlot(p *stage.Slot, lines []byte) {
 	recs, whole, err := journal.ScanLines(bytes.NewReader(lines),
-		fmt.Sprintf("slot %d of %s", p.N, r.o.slotFilePath()))
+		fmt.Sprintf("slot %d of %s", p.N, slotFilePath(r.o.cfg.Dir)))
 	if err == journal.ErrCut {
 		err = errNoBegin
 		if len(recs) > 0 {
@@ -53,7 +53,7 @@ func (r *recovery) recoverSlot(p *stage.Slot, lines []byte) {
 		r.o.log.Error("a journal cannot be read", "err", err)
 		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs),
 			Reason: "its journal is of a newer s3share, and is kept with its bytes in " +
-				shownPath(r.o.slotFilePath())}, r.o.slotFilePath())
+				shownPath(slotFilePath(r.o.cfg.Dir))}, slotFilePath(r.o.cfg.Dir))
 		return
 	}
 	if err == nil {
@@ -149,7 +149,7 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 	if errors.Is(because, stage.ErrNotWritten) {
 		size = stagedSize(recs)
 	}
-	if info, err := os.Stat(o.slotFilePath()); err == nil { // the last slot may be short
+	if info, err := os.Stat(slotFilePath(o.cfg.Dir)); err == nil { // the last slot may be short
 		size = max(0, min(size, info.Size()-int64(p.N)*stage.SlotSize-stage.SlotLogSize))
 	}
 	log := path + journal.Suffix + quarantineSuffix
@@ -167,7 +167,7 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 			"err", errors.Join(because, err))
 		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size,
 			Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because,
-				shownPath(o.slotFilePath()), err)}, o.slotFilePath())
+				shownPath(slotFilePath(o.cfg.Dir)), err)}, slotFilePath(o.cfg.Dir))
 		return
 	}
 	p.Free()

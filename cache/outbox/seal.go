@@ -113,7 +113,7 @@ func (s *sealing) sealAsIs(isInterrupted func() bool) (done bool, err error) {
 		return false, nil
 	}
 	was := s.complete()
-	if err := s.log.note(s.sealRecordAs(s.attributes(), s.o.boot)); err != nil {
+	if err := s.log.note(s.sealRecordAs(s.attributes(), s.o.boots.now)); err != nil {
 		s.restoreInterruption(was)
 		return false, err
 	}
@@ -125,7 +125,7 @@ func (s *sealing) sealAsIs(isInterrupted func() bool) (done bool, err error) {
 // are on the disk. It journals first and the seal in one step. The caller holds changing for
 // itself.
 func (s *sealing) noteSealAs(as attributes, first ...journal.Record) (synced bool, err error) {
-	boot := s.o.boot
+	boot := s.o.boots.now
 	if synced = s.log.hasBytesOnDisk(); synced {
 		boot = ""
 	}
@@ -152,7 +152,7 @@ func (s *sealing) noteSealAs(as attributes, first ...journal.Record) (synced boo
 func (s *sealing) noteContent() error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	return s.log.note(s.contentRecord(journal.OpWrite, s.attributes(), s.o.boot))
+	return s.log.note(s.contentRecord(journal.OpWrite, s.attributes(), s.o.boots.now))
 }
 
 // sealRecordAs returns the record of a seal with these attributes.

@@ -51,7 +51,7 @@ func (s *sealing) noteSynced(seq uint64) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.log.lasting.Store(true)
-	boot := s.o.boot
+	boot := s.o.boots.now
 	if s.stage.BytesChanges() == seq {
 		boot = ""
 		s.log.synced.Store(seq + 1)

@@ -192,7 +192,7 @@ func TestDamagedSlotIsQuarantined(t *testing.T) {
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
 					if c.tells == "newer s3share" { // it stays where that finds it
-						if data, err := os.ReadFile(r.slotFilePath()); err != nil || !bytes.Contains(data, kept) || r.slots.InUse() != 1 {
+						if data, err := os.ReadFile(slotFilePath(r.cfg.Dir)); err != nil || !bytes.Contains(data, kept) || r.slots.InUse() != 1 {
 							r.Errorf("the slot file has its bytes no more: %v", err)
 						}
 						continue
