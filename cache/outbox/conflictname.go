@@ -36,13 +36,21 @@ func (o *Outbox) conflictKey(key string) string {
 		taken[it.Key()] = true
 	}
 	for at := time.Now().UTC(); ; at = at.Add(time.Millisecond) {
-		if k := o.conflictKeyAt(key, at); !taken[k] {
+		if k := o.conflictNames.keyAt(key, at); !taken[k] {
 			return k
 		}
 	}
 }
 
-func (o *Outbox) conflictKeyAt(key string, at time.Time) string {
+// conflictNames is what the names of conflict copies depend on.
+type conflictNames struct {
+	who     string                   // our party
+	private *privatename.Patterns    // names that are never sent
+	shown   func(elem string) string // under which an element of a key is shown; nil: itself
+}
+
+// keyAt returns the key of a conflict copy of key that is made at a time.
+func (c conflictNames) keyAt(key string, at time.Time) string {
 	i := strings.LastIndexByte(key, '/') + 1
 	dir, name := key[:i], key[i:]
 	stem, suffix := cutSuffix(unmarked(name))
@@ -52,13 +60,13 @@ func (o *Outbox) conflictKeyAt(key string, at time.Time) string {
 		" (conflict " + when + ")",
 		"-" + strconv.FormatInt(at.UnixMilli(), 36),
 	}
-	if who := cutAt(whoReplacer.Replace(strings.ToValidUTF8(o.cfg.Who, "-")), maxWho); who != "" {
+	if who := cutAt(whoReplacer.Replace(strings.ToValidUTF8(c.who, "-")), maxWho); who != "" {
 		marks = append([]string{" (conflict " + who + " " + when + ")"}, marks...)
 	}
 	for {
 		for _, mark := range marks {
 			for _, end := range []string{mark + suffix, mark} {
-				if name := o.fitted(dir, stem, end); name != "" && !o.Private(dir+name) {
+				if name := c.fitted(dir, stem, end); name != "" && !c.private.Key(dir+name) {
 					return dir + name
 				}
 			}
@@ -98,9 +106,9 @@ var whoReplacer = strings.NewReplacer("/", "-", "(", "", ")", "", "\n", "-", "\r
 
 // fitted returns the longest name in dir that begins with a prefix of stem and ends with end; "" if
 // there is room for nothing of stem.
-func (o *Outbox) fitted(dir, stem, end string) string {
+func (c conflictNames) fitted(dir, stem, end string) string {
 	for head := cutAt(stem, maxKey-len(dir)-len(end)); head != ""; head = cutAt(stem, len(head)-1) {
-		if o.shownLen(head+end) <= maxName {
+		if c.shownLen(head+end) <= maxName {
 			return head + end
 		}
 	}
@@ -108,11 +116,11 @@ func (o *Outbox) fitted(dir, stem, end string) string {
 }
 
 // shownLen returns the length of the name under which an element of a key is shown.
-func (o *Outbox) shownLen(elem string) int {
-	if o.cfg.Shown == nil {
+func (c conflictNames) shownLen(elem string) int {
+	if c.shown == nil {
 		return len(elem)
 	}
-	return len(o.cfg.Shown(elem))
+	return len(c.shown(elem))
 }
 
 // cutAt cuts s to at most n bytes, between two characters.
@@ -131,6 +139,5 @@ func cutAt(s string, n int) string {
 // shown.
 func ConflictKey(key, who string, at time.Time, private *privatename.Patterns,
 	shown func(elem string) string) string {
-	o := &Outbox{cfg: Config{Who: who, Private: private, Shown: shown}}
-	return o.conflictKeyAt(key, at)
+	return conflictNames{who, private, shown}.keyAt(key, at)
 }

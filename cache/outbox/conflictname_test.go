@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/s3share/s3share/cache/privatename"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -76,6 +77,11 @@ func TestConflictNamesAreNotTaken(t *testing.T) {
 // TestConflictOfAConflictCopy has the other party change a conflict copy, and make
 // files of its name: the next copy is named for the file that both have changed.
 func TestConflictOfAConflictCopy(t *testing.T) {
+	private, err := privatename.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := conflictNames{who: "me", private: private}
 	for key, want := range map[string]string{
 		"Delivery/a.csv": "Delivery/a (conflict me 2000-01-01 000000.000Z).csv",
 		"Delivery/a (conflict me 1999-12-31 000000.000Z).csv":                                       "Delivery/a (conflict me 2000-01-01 000000.000Z).csv",
@@ -86,10 +92,8 @@ func TestConflictOfAConflictCopy(t *testing.T) {
 		"Delivery/a.tar.gz":                                                                         "Delivery/a.tar (conflict me 2000-01-01 000000.000Z).gz",
 		"Delivery/a. not a type of any kind":                                                        "Delivery/a. not a type of any kind (conflict me 2000-01-01 000000.000Z)",
 	} {
-		bubble(t, Config{Who: "me"}, nil, func(r *rig) {
-			if got := r.conflictKeyAt(key, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); got != want {
-				t.Errorf("the conflict copy of %q is %q, want %q", key, got, want)
-			}
-		})
+		if got := names.keyAt(key, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); got != want {
+			t.Errorf("the conflict copy of %q is %q, want %q", key, got, want)
+		}
 	}
 }

@@ -158,9 +158,10 @@ type Outbox struct {
 	unkept        sync.Map    // what was logged of annotations that cannot be kept
 	onResume      []func()    // renames that wait for Resume
 
-	conflicts  *conflictList
-	notRemoved notRemoved
-	ambiguous  ambiguousIndex
+	conflicts     *conflictList
+	conflictNames conflictNames
+	notRemoved    notRemoved
+	ambiguous     ambiguousIndex
 
 	// mu guards the fields below. It is taken after an Item's.
 	mu          sync.Mutex
@@ -208,6 +209,7 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		recycler:       journal.NewRecycler(cfg.Dir),
 		items:          map[*Item]struct{}{},
 		moving:         map[string]Status{},
+		conflictNames:  conflictNames{cfg.Who, cfg.Private, cfg.Shown},
 		ambiguous:      ambiguousIndex{items: map[string][]*Item{}},
 		changed:        make(chan struct{}),
 		waitersChanged: make(chan struct{}),
