@@ -101,7 +101,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 	if err := it.o.removals.awaitKey(ctx, it, it.Key()); err != nil {
 		return s3backend.Object{}, err
 	}
-	if err := it.o.endJournalsAt(it.Key()); err != nil {
+	if err := it.o.journals.unended.endAt(it.Key()); err != nil {
 		return s3backend.Object{}, err
 	}
 	if err := it.materializeDependents(ctx); err != nil {

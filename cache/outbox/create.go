@@ -28,7 +28,7 @@ func (o *Outbox) create(key string, over, base s3backend.Object, read Base, mode
 	aside bool) (*Item, error) {
 	var p *stage.Slot
 	if base.ETag == "" {
-		p = stage.AllocSlot(o.slots)
+		p = stage.AllocSlot(o.journals.slots)
 	}
 	it, err := o.newItem(key, p, base, read)
 	if err != nil {
@@ -83,7 +83,7 @@ func (o *Outbox) itemAt(path string, t target) *Item {
 		schedule: schedule{gone: make(chan struct{})},
 		content: content{edits: t.base.ETag != "",
 			sealing: sealing{o: o, integrity: integrity{o: o},
-				log: itemLog{o: o, path: path, begun: time.Now()}},
+				log: itemLog{dir: &o.journals, path: path, begun: time.Now()}},
 			materializing: materializing{o: o, path: path}},
 		annotations: savedAnnotations{o: o, path: path + annotationsSuffix}}
 	it.object, it.uploading.c, it.renewed = &it.sharedTarget, &it.content, it.schedule.clearReason
@@ -98,7 +98,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 	if base.ETag == "" {
 		size, read = 0, nil
 	}
-	path := o.newStagedPath()
+	path := o.journals.newPath()
 	it := o.itemAt(path, target{entry: entry{key: key, base: base, header: base.Header}})
 	it.schedule.holdLocked()
 	it.log.slot = p
@@ -114,7 +114,7 @@ func (o *Outbox) newItem(key string, p *stage.Slot, base s3backend.Object,
 // CreateFolder creates a pending directory marker, the object "name/". key ends in a slash. The
 // caller calls Release.
 func (o *Outbox) CreateFolder(key string) (*Item, error) {
-	it := o.itemAt(o.newStagedPath(), target{entry: entry{key: key}})
+	it := o.itemAt(o.journals.newPath(), target{entry: entry{key: key}})
 	it.folder = true
 	it.schedule.holdLocked()
 	if err := it.log.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {

@@ -55,7 +55,7 @@ func (it *Item) ReleaseCut() {
 
 // placement returns where the item goes when it is closed.
 func (it *Item) placement() placement {
-	it.o.wakeSyncer()
+	it.o.journals.wakeSyncer()
 	why := it.interruptedBy()
 	switch {
 	case it.isPrivate():

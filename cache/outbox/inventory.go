@@ -15,7 +15,7 @@ import (
 	"github.com/s3share/s3share/cache/outbox/stage"
 )
 
-// stagedName is what newStagedPath makes.
+// stagedName is what newPath makes.
 var stagedName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
 
 // inventory is what an earlier process left in the outbox's directory, by file name. The lists are

@@ -18,7 +18,7 @@ import (
 // itemLog is the journal of an item, and what of the item is on the disk. It is in the item's slot,
 // or in a file. Its methods may be called by any goroutine.
 type itemLog struct {
-	o     *Outbox
+	dir   *journalDir
 	path  string       // of the staged file
 	stage *stage.Stage // nil for a directory marker
 	begun time.Time
@@ -68,7 +68,7 @@ func (l *itemLog) noteOrLater(rec journal.Record) error {
 	err := l.noteLocked([]journal.Record{rec})
 	if err != nil {
 		l.late = append(l.late, rec)
-		l.o.wakeSyncer()
+		l.dir.wakeSyncer()
 	}
 	return err
 }
@@ -123,7 +123,7 @@ func (l *itemLog) appendLocked(lines []byte, begins bool) error {
 			return err
 		}
 	} else if begins {
-		l.o.recycler.Reuse(l.path + journal.Suffix)
+		l.dir.recycler.Reuse(l.path + journal.Suffix)
 	}
 	create := 0 // a journal that somebody removed gets no second beginning
 	if begins {
@@ -165,7 +165,7 @@ func (l *itemLog) noteSize(size, valid int64) error {
 // end ends the journal: the item is not pending any more. Before that, the staged file gets a
 // name with stage.DonePrefix, so that at no instant there are bytes of which it is unknown whether
 // they were delivered. It returns that name, "" for an item without a file. What the disk refuses
-// is tried again; see endJournals.
+// is tried again; see unended.
 func (l *itemLog) end() (done string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,19 +176,19 @@ func (l *itemLog) end() (done string) {
 		return done
 	}
 	l.ended = true
-	l.o.journalEnded.Store(true)
+	l.dir.ended.Store(true)
 	if l.stage == nil || l.synced.Load() > 0 {
-		defer l.o.endedOnDisk()
+		defer l.dir.endedOnDisk()
 	}
 	if l.slot == nil {
 		failpoint("bytes done")
 	}
 	if err := l.removeJournalLocked(); err != nil {
-		l.o.log.Error("after the end of this process a file that was delivered would be pending again",
+		l.dir.log.Error("after the end of this process a file that was delivered would be pending again",
 			"staged", l.path, "err", err)
 		l.unremoved = true
-		l.o.unended.add(l)
-		l.o.wakeSyncer()
+		l.dir.unended.add(l)
+		l.dir.wakeSyncer()
 		done = "" // the name marks the journal as ended
 	}
 	failpoint("journal ended")
@@ -199,7 +199,7 @@ func (l *itemLog) end() (done string) {
 func (l *itemLog) removeJournalLocked() error {
 	var err error
 	if l.slot == nil {
-		err = l.o.recycler.Retire(l.path + journal.Suffix)
+		err = l.dir.recycler.Retire(l.path + journal.Suffix)
 	} else {
 		err = l.slot.EndLog()
 	}

@@ -17,7 +17,7 @@ func (l *itemLog) sync() error {
 		return nil
 	}
 	if small {
-		if err := l.o.syncSlots(); err != nil {
+		if err := l.dir.syncSlots(); err != nil {
 			return err
 		}
 	} else if err := l.syncFiles(); err != nil {
@@ -45,7 +45,7 @@ func (l *itemLog) syncFiles() error {
 	if err != nil || l.named.Load() {
 		return err
 	}
-	if err := syncDir(l.o.cfg.Dir); err != nil {
+	if err := syncDir(l.dir.path); err != nil {
 		return err
 	}
 	l.named.Store(true)

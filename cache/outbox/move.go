@@ -131,13 +131,13 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 		copies:          make([]s3backend.Object, len(moves)), ambiguous: make([]bool, len(moves)),
 		refused: make([]error, len(moves))}
 	m.journalPath = filepath.Join(o.cfg.Dir,
-		movePrefix+filepath.Base(o.newStagedPath())+journal.Suffix)
+		movePrefix+filepath.Base(o.journals.newPath())+journal.Suffix)
 	copy(m.moves, moves)
 	keys := make([]string, len(moves))
 	for i := range moves {
 		keys[i] = moves[i].To
 	}
-	if err := o.endJournalsAt(keys...); err != nil {
+	if err := o.journals.unended.endAt(keys...); err != nil {
 		return nil, err
 	}
 	var err error
@@ -308,7 +308,7 @@ func (o *Outbox) endMove(log string) {
 		o.log.Warn("after a power loss a file would be under its old name too", "err", err)
 	}
 	journal.Remove(log)
-	o.endedOnDisk()
+	o.journals.endedOnDisk()
 }
 
 // MoveToConflict is Move of one object to a key that the other party has taken: theirs

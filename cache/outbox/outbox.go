@@ -34,7 +34,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,6 @@ import (
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/cache/privatedir"
 	"github.com/s3share/s3share/cache/privatename"
-	"github.com/s3share/s3share/cache/slotfile"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -137,22 +135,14 @@ type Outbox struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	uplink        *uplink.Limiter
-	uploads       *multipart.Service
-	single        *queue // settled files, and folders, that are one request
-	multipart     *queue // settled files that go by parts
-	removals      *removals
-	recycler      *journal.Recycler
-	boots         boots
-	slots         *slotfile.File // of small new files
-	slotFileNamed atomic.Bool    // its name is on the disk
-	journalEnded  atomic.Bool    // journals have ended since the last SyncNames
-	// endsToSync is set if some of these were on the disk; see syncidle.go.
-	endsToSync atomic.Bool
-	syncerWake chan struct{}
-	unended    unended // journals
-	nextID     atomic.Uint64
-	quota      quota
+	uplink    *uplink.Limiter
+	uploads   *multipart.Service
+	single    *queue // settled files, and folders, that are one request
+	multipart *queue // settled files that go by parts
+	removals  *removals
+	boots     boots
+	journals  journalDir
+	quota     quota
 
 	copiesNoParts atomic.Bool // the server does not take UploadPartCopy
 	unkept        sync.Map    // what was logged of annotations that cannot be kept
@@ -203,17 +193,17 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		return nil, fmt.Errorf("cannot keep an outbox: %w", err)
 	}
 	o := &Outbox{
-		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger, slots: slots,
-		boots:          bootsOf(cfg.Dir),
-		uplink:         uplink.New(cfg.Requests),
-		recycler:       journal.NewRecycler(cfg.Dir),
+		bucket: bucket, events: events, cfg: cfg, log: cfg.Logger,
+		boots:  bootsOf(cfg.Dir),
+		uplink: uplink.New(cfg.Requests),
+		journals: journalDir{path: cfg.Dir, log: cfg.Logger, slots: slots,
+			recycler: journal.NewRecycler(cfg.Dir), syncerWake: make(chan struct{}, 1)},
 		items:          map[*Item]struct{}{},
 		moving:         map[string]Status{},
 		conflictNames:  conflictNames{cfg.Who, cfg.Private, cfg.Shown},
 		ambiguous:      ambiguousIndex{items: map[string][]*Item{}},
 		changed:        make(chan struct{}),
 		waitersChanged: make(chan struct{}),
-		syncerWake:     make(chan struct{}, 1),
 	}
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
 	o.Admission = newAdmission(cfg, o.notify)
@@ -235,21 +225,10 @@ func (o *Outbox) Close() {
 	o.cancel()
 	o.work.Wait()
 	o.syncIdle(0)
-	o.recycler.Clear()
-	if o.slots.Close(); o.slots.InUse() == 0 {
-		os.Remove(slotFilePath(o.cfg.Dir))
-	}
+	o.journals.close()
 	if owes, err := Owes(o.cfg.Dir); err == nil && !owes {
 		os.Remove(o.boots.path)
 	}
-}
-
-// slotFilePath returns the path of the slot file of the outbox in dir.
-func slotFilePath(dir string) string { return filepath.Join(dir, stage.SlotFileName) }
-
-// newStagedPath returns the path of a new staged file.
-func (o *Outbox) newStagedPath() string {
-	return filepath.Join(o.cfg.Dir, fmt.Sprintf("%d-%d", time.Now().UnixNano(), o.nextID.Add(1)))
 }
 
 func (o *Outbox) add(it *Item) {

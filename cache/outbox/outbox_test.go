@@ -258,8 +258,8 @@ func (r *rig) wantNothing() {
 	if err != nil || len(files) > 0 {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
 	}
-	if owes, err := stage.HasLogs(r.dir); owes || err != nil || r.slots.InUse() > 0 {
-		r.Errorf("left in the slot file: %d slots, journals: %v, %v", r.slots.InUse(), owes, err)
+	if owes, err := stage.HasLogs(r.dir); owes || err != nil || r.journals.slots.InUse() > 0 {
+		r.Errorf("left in the slot file: %d slots, journals: %v, %v", r.journals.slots.InUse(), owes, err)
 	}
 	if n := r.quota.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)

@@ -157,7 +157,7 @@ func isDamage(err error) bool {
 func (o *Outbox) quarantine(log string, err error) string {
 	to := log + quarantineSuffix
 	if _, serr := os.Lstat(to); serr == nil { // there is one of removals already
-		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.newStagedPath()) +
+		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.journals.newPath()) +
 			journal.Suffix + quarantineSuffix
 	}
 	o.log.Error("a journal cannot be read; it is in quarantine", "journal", to, "err", err)

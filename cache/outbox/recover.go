@@ -256,7 +256,7 @@ func (r *recovery) recoverItem(f journaled) error {
 	it.log.sealed.Store(was.sealed)
 	it.log.slot = f.slot
 	if it.log.left = r.left[filepath.Base(f.path)]; it.log.left != nil {
-		o.unended.add(&it.log)
+		o.journals.unended.add(&it.log)
 	}
 	it.log.lasting.Store(true)
 	it.log.lines = len(f.recs) // treat none of these lines as synced

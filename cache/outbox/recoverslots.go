@@ -14,15 +14,15 @@ import (
 
 // recoverSlots recovers the items that are in slots. They stay there.
 func (r *recovery) recoverSlots() {
-	for n := range r.o.slots.Len() {
-		p, lines, err := stage.OpenSlot(r.o.slots, n)
+	for n := range r.o.journals.slots.Len() {
+		p, lines, err := stage.OpenSlot(r.o.journals.slots, n)
 		switch {
 		case err != nil:
 			r.o.unreadable(Status{Key: stage.SlotFileName,
 				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v", n, shownPath(slotFilePath(r.o.cfg.Dir)),
 					err)}, slotFilePath(r.o.cfg.Dir))
 		case len(lines) == 0:
-			_ = r.o.slots.Punch(n) // what cannot be given back to the disk is used again
+			_ = r.o.journals.slots.Punch(n) // what cannot be given back to the disk is used again
 		default:
 			r.recoverSlot(p, lines)
 		}
@@ -39,7 +39,7 @@ func (r *recovery) recoverSlot(p *stage.Slot, lines []byte) {
 			err = p.CutLog(int(whole))
 		}
 	}
-	path := r.o.newStagedPath()
+	path := r.o.journals.newPath()
 	if len(recs) > 0 && stagedName.MatchString(recs[0].Name) {
 		path = filepath.Join(r.o.cfg.Dir, recs[0].Name)
 	}
@@ -116,7 +116,7 @@ func (r *recovery) freeSlot(p *stage.Slot) bool {
 // that hold nothing that the slot does not are removed. Others get another name, under which Status
 // lists them.
 func (r *recovery) setFilesAside(path string, lines, log, kept []byte) {
-	other := r.o.newStagedPath()
+	other := r.o.journals.newPath()
 	if bytes.HasPrefix(lines, log) {
 		journal.Remove(path + journal.Suffix)
 	} else if err := os.Rename(path+journal.Suffix,
@@ -157,7 +157,7 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 		return os.WriteFile(log, lines, 0o600)
 	})
 	if err == nil {
-		err = o.syncAll(path, log)
+		err = o.journals.syncAll(path, log)
 	}
 	if err == nil {
 		err = p.EndLog()

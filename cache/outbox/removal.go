@@ -112,7 +112,7 @@ func (r *removals) at(key string) *removal {
 func (r *removals) add(t *removal) {
 	if err := r.tryAdd(t, true); err != nil {
 		r.o.log.Error("a removal would not survive the end of this process", "key", t.obj.Key, "err", err)
-		r.o.wakeSyncer()
+		r.o.journals.wakeSyncer()
 	}
 }
 
@@ -289,7 +289,7 @@ func (r *removals) forgetLocked(some ...*removal) {
 		return
 	}
 	r.unsynced = true
-	defer r.o.endedOnDisk()
+	defer r.o.journals.endedOnDisk()
 	if r.logged == 0 {
 		journal.Remove(r.journalPath)
 		return

@@ -14,7 +14,7 @@ func (r *removals) send(batch []*removal) {
 	var objs []s3backend.Object
 	errs := make([]error, len(batch))
 	for i, t := range batch {
-		if errs[i] = r.o.endJournalsAt(t.obj.Key); errs[i] == nil {
+		if errs[i] = r.o.journals.unended.endAt(t.obj.Key); errs[i] == nil {
 			objs = append(objs, t.obj)
 		}
 	}
@@ -43,7 +43,7 @@ func (r *removals) sendConditional(t *removal) {
 // deleteVersion is one attempt of sendConditional. The bucket checks the condition, even if the
 // server does not. For a directory marker no condition can tell versions apart.
 func (r *removals) deleteVersion(t *removal) error {
-	if err := r.o.endJournalsAt(t.obj.Key); err != nil {
+	if err := r.o.journals.unended.endAt(t.obj.Key); err != nil {
 		return err
 	}
 	etag := t.obj.ETag

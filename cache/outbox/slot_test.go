@@ -29,9 +29,9 @@ func (r *rig) change(it *Item, f func(page []byte)) {
 	r.Helper()
 	page := make([]byte, stage.SlotSize)
 	n := it.log.slot.N
-	r.slots.ReadAt(n, page, 0) // its end may not be there
+	r.journals.slots.ReadAt(n, page, 0) // its end may not be there
 	f(page)
-	if _, err := r.slots.WriteAt(n, page, 0); err != nil {
+	if _, err := r.journals.slots.WriteAt(n, page, 0); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -54,7 +54,7 @@ func TestSmallFilesMakeNoFiles(t *testing.T) {
 			r.drain()
 			r.wantNothing()
 		}
-		if n := r.slots.Len(); n != 100 {
+		if n := r.journals.slots.Len(); n != 100 {
 			r.Errorf("%d slots were taken, want the first 100 twice", n)
 		}
 		for i := range 100 {
@@ -192,7 +192,7 @@ func TestDamagedSlotIsQuarantined(t *testing.T) {
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
 					if c.tells == "newer s3share" { // it stays where that finds it
-						if data, err := os.ReadFile(slotFilePath(r.cfg.Dir)); err != nil || !bytes.Contains(data, kept) || r.slots.InUse() != 1 {
+						if data, err := os.ReadFile(slotFilePath(r.cfg.Dir)); err != nil || !bytes.Contains(data, kept) || r.journals.slots.InUse() != 1 {
 							r.Errorf("the slot file has its bytes no more: %v", err)
 						}
 						continue
@@ -223,7 +223,7 @@ func TestKilledWhileAFileLeavesItsSlot(t *testing.T) {
 			r.change(it, func(p []byte) { page = bytes.Clone(p) })
 			n := it.log.slot.N
 			r.apart(it)
-			if _, err := r.slots.WriteAt(n, page, 0); err != nil {
+			if _, err := r.journals.slots.WriteAt(n, page, 0); err != nil {
 				r.Fatal(err)
 			}
 			if half {

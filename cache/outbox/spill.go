@@ -31,10 +31,10 @@ func (l *itemLog) spillLocked() error {
 		if err != nil {
 			return err
 		}
-		l.o.recycler.Reuse(path)
+		l.dir.recycler.Reuse(path)
 		err = journal.AppendLines(path, lines, os.O_CREATE)
 		if err == nil && l.lasts() {
-			err = l.o.syncAll(l.path, path)
+			err = l.dir.syncAll(l.path, path)
 			l.named.Store(err == nil)
 		}
 		if err != nil {
@@ -49,8 +49,8 @@ func (l *itemLog) spillLocked() error {
 	l.slot = nil
 	l.left = p
 	if err := l.freeLeftLocked(); err != nil {
-		l.o.unended.add(l)
-		l.o.wakeSyncer()
+		l.dir.unended.add(l)
+		l.dir.wakeSyncer()
 	}
 	return nil
 }

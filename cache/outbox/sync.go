@@ -10,16 +10,16 @@ import (
 // is on the local disk: a process after a power loss knows of it. It does not sync the bytes of
 // files; Item.Sync does.
 func (o *Outbox) SyncNames(prefix string) error {
-	ended := o.journalEnded.Swap(false)
+	ended := o.journals.ended.Swap(false)
 	err := o.syncNames(prefix, ended)
 	if err != nil && ended {
-		o.journalEnded.Store(true)
+		o.journals.ended.Store(true)
 	}
 	return err
 }
 
 func (o *Outbox) syncNames(prefix string, ended bool) error {
-	if err := o.endJournals(prefix); err != nil {
+	if err := o.journals.unended.end(prefix); err != nil {
 		return err
 	}
 	for _, it := range o.Items() {
@@ -49,46 +49,4 @@ func syncMade(dir string, log *slog.Logger) {
 			return
 		}
 	}
-}
-
-// syncSlots returns when the slot file and its name are on the disk.
-func (o *Outbox) syncSlots() error {
-	if err := o.slots.Sync(); err != nil || o.slotFileNamed.Load() {
-		return err
-	}
-	if err := syncDir(o.cfg.Dir); err != nil {
-		return err
-	}
-	o.slotFileNamed.Store(true)
-	return nil
-}
-
-// syncAll syncs files in the outbox's directory, and then their names.
-func (o *Outbox) syncAll(paths ...string) error {
-	for _, path := range paths {
-		if err := syncPath(path); err != nil {
-			return err
-		}
-	}
-	return syncDir(o.cfg.Dir)
-}
-
-// syncPath syncs the bytes of a file.
-func syncPath(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}
-
-// syncDir syncs the names in a directory.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

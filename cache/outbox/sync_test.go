@@ -42,11 +42,11 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 			r.Errorf("removals not synced: %v; synced though it is elsewhere: %v", r.removals.unsynced, !other.log.unsynced("Delivery/e/"))
 		}
 		small.Drop()
-		if !r.journalEnded.Load() {
+		if !r.journals.ended.Load() {
 			r.Error("the end of a journal is not to be synced")
 		}
-		if err := r.SyncNames("Delivery/d/"); err != nil || r.journalEnded.Load() {
-			r.Errorf("SyncNames: %v; the end of a journal is to be synced: %v", err, r.journalEnded.Load())
+		if err := r.SyncNames("Delivery/d/"); err != nil || r.journals.ended.Load() {
+			r.Errorf("SyncNames: %v; the end of a journal is to be synced: %v", err, r.journals.ended.Load())
 		}
 	})
 }

@@ -10,21 +10,6 @@ import (
 // no sync.
 const syncAfter = 3 * time.Second
 
-// wakeSyncer starts the wait for the next syncIdle: an item was closed, or a journal has ended.
-func (o *Outbox) wakeSyncer() {
-	select {
-	case o.syncerWake <- struct{}{}:
-	default: // it will be called
-	}
-}
-
-// endedOnDisk records that a journal has ended that is on the disk. Until its end is there too, the
-// item comes back after a power loss.
-func (o *Outbox) endedOnDisk() {
-	o.endsToSync.Store(true)
-	o.wakeSyncer()
-}
-
 // syncLoop calls syncIdle while there is something to sync, until the outbox is closed.
 func (o *Outbox) syncLoop() {
 	timer := time.NewTimer(syncAfter)
@@ -34,7 +19,7 @@ func (o *Outbox) syncLoop() {
 		select {
 		case <-o.ctx.Done():
 			return
-		case <-o.syncerWake:
+		case <-o.journals.syncerWake:
 			if !waiting {
 				timer.Reset(syncAfter)
 				waiting = true
@@ -50,11 +35,11 @@ func (o *Outbox) syncLoop() {
 // syncIdle syncs what has waited here for age, and the ends of journals that are on the disk. Before,
 // it journals again what the disk has refused. It reports whether it has to be called again.
 func (o *Outbox) syncIdle(age time.Duration) (more bool) {
-	if err := o.endJournals(""); err != nil && age == 0 {
+	if err := o.journals.unended.end(""); err != nil && age == 0 {
 		o.log.Error("a later process would deliver again what was delivered", "err", err)
 	}
-	more = !o.removals.noteAgain() || len(o.unended.all()) > 0
-	if o.endsToSync.Swap(false) {
+	more = !o.removals.noteAgain() || len(o.journals.unended.all()) > 0
+	if o.journals.endsToSync.Swap(false) {
 		if err := o.syncEnds(); err != nil {
 			o.log.Warn("after a power loss what is delivered would be looked at again", "err", err)
 		}
@@ -79,13 +64,10 @@ func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 	return more
 }
 
-// syncEnds syncs the ends of journals: in slots they are overwritten, files have lost their names.
+// syncEnds syncs the ends of all journals.
 func (o *Outbox) syncEnds() error {
 	if err := o.removals.sync(); err != nil {
 		return err
 	}
-	if err := o.slots.Sync(); err != nil {
-		return err
-	}
-	return syncDir(o.cfg.Dir)
+	return o.journals.syncEnds()
 }

@@ -93,7 +93,7 @@ func tear(t *testing.T, dir string) {
 	if left, _ := os.ReadDir(r.dir); len(left) > 1 || left[0].Name() != stage.SlotFileName {
 		t.Errorf("it left %v", left)
 	}
-	if owes, err := Owes(r.dir); owes || err != nil || r.slots.InUse() > 0 {
-		t.Errorf("it left %d slots, and owes: %v, %v", r.slots.InUse(), owes, err)
+	if owes, err := Owes(r.dir); owes || err != nil || r.journals.slots.InUse() > 0 {
+		t.Errorf("it left %d slots, and owes: %v, %v", r.journals.slots.InUse(), owes, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // nothing: the commit ID shows it. So nothing replaces or removes that before the journals have
 // ended.
 type unended struct {
-	ending sync.Mutex // held by endJournals; it is taken before itemLog.mu
+	ending sync.Mutex // held by end; it is taken before itemLog.mu
 
 	mu   sync.Mutex // guards the field below; it is taken after itemLog.mu
 	logs []*itemLog
@@ -41,30 +41,30 @@ func (u *unended) remove(l *itemLog) {
 	u.logs = slices.DeleteFunc(u.logs, func(other *itemLog) bool { return other == l })
 }
 
-// endJournals tries again to end the journals that the disk has refused to end, of items whose last
+// end tries again to end the journals that the disk has refused to end, of items whose last
 // key has this prefix. The error is that of the disk, if a later process would still take one of
 // them for pending.
-func (o *Outbox) endJournals(prefix string) error {
-	return o.endJournalsOf(func(key string) bool { return strings.HasPrefix(key, prefix) })
+func (u *unended) end(prefix string) error {
+	return u.endOf(func(key string) bool { return strings.HasPrefix(key, prefix) })
 }
 
-// endJournalsAt is endJournals for the items that had one of these keys last.
-func (o *Outbox) endJournalsAt(keys ...string) error {
-	return o.endJournalsOf(func(key string) bool { return slices.Contains(keys, key) })
+// endAt is end for the items that had one of these keys last.
+func (u *unended) endAt(keys ...string) error {
+	return u.endOf(func(key string) bool { return slices.Contains(keys, key) })
 }
 
-func (o *Outbox) endJournalsOf(chosen func(key string) bool) error {
-	logs := o.unended.all()
+func (u *unended) endOf(chosen func(key string) bool) error {
+	logs := u.all()
 	if len(logs) == 0 {
 		return nil
 	}
-	o.unended.ending.Lock()
-	defer o.unended.ending.Unlock()
+	u.ending.Lock()
+	defer u.ending.Unlock()
 	var errs []error
 	for _, l := range logs {
 		key, removed, err := l.endAgain(chosen)
 		if removed {
-			o.unended.remove(l)
+			u.remove(l)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("cannot record that an earlier state of %q was delivered: %w", key,

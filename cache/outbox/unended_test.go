@@ -158,7 +158,7 @@ func TestFileWhoseJournalCouldNotEndIsNotDeliveredAgain(t *testing.T) {
 								mend()
 								_ = sleep(t.Context(), time.Hour)
 								synctest.Wait()
-								if n := len(r.unended.all()); n > 0 {
+								if n := len(r.journals.unended.all()); n > 0 {
 									t.Errorf("%d journals have not ended", n)
 								}
 							}
