@@ -17,7 +17,7 @@ func (it *Item) Drop() {
 		return
 	}
 	up, key := it.uploading.take(), it.Key()
-	it.o.abort(up)
+	up.Discard()
 	it.o.removals.undoCancel(it, it.o.removals.canceledFor(it, key))
 	removeObsolete := it.noteObsolete()
 	it.erase()
@@ -49,5 +49,5 @@ func (it *Item) Unname() {
 	removeObsolete := it.noteObsolete()
 	it.log.end()
 	removeObsolete()
-	it.o.abort(up)
+	up.Discard()
 }

@@ -73,7 +73,7 @@ func (a *commitAttempt) reconcileVersion(ctx context.Context,
 	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more, or what it
 		// copies from is gone.
-		it.o.abort(it.uploading.take())
+		it.uploading.take().Discard()
 		return obj, false, a.materializeIfBaseGone(ctx)
 	case cur.ETag == "":
 		a.replaceNext(s3backend.Object{})
@@ -126,7 +126,7 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
 	if up == nil {
 		return obj, false, contradiction(refused)
 	}
-	it.o.abort(up)
+	up.Discard()
 	return obj, false, nil
 }
 

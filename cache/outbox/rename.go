@@ -58,7 +58,7 @@ func (it *Item) Rename(key string, over s3backend.Object, displaced *Item) error
 	r.cancelFor(it, removing)
 	r.undoCancel(it, removed)
 	it.o.ambiguous.add(it)
-	it.o.abort(up)
+	up.Discard()
 	return nil
 }
 
@@ -72,6 +72,6 @@ func (it *Item) becomeConflict(key string) error {
 	}
 	it.changeTarget(func(t *target) { t.becomeConflict(key) })
 	it.o.ambiguous.add(it)
-	it.o.abort(it.uploading.take()) // an upload is bound to its key
+	it.uploading.take().Discard() // an upload is bound to its key
 	return nil
 }

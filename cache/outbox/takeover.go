@@ -62,7 +62,7 @@ func (a *commitAttempt) replaceNext(over s3backend.Object) {
 func (a *commitAttempt) replaceOwn(cur s3backend.Object) {
 	up := a.it.uploading.upload()
 	a.it.committedAs(cur, 0)
-	a.it.o.abort(up)
+	up.Discard()
 }
 
 // ownership is whose a version is that S3 holds at the key of a commit.

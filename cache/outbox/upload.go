@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/multipart"
@@ -198,21 +197,7 @@ func (u *uploading) giveUp(up *multipart.Upload) {
 	if err := c.log.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
 		c.o.log.Debug("the journal names an upload that was given up", "key", c.object.Key(), "err", err)
 	}
-	c.o.abort(up)
-}
-
-// abort aborts an upload that will not be completed.
-func (o *Outbox) abort(up *multipart.Upload) {
-	if up == nil {
-		return
-	}
-	up.Cancel()
-	o.work.Go(func() {
-		// Also of an outbox that is being closed: its streams have been cut off.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), 10*time.Second)
-		defer cancel()
-		up.Abort(ctx)
-	})
+	up.Discard()
 }
 
 // uploadParts sends the parts that S3 lacks of a content of size bytes, to the upload that was
@@ -255,7 +240,7 @@ func (a *commitAttempt) upload(ctx context.Context, size int64) (*multipart.Uplo
 	up, list, err := multipart.Create(ctx, it.o.uploads, it.uploading.file(it.Base()), a.key,
 		withCommitID(a.header, newCommitID()), size, edit)
 	if err != nil {
-		it.o.abort(up)
+		up.Discard()
 		return nil, nil, err
 	}
 	it.uploading.set(up)

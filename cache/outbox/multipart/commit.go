@@ -99,11 +99,25 @@ func (up *Upload) Complete(ctx context.Context, list []s3backend.Part, size int6
 	return up.s.Bucket.Complete(ctx, up.remote, list, size, cond)
 }
 
-// Cancel ends the requests for parts that are sent before the commit. Abort has to follow.
-func (up *Upload) Cancel() { up.cancel() }
+// Discard aborts an upload that will not be completed. It returns at once. up may be nil.
+func (up *Upload) Discard() {
+	if up == nil {
+		return
+	}
+	up.cancel()
+	up.s.Go(func() {
+		// Also of an outbox that is being closed: its requests have been cut off.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(up.s.Context), abortTimeout)
+		defer cancel()
+		up.abort(ctx)
+	})
+}
 
-// Abort aborts the upload at S3, once no part is on its way any more.
-func (up *Upload) Abort(ctx context.Context) {
+// abortTimeout limits how long an upload is being aborted.
+const abortTimeout = 10 * time.Second
+
+// abort aborts the upload at S3, once no part is on its way any more.
+func (up *Upload) abort(ctx context.Context) {
 	up.once.Do(func() {}) // nobody creates it any more
 	if up.drain(ctx) != nil || up.remote.ID == "" {
 		return
