@@ -14,42 +14,6 @@ import (
 // delete. While somebody waits for all deliveries, as before an unmount, it is the settle time.
 const deferredRemovalGrace = 30 * time.Second
 
-// awaitDeferredRemoval returns when S3 need not keep an object any longer that was renamed to a
-// private name at the time since.
-func (o *Outbox) awaitDeferredRemoval(since time.Time) error {
-	for {
-		o.mu.Lock()
-		grace, changed := deferredRemovalGrace, o.waitersChanged
-		if o.waiters > 0 {
-			grace = min(grace, o.cfg.Settle)
-		}
-		o.mu.Unlock()
-		t := time.NewTimer(grace - time.Since(since))
-		select {
-		case <-t.C:
-			return nil
-		case <-changed:
-			t.Stop()
-		case <-o.ctx.Done():
-			t.Stop()
-			return o.ctx.Err()
-		}
-	}
-}
-
-// countWaiter counts a caller of Wait, until done is called.
-func (o *Outbox) countWaiter() (done func()) {
-	count := func(n int) {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.waiters += n
-		close(o.waitersChanged)
-		o.waitersChanged = make(chan struct{})
-	}
-	count(1)
-	return func() { count(-1) }
-}
-
 // KeepPrivate copies all bytes of the version old here, for an item of CreatePrivate. S3 keeps old
 // until something else takes its name, or for a while. The caller holds the item.
 func (it *Item) KeepPrivate(ctx context.Context, old s3backend.Object) error {
@@ -89,13 +53,14 @@ func (it *Item) deferRemoval() {
 	}
 	since := time.Now()
 	it.o.work.Go(func() {
-		err := it.o.awaitDeferredRemoval(since)
+		// S3 need not keep what has another name here for longer.
+		err := it.o.waiters.awaitAge(it.o.ctx, since, deferredRemovalGrace, it.o.cfg.Settle)
 		for try := 1; err == nil; try++ {
 			failed := it.removeDeferred()
 			it.changeTarget(func(t *target) {
 				t.deferredErr, t.removalDeferred = failed, failed != nil
 			})
-			it.o.notifyChanged()
+			it.o.waiters.wake()
 			if failed == nil {
 				return
 			}

@@ -78,7 +78,7 @@ func (it *Item) deliver() {
 	}
 	it.notify()
 	run.end()
-	it.o.notifyChanged()
+	it.o.waiters.wake()
 }
 
 // logFailed logs why an attempt failed, and when the next one follows.

@@ -45,7 +45,7 @@ func (it *Item) Unname() {
 	it.uploading.stopPreupload()
 	it.schedule.unnamed.Store(true)
 	up := it.uploading.take()
-	it.o.notifyChanged()
+	it.o.waiters.wake()
 	removeObsolete := it.noteObsolete()
 	it.log.end()
 	removeObsolete()

@@ -13,7 +13,7 @@ import (
 func (it *Item) Hold(ctx context.Context) error {
 	err := it.schedule.hold(ctx)
 	if err == nil {
-		it.o.notifyChanged()
+		it.o.waiters.wake()
 	}
 	return err
 }
@@ -32,7 +32,7 @@ func (it *Item) Release() {
 		it.o.work.Go(it.preuploadSealed)
 	}
 	it.notify()
-	it.o.notifyChanged()
+	it.o.waiters.wake()
 }
 
 // closing returns after which time the item is delivered, which has been released.
@@ -123,7 +123,7 @@ func (it *Item) settleWriters() bool {
 	}
 	if kept {
 		it.notify()
-		it.o.notifyChanged()
+		it.o.waiters.wake()
 	}
 	return kept
 }

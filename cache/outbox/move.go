@@ -323,7 +323,7 @@ func (o *Outbox) MoveToConflict(ctx context.Context, from s3backend.Object, thei
 		"key", theirs, "ours", ours)
 	o.conflicts.add(Status{Key: ours, State: Conflict, Size: from.Size, Since: time.Now(),
 		Theirs: theirs})
-	o.notifyChanged()
+	o.waiters.wake()
 	return nil
 }
 

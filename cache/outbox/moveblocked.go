@@ -17,7 +17,7 @@ func (r *removals) awaitUnblocked(ctx context.Context, key string) bool {
 	ctx, cancel := context.WithTimeout(ctx, maxBlocked)
 	defer cancel()
 	for waited := false; ; waited = true {
-		changed := r.o.nextChange()
+		changed := r.o.waiters.next()
 		if !r.block(key) {
 			return waited
 		}

@@ -81,7 +81,7 @@ func (o *Outbox) recoverMove(log string) (*recoveredRename, error) {
 			o.endMove(log)
 		}
 		o.removals.journalEnded(rec, rec.originals())
-		o.notifyChanged()
+		o.waiters.wake()
 	})
 	return rec, nil
 }

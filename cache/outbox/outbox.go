@@ -152,6 +152,7 @@ type Outbox struct {
 	conflictNames conflictNames
 	notRemoved    notRemoved
 	ambiguous     ambiguousIndex
+	waiters       waiters
 
 	// mu guards the fields below. It is taken after an Item's.
 	mu          sync.Mutex
@@ -159,10 +160,6 @@ type Outbox struct {
 	openBase    func(s3backend.Object) Base // as given to Recover
 	unreadables []unreadable                // what Recover could not read
 	moving      map[string]Status           // renames that Recover goes on with, by the old key
-	changed     chan struct{}               // closed and replaced whenever less may be pending
-	waiters     int                         // calls of Wait that have not returned
-	// waitersChanged is closed and replaced when waiters changes.
-	waitersChanged chan struct{}
 }
 
 // New opens the outbox in cfg.Dir.
@@ -198,12 +195,11 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 		uplink: uplink.New(cfg.Requests),
 		journals: journalDir{path: cfg.Dir, log: cfg.Logger, slots: slots,
 			recycler: journal.NewRecycler(cfg.Dir), syncerWake: make(chan struct{}, 1)},
-		items:          map[*Item]struct{}{},
-		moving:         map[string]Status{},
-		conflictNames:  conflictNames{cfg.Who, cfg.Private, cfg.Shown},
-		ambiguous:      ambiguousIndex{items: map[string][]*Item{}},
-		changed:        make(chan struct{}),
-		waitersChanged: make(chan struct{}),
+		items:         map[*Item]struct{}{},
+		moving:        map[string]Status{},
+		conflictNames: conflictNames{cfg.Who, cfg.Private, cfg.Shown},
+		ambiguous:     ambiguousIndex{items: map[string][]*Item{}},
+		waiters:       newWaiters(),
 	}
 	o.quota.dir, o.quota.max, o.quota.minFree = cfg.Dir, cfg.Size, cfg.MinFree
 	o.Admission = newAdmission(cfg, o.notify)
@@ -241,23 +237,7 @@ func (o *Outbox) forget(it *Item) {
 	o.mu.Lock()
 	delete(o.items, it)
 	o.mu.Unlock()
-	o.notifyChanged()
-}
-
-// nextChange returns a channel that notifyChanged closes next. Who waits takes it before looking at
-// what is pending.
-func (o *Outbox) nextChange() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.changed
-}
-
-// notifyChanged wakes those who wait for less to be pending. They look again at what is.
-func (o *Outbox) notifyChanged() {
-	o.mu.Lock()
-	close(o.changed)
-	o.changed = make(chan struct{})
-	o.mu.Unlock()
+	o.waiters.wake()
 }
 
 // baseOpener returns the function that was given to Recover; nil before.

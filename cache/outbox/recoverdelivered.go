@@ -28,7 +28,7 @@ func (it *Item) findDelivered() {
 			it.finish(cur)
 		}
 		it.endPreparing(a)
-		it.o.notifyChanged()
+		it.o.waiters.wake()
 		if err == nil || !isTransient(err) || isKind(err, s3backend.Denied) ||
 			it.o.Admission.pause(it.o.ctx, backoff(try)) != nil {
 			return

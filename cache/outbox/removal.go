@@ -317,7 +317,7 @@ func (r *removals) notifyForgotten(some ...*removal) {
 		r.o.events.Forgotten(t.obj.Key)
 	}
 	if len(some) > 0 {
-		r.o.notifyChanged()
+		r.o.waiters.wake()
 	}
 }
 

@@ -158,9 +158,9 @@ func (o *Outbox) Drain(ctx context.Context) error {
 // Wait is Drain for what is chosen, which may include files that are still open. Until it returns,
 // deferred removals are carried out after the settle time.
 func (o *Outbox) Wait(ctx context.Context, chosen func(Status) bool) error {
-	defer o.countWaiter()()
+	defer o.waiters.count()()
 	for {
-		changed := o.nextChange()
+		changed := o.waiters.next()
 		suspended := o.Admission.Suspension()
 		var left []Status
 		busy := false

@@ -44,7 +44,7 @@ func (o *Outbox) Suspend(why *SuspendedError) {
 	switch {
 	case why != nil:
 		o.log.Info("deliveries are suspended", "since", why.Since, "metered", why.Metered)
-		o.notifyChanged()
+		o.waiters.wake()
 	case was != nil:
 		o.log.Info("deliveries are not suspended any more")
 		o.tryAllNow()
@@ -76,7 +76,7 @@ func (o *Outbox) tryAllNow() {
 		it.schedule.retryGated()
 	}
 	o.removals.unsuspend()
-	o.notifyChanged()
+	o.waiters.wake()
 }
 
 // unsuspend sends what was queued meanwhile. What has waited for long is sent on the condition
