@@ -133,7 +133,7 @@ func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
 			return a.annotate(ctx, a.finish(obj))
 		}
 		refused = err
-		switch obj, done, err := a.reconcile(ctx, err); {
+		switch obj, done, err := (&reconciliation{a, err}).run(ctx); {
 		case err != nil:
 			return obj, err
 		case done:

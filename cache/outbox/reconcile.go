@@ -9,122 +9,126 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// reconcile finds out what S3 holds after it has refused the attempt. If done is set, obj is
-// the item's content, or what it was overtaken by. Else the next attempt replaces what S3
-// holds, or the error says why there is none.
-func (a *commitAttempt) reconcile(ctx context.Context,
-	refused error) (obj s3backend.Object, done bool, err error) {
-	if errors.Is(refused, errBaseGone) {
+// reconciliation finds out what an attempt has to replace that S3 has refused.
+type reconciliation struct {
+	*commitAttempt
+	refused error
+}
+
+// run finds out what S3 holds. If done is set, obj is the item's content, or what it was overtaken
+// by. Else the next attempt replaces what S3 holds, or the error says why there is none.
+func (r *reconciliation) run(ctx context.Context) (obj s3backend.Object, done bool, err error) {
+	if errors.Is(r.refused, errBaseGone) {
 		// We may have replaced it, by a commit whose reply was lost.
-		if cur, err := a.it.o.current(ctx, a.key); err == nil {
-			switch a.match(cur) {
+		if cur, err := r.it.o.current(ctx, r.key); err == nil {
+			switch r.match(cur) {
 			case sameContent:
 				return cur, true, nil
 			case earlier:
-				a.replaceOwn(cur)
+				r.replaceOwn(cur)
 				return obj, false, nil
 			case notOurs:
-				if a.overtakenBy(cur) {
+				if r.overtakenBy(cur) {
 					return cur, true, errOvertaken
 				}
 			}
 		}
 	}
-	if a.keepsHeader(refused) {
-		return a.it.Base(), true, nil
+	if r.keepsHeader() {
+		return r.it.Base(), true, nil
 	}
-	if !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
-		return obj, false, refused
+	if !isKind(r.refused, s3backend.Stale) && !isKind(r.refused, s3backend.NotExist) {
+		return obj, false, r.refused
 	}
-	return a.reconcileVersion(ctx, refused)
+	return r.compareVersion(ctx)
 }
 
 // keepsHeader reports whether only the time or the mode of what S3 holds was changed, and the
 // policy does not let us write them, since an object that may not be read cannot be copied.
 // Then they are kept on this machine.
-func (a *commitAttempt) keepsHeader(refused error) bool {
-	base := a.it.Base()
-	if !isPermanent(refused) || !a.it.headerOnly() || base.Key != a.key ||
-		a.over.ETag != base.ETag {
+func (r *reconciliation) keepsHeader() bool {
+	base := r.it.Base()
+	if !isPermanent(r.refused) || !r.it.headerOnly() || base.Key != r.key ||
+		r.over.ETag != base.ETag {
 		return false
 	}
-	a.it.changeTarget(func(t *target) { t.keptHere = refused })
+	r.it.changeTarget(func(t *target) { t.keptHere = r.refused })
 	return true
 }
 
-// reconcileVersion finds out why S3 refused the condition. Either an earlier commit of ours was
+// compareVersion finds out why S3 refused the condition. Either an earlier commit of ours was
 // carried out (done, unless the file was changed since), or the other party removed what the
 // attempt replaces, or it has put another version there, and ours becomes a conflict copy.
-func (a *commitAttempt) reconcileVersion(ctx context.Context,
-	refused error) (obj s3backend.Object, done bool, err error) {
-	it := a.it
-	cur, err := it.o.current(ctx, a.key)
+func (r *reconciliation) compareVersion(ctx context.Context) (obj s3backend.Object, done bool,
+	err error) {
+	it := r.it
+	cur, err := it.o.current(ctx, r.key)
 	if isKind(err, s3backend.Denied) {
-		return a.reconcileUnreadable(ctx, refused)
+		return r.assumeUnread(ctx)
 	}
 	if err != nil {
 		return obj, false, err
 	}
-	if took, err := a.takeOver(ctx, cur); took || err != nil {
+	if took, err := r.takeOver(ctx, cur); took || err != nil {
 		return obj, false, err
 	}
-	whose := a.match(cur)
+	whose := r.match(cur)
 	switch {
-	case cur.ETag == a.over.ETag && !errors.Is(refused, ErrUnread):
+	case cur.ETag == r.over.ETag && !errors.Is(r.refused, ErrUnread):
 		// Nothing has changed there, but this upload cannot be completed any more, or what it
 		// copies from is gone.
 		it.uploading.take().Discard()
-		return obj, false, a.materializeIfBaseGone(ctx)
+		return obj, false, r.materializeIfBaseGone(ctx)
 	case cur.ETag == "":
-		a.replaceNext(s3backend.Object{})
+		r.replaceNext(s3backend.Object{})
 		return obj, false, nil
 	case whose == sameContent:
 		return cur, true, nil
 	case whose == earlier:
-		a.replaceOwn(cur)
+		r.replaceOwn(cur)
 		return obj, false, nil
 	case whose == inherited:
-		cur.Key = a.key
-		a.replaceNext(cur)
+		cur.Key = r.key
+		r.replaceNext(cur)
 		return obj, false, nil
 	}
 	// It may be an obsolete version of ours that was removed since S3 was asked.
-	if now, err := it.o.current(ctx, a.key); err != nil || now.ETag != cur.ETag {
+	if now, err := it.o.current(ctx, r.key); err != nil || now.ETag != cur.ETag {
 		return obj, false, err
 	}
-	if a.overtakenBy(cur) {
+	if r.overtakenBy(cur) {
 		return cur, false, errOvertaken
 	}
 	if cur.Header != nil {
 		// No ambiguous commit of a known ID has made it, so that none is to hide it.
-		it.changeTarget(func(t *target) { t.ambiguous.dropKnown(a.key) })
+		it.changeTarget(func(t *target) { t.ambiguous.dropKnown(r.key) })
 	}
-	return obj, false, a.resolveAsConflict(ctx)
+	return obj, false, r.resolveAsConflict(ctx)
 }
 
 // overtakenBy reports whether the other party has replaced a version of which only the time or
 // the mode was changed here. cur is what S3 holds, and not ours.
-func (a *commitAttempt) overtakenBy(cur s3backend.Object) bool {
-	base := a.it.Base()
-	return cur.ETag != "" && cur.ETag != base.ETag && base.Key == a.key && a.it.sameBytes()
+func (r *reconciliation) overtakenBy(cur s3backend.Object) bool {
+	base := r.it.Base()
+	return cur.ETag != "" && cur.ETag != base.ETag && base.Key == r.key && r.it.sameBytes()
 }
 
-// reconcileUnreadable is reconcileVersion if the policy lets us neither read nor list, as in a
+// assumeUnread is compareVersion if the policy lets us neither read nor list, as in a
 // dropbox. What has the key counts as the other party's, though it may be ours, of an ambiguous
 // commit. This happens once: only we put anything at the key of a conflict copy.
-func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
-	refused error) (obj s3backend.Object, done bool, err error) {
-	it := a.it
+func (r *reconciliation) assumeUnread(ctx context.Context) (obj s3backend.Object, done bool,
+	err error) {
+	it := r.it
 	switch {
-	case isKind(refused, s3backend.Stale) && a.wasSentAsConflictCopy():
-		return s3backend.Object{Key: a.key, Size: it.stage.Size(), ETag: it.contentETag(),
-			Modified: time.Now(), Header: a.header}, true, nil
-	case isKind(refused, s3backend.Stale):
-		return obj, false, a.resolveAsConflict(ctx)
+	case isKind(r.refused, s3backend.Stale) && r.wasSentAsConflictCopy():
+		return s3backend.Object{Key: r.key, Size: it.stage.Size(), ETag: it.contentETag(),
+			Modified: time.Now(), Header: r.header}, true, nil
+	case isKind(r.refused, s3backend.Stale):
+		return obj, false, r.resolveAsConflict(ctx)
 	}
 	up := it.uploading.take() // it cannot be completed any more
 	if up == nil {
-		return obj, false, contradiction(refused)
+		return obj, false, contradiction(r.refused)
 	}
 	up.Discard()
 	return obj, false, nil
@@ -132,15 +136,15 @@ func (a *commitAttempt) reconcileUnreadable(ctx context.Context,
 
 // wasSentAsConflictCopy reports whether the item is a conflict copy, and the content of the attempt
 // was sent to its key before, without a reply.
-func (a *commitAttempt) wasSentAsConflictCopy() bool {
-	t := a.it.target()
-	return t.theirs != "" && t.ambiguous.sent(a.key, a.seq)
+func (r *reconciliation) wasSentAsConflictCopy() bool {
+	t := r.it.target()
+	return t.theirs != "" && t.ambiguous.sent(r.key, r.seq)
 }
 
 // resolveAsConflict makes the item a conflict copy, since the other party's version stays at the
 // key.
-func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
-	it, key := a.it, a.key
+func (r *reconciliation) resolveAsConflict(ctx context.Context) error {
+	it, key := r.it, r.key
 	// The other party replaced the version under our edit. What it held outside of the
 	// edit must be had from here, for S3 has it no more.
 	if err := it.materializeAll(ctx); err != nil {
@@ -157,8 +161,8 @@ func (a *commitAttempt) resolveAsConflict(ctx context.Context) error {
 }
 
 // materializeIfBaseGone copies the base here if S3 does not hold it any more. It may be cached.
-func (a *commitAttempt) materializeIfBaseGone(ctx context.Context) error {
-	it, base := a.it, a.it.Base()
+func (r *reconciliation) materializeIfBaseGone(ctx context.Context) error {
+	it, base := r.it, r.it.Base()
 	if base.ETag == "" || it.stage.Complete() {
 		return nil
 	}

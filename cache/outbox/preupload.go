@@ -14,14 +14,16 @@ func (it *Item) preuploadSealed() {
 	if it.o.Admission.refusal() != nil {
 		return
 	}
-	ctx, a := it.schedule.beginPreparing(it.o.ctx, Sealed)
-	if a == nil {
+	ctx, run := it.schedule.beginPreparing(it.o.ctx, Sealed)
+	if run == nil {
 		return
 	}
-	if err := it.prepare(ctx); err != nil && context.Cause(ctx) == nil {
-		it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
+	if a, committed := newCommitAttempt(it); !committed {
+		if err := a.preupload(ctx); err != nil && context.Cause(ctx) == nil {
+			it.o.log.Debug("parts not sent yet", "key", it.Key(), "err", err)
+		}
 	}
-	it.endPreparing(a)
+	it.endPreparing(run)
 }
 
 // endPreparing ends a run of beginPreparing: its upload takes more parts.
@@ -32,16 +34,16 @@ func (it *Item) endPreparing(run *delivery) {
 	it.schedule.endPreparing(run)
 }
 
-// prepare does everything of a commit by parts that nobody can see.
-func (it *Item) prepare(ctx context.Context) error {
+// preupload does everything of a commit by parts that nobody can see.
+func (a *commitAttempt) preupload(ctx context.Context) error {
+	it := a.it
 	if err := it.stage.Open(); err != nil {
 		return err
 	}
 	defer it.stage.Close()
-	a, committed := newCommitAttempt(it)
 	_, copied := a.elsewhere()
 	size := it.stage.Size()
-	if committed || copied || size <= parts.Size || it.headerOnly() {
+	if copied || size <= parts.Size || it.headerOnly() {
 		return nil
 	}
 	h, err := it.makeHeader(ctx, newCommitID())
