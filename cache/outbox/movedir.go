@@ -45,53 +45,6 @@ func (o *Outbox) Halt(ctx context.Context, prefix string) (resume func(), err er
 	return resume, nil
 }
 
-// recoverDir renames what is pending below a directory that an earlier process was renaming, and
-// creates its markers anew. It returns the items of those.
-func (o *Outbox) recoverDir(rec *recoveredRename, items []*Item) (made []*Item, err error) {
-	over := map[string]*Item{} // by the key of what they replace
-	taken := map[string]bool{}
-	for _, it := range items {
-		taken[it.Key()] = true
-	}
-	for _, it := range items {
-		key, below := rec.dir.Rename(it.Key())
-		switch {
-		case !below:
-		case it.folder && taken[key]:
-			it.Drop() // it was made anew already
-		default:
-			if v := it.Over(); v.ETag != "" {
-				over[v.Key] = it
-			}
-			if err := it.Rename(key, s3backend.Object{}, nil); err != nil {
-				return made, err
-			}
-			taken[key] = true
-		}
-	}
-	// What an item replaces is not moved: it is removed when the item is delivered.
-	moves := rec.moves[:0]
-	for _, m := range rec.moves {
-		if it := over[m.From.Key]; it == nil || !it.copiedIfObsolete(m.From.Object()) {
-			moves = append(moves, m)
-		}
-	}
-	rec.moves = moves
-	for _, key := range rec.dir.Markers {
-		to, _ := rec.dir.Rename(key)
-		if !taken[to] {
-			it, err := o.CreateFolder(to)
-			if err != nil {
-				return made, err
-			}
-			it.schedule.writers = 0
-			made = append(made, it)
-		}
-		o.removals.add(&removal{obj: s3backend.Object{Key: key}, conditional: true})
-	}
-	return made, nil
-}
-
 // ReplaceCopy records that made is a copy of old at the item's new key, and that old is about to be
 // removed. The commit replaces the copy, and what the item lies over is copied here. The caller
 // holds the item.

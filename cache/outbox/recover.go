@@ -46,9 +46,10 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	r.recoverFiles()
 	var moves []*recoveredRename
 	for _, name := range inv.moves {
-		rec, err := o.recoverMove(filepath.Join(o.cfg.Dir, name))
+		rec, err := readRename(o, filepath.Join(o.cfg.Dir, name))
 		if rec != nil {
 			moves = append(moves, rec)
+			o.onResume = append(o.onResume, rec.run)
 		}
 		r.quarantineOrKeep(name, "", err)
 	}
@@ -223,7 +224,7 @@ func (o *Outbox) reconcilePending(items []*Item, moves []*recoveredRename) []*It
 		if rec.dir == nil {
 			continue
 		}
-		made, err := o.recoverDir(rec, items)
+		made, err := rec.renamePending(items)
 		if err != nil {
 			rec.moves, rec.failed = nil, true
 			o.log.Error("the rename of a directory is not completed: the next process tries again",

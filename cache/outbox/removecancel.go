@@ -151,7 +151,7 @@ func (o *Outbox) cancelSuperseded(items []*Item, moves []*recoveredRename) {
 		for _, m := range rec.moves {
 			taken[m.To] = nil
 		}
-		o.keepOriginals(rec)
+		o.removals.keepOriginals(rec)
 	}
 	for _, it := range items {
 		taken[it.Key()] = it
