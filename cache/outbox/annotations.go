@@ -68,7 +68,7 @@ func (s *savedAnnotations) save(ctx context.Context, from s3backend.Object) erro
 	case err != nil && isTransient(err):
 		return err
 	case err != nil:
-		s.o.noteUnkept(slog.LevelInfo, "an edited file loses its annotations, if it has any: "+
+		s.noteUnkept(slog.LevelInfo, "an edited file loses its annotations, if it has any: "+
 			"they may not be listed (s3:ListObjectAnnotations)", from.Key, err)
 		return nil
 	}
@@ -99,7 +99,7 @@ func (s *savedAnnotations) save(ctx context.Context, from s3backend.Object) erro
 		return nil
 	case isKind(err, s3backend.Denied):
 		s.forget()
-		s.o.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: "+
+		s.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: "+
 			"they may not be read (s3:GetObjectAnnotation)", from.Key, err)
 		return nil
 	}
@@ -204,7 +204,7 @@ func (s *savedAnnotations) put(ctx context.Context, obj s3backend.Object) error 
 	case err != nil && isTransient(err):
 		return fmt.Errorf("its annotations: %w", err)
 	case err != nil:
-		s.o.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: "+
+		s.noteUnkept(slog.LevelWarn, "an edited file loses its annotations: "+
 			"they may not be put (s3:PutObjectAnnotation)", obj.Key, err)
 	}
 	s.forget()
@@ -257,9 +257,9 @@ func (s *savedAnnotations) forget() {
 }
 
 // noteUnkept logs once what becomes of annotations that the policy does not let us keep.
-func (o *Outbox) noteUnkept(level slog.Level, why, key string, err error) {
-	if _, told := o.unkept.LoadOrStore(why, true); !told {
-		o.log.Log(o.ctx, level, why, "key", key, "err", err)
+func (s *savedAnnotations) noteUnkept(level slog.Level, why, key string, err error) {
+	if _, told := s.o.unkept.LoadOrStore(why, true); !told {
+		s.o.log.Log(s.o.ctx, level, why, "key", key, "err", err)
 	}
 }
 

@@ -274,7 +274,7 @@ func (m *moveOperation) takeBack() {
 	for i, mv := range m.moves {
 		if m.copies[i].ETag != "" && (mv.Over.ETag == "" || m.replacesRemoved[i]) {
 			m.copies[i].Key = mv.To
-			m.o.removeVersion(m.copies[i])
+			m.o.removals.addVersion(m.copies[i])
 		}
 	}
 	m.o.endMove(m.journalPath)

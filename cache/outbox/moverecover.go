@@ -183,7 +183,7 @@ func (rec *recoveredRename) renamePending(items []*Item) (made []*Item, err erro
 			it.schedule.writers = 0
 			made = append(made, it)
 		}
-		o.removals.add(&removal{obj: s3backend.Object{Key: key}, conditional: true})
+		o.removals.addVersion(s3backend.Object{Key: key})
 	}
 	return made, nil
 }
@@ -267,7 +267,7 @@ func (rec *recoveredRename) undo(m *recoveredMove) error {
 	there, ours := o.findCopy(o.ctx, m.From.Object(), m.To, true)
 	if ours && (m.Over == nil || m.Freed) {
 		there.Key = m.To
-		o.removeVersion(there)
+		o.removals.addVersion(there)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func TestNotRemoved(t *testing.T) {
 			r.Remove(b.Store("Delivery/other", nil, nil))
 		}, true},
 		"refused once more":                        {func(r *rig, _ *buckettest.Bucket, o s3backend.Object) { r.Remove(o) }, true},
-		"removed as one version, which is refused": {func(r *rig, _ *buckettest.Bucket, o s3backend.Object) { r.removeVersion(o) }, true},
+		"removed as one version, which is refused": {func(r *rig, _ *buckettest.Bucket, o s3backend.Object) { r.removals.addVersion(o) }, true},
 		"written anew": {func(r *rig, _ *buckettest.Bucket, o s3backend.Object) {
 			it := r.edit(o.Key)
 			r.write(it, []byte("new"), 0)

@@ -40,6 +40,7 @@ import (
 
 	"github.com/s3share/s3share/cache/outbox/journal"
 	"github.com/s3share/s3share/cache/outbox/multipart"
+	"github.com/s3share/s3share/cache/outbox/parts"
 	"github.com/s3share/s3share/cache/outbox/stage"
 	"github.com/s3share/s3share/cache/outbox/uplink"
 	"github.com/s3share/s3share/cache/privatedir"
@@ -153,13 +154,13 @@ type Outbox struct {
 	notRemoved    notRemoved
 	ambiguous     ambiguousIndex
 	waiters       waiters
+	unreadables   unreadables
 
 	// mu guards the fields below. It is taken after an Item's.
-	mu          sync.Mutex
-	items       map[*Item]struct{}
-	openBase    func(s3backend.Object) Base // as given to Recover
-	unreadables []unreadable                // what Recover could not read
-	moving      map[string]Status           // renames that Recover goes on with, by the old key
+	mu       sync.Mutex
+	items    map[*Item]struct{}
+	openBase func(s3backend.Object) Base // as given to Recover
+	moving   map[string]Status           // renames that Recover goes on with, by the old key
 }
 
 // New opens the outbox in cfg.Dir.
@@ -207,7 +208,10 @@ func New(bucket Bucket, events Events, cfg Config) (*Outbox, error) {
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.uploads = &multipart.Service{
 		Context: o.ctx, Bucket: bucket, Limiter: o.uplink, Log: o.log, Go: o.work.Go,
-		Await: o.Admission.wait, Suspended: o.Admission.Suspension, LargePartsFit: o.largePartsFitSettle,
+		Await: o.Admission.wait, Suspended: o.Admission.Suspension,
+		LargePartsFit: func() bool {
+			return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, cfg.Settle)
+		},
 		IsPermanent: isPermanent,
 	}
 	o.removals = newRemovals(o)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -31,15 +33,32 @@ type unreadable struct {
 	paths []string
 }
 
-// unreadable adds what is kept in paths to the list of what cannot be used.
-func (o *Outbox) unreadable(st Status, paths ...string) {
+// unreadables is the list of what Recover could not use. No lock is taken under its own.
+type unreadables struct {
+	mu  sync.Mutex
+	all []unreadable
+}
+
+// add adds what is kept in paths.
+func (l *unreadables) add(st Status, paths ...string) {
 	st.State = Blocked
 	if st.Since.IsZero() {
 		st.Since = lastWrite(paths[0])
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.unreadables = append(o.unreadables, unreadable{st, paths})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, unreadable{st, paths})
+}
+
+// status lists what still exists.
+func (l *unreadables) status() (all []Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = slices.DeleteFunc(l.all, unreadable.gone)
+	for _, u := range l.all {
+		all = append(all, u.Status)
+	}
+	return all
 }
 
 // gone reports whether a person has removed all of it.
@@ -154,15 +173,15 @@ func isDamage(err error) bool {
 
 // quarantine renames a journal that cannot be read, and returns its new path, or the old one if
 // that fails. No other file is replaced.
-func (o *Outbox) quarantine(log string, err error) string {
+func (r *recovery) quarantine(log string, err error) string {
 	to := log + quarantineSuffix
 	if _, serr := os.Lstat(to); serr == nil { // there is one of removals already
-		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(o.journals.newPath()) +
+		to = strings.TrimSuffix(log, journal.Suffix) + "-" + filepath.Base(r.o.journals.newPath()) +
 			journal.Suffix + quarantineSuffix
 	}
-	o.log.Error("a journal cannot be read; it is in quarantine", "journal", to, "err", err)
+	r.o.log.Error("a journal cannot be read; it is in quarantine", "journal", to, "err", err)
 	if rerr := os.Rename(log, to); rerr != nil {
-		o.log.Error("it cannot be put out of the way either", "journal", log, "err", rerr)
+		r.o.log.Error("it cannot be put out of the way either", "journal", log, "err", rerr)
 		return log
 	}
 	return to

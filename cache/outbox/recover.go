@@ -57,7 +57,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 		r.quarantineOrKeep(removalsLog, "", o.removals.recover())
 	}
 	if kept := o.conflicts.recover(); kept != "" {
-		o.unreadable(Status{Key: filepath.Base(kept),
+		o.unreadables.add(Status{Key: filepath.Base(kept),
 			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
 	}
 	strays, empty := inv.orphans(o.cfg.Dir)
@@ -66,7 +66,7 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	if err := o.boots.note(); err != nil {
 		o.log.Warn("the next start will take it that the machine was off meanwhile", "err", err)
 	}
-	return o.reconcilePending(r.dropDisplaced(), moves), nil
+	return r.reconcilePending(r.dropDisplaced(), moves), nil
 }
 
 // recovery is one call of Recover.
@@ -157,10 +157,10 @@ func (r *recovery) quarantineOrKeep(name, staged string, err error) {
 			st.Reason = fmt.Sprintf("%v; it is tried again at the next start", err)
 		}
 		r.o.log.Error("a journal cannot be read", "key", st.Key, "why", st.Reason)
-		r.o.unreadable(st, path)
+		r.o.unreadables.add(st, path)
 		return
 	}
-	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.o.quarantine(path, err)))
+	r.inv.quarantined = append(r.inv.quarantined, filepath.Base(r.quarantine(path, err)))
 }
 
 // listUnreadable lists the journals in quarantine, and strays, the bytes without a journal.
@@ -173,10 +173,10 @@ func (r *recovery) listUnreadable(strays []string) {
 		if stagedName.MatchString(name) {
 			staged = filepath.Join(dir, name)
 		}
-		r.o.unreadable(quarantinedStatus(log, staged), log)
+		r.o.unreadables.add(quarantinedStatus(log, staged), log)
 	}
 	for _, name := range strays {
-		r.o.unreadable(orphanStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
+		r.o.unreadables.add(orphanStatus(filepath.Join(dir, name)), filepath.Join(dir, name))
 	}
 }
 
@@ -214,7 +214,8 @@ func (r *recovery) dropDisplaced() []*Item {
 
 // reconcilePending applies the renames and removals of the earlier process to the recovered items,
 // and returns the items that are left, and the directory markers that it made.
-func (o *Outbox) reconcilePending(items []*Item, moves []*recoveredRename) []*Item {
+func (r *recovery) reconcilePending(items []*Item, moves []*recoveredRename) []*Item {
+	o := r.o
 	for _, it := range items {
 		for _, obj := range it.target().obsolete {
 			o.removals.addObsolete(it, obj)
@@ -234,7 +235,7 @@ func (o *Outbox) reconcilePending(items []*Item, moves []*recoveredRename) []*It
 		items = append(items, made...)
 	}
 	holdDisplaced(items, moves)
-	o.cancelSuperseded(items, moves)
+	r.cancelSuperseded(items, moves)
 	return items
 }
 

@@ -18,7 +18,7 @@ func (r *recovery) recoverSlots() {
 		p, lines, err := stage.OpenSlot(r.o.journals.slots, n)
 		switch {
 		case err != nil:
-			r.o.unreadable(Status{Key: stage.SlotFileName,
+			r.o.unreadables.add(Status{Key: stage.SlotFileName,
 				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v", n, shownPath(slotFilePath(r.o.cfg.Dir)),
 					err)}, slotFilePath(r.o.cfg.Dir))
 		case len(lines) == 0:
@@ -51,7 +51,7 @@ func (r *recovery) recoverSlot(p *stage.Slot, lines []byte) {
 	}
 	if errors.Is(err, journal.ErrNewer) {
 		r.o.log.Error("a journal cannot be read", "err", err)
-		r.o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs),
+		r.o.unreadables.add(Status{Key: keyOf(recs, stage.SlotFileName), Size: stagedSize(recs),
 			Reason: "its journal is of a newer s3share, and is kept with its bytes in " +
 				shownPath(slotFilePath(r.o.cfg.Dir))}, slotFilePath(r.o.cfg.Dir))
 		return
@@ -165,7 +165,7 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 	if err != nil {
 		o.log.Error("a journal cannot be read, and stays in its slot", "slot", p.N,
 			"err", errors.Join(because, err))
-		o.unreadable(Status{Key: keyOf(recs, stage.SlotFileName), Size: size,
+		o.unreadables.add(Status{Key: keyOf(recs, stage.SlotFileName), Size: size,
 			Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because,
 				shownPath(slotFilePath(o.cfg.Dir)), err)}, slotFilePath(o.cfg.Dir))
 		return

@@ -96,7 +96,7 @@ func TestRefusedRemovalEnds(t *testing.T) {
 			bubble(t, Config{}, always(op, kind), func(r *rig) {
 				obj := r.b.Store("Delivery/a", []byte("a"), nil)
 				if op == buckettest.Delete {
-					r.removeVersion(obj)
+					r.removals.addVersion(obj)
 				} else {
 					r.Remove(obj)
 				}

@@ -116,6 +116,11 @@ func (r *removals) add(t *removal) {
 	}
 }
 
+// addVersion adds the removal of a version that has another name by now, or none.
+func (r *removals) addVersion(old s3backend.Object) {
+	r.add(&removal{obj: old, conditional: true})
+}
+
 // tryAdd journals a removal and queues it. If the journal cannot be written, it returns the error,
 // and queues the removal only if queue is set.
 func (r *removals) tryAdd(t *removal, queue bool) error {

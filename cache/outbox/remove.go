@@ -56,11 +56,6 @@ func (o *Outbox) RemoveHeld() {
 	o.removals.unholdAll()
 }
 
-// removeVersion deletes a version that has another name by now, or none.
-func (o *Outbox) removeVersion(old s3backend.Object) {
-	o.removals.add(&removal{obj: old, conditional: true})
-}
-
 // Removing returns the version at key that is being removed; false for none.
 func (o *Outbox) Removing(key string) (s3backend.Object, bool) {
 	t := o.removals.at(key)

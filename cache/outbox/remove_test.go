@@ -98,7 +98,7 @@ func TestRemovalOfAReplacedVersion(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		old := r.b.Store("Delivery/a", []byte("old"), nil)
 		r.b.Store("Delivery/a", []byte("newer"), nil)
-		r.removeVersion(old)
+		r.removals.addVersion(old)
 		r.drain()
 		r.wantHolds("Delivery/a", []byte("newer"))
 		if err, told := r.removed["Delivery/a"]; !told || !errors.Is(err, s3backend.Stale) {

@@ -45,3 +45,37 @@ func (r *removals) resume() {
 		r.queueLocked(t)
 	}
 }
+
+// cancelSuperseded cancels the removals in an earlier process's journal whose names were taken
+// since. The journals of those who took them were written first.
+func (r *recovery) cancelSuperseded(items []*Item, moves []*recoveredRename) {
+	o := r.o
+	taken := map[string]*Item{}
+	over := map[journal.Version][]*Item{} // the items that lie over a version
+	for _, rec := range moves {
+		for _, m := range rec.moves {
+			taken[m.To] = nil
+		}
+		o.removals.keepOriginals(rec)
+	}
+	for _, it := range items {
+		taken[it.Key()] = it
+		if base := it.Base(); base.ETag != "" {
+			v := journal.Version{Key: base.Key, ETag: base.ETag}
+			over[v] = append(over[v], it)
+		}
+	}
+	for _, it := range items {
+		replaced := it.Over()
+		for _, other := range over[journal.Version{Key: replaced.Key, ETag: replaced.ETag}] {
+			if other != it {
+				it.addDependent(other)
+			}
+		}
+	}
+	for key, it := range taken {
+		if t := o.removals.at(key); t != nil && (it == nil || t.obsoleteOf != it) {
+			o.removals.cancelFor(it, t)
+		}
+	}
+}

@@ -110,21 +110,13 @@ func (e *LeftError) Error() string {
 
 // Status returns all that is pending, the oldest first.
 func (o *Outbox) Status() []Status {
+	all := o.unreadables.status()
 	o.mu.Lock()
-	items := make([]*Item, 0, len(o.items))
-	for it := range o.items {
-		items = append(items, it)
-	}
-	o.unreadables = slices.DeleteFunc(o.unreadables, unreadable.gone)
-	var all []Status
-	for _, u := range o.unreadables {
-		all = append(all, u.Status)
-	}
 	for _, st := range o.moving {
 		all = append(all, st)
 	}
 	o.mu.Unlock()
-	for _, it := range items {
+	for _, it := range o.Items() {
 		if st := it.Status(); st.State != "" && st.State != Delivered && st.State != Conflict {
 			all = append(all, st)
 		}

@@ -262,9 +262,3 @@ func (u *uploading) sendAll(refused *multipart.CopyRefusedError) {
 
 // sendsWhole reports whether all bytes of the item are to be sent.
 func (u *uploading) sendsWhole() bool { return u.sendsAll.Load() || u.c.o.copiesNoParts.Load() }
-
-// largePartsFitSettle reports whether parts larger than the first arrive while a file settles: then
-// smaller ones would not deliver it sooner.
-func (o *Outbox) largePartsFitSettle() bool {
-	return o.uplink.FitsWithin(parts.FirstGrowth*parts.Size, o.cfg.Settle)
-}
