@@ -1,9 +1,7 @@
 package outbox
 
 import (
-	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -160,89 +158,6 @@ func (l *itemLog) noteSize(size, valid int64) error {
 	defer l.mu.Unlock()
 	l.logged.Cut(size)
 	return nil
-}
-
-// end ends the journal: the item is not pending any more. Before that, the staged file gets a
-// name with stage.DonePrefix, so that at no instant there are bytes of which it is unknown whether
-// they were delivered. It returns that name, "" for an item without a file. What the disk refuses
-// is tried again; see unended.
-func (l *itemLog) end() (done string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stage != nil {
-		done = l.stage.MarkDone()
-	}
-	if l.ended {
-		return done
-	}
-	l.ended = true
-	l.dir.ended.Store(true)
-	if l.stage == nil || l.synced.Load() > 0 {
-		defer l.dir.endedOnDisk()
-	}
-	if l.slot == nil {
-		failpoint("bytes done")
-	}
-	if err := l.removeJournalLocked(); err != nil {
-		l.dir.log.Error("after the end of this process a file that was delivered would be pending again",
-			"staged", l.path, "err", err)
-		l.unremoved = true
-		l.dir.unended.add(l)
-		l.dir.wakeSyncer()
-		done = "" // the name marks the journal as ended
-	}
-	failpoint("journal ended")
-	return done
-}
-
-// removeJournalLocked removes the journal, and what is left of it in a slot.
-func (l *itemLog) removeJournalLocked() error {
-	var err error
-	if l.slot == nil {
-		err = l.dir.recycler.Retire(l.path + journal.Suffix)
-	} else {
-		err = l.slot.EndLog()
-	}
-	return errors.Join(err, l.freeLeftLocked())
-}
-
-// freeLeftLocked frees the slot that the item has left.
-func (l *itemLog) freeLeftLocked() error {
-	if l.left == nil {
-		return nil
-	}
-	if err := l.left.EndLog(); err != nil {
-		return err
-	}
-	l.left.Free()
-	l.left = nil
-	return nil
-}
-
-// removeBytes removes the staged bytes. The staged file stays, without them, while its name marks
-// the journal as ended.
-func (l *itemLog) removeBytes() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.removed = true
-	if !l.unremoved || l.slot != nil {
-		l.stage.Remove()
-	} else if path := l.stage.MarkDone(); path == l.mark() {
-		_ = os.Truncate(path, 0) // or it keeps some space for a while
-	}
-}
-
-// mark returns the path of the file that marks the journal as ended while it is there.
-func (l *itemLog) mark() string {
-	dir, name := filepath.Split(l.path)
-	return filepath.Join(dir, stage.DonePrefix+name)
-}
-
-// hasEnded reports whether the journal has ended.
-func (l *itemLog) hasEnded() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ended
 }
 
 // inSlot reports whether the item is in a slot, and has no files.

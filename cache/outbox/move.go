@@ -2,11 +2,8 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -44,31 +41,6 @@ type moveOperation struct {
 	copies          []s3backend.Object // the copies
 	ambiguous       []bool             // whether S3 may have made a copy that it did not confirm
 	refused         []error            // why S3 refuses to copy an object, for what it is
-}
-
-// CopyRefusedError lists the objects of a Move that keep their keys, since S3 refuses to copy them
-// for what they are. All others have moved.
-type CopyRefusedError struct {
-	Keys []string
-	Err  error // the refusal of the first of them
-}
-
-func (e *CopyRefusedError) Error() string {
-	if len(e.Keys) == 1 {
-		return e.Err.Error()
-	}
-	return fmt.Sprintf("%v (so are %d others)", e.Err, len(e.Keys)-1)
-}
-
-// Unwrap is the refusal.
-func (e *CopyRefusedError) Unwrap() error { return e.Err }
-
-// isSourceRefused reports whether a copy is refused because of its source, so that other copies may
-// be granted: it is archived, or its tags, its encryption or a condition on it forbid it.
-func isSourceRefused(err error) bool {
-	return isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey) ||
-		errors.Is(err, s3backend.ErrTagsRefused) ||
-		errors.Is(err, s3backend.ErrAnnotationsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
 }
 
 // Move copies objects within the bucket, then queues the removal of the originals, so each is
@@ -278,28 +250,6 @@ func (m *moveOperation) takeBack() {
 		}
 	}
 	m.o.endMove(m.journalPath)
-}
-
-// below reports whether any of them stays below a prefix.
-func (e *CopyRefusedError) below(prefix string) bool {
-	return e != nil && slices.ContainsFunc(e.Keys, func(key string) bool {
-		return strings.HasPrefix(key, prefix)
-	})
-}
-
-// refusedCopies gathers the objects of a move that stay, nil for none.
-func refusedCopies(moves []Move, refused []error) *CopyRefusedError {
-	var all *CopyRefusedError
-	for i, err := range refused {
-		if err == nil {
-			continue
-		}
-		if all == nil {
-			all = &CopyRefusedError{Err: err}
-		}
-		all.Keys = append(all.Keys, moves[i].From.Key)
-	}
-	return all
 }
 
 // endMove ends the journal of a move, once the removals that it led to are on the disk.

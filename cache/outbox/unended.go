@@ -3,7 +3,6 @@ package outbox
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -72,42 +71,4 @@ func (u *unended) endOf(chosen func(key string) bool) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// endAgain tries again to end the journal, if its last key is chosen. If it cannot be removed, a
-// file marks it as ended. It reports whether the journal was removed; the error is nil if it counts
-// as ended.
-func (l *itemLog) endAgain(chosen func(key string) bool) (key string, removed bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !chosen(l.key) {
-		return l.key, false, nil
-	}
-	if !l.ended { // only the slot that it has left
-		return l.key, l.freeLeftLocked() == nil, nil
-	}
-	if err = l.removeJournalLocked(); err == nil {
-		switch {
-		case l.stage == nil || l.removed && l.slot != nil:
-			os.Remove(l.mark())
-		case l.removed:
-			l.stage.Remove()
-		}
-		if l.removed && l.slot != nil {
-			l.slot.Free()
-		}
-		l.unremoved = false
-		return l.key, true, nil
-	}
-	if l.stage != nil && l.slot == nil {
-		if l.stage.MarkDone() == l.mark() {
-			err = nil
-		}
-		return l.key, false, err
-	}
-	f, merr := os.OpenFile(l.mark(), os.O_WRONLY|os.O_CREATE, 0o600)
-	if merr != nil {
-		return l.key, false, err
-	}
-	return l.key, false, f.Close()
 }
