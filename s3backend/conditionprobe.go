@@ -17,9 +17,10 @@ const noETag = "00000000000000000000000000000000"
 // no HEAD is needed from then on. A server that ignores the condition has done what was asked
 // for, after the only check that is possible there; each later request needs its HEAD too.
 //
-// If-None-Match: * always holds for a new object. So it is probed when a version is replaced:
-// there it cannot hold. A 412 for a new object's request proves that it is checked, too. That
-// such a request succeeds proves nothing.
+// If-None-Match: * always holds for a new object. So it is probed when a version is replaced, where
+// it cannot hold, or by sending a new object's request once more: a server that ignores the
+// condition makes the same object again. A 412 for a new object's first request proves that it is
+// checked, too. That such a request succeeds proves nothing.
 //
 // A probe costs a request, so it waits until an operation has been used a few times: a person
 // who renames one file gains nothing from it. New files are many, and each costs a HEAD while
@@ -27,6 +28,7 @@ const noETag = "00000000000000000000000000000000"
 type conditionProbe struct {
 	result atomic.Int32 // probeUnknown, probeChecked or probeIgnored
 	uses   atomic.Int32 // requests that were sent while it was unknown
+	again  atomic.Bool  // a new object's request is being sent once more
 }
 
 // The results of a probe.
@@ -41,6 +43,8 @@ const (
 	probeAfterUses = 3
 	// probePutAfterUses is the same for PutObject's If-None-Match.
 	probePutAfterUses = 1
+	// probeAgainAfterUses is the number of the small new object that is put twice, as the probe.
+	probeAgainAfterUses = 2
 )
 
 // isChecked reports whether the server was found to check the condition.

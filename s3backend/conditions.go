@@ -48,6 +48,9 @@ type conditional struct {
 	// The number of the use that is the probe, see conditionProbe; 0: this request must not be
 	// one, since it would send many bytes twice.
 	absentUse, matchUse int32
+	// againUse is the same for a request that makes a new object, which is sent once more. The caller
+	// has the result of the last one that has succeeded.
+	againUse int32
 	// A 412 may be due to another condition in the request, that on a copy's source.
 	sourced bool
 }
@@ -98,9 +101,11 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	return c.withoutConditions(ctx, w, cond, err)
 }
 
-// createChecked sends a write of a new object to a server that may ignore If-None-Match.
+// createChecked sends a write of a new object to a server that may ignore If-None-Match. If a probe
+// is due, it sends the write again once the object is there.
 func (c *Client) createChecked(w conditional, cond Condition, check func() error) error {
-	if w.probes.absent.result.Load() != probeChecked && !c.quirks.noHeadNoList.has(w.key) {
+	asked := !w.probes.absent.isChecked() && !c.quirks.noHeadNoList.has(w.key)
+	if asked {
 		if err := check(); err != nil {
 			return err
 		}
@@ -109,7 +114,22 @@ func (c *Client) createChecked(w conditional, cond Condition, check func() error
 	if isUnmet(err) && !w.sourced {
 		w.probes.absent.result.Store(probeChecked)
 	}
-	return err
+	if err != nil || !asked || w.againUse == 0 || c.quirks.noHeadNoList.has(w.key) ||
+		!w.probes.absent.due(w.againUse) || !w.probes.absent.again.CompareAndSwap(false, true) {
+		return err
+	}
+	defer w.probes.absent.again.Store(false)
+	switch done, err := w.probes.absent.try(func() error { return w.send(cond) }); {
+	case done && err == nil:
+		c.warnIgnored(w.op)
+	case Ambiguous(err): // it may be carried out later
+		return err
+	}
+	return nil
+}
+
+func (c *Client) warnIgnored(op string) {
+	c.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", op)
 }
 
 // replaceChecked sends a write that replaces a version to a server that may ignore If-Match. It
@@ -124,7 +144,7 @@ func (c *Client) replaceChecked(w conditional, cond Condition, check func() erro
 		case isRefusedCondition(err): // If-Match may be taken
 			w.probes.noAbsent.Store(true)
 		case done && err == nil:
-			c.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", w.op)
+			c.warnIgnored(w.op)
 			return nil
 		case done:
 			return err

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -75,10 +76,9 @@ func TestConditions(t *testing.T) {
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match"}},
 		}, true},
 		{"put", &fake{}, "", []step{
-			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match"}},
-			{"put", free, Stale, []string{"HEAD k"}},
-			{"put", ours, nil, []string{"HEAD k", "PUT k If-None-Match", "HEAD k", "PUT k If-Match=never", "PUT k If-Match"}},
+			{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match"}},
 			{"put", free, Stale, []string{"PUT k If-None-Match"}},
+			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match=never", "PUT k If-Match"}},
 			{"put", ours, nil, []string{"PUT k If-Match"}},
 			{"put", Condition{}, nil, []string{"PUT k"}},
 			{"put", old, Stale, []string{"PUT k If-Match", "HEAD k"}},
@@ -110,7 +110,7 @@ func TestConditions(t *testing.T) {
 			{"put", ours, nil, []string{"HEAD k", "PUT k If-Match"}},
 		}, false},
 		{"put over what is gone", &fake{}, "", []step{{"put", old, Stale, []string{"HEAD k"}}}, true},
-		{"put in conflict, once", &fake{conflicts: 1}, "", []step{{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
+		{"put in conflict, once", &fake{conflicts: 1, untried: true}, "", []step{{"put", free, nil, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
 		{"put in conflict, for ever", &fake{conflicts: 9}, "", []step{{"put", free, Stale, []string{"HEAD k", "PUT k If-None-Match", "PUT k If-None-Match"}}}, true},
 		{"If-Match matches nothing", &fake{unquotedMatch: true}, other, []step{
 			{"put", old, nil, []string{
@@ -221,6 +221,67 @@ func (c *Client) tryNow() {
 	for _, t := range []*writeProbes{&q.put, &q.complete, &q.destination, &q.delete} {
 		t.match.uses.Store(probeAfterUses - 1)
 		t.absent.uses.Store(probeAfterUses - 1)
+	}
+}
+
+// TestNewObjectsProbe puts new objects. The second of them is put twice, unless S3 refuses to say
+// what a key holds. After that, a HEAD goes before each only where the server ignores the condition,
+// or it is still unknown. The result of a put is what S3 holds.
+func TestNewObjectsProbe(t *testing.T) {
+	const get, put = "HEAD", "PUT If-None-Match"
+	for _, tt := range []struct {
+		name  string
+		f     *fake
+		reply func(w http.ResponseWriter) // to the second put of "k1", if it is not the usual one
+		lost  bool                        // then the put fails, and the caller has to look
+		log   [3][]string                 // requests, by object
+	}{
+		{"checked", &fake{}, nil, false, [3][]string{{get, put}, {get, put, put}, {put}}},
+		{"ignored", &fake{ignoreAbsent: true}, nil, false, [3][]string{{get, put}, {get, put, put}, {get, put}}},
+		{"dropbox", &fake{noHead: true, noList: true}, nil, false, [3][]string{{get, "GET", put}, {put}, {put}}},
+		{"refused for another reason", &fake{}, func(w http.ResponseWriter) { refuse(w, 403, "AccessDenied") },
+			false, [3][]string{{get, put}, {get, put, put, put}, {get, put, put}}}, // the SDK repeats it
+		{"the reply is lost", &fake{}, func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+			true, [3][]string{{get, put}, {get, put, put, put}, {get, put, put}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := tt.f
+			f.etag = map[string]string{}
+			puts := 0
+			c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/k1") {
+					if puts++; puts > 1 && tt.reply != nil {
+						f.mu.Lock()
+						f.log = append(f.log, "PUT d/k1 If-None-Match")
+						f.mu.Unlock()
+						tt.reply(w)
+						return
+					}
+				}
+				f.ServeHTTP(w, r)
+			}))
+			c.recentHeads.age = 0
+			for i, want := range tt.log {
+				key := fmt.Sprint("d/k", i)
+				obj, err := c.Put(t.Context(), key, strings.NewReader("hello"), 5, nil, Condition{IfNoneMatch: true})
+				if lost := tt.lost && i == 1; lost != Ambiguous(err) || !lost && (err != nil || obj.ETag != hello) {
+					t.Errorf("%s: %+v, %v", key, obj, err)
+				}
+				f.mu.Lock() // of a lost reply nothing was heard
+				sent := f.log
+				f.log = nil
+				f.mu.Unlock()
+				var log []string
+				for _, l := range sent {
+					method, rest, _ := strings.Cut(l, " ")
+					_, header, _ := strings.Cut(rest, " ")
+					log = append(log, strings.TrimSuffix(method+" "+header, " "))
+				}
+				if !slices.Equal(log, want) {
+					t.Errorf("%s: requests %q, want %q", key, log, want)
+				}
+			}
+		})
 	}
 }
 

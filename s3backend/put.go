@@ -46,7 +46,8 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		done, err := c.directPut(ctx, in, h, s, signed)
 		var sdk *notDirect
 		if !errors.As(err, &sdk) {
-			if obj = done; err == nil {
+			if err == nil {
+				obj = done
 				c.noteVersion(done.Version)
 			}
 			return missingIsStale(err, cond)
@@ -77,7 +78,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		})
 	}}
 	if size <= mostDirect {
-		w.absentUse, w.matchUse = probePutAfterUses, probeAfterUses
+		w.absentUse, w.matchUse, w.againUse = probePutAfterUses, probeAfterUses, probeAgainAfterUses
 	}
 	err = c.conditionally(ctx, w, cond)
 	return obj, err

@@ -300,8 +300,7 @@ What [s3share put and get](semantics.md#put-and-get-without-a-mount) take beside
 
 As in the [benchmarks of mounts](benchmarks.md), read ratios, not seconds: bucket and program share one machine. Each
 run begins with an empty directory or an empty folder, and counts only if every byte is right; the best of the
-runs is shown. s3share syncs each file that it fetches to the disk, which rclone does not. Of a server that is not AWS
-it asks about each key right before it puts, until that has shown that it keeps to If-None-Match: 2,000 of the requests.
+runs is shown. s3share syncs each file that it fetches to the disk, which rclone does not.
 
 `
 
