@@ -23,10 +23,11 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 			s := &schedule{gone: make(chan struct{}), enqueue: func() { queued++ }}
 			s.place = func() placement { return to }
 			s.holdLocked()
-			writers, state, gone := 1, Open, false
+			writers, state, gone, tries := 1, Open, false, 0
 			var run *delivery
+			wanted := false // a delivery, during the run
 			for step := range 60 {
-				pick := rng.IntN(9)
+				pick := rng.IntN(10)
 				switch pick {
 				case 0:
 					d, err := s.tryHold()
@@ -43,7 +44,7 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 					to = []placement{{state: Sealed, look: true}, {state: Local},
 						{state: Interrupted, why: errKilled}}[rng.IntN(3)]
 					if writers--; writers == 0 && !gone {
-						state = to.state
+						state, tries = to.state, 0
 					}
 					if sealed := s.release(func() time.Duration { return time.Second }); sealed !=
 						(writers == 0 && !gone && to.state == Sealed) {
@@ -52,6 +53,7 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 					}
 				case 2, 3:
 					wait := time.Duration(rng.IntN(2)) * time.Second
+					wanted = wanted || run != nil
 					_, d := s.begin(t.Context(), func() (time.Duration, bool) { return wait, false })
 					due := writers == 0 && run == nil && !gone && (state == Sealed || state == Blocked)
 					if (d != nil) != (due && wait == 0) {
@@ -59,7 +61,7 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 							writers, state, run, gone)
 					}
 					if d != nil {
-						run, state = d, Uploading
+						run, state, wanted = d, Uploading, false
 					}
 				case 4:
 					_, d := s.beginPreparing(t.Context(), Sealed)
@@ -67,18 +69,18 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 						t.Fatalf("seed %d, step %d: beginPreparing() = %v of %v", seed, step, d, state)
 					}
 					if d != nil {
-						run = d
+						run, wanted = d, false
 					}
 				case 5, 6:
 					if run == nil {
 						continue
 					}
 					if run.preparing {
-						due := run.due
 						before := queued
 						s.endPreparing(run)
-						if (queued > before) != due {
-							t.Fatalf("seed %d, step %d: a delivery due meanwhile is queued: %v", seed, step, !due)
+						if (queued > before) != wanted {
+							t.Fatalf("seed %d, step %d: what was to be delivered meanwhile, %v, is queued: %v", seed, step,
+								wanted, !wanted)
 						}
 						run = nil
 						continue
@@ -91,7 +93,7 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 					if err == nil {
 						s.delivered()
 						gone = true
-					} else if state = want; got != want || wait <= 0 {
+					} else if state, tries = want, tries+1; got != want || wait <= 0 {
 						t.Fatalf("seed %d, step %d: end(%v) = %v, %v, want %v", seed, step, err, got, wait, want)
 					}
 					run.end()
@@ -101,9 +103,16 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 					if s.retry() != due {
 						t.Fatalf("seed %d, step %d: retry() = %v of %v", seed, step, !due, state)
 					} else if due {
-						state = to.state
+						state, tries = to.state, 0
 					}
 				case 8:
+					unsent := writers == 0 && run == nil && !gone && tries == 0
+					if s.holdUnsent(func() bool { return false }) != unsent {
+						t.Fatalf("seed %d, step %d: holdUnsent() = %v after %d tries", seed, step, !unsent, tries)
+					} else if unsent {
+						writers++
+					}
+				case 9:
 					if rng.IntN(8) == 0 && s.drop() == gone {
 						t.Fatalf("seed %d, step %d: drop() of an item that was dropped: %v", seed, step, gone)
 					}
