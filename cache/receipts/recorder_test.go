@@ -63,8 +63,8 @@ func TestRecorderAppendsInOrder(t *testing.T) {
 // once, and the others are appended some at a time.
 func TestEntriesAreAppendedTogether(t *testing.T) {
 	l := open(t, tempDir(t))
-	var appends int
-	l.above = func(string, int64) bool { appends++; return true }
+	var appends atomic.Int64
+	l.above = func(string, int64) bool { appends.Add(1); return true }
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRecorder(l, Config{})
 		r.Record(version("0"))
@@ -77,8 +77,8 @@ func TestEntriesAreAppendedTogether(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			r.Record(version(fmt.Sprint(i + 1)))
 		}
-		if limit := n*time.Millisecond/appendInterval + 2; time.Duration(appends) > limit {
-			t.Errorf("%d appends of %d entries in %v, more than %d", appends, n, n*time.Millisecond, limit)
+		if limit := n*time.Millisecond/appendInterval + 2; time.Duration(appends.Load()) > limit {
+			t.Errorf("%d appends of %d entries in %v, more than %d", appends.Load(), n, n*time.Millisecond, limit)
 		}
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
