@@ -484,6 +484,10 @@ var seed = flag.Uint64("seed", 3, "of the random reads")
 // Random reads by several Readers in little memory, with a source that fails now
 // and then, return the true bytes or an error.
 func TestRandomReaders(t *testing.T) {
+	rounds := 50
+	if testing.Short() {
+		rounds = 20
+	}
 	for _, tt := range []struct {
 		name string
 		cfg  Config
@@ -513,7 +517,7 @@ func TestRandomReaders(t *testing.T) {
 				g.Go(func() {
 					random := rand.New(rand.NewPCG(uint64(i), *seed))
 					r := c.Open(obj)
-					for range 50 {
+					for range rounds {
 						off, n := random.Int64N(obj.Size), 1+random.Int64N(400<<10)
 						switch random.IntN(10) {
 						case 0:

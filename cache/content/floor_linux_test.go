@@ -29,7 +29,7 @@ func TestDiskCacheLeavesRoomForTheOutbox(t *testing.T) {
 				}
 			})
 			c := newCache(t, new(bucket), Config{Dir: dir})
-			for i := range (60 << 20) / size {
+			for i := range (40 << 20) / size {
 				r := c.Open(object(fmt.Sprintf("f%d", i), size))
 				checkAll(t, r, 1<<20)
 				r.Close()

@@ -42,7 +42,7 @@ func reads(t *testing.T, cfg Config, objs ...s3backend.Object) int64 {
 // with the one that is damaged mended.
 func TestSmall(t *testing.T) {
 	cfg := Config{Dir: t.TempDir()}
-	objs := smalls(100)
+	objs := smalls(40)
 	if got, want := reads(t, cfg, objs...), int64(len(objs)); got != want {
 		t.Errorf("%d requests, want %d", got, want)
 	}
