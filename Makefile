@@ -69,7 +69,7 @@ unit:
 	  packages=$$(cd $$module && go list ./... | { grep -Ev '/s3share/(integration|cmd/s3share)$$' || true; })
 	  (cd $$module; set -x; go test -race -short -timeout 30m $$packages)
 	done
-	(set -x; go test ./cmd/s3share ./cache/outbox) # all cases of the outbox: the race detector sees some of each kind
+	(set -x; go test ./cmd/s3share ./cache/content ./cache/outbox) # all cases of both: the race detector sees some of each kind
 	(set -x; go test -tags failpoint -run TestKilledBetweenSteps ./cache)
 
 cross:
