@@ -79,10 +79,21 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 		return nil, h.errnoFor("read", err)
 	}
 	began := time.Now()
+	read := h.f.pages.begin(off, int64(len(dest)))
 	v, err := h.h.View(ctx, off, int64(len(dest)))
 	if v != nil {
-		return view{v, h}, 0
+		return view{v, h, read}, 0
 	}
+	res, no := h.readCopied(ctx, dest, off, err, began)
+	if no != 0 {
+		h.f.pages.answered(read)
+		return nil, no
+	}
+	return copied{res, h, read}, 0
+}
+
+// readCopied reads into dest, unless there was an error already.
+func (h *handle) readCopied(ctx context.Context, dest []byte, off int64, err error, began time.Time) (fuse.ReadResult, syscall.Errno) {
 	n := 0
 	if err == nil {
 		n, err = h.h.ReadAt(ctx, dest, off)
@@ -99,10 +110,23 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 	return fuse.ReadResultData(dest[:n]), 0
 }
 
+// copied answers a read with a copy of the bytes.
+type copied struct {
+	fuse.ReadResult
+	h    *handle
+	read *pageRead
+}
+
+func (c copied) Done() {
+	c.h.f.pages.answered(c.read)
+	c.ReadResult.Done()
+}
+
 // view answers a read from where the bytes lie.
 type view struct {
 	*cache.View
-	h *handle
+	h    *handle
+	read *pageRead
 }
 
 var _ fuse.ReadResult = view{}
@@ -113,6 +137,7 @@ func (v view) Size() int                       { return v.Len() }
 func (v view) Slices() ([][]byte, fuse.Status) { return v.View.Slices(), fuse.OK }
 
 func (v view) Done() {
+	v.h.f.pages.answered(v.read)
 	v.h.give(v.View)
 	v.Release()
 }

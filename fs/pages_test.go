@@ -37,8 +37,15 @@ type pagesKernel struct {
 	folder uint64 // node of Delivery
 
 	handles []*openFile
-	answers []fuse.ReadResult // of reads that are answered, and not done
+	answers []pagesAnswer // of reads that are not done
 	took    func(node uint64, off int64, data []byte)
+}
+
+// pagesAnswer is the answer to a read of [off, end), which the kernel does not have yet.
+type pagesAnswer struct {
+	fuse.ReadResult
+	node     uint64
+	off, end int64
 }
 
 // openFile is an open handle.
@@ -154,7 +161,9 @@ func (k *pagesKernel) release(h *openFile) {
 }
 
 func (k *pagesKernel) close() {
-	for _, a := range k.answers {
+	for len(k.answers) > 0 {
+		a := k.answers[0]
+		k.answers = k.answers[1:]
 		a.Done()
 	}
 	for _, h := range slices.Clone(k.handles) {
@@ -171,7 +180,7 @@ type pagesStep struct {
 
 // TestPageCacheIsGivenWhatTheFileHolds reads, writes and truncates one file by several handles,
 // while the other party replaces it. What the kernel is given for its page cache is what a read
-// returns in that moment, and no handle is open that could change it.
+// returns in that moment, no handle is open that could change it, and no read of it is unanswered.
 func TestPageCacheIsGivenWhatTheFileHolds(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) pagesStep {
@@ -198,6 +207,10 @@ func runPages(t *testing.T, steps []pagesStep) (err error) {
 		open := slices.DeleteFunc(slices.Clone(k.handles), func(h *openFile) bool { return h.node != node })
 		if len(open) == 0 || slices.ContainsFunc(open, func(h *openFile) bool { return h.writes }) {
 			err = fmt.Errorf("%d bytes at %d are given while %d handles are open, some of them to write", len(data), off, len(open))
+			return
+		}
+		if slices.ContainsFunc(k.answers, func(a pagesAnswer) bool { return a.node == node && a.off < off+int64(len(data)) && off < a.end }) {
+			err = fmt.Errorf("%d bytes at %d are given while the kernel waits for a read of them", len(data), off)
 			return
 		}
 		res, rerr := k.read(open[0], off, len(data))
@@ -264,13 +277,13 @@ func (k *pagesKernel) step(s pagesStep, seed uint64) error {
 			if err != nil && !errors.Is(err, syscall.ESTALE) {
 				return err
 			} else if err == nil {
-				k.answers = append(k.answers, res)
+				k.answers = append(k.answers, pagesAnswer{res, h.node, off, off + 4096})
 			}
 		}
 	case "done":
 		if n := len(k.answers); n > 0 {
 			a := k.answers[s.At%n]
-			k.answers = slices.DeleteFunc(k.answers, func(b fuse.ReadResult) bool { return a == b })
+			k.answers = slices.DeleteFunc(k.answers, func(b pagesAnswer) bool { return a == b })
 			a.Done()
 		}
 	case "edit": // and perhaps until it is delivered
