@@ -26,9 +26,6 @@ const (
 func (l *Ledger) put(e Entry) error {
 	l.apply(e)
 	err := l.write(e)
-	if err != nil && !errors.Is(err, errFloor) {
-		err = l.compact() // one line cannot be written, or not there
-	}
 	if err != nil {
 		l.writeLater(firstRetry)
 	}
@@ -43,6 +40,14 @@ func (l *Ledger) write(e Entry) error {
 			return err
 		}
 	}
+	err := l.appendLine(e)
+	if err != nil && !errors.Is(err, errFloor) {
+		err = l.compact() // which writes another file
+	}
+	return err
+}
+
+func (l *Ledger) appendLine(e Entry) error {
 	if l.file == nil {
 		f, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {

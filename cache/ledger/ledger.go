@@ -142,7 +142,7 @@ func (l *Ledger) of(key, etag string) Entry {
 	return Entry{Key: key, ETag: etag}
 }
 
-// Close tries once more to write what the disk has refused, and lets go of the file.
+// Close writes what the disk has refused, if it takes that now, and closes the file.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
