@@ -101,8 +101,7 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	return c.withoutConditions(ctx, w, cond, err)
 }
 
-// createChecked sends a write of a new object to a server that may ignore If-None-Match. If a probe
-// is due, it sends the write again once the object is there.
+// createChecked sends a write of a new object to a server that may ignore If-None-Match.
 func (c *Client) createChecked(w conditional, cond Condition, check func() error) error {
 	asked := !w.probes.absent.isChecked() && !c.quirks.noHeadNoList.has(w.key)
 	if asked {
@@ -114,15 +113,25 @@ func (c *Client) createChecked(w conditional, cond Condition, check func() error
 	if isUnmet(err) && !w.sourced {
 		w.probes.absent.result.Store(probeChecked)
 	}
-	if err != nil || !asked || w.againUse == 0 || c.quirks.noHeadNoList.has(w.key) ||
-		!w.probes.absent.due(w.againUse) || !w.probes.absent.again.CompareAndSwap(false, true) {
+	if err != nil || !asked || c.quirks.noHeadNoList.has(w.key) {
 		return err
 	}
-	defer w.probes.absent.again.Store(false)
-	switch done, err := w.probes.absent.try(func() error { return w.send(cond) }); {
+	return c.probeAgain(w, cond)
+}
+
+// probeAgain sends a write that has just made a new object once more, if a probe is due: cond does
+// not hold any more. The error is one after which the write may be carried out later.
+func (c *Client) probeAgain(w conditional, cond Condition) error {
+	p := &w.probes.absent
+	if w.againUse == 0 || !p.due(w.againUse) || !p.again.CompareAndSwap(false, true) {
+		return nil
+	}
+	defer p.again.Store(false)
+	done, err := p.try(func() error { return w.send(cond) })
+	switch {
 	case done && err == nil:
 		c.warnIgnored(w.op)
-	case Ambiguous(err): // it may be carried out later
+	case Ambiguous(err):
 		return err
 	}
 	return nil
