@@ -94,7 +94,7 @@ func (a *announcer) tryOne(h *arrival.Helper, w *watch, c arrival.Changed, attr 
 
 // countNew returns how many of the first changes are new files that the helper can create, and that
 // the kernel does not know.
-func (a *announcer) countNew(w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) (n int) {
+func (w *watch) countNew(changes []arrival.Changed, attrs map[string]cache.Attr) (n int) {
 	for n < len(changes) {
 		c := changes[n]
 		if c.Op != arrival.Create || w.d.GetChild(c.Name) != nil || w.d.s.modeOf(attrs[c.Name])&0o111 != 0 {

@@ -292,7 +292,7 @@ func (a *announcer) announceFew(w *watch, changes []arrival.Changed, attrs map[s
 			a.failed.Add(int64(len(changes)))
 			return
 		}
-		n := a.countNew(w, changes, attrs)
+		n := w.countNew(changes, attrs)
 		if n > 1 {
 			a.announceNew(h, w, changes[:n], attrs)
 		} else {
