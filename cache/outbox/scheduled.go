@@ -89,8 +89,7 @@ func (s *schedule) clearReason() {
 	s.reason = nil
 }
 
-// setNotified records the state that a person is told of, and reports whether it is another than
-// before.
+// setNotified records the state that a person was told last, and reports whether it has changed.
 func (s *schedule) setNotified(st State) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
