@@ -9,7 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// TestRefusedBody: a refusal arrives, however much of a body it cuts short.
+// TestRefusedBody: a refusal arrives, however much of a body it cuts short. Ceph RGW closes
+// the connection of a body that it has not read, and its answer may be lost with it: it is
+// only asked with what it reads at once, together with the request's head.
 func TestRefusedBody(t *testing.T) {
 	l := newBucket(t, "article", types.ObjectOwnershipObjectWriter)
 	owner, _, third := parties(t, l)
@@ -17,7 +19,11 @@ func TestRefusedBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{0, 1 << 10, 1 << 20, 16 << 20} {
+	sizes := []int{0, 1 << 10, 1 << 20, 16 << 20}
+	if onRGW() {
+		sizes = sizes[:2]
+	}
+	for _, size := range sizes {
 		body := strings.Repeat("x", size)
 		want(t, "put", third.put("f", body, ""), "403")
 		_, err := third.api.UploadPart(t.Context(), &s3.UploadPartInput{
