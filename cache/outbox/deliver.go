@@ -48,7 +48,7 @@ func (d *delivery) await(ctx context.Context) error {
 
 // deliver makes one attempt to commit a settled item. A worker calls it.
 func (it *Item) deliver() {
-	if it.settleWriters() {
+	if it.settle() {
 		return
 	}
 	ctx, run := it.schedule.begin(it.o.ctx, func() (time.Duration, bool) {

@@ -99,10 +99,10 @@ func (it *Item) notify() {
 	}
 }
 
-// settleWriters checks the writers of a file that has settled, for the last time. It reports
-// whether the file stays here for that.
-func (it *Item) settleWriters() bool {
-	if !it.hasWriters() || !it.schedule.isClosed() {
+// settle judges a file that has settled: it checks the writers for the last time, and whether the
+// file is interrupted. It reports whether the file stays here.
+func (it *Item) settle() (stays bool) {
+	if !it.schedule.isClosed() {
 		return false
 	}
 	it.checkWriters(true)

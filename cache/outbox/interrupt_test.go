@@ -332,3 +332,31 @@ func (r *rig) wantMended(name, key string, anew bool) {
 	r.wantHolds(key, want)
 	r.wantNothing()
 }
+
+// TestRefusedDeliverSendsNothing opens and closes a file while Deliver journals that a person
+// wants it as it is. The disk refuses that, and the file stays interrupted, whenever the close was.
+func TestRefusedDeliverSendsNothing(t *testing.T) {
+	for _, after := range []time.Duration{0, 1, defaultSettle / 2, defaultSettle - 1} {
+		bubble(t, Config{}, nil, func(r *rig) {
+			it := r.create("Delivery/a", []byte("half"))
+			it.Interrupt()
+			r.done(it)
+			was := it.complete() // as Deliver, which holds no lock of the schedule
+			r.hold(it)
+			it.Release()
+			time.Sleep(after)
+			it.restoreInterruption(was)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			r.wantKeys()
+			if st := it.Status(); st.State != Interrupted {
+				r.Errorf("the file is %s, want it interrupted (%v after the close)", st.State, after)
+			}
+			if err := it.Deliver(); err != nil {
+				r.Fatal(err)
+			}
+			r.drain()
+			r.wantHolds("Delivery/a", []byte("half"))
+		})
+	}
+}
