@@ -113,6 +113,12 @@ func TestVersions(t *testing.T) {
 	m.wantSays(0, []string{"get", path + "@" + first.Short, t.TempDir()}, "1 file")
 	m.wantSays(0, []string{"get", path, t.TempDir()}, "1 file")
 	m.wantSays(2, []string{"get", m.dir, t.TempDir()}, "is the mount itself")
+	x.put(owner, delivery+"2026/file", []byte("in a directory"), true)
+	for _, command := range []string{"versions", "restore", "receipt"} {
+		m.wantSays(2, []string{command, m.path(delivery + "2026")}, "is a folder: ", "name a file in it")
+	}
+	m.wantSays(2, []string{"put", path, m.path(delivery + "2026")}, "is a path in a mount", "Delivery/2026, with --exchange "+m.dir)
+	m.wantSays(2, []string{"send", path, "--into", m.path(delivery + "2026")}, "is a path in a mount", "Delivery/2026, with --exchange "+m.dir)
 	m.unmount()
 }
 

@@ -54,16 +54,47 @@ type versionLister interface {
 	Versions(ctx context.Context, key string) ([]s3backend.Version, error)
 }
 
+// errFolder returns the error for a folder, or a directory in one, where a file is to be named. what
+// is what only files have, such as versions.
+func errFolder(name, what string) error {
+	return hint.Usage("name a file in it", "%q is a folder: %s are of files", name, what)
+}
+
+// isFolder reports whether a name can only be that of a folder of the exchange, or of a directory.
+func isFolder(name, key string) bool {
+	return !strings.Contains(key, "/") || strings.HasSuffix(name, "/")
+}
+
+// isDirectory reports whether S3 is known to hold objects below a key.
+func isDirectory(ctx context.Context, from s3backend.Finder, key string) bool {
+	page, err := from.List(ctx, s3backend.ListInput{Prefix: key + "/", Max: 1})
+	return err == nil && len(page.Objects) > 0
+}
+
+// fileKey returns the key of a file whose versions are meant.
+func fileKey(s *config.Settings, name string) (string, error) {
+	key, err := keyOf(s, name, false)
+	if err == nil && isFolder(name, key) {
+		err = errFolder(name, "versions")
+	}
+	return key, err
+}
+
+// errNoVersions returns the error for a file that S3 has no version of: the name may be a directory's.
+func errNoVersions(ctx context.Context, from s3backend.Finder, name, key string) error {
+	if isDirectory(ctx, from, key) {
+		return errFolder(name, "versions")
+	}
+	return fmt.Errorf("S3 holds no %q, and has no versions of it", key)
+}
+
 // historyOf finds the file that a name means. With flag, which is a version, the name is that of a file.
 // Else a file of this very name is meant if S3 holds one, or has held one, and only else FILE@VERSION.
 func historyOf(ctx context.Context, from versionLister, s *config.Settings, name, flag string) (history, error) {
 	h := history{path: name, id: flag}
 	var err error
-	if h.key, err = keyOf(s, name, false); err != nil {
+	if h.key, err = fileKey(s, name); err != nil {
 		return h, err
-	}
-	if !strings.Contains(h.key, "/") || strings.HasSuffix(name, "/") {
-		return h, hint.Usage("", "%q is a folder: versions are of files", name)
 	}
 	h.versions, err = from.Versions(ctx, h.key)
 	file, version, ok := splitVersion(name)
@@ -89,7 +120,7 @@ func historyOf(ctx context.Context, from versionLister, s *config.Settings, name
 		if h.path != name {
 			return h, fmt.Errorf("S3 holds no %q, and has no versions of %q", name, h.key)
 		}
-		return h, fmt.Errorf("S3 holds no %q, and has no versions of it", h.key)
+		return h, errNoVersions(ctx, from, h.path, h.key)
 	}
 	return h, nil
 }

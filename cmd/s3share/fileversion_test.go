@@ -58,8 +58,13 @@ func (h histories) Head(_ context.Context, key string) (s3backend.Object, error)
 	return headOf(h[key], key)
 }
 
-func (histories) List(context.Context, s3backend.ListInput) (s3backend.Page, error) {
-	return s3backend.Page{}, nil
+func (h histories) List(_ context.Context, in s3backend.ListInput) (page s3backend.Page, err error) {
+	for key, all := range h {
+		if strings.HasPrefix(key, in.Prefix) && !all[0].Removed {
+			page.Objects = append(page.Objects, all[0].Object)
+		}
+	}
+	return page, nil
 }
 
 func headOf(all []s3backend.Version, key string) (s3backend.Object, error) {
@@ -105,8 +110,21 @@ func TestNameWithAnAtSign(t *testing.T) {
 			}
 		})
 	}
-	if _, err := historyOf(t.Context(), histories{}, s, "Delivery", ""); err == nil {
-		t.Error("a folder has versions")
+}
+
+// TestFolderHasNoVersions: a folder, and a directory that S3 has objects in, are named as such, and a
+// name that is of neither is not.
+func TestFolderHasNoVersions(t *testing.T) {
+	s := config.Defaults()
+	from := histories{
+		"Delivery/d/f":    {versionOf("Delivery/d/f", "v1", false)},
+		"Delivery/gone/f": {versionOf("Delivery/gone/f", "v1", true)},
+	}
+	for name, folder := range map[string]bool{"Delivery": true, "Delivery/d": true, "Delivery/d/": true, "Delivery/x/": true, "Delivery/x": false, "Delivery/gone": false} {
+		h, err := historyOf(t.Context(), from, s, name, "")
+		if err == nil || strings.Contains(err.Error(), "is a folder: versions are of files") != folder {
+			t.Errorf("historyOf(%q) = %+v, %v", name, h, err)
+		}
 	}
 }
 

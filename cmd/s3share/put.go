@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/transfer"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
+	"github.com/s3share/s3share/cmd/s3share/internal/control"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 )
 
@@ -43,11 +45,17 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 		Args: argRange(2, 1<<20, "files and a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
+			if strings.HasPrefix(args[last], "/") || strings.HasPrefix(args[last], ".") {
+				// No config file is needed to see this.
+				if err := checkNotInMount(args[last]); err != nil {
+					return fmt.Errorf("cannot put: %w", err)
+				}
+			}
 			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
 				if s.ReadOnly {
 					return nil, hint.Usage("", "the exchange %s is read-only, by its settings", s.Label())
 				}
-				folder, err := keyOf(s, args[last], true)
+				folder, err := folderKey(s, args[last])
 				if err != nil {
 					return nil, err
 				}
@@ -77,9 +85,32 @@ func noneThere(files []string) error {
 	return none
 }
 
+// folderKey returns the key of a folder that files are put into. It is named as a mount shows it, and
+// not as a path in a mount.
+func folderKey(s *config.Settings, folder string) (string, error) {
+	key, err := keyOf(s, folder, true)
+	if err != nil {
+		return "", cmp.Or(checkNotInMount(folder), err)
+	}
+	return key, nil
+}
+
+// checkNotInMount returns an error if a path is in a mount, where the name of a folder in the exchange
+// is wanted.
+func checkNotInMount(name string) error {
+	dir, folder, err := control.MountOf(name)
+	if err != nil || dir == "" {
+		return nil
+	}
+	advice := fmt.Sprintf("name it without the mountpoint: %s, with --exchange %s; or copy the file into the mount",
+		hint.ShellQuote(cmp.Or(folder, "FOLDER")), hint.ShellQuote(dir))
+	return hint.Usage(advice, "%q is a path in a mount, where the folder's name in the exchange is wanted", name)
+}
+
 // keyOf returns the key of a path in the exchange, as a mount shows it, without a slash at
 // its end. If something is to be made there, its name has to be one that can be.
 func keyOf(s *config.Settings, path string, make bool) (string, error) {
+	folders := "the folders of " + s.Label() + " are " + strings.Join(s.Folders, " and ")
 	var elems []string
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		elem, _, ok := keyname.Unescape(name)
@@ -88,14 +119,18 @@ func keyOf(s *config.Settings, path string, make bool) (string, error) {
 		}
 		if make {
 			var err error
-			if elem, err = keyname.NewElement(name); err != nil {
-				return "", hint.Usage("", "%q cannot be a folder: %w", path, err)
+			elem, err = keyname.NewElement(name)
+			if errors.Is(err, keyname.ErrInvalid) {
+				err = fmt.Errorf("%q cannot be a name in an exchange", name)
+			}
+			if err != nil {
+				return "", hint.Usage(folders, "%q cannot be a folder: %w", path, err)
 			}
 		}
 		elems = append(elems, elem)
 	}
 	if !slices.Contains(s.Folders, elems[0]) {
-		return "", hint.Usage("the folders of "+s.Label()+" are "+strings.Join(s.Folders, " and ")+"; --folder names others",
+		return "", hint.Usage(folders+"; --folder names others",
 			"%q is in no folder of the exchange %s", path, s.Label())
 	}
 	key := strings.Join(elems, "/")

@@ -57,6 +57,9 @@ func printReceipt(cmd *cobra.Command, m *transferCmd, file string) error {
 		}
 	}
 	key, err := keyOf(s, name, false)
+	if err == nil && isFolder(name, key) {
+		err = errFolder(name, "receipts")
+	}
 	if err != nil {
 		return err
 	}
@@ -69,6 +72,8 @@ func printReceipt(cmd *cobra.Command, m *transferCmd, file string) error {
 	switch {
 	case ctx.Err() != nil:
 		return hint.ErrInterrupted
+	case errors.Is(err, s3backend.NotExist) && isDirectory(ctx, client, key):
+		return errFolder(name, "receipts")
 	case errors.Is(err, s3backend.NotExist):
 		return fmt.Errorf("S3 holds no %q", key)
 	case err != nil:

@@ -55,8 +55,8 @@ func restore(cmd *cobra.Command, m *transferCmd, file, flag string) error {
 	if s.ReadOnly {
 		return fmt.Errorf("cannot restore: %w", hint.Usage("", "the exchange %s is read-only, by its settings", s.Label()))
 	}
-	if _, err := keyOf(s, name, false); err != nil {
-		return err
+	if _, err := fileKey(s, name); err != nil {
+		return fmt.Errorf("cannot restore: %w", err)
 	}
 	t, err := m.open(ctx, s, cmd.ErrOrStderr())
 	if err != nil {

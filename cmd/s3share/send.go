@@ -136,7 +136,7 @@ func (m *sendCmd) settings(ctx context.Context, files []string) (s *config.Setti
 		return nil, "", hint.Usage("", "%w", err)
 	}
 	if m.into != "" {
-		if into, err = keyOf(s, m.into, true); err != nil {
+		if into, err = folderKey(s, m.into); err != nil {
 			return nil, "", err
 		}
 	}

@@ -75,8 +75,8 @@ func (m *verifyCmd) verifyExpected(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(key, "/") || strings.HasSuffix(name, "/") {
-		return hint.Usage("", "%q is a folder: --expect compares one file", name)
+	if isFolder(name, key) {
+		return hint.Usage("name a file in it", "%q is a folder: --expect compares one file", name)
 	}
 	client, err := s3backend.OpenSoon(ctx, s.Backend())
 	if err == nil {

@@ -50,7 +50,7 @@ func listVersions(cmd *cobra.Command, m *transferCmd, file string, asJSON bool) 
 	if err != nil {
 		return err
 	}
-	key, err := keyOf(s, name, false)
+	key, err := fileKey(s, name)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func listVersions(cmd *cobra.Command, m *transferCmd, file string, asJSON bool) 
 	case err != nil:
 		return explainVersions(s, m.verb, key, err)
 	case len(h.versions) == 0:
-		return fmt.Errorf("S3 holds no %q, and has no versions of it", key)
+		return errNoVersions(ctx, client, name, key)
 	}
 	if err := printVersions(ctx, cmd, client, h, asJSON); err != nil {
 		return err
