@@ -122,7 +122,7 @@ func TestServiceManager(t *testing.T) {
 	}{
 		{"\"second\"\nverbose = true\numask = \"027\"\nmemory = \"64MiB\"", "second", []string{"msg=reloaded profile=second", "when it is mounted again\" settings=\"memory, umask\"", "level=DEBUG"}},
 		{"\"wrong\"", "second", []string{"S3 has not confirmed them\" profile=wrong"}},
-		{"first", "second", []string{"the settings stay as they are", "my.toml:3"}},
+		{"first", "second", []string{"the settings stay as they are", "my.toml:3", "msg=\"the credentials were read again, and nothing else\" profile=second"}},
 		{`"first"`, "first", []string{"msg=reloaded profile=first"}},
 	} {
 		config(c.config)
@@ -137,6 +137,9 @@ func TestServiceManager(t *testing.T) {
 		if out, err := m.run("status", "--json", m.dir); err != nil || !strings.Contains(out, `"profile": "`+c.profile+`"`) {
 			t.Errorf("with profile = %s the status is %v\n%s", c.config, err, out)
 		}
+	}
+	if n := strings.Count(m.log.String(), "msg=reloaded"); n != 2 {
+		t.Errorf("the log says %d times that it has reloaded, want 2: with the settings that were valid", n)
 	}
 	m.deliver(delivery+"file", []byte("after the reloads"))
 	m.unmount()

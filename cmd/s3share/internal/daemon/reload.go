@@ -47,14 +47,14 @@ func (d *mountDaemon) serveHangups() (stop func()) {
 func (d *mountDaemon) reload(ctx context.Context) {
 	_ = d.manager.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer func() { _ = d.manager.notify(daemon.SdNotifyReady) }()
-	profile := d.profile()
+	profile, done := d.profile(), "the credentials were read again, and nothing else"
 	if now, err := d.readSettings(); err != nil {
 		_, advice := hint.ExitCode(err)
 		d.log.Error("the settings stay as they are: they cannot be read again", "err", err, "hint", advice)
 	} else {
-		profile = d.takeUp(now)
+		profile, done = d.takeUp(now), "reloaded"
 	}
-	d.renewCredentials(ctx, profile)
+	d.renewCredentials(ctx, profile, done)
 }
 
 // takeUp applies those of the new settings that are in liveSettings, and returns the profile to
@@ -83,13 +83,14 @@ func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 }
 
 // renewCredentials switches to the credentials of the profile, and tries again what waits for them.
-func (d *mountDaemon) renewCredentials(ctx context.Context, profile string) {
+// If S3 confirms them, it logs done.
+func (d *mountDaemon) renewCredentials(ctx context.Context, profile, done string) {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
 	err := d.bucket.UseProfile(ctx, profile)
 	if err == nil {
 		d.usedProfile.Store(&profile)
-		d.log.Info("reloaded", "profile", profile, "retried", d.cache.Retry(""))
+		d.log.Info(done, "profile", profile, "retried", d.cache.Retry(""))
 		return
 	}
 	err = ui.Explain(d.destination(), err)
