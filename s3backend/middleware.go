@@ -7,6 +7,7 @@ import (
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -45,4 +46,14 @@ func serverTime(m middleware.Metadata) time.Time {
 		return t.UTC().Truncate(time.Second)
 	}
 	return time.Now().UTC().Truncate(time.Second)
+}
+
+// setHeader sets one header of a request before it is signed, for what the
+// SDK's inputs cannot express.
+func setHeader(name, value string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Build.Add(headerSetter{http.CanonicalHeaderKey(name), value}, middleware.After)
+		})
+	}
 }

@@ -3,6 +3,7 @@ package s3backend
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -87,4 +88,15 @@ func namesAnotherRegion(err error) bool {
 		return true
 	}
 	return false
+}
+
+// RegionError says that the bucket is in another region than was said.
+type RegionError struct{ Bucket, Is, Said string }
+
+func (e *RegionError) Error() string {
+	return fmt.Sprintf("bucket %q is in region %q, not in %q", e.Bucket, e.Is, e.Said)
+}
+
+func regionError(bucket, is, said string) error {
+	return &Error{Op: "Open", Kind: Other, Err: &RegionError{bucket, is, said}}
 }
