@@ -49,12 +49,12 @@ const expectOwnerID = "s3share:expectOwner"
 // owner is known, so that a bucket of the same name in a stranger's account is
 // neither read nor written. For a copy it names the source's owner too, which
 // is the same bucket.
-func (c *Client) expectOwner(stack *middleware.Stack) error {
+func (e *endpoint) expectOwner(stack *middleware.Stack) error {
 	return stack.Build.Add(middleware.BuildMiddlewareFunc(expectOwnerID,
 		func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (
 			middleware.BuildOutput, middleware.Metadata, error,
 		) {
-			id := c.owner.Load()
+			id := e.owner.Load()
 			if req, ok := in.Request.(*smithyhttp.Request); ok && id != nil && *id != "" {
 				req.Header.Set("X-Amz-Expected-Bucket-Owner", *id)
 				if req.Header.Get("X-Amz-Copy-Source") != "" {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,23 +43,13 @@ type Config struct {
 	Logger   *slog.Logger // requests at debug level; nil: none
 }
 
-// Client makes requests to one bucket. It is safe for concurrent use.
+// Client makes requests to one bucket. It is safe for concurrent use. What it embeds are parts of
+// it, each with a job of its own.
 type Client struct {
-	s3          *s3.Client
-	loaded      aws.Config // what s3 was made of, for the other services of AWS
-	bucket      string
-	region      string
-	regionGiven bool // the region is given, not found out
-	payer       bool // every request says that we pay for it
-	prefix      string
-	notAWS      bool  // an endpoint that is not AWS
-	largestCopy int64 // the largest object that is copied by one request
-	log         *slog.Logger
-	owner       atomic.Pointer[string]
-	answer      atomic.Pointer[http.Header] // of the last HeadBucket: which server it is
-	counts      counter
-	http        *watched                    // sends all requests
-	retryer     aws.Retryer                 // judges those that go directly
+	*endpoint
+	opening
+	largestCopy int64                       // the largest object that is copied by one request
+	retryer     aws.Retryer                 // judges requests that go directly
 	route       atomic.Pointer[signedRoute] // of these; nil until it is learnt
 	quirks      quirks
 	// begun has the metadata of uploads that this client has begun, by their IDs: see confirmETag.
@@ -70,9 +59,8 @@ type Client struct {
 	annotations  annotations
 	recentHeads  recentHeads
 	contact      contact
-	confirmed    atomic.Pointer[string] // see Owner
-	isOwner      atomic.Pointer[bool]   // as IsOwner found out; nil until it has
-	versions     atomic.Int32           // whether the bucket keeps versions: see mayKeepVersions
+	isOwner      atomic.Pointer[bool] // as IsOwner found out; nil until it has
+	versions     atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
 	listingGuard listingGuard
 	away         outage
 }
@@ -130,11 +118,12 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	c := &Client{loaded: loaded, bucket: cfg.Bucket, regionGiven: cfg.Region != "", payer: cfg.RequesterPays, prefix: cfg.Prefix, largestCopy: maxPut, log: cfg.Logger}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
+	e := &endpoint{loaded: loaded, bucket: cfg.Bucket, payer: cfg.RequesterPays, prefix: cfg.Prefix, log: cfg.Logger}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
 	}
-	c.counts.log = c.log
+	e.counts.log = e.log
+	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, largestCopy: maxPut}
 	c.recentHeads.age = recentWindow
 	c.contact.Alike = alike
 	c.SetExpectedOwner(cfg.ExpectedOwner)
@@ -211,37 +200,6 @@ func newRetryer(attempts int) aws.Retryer {
 		})
 		o.Retryables = append([]retry.IsErrorRetryable{ours}, o.Retryables...)
 	})
-}
-
-// Bucket is the bucket's name.
-func (c *Client) Bucket() string { return c.bucket }
-
-// Region is the bucket's region, as it was given or found.
-func (c *Client) Region() string { return c.region }
-
-// SetExpectedOwner makes every later request carry the account id of the
-// bucket's owner; S3 refuses them (Denied) should the bucket be another's.
-func (c *Client) SetExpectedOwner(id string) { c.owner.Store(&id) }
-
-// Owner is the account that owns the bucket, as far as S3 has confirmed it: it has answered
-// when that owner was expected. Until then it is "".
-func (c *Client) Owner() string {
-	if found := c.confirmed.Load(); found != nil {
-		return *found
-	}
-	return ""
-}
-
-// confirm notes that S3 has answered a request in which this owner was expected.
-func (c *Client) confirm(owner string) {
-	if IsAccountID(owner) {
-		c.confirmed.Store(&owner)
-	}
-}
-
-// CloseIdle closes the connections that no request uses.
-func (c *Client) CloseIdle() {
-	c.http.client.CloseIdleConnections()
 }
 
 var _ s3.HTTPClient = (*watched)(nil)

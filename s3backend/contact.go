@@ -171,7 +171,7 @@ func (c *Client) KeepContact(ctx context.Context, changed func(Contact)) {
 
 // Moved is how many bytes requests have sent and received so far, bodies and, in
 // what was sent, all the rest.
-func (c *Client) Moved() int64 { return c.http.moved.Load() }
+func (e *endpoint) Moved() int64 { return e.http.moved.Load() }
 
 const (
 	// checkAge is how old an answer may be that Check takes for the state of the

@@ -11,15 +11,15 @@ import (
 // API is the SDK's client that all requests are made with: the ACL, the
 // expected owner and the watchdog are in it. It is for package access, which
 // asks about a bucket and sets one up.
-func (c *Client) API() *s3.Client { return c.s3 }
+func (e *endpoint) API() *s3.Client { return e.s3 }
 
 // AWS reports whether the endpoint is Amazon's. Elsewhere a request that names a
 // subresource of the bucket may be taken for one on the bucket itself.
-func (c *Client) AWS() bool { return !c.notAWS }
+func (e *endpoint) AWS() bool { return !e.notAWS }
 
 // Endpoint is where a server that is not AWS answers, "" for AWS.
-func (c *Client) Endpoint() string {
-	if u := c.s3.Options().BaseEndpoint; c.notAWS && u != nil {
+func (e *endpoint) Endpoint() string {
+	if u := e.s3.Options().BaseEndpoint; e.notAWS && u != nil {
 		return *u
 	}
 	return ""

@@ -13,14 +13,14 @@ import (
 type Limits struct{ Upload, Download int64 }
 
 // SetLimits sets the limits. They take effect at once, for requests in flight too.
-func (c *Client) SetLimits(l Limits) {
-	c.http.upload.Set(l.Upload)
-	c.http.download.Set(l.Download)
+func (e *endpoint) SetLimits(l Limits) {
+	e.http.upload.Set(l.Upload)
+	e.http.download.Set(l.Download)
 }
 
 // Limits returns the limits.
-func (c *Client) Limits() Limits {
-	return Limits{Upload: c.http.upload.Rate(), Download: c.http.download.Rate()}
+func (e *endpoint) Limits() Limits {
+	return Limits{Upload: e.http.upload.Rate(), Download: e.http.download.Rate()}
 }
 
 // waitToSend counts the body of a request that is about to be sent. It returns when a small one may

@@ -30,12 +30,12 @@ func Locate(ctx context.Context, cfg Config) (Location, error) {
 	return c.location(), nil
 }
 
-func (c *Client) location() Location {
-	o := c.s3.Options()
+func (e *endpoint) location() Location {
+	o := e.s3.Options()
 	if o.BaseEndpoint == nil {
-		return Location{Partition: Partition(c.region)}
+		return Location{Partition: Partition(e.region)}
 	}
-	return LocationOf(*o.BaseEndpoint, c.region)
+	return LocationOf(*o.BaseEndpoint, e.region)
 }
 
 // LocationOf is the Location of an endpoint that is known; region matters where it is "".

@@ -19,8 +19,8 @@ const requestPayer = "X-Amz-Request-Payer"
 var ErrRequesterPays = errors.New("whoever asks has to pay for the requests (Requester Pays)")
 
 // agreeToPay sends the header with every request, if the configuration says that we pay.
-func (c *Client) agreeToPay(stack *middleware.Stack) error {
-	if !c.payer {
+func (e *endpoint) agreeToPay(stack *middleware.Stack) error {
+	if !e.payer {
 		return nil
 	}
 	return stack.Build.Add(headerSetter{requestPayer, string(types.RequestPayerRequester)}, middleware.After)
@@ -28,13 +28,13 @@ func (c *Client) agreeToPay(stack *middleware.Stack) error {
 
 // checkPayer finds out whether a listing was refused only because we do not agree to pay:
 // it asks once more, with the header, for one name, which we pay for. Only AWS is asked.
-func (c *Client) checkPayer(ctx context.Context) error {
-	if c.payer || c.notAWS {
+func (o *opening) checkPayer(ctx context.Context) error {
+	if o.payer || o.notAWS {
 		return nil
 	}
 	one := int32(1)
-	_, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &c.bucket, Prefix: opt(c.prefix), MaxKeys: &one, RequestPayer: types.RequestPayerRequester,
+	_, err := o.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &o.bucket, Prefix: opt(o.prefix), MaxKeys: &one, RequestPayer: types.RequestPayerRequester,
 	})
 	if err != nil {
 		return nil // no wiser

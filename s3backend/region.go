@@ -33,8 +33,8 @@ func (u *UnsignedAnswer) Unwrap() error { return u.Err }
 // bucketRegion asks for the bucket's region by an unsigned HeadBucket, sent to the same
 // endpoint as every other request. The region is "" if the server does not say. The error
 // is NoBucket if no bucket has this name.
-func (c *Client) bucketRegion(ctx context.Context) (string, error) {
-	region, err := manager.GetBucketRegion(ctx, c.s3, c.bucket, withoutOwner, withoutRecording)
+func (o *opening) bucketRegion(ctx context.Context) (string, error) {
+	region, err := manager.GetBucketRegion(ctx, o.s3, o.bucket, withoutOwner, withoutRecording)
 	var notFound manager.BucketNotFound
 	if errors.As(err, &notFound) {
 		return "", &Error{Op: "HeadBucket", Kind: NoBucket, Err: err}
@@ -60,16 +60,16 @@ func withoutRecording(o *s3.Options) {
 // ExplainLogin adds to a BadLogin error of a signed request whether the bucket exists, as
 // an [UnsignedAnswer]. Any other error, and one about which the server tells no more, is
 // returned as it is.
-func (c *Client) ExplainLogin(ctx context.Context, err error) error {
+func (o *opening) ExplainLogin(ctx context.Context, err error) error {
 	var refused *Error
 	if !errors.As(err, &refused) || refused.Kind != BadLogin || refused.Code() == "" {
 		return err
 	}
-	region, asked := c.bucketRegion(ctx)
+	region, asked := o.bucketRegion(ctx)
 	answer := UnsignedAnswer{Err: refused.Err, Region: region}
 	switch {
 	case errors.Is(asked, NoBucket):
-	case asked == nil, c.AWS() && errors.Is(asked, Denied):
+	case asked == nil, o.AWS() && errors.Is(asked, Denied):
 		answer.Exists = true
 	default: // another server's 403 may be its answer about any name
 		return err

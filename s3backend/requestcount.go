@@ -29,9 +29,9 @@ func (c *counter) add(op string) {
 
 // Counts returns how many requests were sent so far, by S3's name of the
 // operation. Each attempt counts.
-func (c *Client) Counts() map[string]int64 {
+func (e *endpoint) Counts() map[string]int64 {
 	m := map[string]int64{}
-	c.counts.byOp.Range(func(op, n any) bool {
+	e.counts.byOp.Range(func(op, n any) bool {
 		m[op.(string)] = n.(*atomic.Int64).Load()
 		return true
 	})

@@ -20,15 +20,15 @@ const (
 )
 
 // Server returns which server replies, Unknown if it is none that is recognised.
-func (c *Client) Server(ctx context.Context) Server {
+func (e *endpoint) Server(ctx context.Context) Server {
 	switch {
-	case !c.notAWS:
+	case !e.notAWS:
 		return AmazonS3
-	case c.isCeph(ctx):
+	case e.isCeph(ctx):
 		return Ceph
-	case c.isVersity(ctx):
+	case e.isVersity(ctx):
 		return Versity
-	case c.isMinIO(ctx):
+	case e.isMinIO(ctx):
 		return MinIO
 	}
 	return Unknown
@@ -36,9 +36,9 @@ func (c *Client) Server(ctx context.Context) Server {
 
 // Skew returns how far this machine's clock is ahead of the server's, whose replies give it in
 // whole seconds. It is false if they do not.
-func (c *Client) Skew(ctx context.Context) (time.Duration, bool) {
+func (e *endpoint) Skew(ctx context.Context) (time.Duration, bool) {
 	before := time.Now()
-	header, _ := c.headBucket(ctx)
+	header, _ := e.headBucket(ctx)
 	took := time.Since(before)
 	at, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
@@ -49,22 +49,22 @@ func (c *Client) Skew(ctx context.Context) (time.Duration, bool) {
 
 // isCeph, isVersity and isMinIO recognise a server by its replies: Ceph RGW by its request IDs,
 // the others by their names.
-func (c *Client) isCeph(ctx context.Context) bool {
-	return strings.HasPrefix(c.header(ctx).Get("X-Amz-Request-Id"), "tx0")
+func (e *endpoint) isCeph(ctx context.Context) bool {
+	return strings.HasPrefix(e.header(ctx).Get("X-Amz-Request-Id"), "tx0")
 }
 
-func (c *Client) isVersity(ctx context.Context) bool {
-	return strings.Contains(strings.ToLower(c.header(ctx).Get("Server")), "versity")
+func (e *endpoint) isVersity(ctx context.Context) bool {
+	return strings.Contains(strings.ToLower(e.header(ctx).Get("Server")), "versity")
 }
 
-func (c *Client) isMinIO(ctx context.Context) bool { return c.header(ctx).Get("Server") == "MinIO" }
+func (e *endpoint) isMinIO(ctx context.Context) bool { return e.header(ctx).Get("Server") == "MinIO" }
 
 // header returns the header of a reply to HeadBucket: that of VerifyBucket, or of a request sent
 // now.
-func (c *Client) header(ctx context.Context) http.Header {
-	if h := c.answer.Load(); h != nil {
+func (e *endpoint) header(ctx context.Context) http.Header {
+	if h := e.answer.Load(); h != nil {
 		return *h
 	}
-	header, _ := c.headBucket(ctx)
+	header, _ := e.headBucket(ctx)
 	return header
 }
