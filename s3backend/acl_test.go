@@ -143,7 +143,7 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	},
 	"Tagging": func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Check": func(t *testing.T, c *Client) error {
-		c.contact.Breaker = breaker.Breaker{}
+		c.contact.breaker = breaker.Breaker{}
 		_, err := c.Check(t.Context())
 		return err
 	},

@@ -48,6 +48,7 @@ type Config struct {
 type Client struct {
 	*endpoint
 	opening
+	*contact
 	largestCopy int64                       // the largest object that is copied by one request
 	retryer     aws.Retryer                 // judges requests that go directly
 	route       atomic.Pointer[signedRoute] // of these; nil until it is learnt
@@ -58,11 +59,10 @@ type Client struct {
 	copyTags     copyTags
 	annotations  annotations
 	recentHeads  recentHeads
-	contact      contact
 	isOwner      atomic.Pointer[bool] // as IsOwner found out; nil until it has
 	versions     atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
 	listingGuard listingGuard
-	away         outage
+	waiting      waiting
 }
 
 // Open finds credentials and region and proves that the bucket is there.
@@ -123,9 +123,10 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	e.counts.log = e.log
-	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, largestCopy: maxPut}
+	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, contact: &contact{at: e}, largestCopy: maxPut}
+	c.waiting.at, c.waiting.contact = e, c.contact
 	c.recentHeads.age = recentWindow
-	c.contact.Alike = alike
+	c.contact.breaker.Alike = alike
 	c.SetExpectedOwner(cfg.ExpectedOwner)
 	var bad error
 	c.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {
@@ -170,7 +171,7 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, setACL, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.limitTime)
+	o.APIOptions = append(o.APIOptions, setACL, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.waiting.limitTime)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))

@@ -22,9 +22,11 @@ var ErrOffline = errors.New("S3 cannot be asked at present")
 // Contact is what a client knows of its connection to S3 by its last requests.
 type Contact = breaker.State
 
-// contact is the client's circuit breaker. The zero contact is ready.
+// contact is what a client knows of whether S3 answers. Each request asks it before, and tells it how
+// it ended; while its breaker is open, only probes go out.
 type contact struct {
-	breaker.Breaker
+	at       *endpoint
+	breaker  breaker.Breaker
 	checking sync.Mutex // held while Check asks
 }
 
@@ -32,11 +34,11 @@ type contact struct {
 type probing struct{}
 
 // allow returns the error of a request that is not sent, since S3 is out of reach.
-func (c *Client) allow(ctx context.Context, op string) error {
+func (r *contact) allow(ctx context.Context, op string) error {
 	if ctx.Value(probing{}) != nil {
 		return nil
 	}
-	why := c.contact.Allow()
+	why := r.breaker.Allow()
 	if why == nil {
 		return nil
 	}
@@ -50,7 +52,7 @@ func (c *Client) allow(ctx context.Context, op string) error {
 
 // met notes how a request ended that was sent at the time began, after all attempts, and
 // returns its error, marked if S3 is out of reach. What its caller cut off says nothing.
-func (c *Client) met(ctx context.Context, op string, began time.Time, err error) error {
+func (r *contact) met(ctx context.Context, op string, began time.Time, err error) error {
 	var e *Error
 	if ctx.Err() != nil || errors.As(err, &e) && e.Offline {
 		return err
@@ -58,28 +60,28 @@ func (c *Client) met(ctx context.Context, op string, began time.Time, err error)
 	failed := wrapError(ctx, op, "", err)
 	switch {
 	case errors.Is(err, errOpened):
-		if known := c.allow(ctx, op); errors.As(known, &e) {
+		if known := r.allow(ctx, op); errors.As(known, &e) {
 			e.Unsent, e.Lost = false, true
 			return e
 		}
 		return err
 	case judged(failed):
-		c.contact.Answered()
+		r.breaker.Answered()
 		return err
 	// A reply to a HEAD does not say whether it is about the credentials.
 	case errors.Is(failed, Denied):
 		return err
 	}
 	away := isAway(failed)
-	c.contact.Failed(failed, away)
+	r.breaker.Failed(failed, away)
 	if !away || ctx.Value(probing{}) != nil {
 		return err
 	}
-	if !c.contact.Confirm(began, failed, func() error {
+	if !r.breaker.Confirm(began, failed, func() error {
 		// The question is asked for all requests, so its context is nobody's.
 		ctx, cancel := context.WithTimeout(context.Background(), breaker.ConfirmTimeout)
 		defer cancel()
-		return c.probe(ctx)
+		return r.probe(ctx)
 	}) || !errors.As(failed, &e) {
 		return err
 	}
@@ -139,29 +141,29 @@ func alike(a, b error) bool {
 const contactID = "s3share:contact"
 
 // meet lets the SDK's requests out, and notes how they end.
-func (c *Client) meet(stack *middleware.Stack) error {
+func (r *contact) meet(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(contactID,
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
 			op, began := awsmiddleware.GetOperationName(ctx), time.Now()
-			if err := c.allow(ctx, op); err != nil {
+			if err := r.allow(ctx, op); err != nil {
 				return middleware.InitializeOutput{}, middleware.Metadata{}, err
 			}
 			out, meta, err := next.HandleInitialize(ctx, in)
-			return out, meta, c.met(ctx, op, began, err)
+			return out, meta, r.met(ctx, op, began, err)
 		}), middleware.After)
 }
 
 // Contact returns what is known without asking.
-func (c *Client) Contact() Contact { return c.contact.State() }
+func (r *contact) Contact() Contact { return r.breaker.State() }
 
 // KeepContact keeps the Contact up to date until ctx ends, by one request a minute while there
 // are no others, and more often while S3 is out of reach. As long as it runs, requests that S3
 // would not answer fail at once, with [ErrOffline]. It calls changed whenever the Contact may be
 // another.
-func (c *Client) KeepContact(ctx context.Context, changed func(Contact)) {
-	c.contact.Run(ctx, c.probe, func(now Contact) {
+func (r *contact) KeepContact(ctx context.Context, changed func(Contact)) {
+	r.breaker.Run(ctx, r.probe, func(now Contact) {
 		if now.Offline {
 			now.Err = offline(now.Err)
 		}
@@ -184,44 +186,44 @@ const (
 
 // Check is Contact, after one request where S3 has not answered lately. Its error is
 // ctx's, where no answer came in time: then the Contact is the one before.
-func (c *Client) Check(ctx context.Context) (Contact, error) {
-	if !c.contact.checking.TryLock() {
-		return c.Contact(), nil // somebody asks
+func (r *contact) Check(ctx context.Context) (Contact, error) {
+	if !r.checking.TryLock() {
+		return r.Contact(), nil // somebody asks
 	}
-	defer c.contact.checking.Unlock()
-	failing, age := !c.Contact().Failing.IsZero(), c.contact.Age()
+	defer r.checking.Unlock()
+	failing, age := !r.Contact().Failing.IsZero(), r.breaker.Age()
 	if age < failedAge || !failing && age < checkAge {
-		return c.Contact(), nil
+		return r.Contact(), nil
 	}
-	_ = c.probe(ctx) // the Contact has its outcome
-	return c.Contact(), ctx.Err()
+	_ = r.probe(ctx) // the Contact has its outcome
+	return r.Contact(), ctx.Err()
 }
 
 // Ask is Contact after one request, whatever is known.
-func (c *Client) Ask(ctx context.Context) Contact {
-	_ = c.probe(ctx) // the Contact has its outcome
-	return c.Contact()
+func (r *contact) Ask(ctx context.Context) Contact {
+	_ = r.probe(ctx) // the Contact has its outcome
+	return r.Contact()
 }
 
 // probe sends one request, on a connection of its own, and returns an error if S3 is out of
 // reach: no answer until ctx ends is that too, unless others move bytes meanwhile.
-func (c *Client) probe(ctx context.Context) error {
-	c.CloseIdle() // a connection that has died unnoticed proves nothing
-	moved, max := c.Moved(), int32(1)
+func (r *contact) probe(ctx context.Context) error {
+	r.at.CloseIdle() // a connection that has died unnoticed proves nothing
+	moved, max := r.at.Moved(), int32(1)
 	// A policy that refuses the listing has taken the credentials.
-	_, err := c.s3.ListObjectsV2(context.WithValue(ctx, probing{}, true),
-		&s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max, Prefix: opt(c.prefix)},
+	_, err := r.at.s3.ListObjectsV2(context.WithValue(ctx, probing{}, true),
+		&s3.ListObjectsV2Input{Bucket: &r.at.bucket, MaxKeys: &max, Prefix: opt(r.at.prefix)},
 		func(o *s3.Options) { o.RetryMaxAttempts = 1 })
 	switch {
 	case err == nil:
-		c.contact.Denied(false)
+		r.breaker.Denied(false)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		if c.Moved()-moved < probeMoves {
+		if r.at.Moved()-moved < probeMoves {
 			return &Error{Op: "ListObjectsV2", Err: errOutage}
 		}
 	case ctx.Err() == nil:
 		err = wrapError(ctx, "ListObjectsV2", "", err)
-		c.contact.Denied(errors.Is(err, Denied))
+		r.breaker.Denied(errors.Is(err, Denied))
 		if isAway(err) {
 			return err
 		}

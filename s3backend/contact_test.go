@@ -53,8 +53,8 @@ func TestContact(t *testing.T) {
 				w.WriteHeader(206)
 				_, _ = w.Write([]byte("x"))
 			})
-			c.contact.Answered()
-			c.contact.Failed(BadLogin, false)
+			c.contact.breaker.Answered()
+			c.contact.breaker.Failed(BadLogin, false)
 			before := c.Contact()
 			if tt.method == "HEAD" {
 				_, _ = c.Head(t.Context(), "k")
@@ -83,7 +83,7 @@ func TestContact(t *testing.T) {
 func TestContactOfDirectRequests(t *testing.T) {
 	c := against(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("ETag", `"e"`) })
 	for range 2 { // the second goes directly
-		c.contact.Breaker = breaker.Breaker{}
+		c.contact.breaker = breaker.Breaker{}
 		if _, err := c.Put(t.Context(), "k", strings.NewReader("x"), 1, nil, Condition{}); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestCheckAsksSeldom(t *testing.T) {
 			t.Errorf("Check = %+v, %v after %d requests, want %d", got, err, asked, want)
 		}
 	}
-	grow := func() { c.contact.Breaker = breaker.Breaker{} } // nothing has ended lately
+	grow := func() { c.contact.breaker = breaker.Breaker{} } // nothing has ended lately
 	check(1, false)
 	check(1, false)
 	grow()

@@ -171,7 +171,7 @@ func TestLoginWhileTheBreakerIsOpen(t *testing.T) {
 			if gone {
 				srv.Close()
 			}
-			c.contact.Trip(before)
+			c.contact.breaker.Trip(before)
 			if err := c.Login(t.Context(), ""); (err == nil) == gone || gone && !isKind(err, Other) {
 				t.Errorf("after %v, gone: %v: Login = %v", before, gone, err)
 			}

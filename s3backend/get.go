@@ -198,7 +198,7 @@ type body struct {
 // open asks for what is left.
 func (b *body) open() error {
 	began := time.Now()
-	p := b.c.withTimeLimit(b.ctx, b.waited)
+	p := b.c.waiting.begin(b.ctx, b.waited)
 	from, etag, err := b.c.get(p.ctx, b.obj, b.off, b.left)
 	b.waited += time.Since(began)
 	if err = p.finish(err); err != nil {

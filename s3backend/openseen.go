@@ -34,6 +34,6 @@ func OpenSeen(ctx context.Context, cfg Config, region string) (*Client, error) {
 	if c, lerr = newClient(cfg, loaded); lerr != nil {
 		return nil, err
 	}
-	c.contact.Trip(err)
+	c.contact.breaker.Trip(err)
 	return c, nil
 }

@@ -61,21 +61,28 @@ func (*outageError) Error() string        { return "S3 does not answer at presen
 func (*outageError) Timeout() bool        { return true }
 func (*outageError) Is(target error) bool { return target == errStalled }
 
+// waiting limits how long the requests of a client wait for S3.
+type waiting struct {
+	at      *endpoint
+	contact *contact
+	away    outage
+}
+
 // timeLimit is how long is left for a request.
 type timeLimit struct {
 	ctx    context.Context // ends with it
-	c      *Client
+	of     *waiting
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stop   func() bool // of the wait for S3 to be out of reach
 	short  bool
 }
 
-// withTimeLimit starts the time limit of a request on which spent has been spent already. The
+// begin starts the time limit of a request on which spent has been spent already. The
 // caller calls end.
-func (c *Client) withTimeLimit(ctx context.Context, spent time.Duration) *timeLimit {
-	p := &timeLimit{c: c}
-	limit, short := c.away.limit(c.http.quiet)
+func (w *waiting) begin(ctx context.Context, spent time.Duration) *timeLimit {
+	p := &timeLimit{of: w}
+	limit, short := w.away.limit(w.at.http.quiet)
 	p.short = short
 	why := errStalled
 	if short {
@@ -85,7 +92,7 @@ func (c *Client) withTimeLimit(ctx context.Context, spent time.Duration) *timeLi
 	p.timer = time.AfterFunc(max(0, limit-spent), func() { p.cancel(why) })
 	p.stop = func() bool { return true }
 	if ctx.Value(probing{}) == nil {
-		p.stop = context.AfterFunc(c.contact.Open(), func() { p.cancel(errOpened) })
+		p.stop = context.AfterFunc(w.contact.breaker.Open(), func() { p.cancel(errOpened) })
 	}
 	return p
 }
@@ -99,7 +106,7 @@ func (p *timeLimit) finish(err error) error {
 		p.short = p.short || cause == errOpened
 		err = cause
 	}
-	p.c.away.learn(err, p.short, p.c.http.quiet)
+	p.of.away.learn(err, p.short, p.of.at.http.quiet)
 	return err
 }
 
@@ -117,7 +124,7 @@ var unlimitedOperations = map[string]bool{
 }
 
 // limitTime limits the time of every request of the SDK that is not in unlimitedOperations.
-func (c *Client) limitTime(stack *middleware.Stack) error {
+func (w *waiting) limitTime(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:limitTime",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
@@ -125,7 +132,7 @@ func (c *Client) limitTime(stack *middleware.Stack) error {
 			if unlimitedOperations[awsmiddleware.GetOperationName(ctx)] {
 				return next.HandleInitialize(ctx, in)
 			}
-			p := c.withTimeLimit(ctx, 0)
+			p := w.begin(ctx, 0)
 			defer p.end()
 			out, meta, err := next.HandleInitialize(p.ctx, in)
 			if ctx.Err() != nil { // the caller's own end

@@ -47,7 +47,7 @@ func TestAServerThatFailsSlowlyIsGivenUp(t *testing.T) {
 	c.retryer = newRetryer(100)
 	c.s3 = s3.New(c.s3.Options(), func(o *s3.Options) { o.Retryer = c.retryer })
 	for name, call := range calls(t, c) {
-		c.away = outage{}
+		c.waiting.away = outage{}
 		attempts.Store(0)
 		if err := call(); !isKind(err, Other) || !errors.Is(err, errStalled) {
 			t.Errorf("%s: %v, want %v", name, err, errStalled)
@@ -81,7 +81,7 @@ func TestAReplyThatDribblesIsGivenUp(t *testing.T) {
 			if name == "Head" || name == "Delete" && status != 403 || name == "Get" && status == 200 {
 				continue // its reply has no body, or is refused at once
 			}
-			c.away = outage{}
+			c.waiting.away = outage{}
 			if err := call(); !errors.Is(err, errStalled) {
 				t.Errorf("%s, status %d: %v, want %v", name, status, err, errStalled)
 			}
@@ -178,7 +178,7 @@ func TestTheCallersEndIsNoStall(t *testing.T) {
 	if _, err := c.List(ctx, ListInput{}); !errors.Is(err, context.Canceled) || errors.Is(err, errStalled) {
 		t.Errorf("%v, want %v", err, context.Canceled)
 	}
-	if _, short := c.away.limit(time.Minute); short {
+	if _, short := c.waiting.away.limit(time.Minute); short {
 		t.Error("S3 is taken to be away")
 	}
 }
