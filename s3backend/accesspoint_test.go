@@ -57,7 +57,7 @@ func TestAccessPoints(t *testing.T) {
 				t.Errorf("%s: get: %v", tt.bucket, err)
 			}
 		}
-		if c.route.Load() == nil {
+		if c.direct.route.Load() == nil {
 			t.Errorf("%s: no request went out directly", tt.bucket)
 		}
 		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Class: ClassStandard}, "k", nil, Condition{}); err != nil {

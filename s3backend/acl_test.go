@@ -222,7 +222,7 @@ func TestEveryRequest(t *testing.T) {
 	c.SetExpectedOwner("123456789012")
 	c.payer = true
 	defer func() {
-		if c.route.Load() == nil {
+		if c.direct.route.Load() == nil {
 			t.Error("no request went out directly")
 		}
 	}()

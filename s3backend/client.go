@@ -49,9 +49,8 @@ type Client struct {
 	*endpoint
 	opening
 	*contact
-	largestCopy int64                       // the largest object that is copied by one request
-	retryer     aws.Retryer                 // judges requests that go directly
-	route       atomic.Pointer[signedRoute] // of these; nil until it is learnt
+	largestCopy int64 // the largest object that is copied by one request
+	direct      direct
 	quirks      quirks
 	// begun has the metadata of uploads that this client has begun, by their IDs: see confirmETag.
 	begun        sync.Map
@@ -125,6 +124,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 	e.counts.log = e.log
 	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, contact: &contact{at: e}, largestCopy: maxPut}
 	c.waiting.at, c.waiting.contact = e, c.contact
+	c.direct.at, c.direct.contact, c.direct.heads = e, c.contact, &c.recentHeads
 	c.recentHeads.age = recentWindow
 	c.contact.breaker.Alike = alike
 	c.SetExpectedOwner(cfg.ExpectedOwner)
@@ -165,8 +165,8 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
-	c.retryer = newRetryer(cfg.Attempts)
-	o.Retryer = c.retryer
+	c.direct.retryer = newRetryer(cfg.Attempts)
+	o.Retryer = c.direct.retryer
 	if l, ok := loaded.Credentials.(*credentialSource); ok {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)

@@ -236,7 +236,7 @@ func (c *Client) currentETag(ctx context.Context, key string) (string, error) {
 
 // etagOf asks by HEAD for the ETag of what the key holds.
 func (c *Client) etagOf(ctx context.Context, key string) (string, error) {
-	etag, err := c.directHead(ctx, key)
+	etag, err := c.direct.head(ctx, key)
 	var sdk *notDirect
 	if !errors.As(err, &sdk) {
 		return etag, err

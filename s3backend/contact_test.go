@@ -91,7 +91,7 @@ func TestContactOfDirectRequests(t *testing.T) {
 			t.Error("S3 has answered, and nobody noted it")
 		}
 	}
-	if c.route.Load() == nil {
+	if c.direct.route.Load() == nil {
 		t.Error("no request went directly")
 	}
 }

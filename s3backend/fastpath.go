@@ -14,8 +14,10 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -30,6 +32,15 @@ import (
 // those) are built here. They use the URL, region and service of an earlier request of the SDK, its
 // signer and its HTTP client, and are counted and logged like its own. The SDK sends the first
 // request, repeats what is worth another attempt, and handles refused credentials.
+
+// direct sends the frequent requests without the SDK, once that has shown the way.
+type direct struct {
+	at      *endpoint
+	contact *contact
+	heads   *recentHeads
+	retryer aws.Retryer                 // judges whether another attempt is worth it
+	route   atomic.Pointer[signedRoute] // nil until it is learnt
+}
 
 // signedRoute is where the SDK sends requests about objects, and what it signs them for.
 type signedRoute struct {
@@ -56,7 +67,7 @@ func (r *signedRoute) url(op, key string) *url.URL {
 
 // captureRoute returns an option for the SDK's request op about key, which stores the route that
 // the request takes.
-func (c *Client) captureRoute(op, key string) func(*s3.Options) {
+func (d *direct) captureRoute(op, key string) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("s3share:learn",
@@ -65,7 +76,7 @@ func (c *Client) captureRoute(op, key string) func(*s3.Options) {
 				) {
 					out, meta, err := next.HandleFinalize(ctx, in)
 					if req, ok := in.Request.(*smithyhttp.Request); ok && err == nil {
-						c.route.Store(routeOf(op, key, req.Request))
+						d.route.Store(routeOf(op, key, req.Request))
 					}
 					return out, meta, err
 				}), middleware.After)
@@ -98,7 +109,7 @@ func routeOf(op, key string, req *http.Request) *signedRoute {
 	return r
 }
 
-// notDirect is the error of sendFast for a request that the SDK has to send.
+// notDirect is the error of direct.send for a request that the SDK has to send.
 type notDirect struct {
 	first    error // of the attempt that was made already, nil for none
 	attempts int   // that the SDK may make, 0 for its own number
@@ -108,39 +119,39 @@ func (e *notDirect) Error() string { return "left to the SDK" }
 
 var errNotDirect error = &notDirect{}
 
-// sendFast sends one attempt of op about key, with these headers and body; the signature covers
+// send sends one attempt of op about key, with these headers and body; the signature covers
 // the body if signed is true. It returns the reply if that is a success. Its error is a
 // *notDirect, or an *Error as of the SDK's requests.
-func (c *Client) sendFast(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
-	req, err := c.fastRequest(ctx, op, method, key, h, body, signed)
+func (d *direct) send(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
+	req, err := d.request(ctx, op, method, key, h, body, signed)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.allow(ctx, op); err != nil {
+	if err := d.contact.allow(ctx, op); err != nil {
 		return nil, wrapError(ctx, op, key, err)
 	}
-	c.counts.add(op)
+	d.at.counts.add(op)
 	start := time.Now()
-	resp, err := c.http.Do(req)
+	resp, err := d.at.http.Do(req)
 	if err == nil {
 		err = refusal(resp)
 	} else {
 		err = &smithyhttp.RequestSendError{Err: err}
 	}
-	c.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
-	if err == nil || !c.retryer.IsErrorRetryable(err) {
-		err = c.met(ctx, op, start, err) // else the SDK's next attempt decides
+	d.at.counts.logDirect(ctx, op, req, resp, time.Since(start), err)
+	if err == nil || !d.retryer.IsErrorRetryable(err) {
+		err = d.contact.met(ctx, op, start, err) // else the SDK's next attempt decides
 	}
 	if err == nil {
 		return resp, nil
 	}
-	return nil, c.afterFast(ctx, op, key, err)
+	return nil, d.after(ctx, op, key, err)
 }
 
-// fastRequest returns the signed request of sendFast. Its error is errNotDirect.
-func (c *Client) fastRequest(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Request, error) {
-	r := c.route.Load()
-	l, ok := c.loaded.Credentials.(*credentialSource)
+// request returns the signed request of send. Its error is errNotDirect.
+func (d *direct) request(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Request, error) {
+	r := d.route.Load()
+	l, ok := d.at.loaded.Credentials.(*credentialSource)
 	if r == nil || !ok {
 		return nil, errNotDirect
 	}
@@ -163,10 +174,10 @@ func (c *Client) fastRequest(ctx context.Context, op, method, key string, h http
 	h.Set("X-Amz-Content-Sha256", sum)
 	h.Set("User-Agent", r.userAgent)
 	h.Set("Accept-Encoding", "identity")
-	if id := c.owner.Load(); id != nil && *id != "" {
+	if id := d.at.owner.Load(); id != nil && *id != "" {
 		h.Set("X-Amz-Expected-Bucket-Owner", *id)
 	}
-	if c.payer {
+	if d.at.payer {
 		h.Set(requestPayer, string(types.RequestPayerRequester))
 	}
 	creds, err := l.Retrieve(ctx)
@@ -179,20 +190,20 @@ func (c *Client) fastRequest(ctx context.Context, op, method, key string, h http
 	return req, nil
 }
 
-// afterFast returns the error of sendFast for an attempt that failed with err. If the SDK is to make
-// another attempt, it is a *notDirect, and afterFast waits as long as the SDK waits before one.
-func (c *Client) afterFast(ctx context.Context, op, key string, err error) error {
+// after returns the error of send for an attempt that failed with err. If the SDK is to make
+// another attempt, it is a *notDirect, and after waits as long as the SDK waits before one.
+func (d *direct) after(ctx context.Context, op, key string, err error) error {
 	failed := wrapError(ctx, op, key, err)
 	switch {
 	case ctx.Err() != nil:
 		return failed
 	case errors.Is(failed, BadLogin):
-		c.route.Store(nil) // the SDK may correct the clock, or find other credentials
+		d.route.Store(nil) // the SDK may correct the clock, or find other credentials
 		return errNotDirect
-	case !c.retryer.IsErrorRetryable(err):
+	case !d.retryer.IsErrorRetryable(err):
 		return failed
 	}
-	wait, werr := c.retryer.RetryDelay(1, err)
+	wait, werr := d.retryer.RetryDelay(1, err)
 	if werr != nil {
 		return failed
 	}
@@ -200,7 +211,7 @@ func (c *Client) afterFast(ctx context.Context, op, key string, err error) error
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return &notDirect{failed, max(1, c.retryer.MaxAttempts()-1)}
+		return &notDirect{failed, max(1, d.retryer.MaxAttempts()-1)}
 	case <-ctx.Done():
 		return wrapError(ctx, op, key, ctx.Err())
 	}
@@ -240,7 +251,7 @@ func refusal(resp *http.Response) error {
 	}
 }
 
-// logDirect is logReply for a request of sendFast.
+// logDirect is logReply for a request of direct.send.
 func (c *counter) logDirect(ctx context.Context, op string, req *http.Request, resp *http.Response, took time.Duration, err error) {
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -269,13 +280,13 @@ func text(resp *http.Response, name string) *string {
 	return nil
 }
 
-// directGet sends GetObject for a range. match is the value of If-Match, nil for none.
-func (c *Client) directGet(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, error) {
+// get sends GetObject for a range. match is the value of If-Match, nil for none.
+func (d *direct) get(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, error) {
 	h := http.Header{"Range": {ranged}}
 	if match != nil {
 		h.Set("If-Match", *match)
 	}
-	resp, err := c.sendFast(ctx, "GetObject", http.MethodGet, key, h, nil, false)
+	resp, err := d.send(ctx, "GetObject", http.MethodGet, key, h, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -286,10 +297,10 @@ func (c *Client) directGet(ctx context.Context, key, ranged string, match *strin
 	return out, nil
 }
 
-// directHead returns the ETag of what the key holds.
-func (c *Client) directHead(ctx context.Context, key string) (string, error) {
+// head returns the ETag of what the key holds.
+func (d *direct) head(ctx context.Context, key string) (string, error) {
 	asked := time.Now()
-	resp, err := c.sendFast(ctx, "HeadObject", http.MethodHead, key, http.Header{}, nil, false)
+	resp, err := d.send(ctx, "HeadObject", http.MethodHead, key, http.Header{}, nil, false)
 	if statusOf(err) == http.StatusBadRequest {
 		return "", errNotDirect // Head asks why
 	}
@@ -298,7 +309,7 @@ func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 	}
 	resp.Body.Close()
 	etag := unquote(text(resp, "ETag"))
-	c.recentHeads.note(key, etag, asked)
+	d.heads.note(key, etag, asked)
 	return etag, nil
 }
 
@@ -306,9 +317,9 @@ func (c *Client) directHead(ctx context.Context, key string) (string, error) {
 // another attempt need not wait until the connection has let go of it.
 const mostDirect = 128 << 10
 
-// directPut sends the PutObject in with the body s.
-func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized, signed bool) (Object, error) {
-	if s.size > mostDirect || c.route.Load() == nil {
+// put sends the PutObject in with the body s.
+func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized, signed bool) (Object, error) {
+	if s.size > mostDirect || d.route.Load() == nil {
 		return Object{}, errNotDirect
 	}
 	h := http.Header{}
@@ -339,7 +350,7 @@ func (c *Client) directPut(ctx context.Context, in *s3.PutObjectInput, head *Hea
 	if _, err := io.ReadFull(s, body); err != nil {
 		return Object{}, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
 	}
-	resp, err := c.sendFast(ctx, "PutObject", http.MethodPut, *in.Key, h, body, signed)
+	resp, err := d.send(ctx, "PutObject", http.MethodPut, *in.Key, h, body, signed)
 	if err != nil {
 		return Object{}, err
 	}

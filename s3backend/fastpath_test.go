@@ -30,7 +30,7 @@ func learnt(t *testing.T, h http.HandlerFunc) *Client {
 		t.Fatal(err)
 	}
 	begun.Store(true)
-	if c.route.Load() == nil {
+	if c.direct.route.Load() == nil {
 		t.Fatal("the route is not learnt")
 	}
 	return c
@@ -81,13 +81,13 @@ func TestDirectIsAsTheSDK(t *testing.T) {
 		}},
 		{"get", func() error { return get(t.Context(), c) }},
 	} {
-		c.route.Store(nil)
+		c.direct.route.Store(nil)
 		sent = nil
 		for range 2 {
 			if err := c2.send(); err != nil {
 				t.Fatalf("%s: %v", c2.name, err)
 			}
-			if c.route.Load() == nil {
+			if c.direct.route.Load() == nil {
 				t.Fatalf("%s: the route is not learnt", c2.name)
 			}
 		}
@@ -223,7 +223,7 @@ func TestDirectClock(t *testing.T) {
 	if got := n.Load(); got > 7 {
 		t.Errorf("%d requests, want 7 at most: one directly, two by the SDK, and four", got)
 	}
-	if r := c.route.Load(); r == nil || (r.ahead-wrong).Abs() > time.Minute {
+	if r := c.direct.route.Load(); r == nil || (r.ahead-wrong).Abs() > time.Minute {
 		t.Errorf("route %+v, want the clock %v ahead", r, wrong)
 	}
 }

@@ -123,10 +123,10 @@ func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 	if obj.ByVersion {
 		out, err = c.s3.GetObject(ctx, in)
 	} else {
-		out, err = c.directGet(ctx, obj.Key, want, in.IfMatch)
+		out, err = c.direct.get(ctx, obj.Key, want, in.IfMatch)
 		var sdk *notDirect
 		if errors.As(err, &sdk) {
-			out, err = c.s3.GetObject(ctx, in, c.captureRoute("GetObject", obj.Key), sdk.option)
+			out, err = c.s3.GetObject(ctx, in, c.direct.captureRoute("GetObject", obj.Key), sdk.option)
 		}
 	}
 	if err != nil {

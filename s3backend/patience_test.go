@@ -44,8 +44,8 @@ func TestAServerThatFailsSlowlyIsGivenUp(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusInternalServerError)
 	}), 300*time.Millisecond)
-	c.retryer = newRetryer(100)
-	c.s3 = s3.New(c.s3.Options(), func(o *s3.Options) { o.Retryer = c.retryer })
+	c.direct.retryer = newRetryer(100)
+	c.s3 = s3.New(c.s3.Options(), func(o *s3.Options) { o.Retryer = c.direct.retryer })
 	for name, call := range calls(t, c) {
 		c.waiting.away = outage{}
 		attempts.Store(0)

@@ -43,7 +43,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 			return wrapError(ctx, op, key, err)
 		}
 		opts := h.toPut(in)
-		done, err := c.directPut(ctx, in, h, s, signed)
+		done, err := c.direct.put(ctx, in, h, s, signed)
 		var sdk *notDirect
 		if !errors.As(err, &sdk) {
 			if err == nil {
@@ -59,7 +59,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return wrapError(ctx, op, key, err)
 		}
-		out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.captureRoute(op, key), sdk.option)...)
+		out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.direct.captureRoute(op, key), sdk.option)...)
 		if err != nil {
 			return afterAttempt(sdk.first, missingIsStale(wrapError(ctx, op, key, err), cond))
 		}
