@@ -52,6 +52,7 @@ type Client struct {
 	largestCopy int64 // the largest object that is copied by one request
 	direct      direct
 	quirks      quirks
+	conditions  preconditions
 	// begun has the metadata of uploads that this client has begun, by their IDs: see confirmETag.
 	begun        sync.Map
 	payloads     payloads
@@ -125,6 +126,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, contact: &contact{at: e}, largestCopy: maxPut}
 	c.waiting.at, c.waiting.contact = e, c.contact
 	c.direct.at, c.direct.contact, c.direct.heads = e, c.contact, &c.recentHeads
+	c.conditions = preconditions{e, &c.quirks, &c.direct, c}
 	c.recentHeads.age = recentWindow
 	c.contact.breaker.Alike = alike
 	c.SetExpectedOwner(cfg.ExpectedOwner)

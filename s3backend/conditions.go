@@ -55,7 +55,15 @@ type conditional struct {
 	sourced bool
 }
 
-// conditionally sends the write w, to be carried out if cond holds.
+// preconditions has writes carried out on a condition, whether or not the server checks it.
+type preconditions struct {
+	at     *endpoint
+	quirks *quirks
+	direct *direct
+	find   Finder // the Client, to look at what a key holds
+}
+
+// send sends the write w, to be carried out if cond holds.
 //
 // There are three kinds of server. One checks conditions: that takes one request. One refuses them
 // (501), or its If-Match matches nothing: a HEAD confirms the first such failure, and from then on
@@ -64,11 +72,11 @@ type conditional struct {
 //
 // If a reply was lost and the attempt was carried out, the next attempt gets a 412. That is Stale
 // as well, and Ambiguous: only the caller can recognise its own bytes.
-func (c *Client) conditionally(ctx context.Context, w conditional, cond Condition) error {
+func (p *preconditions) send(ctx context.Context, w conditional, cond Condition) error {
 	if cond.zero() {
 		return w.send(cond)
 	}
-	check := func() error { return c.checkCondition(ctx, w.op, w.key, cond) }
+	check := func() error { return p.check(ctx, w.op, w.key, cond) }
 	if w.probes.unsupported(cond).Load() {
 		if err := check(); err != nil {
 			return err
@@ -77,17 +85,17 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	}
 	var err error
 	switch {
-	case !c.notAWS:
+	case !p.at.notAWS:
 		err = w.send(cond)
 	case cond.IfNoneMatch:
-		err = c.createChecked(w, cond, check)
+		err = p.createChecked(w, cond, check)
 	default:
-		err = c.replaceChecked(w, cond, check)
+		err = p.replaceChecked(w, cond, check)
 	}
 	if isRefusedCondition(err) {
-		return c.withoutConditions(ctx, w, cond, err)
+		return p.withoutConditions(ctx, w, cond, err)
 	}
-	if cond.IfMatch == "" || !isUnmet(err) || !c.notAWS {
+	if cond.IfMatch == "" || !isUnmet(err) || !p.at.notAWS {
 		return err
 	}
 	// Does this server's If-Match never match? A second 412, with our ETag still there, is not
@@ -98,12 +106,12 @@ func (c *Client) conditionally(ctx context.Context, w conditional, cond Conditio
 	if err = w.send(cond); !isUnmet(err) {
 		return err
 	}
-	return c.withoutConditions(ctx, w, cond, err)
+	return p.withoutConditions(ctx, w, cond, err)
 }
 
 // createChecked sends a write of a new object to a server that may ignore If-None-Match.
-func (c *Client) createChecked(w conditional, cond Condition, check func() error) error {
-	asked := !w.probes.absent.isChecked() && !c.quirks.noHeadNoList.has(w.key)
+func (p *preconditions) createChecked(w conditional, cond Condition, check func() error) error {
+	asked := !w.probes.absent.isChecked() && !p.quirks.noHeadNoList.has(w.key)
 	if asked {
 		if err := check(); err != nil {
 			return err
@@ -113,37 +121,37 @@ func (c *Client) createChecked(w conditional, cond Condition, check func() error
 	if isUnmet(err) && !w.sourced {
 		w.probes.absent.result.Store(probeChecked)
 	}
-	if err != nil || !asked || c.quirks.noHeadNoList.has(w.key) {
+	if err != nil || !asked || p.quirks.noHeadNoList.has(w.key) {
 		return err
 	}
-	return c.probeAgain(w, cond)
+	return p.probeAgain(w, cond)
 }
 
 // probeAgain sends a write that has just made a new object once more, if a probe is due: cond does
 // not hold any more. The error is one after which the write may be carried out later.
-func (c *Client) probeAgain(w conditional, cond Condition) error {
-	p := &w.probes.absent
-	if w.againUse == 0 || !p.due(w.againUse) || !p.again.CompareAndSwap(false, true) {
+func (p *preconditions) probeAgain(w conditional, cond Condition) error {
+	probe := &w.probes.absent
+	if w.againUse == 0 || !probe.due(w.againUse) || !probe.again.CompareAndSwap(false, true) {
 		return nil
 	}
-	defer p.again.Store(false)
-	done, err := p.try(func() error { return w.send(cond) })
+	defer probe.again.Store(false)
+	done, err := probe.try(func() error { return w.send(cond) })
 	switch {
 	case done && err == nil:
-		c.warnIgnored(w.op)
+		p.warnIgnored(w.op)
 	case Ambiguous(err):
 		return err
 	}
 	return nil
 }
 
-func (c *Client) warnIgnored(op string) {
-	c.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", op)
+func (p *preconditions) warnIgnored(op string) {
+	p.at.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", op)
 }
 
 // replaceChecked sends a write that replaces a version to a server that may ignore If-Match. It
 // probes If-None-Match if that is due.
-func (c *Client) replaceChecked(w conditional, cond Condition, check func() error) error {
+func (p *preconditions) replaceChecked(w conditional, cond Condition, check func() error) error {
 	if w.absentUse > 0 && !w.probes.noAbsent.Load() && w.probes.absent.due(w.absentUse) {
 		if err := check(); err != nil {
 			return err
@@ -153,7 +161,7 @@ func (c *Client) replaceChecked(w conditional, cond Condition, check func() erro
 		case isRefusedCondition(err): // If-Match may be taken
 			w.probes.noAbsent.Store(true)
 		case done && err == nil:
-			c.warnIgnored(w.op)
+			p.warnIgnored(w.op)
 			return nil
 		case done:
 			return err
@@ -166,15 +174,15 @@ func (c *Client) replaceChecked(w conditional, cond Condition, check func() erro
 
 // withoutConditions checks by HEAD and sends without headers. Once that has
 // worked, the server is not sent this kind of condition by this operation again.
-func (c *Client) withoutConditions(ctx context.Context, w conditional, cond Condition, because error) error {
-	if err := c.checkCondition(ctx, w.op, w.key, cond); err != nil {
+func (p *preconditions) withoutConditions(ctx context.Context, w conditional, cond Condition, because error) error {
+	if err := p.check(ctx, w.op, w.key, cond); err != nil {
 		return err
 	}
 	if err := w.send(Condition{}); err != nil {
 		return err
 	}
 	if w.probes.unsupported(cond).CompareAndSwap(false, true) {
-		c.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
+		p.at.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
 			"op", w.op, "if_match", cond.IfMatch != "", "reply", because)
 	}
 	return nil
@@ -189,11 +197,11 @@ func isRefusedCondition(err error) bool {
 // isUnmet reports whether S3 itself found a condition unmet.
 func isUnmet(err error) bool { return statusOf(err) == http.StatusPreconditionFailed }
 
-// checkCondition asks what the key holds. The error is Stale if cond does not hold. If S3 refuses
+// check asks what the key holds. The error is Stale if cond does not hold. If S3 refuses
 // the question, as in a dropbox, which allows neither HEAD nor a listing, cond counts as met; the
 // request carries it anyway.
-func (c *Client) checkCondition(ctx context.Context, op, key string, cond Condition) error {
-	etag, err := c.currentETag(ctx, key)
+func (p *preconditions) check(ctx context.Context, op, key string, cond Condition) error {
+	etag, err := p.currentETag(ctx, key)
 	switch {
 	case errors.Is(err, Denied):
 		return nil
@@ -211,37 +219,37 @@ func (c *Client) checkCondition(ctx context.Context, op, key string, cond Condit
 
 // currentETag returns the ETag of what the key holds: by HEAD or, if that is refused, by a listing,
 // whose first key with the key as prefix is the key.
-func (c *Client) currentETag(ctx context.Context, key string) (string, error) {
+func (p *preconditions) currentETag(ctx context.Context, key string) (string, error) {
 	var err error
-	if !c.quirks.noHead.has(key) {
+	if !p.quirks.noHead.has(key) {
 		var etag string
-		if etag, err = c.etagOf(ctx, key); !errors.Is(err, Denied) {
+		if etag, err = p.etagOf(ctx, key); !errors.Is(err, Denied) {
 			return etag, err
 		}
 	}
-	obj, listErr := ListExact(ctx, c, key)
+	obj, listErr := ListExact(ctx, p.find, key)
 	switch {
 	case errors.Is(listErr, NotExist):
 	case errors.Is(listErr, Denied):
-		c.quirks.noHeadNoList.note(key)
+		p.quirks.noHeadNoList.note(key)
 		fallthrough
 	case listErr != nil && err != nil:
 		return "", err
 	case listErr != nil:
 		return "", listErr
 	}
-	c.quirks.noHead.note(key)
+	p.quirks.noHead.note(key)
 	return obj.ETag, listErr
 }
 
 // etagOf asks by HEAD for the ETag of what the key holds.
-func (c *Client) etagOf(ctx context.Context, key string) (string, error) {
-	etag, err := c.direct.head(ctx, key)
+func (p *preconditions) etagOf(ctx context.Context, key string) (string, error) {
+	etag, err := p.direct.head(ctx, key)
 	var sdk *notDirect
 	if !errors.As(err, &sdk) {
 		return etag, err
 	}
-	obj, err := c.Head(ctx, key)
+	obj, err := p.find.Head(ctx, key)
 	return obj.ETag, err
 }
 
@@ -264,4 +272,16 @@ func missingIsStale(err error, cond Condition) error {
 		return &Error{Op: e.Op, Key: e.Key, Kind: Stale, Err: e.Err, Lost: e.Lost}
 	}
 	return err
+}
+
+// whichMissing makes Stale of "no such key" where it is the destination's
+// condition that found none, and leaves it where the source is gone.
+func (p *preconditions) whichMissing(ctx context.Context, err error, key string, cond Condition) error {
+	if cond.IfMatch == "" || !errors.Is(err, NotExist) {
+		return err
+	}
+	if _, look := p.currentETag(ctx, key); !errors.Is(look, NotExist) {
+		return err
+	}
+	return missingIsStale(err, cond)
 }

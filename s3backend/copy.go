@@ -114,7 +114,7 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 	src, key := r.src, r.key
 	var obj Object
 	send := func(etag string, cond Condition) error {
-		holds := func() bool { return cond.zero() || c.checkCondition(ctx, op, key, cond) == nil }
+		holds := func() bool { return cond.zero() || c.conditions.check(ctx, op, key, cond) == nil }
 		return c.matchSource(ctx, op, src, etag, holds, func(etag string) error {
 			tagged := r.header != nil && r.header.Tagging != ""
 			return c.withTagsAndAnnotations(ctx, src, tagged, func(untagged, excluded bool) error {
@@ -135,7 +135,7 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 			}
 			return retryConflictOnce(func() error { return send(src.ETag, cond) })
 		}
-		return c.conditionally(ctx, w, cond)
+		return c.conditions.send(ctx, w, cond)
 	}
 	if src.ETag == "" || !c.notAWS {
 		err := conditionally()
@@ -150,7 +150,7 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 		},
 		func() error {
 			if !cond.zero() {
-				if err := c.checkCondition(ctx, op, key, cond); err != nil {
+				if err := c.conditions.check(ctx, op, key, cond); err != nil {
 					return &checkError{err}
 				}
 			}
@@ -186,7 +186,7 @@ func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond 
 	out, err := c.s3.CopyObject(ctx, in, opts...)
 	c.recentHeads.forget(r.key)
 	if err != nil {
-		return Object{}, c.whichMissing(ctx, c.explainCopy(ctx, wrapError(ctx, copyOp, r.key, err), r.src), r.key, cond)
+		return Object{}, c.conditions.whichMissing(ctx, c.explainCopy(ctx, wrapError(ctx, copyOp, r.key, err), r.src), r.key, cond)
 	}
 	if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
 		return Object{}, protocolError(copyOp, r.key, "S3 did not confirm the copy")
@@ -258,22 +258,10 @@ func (c *Client) checkSourceNow(ctx context.Context, op string, src Object) erro
 // etagNow returns the ETag of what the key of src holds, or with src.ByVersion, of that version.
 func (c *Client) etagNow(ctx context.Context, src Object) (string, error) {
 	if !src.ByVersion {
-		return c.currentETag(ctx, src.Key)
+		return c.conditions.currentETag(ctx, src.Key)
 	}
 	now, err := c.head(ctx, src)
 	return now.ETag, err
-}
-
-// whichMissing makes Stale of "no such key" where it is the destination's
-// condition that found none, and leaves it where the source is gone.
-func (c *Client) whichMissing(ctx context.Context, err error, key string, cond Condition) error {
-	if cond.IfMatch == "" || !errors.Is(err, NotExist) {
-		return err
-	}
-	if _, look := c.currentETag(ctx, key); !errors.Is(look, NotExist) {
-		return err
-	}
-	return missingIsStale(err, cond)
 }
 
 // toCopy asks to keep the source's header, or to replace it by h.

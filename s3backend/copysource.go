@@ -52,7 +52,7 @@ func (c *Client) matchSource(ctx context.Context, op string, src Object, etag st
 	case !refused && !(isUnmet(err) && inParts(src.ETag) && holds()):
 		return err
 	}
-	switch now, look := c.currentETag(ctx, src.Key); {
+	switch now, look := c.conditions.currentETag(ctx, src.Key); {
 	case look == nil && now != src.ETag:
 		return &Error{Op: op, Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
 	case look != nil:

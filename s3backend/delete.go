@@ -32,7 +32,7 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 		c.recentHeads.forget(key)
 		return wrapError(ctx, op, key, err)
 	}
-	err := c.conditionally(ctx, w, cond)
+	err := c.conditions.send(ctx, w, cond)
 	if isGone(err) || cond.IfMatch != "" && errors.Is(err, Stale) && c.isMissing(ctx, key) {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (c *Client) Delete(ctx context.Context, key string, cond Condition) error {
 func isGone(err error) bool { return errors.Is(err, NotExist) }
 
 func (c *Client) isMissing(ctx context.Context, key string) bool {
-	_, err := c.currentETag(ctx, key)
+	_, err := c.conditions.currentETag(ctx, key)
 	return errors.Is(err, NotExist)
 }
 

@@ -222,7 +222,7 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		return afterAttempt(err, again)
 	}
-	err := c.conditionally(ctx, w, cond)
+	err := c.conditions.send(ctx, w, cond)
 	if err == nil {
 		obj.ETag = c.confirmETag(ctx, up, obj.ETag)
 	}

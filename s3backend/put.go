@@ -80,7 +80,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	if size <= mostDirect {
 		w.absentUse, w.matchUse, w.againUse = probePutAfterUses, probeAfterUses, probeAgainAfterUses
 	}
-	err = c.conditionally(ctx, w, cond)
+	err = c.conditions.send(ctx, w, cond)
 	return obj, err
 }
 
