@@ -49,6 +49,7 @@ type Client struct {
 	*endpoint
 	opening
 	*contact
+	annotations
 	largestCopy int64 // the largest object that is copied by one request
 	direct      direct
 	quirks      quirks
@@ -57,7 +58,6 @@ type Client struct {
 	begun        sync.Map
 	payloads     payloads
 	copyTags     copyTags
-	annotations  annotations
 	recentHeads  recentHeads
 	isOwner      atomic.Pointer[bool] // as IsOwner found out; nil until it has
 	versions     atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
@@ -126,6 +126,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, contact: &contact{at: e}, largestCopy: maxPut}
 	c.waiting.at, c.waiting.contact = e, c.contact
 	c.direct.at, c.direct.contact, c.direct.heads = e, c.contact, &c.recentHeads
+	c.annotations.at, c.payloads.log = e, e.log
 	c.conditions = preconditions{e, &c.quirks, &c.direct, c}
 	c.recentHeads.age = recentWindow
 	c.contact.breaker.Alike = alike

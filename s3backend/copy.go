@@ -22,27 +22,27 @@ const (
 // CopyPart copies size bytes of src from the offset off within S3, as part n of the upload. The error
 // is Stale if the source has changed.
 func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64) (Part, error) {
-	return c.copyPart(ctx, up, n, src, off, size, func(etag string, send func(string) error) error { return send(etag) })
+	return c.copyPart(ctx, up, n, source{c, src}, off, size, func(etag string, send func(string) error) error { return send(etag) })
 }
 
 // copyPart is CopyPart. match sends the request on the condition that src has an ETag, or, where
 // the server does not support that, without.
-func (c *Client) copyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64,
+func (c *Client) copyPart(ctx context.Context, up Upload, n int32, src source, off, size int64,
 	match func(etag string, send func(etag string) error) error,
 ) (Part, error) {
 	const op = "UploadPartCopy"
 	var part Part
 	send := func(etag string) error {
-		source := c.copySource(src)
+		name := src.name()
 		span := fmt.Sprintf("bytes=%d-%d", off, off+size-1)
 		in := &s3.UploadPartCopyInput{
 			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n,
-			CopySource: &source, CopySourceRange: &span,
+			CopySource: &name, CopySourceRange: &span,
 		}
 		_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 		out, err := c.s3.UploadPartCopy(ctx, in)
 		if err != nil {
-			err = c.explainCopy(ctx, wrapError(ctx, op, up.Key, err), src)
+			err = src.explain(ctx, wrapError(ctx, op, up.Key, err))
 			if errors.Is(err, Refused) {
 				c.quirks.worked.noCopyPart.Store(true)
 			}
@@ -61,7 +61,7 @@ func (c *Client) copyPart(ctx context.Context, up Upload, n int32, src Object, o
 		return part, err
 	}
 	err := c.quirks.source.run(probeAfterUses,
-		func() error { return c.checkSource(ctx, op, src) },
+		func() error { return src.check(ctx, op) },
 		func() error { return match(noETag, send) },
 		func() error { return match(src.ETag, send) })
 	return part, err
@@ -83,26 +83,26 @@ func partSum(s *string) string {
 func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
 	if src.ByVersion && c.notAWS && src.ETag != "" {
 		// What AWS checks in the request: a version "null" can be replaced.
-		if err := c.checkSourceNow(ctx, "CopyObject", src); err != nil {
+		if err := (source{c, src}).checkNow(ctx, copyOp); err != nil {
 			return Object{}, err
 		}
 		src.ETag = ""
 	}
 	if src.Size > c.largestCopy {
-		return c.copyLarge(ctx, src, key, h, cond, copyPartSize)
+		return c.copyLarge(ctx, source{c, src}, key, h, cond, copyPartSize)
 	}
-	class, err := c.classToKeep(ctx, src, h)
+	class, err := (source{c, src}).class(ctx, h)
 	if err != nil {
 		return Object{}, err
 	}
-	return c.copyWhole(ctx, copyRequest{src: src, key: key, header: h, class: class}, cond)
+	return c.copyWhole(ctx, copyRequest{src: source{c, src}, key: key, header: h, class: class}, cond)
 }
 
 const copyOp = "CopyObject"
 
 // copyRequest is a copy by CopyObject.
 type copyRequest struct {
-	src    Object
+	src    source
 	key    string
 	header *Header // of the copy; nil keeps that of src
 	class  *Header // with the storage class of the copy
@@ -115,9 +115,9 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 	var obj Object
 	send := func(etag string, cond Condition) error {
 		holds := func() bool { return cond.zero() || c.conditions.check(ctx, op, key, cond) == nil }
-		return c.matchSource(ctx, op, src, etag, holds, func(etag string) error {
+		return src.match(ctx, op, etag, holds, func(etag string) error {
 			tagged := r.header != nil && r.header.Tagging != ""
-			return c.withTagsAndAnnotations(ctx, src, tagged, func(untagged, excluded bool) error {
+			return src.withTagsAndAnnotations(ctx, tagged, func(untagged, excluded bool) error {
 				made, err := c.copyOnce(ctx, r, etag, cond, untagged, excluded)
 				if err == nil {
 					obj = made
@@ -145,7 +145,7 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 	// was checked. So HEADs check both before the first probe. The two HEADs are sent at once.
 	err := c.quirks.source.run(probeAfterUses,
 		func() error {
-			checked = async(func() error { return c.checkSource(ctx, op, src) })
+			checked = async(func() error { return src.check(ctx, op) })
 			return nil
 		},
 		func() error {
@@ -171,8 +171,8 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 // copyOnce sends one CopyObject, on the condition that src has an ETag, "" for none, and that cond
 // holds at its key. The copy has no tags if untagged is true, and no annotations if excluded is.
 func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond Condition, untagged, excluded bool) (Object, error) {
-	source := c.copySource(r.src)
-	in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &r.key, CopySource: &source}
+	name := r.src.name()
+	in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &r.key, CopySource: &name}
 	_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
 	in.IfNoneMatch, in.IfMatch = cond.headers()
 	opts := r.header.toCopy(in)
@@ -186,7 +186,7 @@ func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond 
 	out, err := c.s3.CopyObject(ctx, in, opts...)
 	c.recentHeads.forget(r.key)
 	if err != nil {
-		return Object{}, c.conditions.whichMissing(ctx, c.explainCopy(ctx, wrapError(ctx, copyOp, r.key, err), r.src), r.key, cond)
+		return Object{}, c.conditions.whichMissing(ctx, r.src.explain(ctx, wrapError(ctx, copyOp, r.key, err)), r.key, cond)
 	}
 	if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
 		return Object{}, protocolError(copyOp, r.key, "S3 did not confirm the copy")
@@ -198,24 +198,24 @@ func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond 
 	}, nil
 }
 
-// classToKeep returns a header with the storage class of src: a copy for which none is named is
+// class returns a header with the storage class of s: a copy for which none is named is
 // STANDARD. If the class is not known, AWS is asked for it, but no other server.
 // Source: Amazon S3 API Reference, CopyObject, x-amz-storage-class.
-func (c *Client) classToKeep(ctx context.Context, src Object, h *Header) (*Header, error) {
+func (s source) class(ctx context.Context, h *Header) (*Header, error) {
 	switch {
 	case h != nil:
 		return h, nil
-	case src.Class != "" || c.notAWS:
-		return &Header{Class: src.Class}, nil
+	case s.Class != "" || s.c.notAWS:
+		return &Header{Class: s.Class}, nil
 	}
-	now, err := c.head(ctx, src)
+	now, err := s.c.head(ctx, s.Object)
 	switch {
 	case errors.Is(err, Denied): // then the copy is refused as well
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case now.ETag != src.ETag && src.ETag != "":
-		return nil, &Error{Op: "HeadObject", Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
+	case now.ETag != s.ETag && s.ETag != "":
+		return nil, &Error{Op: "HeadObject", Key: s.Key, Kind: Stale, Err: errors.New("the source has changed")}
 	}
 	return now.Header, nil
 }
@@ -232,35 +232,35 @@ type checkError struct{ err error }
 
 func (e *checkError) Error() string { return e.err.Error() }
 
-// checkSource asks whether src is still what its key holds. What may not be
+// check asks whether s is still what its key holds. What may not be
 // asked counts as holding, as in check.
-func (c *Client) checkSource(ctx context.Context, op string, src Object) error {
-	if c.recentHeads.has(src.Key, src.ETag) {
+func (s source) check(ctx context.Context, op string) error {
+	if s.c.recentHeads.has(s.Key, s.ETag) {
 		return nil
 	}
-	return c.checkSourceNow(ctx, op, src)
+	return s.checkNow(ctx, op)
 }
 
-// checkSourceNow is checkSource by a request that is sent now.
-func (c *Client) checkSourceNow(ctx context.Context, op string, src Object) error {
-	etag, err := c.etagNow(ctx, src)
+// checkNow is check by a request that is sent now.
+func (s source) checkNow(ctx context.Context, op string) error {
+	etag, err := s.etagNow(ctx)
 	switch {
 	case errors.Is(err, Denied):
 		return nil
 	case err != nil:
 		return err
-	case etag != src.ETag:
-		return &Error{Op: op, Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
+	case etag != s.ETag:
+		return &Error{Op: op, Key: s.Key, Kind: Stale, Err: errors.New("the source has changed")}
 	}
 	return nil
 }
 
-// etagNow returns the ETag of what the key of src holds, or with src.ByVersion, of that version.
-func (c *Client) etagNow(ctx context.Context, src Object) (string, error) {
-	if !src.ByVersion {
-		return c.conditions.currentETag(ctx, src.Key)
+// etagNow returns the ETag of what the key of s holds, or with s.ByVersion, of that version.
+func (s source) etagNow(ctx context.Context) (string, error) {
+	if !s.ByVersion {
+		return s.c.conditions.currentETag(ctx, s.Key)
 	}
-	now, err := c.head(ctx, src)
+	now, err := s.c.head(ctx, s.Object)
 	return now.ETag, err
 }
 

@@ -10,24 +10,24 @@ import (
 
 // copyLarge copies by parts of at least least bytes. An upload that fails is
 // aborted where that is allowed.
-func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Header, cond Condition, least int64,
+func (c *Client) copyLarge(ctx context.Context, src source, key string, h *Header, cond Condition, least int64,
 ) (Object, error) {
 	part, err := partSize(src.Size, least)
 	if err != nil {
 		return Object{}, &Error{Op: "CopyObject", Key: key, Kind: TooLarge, Err: err}
 	}
 	if h == nil {
-		if h, err = c.headerOf(ctx, src); err != nil {
+		if h, err = src.header(ctx); err != nil {
 			return Object{}, err
 		}
 	}
-	annotations, err := c.annotationsToKeep(ctx, src, key)
+	annotations, err := src.annotationsToKeep(ctx, key)
 	if err != nil {
 		return Object{}, err
 	}
 	up, err := c.CreateUpload(ctx, key, h)
 	if errors.Is(err, Denied) && h.Tagging != "" {
-		err = tagsRefused(err, src)
+		err = tagsRefused(err, src.Object)
 	}
 	if err != nil {
 		return Object{}, err
@@ -42,7 +42,7 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 			}
 			off := int64(i) * part
 			p, err := c.copyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off), func(etag string, send func(string) error) error {
-				return c.matchSource(gctx, "UploadPartCopy", src, etag, func() bool { return true }, send)
+				return src.match(gctx, "UploadPartCopy", etag, func() bool { return true }, send)
 			})
 			parts[i] = p
 			return err
@@ -53,7 +53,7 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 	}
 	if err == nil && c.notAWS && src.ETag != "" {
 		// The parts may have been copied without a condition.
-		err = c.checkSourceNow(ctx, "UploadPartCopy", src)
+		err = src.checkNow(ctx, "UploadPartCopy")
 	}
 	var obj Object
 	if err == nil {
@@ -63,31 +63,31 @@ func (c *Client) copyLarge(ctx context.Context, src Object, key string, h *Heade
 		c.abortLate(ctx, up)
 		return Object{}, wrapError(ctx, "CopyObject", key, err)
 	}
-	if err := c.annotate(ctx, annotations, obj); err != nil {
+	if err := c.annotations.copyTo(ctx, annotations, obj); err != nil {
 		c.deleteLate(ctx, obj, cond)
 		return Object{}, err
 	}
 	return obj, nil
 }
 
-// headerOf returns src's header, from src where it has it, with its tags. That they may
+// header returns the header of s, from s where it has it, with its tags. That they may
 // not be read is an error.
-func (c *Client) headerOf(ctx context.Context, src Object) (*Header, error) {
-	h := src.Header
+func (s source) header(ctx context.Context) (*Header, error) {
+	h := s.Header
 	if h == nil {
-		now, err := c.head(ctx, src)
+		now, err := s.c.head(ctx, s.Object)
 		if err != nil {
 			return nil, err
 		}
-		if src.ETag != "" && now.ETag != src.ETag {
-			return nil, &Error{Op: "HeadObject", Key: src.Key, Kind: Stale}
+		if s.ETag != "" && now.ETag != s.ETag {
+			return nil, &Error{Op: "HeadObject", Key: s.Key, Kind: Stale}
 		}
 		h = now.Header
 	}
 	if h.TagCount > 0 && h.Tagging == "" {
-		tags, err := c.tagging(ctx, src)
+		tags, err := s.c.tagging(ctx, s.Object)
 		if errors.Is(err, Denied) {
-			err = tagsRefused(err, src)
+			err = tagsRefused(err, s.Object)
 		}
 		if err != nil {
 			return nil, err

@@ -82,7 +82,7 @@ func TestLargeCopyIsOfOneVersion(t *testing.T) {
 			for round := range 4 {
 				s.begin(etag, changesAt)
 				src := Object{Key: "s", ETag: etag, Size: 6, Header: &Header{}}
-				_, err := c.copyLarge(t.Context(), src, "k", nil, Condition{}, 2)
+				_, err := c.copyLarge(t.Context(), source{c, src}, "k", nil, Condition{}, 2)
 				parts, completed, aborted := s.result()
 				what := fmt.Sprintf("ETag %s, source replaced at part %d, condition refused %v, never matched %v, ignored %v, round %d",
 					etag, changesAt, bit(0), bit(1), bit(2), round)

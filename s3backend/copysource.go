@@ -8,6 +8,13 @@ import (
 	"sync/atomic"
 )
 
+// source is an object that is copied: what its copy has to know of it, and how a server is told which
+// one it is.
+type source struct {
+	c *Client
+	Object
+}
+
 // sourceUseless is what remembers that a copy's If-Match does not work for a source with
 // this ETag. Servers that match the ETags of single uploads may never match those of
 // uploads in parts.
@@ -21,40 +28,40 @@ func (q *quirks) sourceUseless(etag string) *atomic.Bool {
 // inParts reports whether an ETag is that of an upload in parts.
 func inParts(etag string) bool { return strings.Contains(etag, "-") }
 
-// matchSource calls send, which copies src if its ETag is etag, "" for any. If the server does not
+// match calls send, which copies s if its ETag is etag, "" for any. If the server does not
 // support that condition, or not for the ETag of an upload in parts, a HEAD before the copy checks
 // it. holds reports whether the condition on the destination is known to hold. An ETag that no
 // object has is tried out: that it is refused counts as unmet, and the copy that follows goes
 // without.
-func (c *Client) matchSource(ctx context.Context, op string, src Object, etag string, holds func() bool, send func(etag string) error) error {
-	if !c.notAWS || etag == "" {
+func (s source) match(ctx context.Context, op string, etag string, holds func() bool, send func(etag string) error) error {
+	if !s.c.notAWS || etag == "" {
 		return send(etag)
 	}
-	useless := c.quirks.sourceUseless(src.ETag)
-	if etag == src.ETag && useless.Load() {
-		if err := c.checkSource(ctx, op, src); err != nil {
+	useless := s.c.quirks.sourceUseless(s.ETag)
+	if etag == s.ETag && useless.Load() {
+		if err := s.check(ctx, op); err != nil {
 			return err
 		}
 		return send("")
 	}
 	err := send(etag)
 	if err == nil && inParts(etag) {
-		c.quirks.worked.sourceDashes.Store(true)
+		s.c.quirks.worked.sourceDashes.Store(true)
 	}
 	refused := isRefusedCondition(err)
 	switch {
-	case etag != src.ETag:
+	case etag != s.ETag:
 		if refused {
-			c.noteUseless(op, useless, err)
-			return &Error{Op: op, Key: src.Key, Kind: Stale, Err: err}
+			s.noteUseless(op, useless, err)
+			return &Error{Op: op, Key: s.Key, Kind: Stale, Err: err}
 		}
 		return err
-	case !refused && !(isUnmet(err) && inParts(src.ETag) && holds()):
+	case !refused && !(isUnmet(err) && inParts(s.ETag) && holds()):
 		return err
 	}
-	switch now, look := c.conditions.currentETag(ctx, src.Key); {
-	case look == nil && now != src.ETag:
-		return &Error{Op: op, Key: src.Key, Kind: Stale, Err: errors.New("the source has changed")}
+	switch now, look := s.c.conditions.currentETag(ctx, s.Key); {
+	case look == nil && now != s.ETag:
+		return &Error{Op: op, Key: s.Key, Kind: Stale, Err: errors.New("the source has changed")}
 	case look != nil:
 		return err
 	}
@@ -63,32 +70,32 @@ func (c *Client) matchSource(ctx context.Context, op string, src Object, etag st
 	case refused && isRefusedCondition(again), isUnmet(again):
 		return again
 	case again == nil:
-		c.noteUseless(op, useless, err)
+		s.noteUseless(op, useless, err)
 	}
 	return afterAttempt(err, again)
 }
 
 // noteUseless remembers that a copy's condition on its source does not work.
-func (c *Client) noteUseless(op string, useless *atomic.Bool, reply error) {
+func (s source) noteUseless(op string, useless *atomic.Bool, reply error) {
 	if useless.CompareAndSwap(false, true) {
-		c.log.Warn("this server does not check a copy's condition on its source; a HEAD goes before each instead", "op", op, "reply", reply)
+		s.c.log.Warn("this server does not check a copy's condition on its source; a HEAD goes before each instead", "op", op, "reply", reply)
 	}
 }
 
-// copySource names an object in this bucket as x-amz-copy-source wants it: all
+// name names an object in this bucket as x-amz-copy-source wants it: all
 // but the unreserved characters of RFC 3986 and the slash are escaped, for S3
 // reads a plus sign as a space. An access point is named by its ARN or its alias.
 // Source: Amazon S3 API Reference, CopyObject, x-amz-copy-source.
-func (c *Client) copySource(src Object) string {
+func (s source) name() string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	source := c.bucket + "/" + src.Key
-	if IsAccessPoint(c.bucket) {
-		source = c.bucket + "/object/" + src.Key
+	name := s.c.bucket + "/" + s.Key
+	if IsAccessPoint(s.c.bucket) {
+		name = s.c.bucket + "/object/" + s.Key
 	}
-	b.Grow(len(source))
-	for i := range len(source) {
-		switch ch := source[i]; {
+	b.Grow(len(name))
+	for i := range len(name) {
+		switch ch := name[i]; {
 		case 'a' <= ch && ch <= 'z', 'A' <= ch && ch <= 'Z', '0' <= ch && ch <= '9',
 			ch == '-', ch == '.', ch == '_', ch == '~', ch == '/':
 			b.WriteByte(ch)
@@ -98,8 +105,8 @@ func (c *Client) copySource(src Object) string {
 			b.WriteByte(hex[ch&15])
 		}
 	}
-	if src.ByVersion {
-		b.WriteString("?versionId=" + url.QueryEscape(src.Version))
+	if s.ByVersion {
+		b.WriteString("?versionId=" + url.QueryEscape(s.Version))
 	}
 	return b.String()
 }

@@ -35,26 +35,26 @@ func (t *copyTags) note(at *time.Time) {
 	*at = time.Now()
 }
 
-// withTags runs send, which copies src. If that is refused, and src has no tags, it copies
+// withTags runs send, which copies s. If that is refused, and s has no tags, it copies
 // it with none (untagged). If it has some, or may have, the error says so, and nothing was
 // copied. replaced says that the request brings tags of its own.
-func (c *Client) withTags(ctx context.Context, src Object, replaced bool, send func(untagged bool) error) error {
+func (s source) withTags(ctx context.Context, replaced bool, send func(untagged bool) error) error {
 	var err error
-	if replaced || !c.copyTags.recent(&c.copyTags.plain) {
+	if replaced || !s.c.copyTags.recent(&s.c.copyTags.plain) {
 		err = send(false)
 		if !errors.Is(err, Denied) || IsOfKey(err) || errors.Is(err, ErrAnnotationsRefused) {
 			return err
 		}
 	}
 	if replaced {
-		return tagsRefused(err, src)
+		return tagsRefused(err, s.Object)
 	}
-	tagged, unknown, terr := c.hasTags(ctx, src)
+	tagged, unknown, terr := s.hasTags(ctx)
 	switch {
 	case tagged && err == nil:
 		return send(false)
 	case tagged:
-		return tagsRefused(err, src)
+		return tagsRefused(err, s.Object)
 	case terr != nil && err == nil:
 		return terr
 	case errors.Is(terr, Denied):
@@ -65,20 +65,20 @@ func (c *Client) withTags(ctx context.Context, src Object, replaced bool, send f
 	again := send(true)
 	switch {
 	case !errors.Is(again, Denied):
-		c.copyTags.note(&c.copyTags.plain)
+		s.c.copyTags.note(&s.c.copyTags.plain)
 		return again
 	case unknown:
-		return tagsRefused(again, src)
+		return tagsRefused(again, s.Object)
 	case err == nil:
 		return again
 	}
 	return err
 }
 
-// hasTags reports whether src has tags, or whether that is unknown, since they may not be
-// read. Its error says that src itself could not be looked at.
-func (c *Client) hasTags(ctx context.Context, src Object) (tagged, unknown bool, err error) {
-	now, err := c.head(ctx, src)
+// hasTags reports whether s has tags, or whether that is unknown, since they may not be
+// read. Its error says that s itself could not be looked at.
+func (s source) hasTags(ctx context.Context) (tagged, unknown bool, err error) {
+	now, err := s.c.head(ctx, s.Object)
 	if err != nil {
 		return false, false, err
 	}
@@ -86,18 +86,18 @@ func (c *Client) hasTags(ctx context.Context, src Object) (tagged, unknown bool,
 		return true, false, nil
 	}
 	// The tags of versions are a permission of their own.
-	if !src.ByVersion && c.copyTags.recent(&c.copyTags.unreadable) {
-		return false, !c.notAWS, nil
+	if !s.ByVersion && s.c.copyTags.recent(&s.c.copyTags.unreadable) {
+		return false, !s.c.notAWS, nil
 	}
-	tags, err := c.tagging(ctx, src)
+	tags, err := s.c.tagging(ctx, s.Object)
 	switch {
 	case err == nil:
 		return tags != "", false, nil
 	case errors.Is(err, Denied):
-		if !src.ByVersion {
-			c.copyTags.note(&c.copyTags.unreadable)
+		if !s.ByVersion {
+			s.c.copyTags.note(&s.c.copyTags.unreadable)
 		}
-		return false, !c.notAWS, nil
+		return false, !s.c.notAWS, nil
 	case errors.Is(err, NotExist), errors.Is(err, Refused), statusOf(err) == http.StatusNotImplemented:
 		return false, false, nil // this server has no tags
 	}

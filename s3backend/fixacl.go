@@ -23,7 +23,7 @@ func (c *Client) GrantOwner(ctx context.Context, key string) error {
 // has changed.
 func (c *Client) Rewrite(ctx context.Context, obj Object) (Object, error) {
 	obj.Header = nil // as it is now
-	h, err := c.headerOf(ctx, obj)
+	h, err := source{c, obj}.header(ctx)
 	if err != nil {
 		return Object{}, err
 	}

@@ -219,7 +219,7 @@ func TestLiveMultipart(t *testing.T) {
 			t.Errorf("an upload of a copied part and one of ours holds other bytes")
 		}
 	}
-	copied, err := c.copyLarge(t.Context(), obj, prefix+"copy", nil, Condition{}, 5<<20)
+	copied, err := c.copyLarge(t.Context(), source{c, obj}, prefix+"copy", nil, Condition{}, 5<<20)
 	if err != nil {
 		t.Fatalf("copy by parts: %v", err)
 	}

@@ -167,7 +167,7 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 		return nil
 	}
 	err = c.withChecksum(func(on bool) error {
-		return c.withPayload(up.Key, Condition{}, func(signed bool) error { return send(on, signed) })
+		return c.payloads.send(up.Key, Condition{}, func(signed bool) error { return send(on, signed) })
 	})
 	return part, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,8 @@ const unsignedPayload = "UNSIGNED-PAYLOAD"
 // Source: Amazon S3 API Reference, "Bucket policy examples using Signature Version 4 related
 // condition keys".
 type payloads struct {
+	log *slog.Logger
+
 	mu     sync.Mutex
 	signed bool
 	failed map[string]time.Time // when a signed body was refused as well, by kind of request
@@ -65,9 +68,9 @@ func (p *payloads) note(kind string, err error) (first bool) {
 	return first
 }
 
-// withPayload runs send, which sends a body to key, with the body signed or not.
-func (c *Client) withPayload(key string, cond Condition, send func(signed bool) error) error {
-	if c.payloads.mustSign() {
+// send runs send, which sends a body to key, with the body signed or not.
+func (p *payloads) send(key string, cond Condition, send func(signed bool) error) error {
+	if p.mustSign() {
 		return send(true)
 	}
 	err := send(false)
@@ -76,12 +79,12 @@ func (c *Client) withPayload(key string, cond Condition, send func(signed bool) 
 	if cond.IfMatch != "" { // it may be refused for another reason: see cache.replacing
 		kind += "/If-Match"
 	}
-	if !errors.Is(err, Denied) || IsOfKey(err) || !c.payloads.mayHelp(kind) {
+	if !errors.Is(err, Denied) || IsOfKey(err) || !p.mayHelp(kind) {
 		return err
 	}
 	again := send(true)
-	if c.payloads.note(kind, again) {
-		c.log.Info("the policy refuses uploads whose body is not signed; all are signed from now on", "refusal", err)
+	if p.note(kind, again) {
+		p.log.Info("the policy refuses uploads whose body is not signed; all are signed from now on", "refusal", err)
 	}
 	if errors.Is(again, Denied) {
 		return err

@@ -94,14 +94,14 @@ func TestBodyIsSignedWhereThePolicyDemandsIt(t *testing.T) {
 func TestSigningIsTriedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refusals := 0
-		c := &Client{}
+		var p payloads
 		send := func(signed bool) error {
 			refusals++
 			return &Error{Kind: Denied}
 		}
 		for range 100 {
-			if err := c.withPayload("Delivery/k", Condition{}, send); !errors.Is(err, Denied) {
-				t.Fatalf("withPayload = %v", err)
+			if err := p.send("Delivery/k", Condition{}, send); !errors.Is(err, Denied) {
+				t.Fatalf("send = %v", err)
 			}
 		}
 		if refusals != 101 {
@@ -109,7 +109,7 @@ func TestSigningIsTriedSeldom(t *testing.T) {
 		}
 		time.Sleep(unsignedRefusal + 1)
 		refusals = 0
-		_ = c.withPayload("Delivery/k", Condition{}, send)
+		_ = p.send("Delivery/k", Condition{}, send)
 		if refusals != 2 {
 			t.Errorf("%d requests an hour later, want 2", refusals)
 		}
@@ -122,7 +122,7 @@ func TestSigningIsNotBelievedToHelpByChance(t *testing.T) {
 		"no answer": &Error{Kind: Other}, "throttled": &Error{Kind: Busy}, "refused as well": &Error{Kind: Denied},
 	} {
 		c := once(against(t, yes))
-		_ = c.withPayload("k", Condition{}, func(signed bool) error {
+		_ = c.payloads.send("k", Condition{}, func(signed bool) error {
 			if signed {
 				return again
 			}

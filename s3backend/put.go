@@ -72,7 +72,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	}
 	w := conditional{op: op, key: key, probes: &c.quirks.put, send: func(cond Condition) error {
 		return c.withChecksum(func(on bool) error {
-			return c.withPayload(key, cond, func(signed bool) error {
+			return c.payloads.send(key, cond, func(signed bool) error {
 				return retryConflictOnce(func() error { return put(cond, on, signed) })
 			})
 		})

@@ -135,13 +135,13 @@ func (c *Client) explainRead(ctx context.Context, err error, obj Object) error {
 	return err
 }
 
-// explainCopy is explainRead for the error of a request that copies src.
-func (c *Client) explainCopy(ctx context.Context, err error, src Object) error {
+// explain is explainRead for the error of a request that copies s.
+func (s source) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, Archived):
-		return c.explainRead(ctx, err, src)
+		return s.c.explainRead(ctx, err, s.Object)
 	case statusOf(err) == http.StatusBadRequest && codeOf(err) == "InvalidRequest":
-		if _, headErr := c.head(ctx, src); errors.Is(headErr, CustomerKey) {
+		if _, headErr := s.c.head(ctx, s.Object); errors.Is(headErr, CustomerKey) {
 			return headErr
 		}
 	}
