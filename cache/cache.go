@@ -36,7 +36,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Bucket is what the cache asks of a bucket; *s3backend.Client implements it.
+// Bucket is what the cache asks of a bucket; *s3backend.Client and its Rights implement it.
 type Bucket interface {
 	meta.Bucket
 	content.Source

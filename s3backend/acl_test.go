@@ -65,8 +65,8 @@ func yes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// everyMethod has a way to call each exported method of Client, so that no
-// later one escapes the tests that go through them all.
+// everyMethod has a way to call each exported method of Client, and of what its methods return that
+// makes requests too (see faceOf), so that no later one escapes the tests that go through them all.
 var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"List":            func(t *testing.T, c *Client) error { _, err := c.List(t.Context(), ListInput{}); return err },
 	"Head":            func(t *testing.T, c *Client) error { _, err := c.Head(t.Context(), "k"); return err },
@@ -107,31 +107,43 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		_, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Size: 6 << 30}, "k", nil, Condition{})
 		return err
 	},
-	"Delete":      func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
-	"DeleteAll":   func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), named("k")); return err },
-	"MayDelete":   func(t *testing.T, c *Client) error { return c.MayDelete(t.Context(), "Delivery/") },
-	"MayList":     func(t *testing.T, c *Client) error { return c.MayList(t.Context(), "Delivery/") },
-	"MayGet":      func(t *testing.T, c *Client) error { return told(c.MayGet(t.Context(), "Delivery/", nil)) },
-	"MayPut":      func(t *testing.T, c *Client) error { return mayPut(c) },
-	"MayAbort":    func(t *testing.T, c *Client) error { return c.MayAbort(t.Context(), "Delivery/") },
-	"MayPutACL":   func(t *testing.T, c *Client) error { return told(c.MayPutACL(t.Context(), "Delivery/", nil)) },
-	"GrantOwner":  func(t *testing.T, c *Client) error { return told(c.GrantOwner(t.Context(), "k")) },
-	"Server":      func(t *testing.T, c *Client) error { c.Server(t.Context()); return nil },
-	"Skew":        func(t *testing.T, c *Client) error { c.Skew(t.Context()); return nil },
-	"BucketOwner": func(t *testing.T, c *Client) error { _, err := c.BucketOwner(t.Context()); return told(err) },
-	"IsOwner":     func(t *testing.T, c *Client) error { _, err := c.IsOwner(t.Context()); return told(err) },
-	"CanonicalID": func(t *testing.T, c *Client) error { _, err := c.CanonicalID(t.Context()); return told(err) },
-	"OwnerOf":     func(t *testing.T, c *Client) error { _, err := c.OwnerOf(t.Context(), "k"); return told(err) },
-	"Shared": func(t *testing.T, c *Client) error {
-		_, err := c.Shared(t.Context(), Object{Key: "k"})
+	"Delete":               func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
+	"DeleteAll":            func(t *testing.T, c *Client) error { _, err := c.DeleteAll(t.Context(), named("k")); return err },
+	"Rights.MayDelete":     func(t *testing.T, c *Client) error { return c.Rights().MayDelete(t.Context(), "Delivery/") },
+	"Rights.MayList":       func(t *testing.T, c *Client) error { return c.Rights().MayList(t.Context(), "Delivery/") },
+	"Rights.MayGet":        func(t *testing.T, c *Client) error { return told(c.Rights().MayGet(t.Context(), "Delivery/", nil)) },
+	"Rights.MayPut":        func(t *testing.T, c *Client) error { return mayPut(c) },
+	"Rights.MayAbort":      func(t *testing.T, c *Client) error { return c.Rights().MayAbort(t.Context(), "Delivery/") },
+	"Rights.MayPutACL":     func(t *testing.T, c *Client) error { return told(c.Rights().MayPutACL(t.Context(), "Delivery/", nil)) },
+	"Ownership.GrantOwner": func(t *testing.T, c *Client) error { return told(c.Ownership().GrantOwner(t.Context(), "k")) },
+	"Server":               func(t *testing.T, c *Client) error { c.Server(t.Context()); return nil },
+	"Skew":                 func(t *testing.T, c *Client) error { c.Skew(t.Context()); return nil },
+	"Ownership.BucketOwner": func(t *testing.T, c *Client) error {
+		_, err := c.Ownership().BucketOwner(t.Context())
+		return told(err)
+	},
+	"Ownership.IsOwner": func(t *testing.T, c *Client) error { _, err := c.Ownership().IsOwner(t.Context()); return told(err) },
+	"Ownership.CanonicalID": func(t *testing.T, c *Client) error {
+		_, err := c.Ownership().CanonicalID(t.Context())
+		return told(err)
+	},
+	"Ownership.OwnerOf": func(t *testing.T, c *Client) error {
+		_, err := c.Ownership().OwnerOf(t.Context(), "k")
+		return told(err)
+	},
+	"Ownership.Shared": func(t *testing.T, c *Client) error {
+		_, err := c.Ownership().Shared(t.Context(), Object{Key: "k"})
 		return told(err)
 	},
 	"Rewrite": func(t *testing.T, c *Client) error {
 		_, err := c.Rewrite(t.Context(), Object{Key: "k", ETag: "e"})
 		return err
 	},
-	"ProbeUpload": func(t *testing.T, c *Client) error { _, err := c.ProbeUpload(t.Context(), "Delivery/"); return err },
-	"Sum":         func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
+	"Rights.ProbeUpload": func(t *testing.T, c *Client) error {
+		_, err := c.Rights().ProbeUpload(t.Context(), "Delivery/")
+		return err
+	},
+	"Sum": func(t *testing.T, c *Client) error { _, err := c.Sum(t.Context(), Object{Key: "k"}); return err },
 	"Annotations": func(t *testing.T, c *Client) error {
 		return asAWS(c, func() error { _, err := c.Annotations(t.Context(), "k"); return err })
 	},
@@ -226,18 +238,14 @@ func TestEveryRequest(t *testing.T) {
 			t.Error("no request went out directly")
 		}
 	}()
-	for i := range reflect.TypeOf(c).NumMethod() {
-		name := reflect.TypeOf(c).Method(i).Name
-		if !isExported(name) {
-			continue
-		}
+	for _, name := range methods(c) {
 		call := everyMethod[name]
 		if call == nil {
-			t.Errorf("Client.%s is not in everyMethod", name)
+			t.Errorf("%s is not in everyMethod", name)
 			continue
 		}
 		if err := call(t, c); err != nil {
-			t.Errorf("Client.%s: %v", name, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	// These are Put twice, CreateUpload, ProbeUpload, Rewrite, Copy, and Copy by parts.
@@ -260,4 +268,32 @@ func told(err error) error {
 	return err
 }
 
-func isExported(name string) bool { return name[0] >= 'A' && name[0] <= 'Z' }
+// methods returns the names of all exported methods of Client, and of its faces, as in "Rights.MayPut".
+func methods(c *Client) (all []string) {
+	client := reflect.TypeOf(c)
+	for i := range client.NumMethod() {
+		m := client.Method(i)
+		if face, is := faceOf(m.Type); is {
+			for j := range face.NumMethod() {
+				all = append(all, m.Name+"."+face.Method(j).Name)
+			}
+			continue
+		}
+		all = append(all, m.Name)
+	}
+	return all
+}
+
+// faceOf returns the type of this package that a method returns to whoever asks for nothing
+// else, if that has exported methods of its own: the client under another aspect.
+func faceOf(method reflect.Type) (face reflect.Type, is bool) {
+	if method.NumIn() != 1 || method.NumOut() != 1 {
+		return nil, false
+	}
+	face = method.Out(0)
+	of := face
+	if of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	return face, of.PkgPath() == reflect.TypeFor[Client]().PkgPath() && face.NumMethod() > 0
+}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -49,6 +48,7 @@ type Client struct {
 	*endpoint
 	opening
 	*contact
+	logins
 	annotations
 	largestCopy int64 // the largest object that is copied by one request
 	direct      direct
@@ -59,8 +59,7 @@ type Client struct {
 	payloads     payloads
 	copyTags     copyTags
 	recentHeads  recentHeads
-	isOwner      atomic.Pointer[bool] // as IsOwner found out; nil until it has
-	versions     atomic.Int32         // whether the bucket keeps versions: see mayKeepVersions
+	versions     versionsSeen
 	listingGuard listingGuard
 	waiting      waiting
 }
@@ -126,7 +125,7 @@ func newClient(cfg Config, loaded aws.Config) (*Client, error) {
 	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, contact: &contact{at: e}, largestCopy: maxPut}
 	c.waiting.at, c.waiting.contact = e, c.contact
 	c.direct.at, c.direct.contact, c.direct.heads = e, c.contact, &c.recentHeads
-	c.annotations.at, c.payloads.log = e, e.log
+	c.logins.at, c.annotations.at, c.payloads.log = e, e, e.log
 	c.conditions = preconditions{e, &c.quirks, &c.direct, c}
 	c.recentHeads.age = recentWindow
 	c.contact.breaker.Alike = alike

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -177,9 +178,15 @@ func mfaCode() (string, error) {
 	return askMFA()
 }
 
+// logins are the credentials that a client uses: whose they are, and how they are replaced.
+type logins struct {
+	at      *endpoint
+	isOwner atomic.Pointer[bool] // as Ownership.IsOwner found out with them; nil until it has
+}
+
 // Login looks for credentials at once, with an MFA code if their source asks for
 // one, and returns nil if S3 takes them. Its error is BadLogin if it does not.
-func (c *Client) Login(ctx context.Context, code string) error {
+func (l *logins) Login(ctx context.Context, code string) error {
 	give := mfaCode
 	if code != "" {
 		give = func() (string, error) {
@@ -191,49 +198,49 @@ func (c *Client) Login(ctx context.Context, code string) error {
 			return once, nil
 		}
 	}
-	return c.login(ctx, c.profile(), give)
+	return l.login(ctx, l.profile(), give)
 }
 
 // UseProfile is Login with the credentials of a profile, "" for that of the environment. It asks
 // nobody for an MFA code. If S3 refuses them, or there are none, those that there were stay.
-func (c *Client) UseProfile(ctx context.Context, profile string) error {
-	changes := profile != c.profile()
-	err := c.login(ctx, profile, func() (string, error) { return "", ErrNeedsCode })
-	if changes && c.profile() == profile {
-		c.isOwner.Store(nil) // it may be of another account
+func (l *logins) UseProfile(ctx context.Context, profile string) error {
+	changes := profile != l.profile()
+	err := l.login(ctx, profile, func() (string, error) { return "", ErrNeedsCode })
+	if changes && l.profile() == profile {
+		l.isOwner.Store(nil) // it may be of another account
 	}
 	return err
 }
 
 // profile is the one that is named, "" for none.
-func (c *Client) profile() string {
-	if l, ok := c.loaded.Credentials.(*credentialSource); ok {
-		return l.current().profile
+func (l *logins) profile() string {
+	if source, ok := l.at.loaded.Credentials.(*credentialSource); ok {
+		return source.current().profile
 	}
 	return ""
 }
 
-func (c *Client) login(ctx context.Context, profile string, code func() (string, error)) error {
-	l, ok := c.loaded.Credentials.(*credentialSource)
+func (l *logins) login(ctx context.Context, profile string, code func() (string, error)) error {
+	source, ok := l.at.loaded.Credentials.(*credentialSource)
 	if !ok {
 		return protocolError("Open", "", "the credentials cannot be renewed")
 	}
-	before := l.current()
-	if err := l.refresh(ctx, profile, code); err != nil {
+	before := source.current()
+	if err := source.refresh(ctx, profile, code); err != nil {
 		return wrapError(ctx, "Open", "", err)
 	}
 	max := int32(1)
 	// It is sent also while S3 is taken to be out of reach: with other credentials it may not be.
 	asking, cancel := context.WithTimeout(context.WithValue(ctx, probing{}, true), openTimeout)
 	defer cancel()
-	_, err := c.s3.ListObjectsV2(asking, &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: &max})
+	_, err := l.at.s3.ListObjectsV2(asking, &s3.ListObjectsV2Input{Bucket: &l.at.bucket, MaxKeys: &max})
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
 		err = &Error{Op: "ListObjectsV2", Err: errOutage}
 	}
 	err = wrapError(ctx, "ListObjectsV2", "", err)
 	switch {
 	case errors.Is(err, BadLogin): // those that there were may be good still
-		l.use(before)
+		source.use(before)
 		return err
 	case !judged(err): // S3 has not said whether it takes them
 		return err
@@ -250,11 +257,11 @@ type LoginMethod struct {
 }
 
 // LoginMethod returns how the client's credentials are obtained.
-func (c *Client) LoginMethod() LoginMethod {
+func (l *logins) LoginMethod() LoginMethod {
 	var m LoginMethod
-	sources, profile := c.loaded.ConfigSources, ""
-	if l, ok := c.loaded.Credentials.(*credentialSource); ok {
-		from := l.current()
+	sources, profile := l.at.loaded.ConfigSources, ""
+	if source, ok := l.at.loaded.Credentials.(*credentialSource); ok {
+		from := source.current()
 		sources, profile = from.sources, from.profile
 	}
 	for _, source := range sources {

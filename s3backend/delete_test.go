@@ -190,8 +190,8 @@ func TestMayDelete(t *testing.T) {
 			refuse(w, tt.status, tt.code)
 		}))
 		c.answer.Store(&http.Header{})
-		c.versions.Store(versionsNone)
-		if err := c.MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
+		c.versions.state.Store(versionsNone)
+		if err := c.Rights().MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
 			t.Errorf("MayDelete where S3 answers %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
 		}
 	}
@@ -224,7 +224,7 @@ func TestNoDeleteProbeWhereVersionsAreKept(t *testing.T) {
 					t.Errorf("%s %s may leave a delete marker", r.Method, r.URL)
 				}
 			}))
-			if err := c.MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
+			if err := c.Rights().MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
 				t.Errorf("MayDelete = %v, want %v", err, tt.want)
 			}
 		})

@@ -35,7 +35,7 @@ func (c *Client) head(ctx context.Context, obj Object) (Object, error) {
 	}
 	if !obj.ByVersion {
 		c.recentHeads.note(key, unquote(out.ETag), asked)
-		c.noteVersion(val(out.VersionId))
+		c.versions.note(val(out.VersionId))
 	}
 	return Object{
 		Key: key, ByVersion: obj.ByVersion, Size: val(out.ContentLength), ETag: unquote(out.ETag),

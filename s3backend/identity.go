@@ -33,10 +33,10 @@ type Identity struct {
 
 // Identity asks who we are: STS, or at a server that is not AWS, which need not
 // have that, a list of our buckets.
-func (c *Client) Identity(ctx context.Context) (Identity, error) {
-	if c.notAWS {
+func (l *logins) Identity(ctx context.Context) (Identity, error) {
+	if l.at.notAWS {
 		one := int32(1)
-		out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: &one})
+		out, err := l.at.s3.ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: &one})
 		if err != nil {
 			return Identity{}, wrapError(ctx, "ListBuckets", "", err)
 		}
@@ -45,7 +45,7 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 		}
 		return Identity{Account: val(out.Owner.ID)}, nil
 	}
-	out, err := sts.NewFromConfig(c.loaded).GetCallerIdentity(ctx, nil)
+	out, err := sts.NewFromConfig(l.at.loaded).GetCallerIdentity(ctx, nil)
 	if err != nil {
 		return Identity{}, wrapError(ctx, "GetCallerIdentity", "", err)
 	}

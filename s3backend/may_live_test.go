@@ -104,10 +104,10 @@ func TestLiveMay(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := fmt.Sprint(listAll(t, owner, ListInput{}).Objects)
-				mayList := c.MayList(ctx, prefix)
-				mayGet := c.MayGet(ctx, prefix, mayList)
-				left, mayPut := c.MayPut(ctx, prefix, Upload{})
-				mayDelete, mayAbort, mayACL := c.MayDelete(ctx, prefix), c.MayAbort(ctx, prefix), c.MayPutACL(ctx, prefix, mayList)
+				mayList := c.Rights().MayList(ctx, prefix)
+				mayGet := c.Rights().MayGet(ctx, prefix, mayList)
+				left, mayPut := c.Rights().MayPut(ctx, prefix, Upload{})
+				mayDelete, mayAbort, mayACL := c.Rights().MayDelete(ctx, prefix), c.Rights().MayAbort(ctx, prefix), c.Rights().MayPutACL(ctx, prefix, mayList)
 				if left.ID != "" {
 					t.Errorf("%s: an upload is left: %+v", prefix, left)
 				}
@@ -122,7 +122,7 @@ func TestLiveMay(t *testing.T) {
 				_, get := c.Head(ctx, there)
 				_, put := c.Put(ctx, prefix+"new", bytes.NewReader([]byte("client's")), 8, nil, Condition{IfNoneMatch: true})
 				up, create := c.CreateUpload(ctx, prefix+"multipart", nil)
-				acl := c.GrantOwner(ctx, there)
+				acl := c.Ownership().GrantOwner(ctx, there)
 				remove := c.Delete(ctx, there, Condition{})
 				for _, op := range []struct {
 					name       string
@@ -157,13 +157,13 @@ func TestLiveMayDemandsACL(t *testing.T) {
 		"Action": "s3:PutObject", "Condition": map[string]any{"StringNotEquals": map[string]any{"s3:x-amz-acl": "bucket-owner-full-control"}},
 	}
 	owner, c := liveBucket(t, livePolicy["folders"], demand)
-	if _, err := c.MayPut(t.Context(), "Delivery/", Upload{}); err != nil {
+	if _, err := c.Rights().MayPut(t.Context(), "Delivery/", Upload{}); err != nil {
 		t.Errorf("MayPut = %v, want nil", err)
 	}
 	if _, err := c.Put(t.Context(), "Delivery/new", bytes.NewReader(nil), 0, nil, Condition{}); err != nil {
 		t.Errorf("Put = %v, want nil", err)
 	}
-	if _, err := c.MayPut(t.Context(), "Submissions/", Upload{}); !errors.Is(err, Denied) {
+	if _, err := c.Rights().MayPut(t.Context(), "Submissions/", Upload{}); !errors.Is(err, Denied) {
 		t.Errorf("MayPut where it is not granted = %v, want Denied", err)
 	}
 	if all := listAll(t, owner, ListInput{}).Objects; len(all) != 1 {

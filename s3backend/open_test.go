@@ -266,7 +266,7 @@ func TestServerIsKnown(t *testing.T) {
 	if err := c.VerifyBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.MayGet(t.Context(), "Delivery/", nil); err != nil {
+	if err := c.Rights().MayGet(t.Context(), "Delivery/", nil); err != nil {
 		t.Errorf("MayGet = %v", err)
 	}
 	if s := c.Server(t.Context()); s != Versity {

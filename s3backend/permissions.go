@@ -32,6 +32,12 @@ var ErrACLsOff = errors.New("the bucket's ACLs are off")
 // each of ours carries: s3:PutObjectAcl is not granted for it, or a condition refuses it.
 var ErrACLRefused = errors.New("it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
 
+// Rights finds out what the policy grants, by requests that make and change no object.
+type Rights struct{ c *Client }
+
+// Rights returns what finds out the rights of the client's credentials.
+func (c *Client) Rights() Rights { return Rights{c} }
+
 // randomKey returns a key with this prefix and a random end, so that no object has it.
 func randomKey(prefix string) string { return prefix + ".s3share-" + rand.Text() }
 
@@ -39,8 +45,8 @@ func randomKey(prefix string) string { return prefix + ".s3share-" + rand.Text()
 const noUpload = "s3share-no-such-upload"
 
 // MayList reports whether the folder with this prefix may be listed, as a mount does.
-func (c *Client) MayList(ctx context.Context, prefix string) error {
-	_, err := c.List(ctx, ListInput{Prefix: prefix, Delimiter: "/", Max: 1})
+func (r Rights) MayList(ctx context.Context, prefix string) error {
+	_, err := r.c.List(ctx, ListInput{Prefix: prefix, Delimiter: "/", Max: 1})
 	return err
 }
 
@@ -50,18 +56,18 @@ func (c *Client) MayList(ctx context.Context, prefix string) error {
 // get is refused. mayList is the result of MayList for the same prefix: a client that may not
 // list is refused what does not exist, whatever else is granted.
 // Source: Amazon S3 API Reference, GetObject, "Permissions".
-func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error {
+func (r Rights) MayGet(ctx context.Context, prefix string, mayList error) error {
 	if errors.Is(mayList, Denied) {
 		return errors.Join(ErrUnknown, mayList)
 	}
-	err := c.mayGetSome(ctx, prefix)
+	err := r.mayGetSome(ctx, prefix)
 	if !errors.Is(err, ErrUnknown) {
 		return err
 	}
-	missing := c.readByte(ctx, randomKey(prefix))
+	missing := r.readByte(ctx, randomKey(prefix))
 	switch {
 	// Ceph RGW 16 answers so to everybody who may list.
-	case isGone(missing) && (!c.notAWS || c.isVersity(ctx)):
+	case isGone(missing) && (!r.c.notAWS || r.c.isVersity(ctx)):
 		return nil
 	case missing == nil, isGone(missing), errors.Is(missing, Denied):
 		return errors.Join(ErrUnknown, missing)
@@ -74,14 +80,14 @@ func (c *Client) MayGet(ctx context.Context, prefix string, mayList error) error
 // archived may be read as far as the policy goes. That the folder's own object may not be read
 // counts at AWS alone: versitygw judges "Delivery/" as the key "Delivery", which "Delivery/*" in a
 // policy is not about.
-func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
-	page, err := c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
+func (r Rights) mayGetSome(ctx context.Context, prefix string) error {
+	page, err := r.c.List(ctx, ListInput{Prefix: prefix, Owner: true, Max: sampled})
 	if err != nil {
 		return errors.Join(ErrUnknown, err)
 	}
 	refusals, tried, read := map[string]error{}, map[string]int{}, map[string]bool{}
 	for _, o := range page.Objects {
-		own := c.notAWS && o.Key == prefix
+		own := r.c.notAWS && o.Key == prefix
 		if own && len(page.Objects) > 1 {
 			continue
 		}
@@ -89,7 +95,7 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 			continue
 		}
 		tried[o.Owner]++
-		switch err := c.readByte(ctx, o.Key); {
+		switch err := r.readByte(ctx, o.Key); {
 		case err == nil, errors.Is(err, Archived):
 			read[o.Owner] = true
 		case errors.Is(err, Denied) && own:
@@ -115,7 +121,7 @@ func (c *Client) mayGetSome(ctx context.Context, prefix string) error {
 	}
 	// What we may read may be our own. The bucket's owner may read by the policy, and
 	// is kept out by an ACL alone; anybody else is let in by the policy alone.
-	if is, err := c.IsOwner(ctx); err == nil && is {
+	if is, err := r.c.Ownership().IsOwner(ctx); err == nil && is {
 		return nil
 	}
 	return no
@@ -130,10 +136,10 @@ const (
 )
 
 // readByte reads the first byte under key.
-func (c *Client) readByte(ctx context.Context, key string) error {
+func (r Rights) readByte(ctx context.Context, key string) error {
 	const op = "GetObject"
 	first := "bytes=0-0"
-	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, Range: &first})
+	out, err := r.c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.c.bucket, Key: &key, Range: &first})
 	if err != nil {
 		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
@@ -141,7 +147,7 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 		}
 		return err
 	}
-	c.noteVersion(val(out.VersionId))
+	r.c.versions.note(val(out.VersionId))
 	return out.Body.Close()
 }
 
@@ -154,29 +160,29 @@ func (c *Client) readByte(ctx context.Context, key string) error {
 //
 // AWS asks for the permission to send the ACL, which no part carries, when an upload
 // begins: so there one is begun in any case. ErrACLRefused where it is the ACL alone.
-func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
-	if c.notAWS {
-		err = c.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload})
+func (r Rights) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
+	if r.c.notAWS {
+		err = r.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload})
 		if !errors.Is(err, Denied) {
 			return earlier, err
 		}
 	}
 	if earlier.ID != "" {
-		if again := c.Abort(ctx, earlier); again != nil {
+		if again := r.c.Abort(ctx, earlier); again != nil {
 			// Its part would be seen by nobody either.
-			if part := c.mayPutPart(ctx, earlier); errors.Is(part, Denied) {
+			if part := r.mayPutPart(ctx, earlier); errors.Is(part, Denied) {
 				return earlier, errors.Join(ErrUnknown, part)
 			}
 			return earlier, nil
 		}
 	}
-	try, err := c.ProbeUpload(ctx, prefix)
+	try, err := r.ProbeUpload(ctx, prefix)
 	switch {
 	case !errors.Is(err, Denied):
-	case c.notAWS && c.isCeph(ctx):
+	case r.c.notAWS && r.c.isCeph(ctx):
 		// Ceph RGW 16 does not see the ACL of an upload that begins.
-		err = c.mayPutWrongMD5(ctx, prefix)
-	case !c.notAWS && !IsOfKey(err) && c.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload}) == nil:
+		err = r.mayPutWrongMD5(ctx, prefix)
+	case !r.c.notAWS && !IsOfKey(err) && r.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload}) == nil:
 		err = errors.Join(ErrACLRefused, err)
 	}
 	return try.Leftover, err
@@ -184,11 +190,11 @@ func (c *Client) MayPut(ctx context.Context, prefix string, earlier Upload) (lef
 
 // mayPutWrongMD5 sends an object with the MD5 of other bytes, which no server that checks it
 // stores. It is sent to Ceph RGW alone, which was seen to check it.
-func (c *Client) mayPutWrongMD5(ctx context.Context, prefix string) error {
+func (r Rights) mayPutWrongMD5(ctx context.Context, prefix string) error {
 	const op = "PutObject"
 	key, size, sum := randomKey(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
-	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
+	_, err := r.c.s3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &r.c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
 	}, payload(""))
 	if err = wrapError(ctx, op, key, err); codeOf(err) == "BadDigest" {
 		return nil
@@ -197,17 +203,17 @@ func (c *Client) mayPutWrongMD5(ctx context.Context, prefix string) error {
 }
 
 // mayPutPart sends a part to an upload.
-func (c *Client) mayPutPart(ctx context.Context, up Upload) error {
+func (r Rights) mayPutPart(ctx context.Context, up Upload) error {
 	const op = "UploadPart"
 	number, size := int32(1), int64(0)
 	in := &s3.UploadPartInput{
-		Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &number,
+		Bucket: &r.c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &number,
 		Body: bytes.NewReader(nil), ContentLength: &size,
 	}
-	if !c.notAWS { // a bucket with Object Lock may want one before all else
+	if !r.c.notAWS { // a bucket with Object Lock may want one before all else
 		in.ChecksumCRC32 = opt(FormatCRC32(0))
 	}
-	_, err := c.s3.UploadPart(ctx, in, payload(emptySum)) // a policy may refuse what is not signed
+	_, err := r.c.s3.UploadPart(ctx, in, payload(emptySum)) // a policy may refuse what is not signed
 	if err = wrapError(ctx, op, up.Key, err); isGone(err) {
 		return nil
 	}
@@ -226,12 +232,12 @@ type UploadProbe struct {
 // ProbeUpload begins an upload with the ACL, as every large file does, and aborts it.
 // Its error is why it could not begin: Denied also where the encryption key refuses
 // this account.
-func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, error) {
+func (r Rights) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, error) {
 	const op = "CreateMultipartUpload"
 	key := randomKey(prefix)
 	ctx, release := outlive(ctx, createGrace)
 	defer release()
-	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
+	out, err := r.c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &r.c.bucket, Key: &key})
 	if err != nil {
 		return UploadProbe{}, wrapError(ctx, op, key, err)
 	}
@@ -239,7 +245,7 @@ func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, e
 	t := UploadProbe{Encryption: string(out.ServerSideEncryption), KMSKey: val(out.SSEKMSKeyId), AbortDate: val(out.AbortDate)}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if t.Abort = c.Abort(late, up); t.Abort != nil {
+	if t.Abort = r.c.Abort(late, up); t.Abort != nil {
 		t.Leftover = up
 	}
 	return t, nil
@@ -247,10 +253,10 @@ func (c *Client) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, e
 
 // MayAbort reports whether the policy lets uploads be aborted. AWS lets whoever began
 // an upload abort it all the same.
-func (c *Client) MayAbort(ctx context.Context, prefix string) error {
+func (r Rights) MayAbort(ctx context.Context, prefix string) error {
 	const op = "AbortMultipartUpload"
 	key, id := randomKey(prefix), noUpload
-	_, err := c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &id})
+	_, err := r.c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.c.bucket, Key: &key, UploadId: &id})
 	if err = wrapError(ctx, op, key, err); isGone(err) {
 		return nil
 	}
@@ -261,16 +267,16 @@ func (c *Client) MayAbort(ctx context.Context, prefix string) error {
 // delete a version that does not exist of a key that does not exist. A server that ignores the
 // condition, as Ceph RGW 16, would leave a delete marker in a bucket that keeps versions: such a
 // server is not asked.
-func (c *Client) MayDelete(ctx context.Context, prefix string) error {
+func (r Rights) MayDelete(ctx context.Context, prefix string) error {
 	const op = "DeleteObject"
-	if c.notAWS && !c.isVersity(ctx) && c.mayKeepVersions(ctx, prefix) {
-		if err := c.allow(ctx, op); err != nil && c.versions.Load() == versionsUnknown {
+	if r.c.notAWS && !r.c.isVersity(ctx) && r.mayKeepVersions(ctx, prefix) {
+		if err := r.c.allow(ctx, op); err != nil && !r.c.versions.known() {
 			return err // it may be asked once S3 is back
 		}
 		return ErrUnknown
 	}
 	key, etag := randomKey(prefix), strconv.Quote(noETag)
-	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key, IfMatch: &etag})
+	_, err := r.c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &r.c.bucket, Key: &key, IfMatch: &etag})
 	err = wrapError(ctx, op, key, err)
 	if isGone(err) || isUnmet(err) {
 		return nil
@@ -280,30 +286,13 @@ func (c *Client) MayDelete(ctx context.Context, prefix string) error {
 
 // mayKeepVersions reports whether the bucket may keep versions. If it does, replies about objects
 // have version IDs.
-func (c *Client) mayKeepVersions(ctx context.Context, prefix string) bool {
-	if c.versions.Load() == versionsUnknown {
-		if page, err := c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil && len(page.Objects) == 1 {
-			_, _ = c.Head(ctx, page.Objects[0].Key) // notes the version ID
+func (r Rights) mayKeepVersions(ctx context.Context, prefix string) bool {
+	if !r.c.versions.known() {
+		if page, err := r.c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil && len(page.Objects) == 1 {
+			_, _ = r.c.Head(ctx, page.Objects[0].Key) // notes the version ID
 		}
 	}
-	return c.versions.Load() != versionsNone
-}
-
-// What is known of whether the bucket keeps versions.
-const (
-	versionsUnknown int32 = iota
-	versionsNone
-	versionsKept
-)
-
-// noteVersion notes the version id of a reply to a PutObject, GetObject or HeadObject,
-// "" for none.
-func (c *Client) noteVersion(id string) {
-	if id != "" {
-		c.versions.Store(versionsKept)
-	} else if c.versions.Load() == versionsUnknown {
-		c.versions.Store(versionsNone)
-	}
+	return r.c.versions.mayBeKept()
 }
 
 // MayPutACL reports whether the policy lets the ACL of objects with this prefix be set, which AWS
@@ -312,26 +301,18 @@ func (c *Client) noteVersion(id string) {
 // asked, and for others the error is ErrUnknown. AWS refuses a key that does not exist in either
 // case; then MayPut decides. The error is ErrACLsOff if the bucket has no ACLs. mayList is the
 // result of MayList for the same prefix.
-func (c *Client) MayPutACL(ctx context.Context, prefix string, mayList error) error {
-	if c.notAWS && !c.isVersity(ctx) {
+func (r Rights) MayPutACL(ctx context.Context, prefix string, mayList error) error {
+	if r.c.notAWS && !r.c.isVersity(ctx) {
 		return ErrUnknown
 	}
-	err := c.putACL(ctx, randomKey(prefix))
+	err := r.c.Ownership().putACL(ctx, randomKey(prefix))
 	switch {
 	case isGone(err):
 		return nil
 	case codeOf(err) == "AccessControlListNotSupported":
 		return ErrACLsOff
-	case err == nil || errors.Is(err, Denied) && (mayList != nil || !c.notAWS):
+	case err == nil || errors.Is(err, Denied) && (mayList != nil || !r.c.notAWS):
 		return errors.Join(ErrUnknown, err)
 	}
 	return err
-}
-
-func (c *Client) putACL(ctx context.Context, key string) error {
-	const op = "PutObjectAcl"
-	_, err := c.s3.PutObjectAcl(ctx, &s3.PutObjectAclInput{
-		Bucket: &c.bucket, Key: &key, ACL: ownerACL,
-	})
-	return wrapError(ctx, op, key, err)
 }

@@ -39,14 +39,14 @@ func TestMay(t *testing.T) {
 				return
 			}
 			refuse(w, 404, "NoSuchKey")
-		}, func(c *Client) error { return c.MayGet(t.Context(), "Delivery/", nil) }, ErrUnknown},
+		}, func(c *Client) error { return c.Rights().MayGet(t.Context(), "Delivery/", nil) }, ErrUnknown},
 		{"refused to who may not list", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "AccessDenied") },
-			func(c *Client) error { return c.MayGet(t.Context(), "Delivery/", Denied) }, ErrUnknown},
+			func(c *Client) error { return c.Rights().MayGet(t.Context(), "Delivery/", Denied) }, ErrUnknown},
 		{"PutObjectAcl on no known server", func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut {
 				t.Error("PutObjectAcl was sent, which may be taken for an upload")
 			}
-		}, func(c *Client) error { return c.MayPutACL(t.Context(), "Delivery/", nil) }, ErrUnknown},
+		}, func(c *Client) error { return c.Rights().MayPutACL(t.Context(), "Delivery/", nil) }, ErrUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.probe(once(against(t, tt.answer))); !errors.Is(err, tt.want) {
@@ -57,7 +57,7 @@ func TestMay(t *testing.T) {
 }
 
 func mayPut(c *Client) error {
-	_, err := c.MayPut(context.Background(), "Delivery/", Upload{})
+	_, err := c.Rights().MayPut(context.Background(), "Delivery/", Upload{})
 	return err
 }
 
@@ -72,11 +72,11 @@ func TestMayPutLeaves(t *testing.T) {
 		}
 		refuse(w, 403, "AccessDenied")
 	}))
-	left, err := c.MayPut(context.Background(), "Delivery/", Upload{})
+	left, err := c.Rights().MayPut(context.Background(), "Delivery/", Upload{})
 	if err != nil || left.ID != "u" {
 		t.Fatalf("MayPut = %+v, %v, want the upload that is left", left, err)
 	}
-	if again, err := c.MayPut(context.Background(), "Delivery/", left); !errors.Is(err, ErrUnknown) || again != left {
+	if again, err := c.Rights().MayPut(context.Background(), "Delivery/", left); !errors.Is(err, ErrUnknown) || again != left {
 		t.Errorf("MayPut again = %+v, %v, want the same upload and ErrUnknown", again, err)
 	}
 	if begun != 1 {
@@ -153,7 +153,7 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 			if tt.list == "" {
 				mayList = Denied
 			}
-			if err := c.MayGet(t.Context(), "Delivery/", mayList); !errors.Is(err, tt.want) || tt.want == Denied && errors.Is(err, ErrUnknown) {
+			if err := c.Rights().MayGet(t.Context(), "Delivery/", mayList); !errors.Is(err, tt.want) || tt.want == Denied && errors.Is(err, ErrUnknown) {
 				t.Errorf("MayGet = %v, want %v", err, tt.want)
 			}
 			if refusals > tt.refusals {

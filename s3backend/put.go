@@ -48,7 +48,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if !errors.As(err, &sdk) {
 			if err == nil {
 				obj = done
-				c.noteVersion(done.Version)
+				c.versions.note(done.Version)
 			}
 			return missingIsStale(err, cond)
 		}
@@ -63,7 +63,7 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if err != nil {
 			return afterAttempt(sdk.first, missingIsStale(wrapError(ctx, op, key, err), cond))
 		}
-		c.noteVersion(val(out.VersionId))
+		c.versions.note(val(out.VersionId))
 		obj = Object{
 			Key: key, Size: size, ETag: unquote(out.ETag),
 			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId), Class: classOf(h),

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -245,3 +246,29 @@ func (p *versionsPage) take(key string, all *[]Version) (more bool, err error) {
 	}
 	return more, err
 }
+
+// versionsSeen is whether the bucket keeps versions, as the replies about objects have shown: they
+// have version IDs if it does.
+type versionsSeen struct{ state atomic.Int32 }
+
+// The states of versionsSeen.
+const (
+	versionsUnknown int32 = iota
+	versionsNone
+	versionsKept
+)
+
+// note notes the version ID of a reply to a PutObject, GetObject or HeadObject, "" for none.
+func (v *versionsSeen) note(id string) {
+	if id != "" {
+		v.state.Store(versionsKept)
+	} else {
+		v.state.CompareAndSwap(versionsUnknown, versionsNone)
+	}
+}
+
+// known reports whether a reply has shown it.
+func (v *versionsSeen) known() bool { return v.state.Load() != versionsUnknown }
+
+// mayBeKept reports whether the bucket keeps versions, or that is not known.
+func (v *versionsSeen) mayBeKept() bool { return v.state.Load() != versionsNone }

@@ -23,7 +23,7 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// S3 is every request that the cache and its rooms make; *s3backend.Client
+// S3 is every request that the cache and its rooms make; *s3backend.Client with its Rights
 // implements it as well.
 type S3 interface {
 	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
@@ -42,9 +42,15 @@ type S3 interface {
 	MayDelete(ctx context.Context, prefix string) error
 }
 
+// Real is a bucket of a server.
+type Real struct {
+	*s3backend.Client
+	s3backend.Rights
+}
+
 var (
 	_ S3 = (*Bucket)(nil)
-	_ S3 = (*s3backend.Client)(nil)
+	_ S3 = Real{}
 )
 
 // The requests, by S3's own names, as they stand in the log.

@@ -58,5 +58,5 @@ func TestServer(t *testing.T) {
 		t.Fatalf("Open: %v", err)
 	}
 	t.Cleanup(c.CloseIdle)
-	buckettest.Run(t, func(*testing.T) buckettest.S3 { return c })
+	buckettest.Run(t, func(*testing.T) buckettest.S3 { return buckettest.Real{Client: c, Rights: c.Rights()} })
 }

@@ -34,7 +34,7 @@ type Config struct {
 	Last map[string]FolderRights
 }
 
-// Deleter asks whether objects may be deleted; *s3backend.Client implements it.
+// Deleter asks whether objects may be deleted; s3backend.Rights implements it.
 type Deleter interface {
 	// MayDelete returns nil if the policy lets objects with this prefix be deleted, or
 	// s3backend.Denied.

@@ -10,7 +10,7 @@ import (
 )
 
 // Checker asks what the policy grants in a folder, by requests that make and change no object;
-// *s3backend.Client implements it. Each answer is nil, s3backend.Denied, or why it cannot
+// s3backend.Rights implements it. Each answer is nil, s3backend.Denied, or why it cannot
 // be told.
 type Checker interface {
 	MayList(ctx context.Context, prefix string) error

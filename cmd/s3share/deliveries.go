@@ -23,7 +23,7 @@ func routeFrom(ctx context.Context, client *s3backend.Client, s *config.Settings
 		if len(s.Folders) != 2 {
 			return delivery.Route{}, hint.Usage(advice, "the exchange %s has not two folders, so that it is not known whose deliveries are in which", s.Label())
 		}
-		owner, err := client.IsOwner(ctx)
+		owner, err := client.Ownership().IsOwner(ctx)
 		if ctx.Err() != nil {
 			return delivery.Route{}, hint.ErrInterrupted
 		}

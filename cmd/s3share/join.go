@@ -203,12 +203,12 @@ func unreachable(err error) bool {
 func askRights(ctx context.Context, c *s3backend.Client, folder string) (r access.Rights, err error) {
 	prefix := folder + "/"
 	r.Folder = folder
-	list := c.MayList(ctx, prefix)
-	_, put := c.MayPut(ctx, prefix, s3backend.Upload{})
+	list := c.Rights().MayList(ctx, prefix)
+	_, put := c.Rights().MayPut(ctx, prefix, s3backend.Upload{})
 	for _, asked := range []struct {
 		of     *access.Answer
 		answer error
-	}{{&r.List, list}, {&r.Get, c.MayGet(ctx, prefix, list)}, {&r.Put, put}} {
+	}{{&r.List, list}, {&r.Get, c.Rights().MayGet(ctx, prefix, list)}, {&r.Put, put}} {
 		switch {
 		case asked.answer == nil:
 			*asked.of = access.Yes

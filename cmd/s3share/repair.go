@@ -84,7 +84,7 @@ func (p repairCmd) run(ctx context.Context, s *config.Settings, out, errs io.Wri
 		return ui.Explain(s.Destination(), err)
 	}
 	defer client.CloseIdle()
-	owner, err := client.IsOwner(ctx)
+	owner, err := client.Ownership().IsOwner(ctx)
 	survey := access.Survey{Client: client, Folders: s.Folders, Owner: err == nil && owner}
 	bar := ui.NewCountBar(errs, "looking at objects")
 	survey.Looked = bar.At

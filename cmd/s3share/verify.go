@@ -264,7 +264,7 @@ func (v *verification) readable(ctx context.Context, client *s3backend.Client, r
 		}
 		var err error
 		if see == nil {
-			if see, err = recording.NewReadable(ctx, client); err != nil {
+			if see, err = recording.NewReadable(ctx, client.Ownership(), client); err != nil {
 				return seen
 			}
 			if record, err = recording.Start(v.settings, client, "verify", false, nil); err != nil {

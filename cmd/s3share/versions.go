@@ -144,11 +144,11 @@ func printVersions(ctx context.Context, cmd *cobra.Command, client *s3backend.Cl
 // does not belong to the bucket's owner shows whose it is.
 func uploaders(ctx context.Context, client *s3backend.Client, all []s3backend.Version) []string {
 	by := make([]string, len(all))
-	owner, err := client.IsOwner(ctx)
+	owner, err := client.Ownership().IsOwner(ctx)
 	if err != nil {
 		return by
 	}
-	us, err := client.CanonicalID(ctx)
+	us, err := client.Ownership().CanonicalID(ctx)
 	if err != nil {
 		return by
 	}

@@ -130,7 +130,7 @@ func (m *watchCmd) run(cmd *cobra.Command, args []string) error {
 	}
 	defer client.CloseIdle()
 	cfg.Bucket = client
-	cfg.Owner, _ = client.BucketOwner(ctx) // who may not know it is told no sender
+	cfg.Owner, _ = client.Ownership().BucketOwner(ctx) // who may not know it is told no sender
 	if err := watch.Run(ctx, cfg); err != nil {
 		return fmt.Errorf("cannot watch %s: %w", cmp.Or(folder, s.Label()), err)
 	}

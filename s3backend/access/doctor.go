@@ -159,7 +159,7 @@ func Examine(ctx context.Context, p ExamInput) (Report, error) {
 	g.Go(func() error { who = e.identity(gctx); return nil })
 	g.Go(func() error { clock = e.clock(gctx); return nil })
 	g.Go(func() error {
-		is, err := e.Client.IsOwner(gctx)
+		is, err := e.Client.Ownership().IsOwner(gctx)
 		e.owner = err == nil && is
 		return nil
 	})

@@ -26,14 +26,14 @@ type folderExam struct {
 // can be, or where nothing else would show the encryption key.
 func (f *folderExam) ask(ctx context.Context) {
 	c := f.Client
-	f.list = c.MayList(ctx, f.prefix)
-	f.get = c.MayGet(ctx, f.prefix, f.list)
-	f.abort = c.MayAbort(ctx, f.prefix)
-	f.leftover, f.put = c.MayPut(ctx, f.prefix, f.leftover)
-	f.acl = c.MayPutACL(ctx, f.prefix, f.list)
+	f.list = c.Rights().MayList(ctx, f.prefix)
+	f.get = c.Rights().MayGet(ctx, f.prefix, f.list)
+	f.abort = c.Rights().MayAbort(ctx, f.prefix)
+	f.leftover, f.put = c.Rights().MayPut(ctx, f.prefix, f.leftover)
+	f.acl = c.Rights().MayPutACL(ctx, f.prefix, f.list)
 	if f.put == nil && f.leftover.ID == "" && (f.abort == nil || c.AWS()) || c.AWS() && s3backend.IsOfKey(f.put) {
 		f.tried = true
-		f.probe, f.begin = c.ProbeUpload(ctx, f.prefix)
+		f.probe, f.begin = c.Rights().ProbeUpload(ctx, f.prefix)
 		f.leftover = f.probe.Leftover
 	}
 }
@@ -44,7 +44,7 @@ func (f *folderExam) ask(ctx context.Context) {
 func (e *exam) askDeletes(ctx context.Context) {
 	var g sync.WaitGroup
 	for _, f := range e.folders {
-		g.Go(func() { f.delete = e.Client.MayDelete(ctx, f.prefix) })
+		g.Go(func() { f.delete = e.Client.Rights().MayDelete(ctx, f.prefix) })
 	}
 	g.Wait()
 }

@@ -51,10 +51,10 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 	owner := ""
 	var err error
 	if s.Owner {
-		if owner, err = s.Client.BucketOwner(ctx); err != nil {
+		if owner, err = s.Client.Ownership().BucketOwner(ctx); err != nil {
 			return r, err
 		}
-	} else if s.who, err = s.Client.CanonicalID(ctx); errors.Is(err, s3backend.Denied) || errors.Is(err, s3backend.ErrUnknown) {
+	} else if s.who, err = s.Client.Ownership().CanonicalID(ctx); errors.Is(err, s3backend.Denied) || errors.Is(err, s3backend.ErrUnknown) {
 		r.Nameless = true
 	} else if err != nil {
 		return r, err
@@ -112,7 +112,7 @@ func (s *Survey) look(ctx context.Context, o s3backend.Object, r *Result) error 
 		_, err := s.Client.Head(ctx, o.Key)
 		return s.note(o, r, errors.Is(err, s3backend.Denied), err)
 	}
-	shared, err := s.Client.Shared(ctx, o)
+	shared, err := s.Client.Ownership().Shared(ctx, o)
 	return s.note(o, r, err == nil && !shared, err)
 }
 
@@ -145,7 +145,7 @@ const (
 // is gone, is no error. Stale: the object has changed meanwhile, or is another account's
 // by now.
 func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, error) {
-	switch owner, err := c.OwnerOf(ctx, o.Key); {
+	switch owner, err := c.Ownership().OwnerOf(ctx, o.Key); {
 	case errors.Is(err, s3backend.NotExist):
 		return byACL, nil
 	case errors.Is(err, s3backend.Denied), err == nil && owner != o.Owner:
@@ -153,7 +153,7 @@ func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, er
 	case err != nil:
 		return byACL, err
 	}
-	err := c.GrantOwner(ctx, o.Key)
+	err := c.Ownership().GrantOwner(ctx, o.Key)
 	switch {
 	case err == nil || errors.Is(err, s3backend.NotExist):
 		return byACL, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/s3share/s3share/cache"
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/cmd/s3share/internal/recording"
@@ -34,10 +35,10 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if d.recording, err = recording.Start(s, client, "mount", true, d.log); err != nil {
 		d.log.Warn("what is delivered and received is not recorded", "err", err)
 	}
-	files, err := cache.New(client, cache.Config{
+	files, err := cache.New(cacheBucket{client, client.Rights()}, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(), Checker: &prober{Client: client, stateDir: s.StateDir}, Recorded: d.recording.Record, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(), Checker: &prober{Rights: client.Rights(), stateDir: s.StateDir}, Recorded: d.recording.Record, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
@@ -47,6 +48,12 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	d.keepContact()
 	d.endLimits = d.keepLimits()
 	return files, nil
+}
+
+// cacheBucket is a bucket as the cache uses it.
+type cacheBucket struct {
+	*s3backend.Client
+	grants.Deleter
 }
 
 // openBucket opens the bucket. If it may begin offline, and the bucket was seen before, that S3

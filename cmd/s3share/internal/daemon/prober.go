@@ -16,7 +16,7 @@ import (
 // prober is the grants.Checker of a mount. It remembers uploads that could not be aborted for the
 // next one.
 type prober struct {
-	*s3backend.Client
+	s3backend.Rights
 	stateDir string
 
 	mu sync.Mutex // held while the file is read and written
@@ -24,7 +24,7 @@ type prober struct {
 
 var _ grants.Checker = (*prober)(nil)
 
-// MayPut is the client's, with an earlier upload of another process.
+// MayPut is that of Rights, with an earlier upload of another process.
 func (p *prober) MayPut(ctx context.Context, prefix string, earlier s3backend.Upload) (s3backend.Upload, error) {
 	folder := strings.TrimSuffix(prefix, "/")
 	p.mu.Lock()
@@ -33,7 +33,7 @@ func (p *prober) MayPut(ctx context.Context, prefix string, earlier s3backend.Up
 	if earlier.ID == "" {
 		earlier = before
 	}
-	left, err := p.Client.MayPut(ctx, prefix, earlier)
+	left, err := p.Rights.MayPut(ctx, prefix, earlier)
 	if left == before {
 		return left, err
 	}

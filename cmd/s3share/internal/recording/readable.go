@@ -7,32 +7,32 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// OwnerClient are the requests that show whether the bucket's owner can read an object;
-// *s3backend.Client implements it.
-type OwnerClient interface {
+// Owners are the requests that show whose a bucket and its objects are; s3backend.Ownership
+// implements it.
+type Owners interface {
 	IsOwner(ctx context.Context) (bool, error)
 	CanonicalID(ctx context.Context) (string, error)
 	Shared(ctx context.Context, obj s3backend.Object) (bool, error)
-	s3backend.Finder
 }
 
 // Readable finds out whether the bucket's owner can read objects.
 type Readable struct {
-	client    OwnerClient
+	owners    Owners
+	find      s3backend.Finder
 	owner     bool
 	us        string // how listings name us, "" if that is not known
 	noSharing bool   // the ACLs of our objects may not be read
 }
 
 // NewReadable returns a Readable. An error is that nothing can be found out.
-func NewReadable(ctx context.Context, c OwnerClient) (*Readable, error) {
-	r := &Readable{client: c}
+func NewReadable(ctx context.Context, owners Owners, find s3backend.Finder) (*Readable, error) {
+	r := &Readable{owners: owners, find: find}
 	var err error
-	if r.owner, err = c.IsOwner(ctx); err != nil {
+	if r.owner, err = owners.IsOwner(ctx); err != nil {
 		return nil, err
 	}
 	if !r.owner {
-		r.us, _ = c.CanonicalID(ctx) // else the ACLs show it
+		r.us, _ = owners.CanonicalID(ctx) // else the ACLs show it
 	}
 	return r, nil
 }
@@ -42,10 +42,10 @@ func NewReadable(ctx context.Context, c OwnerClient) (*Readable, error) {
 // sees it by the object's ACL, or because the bucket's owner owns what this account has uploaded.
 func (r *Readable) See(ctx context.Context, key, etag string) (bool, error) {
 	if r.owner {
-		obj, err := r.client.Head(ctx, key)
+		obj, err := r.find.Head(ctx, key)
 		return err == nil && obj.ETag == etag, unlessRefused(err)
 	}
-	page, err := r.client.List(ctx, s3backend.ListInput{Prefix: key, Max: 1, Owner: true})
+	page, err := r.find.List(ctx, s3backend.ListInput{Prefix: key, Max: 1, Owner: true})
 	if err != nil {
 		return false, unlessRefused(err)
 	}
@@ -58,7 +58,7 @@ func (r *Readable) See(ctx context.Context, key, etag string) (bool, error) {
 	case r.noSharing:
 		return false, nil
 	}
-	shared, err := r.client.Shared(ctx, obj)
+	shared, err := r.owners.Shared(ctx, obj)
 	r.noSharing = errors.Is(err, s3backend.Denied)
 	return shared && err == nil, unlessRefused(err)
 }

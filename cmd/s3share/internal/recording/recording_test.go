@@ -216,7 +216,7 @@ func TestOwnerIsSeenToRead(t *testing.T) {
 		"no owner is listed":                      {account{id: "us", object: v}, false, false},
 		"no listing":                              {account{id: "us", err: denied}, false, false},
 	} {
-		r, err := NewReadable(t.Context(), &tt.account)
+		r, err := NewReadable(t.Context(), &tt.account, &tt.account)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestOwnerIsSeenToRead(t *testing.T) {
 			t.Errorf("%s: asked for %d ACLs that may not be read", name, tt.asked)
 		}
 	}
-	if _, err := NewReadable(t.Context(), &account{ownerErr: s3backend.ErrUnknown}); err == nil {
+	if _, err := NewReadable(t.Context(), &account{ownerErr: s3backend.ErrUnknown}, nil); err == nil {
 		t.Error("whose the bucket is is not known, and something is told all the same")
 	}
 }
