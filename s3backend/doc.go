@@ -11,6 +11,14 @@
 // byte that is read comes from [Client.Get], which asks for one range of one
 // version (If-Match) and gives those bytes or an error, never others.
 //
+// A Client has one method for each request, or for each group of requests that only make sense
+// together. It consists of parts: the endpoint (the bucket, how it is reached, which server
+// replies), opening (whether the bucket is there), contact (the circuit breaker), waiting (time
+// limits), logins (credentials), direct (requests that go past the SDK), preconditions (writes on a
+// condition, and what the server was found to do with these), payloads (what is signed) and
+// annotations. A copy has its source. [Rights] finds out what the policy grants, [Ownership] whose
+// the bucket and its objects are; [Client.Rights] and [Client.Ownership] return them.
+//
 // Every object that is created here carries the canned ACL
 // bucket-owner-full-control: without it, the owner of the bucket could list
 // what another account uploads, and could not read it. See acl.go.

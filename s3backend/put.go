@@ -32,48 +32,17 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		return Object{}, err
 	}
 	var obj Object
-	put := func(cond Condition, checksum, signed bool) error {
-		defer c.recentHeads.forget(key)
-		in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: s, ContentLength: &size}
-		in.IfNoneMatch, in.IfMatch = cond.headers()
-		if checksum {
-			in.ChecksumCRC32 = opt(sum)
-		}
-		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return wrapError(ctx, op, key, err)
-		}
-		opts := h.toPut(in)
-		done, err := c.direct.put(ctx, in, h, s, signed)
-		var sdk *notDirect
-		if !errors.As(err, &sdk) {
-			if err == nil {
-				obj = done
-				c.versions.note(done.Version)
-			}
-			return missingIsStale(err, cond)
-		}
-		hash, err := s.payloadSum(ctx, signed)
-		if err != nil {
-			return wrapError(ctx, op, key, err)
-		}
-		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return wrapError(ctx, op, key, err)
-		}
-		out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.direct.captureRoute(op, key), sdk.option)...)
-		if err != nil {
-			return afterAttempt(sdk.first, missingIsStale(wrapError(ctx, op, key, err), cond))
-		}
-		c.versions.note(val(out.VersionId))
-		obj = Object{
-			Key: key, Size: size, ETag: unquote(out.ETag),
-			Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId), Class: classOf(h),
-		}
-		return nil
-	}
+	r := putRequest{key: key, body: s, sum: sum, header: h}
 	w := conditional{op: op, key: key, probes: &c.quirks.put, send: func(cond Condition) error {
 		return c.withChecksum(func(on bool) error {
 			return c.payloads.send(key, cond, func(signed bool) error {
-				return retryConflictOnce(func() error { return put(cond, on, signed) })
+				return retryConflictOnce(func() error {
+					made, err := c.putOnce(ctx, r, cond, on, signed)
+					if err == nil {
+						obj = made
+					}
+					return err
+				})
 			})
 		})
 	}}
@@ -82,6 +51,54 @@ func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	}
 	err = c.conditions.send(ctx, w, cond)
 	return obj, err
+}
+
+// putRequest is what PutObject is to make.
+type putRequest struct {
+	key    string
+	body   *sized
+	sum    string // of the body
+	header *Header
+}
+
+// putOnce sends one PutObject, with the checksum or without, its body signed or not.
+func (c *Client) putOnce(ctx context.Context, r putRequest, cond Condition, checksum, signed bool) (Object, error) {
+	const op = "PutObject"
+	defer c.recentHeads.forget(r.key)
+	in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &r.key, Body: r.body, ContentLength: &r.body.size}
+	in.IfNoneMatch, in.IfMatch = cond.headers()
+	if checksum {
+		in.ChecksumCRC32 = opt(r.sum)
+	}
+	if _, err := r.body.Seek(0, io.SeekStart); err != nil {
+		return Object{}, wrapError(ctx, op, r.key, err)
+	}
+	opts := r.header.toPut(in)
+	done, err := c.direct.put(ctx, in, r.header, r.body, signed)
+	var sdk *notDirect
+	if !errors.As(err, &sdk) {
+		if err != nil {
+			return Object{}, missingIsStale(err, cond)
+		}
+		c.versions.note(done.Version)
+		return done, nil
+	}
+	hash, err := r.body.payloadSum(ctx, signed)
+	if err != nil {
+		return Object{}, wrapError(ctx, op, r.key, err)
+	}
+	if _, err := r.body.Seek(0, io.SeekStart); err != nil {
+		return Object{}, wrapError(ctx, op, r.key, err)
+	}
+	out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.direct.captureRoute(op, r.key), sdk.option)...)
+	if err != nil {
+		return Object{}, afterAttempt(sdk.first, missingIsStale(wrapError(ctx, op, r.key, err), cond))
+	}
+	c.versions.note(val(out.VersionId))
+	return Object{
+		Key: r.key, Size: r.body.size, ETag: unquote(out.ETag),
+		Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId), Class: classOf(r.header),
+	}, nil
 }
 
 // prepare bounds the body and sums it, unless this server wants no checksum.
