@@ -32,8 +32,32 @@ func (r *modelRun) refusesDeletes() bool {
 		r.refusals = n
 		return more
 	}
+	return r.faultRefusesDeletes()
+}
+
+func (r *modelRun) faultRefusesDeletes() bool {
 	return r.refused != nil && strings.Contains(r.refused.op, "DeleteObject") &&
 		(r.refusedBy == "403" || r.refusedBy == "400")
+}
+
+// isBlocked reports whether S3 may keep, though it was removed here, what does not let localbucket
+// have p: it stores objects as files, and has either an object or others below its key. Such a step
+// is left out. A directory may have anything below it.
+func (r *modelRun) isBlocked(p string, dir bool) bool {
+	if r.l.rights.delete && !r.faultRefusesDeletes() {
+		return false
+	}
+	key := r.key(p)
+	if dir {
+		_, ok := r.removed[key]
+		return ok
+	}
+	for other := range r.removed {
+		if strings.HasPrefix(other, key+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // keepRemoved returns a function that records what is at p now, and below it, as removed.

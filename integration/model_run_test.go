@@ -213,6 +213,9 @@ func (r *modelRun) fileOf(a *attr) *modelFile {
 // open opens a file in both worlds.
 func (r *modelRun) open(slot int, p string, flags int, mode uint32) bool {
 	_, existed := r.plainAttr(p)
+	if !existed && flags&unix.O_CREAT != 0 && r.isBlocked(p, false) {
+		return false
+	}
 	call := fmt.Sprintf("open(%q, %s, %#o)", p, flagsText(flags), mode)
 	may := r.mayRefuseOpen(p, flags)
 	if flags&unix.O_CREAT != 0 {
@@ -342,6 +345,9 @@ func (r *modelRun) wrote(slot int, ok bool) {
 }
 
 func (r *modelRun) rename(from, to string, flags uint) bool {
+	if a, ok := r.plainAttr(from); ok && r.isBlocked(to, a.kind == unix.S_IFDIR) {
+		return false
+	}
 	setAside := privateFile(to) && !r.private(from)
 	removed := r.keepRemoved(from)
 	may := slices.Concat(r.mayRefuseRename(from, to), mustRefuseName(to))
@@ -371,6 +377,9 @@ func (r *modelRun) unlink(p string) bool {
 }
 
 func (r *modelRun) mkdir(p string) bool {
+	if r.isBlocked(p, true) {
+		return false
+	}
 	_, ok := r.both(fmt.Sprintf("mkdir(%q)", p), mustRefuseName(p), func(w *world) result {
 		return failed(uninterruptedly(func() error { return unix.Mkdir(w.path(p), 0o755) }))
 	})

@@ -96,8 +96,18 @@ type confirmed struct {
 func (c confirmed) has(seq uint64) bool { return c.seq > 0 && c.seq == seq }
 
 // commit makes the item's content the object at its key, on the condition that S3 holds what it
-// replaces. Otherwise it becomes a conflict copy.
+// replaces. Otherwise it becomes a conflict copy. If it is refused while what does not let some
+// servers have the key is being removed, it waits for that.
 func (it *Item) commit(ctx context.Context) (s3backend.Object, error) {
+	obj, err := it.commitNow(ctx)
+	if mayBeBlocked(err) && it.o.removals.awaitUnblocked(ctx, it.Key()) {
+		obj, err = it.commitNow(ctx)
+	}
+	return obj, err
+}
+
+// commitNow is commit without waiting.
+func (it *Item) commitNow(ctx context.Context) (s3backend.Object, error) {
 	if err := it.o.removals.awaitKey(ctx, it, it.Key()); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -203,7 +213,7 @@ func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	if refused := err; isKind(refused, s3backend.Stale) {
 		obj, err = it.o.current(ctx, key)
 		if err == nil && obj.ETag == "" {
-			err = contradiction(refused)
+			err = it.whyNoMarker(ctx, refused)
 		}
 		obj = s3backend.Object{} // whose it is does not matter
 	}
@@ -213,6 +223,19 @@ func (it *Item) commitFolder(ctx context.Context) (s3backend.Object, error) {
 	obj.Key = key
 	return obj, err
 }
+
+// whyNoMarker returns why S3 refuses to make a marker as if there were one.
+func (it *Item) whyNoMarker(ctx context.Context, refused error) error {
+	file, err := it.o.current(ctx, strings.TrimSuffix(it.Key(), "/"))
+	if err != nil || file.ETag == "" {
+		return contradiction(refused)
+	}
+	return errNameTaken
+}
+
+// errNameTaken is returned for a directory whose name an object has, on a server that stores objects
+// as files.
+var errNameTaken = errors.New("an object has the name, and this server has nothing below an object")
 
 // errContradiction is returned if S3 refuses a condition that holds.
 var errContradiction = errors.New("S3 contradicts itself about the version it holds")

@@ -171,8 +171,7 @@ func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 		over = s3backend.Object{}
 		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, s3backend.Replacing(over))
 	}
-	if isKind(err, s3backend.Other) && !s3backend.Ambiguous(err) &&
-		m.o.removals.awaitUnblocked(ctx, mv.To) {
+	if mayBeBlocked(err) && m.o.removals.awaitUnblocked(ctx, mv.To) {
 		obj, err = m.o.bucket.Copy(ctx, mv.From, mv.To, nil, s3backend.Replacing(over))
 	}
 	if s3backend.Ambiguous(err) || isKind(err, s3backend.Stale) {

@@ -2,20 +2,31 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
+
+	"github.com/s3share/s3share/s3backend"
 )
 
 // maxBlocked is how long a copy waits for the removals that are in its way.
 const maxBlocked = 10 * time.Second
 
+// mayBeBlocked reports whether S3 may have refused a new key for what awaitUnblocked waits for.
+func mayBeBlocked(err error) bool {
+	return isKind(err, s3backend.Other) && !s3backend.Ambiguous(err) ||
+		errors.Is(err, errNameTaken)
+}
+
 // awaitUnblocked waits for the removals that keep a server which stores objects as files from
 // creating key: those of an object that would have to be a directory, and those of objects below
-// key, which cannot be a file before. It reports whether there were any, and all have ended. S3
-// itself has no such files, so that it is called after a refusal only.
+// key, which cannot be a file before. What was renamed to a private name is not kept for longer
+// meanwhile. It reports whether there were any, and all have ended. S3 itself has no such files, so
+// that it is called after a refusal only.
 func (r *removals) awaitUnblocked(ctx context.Context, key string) bool {
 	ctx, cancel := context.WithTimeout(ctx, maxBlocked)
 	defer cancel()
+	defer r.o.waiters.count()()
 	for waited := false; ; waited = true {
 		changed := r.o.waiters.next()
 		if !r.block(key) {

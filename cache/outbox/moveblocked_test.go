@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,7 +27,11 @@ func objectsAsFiles(s buckettest.S3) buckettest.S3 {
 		if op == buckettest.Delete || op == buckettest.DeleteAll {
 			time.Sleep(100 * time.Millisecond)
 		}
-		if op == buckettest.Copy && slices.ContainsFunc(b.Keys(), blocks) {
+		switch creates := op == buckettest.Copy || op == buckettest.Put; {
+		case !creates || !slices.ContainsFunc(b.Keys(), blocks):
+		case strings.HasSuffix(key, "/"):
+			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed")}
+		default:
 			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Other, Err: &smithyhttp.ResponseError{
 				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusConflict}},
 				Err:      &smithy.GenericAPIError{Code: "ObjectParentIsFile"},
@@ -72,6 +77,54 @@ func TestSwapWhereObjectsAreFiles(t *testing.T) {
 					keys = append(keys, "Delivery/"+key)
 				}
 				r.wantKeys(slices.Sorted(slices.Values(keys))...)
+			})
+		})
+	}
+}
+
+// TestDirectoryInPlaceOfAPrivateFile gives a name to a directory whose object S3 keeps for a while,
+// since its file was renamed to a private name. That object is removed at once, where the server
+// has nothing below it before.
+func TestDirectoryInPlaceOfAPrivateFile(t *testing.T) {
+	for name, take := range map[string]func(*rig) (made string){
+		"a directory": func(r *rig) string {
+			it, err := r.CreateFolder("Delivery/a/")
+			if err != nil {
+				r.Fatal(err)
+			}
+			it.Release()
+			return "Delivery/a/"
+		},
+		"a file below": func(r *rig) string {
+			r.done(r.create("Delivery/a/1", []byte("below")))
+			return "Delivery/a/1"
+		},
+		"a directory by its new name": func(r *rig) string {
+			r.b.Store("Delivery/d/1", []byte("moved"), nil)
+			obj := r.b.Object("Delivery/d/1")
+			if _, err := r.Move(r.Context(), []Move{{From: obj, To: "Delivery/a/1"}}, nil); err != nil {
+				r.Error(err)
+			}
+			return "Delivery/a/1"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, objectsAsFiles, func(r *rig) {
+				r.b.Store("Delivery/a", []byte("kept"), nil)
+				obj := r.b.Object("Delivery/a")
+				it, err := r.CreatePrivate("Delivery/a~", obj, source{r.b, obj})
+				if err == nil {
+					err = it.KeepPrivate(r.Context(), obj)
+				}
+				if err != nil {
+					r.Fatal(err)
+				}
+				r.done(it)
+				time.Sleep(time.Second)
+				r.wantKeys("Delivery/a")
+				made := take(r)
+				time.Sleep(5 * time.Second)
+				r.wantKeys(made)
 			})
 		})
 	}

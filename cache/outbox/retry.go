@@ -63,7 +63,7 @@ func outlookOf(err error) outlook {
 	switch {
 	case errors.Is(err, errBaseGone):
 		return permanent
-	case errors.Is(err, errContradiction):
+	case errors.Is(err, errContradiction), errors.Is(err, errNameTaken):
 		return doubtful
 	case errors.As(err, &kind):
 		return outlooks[kind]

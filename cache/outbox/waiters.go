@@ -10,7 +10,7 @@ import (
 type waiters struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced whenever less may be pending
-	n       int           // calls of Outbox.Wait that have not returned
+	n       int           // who waits for all of it, or for what is in the way of a name
 	// nChanged is closed and replaced when n changes.
 	nChanged chan struct{}
 }
@@ -35,7 +35,7 @@ func (w *waiters) next() <-chan struct{} {
 	return w.changed
 }
 
-// count counts a caller of Wait, until done is called.
+// count counts one who waits for what is kept here for a while, until done is called.
 func (w *waiters) count() (done func()) {
 	count := func(n int) {
 		w.mu.Lock()
@@ -48,7 +48,7 @@ func (w *waiters) count() (done func()) {
 	return func() { count(-1) }
 }
 
-// awaitAge returns when since is longer ago than age; while Wait is called, than least, which is
+// awaitAge returns when since is longer ago than age; while somebody is counted, than least, which is
 // less.
 func (w *waiters) awaitAge(ctx context.Context, since time.Time, age, least time.Duration) error {
 	for {
