@@ -2,17 +2,17 @@ package changes
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/privatedir"
 )
 
-// ErrOther is returned for a file that is no cursor, or that of another bucket or folder.
+// ErrOther is returned for a file that is the cursor of another bucket or folder.
 var ErrOther = errors.New("the file is not this cursor's")
 
 // slack is how many lines more than twice the objects the file may have.
@@ -28,10 +28,14 @@ type Cursor struct {
 	log   *Log
 	state state
 	lines int
+
+	damaged int  // lines of the file that are not as they were written
+	old     bool // the file has lines without checksums
 }
 
 // Open opens the cursor in a file of a directory. id tells its bucket and folders from all others.
-// If there is no file, [Cursor.New] reports so.
+// If there is no file, [Cursor.New] reports so. If a part of the file is damaged, or all of it,
+// [Cursor.Damaged] reports so.
 func Open(dir *privatedir.Dir, name, id string) (*Cursor, error) {
 	c := &Cursor{dir: dir, name: name, id: id, state: newState()}
 	data, err := dir.ReadFile(name)
@@ -47,24 +51,48 @@ func Open(dir *privatedir.Dir, name, id string) (*Cursor, error) {
 	return c, c.open()
 }
 
-// replay reads lines. One that cannot be read is passed over: its event is told again at most.
+// replay reads the lines of a file. A damaged one is passed over. What it said is told again, since
+// that is missing: an object that is not known was created, and an event that has not ended is due.
+// Only if S3 holds an older version again than the one that the line was about, and an intact line is
+// about that one, is nothing due: as when the current version of a versioned object was deleted.
 func (c *Cursor) replay(data []byte) error {
+	torn := false // the line before may have been cut short
 	for line := range bytes.Lines(data) {
-		var r record
-		err := json.Unmarshal(line, &r)
-		if c.lines++; c.lines == 1 {
-			if err != nil || r.Op != opCursor || string(r.Key) != c.id {
-				return ErrOther
-			}
-			c.state.last = r.ID
-			continue
+		line, ended := bytes.CutSuffix(line, []byte("\n"))
+		r, ok := decode(line)
+		if c.lines++; c.lines == 1 && !ok {
+			r, ok = decodeOld(line)
+			c.old = ok && r.Op == opCursor
+			ok = c.old
+		} else if c.old && !ok {
+			r, ok = decodeOld(line)
 		}
-		if err == nil && r.Key != "" {
+		switch {
+		case ok && r.Op == opCursor && string(r.Key) != c.id:
+			return ErrOther
+		case ok && r.Op == opTorn && torn:
+			c.damaged--
+		case ok:
 			c.state.apply(r)
+			if c.lines == 1 && r.Op != opCursor {
+				c.damaged++
+			}
+		case c.old && isTorn(line): // nothing marks these
+		default:
+			c.damaged++
+		}
+		torn = !ok && !c.old && c.lines > 1 && isTorn(line)
+		if torn && !ended {
+			c.damaged--
 		}
 	}
 	if c.lines == 0 {
-		return ErrOther
+		c.damaged++
+	}
+	if c.damaged > 0 {
+		c.state.doubt = true
+		// Greater than any number that a lost line may have had: no cursor has an event each second.
+		c.state.last = max(c.state.last, uint64(time.Now().Unix()))
 	}
 	return nil
 }
@@ -78,6 +106,11 @@ func (c *Cursor) open() (err error) {
 
 // New reports whether nothing was ever told by this cursor: [Cursor.Start] begins it.
 func (c *Cursor) New() bool { return c.file == nil }
+
+// Damaged returns how many lines of the file were not as they were written. Events that they were
+// about are told again: what the first look finds has [Event.Again]. The numbers of events go on with
+// one that was not used before.
+func (c *Cursor) Damaged() int { return c.damaged }
 
 // Start begins a new cursor, as though all objects of known were told already.
 func (c *Cursor) Start(known map[string]Version) error {
@@ -135,18 +168,23 @@ func (c *Cursor) Pass(events ...Event) error {
 // Len returns how many objects were told.
 func (c *Cursor) Len() int { return len(c.state.taken) }
 
-// Due reports whether the file should be compacted.
-func (c *Cursor) Due() bool { return c.lines > 2*(len(c.state.taken)+len(c.state.begun))+slack }
+// Due reports whether the file should be compacted: it is long, or has lines without checksums, or
+// damaged ones of which all that may have been told before was taken.
+func (c *Cursor) Due() bool {
+	settled := !c.state.doubt && len(c.state.doubted) == 0
+	return c.old || c.damaged > 0 && settled || c.lines > 2*(len(c.state.taken)+len(c.state.begun))+slack
+}
 
 // Compact writes the file anew, with what is known alone, and opens that. After a crash at any
 // instant it is the old file or the new one. Nobody else may have the file open for a Log.
 func (c *Cursor) Compact() error {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
 	lines := 0
 	write := func(r record) error {
+		line, err := encode(r)
+		b.Write(line)
 		lines++
-		return enc.Encode(r)
+		return err
 	}
 	err := write(record{Op: opCursor, ID: c.state.last, Key: jsonbytes.String(c.id)})
 	for key, t := range c.state.taken {
@@ -161,7 +199,7 @@ func (c *Cursor) Compact() error {
 	if err != nil {
 		return fmt.Errorf("write the cursor: %w", err)
 	}
-	c.lines = lines
+	c.lines, c.damaged, c.old = lines, 0, false
 	old := c.file
 	if err := c.open(); err != nil {
 		return err

@@ -1,31 +1,11 @@
 package changes
 
 import (
-	"encoding/json"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/s3share/s3share/cache/jsonbytes"
-)
-
-// record is a line of a cursor's file.
-type record struct {
-	Op   string           `json:"op"`
-	ID   uint64           `json:"id,omitempty"`
-	Kind Kind             `json:"event,omitempty"`
-	Key  jsonbytes.String `json:"key,omitempty"`
-	Version
-	Own bool `json:"own,omitempty"`
-}
-
-// What a line says.
-const (
-	opCursor = "cursor" // the first line: Key is the cursor's identity, ID the greatest number so far
-	opKnown  = "known"  // Version was taken, or is not to be told
-	opForget = "forget" // the object is gone, which is not to be told
-	opBegin  = "begin"  // the event is about to be told
-	opEnd    = "end"    // the event was taken
 )
 
 // Log appends to the file of a cursor. It may be used by another process than the [Cursor] is,
@@ -53,13 +33,14 @@ func (l *Log) append(records ...record) error {
 	var text []byte
 	if l.torn {
 		text = append(text, '\n')
+		records = append([]record{{Op: opTorn}}, records...)
 	}
 	for _, r := range records {
-		line, err := json.Marshal(r)
+		line, err := encode(r)
 		if err != nil {
 			return err
 		}
-		text = append(append(text, line...), '\n')
+		text = append(text, line...)
 	}
 	l.torn = true
 	if _, err := l.file.Write(text); err != nil {

@@ -2,6 +2,7 @@ package changes
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -11,6 +12,11 @@ type state struct {
 	begun map[string]begun
 	last  uint64 // the greatest number of an event
 	looks uint64
+
+	// After damage: what is due by the first look may have been told. doubted has the objects of
+	// which that is so, until it is taken, and the last look by which it was due.
+	doubt   bool
+	doubted map[string]uint64
 }
 
 // taken is the version of an object that was told and taken last.
@@ -20,12 +26,19 @@ type taken struct {
 	look uint64 // that has seen the object last
 }
 
-func newState() state { return state{taken: map[string]taken{}, begun: map[string]begun{}} }
+func newState() state {
+	return state{taken: map[string]taken{}, begun: map[string]begun{}, doubted: map[string]uint64{}}
+}
 
 // apply takes over a line of the file.
 func (s *state) apply(r record) {
 	key := string(r.Key)
+	if r.Op != opBegin {
+		delete(s.doubted, key)
+	}
 	switch r.Op {
+	case opCursor:
+		s.last = max(s.last, r.ID)
 	case opKnown:
 		s.taken[key] = taken{r.Version, r.Own, s.looks}
 		delete(s.begun, key)
@@ -71,6 +84,9 @@ func (s *state) due(key string, now Version) (Event, bool) {
 	}
 	if repeat {
 		e.ID, e.Again = b.id, true
+	}
+	if _, ok := s.doubted[key]; ok || s.doubt {
+		s.doubted[key], e.Again = s.looks, true
 	}
 	return e, true
 }
@@ -121,6 +137,8 @@ func (l *Look) End() []Event {
 			add(key)
 		}
 	}
+	s.doubt = false
+	maps.DeleteFunc(s.doubted, func(_ string, look uint64) bool { return look != s.looks })
 	slices.SortFunc(gone, func(a, b Event) int { return cmp.Compare(a.Key, b.Key) })
 	return gone
 }

@@ -82,12 +82,17 @@ func (w *watcher) look(ctx context.Context) error {
 		due[c.Key] = true
 	}
 	w.forgetOld(due)
-	if len(events) == 0 {
-		return nil
+	if len(events) > 0 {
+		w.own.readSending()
+		w.own.refresh()
+		if err := w.tellAll(ctx, events); err != nil {
+			return err
+		}
 	}
-	w.own.readSending()
-	w.own.refresh()
-	return w.tellAll(ctx, events)
+	if w.cursor.Due() {
+		return w.cursor.Compact()
+	}
+	return nil
 }
 
 // compare returns the events that are due by a listing, in their order.
@@ -137,9 +142,6 @@ func (w *watcher) tellAll(ctx context.Context, all []candidate) (err error) {
 			if cerr := t.close(); err == nil {
 				err = cerr
 			}
-		}
-		if err == nil && w.cursor.Due() {
-			err = w.cursor.Compact()
 		}
 	}()
 	rechecks := 0

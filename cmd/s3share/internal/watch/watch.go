@@ -186,13 +186,18 @@ func (w *watcher) open(ctx context.Context) (err error) {
 	}
 	file := name + ".jsonl"
 	w.cursor, err = changes.Open(w.dir, file, id)
-	if errors.Is(err, changes.ErrOther) {
-		return hint.With(fmt.Errorf("%s is damaged", filepath.Join(place, file)), "if you remove it, the next watch begins anew with what is there then")
-	}
-	if err != nil || !w.cursor.New() {
+	switch {
+	case errors.Is(err, changes.ErrOther):
+		return hint.With(fmt.Errorf("%s is that of another folder", filepath.Join(place, file)), "if you remove it, the next watch begins anew with what is there then")
+	case err != nil:
 		return err
+	case w.cursor.New():
+		return w.begin(ctx)
+	case w.cursor.Damaged() > 0:
+		fmt.Fprintf(w.Errs, "s3share: note: the cursor %s is damaged (%s): what it does not know any more is told again, and marked\n",
+			hint.Printable(filepath.Join(place, file)), ui.Count(w.cursor.Damaged(), "line"))
 	}
-	return w.begin(ctx)
+	return nil
 }
 
 // awaitTeller waits until the teller of an earlier watch has ended.

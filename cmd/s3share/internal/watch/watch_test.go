@@ -198,6 +198,37 @@ func TestFirstWatchBeginsNow(t *testing.T) {
 	r.want(t, "created Delivery/after")
 }
 
+// TestDamagedCursorTellsAgain: what a damaged cursor does not know any more is told again, and marked; a
+// note says so once.
+func TestDamagedCursorTellsAgain(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.Store("Delivery/a", []byte("x"), nil)
+	r.Store("Delivery/b", []byte("x"), nil)
+	r.want(t, "created Delivery/a", "created Delivery/b")
+	files, err := filepath.Glob(filepath.Join(r.cfg.StateDir, "watch", "*.jsonl"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the cursors are %q, %v", files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err == nil {
+		err = os.WriteFile(files[0], bytes.ReplaceAll(text, []byte("Delivery/b"), []byte("Delivery/c")), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Store("Delivery/new", []byte("x"), nil)
+	r.want(t, "created Delivery/b again", "created Delivery/new again")
+	const note = " is damaged (2 lines): what it does not know any more is told again, and marked"
+	if got := r.notes.String(); strings.Count(got, note) != 1 {
+		t.Errorf("it notes %q", got)
+	}
+	r.Store("Delivery/newer", []byte("x"), nil)
+	r.want(t, "created Delivery/newer")
+	if got := r.notes.String(); got != "" {
+		t.Errorf("once all was told, it notes %q", got)
+	}
+}
+
 // TestPathsAreThoseOfAMount names objects as a mount shows them.
 func TestPathsAreThoseOfAMount(t *testing.T) {
 	r := newRig(t, t.TempDir())
