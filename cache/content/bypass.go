@@ -86,7 +86,7 @@ func (r *Reader) readDiskLocked(p []byte, off int64) bool {
 // request of its own, and takes a stream for it if so.
 func (r *Reader) takeStreamLocked(from, to int64) bool {
 	c, v := r.c, r.v
-	if c.running >= c.streams || len(c.pending) > 0 {
+	if c.streams.running >= c.streams.limit || c.streams.awaited() {
 		return false
 	}
 	for i := from; i < to; i++ {
@@ -100,8 +100,7 @@ func (r *Reader) takeStreamLocked(from, to int64) bool {
 		}
 		v.bypassed = append(v.bypassed, i)
 	}
-	c.running++
-	return true
+	return c.streams.take()
 }
 
 // fetchBypassLocked fills p with the bytes from off on, by the stream that takeStreamLocked

@@ -19,6 +19,11 @@
 // A single read in the midst of a large object is no such life: its bytes go from the
 // source to whoever asked, past the blocks (bypass.go).
 //
+// The Cache fetches. What it decides by are types with one job each, guarded by its mutex: memory
+// has the blocks' slots and evicts, streams counts requests, supply is what sequential readers
+// share, versions finds a version by its key and ETag, and diskWriter has what is on its way to the
+// disk.
+//
 // Any block may be evicted at any time: nothing here is the only copy.
 package content
 
@@ -33,7 +38,6 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
-	"github.com/s3share/s3share/cache/rate"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -67,11 +71,10 @@ type Config struct {
 
 // Cache keeps blocks. Its methods may be called from any goroutine.
 type Cache struct {
-	src     Source
-	log     *slog.Logger
-	disk    *diskcache.Cache // nil: none
-	streams int
-	born    time.Time
+	src  Source
+	log  *slog.Logger
+	disk *diskcache.Cache // nil: none
+	clock
 
 	ctx    context.Context // ends with the Cache; its cause is ErrClosed
 	cancel context.CancelCauseFunc
@@ -82,23 +85,12 @@ type Cache struct {
 	// before the disk cache's.
 	mu       sync.Mutex
 	closed   bool
-	versions map[versionID]*version
-
-	pool           *pool    // but for the bytes of a slot, which are its owner's
-	waitingForSlot []*fetch // those that wait for a slot, first come first
-
-	running   int      // requests under way
-	pending   []*fetch // fetches of demand reads that wait for a stream
-	speed     speed
-	bandwidth rate.Peak              // of what comes from the source
-	sequences map[*sequence]struct{} // of all Readers
-	active    int                    // of them, those read lately; see activeLocked
-	counted   int64                  // when active was counted
-	saving    []saving               // full blocks on their way to the disk, oldest first
-	saved     chan struct{}          // closed when these are fewer; nil if nobody waits
-	// fetchingAll counts the objects that are fetched as a whole, for random reads to come.
-	fetchingAll int
-	stats       Stats
+	versions versions
+	mem      *memory    // but for the bytes of a slot, which are its owner's
+	streams  streams    // requests under way
+	supply   *supply    // of sequential readers
+	writer   diskWriter // of the disk cache
+	stats    Stats
 }
 
 // Stats is what a Cache holds and what it did since it was made.
@@ -118,13 +110,13 @@ type Stats struct {
 // New returns a Cache of what src holds. Where another process uses the disk
 // cache's directory, it does without and says so in the log.
 func New(src Source, cfg Config) (*Cache, error) {
-	memory := cmp.Or(cfg.Memory, 96<<20)
-	if memory < 4*blockSize {
-		return nil, fmt.Errorf("content: %d bytes of memory are less than %d", memory, 4*blockSize)
+	size := cmp.Or(cfg.Memory, 96<<20)
+	if size < 4*blockSize {
+		return nil, fmt.Errorf("content: %d bytes of memory are less than %d", size, 4*blockSize)
 	}
-	streams := cmp.Or(cfg.Streams, 32)
-	if streams < 1 {
-		return nil, fmt.Errorf("content: %d streams", streams)
+	limit := cmp.Or(cfg.Streams, 32)
+	if limit < 1 {
+		return nil, fmt.Errorf("content: %d streams", limit)
 	}
 	log := cfg.Logger
 	if log == nil {
@@ -137,25 +129,23 @@ func New(src Source, cfg Config) (*Cache, error) {
 			return nil, err
 		}
 	}
-	n := int(memory / blockSize)
+	n := int(size / blockSize)
 	pool, err := newPool(n)
 	if err != nil {
 		if d != nil {
 			d.Close()
 		}
-		return nil, fmt.Errorf("content: %d bytes of memory: %w", memory, err)
+		return nil, fmt.Errorf("content: %d bytes of memory: %w", size, err)
 	}
 
-	c := &Cache{
-		src: src, log: log, pool: pool, disk: d, streams: streams, born: time.Now(),
-		versions:  make(map[versionID]*version),
-		sequences: make(map[*sequence]struct{}),
-	}
-	c.bandwidth.Start(c.born)
+	c := &Cache{src: src, log: log, disk: d, clock: clock{time.Now()}, versions: make(versions), streams: streams{limit: limit}}
+	c.supply = newSupply(c.clock, limit, pool.aheadMax)
+	c.mem = &memory{clock: c.clock, pool: pool, versions: c.versions, supply: c.supply}
+	c.writer = diskWriter{disk: d, mu: &c.mu, mem: c.mem, stats: &c.stats}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.g.Go(c.sweep)
 	if d != nil {
-		c.g.Go(c.runDiskWriter)
+		c.g.Go(func() { c.writer.run(c.ctx) })
 	}
 	return c, nil
 }
@@ -176,7 +166,7 @@ func (c *Cache) Close() error {
 	if c.disk != nil {
 		c.disk.Close()
 	}
-	return c.pool.close()
+	return c.mem.pool.close()
 }
 
 // Stats returns what the Cache holds and did.
@@ -184,8 +174,8 @@ func (c *Cache) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.MemoryLimit = int64(c.pool.slots) * blockSize
-	s.Memory = s.MemoryLimit - int64(c.pool.free())*blockSize
+	s.MemoryLimit = int64(c.mem.pool.slots) * blockSize
+	s.Memory = s.MemoryLimit - int64(c.mem.pool.free())*blockSize
 	if c.disk != nil {
 		s.Disk, s.DiskLimit = c.disk.Size()
 	}
@@ -202,7 +192,7 @@ func (c *Cache) Forget(obj s3backend.Object) {
 			v.private = true
 			v.disk = nil
 			delete(c.versions, id)
-			c.dropLocked(v)
+			c.mem.drop(v)
 		}
 	}
 	c.mu.Unlock()
@@ -211,5 +201,8 @@ func (c *Cache) Forget(obj s3backend.Object) {
 	}
 }
 
-// now is the time since the Cache was made.
-func (c *Cache) now() int64 { return int64(time.Since(c.born)) }
+// clock measures time since the Cache was made.
+type clock struct{ born time.Time }
+
+// now is the time since then, in nanoseconds.
+func (c clock) now() int64 { return int64(time.Since(c.born)) }

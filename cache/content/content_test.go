@@ -450,8 +450,8 @@ func TestPrefetchEndsWithItsReader(t *testing.T) {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.pool.ahead != 0 || c.running != 0 || len(c.sequences) != 0 {
-			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.pool.ahead, c.running, len(c.sequences))
+		if c.mem.pool.ahead != 0 || c.streams.running != 0 || len(c.supply.sequences) != 0 {
+			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.mem.pool.ahead, c.streams.running, len(c.supply.sequences))
 		}
 	})
 }
@@ -550,11 +550,11 @@ func TestRandomReaders(t *testing.T) {
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if n := len(c.pool.warm) + len(c.pool.cold) + c.pool.used.Len() + c.pool.unread.Len(); n != c.pool.slots || c.running != 0 {
-				t.Errorf("%d slots are free or evictable and %d requests under way, want %d and none", n, c.running, c.pool.slots)
+			if n := len(c.mem.pool.warm) + len(c.mem.pool.cold) + c.mem.pool.used.Len() + c.mem.pool.unread.Len(); n != c.mem.pool.slots || c.streams.running != 0 {
+				t.Errorf("%d slots are free or evictable and %d requests under way, want %d and none", n, c.streams.running, c.mem.pool.slots)
 			}
-			if c.pool.ahead != c.pool.unread.Len() || c.pool.promised != 0 {
-				t.Errorf("%d blocks are counted as ahead, want %d", c.pool.ahead, c.pool.unread.Len())
+			if c.mem.pool.ahead != c.mem.pool.unread.Len() || c.mem.pool.promised != 0 {
+				t.Errorf("%d blocks are counted as ahead, want %d", c.mem.pool.ahead, c.mem.pool.unread.Len())
 			}
 		})
 	}
@@ -569,10 +569,10 @@ func TestIdleMemoryIsReturned(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		c.mu.Lock()
-		warm, cold := len(c.pool.warm), len(c.pool.cold)
+		warm, cold := len(c.mem.pool.warm), len(c.mem.pool.cold)
 		c.mu.Unlock()
-		if warm != 0 || cold != c.pool.slots {
-			t.Errorf("%d slots hold memory, %d do not, want 0 and %d", warm, cold, c.pool.slots)
+		if warm != 0 || cold != c.mem.pool.slots {
+			t.Errorf("%d slots hold memory, %d do not, want 0 and %d", warm, cold, c.mem.pool.slots)
 		}
 		checkAll(t, r, 1<<20)
 	})

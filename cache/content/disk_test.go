@@ -60,7 +60,7 @@ func settle(c *Cache) {
 		done := make(chan struct{})
 		c.disk.AddJob(func() {
 			c.mu.Lock()
-			more = len(c.saving) > 0 || c.disk.Pending()
+			more = len(c.writer.queue) > 0 || c.disk.Pending()
 			c.mu.Unlock()
 			close(done)
 		})

@@ -52,7 +52,7 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) 
 		b := &block{v: v, index: i, slot: noSlot, fetch: f, ahead: i >= soon}
 		if b.ahead {
 			b.owner = owner
-			c.pool.countAhead(b, 1)
+			c.mem.pool.countAhead(b, 1)
 		}
 		v.blocks[i] = b
 		f.blocks = append(f.blocks, b)
@@ -64,22 +64,15 @@ func (c *Cache) startLocked(v *version, owner *sequence, from, soon, end int64) 
 	switch {
 	case f.disk != nil:
 		c.g.Go(func() { c.run(f) })
-	case c.running < c.streams:
-		c.running++
+	case c.streams.take():
 		c.g.Go(func() { c.run(f) })
 	default:
-		c.pending = append(c.pending, f)
-		for _, p := range c.waitingForSlot {
+		c.streams.pending = append(c.streams.pending, f)
+		for _, p := range c.mem.waiting {
 			p.retryLocked() // to leave their streams to those that are waited for
 		}
 	}
 	return f
-}
-
-// spareLocked reports whether a request that nobody waits for may go out: some
-// streams are kept for those that somebody does.
-func (c *Cache) spareLocked() bool {
-	return len(c.pending) == 0 && c.running < max(1, c.streams-c.streams/16)
 }
 
 // run fills f and passes its stream on.
@@ -105,13 +98,9 @@ func (c *Cache) run(f *fetch) {
 
 // startPendingLocked starts the next pending request in place of one that has ended.
 func (c *Cache) startPendingLocked() {
-	if len(c.pending) == 0 {
-		c.running--
-		return
+	if next := c.streams.end(); next != nil {
+		c.g.Go(func() { c.run(next) })
 	}
-	next := c.pending[0]
-	c.pending = c.pending[1:]
-	c.g.Go(func() { c.run(next) })
 }
 
 // fill asks the source for the blocks of f that are not full, in one request.
@@ -150,7 +139,7 @@ func (c *Cache) fill(f *fetch) error {
 		} else if parked {
 			pace.since, pace.bytes, pace.broken = time.Now(), 0, true
 		}
-		p := c.pool.bytes(b.slot)[:f.v.length(b.index)]
+		p := c.mem.pool.bytes(b.slot)[:f.v.length(b.index)]
 		if _, err := io.ReadFull(body, p); err != nil {
 			return fmt.Errorf("read %d bytes at %d of %q: %w", n, off, f.v.obj.Key, noEOF(err))
 		}
@@ -160,10 +149,12 @@ func (c *Cache) fill(f *fetch) error {
 		c.mu.Lock()
 		f.filled++
 		c.receivedLocked(int64(len(p)))
-		c.fullLocked(b)
-		c.saveLocked(b)
+		c.mem.full(b)
+		if !c.closed {
+			c.writer.addLocked(b)
+		}
 		pace.bytes += int64(len(p))
-		c.speed.take(&pace, b.index == last)
+		c.supply.speed.take(&pace, b.index == last)
 		c.mu.Unlock()
 	}
 }
@@ -171,7 +162,7 @@ func (c *Cache) fill(f *fetch) error {
 // receivedLocked counts bytes that came from the source.
 func (c *Cache) receivedLocked(n int64) {
 	c.stats.Fetched += n
-	c.bandwidth.Add(time.Now(), n)
+	c.supply.bandwidth.Add(time.Now(), n)
 }
 
 // nextBlock is the one that f fills next, nil for none.
@@ -220,13 +211,13 @@ func (c *Cache) finishLocked(f *fetch, err error) {
 			b.done = nil
 		}
 		if b.slot != noSlot {
-			c.freeLocked(b)
+			c.mem.free(b)
 		}
 	}
 	if f.owner != nil && f.filled < len(f.blocks) {
 		f.owner.Failed(f.blocks[f.filled].index * blockSize)
 	}
-	c.retireLocked(f.v)
+	c.versions.retire(f.v)
 }
 
 // abandonLocked takes b, which is not full, out of its version: who wants it
@@ -238,7 +229,7 @@ func (c *Cache) abandonLocked(b *block) {
 	b.gone = true
 	delete(b.v.blocks, b.index)
 	if b.ahead {
-		c.pool.countAhead(b, -1)
+		c.mem.pool.countAhead(b, -1)
 		b.ahead = false
 	}
 }
@@ -253,12 +244,8 @@ func (c *Cache) cancelLocked(f *fetch) {
 	for _, b := range f.blocks[f.filled:] {
 		c.abandonLocked(b)
 	}
-	for i, p := range c.pending {
-		if p == f { // it has not begun and never will
-			c.pending = append(c.pending[:i], c.pending[i+1:]...)
-			c.finishLocked(f, context.Canceled)
-			return
-		}
+	if c.streams.withdraw(f) {
+		c.finishLocked(f, context.Canceled)
 	}
 }
 
@@ -290,7 +277,7 @@ func (c *Cache) awaitLocked(ctx context.Context, b *block) error {
 		err = b.err
 	}
 	if err != nil {
-		c.unpinLocked(b)
+		c.mem.unpin(b)
 		c.cancelLocked(f)
 	}
 	return err

@@ -32,10 +32,10 @@ func (c *Cache) waitedLocked(v *version, took time.Duration) {
 // considerFetchAllLocked starts fetching the whole of v once that pays and there is a place to
 // keep it.
 func (c *Cache) considerFetchAllLocked(v *version) {
-	if v.fetchingAll || v.private || !v.rent.beginsWhole(v.obj.Size-v.cachedLocked(), c.wholeRateLocked()) {
+	if v.fetchingAll || v.private || !v.rent.beginsWhole(v.obj.Size-v.cachedLocked(), c.supply.wholeRate()) {
 		return
 	}
-	room := int64(c.pool.slots) * blockSize / 2
+	room := int64(c.mem.pool.slots) * blockSize / 2
 	if v.disk != nil {
 		room = max(room, c.disk.Limit()/2)
 	}
@@ -43,7 +43,7 @@ func (c *Cache) considerFetchAllLocked(v *version) {
 		return
 	}
 	v.fetchingAll = true
-	c.fetchingAll++
+	c.writer.awaited++
 	c.g.Go(func() { c.fetchAll(v) })
 }
 
@@ -54,38 +54,6 @@ func (v *version) cachedLocked() int64 {
 		n = max(n, v.disk.Bytes())
 	}
 	return min(n, v.obj.Size)
-}
-
-// wholeRateLocked returns the rate at which a whole object is expected to come, in bytes a second:
-// the measured rate of a connection times their number, but at most fetchAllRate.
-func (c *Cache) wholeRateLocked() int64 {
-	if c.speed.transfer.Known() {
-		return min(fetchAllRate, c.speed.transfer.Rate()*int64(c.streams))
-	}
-	return fetchAllRate
-}
-
-// awaitSaved waits until the disk cache has most of what it is to keep: what left memory
-// before would have been fetched for nothing.
-func (c *Cache) awaitSaved() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.saving) > c.pool.slots/4 {
-		if c.saved == nil {
-			c.saved = make(chan struct{})
-		}
-		saved := c.saved
-		c.mu.Unlock()
-		select {
-		case <-saved:
-		case <-c.ctx.Done():
-		}
-		c.mu.Lock()
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // fetchAll fetches what is missing of v, until nobody else has it open, or it turns out to cost
@@ -99,7 +67,7 @@ func (c *Cache) fetchAll(v *version) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v.fetchingAll = false
-	c.fetchingAll--
+	c.writer.awaited--
 	if complete {
 		v.rent = rent{answer: v.rent.answer}
 	} else {
@@ -118,7 +86,7 @@ func (c *Cache) fetchMissing(r *Reader, begun time.Time) bool {
 		from, end := v.missingLocked(next, prefetch.MinWindow/blockSize)
 		goesOn := v.readers > 1 && v.rent.continuesWhole(took)
 		c.mu.Unlock()
-		if from == end || !goesOn || c.awaitSaved() != nil {
+		if from == end || !goesOn || c.writer.awaitSaved(c.ctx) != nil {
 			return from == end
 		}
 		n, err := r.ReadAt(c.ctx, p[:(end-from)*blockSize], from*blockSize)

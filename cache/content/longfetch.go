@@ -21,23 +21,6 @@ const (
 	nearby = 5 * time.Millisecond
 )
 
-// singleLocked reports whether one connection is enough for each reader.
-func (c *Cache) singleLocked() bool {
-	s := &c.speed
-	if !s.transfer.Known() {
-		return false
-	}
-	rate := s.transfer.Rate()
-	if s.latency.Mean() <= nearby {
-		rate *= int64(c.activeLocked())
-	}
-	if s.single {
-		rate *= 4
-	}
-	s.single = rate >= longFetchRate
-	return s.single
-}
-
 // endLongFetchesLocked ends the long fetches of q soon: many requests go on in their place.
 func (c *Cache) endLongFetchesLocked(q *sequence) {
 	for f := range q.fetches {
@@ -83,17 +66,4 @@ func (c *Cache) skipLongFetchLocked(v *version, q *sequence, i int64) {
 	default:
 		c.abandonLocked(b) // the long fetch goes on after it
 	}
-}
-
-// mustWaitLocked reports whether f, a long fetch, is so far ahead of its reader that it has to
-// wait; once it waits, until a fourth of its share is free again.
-func (c *Cache) mustWaitLocked(f *fetch) bool {
-	if !f.long || f.owner == nil || f.waiters > 0 || f.filled == len(f.blocks) {
-		return false
-	}
-	share := f.owner.Share(c.supplyLocked()).Window
-	if f.retry != nil {
-		share -= share / 4
-	}
-	return f.blocks[f.filled].index*blockSize-f.owner.Next() >= share
 }

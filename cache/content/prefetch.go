@@ -45,7 +45,7 @@ func (r *Reader) prefetchObjectLocked() PrefetchResult {
 	if from == n {
 		return Cached
 	}
-	if !c.spareLocked() || !c.roomAheadLocked(int(n-from), 0) {
+	if !c.streams.spare() || !c.mem.roomAhead(int(n-from), 0) {
 		return Refused
 	}
 	c.startLocked(v, nil, from, from, n).reader = r

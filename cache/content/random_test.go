@@ -91,7 +91,7 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 		missing++
 	}
 	c.mu.Lock()
-	c.fetchingAll++
+	c.writer.awaited++
 	r.v.rent = rent{requests: 10_000}
 	c.mu.Unlock()
 	c.fetchAll(r.v)

@@ -66,9 +66,9 @@ func (r *Reader) Close() {
 	v := r.v
 	v.readers--
 	if v.private && v.readers == 0 {
-		c.dropLocked(v)
+		c.mem.drop(v)
 	}
-	c.retireLocked(v)
+	c.versions.retire(v)
 	c.mu.Unlock()
 	if r.disk != nil {
 		c.disk.Release(r.disk)
@@ -161,7 +161,7 @@ func (r *Reader) nextLocked(ctx context.Context, q *sequence, p []byte, off int6
 	var pinned [16]*block
 	n := 0
 	for {
-		c.touchLocked(b)
+		c.mem.touch(b)
 		pinned[n] = b
 		n++
 		if n == len(pinned) || from+int64(n) == end {
@@ -177,12 +177,12 @@ func (r *Reader) nextLocked(ctx context.Context, q *sequence, p []byte, off int6
 	c.mu.Unlock()
 	copied, skip := 0, off-from*blockSize
 	for _, b := range pinned[:n] {
-		copied += copy(p[copied:], c.pool.bytes(b.slot)[skip:v.length(b.index)])
+		copied += copy(p[copied:], c.mem.pool.bytes(b.slot)[skip:v.length(b.index)])
 		skip = 0
 	}
 	c.mu.Lock()
 	for _, b := range pinned[:n] {
-		c.unpinLocked(b)
+		c.mem.unpin(b)
 	}
 	return copied, nil
 }
@@ -227,7 +227,7 @@ func (r *Reader) prepareLocked(q *sequence, from, end int64) {
 // roomLocked reports whether all of r's object fits in slots that are easily had.
 func (r *Reader) roomLocked() bool {
 	c := r.c
-	return c.pool.free()+c.pool.used.Len() >= int(r.v.count())
+	return c.mem.pool.free()+c.mem.pool.used.Len() >= int(r.v.count())
 }
 
 // demandLocked starts the fetch of block from, which is missing, and of what
@@ -241,8 +241,8 @@ func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 		}
 		return c.startLocked(v, nil, from, end, min(end, from+prefetch.MaxRequest/blockSize)).blocks[0]
 	}
-	u := c.supplyLocked()
-	u.Single = c.singleLocked()
+	u := c.supply.snapshot()
+	u.Single = c.supply.single()
 	f := c.startLocked(v, q, from, end, q.Demand(u, from, end))
 	q.Fetched(f.end())
 	return f.blocks[0]

@@ -1,8 +1,6 @@
 package content
 
 import (
-	"time"
-
 	"github.com/s3share/s3share/cache/content/prefetch"
 )
 
@@ -31,7 +29,7 @@ func (r *Reader) noteLocked(off, end int64) *sequence {
 			r.sequences = make(map[*prefetch.Sequence]*sequence)
 		}
 		r.sequences[s] = q
-		r.c.sequences[q] = struct{}{}
+		r.c.supply.sequences[q] = struct{}{}
 	}
 	return q
 }
@@ -40,38 +38,28 @@ func (r *Reader) noteLocked(off, end int64) *sequence {
 func (c *Cache) endLocked(q *sequence) {
 	r := q.r
 	q.r = nil
-	delete(c.sequences, q)
+	delete(c.supply.sequences, q)
 	delete(r.sequences, q.Sequence)
 	for f := range q.fetches {
 		delete(q.fetches, f)
 		f.owner = nil
 		for _, b := range f.blocks[f.filled:] {
-			c.noteReadLocked(b)
+			c.mem.noteRead(b)
 		}
 		c.cancelLocked(f)
 	}
 	for i := q.Next() / blockSize; i*blockSize < q.Ahead(); i++ {
 		if b := r.v.blocks[i]; b != nil && b.fetch == nil {
-			c.noteReadLocked(b)
+			c.mem.noteRead(b)
 		}
 	}
-}
-
-// pausedLocked reports whether q is not read any more: not lately, and nobody waits there.
-func (c *Cache) pausedLocked(q *sequence) bool {
-	for f := range q.fetches {
-		if f.waiters > 0 {
-			return false
-		}
-	}
-	return q.r == nil || c.now()-q.LastRead() >= staleAhead
 }
 
 // prefetchLocked starts requests ahead of q, as long as there is room and a stream.
 func (c *Cache) prefetchLocked(q *sequence) {
 	v := q.r.v
-	u := c.supplyLocked()
-	u.Single = c.singleLocked()
+	u := c.supply.snapshot()
+	u.Single = c.supply.single()
 	if !u.Single {
 		c.endLongFetchesLocked(q)
 	}
@@ -86,7 +74,7 @@ func (c *Cache) prefetchLocked(q *sequence) {
 			q.Fetched(i * blockSize)
 			continue
 		}
-		if !ok || !next.OnDisk && !c.spareLocked() || !c.roomAheadLocked(next.Room, 0) {
+		if !ok || !next.OnDisk && !c.streams.spare() || !c.mem.roomAhead(next.Room, 0) {
 			return // rather later than in bits
 		}
 		f := c.startLocked(v, q, next.From, next.From, next.End)
@@ -94,29 +82,12 @@ func (c *Cache) prefetchLocked(q *sequence) {
 	}
 }
 
-// supplyLocked returns what all sequences share, but for Single.
-func (c *Cache) supplyLocked() prefetch.Supply {
-	return prefetch.Supply{
-		Memory:    int64(c.pool.aheadMax) * blockSize,
-		Streams:   c.streams,
-		Enough:    c.speed.streams(c.streams),
-		Measured:  c.speed.transfer.Known(),
-		Bandwidth: c.bandwidth.Rate(time.Now()),
-		Sequences: c.activeLocked(),
-	}
-}
-
-// activeLocked returns the number of sequences that were read lately, at least one.
-func (c *Cache) activeLocked() int {
-	const lately, often = 1e9, 5e7 // nanoseconds
-	if now := c.now(); c.active == 0 || now-c.counted > often {
-		c.counted, c.active = now, 0
-		for q := range c.sequences {
-			if now-q.LastRead() < lately {
-				c.active++
-			}
+// paused reports whether q is not read any more at the time now: not lately, and nobody waits there.
+func (q *sequence) paused(now int64) bool {
+	for f := range q.fetches {
+		if f.waiters > 0 {
+			return false
 		}
-		c.active = max(c.active, 1)
 	}
-	return c.active
+	return q.r == nil || now-q.LastRead() >= staleAhead
 }

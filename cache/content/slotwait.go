@@ -30,20 +30,6 @@ func (f *fetch) urgencyLocked(b *block) urgency {
 // longSlotWait is how long a fetch waits for room until its turn comes before nearer ones.
 const longSlotWait = int64(2 * time.Second)
 
-// distanceLocked is how many bytes a reader has to read before it comes to what f
-// fills next; less than none where it waits there, or f has waited for long.
-func (c *Cache) distanceLocked(f *fetch) int64 {
-	switch {
-	case f.waiters > 0:
-		return -2
-	case c.now()-f.since > longSlotWait:
-		return -1
-	case f.owner == nil:
-		return 0
-	}
-	return max(0, f.blocks[f.filled].index*blockSize-f.owner.Next())
-}
-
 // waitForSlot gives b, the next block of f, a slot. parked reports whether it had to wait.
 func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 	c.mu.Lock()
@@ -51,11 +37,11 @@ func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 	var patience *time.Timer
 	late := false
 	for b.slot == noSlot {
-		if s, ok := c.slotLocked(f, b); ok {
-			c.pool.setSlot(b, s)
+		if s, ok := c.mem.slotFor(f, b); ok {
+			c.mem.pool.setSlot(b, s)
 			return parked, nil
 		}
-		if len(c.pending) > 0 && f.waiters == 0 {
+		if c.streams.awaited() && f.waiters == 0 {
 			return parked, c.giveUpLocked(f) // others are waited for, and need the stream
 		}
 		if patience == nil {
@@ -66,7 +52,7 @@ func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 			parked, f.since = true, c.now()
 		}
 		woken := f.retry
-		c.waitingForSlot = append(c.waitingForSlot, f)
+		c.mem.waiting = append(c.mem.waiting, f)
 		c.mu.Unlock()
 		select {
 		case <-woken:
@@ -76,11 +62,11 @@ func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 		}
 		c.mu.Lock()
 		f.retry = nil
-		c.waitingForSlot = slices.DeleteFunc(c.waitingForSlot, func(p *fetch) bool { return p == f })
+		c.mem.waiting = slices.DeleteFunc(c.mem.waiting, func(p *fetch) bool { return p == f })
 		switch {
 		case f.ctx.Err() != nil:
 			return parked, f.ctx.Err()
-		case late && f.waiters == 0 && (f.owner == nil || c.pausedLocked(f.owner)):
+		case late && f.waiters == 0 && (f.owner == nil || f.owner.paused(c.now())):
 			return parked, c.giveUpLocked(f)
 		case late:
 			patience.Reset(maxSlotWait)
@@ -88,14 +74,6 @@ func (c *Cache) waitForSlot(f *fetch, b *block) (parked bool, err error) {
 		}
 	}
 	return parked, nil
-}
-
-// slotLocked returns a slot for b, the next block of f, or false where it has to wait.
-func (c *Cache) slotLocked(f *fetch, b *block) (slot, bool) {
-	if c.mustWaitLocked(f) {
-		return noSlot, false
-	}
-	return c.takeLocked(f.urgencyLocked(b))
 }
 
 // giveUpLocked takes what f has not filled out of its version, so that nobody waits

@@ -8,7 +8,7 @@ import (
 )
 
 // speed is how requests have gone lately. What comes of all together is measured by
-// Cache.bandwidth: it does not tell how many requests that takes.
+// supply.bandwidth: it does not tell how many requests that takes.
 type speed struct {
 	latency  rate.Average[time.Duration] // until the first byte
 	transfer rate.Requests               // from then on

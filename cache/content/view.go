@@ -37,10 +37,10 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	from, to := off/blockSize, diskcache.BlocksIn(end)
 	count := int(to - from)
 	// The rest of the memory is for what the viewed blocks wait for.
-	if c.pool.viewed+count > c.pool.slots/4 {
+	if c.mem.pool.viewed+count > c.mem.pool.slots/4 {
 		return nil, nil
 	}
-	c.pool.viewed += count
+	c.mem.pool.viewed += count
 	c.g.Add(1)
 	v := &View{c: c, r: r, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count), begin: from * blockSize}
 	q := r.noteLocked(off, end)
@@ -72,12 +72,12 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 			v.releaseLocked()
 			return nil, err
 		}
-		c.touchLocked(b)
+		c.mem.touch(b)
 		at := i * blockSize
 		v.blocks = append(v.blocks, b)
-		v.slices = append(v.slices, c.pool.bytes(b.slot)[max(off-at, 0):min(end-at, blockSize)])
+		v.slices = append(v.slices, c.mem.pool.bytes(b.slot)[max(off-at, 0):min(end-at, blockSize)])
 		if repeated {
-			v.around = append(v.around, c.pool.bytes(b.slot)[:r.v.length(i)])
+			v.around = append(v.around, c.mem.pool.bytes(b.slot)[:r.v.length(i)])
 		}
 	}
 	r.read.add(off, end)
@@ -113,9 +113,9 @@ func (v *View) Release() {
 }
 
 func (v *View) releaseLocked() {
-	v.c.pool.viewed -= v.count
+	v.c.mem.pool.viewed -= v.count
 	for _, b := range v.blocks {
-		v.c.unpinLocked(b)
+		v.c.mem.unpin(b)
 	}
 	if v.bypass != nil {
 		bypassBuffers.Put(v.bypass)

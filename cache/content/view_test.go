@@ -43,8 +43,8 @@ func TestView(t *testing.T) {
 		v.Release()
 		v.Release()
 	}
-	if c.pool.viewed != 0 {
-		t.Errorf("%d blocks are viewed after all were released", c.pool.viewed)
+	if c.mem.pool.viewed != 0 {
+		t.Errorf("%d blocks are viewed after all were released", c.mem.pool.viewed)
 	}
 }
 

@@ -1,8 +1,10 @@
 package content
 
 import (
+	"context"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/s3share/s3share/cache/content/diskcache"
@@ -13,15 +15,30 @@ const (
 	lastWork   = 2 * time.Second // how long Close goes on writing blocks to the disk cache
 )
 
-// saveLocked has block b, which is full, written to the disk cache if it is
+// diskWriter writes blocks to the disk cache, in the background. It does all that changes the
+// directory.
+type diskWriter struct {
+	disk  *diskcache.Cache
+	mem   *memory
+	stats *Stats
+
+	mu      *sync.Mutex   // Cache.mu, which guards the fields below
+	queue   []saving      // full blocks on their way to the disk, oldest first
+	shorter chan struct{} // closed when these are fewer; nil if nobody waits
+	// awaited counts the objects that are fetched as a whole, for random reads to come, which wait
+	// for the disk cache.
+	awaited int
+}
+
+// addLocked has block b, which is full, written to the disk cache if it is
 // still in memory when its turn comes.
-func (c *Cache) saveLocked(b *block) {
-	if b.gone || b.v.disk == nil || c.closed || len(c.saving) >= c.pool.slots {
+func (w *diskWriter) addLocked(b *block) {
+	if b.gone || b.v.disk == nil || len(w.queue) >= w.mem.pool.slots {
 		return
 	}
-	c.disk.Hold(b.v.disk)
-	c.saving = append(c.saving, saving{b, b.v.disk})
-	c.disk.Wake()
+	w.disk.Hold(b.v.disk)
+	w.queue = append(w.queue, saving{b, b.v.disk})
+	w.disk.Wake()
 }
 
 // saving is a block on its way to an entry, of which it is a user.
@@ -30,41 +47,49 @@ type saving struct {
 	e *diskcache.Entry
 }
 
-// runDiskWriter is the writer of the disk cache: it does all that changes the directory, until the
-// Cache is closed.
-func (c *Cache) runDiskWriter() {
-	d := c.disk
-	low := make(chan func())
-	defer close(low)
-	c.g.Go(func() {
-		// Making files, copying and summing yields to whoever else wants the
-		// processors: a cold read is not to be slower because it is cached. The thread
-		// takes no lock, so nobody waits for it, and it ends with the goroutine.
-		runtime.LockOSThread()
+// lowPriority runs functions one at a time in a thread that yields to whoever else wants the
+// processors: a cold read is not to be slower because it is cached. The thread takes no lock, so
+// nobody waits for it. stop ends it.
+func lowPriority() (run func(func()), stop func()) {
+	jobs := make(chan func())
+	var g sync.WaitGroup
+	g.Go(func() {
+		runtime.LockOSThread() // the thread ends with the goroutine
 		diskcache.LowerPriority()
-		for f := range low {
-			f()
+		for job := range jobs {
+			job()
 		}
 	})
+	run = func(job func()) {
+		done := make(chan struct{})
+		jobs <- func() { job(); close(done) }
+		<-done
+	}
+	return run, func() { close(jobs); g.Wait() }
+}
+
+// run writes until ctx ends, and what is left for a while after that.
+func (w *diskWriter) run(ctx context.Context) {
+	d := w.disk
+	low, stop := lowPriority()
+	defer stop()
 	lowly := func(f func()) {
-		c.mu.Lock()
-		whole := c.fetchingAll > 0
-		c.mu.Unlock()
-		if whole {
+		w.mu.Lock()
+		awaited := w.awaited > 0
+		w.mu.Unlock()
+		if awaited {
 			f() // the fetch waits for it
 			return
 		}
-		done := make(chan struct{})
-		low <- func() { f(); close(done) }
-		<-done
+		low(f)
 	}
 
 	d.Scan()
 	flush := time.NewTimer(flushAfter)
 	defer flush.Stop()
 	armed := true
-	for c.ctx.Err() == nil {
-		worked := c.keepOnce(lowly)
+	for ctx.Err() == nil {
+		worked := w.keepOnce(lowly)
 		if worked && !armed {
 			flush.Reset(flushAfter)
 			armed = true
@@ -77,38 +102,38 @@ func (c *Cache) runDiskWriter() {
 		}
 		select {
 		case <-kick:
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 		case <-flush.C:
 			armed = false
 			d.Flush(lowly)
 		}
 	}
 
-	for start := time.Now(); time.Since(start) < lastWork && c.keepOnce(lowly); {
+	for start := time.Now(); time.Since(start) < lastWork && w.keepOnce(lowly); {
 	}
 	d.Finish()
 }
 
 // keepOnce does a piece of work and reports whether there was any.
-func (c *Cache) keepOnce(lowly func(func())) bool {
-	d := c.disk
+func (w *diskWriter) keepOnce(lowly func(func())) bool {
+	d := w.disk
 	jobs := d.RunJobs()
-	batch := c.batch()
+	batch := w.batch()
 	if len(batch) > 0 {
-		c.save(batch, lowly)
+		w.save(batch, lowly)
 	}
 	summed := len(batch) == 0 && d.SumSome(lowly)
 	return jobs || len(batch) > 0 || summed
 }
 
 // batch takes the next blocks to write, all of one entry or all of small ones, and pinned.
-func (c *Cache) batch() []saving {
+func (w *diskWriter) batch() []saving {
 	var batch, useless []saving
-	c.mu.Lock()
+	w.mu.Lock()
 	// At most half of the disk cache, so that a batch does not evict its own blocks.
-	most := max(1, min(diskcache.MaxBatch, c.pool.slots/8, int(c.disk.Limit()/blockSize/2)))
+	most := max(1, min(diskcache.MaxBatch, w.mem.pool.slots/8, int(w.disk.Limit()/blockSize/2)))
 	n := 0
-	for _, s := range c.saving {
+	for _, s := range w.queue {
 		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.IsSmall() && s.e.IsSmall()) {
 			break
 		}
@@ -120,68 +145,55 @@ func (c *Cache) batch() []saving {
 		s.b.pins++
 		batch = append(batch, s)
 	}
-	c.saving = slices.Delete(c.saving, 0, n)
-	if c.saved != nil {
-		close(c.saved)
-		c.saved = nil
+	w.queue = slices.Delete(w.queue, 0, n)
+	if w.shorter != nil {
+		close(w.shorter)
+		w.shorter = nil
 	}
-	c.mu.Unlock()
+	w.mu.Unlock()
 	for _, s := range useless {
-		c.disk.Release(s.e)
+		w.disk.Release(s.e)
 	}
 	return batch
 }
 
 // save writes batch, which is pinned, and unpins it.
-func (c *Cache) save(batch []saving, lowly func(func())) {
+func (w *diskWriter) save(batch []saving, lowly func(func())) {
 	blocks := make([]diskcache.Block, len(batch))
 	for i, s := range batch {
-		blocks[i] = diskcache.Block{Entry: s.e, Index: s.b.index, Bytes: c.pool.bytes(s.b.slot)[:s.b.v.length(s.b.index)]}
+		blocks[i] = diskcache.Block{Entry: s.e, Index: s.b.index, Bytes: w.mem.pool.bytes(s.b.slot)[:s.b.v.length(s.b.index)]}
 	}
-	toDisk := c.disk.Write(blocks, lowly)
-	c.mu.Lock()
-	c.stats.ToDisk += toDisk
+	toDisk := w.disk.Write(blocks, lowly)
+	w.mu.Lock()
+	w.stats.ToDisk += toDisk
 	for _, s := range batch {
-		c.unpinLocked(s.b)
+		w.mem.unpin(s.b)
 	}
-	c.mu.Unlock()
+	w.mu.Unlock()
 	for _, s := range batch {
-		c.disk.Release(s.e)
+		w.disk.Release(s.e)
 	}
 }
 
-// fillFromDisk fills the blocks of f from the disk cache, and reports whether it
-// could. Where it could not, it is for the source to fill the rest.
-func (c *Cache) fillFromDisk(f *fetch) bool {
-	d, e := c.disk, f.disk
-	d.Hold(e)
-	defer d.Release(e)
-	for n, b := range f.blocks {
-		if f.ctx.Err() != nil {
-			return false
+// awaitSaved waits until the disk cache has most of what it is to keep: what left memory
+// before would have been fetched for nothing.
+func (w *diskWriter) awaitSaved(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) > w.mem.pool.slots/4 {
+		if w.shorter == nil {
+			w.shorter = make(chan struct{})
 		}
-		if _, err := c.waitForSlot(f, b); err != nil {
-			return false
+		shorter := w.shorter
+		w.mu.Unlock()
+		select {
+		case <-shorter:
+		case <-ctx.Done():
 		}
-		p := c.pool.bytes(b.slot)[:f.v.length(b.index)]
-		if err := d.Read(e, b.index, p); err != nil {
-			if f.ctx.Err() != nil || !e.Has(b.index) {
-				return false // cancelled, or evicted meanwhile
-			}
-			c.log.Warn("disk cache: block dropped", "key", f.v.obj.Key, "block", b.index, "err", err)
-			c.mu.Lock()
-			c.stats.Corrupt++
-			c.mu.Unlock()
-			for _, b := range f.blocks[n:] { // to be written again
-				d.Drop(e, b.index)
-			}
-			return false
+		w.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		c.mu.Lock()
-		f.filled++
-		c.stats.FromDisk += int64(len(p))
-		c.fullLocked(b)
-		c.mu.Unlock()
 	}
-	return true
+	return nil
 }
