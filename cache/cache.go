@@ -16,10 +16,7 @@ package cache
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,6 +87,7 @@ type Cache struct {
 	cfg       Config
 	log       *slog.Logger
 	bucket    Bucket
+	paths     resolver
 	names     *meta.Cache
 	blocks    *content.Cache
 	out       *outbox.Outbox
@@ -127,6 +125,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c := &Cache{
 		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
+		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
 		files: newFileTable(), pending: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
 		kept: map[string]bool{}, removed: map[string]*removedDir{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
 	}
@@ -306,29 +305,4 @@ func (c *Cache) Removed(key string, err error) {
 		c.log.Warn("not removed", "key", key, "err", err)
 	}
 	c.noteNotRemoved(key)
-}
-
-// checkFolder refuses what is not in one of the exchange's folders.
-func (c *Cache) checkFolder(key string) error {
-	if !slices.Contains(c.cfg.Folders, keyname.Folder(key)) {
-		return ErrNotHere
-	}
-	return nil
-}
-
-// checkWrite refuses a change of this key before anything is touched.
-func (c *Cache) checkWrite(prefix, elem string) error {
-	if c.cfg.ReadOnly {
-		return ErrReadOnly
-	}
-	if prefix == "" {
-		return ErrNotHere
-	}
-	if err := c.checkFolder(prefix); err != nil {
-		return err
-	}
-	if len(strings.TrimSuffix(elem, "/")) > keyname.MaxName || len(prefix)+len(elem) > keyname.MaxKey {
-		return fmt.Errorf("%w: %d bytes", ErrNameTooLong, len(prefix)+len(elem))
-	}
-	return nil
 }

@@ -52,7 +52,7 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 	if path == "" {
 		return Confirmed{Is: Directory, At: now}
 	}
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return c.unconfirmed(p, now, err)
 	}

@@ -37,7 +37,7 @@ func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
 		}
 		return d, nil
 	}
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (d *Dir) addPending() {
 func (c *Cache) SyncDir(ctx context.Context, path string) error {
 	prefix := ""
 	if path != "" {
-		if p, err := c.locate(ctx, path); err == nil { // else S3 was asked, and did not answer
+		if p, err := c.paths.locate(ctx, path); err == nil { // else S3 was asked, and did not answer
 			prefix = p.dir()
 		}
 	}

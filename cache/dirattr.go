@@ -58,7 +58,7 @@ func (c *Cache) locateDir(ctx context.Context, path string) (location, error) {
 	if path == "" {
 		return location{}, ErrNotHere
 	}
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return p, err
 	}

@@ -153,11 +153,11 @@ func (c *Cache) noteNotEmpty(key string) {
 // Mkdir makes a directory at path, which stays when it is empty. With a nil perm it has
 // the mount's default.
 func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
-	p, err := c.locateNew(ctx, path)
+	p, err := c.paths.locateNew(ctx, path)
 	if err != nil {
 		return err
 	}
-	if err := c.checkWrite(p.prefix, p.elem+"/"); err != nil {
+	if err := c.paths.checkWrite(p.prefix, p.elem+"/"); err != nil {
 		return err
 	}
 	if _, err := c.stat(ctx, p, -1); err == nil {

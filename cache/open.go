@@ -28,13 +28,13 @@ var ErrSpared = content.ErrSpared
 // Open opens the file at path, in the version that S3 holds now, or in what is
 // pending. Its error is NotExist, ErrIsDir, or why S3 did not answer.
 func (c *Cache) Open(ctx context.Context, path string, mode OpenMode) (*Handle, error) {
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	if mode.Write {
 		// The name is not checked: what is there already may have a long one.
-		if err := c.checkWrite(p.prefix, ""); err != nil {
+		if err := c.paths.checkWrite(p.prefix, ""); err != nil {
 			return nil, err
 		}
 	}
@@ -181,11 +181,11 @@ func (c *Cache) newFileLocked(key string) *File {
 // has put there is not truncated, though: it stays, and the file goes beside it. With a
 // nil perm a new file has the mount's default.
 func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive bool, mode OpenMode) (*Handle, error) {
-	p, err := c.locateNew(ctx, path)
+	p, err := c.paths.locateNew(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkWrite(p.prefix, p.elem); err != nil {
+	if err := c.paths.checkWrite(p.prefix, p.elem); err != nil {
 		return nil, err
 	}
 	mode.Write = true

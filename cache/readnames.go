@@ -20,11 +20,11 @@ var errStale = errors.New("only what S3 held last is known")
 // maxAge ago. While S3 cannot be asked, it returns an error. A directory that is not there has no
 // names.
 func (c *Cache) ReadNames(ctx context.Context, path string, maxAge time.Duration, see func(Name)) error {
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return err
 	}
-	if err := c.checkFolder(p.dir()); err != nil {
+	if err := c.paths.checkFolder(p.dir()); err != nil {
 		return err
 	}
 	d := &Dir{c: c, hidden: map[string]bool{}, prefix: p.dir()}

@@ -34,15 +34,15 @@ type renaming struct {
 }
 
 func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renaming) (ShownVersion, error) {
-	from, err := c.locate(ctx, oldPath)
+	from, err := c.paths.locate(ctx, oldPath)
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	to, err := c.locateNew(ctx, newPath)
+	to, err := c.paths.locateNew(ctx, newPath)
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	if err := errors.Join(c.checkWrite(from.prefix, ""), c.checkWrite(to.prefix, to.elem)); err != nil {
+	if err := errors.Join(c.paths.checkWrite(from.prefix, ""), c.paths.checkWrite(to.prefix, to.elem)); err != nil {
 		return ShownVersion{}, err
 	}
 	v, err := c.rename(ctx, from, to, how, -1)

@@ -3,12 +3,8 @@ package cache
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
@@ -37,109 +33,26 @@ func (a Attr) object(key string) s3backend.Object {
 	return s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag, Class: a.Class}
 }
 
-// location is where a path leads: an element of the directory with this prefix.
-type location struct {
-	prefix, elem string
-	shadowed     bool // the object that has the name of a directory
-}
-
-func (p location) key() string { return p.prefix + p.elem }
-func (p location) dir() string { return p.prefix + p.elem + "/" }
-
-// checkNew returns an error if nothing may be created here; see [keyname.CheckNew].
-func (p location) checkNew() error { return keyname.CheckNew(p.elem, p.shadowed) }
-
-// locate finds the location of a path. It asks S3 only for shortened names.
-func (c *Cache) locate(ctx context.Context, path string) (location, error) {
-	var p location
-	for i, name := range strings.Split(path, "/") {
-		if p.shadowed {
-			return p, errNotExist(p.dir() + name) // nothing is below an object
-		}
-		if i > 0 {
-			p.prefix = p.dir()
-		}
-		var err error
-		if p.elem, p.shadowed, err = c.elem(ctx, p.prefix, name); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
-}
-
-// locateNew is locate for a path at which something is to be made. The error says why a
-// name can be nobody's; see location.checkNew for what is a name and is not to be made.
-func (c *Cache) locateNew(ctx context.Context, path string) (location, error) {
-	p, err := c.locate(ctx, path)
-	if !errors.Is(err, s3backend.NotExist) {
-		return p, err
-	}
-	switch name := path[strings.LastIndexByte(path, '/')+1:]; {
-	case !utf8.ValidString(name):
-		return p, fmt.Errorf("%w: %q", ErrNotUTF8, name)
-	case !keyname.IsName(name):
-		return p, fmt.Errorf("%w: %q", ErrInvalid, name)
-	}
-	return p, err
-}
-
 // locateToChange finds the location of a path where something is to be changed or removed, and
 // what is shown there.
 func (c *Cache) locateToChange(ctx context.Context, path string) (location, Attr, error) {
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return p, Attr{}, err
 	}
-	if err := c.checkWrite(p.prefix, ""); err != nil {
+	if err := c.paths.checkWrite(p.prefix, ""); err != nil {
 		return p, Attr{}, err
 	}
 	a, err := c.stat(ctx, p, -1)
 	return p, a, err
 }
 
-// elem is the element of a key that a name in the directory with prefix stands for.
-func (c *Cache) elem(ctx context.Context, prefix, name string) (elem string, beside bool, err error) {
-	if elem, beside, ok := keyname.Unescape(name); ok {
-		return elem, beside, nil
-	}
-	head, beside, ok := keyname.LongHead(name)
-	if !ok {
-		return "", false, errNotExist(prefix + name)
-	}
-	in := s3backend.ListInput{Prefix: prefix + head, Delimiter: "/"}
-	for range maxLongPages {
-		page, err := c.bucket.List(ctx, in)
-		if err != nil {
-			return "", false, err
-		}
-		for _, o := range page.Objects {
-			page.Prefixes = append(page.Prefixes, o.Key)
-		}
-		for _, key := range page.Prefixes {
-			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); keyname.FileName(elem, beside) == name {
-				return elem, beside, nil
-			}
-		}
-		if in.Token = page.Next; in.Token == "" {
-			return "", false, errNotExist(prefix + name)
-		}
-	}
-	return "", false, fmt.Errorf("%w: that begin with %q", meta.ErrTooMany, prefix+head)
-}
-
-// maxLongPages is how many pages of names that begin alike are looked through for one
-// that is too long to be shown.
-const maxLongPages = 100
-
-// errNotExist returns the error for a key at which there is nothing.
-func errNotExist(key string) error { return fmt.Errorf("%q: %w", key, s3backend.NotExist) }
-
 // Stat returns what is at path ("" is the root). Its error is NotExist if nothing is.
 func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
 	if path == "" {
 		return Attr{Dir: true, Mtime: c.begun}, nil
 	}
-	p, err := c.locate(ctx, path)
+	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return Attr{}, err
 	}
@@ -175,7 +88,7 @@ func (c *Cache) stat(ctx context.Context, p location, maxAge time.Duration) (Att
 // statNow is stat without answers that are too old.
 func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (Attr, error) {
 	if p.prefix == "" {
-		if c.checkFolder(p.elem) != nil {
+		if c.paths.checkFolder(p.elem) != nil {
 			return Attr{}, errNotExist(p.elem)
 		}
 		return c.dirAttr(p.dir()), nil
