@@ -3,9 +3,6 @@ package cache
 import (
 	"context"
 	"time"
-
-	"github.com/s3share/s3share/cache/outbox"
-	"github.com/s3share/s3share/s3backend"
 )
 
 // SetMtime sets the time of the last change of the file at path.
@@ -41,14 +38,6 @@ func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
 	if a.File != nil {
 		return c.withHandle(ctx, path, func(h *Handle) error { return h.SetMode(ctx, mode) })
 	}
-	c.setMode(a.Key, a.ETag, mode)
+	c.attrs.setMode(a.Key, a.ETag, mode)
 	return nil
-}
-
-// keepMode has an item that changes a version begin with the permission bits that were
-// set of that version here: S3 does not know them.
-func (c *Cache) keepMode(it *outbox.Item, base s3backend.Object) {
-	if e, ok := c.sent.Get(base.Key, base.ETag); ok && base.ETag != "" && e.HasMode && !it.HasMode() {
-		it.Permit(e.Mode)
-	}
 }

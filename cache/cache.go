@@ -18,7 +18,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/s3share/s3share/cache/content"
@@ -92,6 +91,7 @@ type Cache struct {
 	blocks    *content.Cache
 	out       *outbox.Outbox
 	sent      *ledger.Ledger
+	attrs     *attrStore
 	begun     time.Time
 	grants    *grants.Policy
 	replaced  replacements
@@ -99,7 +99,6 @@ type Cache struct {
 	end       context.CancelFunc
 	work      sync.WaitGroup
 	readahead *readahead.Tracker
-	timesKept atomic.Bool // the notice about times that are kept here was logged
 	outcomes  *outcomes
 	unlisted  ledgerListings
 	marking   sync.Mutex // whoever makes a directory's marker; taken before mu
@@ -140,7 +139,8 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.names = meta.New(dropboxBucket{watched, c}, meta.Config{})
+	c.names = meta.New(dropboxBucket{watched, c.grants, c.sent, &c.unlisted}, meta.Config{})
+	c.attrs = &attrStore{sent: c.sent, names: c.names, grants: c.grants, log: c.log}
 	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
 	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
@@ -175,7 +175,7 @@ func (c *Cache) recover() error {
 		f := c.newFileLocked(it.Key())
 		f.obj, f.item = it.Over(), it
 		if base := it.Base(); base.Key == it.Key() || !c.out.Private(it.Key()) {
-			c.keepMode(it, base)
+			c.attrs.keepMode(it, base)
 		} // else S3 may have base still, as a file of its own: its mode is in the journal
 		c.files.put(f)
 		c.pending[it] = f
@@ -220,11 +220,11 @@ func withPaths(all []outbox.Status) []outbox.Status {
 func (c *Cache) Confirmed(it *outbox.Item, obj s3backend.Object) {
 	switch why := it.KeptHere(); {
 	case why != nil:
-		c.keepTimes(it, obj, why)
+		c.attrs.keepTimes(it, obj, why)
 	case it.Overtaken():
-		c.learned(obj) // it is not ours
+		c.attrs.learn(obj) // it is not ours
 	default:
-		c.remember(it, obj)
+		c.attrs.remember(it, obj)
 		if !it.WasCommitted() {
 			c.noteDelivered(obj, it.Found())
 		}
@@ -266,7 +266,7 @@ func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 
 // Committed implements outbox.Events.
 func (c *Cache) Committed(it *outbox.Item, obj s3backend.Object) {
-	c.remember(it, obj)
+	c.attrs.remember(it, obj)
 	c.noteDelivered(obj, it.Found())
 	c.names.Put(obj)
 }
@@ -291,7 +291,7 @@ func (c *Cache) Removed(key string, err error) {
 	switch {
 	case err == nil:
 		c.outcomes.note(key, Removed, "")
-		c.forget(key)
+		c.attrs.forget(key)
 		c.names.Remove(key)
 		return
 	case errors.Is(err, s3backend.Stale): // another version has come, and stays

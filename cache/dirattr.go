@@ -100,7 +100,7 @@ func (c *Cache) madeDirLocked(prefix string, mode *uint32) {
 // forgetDirLocked forgets the attributes of a directory that is no more.
 func (c *Cache) forgetDirLocked(prefix string) {
 	delete(c.times, prefix)
-	c.forget(prefix)
+	c.attrs.forget(prefix)
 }
 
 // movedDirLocked has the attributes of a directory, and of those below it, follow their

@@ -3,16 +3,15 @@ package cache
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/meta"
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -22,21 +21,23 @@ func ledgerFile(stateDir string) string { return filepath.Join(stateDir, "ledger
 // and not list, as in a dropbox, what we sent is listed from the ledger.
 type dropboxBucket struct {
 	meta.Bucket
-	c *Cache
+	grants   *grants.Policy
+	sent     *ledger.Ledger
+	unlisted *ledgerListings
 }
 
 // List asks S3, unless it is known that the policy does not let us.
 func (b dropboxBucket) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
 	folder := keyname.Folder(in.Prefix)
-	if b.c.grants.WriteOnly(ctx, folder, false) {
-		b.c.grants.RefreshIfOld(folder)
-		b.c.unlisted.note(folder)
-		return b.c.listFromLedger(in), nil
+	if b.grants.WriteOnly(ctx, folder, false) {
+		b.grants.RefreshIfOld(folder)
+		b.unlisted.note(folder)
+		return listFromLedger(b.sent, in), nil
 	}
 	page, err := b.Bucket.List(ctx, in)
-	if errors.Is(err, s3backend.Denied) && b.c.grants.WriteOnly(ctx, folder, true) {
-		b.c.unlisted.note(folder)
-		return b.c.listFromLedger(in), nil
+	if errors.Is(err, s3backend.Denied) && b.grants.WriteOnly(ctx, folder, true) {
+		b.unlisted.note(folder)
+		return listFromLedger(b.sent, in), nil
 	}
 	return page, err
 }
@@ -76,7 +77,7 @@ func (u *ledgerListings) age(folder string) time.Duration {
 }
 
 // listFromLedger lists what we sent as S3 lists what it holds.
-func (c *Cache) listFromLedger(in s3backend.ListInput) s3backend.Page {
+func listFromLedger(sent *ledger.Ledger, in s3backend.ListInput) s3backend.Page {
 	var page s3backend.Page
 	most := int(in.Max)
 	if most == 0 {
@@ -84,7 +85,7 @@ func (c *Cache) listFromLedger(in s3backend.ListInput) s3backend.Page {
 	}
 	after := max(in.StartAfter, in.Token)
 	last := ""
-	for _, e := range c.sent.Sent(in.Prefix) {
+	for _, e := range sent.Sent(in.Prefix) {
 		key := e.Key
 		if in.Delimiter != "" {
 			if i := strings.Index(key[len(in.Prefix):], in.Delimiter); i >= 0 {
@@ -106,79 +107,4 @@ func (c *Cache) listFromLedger(in s3backend.ListInput) s3backend.Page {
 		last = key
 	}
 	return page
-}
-
-// remember records in the ledger what S3 does not return later: the time and the permission bits,
-// which no listing has, and everything if listing is refused.
-func (c *Cache) remember(it *outbox.Item, obj s3backend.Object) {
-	mtime, mode, hasMode := it.StatOf(obj)
-	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true, Ours: true, Size: obj.Size}
-	readable := c.grants.CanListAndRead(keyname.Folder(obj.Key))
-	if it.IsFolder() {
-		if readable {
-			return
-		}
-		// What was set of the directory stays.
-		dir := c.sent.Dir(obj.Key)
-		e.Mtime, e.Touched, e.Mode, e.HasMode = dir.Mtime, dir.Touched, dir.Mode, dir.HasMode
-	}
-	if !readable {
-		e.Sent = time.Now()
-	}
-	if err := c.sent.Put(e); err != nil {
-		c.log.Warn("what was sent, its time or its mode may not be shown after a remount", "key", obj.Key, "err", err)
-	}
-}
-
-// learned notes a version that a request about this one key has returned, and that the
-// other party may have written. It keeps the version's time and mode, which no listing has,
-// so that the next mount shows the same.
-func (c *Cache) learned(obj s3backend.Object) {
-	c.names.Put(obj)
-	mtime, hasMtime := outbox.MtimeOf(obj.Header)
-	mode, hasMode := outbox.ModeOf(obj.Header)
-	if e, _ := c.sent.Get(obj.Key, obj.ETag); obj.ETag == e.ETag && (e.Touched || e.HasMode) {
-		return // they are known: this machine delivered it, or learned was called before
-	}
-	if hasMode {
-		c.setMode(obj.Key, obj.ETag, mode)
-	}
-	if !hasMtime {
-		return
-	}
-	if err := c.sent.SetTimes(obj.Key, obj.ETag, mtime, nil); err != nil {
-		c.log.Warn("a time is kept until the mount is undone only", "key", obj.Key, "err", err)
-	}
-}
-
-// forget forgets what is remembered of a key that holds another version, or none.
-func (c *Cache) forget(key string) {
-	if err := c.sent.Forget(key); err != nil {
-		c.log.Warn("the ledger cannot be written", "key", key, "err", err)
-	}
-}
-
-// keepTimes records the time and the mode of a version that S3 does not let us copy. It logs that
-// once.
-func (c *Cache) keepTimes(it *outbox.Item, obj s3backend.Object, why error) {
-	_, mtime, bits, hasMode := it.Stat()
-	var mode *uint32
-	if hasMode {
-		mode = &bits
-	}
-	if err := c.sent.SetTimes(obj.Key, obj.ETag, mtime, mode); err != nil {
-		c.log.Warn("a time is kept until the mount is undone only", "key", obj.Key, "err", err)
-	}
-	level := slog.LevelDebug
-	if c.timesKept.CompareAndSwap(false, true) {
-		level = slog.LevelWarn
-	}
-	c.log.Log(context.Background(), level, "a new time is kept on this machine, since S3 does not let the object be copied", "key", obj.Key, "err", why)
-}
-
-// setMode remembers the permission bits of a version that S3 holds.
-func (c *Cache) setMode(key, etag string, mode uint32) {
-	if err := c.sent.SetMode(key, etag, mode); err != nil {
-		c.log.Warn("a mode is kept until the mount is undone only", "key", key, "err", err)
-	}
 }

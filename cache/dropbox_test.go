@@ -110,7 +110,7 @@ func TestSentPages(t *testing.T) {
 		var got []string
 		in := s3backend.ListInput{Prefix: "Delivery/", Delimiter: "/", Max: 1}
 		for {
-			page := r.listFromLedger(in)
+			page := listFromLedger(r.sent, in)
 			for _, o := range page.Objects {
 				got = append(got, o.Key)
 			}
@@ -122,7 +122,7 @@ func TestSentPages(t *testing.T) {
 		if want := []string{"Delivery/a", "Delivery/b/", "Delivery/c"}; len(got) != 3 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
 			t.Errorf("pages: %q, want %q", got, want)
 		}
-		if page := r.listFromLedger(s3backend.ListInput{Prefix: "Delivery/b/", Delimiter: "/"}); len(page.Objects) != 3 {
+		if page := listFromLedger(r.sent, s3backend.ListInput{Prefix: "Delivery/b/", Delimiter: "/"}); len(page.Objects) != 3 {
 			t.Errorf("below a folder: %+v", page)
 		}
 	})

@@ -144,7 +144,7 @@ func (f *File) newItemOver(base s3backend.Object, create func(s3backend.Object, 
 	if refused != nil {
 		it.Refuse(refused)
 	}
-	f.c.keepMode(it, base)
+	f.c.attrs.keepMode(it, base)
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	f.item, f.baseReader, f.refused, f.held, f.staged = it, under, nil, true, true

@@ -63,7 +63,7 @@ func (c *Cache) takenByOther(ctx context.Context, p location) (bool, error) {
 	if c.out.Hides(obj) || removing && !c.removing(p) {
 		return false, nil // it was removed here
 	}
-	c.learned(obj)
+	c.attrs.learn(obj)
 	return true, nil
 }
 

@@ -41,7 +41,7 @@ type File struct {
 
 // attrLocked is what is shown of the file. The caller holds Cache.mu.
 func (f *File) attrLocked() Attr {
-	a := f.c.objectAttrLocked(f.obj)
+	a := f.c.attrs.of(f.obj)
 	a.Key, a.File, a.Unnamed = f.key, f, f.unnamed
 	if f.item != nil {
 		a.Deny = f.c.grants.Denied(f.key, true)

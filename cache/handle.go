@@ -285,7 +285,7 @@ func (h *Handle) SetMode(ctx context.Context, mode uint32) error {
 	h.f.c.mu.Lock()
 	obj := h.f.obj
 	h.f.c.mu.Unlock()
-	h.f.c.setMode(obj.Key, obj.ETag, mode)
+	h.f.c.attrs.setMode(obj.Key, obj.ETag, mode)
 	return nil
 }
 

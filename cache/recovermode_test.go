@@ -78,14 +78,14 @@ func TestModeUnderAPrivateNameAfterAKill(t *testing.T) {
 					t.Fatal(err)
 				}
 				if before {
-					r.setMode(a.Key, a.ETag, 0o600)
+					r.attrs.setMode(a.Key, a.ETag, 0o600)
 				}
 				r.rename("Delivery/f", "Delivery/.f.swp")
 				want, err := r.Stat(r.Context(), "Delivery/.f.swp")
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.setMode(a.Key, a.ETag, 0o755) // as of a file that is shown again
+				r.attrs.setMode(a.Key, a.ETag, 0o755) // as of a file that is shown again
 				r.Close()
 				r = begin()
 				defer r.Close()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/s3share/s3share/cache/meta"
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -161,36 +160,9 @@ func (c *Cache) entryAttrLocked(prefix string, e meta.Entry) *Attr {
 	if c.out.Hides(e.Object(prefix)) {
 		return nil
 	}
-	a := c.objectAttrLocked(e.Object(prefix))
+	a := c.attrs.of(e.Object(prefix))
 	if f := c.files.get(key); f != nil && f.obj.ETag == e.ETag {
 		a.File = f
 	}
 	return &a
-}
-
-// objectAttrLocked is the attribute of a version that S3 holds.
-func (c *Cache) objectAttrLocked(o s3backend.Object) Attr {
-	a := Attr{Size: o.Size, Mtime: o.Modified, Key: o.Key, ETag: o.ETag, Class: o.Class}
-	h := o.Header
-	if h == nil {
-		h = c.names.Header(o.Key, o.ETag)
-	}
-	if t, ok := outbox.MtimeOf(h); ok {
-		a.Mtime = t
-	}
-	if m, ok := outbox.ModeOf(h); ok {
-		a.Mode, a.HasMode = m, true
-	}
-	e, ours := c.sent.Get(o.Key, o.ETag)
-	if e.HasMode && ours {
-		a.Mode, a.HasMode = e.Mode, true
-	}
-	if e.Touched && ours {
-		a.Mtime = e.Mtime
-	}
-	if ours = ours && !e.Sent.IsZero(); ours && h == nil {
-		a.Mtime = e.Mtime
-	}
-	a.Deny = c.grants.Denied(o.Key, ours)
-	return a
 }
