@@ -41,3 +41,43 @@ func (c *Cache) SetMode(ctx context.Context, path string, mode uint32) error {
 	c.attrs.setMode(a.Key, a.ETag, mode)
 	return nil
 }
+
+// SetDirMtime sets the time of a directory.
+func (c *Cache) SetDirMtime(ctx context.Context, path string, t time.Time) error {
+	p, err := c.locateDir(ctx, path)
+	if err != nil {
+		return err
+	}
+	c.dirs.setMtime(p.dir(), t)
+	return nil
+}
+
+// SetDirMode sets the permission bits of a directory. What the policy does not grant is
+// taken away when they are shown.
+func (c *Cache) SetDirMode(ctx context.Context, path string, mode uint32) error {
+	p, err := c.locateDir(ctx, path)
+	if err != nil {
+		return err
+	}
+	c.dirs.setMode(p.dir(), mode)
+	return nil
+}
+
+// locateDir finds the place of a directory that is there. The root has no attributes of
+// its own.
+func (c *Cache) locateDir(ctx context.Context, path string) (location, error) {
+	if path == "" {
+		return location{}, ErrNotHere
+	}
+	p, err := c.paths.locate(ctx, path)
+	if err != nil {
+		return p, err
+	}
+	switch a, err := c.stat(ctx, p, -1); {
+	case err != nil:
+		return p, err
+	case !a.Dir:
+		return p, ErrNotDir
+	}
+	return p, nil
+}

@@ -92,7 +92,7 @@ type Cache struct {
 	out       *outbox.Outbox
 	sent      *ledger.Ledger
 	attrs     *attrStore
-	begun     time.Time
+	dirs      *dirAttrs
 	grants    *grants.Policy
 	replaced  replacements
 	ending    context.Context // ends with Close
@@ -112,7 +112,6 @@ type Cache struct {
 	folders map[string]*outbox.Item // folders that are pending, by prefix
 	kept    map[string]bool         // those of them that keepDir has made
 	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
-	times   map[string]time.Time    // when a directory's entries changed here, by prefix
 
 	exclusives exclusives
 }
@@ -123,10 +122,10 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Cache{
-		cfg: cfg, log: cfg.Logger, bucket: b, begun: time.Now(),
+		cfg: cfg, log: cfg.Logger, bucket: b,
 		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
 		files: newFileTable(), pending: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
-		kept: map[string]bool{}, removed: map[string]*removedDir{}, times: map[string]time.Time{}, outcomes: newOutcomes(),
+		kept: map[string]bool{}, removed: map[string]*removedDir{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.lastRights()})
@@ -141,6 +140,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	}
 	c.names = meta.New(dropboxBucket{watched, c.grants, c.sent, &c.unlisted}, meta.Config{})
 	c.attrs = &attrStore{sent: c.sent, names: c.names, grants: c.grants, log: c.log}
+	c.dirs = &dirAttrs{store: c.attrs, begun: time.Now(), changed: map[string]time.Time{}}
 	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
 	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
@@ -196,7 +196,7 @@ func (c *Cache) Close() error {
 	c.out.Close()
 	c.names.Close()
 	c.KeepLast()
-	c.keepDirTimes()
+	c.dirs.keep()
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 

@@ -33,7 +33,7 @@ func (c *Cache) OpenDir(ctx context.Context, path string) (*Dir, error) {
 	d := &Dir{c: c, hidden: map[string]bool{}}
 	if path == "" {
 		for _, folder := range c.cfg.Folders {
-			d.pending = append(d.pending, DirEntry{folder, c.dirAttr(folder + "/")})
+			d.pending = append(d.pending, DirEntry{folder, c.dirs.of(folder + "/")})
 		}
 		return d, nil
 	}
@@ -97,7 +97,7 @@ func (d *Dir) addPendingDirLocked(prefix string) {
 	if !ok || below == "" || d.hidden[elem+"/"] {
 		return
 	}
-	d.pending = append(d.pending, DirEntry{keyname.Escape(elem), d.c.dirAttrLocked(d.prefix + elem + "/")})
+	d.pending = append(d.pending, DirEntry{keyname.Escape(elem), d.c.dirs.of(d.prefix + elem + "/")})
 	d.hidden[elem+"/"] = true
 }
 
@@ -153,7 +153,7 @@ func (d *Dir) show(ctx context.Context, m meta.Entry) (DirEntry, bool, error) {
 		if d.hidden[m.Name+"/"] || d.hidden[m.Name] || !d.c.dirExists(ctx, prefix) {
 			return DirEntry{}, false, nil
 		}
-		return DirEntry{keyname.Escape(m.Name), d.c.dirAttr(prefix)}, true, nil
+		return DirEntry{keyname.Escape(m.Name), d.c.dirs.of(prefix)}, true, nil
 	}
 	if d.hidden[m.Name] {
 		return DirEntry{}, false, nil

@@ -1,24 +1,32 @@
 package cache
 
 import (
-	"context"
 	"strings"
+	"sync"
 	"time"
 )
 
-// A directory's time and permission bits are kept here, in the ledger: S3 has no
-// directories, and the object that may stand for one is made before they are set.
+// dirAttrs has the times and permission bits of directories. They are kept here, in the ledger: S3
+// has no directories, and the object that may stand for one is made before they are set.
+type dirAttrs struct {
+	store *attrStore // the ledger is its
+	begun time.Time  // the time of a directory of which no other is known
 
-func (c *Cache) dirAttr(prefix string) Attr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dirAttrLocked(prefix)
+	// mu guards changed, and the order in which the ledger has what is set. Cache.mu may be held.
+	mu      sync.Mutex
+	changed map[string]time.Time // when a directory's entries changed here, by prefix
 }
 
-func (c *Cache) dirAttrLocked(prefix string) Attr {
-	set := c.sent.Dir(prefix)
-	a := Attr{Dir: true, Mtime: c.begun, Mode: set.Mode, HasMode: set.HasMode, Key: prefix, Deny: c.grants.Denied(prefix, true)}
-	if t, ok := c.times[prefix]; ok {
+// root returns what is shown of the root of the mount.
+func (d *dirAttrs) root() Attr { return Attr{Dir: true, Mtime: d.begun} }
+
+// of returns what is shown of the directory with this prefix. It does not check that there is one.
+func (d *dirAttrs) of(prefix string) Attr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	set := d.store.sent.Dir(prefix)
+	a := Attr{Dir: true, Mtime: d.begun, Mode: set.Mode, HasMode: set.HasMode, Key: prefix, Deny: d.store.grants.Denied(prefix, true)}
+	if t, ok := d.changed[prefix]; ok {
 		a.Mtime = t
 	} else if set.Touched {
 		a.Mtime = set.Mtime
@@ -26,105 +34,87 @@ func (c *Cache) dirAttrLocked(prefix string) Attr {
 	return a
 }
 
-// SetDirMtime sets the time of a directory.
-func (c *Cache) SetDirMtime(ctx context.Context, path string, t time.Time) error {
-	p, err := c.locateDir(ctx, path)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.times[p.dir()] = t
-	c.keepDirLocked(p.dir(), &t, nil)
-	return nil
+// setMtime sets the time of a directory.
+func (d *dirAttrs) setMtime(prefix string, t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed[prefix] = t
+	d.keepLocked(prefix, &t, nil)
 }
 
-// SetDirMode sets the permission bits of a directory. What the policy does not grant is
-// taken away when they are shown.
-func (c *Cache) SetDirMode(ctx context.Context, path string, mode uint32) error {
-	p, err := c.locateDir(ctx, path)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.keepDirLocked(p.dir(), nil, &mode)
-	return nil
+// setMode sets the permission bits of a directory.
+func (d *dirAttrs) setMode(prefix string, mode uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keepLocked(prefix, nil, &mode)
 }
 
-// locateDir finds the place of a directory that is there. The root has no attributes of
-// its own.
-func (c *Cache) locateDir(ctx context.Context, path string) (location, error) {
-	if path == "" {
-		return location{}, ErrNotHere
-	}
-	p, err := c.paths.locate(ctx, path)
-	if err != nil {
-		return p, err
-	}
-	switch a, err := c.stat(ctx, p, -1); {
-	case err != nil:
-		return p, err
-	case !a.Dir:
-		return p, ErrNotDir
-	}
-	return p, nil
-}
-
-// touchedLocked notes that the entries of a directory changed here. A time that was set
-// of it holds no more, after a kill either.
-func (c *Cache) touchedLocked(prefix string) {
+// touched notes that the entries of a directory changed here. A time that was set of it holds no
+// more, after a kill either.
+func (d *dirAttrs) touched(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	now := time.Now()
-	c.times[prefix] = now
-	if c.sent.Dir(prefix).Touched {
-		c.keepDirLocked(prefix, &now, nil)
+	d.changed[prefix] = now
+	if d.store.sent.Dir(prefix).Touched {
+		d.keepLocked(prefix, &now, nil)
 	}
 }
 
-func (c *Cache) keepDirLocked(prefix string, mtime *time.Time, mode *uint32) {
-	if err := c.sent.SetDir(prefix, mtime, mode); err != nil {
-		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", prefix, "err", err)
+func (d *dirAttrs) keepLocked(prefix string, mtime *time.Time, mode *uint32) {
+	if err := d.store.sent.SetDir(prefix, mtime, mode); err != nil {
+		d.store.log.Warn("a mode or a time is kept until the mount is undone only", "key", prefix, "err", err)
 	}
 }
 
-// madeDirLocked notes that a directory was made now, and has nothing of an earlier one.
-func (c *Cache) madeDirLocked(prefix string, mode *uint32) {
+// made notes that a directory was made now, and has nothing of an earlier one. With a nil mode it
+// has the mount's default.
+func (d *dirAttrs) made(prefix string, mode *uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	now := time.Now()
-	c.forgetDirLocked(prefix)
-	c.times[prefix] = now
+	d.forgetLocked(prefix)
+	d.changed[prefix] = now
 	if mode != nil {
-		c.keepDirLocked(prefix, &now, mode)
+		d.keepLocked(prefix, &now, mode)
 	}
 }
 
-// forgetDirLocked forgets the attributes of a directory that is no more.
-func (c *Cache) forgetDirLocked(prefix string) {
-	delete(c.times, prefix)
-	c.attrs.forget(prefix)
+// forget forgets the attributes of a directory that is no more.
+func (d *dirAttrs) forget(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forgetLocked(prefix)
 }
 
-// movedDirLocked has the attributes of a directory, and of those below it, follow their
-// new names.
-func (c *Cache) movedDirLocked(old, dir string) {
-	c.forgetDirLocked(dir) // an empty one that it has replaced
-	for prefix, t := range c.times {
+func (d *dirAttrs) forgetLocked(prefix string) {
+	delete(d.changed, prefix)
+	d.store.forget(prefix)
+}
+
+// moved has the attributes of a directory, and of those below it, follow their new names.
+func (d *dirAttrs) moved(old, dir string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forgetLocked(dir) // an empty one that it has replaced
+	for prefix, t := range d.changed {
 		if below, ok := strings.CutPrefix(prefix, old); ok {
-			delete(c.times, prefix)
-			c.times[dir+below] = t
+			delete(d.changed, prefix)
+			d.changed[dir+below] = t
 		}
 	}
-	if err := c.sent.MovedDir(old, dir); err != nil {
-		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", dir, "err", err)
+	if err := d.store.sent.MovedDir(old, dir); err != nil {
+		d.store.log.Warn("a mode or a time is kept until the mount is undone only", "key", dir, "err", err)
 	}
 }
 
-// keepDirTimes writes down when the entries of directories changed here.
-func (c *Cache) keepDirTimes() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for prefix, t := range c.times {
-		if e := c.sent.Dir(prefix); !e.Touched || !e.Mtime.Equal(t) {
-			c.keepDirLocked(prefix, &t, nil)
+// keep writes down when the entries of directories changed here.
+func (d *dirAttrs) keep() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for prefix, t := range d.changed {
+		if e := d.store.sent.Dir(prefix); !e.Touched || !e.Mtime.Equal(t) {
+			d.keepLocked(prefix, &t, nil)
 		}
 	}
 }

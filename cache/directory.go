@@ -171,17 +171,13 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 	if err := c.grants.CanPut(ctx, p.dir()); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.madeDirLocked(p.dir(), perm)
-	c.mu.Unlock()
+	c.dirs.made(p.dir(), perm)
 	if err := c.createDirMarker(p.dir()); err != nil {
 		return err
 	}
 	c.noteNotEmpty(p.dir())
 	c.names.NewDir(p.dir())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.touchedLocked(p.prefix)
+	c.dirs.touched(p.prefix)
 	return nil
 }
 
@@ -240,9 +236,7 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 		return err
 	}
 	c.dirRemoved(p.dir())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.touchedLocked(p.prefix)
+	c.dirs.touched(p.prefix)
 	return nil
 }
 

@@ -225,9 +225,9 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 	}
 	c.noteNotEmpty(p.key())
 	it.BegunBy(mode.Opener)
+	c.dirs.touched(p.prefix)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.touchedLocked(p.prefix)
 	if exclusive {
 		c.exclusives.createdLocked(mode.Opener)
 	}

@@ -69,11 +69,11 @@ func (c *Cache) DeliveredHere(key, etag string) bool {
 // that the directory exists.
 func (c *Cache) DirAttr(path string) (Attr, error) {
 	if path == "" {
-		return Attr{Dir: true, Mtime: c.begun}, nil
+		return c.dirs.root(), nil
 	}
 	key, _, ok := keyOf(path)
 	if !ok {
 		return Attr{}, errNotExist(path)
 	}
-	return c.dirAttr(key + "/"), nil
+	return c.dirs.of(key + "/"), nil
 }

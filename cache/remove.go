@@ -24,9 +24,7 @@ func (c *Cache) Remove(ctx context.Context, path string, v ShownVersion) error {
 	if err := c.removeFile(ctx, p, a); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.touchedLocked(p.prefix)
+	c.dirs.touched(p.prefix)
 	return nil
 }
 

@@ -58,9 +58,9 @@ func (c *Cache) dirExistsLocked(prefix string) (there, known bool) {
 // dirRemoved notes that a directory is no more. What was below it is gone, or is being removed, as
 // its marker is.
 func (c *Cache) dirRemoved(prefix string) {
+	c.dirs.forget(prefix)
 	c.mu.Lock()
 	c.removed[prefix] = &removedDir{at: time.Now()}
-	c.forgetDirLocked(prefix)
 	c.mu.Unlock()
 	c.names.RemoveDir(prefix)
 	c.forgetRemoved(prefix)

@@ -54,10 +54,8 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 		return ShownVersion{}, err
 	}
 	c.noteNotEmpty(to.key())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.touchedLocked(from.prefix)
-	c.touchedLocked(to.prefix)
+	c.dirs.touched(from.prefix)
+	c.dirs.touched(to.prefix)
 	return v, nil
 }
 

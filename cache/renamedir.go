@@ -146,9 +146,7 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 		r.takeBack(ctx, done)
 		return err
 	}
-	r.c.mu.Lock()
-	r.c.movedDirLocked(r.old, r.dir) // before the removal of the old marker forgets them
-	r.c.mu.Unlock()
+	r.c.dirs.moved(r.old, r.dir) // before the removal of the old marker forgets them
 	for _, prefix := range folders {
 		err := r.c.forgetFolder(ctx, prefix, false, func(marker s3backend.Object) error {
 			r.c.out.MustRemove(marker)

@@ -49,7 +49,7 @@ func (c *Cache) locateToChange(ctx context.Context, path string) (location, Attr
 // Stat returns what is at path ("" is the root). Its error is NotExist if nothing is.
 func (c *Cache) Stat(ctx context.Context, path string) (Attr, error) {
 	if path == "" {
-		return Attr{Dir: true, Mtime: c.begun}, nil
+		return c.dirs.root(), nil
 	}
 	p, err := c.paths.locate(ctx, path)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *Cache) stat(ctx context.Context, p location, maxAge time.Duration) (Att
 	defer c.mu.Unlock()
 	switch {
 	case dir && !p.shadowed:
-		return c.dirAttrLocked(p.dir()), nil
+		return c.dirs.of(p.dir()), nil
 	case found.IsFile && p.shadowed == dir:
 		if file := c.entryAttrLocked(p.prefix, found.File); file != nil {
 			file.Stale = err
@@ -90,14 +90,14 @@ func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (
 		if c.paths.checkFolder(p.elem) != nil {
 			return Attr{}, errNotExist(p.elem)
 		}
-		return c.dirAttr(p.dir()), nil
+		return c.dirs.of(p.dir()), nil
 	}
 	file, dir, err := c.look(ctx, p, maxAge)
 	switch {
 	case err != nil:
 		return Attr{}, err
 	case dir && !p.shadowed:
-		return c.dirAttr(p.dir()), nil
+		return c.dirs.of(p.dir()), nil
 	case file != nil && p.shadowed == dir:
 		return *file, nil
 	}
