@@ -93,6 +93,7 @@ type Cache struct {
 	sent      *ledger.Ledger
 	attrs     *attrStore
 	dirs      *dirAttrs
+	removed   *removedDirs
 	grants    *grants.Policy
 	replaced  replacements
 	ending    context.Context // ends with Close
@@ -111,7 +112,6 @@ type Cache struct {
 	pending map[*outbox.Item]*File
 	folders map[string]*outbox.Item // folders that are pending, by prefix
 	kept    map[string]bool         // those of them that keepDir has made
-	removed map[string]*removedDir  // directories, by prefix, below which S3 still holds something
 
 	exclusives exclusives
 }
@@ -125,7 +125,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		cfg: cfg, log: cfg.Logger, bucket: b,
 		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
 		files: newFileTable(), pending: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
-		kept: map[string]bool{}, removed: map[string]*removedDir{}, outcomes: newOutcomes(),
+		kept: map[string]bool{}, outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.lastRights()})
@@ -145,6 +145,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
 	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
+		c.removed = &removedDirs{out: c.out, names: c.names, byPrefix: map[string]*removedDir{}}
 		err = c.recover()
 	}
 	if err != nil {
@@ -165,8 +166,8 @@ func (c *Cache) recover() error {
 	if err != nil {
 		return err
 	}
+	c.removed.recover()
 	c.mu.Lock()
-	c.recoverRemovedLocked()
 	for _, it := range items {
 		if it.IsFolder() {
 			c.folders[it.Key()] = it
@@ -304,5 +305,12 @@ func (c *Cache) Removed(key string, err error) {
 	default:
 		c.log.Warn("not removed", "key", key, "err", err)
 	}
-	c.noteNotRemoved(key)
+	c.removed.notRemoved(key)
+}
+
+// Forgotten implements outbox.Events.
+func (c *Cache) Forgotten(key string) {
+	for prefix := range outbox.Prefixes(key) {
+		c.removed.endIfDone(prefix)
+	}
 }

@@ -20,7 +20,17 @@ import (
 //   - where it has lost the last of these here, since it would stay on a local disk:
 //     then it gets a marker, see keepDir.
 //
-// What was removed here does not count: see removeddir.go.
+// What was removed here does not count: see removedDirs.
+
+// dirExists reports whether S3 lists anything in a directory that was not removed here.
+func (c *Cache) dirExists(ctx context.Context, prefix string) bool {
+	there, known := c.removed.exists(prefix)
+	if known {
+		return there
+	}
+	entry, marker, err := c.dirContents(ctx, prefix, "", -1)
+	return err == nil && (entry || marker)
+}
 
 // dirContents reports whether S3 has the marker of a directory, and whether it has an entry of it
 // that is shown, other than the one named but. It lists the directory again if the listing is
@@ -200,7 +210,7 @@ func (c *Cache) createDirMarker(prefix string) error {
 		}
 	}
 	c.mu.Lock()
-	c.madeAgainLocked(prefix)
+	c.removed.madeAgain(prefix)
 	if it != nil {
 		c.folders[prefix] = it
 	}
@@ -235,7 +245,10 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 	if err := c.forgetFolder(ctx, p.dir(), marker, c.out.Remove); err != nil {
 		return err
 	}
-	c.dirRemoved(p.dir())
+	c.dirs.forget(p.dir())
+	c.removed.add(p.dir())
+	c.names.RemoveDir(p.dir())
+	c.removed.endIfDone(p.dir())
 	c.dirs.touched(p.prefix)
 	return nil
 }

@@ -1,18 +1,27 @@
 package cache
 
 import (
-	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/s3share/s3share/cache/keyname"
+	"github.com/s3share/s3share/cache/meta"
 	"github.com/s3share/s3share/cache/outbox"
 )
 
-// What was removed here does not count as there, though S3 may list it for a while. So a
-// directory that was removed together with all that it held is remembered until S3 has
-// carried out those removals: no listing makes it come back before, and none that was
-// begun before does so afterwards.
+// removedDirs has the directories that were removed here. What was removed here does not count as
+// there, though S3 may list it for a while. So a directory that was removed together with all that
+// it held is remembered until S3 has carried out those removals: no listing makes it come back
+// before, and none that was begun before does so afterwards.
+type removedDirs struct {
+	out   *outbox.Outbox
+	names *meta.Cache
+
+	// mu guards the fields below. Cache.mu may be held; take it before the locks of out and names.
+	mu       sync.Mutex
+	byPrefix map[string]*removedDir
+}
 
 // removedDir is a directory that was removed here, or renamed, while S3 still holds
 // something below it that is being removed.
@@ -26,25 +35,20 @@ type removedDir struct {
 // what the other party may have put there since.
 const recheck = 2 * time.Second
 
-// dirExists reports whether S3 lists anything in a directory that was not removed here.
-func (c *Cache) dirExists(ctx context.Context, prefix string) bool {
-	c.mu.Lock()
-	there, known := c.dirExistsLocked(prefix)
-	c.mu.Unlock()
-	if known {
-		return there
-	}
-	entry, marker, err := c.dirContents(ctx, prefix, "", -1)
-	return err == nil && (entry || marker)
+// exists reports whether a directory that S3 has was not removed here. known is false if that takes
+// a look at what S3 lists in it.
+func (d *removedDirs) exists(prefix string) (there, known bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.existsLocked(prefix)
 }
 
-// dirExistsLocked is dirExists without a request: known is false if one is needed.
-func (c *Cache) dirExistsLocked(prefix string) (there, known bool) {
-	if len(c.removed) == 0 {
+func (d *removedDirs) existsLocked(prefix string) (there, known bool) {
+	if len(d.byPrefix) == 0 {
 		return true, true
 	}
 	for at := prefix; at != ""; at, _ = keyname.Split(at) {
-		switch r := c.removed[at]; {
+		switch r := d.byPrefix[at]; {
 		case r == nil:
 		case r.again && at == prefix:
 			return true, true
@@ -55,91 +59,93 @@ func (c *Cache) dirExistsLocked(prefix string) (there, known bool) {
 	return true, true
 }
 
-// dirRemoved notes that a directory is no more. What was below it is gone, or is being removed, as
-// its marker is.
-func (c *Cache) dirRemoved(prefix string) {
-	c.dirs.forget(prefix)
-	c.mu.Lock()
-	c.removed[prefix] = &removedDir{at: time.Now()}
-	c.mu.Unlock()
-	c.names.RemoveDir(prefix)
-	c.forgetRemoved(prefix)
+// add notes that a directory is no more. What was below it is gone, or is being removed, as its
+// marker is.
+func (d *removedDirs) add(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.byPrefix[prefix] = &removedDir{at: time.Now()}
 }
 
-// Forgotten implements outbox.Events.
-func (c *Cache) Forgotten(key string) {
-	for prefix := range outbox.Prefixes(key) {
-		c.forgetRemoved(prefix)
-	}
-}
-
-// forgetRemoved forgets that a directory was removed, once nothing is being removed below
-// it any more. What was listed meanwhile does not bring it back.
-func (c *Cache) forgetRemoved(prefix string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.removed[prefix]
-	if r == nil || c.out.RemovingBelow(prefix) > 0 {
+// endIfDone forgets that a directory was removed, once nothing is being removed below it any more.
+// What was listed meanwhile does not bring it back.
+func (d *removedDirs) endIfDone(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.byPrefix[prefix]
+	if r == nil || d.out.RemovingBelow(prefix) > 0 {
 		return
 	}
-	delete(c.removed, prefix)
+	delete(d.byPrefix, prefix)
 	switch {
 	case r.again:
-		c.names.Drop(prefix) // nobody knows what of it is there again
+		d.names.Drop(prefix) // nobody knows what of it is there again
 	case r.stays || r.at.IsZero():
 		parent, _ := keyname.Split(prefix)
-		c.names.Drop(parent)
+		d.names.Drop(parent)
 	default:
-		c.names.RemoveDir(prefix)
+		d.names.RemoveDir(prefix)
 	}
 }
 
-// madeAgainLocked notes that a directory is there, which may have been removed before.
-func (c *Cache) madeAgainLocked(prefix string) {
-	if there, _ := c.dirExistsLocked(prefix); !there {
-		c.removed[prefix] = &removedDir{again: true}
+// madeAgain notes that a directory is there, which may have been removed before.
+func (d *removedDirs) madeAgain(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.madeAgainLocked(prefix)
+}
+
+func (d *removedDirs) madeAgainLocked(prefix string) {
+	if there, _ := d.existsLocked(prefix); !there {
+		d.byPrefix[prefix] = &removedDir{again: true}
 	}
 }
 
-// noteNotRemoved notes that S3 has not removed the object with this key.
-func (c *Cache) noteNotRemoved(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// notRemoved notes that S3 has not removed the object with this key.
+func (d *removedDirs) notRemoved(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for prefix := range outbox.Prefixes(key) {
-		if r := c.removed[prefix]; r != nil {
+		if r := d.byPrefix[prefix]; r != nil {
 			r.stays = true
 		}
 	}
 }
 
-// recoverRemovedLocked has each directory looked at below which an earlier process had
+// recover has each directory looked at below which an earlier process had
 // something removed: it may have removed the directory as well.
-func (c *Cache) recoverRemovedLocked() {
-	for key := range c.out.Removals("") {
+func (d *removedDirs) recover() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key := range d.out.Removals("") {
 		for prefix := range outbox.Prefixes(key) {
 			if prefix != keyname.Folder(key)+"/" {
-				c.removed[prefix] = &removedDir{}
+				d.byPrefix[prefix] = &removedDir{}
 			}
 		}
 	}
 }
 
-// beforeRestoreLocked is called before a directory, with all that will be below it, is put into the
+// beforeRestore is called before a directory, with all that will be below it, is put into the
 // listings again. The last removal below it may end meanwhile: that must not take it out of
 // the listings.
-func (c *Cache) beforeRestoreLocked(prefix string) {
-	for p, r := range c.removed {
+func (d *removedDirs) beforeRestore(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for p, r := range d.byPrefix {
 		if strings.HasPrefix(p, prefix) {
 			r.stays = true
 		}
 	}
 }
 
-// restoreDirsLocked notes that there is a directory again with this prefix, and something
+// restore notes that there is a directory again with this prefix, and something
 // below it.
-func (c *Cache) restoreDirsLocked(prefix string) {
-	c.madeAgainLocked(prefix)
-	for p, r := range c.removed {
+func (d *removedDirs) restore(prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.madeAgainLocked(prefix)
+	for p, r := range d.byPrefix {
 		if p != prefix && strings.HasPrefix(p, prefix) {
 			r.at = time.Time{}
 		}

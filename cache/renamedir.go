@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
@@ -52,7 +51,7 @@ func (c *Cache) renameDir(ctx context.Context, from, to location, replace bool) 
 	if err != nil {
 		return err
 	}
-	c.forgetRemoved(r.old)
+	c.removed.endIfDone(r.old)
 	return nil
 }
 
@@ -199,9 +198,7 @@ func (r *dirRename) renamePending(ctx context.Context, f *File, copies map[strin
 // something has become pending under the old name since the caller looked.
 func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 	c := r.c
-	c.mu.Lock()
-	c.beforeRestoreLocked(r.dir)
-	c.mu.Unlock()
+	c.removed.beforeRestore(r.dir)
 	c.names.Drop(r.dir)
 	all, held := true, len(r.markers) > 0
 	for i, m := range moves {
@@ -227,9 +224,9 @@ func (r *dirRename) show(moves []outbox.Move, made []s3backend.Object) bool {
 			c.movedLocked(m.From, made[i])
 		}
 	}
-	c.restoreDirsLocked(r.dir)
+	c.removed.restore(r.dir)
 	if all {
-		c.removed[r.old] = &removedDir{at: time.Now()}
+		c.removed.add(r.old)
 		c.names.RemoveDir(r.old)
 	}
 	return true

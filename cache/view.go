@@ -133,9 +133,7 @@ func (c *Cache) look(ctx context.Context, p location, maxAge time.Duration) (fil
 // removing reports whether what was at a location is being removed.
 func (c *Cache) removing(p location) bool {
 	_, file := c.out.Removing(p.key())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	there, _ := c.dirExistsLocked(p.dir())
+	there, _ := c.removed.exists(p.dir())
 	return file || !there
 }
 
