@@ -94,6 +94,7 @@ type Cache struct {
 	attrs     *attrStore
 	dirs      *dirAttrs
 	removed   *removedDirs
+	markers   *markers
 	grants    *grants.Policy
 	replaced  replacements
 	ending    context.Context // ends with Close
@@ -102,7 +103,6 @@ type Cache struct {
 	readahead *readahead.Tracker
 	outcomes  *outcomes
 	unlisted  ledgerListings
-	marking   sync.Mutex // whoever makes a directory's marker; taken before mu
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -110,8 +110,6 @@ type Cache struct {
 	nextID  uint64
 	files   fileTable
 	pending map[*outbox.Item]*File
-	folders map[string]*outbox.Item // folders that are pending, by prefix
-	kept    map[string]bool         // those of them that keepDir has made
 
 	exclusives exclusives
 }
@@ -124,8 +122,8 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c := &Cache{
 		cfg: cfg, log: cfg.Logger, bucket: b,
 		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
-		files: newFileTable(), pending: map[*outbox.Item]*File{}, folders: map[string]*outbox.Item{},
-		kept: map[string]bool{}, outcomes: newOutcomes(),
+		files: newFileTable(), pending: map[*outbox.Item]*File{},
+		outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
 	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.lastRights()})
@@ -146,6 +144,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
 		c.removed = &removedDirs{out: c.out, names: c.names, byPrefix: map[string]*removedDir{}}
+		c.markers = newMarkers(c.out, c.names, c.grants, c.removed)
 		err = c.recover()
 	}
 	if err != nil {
@@ -170,7 +169,7 @@ func (c *Cache) recover() error {
 	c.mu.Lock()
 	for _, it := range items {
 		if it.IsFolder() {
-			c.folders[it.Key()] = it
+			c.markers.recovered(it)
 			continue
 		}
 		f := c.newFileLocked(it.Key())
@@ -236,13 +235,7 @@ func (c *Cache) Confirmed(it *outbox.Item, obj s3backend.Object) {
 func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
 	if it.IsFolder() {
-		c.names.PutMarker(obj.Key)
-		c.mu.Lock()
-		if c.folders[obj.Key] == it {
-			delete(c.folders, obj.Key)
-			delete(c.kept, obj.Key)
-		}
-		c.mu.Unlock()
+		c.markers.delivered(it, obj.Key)
 		return
 	}
 	c.names.Put(obj)

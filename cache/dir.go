@@ -66,7 +66,7 @@ func (d *Dir) addPending() {
 			d.hidden[elem] = true
 		}
 	}
-	for prefix := range c.folders {
+	for _, prefix := range c.markers.under(d.prefix) {
 		d.addPendingDirLocked(prefix)
 	}
 	for prefix, files := range c.files.byDir {

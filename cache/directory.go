@@ -3,13 +3,11 @@ package cache
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/meta"
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -88,12 +86,7 @@ func (c *Cache) pendingBelow(prefix, but string) bool {
 }
 
 func (c *Cache) pendingBelowLocked(prefix, but string) bool {
-	for p := range c.folders {
-		if p != prefix && strings.HasPrefix(p, prefix) && (but == "" || !strings.HasPrefix(p, but)) {
-			return true
-		}
-	}
-	return c.files.anyPendingUnder(prefix, but)
+	return c.markers.pendingBelow(prefix, but) || c.files.anyPendingUnder(prefix, but)
 }
 
 // checkEmpty reports whether an empty directory has a marker, by a fresh listing:
@@ -118,10 +111,7 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	if _, name := keyname.Split(prefix); prefix == name {
 		return // the exchange's own folders are always shown
 	}
-	c.mu.Lock()
-	owed := c.folders[prefix] != nil
-	c.mu.Unlock()
-	if owed || c.pendingBelow(prefix, prefix+elem) || c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
+	if c.markers.pendingAt(prefix) || c.pendingBelow(prefix, prefix+elem) || c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
 		return
 	}
 	if n, marker, known := c.names.Count(prefix); known && (marker || n > c.out.RemovingBelow(prefix)+1) {
@@ -129,35 +119,11 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	}
 	entry, marker, err := c.dirContents(ctx, prefix, elem, -1)
 	if err == nil && !entry && !marker {
-		err = c.createDirMarker(prefix)
-		c.mu.Lock()
-		c.kept[prefix] = c.folders[prefix] != nil
-		c.mu.Unlock()
+		err = c.markers.createKept(prefix)
 	}
 	if err != nil {
 		c.log.Warn("a directory may vanish with the last file in it", "key", prefix, "err", err)
 	}
-}
-
-// noteNotEmpty records that a directory is not empty any more: a marker that keepDir made for it
-// is not needed.
-func (c *Cache) noteNotEmpty(key string) {
-	prefix, _ := keyname.Split(key)
-	c.marking.Lock()
-	defer c.marking.Unlock()
-	c.mu.Lock()
-	it := c.folders[prefix]
-	if !c.kept[prefix] {
-		it = nil
-	}
-	c.mu.Unlock()
-	if it == nil || c.out.Private(key) || !it.DropUnsent() {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.folders, prefix)
-	delete(c.kept, prefix)
 }
 
 // Mkdir makes a directory at path, which stays when it is empty. With a nil perm it has
@@ -182,44 +148,12 @@ func (c *Cache) Mkdir(ctx context.Context, path string, perm *uint32) error {
 		return err
 	}
 	c.dirs.made(p.dir(), perm)
-	if err := c.createDirMarker(p.dir()); err != nil {
+	if err := c.markers.create(p.dir()); err != nil {
 		return err
 	}
-	c.noteNotEmpty(p.dir())
+	c.markers.dropKept(p.dir())
 	c.names.NewDir(p.dir())
 	c.dirs.touched(p.prefix)
-	return nil
-}
-
-// createDirMarker makes a directory's marker.
-func (c *Cache) createDirMarker(prefix string) error {
-	c.marking.Lock()
-	defer c.marking.Unlock()
-	c.mu.Lock()
-	owed := c.folders[prefix] != nil
-	c.mu.Unlock()
-	if owed {
-		return nil
-	}
-	var it *outbox.Item
-	there := c.out.CancelRemove(prefix) // S3 holds the marker still
-	if !there {
-		var err error
-		if it, err = c.out.CreateFolder(prefix); err != nil {
-			return err
-		}
-	}
-	c.mu.Lock()
-	c.removed.madeAgain(prefix)
-	if it != nil {
-		c.folders[prefix] = it
-	}
-	c.mu.Unlock()
-	if there {
-		c.names.PutMarker(prefix)
-		return nil
-	}
-	it.Release()
 	return nil
 }
 
@@ -242,7 +176,7 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 		}
 	}
 	c.keepDir(ctx, p.prefix, p.elem+"/")
-	if err := c.forgetFolder(ctx, p.dir(), marker, c.out.Remove); err != nil {
+	if err := c.markers.remove(ctx, p.dir(), marker, c.out.Remove); err != nil {
 		return err
 	}
 	c.dirs.forget(p.dir())
@@ -250,43 +184,5 @@ func (c *Cache) Rmdir(ctx context.Context, path string) error {
 	c.names.RemoveDir(p.dir())
 	c.removed.endIfDone(p.dir())
 	c.dirs.touched(p.prefix)
-	return nil
-}
-
-// forgetFolder drops the pending marker of a directory. If S3 has a marker, or may have received
-// this one meanwhile, it is removed there by remove. After an error, nothing has changed.
-func (c *Cache) forgetFolder(ctx context.Context, prefix string, marker bool, remove func(s3backend.Object) error) error {
-	c.mu.Lock()
-	it := c.folders[prefix]
-	c.mu.Unlock()
-	var denied error
-	if it != nil {
-		held, err := holdOrGone(ctx, it)
-		if err != nil {
-			return err
-		}
-		if !held || it.MayBeThere() {
-			denied, marker = c.grants.CanDelete(ctx, prefix), true
-		}
-		if !held {
-			it = nil
-		}
-	}
-	err := denied
-	if err == nil && marker {
-		err = remove(s3backend.Object{Key: prefix})
-	}
-	switch {
-	case it == nil:
-		return err
-	case err != nil:
-		it.Release()
-		return err
-	}
-	c.mu.Lock()
-	delete(c.folders, prefix)
-	delete(c.kept, prefix)
-	c.mu.Unlock()
-	it.Drop()
 	return nil
 }

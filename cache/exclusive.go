@@ -45,9 +45,7 @@ func (e *exclusives) createdLocked(opener outbox.Writer) {
 // the other party has put it there since.
 func (c *Cache) takenByOther(ctx context.Context, p location) (bool, error) {
 	key := p.key()
-	c.mu.Lock()
-	ours := c.folders[p.prefix] != nil // S3 does not even have the directory yet
-	c.mu.Unlock()
+	ours := c.markers.pendingAt(p.prefix) // S3 does not even have the directory yet
 	if ours || c.out.Private(key) {
 		return false, nil
 	}

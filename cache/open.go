@@ -223,7 +223,7 @@ func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive
 	if err != nil {
 		return nil, err
 	}
-	c.noteNotEmpty(p.key())
+	c.markers.dropKept(p.key())
 	it.BegunBy(mode.Opener)
 	c.dirs.touched(p.prefix)
 	c.mu.Lock()

@@ -53,7 +53,7 @@ func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renam
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	c.noteNotEmpty(to.key())
+	c.markers.dropKept(to.key())
 	c.dirs.touched(from.prefix)
 	c.dirs.touched(to.prefix)
 	return v, nil

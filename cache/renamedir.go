@@ -147,7 +147,7 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 	}
 	r.c.dirs.moved(r.old, r.dir) // before the removal of the old marker forgets them
 	for _, prefix := range folders {
-		err := r.c.forgetFolder(ctx, prefix, false, func(marker s3backend.Object) error {
+		err := r.c.markers.remove(ctx, prefix, false, func(marker s3backend.Object) error {
 			r.c.out.MustRemove(marker)
 			return nil
 		})
@@ -162,15 +162,9 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 // under the old name.
 func (r *dirRename) makeMarkers() (owed []string, err error) {
 	c := r.c
-	c.mu.Lock()
-	for prefix := range c.folders {
-		if strings.HasPrefix(prefix, r.old) {
-			owed = append(owed, prefix)
-		}
-	}
-	c.mu.Unlock()
+	owed = c.markers.under(r.old)
 	for _, prefix := range slices.Concat(r.markers, owed) {
-		if err := c.createDirMarker(r.rename(prefix)); err != nil {
+		if err := c.markers.create(r.rename(prefix)); err != nil {
 			return nil, err
 		}
 	}

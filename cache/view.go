@@ -145,7 +145,7 @@ func (c *Cache) pendingAt(p location) (file *Attr, dir, known bool) {
 		a := f.attrLocked()
 		return &a, false, true
 	}
-	if c.folders[p.dir()] != nil || c.pendingBelowLocked(p.dir(), "") {
+	if c.markers.pendingAt(p.dir()) || c.pendingBelowLocked(p.dir(), "") {
 		return nil, true, true
 	}
 	return nil, false, false
