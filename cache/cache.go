@@ -141,7 +141,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.dirs = &dirAttrs{store: c.attrs, begun: time.Now(), changed: map[string]time.Time{}}
 	c.loadListings()
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(unconditionalBucket{watched, c}, c, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
 		c.removed = &removedDirs{out: c.out, names: c.names, byPrefix: map[string]*removedDir{}}
 		c.markers = newMarkers(c.out, c.names, c.grants, c.removed)
@@ -214,96 +214,4 @@ func withPaths(all []outbox.Status) []outbox.Status {
 		}
 	}
 	return all
-}
-
-// Confirmed implements outbox.Events.
-func (c *Cache) Confirmed(it *outbox.Item, obj s3backend.Object) {
-	switch why := it.KeptHere(); {
-	case why != nil:
-		c.attrs.keepTimes(it, obj, why)
-	case it.Overtaken():
-		c.attrs.learn(obj) // it is not ours
-	default:
-		c.attrs.remember(it, obj)
-		if !it.WasCommitted() {
-			c.noteDelivered(obj, it.Found())
-		}
-	}
-}
-
-// Delivered implements outbox.Events.
-func (c *Cache) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
-	c.outcomes.note(obj.Key, Delivered, obj.ETag)
-	if it.IsFolder() {
-		c.markers.delivered(it, obj.Key)
-		return
-	}
-	c.names.Put(obj)
-	c.mu.Lock()
-	if f := c.pending[it]; f != nil {
-		delete(c.pending, it)
-		f.deliveredLocked(it, obj)
-		c.log.Info("delivered", "key", obj.Key, "bytes", obj.Size)
-	}
-	c.mu.Unlock()
-	if p := it.Bytes(); p != nil {
-		c.blocks.Insert(obj, p)
-	}
-	if path == "" {
-		return
-	}
-	// Nobody opens the staged file any more: it can be taken.
-	if err := c.blocks.Adopt(obj, path); err != nil {
-		c.log.Debug("staged file not kept as cached content", "key", obj.Key, "err", err)
-	}
-}
-
-// Committed implements outbox.Events.
-func (c *Cache) Committed(it *outbox.Item, obj s3backend.Object) {
-	c.attrs.remember(it, obj)
-	c.noteDelivered(obj, it.Found())
-	c.names.Put(obj)
-}
-
-// Conflicted implements outbox.Events.
-func (c *Cache) Conflicted(it *outbox.Item, beside string) {
-	prefix, _ := keyname.Split(beside)
-	c.names.Drop(prefix) // the other party's version is news
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f := c.pending[it]; f != nil {
-		if theirs, _ := keyname.Split(f.key); theirs != prefix { // its directory had no room
-			defer c.names.Drop(theirs)
-		}
-		c.outcomes.note(f.key, Renamed, "")
-		c.files.move(f, beside)
-	}
-}
-
-// Removed implements outbox.Events.
-func (c *Cache) Removed(key string, err error) {
-	switch {
-	case err == nil:
-		c.outcomes.note(key, Removed, "")
-		c.attrs.forget(key)
-		c.names.Remove(key)
-		return
-	case errors.Is(err, s3backend.Stale): // another version has come, and stays
-		c.outcomes.forget(key)
-		prefix, _ := keyname.Split(key)
-		c.names.Drop(prefix)
-	case errors.Is(err, s3backend.Denied):
-		c.grants.RecordDelete(keyname.Folder(key), err)
-		fallthrough
-	default:
-		c.log.Warn("not removed", "key", key, "err", err)
-	}
-	c.removed.notRemoved(key)
-}
-
-// Forgotten implements outbox.Events.
-func (c *Cache) Forgotten(key string) {
-	for prefix := range outbox.Prefixes(key) {
-		c.removed.endIfDone(prefix)
-	}
 }

@@ -346,9 +346,6 @@ func (c *Cache) renamed(old, obj s3backend.Object, takeLocked func()) {
 	c.movedLocked(old, obj)
 }
 
-// Moved implements outbox.Events.
-func (c *Cache) Moved(old, obj s3backend.Object) { c.renamed(old, obj, func() {}) }
-
 // recordCopy records for the copy obj what is known of the version old, and returns obj with the
 // header of old, if that is known.
 func (c *Cache) recordCopy(old, obj s3backend.Object) s3backend.Object {
