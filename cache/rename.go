@@ -19,280 +19,170 @@ import (
 // there, it stays, and the file becomes a conflict copy. Rename returns the version that newPath
 // then leads to, if it is a file.
 func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, over ShownVersion) (ShownVersion, error) {
-	return c.renameAs(ctx, oldPath, newPath, renaming{over: over})
+	return (&renaming{c: c, over: over}).run(ctx, oldPath, newPath)
 }
 
 // RenameNew is Rename to a name that is free. Its error is ErrExist where it is taken.
 func (c *Cache) RenameNew(ctx context.Context, oldPath, newPath string) (ShownVersion, error) {
-	return c.renameAs(ctx, oldPath, newPath, renaming{noReplace: true})
+	return (&renaming{c: c, noReplace: true}).run(ctx, oldPath, newPath)
 }
 
-// renaming says what a rename may replace.
+// renaming is a rename under way. Its methods return the version that the new name then leads to,
+// if it is a file.
 type renaming struct {
-	over      ShownVersion
-	noReplace bool
+	c         *Cache
+	from, to  location
+	over      ShownVersion // what the new name was shown to lead to
+	noReplace bool         // the new name has to be free
+
+	// The fields below are what the names show, by the answers of S3 that are used. dst is the zero
+	// Attr if nothing is at the new name that may be replaced.
+	src, dst Attr
 }
 
-func (c *Cache) renameAs(ctx context.Context, oldPath, newPath string, how renaming) (ShownVersion, error) {
-	from, err := c.paths.locate(ctx, oldPath)
-	if err != nil {
-		return ShownVersion{}, err
+// run renames what is at a path.
+func (r *renaming) run(ctx context.Context, oldPath, newPath string) (v ShownVersion, err error) {
+	c := r.c
+	if r.from, err = c.paths.locate(ctx, oldPath); err != nil {
+		return v, err
 	}
-	to, err := c.paths.locateNew(ctx, newPath)
-	if err != nil {
-		return ShownVersion{}, err
+	if r.to, err = c.paths.locateNew(ctx, newPath); err != nil {
+		return v, err
 	}
-	if err := errors.Join(c.paths.checkWrite(from.prefix, ""), c.paths.checkWrite(to.prefix, to.elem)); err != nil {
-		return ShownVersion{}, err
+	if err := errors.Join(c.paths.checkWrite(r.from.prefix, ""), c.paths.checkWrite(r.to.prefix, r.to.elem)); err != nil {
+		return v, err
 	}
-	v, err := c.rename(ctx, from, to, how, -1)
+	v, err = r.try(ctx, -1)
 	if errors.Is(err, s3backend.Stale) {
 		// What we knew was old. Nothing has been done yet.
-		v, err = c.rename(ctx, from, to, how, 0)
+		v, err = r.try(ctx, 0)
 	}
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	c.markers.dropKept(to.key())
-	c.dirs.touched(from.prefix)
-	c.dirs.touched(to.prefix)
+	c.markers.dropKept(r.to.key())
+	c.dirs.touched(r.from.prefix)
+	c.dirs.touched(r.to.prefix)
 	return v, nil
 }
 
-// rename renames with answers of S3 at most maxAge old. Its error is Stale where
+// try renames with answers of S3 at most maxAge old. Its error is Stale where
 // they were too old; then nothing has changed.
-func (c *Cache) rename(ctx context.Context, from, to location, how renaming, maxAge time.Duration) (ShownVersion, error) {
-	src, err := c.stat(ctx, from, maxAge)
-	if err != nil {
-		return ShownVersion{}, err
+func (r *renaming) try(ctx context.Context, maxAge time.Duration) (v ShownVersion, err error) {
+	c := r.c
+	if r.src, err = c.stat(ctx, r.from, maxAge); err != nil {
+		return v, err
 	}
-	if src.File != nil {
+	if r.src.File != nil {
 		// Keep the file from being delivered under its old name during the lookups below.
-		if it := src.File.pending(); it != nil && it.Hold(ctx) == nil {
+		if it := r.src.File.pending(); it != nil && it.Hold(ctx) == nil {
 			defer it.Release()
 		}
 	}
-	dst, err := c.stat(ctx, to, maxAge)
+	if err := r.lookAtNew(ctx, maxAge); err != nil {
+		return v, err
+	}
+	if r.src.Dir || r.src.File != nil {
+		err = c.grants.CanPut(ctx, r.to.key())
+	} else {
+		err = c.grants.PutDenied(r.to.key()) // else the copy will tell, before anything has changed
+	}
+	if err != nil {
+		return v, err
+	}
+	if r.from.prefix != r.to.prefix {
+		elem := r.from.elem
+		if r.src.Dir {
+			elem += "/"
+		}
+		c.keepDir(ctx, r.from.prefix, elem)
+	}
+	if r.src.Dir {
+		dir := dirRename{c: c, old: r.from.dir(), dir: r.to.dir()}
+		return v, dir.run(ctx, r.dst.Dir)
+	}
+	return r.file(ctx)
+}
+
+// lookAtNew sets dst. It returns an error if what is at the new name may not be replaced.
+func (r *renaming) lookAtNew(ctx context.Context, maxAge time.Duration) error {
+	c := r.c
+	dst, err := c.stat(ctx, r.to, maxAge)
 	switch {
 	case errors.Is(err, s3backend.NotExist):
-		if err := to.checkNew(); err != nil {
-			return ShownVersion{}, err
+		if err := r.to.checkNew(); err != nil {
+			return err
 		}
-		if how.noReplace && src.File != nil {
+		if r.noReplace && r.src.File != nil {
 			// Renaming a pending file makes no request, so ask S3 here whether the name is taken.
-			taken, err := c.takenByOther(ctx, to)
+			taken, err := c.takenByOther(ctx, r.to)
 			if err != nil {
-				return ShownVersion{}, err
+				return err
 			}
 			if taken {
-				return ShownVersion{}, ErrExist
+				return ErrExist
 			}
 		}
 		dst = Attr{}
 	case err != nil:
-		return ShownVersion{}, err
-	case how.noReplace:
-		return ShownVersion{}, ErrExist
-	case dst.Dir && !src.Dir:
-		return ShownVersion{}, ErrIsDir
-	case !dst.Dir && src.Dir:
-		return ShownVersion{}, ErrNotDir
-	case c.changedSinceShown(dst, how.over):
+		return err
+	case r.noReplace:
+		return ErrExist
+	case dst.Dir && !r.src.Dir:
+		return ErrIsDir
+	case !dst.Dir && r.src.Dir:
+		return ErrNotDir
+	case c.changedSinceShown(dst, r.over):
 		dst = Attr{}
 	}
-	if src.Dir || src.File != nil {
-		err = c.grants.CanPut(ctx, to.key())
-	} else {
-		err = c.grants.PutDenied(to.key()) // else the copy will tell, before anything has changed
-	}
-	if err != nil {
-		return ShownVersion{}, err
-	}
-	if from.prefix != to.prefix {
-		elem := from.elem
-		if src.Dir {
-			elem += "/"
-		}
-		c.keepDir(ctx, from.prefix, elem)
-	}
-	if src.Dir {
-		return ShownVersion{}, c.renameDir(ctx, from, to, dst.Dir)
-	}
-	return c.renameFile(ctx, from, to, src, dst, how.noReplace)
+	r.dst = dst
+	return nil
 }
 
-// renameFile renames a file over what dst shows, or to a name that is free.
-func (c *Cache) renameFile(ctx context.Context, from, to location, src, dst Attr, noReplace bool) (ShownVersion, error) {
-	if from.key() == to.key() {
-		return src.Version(), nil
+// file renames a file.
+func (r *renaming) file(ctx context.Context) (v ShownVersion, err error) {
+	if r.from.key() == r.to.key() {
+		return r.src.Version(), nil
 	}
-	if src.File != nil {
-		done, err := c.renamePending(ctx, src.File, to, dst)
+	if f := r.src.File; f != nil {
+		done, err := f.rename(ctx, r.to.key(), r.dst)
 		if err != nil {
-			return ShownVersion{}, err
+			return v, err
 		}
 		if done {
-			return src.File.Version(), nil
+			return f.Version(), nil
 		}
 		// It was delivered in this moment; S3 holds it now.
-		if src, err = c.stat(ctx, from, -1); err != nil {
-			return ShownVersion{}, err
+		if r.src, err = r.c.stat(ctx, r.from, -1); err != nil {
+			return v, err
 		}
 	}
-	if c.out.Private(to.key()) {
-		return c.renameToPrivate(ctx, from, to, src, dst)
+	if r.c.out.Private(r.to.key()) {
+		return r.toPrivate(ctx)
 	}
-	return c.renameObject(ctx, from, to, src, dst, noReplace)
+	return r.object(ctx)
 }
 
-// renamePending moves a file that is pending; false where nothing is pending any more.
-func (c *Cache) renamePending(ctx context.Context, f *File, to location, dst Attr) (bool, error) {
-	f.changing.Lock()
-	defer f.changing.Unlock()
-	c.mu.Lock()
-	it := f.item
-	c.mu.Unlock()
-	if it == nil {
-		return false, nil
-	}
-	if held, err := holdOrGone(ctx, it); !held {
-		return false, err
-	}
-	defer it.Release()
-	if it.Over().ETag != "" && !c.out.Private(to.key()) {
-		// S3 has an older version under the old name.
-		if err := c.grants.CanDelete(ctx, it.Key()); err != nil {
-			return false, err
-		}
-	}
-	dest, err := c.claimDestination(ctx, to.key(), dst)
-	if err != nil {
-		return false, err
-	}
-	if err := it.Rename(to.key(), dest.over, dest.it); err != nil {
-		dest.abort()
-		return false, err
-	}
-	c.mu.Lock()
-	dest.commitLocked()
-	c.files.move(f, to.key())
-	f.obj.Key = to.key()
-	c.mu.Unlock()
-	dest.finish()
-	return true, nil
-}
-
-// destination is a name that something is about to take. Whoever makes it ends it: by
-// commitLocked and finish, or by abort.
-type destination struct {
-	c    *Cache
-	over s3backend.Object // S3 holds it there, and what comes replaces it
-	f    *File            // has the name now, and its changing is held; or nil
-	it   *outbox.Item     // f's, pending and held; or nil
-}
-
-// claimDestination locks the file at key and holds its pending item, so that it is not delivered
-// meanwhile. No permission to delete is needed: the rename replaces the version in S3.
-func (c *Cache) claimDestination(ctx context.Context, key string, dst Attr) (destination, error) {
-	if dst.Key == "" {
-		return destination{c: c}, nil // the outbox knows of what is being removed there
-	}
-	d := destination{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
-	if d.f == nil {
-		return d, nil
-	}
-	d.f.changing.Lock()
-	c.mu.Lock()
-	d.it, d.over.ETag = d.f.item, d.f.obj.ETag
-	c.mu.Unlock()
-	if d.it != nil {
-		held, err := holdOrGone(ctx, d.it)
-		switch {
-		case err != nil:
-			d.f.changing.Unlock()
-			return destination{}, err
-		case held:
-			d.over = d.it.Over()
-		default:
-			c.mu.Lock()
-			d.it, d.over = nil, d.f.obj
-			c.mu.Unlock()
-		}
-	}
-	d.over.Key = key
-	return d, nil
-}
-
-// commitLocked takes the name from its old file, in the same critical section that gives it to the
-// new one. Handles of the old file go on without a name. The caller holds mu, and calls finish
-// afterwards.
-func (d destination) commitLocked() {
-	if d.f == nil {
-		return
-	}
-	d.c.files.drop(d.f)
-	switch {
-	case d.f.handles > 0:
-		d.f.unnamed = true
-		d.f.held = d.f.held || d.it != nil
-	case d.it != nil:
-		delete(d.c.pending, d.it)
-		d.f.endItemLocked(d.it)
-	}
-}
-
-// finish ends what was pending under the name that was given away.
-func (d destination) finish() {
-	if d.f == nil {
-		return
-	}
-	defer d.f.changing.Unlock()
-	d.c.mu.Lock()
-	unnamed := d.f.unnamed
-	d.c.mu.Unlock()
-	if d.it != nil {
-		d.it.NameTaken()
-	}
-	switch {
-	case d.it == nil:
-	case unnamed:
-		d.it.Unname()
-	default:
-		d.it.Drop()
-	}
-}
-
-// abort releases the old file for delivery: its name was not taken. commitLocked was not called.
-func (d destination) abort() {
-	if d.f == nil {
-		return
-	}
-	if d.it != nil {
-		d.it.Release()
-	}
-	d.f.changing.Unlock()
-}
-
-// renameObject moves what S3 holds: a copy, then a delete, each on the condition that S3 still
+// object moves what S3 holds: a copy, then a delete, each on the condition that S3 still
 // holds the version that was looked at. If the other party has put another version under the new
 // name since, that one stays, and ours becomes a conflict copy.
-func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst Attr, noReplace bool) (ShownVersion, error) {
-	if err := c.grants.CanDelete(ctx, from.key()); err != nil {
-		return ShownVersion{}, err
+func (r *renaming) object(ctx context.Context) (v ShownVersion, err error) {
+	c := r.c
+	if err := c.grants.CanDelete(ctx, r.from.key()); err != nil {
+		return v, err
 	}
-	dest, err := c.claimDestination(ctx, to.key(), dst)
+	dest, err := claimDestination(ctx, c, r.to.key(), r.dst)
 	if err != nil {
-		return ShownVersion{}, err
+		return v, err
 	}
 	if dest.it != nil {
 		if dest.over, err = dest.it.FindCommitted(ctx); err != nil {
 			dest.abort()
-			return ShownVersion{}, err
+			return v, err
 		}
 	}
-	var v ShownVersion
-	old := src.object(from.key())
-	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: to.key(), Over: dest.over, Displaced: dest.it}}, func(copies []s3backend.Object) {
+	old := r.src.object(r.from.key())
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: r.to.key(), Over: dest.over, Displaced: dest.it}}, func(copies []s3backend.Object) {
 		c.renamed(old, copies[0], dest.commitLocked)
 		v.etag = copies[0].ETag
 	})
@@ -301,23 +191,24 @@ func (c *Cache) renameObject(ctx context.Context, from, to location, src, dst At
 		return v, nil
 	}
 	dest.abort()
-	if noReplace || !errors.Is(err, s3backend.Stale) {
+	if r.noReplace || !errors.Is(err, s3backend.Stale) {
 		return ShownVersion{}, err
 	}
-	there, serr := c.names.Lookup(ctx, to.prefix, to.elem, 0)
+	there, serr := c.names.Lookup(ctx, r.to.prefix, r.to.elem, 0)
 	if serr != nil || !there.IsFile || there.File.ETag == dest.over.ETag {
 		return ShownVersion{}, err // it is the old name that has changed
 	}
-	return ShownVersion{}, c.renameToConflict(ctx, from, to, src)
+	return ShownVersion{}, r.toConflict(ctx)
 }
 
-// renameToConflict ends a rename whose new name the other party has taken: ours becomes a conflict
+// toConflict ends a rename whose new name the other party has taken: ours becomes a conflict
 // copy.
-func (c *Cache) renameToConflict(ctx context.Context, from, to location, src Attr) error {
+func (r *renaming) toConflict(ctx context.Context) error {
+	c := r.c
 	for {
-		old := src.object(from.key())
-		err := c.out.MoveToConflict(ctx, old, to.key(), func(copies []s3backend.Object) {
-			c.names.Drop(to.prefix)
+		old := r.src.object(r.from.key())
+		err := c.out.MoveToConflict(ctx, old, r.to.key(), func(copies []s3backend.Object) {
+			c.names.Drop(r.to.prefix)
 			c.renamed(old, copies[0], func() {})
 		})
 		if err == nil {
@@ -327,10 +218,10 @@ func (c *Cache) renameToConflict(ctx context.Context, from, to location, src Att
 			return err
 		}
 		// The other party has changed the file itself as well: that version it is.
-		if src, err = c.stat(ctx, from, 0); err != nil {
+		if r.src, err = c.stat(ctx, r.from, 0); err != nil {
 			return err
 		}
-		if src.ETag == old.ETag {
+		if r.src.ETag == old.ETag {
 			return fmt.Errorf("S3 contradicts itself about the version it holds of %q", old.Key)
 		}
 	}

@@ -20,12 +20,12 @@ type dirRename struct {
 	markers  []string
 }
 
-// renameDir moves all that is below a directory, as one operation: first every object is
+// run moves all that is below a directory, as one operation: first every object is
 // copied, then what is pending gets its new name, and only then the old objects are deleted.
 // What S3 refuses to copy for what it is stays where it is, and is told at the end as an
 // *outbox.CopyRefusedError.
-func (c *Cache) renameDir(ctx context.Context, from, to location, replace bool) error {
-	r := &dirRename{c: c, old: from.dir(), dir: to.dir()}
+func (r *dirRename) run(ctx context.Context, replace bool) error {
+	c := r.c
 	if strings.HasPrefix(r.dir, r.old) {
 		if r.dir == r.old {
 			return nil
@@ -72,7 +72,7 @@ func (r *dirRename) plan(ctx context.Context) ([]outbox.Move, error) {
 			replaced[over.Key] = over.ETag
 		}
 	}
-	objs, err := c.allUnder(ctx, r.old)
+	objs, err := r.objects(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -173,13 +173,13 @@ func (r *dirRename) makeMarkers() (owed []string, err error) {
 
 // renamePending renames one file that is pending.
 func (r *dirRename) renamePending(ctx context.Context, f *File, copies map[string]s3backend.Object) error {
-	prefix, elem := keyname.Split(r.rename(f.Attr().Key))
+	to := r.rename(f.Attr().Key)
 	it := f.pending()
 	if it == nil {
 		return nil
 	}
 	over := it.Over()
-	if _, err := r.c.renamePending(ctx, f, location{prefix: prefix, elem: elem}, Attr{}); err != nil {
+	if _, err := f.rename(ctx, to, Attr{}); err != nil {
 		return err
 	}
 	if made, ok := copies[over.Key]; ok {
@@ -239,39 +239,40 @@ func (r *dirRename) takeBack(ctx context.Context, done []*File) {
 // maxMoved is how many objects a directory may have that is renamed.
 const maxMoved = 250_000
 
-// neverHeld reports whether S3 held no such directory when it was asked last. What the other
-// party may have put there since is not renamed.
-func (c *Cache) neverHeld(prefix string) bool {
-	above, elem := keyname.Split(strings.TrimSuffix(prefix, "/"))
-	found, known := c.names.Last(above, elem)
+// neverHeld reports whether S3 held no directory of the old name when it was asked last. What the
+// other party may have put there since is not renamed.
+func (r *dirRename) neverHeld() bool {
+	above, elem := keyname.Split(strings.TrimSuffix(r.old, "/"))
+	found, known := r.c.names.Last(above, elem)
 	return known && !found.IsDir
 }
 
-// allUnder lists every object below prefix that this side still shows.
-func (c *Cache) allUnder(ctx context.Context, prefix string) ([]s3backend.Object, error) {
+// objects lists every object below the old name that this side still shows.
+func (r *dirRename) objects(ctx context.Context) ([]s3backend.Object, error) {
+	c := r.c
 	var objs []s3backend.Object
-	in := s3backend.ListInput{Prefix: prefix}
+	in := s3backend.ListInput{Prefix: r.old}
 	for {
-		before := c.out.Removals(prefix) // S3 may list what it removes before it has answered
+		before := c.out.Removals(r.old) // S3 may list what it removes before it has answered
 		page, err := c.bucket.List(ctx, in)
-		if errors.Is(err, s3backend.ErrOffline) && in.Token == "" && c.neverHeld(prefix) {
+		if errors.Is(err, s3backend.ErrOffline) && in.Token == "" && r.neverHeld() {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range page.Objects {
-			r, removing := before[o.Key]
+			removal, removing := before[o.Key]
 			if now, is := c.out.Removing(o.Key); is {
-				r, removing = now, true
+				removal, removing = now, true
 			}
 			marker := strings.HasSuffix(o.Key, "/")
-			if !removing || r.ETag != o.ETag && !marker && !c.out.Hides(o) {
+			if !removing || removal.ETag != o.ETag && !marker && !c.out.Hides(o) {
 				objs = append(objs, o)
 			}
 		}
 		if len(objs) > maxMoved {
-			return nil, fmt.Errorf("%w to be renamed at once: there are more than %d below %q", meta.ErrTooMany, maxMoved, prefix)
+			return nil, fmt.Errorf("%w to be renamed at once: there are more than %d below %q", meta.ErrTooMany, maxMoved, r.old)
 		}
 		if in.Token = page.Next; in.Token == "" {
 			return objs, nil

@@ -6,22 +6,23 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// renameToPrivate moves a file that S3 holds to a name that stays on this machine: its
+// toPrivate moves a file that S3 holds to a name that stays on this machine: its
 // bytes are brought here, and S3 keeps the object until a new file of its name
 // replaces it, or for a while.
-func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst Attr) (ShownVersion, error) {
-	f := c.fileOf(from.key(), src)
+func (r *renaming) toPrivate(ctx context.Context) (ShownVersion, error) {
+	c, src := r.c, r.src
+	f := c.fileOf(r.from.key(), src)
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if f.pending() != nil || f.Attr().ETag != src.ETag {
 		return ShownVersion{}, s3backend.Stale // it was written to in this moment
 	}
-	dest, err := c.claimDestination(ctx, to.key(), dst)
+	dest, err := claimDestination(ctx, c, r.to.key(), r.dst)
 	if err != nil {
 		return ShownVersion{}, err
 	}
-	old := src.object(from.key())
-	it, err := f.newPrivateItem(to.key(), old)
+	old := src.object(r.from.key())
+	it, err := f.newPrivateItem(r.to.key(), old)
 	if err == nil {
 		if err = it.KeepPrivate(ctx, old); err == nil {
 			err = it.SetMtime(src.Mtime)
@@ -39,8 +40,8 @@ func (c *Cache) renameToPrivate(ctx context.Context, from, to location, src, dst
 	}
 	c.mu.Lock()
 	dest.commitLocked()
-	c.files.move(f, to.key())
-	f.obj = s3backend.Object{Key: to.key()}
+	c.files.move(f, r.to.key())
+	f.obj = s3backend.Object{Key: r.to.key()}
 	release := f.writers == 0
 	if release {
 		f.held = false
