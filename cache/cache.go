@@ -102,6 +102,7 @@ type Cache struct {
 	work      sync.WaitGroup
 	readahead *readahead.Tracker
 	outcomes  *outcomes
+	last      lastAnswers
 	unlisted  ledgerListings
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
@@ -120,13 +121,13 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Cache{
-		cfg: cfg, log: cfg.Logger, bucket: b,
+		cfg: cfg, log: cfg.Logger, bucket: b, last: lastAnswers{cfg.StateDir, cfg.Logger},
 		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
 		files: newFileTable(), pending: map[*outbox.Item]*File{},
 		outcomes: newOutcomes(),
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
-	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.lastRights()})
+	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.last.rights()})
 	watched := c.grants.Watch(b, c.wasRead)
 	var err error
 	if c.sent, err = ledger.Open(ledgerFile(cfg.StateDir)); err != nil {
@@ -139,7 +140,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.names = meta.New(dropboxBucket{watched, c.grants, c.sent, &c.unlisted}, meta.Config{})
 	c.attrs = &attrStore{sent: c.sent, names: c.names, grants: c.grants, log: c.log}
 	c.dirs = &dirAttrs{store: c.attrs, begun: time.Now(), changed: map[string]time.Time{}}
-	c.loadListings()
+	c.last.listings(c.names)
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
 	c.out, err = outbox.New(unconditionalBucket{watched, c}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
