@@ -96,7 +96,7 @@ type Cache struct {
 	removed   *removedDirs
 	markers   *markers
 	grants    *grants.Policy
-	replaced  replacements
+	replaced  *replacements
 	ending    context.Context // ends with Close
 	end       context.CancelFunc
 	work      sync.WaitGroup
@@ -126,13 +126,14 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		files: newFileTable(), pending: map[*outbox.Item]*File{},
 		outcomes: newOutcomes(),
 	}
-	c.ending, c.end = context.WithCancel(context.Background())
-	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.last.rights()})
-	watched := c.grants.Watch(b, c.wasRead)
 	var err error
 	if c.sent, err = ledger.Open(ledgerFile(cfg.StateDir)); err != nil {
 		return nil, err
 	}
+	c.ending, c.end = context.WithCancel(context.Background())
+	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.last.rights()})
+	c.replaced = &replacements{sent: c.sent, grants: c.grants}
+	watched := c.grants.Watch(b, c.replaced.wasRead)
 	c.blocks, err = content.New(watched, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.dirs = &dirAttrs{store: c.attrs, begun: time.Now(), changed: map[string]time.Time{}}
 	c.last.listings(c.names)
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(unconditionalBucket{watched, c}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c.replaced}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
 		c.removed = &removedDirs{out: c.out, names: c.names, byPrefix: map[string]*removedDir{}}
 		c.markers = newMarkers(c.out, c.names, c.grants, c.removed)

@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/s3share/s3share/cache/grants"
 	"github.com/s3share/s3share/cache/keyname"
+	"github.com/s3share/s3share/cache/ledger"
 	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -21,11 +23,14 @@ import (
 // Source: S3 User Guide, "Add preconditions to S3 operations with conditional requests".
 type unconditionalBucket struct {
 	outbox.Bucket
-	c *Cache
+	replaced *replacements
 }
 
 // replacements is what unconditionalBucket remembers.
 type replacements struct {
+	sent   *ledger.Ledger
+	grants *grants.Policy
+
 	mu      sync.Mutex
 	put     map[string]string        // ETags by key: what this process put last
 	refused map[replaceKind]unreadAs // where If-Match was refused for want of get
@@ -64,7 +69,7 @@ func (b unconditionalBucket) Put(ctx context.Context, key string, body io.ReadSe
 		obj, err = b.Bucket.Put(ctx, key, body, size, h, cond)
 		return err
 	})
-	b.c.replaced.note(key, obj, err)
+	b.replaced.note(key, obj, err)
 	return obj, err
 }
 
@@ -74,7 +79,7 @@ func (b unconditionalBucket) Complete(ctx context.Context, up s3backend.Upload, 
 		obj, err = b.Bucket.Complete(ctx, up, parts, size, cond)
 		return err
 	})
-	b.c.replaced.note(up.Key, obj, err)
+	b.replaced.note(up.Key, obj, err)
 	return obj, err
 }
 
@@ -91,7 +96,7 @@ func (b unconditionalBucket) Copy(ctx context.Context, src s3backend.Object, key
 			return err
 		})
 	}
-	b.c.replaced.note(key, obj, err)
+	b.replaced.note(key, obj, err)
 	return obj, err
 }
 
@@ -105,10 +110,10 @@ func (b unconditionalBucket) Head(ctx context.Context, key string) (s3backend.Ob
 
 // unread is why what the key holds may not be read, nil where that is not known.
 func (b unconditionalBucket) unread(key string) error {
-	if err := b.c.replaced.refusal(replaceKind{keyname.Folder(key), true}); err != nil || b.c.mayBeOurs(key) {
+	if err := b.replaced.refusal(replaceKind{keyname.Folder(key), true}); err != nil || b.replaced.mayBeOurs(key) {
 		return err
 	}
-	return b.c.replaced.refusal(replaceKind{keyname.Folder(key), false})
+	return b.replaced.refusal(replaceKind{keyname.Folder(key), false})
 }
 
 // replace sends a request with its condition, or, where that is refused for want of
@@ -117,8 +122,8 @@ func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s
 	if cond.IfMatch == "" {
 		return send(cond)
 	}
-	kind := replaceKind{keyname.Folder(key), b.c.putLast(key, cond.IfMatch)}
-	why := b.c.replaced.refusal(kind)
+	kind := replaceKind{keyname.Folder(key), b.replaced.putLast(key, cond.IfMatch)}
+	why := b.replaced.refusal(kind)
 	if why == nil {
 		err := send(cond)
 		if !errors.Is(err, s3backend.Denied) {
@@ -128,7 +133,7 @@ func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s
 			return err // it may be read: the put itself is refused
 		}
 		why = err
-		b.c.replaced.refuse(kind, err)
+		b.replaced.refuse(kind, err)
 	}
 	if kind.ours {
 		obj, err := s3backend.ListExact(ctx, b, key)
@@ -144,23 +149,23 @@ func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s
 
 // putLast reports whether this outbox put the version: as this process or the ledger
 // remembers.
-func (c *Cache) putLast(key, etag string) bool {
-	c.replaced.mu.Lock()
-	last, ok := c.replaced.put[key]
-	c.replaced.mu.Unlock()
+func (r *replacements) putLast(key, etag string) bool {
+	r.mu.Lock()
+	last, ok := r.put[key]
+	r.mu.Unlock()
 	if ok {
 		return last == etag
 	}
-	e, ok := c.sent.Get(key, etag)
+	e, ok := r.sent.Get(key, etag)
 	return ok && !e.Sent.IsZero()
 }
 
 // mayBeOurs reports whether the key may hold a version that this outbox put.
-func (c *Cache) mayBeOurs(key string) bool {
-	c.replaced.mu.Lock()
-	_, ok := c.replaced.put[key]
-	c.replaced.mu.Unlock()
-	return ok || c.sent.HasSent(key)
+func (r *replacements) mayBeOurs(key string) bool {
+	r.mu.Lock()
+	_, ok := r.put[key]
+	r.mu.Unlock()
+	return ok || r.sent.HasSent(key)
 }
 
 // note remembers what was put, or that it is not known.
@@ -206,19 +211,19 @@ func (r *replacements) forget() {
 
 // wasRead forgets what is known of a folder in which nothing may be read, for a version
 // was.
-func (c *Cache) wasRead(key, etag string) {
+func (r *replacements) wasRead(key, etag string) {
 	folder := keyname.Folder(key)
-	c.replaced.mu.Lock()
-	none := len(c.replaced.refused) == 0
-	c.replaced.mu.Unlock()
-	if none && !c.grants.ReadDenied(folder) {
+	r.mu.Lock()
+	none := len(r.refused) == 0
+	r.mu.Unlock()
+	if none && !r.grants.ReadDenied(folder) {
 		return
 	}
-	kind := replaceKind{folder, c.putLast(key, etag)}
+	kind := replaceKind{folder, r.putLast(key, etag)}
 	if !kind.ours {
-		c.grants.RecordRead(folder)
+		r.grants.RecordRead(folder)
 	}
-	c.replaced.mu.Lock()
-	defer c.replaced.mu.Unlock()
-	delete(c.replaced.refused, kind)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.refused, kind)
 }
