@@ -63,6 +63,13 @@ type Config struct {
 	Logger   *slog.Logger
 }
 
+// notify hands the outbox's news on.
+func (cfg Config) notify(st outbox.Status) {
+	if cfg.OnStatus != nil {
+		cfg.OnStatus(withPaths([]outbox.Status{st})[0])
+	}
+}
+
 // Errors of names, beside those of s3backend. They say what the caller asked for,
 // and hold for it alone.
 var (
@@ -83,27 +90,28 @@ const fresh = time.Second
 
 // Cache is one exchange. All methods may be called concurrently.
 type Cache struct {
-	cfg       Config
-	log       *slog.Logger
-	bucket    Bucket
-	paths     resolver
-	names     *meta.Cache
-	blocks    *content.Cache
-	out       *outbox.Outbox
-	sent      *ledger.Ledger
-	attrs     *attrStore
-	dirs      *dirAttrs
-	removed   *removedDirs
-	markers   *markers
-	grants    *grants.Policy
-	replaced  *replacements
-	ending    context.Context // ends with Close
-	end       context.CancelFunc
-	work      sync.WaitGroup
-	readahead *readahead.Tracker
-	outcomes  *outcomes
-	last      lastAnswers
-	unlisted  ledgerListings
+	cfg        Config
+	log        *slog.Logger
+	bucket     Bucket
+	paths      resolver
+	names      *meta.Cache
+	blocks     *content.Cache
+	out        *outbox.Outbox
+	sent       *ledger.Ledger
+	attrs      *attrStore
+	dirs       *dirAttrs
+	removed    *removedDirs
+	markers    *markers
+	deliveries *Deliveries
+	grants     *grants.Policy
+	replaced   *replacements
+	ending     context.Context // ends with Close
+	end        context.CancelFunc
+	work       sync.WaitGroup
+	readahead  *readahead.Tracker
+	outcomes   *outcomes
+	last       lastAnswers
+	unlisted   ledgerListings
 
 	// mu guards the fields below. Take it before a File's or an outbox item's; it
 	// is never held across a request.
@@ -143,10 +151,13 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.dirs = &dirAttrs{store: c.attrs, begun: time.Now(), changed: map[string]time.Time{}}
 	c.last.listings(c.names)
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(unconditionalBucket{watched, c.replaced}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: c.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c.replaced}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: cfg.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
 		c.removed = &removedDirs{out: c.out, names: c.names, byPrefix: map[string]*removedDir{}}
 		c.markers = newMarkers(c.out, c.names, c.grants, c.removed)
+		c.deliveries = &Deliveries{
+			out: c.out, names: c.names, sent: c.sent, grants: c.grants, replaced: c.replaced, unlisted: &c.unlisted, outcomes: c.outcomes, ending: c.ending,
+		}
 		err = c.recover()
 	}
 	if err != nil {
@@ -202,18 +213,11 @@ func (c *Cache) Close() error {
 	return errors.Join(c.blocks.Close(), c.sent.Close())
 }
 
+// Deliveries returns what this Cache has to deliver.
+func (c *Cache) Deliveries() *Deliveries { return c.deliveries }
+
+// KeepLast writes what was listed last, and what the policy granted, for a later process.
+func (c *Cache) KeepLast() { c.last.keep(c.names, c.grants) }
+
 // Syncs reports whether close and fsync wait until S3 has confirmed.
 func (c *Cache) Syncs() bool { return c.cfg.Sync }
-
-// Status lists what is pending, the oldest first.
-func (c *Cache) Status() []outbox.Status { return withPaths(c.out.Status()) }
-
-func withPaths(all []outbox.Status) []outbox.Status {
-	for i := range all {
-		all[i].Path = keyname.Path(all[i].Key)
-		if all[i].Theirs != "" {
-			all[i].Theirs = keyname.Path(all[i].Theirs)
-		}
-	}
-	return all
-}

@@ -152,8 +152,8 @@ func (r *rig) drain() {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), time.Hour)
 	defer cancel()
-	if err := r.Drain(ctx); err != nil {
-		r.Fatalf("Drain: %v; %+v", err, r.Status())
+	if err := r.deliveries.Drain(ctx); err != nil {
+		r.Fatalf("Drain: %v; %+v", err, r.deliveries.Status())
 	}
 	synctest.Wait()
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/s3share/s3share/cache/keyname"
-	"github.com/s3share/s3share/cache/outbox"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -108,21 +107,6 @@ func (c *Cache) notContradicted(p location, last outcome) bool {
 	return !known || found.IsFile && found.File.ETag == last.etag
 }
 
-// Outcomes returns what became of paths that were waiting lately, without asking S3:
-// Unknown where that was forgotten.
-func (c *Cache) Outcomes(paths []string) []Confirmed {
-	all := make([]Confirmed, len(paths))
-	for i, path := range paths {
-		all[i].Is = Unknown
-		if key, _, ok := keyOf(path); ok {
-			if last, recorded := c.outcomes.get(key); recorded {
-				all[i] = last.Confirmed
-			}
-		}
-	}
-	return all
-}
-
 // outcome is what became of what was in the outbox under a key.
 type outcome struct {
 	Confirmed
@@ -163,27 +147,6 @@ func (o *outcomes) get(key string) (outcome, bool) {
 	return o.byKey.Get(key)
 }
 
-// Wait returns when nothing at path, or below the directory at path, waits any more.
-// That is no answer to whether S3 holds it: see Confirm. What does not come by waiting
-// is a *outbox.LeftError: what only a person can resolve, and a private file, if path is
-// its. A rename that is under way may still be answered with Waiting by Confirm, as is
-// what came to wait since: then Wait again.
-func (c *Cache) Wait(ctx context.Context, path string) error {
-	if err := c.out.Wait(ctx, Below(path)); err != nil {
-		return leftAt(err)
-	}
-	for _, st := range c.Status() {
-		if st.State == outbox.Local && isAt(path, st.Key) {
-			return &outbox.LeftError{Left: []outbox.Status{st}}
-		}
-	}
-	return nil
-}
-
-// Drain waits until nothing is on its way to S3 any more. Its error is a
-// *outbox.LeftError if all that is left is blocked, or the context's.
-func (c *Cache) Drain(ctx context.Context) error { return leftAt(c.out.Drain(ctx)) }
-
 // EndHandles ends the handles that can write. The caller knows that the kernel has no mount any
 // more: it drops the releases that it had not sent, though the programs have closed their files.
 // What was closed is delivered, and what was open is interrupted, as after a kill.
@@ -194,48 +157,4 @@ func (c *Cache) EndHandles() {
 	for _, f := range files {
 		f.endWriters()
 	}
-}
-
-// DrainLast is Drain for a mount that is undone. It also deletes the files that were removed
-// while they were open: no program can read them any more.
-func (c *Cache) DrainLast(ctx context.Context) error {
-	c.out.RemoveHeld()
-	return c.Drain(ctx)
-}
-
-// leftAt fills in the paths of what a drain has left.
-func leftAt(err error) error {
-	var left *outbox.LeftError
-	if errors.As(err, &left) {
-		withPaths(left.Left)
-	}
-	return err
-}
-
-// StatusAt lists what waits at path, or below the directory at path.
-func (c *Cache) StatusAt(path string) []outbox.Status {
-	chosen := Below(path)
-	var all []outbox.Status
-	for _, st := range c.Status() {
-		if chosen(st) {
-			all = append(all, st)
-		}
-	}
-	return all
-}
-
-// StatusOf returns where a file is on its way to S3, as far as a says when S3 was asked.
-// The state is "" for a file that has no name any more.
-func (c *Cache) StatusOf(a Attr) outbox.Status {
-	var st outbox.Status
-	switch {
-	case a.File != nil:
-		st = a.File.status()
-	case a.ETag != "":
-		st.State = outbox.Delivered
-	}
-	if st.State == outbox.Delivered && c.out.IsConflict(a.Key) {
-		st.State = outbox.Conflict
-	}
-	return st
 }

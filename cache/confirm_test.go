@@ -136,7 +136,7 @@ func TestWaitSaysWhatBecameOfAFile(t *testing.T) {
 				go func() {
 					found := Confirmed{Is: Waiting}
 					for found.Is == Waiting { // the rename is not over, or something new waits
-						if err := r.Wait(r.Context(), path); err != nil {
+						if err := r.deliveries.Wait(r.Context(), path); err != nil {
 							t.Error(err)
 						}
 						found = r.Confirm(r.Context(), path)
@@ -166,7 +166,7 @@ func TestBelowARemovedDirectoryIsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range []string{"Delivery/dir/a", "Delivery/dir", "Delivery/dir/never"} {
-			err := r.Wait(r.Context(), path)
+			err := r.deliveries.Wait(r.Context(), path)
 			if found := r.Confirm(r.Context(), path); err != nil || found.Is != Removed && found.Is != Absent {
 				t.Errorf("Wait(%q) = %v and Confirm = %+v, want nothing there", path, err, found)
 			}
@@ -180,7 +180,7 @@ func TestWaitDoesNotTakeAnErrorForAnAnswer(t *testing.T) {
 	var away atomic.Bool
 	away.Store(true)
 	bubble(t, outage(&away, s3backend.Other), func(r *rig) {
-		err := r.Wait(r.Context(), "Delivery/never")
+		err := r.deliveries.Wait(r.Context(), "Delivery/never")
 		if found := r.Confirm(r.Context(), "Delivery/never"); err != nil || found.Is != Unknown || found.Err == nil {
 			t.Errorf("Wait = %v and Confirm = %+v, want that it is not known and why", err, found)
 		}
@@ -190,7 +190,7 @@ func TestWaitDoesNotTakeAnErrorForAnAnswer(t *testing.T) {
 		h := r.create("Delivery/a", "data")
 		away.Store(true)
 		h.Release()
-		if err := r.Wait(ctx, "Delivery/a"); !errors.Is(err, context.DeadlineExceeded) {
+		if err := r.deliveries.Wait(ctx, "Delivery/a"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Wait = %v while S3 is away", err)
 		}
 		away.Store(false)
@@ -223,7 +223,7 @@ func TestUnlistedIsUnknown(t *testing.T) {
 		}
 		// The policy is another, and what was listed from the ledger is looked at still.
 		p.put.Store(false)
-		c.Retry("")
+		c.deliveries.Retry("")
 		synctest.Wait()
 		if got := c.Confirm(t.Context(), "Delivery/never"); got.Is != Unknown {
 			t.Errorf("Confirm = %+v once the policy refuses all, want %s", got, Unknown)
@@ -236,14 +236,14 @@ func TestUnlistedIsUnknown(t *testing.T) {
 func TestStateOfAnOpenFile(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
 		h := r.create("Delivery/a", "data")
-		if st := r.StatusOf(h.File().Attr()); st.State != outbox.Open {
+		if st := r.deliveries.StatusOf(h.File().Attr()); st.State != outbox.Open {
 			t.Errorf("the state of a file being written is %q", st.State)
 		}
 		r.remove("Delivery/a")
-		if st := r.StatusOf(h.File().Attr()); st.State != "" {
+		if st := r.deliveries.StatusOf(h.File().Attr()); st.State != "" {
 			t.Errorf("the state of a removed file is %q", st.State)
 		}
-		if all := r.StatusAt(""); len(all) > 0 {
+		if all := r.deliveries.StatusAt(""); len(all) > 0 {
 			t.Errorf("of a removed file %+v waits", all)
 		}
 		r.drain()
@@ -252,11 +252,11 @@ func TestStateOfAnOpenFile(t *testing.T) {
 		r.drain()
 		h = r.open("Delivery/b", OpenMode{})
 		defer h.Release()
-		if st := r.StatusOf(h.File().Attr()); st.State != outbox.Delivered {
+		if st := r.deliveries.StatusOf(h.File().Attr()); st.State != outbox.Delivered {
 			t.Errorf("the state of a delivered file is %q", st.State)
 		}
 		r.remove("Delivery/b")
-		if st := r.StatusOf(h.File().Attr()); st.State != "" {
+		if st := r.deliveries.StatusOf(h.File().Attr()); st.State != "" {
 			t.Errorf("the state of a delivered and removed file is %q", st.State)
 		}
 	})

@@ -63,7 +63,7 @@ func endHandles(t *testing.T, steps []handleStep, late bool) error {
 	next := afterKill(t, killed, cfg)
 	defer next.Close()
 	c.EndHandles()
-	ended := [2]error{next.Drain(t.Context()), c.DrainLast(t.Context())}
+	ended := [2]error{next.deliveries.Drain(t.Context()), c.deliveries.DrainLast(t.Context())}
 	if late {
 		for _, all := range open {
 			for _, h := range all {

@@ -127,7 +127,7 @@ func TestPutRefused(t *testing.T) {
 				t.Errorf("%s = %v, want Denied", call, err)
 			}
 		}
-		if left := r.Status(); len(left) > 0 {
+		if left := r.deliveries.Status(); len(left) > 0 {
 			t.Errorf("owed: %+v", left)
 		}
 		p.put.Store(true)
@@ -248,7 +248,7 @@ func TestFewRefusals(t *testing.T) {
 		// A person who says that things have changed is believed.
 		p.put.Store(true)
 		p.get.Store(true)
-		r.Retry("")
+		r.deliveries.Retry("")
 		synctest.Wait()
 		r.create("Delivery/f", "ours").Release()
 		r.wantDenied("Delivery/theirs", 0)

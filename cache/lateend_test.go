@@ -69,7 +69,7 @@ func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other str
 		}
 	}
 	next := afterKill(t, b, cfg)
-	err = next.Drain(t.Context())
+	err = next.deliveries.Drain(t.Context())
 	data, _ := b.Data(key)
 	switch got := string(data); {
 	case other != "" && err == nil:
@@ -150,7 +150,7 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 				if got.Size != want.Size || !got.Mtime.Equal(want.Mtime) || got.Mode != want.Mode || got.HasMode != want.HasMode {
 					t.Errorf("the next process shows %d bytes, %v, mode %o; want %d, %v, %o", got.Size, got.Mtime, got.Mode, want.Size, want.Mtime, want.Mode)
 				}
-				if err := next.Drain(t.Context()); err != nil {
+				if err := next.deliveries.Drain(t.Context()); err != nil {
 					t.Errorf("Drain in the next process: %v", err)
 				}
 			})

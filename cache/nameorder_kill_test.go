@@ -221,7 +221,7 @@ func (kill nameKill) check(t *testing.T, steps string, trees []nameTree) {
 		is("at once")
 	}
 	for range 2 {
-		if err := r.Drain(t.Context()); err != nil {
+		if err := r.deliveries.Drain(t.Context()); err != nil {
 			t.Fatalf("%s: Drain: %v\n%s", where, err, kill.journals())
 		}
 		time.Sleep(time.Minute)

@@ -13,7 +13,7 @@ import (
 func (r *rig) wantNotRemoved(want ...string) {
 	r.Helper()
 	var got []string
-	for _, st := range r.Unresolved("") {
+	for _, st := range r.deliveries.Unresolved("") {
 		if st.State == outbox.NotRemoved {
 			got = append(got, st.Path)
 		}
@@ -67,7 +67,7 @@ func TestNotRemoved(t *testing.T) {
 				r.wantShown("Delivery/d", "f")
 				r.wantText("Delivery/d/f", "f")
 				refuses.Store(false)
-				r.Retry("")
+				r.deliveries.Retry("")
 				r.remove("Delivery/d/f")
 				if err := r.Rmdir(r.Context(), "Delivery/d"); err != nil {
 					r.Fatal(err)

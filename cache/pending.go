@@ -4,7 +4,6 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/cache/outbox"
@@ -70,32 +69,6 @@ func StateFiles() []string {
 
 func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }
 
-// Unresolved lists what a person should look at although nothing of it waits, where it is at path
-// or below it: what was delivered from here beside the other party's version, which may be at path
-// itself, and what was removed here and S3 has refused to delete.
-func (c *Cache) Unresolved(path string) []outbox.Status {
-	var all []outbox.Status
-	chosen := Below(path)
-	for _, st := range append(c.out.Conflicts(), c.out.NotRemoved()...) {
-		prefix, elem := keyname.Split(st.Key)
-		folder := keyname.Folder(st.Key)
-		age := c.unlisted.age(folder)
-		if since := time.Since(st.Since); st.State == outbox.NotRemoved && (age < 0 || since < age) {
-			age = since // what was listed before does not show it
-		}
-		found, known := c.names.Known(prefix, elem, age)
-		there := found.IsFile || found.IsDir && strings.HasSuffix(st.Key, "/")
-		if known && !there && !c.grants.WriteOnly(c.ending, folder, false) {
-			c.out.Resolved(st.Key) // somebody else has removed it
-			continue
-		}
-		if chosen(st) || chosen(outbox.Status{Key: st.Theirs}) {
-			all = append(all, st)
-		}
-	}
-	return withPaths(all)
-}
-
 // reviewConflicts forgets what earlier mounts have delivered beside the other party's
 // version, and S3 does not hold any more.
 func (c *Cache) reviewConflicts() {
@@ -106,54 +79,4 @@ func (c *Cache) reviewConflicts() {
 			c.out.Resolved(st.Key)
 		}
 	}
-}
-
-// Paused returns why all that is pending waits, or nil.
-func (c *Cache) Paused() error { return c.out.Admission.Paused() }
-
-// Suspend suspends deliveries because of why; nil ends that. Reading goes on.
-func (c *Cache) Suspend(why *outbox.SuspendedError) { c.out.Suspend(why) }
-
-// Suspension returns why deliveries are suspended: an *outbox.SuspendedError, or nil.
-func (c *Cache) Suspension() error { return c.out.Admission.Suspension() }
-
-// notify hands the outbox's news on.
-func (c *Cache) notify(st outbox.Status) {
-	if c.cfg.OnStatus != nil {
-		c.cfg.OnStatus(withPaths([]outbox.Status{st})[0])
-	}
-}
-
-// Retry tries what is blocked or waiting, at path or below it, again at once, and
-// returns how many files that are.
-func (c *Cache) Retry(path string) int {
-	c.out.Admission.Reopen()
-	c.replaced.forget()
-	c.grants.RefreshAll()
-	n := 0
-	chosen := Below(path)
-	for _, it := range c.out.Items() {
-		if chosen(outbox.Status{Key: it.Key()}) && it.Retry() {
-			n++
-		}
-	}
-	return n
-}
-
-// Deliver sends the interrupted file at path as it is, or all such files below the
-// directory at path, and returns how many there were.
-func (c *Cache) Deliver(path string) (int, error) {
-	n := 0
-	chosen := Below(path)
-	for _, it := range c.out.Items() {
-		st := it.Status()
-		if st.State != outbox.Interrupted || !chosen(st) {
-			continue
-		}
-		if err := it.Deliver(); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }

@@ -27,7 +27,7 @@ func TestConflictsOfEarlierMounts(t *testing.T) {
 			h.Release()
 		}
 		r.drain()
-		all := r.Unresolved("")
+		all := r.deliveries.Unresolved("")
 		if len(all) != 2 {
 			t.Fatalf("Unresolved = %+v, want two", all)
 		}
@@ -37,13 +37,13 @@ func TestConflictsOfEarlierMounts(t *testing.T) {
 		r = mount()
 		defer r.Close()
 		synctest.Wait()
-		if left := r.Unresolved(""); len(left) != 1 || left[0].Key != all[1].Key {
+		if left := r.deliveries.Unresolved(""); len(left) != 1 || left[0].Key != all[1].Key {
 			t.Errorf("Unresolved of the next mount = %+v, want %q alone", left, all[1].Key)
 		}
 		b.Discard(all[1].Key)
 		time.Sleep(time.Minute)
 		r.wantShown("Delivery", "a", "b") // looks
-		if left := r.Unresolved(""); len(left) > 0 {
+		if left := r.deliveries.Unresolved(""); len(left) > 0 {
 			t.Errorf("Unresolved once the copies are gone = %+v", left)
 		}
 	})

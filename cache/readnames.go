@@ -43,7 +43,7 @@ func (c *Cache) ReadNames(ctx context.Context, path string, maxAge time.Duration
 		n := Name{DirEntry: e}
 		if !e.Attr.Dir {
 			n.Pending = e.Attr.File != nil && e.Attr.File.pending() != nil
-			n.Ours = c.DeliveredHere(e.Attr.Key, e.Attr.ETag)
+			n.Ours = c.deliveries.DeliveredHere(e.Attr.Key, e.Attr.ETag)
 		}
 		see(n)
 	}
@@ -54,15 +54,6 @@ func (c *Cache) ReadNames(ctx context.Context, path string, maxAge time.Duration
 func (c *Cache) ListedSince(path string, maxAge time.Duration) bool {
 	key, _, ok := keyOf(path)
 	return ok && c.names.ListedSince(key+"/", maxAge)
-}
-
-// DeliveredHere reports whether this side is known to have delivered a version. It asks S3 for
-// nothing.
-func (c *Cache) DeliveredHere(key, etag string) bool {
-	if last, ok := c.outcomes.get(key); ok && last.Is == Delivered && last.etag == etag {
-		return true
-	}
-	return c.sent.IsOurs(key, etag)
 }
 
 // DirAttr returns what is shown of a directory at path. It makes no request, and does not check

@@ -97,7 +97,7 @@ func TestWhatResolvesARefusedWrite(t *testing.T) {
 		{"sent as it is", func(r *rig, h *Handle) {
 			r.writeAt(h, "half", 0)
 			h.Release()
-			if n, err := r.Deliver(path); n != 1 || err != nil {
+			if n, err := r.deliveries.Deliver(path); n != 1 || err != nil {
 				r.Fatalf("Deliver = %d, %v", n, err)
 			}
 		}, outbox.Delivered, "half"},
@@ -110,14 +110,14 @@ func TestWhatResolvesARefusedWrite(t *testing.T) {
 				r.refuse(h)
 				c.after(r, h)
 				var left *outbox.LeftError
-				if err := r.Drain(r.Context()); err != nil && !errors.As(err, &left) {
+				if err := r.deliveries.Drain(r.Context()); err != nil && !errors.As(err, &left) {
 					r.Fatal(err)
 				}
 				a, err := r.Stat(r.Context(), path)
 				if err != nil {
 					r.Fatal(err)
 				}
-				if st := r.StatusOf(a); st.State != c.state {
+				if st := r.deliveries.StatusOf(a); st.State != c.state {
 					r.Errorf("%+v, want it %s", st, c.state)
 				}
 				r.wantBucket(map[string]string{path: c.want})
@@ -157,7 +157,7 @@ func TestFirstWriteIsRefused(t *testing.T) {
 			}
 			h.Release()
 			var left *outbox.LeftError
-			if err := r.Drain(r.Context()); errors.As(err, &left) != goesOn {
+			if err := r.deliveries.Drain(r.Context()); errors.As(err, &left) != goesOn {
 				t.Errorf("goes on %v: Drain = %v", goesOn, err)
 			}
 			r.wantBucket(map[string]string{path: "old"})

@@ -13,7 +13,7 @@ import (
 
 // states lists what waits as "key state", sorted.
 func (r *rig) states() (all []string) {
-	for _, st := range r.Status() {
+	for _, st := range r.deliveries.Status() {
 		all = append(all, st.Key+" "+string(st.State))
 	}
 	slices.Sort(all)
@@ -31,8 +31,8 @@ func (r *rig) wantStates(want ...string) {
 // set aside, which is listed until then.
 func TestDrainDeletesWhatWasSetAside(t *testing.T) {
 	for name, wait := range map[string]func(*rig) error{
-		"drain": func(r *rig) error { return r.Drain(r.Context()) },
-		"wait":  func(r *rig) error { return r.Wait(r.Context(), "Delivery/f") },
+		"drain": func(r *rig) error { return r.deliveries.Drain(r.Context()) },
+		"wait":  func(r *rig) error { return r.deliveries.Wait(r.Context(), "Delivery/f") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(r *rig) {
@@ -129,7 +129,7 @@ func TestRemovedWhileOpenWaits(t *testing.T) {
 			r.wantBucket(map[string]string{"Delivery/f": "f"})
 			if closes {
 				waited := make(chan error)
-				go func() { waited <- r.Wait(r.Context(), "Delivery/f") }()
+				go func() { waited <- r.deliveries.Wait(r.Context(), "Delivery/f") }()
 				synctest.Wait()
 				select {
 				case err := <-waited:
@@ -143,7 +143,7 @@ func TestRemovedWhileOpenWaits(t *testing.T) {
 			} else {
 				ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 				defer cancel()
-				if err := r.DrainLast(ctx); err != nil {
+				if err := r.deliveries.DrainLast(ctx); err != nil {
 					r.Fatal(err)
 				}
 				defer h.Release()

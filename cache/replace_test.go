@@ -182,9 +182,9 @@ func TestReplaceWithoutGet(t *testing.T) {
 				if got := r.conflicts(); len(got) != tt.conflicts {
 					t.Errorf("conflict copies: %q, want %d", got, tt.conflicts)
 				}
-				blocked := slices.ContainsFunc(r.Status(), func(s outbox.Status) bool { return s.State == outbox.Blocked })
+				blocked := slices.ContainsFunc(r.deliveries.Status(), func(s outbox.Status) bool { return s.State == outbox.Blocked })
 				if blocked != tt.blocked {
-					t.Errorf("blocked is %t, want %t: %+v", blocked, tt.blocked, r.Status())
+					t.Errorf("blocked is %t, want %t: %+v", blocked, tt.blocked, r.deliveries.Status())
 				}
 				if n := w.refused.Load(); n > tt.refused {
 					t.Errorf("%d requests were refused, want %d at most", n, tt.refused)
@@ -253,7 +253,7 @@ func TestTouchWithoutGet(t *testing.T) {
 			}
 		}
 		r.drain()
-		if all := r.Status(); len(all) > 0 {
+		if all := r.deliveries.Status(); len(all) > 0 {
 			t.Errorf("not delivered: %+v", all)
 		}
 		for range 2 {
@@ -305,7 +305,7 @@ func TestAppendWithoutGet(t *testing.T) {
 				}
 				h.Release()
 				r.drain()
-				if all := r.Status(); len(all) > 0 {
+				if all := r.deliveries.Status(); len(all) > 0 {
 					t.Errorf("not delivered: %+v", all)
 				}
 				if data, _ := b.Data("Delivery/theirs"); len(data) != size {

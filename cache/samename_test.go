@@ -73,7 +73,7 @@ func TestFileAndFolderOfOneName(t *testing.T) {
 					r.wantText(path, want)
 				}
 				refuses.Store(false)
-				r.Retry("")
+				r.deliveries.Retry("")
 				r.drain()
 				time.Sleep(time.Minute)
 				r.wantShown("Delivery", c.then...)

@@ -198,7 +198,7 @@ func judgeShared(t *testing.T, all []*sharedFile, b *buckettest.Bucket, state st
 	}
 	defer c.Close()
 	var left *outbox.LeftError
-	if err := c.Drain(t.Context()); err != nil && !errors.As(err, &left) {
+	if err := c.deliveries.Drain(t.Context()); err != nil && !errors.As(err, &left) {
 		t.Fatal(err)
 	}
 	interrupted := map[string]bool{}

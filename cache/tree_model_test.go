@@ -198,7 +198,7 @@ func (m cacheUnderTest) apply(s treeStep) error {
 		_, err := c.Rename(ctx, s.a, s.b, shown(s.b))
 		return err
 	case "drain":
-		return c.Drain(ctx)
+		return c.deliveries.Drain(ctx)
 	}
 	return nil
 }
@@ -484,12 +484,12 @@ func (s story) tell(m cacheUnderTest, model tree) error {
 func (s story) end(m cacheUnderTest, b *buckettest.Bucket, model tree) error {
 	ctx, cancel := context.WithTimeout(m.ctx, time.Hour)
 	defer cancel()
-	if err := m.c.Drain(ctx); err != nil {
-		return fmt.Errorf("drain: %w; %+v", err, m.c.Status())
+	if err := m.c.deliveries.Drain(ctx); err != nil {
+		return fmt.Errorf("drain: %w; %+v", err, m.c.deliveries.Status())
 	}
 	time.Sleep(time.Minute) // what was set aside goes
-	if err := m.c.Drain(ctx); err != nil {
-		return fmt.Errorf("drain: %w; %+v", err, m.c.Status())
+	if err := m.c.deliveries.Drain(ctx); err != nil {
+		return fmt.Errorf("drain: %w; %+v", err, m.c.deliveries.Status())
 	}
 	if d := differ(inBucket(b), model.public()); d != "" {
 		return fmt.Errorf("in the end the bucket %s", d)
@@ -501,7 +501,7 @@ func (s story) end(m cacheUnderTest, b *buckettest.Bucket, model tree) error {
 	if d := differ(got, model); d != "" {
 		return fmt.Errorf("in the end the mount %s", d)
 	}
-	if all := m.c.Unresolved(""); len(all) > 0 {
+	if all := m.c.deliveries.Unresolved(""); len(all) > 0 {
 		return fmt.Errorf("unresolved %+v", all)
 	}
 	return nil

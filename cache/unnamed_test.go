@@ -110,12 +110,12 @@ func TestRemovedFileIsGoneAfterAKill(t *testing.T) {
 					}
 
 					next := afterKill(t, r.b, cfg)
-					for _, st := range next.Status() {
+					for _, st := range next.deliveries.Status() {
 						if st.Key != key && st.Key != other {
 							t.Errorf("the next process has %+v", st)
 						}
 					}
-					if err := next.Drain(t.Context()); err != nil {
+					if err := next.deliveries.Drain(t.Context()); err != nil {
 						t.Errorf("the next process cannot deliver all: %v", err)
 					}
 					(&rig{t, next, r.b}).wantBucket(want)

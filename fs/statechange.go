@@ -30,7 +30,7 @@ func (a *announcer) announceStates() {
 	for _, w := range a.watched {
 		byPath[w.d.path()] = map[string]outbox.State{}
 	}
-	for _, st := range a.s.cache.Status() {
+	for _, st := range a.s.cache.Deliveries().Status() {
 		dir, name := path.Split(st.Path)
 		if states := byPath[path.Clean(dir)]; states != nil {
 			states[name] = st.State

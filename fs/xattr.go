@@ -35,7 +35,7 @@ func (s *Server) xattr(a cache.Attr, name string) string {
 	case xattrETag:
 		return a.ETag
 	}
-	st := s.cache.StatusOf(a)
+	st := s.cache.Deliveries().StatusOf(a)
 	switch {
 	case name == xattrState:
 		return string(st.State)

@@ -172,7 +172,7 @@ func (a *arrivalNotices) flush(f *folderArrivals, found bool, now time.Time) {
 // to: by this mount, by an earlier one, or by put.
 func (d *mountDaemon) ownVersions() (is func(s3backend.Object) bool, done func()) {
 	pending := map[string]bool{}
-	for _, st := range d.cache.Status() {
+	for _, st := range d.deliveries.Status() {
 		pending[st.Key] = true
 	}
 	var notes *transfer.Notes
@@ -183,6 +183,6 @@ func (d *mountDaemon) ownVersions() (is func(s3backend.Object) bool, done func()
 		}
 	}
 	return func(obj s3backend.Object) bool {
-		return pending[obj.Key] || d.cache.DeliveredHere(obj.Key, obj.ETag) || notes.Made(obj)
+		return pending[obj.Key] || d.deliveries.DeliveredHere(obj.Key, obj.ETag) || notes.Made(obj)
 	}, func() { _ = notes.Close() }
 }

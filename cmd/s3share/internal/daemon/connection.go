@@ -68,7 +68,7 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	}
 	before := d.contact.state
 	if d.contact.state = state; state != control.Online {
-		d.cache.Unreachable(known.Err)
+		d.deliveries.Unreachable(known.Err)
 		if before == control.Online {
 			d.cache.KeepLast()
 		}
@@ -76,7 +76,7 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 	switch {
 	case state == control.Online && before != state:
 		d.log.Info("S3 can be reached again")
-		d.cache.Reachable()
+		d.deliveries.Reachable()
 	case state != before:
 		d.log.Warn("S3 cannot be reached: what is cached is shown, and what is written waits", "state", state, "err", known.Err)
 	}

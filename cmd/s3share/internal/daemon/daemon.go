@@ -44,19 +44,20 @@ type mountDaemon struct {
 	notes      io.Writer // for the person who waits for the start
 	foreground bool
 
-	dir      string // the mountpoint, as the kernel's list names it
-	started  time.Time
-	made     []madeDir // removed again if the start fails
-	mounting bool      // the kernel was asked for the mount
-	lock     *os.File
-	log      *slog.Logger
-	logFile  *logFile // nil for standard error
-	bucket   bucket
-	cache    fileCache
-	server   mountServer
-	control  *controlServer
-	notices  *notices // nil for no desktop notifications
-	contact  contactNotified
+	dir        string // the mountpoint, as the kernel's list names it
+	started    time.Time
+	made       []madeDir // removed again if the start fails
+	mounting   bool      // the kernel was asked for the mount
+	lock       *os.File
+	log        *slog.Logger
+	logFile    *logFile // nil for standard error
+	bucket     bucket
+	cache      fileCache
+	deliveries deliveries // the cache's; set together with it
+	server     mountServer
+	control    *controlServer
+	notices    *notices // nil for no desktop notifications
+	contact    contactNotified
 
 	recording *recording.Recording // nil: nothing is recorded
 
@@ -116,25 +117,29 @@ type bucket interface {
 
 // fileCache is the cache as a daemon uses it; *cache.Cache implements it.
 type fileCache interface {
+	Confirm(ctx context.Context, path string) cache.Confirmed
+	EndHandles()
+	KeepLast()
+	Close() error
+}
+
+// deliveries is what the cache has to deliver, as a daemon uses it; *cache.Deliveries implements it.
+type deliveries interface {
 	Status() []outbox.Status
 	StatusAt(path string) []outbox.Status
 	Unresolved(path string) []outbox.Status
 	Paused() error
 	Suspend(why *outbox.SuspendedError)
 	Suspension() error
-	Confirm(ctx context.Context, path string) cache.Confirmed
 	Outcomes(paths []string) []cache.Confirmed
 	DeliveredHere(key, etag string) bool
 	Wait(ctx context.Context, path string) error
 	Retry(path string) int
 	Deliver(path string) (int, error)
 	Drain(context.Context) error
-	EndHandles()
 	DrainLast(context.Context) error
 	Unreachable(why error)
-	KeepLast()
 	Reachable()
-	Close() error
 }
 
 // mountServer is the mount as a daemon uses it; *fs.Server implements it.
@@ -339,7 +344,7 @@ func (d *mountDaemon) run(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(d.drainErr, errHandedOver):
-		d.log.Info("handed over to a new mount", "files", len(control.Undelivered(d.cache.Status())))
+		d.log.Info("handed over to a new mount", "files", len(control.Undelivered(d.deliveries.Status())))
 	case d.drainErr != nil:
 		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.drainErr)
 	}

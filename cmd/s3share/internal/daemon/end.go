@@ -49,9 +49,9 @@ func (d *mountDaemon) finalDrain(signalled context.Context) error {
 		}
 		cancel()
 	})
-	err := d.cache.DrainLast(ctx)
+	err := d.deliveries.DrainLast(ctx)
 	if errors.Is(err, context.Canceled) {
-		if left := control.Undelivered(d.cache.Status()); len(left) > 0 {
+		if left := control.Undelivered(d.deliveries.Status()); len(left) > 0 {
 			if d.handedOver.Load() {
 				return errHandedOver
 			}

@@ -79,15 +79,17 @@ func (d *mountDaemon) reason(st outbox.Status) string { return d.words([]outbox.
 func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.Status{st})[0]) }
 
 // pending returns what is not delivered yet, in words.
-func (d *mountDaemon) pending() []outbox.Status { return d.words(d.cache.Status()) }
+func (d *mountDaemon) pending() []outbox.Status { return d.words(d.deliveries.Status()) }
 
 // unresolved returns what a person should look at although nothing of it waits, in words.
 func (d *mountDaemon) unresolved(path string) []outbox.Status {
-	return d.words(d.cache.Unresolved(path))
+	return d.words(d.deliveries.Unresolved(path))
 }
 
 // pendingAt is pending, for a file or directory.
-func (d *mountDaemon) pendingAt(path string) []outbox.Status { return d.words(d.cache.StatusAt(path)) }
+func (d *mountDaemon) pendingAt(path string) []outbox.Status {
+	return d.words(d.deliveries.StatusAt(path))
+}
 
 func (d *mountDaemon) fileState(found cache.Confirmed) *control.FileState {
 	return &control.FileState{State: found.Is, At: found.At, Words: d.errorText(found.Err)}
@@ -142,7 +144,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 			paths[i] = string(p)
 		}
 		all := make([]control.FileState, len(paths))
-		for i, found := range d.cache.Outcomes(paths) {
+		for i, found := range d.deliveries.Outcomes(paths) {
 			all[i] = *d.fileState(found)
 		}
 		return all
@@ -173,7 +175,7 @@ func (d *mountDaemon) wait(ctx context.Context, ask control.FileRequest) control
 	}
 	var a control.FileAnswer
 	for a.File == nil || a.File.State == cache.Waiting { // since just now
-		err := d.cache.Wait(waiting, path)
+		err := d.deliveries.Wait(waiting, path)
 		var left *outbox.LeftError
 		switch {
 		case errors.As(err, &left):
@@ -204,7 +206,7 @@ func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) contro
 		cancel()
 	}
 	a := control.FileAnswer{Left: d.pendingAt(path)}
-	a.Files = d.cache.Retry(path)
+	a.Files = d.deliveries.Retry(path)
 	if a.Files == 0 && len(a.Left) == 0 {
 		a.File = d.confirm(ctx, path)
 	}
@@ -216,7 +218,7 @@ func (d *mountDaemon) deliverFiles(ctx context.Context, ask control.FileRequest)
 	path := string(ask.Path)
 	a := control.FileAnswer{Left: d.pendingAt(path)}
 	var err error
-	if a.Files, err = d.cache.Deliver(path); err != nil {
+	if a.Files, err = d.deliveries.Deliver(path); err != nil {
 		a.Error = d.errorText(err).Reason
 	}
 	if a.Files == 0 && len(a.Left) == 0 {

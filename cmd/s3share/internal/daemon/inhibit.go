@@ -55,8 +55,8 @@ type inhibitor struct {
 // keepInhibited lets the desktop know from now on while files are on their way.
 func (d *mountDaemon) keepInhibited() (stop func()) {
 	in := &inhibitor{
-		connect: systemBus, status: d.cache.Status, label: d.destinationName(), look: inhibitLook, long: longDelivery,
-		held: func() bool { return d.cache.Suspension() != nil || d.bucket.Contact().Offline },
+		connect: systemBus, status: d.deliveries.Status, label: d.destinationName(), look: inhibitLook, long: longDelivery,
+		held: func() bool { return d.deliveries.Suspension() != nil || d.bucket.Contact().Offline },
 		done: func(e control.Event) {
 			d.notices.add(outbox.Status{State: noticeDelivered, Reason: ui.Count(e.Done, "file") + ", " + ui.SizeText(e.DoneBytes)})
 		},

@@ -19,7 +19,7 @@ func (d *mountDaemon) login(ctx context.Context, ask control.LoginRequest) (a co
 		_, a.Hint = hint.ExitCode(err)
 		return a
 	}
-	a.Files = d.cache.Retry("")
+	a.Files = d.deliveries.Retry("")
 	d.log.Info("logged in")
 	return a
 }
@@ -29,7 +29,7 @@ func (d *mountDaemon) paused() *control.Pause {
 	if p := d.suspension(); p != nil {
 		return p
 	}
-	err := d.cache.Paused()
+	err := d.deliveries.Paused()
 	if known := d.bucket.Contact(); err == nil && errors.Is(known.Err, s3backend.BadLogin) {
 		err = known.Err // nothing waits, and nothing would be delivered
 	}

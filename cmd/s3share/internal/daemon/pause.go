@@ -64,8 +64,8 @@ func (d *mountDaemon) setMetered(is bool) {
 func (d *mountDaemon) startPauses(files *cache.Cache) {
 	d.pauses.mu.Lock()
 	defer d.pauses.mu.Unlock()
-	d.cache, d.pauses.began = files, true
-	files.Suspend(d.pauses.whyLocked())
+	d.cache, d.deliveries, d.pauses.began = files, files.Deliveries(), true
+	d.deliveries.Suspend(d.pauses.whyLocked())
 }
 
 // pausedBefore returns why deliveries are paused from the beginning: an earlier process was paused.
@@ -84,7 +84,7 @@ func (d *mountDaemon) pausedBefore() *outbox.SuspendedError {
 // suspension returns why deliveries are paused, in words; nil if they are not.
 func (d *mountDaemon) suspension() *control.Pause {
 	var why *outbox.SuspendedError
-	if d.cache == nil || !errors.As(d.cache.Suspension(), &why) {
+	if d.deliveries == nil || !errors.As(d.deliveries.Suspension(), &why) {
 		return nil
 	}
 	return control.NewPause(why, d.destinationName())
@@ -132,7 +132,7 @@ func (d *mountDaemon) pause(_ context.Context, ask control.PauseRequest) (a cont
 	}
 	d.applyPauseLocked(was)
 	a.Paused = d.suspension()
-	a.Files = len(control.Undelivered(d.cache.Status()))
+	a.Files = len(control.Undelivered(d.deliveries.Status()))
 	return a
 }
 
@@ -142,7 +142,7 @@ func (d *mountDaemon) applyPauseLocked(was *outbox.SuspendedError) {
 	if why == nil && was == nil || why != nil && was != nil && *why == *was {
 		return
 	}
-	d.cache.Suspend(why)
+	d.deliveries.Suspend(why)
 	if p := d.suspension(); p != nil && was == nil {
 		d.notices.add(outbox.Status{State: outbox.Paused, Since: p.Since, Reason: p.Reason})
 	}

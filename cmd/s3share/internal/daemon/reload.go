@@ -90,7 +90,7 @@ func (d *mountDaemon) renewCredentials(ctx context.Context, profile, done string
 	err := d.bucket.UseProfile(ctx, profile)
 	if err == nil {
 		d.usedProfile.Store(&profile)
-		d.log.Info(done, "profile", profile, "retried", d.cache.Retry(""))
+		d.log.Info(done, "profile", profile, "retried", d.deliveries.Retry(""))
 		return
 	}
 	err = ui.Explain(d.destination(), err)

@@ -64,7 +64,8 @@ func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
 	s := config.Defaults()
 	s.Bucket = "team"
 	d := newDaemon(s, true, nil)
-	d.dir, d.log, d.bucket, d.cache = f.TempDir(), slog.New(slog.DiscardHandler), fakeBucket{}, files
+	d.dir, d.log, d.bucket = f.TempDir(), slog.New(slog.DiscardHandler), fakeBucket{}
+	d.cache, d.deliveries = files, files.Deliveries()
 	mount := &fakeMount{err: unix.EBUSY, gone: make(chan struct{})}
 	d.serve(mount)
 	f.Cleanup(func() {
@@ -78,7 +79,7 @@ func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
 // and no request makes it lose a file that waits.
 func FuzzRequests(f *testing.F) {
 	d, files := refusingDaemon(f)
-	handler, want := d.handler(), len(files.Status())
+	handler, want := d.handler(), len(files.Deliveries().Status())
 	for _, seed := range []struct{ target, body string }{
 		{"GET /status", ""}, {"GET /status?check", ""}, {"POST /status", "{}"}, {"GET /file", "{}"}, {"DELETE /", ""},
 		{"POST /file", `{"path":"Delivery/plain"}`}, {"POST /file", `{"path":"","waiting":true}`}, {"POST /file", `{"path":"Delivery/caf\udce9"}`},
@@ -112,7 +113,7 @@ func FuzzRequests(f *testing.F) {
 		if w.Code >= 500 {
 			t.Errorf("%s %q is answered %d", target, body, w.Code)
 		}
-		if got := len(files.Status()); got != want {
+		if got := len(files.Deliveries().Status()); got != want {
 			t.Fatalf("%s %q: %d files wait, want %d", target, body, got, want)
 		}
 	})

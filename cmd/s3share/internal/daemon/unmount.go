@@ -148,7 +148,7 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *contr
 	draining, stop := context.WithCancel(ctx)
 	defer stop()
 	drained := make(chan error, 1)
-	go func() { drained <- d.cache.Drain(draining) }()
+	go func() { drained <- d.deliveries.Drain(draining) }()
 	for {
 		e, left := d.progress(control.PhaseDelivering, tally)
 		send(e)
@@ -189,7 +189,7 @@ func (d *mountDaemon) patienceOver(worth *patience, left []outbox.Status) bool {
 
 // progress returns how far the deliveries are, and what is left.
 func (d *mountDaemon) progress(phase string, tally *control.Tally) (control.Event, []outbox.Status) {
-	left := control.Undelivered(d.cache.Status())
+	left := control.Undelivered(d.deliveries.Status())
 	tally.Add("", left)
 	e := tally.Event()
 	e.Phase = phase
@@ -201,7 +201,7 @@ func (d *mountDaemon) progress(phase string, tally *control.Tally) (control.Even
 
 // count has the last event say how much was delivered.
 func (d *mountDaemon) count(tally *control.Tally, last *control.Event) {
-	tally.Add("", d.cache.Status())
+	tally.Add("", d.deliveries.Status())
 	e := tally.Event()
 	last.Done, last.DoneBytes = e.Done, e.DoneBytes
 }

@@ -144,7 +144,7 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 		mountDaemon: d, owing: &fakeOwing{owed: owed, drained: make(chan error)},
 		mount: &fakeMount{err: unmountError, gone: make(chan struct{})}, result: make(chan error, 1),
 	}
-	d.cache = r.owing
+	d.cache, d.deliveries = r.owing, r.owing
 	socket := filepath.Join(t.TempDir(), "s")
 	var err error
 	if d.control, err = listenControl(socket); err != nil {
