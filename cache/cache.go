@@ -110,6 +110,7 @@ type Cache struct {
 	work       sync.WaitGroup
 	readahead  *readahead.Tracker
 	outcomes   *outcomes
+	recorded   recorder
 	last       lastAnswers
 	unlisted   ledgerListings
 
@@ -129,7 +130,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Cache{
-		cfg: cfg, log: cfg.Logger, bucket: b, last: lastAnswers{cfg.StateDir, cfg.Logger},
+		cfg: cfg, log: cfg.Logger, bucket: b, last: lastAnswers{cfg.StateDir, cfg.Logger}, recorded: cfg.Recorded,
 		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
 		files: newFileTable(), pending: map[*outbox.Item]*File{},
 		outcomes: newOutcomes(),

@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/s3share/s3share/cache/keyname"
 	"github.com/s3share/s3share/s3backend"
@@ -52,8 +47,9 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 		return Confirmed{Is: Directory, At: now}
 	}
 	p, err := c.paths.locate(ctx, path)
+	q := confirmation{c, p, now}
 	if err != nil {
-		return c.unconfirmed(p, now, err)
+		return q.afterError(err)
 	}
 	a, err := c.statNow(ctx, p, fresh)
 	switch {
@@ -61,36 +57,42 @@ func (c *Cache) Confirm(ctx context.Context, path string) Confirmed {
 		return Confirmed{Is: Waiting, At: now}
 	case err == nil && a.Dir:
 		return Confirmed{Is: Directory, At: now}
-	case err == nil && c.unlistedSince(p, now):
+	case err == nil && q.unlisted():
 		sent, _ := c.sent.Get(a.Key, a.ETag)
 		return Confirmed{Is: Delivered, At: sent.Sent, Err: errUnlisted}
 	case err == nil:
 		return Confirmed{Is: Delivered, At: now}
 	}
-	return c.unconfirmed(p, now, err)
+	return q.afterError(err)
 }
 
-// unlistedSince reports whether an answer about p may be the ledger's that somebody has
-// got who asked at that time.
-func (c *Cache) unlistedSince(p location, asked time.Time) bool {
+// confirmation is a Confirm that began at a time.
+type confirmation struct {
+	c     *Cache
+	p     location
+	began time.Time
+}
+
+// unlisted reports whether the answer may be the ledger's.
+func (q confirmation) unlisted() bool {
 	// A listing counts for as long as fresh.
-	return c.unlisted.since(keyname.Folder(p.key()), asked.Add(-2*fresh))
+	return q.c.unlisted.since(keyname.Folder(q.p.key()), q.began.Add(-2*fresh))
 }
 
-// unconfirmed is what Confirm, which began at that time, answers after an error.
-func (c *Cache) unconfirmed(p location, began time.Time, err error) Confirmed {
+// afterError returns what is confirmed although S3 has answered with an error, or not at all.
+func (q confirmation) afterError(err error) Confirmed {
 	now := time.Now()
-	last, recorded := c.outcomes.get(p.key())
+	last, recorded := q.c.outcomes.get(q.p.key())
 	if !errors.Is(err, s3backend.NotExist) {
-		if recorded && last.Is == Delivered && c.notContradicted(p, last) {
+		if recorded && last.Is == Delivered && q.notContradicted(last) {
 			return Confirmed{Is: Delivered, At: last.At, Err: err}
 		}
 		return Confirmed{Is: Unknown, At: now, Err: err}
 	}
 	switch {
-	case c.removing(p):
+	case q.c.removing(q.p):
 		return Confirmed{Is: Removing, At: now}
-	case c.unlistedSince(p, began):
+	case q.unlisted():
 		if recorded && last.Is == Delivered {
 			return Confirmed{Is: Delivered, At: last.At, Err: errUnlisted}
 		}
@@ -102,59 +104,7 @@ func (c *Cache) unconfirmed(p location, began time.Time, err error) Confirmed {
 }
 
 // notContradicted reports whether no later answer of S3 contradicts a delivery.
-func (c *Cache) notContradicted(p location, last outcome) bool {
-	found, known := c.names.Known(p.prefix, p.elem, time.Since(last.At)+fresh)
+func (q confirmation) notContradicted(last outcome) bool {
+	found, known := q.c.names.Known(q.p.prefix, q.p.elem, time.Since(last.At)+fresh)
 	return !known || found.IsFile && found.File.ETag == last.etag
-}
-
-// outcome is what became of what was in the outbox under a key.
-type outcome struct {
-	Confirmed
-	etag string // of a delivery
-}
-
-// maxOutcomes is how many are remembered.
-const maxOutcomes = 10_000
-
-// outcomes remembers what became of the keys that left the outbox last.
-type outcomes struct {
-	mu    sync.Mutex
-	byKey *simplelru.LRU[string, outcome]
-}
-
-func newOutcomes() *outcomes {
-	// NewLRU fails only for a size below 1.
-	byKey, _ := simplelru.NewLRU[string, outcome](maxOutcomes, nil)
-	return &outcomes{byKey: byKey}
-}
-
-func (o *outcomes) note(key string, is Presence, etag string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.byKey.Add(key, outcome{Confirmed{Is: is, At: time.Now()}, etag})
-}
-
-// forget is called for a key of which something else is true now.
-func (o *outcomes) forget(key string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.byKey.Remove(key)
-}
-
-func (o *outcomes) get(key string) (outcome, bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.byKey.Get(key)
-}
-
-// EndHandles ends the handles that can write. The caller knows that the kernel has no mount any
-// more: it drops the releases that it had not sent, though the programs have closed their files.
-// What was closed is delivered, and what was open is interrupted, as after a kill.
-func (c *Cache) EndHandles() {
-	c.mu.Lock()
-	files := slices.Collect(maps.Values(c.pending))
-	c.mu.Unlock()
-	for _, f := range files {
-		f.endWriters()
-	}
 }

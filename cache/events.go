@@ -22,7 +22,7 @@ func (e events) Confirmed(it *outbox.Item, obj s3backend.Object) {
 	default:
 		c.attrs.remember(it, obj)
 		if !it.WasCommitted() {
-			c.noteDelivered(obj, it.Found())
+			c.recorded.delivered(obj, it.Found())
 		}
 	}
 }
@@ -57,7 +57,7 @@ func (e events) Delivered(it *outbox.Item, obj s3backend.Object, path string) {
 func (e events) Committed(it *outbox.Item, obj s3backend.Object) {
 	c := e.c
 	c.attrs.remember(it, obj)
-	c.noteDelivered(obj, it.Found())
+	c.recorded.delivered(obj, it.Found())
 	c.names.Put(obj)
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/s3share/s3share/cache/content"
@@ -211,6 +213,18 @@ func (f *File) close(h *Handle) {
 	}
 	if drop && closed != nil {
 		closed()
+	}
+}
+
+// EndHandles ends the handles that can write. The caller knows that the kernel has no mount any
+// more: it drops the releases that it had not sent, though the programs have closed their files.
+// What was closed is delivered, and what was open is interrupted, as after a kill.
+func (c *Cache) EndHandles() {
+	c.mu.Lock()
+	files := slices.Collect(maps.Values(c.pending))
+	c.mu.Unlock()
+	for _, f := range files {
+		f.endWriters()
 	}
 }
 

@@ -9,14 +9,25 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// noteDelivered records that S3 holds a version that was made here. Directories are not recorded.
+// recorder is called for each version that was delivered or received; nil if nothing is recorded.
+type recorder func(receipts.Entry)
+
+// delivered records that S3 holds a version that was made here. Directories are not recorded.
 // found is set if S3 held it already: then an earlier process may have recorded it.
-func (c *Cache) noteDelivered(obj s3backend.Object, found bool) {
-	if c.cfg.Recorded != nil && !strings.HasSuffix(obj.Key, "/") {
-		e := Receipt(receipts.Delivered, obj)
-		e.UnlessLast = found
-		c.cfg.Recorded(e)
+func (record recorder) delivered(obj s3backend.Object, found bool) {
+	if record == nil || strings.HasSuffix(obj.Key, "/") {
+		return
 	}
+	e := Receipt(receipts.Delivered, obj)
+	e.UnlessLast = found
+	record(e)
+}
+
+// received records that a version that another has made was read as a whole.
+func (record recorder) received(obj s3backend.Object) {
+	e := Receipt(receipts.Received, obj)
+	e.Once = true // a program may read it again and again
+	record(e)
 }
 
 // closeReaderLocked ends the reads of the version that S3 holds. If all of it was read, and another
@@ -26,11 +37,9 @@ func (f *File) closeReaderLocked() {
 		return
 	}
 	c := f.c
-	if c.cfg.Recorded != nil {
+	if c.recorded != nil {
 		if obj, whole := f.reader.Whole(); whole && !c.sent.IsOurs(obj.Key, obj.ETag) {
-			e := Receipt(receipts.Received, obj)
-			e.Once = true // a program may read it again and again
-			c.cfg.Recorded(e)
+			c.recorded.received(obj)
 		}
 	}
 	f.reader.Close()

@@ -248,7 +248,7 @@ func (c *Cache) recordCopy(old, obj s3backend.Object) s3backend.Object {
 	}
 	c.names.Put(obj)
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)
-	c.noteDelivered(obj, false)
+	c.recorded.delivered(obj, false)
 	return obj
 }
 
