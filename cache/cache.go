@@ -5,11 +5,15 @@
 // content keeps bytes of immutable versions and may be evicted, outbox keeps what
 // was written here until S3 has confirmed it. A [Cache] speaks of paths below the
 // mountpoint, "Delivery/q3.csv", and of a [File] for each file that is open or
-// pending; a [Handle] is one open of it.
+// pending; a [Handle] is one open of it. What has not to do with the merged view is
+// done by types that do not know the Cache: a resolver finds what a path names, an
+// attrStore and dirAttrs have times and modes, removedDirs and markers have what is
+// being removed and what is pending of directories, and [Deliveries] has what waits,
+// for commands. Operations of several steps are values: a renaming, a dirRename.
 //
 // The life of a write: Handle.WriteAt stages the bytes in an outbox item over the
 // version that was opened; the last Release seals it; when S3 has confirmed the
-// commit, Delivered makes the new version the file's content, and its staged
+// commit, events.Delivered makes the new version the file's content, and its staged
 // bytes become cached blocks.
 package cache
 
@@ -90,37 +94,42 @@ const fresh = time.Second
 
 // Cache is one exchange. All methods may be called concurrently.
 type Cache struct {
-	cfg        Config
-	log        *slog.Logger
-	bucket     Bucket
-	paths      resolver
-	names      *meta.Cache
-	blocks     *content.Cache
-	out        *outbox.Outbox
-	sent       *ledger.Ledger
-	attrs      *attrStore
-	dirs       *dirAttrs
-	removed    *removedDirs
-	markers    *markers
-	deliveries *Deliveries
-	grants     *grants.Policy
-	replaced   *replacements
-	ending     context.Context // ends with Close
-	end        context.CancelFunc
-	work       sync.WaitGroup
+	cfg    Config
+	log    *slog.Logger
+	bucket Bucket
+
+	// What is known, what is cached, and what is pending.
+	names  *meta.Cache
+	blocks *content.Cache
+	out    *outbox.Outbox
+	grants *grants.Policy
+	sent   *ledger.Ledger
+
+	// The parts of the view. None of them knows the Cache.
+	paths    resolver
+	attrs    *attrStore
+	dirs     *dirAttrs
+	removed  *removedDirs
+	markers  *markers
+	unlisted ledgerListings
+
 	readahead  *readahead.Tracker
+	deliveries *Deliveries
+	replaced   *replacements
 	outcomes   *outcomes
 	recorded   recorder
 	last       lastAnswers
-	unlisted   ledgerListings
 
-	// mu guards the fields below. Take it before a File's or an outbox item's; it
-	// is never held across a request.
-	mu      sync.Mutex
-	nextID  uint64
-	files   fileTable
-	pending map[*outbox.Item]*File
+	ending context.Context // ends with Close
+	end    context.CancelFunc
+	work   sync.WaitGroup
 
+	// mu guards the fields below, and those of each File. Take it before the locks of the parts,
+	// and before an outbox item's; it is never held across a request.
+	mu         sync.Mutex
+	nextID     uint64
+	files      fileTable
+	pending    map[*outbox.Item]*File
 	exclusives exclusives
 }
 
@@ -145,6 +154,7 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	watched := c.grants.Watch(b, c.replaced.wasRead)
 	c.blocks, err = content.New(watched, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
 	if err != nil {
+		c.end()
 		return nil, err
 	}
 	c.names = meta.New(dropboxBucket{watched, c.grants, c.sent, &c.unlisted}, meta.Config{})
