@@ -62,7 +62,7 @@ type mountDaemon struct {
 	recording *recording.Recording // nil: nothing is recorded
 
 	endContact func() // ends the goroutine of keepContact, and waits for it; nil before it runs
-	endLimits  func() // the same of keepLimits
+	endLimits  func() // the same of limits.keep
 	endMetered func() // the same of keepMetered
 	endInhibit func() // the same of keepInhibited
 	// endArrivals is the same of keepArrivals, and endActs of the actions of notices.
@@ -111,8 +111,6 @@ type bucket interface {
 	Moved() int64
 	Abilities() []s3backend.Ability
 	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
-	Limits() s3backend.Limits
-	SetLimits(s3backend.Limits)
 }
 
 // fileCache is the cache as a daemon uses it; *cache.Cache implements it.

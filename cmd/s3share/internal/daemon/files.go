@@ -131,7 +131,7 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 	serveJSON(mux, "/wait", d.wait)
 	serveJSON(mux, "/retry", d.retry)
 	serveJSON(mux, "/deliver", d.deliverFiles)
-	serveJSON(mux, "/limit", d.limit)
+	serveJSON(mux, "/limit", d.limits.limit)
 	serveJSON(mux, "/pause", d.pause)
 	serveJSON(mux, "/handover", d.handOver)
 	serveJSON(mux, "/stay", func(_ context.Context, ask control.CancelUnmountRequest) struct{} {

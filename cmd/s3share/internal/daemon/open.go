@@ -23,7 +23,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	if err != nil {
 		return nil, err
 	}
-	d.limits.settings = s
+	d.limits.begin(s, client, d.log)
 	d.bucket = client // what is found in the outbox is told of at once
 	private, err := s.PrivateNames()
 	if err != nil {
@@ -46,7 +46,7 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	d.startPauses(files)
 	d.noteOwner()
 	d.keepContact()
-	d.endLimits = d.keepLimits()
+	d.endLimits = d.limits.keep()
 	return files, nil
 }
 

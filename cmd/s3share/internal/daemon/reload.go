@@ -61,7 +61,7 @@ func (d *mountDaemon) reload(ctx context.Context) {
 // use. It warns of the others.
 func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 	d.logLevel.Set(levelOf(now))
-	d.takeUpLimits(now)
+	d.limits.takeUp(now)
 	var rest []string
 	for _, key := range config.Changed(d.asRead, now) {
 		if !slices.Contains(liveSettings, key) {

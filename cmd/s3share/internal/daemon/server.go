@@ -155,7 +155,7 @@ func (d *mountDaemon) state() control.State {
 		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.pending(), Unresolved: d.unresolved(""), Requests: d.bucket.Counts(),
 		Server:     d.bucket.Abilities(),
-		Limits:     d.limitState(),
+		Limits:     d.limits.state(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}
 	if d.server != nil { // of a mount

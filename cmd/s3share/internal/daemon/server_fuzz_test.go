@@ -65,6 +65,7 @@ func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
 	s.Bucket = "team"
 	d := newDaemon(s, true, nil)
 	d.dir, d.log, d.bucket = f.TempDir(), slog.New(slog.DiscardHandler), fakeBucket{}
+	d.limits.begin(s, fakeBucket{}, d.log)
 	d.cache, d.deliveries = files, files.Deliveries()
 	mount := &fakeMount{err: unix.EBUSY, gone: make(chan struct{})}
 	d.serve(mount)

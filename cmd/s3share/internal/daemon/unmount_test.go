@@ -140,6 +140,7 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 	s.Bucket = "team"
 	d := newDaemon(s, true, nil)
 	d.dir, d.log, d.bucket = filepath.Join(t.TempDir(), "mnt"), slog.New(slog.DiscardHandler), fakeBucket{}
+	d.limits.begin(s, fakeBucket{}, d.log)
 	r := &running{
 		mountDaemon: d, owing: &fakeOwing{owed: owed, drained: make(chan error)},
 		mount: &fakeMount{err: unmountError, gone: make(chan struct{})}, result: make(chan error, 1),
