@@ -15,7 +15,8 @@ import (
 )
 
 // attrStore has the attributes of versions: those that S3 has returned, and those that the ledger
-// has, because S3 does not return them, or not in a listing. It needs no lock: its parts have theirs.
+// has, because S3 does not return them, or not in a listing. It needs no lock: its parts have
+// theirs.
 type attrStore struct {
 	sent      *ledger.Ledger
 	names     *meta.Cache

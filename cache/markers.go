@@ -151,7 +151,8 @@ func (m *markers) forget(prefix string) {
 }
 
 // remove drops the pending marker of a directory. If S3 has a marker (inS3), or may have received
-// the pending one meanwhile, it is removed there by removeInS3. After an error, nothing has changed.
+// the pending one meanwhile, it is removed there by removeInS3. After an error, nothing has
+// changed.
 func (m *markers) remove(ctx context.Context, prefix string, inS3 bool, removeInS3 func(s3backend.Object) error) error {
 	it := m.itemAt(prefix)
 	var denied error

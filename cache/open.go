@@ -17,8 +17,8 @@ var errBehindEnd error = unix.ENXIO
 type OpenMode struct {
 	Write, Append, Truncate bool
 	Opener                  outbox.Writer // who opens it; nil if that is not known
-	// MayFetch reports whether so many bytes may be fetched for a read of the handle; else the error of
-	// the read is ErrSpared. Nothing is fetched ahead. nil stands for no limit.
+	// MayFetch reports whether so many bytes may be fetched for a read of the handle; else the error
+	// of the read is ErrSpared. Nothing is fetched ahead. nil stands for no limit.
 	MayFetch func(bytes int64) bool
 }
 

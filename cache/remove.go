@@ -36,37 +36,18 @@ func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 	c.mu.Lock()
 	f := c.files.get(key)
 	c.mu.Unlock()
-	var it *outbox.Item
-	at := s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag}
+	r := removal{c: c, f: f, at: s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag}}
 	if f != nil {
 		f.changing.Lock()
 		defer f.changing.Unlock()
-		c.mu.Lock()
-		it, at = f.item, f.obj
-		c.mu.Unlock()
-		if it != nil {
-			held, err := holdOrGone(ctx, it)
-			switch {
-			case err != nil:
-				return err
-			case held:
-				at = it.Over()
-			default:
-				c.mu.Lock()
-				it, at = nil, f.obj
-				c.mu.Unlock()
-			}
-		} else if a.ETag != "" && at.ETag != a.ETag {
-			// The open file is an older version.
-			f, at = nil, s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag}
+		if err := r.hold(ctx, a); err != nil {
+			return err
 		}
 	}
-	at.Key = key
-	if at.ETag != "" {
+	r.at.Key = key
+	if r.at.ETag != "" {
 		if err := c.grants.CanDelete(ctx, key); err != nil {
-			if it != nil {
-				it.Release()
-			}
+			r.abort()
 			return err
 		}
 	}
@@ -74,35 +55,83 @@ func (c *Cache) removeFile(ctx context.Context, p location, a Attr) error {
 	// The removal is journaled before what is pending ends: a process that is killed in
 	// between has not removed the file.
 	closed := func() {}
-	if at.ETag != "" {
+	if r.at.ETag != "" {
 		var err error
-		if closed, err = c.out.RemoveLater(at, a.Stale != nil); err != nil {
-			if it != nil {
-				it.Release()
-			}
+		if closed, err = c.out.RemoveLater(r.at, a.Stale != nil); err != nil {
+			r.abort()
 			return err
 		}
 	}
+	r.end(closed)
+	return nil
+}
+
+// removal is the removal of a file under way.
+type removal struct {
+	c  *Cache
+	f  *File            // open or pending, and its changing is held; or nil
+	it *outbox.Item     // f's, pending and held; or nil
+	at s3backend.Object // what S3 is to remove; no ETag for nothing
+}
+
+// hold holds f's pending item, so that it is not delivered meanwhile, and finds out what S3 is to
+// remove. a is what the name shows.
+func (r *removal) hold(ctx context.Context, a Attr) error {
+	shown := r.at
+	r.c.mu.Lock()
+	r.it, r.at = r.f.item, r.f.obj
+	r.c.mu.Unlock()
+	if r.it == nil {
+		if a.ETag != "" && r.at.ETag != a.ETag {
+			// The open file is an older version.
+			r.f, r.at = nil, shown
+		}
+		return nil
+	}
+	held, err := holdOrGone(ctx, r.it)
+	switch {
+	case err != nil:
+		return err
+	case held:
+		r.at = r.it.Over()
+	default:
+		r.c.mu.Lock()
+		r.it, r.at = nil, r.f.obj
+		r.c.mu.Unlock()
+	}
+	return nil
+}
+
+// abort releases the file for delivery: it is not removed.
+func (r *removal) abort() {
+	if r.it != nil {
+		r.it.Release()
+	}
+}
+
+// end takes the file from the view. It calls closed, which has S3 remove the object, or has that
+// done by the file's last close.
+func (r *removal) end(closed func()) {
+	c, f := r.c, r.f
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f == nil {
 		closed()
-		return nil
+		return
 	}
 	c.files.drop(f)
 	if f.handles > 0 {
 		f.unnamed, f.removeAtClose = true, closed
-		if it != nil {
+		if r.it != nil {
 			f.held = true // for good: it is dropped at the last close
-			it.Unname()
+			r.it.Unname()
 		}
-		return nil
+		return
 	}
-	if it != nil {
-		delete(c.pending, it)
-		f.endItemLocked(it)
-		it.Drop()
+	if r.it != nil {
+		delete(c.pending, r.it)
+		f.endItemLocked(r.it)
+		r.it.Drop()
 	}
 	closed()
-	return nil
 }
