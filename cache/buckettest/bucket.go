@@ -178,7 +178,7 @@ func (b *Bucket) Moved() (n int64) {
 func (b *Bucket) Store(key string, data []byte, h *s3backend.Header) s3backend.Object {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.storeLocked(key, slices.Clone(data), etagOf(data), h)
+	return b.storeLocked(key, clone(data), etagOf(data), h)
 }
 
 // Discard removes the object at key, as another party would.

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -155,9 +154,9 @@ func (u uncertain) judge(r *rig, ours, theirs []byte) {
 	for _, key := range r.b.Keys() {
 		data, _ := r.b.Data(key)
 		switch {
-		case bytes.Equal(data, ours):
+		case buckettest.Equal(data, ours):
 			at["ours"] += " " + key
-		case bytes.Equal(data, theirs):
+		case buckettest.Equal(data, theirs):
 			at["theirs"] += " " + key
 		default:
 			r.Errorf("%q holds neither version", key)

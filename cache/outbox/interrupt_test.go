@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -283,7 +282,7 @@ func (r *rig) wantKept(name, key string, old []byte, base bool) {
 	if st := it.Status(); st.State != Interrupted || st.Reason == "" {
 		r.Errorf("%s: %+v, want it interrupted, and why", name, st)
 	}
-	if data, ok := r.b.Data(key); ok != base || base && !bytes.Equal(data, old) {
+	if data, ok := r.b.Data(key); ok != base || base && !buckettest.Equal(data, old) {
 		r.Errorf("%s: the bucket holds %d bytes of it (%v)", name, len(data), ok)
 	}
 }

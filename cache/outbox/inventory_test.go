@@ -196,10 +196,10 @@ func spoilAndRecover(t *testing.T, seed uint64) {
 		next.Close()
 		for key, content := range contents {
 			kept := bytesIn(t, dir, content)
-			if data, ok := r.b.Data(key); ok && bytes.Equal(data, content) {
+			if data, ok := r.b.Data(key); ok && buckettest.Equal(data, content) {
 				continue
 			}
-			if data, ok := r.b.Data(key + "-renamed"); ok && bytes.Equal(data, content) {
+			if data, ok := r.b.Data(key + "-renamed"); ok && buckettest.Equal(data, content) {
 				continue
 			}
 			switch {

@@ -163,7 +163,7 @@ func (s *snapshot) check(t *testing.T, seed uint64) {
 		}
 	}
 	for key, want := range s.want {
-		if got, ok := r.b.Data(key); !ok || !bytes.Equal(got, want) {
+		if got, ok := r.b.Data(key); !ok || !buckettest.Equal(got, want) {
 			t.Errorf("seed %d: the bucket holds %d bytes at %q (%v), want %d", seed, len(got), key, ok, len(want))
 		}
 	}

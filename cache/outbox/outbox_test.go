@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -218,7 +217,7 @@ func (r *rig) drain() {
 func (r *rig) wantHolds(key string, data []byte) {
 	r.Helper()
 	got, ok := r.b.Data(key)
-	if !ok || !bytes.Equal(got, data) {
+	if !ok || !buckettest.Equal(got, data) {
 		r.Fatalf("the bucket holds %d bytes at %q (%v), want %d: %s; keys %q", len(got), key, ok, len(data), difference(got, data), r.b.Keys())
 	}
 }

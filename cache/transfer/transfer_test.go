@@ -91,14 +91,14 @@ func (r *rig) file(name string, data []byte) string {
 func (r *rig) wantFile(name string, data []byte) {
 	r.Helper()
 	got, err := os.ReadFile(filepath.Join(r.dir, name))
-	if err != nil || !bytes.Equal(got, data) {
+	if err != nil || !buckettest.Equal(got, data) {
 		r.Errorf("%s has %d bytes, error %v, want %d bytes", name, len(got), err, len(data))
 	}
 }
 
 func (r *rig) wantObject(key string, data []byte) {
 	r.Helper()
-	if got, ok := r.b.Data(key); !ok || !bytes.Equal(got, data) {
+	if got, ok := r.b.Data(key); !ok || !buckettest.Equal(got, data) {
 		r.Errorf("%s: there %v, %d bytes, want %d", key, ok, len(got), len(data))
 	}
 }
@@ -279,7 +279,7 @@ func TestPutOfAFileThatChanges(t *testing.T) {
 			if got.Failed != 1 && got.Files != 1 { // the look comes before the file is read
 				t.Errorf("%d to %d bytes: %+v", n, to, got)
 			}
-			if data, ok := r.b.Data("Delivery/f"); ok && !bytes.Equal(data, content(to)[:to]) && !bytes.Equal(data, content(n)) {
+			if data, ok := r.b.Data("Delivery/f"); ok && !buckettest.Equal(data, content(to)[:to]) && !buckettest.Equal(data, content(n)) {
 				t.Errorf("%d to %d bytes: a mix was delivered", n, to)
 			}
 			if n := r.b.Uploads(); n != 0 {
