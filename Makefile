@@ -69,8 +69,8 @@ unit:
 	  packages=$$(cd $$module && go list ./... | { grep -Ev '/s3share/(integration|cmd/s3share)$$' || true; })
 	  (cd $$module; set -x; go test -race -short -timeout 30m $$packages)
 	done
-	(set -x; go test ./cmd/s3share ./cache/content ./cache/outbox) # all cases of both: the race detector sees some of each kind
-	(set -x; go test -tags failpoint -run TestKilledBetweenSteps ./cache)
+	(set -x; go test ./cmd/s3share ./cache/content ./cache/outbox ./cache/transfer) # all cases: the race detector sees some of each kind
+	(set -x; go test -tags failpoint -run "TestKilledBetweenSteps|TestLargeFilesGoAndComeBack" ./cache)
 
 cross:
 	@for target in $(CROSS); do

@@ -265,7 +265,10 @@ func TestPutGoesOnWithItsParts(t *testing.T) {
 // TestPutOfAFileThatChanges: nothing is delivered of a file that is written to meanwhile.
 func TestPutOfAFileThatChanges(t *testing.T) {
 	for _, n := range []int{100, s3backend.WholePart + 1} {
-		for _, to := range []int{n + 1, n - 1, s3backend.WholePart, n} {
+		for i, to := range []int{n + 1, n - 1, s3backend.WholePart, n} {
+			if testing.Short() && n > 100 && i%2 == 0 {
+				continue // a shorter file, and one of the same size
+			}
 			r := newRig(t)
 			path := r.file("f", content(n))
 			b := &hooked{Bucket: r.b, before: map[string]func(){}}
@@ -433,7 +436,7 @@ func TestPutEndedBeforeItNotedItsVersion(t *testing.T) {
 			for _, changed := range []bool{false, true} { // when it is run again
 				// A few files are asked for one by one, more are listed.
 				for _, files := range []int{1, fewFiles} {
-					if files > 1 && n > 5 {
+					if n > 5 && (files > 1 || testing.Short() && before != changed) {
 						continue
 					}
 					r := newRig(t)
@@ -813,7 +816,10 @@ func TestGetTwiceAtOnce(t *testing.T) {
 func TestMatchesETag(t *testing.T) {
 	const mib = 1 << 20
 	data := content(33*mib + 17)
-	for _, part := range []int{5 * mib, 8 * mib, 7 * mib, 16 * mib, 32 * mib, 64 * mib} {
+	for i, part := range []int{5 * mib, 8 * mib, 7 * mib, 16 * mib, 32 * mib, 64 * mib} {
+		if testing.Short() && i%2 == 0 {
+			continue
+		}
 		all, n := md5.New(), 0
 		for rest := data; len(rest) > 0; n++ {
 			m := min(part, len(rest))
