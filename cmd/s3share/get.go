@@ -68,37 +68,40 @@ A file that is not fetched, or goes beside another version, is a failure.`,
   s3share get Submissions in --exchange team
   s3share get Submissions/q3.csv@3sL4kqtJ .`,
 		Args: argRange(2, 2, "a key or a folder, and a directory"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := m.takeMount(&args[0]); err != nil {
-				return err
-			}
-			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
-				key, err := keyOf(s, args[0], false)
-				if err != nil {
-					return nil, err
-				}
-				if strings.HasSuffix(args[0], "/") || !strings.Contains(key, "/") {
-					key += "/"
-				}
-				if err := canFetchInto(args[1]); err != nil {
-					return nil, err
-				}
-				return func(ctx context.Context, cfg transfer.Config) (transfer.Total, error) {
-					if version != "" {
-						return getVersion(ctx, cfg, s, args[0], version, args[1])
-					}
-					total, err := transfer.Get(ctx, cfg, key, args[1])
-					if _, _, ok := splitVersion(args[0]); ok && (errors.Is(err, s3backend.NotExist) || errors.Is(err, s3backend.Denied)) {
-						return getVersion(ctx, cfg, s, args[0], "", args[1])
-					}
-					return total, err
-				}, nil
-			})
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runGet(cmd, &m, args, version) },
 	}
 	m.addFlags(cmd)
 	cmd.Flags().StringVar(&version, "version", "", "the `VERSION` to fetch; then the whole of KEY is the file's name")
 	return cmd
+}
+
+// runGet carries out get with these arguments.
+func runGet(cmd *cobra.Command, m *transferCmd, args []string, version string) error {
+	if err := m.takeMount(&args[0]); err != nil {
+		return err
+	}
+	return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
+		key, err := keyOf(s, args[0], false)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(args[0], "/") || !strings.Contains(key, "/") {
+			key += "/"
+		}
+		if err := canFetchInto(args[1]); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, cfg transfer.Config) (transfer.Total, error) {
+			if version != "" {
+				return getVersion(ctx, cfg, s, args[0], version, args[1])
+			}
+			total, err := transfer.Get(ctx, cfg, key, args[1])
+			if _, _, ok := splitVersion(args[0]); ok && (errors.Is(err, s3backend.NotExist) || errors.Is(err, s3backend.Denied)) {
+				return getVersion(ctx, cfg, s, args[0], "", args[1])
+			}
+			return total, err
+		}, nil
+	})
 }
 
 // versionReader reads earlier versions; *s3backend.Client implements it.

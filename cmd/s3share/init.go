@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
@@ -78,26 +79,14 @@ still let it in, they are listed, and the exit status is 1.
   s3share init team-exchange --client 444455556666 --terraform > exchange.tf
   s3share init team-exchange --remove 444455556666`,
 		Args: argRange(1, 2, "a bucket"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in.bucket = args[0]
-			if len(args) == 2 {
-				in.dir = args[1]
-			}
-			ctx, stop := hint.SignalContext()
-			defer stop()
-			if err := in.checkFlags(); err != nil {
-				return err
-			}
-			if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
-				if in.remove != "" {
-					return fmt.Errorf("cannot take %s out of %s: %w", in.remove, in.bucket, err)
-				}
-				return fmt.Errorf("cannot set up %s: %w", in.bucket, err)
-			}
-			return nil
-		},
+		RunE: in.command,
 	}
-	flags := cmd.Flags()
+	in.register(cmd.Flags())
+	return cmd
+}
+
+// register adds the flags of init.
+func (in *initCmd) register(flags *pflag.FlagSet) {
 	in.ownerFlags.register(flags)
 	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
 	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
@@ -111,7 +100,26 @@ still let it in, they are listed, and the exit status is 1.
 	flags.StringVar(&in.remove, "remove", "", "revoke the access of an `ACCOUNT`, user or role")
 	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
 	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
-	return cmd
+}
+
+// command carries out init with these arguments.
+func (in *initCmd) command(cmd *cobra.Command, args []string) error {
+	in.bucket = args[0]
+	if len(args) == 2 {
+		in.dir = args[1]
+	}
+	ctx, stop := hint.SignalContext()
+	defer stop()
+	if err := in.checkFlags(); err != nil {
+		return err
+	}
+	if err := in.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
+		if in.remove != "" {
+			return fmt.Errorf("cannot take %s out of %s: %w", in.remove, in.bucket, err)
+		}
+		return fmt.Errorf("cannot set up %s: %w", in.bucket, err)
+	}
+	return nil
 }
 
 // checkFlags refuses flags that contradict each other.
@@ -136,14 +144,8 @@ func (in *initCmd) run(ctx context.Context, stdin io.Reader, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if err := config.CheckBucket(s.Bucket); err != nil {
-		return hint.Usage("", "%w", err)
-	}
-	if err := access.CheckBucketName(s.Bucket); err != nil && !s.NotAWS() && !s3backend.IsAccessPoint(s.Bucket) {
-		return hint.Usage("", "%w", err)
-	}
-	if s3backend.IsAccessPoint(s.Bucket) {
-		return hint.Usage("name the bucket behind it", "an access point has no settings of a bucket")
+	if err := checkBucketToSetUp(s); err != nil {
+		return err
 	}
 	if in.remove != "" {
 		return in.revoke(ctx, s, stdin, out)
@@ -176,6 +178,25 @@ func (in *initCmd) run(ctx context.Context, stdin io.Reader, out io.Writer) erro
 	case in.json && (in.dryRun || !in.yes):
 		return writeJSON(out, plan)
 	}
+	return in.carryOut(ctx, s, client, plan, stdin, out)
+}
+
+// checkBucketToSetUp refuses what cannot be the name of a bucket that is set up.
+func checkBucketToSetUp(s *config.Settings) error {
+	if err := config.CheckBucket(s.Bucket); err != nil {
+		return hint.Usage("", "%w", err)
+	}
+	if s3backend.IsAccessPoint(s.Bucket) {
+		return hint.Usage("name the bucket behind it", "an access point has no settings of a bucket")
+	}
+	if err := access.CheckBucketName(s.Bucket); err != nil && !s.NotAWS() {
+		return hint.Usage("", "%w", err)
+	}
+	return nil
+}
+
+// carryOut shows the plan, asks, and changes what it says.
+func (in *initCmd) carryOut(ctx context.Context, s *config.Settings, client *s3backend.Client, plan *access.Plan, stdin io.Reader, out io.Writer) error {
 	n := ui.NewPrinter(out)
 	if !in.json {
 		if err := in.show(n, plan); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/cache/transfer"
+	"github.com/s3share/s3share/cmd/s3share/internal/config"
 	"github.com/s3share/s3share/cmd/s3share/internal/hint"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -70,35 +72,16 @@ func restore(cmd *cobra.Command, m *transferCmd, file, flag string) error {
 	if err != nil {
 		return explainVersions(s, m.verb, h.key, err)
 	}
-	waiting, err := pendingHere(ctx, s, dir, h.path, h.key)
-	switch {
-	case err != nil:
-		return fmt.Errorf("cannot restore %q: whether a change of it waits here is not known: %w", h.key, err)
-	case len(waiting) > 0:
-		return hint.With(fmt.Errorf("cannot restore %q: it has a change on this machine that is not delivered yet", h.key),
-			"s3share wait "+hint.ShellQuote(filepath.Join(dir, h.path))+" waits for that")
+	if err := nothingWaits(ctx, s, dir, h); err != nil {
+		return err
 	}
-	now := h.now()
-	if h.refused != nil {
-		now, err = s3backend.HeadOrList(ctx, t.client, h.key)
-		if err != nil && !errors.Is(err, s3backend.NotExist) {
-			return explainVersions(s, m.verb, h.key, err)
-		}
+	now, err := current(ctx, t.client, h)
+	if err != nil {
+		return explainVersions(s, m.verb, h.key, err)
 	}
-	var old s3backend.Object
-	if h.id != "" {
-		if old, err = h.find(); err != nil {
-			return fmt.Errorf("cannot restore: %w", err)
-		}
-	} else {
-		var ok bool
-		if old, ok = h.before(); !ok {
-			sentence, advice := keepsNone(ctx, t.client, h)
-			if sentence == "" {
-				return fmt.Errorf("cannot restore %q: it has no earlier version", h.key)
-			}
-			return hint.With(fmt.Errorf("cannot restore %q: it has no earlier version; %s", h.key, sentence), advice)
-		}
+	old, err := toRestore(ctx, t.client, h)
+	if err != nil {
+		return err
 	}
 	if now.ETag != "" && old.Version == now.Version {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%q is that version already\n", h.key)
@@ -110,16 +93,8 @@ func restore(cmd *cobra.Command, m *transferCmd, file, flag string) error {
 	}
 	made, err := transfer.Restore(ctx, t.config, t.client, old, now, s.StateDir)
 	t.end()
-	switch {
-	case errors.Is(err, transfer.ErrNotKnown):
-		return hint.With(explainVersions(s, m.verb, h.key, err), "s3share versions "+hint.ShellQuote(h.path)+" shows it")
-	case ctx.Err() != nil && err != nil:
-		return hint.ErrInterrupted
-	case errors.Is(err, s3backend.Stale):
-		return hint.With(fmt.Errorf("cannot restore %q: the other party has changed it meanwhile", h.key),
-			"s3share versions "+hint.ShellQuote(h.path)+" lists what there is now; then restore it again")
-	case err != nil:
-		return explainVersions(s, m.verb, h.key, err)
+	if err != nil {
+		return notRestored(ctx, s, h, err)
 	}
 	t.record.Record(cache.Receipt(receipts.Delivered, made))
 	text := fmt.Sprintf("%q is the version %s again", h.key, old.Version)
@@ -128,4 +103,63 @@ func restore(cmd *cobra.Command, m *transferCmd, file, flag string) error {
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 	return err
+}
+
+// nothingWaits refuses to restore a file that has a change on this machine.
+func nothingWaits(ctx context.Context, s *config.Settings, dir string, h history) error {
+	waiting, err := pendingHere(ctx, s, dir, h.path, h.key)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot restore %q: whether a change of it waits here is not known: %w", h.key, err)
+	case len(waiting) > 0:
+		return hint.With(fmt.Errorf("cannot restore %q: it has a change on this machine that is not delivered yet", h.key),
+			"s3share wait "+hint.ShellQuote(filepath.Join(dir, h.path))+" waits for that")
+	}
+	return nil
+}
+
+// current returns what the key holds now.
+func current(ctx context.Context, client *s3backend.Client, h history) (s3backend.Object, error) {
+	if h.refused == nil {
+		return h.now(), nil
+	}
+	now, err := s3backend.HeadOrList(ctx, client, h.key)
+	if errors.Is(err, s3backend.NotExist) {
+		err = nil
+	}
+	return now, err
+}
+
+// toRestore returns the version that was named, or the one before the current one.
+func toRestore(ctx context.Context, client *s3backend.Client, h history) (s3backend.Object, error) {
+	if h.id != "" {
+		old, err := h.find()
+		if err != nil {
+			err = fmt.Errorf("cannot restore: %w", err)
+		}
+		return old, err
+	}
+	old, ok := h.before()
+	if ok {
+		return old, nil
+	}
+	sentence, advice := keepsNone(ctx, client, h)
+	if sentence == "" {
+		return old, fmt.Errorf("cannot restore %q: it has no earlier version", h.key)
+	}
+	return old, hint.With(fmt.Errorf("cannot restore %q: it has no earlier version; %s", h.key, sentence), advice)
+}
+
+// notRestored is the error of a restore that failed with err.
+func notRestored(ctx context.Context, s *config.Settings, h history, err error) error {
+	switch {
+	case errors.Is(err, transfer.ErrNotKnown):
+		return hint.With(explainVersions(s, "restore", h.key, err), "s3share versions "+hint.ShellQuote(h.path)+" shows it")
+	case ctx.Err() != nil:
+		return hint.ErrInterrupted
+	case errors.Is(err, s3backend.Stale):
+		return hint.With(fmt.Errorf("cannot restore %q: the other party has changed it meanwhile", h.key),
+			"s3share versions "+hint.ShellQuote(h.path)+" lists what there is now; then restore it again")
+	}
+	return explainVersions(s, "restore", h.key, err)
 }

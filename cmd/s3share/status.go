@@ -13,8 +13,11 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/ui"
 )
 
+// statusCmd is what s3share status is asked for.
+type statusCmd struct{ json, watch, all bool }
+
 func newStatus() *cobra.Command {
-	var asJSON, watching, everything bool
+	var st statusCmd
 	cmd := &cobra.Command{
 		Use:   "status [DIR|FILE]",
 		Short: "Show what is mounted, and what is not delivered yet",
@@ -38,45 +41,48 @@ are in bytes, speeds in bytes a second. --watch shows changes until the mount en
 you press Ctrl-C: with progress bars on a terminal, otherwise with a line for each.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if asJSON && watching {
-				return hint.Usage(helpHint(cmd), "--json and --watch do not go together")
-			}
-			ctx, stop := hint.SignalContext()
-			defer stop()
-			places, problem := targetsFor(ctx, args)
-			if len(args) > 0 && problem != nil {
-				return fmt.Errorf("cannot tell the status of %s: %w", args[0], problem)
-			}
-			if ctx.Err() != nil {
-				return hint.ErrInterrupted
-			}
-			if watching && len(places) > 0 {
-				return errors.Join(ui.Watch(ctx, places, cmd.OutOrStdout()), problem)
-			}
-			all := []control.State{}
-			for _, p := range places {
-				if p.Path != "" && len(p.State.Rows()) == 0 {
-					problem = p.State.File.Problem("tell the status of", p)
-				}
-				p.State.Schema = control.Schema
-				all = append(all, p.State)
-			}
-			var err error
-			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = enc.Encode(all)
-			} else if problem == nil || len(args) == 0 && len(all) > 0 {
-				err = ui.PrintStates(cmd.OutOrStdout(), all, everything)
-			}
-			return errors.Join(problem, err)
-		},
+		RunE: st.run,
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&everything, "all", false, "list every file, however many there are")
-	cmd.Flags().BoolVar(&watching, "watch", false, "go on, and show each change")
+	cmd.Flags().BoolVar(&st.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&st.all, "all", false, "list every file, however many there are")
+	cmd.Flags().BoolVar(&st.watch, "watch", false, "go on, and show each change")
 	return cmd
+}
+
+// run carries out status with these arguments.
+func (st *statusCmd) run(cmd *cobra.Command, args []string) error {
+	if st.json && st.watch {
+		return hint.Usage(helpHint(cmd), "--json and --watch do not go together")
+	}
+	ctx, stop := hint.SignalContext()
+	defer stop()
+	places, problem := targetsFor(ctx, args)
+	if len(args) > 0 && problem != nil {
+		return fmt.Errorf("cannot tell the status of %s: %w", args[0], problem)
+	}
+	if ctx.Err() != nil {
+		return hint.ErrInterrupted
+	}
+	if st.watch && len(places) > 0 {
+		return errors.Join(ui.Watch(ctx, places, cmd.OutOrStdout()), problem)
+	}
+	all := []control.State{}
+	for _, p := range places {
+		if p.Path != "" && len(p.State.Rows()) == 0 {
+			problem = p.State.File.Problem("tell the status of", p)
+		}
+		p.State.Schema = control.Schema
+		all = append(all, p.State)
+	}
+	var err error
+	if st.json {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		err = enc.Encode(all)
+	} else if problem == nil || len(args) == 0 && len(all) > 0 {
+		err = ui.PrintStates(cmd.OutOrStdout(), all, st.all)
+	}
+	return errors.Join(problem, err)
 }
 
 // targetsFor are the states of the place that args name, or of all mounts and outboxes of
