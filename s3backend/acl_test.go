@@ -268,7 +268,8 @@ func told(err error) error {
 	return err
 }
 
-// methods returns the names of all exported methods of Client, and of its faces, as in "Rights.MayPut".
+// methods returns the names of all exported methods of Client, and of its faces, as in
+// "Rights.MayPut".
 func methods(c *Client) (all []string) {
 	client := reflect.TypeOf(c)
 	for i := range client.NumMethod() {

@@ -22,8 +22,8 @@ var ErrOffline = errors.New("S3 cannot be asked at present")
 // Contact is what a client knows of its connection to S3 by its last requests.
 type Contact = breaker.State
 
-// contact is what a client knows of whether S3 answers. Each request asks it before, and tells it how
-// it ended; while its breaker is open, only probes go out.
+// contact is what a client knows of whether S3 answers. Each request asks it before, and tells it
+// how it ended; while its breaker is open, only probes go out.
 type contact struct {
 	at       *endpoint
 	breaker  breaker.Breaker

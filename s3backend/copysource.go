@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// source is an object that is copied: what its copy has to know of it, and how a server is told which
-// one it is.
+// source is an object that is copied: what its copy has to know of it, and how a server is told
+// which one it is.
 type source struct {
 	c *Client
 	Object

@@ -82,7 +82,8 @@ func (c *Cache) prefetchLocked(q *sequence) {
 	}
 }
 
-// paused reports whether q is not read any more at the time now: not lately, and nobody waits there.
+// paused reports whether q is not read any more at the time now: not lately, and nobody waits
+// there.
 func (q *sequence) paused(now int64) bool {
 	for f := range q.fetches {
 		if f.waiters > 0 {
