@@ -111,57 +111,76 @@ func (g *get) all(ctx context.Context, source string) error {
 
 // directory fetches what is directly below a prefix, then what is further below.
 func (g *get) directory(ctx context.Context, dir, prefix string) error {
-	var below []string
-	// pending may have the name of a directory that is listed later.
-	var pending []s3backend.Object
-	fetch := func(reached string) error {
-		var rest []s3backend.Object
-		for _, obj := range pending {
-			as := obj.Key + "/"
-			_, beside := slices.BinarySearch(below, as)
-			if reached != "" && reached <= as && !beside {
-				rest = append(rest, obj)
-			} else if err := g.object(ctx, dir, obj, beside); err != nil {
-				return err
-			}
-		}
-		pending = rest
-		return nil
-	}
+	var l listing
 	in := s3backend.ListInput{Prefix: prefix, Delimiter: "/"}
 	for {
 		page, err := g.Bucket.List(ctx, in)
 		if err != nil {
 			return err
 		}
-		below = append(below, page.Prefixes...)
 		for _, p := range page.Prefixes {
 			g.kept += len(p) + stringHeader
 		}
+		reached := l.take(page, prefix)
 		if g.kept > mostKept {
-			return fmt.Errorf("%w: more than %d directories in %q", meta.ErrTooMany, len(below), prefix)
+			return fmt.Errorf("%w: more than %d directories in %q", meta.ErrTooMany, len(l.below), prefix)
 		}
-		reached := ""
-		for _, obj := range page.Objects {
-			reached = obj.Key
-			if obj.Key != prefix { // the folder's own object
-				pending = append(pending, obj)
-			}
-		}
-		for _, p := range page.Prefixes {
-			reached = max(reached, p)
-		}
-		if page.Next == "" {
-			reached = ""
-		}
-		if err := fetch(reached); err != nil {
+		if err := g.fetchListed(ctx, dir, &l, reached); err != nil {
 			return err
 		}
 		if in.Token = page.Next; page.Next == "" {
 			break
 		}
 	}
-	for _, p := range below {
+	return g.below(ctx, dir, prefix, l.below)
+}
+
+// listing is what a directory has, while it is listed.
+type listing struct {
+	below []string // the prefixes of directories in it, in order
+	// pending may have the name of a directory that is listed later.
+	pending []s3backend.Object
+}
+
+// take takes in a page of the listing of prefix, and returns the last name that was listed; "" if
+// all were.
+func (l *listing) take(page s3backend.Page, prefix string) (reached string) {
+	l.below = append(l.below, page.Prefixes...)
+	for _, obj := range page.Objects {
+		reached = obj.Key
+		if obj.Key != prefix { // the folder's own object
+			l.pending = append(l.pending, obj)
+		}
+	}
+	for _, p := range page.Prefixes {
+		reached = max(reached, p)
+	}
+	if page.Next == "" {
+		return ""
+	}
+	return reached
+}
+
+// fetchListed fetches the pending objects, but for those of which it is not known yet whether a
+// directory has their name.
+func (g *get) fetchListed(ctx context.Context, dir string, l *listing, reached string) error {
+	var rest []s3backend.Object
+	for _, obj := range l.pending {
+		as := obj.Key + "/"
+		_, beside := slices.BinarySearch(l.below, as)
+		if reached != "" && reached <= as && !beside {
+			rest = append(rest, obj)
+		} else if err := g.object(ctx, dir, obj, beside); err != nil {
+			return err
+		}
+	}
+	l.pending = rest
+	return nil
+}
+
+// below fetches the directories below prefix into directories in dir.
+func (g *get) below(ctx context.Context, dir, prefix string, all []string) error {
+	for _, p := range all {
 		g.kept -= len(p) + stringHeader
 		name := keyname.FileName(strings.TrimSuffix(p[len(prefix):], "/"), false)
 		to := path.Join(dir, name)

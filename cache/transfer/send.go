@@ -43,29 +43,7 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 		s.note = p.Notes.upload(f.key)
 	}
 	defer func() { s.end(ctx, res.Err) }()
-	for range 4 { // each turn that does not return has learnt what S3 holds
-		res.Outcome, res.Beside, err = s.try(ctx, now)
-		if !errors.Is(err, s3backend.Stale) && !errors.Is(err, s3backend.NotExist) && !s3backend.Ambiguous(err) {
-			break
-		}
-		var asked error
-		if now, asked = holds(ctx, p.Bucket, f.key); asked != nil {
-			break
-		}
-		if now.denied && s3backend.Ambiguous(err) && !errors.Is(err, s3backend.Stale) {
-			break // whether it came through cannot be asked
-		}
-		if now.obj.Header != nil && s.header != nil && outbox.SameCommit(now.obj.Header, s.header) {
-			s.remember(now.obj, "")
-			s.holds = now.obj
-			res.Outcome, err = Moved, nil
-			break
-		}
-		now.refused = errors.Is(err, s3backend.Stale)
-	}
-	if errors.Is(err, s3backend.Stale) {
-		err = errFlapping
-	}
+	res.Outcome, res.Beside, err = s.tryAgain(ctx, now)
 	if err == nil && p.Digest {
 		res.Version, err = s.version(ctx)
 	}
@@ -77,6 +55,35 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 		res.Object.Key, res.Object.Size = s.key, res.Size
 	}
 	return res
+}
+
+// tryAgain puts the file, over or beside what S3 holds. As long as that changes meanwhile, it tries
+// again.
+func (s *sending) tryAgain(ctx context.Context, now held) (outcome Outcome, beside string, err error) {
+	for range 4 { // each turn that does not return has learnt what S3 holds
+		outcome, beside, err = s.try(ctx, now)
+		if !errors.Is(err, s3backend.Stale) && !errors.Is(err, s3backend.NotExist) && !s3backend.Ambiguous(err) {
+			break
+		}
+		var asked error
+		if now, asked = holds(ctx, s.p.Bucket, s.key); asked != nil {
+			break
+		}
+		if now.denied && s3backend.Ambiguous(err) && !errors.Is(err, s3backend.Stale) {
+			break // whether it came through cannot be asked
+		}
+		if now.obj.Header != nil && s.header != nil && outbox.SameCommit(now.obj.Header, s.header) {
+			s.remember(now.obj, "")
+			s.holds = now.obj
+			outcome, err = Moved, nil
+			break
+		}
+		now.refused = errors.Is(err, s3backend.Stale)
+	}
+	if errors.Is(err, s3backend.Stale) {
+		err = errFlapping
+	}
+	return outcome, beside, err
 }
 
 // source is a local file that is open.
@@ -159,19 +166,7 @@ type sending struct {
 
 // try makes one attempt, given what the key holds.
 func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
-	ours, remembered := s.p.Notes.of(s.key)
-	if ours.Sending != nil && now.obj.ETag != "" && now.obj.ETag != ours.ETag {
-		if now.obj.Header == nil { // it was listed
-			if obj, err := s.p.Bucket.Head(ctx, s.key); err == nil {
-				now.obj = obj
-			}
-		}
-		if outbox.SameCommit(now.obj.Header, ours.Sending) {
-			ours, remembered = version{ETag: now.obj.ETag}, true
-			s.p.Notes.remember(s.key, ours)
-		}
-	}
-	cond := s3backend.Replacing(now.obj)
+	ours, remembered, now := s.known(ctx, now)
 	switch {
 	case now.obj.ETag != "":
 		same, err := sameBytes(ctx, s.p.Bucket, s.src.file, s.src.size, now.obj)
@@ -189,37 +184,60 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 			return s.beside(ctx, ours)
 		}
 	case now.denied && now.refused: // there is something, and it may not be looked at
-		same := false
-		if remembered && ours.Beside == "" {
-			var err error
-			if same, err = s.sameAs(ctx, ours); err != nil {
-				return 0, "", err
-			}
-		}
-		switch {
-		case same:
-			s.holds, s.digest, s.ours = s3backend.Object{ETag: ours.ETag}, nil, true
-			return Present, "", nil
-		case !remembered || ours.Beside != "":
-			return s.beside(ctx, ours)
-		}
-		cond = s3backend.Condition{IfMatch: ours.ETag}
-		obj, err := s.send(ctx, s.key, cond)
-		// If-Match takes s3:GetObject on AWS.
-		if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) {
-			return s.beside(ctx, ours)
-		}
-		s.remember(obj, "")
-		s.holds = obj
-		return Moved, "", err
+		return s.overUnseen(ctx, ours, remembered)
 	}
-	obj, err := s.send(ctx, s.key, cond)
+	obj, err := s.send(ctx, s.key, s3backend.Replacing(now.obj))
 	if err != nil {
 		return 0, "", err
 	}
 	s.remember(obj, "")
 	s.holds = obj
 	return Moved, "", nil
+}
+
+// known returns what the notes have of the key, and what it holds. If an earlier put was ended
+// before it noted what it had sent, the commit ID shows that.
+func (s *sending) known(ctx context.Context, now held) (ours version, remembered bool, found held) {
+	ours, remembered = s.p.Notes.of(s.key)
+	if ours.Sending != nil && now.obj.ETag != "" && now.obj.ETag != ours.ETag {
+		if now.obj.Header == nil { // it was listed
+			if obj, err := s.p.Bucket.Head(ctx, s.key); err == nil {
+				now.obj = obj
+			}
+		}
+		if outbox.SameCommit(now.obj.Header, ours.Sending) {
+			ours, remembered = version{ETag: now.obj.ETag}, true
+			s.p.Notes.remember(s.key, ours)
+		}
+	}
+	return ours, remembered, now
+}
+
+// overUnseen replaces what may not be looked at, if that is what was put last; else the file goes
+// beside it.
+func (s *sending) overUnseen(ctx context.Context, ours version, remembered bool) (Outcome, string, error) {
+	same := false
+	if remembered && ours.Beside == "" {
+		var err error
+		if same, err = s.sameAs(ctx, ours); err != nil {
+			return 0, "", err
+		}
+	}
+	switch {
+	case same:
+		s.holds, s.digest, s.ours = s3backend.Object{ETag: ours.ETag}, nil, true
+		return Present, "", nil
+	case !remembered || ours.Beside != "":
+		return s.beside(ctx, ours)
+	}
+	obj, err := s.send(ctx, s.key, s3backend.Condition{IfMatch: ours.ETag})
+	// If-Match takes s3:GetObject on AWS.
+	if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) {
+		return s.beside(ctx, ours)
+	}
+	s.remember(obj, "")
+	s.holds = obj
+	return Moved, "", err
 }
 
 // beside delivers the file beside the other party's version, unless that was done before.
