@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -45,17 +46,39 @@ func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer
 		err = d.start(ctx, dir)
 	}
 	if err != nil {
-		err = fmt.Errorf("cannot mount %s: %w", dir, err)
-		if ready == nil {
-			return err
-		}
-		reportStart(ready, err)
-		code, _ := hint.ExitCode(err)
-		return hint.Silent(code)
+		return notMounted(ready, fmt.Errorf("cannot mount %s: %w", dir, err))
 	}
 	if ready != nil {
 		reportStart(ready, nil)
 	}
+	d, err = d.runUntilEnded(ctx)
+	if err != nil {
+		if foreground {
+			err = fmt.Errorf("%s is unmounted, but %w", d.dir, err)
+			if left := new(outbox.LeftError); ctx.Err() == nil && errors.As(err, &left) {
+				err = &hint.Error{Err: err, Code: hint.ExitLeft}
+			}
+			return err
+		}
+		return hint.Silent(hint.ExitFailed) // it is in the log
+	}
+	return nil
+}
+
+// notMounted tells whoever waits at ready, if anybody does, why the mount could not start, and
+// returns the error for the caller.
+func notMounted(ready *os.File, err error) error {
+	if ready == nil {
+		return err
+	}
+	reportStart(ready, err)
+	code, _ := hint.ExitCode(err)
+	return hint.Silent(code)
+}
+
+// runUntilEnded runs the mount until it ends, and again where a new mount to which it was handed over has
+// failed. It returns the daemon that was the last.
+func (d *mountDaemon) runUntilEnded(ctx context.Context) (last *mountDaemon, err error) {
 	err = d.run(ctx)
 	for errors.Is(d.drainErr, errHandedOver) {
 		next := d.takeBack(ctx)
@@ -69,17 +92,7 @@ func Mount(says config.CommandLine, dir string, foreground bool, notes io.Writer
 	if d.endWatchdog != nil {
 		d.endWatchdog()
 	}
-	if err != nil {
-		if foreground {
-			err = fmt.Errorf("%s is unmounted, but %w", d.dir, err)
-			if left := new(outbox.LeftError); ctx.Err() == nil && errors.As(err, &left) {
-				err = &hint.Error{Err: err, Code: hint.ExitLeft}
-			}
-			return err
-		}
-		return hint.Silent(hint.ExitFailed) // it is in the log
-	}
-	return nil
+	return d, err
 }
 
 // Background runs this program with args, detached, and waits until it serves.

@@ -115,12 +115,6 @@ func serverOf(t config.Destination, err error) string {
 // otherSentence returns the cause of an error without a kind, mostly the network, and of what
 // S3 refuses for good.
 func otherSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
-	var (
-		dns       *net.DNSError
-		unknownCA x509.UnknownAuthorityError
-		badName   x509.HostnameError
-		late      interface{ Timeout() bool }
-	)
 	err := e.Err
 	code := e.Code()
 	server := serverOf(t, err)
@@ -133,23 +127,8 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 		return fmt.Sprintf("the region %q is not the bucket's: %s", t.Region, api.ErrorMessage()),
 			"leave the region out; it is found by itself"
 	}
-	switch {
-	case errors.As(err, &dns) && !dns.IsNotFound:
-		return fmt.Sprintf("the name of the host %q cannot be looked up: %s", dns.Name, dns.Err), "check the network, and the name server"
-	case errors.As(err, &dns):
-		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		advice = "check the network, and the proxy if there is one"
-		if t.Endpoint != "" {
-			advice = "check the endpoint's address and port, and that the server runs"
-		}
-		return "nothing answers at " + server, advice
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return server + " cannot be reached", "check the network"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
-		return "no answer from " + server + " in time", "check the endpoint and the network"
-	case errors.As(err, &unknownCA), errors.As(err, &badName):
-		return fmt.Sprintf("the certificate of %s is not trusted: %v", server, hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+	if cause, advice = unanswered(t, err, server); cause != "" {
+		return cause, advice
 	}
 	if errors.Is(e, s3backend.ErrNoVersions) {
 		return fmt.Sprintf("%s lists no versions", t.ServerName()), ""
@@ -175,4 +154,33 @@ func otherSentence(t config.Destination, e *s3backend.Error, object string) (cau
 		advice = "ask the bucket's owner what " + cmp.Or(code, "that") + " means there"
 	}
 	return fmt.Sprintf("%s answered %s with %s", t.ServerName(), e.Op, what), advice
+}
+
+// unanswered says why nobody answered at the server; "" if that is not why the request failed.
+func unanswered(t config.Destination, err error, server string) (cause, advice string) {
+	var (
+		dns       *net.DNSError
+		unknownCA x509.UnknownAuthorityError
+		badName   x509.HostnameError
+		late      interface{ Timeout() bool }
+	)
+	switch {
+	case errors.As(err, &dns) && !dns.IsNotFound:
+		return fmt.Sprintf("the name of the host %q cannot be looked up: %s", dns.Name, dns.Err), "check the network, and the name server"
+	case errors.As(err, &dns):
+		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		advice = "check the network, and the proxy if there is one"
+		if t.Endpoint != "" {
+			advice = "check the endpoint's address and port, and that the server runs"
+		}
+		return "nothing answers at " + server, advice
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return server + " cannot be reached", "check the network"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
+		return "no answer from " + server + " in time", "check the endpoint and the network"
+	case errors.As(err, &unknownCA), errors.As(err, &badName):
+		return fmt.Sprintf("the certificate of %s is not trusted: %v", server, hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+	}
+	return "", ""
 }

@@ -226,42 +226,12 @@ func (w *watcher) check(ctx context.Context, some []candidate, rechecks *int, pr
 	headers := make([]*s3backend.Object, len(some))
 	for i := range some {
 		c := &some[i]
-		if w.failed[c.Key].waits(c.Version) {
-			c.err = errLater
+		if !w.isDue(c, rechecks, pass) {
 			continue
 		}
-		if c.Kind == changes.Removed {
-			if c.Own && !w.Own {
-				pass(c)
-			}
-			continue
-		}
-		c.Own = w.own.has(s3backend.Object{Key: c.Key, ETag: c.ETag})
-		switch h, ok := w.held[c.Key]; {
-		case c.Own && !w.Own:
-			pass(c)
-			continue
-		case !c.Own && w.own.maySend(c.Key):
-			c.err = errLater
-			continue
-		case ok && h.version == c.Version && (h.waits(c.Version) || *rechecks >= maxRechecks):
-			c.err = errLater
-			continue
-		case ok:
-			*rechecks++
-		}
-		g.Go(func() error {
-			obj, err := w.Bucket.Head(gctx, c.Key)
-			switch {
-			case errors.Is(err, s3backend.NotExist), err == nil && obj.ETag != c.ETag:
-				c.err = errLater // it has changed since it was listed
-			case errors.Is(err, s3backend.Denied), errors.Is(err, s3backend.CustomerKey):
-				c.err = err
-			case err != nil:
-				return err
-			}
-			headers[i] = &obj
-			return nil
+		g.Go(func() (err error) {
+			headers[i], err = w.header(gctx, c)
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -287,6 +257,50 @@ func (w *watcher) check(ctx context.Context, some []candidate, rechecks *int, pr
 		}
 	}
 	return w.cursor.Pass(passed...)
+}
+
+// isDue reports whether a candidate is to be asked for at S3 now. If not, its err says why it is
+// not told yet; that of a removal that is told is nil. pass is called for what is never told.
+func (w *watcher) isDue(c *candidate, rechecks *int, pass func(*candidate)) bool {
+	if w.failed[c.Key].waits(c.Version) {
+		c.err = errLater
+		return false
+	}
+	if c.Kind == changes.Removed {
+		if c.Own && !w.Own {
+			pass(c)
+		}
+		return false
+	}
+	c.Own = w.own.has(s3backend.Object{Key: c.Key, ETag: c.ETag})
+	switch h, ok := w.held[c.Key]; {
+	case c.Own && !w.Own:
+		pass(c)
+		return false
+	case !c.Own && w.own.maySend(c.Key):
+		c.err = errLater
+		return false
+	case ok && h.version == c.Version && (h.waits(c.Version) || *rechecks >= maxRechecks):
+		c.err = errLater
+		return false
+	case ok:
+		*rechecks++
+	}
+	return true
+}
+
+// header asks S3 for the object of a candidate, which gets the error if that is about the object.
+func (w *watcher) header(ctx context.Context, c *candidate) (*s3backend.Object, error) {
+	obj, err := w.Bucket.Head(ctx, c.Key)
+	switch {
+	case errors.Is(err, s3backend.NotExist), err == nil && obj.ETag != c.ETag:
+		c.err = errLater // it has changed since it was listed
+	case errors.Is(err, s3backend.Denied), errors.Is(err, s3backend.CustomerKey):
+		c.err = err
+	case err != nil:
+		return nil, err
+	}
+	return &obj, nil
 }
 
 // hold has an event wait until its object can be read.
