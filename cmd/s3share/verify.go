@@ -256,36 +256,38 @@ func (v *verification) compare(ctx context.Context, rows []logRow) error {
 // was not seen before, and records that.
 func (v *verification) readable(ctx context.Context, client *s3backend.Client, rows []logRow, found []recording.Found) map[int]bool {
 	seen := map[int]bool{}
-	var see *recording.Readable
-	var record *recording.Recording
+	var at []int // of the files that are asked about
+	var versions []receipts.Entry
 	for i, f := range found {
-		if f.State != recording.Present || !rows[i].OwnerRead.IsZero() {
-			continue
+		if f.State == recording.Present && rows[i].OwnerRead.IsZero() {
+			at, versions = append(at, i), append(versions, f.Entry)
 		}
-		var err error
-		if see == nil {
-			if see, err = recording.NewReadable(ctx, client.Ownership(), client); err != nil {
-				return seen
-			}
-			if record, err = recording.Start(v.settings, client, "verify", false, nil); err != nil {
-				fmt.Fprintf(v.errs, "s3share: note: what was seen is not recorded: %s\n", hint.OneLine(err.Error()))
-			}
-			defer func() {
-				if err := record.Close(); err != nil {
-					fmt.Fprintf(v.errs, "s3share: note: what was seen is not recorded: %s\n", hint.OneLine(err.Error()))
-				}
-			}()
-		}
-		key := string(f.Entry.Key)
-		ok, err := see.See(ctx, key, f.Entry.ETag)
-		if err != nil {
-			return seen
-		}
-		if seen[i] = ok; ok {
+	}
+	if len(at) == 0 {
+		return seen
+	}
+	see, err := recording.NewReadable(ctx, client.Ownership(), client)
+	if err != nil {
+		return seen
+	}
+	record, err := recording.Start(v.settings, client, "verify", false, nil)
+	if err != nil {
+		v.noteNotRecorded(err)
+	}
+	for j, ok := range see.SeeAll(ctx, versions) {
+		if seen[at[j]] = ok; ok {
+			f := found[at[j]]
 			record.Record(receipts.Entry{Event: receipts.Readable, Key: f.Entry.Key, ETag: f.Entry.ETag, Size: f.Now.Size, Once: true})
 		}
 	}
+	if err := record.Close(); err != nil {
+		v.noteNotRecorded(err)
+	}
 	return seen
+}
+
+func (v *verification) noteNotRecorded(err error) {
+	fmt.Fprintf(v.errs, "s3share: note: what was seen is not recorded: %s\n", hint.OneLine(err.Error()))
 }
 
 func (v *verification) printFile(f recording.Found, read time.Time) error {

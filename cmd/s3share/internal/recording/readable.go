@@ -3,7 +3,11 @@ package recording
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/s3backend"
 )
 
@@ -20,8 +24,8 @@ type Readable struct {
 	owners    Owners
 	find      s3backend.Finder
 	owner     bool
-	us        string // how listings name us, "" if that is not known
-	noSharing bool   // the ACLs of our objects may not be read
+	us        string      // how listings name us, "" if that is not known
+	noSharing atomic.Bool // the ACLs of our objects may not be read
 }
 
 // NewReadable returns a Readable. An error is that nothing can be found out.
@@ -35,6 +39,33 @@ func NewReadable(ctx context.Context, owners Owners, find s3backend.Finder) (*Re
 		r.us, _ = owners.CanonicalID(ctx) // else the ACLs show it
 	}
 	return r, nil
+}
+
+// SeeAll calls See for each version, for several at a time, and returns what it reports of each. After
+// an error, which the other requests would meet as well, no more are made: those are not seen.
+func (r *Readable) SeeAll(ctx context.Context, versions []receipts.Entry) []bool {
+	seen := make([]bool, len(versions))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(comparers)
+	see := func(i int) error {
+		ok, err := r.See(gctx, string(versions[i].Key), versions[i].ETag)
+		seen[i] = ok && err == nil
+		return err
+	}
+	for i := range versions {
+		if gctx.Err() != nil {
+			break
+		}
+		if i == 0 { // if ACLs may not be read, one refusal shows it
+			if see(i) != nil {
+				break
+			}
+			continue
+		}
+		group.Go(func() error { return see(i) })
+	}
+	_ = group.Wait() // what is seen is seen
+	return seen
 }
 
 // See reports whether the bucket's owner is seen to be able to read a version. If not, that need
@@ -55,11 +86,13 @@ func (r *Readable) See(ctx context.Context, key, etag string) (bool, error) {
 		return false, nil
 	case r.us != "" && obj.Owner != "" && obj.Owner != r.us:
 		return true, nil
-	case r.noSharing:
+	case r.noSharing.Load():
 		return false, nil
 	}
 	shared, err := r.owners.Shared(ctx, obj)
-	r.noSharing = errors.Is(err, s3backend.Denied)
+	if errors.Is(err, s3backend.Denied) {
+		r.noSharing.Store(true)
+	}
 	return shared && err == nil, unlessRefused(err)
 }
 

@@ -8,10 +8,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/s3share/s3share/cache"
 	"github.com/s3share/s3share/cache/buckettest"
+	"github.com/s3share/s3share/cache/jsonbytes"
 	"github.com/s3share/s3share/cache/receipts"
 	"github.com/s3share/s3share/s3backend"
 )
@@ -233,4 +238,61 @@ func TestOwnerIsSeenToRead(t *testing.T) {
 	if _, err := NewReadable(t.Context(), &account{ownerErr: s3backend.ErrUnknown}, nil); err == nil {
 		t.Error("whose the bucket is is not known, and something is told all the same")
 	}
+}
+
+// slowOwner is the bucket's owner, whose HEADs take a second. It can read the keys that are even in
+// length.
+type slowOwner struct {
+	account
+	failing        string // the key whose HEAD fails; "" for none
+	busy, max, all atomic.Int64
+}
+
+func (s *slowOwner) Head(_ context.Context, key string) (s3backend.Object, error) {
+	s.all.Add(1)
+	n := s.busy.Add(1)
+	defer s.busy.Add(-1)
+	for m := s.max.Load(); n > m && !s.max.CompareAndSwap(m, n); m = s.max.Load() {
+	}
+	time.Sleep(time.Second)
+	switch {
+	case key == s.failing:
+		return s3backend.Object{}, &s3backend.Error{Kind: s3backend.Other, Err: errors.New("away")}
+	case len(key)%2 == 1:
+		return s3backend.Object{}, denied
+	}
+	return s3backend.Object{Key: key, ETag: "e"}, nil
+}
+
+// TestManyFilesAreSeenAtATime looks at several files at a time, at most comparers, and reports each in
+// its place. After a failure, no more are asked for.
+func TestManyFilesAreSeenAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var versions []receipts.Entry
+		for i := range 1 + 10*comparers {
+			versions = append(versions, receipts.Entry{Key: jsonbytes.String(strings.Repeat("k", i+1)), ETag: "e"})
+		}
+		owner := &slowOwner{account: account{owner: true}}
+		r, err := NewReadable(t.Context(), owner, owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for i, seen := range r.SeeAll(t.Context(), versions) {
+			if seen != (i%2 == 1) {
+				t.Errorf("the file %d is seen: %t", i, seen)
+			}
+		}
+		if took := time.Since(began); took > 12*time.Second || owner.max.Load() != comparers {
+			t.Errorf("it takes %s, with %d requests at a time", took, owner.max.Load())
+		}
+		for _, failing := range []int{0, comparers} {
+			owner.all.Store(0)
+			owner.failing = string(versions[failing].Key)
+			seen := r.SeeAll(t.Context(), versions)
+			if n := owner.all.Load(); seen[failing] || seen[len(seen)-1] || n > int64(failing+2*comparers) {
+				t.Errorf("when the file %d fails, %d are asked for, and the last one is seen: %t", failing, n, seen[len(seen)-1])
+			}
+		}
+	})
 }
