@@ -60,6 +60,14 @@ func TestVersions(t *testing.T) {
 		ours.want(0, []string{"put", "q3@home.csv", "Delivery"}, "1 file")
 	}
 	first := theirs.versionsOf(key)[1]
+	doctor := func(p party, state, found string) {
+		t.Helper()
+		if f := x.doctor(t, p, nil).find("versions", ""); f.State != state || f.Found != found {
+			t.Errorf("doctor finds of versions %+v, want %s: %s", f, state, found)
+		}
+	}
+	doctor(owner, "ok", "granted")
+	doctor(client, "note", "s3:ListBucketVersions is not granted, s3:GetObjectVersion is not granted")
 
 	ours.want(1, []string{"versions", key}, "s3:ListBucketVersions", "docs/versions.md")
 	ours.want(1, []string{"restore", key}, "s3:ListBucketVersions")
@@ -67,6 +75,7 @@ func TestVersions(t *testing.T) {
 	ours.want(0, []string{"versions", key}, first.Short, "5 B", "10 B", "current")
 	ours.want(1, []string{"get", key + "@" + first.Short, "."}, "s3:GetObjectVersion")
 	ours.want(1, []string{"restore", key}, "s3:GetObjectVersion")
+	doctor(client, "note", "s3:ListBucketVersions is granted, s3:GetObjectVersion is not granted")
 	x.govern(t, append(policy, x.statements(allow{"*", []string{"s3:GetObjectVersion"}})...)...)
 	ours.want(0, []string{"get", key + "@" + first.Version_ID, "."}, "1 file")
 	if got, err := os.ReadFile(filepath.Join(ours.dir, "q3@home (version "+first.Version_ID+").csv")); err != nil || string(got) != "first" {
@@ -74,6 +83,7 @@ func TestVersions(t *testing.T) {
 	}
 
 	x.govern(t, append(policy, x.statements(allow{"", []string{"s3:ListBucketVersions"}}, allow{"*", []string{"s3:GetObjectVersion"}})...)...)
+	doctor(client, "ok", "granted")
 	ours.want(1, []string{"restore", key + "@nosuch"}, `has no version "nosuch"`, "s3share versions")
 	ours.want(1, []string{"restore", delivery + "none"}, "S3 holds no")
 	ours.want(0, []string{"restore", key}, "is the version "+first.Version_ID+" again")

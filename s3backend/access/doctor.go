@@ -43,6 +43,7 @@ const (
 	CheckConditions Check = "conditions"
 	CheckChecksums  Check = "checksums"
 	CheckLifecycle  Check = "lifecycle"
+	CheckVersions   Check = "versions"
 )
 
 // Reason is what a check found; people read a sentence for each.
@@ -74,7 +75,8 @@ const (
 	WhyEncrypting   Reason = "over TLS"
 	WhyLoopback     Reason = "loopback"
 	WhyTLSDemanded  Reason = "TLS demanded"
-	WhyKnown        Reason = "known" // Detail says who
+	WhyKnown        Reason = "known"    // Detail says who
+	WhyVersions     Reason = "versions" // Detail says which permissions for versions are granted
 )
 
 // Finding is how one check ended.
@@ -174,7 +176,7 @@ func Examine(ctx context.Context, p ExamInput) (Report, error) {
 		}
 		e.add(f.findings(i == 0 && len(e.folders) > 1))
 	}
-	e.add([]Finding{e.ownership(ctx), e.readable(ctx), e.encryption(ctx), e.conditions(), e.checksums(), e.lifecycle(ctx)})
+	e.add([]Finding{e.ownership(ctx), e.readable(ctx), e.encryption(ctx), e.conditions(), e.checksums(), e.lifecycle(ctx), e.versions(ctx)})
 	return e.report, ctx.Err()
 }
 

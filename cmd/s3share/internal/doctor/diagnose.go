@@ -244,7 +244,8 @@ func (t reportedCheck) area() string {
 	case t.Check == checkFUSE || t.Check == checkStateDir || t.Check == checkDisk:
 		return "this machine"
 	case t.Check == access.CheckOwnership || t.Check == access.CheckReadable || t.Check == access.CheckEncryption ||
-		t.Check == access.CheckConditions || t.Check == access.CheckChecksums || t.Check == access.CheckLifecycle || t.Check == checkBucket || t.Check == checkRegion:
+		t.Check == access.CheckConditions || t.Check == access.CheckChecksums || t.Check == access.CheckLifecycle ||
+		t.Check == access.CheckVersions || t.Check == checkBucket || t.Check == checkRegion:
 		return "the bucket"
 	}
 	return "the connection"

@@ -56,7 +56,9 @@ func wellFindings() []access.Finding {
 	return append(all,
 		ok(access.CheckOwnership, access.WhyACLsOff, "", "GetBucketOwnershipControls"), ok(access.CheckReadable, access.WhyAllReadable, "", "ListObjectsV2 with owners, then HeadObject or GetObjectAcl"),
 		ok(access.CheckEncryption, access.WhyEncrypted, "AES256", "CreateMultipartUpload"), ok(access.CheckConditions, access.WhyHeeded, "", "the server: AmazonS3"),
-		access.Finding{Check: access.CheckLifecycle, State: access.StateUnknown, Reason: access.WhyUntold, How: "CreateMultipartUpload"})
+		access.Finding{Check: access.CheckLifecycle, State: access.StateUnknown, Reason: access.WhyUntold, How: "CreateMultipartUpload"},
+		access.Finding{Check: access.CheckVersions, State: access.StateNote, Reason: access.WhyVersions, How: "ListObjectVersions, and HeadObject of a version",
+			Detail: "s3:ListBucketVersions is not granted, s3:GetObjectVersion is not granted"})
 }
 
 // set changes the findings of checks in a folder.

@@ -53,6 +53,7 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 	access.WhyLoopback:     {"not encrypted, and on this machine only", ""},
 	access.WhyTLSDemanded:  {"everything is refused, perhaps because requests are not encrypted", "use an endpoint that begins with https://: many policies refuse all others (aws:SecureTransport)"},
 	access.WhyKnown:        {"%s", ""},
+	access.WhyVersions:     {"%s", ""},
 	whyThere:               {"works", ""},
 	whyInUse:               {"in use by %s", ""},
 	whyRoom:                {"%s free", ""},
