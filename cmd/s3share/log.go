@@ -148,7 +148,7 @@ func (m *logCmd) read(ctx context.Context, s *config.Settings, folder string, si
 	defer l.Close()
 	var rows []logRow
 	last := map[string]int{} // the row of a version, by its key and ETag
-	report, err := l.Read(ctx, mayMatch(m.pattern), func(e *receipts.Entry) error {
+	report, err := l.Read(ctx, both(mayMatch(m.pattern), mayBeSince(since)), func(e *receipts.Entry) error {
 		version := string(e.Key) + "\x00" + e.ETag
 		switch {
 		case e.Event == receipts.Readable:
@@ -202,6 +202,34 @@ func mayMatch(pattern string) func(line []byte) bool {
 		return nil
 	}
 	return func(line []byte) bool { return bytes.Contains(line, []byte(longest)) }
+}
+
+// mayBeSince returns a function that is false of lines whose entry is before a time: they are not
+// decoded. An entry that says something of an earlier one is decoded, whatever its time is.
+func mayBeSince(since time.Time) func(line []byte) bool {
+	if since.IsZero() {
+		return nil
+	}
+	const second = "2006-01-02T15:04:05"
+	first := since.UTC().Format(second)
+	readable := fmt.Appendf(nil, `"event":%q`, receipts.Readable)
+	return func(line []byte) bool {
+		_, rest, ok := bytes.Cut(line, []byte(`"time":"`)) // in no key: JSON escapes the quotes there
+		at, _, ended := bytes.Cut(rest, []byte(`"`))
+		inUTC := ok && ended && len(at) > len(second) && at[len(at)-1] == 'Z'
+		return !inUTC || string(at[:len(second)]) >= first || bytes.Contains(line, readable)
+	}
+}
+
+// both is true of lines of which two functions are true; nil is true of all.
+func both(a, b func(line []byte) bool) func(line []byte) bool {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(line []byte) bool { return a(line) && b(line) }
 }
 
 // parseSince reads a time: a date, a time as in RFC 3339, or how long ago it was.

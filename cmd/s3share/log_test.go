@@ -59,6 +59,34 @@ func TestNoEntryIsPassedOver(t *testing.T) {
 	})
 }
 
+// TestLinesBeforeATimeArePassedOver: of a line whose entry is before the time, nothing is decoded, and
+// none is passed over that is not before it.
+func TestLinesBeforeATimeArePassedOver(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		zone := time.FixedZone("", 60*rapid.IntRange(-720, 720).Draw(t, "zone"))
+		since := time.Unix(1_790_000_000, rapid.Int64Range(0, 1e9-1).Draw(t, "ns")).In(zone)
+		at := since.Add(time.Duration(rapid.Int64Range(-5000, 5000).Draw(t, "ms")) * time.Millisecond)
+		if rapid.Bool().Draw(t, "in UTC") { // as the ledger writes it
+			at = at.UTC()
+		}
+		e := receipts.Entry{
+			Event: rapid.SampledFrom([]receipts.Event{receipts.Delivered, receipts.Gap, receipts.Readable}).Draw(t, "event"),
+			Time:  at, Key: jsonbytes.String(rapid.SampledFrom([]string{"", "k", "\"time\":\"9", "\"event\":\"readable\""}).Draw(t, "key")),
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded := mayBeSince(since)(line)
+		if (e.Event == receipts.Readable || !at.Before(since)) && !decoded {
+			t.Fatalf("since %s, the line is passed over: %s", since, line)
+		}
+		if e.Event != receipts.Readable && at.Before(since.Truncate(time.Second)) && at.Location() == time.UTC && decoded {
+			t.Fatalf("since %s, the line is decoded: %s", since, line)
+		}
+	})
+}
+
 // TestLogFormats prints what may be in a log, in each form.
 func TestLogFormats(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 12, 0, 0, time.Local)
