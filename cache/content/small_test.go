@@ -1,6 +1,7 @@
 package content
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,6 +37,33 @@ func reads(t *testing.T, cfg Config, objs ...s3backend.Object) int64 {
 	}
 	c.Close()
 	return src.gets.Load()
+}
+
+// TestFlippedByteOfACachedFileIsFound flips a bit of each byte that the disk cache keeps of a small file,
+// and of its record: what is read is what S3 holds, by a request if it has to be.
+func TestFlippedByteOfACachedFileIsFound(t *testing.T) {
+	cfg := Config{Dir: t.TempDir()}
+	obj := object("k", 50)
+	if got := reads(t, cfg, obj); got != 1 {
+		t.Fatalf("%d requests, want 1", got)
+	}
+	for _, file := range []string{trayFile, listFile} {
+		path := filepath.Join(cfg.Dir, file)
+		intact, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range min(len(intact), int(obj.Size)+recordLen) {
+			damaged := bytes.Clone(intact)
+			damaged[i] ^= 1 << (i % 8)
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := reads(t, cfg, obj); got > 1 || file == trayFile && i < int(obj.Size) && got != 1 {
+				t.Errorf("byte %d of %s is flipped: %d requests", i, file, got)
+			}
+		}
+	}
 }
 
 // TestSmall: small versions make no files of their own, and are there after a remount,

@@ -130,6 +130,38 @@ func TestListPairsManifestsAndReceipts(t *testing.T) {
 	}
 }
 
+// TestFlippedByteOfAManifestIsTold flips a bit of each byte of a manifest: either it is refused, or a file
+// is not as it has it, or all that decides which bytes are right is as it was sent.
+func TestFlippedByteOfAManifestIsTold(t *testing.T) {
+	r := newRig(t)
+	r.file("set/a", bytesOf(1, 100))
+	r.file("set/b", nil)
+	r.mustSend("q3")
+	sent := r.read("q3").Manifest
+	text, err := sent.Encode("Delivery")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(m *Manifest) bool {
+		return slices.EqualFunc(m.Files, sent.Files, func(a, b File) bool {
+			return a.Path == b.Path && a.Size == b.Size && a.SHA256 == b.SHA256 && a.ETag == b.ETag
+		})
+	}
+	accepted := 0
+	for i := range text {
+		damaged := bytes.Clone(text)
+		damaged[i] ^= 1 << (i % 8)
+		m, err := Parse(damaged, "Delivery", "q3")
+		if err != nil || len(r.verify(r.b, m)) > 0 {
+			continue
+		}
+		if accepted++; !same(m) {
+			t.Errorf("accepted with the byte %d flipped:\n%s", i, damaged)
+		}
+	}
+	t.Logf("%d of %d flips are in what describes the delivery, such as its time, or between the fields", accepted, len(text))
+}
+
 // TestManifestRoundTrip: what Encode writes Parse reads, and unknown fields are ignored.
 func TestManifestRoundTrip(t *testing.T) {
 	r := newRig(t)
