@@ -1,14 +1,14 @@
 // Package cache is the one view of an exchange that the file system sees: what
 // the bucket holds, overlaid with what is pending.
 //
-// It joins three rooms. meta keeps what is known of names and may be forgotten,
+// It combines three packages. meta keeps what is known of names and may be forgotten,
 // content keeps bytes of immutable versions and may be evicted, outbox keeps what
-// was written here until S3 has confirmed it. A [Cache] speaks of paths below the
-// mountpoint, "Delivery/q3.csv", and of a [File] for each file that is open or
-// pending; a [Handle] is one open of it. What has not to do with the merged view is
-// done by types that do not know the Cache: a resolver finds what a path names, an
-// attrStore and dirAttrs have times and modes, removedDirs and markers have what is
-// being removed and what is pending of directories, and [Deliveries] has what waits,
+// was written here until S3 has confirmed it. A [Cache] takes paths below the
+// mountpoint, "Delivery/q3.csv", and has a [File] for each file that is open or
+// pending; a [Handle] is one open of it. Types that do not know the Cache do what is
+// not about the merged view. A resolver finds what a path names. An attrStore and
+// dirAttrs keep times and modes. removedDirs keeps the directories that are being
+// removed, and markers those whose markers are pending. [Deliveries] lists what waits,
 // for commands. Operations of several steps are values: a renaming, a dirRename.
 //
 // The life of a write: Handle.WriteAt stages the bytes in an outbox item over the

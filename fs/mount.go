@@ -1,11 +1,11 @@
 // Package fs shows a cache to the kernel as a file system. It turns inodes and
-// handles into paths and the cache's handles, and errors into errnos; what it
-// does not know, it asks the cache.
+// handles into paths and the cache's handles, and errors into errnos. It asks the
+// cache for everything else.
 //
-// A dir answers for names, a file for one file, a handle for one open of it. An
-// inode is of one file: when the other party replaces an object that is open
-// here, the name leads to a new inode, and whoever reads the old one never sees
-// bytes of two versions.
+// A dir handles the requests about names, a file those about one file, a handle
+// those about one open of it. An inode belongs to one file: when the other party
+// replaces an object that is open here, its name gets a new inode. So a program
+// that reads the old inode never gets bytes of two versions.
 package fs
 
 import (

@@ -1,7 +1,7 @@
-// Package s3backend makes requests to one S3 bucket and says what came of them.
-// It knows keys, ETags, parts and upload ids, and nothing of files or caches.
+// Package s3backend makes requests to one S3 bucket and returns their results.
+// It knows keys, ETags, parts and upload IDs, but no files or caches.
 //
-// [Open] finds credentials and region, proves that the bucket answers, and
+// [Open] finds credentials and region, checks that the bucket answers, and
 // returns a [Client], which is safe for concurrent use. A [Client] starts no
 // goroutine that outlives a call, and every call ends with its context.
 //
@@ -16,15 +16,16 @@
 // replies), opening (whether the bucket is there), contact (the circuit breaker), waiting (time
 // limits), logins (credentials), direct (requests that go past the SDK), preconditions (writes on a
 // condition, and what the server was found to do with these), payloads (what is signed) and
-// annotations. A copy has its source. [Rights] finds out what the policy grants, [Ownership] whose
-// the bucket and its objects are; [Client.Rights] and [Client.Ownership] return them.
+// annotations. source is the object that a copy reads. [Rights] finds out what the policy grants,
+// [Ownership] who owns the bucket and its objects; [Client.Rights] and [Client.Ownership] return
+// them.
 //
 // Every object that is created here carries the canned ACL
 // bucket-owner-full-control: without it, the owner of the bucket could list
 // what another account uploads, and could not read it. See acl.go.
 //
-// Errors are [*Error], each of one [Kind]; an error that came of the caller's
-// own context stays what it is. Retries are the SDK's: three attempts unless
+// Errors are [*Error], each of one [Kind]; an error of the caller's own context
+// is returned unchanged. Retries are the SDK's: three attempts unless
 // [Config] says otherwise. A request on which no byte moves for 30 seconds
 // fails, and is not tried again.
 package s3backend

@@ -1,10 +1,10 @@
-// Package buckettest is a bucket in memory for tests, the suite that proves it to
-// behave as S3 does, and the faults that S3 can have.
+// Package buckettest is a bucket in memory for tests, the suite that checks that it
+// behaves as S3 does, and the faults that S3 can have.
 //
-// A [Bucket] holds its conditions strictly, keeps what travels with an object,
-// and logs each request that reaches it, so that a test can say how many an
-// operation costs. [Run] is one suite for it and for the client on a real
-// server: what the fake promises, the real one keeps. A fault is a wrapper
+// A [Bucket] checks conditions strictly and keeps an object's metadata. It logs each
+// request that reaches it, so a test can check how many requests an operation makes.
+// [Run] is one suite for it and for the client on a real server: both have to behave
+// the same. A fault is a wrapper
 // ([Wrap], [Fail], [LoseReply], [Hold] and the like) around either.
 package buckettest
 

@@ -1,14 +1,15 @@
-// Package changes finds what has changed in a bucket since a program was told last, so that each
-// change is told once, across any number of processes.
+// Package changes finds what has changed in a bucket since the last report to a program, so each
+// change is reported once, across any number of processes.
 //
-// A [Cursor] is a file that knows which version of each object was told. A [Look] compares it with
-// a listing and returns the [Event]s that are due: an object that was created, changed or removed.
-// Telling one takes two lines in the file: [Log.Begin] before it is told, and [Log.End] once it
-// was taken. An event that has begun and not ended may have been told or not: the next look
-// returns it again, with its number, as [Event.Again].
+// A [Cursor] is a file that records which version of each object was reported. A [Look] compares
+// it with a listing and returns the [Event]s that are due: an object that was created, changed or
+// removed.
+// Each report writes two lines to the file: [Log.Begin] before the report, and [Log.End] once the
+// program has accepted it. If an event has begun and not ended, it is unknown whether it was
+// reported: the next Look returns it again, with its number, as [Event.Again].
 //
-// A version is an object's ETag, size and time. Two changes between two looks are one event, and
-// an object that came and went between them is none.
+// A version is an object's ETag, size and time. Two changes between two Looks are one event. An
+// object that was created and removed between them causes none.
 package changes
 
 import "time"

@@ -11,18 +11,18 @@
 // ranged request (or one read of the disk cache) for a run of consecutive
 // blocks. Each block gets a slot of the memory before the request goes out and
 // can be read as soon as it is full, while the run's later blocks are still on
-// their way. Whoever else wants the block waits for the same fetch. Where reads
-// follow each other, fetches are started ahead of them. A full
-// block is copied to its readers, written to the disk cache in the background,
-// and gives its slot up when others need it, least recently used first.
+// their way. Other readers of the block wait for the same fetch. For sequential
+// reads, fetches are started before the reads. A full block is copied to its
+// readers and written to the disk cache in the background. Blocks are evicted from
+// memory when others need their slots, least recently used first.
 //
-// A single read in the midst of a large object is no such life: its bytes go from the
-// source to whoever asked, past the blocks (bypass.go).
+// A single read in the middle of a large object uses no blocks: its bytes go from the
+// source directly to the reader (bypass.go).
 //
-// The Cache fetches. What it decides by are types with one job each, guarded by its mutex: memory
+// The Cache fetches. Types with one job each help it to decide, guarded by its mutex: memory
 // has the blocks' slots and evicts, streams counts requests, supply is what sequential readers
-// share, versions finds a version by its key and ETag, and diskWriter has what is on its way to the
-// disk.
+// share, versions finds a version by its key and ETag, and diskWriter has the blocks that are being
+// written to the disk.
 //
 // Any block may be evicted at any time: nothing here is the only copy.
 package content

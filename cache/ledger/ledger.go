@@ -1,14 +1,13 @@
-// Package ledger remembers of delivered versions what S3 will not tell again, or not
-// without a request for each: their times and permission bits, and what was sent where
-// the policy lets nobody list or read it. Of directories it remembers times and
-// permission bits.
+// Package ledger keeps facts about delivered versions that S3 does not return, or only by a
+// request for each: their times and permission bits, and what was sent to folders that the
+// policy lets nobody list or read. It also keeps the times and permission bits of directories.
 //
-// It is one file of lines, each an [Entry] in JSON that takes the place of the one
-// with its key before. A line is written with one write(2), so it survives the end of
-// the process; a last line that was cut short is none. When most lines are old the
-// file is written anew and put in the place of the old one. Without the ledger nothing is
-// lost, and less is shown. So it leaves the floor of free space (freespace.Floor) free. An
-// entry that is put when the disk is that full, or refuses it, is written once that has passed.
+// The ledger is one file of lines. Each line is an [Entry] in JSON, which replaces the earlier
+// entry of the same key. A line is written with one write(2), so it survives the end of
+// the process; a truncated last line is ignored. When most lines are obsolete, a new file
+// replaces the old one. If the ledger is lost, no file is lost, but less is shown. So it leaves
+// the floor of free space (freespace.Floor) free. An entry that is put while the disk is that
+// full, or refuses the write, is written later.
 package ledger
 
 import (

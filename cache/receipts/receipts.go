@@ -1,17 +1,16 @@
-// Package receipts records what was delivered and received, for good.
+// Package receipts records permanently what was delivered and received.
 //
 // A [Ledger] is a file of lines to which every process of a user appends. Each line is an [Entry]
 // in JSON, with its number, the SHA-256 of the line before it ("prev") and its own ("sum"). So
-// [Check] finds which line was changed, replaced or removed since. What it cannot find is a ledger
-// of which the last lines were removed, or all were written anew: that takes a sum that was kept
-// elsewhere.
+// [Check] finds which line was changed, replaced or removed since. It cannot find that the last
+// lines were removed, or that all lines were rewritten: that takes a sum that was stored elsewhere.
 //
 // A line is appended by one write(2) under an exclusive flock(2). If the process is killed
-// meanwhile, the last line may be cut short. The next append takes the piece away and records that
+// meanwhile, the last line may be truncated. The next append removes the piece and records that
 // ([Gap], with the reason [Torn]). A line that is cut anywhere else was changed.
 //
-// A [Recorder] appends in the background, in order. Its caller never waits. What the disk has no
-// room for is recorded later, or counted in a [Gap].
+// A [Recorder] appends in the background, in order. Its caller never waits. If the disk has no
+// room, an entry is recorded later, or counted in a [Gap].
 //
 // Libraries for transparency logs (transparency-dev/merkle, Tessera, Trillian) prove to others
 // that one entry of a large log is in it, by Merkle trees, tiles and signed checkpoints. This

@@ -1,5 +1,5 @@
-// Package thumbnailer limits what programs download that nobody has asked to: those which make
-// thumbnails of the files in a folder that is shown, and those which index files.
+// Package thumbnailer limits how much certain programs download without a person's request: those
+// that make thumbnails of the files in an open folder, and those that index files.
 //
 // Such a program, of a name that [Is] knows, gets a file of up to [MaxBytes] as any program does. Of a
 // larger one, each open has a [Budget] of MaxBytes, for wherever it reads: the header and the index at

@@ -1,11 +1,11 @@
-// Package bandwidth holds what all requests of a mount send, or receive, within a rate.
+// Package bandwidth limits the rate at which all requests of a mount together send, or receive.
 //
-// A [Limiter] is of one direction. Bytes of large bodies wait by [Limiter.WaitInTurn]: only one of
-// them at a time has tokens reserved, so that a small body, by [Limiter.Wait], waits for one step
-// of a large one at most, however many there are. What must not wait at all, such as a listing that
-// a program waits for, is counted by [Limiter.Charge]: the others wait for it.
+// A [Limiter] limits one direction. Large bodies call [Limiter.WaitInTurn]: only one of them at a
+// time has tokens reserved. So a small body, which calls [Limiter.Wait], waits for at most one step
+// of a large body, however many there are. Bytes that must not wait, such as a listing that a
+// program waits for, are counted by [Limiter.Charge], and the other requests wait longer.
 //
-// Another rate takes effect at once, for those too that wait.
+// A new rate takes effect at once, also for requests that already wait.
 package bandwidth
 
 import (

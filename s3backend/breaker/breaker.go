@@ -1,5 +1,5 @@
 // Package breaker is a circuit breaker over all requests of a client: it knows whether S3 can
-// be reached with the credentials that there are.
+// be reached with the current credentials.
 //
 // Each request asks [Breaker.Allow] before it is sent, and reports how it ended: by
 // [Breaker.Answered], or by [Breaker.Failed] and, where nobody answered, [Breaker.Confirm]. One
@@ -9,7 +9,7 @@
 //
 // The life of an outage: a request is refused a connection; its probe is too, so the breaker
 // opens, and the requests that wait for an answer are ended by [Breaker.Open]; a later probe
-// of Run is answered, the breaker closes, and Run tells of it.
+// of Run is answered, the breaker closes, and Run reports it.
 package breaker
 
 import (

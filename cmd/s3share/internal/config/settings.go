@@ -1,7 +1,7 @@
-// Package config is what can be said about a mount, and how it is found out: flags go
-// before -o, -o before the environment, the environment before the config file.
+// Package config finds the settings of a mount. Flags take precedence over -o, -o over the
+// environment, and the environment over the config file.
 //
-// [CommandLine] is what a command line says; its Resolve returns the [Settings]. [FillPaths]
+// [CommandLine] has the settings of a command line; its Resolve returns the [Settings]. [FillPaths]
 // fills in where S3, state and cache are. [AddExchange] adds an exchange to the config file and
 // leaves all else in it as it is. Nothing here sends a request.
 package config

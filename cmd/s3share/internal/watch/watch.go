@@ -1,10 +1,10 @@
-// Package watch tells of what changes in an exchange: it lists the bucket again and again, and has
-// each object that was created, changed or removed told once, whatever is killed meanwhile.
+// Package watch reports what changes in an exchange: it lists the bucket repeatedly, and reports
+// each object that was created, changed or removed once, even if a process is killed meanwhile.
 //
 // [Run] is the process that watches. It compares each listing with a cursor in the state directory
 // (package cache/changes), and leaves out what this machine has sent itself and what cannot be read
-// yet. The events are told by a process of its own, the teller ([RunTeller]), which prints them or
-// runs a command.
+// yet. A separate process, the teller ([RunTeller]), reports the events: it prints them or runs a
+// command.
 package watch
 
 import (
