@@ -235,9 +235,12 @@ func (s *sending) overUnseen(ctx context.Context, ours version, remembered bool)
 	if errors.Is(err, s3backend.Stale) || errors.Is(err, s3backend.Denied) {
 		return s.beside(ctx, ours)
 	}
+	if err != nil {
+		return 0, "", err // what was put last is what S3 has, for all that is known
+	}
 	s.remember(obj, "")
 	s.holds = obj
-	return Moved, "", err
+	return Moved, "", nil
 }
 
 // beside delivers the file beside the other party's version, unless that was done before.

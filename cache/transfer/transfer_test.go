@@ -406,6 +406,44 @@ func TestPutIntoADropbox(t *testing.T) {
 	}
 }
 
+// TestFailedPutIntoADropbox: where nothing may be read or listed, a put that fails leaves what is
+// known of the version before: the next one replaces that, and not the other party's.
+func TestFailedPutIntoADropbox(t *testing.T) {
+	for _, kind := range []s3backend.Kind{
+		s3backend.Refused, s3backend.NoBucket, s3backend.BadLogin, s3backend.Archived, s3backend.TooLarge,
+	} {
+		r := newRig(t)
+		path := r.file("f", []byte("one"))
+		fails := false
+		blind := &hooked{Bucket: r.b, fail: func(op string) error {
+			switch {
+			case op == buckettest.Head || op == buckettest.List:
+				return &s3backend.Error{Op: op, Kind: s3backend.Denied}
+			case op == buckettest.Put && fails:
+				return &s3backend.Error{Op: op, Kind: kind}
+			}
+			return nil
+		}}
+		r.want("first", r.put(blind, path), Total{Files: 1, Bytes: 3})
+		r.file("f", []byte("two"))
+		fails = true
+		cfg, notes := r.config(blind)
+		if total, err := Put(t.Context(), cfg, []string{path}, "Delivery"); err == nil && total.Failed != 1 {
+			t.Errorf("%v: %+v, want it failed", kind, total)
+		}
+		notes.Close()
+		fails = false
+		r.want("after the failure", r.put(blind, path), Total{Files: 1, Bytes: 3})
+		r.wantObject("Delivery/f", []byte("two"))
+		r.b.Store("Delivery/f", []byte("theirs"), nil)
+		r.file("f", []byte("three"))
+		if got := r.put(blind, path); got.Conflicts != 1 {
+			t.Errorf("%v: %+v, want a conflict", kind, got)
+		}
+		r.wantObject("Delivery/f", []byte("theirs"))
+	}
+}
+
 // TestPutOfALostReply: the object is there, and the reply was lost. It is ours.
 func TestPutOfALostReply(t *testing.T) {
 	for _, n := range []int{5, s3backend.WholePart + 1} {
