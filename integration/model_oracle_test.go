@@ -52,7 +52,23 @@ func (r *modelRun) mayRefuseRemoval(p string) []excuse {
 }
 
 func (r *modelRun) mayRefuseRename(from, to string) []excuse {
-	return r.whereDelivered(r.l.rights.delete, "the policy grants no delete", from, to)
+	may := r.whereDelivered(r.l.rights.delete, "the policy grants no delete", from, to)
+	if a, ok := r.plainAttr(from); ok && a.kind == unix.S_IFDIR {
+		may = append(may, excuse{errnos: []unix.Errno{unix.EIO}, why: "S3 keeps an object until its file is delivered under " +
+			"a new name, and localbucket has nothing below an object", holds: func() bool { return r.isObject(to) }})
+	}
+	return may
+}
+
+// isObject reports whether S3 has an object at p itself.
+func (r *modelRun) isObject(p string) bool {
+	key := r.key(p)
+	keys, err := r.l.direct.under(key)
+	if err != nil {
+		panic(err)
+	}
+	_, ok := keys[key]
+	return ok
 }
 
 func (r *modelRun) mayRefuseRead(p string) []excuse {
